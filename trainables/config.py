@@ -1,0 +1,103 @@
+"""A trial's configuration: frozen, complete, validated; families add their own fields."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from trainables.errors import UserError
+
+LrSchedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """What every variant has: optimisation, regularisation, loss weights, augmentation.
+
+    Each family extends it by the fields of its architecture. A field's name is also its search-space
+    key and its MLflow parameter.
+
+    Raises:
+        UserError: If a value is outside its range.
+    """
+
+    lr: float = 1e-3
+    """Adam's learning rate in the first epoch."""
+    lr_decay: float = 1.0
+    """Factor on the learning rate after each epoch."""
+    lr_schedule: LrSchedule = "constant"
+    """`cosine` brings the learning rate down to 0 over all epochs, on top of `lr_decay`."""
+    weight_decay: float = 0.0
+    """Adam's L2 penalty, added to the gradient."""
+    batch_size: int = 100
+    epochs: int = 30
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    """Share of the main target's probability mass spread evenly over both outcomes."""
+    aux_alpha: float | None = None
+    """Auxiliary share of the loss: sets `main_weight = 1 - aux_alpha`, `aux_weight = aux_alpha / 2`."""
+    main_weight: float = 1.0
+    """Weight of the comparison loss."""
+    aux_weight: float = 0.0
+    """Weight of each of the two digit losses."""
+    shift: float = 0.0
+    """Augmentation: largest shift in pixels, each direction."""
+    rotation: float = 0.0
+    """Augmentation: largest rotation in degrees, either way."""
+    scale: float = 0.0
+    """Augmentation: largest zoom as a fraction, in or out."""
+
+    def __post_init__(self) -> None:
+        if self.aux_alpha is not None:
+            self._check("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
+            object.__setattr__(self, "main_weight", 1.0 - self.aux_alpha)
+            object.__setattr__(self, "aux_weight", self.aux_alpha / 2)
+        for name in ("lr", "weight_decay", "main_weight", "aux_weight"):
+            value = getattr(self, name)
+            self._check(name, math.isfinite(value) and value >= 0, "finite and at least 0")
+        for name in ("shift", "rotation", "scale"):
+            value = getattr(self, name)
+            self._check(name, math.isfinite(value) and value >= 0, "finite and at least 0")
+        self._check("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
+        self._check("lr_schedule", self.lr_schedule in ("constant", "cosine"), "constant or cosine")
+        self._check("batch_size", self.batch_size >= 1, "at least 1")
+        self._check("epochs", self.epochs >= 1, "at least 1")
+        self._check("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
+        self._check("label_smoothing", 0.0 <= self.label_smoothing < 1.0, "at least 0 and below 1")
+
+    def _check(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise UserError(f"{name} must be {rule}, but is {getattr(self, name)!r}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from flat keys, as a sampler or a file gives them.
+
+        Raises:
+            UserError: If a key is not a field of this class or a value has the wrong type or range.
+        """
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise UserError(
+                f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(known)}"
+            )
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if values.get("aux_alpha") is not None:
+            values.pop("main_weight", None)
+            values.pop("aux_weight", None)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(f"{cls.__name__} cannot be built from {values}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, flat; what MLflow records and what `from_dict` reads back."""
+        return asdict(self)
+
+    def lr_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        lr = self.lr * self.lr_decay**epoch
+        if self.lr_schedule == "cosine":
+            lr *= 0.5 * (1.0 + math.cos(math.pi * epoch / self.epochs))
+        return lr

@@ -1,0 +1,1 @@
+"""Images, pairs, folds and augmentation."""

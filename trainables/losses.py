@@ -1,0 +1,72 @@
+"""The one loss: `main_weight * main + aux_weight * (digit_left + digit_right)`."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from trainables.models.layers import Scores
+
+
+def pair_losses(
+    scores: Scores,
+    classes: Int[Tensor, "b 2"],
+    target: Int[Tensor, " b"],
+    *,
+    main_weight: Float[Tensor, ""],
+    aux_weight: Float[Tensor, ""],
+    label_smoothing: Float[Tensor, ""],
+) -> Float[Tensor, " b"]:
+    """Loss of each pair.
+
+    The main part is cross-entropy for two units and binary cross-entropy on the logit for one; with
+    smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`. The digit
+    parts are cross-entropies.
+    """
+    if scores.comparison.shape[1] == 1:
+        logit = scores.comparison[:, 0]
+        soft = target * (1 - label_smoothing) + label_smoothing / 2
+        main = F.softplus(logit) - soft * logit
+    else:
+        log_p = F.log_softmax(scores.comparison, dim=1)
+        hit = log_p.gather(1, target.unsqueeze(1)).squeeze(1)
+        main = -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)
+    if scores.digits is None:
+        return main_weight * main
+    log_p = F.log_softmax(scores.digits, dim=2)
+    digits = -log_p.gather(2, classes.unsqueeze(2)).sum((1, 2))
+    return main_weight * main + aux_weight * digits
+
+
+def comparison_hits(scores: Scores, target: Int[Tensor, " b"]) -> Bool[Tensor, " b"]:
+    """Whether each comparison is right."""
+    if scores.comparison.shape[1] == 1:
+        return (scores.comparison[:, 0] > 0) == (target == 1)
+    return scores.comparison.argmax(1) == target
+
+
+def batch_sums(
+    scores: Scores,
+    classes: Int[Tensor, "b 2"],
+    target: Int[Tensor, " b"],
+    weight: Float[Tensor, " b"],
+    loss_weights: tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+    """Weighted sums over a batch: loss, right comparisons, right digits.
+
+    `loss_weights` are `main_weight`, `aux_weight` and `label_smoothing`.
+    """
+    main_weight, aux_weight, label_smoothing = loss_weights
+    losses = pair_losses(
+        scores,
+        classes,
+        target,
+        main_weight=main_weight,
+        aux_weight=aux_weight,
+        label_smoothing=label_smoothing,
+    )
+    hits = (comparison_hits(scores, target) * weight).sum()
+    digit_hits = torch.zeros_like(hits)
+    if scores.digits is not None:
+        digit_hits = ((scores.digits.argmax(2) == classes) * weight.unsqueeze(1)).sum()
+    return (losses * weight).sum(), hits, digit_hits

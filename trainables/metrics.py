@@ -1,0 +1,80 @@
+"""The name of everything that is measured or tagged: written by `sweeps`, read by `analysis`.
+
+Metrics are `<split>_<quantity>[_std]`: the mean over folds, and with `_std` the sample standard
+deviation over folds; one fold's value is `fold_<k>/<metric>`.
+"""
+
+from typing import Final
+
+VAL_ACCURACY: Final = "val_accuracy"
+"""Share of validation pairs whose comparison is right, mean over folds, in [0, 1]."""
+VAL_LOSS: Final = "val_loss"
+"""Weighted loss on the validation pairs, mean over folds."""
+VAL_DIGIT_ACCURACY: Final = "val_digit_accuracy"
+"""Share of validation images whose digit is right; only where a digit loss is trained."""
+TRAIN_ACCURACY: Final = "train_accuracy"
+"""As `val_accuracy`, on the training batches while they are trained on (dropout and all)."""
+TRAIN_LOSS: Final = "train_loss"
+"""As `val_loss`, on the training batches while they are trained on."""
+TEST_ACCURACY: Final = "test_accuracy"
+"""Share of test pairs whose comparison is right, mean over rounds."""
+TEST_LOSS: Final = "test_loss"
+"""Weighted loss on the test pairs, mean over rounds."""
+TEST_DIGIT_ACCURACY: Final = "test_digit_accuracy"
+"""As `val_digit_accuracy`, on the test pairs, mean over rounds."""
+
+NUM_PARAMS: Final = "num_params"
+"""Learnable numbers of one model, shared weights counted once."""
+EPOCH: Final = "epoch"
+"""Epochs trained."""
+TRAIN_TIME: Final = "train_time_s"
+"""Seconds spent training and validating all folds."""
+
+DIRECTIONS: Final[dict[str, str]] = {
+    VAL_ACCURACY: "maximize",
+    VAL_DIGIT_ACCURACY: "maximize",
+    VAL_LOSS: "minimize",
+    NUM_PARAMS: "minimize",
+    TRAIN_TIME: "minimize",
+}
+"""What a sweep can optimise, and which way is better."""
+
+
+def std_key(metric: str) -> str:
+    """Key of the standard deviation over folds of `metric`."""
+    return f"{metric}_std"
+
+
+def fold_key(fold: int, metric: str) -> str:
+    """Key of one fold's `metric`."""
+    return f"fold_{fold}/{metric}"
+
+
+def best_key(metric: str) -> str:
+    """Key of the best value that `metric` reached at any epoch."""
+    return f"best_{metric}"
+
+
+TAG_KIND: Final = "foldsweep.kind"
+"""`sweep`, `trial` or `evaluation`."""
+TAG_SWEEP: Final = "foldsweep.sweep"
+"""Name of the sweep and its space, `NAME/SPACE`."""
+TAG_TRIAL: Final = "foldsweep.trial"
+"""Number of the trial in its study."""
+TAG_STATE: Final = "foldsweep.state"
+"""`COMPLETE`, `PRUNED` or `FAIL` as the study has it."""
+TAG_ORIGIN: Final = "foldsweep.origin"
+"""Name of the setting a trial repeats, for example a report's own; absent where the sampler chose."""
+TAG_CONFIG: Final = "foldsweep.config"
+"""The complete configuration as JSON."""
+TAG_ERROR: Final = "foldsweep.error"
+"""Why a trial failed."""
+TAG_VARIANT: Final = "variant"
+TAG_SPACE: Final = "space"
+TAG_DATASET: Final = "dataset"
+TAG_DATA_DIGEST: Final = "data_digest"
+TAG_FOLDS: Final = "folds"
+TAG_SEED: Final = "seed"
+TAG_WEIGHT_SHARING: Final = "weight_sharing"
+TAG_AUXILIARY: Final = "auxiliary"
+TAG_GIT_COMMIT: Final = "git_commit"

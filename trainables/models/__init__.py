@@ -1,0 +1,1 @@
+"""The families of networks: ordinary modules, one file each, configured by data."""

@@ -1,0 +1,105 @@
+"""All members in one call: stacked parameters, `vmap` over members, stacked Adam."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from trainables.losses import batch_sums
+from trainables.stack.adam import StackedAdam
+from trainables.stack.engine import (
+    AbstractEngine,
+    Batch,
+    MemberVectors,
+    Totals,
+    persistent_buffers,
+)
+
+
+class FusedEngine(AbstractEngine):
+    """Best on GPUs, where small networks are bound by kernel launches, and for perceptrons."""
+
+    def __init__(
+        self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
+    ):
+        self.params, self.buffers = stack_module_state(list(models))
+        self.vectors = vectors
+        self.noise_sizes = noise_sizes
+        self.state_names = list(persistent_buffers(models[0]))
+        self.skeleton = copy.deepcopy(models[0])
+        self.adam = StackedAdam(list(self.params.values()), weight_decay=vectors.weight_decay)
+
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+        self.skeleton.train()
+        loss, totals = self._forward(batch)
+        (loss / batch.weight.sum(1)).sum().backward()
+        self.adam.step(lr)
+        return totals
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch) -> Totals:
+        self.skeleton.eval()
+        return self._forward(batch)[1]
+
+    @torch.no_grad()
+    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
+        self.skeleton.eval()
+
+        def comparison(params: Any, buffers: Any, images: Tensor) -> Tensor:
+            return functional_call(self.skeleton, (params, buffers), (images,)).comparison
+
+        return vmap(comparison)(self.params, self.buffers, images)
+
+    def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
+        buffers = self.buffers | self._noise(batch.noise)
+        loss, hits, digit_hits = vmap(self._member, randomness="different")(
+            self.params,
+            buffers,
+            (batch.images, batch.classes, batch.target, batch.weight),
+            self.vectors.loss_weights,
+        )
+        return loss, Totals(loss=loss.detach(), hits=hits, digit_hits=digit_hits)
+
+    def _member(
+        self,
+        params: Any,
+        buffers: Any,
+        batch: tuple[Tensor, Tensor, Tensor, Tensor],
+        weights: tuple[Tensor, Tensor, Tensor],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sums over one member's batch: loss, right comparisons, right digits."""
+        images, classes, target, weight = batch
+        scores = functional_call(self.skeleton, (params, buffers), (images,))
+        return batch_sums(scores, classes, target, weight, weights)
+
+    def _noise(self, noise: Float[Tensor, "m n"] | None) -> dict[str, Tensor]:
+        if noise is None:
+            return {}
+        total = sum(self.noise_sizes.values())
+        sizes = [size * noise.shape[1] // total for size in self.noise_sizes.values()]
+        return dict(zip(self.noise_sizes, noise.split(sizes, dim=1), strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "params": {name: p.detach().clone() for name, p in self.params.items()},
+            "buffers": {name: self.buffers[name].clone() for name in self.state_names},
+            "exp_avg": [t.clone() for t in self.adam.exp_avg],
+            "exp_avg_sq": [t.clone() for t in self.adam.exp_avg_sq],
+            "num_steps": self.adam.num_steps,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, p in self.params.items():
+            p.copy_(state["params"][name])
+        for name in self.state_names:
+            self.buffers[name].copy_(state["buffers"][name])
+        for mine, theirs in zip(self.adam.exp_avg, state["exp_avg"], strict=True):
+            mine.copy_(theirs)
+        for mine, theirs in zip(self.adam.exp_avg_sq, state["exp_avg_sq"], strict=True):
+            mine.copy_(theirs)
+        self.adam.num_steps = state["num_steps"]

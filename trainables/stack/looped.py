@@ -1,0 +1,128 @@
+"""Member after member inside each step: channels-last, torch's own fused Adam."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.losses import batch_sums
+from trainables.stack.engine import (
+    AbstractEngine,
+    Batch,
+    MemberVectors,
+    Totals,
+    persistent_buffers,
+)
+
+
+class LoopedEngine(AbstractEngine):
+    """Best for convolutions on CPUs, which `vmap` would turn into slow grouped ones."""
+
+    def __init__(
+        self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
+    ):
+        self.models = [model.to(memory_format=torch.channels_last) for model in models]
+        self.vectors = vectors
+        self.noise_sizes = noise_sizes
+        self.adams = [
+            torch.optim.Adam(model.parameters(), lr=0.0, weight_decay=float(decay), fused=True)
+            for model, decay in zip(self.models, vectors.weight_decay, strict=True)
+        ]
+
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+        totals = []
+        for m, (model, adam) in enumerate(zip(self.models, self.adams, strict=True)):
+            model.train()
+            self._set_noise(model, None if batch.noise is None else batch.noise[m])
+            loss, member = self._forward(m, batch)
+            (loss / batch.weight[m].sum()).backward()
+            adam.param_groups[0]["lr"] = float(lr[m])
+            adam.step()
+            adam.zero_grad()
+            totals.append(member)
+        return _stack(totals)
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch) -> Totals:
+        totals = []
+        for m, model in enumerate(self.models):
+            model.eval()
+            totals.append(self._forward(m, batch)[1])
+        return _stack(totals)
+
+    @torch.no_grad()
+    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
+        return torch.stack(
+            [model.eval()(x).comparison for model, x in zip(self.models, images, strict=True)]
+        )
+
+    def _forward(self, m: int, batch: Batch) -> tuple[Float[Tensor, ""], Totals]:
+        scores = self.models[m](batch.images[m].contiguous(memory_format=torch.channels_last))
+        main_weight, aux_weight, label_smoothing = self.vectors.loss_weights
+        loss, hits, digit_hits = batch_sums(
+            scores,
+            batch.classes[m],
+            batch.target[m],
+            batch.weight[m],
+            (main_weight[m], aux_weight[m], label_smoothing[m]),
+        )
+        return loss, Totals(loss=loss.detach(), hits=hits, digit_hits=digit_hits)
+
+    def _set_noise(self, model: nn.Module, noise: Float[Tensor, " n"] | None) -> None:
+        if noise is None:
+            return
+        total = sum(self.noise_sizes.values())
+        start = 0
+        for name, size in self.noise_sizes.items():
+            stop = start + size * len(noise) // total
+            layer, _, buffer = name.rpartition(".")
+            setattr(model.get_submodule(layer), buffer, noise[start:stop])
+            start = stop
+
+    def state_dict(self) -> dict[str, Any]:
+        moments = [list(adam.state.values()) for adam in self.adams]
+        shapes = [p.shape for p in self.models[0].parameters()]
+
+        def stacked(key: str) -> list[Tensor]:
+            if not moments[0]:  # torch's Adam makes its state on the first step
+                return [torch.zeros(len(self.models), *shape) for shape in shapes]
+            return [
+                torch.stack([member[i][key] for member in moments]) for i in range(len(shapes))
+            ]
+
+        return {
+            "params": _stack_named([dict(m.named_parameters()) for m in self.models]),
+            "buffers": _stack_named([persistent_buffers(m) for m in self.models]),
+            "exp_avg": stacked("exp_avg"),
+            "exp_avg_sq": stacked("exp_avg_sq"),
+            "num_steps": int(moments[0][0]["step"]) if moments[0] else 0,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for m, (model, adam) in enumerate(zip(self.models, self.adams, strict=True)):
+            for name, p in model.named_parameters():
+                p.copy_(state["params"][name][m])
+            for name, buffer in persistent_buffers(model).items():
+                buffer.copy_(state["buffers"][name][m])
+            adam.state.clear()
+            for i, p in enumerate(model.parameters()):
+                adam.state[p] = {
+                    "step": torch.tensor(float(state["num_steps"]), device=p.device),
+                    "exp_avg": torch.empty_like(p).copy_(state["exp_avg"][i][m]),
+                    "exp_avg_sq": torch.empty_like(p).copy_(state["exp_avg_sq"][i][m]),
+                }
+
+
+def _stack(totals: list[Totals]) -> Totals:
+    return Totals(
+        loss=torch.stack([t.loss for t in totals]),
+        hits=torch.stack([t.hits for t in totals]),
+        digit_hits=torch.stack([t.digit_hits for t in totals]),
+    )
+
+
+def _stack_named(members: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([m[name].detach() for m in members]) for name in members[0]}

@@ -1,0 +1,299 @@
+"""The fold stack: data, order, noise and metrics of members that train in lockstep.
+
+Legend of shapes: m members, b pairs in a batch, t training pairs of a member, n noise values.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from trainables.config import TrialConfig
+from trainables.data.augment import affine
+from trainables.data.folds import normalisation
+from trainables.data.pairs import Pairs
+from trainables.models.layers import Dropout, num_params
+from trainables.seeds import derive_seed
+from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
+from trainables.stack.fused import FusedEngine
+from trainables.stack.looped import LoopedEngine
+
+Mode = Literal["auto", "fused", "looped"]
+
+EVALUATION_BATCH = 500
+"""Pairs per member and evaluation call; bounds memory, does not change results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """What one member is trained and measured on.
+
+    `train` and `held_out` index the stack's pairs; `seed` decides its initialisation, shuffling,
+    augmentation and dropout.
+    """
+
+    config: TrialConfig
+    train: Int[np.ndarray, " t"]
+    held_out: Int[np.ndarray, " v"]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """Metrics after one epoch, one value for each member.
+
+    `train_*` are averages over the epoch while its batches were trained on; `held_out_*` are exact
+    over the held-out pairs; digit accuracy is over images.
+    """
+
+    epoch: int
+    train_loss: Float[np.ndarray, " m"]
+    train_accuracy: Float[np.ndarray, " m"]
+    held_out_loss: Float[np.ndarray, " m"]
+    held_out_accuracy: Float[np.ndarray, " m"]
+    held_out_digit_accuracy: Float[np.ndarray, " m"]
+
+    @property
+    def finite(self) -> bool:
+        """Whether every member's losses are finite."""
+        return bool(np.isfinite(self.train_loss).all() and np.isfinite(self.held_out_loss).all())
+
+
+class FoldStack:
+    """Trains members of one shape in lockstep, fused into one network or one after another.
+
+    Members may differ in whatever does not change shapes or the number of steps: data, seed, learning
+    rate, weight decay, dropout rate, loss weights, label smoothing, augmentation. A member's numbers
+    do not depend on the other members, and both modes give the same numbers up to rounding.
+
+    Every epoch is seeded anew from (member's seed, epoch), so the state after an epoch is the
+    parameters, buffers, optimiser moments and the number of the epoch: nothing else is random.
+
+    Raises:
+        ValueError: If members differ in batch size or epochs.
+    """
+
+    def __init__(
+        self,
+        make_model: Callable[[Any], nn.Module],
+        members: Sequence[Member],
+        pairs: Pairs,
+        *,
+        device: torch.device | str = "cpu",
+        mode: Mode = "auto",
+    ):
+        config = members[0].config
+        if any(m.config.batch_size != config.batch_size for m in members):
+            raise ValueError("members of one stack must share batch_size")
+        if any(m.config.epochs != config.epochs for m in members):
+            raise ValueError("members of one stack must share epochs")
+        self.members = tuple(members)
+        self.epochs = config.epochs
+        self.epoch = 0
+        self.device = torch.device(device)
+        self.images = torch.tensor(pairs.images, device=self.device)
+        self.classes = torch.tensor(pairs.classes, device=self.device)
+        self.target = torch.tensor(pairs.target, device=self.device)
+        self.mean, self.std = self._member_normalisation(pairs)
+        self.amplitudes = [self._amplitudes(name) for name in ("shift", "rotation", "scale")]
+        self.augments = any(bool((a > 0).any()) for a in self.amplitudes)
+
+        models = [_seeded_model(make_model, m).to(self.device) for m in self.members]
+        self.num_params = num_params(models[0])
+        self.noise_sizes = _noise_sizes(models[0], self.images[:2])
+        vectors = MemberVectors.of([m.config for m in self.members], self.device)
+        self.mode = resolve_mode(mode, models[0], self.device)
+        engine = FusedEngine if self.mode == "fused" else LoopedEngine
+        self.engine: AbstractEngine = engine(models, vectors, self.noise_sizes)
+
+    def train_epoch(self) -> EpochMetrics:
+        """Train every member for one epoch and measure it."""
+        generators = [
+            torch.Generator(self.device).manual_seed(derive_seed(m.seed, 1, self.epoch))
+            for m in self.members
+        ]
+        # layers that draw for themselves (a user's own) draw from here
+        torch.manual_seed(derive_seed(self.members[0].seed, 2, self.epoch))
+        lr = torch.tensor([m.config.lr_at(self.epoch) for m in self.members], device=self.device)
+        order, weight = self._order(generators)
+        totals = self._zero_totals()
+        for part in _batches(order.shape[1], self.members[0].config.batch_size):
+            batch = self._batch(order[:, part], weight[:, part], generators)
+            totals += self.engine.step(batch, lr)
+        self.epoch += 1
+        sizes = np.array([len(m.train) for m in self.members])
+        train = _averages(totals, sizes)
+        held_out = self.evaluate()
+        return EpochMetrics(
+            epoch=self.epoch,
+            train_loss=train[0],
+            train_accuracy=train[1],
+            held_out_loss=held_out[0],
+            held_out_accuracy=held_out[1],
+            held_out_digit_accuracy=held_out[2],
+        )
+
+    def evaluate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Loss, accuracy and digit accuracy of each member on its held-out pairs."""
+        index, weight = _padded([m.held_out for m in self.members], self.device)
+        totals = self._zero_totals()
+        for start in range(0, index.shape[1], EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            totals += self.engine.evaluate(self._batch(index[:, part], weight[:, part], None))
+        return _averages(totals, np.array([len(m.held_out) for m in self.members]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next epoch depends on besides the members; tensors and integers only."""
+        return {"epoch": self.epoch, **self.engine.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken, in either mode."""
+        self.epoch = state["epoch"]
+        self.engine.load_state_dict(state)
+
+    def _batch(
+        self,
+        index: Int[Tensor, "m b"],
+        weight: Float[Tensor, "m b"],
+        generators: list[torch.Generator] | None,
+    ) -> Batch:
+        """Gather, augment and normalise; without generators (evaluation) nothing is random."""
+        images = self.images[index]
+        noise = None
+        if generators is not None and self.augments:
+            draw = _rand(generators, index.shape[1], 2, 4) * 2 - 1
+            shift, rotation, scale = self.amplitudes
+            images = affine(images, draw, shift=shift, rotation=rotation, scale=scale)
+        if generators is not None and self.noise_sizes:
+            noise = _rand(generators, index.shape[1] * sum(self.noise_sizes.values()))
+        return Batch(
+            images=(images - self.mean) / self.std,
+            classes=self.classes[index],
+            target=self.target[index],
+            weight=weight,
+            noise=noise,
+        )
+
+    def _order(
+        self, generators: list[torch.Generator]
+    ) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
+        """Each member's training pairs in a fresh random order, the shorter ones filled up."""
+        shuffled = []
+        for member, generator in zip(self.members, generators, strict=True):
+            order = torch.randperm(len(member.train), generator=generator, device=self.device)
+            shuffled.append(torch.as_tensor(member.train, device=self.device)[order])
+        return _padded(shuffled, self.device)
+
+    def _member_normalisation(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Scalar mean and std of each member's training images, shaped to broadcast to a batch."""
+        constants = [normalisation(pairs.images[m.train]) for m in self.members]
+        both = torch.tensor(constants, dtype=torch.float32, device=self.device)
+        mean, std = both.view(-1, 2, 1, 1, 1, 1).unbind(1)
+        return mean, std
+
+    def _amplitudes(self, name: str) -> Float[Tensor, "m 1 1"]:
+        values = [float(getattr(m.config, name)) for m in self.members]
+        return torch.tensor(values, device=self.device).view(-1, 1, 1)
+
+    def _zero_totals(self) -> Totals:
+        zeros = torch.zeros(len(self.members), device=self.device)
+        return Totals(loss=zeros, hits=zeros, digit_hits=zeros)
+
+
+def resolve_mode(mode: Mode, model: nn.Module, device: torch.device) -> Literal["fused", "looped"]:
+    """Choose by device and model: looped only for convolutions on a CPU (measured)."""
+    if mode != "auto":
+        return mode
+    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return "looped" if device.type == "cpu" and convolutional else "fused"
+
+
+def _seeded_model(make_model: Callable[[Any], nn.Module], member: Member) -> nn.Module:
+    """Initialise on the CPU from the member's seed, whatever has been drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(member.seed, 0))
+        return make_model(member.config)
+
+
+def _noise_sizes(model: nn.Module, two_pairs: Float[Tensor, "2 2 h w"]) -> dict[str, int]:
+    """Noise values per pair that each dropout layer needs, by the name of its noise buffer.
+
+    Found by one forward pass of two pairs, in the order in which the layers run. A layer that runs
+    twice in a pass draws for itself.
+    """
+    sizes: dict[str, int] = {}
+    twice: set[str] = set()
+    handles = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, Dropout):
+
+            def record(layer: Any, args: tuple[Tensor], key: str = f"{name}.noise") -> None:
+                if key in sizes:
+                    twice.add(key)
+                sizes[key] = layer.noise_shape(args[0].shape).numel() // len(two_pairs)
+
+            handles.append(layer.register_forward_pre_hook(record))
+    was_training = model.training
+    with torch.no_grad():
+        model.eval()(two_pairs)
+    model.train(was_training)
+    for handle in handles:
+        handle.remove()
+    return {name: size for name, size in sizes.items() if name not in twice}
+
+
+def _rand(generators: Sequence[torch.Generator], *shape: int) -> Float[Tensor, "m *shape"]:
+    return torch.stack([torch.rand(shape, generator=g, device=g.device) for g in generators])
+
+
+def _batches(size: int, batch_size: int) -> Iterator[slice]:
+    """Slices of one epoch; a last batch of a single pair joins the one before it.
+
+    Batch-norm has no statistics of a single pair.
+    """
+    starts = list(range(0, size, batch_size))
+    if len(starts) > 1 and size - starts[-1] == 1:
+        starts.pop()
+    for start, stop in zip(starts, [*starts[1:], size], strict=True):
+        yield slice(start, stop)
+
+
+def _padded(
+    rows: Sequence[np.ndarray | Tensor], device: torch.device
+) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
+    """Rows evened out by repeating their first entry with weight 0."""
+    longest = max(len(row) for row in rows)
+    index = torch.zeros(len(rows), longest, dtype=torch.int64, device=device)
+    weight = torch.zeros(len(rows), longest, device=device)
+    for m, row in enumerate(rows):
+        index[m, : len(row)] = torch.as_tensor(row, device=device)
+        index[m, len(row) :] = row[0]
+        weight[m, : len(row)] = 1.0
+    return index, weight
+
+
+def _averages(
+    totals: Totals, sizes: Int[np.ndarray, " m"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Loss and accuracy per pair, digit accuracy per image."""
+    loss = totals.loss.double().cpu().numpy() / sizes
+    hits = totals.hits.double().cpu().numpy() / sizes
+    digit_hits = totals.digit_hits.double().cpu().numpy() / (2 * sizes)
+    return loss, hits, digit_hits
+
+
+def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
+    """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
+
+    A report costs more than a short epoch, and where it falls must not depend on how fast a machine
+    is, or pruning would.
+    """
+    if rungs:
+        return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))
+    every = math.ceil(epochs / at_most)
+    return tuple(range(every, epochs, every)) + (epochs,)

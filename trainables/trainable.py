@@ -17,7 +17,7 @@ TRIAL_NUMBER = "trial_number"
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
-"""Key of a result: each metric's values by fold."""
+"""Key of a result: pairs of a metric and its values by fold (Ray would flatten a dict)."""
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
 
@@ -49,7 +49,7 @@ class FoldTrainable(tune.Trainable):
         )
         return {
             **summary(self.trial.by_fold),
-            BY_FOLD: self.trial.by_fold,
+            BY_FOLD: list(self.trial.by_fold.items()),
             HISTORY: history,
             DIVERGED: self.trial.diverged,
             metrics.EPOCH: self.trial.stack.epoch,

@@ -1,0 +1,48 @@
+# What a newcomer and CI run. Python 3.11 or later is all it takes: the first call makes .venv from
+# requirements.lock, later calls find it up to date. Options go through ARGS: make test ARGS="-k seeds".
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help sweep test lint ui
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	  printf 'make %-6s %s\n' "$$name" "$$text"; done
+
+sweep: $(STAMP) ## a first sweep: cnn_aux on the embedded digits; ARGS go to sweeps/run.py
+	$(BIN)/python sweeps/run.py --space cnn_aux --dataset digits $(ARGS)
+
+test: $(STAMP) ## the default tests; ARGS go to pytest
+	$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP) ## format, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(STAMP) ## the MLflow UI on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --host 127.0.0.1 --port 5000
+
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements.lock pins into .venv: some minutes the first time"
+	@$(BIN)/python -m pip install --quiet -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: no '$(PYTHON)' here; install Python 3.11 or later, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c '$(VERSION_CHECK)' || { \
+	  echo "error: foldsweep needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1);" \
+	    "name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: '$(PYTHON)' cannot make virtual environments;" \
+	    "install its venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -1,0 +1,76 @@
+"""Finds a search space by name, or in a user's own file by path."""
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from ray import cloudpickle
+
+from search_spaces import cnn, cnn_aux, cnn_ws, mlp
+from search_spaces.space import SearchSpace
+from trainables.errors import UserError
+
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "mlp": mlp.space,
+    "cnn": cnn.space,
+    "cnn_ws": cnn_ws.space,
+    "cnn_aux": cnn_aux.space,
+}
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """A space by its name, or from a `.py` file that defines `space() -> SearchSpace`.
+
+    Raises:
+        UserError: If there is no such space or file, or the file is broken.
+    """
+    if name_or_path in SPACES:
+        return SPACES[name_or_path]()
+    if name_or_path.endswith(".py"):
+        return _load_file(Path(name_or_path))
+    raise UserError(
+        f"unknown space {name_or_path!r}: known are {', '.join(SPACES)},"
+        " or give the path of a .py file of your own"
+    )
+
+
+def _load_file(path: Path) -> SearchSpace:
+    if not path.is_file():
+        raise UserError(f"space file {path} does not exist")
+    try:
+        module = _import_by_value(path)
+        space = module.space()
+    except UserError as error:
+        raise UserError(f"space file {path}: {error}") from None
+    except (Exception, SystemExit) as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+        where = f" line {line}" if line else ""
+        if isinstance(error, AttributeError) and not frames:
+            raise UserError(
+                f"space file {path} defines no function space(); see README, 'your own'"
+            ) from None
+        message = " ".join(str(error).split())
+        raise UserError(f"space file {path}{where}: {type(error).__name__}: {message}") from error
+    if not isinstance(space, SearchSpace):
+        raise UserError(f"space file {path}: space() returned {type(space).__name__}")
+    if space.name in SPACES:
+        raise UserError(f"space file {path}: the name {space.name!r} is taken; choose another")
+    return space
+
+
+def _import_by_value(path: Path) -> ModuleType:
+    """Import a file that workers need not have: its classes travel to them by value."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"foldsweep_user_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)
+    return module

@@ -1,0 +1,92 @@
+"""What a search space is: domains over the fields of a variant's configuration."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ray.tune.search.sample import Domain
+
+from trainables.config import TrialConfig
+from trainables.errors import UserError
+from trainables.presets import PRESETS
+from trainables.trainable import FoldTrainable
+from trainables.variants import VARIANTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A setting to try first, by name.
+
+    `config` may leave the space: keys without a domain and values outside their domain are tried as
+    they are, and the sampler is told the nearest point inside.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+
+
+def preset_point(name: str) -> Point:
+    """A preset's full configuration, except for the epochs, which are the sweep's."""
+    preset = PRESETS[name]
+    config = VARIANTS[preset.variant].config.from_dict(preset.config).to_dict()
+    config.pop("epochs")
+    return Point(name=name, config=config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """What may vary for one variant.
+
+    Keys are fields of the variant's configuration; values are `ray.tune` domains (searched) or plain
+    values (fixed). The first of `points` is the baseline that the end of a sweep compares with.
+    `grid` gives the values of a grid search, for `--sampler grid`.
+
+    Raises:
+        UserError: If a key is not a field, a name is not usable as a folder, nothing is searched, or
+            a point is not a valid configuration.
+    """
+
+    name: str
+    trainable: type[FoldTrainable]
+    domains: Mapping[str, Any]
+    points: Sequence[Point] = ()
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
+            raise UserError(
+                f"space name {self.name!r} must be letters, digits, '_', '-', '.', at most 64"
+            )
+        config = self.trainable.variant.config
+        known = {f.name for f in fields(config)}
+        for keys, what in ((self.domains, "domains"), (self.grid, "grid")):
+            unknown = sorted(set(keys) - known)
+            if unknown:
+                raise UserError(
+                    f"space {self.name}: {what} has {', '.join(unknown)}, which {config.__name__}"
+                    f" lacks; it has {', '.join(sorted(known))}"
+                )
+        if not self.searched and not self.grid:
+            raise UserError(f"space {self.name} searches nothing: give a ray.tune domain to a key")
+        for point in self.points:
+            self.complete(point.config)
+
+    @property
+    def searched(self) -> dict[str, Domain]:
+        """The keys that vary, with their domains."""
+        return {k: v for k, v in self.domains.items() if isinstance(v, Domain)}
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The keys that do not vary, with their values."""
+        return {k: v for k, v in self.domains.items() if not isinstance(v, Domain)}
+
+    def complete(self, values: Mapping[str, Any], **overrides: Any) -> TrialConfig:
+        """The whole configuration that a choice of values means.
+
+        Raises:
+            UserError: If the values are not a valid configuration of the variant.
+        """
+        merged = {**self.fixed, **values, **overrides}
+        return self.trainable.variant.config.from_dict(merged)

@@ -1,0 +1,50 @@
+"""Starts Ray, or joins a cluster, quietly."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from sweeps.resources import Allotment, allot
+from sweeps.settings import SweepSettings
+from trainables.errors import UserError
+
+RAY_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker logs
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the study is the state
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
+    """A Ray to run trials on, and what each trial gets of it; a Ray started here ends here.
+
+    Raises:
+        UserError: If the cluster does not answer or has less than a trial wants.
+    """
+    os.environ.update(RAY_ENVIRONMENT)
+    try:
+        ray.init(
+            address=settings.address,
+            include_dashboard=False if settings.address is None else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"--address {settings.address}" if settings.address else "a local Ray"
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{where} cannot be used: {reason}") from None
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    try:
+        resources = ray.cluster_resources()
+        yield allot(settings, cpus=resources.get("CPU", 0), gpus=resources.get("GPU", 0))
+    finally:
+        ray.shutdown()

@@ -1,0 +1,50 @@
+"""The console that programs write to, and how they end on an error."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+from rich.console import Console
+
+from trainables.errors import UserError
+
+T = TypeVar("T")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:
+    """Command line to dataclass; what is wrong with it is said in one line.
+
+    Raises:
+        UserError: If the command line cannot be parsed.
+    """
+    message = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(message):
+            return tyro.cli(settings, args=args, **tyro_options)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        lines = [line.strip("│ ").strip() for line in message.getvalue().splitlines()]
+        body = [line for line in lines if line and not re.match(r"^[╭╰]", line)]
+        first = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
+        said = re.sub(r"\s+([.,])", r"\1", " ".join(body[:first]))
+        raise UserError(f"{said} (see --help)") from None
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Run a program's main function; a user's mistake ends in one line and exit code 2."""
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except BrokenPipeError:  # the reader of our output has gone
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)

@@ -1,0 +1,307 @@
+"""The Optuna study as the ledger of a sweep: what was tried, how it ended, what runs again.
+
+All that matters is in the study; a killed sweep is continued from it alone.
+"""
+
+import hashlib
+import json
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.model_selection import ParameterGrid
+
+from search_spaces.space import Point, SearchSpace
+from sweeps.distributions import nearest, to_distributions
+from sweeps.pruning import make_pruner
+from sweeps.samplers import make_sampler
+from sweeps.settings import SweepSettings
+from trainables.errors import UserError
+from trainables.metrics import DIRECTIONS
+from trainables.seeds import derive_seed
+
+POINT_ATTR = "point"
+RESULT_ATTR = "result"
+ERROR_ATTR = "error"
+IDENTITY_ATTR = "identity"
+ENQUEUED_ATTR = "enqueued"
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+DEFAULT_TRIALS = 30
+ERROR_LENGTH = 1000
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+LOCK_GRACE_S = 5
+"""Age at which the journal's lock is that of a killed process; a write takes milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Values to try. `origin` names the setting they repeat, if the sampler did not choose them."""
+
+    number: int
+    values: Mapping[str, Any]
+    origin: str | None
+
+
+def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
+    """The study's storage: a database by URL, or a journal file.
+
+    Raises:
+        UserError: If the URL is wrong, the database does not answer or the file cannot be written.
+    """
+    if study_url is not None:
+        try:
+            return RDBStorage(study_url, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:  # SQLAlchemy and each driver have their own
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise UserError(
+                f"--study {masked_url(study_url)} cannot be opened: {reason};"
+                " give a URL such as sqlite:///study.db or postgresql://user@host/database"
+            ) from None
+    try:
+        _cut_incomplete_line(journal)
+        lock = JournalFileOpenLock(str(journal), grace_period=LOCK_GRACE_S)
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+    except OSError as error:
+        raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password."""
+    head, at, tail = url.rpartition("@")
+    scheme, sep, user = head.partition("://")
+    return f"{scheme}{sep}{user.split(':')[0]}{at}{tail}" if at and sep else url
+
+
+class Ledger:
+    """Asks the study for configurations and records how they end.
+
+    Args:
+        storage: Where the study is.
+        name: Name of the study, unique to the sweep and its space.
+        space: What may vary.
+        settings: The sweep's settings.
+        epochs: Epochs of a trial that is not stopped early.
+        identity: What results depend on besides the settings, such as the data's digest.
+
+    Raises:
+        UserError: If a new sweep's study exists, a resumed one's does not, or it was made with
+            another space or other data.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        name: str,
+        space: SearchSpace,
+        settings: SweepSettings,
+        *,
+        epochs: int,
+        identity: Mapping[str, str],
+    ):
+        self.space = space
+        self.settings = settings
+        self.distributions = _distributions(space, settings)
+        self.study = _open_study(storage, name, settings)
+        self.study.pruner = make_pruner(settings.scheduler, epochs)
+        self.prunes = len(settings.objective) == 1
+        self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
+        self._enqueue_points()
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._cut_off = deque(t.number for t in running)
+        self._num_asked = len(running) + len(self.ended())
+        self._live: dict[int, optuna.Trial] = {}
+
+    @property
+    def budget(self) -> int:
+        """Trials that the sweep may have in all."""
+        if self.settings.trials is not None:
+            return self.settings.trials
+        if self.settings.sampler == "grid":
+            return len(self.space.points) + len(ParameterGrid(_lists(self.space.grid)))
+        return DEFAULT_TRIALS
+
+    @property
+    def trials_left(self) -> int:
+        """Trials that have not ended yet."""
+        return max(len(self._cut_off) + len(self._live), self.budget - len(self.ended()))
+
+    def ended(self) -> list[FrozenTrial]:
+        """Trials that are over, by number."""
+        return self.study.get_trials(deepcopy=False, states=ENDED)
+
+    def ask(self) -> Asked | None:
+        """The next configuration, those first that a killed sweep was training; None at the end."""
+        trial = self._next()
+        if trial is None:
+            return None
+        self._live[trial.number] = trial
+        values = {name: _suggest(trial, name, d) for name, d in self.distributions.items()}
+        point = trial.user_attrs.get(POINT_ATTR)
+        if point is not None:
+            values |= point["config"]
+        return Asked(
+            number=trial.number, values=values, origin=None if point is None else point["name"]
+        )
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record an intermediate value; whether the trial should stop.
+
+        Points to try first are never stopped, so that the baseline is a whole one. With several
+        objectives nothing is, since a trial behind in one may lead in another.
+        """
+        trial = self._live[number]
+        if not self.prunes or not math.isfinite(value):
+            return False
+        if epoch not in self.frozen(number).intermediate_values:
+            trial.report(value, epoch)
+        return POINT_ATTR not in trial.user_attrs and trial.should_prune()
+
+    def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
+        """Record a trial that trained all epochs; `result` is kept as JSON."""
+        self._live[number].set_user_attr(RESULT_ATTR, dict(result))
+        self.study.tell(number, list(values), state=TrialState.COMPLETE)
+        del self._live[number]
+
+    def prune(self, number: int, result: Mapping[str, Any]) -> None:
+        """Record a trial that was stopped early, with its last reported value."""
+        self._live[number].set_user_attr(RESULT_ATTR, dict(result))
+        self.study.tell(number, state=TrialState.PRUNED)
+        del self._live[number]
+
+    def fail(self, number: int, error: str) -> None:
+        """Record a trial that diverged or crashed, with the reason."""
+        self._live[number].set_user_attr(ERROR_ATTR, error[:ERROR_LENGTH])
+        self.study.tell(number, state=TrialState.FAIL)
+        del self._live[number]
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """What the study has of a trial."""
+        return self.study.get_trials(deepcopy=False)[number]
+
+    def _next(self) -> optuna.Trial | None:
+        """A trial without parameters yet, or one that was cut off with those it had."""
+        if self._cut_off:
+            number = self._cut_off.popleft()
+            self._seed_sampler(number)
+            return optuna.Trial(self.study, self.frozen(number)._trial_id)
+        if self._num_asked >= self.budget:
+            return None
+        self._num_asked += 1
+        trials = self.study.get_trials(deepcopy=False)
+        waiting = [t.number for t in trials if t.state == TrialState.WAITING]
+        self._seed_sampler(min(waiting, default=len(trials)))
+        return self.study.ask()
+
+    def _seed_sampler(self, number: int) -> None:
+        seed = self.settings.seed
+        self.study.sampler = make_sampler(
+            self.settings.sampler, seed=seed, trial_seed=derive_seed(seed, 3, number) % 2**32
+        )
+
+    def _check_identity(self, identity: dict[str, str]) -> None:
+        stored = self.study.user_attrs.get(IDENTITY_ATTR)
+        if stored is None:
+            self.study.set_user_attr(IDENTITY_ATTR, identity)
+            return
+        for key, value in identity.items():
+            if stored.get(key) != value:
+                raise UserError(
+                    f"sweep {self.settings.resume} cannot go on: its {key} has changed since;"
+                    " start a new sweep"
+                )
+
+    def _enqueue_points(self) -> None:
+        """Put the points to try first, and a grid, into the study; once, also after a kill."""
+        if self.study.user_attrs.get(ENQUEUED_ATTR):
+            return
+        points = list(self.space.points)
+        if self.settings.sampler == "grid":
+            for values in ParameterGrid(_lists(self.space.grid)):
+                points.append(Point(name="grid", config=values))
+        for point in points[len(self.study.get_trials(deepcopy=False)) :]:
+            params = {
+                name: nearest(distribution, point.config[name])
+                for name, distribution in self.distributions.items()
+                if name in point.config
+            }
+            self.study.enqueue_trial(
+                {name: value for name, value in params.items() if value is not None},
+                user_attrs={POINT_ATTR: {"name": point.name, "config": dict(point.config)}},
+            )
+        self.study.set_user_attr(ENQUEUED_ATTR, True)
+
+
+def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> optuna.Study:
+    """Create the study of a new sweep, or load that of a resumed one."""
+    directions = [DIRECTIONS[objective] for objective in settings.objective]
+    exists = name in optuna.get_all_study_names(storage)
+    if exists and settings.resume is None:
+        raise UserError(f"study {name!r} exists already; use --resume or another --name")
+    return optuna.create_study(
+        storage=storage, study_name=name, directions=directions, load_if_exists=True
+    )
+
+
+def _distributions(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
+    if settings.sampler != "grid":
+        return to_distributions(space.searched)
+    if not space.grid:
+        raise UserError(f"space {space.name} defines no grid; use another --sampler")
+    free = sorted(set(space.searched) - set(space.grid))
+    if free:
+        raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
+    return {key: CategoricalDistribution(list(values)) for key, values in space.grid.items()}
+
+
+def _lists(grid: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    return {key: list(values) for key, values in grid.items()}
+
+
+def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:
+    """Changes whenever a configuration of the space would be another or mean something else."""
+    parts = {
+        "distributions": {k: repr(d) for k, d in sorted(distributions.items())},
+        "fixed": {k: repr(v) for k, v in sorted(space.fixed.items())},
+        "points": [(p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points],
+        "variant": space.trainable.variant.name,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """The trial's value of a parameter, chosen now if it has none yet."""
+    match distribution:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+        case IntDistribution():
+            d = distribution
+            return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+        case FloatDistribution():
+            d = distribution
+            return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+    raise AssertionError(distribution)
+
+
+def _cut_incomplete_line(journal: Path) -> None:
+    """Remove a line that a kill left half written; what is appended next would be lost with it."""
+    if not journal.exists():
+        return
+    data = journal.read_bytes()
+    complete = data.rfind(b"\n") + 1
+    if complete < len(data):
+        with journal.open("r+b") as file:
+            file.truncate(complete)

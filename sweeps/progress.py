@@ -1,0 +1,93 @@
+"""What a user sees while a sweep runs: a live line on a terminal, plain lines in a log."""
+
+import time
+from typing import Any
+
+from optuna.trial import TrialState
+from ray import tune
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from sweeps.lifecycle import Lifecycle
+from sweeps.summary import shown_score, shown_values
+
+PLAIN_EVERY_S = 30.0
+"""Longest silence in a plain log."""
+
+
+class Progress(tune.Callback):
+    """Shows trials done, running, pruned, failed, the best so far and the time left."""
+
+    def __init__(self, lifecycle: Lifecycle, console: Console, *, time_budget: float | None):
+        self.lifecycle = lifecycle
+        self.console = console
+        self.time_budget = time_budget
+        self.started = time.monotonic()
+        self.shown_at = self.started
+        self.shown_ended = -1
+        self.shown_best: int | None = None
+        self.live = Live(console=console, refresh_per_second=4, transient=True)
+        if console.is_terminal:
+            self.live.start()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Refresh the terminal, or write a line where there is something to say."""
+        if self.console.is_terminal:
+            self.live.update(Text(f"{self.line()}\n{self.best_line()}", overflow="fold"))
+            return
+        now = time.monotonic()
+        ended = self.lifecycle.ended_here
+        if ended != self.shown_ended or now - self.shown_at >= PLAIN_EVERY_S:
+            if self.lifecycle.running or ended:
+                self.console.print(self.line())
+                best = self.lifecycle.best
+                if best is not None and best.number != self.shown_best:
+                    self.console.print(self.best_line())
+                    self.shown_best = best.number
+            self.shown_at, self.shown_ended = now, ended
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        self.live.stop()
+
+    def line(self) -> str:
+        """State of the sweep in one line."""
+        life = self.lifecycle
+        parts = [
+            f"{life.ended.total()}/{life.ended.total() + life.ledger.trials_left} trials",
+            f"{len(life.running)} running",
+            f"{life.ended[TrialState.PRUNED]} pruned",
+            f"{life.ended[TrialState.FAIL]} failed",
+        ]
+        best = life.best
+        if best is not None:
+            score = shown_score(life.objective[0], best.score, best.std)
+            parts.append(f"best {score}")
+        left = self.seconds_left()
+        parts.append(f"about {_shown_time(left)} left" if left is not None else "estimating time")
+        return f"{_shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
+
+    def best_line(self) -> str:
+        """The best configuration so far."""
+        best = self.lifecycle.best
+        if best is None:
+            return ""
+        return f"      best is trial {best.number}: {best.origin or shown_values(best.values)}"
+
+    def seconds_left(self) -> float | None:
+        """Time to the end at the pace so far, or to the end of the budget."""
+        elapsed = time.monotonic() - self.started
+        left = None
+        if self.lifecycle.ended_here:
+            left = elapsed / self.lifecycle.ended_here * self.lifecycle.ledger.trials_left
+        if self.time_budget is not None:
+            rest = max(0.0, self.time_budget - elapsed)
+            left = rest if left is None else min(left, rest)
+        return left
+
+
+def _shown_time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

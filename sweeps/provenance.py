@@ -1,0 +1,38 @@
+"""Where results come from: commit, versions, machine."""
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("torch", "ray", "optuna", "mlflow", "scikit-learn", "numpy")
+
+
+@cache
+def git_commit() -> str:
+    """Commit of this code, with `+` where it has been changed since; `unknown` outside git."""
+    root = Path(__file__).parents[1]
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}+" if changed else commit
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results may depend on."""
+    return {"python": platform.python_version(), **{lib: version(lib) for lib in LIBRARIES}}
+
+
+def machine() -> str:
+    """The machine in a few words."""
+    return f"{platform.system()} {platform.machine()}"
+
+
+def _git(root: Path, *args: str) -> str:
+    result = subprocess.run(
+        ["git", "-C", str(root), *args], capture_output=True, text=True, check=True, timeout=10
+    )
+    return result.stdout.strip()

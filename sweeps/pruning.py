@@ -1,0 +1,76 @@
+"""Early stopping as a function of the study alone, so that a resumed sweep prunes as before."""
+
+import math
+
+import optuna
+from optuna.study import StudyDirection
+
+from sweeps.settings import Scheduler
+from trainables.seeds import derive_seed
+from trainables.stack.stack import report_epochs
+
+REDUCTION = 3
+"""A rung lets one in so many trials go on, to so many times the epochs."""
+BRACKETS = 3
+LEAST_RUNG = 3
+"""Epochs before which a comparison says little, unless it is the only one."""
+
+
+def rung_epochs(epochs: int) -> tuple[int, ...]:
+    """Epochs at which trials are compared: a third of all epochs, a ninth, ... in rising order."""
+    rungs = []
+    epoch = round(epochs / REDUCTION)
+    while epoch >= LEAST_RUNG or (not rungs and epoch >= 1):
+        rungs.append(epoch)
+        epoch = round(epoch / REDUCTION)
+    return tuple(reversed([r for r in rungs if r < epochs]))
+
+
+class RungPruner(optuna.pruners.BasePruner):
+    """Asynchronous successive halving on what a study has recorded.
+
+    A trial goes on past a rung if it is in the top 1 / `REDUCTION` of those that have reached it,
+    counting itself; the first to arrive always goes on. With several brackets, trials fall into
+    them by number; bracket b skips the b lowest rungs, and rungs are shared by all who reach them.
+
+    References:
+        Li et al. (2020), "A system for massively parallel hyperparameter tuning", MLSys.
+    """
+
+    def __init__(self, rungs: tuple[int, ...], *, brackets: int = 1):
+        self.rungs = rungs
+        self.brackets = min(brackets, max(len(rungs), 1))
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether `trial` should stop after its last report."""
+        step = trial.last_step
+        bracket = derive_seed(trial.number) % self.brackets
+        if step is None or step not in self.rungs[bracket:]:
+            return False
+        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+        value = sign * trial.intermediate_values[step]
+        others = [
+            sign * t.intermediate_values[step]
+            for t in study.get_trials(deepcopy=False)
+            if step in t.intermediate_values and t.number != trial.number
+        ]
+        better = sum(other > value for other in others)
+        return better >= max(1, (len(others) + 1) // REDUCTION)
+
+
+def make_pruner(scheduler: Scheduler, epochs: int) -> optuna.pruners.BasePruner:
+    """The pruner of a scheduler."""
+    if scheduler in ("asha", "hyperband"):
+        brackets = BRACKETS if scheduler == "hyperband" else 1
+        return RungPruner(rung_epochs(epochs), brackets=brackets)
+    if scheduler == "median":
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=5, n_warmup_steps=math.ceil(epochs / 5), interval_steps=1
+        )
+    return optuna.pruners.NopPruner()
+
+
+def reports(scheduler: Scheduler, epochs: int) -> tuple[int, ...]:
+    """Epochs after which trials report: at the rungs where there are rungs."""
+    rungs = rung_epochs(epochs) if scheduler in ("asha", "hyperband") else ()
+    return report_epochs(epochs, rungs=rungs)

@@ -1,0 +1,199 @@
+"""Send to MLflow what a sweep recorded while the tracking server was away.
+
+    python sweeps/replay.py NAME
+    python sweeps/replay.py NAME --tracking-uri http://127.0.0.1:5000
+
+Sending again what the server already has changes nothing. Exit codes: 0 all is there, 1 the
+server does not take it, 2 a mistake in the command.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sweeps.spool import (
+    SPOOL_FILE,
+    TARGET_FILE,
+    UPLOADER_LOCK,
+    TrackingTarget,
+    absolute_uri,
+    count_records,
+    driver_lives,
+    is_closed,
+)
+from trainables.errors import UserError
+
+_POLL_S = 0.5
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
+_GIVE_UP_S = 60.0
+_LOCK_WAIT_S = 2.0
+_REQUESTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what is known
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_log = logging.getLogger(__name__)
+
+
+def follow(folder: Path) -> None:
+    """Carry a spool to MLflow as it grows, until the driver has closed it or is gone.
+
+    While the driver lives, a failing server is tried for ever; after it died, for a minute.
+    Should the uploader of an earlier driver still be at work, this one waits to take over.
+    """
+    lock = FileLock(folder / UPLOADER_LOCK)
+    while True:
+        try:
+            lock.acquire(timeout=_POLL_S)
+            break
+        except Timeout:
+            if not driver_lives(folder):
+                _log.info("another uploader is at work on %s", folder)
+                return
+    try:
+        _follow(folder)
+    finally:
+        lock.release()
+
+
+def _follow(folder: Path) -> None:
+    from sweeps.uploader import Uploader, one_line
+
+    uploader = Uploader(folder, TrackingTarget.load(folder))
+    spool = folder / SPOOL_FILE
+    delay, failing_since = _FIRST_DELAY_S, None
+    while True:
+        has_driver = driver_lives(folder)
+        try:
+            if uploader.send_next() == 0:
+                if is_closed(spool) or not has_driver:
+                    uploader.finish(driver_died=not is_closed(spool))
+                    return
+                time.sleep(_POLL_S)
+        except Exception as error:  # whatever fails, the records are safe and the driver works
+            if failing_since is None:
+                _log.warning("cannot send: %s", one_line(error))
+                failing_since = time.monotonic()
+            is_late = is_closed(spool) or time.monotonic() > failing_since + _GIVE_UP_S
+            if is_late and not has_driver:
+                _log.warning(
+                    "giving up: %d records wait", count_records(spool, uploader.progress.offset)
+                )
+                return
+            _pause(spool, delay)
+            delay = min(2 * delay, _LAST_DELAY_S)
+        else:
+            if failing_since is not None:
+                _log.info("sending again")
+            delay, failing_since = _FIRST_DELAY_S, None
+
+
+def _pause(spool: Path, seconds: float) -> None:
+    """Wait, but no longer than `_POLL_S` once the driver wants to end."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _POLL_S))
+        if is_closed(spool):
+            return
+
+
+def replay(folder: Path, tracking_uri: str | None = None) -> str:
+    """Send what waits in one sweep's folder, and say what was sent.
+
+    Raises:
+        UserError: If another uploader is at work in the folder, or the experiment is deleted.
+        ConnectionError: If the server does not take the records; they stay.
+    """
+    target = TrackingTarget.load(folder)
+    if tracking_uri is not None:
+        uri = absolute_uri(tracking_uri)
+        target = replace(target, tracking_uri=uri, artifact_location=None)
+    if not (folder / SPOOL_FILE).exists():
+        return f"{folder}: nothing was recorded"
+    try:
+        with FileLock(folder / UPLOADER_LOCK, timeout=_LOCK_WAIT_S):
+            return _replay(folder, target)
+    except Timeout:
+        raise UserError(
+            f"another uploader is at work on {folder}: it sends what waits there"
+        ) from None
+
+
+def _replay(folder: Path, target: TrackingTarget) -> str:
+    from sweeps.uploader import Uploader, one_line
+
+    uploader = Uploader(folder, target)
+    spool, refused = folder / SPOOL_FILE, uploader.progress.refused
+    try:
+        while uploader.send_next():
+            pass
+        if not driver_lives(folder):
+            uploader.finish(driver_died=not is_closed(spool))
+    except UserError:
+        raise
+    except Exception as error:  # whatever fails, the records stay
+        waiting = count_records(spool, uploader.progress.offset)
+        raise ConnectionError(
+            f"MLflow at {target.shown_uri} is unreachable: {waiting} records wait in {folder} "
+            f"({one_line(error)})"
+        ) from error
+    report = f"{folder}: sent {uploader.num_sent} records of {len(uploader.sent_runs)} runs"
+    if passed := uploader.progress.refused - refused:
+        report += f", {passed} refused by the server"
+    return f"{report} to {target.shown_uri}"
+
+
+def sweep_folders(name: str, storage: Path) -> list[Path]:
+    """Folders of the sweeps that a name or a path stands for.
+
+    Raises:
+        UserError: If there are none.
+    """
+    for folder in (storage / name, Path(name)):
+        found = sorted(path.parent for path in folder.glob(f"**/{TARGET_FILE}"))
+        if found:
+            return found
+    known = ", ".join(
+        sorted({path.parent.parent.name for path in storage.glob(f"*/*/{TARGET_FILE}")})
+    )
+    raise UserError(f"no sweep {name!r} in {storage}: choose one of: {known or '(none there)'}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and give its exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("name", help="name of the sweep, or the path of its folder")
+    parser.add_argument("--storage", type=Path, default=Path("runs"), help="where the sweeps are")
+    parser.add_argument("--tracking-uri", help="send everything to this server instead")
+    parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    os.environ.update({key: os.environ.get(key, value) for key, value in _REQUESTS.items()})
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    if options.follow:
+        _log.setLevel(logging.INFO)
+        os.nice(10)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # frees the locks on the way out
+        follow(Path(options.name))
+        return 0
+    try:
+        for folder in sweep_folders(options.name, options.storage):
+            print(replay(folder, options.tracking_uri))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ConnectionError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""How many trials run at a time, and what each gets."""
+
+import math
+from dataclasses import dataclass
+
+from sweeps.settings import SweepSettings
+from trainables.errors import UserError
+
+TRIALS_PER_GPU = 4
+"""Small networks leave most of a GPU idle; a few trials share one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allotment:
+    """What each trial gets, and how many run at a time."""
+
+    cpus: float
+    gpus: float
+    concurrency: int
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of a trial."""
+        return max(1, int(self.cpus))
+
+
+def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
+    """Share the cluster's CPUs and GPUs among trials.
+
+    Raises:
+        UserError: If a trial wants more than there is.
+    """
+    per_cpu = 1.0 if settings.cpus_per_trial is None else settings.cpus_per_trial
+    automatic = 1 / TRIALS_PER_GPU if gpus else 0.0
+    per_gpu = automatic if settings.gpus_per_trial is None else settings.gpus_per_trial
+    if per_cpu > cpus:
+        raise UserError(f"--cpus-per-trial {per_cpu:g} is more than the {cpus:g} CPUs there are")
+    if per_gpu > gpus:
+        raise UserError(f"--gpus-per-trial {per_gpu:g} is more than the {gpus:g} GPUs there are")
+    fits = math.floor(cpus / per_cpu)
+    if per_gpu:
+        fits = min(fits, math.floor(gpus / per_gpu + 1e-9))
+    return Allotment(
+        cpus=per_cpu, gpus=per_gpu, concurrency=min(settings.concurrency or fits, fits)
+    )

@@ -1,0 +1,251 @@
+"""Sweep search spaces: `python sweeps/run.py --space cnn_aux`, `--help` for the rest."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.table import Table
+
+from search_spaces.loading import SPACES, load_space
+from search_spaces.space import SearchSpace
+from sweeps.cluster import ray_cluster
+from sweeps.console import console, parse, run_program
+from sweeps.settings import (
+    SweepSettings,
+    check_name,
+    check_resumable,
+    load_settings,
+    new_name,
+    with_dataset,
+)
+from sweeps.spool import absolute_uri
+from sweeps.summary import best_table
+from sweeps.sweep import SweepEnd, sweep_space
+from trainables.data.images import load_images
+from trainables.data.pairs import PairData, draw_pairs
+from trainables.errors import UserError
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the sweeps that the command line asks for; returns the exit code."""
+    stored, settings = _read_settings(sys.argv[1:])
+    if settings.list_spaces:
+        console.print(_spaces_table())
+        return 0
+    settings.validate()
+    spaces = _load_spaces(settings)
+    if stored is not None:
+        check_resumable(stored, settings)
+    source, said = load_images(settings.dataset, data_dir=settings.data_dir)
+    console.print(said)
+    data = draw_pairs(
+        source,
+        seed=settings.seed,
+        train_pairs=settings.train_pairs,
+        test_pairs=settings.test_pairs,
+    )
+    settings = with_dataset(settings, data.dataset)
+    local = _local_root(settings)
+    name = settings.resume or settings.name or new_name(local)
+    folder = _make_folder(local / name, resumed=settings.resume is not None)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"sweep {name} is being run by another process; wait for it") from None
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with lock:
+        replace(settings, name=name, resume=None).save(folder)
+        verb = "goes on" if settings.resume else "starts"
+        console.print(f"sweep {name} {verb}: {_described(settings, data)}")
+        try:
+            return _sweep_all(settings, spaces, data, name, folder)
+        except KeyboardInterrupt:
+            _say_how_to_go_on(settings, name)
+            return INTERRUPTED
+
+
+def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
+    """The settings, those of a resumed sweep being the defaults, and what that sweep had."""
+    finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    finder.add_argument("--resume")
+    finder.add_argument("--storage", default=SweepSettings.storage)
+    try:
+        found = finder.parse_known_args(args)[0]
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+    if not found.resume:
+        settings = parse(SweepSettings, args, prog="sweeps/run.py")
+        uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return None, replace(
+            settings,
+            space=_absolute_paths(settings.space),
+            tracking_uri=absolute_uri(uri or "sqlite:///mlflow.db"),
+        )
+    check_name(found.resume)
+    stored = load_settings(_local_root(replace(SweepSettings(), storage=found.storage)) / found.resume)
+    settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
+    if settings.name != stored.name:
+        raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
+    dataset = stored.dataset if settings.dataset == "auto" else settings.dataset
+    return stored, replace(
+        with_dataset(settings, dataset),
+        space=_absolute_paths(settings.space),
+        tracking_uri=absolute_uri(settings.tracking_uri or "sqlite:///mlflow.db"),
+    )
+
+
+def _absolute_paths(spaces: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths that still hold when the sweep is resumed elsewhere."""
+    return tuple(str(Path(s).resolve()) if s.endswith(".py") else s for s in spaces)
+
+
+def _local_root(settings: SweepSettings) -> Path:
+    """Local folder of sweeps: studies and spools are never on a remote store."""
+    return Path("runs" if "://" in settings.storage else settings.storage)
+
+
+def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
+    spaces = [load_space(name) for name in settings.space]
+    names = [space.name for space in spaces]
+    if len(set(names)) < len(names):
+        raise UserError(f"two spaces have the same name: {' '.join(names)}")
+    return spaces
+
+
+def _make_folder(folder: Path, *, resumed: bool) -> Path:
+    if folder.exists() and not resumed:
+        raise UserError(f"sweep {folder.name} exists already; use --resume or another --name")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def _described(settings: SweepSettings, data: PairData) -> str:
+    budget = f"{settings.trials or 'up to 30'} trials"
+    if settings.time_budget:
+        budget += f" or {settings.time_budget:g} s"
+    return (
+        f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
+        f" {len(data.train)} {data.dataset} pairs; {settings.sampler} with {settings.scheduler}"
+    )
+
+
+def _sweep_all(
+    settings: SweepSettings, spaces: list[SearchSpace], data: PairData, name: str, folder: Path
+) -> int:
+    """Sweep one space after another; tables follow each."""
+    code = 0
+    if len(settings.objective) > 1 and settings.scheduler != "none":
+        console.print("several objectives: no trial is stopped early")
+    with ray_cluster(settings) as allotment:
+        remote = "://" in settings.storage
+        root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
+        for space in spaces:
+            (folder / space.name).mkdir(exist_ok=True)
+            end = sweep_space(
+                settings,
+                space,
+                data,
+                name=name,
+                folder=folder / space.name,
+                checkpoint_root=root,
+                tracking_uri=settings.tracking_uri or "",
+                allotment=allotment,
+                console=console,
+            )
+            _show_end(settings, end, name)
+            if end.interrupted:
+                _say_how_to_go_on(settings, name)
+                return INTERRUPTED
+            complete = best_table(end.ledger, settings.objective) is not None
+            code = max(code, 1 if end.hopeless or not complete else 0)
+    _say_what_next(settings, name)
+    return code
+
+
+def _show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
+    table = best_table(end.ledger, settings.objective)
+    counts = {
+        state: sum(t.state.name == state for t in end.ledger.ended())
+        for state in ("COMPLETE", "PRUNED", "FAIL")
+    }
+    console.print(
+        f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
+        f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
+    )
+    if table is not None:
+        console.print(table)
+    if end.hopeless:
+        console.print(f"stopped: most trials failed. Last error: {end.last_error}")
+    elif table is None and end.last_error:
+        console.print(f"no trial is complete. Last error: {end.last_error}")
+    if end.out_of_time and end.ledger.trials_left:
+        console.print(
+            f"time budget spent with {end.ledger.trials_left} trials to go; go on with --resume"
+            f" {name} --time-budget SECONDS"
+        )
+    if end.waiting_records:
+        problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
+        console.print(
+            f"MLflow at {settings.tracking_uri} took not everything{problem}:"
+            f" {end.waiting_records} records wait in {settings.storage}/{name};"
+            f" send them with: python sweeps/replay.py {name}"
+        )
+
+
+def _say_how_to_go_on(settings: SweepSettings, name: str) -> None:
+    console.print(
+        "interrupted; nothing that has ended is lost. Go on with:"
+        f" python sweeps/run.py --resume {name}{_storage_option(settings)}"
+    )
+
+
+def _say_what_next(settings: SweepSettings, name: str) -> None:
+    uri = shlex.quote(settings.tracking_uri or "")
+    here = settings.tracking_uri == absolute_uri("sqlite:///mlflow.db")
+    ui = "make ui" if here else f"open {uri}"
+    if not here and uri.startswith("sqlite"):
+        ui = f"mlflow ui --backend-store-uri {uri}"
+    tracking = "" if here else f" --tracking-uri {uri}"
+    console.print(
+        f"""
+results are in MLflow, experiment {settings.experiment!r}, and in {settings.storage}/{name}
+  look     {ui}
+  export   python analysis/export.py --sweep {name}{tracking}
+  measure  python sweeps/evaluate.py best-{name}.yaml --rounds 10
+  more     python sweeps/run.py --resume {name} --trials {2 * (settings.trials or 30)}{_storage_option(settings)}"""
+    )
+
+
+def _storage_option(settings: SweepSettings) -> str:
+    default = settings.storage == SweepSettings.storage
+    return "" if default else f" --storage {shlex.quote(settings.storage)}"
+
+
+def _spaces_table() -> Table:
+    table = Table(title="search spaces")
+    table.add_column("space")
+    table.add_column("trainable")
+    table.add_column("searched", overflow="fold")
+    table.add_column("baseline")
+    for name in SPACES:
+        space = load_space(name)
+        baseline = space.points[0].name if space.points else ""
+        table.add_row(name, space.trainable.__name__, " ".join(space.searched), baseline)
+    return table
+
+
+if __name__ == "__main__":
+    run_program(main)

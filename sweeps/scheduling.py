@@ -1,0 +1,99 @@
+"""What Ray Tune is given: a searcher, a scheduler and a stopper over one lifecycle.
+
+Ray decides where trials run and starts crashed ones again; which configurations there are, when one
+stops and what is remembered is the lifecycle's, so Ray's own experiment state is not needed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from sweeps.lifecycle import Lifecycle
+
+
+class StudySearcher(Searcher):
+    """Asks the study for configurations and tells it how they ended.
+
+    Keeps at most `concurrency` trials in flight.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, *, concurrency: int):
+        super().__init__()
+        self.lifecycle = lifecycle
+        self.concurrency = concurrency
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next configuration, None to wait, or FINISHED."""
+        if len(self.lifecycle.running) >= self.concurrency:
+            return None
+        if self.lifecycle.hopeless or self.lifecycle.out_of_time:
+            return str(Searcher.FINISHED)
+        config = self.lifecycle.start(trial_id)
+        return str(Searcher.FINISHED) if config is None else config
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Record the end of a trial; one that was cut off stays to be run again."""
+        if error:
+            self.lifecycle.fail(trial_id)
+        elif result is not None:
+            self.lifecycle.end(trial_id, result)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the study is the state."""
+
+
+class LifecycleScheduler(FIFOScheduler):
+    """Stops trials when the lifecycle says so."""
+
+    def __init__(self, lifecycle: Lifecycle):
+        super().__init__()
+        self.lifecycle = lifecycle
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide after a report of a trial that has not trained its last epoch."""
+        stop = self.lifecycle.result(trial.trial_id, result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Note why a trial crashed, whether Ray starts it again or gives it up."""
+        self.lifecycle.crashed(trial.trial_id, _cause(trial))
+
+
+class LifecycleStopper(tune.Stopper):
+    """Ends the sweep when time is up or most trials fail."""
+
+    def __init__(self, lifecycle: Lifecycle):
+        self.lifecycle = lifecycle
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether one trial should stop: the scheduler's business."""
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles stoppers into its own experiment state."""
+        return {}
+
+    def stop_all(self) -> bool:
+        """Whether everything should stop."""
+        return self.lifecycle.out_of_time or self.lifecycle.hopeless
+
+
+def _cause(trial: Trial) -> str:
+    """The line that says what went wrong, out of the file that Ray keeps of all failures."""
+    try:
+        lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines()]
+    except (OSError, TypeError):
+        lines = []
+    return next((line for line in reversed(lines) if line), "the trial's process died")

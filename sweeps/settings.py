@@ -1,0 +1,233 @@
+"""The settings of a sweep: the command line, what MLflow records, what a resumed sweep is held to."""
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from trainables.errors import UserError
+from trainables.metrics import DIRECTIONS, VAL_ACCURACY
+
+Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
+Scheduler = Literal["asha", "hyperband", "median", "none"]
+
+COMPARABLE = (
+    "space",
+    "dataset",
+    "train_pairs",
+    "test_pairs",
+    "folds",
+    "epochs",
+    "objective",
+    "seed",
+    "study",
+)
+"""What a resumed sweep may not change: its scores would not be comparable with those it has."""
+
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """Search for the best configuration of one or more search spaces.
+
+    Every trial trains all cross-validation folds of one configuration in lockstep and is judged, and
+    stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes on
+    with --resume.
+    """
+
+    space: tuple[str, ...] = ()
+    """Search spaces to sweep, by name (see --list-spaces) or as paths of .py files of your own.
+    Several are swept one after another with the same folds and budget, each in its own study."""
+    list_spaces: bool = False
+    """Show the known search spaces and stop."""
+
+    trials: int | None = None
+    """Configurations to try for each space [30; with --sampler grid all of the grid]."""
+    time_budget: float | None = None
+    """Seconds after which no more is trained for a space; what runs then is kept for --resume."""
+    epochs: int | None = None
+    """Epochs of a trial that is not stopped early; the space's own number if not given."""
+    folds: int = 5
+    """Cross-validation folds."""
+    sampler: Sampler = "tpe"
+    """What chooses configurations; nsga2 is for several objectives, grid for spaces with a grid."""
+    scheduler: Scheduler = "asha"
+    """What stops trials early, on the mean over folds."""
+    objective: tuple[str, ...] = (VAL_ACCURACY,)
+    """What to optimise; several (such as val_accuracy num_params) give a Pareto front."""
+    seed: int = 0
+    """Everything random derives from it."""
+
+    dataset: Literal["auto", "mnist", "digits"] = "auto"
+    """Handwritten digits: mnist, scikit-learn's embedded digits, or mnist if it can be had."""
+    data_dir: Path | None = None
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
+    train_pairs: int | None = None
+    """Training pairs [1000 for mnist, all for digits]."""
+    test_pairs: int | None = None
+    """Test pairs [1000 for mnist, all for digits]."""
+
+    name: str | None = None
+    """Name of the sweep [made from the time]."""
+    resume: str | None = None
+    """Name of a sweep to go on with; settings are those it had, except for what is given here."""
+    storage: str = "runs"
+    """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
+    study: str | None = None
+    """Database URL of the Optuna study [a journal file in the sweep's folder]."""
+    experiment: str = "foldsweep"
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+
+    address: str | None = None
+    """Ray cluster to join, such as auto or ray://head:10001 [a new local one]."""
+    concurrency: int | None = None
+    """Trials at a time [as many as CPUs or GPUs allow]."""
+    cpus_per_trial: float | None = None
+    """CPUs, and torch threads, of a trial [1]."""
+    gpus_per_trial: float | None = None
+    """GPUs of a trial, may be a fraction [shared by several trials where there are any]."""
+    mode: Literal["auto", "fused", "looped"] = "auto"
+    """How folds are trained: in one call, one after another, or whichever suits the device."""
+    max_failures: int = 2
+    """How often a trial that crashed is tried again before it counts as failed."""
+
+    def validate(self) -> None:
+        """Check every range.
+
+        Raises:
+            UserError: At the first value that cannot be meant.
+        """
+        _at_least(self, "trials", 1)
+        _at_least(self, "folds", 2)
+        _at_least(self, "epochs", 1)
+        _at_least(self, "train_pairs", 2)
+        _at_least(self, "test_pairs", 1)
+        _at_least(self, "concurrency", 1)
+        _at_least(self, "max_failures", 0)
+        _at_least(self, "seed", 0)
+        if self.seed >= 2**32:
+            raise UserError(f"--seed must be below 2**32, but is {self.seed}")
+        _above_zero(self, "time_budget")
+        _above_zero(self, "cpus_per_trial")
+        if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
+            raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
+        if self.name is not None:
+            check_name(self.name)
+        if not self.space:
+            raise UserError("give --space NAME (see --list-spaces) or --resume SWEEP")
+        if len(set(self.space)) < len(self.space):
+            raise UserError(f"--space names a space twice: {' '.join(self.space)}")
+        unknown = [o for o in self.objective if o not in DIRECTIONS]
+        if unknown or not self.objective:
+            raise UserError(
+                f"unknown objective {' '.join(unknown) or '(none)'}: known are {', '.join(DIRECTIONS)}"
+            )
+        if len(set(self.objective)) < len(self.objective):
+            raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
+        if len(self.objective) > 1 and self.sampler == "cmaes":
+            raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
+        if len(self.objective) == 1 and self.sampler == "nsga2":
+            raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """What `to_dict` gave, also after a trip through JSON."""
+        known = {f.name for f in fields(cls)}
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        if plain.get("data_dir") is not None:
+            plain["data_dir"] = Path(plain["data_dir"])
+        return cls(**plain)
+
+    def save(self, folder: Path) -> None:
+        """Write to a sweep's folder at once, so that no reader sees half a file."""
+        part = folder / f"{SETTINGS_FILE}.part"
+        part.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+        part.replace(folder / SETTINGS_FILE)
+
+
+def load_settings(folder: Path) -> SweepSettings:
+    """The settings of the sweep in `folder`.
+
+    Raises:
+        UserError: If there is no sweep or its settings cannot be read.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
+        shown = ", ".join(known[-5:]) or "none"
+        raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
+    try:
+        return SweepSettings.from_dict(json.loads(path.read_text()))
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
+
+
+def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
+    """Refuse settings that would make a resumed sweep's results incomparable.
+
+    Raises:
+        UserError: Naming each changed setting with its old and new value.
+    """
+    changed = [
+        f"--{key.replace('_', '-')} {_shown(getattr(stored, key))} -> {_shown(getattr(wanted, key))}"
+        for key in COMPARABLE
+        if getattr(stored, key) != getattr(wanted, key)
+    ]
+    if changed:
+        raise UserError(
+            f"sweep {wanted.resume} cannot go on with other settings ({'; '.join(changed)});"
+            " leave them out or start a new sweep"
+        )
+
+
+def new_name(folder: Path) -> str:
+    """A name made from the time that is not taken in `folder`."""
+    base = f"sweep-{datetime.now():%Y%m%d-%H%M%S}"
+    name, n = base, 1
+    while (folder / name).exists():
+        n += 1
+        name = f"{base}-{n}"
+    return name
+
+
+def check_name(name: str) -> None:
+    """Allow only names that are safe as a folder.
+
+    Raises:
+        UserError: If `name` has other characters or is too long.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError(
+            f"sweep name {name!r} must be letters, digits, '_', '-', '.', at most 64 of them"
+        )
+
+
+def with_dataset(settings: SweepSettings, dataset: str) -> SweepSettings:
+    """The settings with `auto` replaced by what was found."""
+    return replace(settings, dataset=dataset)  # type: ignore[arg-type]
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _at_least(settings: SweepSettings, name: str, least: int) -> None:
+    value = getattr(settings, name)
+    if value is not None and value < least:
+        raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
+
+
+def _above_zero(settings: SweepSettings, name: str) -> None:
+    value = getattr(settings, name)
+    if value is not None and not 0 < value < math.inf:
+        raise UserError(f"--{name.replace('_', '-')} must be above 0, but is {value}")

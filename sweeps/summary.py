@@ -1,0 +1,117 @@
+"""The end of a sweep in a table: the best configurations against the baseline."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from search_spaces.space import SearchSpace
+from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
+from trainables import metrics
+from trainables.trainable import BY_FOLD
+
+BEST_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A trial that trained all its epochs."""
+
+    number: int
+    origin: str | None
+    values: Mapping[str, Any]
+    scores: tuple[float, ...]
+    std: float | None
+    num_params: int
+    train_time_s: float
+
+    @property
+    def score(self) -> float:
+        """Value of the first objective."""
+        return self.scores[0]
+
+
+def outcome(trial: FrozenTrial, space: SearchSpace, objective: str) -> Outcome:
+    """Read a complete trial."""
+    result = trial.user_attrs[RESULT_ATTR]
+    by_fold = result[BY_FOLD].get(objective)
+    point = trial.user_attrs.get(POINT_ATTR) or {"name": None, "config": {}}
+    chosen = {**trial.params, **point["config"]}
+    return Outcome(
+        number=trial.number,
+        origin=point["name"],
+        values={k: v for k, v in chosen.items() if k in space.searched or k in space.grid},
+        scores=tuple(trial.values),
+        std=statistics.stdev(by_fold) if by_fold else None,
+        num_params=result[metrics.NUM_PARAMS],
+        train_time_s=result[metrics.TRAIN_TIME],
+    )
+
+
+def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Outcome]:
+    """Complete trials, best first by the first objective; the Pareto front first if several."""
+    complete = [t for t in ledger.ended() if t.state == TrialState.COMPLETE]
+    outcomes = [outcome(t, ledger.space, objective[0]) for t in complete]
+    front = {t.number for t in ledger.study.best_trials} if len(objective) > 1 else set()
+    sign = -1 if metrics.DIRECTIONS[objective[0]] == "maximize" else 1
+    return sorted(outcomes, key=lambda o: (o.number not in front, sign * o.score, o.number))
+
+
+def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
+    """The best configurations and the baseline; None where no trial is complete."""
+    ranked = ranking(ledger, objective)
+    if not ranked:
+        return None
+    points = ledger.space.points
+    baseline = next((o for o in ranked if points and o.origin == points[0].name), None)
+    rows = ranked[:BEST_SHOWN]
+    if baseline is not None and baseline not in rows:
+        rows.append(baseline)
+    configurations = [
+        Text(f"  trial {o.number}: {o.origin if o is baseline else shown_values(o.values)}")
+        for o in rows
+    ]
+    return Group(_scores(rows, baseline, objective, ledger.space.name), *configurations)
+
+
+def _scores(
+    rows: list[Outcome], baseline: Outcome | None, objective: tuple[str, ...], space: str
+) -> Table:
+    table = Table(title=f"{space}: best configurations", title_justify="left")
+    table.add_column("trial", justify="right")
+    for name in objective:
+        table.add_column(f"{name}, mean ± std" if name == objective[0] else name, justify="right")
+    if baseline is not None:
+        table.add_column("vs baseline", justify="right")
+    if metrics.NUM_PARAMS not in objective:
+        table.add_column("params", justify="right")
+    table.add_column("train s", justify="right")
+    for o in rows:
+        cells = [str(o.number), shown_score(objective[0], o.score, o.std)]
+        cells += [f"{score:.6g}" for score in o.scores[1:]]
+        if baseline is not None:
+            cells.append("baseline" if o is baseline else f"{o.score - baseline.score:+.4f}")
+        if metrics.NUM_PARAMS not in objective:
+            cells.append(f"{o.num_params:,}")
+        cells.append(f"{o.train_time_s:.1f}")
+        table.add_row(*cells, style="dim" if o is baseline else "")
+    return table
+
+
+def shown_score(objective: str, score: float, std: float | None) -> str:
+    """A score as tables and progress show it."""
+    if std is None:
+        return f"{score:.6g}"
+    return f"{score:.4f} ± {std:.4f}"
+
+
+def shown_values(values: Mapping[str, Any]) -> str:
+    """A choice of values in one line."""
+    return " ".join(
+        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()
+    )

@@ -1,0 +1,238 @@
+"""One sweep of one space: wires data, study, spool and Ray together."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray import tune
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from search_spaces.space import SearchSpace
+from sweeps.ledger import Ledger, masked_url, open_storage
+from sweeps.lifecycle import Lifecycle
+from sweeps.progress import Progress
+from sweeps.provenance import git_commit, machine, versions
+from sweeps.pruning import reports
+from sweeps.resources import Allotment
+from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
+from sweeps.settings import SweepSettings
+from sweeps.spool import TrackingTarget
+from sweeps.tracker import Tracker
+from trainables import metrics
+from trainables.data.folds import Fold, stratified_folds
+from trainables.data.pairs import PairData
+from trainables.trial import Task
+
+JOURNAL_FILE = "study.journal"
+CLOSE_WAIT_S = 10.0
+"""How long the end of a sweep waits for a tracking server that takes nothing."""
+
+@dataclass(frozen=True, kw_only=True)
+class SweepEnd:
+    """How a sweep came to its end."""
+
+    ledger: Ledger
+    interrupted: bool
+    out_of_time: bool
+    hopeless: bool
+    last_error: str | None
+    waiting_records: int
+    tracking_problem: str
+
+
+def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
+    """The folds that every space of a sweep is judged on."""
+    return stratified_folds(
+        data.train.target, num_folds=settings.folds, seed=settings.seed
+    )
+
+
+def run_tags(
+    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str
+) -> dict[str, str]:
+    """Tags of every run of a sweep: what the MLflow UI groups and filters by."""
+    variant = space.trainable.variant
+    return {
+        metrics.TAG_SWEEP: sweep,
+        metrics.TAG_SPACE: space.name,
+        metrics.TAG_VARIANT: variant.name,
+        metrics.TAG_WEIGHT_SHARING: str(variant.weight_sharing).lower(),
+        metrics.TAG_AUXILIARY: str(variant.auxiliary).lower(),
+        metrics.TAG_DATASET: data.dataset,
+        metrics.TAG_DATA_DIGEST: data.digest,
+        metrics.TAG_FOLDS: str(settings.folds),
+        metrics.TAG_SEED: str(settings.seed),
+        metrics.TAG_GIT_COMMIT: git_commit(),
+        "machine": machine(),
+        **{f"version.{library}": v for library, v in versions().items()},
+    }
+
+
+def dataset_record(data: PairData) -> dict[str, str]:
+    """The pairs as an MLflow dataset input."""
+    return {
+        "name": data.dataset,
+        "digest": data.digest[:36],
+        "source_type": "code",
+        "source": f'{{"tags": {{"mlflow.source.name": "foldsweep {data.dataset} pairs"}}}}',
+        "profile": f'{{"train_pairs": {len(data.train)}, "test_pairs": {len(data.test)}}}',
+        "context": "training",
+    }
+
+
+def sweep_space(
+    settings: SweepSettings,
+    space: SearchSpace,
+    data: PairData,
+    *,
+    name: str,
+    folder: Path,
+    checkpoint_root: str,
+    tracking_uri: str,
+    allotment: Allotment,
+    console: Console,
+) -> SweepEnd:
+    """Run, or go on with, the sweep of one space on a Ray that has been started.
+
+    Args:
+        settings: Settings of the sweep.
+        space: What is searched.
+        data: Pairs; only the training pairs are used.
+        name: Name of the sweep.
+        folder: Local folder of this space's study and spool.
+        checkpoint_root: Folder or URI that all nodes reach.
+        tracking_uri: MLflow server or store, absolute.
+        allotment: Resources of a trial.
+        console: Where progress goes.
+
+    Raises:
+        UserError: If the study or the folder cannot be used.
+    """
+    key = f"{name}/{space.name}"
+    epochs = settings.epochs or int(space.fixed.get("epochs", space.trainable.variant.config.epochs))
+    journal = folder / JOURNAL_FILE
+    ledger = Ledger(
+        open_storage(settings.study, journal),
+        key,
+        space,
+        settings,
+        epochs=epochs,
+        identity={"data": data.digest},
+    )
+    target = TrackingTarget(
+        tracking_uri=tracking_uri,
+        experiment=settings.experiment,
+        sweep=key,
+        study_storage=settings.study or JOURNAL_FILE,
+        study_name=key,
+    )
+    tracker = Tracker(folder, target)
+    try:
+        tags = run_tags(settings, space, data, key)
+        params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
+        params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
+        tracker.start_sweep(
+            key, _given(params), {**tags, metrics.TAG_KIND: "sweep"}, dataset_record(data)
+        )
+        lifecycle = Lifecycle(
+            ledger,
+            tracker,
+            space=space,
+            objective=settings.objective,
+            epochs=epochs,
+            tags=tags,
+            dataset=dataset_record(data),
+            checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
+            time_budget=settings.time_budget,
+        )
+        task = Task(
+            data=data,
+            folds=make_folds(data, settings),
+            seed=settings.seed,
+            report_at=reports(settings.scheduler, epochs) if ledger.prunes else (epochs,),
+            checkpoint_folder=lifecycle.checkpoint_folder,
+            threads=allotment.threads,
+            mode=settings.mode,
+        )
+        interrupted = _fit(lifecycle, task, settings, allotment, checkpoint_root, console)
+        _log_best(tracker, lifecycle)
+        tracker.end_sweep("KILLED" if interrupted else "FINISHED")
+    finally:
+        waiting = tracker.close(CLOSE_WAIT_S)
+    return SweepEnd(
+        ledger=ledger,
+        interrupted=interrupted,
+        out_of_time=lifecycle.out_of_time,
+        hopeless=lifecycle.hopeless,
+        last_error=lifecycle.last_error,
+        waiting_records=waiting,
+        tracking_problem=tracker.problem,
+    )
+
+
+def _fit(
+    lifecycle: Lifecycle,
+    task: Task,
+    settings: SweepSettings,
+    allotment: Allotment,
+    checkpoint_root: str,
+    console: Console,
+) -> bool:
+    """Let Ray Tune run the trials; whether it was interrupted."""
+    if not lifecycle.ledger.trials_left:
+        return False
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
+    progress = Progress(lifecycle, console, time_budget=settings.time_budget)
+    try:
+        # not Tuner.fit, which pickles all that it is given for a restore of its own
+        tune.run(
+            tune.with_parameters(lifecycle.space.trainable, task=task),
+            name="ray",
+            storage_path=f"{checkpoint_root}/{lifecycle.space.name}",
+            search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
+            scheduler=LifecycleScheduler(lifecycle),
+            stop=LifecycleStopper(lifecycle),
+            callbacks=[progress],
+            num_samples=-1,
+            resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
+            reuse_actors=True,
+            max_failures=settings.max_failures,
+            raise_on_failed_trial=False,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            trial_dirname_creator=_trial_dirname,
+            verbose=0,
+        )
+    finally:
+        progress.stop()
+        if "://" not in checkpoint_root:
+            shutil.rmtree(f"{checkpoint_root}/{lifecycle.space.name}/ray", ignore_errors=True)
+    return bool(lifecycle.ledger.trials_left) and not (
+        lifecycle.out_of_time or lifecycle.hopeless
+    )
+
+
+def _trial_dirname(trial: Trial) -> str:
+    """Ray's folder of a trial; its own is as long as the configuration."""
+    return str(trial.trial_id)
+
+
+def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
+    """Put the best trial on the sweep's own run, where the MLflow table shows it."""
+    counts = {f"trials_{state.name.lower()}": n for state, n in lifecycle.ended.items()}
+    found = dict(counts)
+    if lifecycle.best is not None:
+        best = lifecycle.best
+        found |= {metrics.best_key(lifecycle.objective[0]): best.score}
+        if best.std is not None:
+            found |= {metrics.std_key(metrics.best_key(lifecycle.objective[0])): best.std}
+        tracker.set_tags(None, {"best_trial": str(best.number)})
+    # each resumption ends later than the one before
+    tracker.log_metrics(None, found, step=lifecycle.ended.total())
+
+
+def _given(params: Mapping[str, object]) -> dict[str, object]:
+    """Without what was left open."""
+    return {k: v for k, v in params.items() if v not in (None, (), False)}

@@ -1,0 +1,337 @@
+"""Carries the records of one spool to one MLflow server.
+
+MLflow cannot create a run with a chosen id, so a run is known by its tag `RUN_TAG`. Before the
+first run is created, and after every failure, the runs of the sweep are looked up by that tag and
+adopted: however often an uploader is killed or a spool is sent again, a trial has one run.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study, load_study
+from requests import RequestException
+
+from sweeps.spool import (
+    RUN_TAG,
+    SPOOL_FILE,
+    Record,
+    TrackingTarget,
+    read_progress,
+    read_records,
+    run_states,
+    write_progress,
+)
+from trainables.errors import UserError
+
+RECORDS_PER_STEP = 500
+_PAGE = 1000
+_PARAM_CHARS = 6000
+_TAG_CHARS = 8000
+_log = logging.getLogger(__name__)
+
+Item = Metric | Param | RunTag
+
+
+class Uploader:
+    """Sends a spool step by step; an exception leaves the cursor where it was.
+
+    What the server refuses for good is written to the log, counted and passed over.
+    """
+
+    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+        self.progress = read_progress(folder, target.server)
+        self.num_sent = 0
+        self.sent_runs: set[str] = set()
+        self._folder = folder
+        self._path = folder / SPOOL_FILE
+        self._target = target
+        self._client = MlflowClient(tracking_uri=target.tracking_uri)
+        self._study: Study | None = None
+        self._ids: dict[str, str] = {}
+        self._is_connected = False
+        self._had_failure = False
+
+    def send_next(self) -> int:
+        """Send some of the records that wait; 0 when nothing waits.
+
+        Raises:
+            UserError: If the experiment of the sweep is deleted.
+            Exception: Whatever the server or the network fails with; call again later.
+        """
+        refused = self.progress.refused
+        try:
+            self._connect()
+            chunk = list(islice(read_records(self._path, self.progress.offset), RECORDS_PER_STEP))
+            runs: dict[str, list[Record]] = {}
+            for _, record in chunk:
+                if "run" in record:
+                    runs.setdefault(record["run"], []).append(record)
+                elif record["op"] == "unreadable":
+                    self._refuse("a line of the spool", "it is unreadable")
+            for part, run in enumerate(sorted(runs, key=bool)):
+                self.progress.part = part
+                self._save(self.progress.problem)
+                self._send_run(run, runs[run])
+            self.num_sent += sum(map(len, runs.values()))
+            self.sent_runs |= runs.keys()
+        except Exception as error:
+            self._is_connected = False
+            self._had_failure = True
+            self.progress.refused = refused
+            self._save(one_line(error))
+            raise
+        if chunk:
+            self.progress.offset, self.progress.part = chunk[-1][0], 0
+        if chunk or self.progress.problem:
+            self._save("")
+        return len(chunk)
+
+    def finish(self, *, driver_died: bool) -> None:
+        """Tidy up once everything is sent: no run is left RUNNING for ever, none is there twice.
+
+        A run that a dead driver left open is KILLED as of its last record; a resumed sweep that
+        starts it again sets it RUNNING again.
+        """
+        if self._had_failure:
+            self._connect(anew=True)
+        if driver_died:
+            ended = int(self._path.stat().st_mtime * 1000)
+            for run, state in run_states(self._path).items():
+                if state.is_open and run in self._ids:
+                    self._client.set_terminated(self._ids[run], "KILLED", ended)
+
+    def _save(self, problem: str) -> None:
+        self.progress.problem = problem
+        write_progress(self._folder, self._target.server, self.progress)
+
+    def _connect(self, *, anew: bool = False) -> None:
+        if self._is_connected and not anew:
+            return
+        self._experiment_id = self._find_experiment().experiment_id
+        self._ids = self._find_runs()
+        if "" not in self._ids:
+            self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
+        self._study = self._open_study()
+        for run in self._ids:
+            self._note_in_study(run)
+        self._is_connected = True
+
+    def _find_experiment(self) -> Experiment:
+        name = self._target.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                self._client.create_experiment(name, self._target.artifact_root)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            experiment = self._client.get_experiment_by_name(name)
+        if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
+            raise UserError(
+                f"MLflow experiment {name!r} is deleted: restore it or choose another name"
+            )
+        return experiment
+
+    def _find_runs(self) -> dict[str, str]:
+        """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
+        key = self._target.run_key("")
+        pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        found: dict[str, list[Run]] = {}
+        token: str | None = None
+        while token != "":
+            page = self._client.search_runs(
+                [self._experiment_id],
+                f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
+                max_results=_PAGE,
+                page_token=token,
+            )
+            for run in page:
+                name = run.data.tags[RUN_TAG]
+                if name == key or name.startswith(key + "/"):
+                    found.setdefault(name[len(key) + 1 :], []).append(run)
+            token = page.token or ""
+        ids = {}
+        for name, runs in found.items():
+            runs.sort(key=lambda run: (-len(run.data.params) - len(run.data.metrics), _id(run)))
+            ids[name] = _id(runs[0])
+            for run in runs[1:]:
+                _log.info("run %r is there twice: deleting %s", name, _id(run))
+                self._client.delete_run(_id(run))
+        return ids
+
+    def _send_run(self, run: str, records: Sequence[Record]) -> None:
+        starts = [record for record in records if record["op"] == "start"]
+        is_new = run not in self._ids
+        if is_new:
+            if not starts:
+                return self._refuse(f"run {run!r}", "it is no longer on the server")
+            self._ids[run] = self._create(run, starts[0])
+            self._note_in_study(run)
+        run_id = self._ids[run]
+        if not self._send_items(run, _items(records)):
+            return
+        for record in starts:
+            if record["dataset"]:
+                inputs = [_dataset_input(record["dataset"])]
+                self._attempt(run, self._client.log_inputs, run_id, inputs)
+        for record in records:
+            if record["op"] == "artifact":
+                args = record["path"], record["to"] or None
+                self._attempt(run, self._client.log_artifact, run_id, *args)
+        changes = [record for record in records if record["op"] in ("start", "end")]
+        if changes and changes[-1]["op"] == "end":
+            end = changes[-1]
+            self._attempt(run, self._client.set_terminated, run_id, end["status"], end["time"])
+        elif changes and not is_new:
+            self._attempt(run, self._client.update_run, run_id, "RUNNING")
+
+    def _create(self, run: str, start: Record) -> str:
+        tags = {RUN_TAG: self._target.run_key(run)}
+        if run and "" in self._ids:
+            tags[MLFLOW_PARENT_RUN_ID] = self._ids[""]
+        return _id(
+            self._client.create_run(self._experiment_id, start["time"], tags, start["name"])
+        )
+
+    def _send_items(self, run: str, items: Sequence[Item]) -> bool:
+        """Whether the run is there to take them; a refused item is passed over."""
+        try:
+            self._log_batch(run, items)
+        except MlflowException as error:
+            if not _is_refusal(error):
+                raise
+            info = self._client.get_run(self._ids[run]).info
+            if info.lifecycle_stage == LifecycleStage.DELETED:
+                del self._ids[run]
+                self._refuse(f"run {run!r}", "it is deleted on the server")
+                return False
+            self._halve(run, items, error)
+        return True
+
+    def _halve(self, run: str, items: Sequence[Item], error: Exception) -> None:
+        if len(items) == 1:
+            return self._refuse(f"{items[0]} of run {run!r}", one_line(error))
+        middle = len(items) // 2
+        for part in (items[:middle], items[middle:]):
+            try:
+                self._log_batch(run, part)
+            except MlflowException as part_error:
+                if not _is_refusal(part_error):
+                    raise
+                self._halve(run, part, part_error)
+
+    def _log_batch(self, run: str, items: Sequence[Item]) -> None:
+        self._client.log_batch(
+            self._ids[run],
+            metrics=[item for item in items if isinstance(item, Metric)],
+            params=[item for item in items if isinstance(item, Param)],
+            tags=[item for item in items if isinstance(item, RunTag)],
+            synchronous=True,
+        )
+
+    def _attempt(self, run: str, call: Callable[..., None], *args: object) -> None:
+        """Call, passing over what can never succeed: a refusal or an unusable local file."""
+        try:
+            call(*args)
+        except (MlflowException, OSError) as error:
+            if isinstance(error, RequestException) or not _is_refusal(error):
+                raise
+            self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
+
+    def _refuse(self, what: str, why: str) -> None:
+        self.progress.refused += 1
+        _log.warning("passed over %s: %s", what, why)
+
+    def _note_in_study(self, run: str) -> None:
+        """Keep a run's id in the study too, as far as the study can be had.
+
+        The tag in MLflow is what identifies a run; a study that is gone does not stop an upload.
+        """
+        if self._study is None:
+            return
+        key = self._target.run_attribute(run)
+        try:
+            if self._study.user_attrs.get(key) != self._ids[run]:
+                self._study.set_user_attr(key, self._ids[run])
+        except Exception as error:  # any database or file error
+            _log.warning("run ids are no longer kept in the study: %s", one_line(error))
+            self._study = None
+
+    def _open_study(self) -> Study | None:
+        name, storage = self._target.study_name, self._target.study_storage
+        try:
+            return load_study(study_name=name, storage=_study_storage(storage, self._folder))
+        except Exception as error:  # any database or file error
+            _log.warning("no study %r in %s: %s", name, storage, one_line(error))
+            return None
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without its traceback and line breaks."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether sending the same once more can never succeed."""
+    if isinstance(error, MlflowException):
+        return bool(error.error_code == "INVALID_PARAMETER_VALUE")
+    return isinstance(error, OSError)
+
+
+def _id(run: Run) -> str:
+    return str(run.info.run_id)
+
+
+def _items(records: Iterable[Record]) -> list[Item]:
+    params: dict[tuple[str, str], None] = {}  # in order; a changed value is for MLflow to refuse
+    tags: dict[str, str] = {}
+    metrics = []
+    for record in records:
+        params |= dict.fromkeys(record.get("params", {}).items())
+        tags |= record.get("tags", {})
+        for key, value, step, time_ms in record.get("points", ()):
+            metrics.append(Metric(_clean(key), value, time_ms, step))
+    return [
+        *(Param(_clean(key), value[:_PARAM_CHARS]) for key, value in params),
+        *(RunTag(_clean(key), value[:_TAG_CHARS]) for key, value in tags.items()),
+        *metrics,
+    ]
+
+
+def _clean(key: str) -> str:
+    """The key with `_` for each character that MLflow allows in no name."""
+    return re.sub(r"[^/\w.\- :]", "_", key)
+
+
+def _dataset_input(dataset: dict[str, str]) -> DatasetInput:
+    fields = {key: value for key, value in dataset.items() if key != "context"}
+    tags = [InputTag("mlflow.data.context", dataset["context"])] if "context" in dataset else []
+    return DatasetInput(Dataset(**fields), tags)
+
+
+def _study_storage(storage: str, folder: Path) -> BaseStorage:
+    if "://" in storage:
+        return RDBStorage(storage)
+    path = folder / storage
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return JournalStorage(JournalFileBackend(str(path)))

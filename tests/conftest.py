@@ -1,0 +1,30 @@
+"""What every test stands on: repeatable properties, one thread, no settings of whoever runs it."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("repeatable")
+
+# Networks this small are slower on several threads, and one thread always sums in one order.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_tracking_server_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps tests from writing where the shell they were started from would write."""
+    for what in ("TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):
+        monkeypatch.delenv(f"MLFLOW_{what}", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """Folder holding the four MNIST files."""
+    folder = os.environ.get("FOLDSWEEP_DATA")
+    if not folder:
+        pytest.skip("needs the MNIST files: name their folder in FOLDSWEEP_DATA")
+    return Path(folder)

@@ -1,0 +1,221 @@
+"""What must stay true of the whole repository, whatever the code does."""
+
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("trainables", "search_spaces", "sweeps", "analysis")
+CORE = (
+    "trainables.config",
+    "trainables.data",
+    "trainables.losses",
+    "trainables.models",
+    "trainables.presets",
+    "trainables.seeds",
+    "trainables.stack",
+    "trainables.trial",
+    "trainables.variants",
+)
+
+
+def tracked_files() -> list[Path]:
+    """Files that are part of the project, or will be with the next commit."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [
+        path for name in listing.stdout.split("\0") if name and (path := ROOT / name).is_file()
+    ]
+
+
+def modules_in(name: str) -> list[str]:
+    """Dotted names of a package or module and of everything below it, found without importing."""
+    path = ROOT.joinpath(*name.split("."))
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    dotted = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
+    return [name.removesuffix(".__init__") for name in dotted]
+
+
+def loaded_by(modules: Iterable[str]) -> set[str]:
+    """Top-level modules in a fresh interpreter after these imports."""
+    imports = "\n".join(f"import {name}" for name in modules)
+    program = f"{imports}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.splitlines()[-1].split())
+
+
+# Names ------------------------------------------------------------------------------------------
+
+
+def third_party_names() -> set[str]:
+    installed = importlib.metadata.packages_distributions()
+    return {name for name, owners in installed.items() if set(owners) != {"foldsweep"}}
+
+
+@pytest.mark.parametrize("folder", ["sweeps", "analysis"])
+def test_no_program_folder_shadows_another_module(folder: str) -> None:
+    # `python sweeps/run.py` puts sweeps/ first on sys.path, for every import of every library.
+    taken = (set(sys.stdlib_module_names) | third_party_names()) - set(PACKAGES)
+    own = {
+        path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or path.is_dir()
+    }
+    assert not {name for name in own if not name.startswith("__")} & taken
+
+
+def test_names_of_other_modules_are_known() -> None:
+    assert {"queue", "statistics", "types"} <= set(sys.stdlib_module_names)
+    assert {"mlflow", "ray", "yaml"} <= third_party_names()
+
+
+# Imports ----------------------------------------------------------------------------------------
+
+
+def test_a_forbidden_import_would_be_seen() -> None:
+    assert "optuna" in loaded_by(["trainables", "optuna.storages"])
+
+
+def test_importing_trainables_is_light() -> None:
+    assert not loaded_by(["trainables"]) & {"torch", "ray", "mlflow", "optuna"}
+
+
+def test_analysis_loads_neither_scheduler_nor_searcher() -> None:
+    assert not loaded_by(modules_in("analysis")) & {"ray", "optuna"}
+
+
+def test_core_is_plain_torch() -> None:
+    modules = [module for name in CORE for module in modules_in(name)]
+    assert not loaded_by(modules) & {"ray", "optuna", "mlflow"}
+
+
+def test_shapes_in_signatures_are_checked_while_tests_run() -> None:
+    for name in ("trainables.config", "analysis"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert type(spec.loader).__module__ == "jaxtyping._import_hook"
+
+
+# Documentation ----------------------------------------------------------------------------------
+
+FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s+(\S+)", re.MULTILINE)
+PROGRAM = re.compile(r"\bpython3?\s+((?:sweeps|analysis|benchmarks)/[\w/]+\.py)")
+PROGRAM_MODULE = re.compile(r"\bpython3?\s+-m\s+((?:sweeps|analysis|benchmarks)[\w.]*)")
+TARGET = re.compile(r"(?:^|[\s;&`])make\s+(?:\w+=\S+\s+)*([a-z][\w-]*)", re.MULTILINE)
+
+
+def relative_links(markdown: str) -> Iterator[str]:
+    """Targets inside the repository, without their anchors; code is not looked at."""
+    prose = INLINE_CODE.sub("", FENCE.sub("", markdown))
+    for inline, reference in LINK.findall(prose):
+        target = (inline or reference).partition("#")[0]
+        if target and not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def code_in(markdown: str) -> str:
+    """Fenced blocks without their comments, then code inside the text."""
+    fences = [re.sub(r"(^|\s)#.*", "", match[0]) for match in FENCE.finditer(markdown)]
+    return "\n".join([*fences, *INLINE_CODE.findall(FENCE.sub("", markdown))])
+
+
+def user_docs() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_links_and_commands_are_found_in_markdown() -> None:
+    text = (
+        "[a](docs/x.md#part) ![b](y.png) [c](https://z.org) `[d](no)`\n"
+        "```bash\nmake sweep ARGS=1  # then make sure\npython analysis/x.py --all\n```\n"
+        "Now make haste, or `make PYTHON=python3 test`.\n[e]: docs/z.md\n"
+    )
+    assert list(relative_links(text)) == ["docs/x.md", "y.png", "docs/z.md"]
+    assert TARGET.findall(code_in(text)) == ["sweep", "test"]
+    assert PROGRAM.findall(code_in(text)) == ["analysis/x.py"]
+
+
+def test_relative_links_in_markdown_lead_somewhere() -> None:
+    pages = [path for path in tracked_files() if path.suffix == ".md"]
+    links = [(page, link) for page in pages for link in relative_links(page.read_text("utf-8"))]
+    broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+    assert pages
+    assert not broken
+
+
+@pytest.mark.parametrize("page", user_docs(), ids=lambda page: page.name)
+def test_commands_in_the_documentation_exist(page: Path) -> None:
+    code = code_in(page.read_text("utf-8"))
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    missing = {f"make {name}" for name in TARGET.findall(code) if name not in targets}
+    missing |= {path for path in PROGRAM.findall(code) if not (ROOT / path).is_file()}
+    for module in PROGRAM_MODULE.findall(code):
+        path = ROOT.joinpath(*module.split("."))
+        if not (path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()):
+            missing.add(module)
+    assert not missing
+
+
+# Dependencies -----------------------------------------------------------------------------------
+
+
+def normalised(requirement: str) -> str:
+    """Name of a requirement as package indexes compare it."""
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None, requirement
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def requirements() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {normalised(requirement) for group in groups for requirement in group}
+
+
+def pins() -> list[str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    table = (ROOT / "docs" / "decisions.md").read_text()
+    named = {normalised(name) for name in re.findall(r"^\| `([^`]+)` \| \S", table, re.MULTILINE)}
+    assert named == requirements()
+
+
+def test_every_dependency_is_locked() -> None:
+    assert requirements() <= {normalised(pin) for pin in pins()}
+
+
+def test_lock_holds_exact_versions_only() -> None:
+    loose = [pin for pin in pins() if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)]
+    assert not loose
+
+
+# Portability ------------------------------------------------------------------------------------
+
+ONE_MACHINE = re.compile(rb"(?<![\w.*~])/(?:work|root|home/\w+)/")
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    files = [path for path in tracked_files() if path != ROOT / ".ci" / "run"]
+    assert not [path for path in files if ONE_MACHINE.search(path.read_bytes())]
+
+
+def test_a_path_of_one_machine_would_be_seen() -> None:
+    assert ONE_MACHINE.search(b"open('" + b"/root" + b"/data')")
+    assert not ONE_MACHINE.search(b"https://x.org/work/y or ../root/z")

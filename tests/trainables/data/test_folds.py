@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from trainables.data.folds import normalisation, stratified_folds
+from trainables.errors import UserError
+
+
+@st.composite
+def splits(draw):
+    num_folds = draw(st.integers(2, 6))
+    counts = draw(st.lists(st.integers(num_folds, 25), min_size=1, max_size=3))
+    target = np.repeat(np.arange(len(counts)), counts)
+    order = draw(st.permutations(range(len(target))))
+    return target[np.array(order)], num_folds, draw(st.integers(0, 2**32 - 1))
+
+
+@given(splits())
+def test_folds_partition_and_stratify(split):
+    target, num_folds, seed = split
+    folds = stratified_folds(target, num_folds=num_folds, seed=seed)
+    assert len(folds) == num_folds
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([fold.val for fold in folds])), np.arange(len(target))
+    )
+    for fold in folds:
+        assert (np.diff(fold.train) > 0).all()
+        assert (np.diff(fold.val) > 0).all()
+        assert set(fold.train) | set(fold.val) == set(range(len(target)))
+        assert not set(fold.train) & set(fold.val)
+    sizes = [len(fold.val) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+    for label in np.unique(target):
+        per_fold = [int((target[fold.val] == label).sum()) for fold in folds]
+        assert max(per_fold) - min(per_fold) <= 1
+
+
+def test_folds_depend_on_the_seed_only():
+    target = np.arange(100) % 2
+    first, same, other = (stratified_folds(target, num_folds=4, seed=s) for s in (1, 1, 2))
+    for left, right in zip(first, same, strict=True):
+        np.testing.assert_array_equal(left.train, right.train)
+        np.testing.assert_array_equal(left.val, right.val)
+    assert any((left.val != right.val).any() for left, right in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("num_folds", [-1, 0, 1])
+def test_fewer_than_two_folds_are_refused(num_folds):
+    with pytest.raises(UserError, match=f"into {num_folds} folds: .*at least 2 .*most 3"):
+        stratified_folds(np.array([0, 0, 0, 1, 1, 1, 1]), num_folds=num_folds, seed=0)
+
+
+def test_more_folds_than_samples_of_a_class_are_refused():
+    with pytest.raises(UserError, match="into 4 folds: the rarest class has 3 samples"):
+        stratified_folds(np.array([0, 0, 0, 1, 1, 1, 1]), num_folds=4, seed=0)
+
+
+def test_folds_of_nothing_are_refused():
+    with pytest.raises(UserError, match="has 0 samples"):
+        stratified_folds(np.zeros(0, dtype=np.int64), num_folds=2, seed=0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_fold_seed_out_of_range_is_refused(seed):
+    with pytest.raises(UserError, match=f"seed of the folds is {seed}"):
+        stratified_folds(np.arange(10) % 2, num_folds=2, seed=seed)
+
+
+@given(
+    npst.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 4), st.just(2), st.just(14), st.just(14)),
+        elements=st.floats(0, 255, width=32),
+        fill=st.floats(0, 255, width=32),
+    )
+)
+def test_normalised_images_have_mean_0_and_std_1(images):
+    images[0, 0, 0, 0], images[0, 0, 0, 1] = 0, 255
+    mean, std = normalisation(images)
+    normalised = (images.astype(np.float64) - mean) / std
+    assert normalised.mean() == pytest.approx(0, abs=1e-9)
+    assert normalised.std() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [0, 7, np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_images_without_contrast_are_refused(value):
+    with pytest.raises(UserError, match="cannot normalise images with mean"):
+        normalisation(np.full((3, 2, 14, 14), value, dtype=np.float32))
+
+
+def test_normalising_nothing_is_refused():
+    with pytest.raises(UserError, match="cannot normalise 0 pairs"):
+        normalisation(np.zeros((0, 2, 14, 14), dtype=np.float32))

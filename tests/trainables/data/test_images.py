@@ -1,0 +1,108 @@
+import re
+import time
+
+import numpy as np
+import pytest
+
+from trainables.data.images import load_images
+from trainables.errors import UserError
+
+REFUSING = ("http://127.0.0.1:9/", "http://127.0.0.1:10/")
+
+
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_an_unknown_dataset_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match="'cifar': choose from auto, mnist, digits"):
+        load_images("cifar")
+
+
+def test_digits_come_without_looking_for_mnist(tmp_path):
+    source, line = load_images("digits", data_dir=tmp_path / "absent")
+    assert source.dataset == "digits"
+    assert line == "data: digits, 1,797 small images in scikit-learn"
+
+
+@pytest.mark.parametrize("dataset", ["auto", "mnist"])
+def test_mnist_is_used_where_it_is(tiny_mnist, tmp_path, dataset):
+    tiny_mnist.write(tmp_path, compressed=True)
+    source, line = load_images(
+        dataset, data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING
+    )
+    assert source.dataset == "mnist"
+    assert line == f"data: MNIST from {tmp_path} (30 + 20 images)"
+
+
+@pytest.mark.parametrize("dataset", ["auto", "mnist"])
+def test_mnist_is_downloaded_where_that_works(tiny_mnist, mirror, tmp_path, dataset):
+    source, line = load_images(
+        dataset, data_dir=tmp_path, files=tiny_mnist.files, mirrors=(mirror.url("good"),)
+    )
+    assert source.dataset == "mnist"
+    assert str(tmp_path) in line
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_auto_finds_mnist_through_the_environment(tiny_mnist, tmp_path, monkeypatch):
+    tiny_mnist.write(tmp_path, compressed=False)
+    monkeypatch.setenv("FOLDSWEEP_DATA", str(tmp_path))
+    source, _ = load_images("auto", files=tiny_mnist.files, mirrors=())
+    assert source.origin == str(tmp_path)
+
+
+def test_auto_falls_back_to_digits_quickly_and_says_so(tiny_mnist, tmp_path):
+    folder = tmp_path / "absent"
+    start = time.monotonic()
+    source, line = load_images("auto", data_dir=folder, files=tiny_mnist.files, mirrors=REFUSING)
+    assert time.monotonic() - start < 3
+    assert source.dataset == "digits"
+    assert "\n" not in line
+    assert re.search(rf"MNIST was not found in {folder} and no mirror .* within 8 s", line)
+    assert "results are on `digits`" in line
+    assert "--dataset mnist --data-dir DIR" in line
+    assert "FOLDSWEEP_DATA" in line
+    assert not folder.exists()
+
+
+def test_auto_keeps_its_time_limit_with_silent_mirrors(tiny_mnist, mirror, tmp_path):
+    start = time.monotonic()
+    mirrors = (mirror.url("mute"), mirror.url("trickling"))
+    source, _ = load_images(
+        "auto", data_dir=tmp_path, download_s=0.4, files=tiny_mnist.files, mirrors=mirrors
+    )
+    assert time.monotonic() - start < 3
+    assert source.dataset == "digits"
+    assert not list(tmp_path.iterdir())
+
+
+def test_auto_without_time_does_not_ask_the_mirrors(tiny_mnist, mirror, tmp_path):
+    mirrors = (mirror.url("good"),)
+    source, line = load_images(
+        "auto", data_dir=tmp_path, download_s=0.0, files=tiny_mnist.files, mirrors=mirrors
+    )
+    assert source.dataset == "digits"
+    assert "downloading is off" in line
+    assert not mirror.requests
+
+
+@pytest.mark.parametrize("dataset", ["auto", "mnist"])
+def test_damaged_mnist_is_an_error_rather_than_other_data(tiny_mnist, tmp_path, dataset):
+    tiny_mnist.write(tmp_path, compressed=True)
+    name = "train-images-idx3-ubyte.gz"
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
+    with pytest.raises(UserError, match=f"{name} is not MNIST's .* cut off"):
+        load_images(dataset, data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
+
+
+def test_mnist_by_name_never_becomes_digits(tiny_mnist, tmp_path):
+    with pytest.raises(UserError, match="no mirror delivered .* or use `--dataset digits`"):
+        load_images("mnist", data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
+
+
+def test_images_are_those_of_the_files(tiny_mnist, tmp_path):
+    tiny_mnist.write(tmp_path, compressed=True)
+    source, _ = load_images("mnist", data_dir=tmp_path, files=tiny_mnist.files, mirrors=())
+    np.testing.assert_array_equal(source.test.labels, tiny_mnist.arrays["test_labels"])

@@ -1,0 +1,81 @@
+"""Cross-validation folds, and the normalisation that each fold fits on its training part."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, Int64
+from sklearn.model_selection import StratifiedKFold
+
+from trainables.errors import UserError
+
+_MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fold:
+    """Sorted, disjoint indices of a training and a validation part."""
+
+    train: Int64[np.ndarray, " t"]
+    val: Int64[np.ndarray, " v"]
+
+
+def stratified_folds(
+    target: Int[np.ndarray, " n"], *, num_folds: int, seed: int
+) -> tuple[Fold, ...]:
+    """Stratified folds shared by every variant of a sweep.
+
+    Depends on the arguments only, so variants given one seed are compared on identical splits.
+    Every sample is validated exactly once, and fold sizes differ by at most one.
+
+    Args:
+        target: Class of each sample, used to balance the folds.
+        num_folds: Number of folds, at least 2.
+        seed: Seed of the shuffle, below 2**32; independent of the model seed.
+
+    Raises:
+        UserError: If `num_folds` is below 2 or exceeds the size of the rarest class, or the seed
+            is out of range.
+
+    References:
+        Kohavi (1995), "A study of cross-validation and bootstrap", IJCAI.
+    """
+    if not 0 <= seed <= _MAX_SEED:
+        raise UserError(f"the seed of the folds is {seed}: choose one from 0 to {_MAX_SEED}")
+    _, counts = np.unique(target, return_counts=True)
+    rarest = int(counts.min(initial=len(target)))
+    if num_folds < 2:
+        raise UserError(
+            f"cannot split into {num_folds} folds: choose at least 2 folds "
+            f"(and at most {rarest}, the number of samples of the rarest class)"
+        )
+    if num_folds > rarest:
+        raise UserError(
+            f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
+            f"so choose at most {rarest} folds or draw more pairs"
+        )
+    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    return tuple(
+        Fold(train=train.astype(np.int64), val=val.astype(np.int64))
+        for train, val in splitter.split(np.zeros((len(target), 1)), target)
+    )
+
+
+def normalisation(images: Float[np.ndarray, "n 2 14 14"]) -> tuple[float, float]:
+    """Scalar mean and population standard deviation over all pixels of all images.
+
+    Computed in float64. Fit it on a training part and apply it to validation and test images.
+
+    Raises:
+        UserError: If there are no images, or all pixels are equal or not finite.
+    """
+    if len(images) == 0:
+        raise UserError("cannot normalise 0 pairs: draw at least 1 pair")
+    mean = float(images.mean(dtype=np.float64))
+    std = float(images.std(dtype=np.float64))
+    if std == 0 or not math.isfinite(std):
+        raise UserError(
+            f"cannot normalise images with mean {mean:g} and standard deviation {std:g}: "
+            "the images must be finite and must not be all of one colour"
+        )
+    return mean, std

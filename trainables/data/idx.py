@@ -1,0 +1,92 @@
+"""IDX files, the format of MNIST, read only where their content is exactly as expected."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_OVERHEAD = 2**16
+
+
+class ContentError(Exception):
+    """Says in a few words how content differs from what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdxFile:
+    """Name of an IDX file, with the SHA-256 and the size of its uncompressed content."""
+
+    name: str
+    sha256: str
+    num_bytes: int
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Names under which archives hold the file, compressed or not."""
+        dotted = self.name.replace("-idx", ".idx")
+        return (f"{self.name}.gz", self.name, f"{dotted}.gz", dotted)
+
+    @property
+    def max_stored_bytes(self) -> int:
+        """Bound on the size of the file, were it not compressible at all."""
+        return self.num_bytes + _GZIP_OVERHEAD
+
+
+def is_gzip(stored: bytes) -> bool:
+    """Whether bytes are gzip-compressed; IDX content never looks so."""
+    return stored.startswith(_GZIP_MAGIC)
+
+
+def stored_content(path: Path, file: IdxFile) -> bytes:
+    """Uncompressed content of a stored file.
+
+    Raises:
+        ContentError: If the content is not that of `file`.
+        OSError: If the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        stored = stream.read(file.max_stored_bytes + 1)
+    return checked_content(stored, file)
+
+
+def checked_content(stored: bytes, file: IdxFile) -> bytes:
+    """Uncompressed content of a file, gzipped or not, of which memory never holds too much.
+
+    Raises:
+        ContentError: If the content is not that of `file`.
+    """
+    content = stored
+    if is_gzip(stored):
+        try:
+            with gzip.GzipFile(fileobj=BytesIO(stored)) as stream:
+                content = stream.read(file.num_bytes + 1)
+        except EOFError:
+            raise ContentError("it is cut off") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise ContentError(f"it is damaged ({error})") from error
+    if len(content) > file.num_bytes:
+        raise ContentError(f"it holds more than the expected {file.num_bytes:,} bytes")
+    if len(content) < file.num_bytes:
+        raise ContentError(f"it holds {len(content):,} of the expected {file.num_bytes:,} bytes")
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != file.sha256:
+        raise ContentError(f"its SHA-256 is {sha256[:12]}..., expected {file.sha256[:12]}...")
+    return content
+
+
+def idx_array(content: bytes) -> UInt8[np.ndarray, "..."]:
+    """Array of unsigned bytes in checked IDX content.
+
+    References:
+        LeCun, Cortes and Burges, "The MNIST database", section on file formats.
+    """
+    num_dimensions = content[3]
+    start = 4 + 4 * num_dimensions
+    shape = np.frombuffer(content[4:start], dtype=">i4")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -1,0 +1,207 @@
+"""MNIST from four IDX files that are checked byte for byte before they are used."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import platformdirs
+from jaxtyping import Float32, UInt8
+
+from trainables.data.download import (
+    DownloadError,
+    TimeLimits,
+    download_bytes,
+    download_progress,
+    write_whole,
+)
+from trainables.data.idx import (
+    ContentError,
+    IdxFile,
+    checked_content,
+    idx_array,
+    is_gzip,
+    stored_content,
+)
+from trainables.data.source import DigitImages, ImageSource
+from trainables.errors import UserError
+
+FOLDER_VARIABLE = "FOLDSWEEP_DATA"
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+ADVICE = (
+    f"name a folder with its four files by `--dataset mnist --data-dir DIR` or {FOLDER_VARIABLE}"
+)
+# Smallest first, so that a download that cannot work fails early.
+FILES: Mapping[str, IdxFile] = {
+    "test_labels": IdxFile(
+        name="t10k-labels-idx1-ubyte",
+        sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        num_bytes=10_008,
+    ),
+    "train_labels": IdxFile(
+        name="train-labels-idx1-ubyte",
+        sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        num_bytes=60_008,
+    ),
+    "test_images": IdxFile(
+        name="t10k-images-idx3-ubyte",
+        sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        num_bytes=7_840_016,
+    ),
+    "train_images": IdxFile(
+        name="train-images-idx3-ubyte",
+        sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        num_bytes=47_040_016,
+    ),
+}
+
+
+class MnistMissing(UserError):
+    """Says that the files are not there and why they could not be downloaded."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; {ADVICE}, or use `--dataset digits`")
+        self.reason = reason
+
+
+def mnist_folder(data_dir: Path | None = None) -> Path:
+    """The folder of the files: as given, else from the environment, else the user's cache."""
+    chosen = data_dir or os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(platformdirs.user_cache_dir("foldsweep")) / "mnist"
+
+
+def mnist_source(
+    folder: Path,
+    *,
+    limits: TimeLimits,
+    mirrors: Sequence[str] = MIRRORS,
+    files: Mapping[str, IdxFile] = FILES,
+    progress: bool = True,
+) -> ImageSource:
+    """MNIST with its 28x28 images averaged to 14x14.
+
+    Files that are not in the folder are downloaded to it. Every file is checked against its
+    SHA-256 on every call; what does not match is never used and, if downloaded, never stored.
+
+    Args:
+        folder: Where the files are or shall be.
+        limits: Time limits of the download.
+        mirrors: URLs, ending in a slash, to try in turn; none means not to download.
+        files: The files to expect by role; replaced in tests only.
+        progress: Whether to show the download where stderr is a terminal.
+
+    Raises:
+        MnistMissing: If a file is missing and cannot be downloaded or stored.
+        UserError: If a file is unreadable or has other content than MNIST, or the folder is not
+            a folder.
+    """
+    contents: dict[str, bytes] = {}
+    missing: dict[str, IdxFile] = {}
+    for role, file in files.items():
+        content = _stored(folder, file)
+        if content is None:
+            missing[role] = file
+        else:
+            contents[role] = content
+    if missing:
+        contents |= _download(missing, folder, mirrors=mirrors, limits=limits, progress=progress)
+    arrays = {role: idx_array(content) for role, content in contents.items()}
+    train, test = (
+        DigitImages(
+            images=_halved(arrays[f"{part}_images"]),
+            labels=arrays[f"{part}_labels"].astype(np.int64),
+        )
+        for part in ("train", "test")
+    )
+    return ImageSource(dataset="mnist", train=train, test=test, origin=str(folder))
+
+
+def _stored(folder: Path, file: IdxFile) -> bytes | None:
+    """Checked content of a file in the folder, None where there is no such file."""
+    path = folder
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"the data folder {folder} is a file: name the folder that holds it")
+        for path in (folder / spelling for spelling in file.spellings):
+            if path.is_file():
+                return stored_content(path, file)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; {ADVICE}") from error
+    except ContentError as error:
+        raise UserError(
+            f"{path} is not MNIST's {file.name}: {error}; delete it to have it downloaded again, "
+            f"or {ADVICE}"
+        ) from error
+    return None
+
+
+def _download(
+    missing: Mapping[str, IdxFile],
+    folder: Path,
+    *,
+    mirrors: Sequence[str],
+    limits: TimeLimits,
+    progress: bool,
+) -> dict[str, bytes]:
+    """Downloads, checks and stores files; a mirror that served one is asked first for the next."""
+    what = (
+        "MNIST" if len(missing) == len(FILES) else f"MNIST's {next(iter(missing.values())).name}"
+    )
+    not_found = f"{what} was not found in {folder}"
+    if not mirrors:
+        raise MnistMissing(f"{not_found} and downloading is off")
+    queue = list(mirrors)
+    contents: dict[str, bytes] = {}
+    with download_progress(wanted=progress) as bar:
+        for role, file in missing.items():
+            allowed_s = limits.file_s if contents else limits.first_file_s
+            deadline = time.monotonic() + allowed_s
+            failures = []
+            for num_tried, mirror in enumerate(tuple(queue)):
+                left_s = max(1e-3, deadline - time.monotonic())
+                try:
+                    stored = download_bytes(
+                        f"{mirror}{file.name}.gz",
+                        max_bytes=file.max_stored_bytes,
+                        connect_s=limits.connect_s,
+                        read_s=limits.read_s,
+                        total_s=left_s / (len(queue) - num_tried),
+                        bar=bar,
+                    )
+                    contents[role] = checked_content(stored, file)
+                    _store(stored, folder, file)
+                except (DownloadError, ContentError) as error:
+                    failures.append(f"{urlsplit(mirror).netloc}: {error}")
+                    continue
+                queue.remove(mirror)
+                queue.insert(0, mirror)
+                break
+            else:
+                raise MnistMissing(
+                    f"{not_found} and no mirror delivered {file.name}.gz within {allowed_s:g} s "
+                    f"({'; '.join(failures)})"
+                )
+    return contents
+
+
+def _store(stored: bytes, folder: Path, file: IdxFile) -> None:
+    """Keeps a checked file as it came: servers may unpack what they send."""
+    suffix = ".gz" if is_gzip(stored) else ""
+    try:
+        write_whole(folder / f"{file.name}{suffix}", stored)
+    except OSError as error:
+        raise MnistMissing(
+            f"MNIST was downloaded but cannot be stored in {folder} ({error.strerror})"
+        ) from error
+
+
+def _halved(images: UInt8[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 14 14"]:
+    """Means of 2x2 blocks of pixels, which float32 holds exactly."""
+    return images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4), dtype=np.float32)

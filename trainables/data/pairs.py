@@ -1,0 +1,102 @@
+"""Pairs of digits and the question asked of them: is the first at most the second?"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from trainables.data.source import DigitImages, ImageSource
+from trainables.errors import UserError
+
+DEFAULT_MNIST_PAIRS = 1000
+_TRAIN_STREAM, _TEST_STREAM = 0, 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pairs:
+    """Pairs of images with both digit classes; `target` is 1 iff first <= second."""
+
+    images: Float32[np.ndarray, "n 2 14 14"]
+    classes: Int64[np.ndarray, "n 2"]
+    target: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairData:
+    """The pairs of a sweep: `train` for cross-validation, `test` untouched until the end."""
+
+    dataset: str
+    train: Pairs
+    test: Pairs
+
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of all content: equal for equal data, on any machine."""
+        sha256 = hashlib.sha256(self.dataset.encode())
+        for pairs in (self.train, self.test):
+            for array in (pairs.images, pairs.classes, pairs.target):
+                little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+                sha256.update(f"{array.dtype.name}{array.shape}".encode())
+                sha256.update(little_endian.tobytes())
+        return sha256.hexdigest()[:32]
+
+
+def draw_pairs(
+    source: ImageSource,
+    *,
+    seed: int,
+    train_pairs: int | None = None,
+    test_pairs: int | None = None,
+) -> PairData:
+    """Random pairs in which no image occurs twice.
+
+    Training pairs hold training images only and test pairs test images only. Under one seed,
+    fewer pairs are the first of more pairs, and the number of training pairs does not change
+    the test pairs.
+
+    Args:
+        source: Images to pair.
+        seed: Seed of the draw, 0 or more.
+        train_pairs: Number of training pairs; None means 1,000 of MNIST, or as many as the
+            images of another dataset allow.
+        test_pairs: Number of test pairs; None means the same as for `train_pairs`.
+
+    Raises:
+        UserError: If the seed is negative, or a number of pairs is below 1 or above half the
+            number of images.
+    """
+    if seed < 0:
+        raise UserError(f"the data seed is {seed}: give a seed of 0 or more")
+    most_by_default = DEFAULT_MNIST_PAIRS if source.dataset == "mnist" else None
+    parts = []
+    for part, images, num_pairs, stream in (
+        ("train", source.train, train_pairs, _TRAIN_STREAM),
+        ("test", source.test, test_pairs, _TEST_STREAM),
+    ):
+        limit = len(images) // 2
+        if num_pairs is None:
+            num_pairs = min(limit, most_by_default or limit)
+        if not 1 <= num_pairs <= limit:
+            raise UserError(
+                f"cannot draw {num_pairs} {part} pairs: {source.dataset} has {len(images)} "
+                f"{part} images, so choose between 1 and {limit} pairs"
+            )
+        rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
+        parts.append(_paired(images, rng.permutation(len(images))[: 2 * num_pairs]))
+    return PairData(dataset=source.dataset, train=parts[0], test=parts[1])
+
+
+def _paired(digits: DigitImages, order: Int64[np.ndarray, " twice"]) -> Pairs:
+    """Image 0 of `order` with image 1, 2 with 3, and so on."""
+    index_N2 = order.reshape(-1, 2)
+    classes_N2 = digits.labels[index_N2]
+    return Pairs(
+        images=digits.images[index_N2],
+        classes=classes_N2,
+        target=(classes_N2[:, 0] <= classes_N2[:, 1]).astype(np.int64),
+    )

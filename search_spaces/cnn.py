@@ -18,7 +18,7 @@ def space() -> SearchSpace:
             "channels": tune.qrandint(16, 64, 8),  # vector units like multiples of 8
             "hidden": tune.qrandint(32, 256, 32),
             "dropout": tune.uniform(0.0, 0.6),
-            "kernel": 3,
+            "kernel": 5,
             "padding": 1,
             "batch_norm": "before",
         },

@@ -19,10 +19,11 @@ def space() -> SearchSpace:
             "hidden": tune.qrandint(32, 256, 32),
             "dropout": tune.uniform(0.0, 0.6),
             "aux_alpha": tune.uniform(0.1, 0.9),  # 0 is another variant; 1 trains no comparison
-            "kernel": 3,
+            "kernel": 5,
             "padding": 1,
             "batch_norm": "before",
             "digits": "path",
+            "head_hidden": (64,),
         },
         points=[preset_point("aguet2019/auxiliary")],
     )

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -60,7 +61,7 @@ def _load_file(path: Path) -> SearchSpace:
         raise UserError(f"space file {path}: space() returned {type(space).__name__}")
     if space.name in SPACES:
         raise UserError(f"space file {path}: the name {space.name!r} is taken; choose another")
-    return space
+    return replace(space, file=str(path))
 
 
 def _import_by_value(path: Path) -> ModuleType:

@@ -52,6 +52,8 @@ class SearchSpace:
     domains: Mapping[str, Any]
     points: Sequence[Point] = ()
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    file: str | None = None
+    """Path of the user's file it was loaded from; set by the loader."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):

@@ -276,7 +276,9 @@ def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpa
     parts = {
         "distributions": {k: repr(d) for k, d in sorted(distributions.items())},
         "fixed": {k: repr(v) for k, v in sorted(space.fixed.items())},
-        "points": [(p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points],
+        "points": [
+            (p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points
+        ],
         "variant": space.trainable.variant.name,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,6 @@
 """Sweep search spaces: `python sweeps/run.py --space cnn_aux`, `--help` for the rest."""
 
 import argparse
-import os
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ from rich.table import Table
 from search_spaces.loading import SPACES, load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import ray_cluster
-from sweeps.console import console, parse, run_program
+from trainables.programs import INTERRUPTED, console, parse, run_program
 from sweeps.settings import (
     SweepSettings,
     check_name,
@@ -23,14 +22,13 @@ from sweeps.settings import (
     new_name,
     with_dataset,
 )
-from sweeps.spool import absolute_uri
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
+from trainables.tracking import DEFAULT_URI, absolute_uri, tracking_uri
 
-INTERRUPTED = 130
 
 
 def main() -> int:
@@ -83,14 +81,15 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         raise UserError(str(error)) from None
     if not found.resume:
         settings = parse(SweepSettings, args, prog="sweeps/run.py")
-        uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         return None, replace(
             settings,
             space=_absolute_paths(settings.space),
-            tracking_uri=absolute_uri(uri or "sqlite:///mlflow.db"),
+            tracking_uri=tracking_uri(settings.tracking_uri),
         )
     check_name(found.resume)
-    stored = load_settings(_local_root(replace(SweepSettings(), storage=found.storage)) / found.resume)
+    stored = load_settings(
+        _local_root(replace(SweepSettings(), storage=found.storage)) / found.resume
+    )
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
@@ -98,7 +97,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     return stored, replace(
         with_dataset(settings, dataset),
         space=_absolute_paths(settings.space),
-        tracking_uri=absolute_uri(settings.tracking_uri or "sqlite:///mlflow.db"),
+        tracking_uri=tracking_uri(settings.tracking_uri),
     )
 
 
@@ -171,7 +170,7 @@ def _sweep_all(
                 return INTERRUPTED
             complete = best_table(end.ledger, settings.objective) is not None
             code = max(code, 1 if end.hopeless or not complete else 0)
-    _say_what_next(settings, name)
+    _say_what_next(settings, name, spaces)
     return code
 
 
@@ -212,9 +211,9 @@ def _say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     )
 
 
-def _say_what_next(settings: SweepSettings, name: str) -> None:
+def _say_what_next(settings: SweepSettings, name: str, spaces: list[SearchSpace]) -> None:
     uri = shlex.quote(settings.tracking_uri or "")
-    here = settings.tracking_uri == absolute_uri("sqlite:///mlflow.db")
+    here = settings.tracking_uri == absolute_uri(DEFAULT_URI)
     ui = "make ui" if here else f"open {uri}"
     if not here and uri.startswith("sqlite"):
         ui = f"mlflow ui --backend-store-uri {uri}"
@@ -224,7 +223,7 @@ def _say_what_next(settings: SweepSettings, name: str) -> None:
 results are in MLflow, experiment {settings.experiment!r}, and in {settings.storage}/{name}
   look     {ui}
   export   python analysis/export.py --sweep {name}{tracking}
-  measure  python sweeps/evaluate.py best-{name}.yaml --rounds 10
+  measure  python sweeps/evaluate.py best-{name}-{spaces[0].name}.yaml --rounds 10
   more     python sweeps/run.py --resume {name} --trials {2 * (settings.trials or 30)}{_storage_option(settings)}"""
     )
 

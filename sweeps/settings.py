@@ -143,7 +143,9 @@ class SweepSettings:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """What `to_dict` gave, also after a trip through JSON."""
         known = {f.name for f in fields(cls)}
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        plain = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
+        }
         if plain.get("data_dir") is not None:
             plain["data_dir"] = Path(plain["data_dir"])
         return cls(**plain)

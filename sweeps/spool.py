@@ -220,16 +220,22 @@ class TrackingTarget:
         return re.sub(r"//[^/@]*@", "//***@", self.tracking_uri)
 
     @property
+    def sqlite_path(self) -> Path | None:
+        """The database file, if that is what the records go to."""
+        path = self.tracking_uri.removeprefix(_SQLITE)
+        return None if path == self.tracking_uri else Path(path)
+
+    @property
     def artifact_root(self) -> str | None:
         """Artifact location for a new experiment; None leaves it to the server.
 
         A SQLite file has no server: MLflow would take the folder that the uploader happens to
         run in, so the artifacts are put beside the database.
         """
-        if self.artifact_location or not self.tracking_uri.startswith(_SQLITE):
+        if self.artifact_location or self.sqlite_path is None:
             return self.artifact_location
-        database = Path(self.tracking_uri.removeprefix(_SQLITE))
-        return str(database.parent / "mlartifacts" / re.sub(r"[^\w.-]", "_", self.experiment))
+        folder = re.sub(r"[^\w.-]", "_", self.experiment)
+        return str(self.sqlite_path.parent / "mlartifacts" / folder)
 
     def run_key(self, run: str) -> str:
         """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""

@@ -30,6 +30,7 @@ JOURNAL_FILE = "study.journal"
 CLOSE_WAIT_S = 10.0
 """How long the end of a sweep waits for a tracking server that takes nothing."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class SweepEnd:
     """How a sweep came to its end."""
@@ -45,13 +46,11 @@ class SweepEnd:
 
 def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
     """The folds that every space of a sweep is judged on."""
-    return stratified_folds(
-        data.train.target, num_folds=settings.folds, seed=settings.seed
-    )
+    return stratified_folds(data.train.target, num_folds=settings.folds, seed=settings.seed)
 
 
 def run_tags(
-    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str
+    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str, threads: int
 ) -> dict[str, str]:
     """Tags of every run of a sweep: what the MLflow UI groups and filters by."""
     variant = space.trainable.variant
@@ -66,8 +65,13 @@ def run_tags(
         metrics.TAG_FOLDS: str(settings.folds),
         metrics.TAG_SEED: str(settings.seed),
         metrics.TAG_GIT_COMMIT: git_commit(),
-        "machine": machine(),
-        **{f"version.{library}": v for library, v in versions().items()},
+        metrics.TAG_TRAIN_PAIRS: str(len(data.train)),
+        metrics.TAG_TEST_PAIRS: str(len(data.test)),
+        metrics.TAG_THREADS: str(threads),
+        metrics.TAG_MODE: settings.mode,
+        **{metrics.TAG_SPACE_FILE: s for s in settings.space if space.file == s},
+        metrics.TAG_MACHINE: machine(),
+        **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
     }
 
 
@@ -112,7 +116,9 @@ def sweep_space(
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
-    epochs = settings.epochs or int(space.fixed.get("epochs", space.trainable.variant.config.epochs))
+    epochs = settings.epochs or int(
+        space.fixed.get("epochs", space.trainable.variant.config.epochs)
+    )
     journal = folder / JOURNAL_FILE
     ledger = Ledger(
         open_storage(settings.study, journal),
@@ -131,11 +137,11 @@ def sweep_space(
     )
     tracker = Tracker(folder, target)
     try:
-        tags = run_tags(settings, space, data, key)
+        tags = run_tags(settings, space, data, key, allotment.threads)
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         tracker.start_sweep(
-            key, _given(params), {**tags, metrics.TAG_KIND: "sweep"}, dataset_record(data)
+            key, _shown(params), {**tags, metrics.TAG_KIND: "sweep"}, dataset_record(data)
         )
         lifecycle = Lifecycle(
             ledger,
@@ -209,9 +215,7 @@ def _fit(
         progress.stop()
         if "://" not in checkpoint_root:
             shutil.rmtree(f"{checkpoint_root}/{lifecycle.space.name}/ray", ignore_errors=True)
-    return bool(lifecycle.ledger.trials_left) and not (
-        lifecycle.out_of_time or lifecycle.hopeless
-    )
+    return bool(lifecycle.ledger.trials_left) and not (lifecycle.out_of_time or lifecycle.hopeless)
 
 
 def _trial_dirname(trial: Trial) -> str:
@@ -233,6 +237,10 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
     tracker.log_metrics(None, found, step=lifecycle.ended.total())
 
 
-def _given(params: Mapping[str, object]) -> dict[str, object]:
-    """Without what was left open."""
-    return {k: v for k, v in params.items() if v not in (None, (), False)}
+def _shown(params: Mapping[str, object]) -> dict[str, object]:
+    """Without what was left open; lists as words."""
+    return {
+        key: " ".join(map(str, value)) if isinstance(value, tuple) else value
+        for key, value in params.items()
+        if value not in (None, (), False)
+    }

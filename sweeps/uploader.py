@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import (
     Dataset,
@@ -43,6 +44,7 @@ from trainables.errors import UserError
 
 RECORDS_PER_STEP = 500
 _PAGE = 1000
+_TABLES_WAIT_S = 60.0
 _PARAM_CHARS = 6000
 _TAG_CHARS = 8000
 _log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class Uploader:
         self._folder = folder
         self._path = folder / SPOOL_FILE
         self._target = target
-        self._client = MlflowClient(tracking_uri=target.tracking_uri)
+        self._client: MlflowClient
         self._study: Study | None = None
         self._ids: dict[str, str] = {}
         self._is_connected = False
@@ -125,6 +127,7 @@ class Uploader:
     def _connect(self, *, anew: bool = False) -> None:
         if self._is_connected and not anew:
             return
+        self._client = _connected_client(self._target)
         self._experiment_id = self._find_experiment().experiment_id
         self._ids = self._find_runs()
         if "" not in self._ids:
@@ -285,9 +288,21 @@ class Uploader:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message without its traceback and line breaks."""
+    """What went wrong, without line breaks; for a request that failed, the reason behind it."""
+    if str(error).startswith("API request"):
+        while (reason := error.__cause__ or error.__context__) is not None:
+            error = reason
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _connected_client(target: TrackingTarget) -> MlflowClient:
+    """A client; the first one of a SQLite file makes its tables, which bears no company."""
+    if (database := target.sqlite_path) is None:
+        return MlflowClient(tracking_uri=target.tracking_uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S):
+        return MlflowClient(tracking_uri=target.tracking_uri)
 
 
 def _is_refusal(error: Exception) -> bool:

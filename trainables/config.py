@@ -59,7 +59,9 @@ class TrialConfig:
             value = getattr(self, name)
             self._check(name, math.isfinite(value) and value >= 0, "finite and at least 0")
         self._check("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
-        self._check("lr_schedule", self.lr_schedule in ("constant", "cosine"), "constant or cosine")
+        self._check(
+            "lr_schedule", self.lr_schedule in ("constant", "cosine"), "constant or cosine"
+        )
         self._check("batch_size", self.batch_size >= 1, "at least 1")
         self._check("epochs", self.epochs >= 1, "at least 1")
         self._check("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")

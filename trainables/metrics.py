@@ -50,6 +50,11 @@ def fold_key(fold: int, metric: str) -> str:
     return f"fold_{fold}/{metric}"
 
 
+def round_key(index: int, metric: str) -> str:
+    """Key of one round's `metric`."""
+    return f"round_{index}/{metric}"
+
+
 def best_key(metric: str) -> str:
     """Key of the best value that `metric` reached at any epoch."""
     return f"best_{metric}"
@@ -78,3 +83,13 @@ TAG_SEED: Final = "seed"
 TAG_WEIGHT_SHARING: Final = "weight_sharing"
 TAG_AUXILIARY: Final = "auxiliary"
 TAG_GIT_COMMIT: Final = "git_commit"
+TAG_MACHINE: Final = "machine"
+TAG_VERSION: Final = "version."
+"""Prefix of a library's name; the tag's value is its version."""
+TAG_TRAIN_PAIRS: Final = "train_pairs"
+TAG_TEST_PAIRS: Final = "test_pairs"
+TAG_THREADS: Final = "threads"
+"""Torch threads of a trial, which rounding may depend on."""
+TAG_MODE: Final = "mode"
+TAG_SPACE_FILE: Final = "space_file"
+"""Path of a user's own space; absent for those that come with foldsweep."""

@@ -1,5 +1,6 @@
 """A trial without Ray: one configuration, cross-validated as one fold stack."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -51,8 +52,10 @@ def summary(by_fold: dict[str, list[float]]) -> dict[str, float]:
     """Mean and sample standard deviation over folds of each metric."""
     flat: dict[str, float] = {}
     for name, values in by_fold.items():
+        finite = all(map(math.isfinite, values))  # `stdev` cannot take what a diverged fold has
+        std = statistics.stdev(values) if len(values) > 1 and finite else 0.0
         flat[name] = float(np.mean(values))
-        flat[metrics.std_key(name)] = statistics.stdev(values) if len(values) > 1 else 0.0
+        flat[metrics.std_key(name)] = std if finite else math.nan
     return flat
 
 
@@ -117,8 +120,8 @@ class CrossValidation:
         """All that continuing needs, for `torch.save`."""
         return {
             "config": self.config.to_dict(),
-            "history": self.history,
-            "by_fold": self.by_fold,
+            "history": list(self.history),
+            "by_fold": dict(self.by_fold),
             "train_time_s": self.train_time_s,
             "diverged": self.diverged,
             "stack": self.stack.state_dict(),
@@ -132,8 +135,8 @@ class CrossValidation:
         """
         if state["config"] != self.config.to_dict():
             raise ValueError(f"the checkpoint of trial {self.number} has another configuration")
-        self.history = state["history"]
-        self.by_fold = state["by_fold"]
+        self.history = list(state["history"])
+        self.by_fold = dict(state["by_fold"])
         self.train_time_s = state["train_time_s"]
         self.diverged = state["diverged"]
         self.stack.load_state_dict(state["stack"])

@@ -207,9 +207,10 @@ def test_a_server_that_comes_and_goes_gets_everything(
 
     command = ["first", "--storage", str(folder.parents[1])]
     assert main(command) == 1
-    said = capsys.readouterr().err
-    assert f"MLflow at {uri} is unreachable: {waiting} records wait in {folder}" in said
-    assert said.count("\n") == 1
+    assert capsys.readouterr().err == (
+        f"MLflow at {uri} is unreachable: {waiting} records wait in {folder} "
+        "([Errno 111] Connection refused)\n"
+    )
 
     dropped: set[str] = set()
     proxied = type("Proxied", (DroppingProxy,), {"server_uri": uri, "dropped": dropped})
@@ -271,7 +272,7 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sweeps.uploader", "mlflow.store.tracking.sqlalchemy_store"])
     log_sweep(tracker, 40)
-    for num_before in (0, 1, 2, 4, 8, 16, 30):
+    for num_before in (0, 1, 2, 7, 20):
         uploader = context.Process(target=follow, args=(folder,))
         uploader.start()
         until(lambda n=num_before: num_runs(database) > n)  # type: ignore[misc]

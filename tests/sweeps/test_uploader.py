@@ -379,14 +379,30 @@ def test_an_experiment_made_by_someone_else_meanwhile_is_used(
 ) -> None:
     small_sweep(spool)
     client.create_experiment("digits")
-    uploader = Uploader(folder, target)
-    look_up = uploader._client.get_experiment_by_name
-    answers = iter([lambda name: None])
+    look_up = MlflowClient.get_experiment_by_name
+    answers = iter([lambda client, name: None])
     monkeypatch.setattr(
-        uploader._client, "get_experiment_by_name", lambda name: next(answers, look_up)(name)
+        MlflowClient,
+        "get_experiment_by_name",
+        lambda client, name: next(answers, look_up)(client, name),
     )
-    assert uploader.send_next() == 13
+    assert Uploader(folder, target).send_next() == 13
     check_small_sweep(client)
+
+
+def test_a_database_that_cannot_be_opened_is_tried_again(
+    tmp_path: Path, folder: Path, target: TrackingTarget, spool: Spool, empty_database: Path
+) -> None:
+    small_sweep(spool)
+    database = tmp_path / "later.db"
+    database.mkdir()
+    uploader = Uploader(folder, replace(target, tracking_uri=f"sqlite:///{database}"))
+    with pytest.raises(Exception, match="unable to open database file"):
+        uploader.send_next()
+    database.rmdir()
+    shutil.copy(empty_database, database)
+    assert uploader.send_next() == 13
+    check_small_sweep(MlflowClient(tracking_uri=f"sqlite:///{database}"))
 
 
 @pytest.mark.parametrize("call", ["create_run", "log_batch", "log_inputs", "set_terminated"])
@@ -403,7 +419,7 @@ def test_a_failure_at_any_call_is_mended_by_the_next_try(
     """Each call fails once per trial, before or after the server did its work."""
     small_sweep(spool)
     uploader = Uploader(folder, target)
-    real: Callable[..., object] = getattr(uploader._client, call)
+    real: Callable[..., object] = getattr(MlflowClient, call)
     failures = iter(range(3))
 
     def failing(*args: object, **kwargs: object) -> object:
@@ -415,7 +431,7 @@ def test_a_failure_at_any_call_is_mended_by_the_next_try(
             raise MlflowException("API request failed with timeout exception")
         return answer
 
-    monkeypatch.setattr(uploader._client, call, failing)
+    monkeypatch.setattr(MlflowClient, call, failing)
     for _ in range(3):
         with pytest.raises(MlflowException):
             uploader.send_next()

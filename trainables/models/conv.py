@@ -51,7 +51,11 @@ class ConvConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("outputs", self.outputs == 2 or (self.outputs == 1 and not self.squash), "2, or 1 without squash")
+        self._check(
+            "outputs",
+            self.outputs == 2 or (self.outputs == 1 and not self.squash),
+            "2, or 1 without squash",
+        )
 
     @property
     def block_channels(self) -> tuple[int, ...]:

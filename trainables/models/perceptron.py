@@ -27,7 +27,11 @@ class PerceptronConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("outputs", self.outputs == 2 or (self.outputs == 1 and not self.squash), "2, or 1 without squash")
+        self._check(
+            "outputs",
+            self.outputs == 2 or (self.outputs == 1 and not self.squash),
+            "2, or 1 without squash",
+        )
 
 
 class Perceptron(nn.Module):

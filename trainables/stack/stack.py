@@ -113,6 +113,19 @@ class FoldStack:
 
     def train_epoch(self) -> EpochMetrics:
         """Train every member for one epoch and measure it."""
+        train_loss, train_accuracy = self.train()
+        held_out_loss, held_out_accuracy, held_out_digit_accuracy = self.evaluate()
+        return EpochMetrics(
+            epoch=self.epoch,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            held_out_loss=held_out_loss,
+            held_out_accuracy=held_out_accuracy,
+            held_out_digit_accuracy=held_out_digit_accuracy,
+        )
+
+    def train(self) -> tuple[np.ndarray, np.ndarray]:
+        """Train every member for one epoch; loss and accuracy of each on its training batches."""
         generators = [
             torch.Generator(self.device).manual_seed(derive_seed(m.seed, 1, self.epoch))
             for m in self.members
@@ -127,16 +140,8 @@ class FoldStack:
             totals += self.engine.step(batch, lr)
         self.epoch += 1
         sizes = np.array([len(m.train) for m in self.members])
-        train = _averages(totals, sizes)
-        held_out = self.evaluate()
-        return EpochMetrics(
-            epoch=self.epoch,
-            train_loss=train[0],
-            train_accuracy=train[1],
-            held_out_loss=held_out[0],
-            held_out_accuracy=held_out[1],
-            held_out_digit_accuracy=held_out[2],
-        )
+        loss, accuracy, _ = _averages(totals, sizes)
+        return loss, accuracy
 
     def evaluate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Loss, accuracy and digit accuracy of each member on its held-out pairs."""

@@ -1,4 +1,4 @@
-"""The console that programs write to, and how they end on an error."""
+"""How the programs of this project read their command line and how they end."""
 
 import contextlib
 import io
@@ -13,6 +13,9 @@ from rich.console import Console
 from trainables.errors import UserError
 
 T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -44,6 +47,9 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         code = 1

@@ -1,0 +1,117 @@
+"""Reads runs out of MLflow; the only reader of their schema."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from trainables import metrics
+from trainables.errors import UserError
+
+PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """An experiment of a tracking store."""
+
+    client: MlflowClient
+    tracking_uri: str
+    experiment: str
+    experiment_id: str
+
+
+def open_store(tracking_uri: str, experiment: str) -> Store:
+    """Connect to a store that exists; none is made.
+
+    Raises:
+        UserError: If the store does not answer or has no such experiment.
+    """
+    if tracking_uri.startswith("sqlite:///"):
+        path = Path(tracking_uri.removeprefix("sqlite:///"))
+        if not path.is_file():
+            raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
+    client = MlflowClient(tracking_uri=tracking_uri)
+    try:
+        found = client.get_experiment_by_name(experiment)
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"MLflow at {tracking_uri} does not answer: {reason}") from None
+    if found is None:
+        raise UserError(f"MLflow at {tracking_uri} has no experiment {experiment!r}")
+    return Store(
+        client=client,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        experiment_id=found.experiment_id,
+    )
+
+
+def find_runs(
+    store: Store, *, order_by: str = "attributes.start_time DESC", **tags: str
+) -> Iterator[Run]:
+    """Runs that carry all of `tags` (with `__` for `.`), page after page."""
+    clauses = [f"tags.`{key.replace('__', '.')}` = '{value}'" for key, value in tags.items()]
+    token = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment_id], " and ".join(clauses), max_results=PAGE, order_by=[order_by],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def complete_trials(store: Store, sweep: str) -> list[Run]:
+    """Trials of a sweep, `NAME/SPACE`, that trained all their epochs; best first.
+
+    Best by the sweep's own first objective.
+
+    Raises:
+        UserError: If there are none.
+    """
+    objective = sweep_objective(store, sweep)
+    trials = find_runs(
+        store, foldsweep__sweep=sweep, foldsweep__kind="trial", foldsweep__state="COMPLETE"
+    )
+    sign = -1 if metrics.DIRECTIONS[objective] == "maximize" else 1
+    ranked = sorted(
+        trials,
+        key=lambda run: (sign * run.data.metrics[objective], int(run.data.tags[metrics.TAG_TRIAL])),
+    )
+    if not ranked:
+        raise UserError(f"sweep {sweep} has no complete trial yet")
+    return ranked
+
+
+def sweep_objective(store: Store, sweep: str) -> str:
+    """First objective of a sweep."""
+    runs = list(find_runs(store, foldsweep__sweep=sweep, foldsweep__kind="sweep"))
+    if not runs:
+        raise UserError(f"MLflow at {store.tracking_uri} has no sweep {sweep}")
+    return str(runs[0].data.params["objective"]).split()[0]
+
+
+def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[str]:
+    """Sweeps, `NAME/SPACE`, newest first: those of a name, of a space, or of both.
+
+    Raises:
+        UserError: If there is none; the message lists what there is.
+    """
+    known = [run.data.tags[metrics.TAG_SWEEP] for run in find_runs(store, foldsweep__kind="sweep")]
+    chosen = [
+        sweep
+        for sweep in known
+        if name in (None, sweep.rpartition("/")[0]) and space in (None, sweep.rpartition("/")[2])
+    ]
+    if not chosen:
+        asked = " ".join(filter(None, [f"sweep {name}" if name else "", f"space {space}" if space else ""]))
+        raise UserError(
+            f"experiment {store.experiment!r} has no {asked}; it has: {', '.join(known[:8]) or 'none'}"
+        )
+    return chosen

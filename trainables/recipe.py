@@ -1,0 +1,104 @@
+"""An exported configuration: what `analysis/export.py` writes and `sweeps/evaluate.py` reads.
+
+A recipe is a small YAML file that holds all that repeats a trial: configuration, data, folds, seeds.
+It is data only; a user's own variant is named by the path of its space file.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from trainables.errors import UserError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A trial to repeat, with the score it had and where it came from."""
+
+    space: str
+    """Name of the space, or the path of its file."""
+    variant: str
+    config: dict[str, Any]
+    """Every field of the variant's configuration."""
+    score: dict[str, float]
+    """Cross-validated mean and std of each metric after the last epoch."""
+    fold_scores: dict[str, list[float]]
+    """The same by fold."""
+    num_params: int
+    dataset: str
+    data_digest: str
+    train_pairs: int
+    test_pairs: int
+    folds: int
+    seed: int
+    trial: int
+    """Number of the trial; its random numbers derive from the seed and this."""
+    threads: int = 1
+    mode: str = "auto"
+    sweep: str = ""
+    mlflow: dict[str, str] = field(default_factory=dict)
+    """Tracking URI, experiment and run ids."""
+    git_commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: str = ""
+    exported_at: str = ""
+    format: int = FORMAT
+
+    def save(self, path: Path, *, comment: str) -> None:
+        """Write the file; `comment` stands above it.
+
+        Raises:
+            UserError: If the file cannot be written.
+        """
+        head = "".join(f"# {line}\n" for line in comment.splitlines())
+        body = yaml.safe_dump(_plain(asdict(self)), sort_keys=False, allow_unicode=True, width=99)
+        try:
+            part = path.with_name(path.name + ".part")
+            part.write_text(head + body)
+            part.replace(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that `save` wrote; nothing in it is executed.
+
+        Raises:
+            UserError: If there is no such file or it is not a recipe.
+        """
+        try:
+            values = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} is not a YAML file of ours: {reason}") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(f"{path} is not an exported configuration of format {FORMAT}")
+        known = {f.name: f for f in fields(cls)}
+        unknown = sorted(str(key) for key in set(values) - set(known))
+        missing = sorted({"space", "variant", "config", "dataset", "folds", "seed"} - set(values))
+        if unknown or missing:
+            what = [f"lacks {', '.join(missing)}"] * bool(missing)
+            what += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
+            raise UserError(f"{path} {' and '.join(what)}; export it again")
+        for key, kind in (("config", dict), ("folds", int), ("seed", int), ("trial", int)):
+            if not isinstance(values.get(key), kind) or isinstance(values.get(key), bool):
+                raise UserError(f"{path}: {key} must be {kind.__name__}, but is {values.get(key)!r}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(f"{path} is incomplete: {error}; export it again") from None
+
+
+def _plain(value: Any) -> Any:
+    """Lists and dicts that every YAML reader knows."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

@@ -1,0 +1,21 @@
+"""Where MLflow is: the one setting that sweeps and analysis must read alike."""
+
+import os
+from pathlib import Path
+
+SQLITE = "sqlite:///"
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def tracking_uri(given: str | None) -> str:
+    """The tracking URI: as given, else MLFLOW_TRACKING_URI, else `mlflow.db` in this folder.
+
+    A relative SQLite path is made absolute, since Ray's workers and the uploader run elsewhere.
+    """
+    return absolute_uri(given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+
+
+def absolute_uri(uri: str) -> str:
+    """The same tracking URI with a relative SQLite path made absolute."""
+    path = uri.removeprefix(SQLITE)
+    return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"

@@ -58,7 +58,10 @@ def find_runs(
     token = None
     while True:
         page = store.client.search_runs(
-            [store.experiment_id], " and ".join(clauses), max_results=PAGE, order_by=[order_by],
+            [store.experiment_id],
+            " and ".join(clauses),
+            max_results=PAGE,
+            order_by=[order_by],
             page_token=token,
         )
         yield from page
@@ -82,7 +85,10 @@ def complete_trials(store: Store, sweep: str) -> list[Run]:
     sign = -1 if metrics.DIRECTIONS[objective] == "maximize" else 1
     ranked = sorted(
         trials,
-        key=lambda run: (sign * run.data.metrics[objective], int(run.data.tags[metrics.TAG_TRIAL])),
+        key=lambda run: (
+            sign * run.data.metrics[objective],
+            int(run.data.tags[metrics.TAG_TRIAL]),
+        ),
     )
     if not ranked:
         raise UserError(f"sweep {sweep} has no complete trial yet")
@@ -110,8 +116,11 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
         if name in (None, sweep.rpartition("/")[0]) and space in (None, sweep.rpartition("/")[2])
     ]
     if not chosen:
-        asked = " ".join(filter(None, [f"sweep {name}" if name else "", f"space {space}" if space else ""]))
+        asked = " ".join(
+            filter(None, [f"sweep {name}" if name else "", f"space {space}" if space else ""])
+        )
         raise UserError(
-            f"experiment {store.experiment!r} has no {asked}; it has: {', '.join(known[:8]) or 'none'}"
+            f"experiment {store.experiment!r} has no {asked};"
+            f" it has: {', '.join(known[:8]) or 'none'}"
         )
     return chosen

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -48,7 +49,8 @@ def _load_file(path: Path) -> SearchSpace:
     except UserError as error:
         raise UserError(f"space file {path}: {error}") from None
     except (Exception, SystemExit) as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        file = os.path.abspath(path)
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         where = f" line {line}" if line else ""
         if isinstance(error, AttributeError) and not frames:
@@ -69,7 +71,8 @@ def _import_by_value(path: Path) -> ModuleType:
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"foldsweep_user_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

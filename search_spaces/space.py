@@ -18,8 +18,8 @@ from trainables.variants import VARIANTS
 class Point:
     """A setting to try first, by name.
 
-    `config` may leave the space: keys without a domain and values outside their domain are tried as
-    they are, and the sampler is told the nearest point inside.
+    `config` may leave the space: keys without a domain and values outside their domain are tried
+    as they are, and the sampler is told the nearest point inside.
     """
 
     name: str
@@ -38,13 +38,13 @@ def preset_point(name: str) -> Point:
 class SearchSpace:
     """What may vary for one variant.
 
-    Keys are fields of the variant's configuration; values are `ray.tune` domains (searched) or plain
-    values (fixed). The first of `points` is the baseline that the end of a sweep compares with.
-    `grid` gives the values of a grid search, for `--sampler grid`.
+    Keys are fields of the variant's configuration; values are `ray.tune` domains (searched) or
+    plain values (fixed). The first of `points` is the baseline that the end of a sweep compares
+    with. `grid` gives the values of a grid search, for `--sampler grid`.
 
     Raises:
-        UserError: If a key is not a field, a name is not usable as a folder, nothing is searched, or
-            a point is not a valid configuration.
+        UserError: If a key is not a field, a name is not usable as a folder, nothing is searched,
+            or a point is not a valid configuration.
     """
 
     name: str

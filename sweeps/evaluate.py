@@ -80,9 +80,7 @@ def main() -> int:
 def _variant(recipe: Recipe) -> Variant:
     if not recipe.space.endswith(".py"):
         if recipe.variant not in VARIANTS:
-            raise UserError(
-                f"unknown variant {recipe.variant!r}: known are {', '.join(VARIANTS)}"
-            )
+            raise UserError(f"unknown variant {recipe.variant!r}: known are {', '.join(VARIANTS)}")
         return VARIANTS[recipe.variant]
     variant = load_space(recipe.space).trainable.variant
     if variant.name != recipe.variant:
@@ -252,7 +250,9 @@ def _log(
         found |= {metrics.round_key(i, name): float(v) for i, v in enumerate(values)}
     tracker = Tracker(folder, target)
     try:
-        tracker.start_sweep(f"evaluate {recipe.sweep}/{recipe.trial}", params, tags, dataset_record(data))
+        tracker.start_sweep(
+            f"evaluate {recipe.sweep}/{recipe.trial}", params, tags, dataset_record(data)
+        )
         tracker.log_metrics(None, found, step=recipe.config["epochs"])
         tracker.log_artifact(None, settings.file)
         tracker.end_sweep("FINISHED")

@@ -21,6 +21,7 @@ from optuna.distributions import (
 )
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.model_selection import ParameterGrid
 
@@ -49,7 +50,7 @@ LOCK_GRACE_S = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Values to try. `origin` names the setting they repeat, if the sampler did not choose them."""
+    """Values to try; `origin` names the setting they repeat, None if the sampler chose them."""
 
     number: int
     values: Mapping[str, Any]
@@ -144,7 +145,7 @@ class Ledger:
         return self.study.get_trials(deepcopy=False, states=ENDED)
 
     def ask(self) -> Asked | None:
-        """The next configuration, those first that a killed sweep was training; None at the end."""
+        """The next values, those first that a killed sweep was training; None at the end."""
         trial = self._next()
         if trial is None:
             return None
@@ -247,7 +248,7 @@ class Ledger:
 
 def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> optuna.Study:
     """Create the study of a new sweep, or load that of a resumed one."""
-    directions = [DIRECTIONS[objective] for objective in settings.objective]
+    directions = [StudyDirection[DIRECTIONS[o].upper()] for o in settings.objective]
     exists = name in optuna.get_all_study_names(storage)
     if exists and settings.resume is None:
         raise UserError(f"study {name!r} exists already; use --resume or another --name")
@@ -289,12 +290,10 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     match distribution:
         case CategoricalDistribution():
             return trial.suggest_categorical(name, distribution.choices)
-        case IntDistribution():
-            d = distribution
-            return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
-        case FloatDistribution():
-            d = distribution
-            return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
     raise AssertionError(distribution)
 
 

@@ -18,7 +18,7 @@ LEAST_RUNG = 3
 
 def rung_epochs(epochs: int) -> tuple[int, ...]:
     """Epochs at which trials are compared: a third of all epochs, a ninth, ... in rising order."""
-    rungs = []
+    rungs: list[int] = []
     epoch = round(epochs / REDUCTION)
     while epoch >= LEAST_RUNG or (not rungs and epoch >= 1):
         rungs.append(epoch)

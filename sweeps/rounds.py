@@ -1,4 +1,4 @@
-"""Rounds: one configuration trained again and again on all training pairs, measured on test pairs."""
+"""Rounds: a configuration trained anew on all training pairs, measured on test pairs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def run_rounds(
 ) -> RoundScores:
     """Train one member for each of `data` on all its training pairs, in lockstep.
 
-    Every round has an initialisation of its own. Test pairs are looked at once, after the last epoch.
+    Every round has an initialisation of its own. Test pairs are looked at once, at the end.
 
     Raises:
         UserError: If a loss becomes infinite or NaN.
@@ -48,7 +48,9 @@ def run_rounds(
     for epoch in range(config.epochs):
         train_loss, train_accuracy = stack.train()
         if not np.isfinite(train_loss).all():
-            raise UserError(f"a loss became infinite or NaN in epoch {epoch + 1}; nothing to report")
+            raise UserError(
+                f"a loss became infinite or NaN in epoch {epoch + 1}; nothing to report"
+            )
         after_epoch(epoch + 1)
     test_loss, test_accuracy, test_digit_accuracy = stack.evaluate()
     return RoundScores(

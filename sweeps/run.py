@@ -13,7 +13,6 @@ from rich.table import Table
 from search_spaces.loading import SPACES, load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import ray_cluster
-from trainables.programs import INTERRUPTED, console, parse, run_program
 from sweeps.settings import (
     SweepSettings,
     check_name,
@@ -27,8 +26,8 @@ from sweeps.sweep import SweepEnd, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
+from trainables.programs import INTERRUPTED, console, parse, run_program
 from trainables.tracking import DEFAULT_URI, absolute_uri, tracking_uri
-
 
 
 def main() -> int:
@@ -192,8 +191,8 @@ def _show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         console.print(f"no trial is complete. Last error: {end.last_error}")
     if end.out_of_time and end.ledger.trials_left:
         console.print(
-            f"time budget spent with {end.ledger.trials_left} trials to go; go on with --resume"
-            f" {name} --time-budget SECONDS"
+            f"time budget spent with {end.ledger.trials_left} trials to go; go on with:"
+            f" {_resume_command(settings, name)} --time-budget SECONDS"
         )
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
@@ -207,7 +206,7 @@ def _show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
 def _say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     console.print(
         "interrupted; nothing that has ended is lost. Go on with:"
-        f" python sweeps/run.py --resume {name}{_storage_option(settings)}"
+        f" {_resume_command(settings, name)}"
     )
 
 
@@ -224,13 +223,14 @@ results are in MLflow, experiment {settings.experiment!r}, and in {settings.stor
   look     {ui}
   export   python analysis/export.py --sweep {name}{tracking}
   measure  python sweeps/evaluate.py best-{name}-{spaces[0].name}.yaml --rounds 10
-  more     python sweeps/run.py --resume {name} --trials {2 * (settings.trials or 30)}{_storage_option(settings)}"""
+  more     {_resume_command(settings, name)} --trials {2 * (settings.trials or 30)}"""
     )
 
 
-def _storage_option(settings: SweepSettings) -> str:
+def _resume_command(settings: SweepSettings, name: str) -> str:
     default = settings.storage == SweepSettings.storage
-    return "" if default else f" --storage {shlex.quote(settings.storage)}"
+    storage = "" if default else f" --storage {shlex.quote(settings.storage)}"
+    return f"python sweeps/run.py --resume {name}{storage}"
 
 
 def _spaces_table() -> Table:

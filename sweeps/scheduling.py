@@ -1,7 +1,7 @@
 """What Ray Tune is given: a searcher, a scheduler and a stopper over one lifecycle.
 
-Ray decides where trials run and starts crashed ones again; which configurations there are, when one
-stops and what is remembered is the lifecycle's, so Ray's own experiment state is not needed.
+Ray decides where trials run and starts crashed ones again. Which configurations there are, when
+one stops and what is remembered is the lifecycle's: Ray's own experiment state is not needed.
 """
 
 from pathlib import Path
@@ -26,7 +26,9 @@ class StudySearcher(Searcher):
         self.lifecycle = lifecycle
         self.concurrency = concurrency
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # Ray's annotation forgets FINISHED
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         """The next configuration, None to wait, or FINISHED."""
         if len(self.lifecycle.running) >= self.concurrency:
             return None

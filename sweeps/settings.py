@@ -1,4 +1,4 @@
-"""The settings of a sweep: the command line, what MLflow records, what a resumed sweep is held to."""
+"""The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
 import json
 import math
@@ -34,9 +34,9 @@ SETTINGS_FILE = "settings.json"
 class SweepSettings:
     """Search for the best configuration of one or more search spaces.
 
-    Every trial trains all cross-validation folds of one configuration in lockstep and is judged, and
-    stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes on
-    with --resume.
+    Every trial trains all cross-validation folds of one configuration in lockstep and is judged,
+    and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
+    on with --resume.
     """
 
     space: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class SweepSettings:
     folds: int = 5
     """Cross-validation folds."""
     sampler: Sampler = "tpe"
-    """What chooses configurations; nsga2 is for several objectives, grid for spaces with a grid."""
+    """What chooses configurations; nsga2 is for several objectives, grid for spaces with one."""
     scheduler: Scheduler = "asha"
     """What stops trials early, on the mean over folds."""
     objective: tuple[str, ...] = (VAL_ACCURACY,)
@@ -126,7 +126,8 @@ class SweepSettings:
         unknown = [o for o in self.objective if o not in DIRECTIONS]
         if unknown or not self.objective:
             raise UserError(
-                f"unknown objective {' '.join(unknown) or '(none)'}: known are {', '.join(DIRECTIONS)}"
+                f"unknown objective {' '.join(unknown) or '(none)'}:"
+                f" known are {', '.join(DIRECTIONS)}"
             )
         if len(set(self.objective)) < len(self.objective):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
@@ -143,7 +144,7 @@ class SweepSettings:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """What `to_dict` gave, also after a trip through JSON."""
         known = {f.name for f in fields(cls)}
-        plain = {
+        plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
         }
         if plain.get("data_dir") is not None:
@@ -181,9 +182,9 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
         UserError: Naming each changed setting with its old and new value.
     """
     changed = [
-        f"--{key.replace('_', '-')} {_shown(getattr(stored, key))} -> {_shown(getattr(wanted, key))}"
+        f"--{key.replace('_', '-')} {_shown(old)} -> {_shown(new)}"
         for key in COMPARABLE
-        if getattr(stored, key) != getattr(wanted, key)
+        if (old := getattr(stored, key)) != (new := getattr(wanted, key))
     ]
     if changed:
         raise UserError(

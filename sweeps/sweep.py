@@ -69,7 +69,7 @@ def run_tags(
         metrics.TAG_TEST_PAIRS: str(len(data.test)),
         metrics.TAG_THREADS: str(threads),
         metrics.TAG_MODE: settings.mode,
-        **{metrics.TAG_SPACE_FILE: s for s in settings.space if space.file == s},
+        **({metrics.TAG_SPACE_FILE: space.file} if space.file else {}),
         metrics.TAG_MACHINE: machine(),
         **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
     }
@@ -225,8 +225,7 @@ def _trial_dirname(trial: Trial) -> str:
 
 def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
     """Put the best trial on the sweep's own run, where the MLflow table shows it."""
-    counts = {f"trials_{state.name.lower()}": n for state, n in lifecycle.ended.items()}
-    found = dict(counts)
+    found = {f"trials_{state.name.lower()}": float(n) for state, n in lifecycle.ended.items()}
     if lifecycle.best is not None:
         best = lifecycle.best
         found |= {metrics.best_key(lifecycle.objective[0]): best.score}

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from trainables.errors import UserError
 
@@ -14,11 +15,11 @@ LrSchedule = Literal["constant", "cosine"]
 class TrialConfig:
     """What every variant has: optimisation, regularisation, loss weights, augmentation.
 
-    Each family extends it by the fields of its architecture. A field's name is also its search-space
-    key and its MLflow parameter.
+    Each family extends it by the fields of its architecture. A field's name is also its
+    search-space key and its MLflow parameter.
 
     Raises:
-        UserError: If a value is outside its range.
+        UserError: If a value is of the wrong type or outside its range.
     """
 
     lr: float = 1e-3
@@ -35,7 +36,7 @@ class TrialConfig:
     label_smoothing: float = 0.0
     """Share of the main target's probability mass spread evenly over both outcomes."""
     aux_alpha: float | None = None
-    """Auxiliary share of the loss: sets `main_weight = 1 - aux_alpha`, `aux_weight = aux_alpha / 2`."""
+    """Auxiliary share: means `main_weight = 1 - aux_alpha` and `aux_weight = aux_alpha / 2`."""
     main_weight: float = 1.0
     """Weight of the comparison loss."""
     aux_weight: float = 0.0
@@ -48,6 +49,8 @@ class TrialConfig:
     """Augmentation: largest zoom as a fraction, in or out."""
 
     def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            self._check(name, _fits(getattr(self, name), hint), _described(hint))
         if self.aux_alpha is not None:
             self._check("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
             object.__setattr__(self, "main_weight", 1.0 - self.aux_alpha)
@@ -76,7 +79,7 @@ class TrialConfig:
         """Build from flat keys, as a sampler or a file gives them.
 
         Raises:
-            UserError: If a key is not a field of this class or a value has the wrong type or range.
+            UserError: If a key is not a field of this class or a value is of wrong type or range.
         """
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(set(values) - set(known))
@@ -103,3 +106,26 @@ class TrialConfig:
         if self.lr_schedule == "cosine":
             lr *= 0.5 * (1.0 + math.cos(math.pi * epoch / self.epochs))
         return lr
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated type; types that no configuration of ours has all fit."""
+    match get_origin(hint):
+        case origin if origin in (Union, UnionType):
+            return any(_fits(value, choice) for choice in get_args(hint))
+        case origin if origin is Literal:
+            return isinstance(value, str) and value in get_args(hint)
+        case origin if origin is tuple:
+            return isinstance(value, tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
+    if hint in (int, float):
+        numbers = int if hint is int else (int, float)
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _described(hint: Any) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_described(choice) for choice in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(get_args(hint))
+    return hint.__name__ if type(hint) is type else str(hint)

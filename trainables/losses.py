@@ -19,9 +19,9 @@ def pair_losses(
 ) -> Float[Tensor, " b"]:
     """Loss of each pair.
 
-    The main part is cross-entropy for two units and binary cross-entropy on the logit for one; with
-    smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`. The digit
-    parts are cross-entropies.
+    The main part is cross-entropy for two units and binary cross-entropy on the logit for one;
+    with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`. The
+    digit parts are cross-entropies.
     """
     if scores.comparison.shape[1] == 1:
         logit = scores.comparison[:, 0]

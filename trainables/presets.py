@@ -18,8 +18,8 @@ class Preset:
     config: Mapping[str, Any]
 
 
-# Aguet, Sepehri and Nobar (2019): Adam with lr 0.005, batches of 100, dropout 0.4, sigmoid or softmax
-# outputs into the cross-entropy; 100 epochs for the shallow and 200 for the deep networks.
+# Aguet, Sepehri and Nobar (2019): Adam with lr 0.005, batches of 100, dropout 0.4, sigmoid or
+# softmax outputs into the cross-entropy; 100 epochs for the shallow and 200 for the deep networks.
 _AGUET = {"lr": 0.005, "batch_size": 100, "dropout": 0.4, "squash": True}
 _AGUET_DEEP = {
     **_AGUET,

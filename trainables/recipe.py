@@ -1,7 +1,7 @@
 """An exported configuration: what `analysis/export.py` writes and `sweeps/evaluate.py` reads.
 
-A recipe is a small YAML file that holds all that repeats a trial: configuration, data, folds, seeds.
-It is data only; a user's own variant is named by the path of its space file.
+A recipe is a small YAML file that holds all that repeats a trial: configuration, data, folds,
+seeds. It is data only; a user's own variant is named by the path of its space file.
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -88,7 +88,9 @@ class Recipe:
             raise UserError(f"{path} {' and '.join(what)}; export it again")
         for key, kind in (("config", dict), ("folds", int), ("seed", int), ("trial", int)):
             if not isinstance(values.get(key), kind) or isinstance(values.get(key), bool):
-                raise UserError(f"{path}: {key} must be {kind.__name__}, but is {values.get(key)!r}")
+                raise UserError(
+                    f"{path}: {key} must be {kind.__name__}, but is {values.get(key)!r}"
+                )
         try:
             return cls(**values)
         except TypeError as error:

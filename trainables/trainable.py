@@ -31,6 +31,7 @@ class FoldTrainable(tune.Trainable):
     """
 
     variant: ClassVar[Variant]
+    num_reported: int
 
     def setup(self, config: dict[str, Any], task: Task) -> None:  # type: ignore[override]
         """Build the folds, and continue from the trial's checkpoint where there is one."""
@@ -43,10 +44,8 @@ class FoldTrainable(tune.Trainable):
         report_at = self.task.report_at or (self.trial.config.epochs,)
         until = next((e for e in report_at if e > self.trial.stack.epoch), report_at[-1])
         self.trial.advance(until, after_epoch=self._save_now_and_then)
-        history, self.num_reported = (
-            self.trial.history[self.num_reported :],
-            len(self.trial.history),
-        )
+        history = self.trial.history[self.num_reported :]
+        self.num_reported = len(self.trial.history)
         return {
             **summary(self.trial.by_fold),
             BY_FOLD: list(self.trial.by_fold.items()),

@@ -21,8 +21,9 @@ from trainables.models.siamese import SiameseConfig, SiameseNet
 class Variant:
     """A kind of network that is compared with others.
 
-    `model` makes a network from a configuration of class `config`; the network maps images of shape
-    (b, 2, 14, 14) to `Scores`. With `auxiliary` the scores hold digits, and these are trained on.
+    `model` makes a network from a configuration of class `config`; the network maps images of
+    shape (b, 2, 14, 14) to `Scores`. With `auxiliary` the scores hold digits, and these are
+    trained on.
     """
 
     name: str

@@ -391,8 +391,14 @@ def test_an_experiment_made_by_someone_else_meanwhile_is_used(
 
 
 def test_a_database_that_cannot_be_opened_is_tried_again(
-    tmp_path: Path, folder: Path, target: TrackingTarget, spool: Spool, empty_database: Path
+    tmp_path: Path,
+    folder: Path,
+    target: TrackingTarget,
+    spool: Spool,
+    empty_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # 102 s otherwise
     small_sweep(spool)
     database = tmp_path / "later.db"
     database.mkdir()

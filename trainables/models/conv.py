@@ -51,6 +51,11 @@ class ConvConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("channels", "kernel", "hidden"):
+            widths = widths_of(getattr(self, name))
+            self._check(name, min(widths, default=1) >= 1, "at least 1")
+        for name in ("conv_layers", "padding", "hidden_layers"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
         self._check(
             "outputs",
             self.outputs == 2 or (self.outputs == 1 and not self.squash),
@@ -72,8 +77,8 @@ def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
     """The blocks, ending in a flattened vector.
 
     A block is convolution, batch-norm, pool, activation, dropout; pooling first is the same as
-    pooling last for a rising activation, and cheaper. With batch-norm after the activation the pool
-    follows the batch-norm, since there the order matters.
+    pooling last for a rising activation, and cheaper. With batch-norm after the activation the
+    pool follows the batch-norm, since there the order matters.
 
     Raises:
         UserError: If the image becomes too small for a kernel or a pool.

@@ -18,8 +18,8 @@ Widths = int | tuple[int, ...]
 class Scores(NamedTuple):
     """What a network says of a batch of pairs.
 
-    `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits` holds
-    ten scores for each image, or is None where the network does not name digits.
+    `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits`
+    holds ten scores for each image, or is None where the network does not name digits.
     """
 
     comparison: Float[Tensor, "b units"]
@@ -29,10 +29,10 @@ class Scores(NamedTuple):
 class Dropout(nn.Module):
     """Dropout whose rate is a buffer, so that stacked members may each have their own.
 
-    The uniform noise is drawn here, as in any dropout, unless somebody has filled the buffer `noise`
-    for this batch: then several copies of a network can be given the noise that each would have
-    drawn alone. Zeroed units and the scale 1 / (1 - rate) are those of `torch.nn.Dropout`; with
-    `channelwise` whole channels are dropped, as in `torch.nn.Dropout2d`.
+    The uniform noise is drawn here, as in any dropout, unless somebody has filled the buffer
+    `noise` for this batch: then several copies of a network can be given the noise that each would
+    have drawn alone. Zeroed units and the scale 1 / (1 - rate) are those of `torch.nn.Dropout`;
+    with `channelwise` whole channels are dropped, as in `torch.nn.Dropout2d`.
     """
 
     rate: Tensor
@@ -92,7 +92,7 @@ def dense_layers(
 
 
 def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int, ...]:
-    """Exact widths: a tuple as it is, a number as the first of `repeat`, each `factor` times wider."""
+    """Exact widths: a tuple as is, a number as first of `repeat`, each `factor` times wider."""
     if isinstance(widths, int):
         return tuple(widths * factor**i for i in range(repeat))
     return widths

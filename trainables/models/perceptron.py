@@ -14,7 +14,7 @@ class PerceptronConfig(TrialConfig):
     """A perceptron on the 392 pixels of a pair."""
 
     hidden: Widths = 32
-    """Hidden units: a number for each of `hidden_layers` equal layers, or a tuple of exact widths."""
+    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
     hidden_layers: int = 1
     activation: Activation = "relu"
     batch_norm: bool = False
@@ -27,6 +27,8 @@ class PerceptronConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
+        self._check("hidden_layers", self.hidden_layers >= 0, "at least 0")
         self._check(
             "outputs",
             self.outputs == 2 or (self.outputs == 1 and not self.squash),

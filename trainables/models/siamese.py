@@ -63,8 +63,8 @@ class Branch(nn.Module):
 class SiameseNet(nn.Module):
     """Two branches and a head; `weight_sharing` makes the branches one.
 
-    A shared branch sees both images as one batch of twice the size: the same function, one call, and
-    batch-norm statistics over the images of both sides.
+    A shared branch sees both images as one batch of twice the size: the same function, one call,
+    and batch-norm statistics over the images of both sides.
 
     Raises:
         UserError: If `auxiliary` is set and the configuration has no digit scores, or the digit
@@ -77,8 +77,9 @@ class SiameseNet(nn.Module):
             raise UserError("digits must be 'path' or 'side' for an auxiliary loss, but is 'none'")
         if config.digits == "side" and not auxiliary:
             raise UserError("digits='side' needs an auxiliary loss: nothing else would train it")
-        self.branches = nn.ModuleList(Branch(config) for _ in range(1 if weight_sharing else 2))
-        features = self.branches[0].num_features
+        branches = [Branch(config) for _ in range(1 if weight_sharing else 2)]
+        self.branches = nn.ModuleList(branches)
+        features = branches[0].num_features
         self.auxiliary = auxiliary
         self.on_path = config.digits == "path"
         self.digit_softmax = config.digit_softmax

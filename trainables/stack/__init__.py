@@ -1,1 +1,1 @@
-"""Fold stacks: several copies of a network, each with its own data and seed, trained in lockstep."""
+"""Fold stacks: copies of a network, each with its own data and seed, trained in lockstep."""

@@ -12,8 +12,8 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 class StackedAdam:
     """The update of `torch.optim.Adam`, applied to tensors whose first axis is the member.
 
-    Weight decay is the L2 penalty added to the gradient, as in `torch.optim.Adam`. The optimisers of
-    torch take one learning rate for a whole tensor, which is why this one exists.
+    Weight decay is the L2 penalty added to the gradient, as in `torch.optim.Adam`. The optimisers
+    of torch take one learning rate for a whole tensor, which is why this one exists.
 
     References:
         Kingma and Ba (2015), "Adam: A method for stochastic optimization", algorithm 1.

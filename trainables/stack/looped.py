@@ -23,7 +23,9 @@ class LoopedEngine(AbstractEngine):
     def __init__(
         self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
     ):
-        self.models = [model.to(memory_format=torch.channels_last) for model in models]
+        self.models = list(models)
+        for model in self.models:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.vectors = vectors
         self.noise_sizes = noise_sizes
         self.adams = [

@@ -67,15 +67,18 @@ class EpochMetrics:
 class FoldStack:
     """Trains members of one shape in lockstep, fused into one network or one after another.
 
-    Members may differ in whatever does not change shapes or the number of steps: data, seed, learning
-    rate, weight decay, dropout rate, loss weights, label smoothing, augmentation. A member's numbers
-    do not depend on the other members, and both modes give the same numbers up to rounding.
+    Members may differ in whatever does not change shapes or the number of steps: data, seed,
+    learning rate, weight decay, dropout rate (above 0), loss weights, label smoothing,
+    augmentation. Both modes give the same numbers up to rounding. A member's numbers do
+    not depend on the other members, but for one thing: where another has one training pair more,
+    the last batch repeats a pair with weight 0, which batch-norm sees and dropout draws for.
 
     Every epoch is seeded anew from (member's seed, epoch), so the state after an epoch is the
     parameters, buffers, optimiser moments and the number of the epoch: nothing else is random.
 
     Raises:
-        ValueError: If members differ in batch size or epochs.
+        ValueError: If members differ in batch size, epochs or architecture, or by more than one
+            training pair.
     """
 
     def __init__(
@@ -92,6 +95,9 @@ class FoldStack:
             raise ValueError("members of one stack must share batch_size")
         if any(m.config.epochs != config.epochs for m in members):
             raise ValueError("members of one stack must share epochs")
+        sizes = [len(m.train) for m in members]
+        if max(sizes) - min(sizes) > 1:
+            raise ValueError(f"members of one stack may differ by one pair, but have {sizes}")
         self.members = tuple(members)
         self.epochs = config.epochs
         self.epoch = 0
@@ -104,6 +110,8 @@ class FoldStack:
         self.augments = any(bool((a > 0).any()) for a in self.amplitudes)
 
         models = [_seeded_model(make_model, m).to(self.device) for m in self.members]
+        if len({str(model) for model in models}) > 1:
+            raise ValueError("members of one stack must share the architecture")
         self.num_params = num_params(models[0])
         self.noise_sizes = _noise_sizes(models[0], self.images[:2])
         vectors = MemberVectors.of([m.config for m in self.members], self.device)
@@ -126,17 +134,15 @@ class FoldStack:
 
     def train(self) -> tuple[np.ndarray, np.ndarray]:
         """Train every member for one epoch; loss and accuracy of each on its training batches."""
-        generators = [
-            torch.Generator(self.device).manual_seed(derive_seed(m.seed, 1, self.epoch))
-            for m in self.members
-        ]
+        # dropout has its own, so that it does not depend on whether another member augments
+        generators, noise_generators = self._generators(1), self._generators(3)
         # layers that draw for themselves (a user's own) draw from here
         torch.manual_seed(derive_seed(self.members[0].seed, 2, self.epoch))
         lr = torch.tensor([m.config.lr_at(self.epoch) for m in self.members], device=self.device)
         order, weight = self._order(generators)
         totals = self._zero_totals()
         for part in _batches(order.shape[1], self.members[0].config.batch_size):
-            batch = self._batch(order[:, part], weight[:, part], generators)
+            batch = self._batch(order[:, part], weight[:, part], generators, noise_generators)
             totals += self.engine.step(batch, lr)
         self.epoch += 1
         sizes = np.array([len(m.train) for m in self.members])
@@ -149,7 +155,7 @@ class FoldStack:
         totals = self._zero_totals()
         for start in range(0, index.shape[1], EVALUATION_BATCH):
             part = slice(start, start + EVALUATION_BATCH)
-            totals += self.engine.evaluate(self._batch(index[:, part], weight[:, part], None))
+            totals += self.engine.evaluate(self._batch(index[:, part], weight[:, part]))
         return _averages(totals, np.array([len(m.held_out) for m in self.members]))
 
     def state_dict(self) -> dict[str, Any]:
@@ -165,7 +171,8 @@ class FoldStack:
         self,
         index: Int[Tensor, "m b"],
         weight: Float[Tensor, "m b"],
-        generators: list[torch.Generator] | None,
+        generators: list[torch.Generator] | None = None,
+        noise_generators: list[torch.Generator] | None = None,
     ) -> Batch:
         """Gather, augment and normalise; without generators (evaluation) nothing is random."""
         images = self.images[index]
@@ -174,8 +181,8 @@ class FoldStack:
             draw = _rand(generators, index.shape[1], 2, 4) * 2 - 1
             shift, rotation, scale = self.amplitudes
             images = affine(images, draw, shift=shift, rotation=rotation, scale=scale)
-        if generators is not None and self.noise_sizes:
-            noise = _rand(generators, index.shape[1] * sum(self.noise_sizes.values()))
+        if noise_generators is not None and self.noise_sizes:
+            noise = _rand(noise_generators, index.shape[1] * sum(self.noise_sizes.values()))
         return Batch(
             images=(images - self.mean) / self.std,
             classes=self.classes[index],
@@ -183,6 +190,13 @@ class FoldStack:
             weight=weight,
             noise=noise,
         )
+
+    def _generators(self, stream: int) -> list[torch.Generator]:
+        """A fresh generator for each member, seeded from its seed, the stream and the epoch."""
+        return [
+            torch.Generator(self.device).manual_seed(derive_seed(m.seed, stream, self.epoch))
+            for m in self.members
+        ]
 
     def _order(
         self, generators: list[torch.Generator]
@@ -252,7 +266,7 @@ def _noise_sizes(model: nn.Module, two_pairs: Float[Tensor, "2 2 h w"]) -> dict[
     return {name: size for name, size in sizes.items() if name not in twice}
 
 
-def _rand(generators: Sequence[torch.Generator], *shape: int) -> Float[Tensor, "m *shape"]:
+def _rand(generators: Sequence[torch.Generator], *shape: int) -> Float[Tensor, "m ..."]:
     return torch.stack([torch.rand(shape, generator=g, device=g.device) for g in generators])
 
 
@@ -295,8 +309,8 @@ def _averages(
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
     """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
 
-    A report costs more than a short epoch, and where it falls must not depend on how fast a machine
-    is, or pruning would.
+    A report costs more than a short epoch, and where it falls must not depend on how fast a
+    machine is, or pruning would.
     """
     if rungs:
         return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))

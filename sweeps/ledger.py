@@ -19,14 +19,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.model_selection import ParameterGrid
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
+from sweeps.journal import journal_storage
 from sweeps.pruning import make_pruner
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings
@@ -44,8 +44,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-LOCK_GRACE_S = 5
-"""Age at which the journal's lock is that of a killed process; a write takes milliseconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +71,7 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
                 " give a URL such as sqlite:///study.db or postgresql://user@host/database"
             ) from None
     try:
-        _cut_incomplete_line(journal)
-        lock = JournalFileOpenLock(str(journal), grace_period=LOCK_GRACE_S)
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        return journal_storage(journal)
     except OSError as error:
         raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
 
@@ -295,14 +291,3 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
         case FloatDistribution(low=low, high=high, step=step, log=log):
             return trial.suggest_float(name, low, high, step=step, log=log)
     raise AssertionError(distribution)
-
-
-def _cut_incomplete_line(journal: Path) -> None:
-    """Remove a line that a kill left half written; what is appended next would be lost with it."""
-    if not journal.exists():
-        return
-    data = journal.read_bytes()
-    complete = data.rfind(b"\n") + 1
-    if complete < len(data):
-        with journal.open("r+b") as file:
-            file.truncate(complete)

@@ -24,12 +24,12 @@ from sweeps.spool import (
     TARGET_FILE,
     UPLOADER_LOCK,
     TrackingTarget,
-    absolute_uri,
     count_records,
     driver_lives,
     is_closed,
 )
 from trainables.errors import UserError
+from trainables.tracking import absolute_uri
 
 _POLL_S = 0.5
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0

@@ -266,9 +266,3 @@ class TrackingTarget:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
         except (TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
-
-
-def absolute_uri(uri: str) -> str:
-    """The same tracking URI with a relative SQLite path made absolute."""
-    path = uri.removeprefix(_SQLITE)
-    return uri if path == uri else f"{_SQLITE}{Path(path).absolute()}"

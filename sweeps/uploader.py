@@ -25,11 +25,11 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
 
+from sweeps.journal import journal_storage
 from sweeps.spool import (
     RUN_TAG,
     SPOOL_FILE,
@@ -349,4 +349,4 @@ def _study_storage(storage: str, folder: Path) -> BaseStorage:
     path = folder / storage
     if not path.exists():
         raise FileNotFoundError(path)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return journal_storage(path)

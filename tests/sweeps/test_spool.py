@@ -18,7 +18,6 @@ from sweeps.spool import (
     Progress,
     Spool,
     TrackingTarget,
-    absolute_uri,
     count_records,
     driver_lives,
     is_closed,
@@ -28,6 +27,7 @@ from sweeps.spool import (
     write_progress,
 )
 from trainables.errors import UserError
+from trainables.tracking import absolute_uri
 
 RECORDS: list[dict] = [
     {"op": "start", "run": "7", "name": "größer"},

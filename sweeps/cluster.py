@@ -2,6 +2,8 @@
 
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +12,8 @@ import ray
 from sweeps.resources import Allotment, allot
 from sweeps.settings import SweepSettings
 from trainables.errors import UserError
+
+REACHED_WITHIN_S = 5.0
 
 RAY_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker logs
@@ -31,6 +35,7 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
         UserError: If the cluster does not answer or has less than a trial wants.
     """
     os.environ.update(RAY_ENVIRONMENT)
+    _check_reachable(settings.address)
     try:
         ray.init(
             address=settings.address,
@@ -48,3 +53,16 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
         yield allot(settings, cpus=resources.get("CPU", 0), gpus=resources.get("GPU", 0))
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Ask a head node whether it is there: Ray itself would try for minutes, noisily."""
+    found = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address or "")
+    if found is None:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), REACHED_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--address {address} cannot be used: {error}; is Ray's head node running there?"
+        ) from None

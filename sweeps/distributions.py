@@ -4,6 +4,7 @@ Ray's own converter drops the step of quantised log domains and refuses others w
 key; here every domain is converted exactly or refused by name.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from optuna.distributions import (
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
 from trainables.errors import UserError
+
+_ROUNDING = 1e-9
 
 
 def to_distributions(domains: Mapping[str, Domain]) -> dict[str, BaseDistribution]:
@@ -35,24 +38,37 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
                     f"{key}: choice({value!r}, ...) is not possible;"
                     " choose among strings, numbers, booleans and None"
                 )
+        if not domain.categories:
+            raise UserError(f"{key}: choice([]) leaves nothing to choose")
         return CategoricalDistribution(list(domain.categories))
     sampler = domain.get_sampler()
     step = None
     if isinstance(sampler, Quantized):
         step, sampler = sampler.q, sampler.get_sampler()
+    uniform = type(sampler).__name__ in ("_Uniform", "_LogUniform")
+    if not (uniform and isinstance(domain, Integer | Float)):
+        raise UserError(
+            f"{key}: {_shown(domain)} is not possible; use uniform, loguniform, quniform, randint,"
+            " lograndint, qrandint or choice"
+        )
     log = isinstance(sampler, LogUniform)
-    if log and step not in (None, 1):
+    if log and (step not in (None, 1) or (step and isinstance(domain, Float))):
         raise UserError(f"{key}: a log scale with steps of {step} is not possible; drop one")
+    low, high = domain.lower, domain.upper
+    if step is not None:  # Tune's steps are multiples of the step, wherever the bounds are
+        low = math.ceil(low / step - _ROUNDING) * step
+        high = math.floor(high / step + _ROUNDING) * step
+    if isinstance(domain, Integer) and step in (None, 1):
+        high -= 1  # Tune's upper bound is exclusive, except with a step
+    if not low <= high:
+        raise UserError(f"{key}: no value lies between {domain.lower} and {domain.upper}")
     if isinstance(domain, Integer):
-        # Tune's upper bound is exclusive, except with a step
-        upper = domain.upper if step is not None else domain.upper - 1
-        return IntDistribution(int(domain.lower), int(upper), log=log, step=int(step or 1))
-    if isinstance(domain, Float) and type(sampler).__name__ in ("_Uniform", "_LogUniform"):
-        return FloatDistribution(domain.lower, domain.upper, log=log, step=step)
-    raise UserError(
-        f"{key}: {domain!r} is not possible; use uniform, loguniform, quniform, randint,"
-        " lograndint, qrandint or choice"
-    )
+        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)
+
+
+def _shown(domain: Domain) -> str:
+    return f"{type(domain).__name__}.{type(domain.get_sampler()).__name__.strip('_')}"
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:

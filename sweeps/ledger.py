@@ -111,7 +111,7 @@ class Ledger:
     ):
         self.space = space
         self.settings = settings
-        self.distributions = _distributions(space, settings)
+        self.distributions = distributions_of(space, settings)
         self.study = _open_study(storage, name, settings)
         self.study.pruner = make_pruner(settings.scheduler, epochs)
         self.prunes = len(settings.objective) == 1
@@ -253,7 +253,12 @@ def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> opt
     )
 
 
-def _distributions(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
+def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
+    """What the study chooses from.
+
+    Raises:
+        UserError: If the sampler is `grid` and the space has none, or a part of one.
+    """
     if settings.sampler != "grid":
         return to_distributions(space.searched)
     if not space.grid:

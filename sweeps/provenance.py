@@ -1,5 +1,6 @@
 """Where results come from: commit, versions, machine."""
 
+import getpass
 import platform
 import subprocess
 from functools import cache
@@ -29,6 +30,14 @@ def versions() -> dict[str, str]:
 def machine() -> str:
     """The machine in a few words."""
     return f"{platform.system()} {platform.machine()}"
+
+
+def user() -> str:
+    """Who runs this, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
 
 
 def _git(root: Path, *args: str) -> str:

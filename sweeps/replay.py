@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -168,14 +169,25 @@ def sweep_folders(name: str, storage: Path) -> list[Path]:
     raise UserError(f"no sweep {name!r} in {storage}: choose one of: {known or '(none there)'}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, as the other programs do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and give its exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = _Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", help="name of the sweep, or the path of its folder")
     parser.add_argument("--storage", type=Path, default=Path("runs"), help="where the sweeps are")
     parser.add_argument("--tracking-uri", help="send everything to this server instead")
     parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args(argv)
+    try:
+        options = parser.parse_args(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     os.environ.update({key: os.environ.get(key, value) for key, value in _REQUESTS.items()})
     logging.basicConfig(format="%(asctime)s %(message)s")
     if options.follow:
@@ -193,6 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConnectionError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was not sent waits", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -13,7 +14,9 @@ from rich.table import Table
 from search_spaces.loading import SPACES, load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import ray_cluster
+from sweeps.ledger import distributions_of, open_storage
 from sweeps.settings import (
+    SETTINGS_FILE,
     SweepSettings,
     check_name,
     check_resumable,
@@ -21,8 +24,9 @@ from sweeps.settings import (
     new_name,
     with_dataset,
 )
+from sweeps.spool import SPOOL_FILE
 from sweeps.summary import best_table
-from sweeps.sweep import SweepEnd, sweep_space
+from sweeps.sweep import JOURNAL_FILE, SweepEnd, make_folds, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
@@ -40,6 +44,7 @@ def main() -> int:
     spaces = _load_spaces(settings)
     if stored is not None:
         check_resumable(stored, settings)
+    _check_study(settings, spaces)
     source, said = load_images(settings.dataset, data_dir=settings.data_dir)
     console.print(said)
     data = draw_pairs(
@@ -49,6 +54,7 @@ def main() -> int:
         test_pairs=settings.test_pairs,
     )
     settings = with_dataset(settings, data.dataset)
+    make_folds(data, settings)  # whatever is wrong is said before anything is made or started
     local = _local_root(settings)
     name = settings.resume or settings.name or new_name(local)
     folder = _make_folder(local / name, resumed=settings.resume is not None)
@@ -59,6 +65,8 @@ def main() -> int:
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with lock:
+        if stored is None and (folder / SETTINGS_FILE).exists():
+            raise _taken(name)
         replace(settings, name=name, resume=None).save(folder)
         verb = "goes on" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {_described(settings, data)}")
@@ -67,6 +75,9 @@ def main() -> int:
         except KeyboardInterrupt:
             _say_how_to_go_on(settings, name)
             return INTERRUPTED
+        except UserError:
+            _undo(folder, stored)
+            raise
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
@@ -118,10 +129,29 @@ def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     return spaces
 
 
+def _check_study(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
+    for space in spaces:
+        distributions_of(space, settings)
+    if settings.study is not None:
+        open_storage(settings.study, Path(JOURNAL_FILE))
+
+
+def _taken(name: str) -> UserError:
+    return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
+
+
+def _undo(folder: Path, stored: SweepSettings | None) -> None:
+    """Leave a sweep that could not be started or resumed as it was, so that it can be."""
+    if stored is not None:
+        stored.save(folder)
+    elif not any(folder.glob(f"*/{SPOOL_FILE}")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _make_folder(folder: Path, *, resumed: bool) -> Path:
-    if folder.exists() and not resumed:
-        raise UserError(f"sweep {folder.name} exists already; use --resume or another --name")
     try:
+        if not resumed and any(path.name != "lock" for path in folder.glob("*")):
+            raise _taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
         (folder / ".writable").unlink()

@@ -85,7 +85,7 @@ class SweepSettings:
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
     address: str | None = None
-    """Ray cluster to join, such as auto or ray://head:10001 [a new local one]."""
+    """Ray cluster to join, such as auto or head:6379 [a new local one]."""
     concurrency: int | None = None
     """Trials at a time [as many as CPUs or GPUs allow]."""
     cpus_per_trial: float | None = None
@@ -96,6 +96,8 @@ class SweepSettings:
     """How folds are trained: in one call, one after another, or whichever suits the device."""
     max_failures: int = 2
     """How often a trial that crashed is tried again before it counts as failed."""
+    checkpoint_every_s: float = 20.0
+    """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
 
     def validate(self) -> None:
         """Check every range.
@@ -115,6 +117,7 @@ class SweepSettings:
             raise UserError(f"--seed must be below 2**32, but is {self.seed}")
         _above_zero(self, "time_budget")
         _above_zero(self, "cpus_per_trial")
+        _at_least(self, "checkpoint_every_s", 0)
         if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
             raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
         if self.name is not None:
@@ -226,7 +229,7 @@ def _shown(value: Any) -> str:
 
 def _at_least(settings: SweepSettings, name: str, least: int) -> None:
     value = getattr(settings, name)
-    if value is not None and value < least:
+    if value is not None and not value >= least:  # NaN is not
         raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
 
 

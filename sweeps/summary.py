@@ -16,6 +16,7 @@ from trainables import metrics
 from trainables.trainable import BY_FOLD
 
 BEST_SHOWN = 5
+FRONT_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,20 +70,31 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
         return None
     points = ledger.space.points
     baseline = next((o for o in ranked if points and o.origin == points[0].name), None)
-    rows = ranked[:BEST_SHOWN]
+    if len(objective) > 1:
+        front = {t.number for t in ledger.study.best_trials}
+        rows = [o for o in ranked if o.number in front][:FRONT_SHOWN]
+        title = f"{ledger.space.name}: Pareto front, {len(front)} configurations"
+    else:
+        rows = ranked[:BEST_SHOWN]
+        title = f"{ledger.space.name}: best configurations"
     if baseline is not None and baseline not in rows:
         rows.append(baseline)
     configurations = [
-        Text(f"  trial {o.number}: {o.origin if o is baseline else shown_values(o.values)}")
-        for o in rows
+        Text(f"  trial {o.number}: {_described(o, is_baseline=o is baseline)}") for o in rows
     ]
-    return Group(_scores(rows, baseline, objective, ledger.space.name), *configurations)
+    return Group(_scores(title, rows, baseline, objective), *configurations)
+
+
+def _described(o: Outcome, *, is_baseline: bool) -> str:
+    if is_baseline:
+        return f"{o.origin}, the baseline, at this sweep's epochs"
+    return shown_values(o.values)
 
 
 def _scores(
-    rows: list[Outcome], baseline: Outcome | None, objective: tuple[str, ...], space: str
+    title: str, rows: list[Outcome], baseline: Outcome | None, objective: tuple[str, ...]
 ) -> Table:
-    table = Table(title=f"{space}: best configurations", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     for name in objective:
         table.add_column(f"{name}, mean ± std" if name == objective[0] else name, justify="right")

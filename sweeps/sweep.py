@@ -14,17 +14,23 @@ from search_spaces.space import SearchSpace
 from sweeps.ledger import Ledger, masked_url, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
-from sweeps.provenance import git_commit, machine, versions
+from sweeps.provenance import git_commit, machine, user, versions
 from sweeps.pruning import reports
 from sweeps.resources import Allotment
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings
 from sweeps.spool import TrackingTarget
+from sweeps.summary import shown_score, shown_values
 from sweeps.tracker import Tracker
 from trainables import metrics
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.pairs import PairData
 from trainables.trial import Task
+
+# MLflow's own tags, spelled out so that the driver need not import it
+MLFLOW_SOURCE_NAME = "mlflow.source.name"
+MLFLOW_USER = "mlflow.user"
+MLFLOW_RUN_NOTE = "mlflow.note.content"
 
 JOURNAL_FILE = "study.journal"
 CLOSE_WAIT_S = 10.0
@@ -71,6 +77,8 @@ def run_tags(
         metrics.TAG_MODE: settings.mode,
         **({metrics.TAG_SPACE_FILE: space.file} if space.file else {}),
         metrics.TAG_MACHINE: machine(),
+        MLFLOW_SOURCE_NAME: "sweeps/run.py",
+        MLFLOW_USER: user(),
         **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
     }
 
@@ -119,21 +127,21 @@ def sweep_space(
     epochs = settings.epochs or int(
         space.fixed.get("epochs", space.trainable.variant.config.epochs)
     )
-    journal = folder / JOURNAL_FILE
-    ledger = Ledger(
-        open_storage(settings.study, journal),
-        key,
-        space,
-        settings,
-        epochs=epochs,
-        identity={"data": data.digest},
-    )
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
         sweep=key,
         study_storage=settings.study or JOURNAL_FILE,
         study_name=key,
+    )
+    folds = make_folds(data, settings)
+    ledger = Ledger(
+        open_storage(settings.study, folder / JOURNAL_FILE),
+        key,
+        space,
+        settings,
+        epochs=epochs,
+        identity={"data": data.digest},
     )
     tracker = Tracker(folder, target)
     try:
@@ -156,10 +164,11 @@ def sweep_space(
         )
         task = Task(
             data=data,
-            folds=make_folds(data, settings),
+            folds=folds,
             seed=settings.seed,
             report_at=reports(settings.scheduler, epochs) if ledger.prunes else (epochs,),
             checkpoint_folder=lifecycle.checkpoint_folder,
+            checkpoint_every_s=settings.checkpoint_every_s,
             threads=allotment.threads,
             mode=settings.mode,
         )
@@ -231,7 +240,10 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         found |= {metrics.best_key(lifecycle.objective[0]): best.score}
         if best.std is not None:
             found |= {metrics.std_key(metrics.best_key(lifecycle.objective[0])): best.std}
-        tracker.set_tags(None, {"best_trial": str(best.number)})
+        shown = shown_score(lifecycle.objective[0], best.score, best.std)
+        what = best.origin or shown_values(best.values)
+        note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"
+        tracker.set_tags(None, {"best_trial": str(best.number), MLFLOW_RUN_NOTE: note})
     # each resumption ends later than the one before
     tracker.log_metrics(None, found, step=lifecycle.ended.total())
 

@@ -42,6 +42,9 @@ from sweeps.spool import (
 )
 from trainables.errors import UserError
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Experiment tag with which the UI opens on training runs."""
+
 RECORDS_PER_STEP = 500
 _PAGE = 1000
 _TABLES_WAIT_S = 60.0
@@ -142,7 +145,7 @@ class Uploader:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                self._client.create_experiment(name, self._target.artifact_root)
+                self._client.create_experiment(name, self._target.artifact_root, _KIND)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trainables.errors import UserError
 
 LrSchedule = Literal["constant", "cosine"]
+Config = TypeVar("Config", bound="TrialConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class TrialConfig:
             raise UserError(f"{name} must be {rule}, but is {getattr(self, name)!r}")
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
         """Build from flat keys, as a sampler or a file gives them.
 
         Raises:

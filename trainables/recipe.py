@@ -6,7 +6,7 @@ seeds. It is data only; a user's own variant is named by the path of its space f
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
@@ -64,7 +64,7 @@ class Recipe:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "Recipe":
         """Read a file that `save` wrote; nothing in it is executed.
 
         Raises:

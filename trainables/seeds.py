@@ -10,7 +10,9 @@ def derive_seed(*parts: int) -> int:
     same seed on every machine. Built on `numpy.random.SeedSequence`.
 
     Args:
-        parts: Non-negative integers, for example sweep seed, trial number, fold, epoch.
+        parts: Integers from 0 to 2**64 - 1, for example sweep seed, trial number, fold, epoch.
     """
-    words = np.random.SeedSequence(parts).generate_state(2, np.uint32)
+    # SeedSequence drops trailing zeros and splits large integers: give it fixed widths and a length
+    entropy = [len(parts), *(word for part in parts for word in divmod(part, 2**32))]
+    words = np.random.SeedSequence(entropy).generate_state(2, np.uint32)
     return int(words[0]) << 31 | int(words[1]) >> 1

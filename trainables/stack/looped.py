@@ -44,7 +44,7 @@ class LoopedEngine(AbstractEngine):
             adam.step()
             adam.zero_grad()
             totals.append(member)
-        return _stack(totals)
+        return _joined(totals)
 
     @torch.no_grad()
     def evaluate(self, batch: Batch) -> Totals:
@@ -52,7 +52,7 @@ class LoopedEngine(AbstractEngine):
         for m, model in enumerate(self.models):
             model.eval()
             totals.append(self._forward(m, batch)[1])
-        return _stack(totals)
+        return _joined(totals)
 
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
@@ -70,7 +70,9 @@ class LoopedEngine(AbstractEngine):
             batch.weight[m],
             (main_weight[m], aux_weight[m], label_smoothing[m]),
         )
-        return loss, Totals(loss=loss.detach(), hits=hits, digit_hits=digit_hits)
+        return loss, Totals(
+            loss=loss.detach().view(1), hits=hits.view(1), digit_hits=digit_hits.view(1)
+        )
 
     def _set_noise(self, model: nn.Module, noise: Float[Tensor, " n"] | None) -> None:
         if noise is None:
@@ -118,11 +120,11 @@ class LoopedEngine(AbstractEngine):
                 }
 
 
-def _stack(totals: list[Totals]) -> Totals:
+def _joined(totals: list[Totals]) -> Totals:
     return Totals(
-        loss=torch.stack([t.loss for t in totals]),
-        hits=torch.stack([t.hits for t in totals]),
-        digit_hits=torch.stack([t.digit_hits for t in totals]),
+        loss=torch.cat([t.loss for t in totals]),
+        hits=torch.cat([t.hits for t in totals]),
+        digit_hits=torch.cat([t.digit_hits for t in totals]),
     )
 
 

@@ -1,0 +1,95 @@
+"""A driver killed without a word, again and again, ends as one that was left in peace."""
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.integration.user import User, check_mlflow, repeatable_points, scores, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SWEEP = "killed/mlp"
+
+
+def checkpoints(user: User) -> dict[str, list[dict[str, float]]]:
+    """History of epochs in the checkpoint of each trial in training."""
+    folder = user.folder / "runs" / SWEEP / "checkpoints"
+    found = {}
+    for path in folder.glob("trial_*.pt"):
+        try:
+            found[str(int(path.stem[-5:]))] = torch.load(path, weights_only=True)["history"]
+        except FileNotFoundError:  # the trial has just ended
+            continue
+    return found
+
+
+def last_step(user: User, run: str) -> int:
+    """Last epoch of a trial that is in the spool."""
+    records = [r for r in user.records(SWEEP, "metrics") if r["run"] == run]
+    return max((step for r in records for _, _, step, _ in r["points"]), default=0)
+
+
+def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
+    user: User, reference: User, reference_args: tuple[object, ...]
+) -> None:
+    draw = random.Random(20)
+    args: tuple[object, ...] = ("--space", "mlp", "--name", "killed", "--checkpoint-every-s", 0)
+    args += reference_args
+    num_points = draw.randint(1, 12)
+
+    def is_ahead_of_spool() -> bool:
+        """Enough is reported, and a trial has a checkpoint of epochs that are not."""
+        if len(user.records(SWEEP, "metrics")) < num_points:
+            return False
+        ahead = [
+            len(history) - last_step(user, run) for run, history in checkpoints(user).items()
+        ]
+        return any(1 <= epochs <= 4 for epochs in ahead)  # of 12 to the next report
+
+    moments = [
+        lambda: user.records(SWEEP, "start"),  # before the first result
+        is_ahead_of_spool,  # between results
+        lambda: len(user.records(SWEEP, "end")) >= draw.choice((4, 5)),  # near the end
+    ]
+    kept: dict[str, list[dict[str, float]]] = {}
+    for moment in moments:
+        process: subprocess.Popen[str] = user.start("sweeps/run.py", *args)
+        until(moment, process)
+        user.kill(process)
+        if moment is is_ahead_of_spool:
+            kept = {
+                run: history
+                for run, history in checkpoints(user).items()
+                if len(history) > last_step(user, run)
+            }
+        args = ("--resume", "killed")
+    assert kept, "no trial was killed after a checkpoint that its report had not reached"
+    ended = len([t for t in user.study(SWEEP) if t.state.is_finished()])
+    said = user.run("sweeps/run.py", *args).stdout
+    assert f"{ended + 1}/6 trials" in said or f"{ended + 2}/6 trials" in said
+    assert "mlp: 6 trials complete, 0 pruned, 0 failed" in said
+
+    trials = user.study(SWEEP)
+    wanted = reference.study("reference/mlp")
+    assert scores(trials) == scores(wanted)
+    runs = user.mlflow(SWEEP)
+    check_mlflow(runs, trials)
+    wanted_runs = reference.mlflow("reference/mlp")
+    for number in map(str, range(6)):
+        assert repeatable_points(runs[number]) == repeatable_points(wanted_runs[number])
+
+    # what a checkpoint held was not trained again: each epoch has the time of its first training
+    for run, history in kept.items():
+        times = {
+            step: time_ms
+            for record in user.records(SWEEP, "metrics")
+            for key, _, step, time_ms in record["points"]
+            if record["run"] == run and key == "val_accuracy"
+        }
+        assert [times[int(row["epoch"])] for row in history] == [row["time"] for row in history]
+    assert not checkpoints(user), "checkpoints of ended trials are left"
+    assert not list(Path(user.folder / "runs" / SWEEP).glob("ray")), "Ray's folder is left"
+    until(lambda: not user.left_running(), within_s=30)

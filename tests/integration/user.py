@@ -1,0 +1,234 @@
+"""A user: a folder, the programs run from there by path, and what the user finds afterwards."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from sweeps.spool import SPOOL_FILE, Record, read_records
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = ("--dataset", "digits", "--folds", "3", "--train-pairs", "120")
+MARK = "FOLDSWEEP_TEST_USER"
+TIME_METRIC = "train_time_s"
+"""The one metric that no two runs of a trial share."""
+
+
+def until(
+    condition: Callable[[], object],
+    process: subprocess.Popen[str] | None = None,
+    within_s: float = 90.0,
+) -> None:
+    """Wait for `condition`, while `process` runs."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if process is not None and process.poll() is not None:
+            assert condition(), f"the program ended too early: {process.communicate()}"
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.01)
+
+
+class User:
+    """Works in `folder`; MLflow is in `mlflow.db` there, sweeps in `runs`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, program: str, *args: object, **env: str) -> subprocess.Popen[str]:
+        """Start a program as a terminal does: in a process group of its own."""
+        process = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / program), *map(str, args)],
+            cwd=self.folder,
+            env=os.environ | {MARK: self.mark, "COLUMNS": "100"} | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(
+        self, program: str, *args: object, code: int = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, which must be exit code `code`."""
+        return self.end(self.start(program, *args, **env), code)
+
+    def end(
+        self, process: subprocess.Popen[str], code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Wait for a program's end, which must be exit code `code`."""
+        out, err = process.communicate(timeout=150)
+        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def run_printed(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that a program has printed."""
+        python, program, *args = shlex.split(command)
+        assert python == "python"
+        return self.run(program, *args)
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """End a driver without a word; whatever it started is left to itself."""
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def left_running(self) -> dict[int, str]:
+        """Processes that programs of this user started, and what started from these."""
+        mark = f"{MARK}={self.mark}".encode()
+        found = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (path / "environ").read_bytes():
+                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")[:150]
+            except OSError:
+                continue
+        return found
+
+    def clean_up(self) -> None:
+        """End everything, also what a kill has left behind."""
+        deadline = time.monotonic() + 20
+        while (left := self.left_running()) and time.monotonic() < deadline:
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.05)
+        for process in self.started:
+            if process.poll() is None:
+                self.kill(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def records(self, sweep: str, op: str) -> list[Record]:
+        """Records of one kind in the spool of `NAME/SPACE`, those of trials only."""
+        path = self.folder / "runs" / sweep / SPOOL_FILE
+        if not path.exists():
+            return []
+        return [r for _, r in read_records(path) if r["op"] == op and r["run"]]
+
+    def study(self, sweep: str) -> list[FrozenTrial]:
+        """Trials in the study of `NAME/SPACE`."""
+        journal = self.folder / "runs" / sweep / "study.journal"
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        return optuna.load_study(study_name=sweep, storage=storage).trials
+
+    def mlflow(self, sweep: str, database: Path | None = None) -> "dict[str, RunRow]":
+        """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
+        found: dict[str, RunRow] = {}
+        path = database or self.folder / "mlflow.db"
+        with closing(sqlite3.connect(path)) as db:
+            rows = db.execute(
+                "select r.run_uuid, r.status, t.value from runs r join tags t"
+                " on r.run_uuid = t.run_uuid and t.key = 'foldsweep.run'"
+                " where r.lifecycle_stage = 'active' and (t.value = ? or t.value like ?)",
+                (sweep, f"{sweep}/%"),
+            ).fetchall()
+            for run_id, status, name in rows:
+                number = name.removeprefix(sweep).removeprefix("/")
+                if number.startswith("evaluation"):
+                    continue
+                assert number not in found, f"run {name} is there twice"
+                found[number] = RunRow(db, run_id, status)
+        return found
+
+
+class RunRow:
+    """A run as MLflow's tables hold it."""
+
+    def __init__(self, db: sqlite3.Connection, run_id: str, status: str):
+        self.run_id = run_id
+        self.status = status
+        by = (run_id,)
+        self.tags = dict(db.execute("select key, value from tags where run_uuid = ?", by))
+        self.params = dict(db.execute("select key, value from params where run_uuid = ?", by))
+        self.inputs = db.execute(
+            "select d.name from inputs i join datasets d on d.dataset_uuid = i.source_id"
+            " where i.destination_id = ?",
+            by,
+        ).fetchall()
+        points = db.execute(
+            "select key, step, value, is_nan from metrics where run_uuid = ?", by
+        ).fetchall()
+        times = Counter((key, step) for key, step, _, _ in points)
+        assert set(times.values()) <= {1}, f"points more than once: {times.most_common(3)}"
+        self.points: dict[tuple[str, int], float] = {
+            (key, step): float("nan") if is_nan else value for key, step, value, is_nan in points
+        }
+
+    def last(self, key: str) -> float:
+        """Value of a metric at its last step."""
+        return self.points[max(k for k in self.points if k[0] == key)]
+
+
+def scores(trials: list[FrozenTrial]) -> dict[int, tuple[Any, ...]]:
+    """All of a study that must not depend on when and where its trials ran."""
+    return {
+        t.number: (
+            t.state.name,
+            t.params,
+            t.values,
+            t.intermediate_values,
+            t.user_attrs["result"]["by_fold"],
+            t.user_attrs["result"]["num_params"],
+        )
+        for t in trials
+    }
+
+
+def check_mlflow(runs: "Mapping[str, RunRow]", trials: list[FrozenTrial]) -> None:
+    """One finished run per complete trial below one finished parent, with what the study has."""
+    assert set(runs) == {"", *(str(t.number) for t in trials)}
+    assert {run.status for run in runs.values()} == {"FINISHED"}
+    for trial in trials:
+        run = runs[str(trial.number)]
+        result = trial.user_attrs["result"]
+        assert run.tags["mlflow.parentRunId"] == runs[""].run_id
+        assert run.tags["foldsweep.state"] == "COMPLETE"
+        epochs = json.loads(run.tags["foldsweep.config"])["epochs"]
+        for key in ("val_accuracy", "val_accuracy_std", "val_loss", "train_loss"):
+            steps = sorted(step for k, step in run.points if k == key)
+            assert steps == list(range(1, epochs + 1)), f"trial {trial.number}, {key}"
+        for name, values in result["by_fold"].items():
+            for fold, value in enumerate(values):
+                assert run.points[f"fold_{fold}/{name}", epochs] == value
+        assert run.points["val_accuracy", epochs] == trial.value
+
+
+def repeatable_points(run: RunRow) -> dict[tuple[str, int], float]:
+    """All points of a run but its duration."""
+    return {key: value for key, value in run.points.items() if key[0] != TIME_METRIC}
+
+
+def ray_is_gone(user: User) -> bool:
+    """Whether nothing of a user's programs runs any more."""
+    return not user.left_running()
+
+
+def copy_out(path: str, to: Path) -> Path:
+    """A copy of a file of the repository where a user would have it."""
+    return Path(shutil.copy(REPOSITORY / path, to))

@@ -1,0 +1,100 @@
+"""A small space, settings of a short sweep, and ways to make a ledger over a study."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from ray import tune
+
+from search_spaces.space import Point, SearchSpace
+from sweeps.ledger import Ledger, open_storage
+from sweeps.settings import SweepSettings
+from trainables.trainable import MlpTrainable
+
+BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
+"""Outside of every domain of the small space, and with a key that it fixes."""
+
+
+@pytest.fixture(scope="session")
+def make_space() -> Callable[..., SearchSpace]:
+    def make(**changes: Any) -> SearchSpace:
+        values: dict[str, Any] = {
+            "name": "small",
+            "trainable": MlpTrainable,
+            "domains": {
+                "lr": tune.loguniform(1e-4, 1e-2),
+                "batch_size": tune.lograndint(16, 65),
+                "dropout": tune.uniform(0.0, 0.6),
+                "hidden": tune.qrandint(8, 32, 8),
+                "lr_schedule": tune.choice(["constant", "cosine"]),
+                "weight_decay": 0.0,
+                "epochs": 9,
+            },
+            "points": (Point(name="report/row", config=BASELINE),),
+        }
+        return SearchSpace(**(values | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def space(make_space: Callable[..., SearchSpace]) -> SearchSpace:
+    return make_space()
+
+
+@pytest.fixture
+def storage() -> InMemoryStorage:
+    return InMemoryStorage()
+
+
+@pytest.fixture(params=["memory", "journal", "sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], BaseStorage]]:
+    """Opens the same study as another process would; in memory it is the same object."""
+    memory = InMemoryStorage()
+    opened: list[BaseStorage] = []
+
+    def open_again() -> BaseStorage:
+        if request.param == "memory":
+            return memory
+        url = f"sqlite:///{tmp_path}/study.db" if request.param == "sqlite" else None
+        opened.append(open_storage(url, tmp_path / "study.journal"))
+        return opened[-1]
+
+    yield open_again
+    for storage in opened:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+@pytest.fixture
+def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., Ledger]:
+    """A ledger of 9 epochs; `resume=True` goes on with its study."""
+
+    def make(
+        *,
+        over: BaseStorage | None = None,
+        space: SearchSpace = space,
+        resume: bool = False,
+        digest: str = "0123",
+        **settings: Any,
+    ) -> Ledger:
+        return Ledger(
+            storage if over is None else over,
+            f"first/{space.name}",
+            space,
+            SweepSettings(
+                **{
+                    "space": (space.name,),
+                    "trials": 6,
+                    "sampler": "random",
+                    "resume": "first" if resume else None,
+                    **settings,
+                }
+            ),
+            epochs=9,
+            identity={"data": digest},
+        )
+
+    return make

@@ -1,0 +1,61 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.resources import TRIALS_PER_GPU, Allotment, allot
+from sweeps.settings import SweepSettings
+from trainables.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("given", "cpus", "gpus", "expected"),
+    [
+        ({}, 2, 0, (1.0, 0.0, 2)),
+        ({}, 8, 1, (1.0, 1 / TRIALS_PER_GPU, TRIALS_PER_GPU)),
+        ({}, 3, 2, (1.0, 1 / TRIALS_PER_GPU, 3)),
+        ({"cpus_per_trial": 2.0}, 5, 0, (2.0, 0.0, 2)),
+        ({"cpus_per_trial": 0.5}, 2, 0, (0.5, 0.0, 4)),
+        ({"concurrency": 1}, 4, 0, (1.0, 0.0, 1)),
+        ({"concurrency": 9}, 4, 0, (1.0, 0.0, 4)),
+        ({"gpus_per_trial": 0.0}, 4, 1, (1.0, 0.0, 4)),
+        ({"gpus_per_trial": 0.1}, 16, 1, (1.0, 0.1, 10)),
+        ({"gpus_per_trial": 2.0}, 16, 5, (1.0, 2.0, 2)),
+    ],
+)
+def test_trials_share_what_there_is(given: dict, cpus: float, gpus: float, expected: tuple):
+    allotment = allot(SweepSettings(**given), cpus=cpus, gpus=gpus)
+    assert (allotment.cpus, allotment.gpus, allotment.concurrency) == expected
+
+
+@given(st.integers(1, 256), st.integers(5, 400))
+def test_as_many_trials_run_as_fit(cpus: int, percent: int) -> None:
+    settings = SweepSettings(cpus_per_trial=percent / 100)
+    if percent > 100 * cpus:
+        with pytest.raises(UserError):
+            allot(settings, cpus=cpus, gpus=0)
+    else:
+        assert allot(settings, cpus=cpus, gpus=0).concurrency == 100 * cpus // percent
+
+
+def test_a_trial_that_wants_a_part_of_a_gpu_does_not_get_parts_of_two() -> None:
+    settings = SweepSettings(gpus_per_trial=0.4)
+    assert allot(settings, cpus=64, gpus=2).concurrency == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3 is more than the 2 CPUs there are"),
+        ({"gpus_per_trial": 0.5}, "--gpus-per-trial 0.5 is more than the 0 GPUs there are"),
+    ],
+)
+def test_more_than_there_is_is_refused(given: dict, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        allot(SweepSettings(**given), cpus=2, gpus=0)
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(0.25, 1), (1.0, 1), (1.5, 1), (4.0, 4)])
+def test_torch_gets_the_whole_cpus_of_a_trial(cpus: float, threads: int) -> None:
+    assert Allotment(cpus=cpus, gpus=0.0, concurrency=1).threads == threads

@@ -1,0 +1,238 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from trainables.data.folds import normalisation
+from trainables.stack.stack import FoldStack, Member, report_epochs, resolve_mode
+from trainables.variants import CNN, CNN_AUX, MLP
+
+MODES = ["fused", "looped"]
+
+
+def scores_of(stack, member, index):
+    """A member's scores of some pairs, from nothing but its state."""
+    model = CNN_AUX.model(stack.members[member].config).eval()
+    state = stack.state_dict()
+    named = state["params"] | state["buffers"]
+    model.load_state_dict({name: value[member] for name, value in named.items()})
+    mean, std = normalisation(stack.images[stack.members[member].train].numpy())
+    with torch.no_grad():
+        return model((stack.images[index] - mean) / std)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_held_out_metrics_are_exact_for_folds_of_any_size(mode, data, small_config, monkeypatch):
+    """Four pairs at a time, so that batches are ragged and members run out at different times."""
+    monkeypatch.setattr("trainables.stack.stack.EVALUATION_BATCH", 4)
+    config = small_config(CNN_AUX, batch_norm="before", label_smoothing=0.1, dropout=0.3)
+    pairs = np.arange(41)
+    members = [
+        Member(config=config, train=np.setdiff1d(pairs, held_out), held_out=held_out, seed=i)
+        for i, held_out in enumerate([pairs[:13], pairs[20:34], pairs[7:20]])
+    ]
+    stack = FoldStack(CNN_AUX.model, members, data.train, mode=mode)
+    metrics = stack.train_epoch()
+    for m, member in enumerate(members):
+        right = right_digits = 0
+        loss = 0.0
+        for i in member.held_out:
+            scores = scores_of(stack, m, torch.tensor([i]))
+            target = int(data.train.target[i])
+            classes = torch.tensor(data.train.classes[i])
+            right += int(scores.comparison.argmax()) == target
+            right_digits += int((scores.digits[0].argmax(1) == classes).sum())
+            main = F.cross_entropy(scores.comparison, torch.tensor([target]), label_smoothing=0.1)
+            digits = F.cross_entropy(scores.digits[0], classes, reduction="sum")
+            loss += float(0.6 * main + 0.2 * digits)
+        num = len(member.held_out)
+        assert metrics.held_out_accuracy[m] == pytest.approx(right / num, abs=1e-12)
+        assert metrics.held_out_digit_accuracy[m] == pytest.approx(right_digits / (2 * num))
+        assert metrics.held_out_loss[m] == pytest.approx(loss / num, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_measuring_changes_nothing(mode, variant, small_config, make_stack):
+    configs = [small_config(variant, dropout=0.5)] * 3
+    stack = make_stack(variant, configs, mode=mode)
+    stack.train_epoch()
+    before = stack.state_dict()
+    first, second = stack.evaluate(), stack.evaluate()
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    after = stack.state_dict()
+    for part in ("params", "buffers"):
+        assert all(torch.equal(v, after[part][n]) for n, v in before[part].items())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("family", [MLP, CNN], ids=lambda v: v.name)
+def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_config):
+    """One member, no augmentation, no dropout: the loop that anyone would write."""
+    values = {"weight_decay": 0.01, "lr_decay": 0.5, "label_smoothing": 0.1}
+    config = small_config(family, **values)
+    fold = folds[2]
+    member = Member(config=config, train=fold.train, held_out=fold.val, seed=3)
+    stack = FoldStack(family.model, [member], data.train, mode=mode)
+    model = family.model(config)
+    model.load_state_dict({name: p[0] for name, p in stack.state_dict()["params"].items()})
+    adam = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(adam, config.lr_decay)
+    criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    images = torch.tensor(data.train.images)
+    mean, std = images[fold.train].mean(), images[fold.train].std(correction=0)
+    target = torch.tensor(data.train.target)
+    for epoch in range(2):
+        order, weight = stack._order(stack._generators(1))
+        assert weight.min() == 1
+        assert sorted(order[0].tolist()) == fold.train.tolist()
+        metrics = stack.train_epoch()
+        losses, right = [], 0
+        batches = list(order[0].split(config.batch_size))
+        if len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for batch in batches:
+            adam.zero_grad()
+            scores = model((images[batch] - mean) / std).comparison
+            loss = criterion(scores, target[batch])
+            loss.backward()
+            adam.step()
+            losses.append(loss.item() * len(batch))
+            right += int((scores.argmax(1) == target[batch]).sum())
+        schedule.step()
+        assert metrics.epoch == epoch + 1
+        assert metrics.train_loss[0] == pytest.approx(sum(losses) / len(fold.train), rel=1e-4)
+        assert metrics.train_accuracy[0] == pytest.approx(right / len(fold.train), abs=1e-6)
+    for name, p in stack.state_dict()["params"].items():
+        torch.testing.assert_close(
+            p[0], dict(model.named_parameters())[name].detach(), rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_member_alone_is_a_member_of_a_stack(variant, mode, small_config, make_stack, folds):
+    """Whatever the others are: other data, seeds, weights, and augmentation where it has none."""
+    common = {"weight_decay": 0.01, "dropout": 0.3}
+    mine = small_config(variant, **common)
+    other = small_config(
+        variant, **common | {"dropout": 0.6, "lr": 0.01, "shift": 2.0, "scale": 0.2}
+    )
+    train = [fold.train[:27] for fold in folds]
+    alone = make_stack(variant, [mine], mode=mode, train=train)
+    among = make_stack(variant, [mine, other, other], mode=mode, train=train)
+    for _ in range(2):
+        one, three = alone.train_epoch(), among.train_epoch()
+        assert one.train_loss[0] == pytest.approx(three.train_loss[0], rel=1e-4)
+        assert one.held_out_loss[0] == pytest.approx(three.held_out_loss[0], rel=1e-4)
+    for name, p in alone.state_dict()["params"].items():
+        torch.testing.assert_close(
+            p[0], among.state_dict()["params"][name][0], rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pair_that_fills_up_is_not_trained_on(mode, data, small_config, make_stack):
+    """Without batch-norm and dropout a member of 27 pairs need not know of one of 28."""
+    config = small_config(MLP, batch_size=9)
+    train = [np.arange(27), np.arange(28)]
+    alone = make_stack(MLP, [config], mode=mode, train=train[:1])
+    among = make_stack(MLP, [config] * 2, mode=mode, train=train)
+    for _ in range(2):
+        one, two = alone.train_epoch(), among.train_epoch()
+        assert one.train_loss[0] == pytest.approx(two.train_loss[0], rel=1e-5)
+        assert one.train_accuracy[0] == pytest.approx(two.train_accuracy[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_numbers_do_not_depend_on_what_was_drawn_before(mode, variant, small_config, make_stack):
+    configs = [small_config(variant, dropout=0.4, shift=1.0)] * 2
+    losses = []
+    for noise in (1, 5):
+        torch.rand(noise)
+        np.random.rand(noise)  # noqa: NPY002 (what others may have used)
+        stack = make_stack(variant, configs, mode=mode)
+        torch.rand(noise)
+        losses.append([stack.train_epoch().train_loss for _ in range(2)])
+    np.testing.assert_array_equal(*losses)
+
+
+def test_building_a_stack_leaves_the_global_generator_alone(variant, small_config, make_stack):
+    before = torch.get_rng_state()
+    make_stack(variant, [small_config(variant, dropout=0.4)] * 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_epoch_has_another_order(small_config, make_stack):
+    stack = make_stack(MLP, [small_config(MLP)] * 2)
+    orders = []
+    for _ in range(2):
+        orders.append(stack._order(stack._generators(1))[0])
+        stack.train_epoch()
+    assert (orders[0] != orders[1]).any()
+
+
+def test_a_last_batch_of_a_single_pair_joins_the_one_before(small_config, make_stack):
+    """Batch-norm raises on a single pair."""
+    config = small_config(MLP, batch_size=9, batch_norm=True)
+    stack = make_stack(MLP, [config] * 2, mode="looped", train=[np.arange(28), np.arange(1, 29)])
+    sizes = []
+    step = stack.engine.step
+    stack.engine.step = lambda batch, lr: sizes.append(batch.weight.shape[1]) or step(batch, lr)
+    assert stack.train_epoch().finite
+    assert sizes == [9, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("other", "complaint"),
+    [
+        ({"batch_size": 10}, "batch_size"),
+        ({"epochs": 9}, "epochs"),
+        ({"hidden": 9}, "architecture"),
+        ({"dropout": 0.1}, "architecture"),
+    ],
+)
+def test_members_that_cannot_be_stacked_are_refused(other, complaint, small_config, make_stack):
+    with pytest.raises(ValueError, match=f"must share .*{complaint}"):
+        make_stack(MLP, [small_config(MLP), small_config(MLP, **other)])
+
+
+def test_members_of_very_different_sizes_are_refused(small_config, make_stack):
+    with pytest.raises(ValueError, match=r"differ by one pair, but have \[20, 22\]"):
+        make_stack(MLP, [small_config(MLP)] * 2, train=[np.arange(20), np.arange(22)])
+
+
+@given(
+    epochs=st.integers(1, 400),
+    rungs=st.lists(st.integers(1, 500), max_size=6),
+    at_most=st.integers(1, 20),
+)
+def test_reports_rise_to_the_last_epoch(epochs, rungs, at_most):
+    reports = report_epochs(epochs, rungs=rungs, at_most=at_most)
+    assert reports[-1] == epochs
+    assert list(reports) == sorted(set(reports))
+    assert reports[0] >= 1
+    if rungs:
+        assert set(reports) == {e for e in rungs if e < epochs} | {epochs}
+    else:
+        assert len(reports) <= at_most
+        gaps = {b - a for a, b in zip((0, *reports), reports[:-1], strict=False)}
+        assert len(gaps) <= 1
+
+
+@pytest.mark.parametrize(
+    ("variant_", "device", "expected"),
+    [
+        (MLP, "cpu", "fused"),
+        (CNN, "cpu", "looped"),
+        (MLP, "cuda", "fused"),
+        (CNN, "cuda", "fused"),
+    ],
+)
+def test_the_mode_follows_model_and_device_unless_given(variant_, device, expected, small_config):
+    model = variant_.model(small_config(variant_))
+    assert resolve_mode("auto", model, torch.device(device)) == expected
+    for mode in MODES:
+        assert resolve_mode(mode, model, torch.device(device)) == mode

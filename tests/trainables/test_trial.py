@@ -1,0 +1,186 @@
+import dataclasses
+import math
+import statistics
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables import metrics
+from trainables.checkpoints import load_checkpoint, save_checkpoint
+from trainables.data.pairs import PairData
+from trainables.trial import CrossValidation, summary
+from trainables.variants import CNN, CNN_AUX, MLP
+
+MODES = ["fused", "looped"]
+NAMES = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
+
+
+def assert_identical(one, other):
+    """Every tensor bit for bit, every number and name equal."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - {"time", "train_time_s"}:
+            assert_identical(one[key], other[key])
+    elif isinstance(one, list):
+        for mine, theirs in zip(one, other, strict=True):
+            assert_identical(mine, theirs)
+    else:
+        assert one == other
+
+
+def everything(variant, small_config):
+    return small_config(
+        variant,
+        epochs=4,
+        lr_schedule="cosine",
+        dropout=0.3,
+        shift=1.0,
+        weight_decay=0.01,
+        batch_norm=True if variant is MLP else "before",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+@pytest.mark.parametrize("as_uri", [False, True], ids=["path", "uri"])
+def test_a_restored_trial_continues_as_if_never_interrupted(
+    variant, mode, epoch, as_uri, small_config, make_task, tmp_path
+):
+    config = everything(variant, small_config)
+    task = make_task(mode=mode)
+    folder = tmp_path.as_uri() if as_uri else str(tmp_path)
+    through = CrossValidation(variant, config, task, 5)
+    through.advance(epoch)
+    save_checkpoint(folder, 5, through.state_dict())
+    through.advance(4)
+    torch.rand(3)
+    restored = CrossValidation(variant, config, task, 5)
+    restored.load_state_dict(load_checkpoint(folder, 5))
+    assert restored.stack.epoch == len(restored.history) == epoch
+    restored.advance(4)
+    assert_identical(restored.state_dict(), through.state_dict())
+    assert restored.finished
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(small_config, make_task):
+    state = CrossValidation(MLP, small_config(MLP), make_task(), 5).state_dict()
+    other = CrossValidation(MLP, small_config(MLP, lr=0.5), make_task(), 5)
+    with pytest.raises(ValueError, match="checkpoint of trial 5 has another configuration"):
+        other.load_state_dict(state)
+
+
+def test_a_saved_state_does_not_change_afterwards(small_config, make_task):
+    trial = CrossValidation(MLP, small_config(MLP), make_task(), 0)
+    trial.advance(1)
+    state = trial.state_dict()
+    before = {name: p.clone() for name, p in state["stack"]["params"].items()}
+    trial.advance(3)
+    assert len(state["history"]) == 1
+    assert_identical(state["stack"]["params"], before)
+
+
+def test_the_same_trial_gives_the_same_numbers_whatever_went_before(
+    variant, small_config, make_task
+):
+    config = everything(variant, small_config)
+    states = []
+    for noise in (1, 7):
+        torch.rand(noise)
+        np.random.rand(noise)  # noqa: NPY002 (what others may have used)
+        CrossValidation(variant, config, make_task(), noise).advance(1)
+        trial = CrossValidation(variant, config, make_task(), 3)
+        trial.advance(1)
+        torch.rand(noise)
+        trial.advance(2)
+        states.append(trial.state_dict())
+    assert_identical(*states)
+
+
+@pytest.mark.parametrize("values", [{"seed": 8}, {"number": 4}])
+def test_another_seed_or_number_is_another_trial(values, small_config, make_task):
+    def loss(seed=7, number=3):
+        trial = CrossValidation(MLP, small_config(MLP), make_task(seed=seed), number)
+        trial.advance(1)
+        return trial.history[0][metrics.TRAIN_LOSS]
+
+    assert loss() == loss()
+    assert loss() != loss(**values)
+
+
+def test_a_history_holds_every_epoch_in_named_finite_metrics(variant, small_config, make_task):
+    trial = CrossValidation(variant, small_config(variant), make_task(), 0)
+    trial.advance(2)
+    trial.advance(2)
+    trial.advance(99)
+    names = NAMES | ({metrics.VAL_DIGIT_ACCURACY} if variant.auxiliary else set())
+    assert set(trial.by_fold) == names
+    assert all(len(values) == 3 for values in trial.by_fold.values())
+    assert [row[metrics.EPOCH] for row in trial.history] == [1, 2, 3]
+    for row in trial.history:
+        assert set(row) == {metrics.EPOCH, "time"} | names | {metrics.std_key(n) for n in names}
+        assert all(math.isfinite(value) for value in row.values())
+    last = {key: trial.history[-1][key] for key in summary(trial.by_fold)}
+    assert last == summary(trial.by_fold)
+    assert trial.train_time_s > 0
+
+
+def test_something_can_be_done_after_every_epoch(small_config, make_task):
+    trial = CrossValidation(MLP, small_config(MLP), make_task(), 0)
+    epochs = []
+    trial.advance(3, after_epoch=lambda: epochs.append(trial.stack.epoch))
+    assert epochs == [1, 2, 3]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("family", [MLP, CNN, CNN_AUX], ids=lambda v: v.name)
+def test_a_trial_that_diverges_stops_at_once(family, mode, small_config, make_task):
+    config = small_config(family, lr=1e30, squash=False, digit_softmax=False)
+    trial = CrossValidation(family, config, make_task(mode=mode), 0)
+    trial.advance(3)
+    assert trial.diverged
+    assert trial.finished
+    assert len(trial.history) == trial.stack.epoch == 1
+    assert not math.isfinite(trial.history[0][metrics.VAL_LOSS])
+    trial.advance(3)
+    assert trial.stack.epoch == 1
+
+
+def test_one_diverged_fold_is_not_averaged_away(small_config, make_task, data, folds):
+    """A pair that no fold trains on, but one is measured on, is not a number."""
+    images = data.train.images.copy()
+    images[folds[1].val[0]] = np.nan
+    train = dataclasses.replace(data.train, images=images)
+    broken = PairData(dataset=data.dataset, train=train, test=data.test)
+    only = dataclasses.replace(folds[0], train=folds[0].train[folds[0].train != folds[1].val[0]])
+    task = make_task(data=broken, folds=(only, dataclasses.replace(folds[1])))
+    trial = CrossValidation(MLP, small_config(MLP), task, 0)
+    trial.advance(3)
+    assert trial.diverged
+    assert len(trial.history) == 1
+    assert [math.isfinite(v) for v in trial.by_fold[metrics.VAL_LOSS]] == [True, False]
+    assert math.isnan(trial.history[0][metrics.VAL_LOSS])
+    assert math.isnan(trial.history[0][metrics.std_key(metrics.VAL_LOSS)])
+    assert math.isfinite(trial.history[0][metrics.TRAIN_LOSS])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
+def test_a_summary_is_the_mean_and_the_sample_deviation(values):
+    flat = summary({"val_loss": values})
+    assert flat["val_loss"] == pytest.approx(statistics.fmean(values))
+    assert flat["val_loss_std"] == pytest.approx(statistics.stdev(values))
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_summary_of_what_is_not_finite_is_not_finite(value):
+    flat = summary({"val_loss": [1.0, value]})
+    assert not math.isfinite(flat["val_loss"])
+    assert math.isnan(flat["val_loss_std"])
+
+
+def test_a_summary_of_one_fold_has_no_deviation():
+    assert summary({"val_loss": [2.0]}) == {"val_loss": 2.0, "val_loss_std": 0.0}

@@ -1,6 +1,7 @@
 """Export the best configurations: `python analysis/export.py --space cnn_aux`."""
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         mode=tags[metrics.TAG_MODE],
         sweep=tags[metrics.TAG_SWEEP],
         mlflow={
-            "tracking_uri": store.tracking_uri,
+            "tracking_uri": re.sub(r"//[^/@]*@", "//", store.tracking_uri),  # no password
             "experiment": store.experiment,
             "run_id": run.info.run_id,
             "sweep_run_id": tags.get("mlflow.parentRunId", ""),

@@ -34,10 +34,11 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
         path = Path(tracking_uri.removeprefix("sqlite:///"))
         if not path.is_file():
             raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
-    client = MlflowClient(tracking_uri=tracking_uri)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # not minutes of silence
     try:
+        client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
-    except MlflowException as error:
+    except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"MLflow at {tracking_uri} does not answer: {reason}") from None
     if found is None:

@@ -56,8 +56,8 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
         raise UserError(f"{key}: a log scale with steps of {step} is not possible; drop one")
     low, high = domain.lower, domain.upper
     if step is not None:  # Tune's steps are multiples of the step, wherever the bounds are
-        low = math.ceil(low / step - _ROUNDING) * step
-        high = math.floor(high / step + _ROUNDING) * step
+        low = _clean(math.ceil(low / step - _ROUNDING) * step)
+        high = _clean(math.floor(high / step + _ROUNDING) * step)
     if isinstance(domain, Integer) and step in (None, 1):
         high -= 1  # Tune's upper bound is exclusive, except with a step
     if not low <= high:
@@ -65,6 +65,11 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
     if isinstance(domain, Integer):
         return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
     return FloatDistribution(low, high, log=log, step=step)
+
+
+def _clean(value: float) -> float:
+    """Without the last digits that arithmetic adds: 0.3, not 0.30000000000000004."""
+    return float(f"{value:.12g}")
 
 
 def _shown(domain: Domain) -> str:
@@ -83,5 +88,5 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         isinstance(distribution, FloatDistribution) and distribution.log
     ):
         steps = round((clipped - distribution.low) / distribution.step)
-        clipped = distribution.low + steps * distribution.step
+        clipped = _clean(distribution.low + steps * distribution.step)
     return int(clipped) if isinstance(distribution, IntDistribution) else float(clipped)

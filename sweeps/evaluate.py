@@ -30,7 +30,7 @@ from trainables.data.source import ImageSource
 from trainables.errors import UserError
 from trainables.programs import console, parse, run_program
 from trainables.recipe import Recipe
-from trainables.seeds import derive_seed
+from trainables.seeds import Stream, derive_seed
 from trainables.tracking import tracking_uri
 from trainables.trial import CrossValidation, Task, summary
 from trainables.variants import VARIANTS, Variant
@@ -82,6 +82,7 @@ def _variant(recipe: Recipe) -> Variant:
         if recipe.variant not in VARIANTS:
             raise UserError(f"unknown variant {recipe.variant!r}: known are {', '.join(VARIANTS)}")
         return VARIANTS[recipe.variant]
+    console.print(f"variant {recipe.variant} is the code in {recipe.space}")
     variant = load_space(recipe.space).trainable.variant
     if variant.name != recipe.variant:
         raise UserError(f"{recipe.space} has variant {variant.name!r}, not {recipe.variant!r}")
@@ -153,7 +154,7 @@ def _measure(
         data = [
             draw_pairs(
                 source,
-                seed=derive_seed(seed, 5, i),
+                seed=derive_seed(seed, Stream.ROUND_PAIRS, i),
                 train_pairs=recipe.train_pairs,
                 test_pairs=recipe.test_pairs,
             )

@@ -22,6 +22,7 @@ from optuna.distributions import (
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search.sample import Categorical
 from sklearn.model_selection import ParameterGrid
 
 from search_spaces.space import Point, SearchSpace
@@ -29,10 +30,10 @@ from sweeps.distributions import nearest, to_distributions
 from sweeps.journal import journal_storage
 from sweeps.pruning import make_pruner
 from sweeps.samplers import make_sampler
-from sweeps.settings import SweepSettings
+from sweeps.settings import SweepSettings, masked_url
 from trainables.errors import UserError
 from trainables.metrics import DIRECTIONS
-from trainables.seeds import derive_seed
+from trainables.seeds import Stream, derive_seed
 
 POINT_ATTR = "point"
 RESULT_ATTR = "result"
@@ -66,21 +67,19 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
             return RDBStorage(study_url, engine_kwargs={"pool_pre_ping": True})
         except Exception as error:  # SQLAlchemy and each driver have their own
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            if isinstance(error, ImportError):
+                reason = (
+                    "its driver is missing (for PostgreSQL: pip install 'foldsweep[postgres]')"
+                )
+            shown = masked_url(study_url)
             raise UserError(
-                f"--study {masked_url(study_url)} cannot be opened: {reason};"
+                f"--study {shown} cannot be opened: {reason.replace(study_url, shown)};"
                 " give a URL such as sqlite:///study.db or postgresql://user@host/database"
             ) from None
     try:
         return journal_storage(journal)
     except OSError as error:
         raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
-
-
-def masked_url(url: str) -> str:
-    """The URL without its password."""
-    head, at, tail = url.rpartition("@")
-    scheme, sep, user = head.partition("://")
-    return f"{scheme}{sep}{user.split(':')[0]}{at}{tail}" if at and sep else url
 
 
 class Ledger:
@@ -95,8 +94,8 @@ class Ledger:
         identity: What results depend on besides the settings, such as the data's digest.
 
     Raises:
-        UserError: If a new sweep's study exists, a resumed one's does not, or it was made with
-            another space or other data.
+        UserError: If a new sweep's study exists, or a resumed one's was made with another space
+            or other data.
     """
 
     def __init__(
@@ -125,11 +124,11 @@ class Ledger:
     @property
     def budget(self) -> int:
         """Trials that the sweep may have in all."""
-        if self.settings.trials is not None:
-            return self.settings.trials
+        trials = self.settings.trials
         if self.settings.sampler == "grid":
-            return len(self.space.points) + len(ParameterGrid(_lists(self.space.grid)))
-        return DEFAULT_TRIALS
+            whole = len(self.space.points) + len(ParameterGrid(_lists(self.space.grid)))
+            return whole if trials is None else min(trials, whole)
+        return DEFAULT_TRIALS if trials is None else trials
 
     @property
     def trials_left(self) -> int:
@@ -146,7 +145,11 @@ class Ledger:
         if trial is None:
             return None
         self._live[trial.number] = trial
-        values = {name: _suggest(trial, name, d) for name, d in self.distributions.items()}
+        values = {}
+        for i, (name, distribution) in enumerate(self.distributions.items()):
+            # each from a seed of its own: a kill may have come when some were drawn
+            self._seed_sampler(trial.number, i)
+            values[name] = _suggest(trial, name, distribution)
         point = trial.user_attrs.get(POINT_ATTR)
         if point is not None:
             values |= point["config"]
@@ -203,11 +206,10 @@ class Ledger:
         self._seed_sampler(min(waiting, default=len(trials)))
         return self.study.ask()
 
-    def _seed_sampler(self, number: int) -> None:
+    def _seed_sampler(self, *place: int) -> None:
         seed = self.settings.seed
-        self.study.sampler = make_sampler(
-            self.settings.sampler, seed=seed, trial_seed=derive_seed(seed, 3, number) % 2**32
-        )
+        trial_seed = derive_seed(seed, Stream.SAMPLER, *place) % 2**32
+        self.study.sampler = make_sampler(self.settings.sampler, seed=seed, trial_seed=trial_seed)
 
     def _check_identity(self, identity: dict[str, str]) -> None:
         stored = self.study.user_attrs.get(IDENTITY_ATTR)
@@ -245,12 +247,11 @@ class Ledger:
 def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> optuna.Study:
     """Create the study of a new sweep, or load that of a resumed one."""
     directions = [StudyDirection[DIRECTIONS[o].upper()] for o in settings.objective]
-    exists = name in optuna.get_all_study_names(storage)
-    if exists and settings.resume is None:
+    if name not in optuna.get_all_study_names(storage):
+        return optuna.create_study(storage=storage, study_name=name, directions=directions)
+    if settings.resume is None:
         raise UserError(f"study {name!r} exists already; use --resume or another --name")
-    return optuna.create_study(
-        storage=storage, study_name=name, directions=directions, load_if_exists=True
-    )
+    return optuna.load_study(storage=storage, study_name=name)
 
 
 def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
@@ -266,7 +267,7 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
     free = sorted(set(space.searched) - set(space.grid))
     if free:
         raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
-    return {key: CategoricalDistribution(list(values)) for key, values in space.grid.items()}
+    return to_distributions({key: Categorical(values) for key, values in space.grid.items()})
 
 
 def _lists(grid: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,7 @@ class Lifecycle:
         space: What is searched.
         objective: Metrics that the study optimises, in its order.
         epochs: Epochs of a trial that is not stopped early.
+        report_at: Epochs that the study is told of.
         tags: Tags of every run of the sweep.
         dataset: MLflow's dataset record.
         checkpoint_folder: Where trials in training are checkpointed.
@@ -71,6 +72,7 @@ class Lifecycle:
         space: SearchSpace,
         objective: tuple[str, ...],
         epochs: int,
+        report_at: Sequence[int],
         tags: Mapping[str, str],
         dataset: Mapping[str, str],
         checkpoint_folder: str,
@@ -81,6 +83,7 @@ class Lifecycle:
         self.space = space
         self.objective = objective
         self.epochs = epochs
+        self.report_at = report_at
         self.tags = dict(tags)
         self.dataset = dict(dataset)
         self.checkpoint_folder = checkpoint_folder
@@ -111,11 +114,7 @@ class Lifecycle:
         """Take in a report of a trial that could go on; whether it should stop."""
         running = self.running[key]
         self._log_result(running, result)
-        if result[DIVERGED]:
-            return True
-        running.pruned = self.ledger.report(
-            running.asked.number, result[metrics.EPOCH], result[self.objective[0]]
-        )
+        running.pruned = self._report(running.asked.number, result)
         return running.pruned
 
     def end(self, key: str, result: Mapping[str, Any]) -> None:
@@ -140,7 +139,7 @@ class Lifecycle:
             self._close(key, TrialState.PRUNED)
         else:
             if self.ledger.prunes:
-                self.ledger.report(number, result[metrics.EPOCH], result[self.objective[0]])
+                self._report(number, result)
             self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
@@ -165,6 +164,15 @@ class Lifecycle:
         """Whether most trials fail."""
         ended = self.ended.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * self.ended[TrialState.FAIL] > ended
+
+    def _report(self, number: int, result: Mapping[str, Any]) -> bool:
+        """Tell the study of a report, and of those that a trial's checkpoint had got past."""
+        name, stop = self.objective[0], False
+        for row in result[HISTORY][:-1]:
+            if row[metrics.EPOCH] in self.report_at:
+                value = row.get(name, result[name])
+                stop |= self.ledger.report(number, int(row[metrics.EPOCH]), value)
+        return self.ledger.report(number, result[metrics.EPOCH], result[name]) or stop
 
     def _update_best(self, number: int) -> None:
         new = outcome(self.ledger.frozen(number), self.space, self.objective[0])

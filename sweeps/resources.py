@@ -37,9 +37,15 @@ def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
         raise UserError(f"--cpus-per-trial {per_cpu:g} is more than the {cpus:g} CPUs there are")
     if per_gpu > gpus:
         raise UserError(f"--gpus-per-trial {per_gpu:g} is more than the {gpus:g} GPUs there are")
-    fits = math.floor(cpus / per_cpu)
-    if per_gpu:
-        fits = min(fits, math.floor(gpus / per_gpu + 1e-9))
+    fits = _times(cpus, per_cpu)
+    if per_gpu:  # a part of a GPU is never made of parts of two
+        shared = per_gpu < 1
+        fits = min(fits, int(gpus) * _times(1, per_gpu) if shared else _times(gpus, per_gpu))
     return Allotment(
         cpus=per_cpu, gpus=per_gpu, concurrency=min(settings.concurrency or fits, fits)
     )
+
+
+def _times(whole: float, part: float) -> int:
+    """How often `part` fits, whatever the last digits of floats."""
+    return math.floor(whole / part + 1e-9)

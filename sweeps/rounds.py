@@ -10,7 +10,7 @@ from jaxtyping import Float
 from trainables.config import TrialConfig
 from trainables.data.pairs import PairData, Pairs
 from trainables.errors import UserError
-from trainables.seeds import derive_seed
+from trainables.seeds import Stream, derive_seed
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.variants import Variant
 
@@ -82,7 +82,7 @@ def _members(
                 config=config,
                 train=np.arange(start, middle),
                 held_out=np.arange(middle, middle + len(d.test)),
-                seed=derive_seed(seed, 4, i),
+                seed=derive_seed(seed, Stream.ROUND, i),
             )
         )
     pairs = Pairs(

@@ -14,7 +14,7 @@ from rich.table import Table
 from search_spaces.loading import SPACES, load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import ray_cluster
-from sweeps.ledger import distributions_of, open_storage
+from sweeps.ledger import DEFAULT_TRIALS, distributions_of, open_storage
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -24,7 +24,7 @@ from sweeps.settings import (
     new_name,
     with_dataset,
 )
-from sweeps.spool import SPOOL_FILE
+from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.summary import best_table
 from sweeps.sweep import JOURNAL_FILE, SweepEnd, make_folds, sweep_space
 from trainables.data.images import load_images
@@ -44,7 +44,7 @@ def main() -> int:
     spaces = _load_spaces(settings)
     if stored is not None:
         check_resumable(stored, settings)
-    _check_study(settings, spaces)
+    _check_stores(settings, spaces)
     source, said = load_images(settings.dataset, data_dir=settings.data_dir)
     console.print(said)
     data = draw_pairs(
@@ -129,7 +129,15 @@ def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     return spaces
 
 
-def _check_study(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
+def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
+    """Find out what is wrong with the study and MLflow before anything is made or started."""
+    TrackingTarget(
+        tracking_uri=settings.tracking_uri or "",
+        experiment=settings.experiment,
+        sweep="",
+        study_storage="",
+        study_name="",
+    )
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
@@ -161,7 +169,8 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
 
 
 def _described(settings: SweepSettings, data: PairData) -> str:
-    budget = f"{settings.trials or 'up to 30'} trials"
+    grid = settings.sampler == "grid" and settings.trials is None
+    budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
     if settings.time_budget:
         budget += f" or {settings.time_budget:g} s"
     return (
@@ -253,7 +262,7 @@ results are in MLflow, experiment {settings.experiment!r}, and in {settings.stor
   look     {ui}
   export   python analysis/export.py --sweep {name}{tracking}
   measure  python sweeps/evaluate.py best-{name}-{spaces[0].name}.yaml --rounds 10
-  more     {_resume_command(settings, name)} --trials {2 * (settings.trials or 30)}"""
+  more     {_resume_command(settings, name)} --trials {2 * (settings.trials or DEFAULT_TRIALS)}"""
     )
 
 
@@ -268,7 +277,7 @@ def _spaces_table() -> Table:
     table.add_column("space")
     table.add_column("trainable")
     table.add_column("searched", overflow="fold")
-    table.add_column("baseline")
+    table.add_column("baseline", overflow="fold")
     for name in SPACES:
         space = load_space(name)
         baseline = space.points[0].name if space.points else ""

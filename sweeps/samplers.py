@@ -11,9 +11,10 @@ from sweeps.settings import Sampler
 def make_sampler(sampler: Sampler, *, seed: int, trial_seed: int) -> optuna.samplers.BaseSampler:
     """A sampler for one `ask`.
 
-    A sampler's own random state is in no study, so each ask gets a sampler seeded by the trial: a
-    resumed sweep then chooses as an uninterrupted one would. Quasi-random sequences are one
-    sequence, seeded by the sweep; a grid's points are in the study beforehand.
+    A sampler's own random state is in no study, so each ask, and each parameter that is drawn by
+    itself, gets a sampler seeded by its place: a resumed sweep then chooses as an uninterrupted
+    one would. Quasi-random sequences are one sequence, seeded by the sweep; a grid's points are in
+    the study beforehand.
 
     Args:
         sampler: Its name.
@@ -51,6 +52,7 @@ def make_sampler(sampler: Sampler, *, seed: int, trial_seed: int) -> optuna.samp
                     qmc_type="sobol",
                     scramble=True,
                     seed=seed,
+                    independent_sampler=optuna.samplers.RandomSampler(seed=trial_seed),
                     warn_asynchronous_seeding=False,
                     warn_independent_sampling=False,
                 )

@@ -157,6 +157,7 @@ class SweepSettings:
     def save(self, folder: Path) -> None:
         """Write to a sweep's folder at once, so that no reader sees half a file."""
         part = folder / f"{SETTINGS_FILE}.part"
+        part.touch(mode=0o600)  # a study's URL may hold a password
         part.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
         part.replace(folder / SETTINGS_FILE)
 
@@ -174,7 +175,7 @@ def load_settings(folder: Path) -> SweepSettings:
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
         return SweepSettings.from_dict(json.loads(path.read_text()))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
 
 
@@ -185,7 +186,7 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
         UserError: Naming each changed setting with its old and new value.
     """
     changed = [
-        f"--{key.replace('_', '-')} {_shown(old)} -> {_shown(new)}"
+        f"--{key.replace('_', '-')} {_shown(key, old)} -> {_shown(key, new)}"
         for key in COMPARABLE
         if (old := getattr(stored, key)) != (new := getattr(wanted, key))
     ]
@@ -218,12 +219,21 @@ def check_name(name: str) -> None:
         )
 
 
+def masked_url(url: str) -> str:
+    """The URL without its password, for messages and records."""
+    head, at, tail = re.sub(r"([?&]password=)[^&]*", r"\1***", url).rpartition("@")
+    scheme, slashes, user = head.partition("//") if "//" in head else ("", "", head)
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}"
+
+
 def with_dataset(settings: SweepSettings, dataset: str) -> SweepSettings:
     """The settings with `auto` replaced by what was found."""
     return replace(settings, dataset=dataset)  # type: ignore[arg-type]
 
 
-def _shown(value: Any) -> str:
+def _shown(key: str, value: Any) -> str:
+    if key == "study" and value is not None:
+        return masked_url(value)
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -11,14 +11,14 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from search_spaces.space import SearchSpace
-from sweeps.ledger import Ledger, masked_url, open_storage
+from sweeps.ledger import Ledger, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
 from sweeps.provenance import git_commit, machine, user, versions
 from sweeps.pruning import reports
 from sweeps.resources import Allotment
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
-from sweeps.settings import SweepSettings
+from sweeps.settings import SweepSettings, masked_url
 from sweeps.spool import TrackingTarget
 from sweeps.summary import shown_score, shown_values
 from sweeps.tracker import Tracker
@@ -148,15 +148,18 @@ def sweep_space(
         tags = run_tags(settings, space, data, key, allotment.threads)
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
+        params["tracking_uri"] = target.shown_uri
         tracker.start_sweep(
             key, _shown(params), {**tags, metrics.TAG_KIND: "sweep"}, dataset_record(data)
         )
+        report_at = reports(settings.scheduler, epochs) if ledger.prunes else (epochs,)
         lifecycle = Lifecycle(
             ledger,
             tracker,
             space=space,
             objective=settings.objective,
             epochs=epochs,
+            report_at=report_at,
             tags=tags,
             dataset=dataset_record(data),
             checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
@@ -166,7 +169,7 @@ def sweep_space(
             data=data,
             folds=folds,
             seed=settings.seed,
-            report_at=reports(settings.scheduler, epochs) if ledger.prunes else (epochs,),
+            report_at=report_at,
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
             threads=allotment.threads,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trainables.errors import UserError
@@ -50,7 +50,7 @@ class TrialConfig:
     """Augmentation: largest zoom as a fraction, in or out."""
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
+        for name, hint in _hints(type(self)).items():
             self._check(name, _fits(getattr(self, name), hint), _described(hint))
         if self.aux_alpha is not None:
             self._check("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
@@ -109,24 +109,32 @@ class TrialConfig:
         return lr
 
 
+def _hints(config: type[TrialConfig]) -> dict[str, Any]:
+    """Types of a class's fields; none where a user's own names cannot be looked up in a worker."""
+    try:
+        hints = get_type_hints(config)
+    except NameError:
+        return {}
+    return {field.name: hints[field.name] for field in fields(config)}
+
+
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type; types that no configuration of ours has all fit."""
+    """Whether a value is of an annotated type; a type that is not known here fits anything."""
+    args = get_args(hint)
     match get_origin(hint):
         case origin if origin in (Union, UnionType):
-            return any(_fits(value, choice) for choice in get_args(hint))
+            return any(_fits(value, choice) for choice in args)
         case origin if origin is Literal:
-            return isinstance(value, str) and value in get_args(hint)
-        case origin if origin is tuple:
-            return isinstance(value, tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
+            return any(type(value) is type(choice) and value == choice for choice in args)
+        case origin if origin is tuple and args[-1] is Ellipsis:
+            return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
     if hint in (int, float):
         numbers = int if hint is int else (int, float)
         return isinstance(value, numbers) and not isinstance(value, bool)
-    return isinstance(value, hint) if isinstance(hint, type) else True
+    return isinstance(value, hint) if hint in (bool, str, NoneType) else True
 
 
 def _described(hint: Any) -> str:
-    if get_origin(hint) in (Union, UnionType):
+    if get_origin(hint) in (Union, UnionType, Literal):
         return " or ".join(_described(choice) for choice in get_args(hint))
-    if get_origin(hint) is Literal:
-        return " or ".join(get_args(hint))
     return hint.__name__ if type(hint) is type else str(hint)

@@ -17,6 +17,9 @@ T = TypeVar("T")
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+"""No `{None}|` in the help, no `--no-` twin of each flag."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -29,7 +32,7 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
-            return tyro.cli(settings, args=args, **tyro_options)
+            return tyro.cli(settings, args=args, config=STYLE, **tyro_options)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

@@ -1,6 +1,21 @@
 """Every random number derives from a few integers, so nothing depends on where or when it runs."""
 
+from enum import IntEnum
+
 import numpy as np
+
+
+class Stream(IntEnum):
+    """What a seed derived from a sweep's seed is for; the second part of each such seed."""
+
+    MEMBER = 0
+    """A fold of a trial: trial number, fold."""
+    SAMPLER = 1
+    """A sampler's choice: trial number, and the parameter where it is drawn by itself."""
+    ROUND = 2
+    """A round of an evaluation: its index."""
+    ROUND_PAIRS = 3
+    """The fresh pairs of a round: its index."""
 
 
 def derive_seed(*parts: int) -> int:
@@ -12,7 +27,7 @@ def derive_seed(*parts: int) -> int:
     Args:
         parts: Integers from 0 to 2**64 - 1, for example sweep seed, trial number, fold, epoch.
     """
-    # SeedSequence drops trailing zeros and splits large integers: give it fixed widths and a length
+    # SeedSequence drops trailing zeros and splits large integers: hence fixed widths and a length
     entropy = [len(parts), *(word for part in parts for word in divmod(part, 2**32))]
     words = np.random.SeedSequence(entropy).generate_state(2, np.uint32)
     return int(words[0]) << 31 | int(words[1]) >> 1

@@ -14,7 +14,7 @@ from trainables import metrics
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData
-from trainables.seeds import derive_seed
+from trainables.seeds import Stream, derive_seed
 from trainables.stack.stack import EpochMetrics, FoldStack, Member, Mode
 from trainables.variants import Variant
 
@@ -85,7 +85,7 @@ class CrossValidation:
                 config=config,
                 train=fold.train,
                 held_out=fold.val,
-                seed=derive_seed(task.seed, number, i),
+                seed=derive_seed(task.seed, Stream.MEMBER, number, i),
             )
             for i, fold in enumerate(task.folds)
         ]

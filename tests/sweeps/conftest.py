@@ -1,5 +1,6 @@
 """A small space, settings of a short sweep, and ways to make a ledger over a study."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,25 @@ def storage() -> InMemoryStorage:
     return InMemoryStorage()
 
 
-@pytest.fixture(params=["memory", "journal", "sqlite"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], BaseStorage]]:
-    """Opens the same study as another process would; in memory it is the same object."""
-    memory = InMemoryStorage()
+@pytest.fixture(scope="session")
+def empty_study_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Making Optuna's tables takes most of a second."""
+    path = tmp_path_factory.mktemp("optuna") / "study.db"
+    RDBStorage(f"sqlite:///{path}").engine.dispose()
+    return path
+
+
+@pytest.fixture(params=["journal", "sqlite"])
+def reopen(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_study_database: Path
+) -> Iterator[Callable[[], BaseStorage]]:
+    """Opens the same study as another process would."""
+    url = f"sqlite:///{tmp_path}/study.db" if request.param == "sqlite" else None
+    if url:
+        shutil.copy(empty_study_database, tmp_path / "study.db")
     opened: list[BaseStorage] = []
 
     def open_again() -> BaseStorage:
-        if request.param == "memory":
-            return memory
-        url = f"sqlite:///{tmp_path}/study.db" if request.param == "sqlite" else None
         opened.append(open_storage(url, tmp_path / "study.journal"))
         return opened[-1]
 

@@ -137,7 +137,7 @@ distributions = st.one_of(
         lambda t: FloatDistribution(t[0], t[0] + t[1], log=True)
     ),
     st.tuples(st.integers(-9, 9), st.integers(1, 20), st.sampled_from([0.1, 0.25, 0.3])).map(
-        lambda t: FloatDistribution(t[0] * t[2], (t[0] + t[1]) * t[2], step=t[2])
+        lambda t: converted(tune.quniform(t[0] * t[2], (t[0] + t[1]) * t[2], t[2]))
     ),
     st.lists(st.integers(-9, 9) | st.text(max_size=2), min_size=1, unique=True).map(
         CategoricalDistribution

@@ -19,7 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn_ws": {"channels": (3, 4), "hidden": 8, "head_hidden": (6,)},
     "cnn_aux": {"channels": (3, 4), "hidden": 8, "digits": "path", "aux_alpha": 0.4},
 }
-"""Fields that make a variant's network small; a variant without a row is tested at its default size."""
+"""Fields that make a variant's network small; one without a row is tested at its default size."""
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def small_config() -> Callable[..., Any]:
 
 @pytest.fixture
 def make_stack(data: PairData, folds: tuple[Fold, ...]) -> Callable[..., FoldStack]:
-    """Builds a stack with a member for each configuration; member i has fold i and seed 100 + i."""
+    """Builds a stack of a member for each configuration; member i has fold i and seed 100 + i."""
 
     def build(
         variant: Variant,

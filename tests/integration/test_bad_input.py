@@ -1,0 +1,347 @@
+"""What a user gets wrong is answered in one line, and can be put right and tried again."""
+
+import gzip
+import importlib
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeps.settings import SweepSettings
+from tests.integration.user import REPOSITORY, TINY, User
+from trainables.programs import run_program
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+Refused = Callable[..., str]
+SWEEP = ("sweeps.run", *TINY, "--space", "mlp", "--name", "first")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FOLDSWEEP_DATA", str(tmp_path / "no-mnist"))
+    return tmp_path
+
+
+@pytest.fixture
+def refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """Runs a program in this process; gives the one line that it must say before exit code 2."""
+
+    def run(program: str, *args: object) -> str:
+        monkeypatch.setattr(sys, "argv", [program, *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            run_program(importlib.import_module(program).main)
+        err = capsys.readouterr().err
+        assert stop.value.code == 2, err
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1, err
+        assert "Traceback" not in err
+        return err
+
+    return run
+
+
+@pytest.fixture
+def known(home: Path) -> SweepSettings:
+    """A sweep of another day."""
+    settings = SweepSettings(
+        space=("mlp",), name="known", dataset="digits", folds=3, train_pairs=120
+    )
+    folder = home / "runs" / "known"
+    folder.mkdir(parents=True)
+    settings.save(folder)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--space", "cnn_axu"), "unknown space 'cnn_axu': known are mlp, "),
+        (("--space", "no/space.py"), "space file no/space.py does not exist"),
+        (("--space", "mlp", "mlp"), "--space names a space twice: mlp mlp"),
+        (("--folds", "1"), "--folds must be at least 2, but is 1"),
+        (("--folds", "100"), "cannot split into 100 folds: the rarest class has"),
+        (("--trials", "0"), "--trials must be at least 1, but is 0"),
+        (("--trials", "many"), "many"),
+        (("--epochs", "1.5"), "1.5"),
+        (("--time-budget", "-1"), "--time-budget must be above 0, but is -1"),
+        (("--time-budget", "nan"), "--time-budget must be above 0, but is nan"),
+        (("--seed", "-1"), "--seed must be at least 0, but is -1"),
+        (("--seed", str(2**32)), "--seed must be below 2**32"),
+        (("--checkpoint-every-s", "nan"), "--checkpoint-every-s must be at least 0, but is nan"),
+        (("--train-pairs", "1"), "--train-pairs must be at least 2, but is 1"),
+        (("--train-pairs", "100000"), "100000"),
+        (("--sampler", "best"), "best"),
+        (("--sampler", "grid", "--space", "cnn_ws"), "space cnn_ws defines no grid"),
+        (("--sampler", "nsga2"), "--sampler nsga2 needs several objectives"),
+        (("--scheduler", "fast"), "fast"),
+        (("--objective", "val_acuracy"), "unknown objective val_acuracy: known are val_accuracy"),
+        (("--objective", "val_loss", "val_loss"), "--objective names one twice"),
+        (("--dataset", "cifar"), "cifar"),
+        (("--trails", "3"), "--trails"),
+        (("--name", "a/b"), "sweep name 'a/b' must be letters"),
+        (("--name", ".."), "sweep name '..' must be letters"),
+        (("--name", ""), "sweep name '' must be letters"),
+        (("--study", "nosql://somewhere"), "--study nosql://somewhere cannot be opened"),
+        (("--study", "sqlite:///no/such/folder/study.db"), "unable to open database file"),
+        (("--study", "study.db"), "--study study.db cannot be opened"),
+        (("--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
+        (("--storage", "file/runs"), "folder file/runs/first cannot be written: Not a directory"),
+        (("--cpus-per-trial", "0"), "--cpus-per-trial must be above 0, but is 0"),
+        (("--address", "nonsense"), "--address nonsense cannot be used"),
+        (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
+    ],
+)
+def test_a_sweep_that_cannot_start_says_why_and_leaves_nothing(
+    home: Path, refused: Refused, args: tuple[str, ...], said: str
+) -> None:
+    (home / "file").touch()
+    assert said in refused(*SWEEP, *args)
+    assert not list(home.glob("runs/*"))
+    assert not list(home.glob("mlflow.db*"))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def space(:\n", "line 1: SyntaxError"),
+        ("import nothing_of_that_name\n", "line 1: ModuleNotFoundError"),
+        ("x = 1\n", "defines no function space()"),
+        ("def space():\n    return 1\n", "space() returned int"),
+        ("def space():\n    return {}['lr']\n", "line 2: KeyError: 'lr'"),
+        ("raise SystemExit(0)\n", "line 1: SystemExit"),
+        (
+            "from search_spaces.mlp import space as ours\ndef space():\n    return ours()\n",
+            "the name 'mlp' is taken",
+        ),
+        (
+            "from ray import tune\n"
+            "from search_spaces.space import SearchSpace\n"
+            "from trainables.trainable import MlpTrainable\n"
+            "def space():\n"
+            "    return SearchSpace(name='own', trainable=MlpTrainable,\n"
+            "        domains={'learning_rate': tune.uniform(0, 1)})\n",
+            "learning_rate, which PerceptronConfig lacks",
+        ),
+    ],
+)
+def test_a_broken_space_file_is_named_with_its_line(
+    home: Path, refused: Refused, code: str, said: str
+) -> None:
+    (home / "broken.py").write_text(code)
+    line = refused(*SWEEP, "--space", "broken.py")
+    assert "space file broken.py" in line
+    assert said in line
+    assert not (home / "runs").exists()
+
+
+def test_damaged_data_is_refused_not_replaced(home: Path, refused: Refused) -> None:
+    folder = home / "mnist"
+    folder.mkdir()
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(10_008))[:-9])
+    for dataset in ("mnist", "auto"):
+        line = refused(*SWEEP, "--dataset", dataset, "--data-dir", folder)
+        assert "t10k-labels-idx1-ubyte.gz is not MNIST's" in line
+        assert "delete it to have it downloaded again" in line
+    assert not (home / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--folds", "5"), "--folds 3 -> 5"),
+        (("--seed", "1"), "--seed 0 -> 1"),
+        (("--dataset", "mnist"), "--dataset digits -> mnist"),
+        (("--train-pairs", "90"), "--train-pairs 120 -> 90"),
+        (("--space", "cnn"), "--space mlp -> cnn"),
+        (("--epochs", "9"), "--epochs None -> 9"),
+        (("--objective", "val_loss"), "--objective val_accuracy -> val_loss"),
+        (("--study", "sqlite:///study.db"), "--study None -> sqlite:///study.db"),
+        (("--name", "other"), "--name other and --resume known contradict"),
+        (("--folds", "5", "--seed", "1"), "--folds 3 -> 5; --seed 0 -> 1"),
+        (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
+        (("--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
+    ],
+)
+def test_a_resumption_that_changes_the_sweep_is_refused(
+    home: Path, refused: Refused, known: SweepSettings, args: tuple[str, ...], said: str
+) -> None:
+    assert said in refused("sweeps.run", "--resume", "known", *args)
+    stored = (home / "runs/known/settings.json").read_text()
+    known.save(home / "runs" / "known")
+    assert (home / "runs/known/settings.json").read_text() == stored
+
+
+def test_names_that_are_not_there_or_taken_are_answered_with_what_is(
+    home: Path, refused: Refused, known: SweepSettings
+) -> None:
+    line = refused("sweeps.run", "--resume", "knwon")
+    assert "no sweep 'knwon' in runs; the latest there: known" in line
+    assert "sweep name '../known' must be" in refused("sweeps.run", "--resume", "../known")
+    assert "expected one argument" in refused("sweeps.run", "--resume")
+    line = refused(*SWEEP, "--name", "known")
+    assert "sweep known exists already; use --resume known or another --name" in line
+    assert "give --space NAME" in refused("sweeps.run", *TINY)
+    (home / "runs/known/settings.json").write_text("{")
+    assert "settings of sweep known" in refused("sweeps.run", "--resume", "known")
+
+
+RECIPE: dict[str, Any] = {
+    "space": "mlp",
+    "variant": "mlp",
+    "config": {"lr": 0.001, "epochs": 1},
+    "score": {"val_accuracy": 0.5, "val_accuracy_std": 0.1, "val_loss": 1.0, "val_loss_std": 0.1},
+    "fold_scores": {"val_accuracy": [0.5, 0.5], "val_loss": [1.0, 1.0]},
+    "num_params": 10,
+    "dataset": "digits",
+    "data_digest": "0" * 64,
+    "train_pairs": 120,
+    "test_pairs": 50,
+    "folds": 2,
+    "seed": 0,
+    "trial": 0,
+    "sweep": "first/mlp",
+    "format": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "these pairs are not the sweep's"),
+        ({"format": 2}, "is not an exported configuration of format 1"),
+        ({"variant": "resnet"}, "unknown variant 'resnet'"),
+        ({"variant": ["mlp"]}, "variant"),
+        ({"space": 3}, "space"),
+        ({"space": "nowhere.py"}, "space file nowhere.py does not exist"),
+        ({"config": [1]}, "config must be dict"),
+        ({"config": {"lr": "fast"}}, "lr must be"),
+        ({"config": {"learning_rate": 1.0}}, "has no field learning_rate"),
+        ({"dataset": "cifar"}, "unknown dataset 'cifar'"),
+        ({"dataset": 7}, "dataset"),
+        ({"train_pairs": "all"}, "train_pairs"),
+        ({"train_pairs": 10**9}, str(10**9)),
+        ({"seed": -1}, "seed"),
+        ({"folds": 1}, ""),
+        ({"folds": "three"}, "folds must be int"),
+        ({"trial": -1}, "trial"),
+        ({"score": {}}, ""),
+        ({"score": None}, "score"),
+        ({"threads": 0}, "threads"),
+        ({"mode": "quick"}, "mode"),
+        ({"sweep": "../../etc"}, ""),
+        ({"mlflow": "here"}, "mlflow"),
+        ({"surprise": 1}, "has unknown surprise"),
+    ],
+)
+@pytest.mark.parametrize("flags", [("--rounds", "1"), ("--cv",)])
+def test_a_tampered_recipe_is_refused(
+    home: Path, refused: Refused, change: dict[str, Any], said: str, flags: tuple[str, ...]
+) -> None:
+    (home / "best.yaml").write_text(yaml.safe_dump(RECIPE | change))
+    assert said in refused("sweeps.evaluate", "best.yaml", *flags)
+    assert not (home / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "best.yaml cannot be read: No such file or directory"),
+        ("a: [", "best.yaml is not a YAML file of ours"),
+        ("\x00\x01", "best.yaml is not a YAML file of ours"),
+        ("- 1\n", "best.yaml is not an exported configuration of format 1"),
+        ("", "best.yaml is not an exported configuration of format 1"),
+        ("format: 1\n", "best.yaml lacks config, dataset, folds, seed, space, variant"),
+        ("x: !!python/object/apply:os.mkdir ['owned']\n", "best.yaml is not a YAML file of ours"),
+    ],
+)
+def test_a_foreign_file_is_refused_and_not_executed(
+    home: Path, refused: Refused, content: str | None, said: str
+) -> None:
+    if content is not None:
+        (home / "best.yaml").write_text(content)
+    assert said in refused("sweeps.evaluate", "best.yaml")
+    assert not (home / "owned").exists()
+
+
+def test_evaluate_checks_its_own_flags(home: Path, refused: Refused) -> None:
+    (home / "best.yaml").write_text(yaml.safe_dump(RECIPE))
+    line = refused("sweeps.evaluate", "best.yaml", "--rounds", "0")
+    assert "--rounds must be at least 1, but is 0" in line
+    assert "--seed must be between" in refused("sweeps.evaluate", "best.yaml", "--seed", "-1")
+    refused("sweeps.evaluate")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--sweep", "first"), "no MLflow store at"),
+        (("--run", "0" * 32), "no MLflow store at"),
+        ((), "say what to export"),
+        (("--sweep", "first", "--top", "0"), "--top must be at least 1, but is 0"),
+        (("--sweep", "first", "--out", "nowhere"), "--out nowhere is not a folder"),
+        (("--sweep", "first", "--run", "1"), "--run ID names one trial"),
+        (("--sweep", "first", "--tracking-uri", "sqlite:///file"), "file"),
+        (("--sweep", "first", "--tracking-uri", "http://127.0.0.1:1"), "127.0.0.1:1"),
+        (("--sweep", "first", "--tracking-uri", "here"), "here"),
+        (("--best", "first"), "--best"),
+    ],
+)
+def test_an_export_of_nothing_says_so(
+    home: Path, refused: Refused, args: tuple[str, ...], said: str
+) -> None:
+    (home / "file").write_text("no database")
+    assert said in refused("analysis.export", *args)
+    assert not (home / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("unknown",), "error: no sweep 'unknown' in runs: choose one of: (none there)\n"),
+        (("../..",), "error: no sweep '../..' in runs"),
+        ((), "error: the following arguments are required: name (see --help)\n"),
+        (("a", "--trakking", "x"), "error: unrecognized arguments: --trakking x (see --help)\n"),
+    ],
+)
+def test_a_replay_of_nothing_says_so(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    args: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["replay.py", *args])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(REPOSITORY / "sweeps/replay.py"), run_name="__main__")
+    err = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert err.startswith(said)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "said"),
+    [
+        ("sweeps/run.py", ("--space", "mpl"), "error: unknown space 'mpl'"),
+        ("sweeps/evaluate.py", ("best.yaml",), "error: best.yaml cannot be read"),
+        ("sweeps/replay.py", ("unknown",), "error: no sweep 'unknown'"),
+        ("analysis/export.py", ("--sweep", "x"), "error: no MLflow store at"),
+    ],
+)
+def test_a_program_ends_with_code_2_and_one_line(
+    user: User, program: str, args: tuple[str, ...], said: str
+) -> None:
+    end = user.run(program, *args, code=2)
+    assert end.stderr.startswith(said)
+    assert end.stderr.count("\n") == 1
+    assert end.stdout == ""
+    assert list(user.folder.iterdir()) == []

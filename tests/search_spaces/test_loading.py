@@ -1,0 +1,165 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from ray import cloudpickle
+
+from search_spaces.loading import SPACES, load_space
+from trainables.data.digits import digits_source
+from trainables.data.folds import stratified_folds
+from trainables.data.pairs import draw_pairs
+from trainables.errors import UserError
+from trainables.trial import Task
+
+OWN = '''
+"""A user's own network, as the README has it."""
+
+from dataclasses import dataclass
+
+from ray import tune
+from torch import nn
+
+from search_spaces.space import SearchSpace
+from trainables.config import TrialConfig
+from trainables.models.layers import Scores
+from trainables.trainable import FoldTrainable
+from trainables.variants import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class MyConfig(TrialConfig):
+    width: int = 8
+
+
+class MyNet(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        layers = nn.Linear(392, config.width), nn.Linear(config.width, 2)
+        self.net = nn.Sequential(nn.Flatten(), *layers)
+
+    def forward(self, pair):
+        return Scores(self.net(pair))
+
+
+class MyTrainable(FoldTrainable):
+    variant = Variant(name="mine", model=MyNet, config=MyConfig)
+
+
+def space():
+    return SearchSpace(
+        name="mine", trainable=MyTrainable, domains={"width": tune.randint(4, 16), "epochs": 2}
+    )
+'''
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a space file of its own name and returns its path."""
+
+    def to_file(text, name="own.py"):
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return to_file
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_known_name_gives_its_space(name):
+    assert load_space(name).name == name
+
+
+@pytest.mark.parametrize("name", ["resnet", "", "MLP", "mlp.yaml"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name):
+    with pytest.raises(UserError, match=f"unknown space '{name}': known are {', '.join(SPACES)}"):
+        load_space(name)
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_a_file_of_ones_own_gives_its_space(relative, write, monkeypatch, tmp_path):
+    path = write(OWN)
+    monkeypatch.chdir(tmp_path)
+    space = load_space("own.py" if relative else path)
+    assert space.name == "mine"
+    assert space.complete({"width": 5}).to_dict()["width"] == 5
+    assert os.path.samefile(space.file, path)
+
+
+def test_a_file_may_be_loaded_twice_and_two_may_have_one_name(write, tmp_path):
+    (tmp_path / "other").mkdir()
+    first, again = load_space(write(OWN)), load_space(write(OWN))
+    other = load_space(write(OWN.replace("width: int = 8", "width: int = 9"), "other/own.py"))
+    assert first.complete({}).width == again.complete({}).width == 8
+    assert other.complete({}).width == 9
+
+
+BROKEN = [
+    ("def space(:\n", r"line 1: SyntaxError"),
+    ("\nimport no_such_module_of_anyone\n", r"line 2: ModuleNotFoundError: No module named"),
+    ("x = 1\n", r"defines no function space\(\)"),
+    ("space = 3\n", r"TypeError: 'int' object is not callable"),
+    ("def space():\n    return {'lr': 1}\n", r"space\(\) returned dict"),
+    ("def space():\n    return 1 / 0\n", r"line 2: ZeroDivisionError: division by zero"),
+    ("def space():\n    import os\n    return os.nothing\n", r"line 3: AttributeError: .*nothing"),
+    ("raise ValueError('two\\nlines')\n", r"line 1: ValueError: two lines"),
+    ("raise SystemExit(3)\n", r"line 1: SystemExit: 3"),
+    ("import missing_here\n", r"line 1: ModuleNotFoundError"),
+    (OWN.replace('name="mine", trainable', 'name="mlp", trainable'), r"name 'mlp' is taken"),
+    (OWN.replace('"width": tune', '"depth": tune'), r"domains has depth, which MyConfig lacks"),
+    (OWN.replace('"width": tune.randint(4, 16)', '"width": 4'), r"searches nothing"),
+]
+
+
+@pytest.mark.parametrize(("text", "cause"), BROKEN, ids=[cause for _, cause in BROKEN])
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_a_broken_file_is_refused_in_one_line_with_file_and_cause(
+    text, cause, relative, write, monkeypatch, tmp_path
+):
+    path = write(text)
+    monkeypatch.chdir(tmp_path)
+    given = "own.py" if relative else path
+    with pytest.raises(UserError, match=cause) as caught:
+        load_space(given)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"space file {given}")
+
+
+@pytest.mark.parametrize("name", ["none.py", "folder.py"])
+def test_a_file_that_does_not_exist_is_refused(name, tmp_path):
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(UserError, match=f"space file .*{name} does not exist"):
+        load_space(str(tmp_path / name))
+
+
+OWN_LATER = "from __future__ import annotations\nfrom typing import Literal\n" + OWN.replace(
+    "width: int = 8", "width: int = 8\n    act: Literal['relu'] = 'relu'"
+)
+ELSEWHERE = """
+import pickle, sys
+space, task = pickle.load(open(sys.argv[1], "rb"))
+trainable = space.trainable.__new__(space.trainable)
+trainable.setup({"width": 5, "epochs": 2, "trial_number": 0}, task)
+result = trainable.step()
+print(trainable.variant.config.__name__, result["epoch"], result["num_params"])
+"""
+
+
+@pytest.mark.parametrize("text", [OWN, OWN_LATER], ids=["plain", "annotations-as-strings"])
+def test_what_a_file_defines_travels_to_workers_without_the_file(text, write, tmp_path):
+    path = write(text)
+    data = draw_pairs(digits_source(), seed=0, train_pairs=40, test_pairs=10)
+    folds = stratified_folds(data.train.target, num_folds=2, seed=0)
+    parcel = tmp_path / "parcel.pkl"
+    task = Task(data=data, folds=folds, seed=0)
+    parcel.write_bytes(cloudpickle.dumps((load_space(path), task)))
+    os.remove(path)
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(parcel)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == ["MyConfig", "2", str(393 * 5 + 6 * 2)]

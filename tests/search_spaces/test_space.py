@@ -1,0 +1,79 @@
+import pytest
+from ray import tune
+
+from search_spaces.space import Point, SearchSpace, preset_point
+from trainables.errors import UserError
+from trainables.presets import PRESETS
+from trainables.trainable import CnnAuxTrainable, MlpTrainable
+
+
+def space(**values):
+    given = {"name": "mine", "trainable": MlpTrainable, "domains": {"lr": tune.uniform(0.1, 0.2)}}
+    return SearchSpace(**{**given, **values})
+
+
+@pytest.mark.parametrize("name", ["mine", "Mine-2.b_c", "7", "x" * 64])
+def test_a_name_that_can_be_a_folder_is_taken(name):
+    assert space(name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "-x", "a b", "x" * 65, "ä", "a\n"])
+def test_a_name_that_cannot_be_a_folder_is_refused(name):
+    with pytest.raises(UserError, match="space name .* must be letters"):
+        space(name=name)
+
+
+@pytest.mark.parametrize("where", ["domains", "grid"])
+def test_a_key_that_is_no_field_is_refused_with_the_fields(where):
+    keys = {"lr": tune.uniform(0.1, 0.2), "depth": tune.randint(1, 3)}
+    values = keys if where == "domains" else {"depth": [1, 2]}
+    with pytest.raises(UserError, match=f"{where} has depth, which PerceptronConfig lacks; .*lr"):
+        space(**{where: values})
+
+
+def test_a_space_that_searches_nothing_is_refused():
+    with pytest.raises(UserError, match="searches nothing"):
+        space(domains={"lr": 0.1})
+    assert space(domains={}, grid={"lr": [0.1, 0.2]}).searched == {}
+
+
+def test_keys_are_searched_or_fixed():
+    mine = space(domains={"lr": tune.uniform(0.1, 0.2), "epochs": 4, "hidden": (3, 4)})
+    assert set(mine.searched) == {"lr"}
+    assert mine.fixed == {"epochs": 4, "hidden": (3, 4)}
+
+
+def test_a_choice_is_completed_by_fixed_values_and_defaults():
+    mine = space(domains={"lr": tune.uniform(0.1, 0.2), "epochs": 4})
+    config = mine.complete({"lr": 0.15}, batch_size=7)
+    assert (config.lr, config.epochs, config.batch_size, config.dropout) == (0.15, 4, 7, 0.0)
+    assert mine.complete({"lr": 0.15, "epochs": 9}).epochs == 9
+    assert mine.complete({"lr": 0.15, "epochs": 9}, epochs=2).epochs == 2
+
+
+@pytest.mark.parametrize("config", [{"lr": -1.0}, {"depth": 3}])
+def test_a_point_that_is_no_configuration_is_refused(config):
+    with pytest.raises(UserError, match=next(iter(config))):
+        space(points=[Point(name="bad", config=config)])
+
+
+def test_a_point_may_leave_the_space():
+    point = Point(name="far", config={"lr": 0.9, "hidden": 3})
+    assert space(points=[point]).points == [point]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_presets_point_is_all_of_it_but_the_epochs(name):
+    point = preset_point(name)
+    assert point.name == name
+    assert "epochs" not in point.config
+    for key, value in PRESETS[name].config.items():
+        assert key == "epochs" or point.config[key] == value
+
+
+def test_a_presets_point_keeps_its_auxiliary_share():
+    mine = SearchSpace(
+        name="mine", trainable=CnnAuxTrainable, domains={"aux_alpha": tune.uniform(0.1, 0.9)}
+    )
+    config = mine.complete(preset_point("aguet2019/auxiliary").config, epochs=2)
+    assert (config.aux_alpha, config.main_weight, config.aux_weight) == (0.4, 0.6, 0.2)

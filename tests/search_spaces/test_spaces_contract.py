@@ -1,0 +1,81 @@
+"""What every search space must hold; a new row of SPACES is tested without new code."""
+
+import random
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from ray.tune.search.sample import Domain
+
+from search_spaces.loading import SPACES
+from trainables.presets import PRESETS
+from trainables.variants import VARIANTS
+
+NUM_SAMPLES = 12
+
+
+@pytest.fixture(params=SPACES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def space(name):
+    return SPACES[name]()
+
+
+@pytest.fixture
+def samples(space):
+    """Points as random search would draw them."""
+    np.random.seed(0)  # noqa: NPY002 (what ray's domains draw from)
+    random.seed(0)
+    draw = lambda: {key: domain.sample() for key, domain in space.searched.items()}
+    return [draw() for _ in range(NUM_SAMPLES)]
+
+
+def test_a_space_has_its_name_and_its_trainable(name, space):
+    assert space.name == name
+    assert space.trainable.variant.name == name
+    assert space.file is None
+
+
+def test_every_variant_has_a_space():
+    assert set(SPACES) == set(VARIANTS)
+
+
+def test_keys_are_fields_of_the_configuration(space):
+    assert set(space.domains) <= {field.name for field in fields(space.trainable.variant.config)}
+    assert all(isinstance(domain, Domain) for domain in space.searched.values())
+
+
+def test_every_sampled_point_is_a_configuration_and_a_network(space, samples):
+    variant = space.trainable.variant
+    for values in samples:
+        config = space.complete(values)
+        assert all(getattr(config, key) == value for key, value in values.items())
+        scores = variant.model(config)(torch.randn(3, 2, 14, 14))
+        assert scores.comparison.isfinite().all()
+        assert (config.aux_weight > 0) == variant.auxiliary
+
+
+def test_samples_differ_in_every_searched_key(space, samples):
+    for key in space.searched:
+        assert len({values[key] for values in samples}) > 1
+
+
+def test_points_are_valid_and_the_first_is_a_reports_own(space):
+    variant = space.trainable.variant
+    for point in space.points:
+        variant.model(space.complete(point.config, epochs=2))
+    first = space.points[0]
+    preset = PRESETS[first.name]
+    assert preset.variant == variant.name
+    epochs = preset.config["epochs"]
+    assert space.complete(first.config, epochs=epochs) == variant.config.from_dict(preset.config)
+
+
+def test_a_space_is_made_anew_each_time(name):
+    """Ray's domains are mutable."""
+    one, other = SPACES[name](), SPACES[name]()
+    assert all(one.searched[key] is not other.searched[key] for key in one.searched)

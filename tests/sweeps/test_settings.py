@@ -1,0 +1,260 @@
+import json
+import math
+import os
+import re
+import stat
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.settings import (
+    COMPARABLE,
+    SETTINGS_FILE,
+    SweepSettings,
+    check_name,
+    check_resumable,
+    load_settings,
+    masked_url,
+    new_name,
+    with_dataset,
+)
+from trainables.errors import UserError
+from trainables.metrics import DIRECTIONS
+
+GOOD = SweepSettings(space=("mlp",))
+
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({"trials": 0}, "--trials must be at least 1, but is 0"),
+    ({"folds": 1}, "--folds must be at least 2, but is 1"),
+    ({"epochs": 0}, "--epochs must be at least 1, but is 0"),
+    ({"train_pairs": 1}, "--train-pairs must be at least 2, but is 1"),
+    ({"test_pairs": 0}, "--test-pairs must be at least 1, but is 0"),
+    ({"concurrency": 0}, "--concurrency must be at least 1, but is 0"),
+    ({"max_failures": -1}, "--max-failures must be at least 0, but is -1"),
+    ({"seed": -1}, "--seed must be at least 0, but is -1"),
+    ({"seed": 2**32}, "--seed must be below 2**32, but is 4294967296"),
+    ({"time_budget": 0.0}, "--time-budget must be above 0, but is 0.0"),
+    ({"time_budget": -3.0}, "--time-budget must be above 0, but is -3.0"),
+    ({"time_budget": math.nan}, "--time-budget must be above 0, but is nan"),
+    ({"time_budget": math.inf}, "--time-budget must be above 0, but is inf"),
+    ({"cpus_per_trial": 0.0}, "--cpus-per-trial must be above 0, but is 0.0"),
+    ({"cpus_per_trial": math.inf}, "--cpus-per-trial must be above 0, but is inf"),
+    ({"gpus_per_trial": -0.5}, "--gpus-per-trial must be at least 0, but is -0.5"),
+    ({"gpus_per_trial": math.nan}, "--gpus-per-trial must be at least 0, but is nan"),
+    ({"checkpoint_every_s": -1.0}, "--checkpoint-every-s must be at least 0, but is -1.0"),
+    ({"checkpoint_every_s": math.nan}, "--checkpoint-every-s must be at least 0, but is nan"),
+    ({"name": "../up"}, "sweep name '../up' must be letters"),
+    ({"space": ()}, "give --space NAME (see --list-spaces) or --resume SWEEP"),
+    ({"space": ("mlp", "cnn", "mlp")}, "--space names a space twice: mlp cnn mlp"),
+    ({"objective": ()}, "unknown objective (none): known are val_accuracy"),
+    ({"objective": ("loss", "val_loss")}, "unknown objective loss: known are val_accuracy"),
+    ({"objective": ("val_loss", "val_loss")}, "--objective names one twice"),
+    (
+        {"objective": ("val_loss", "num_params"), "sampler": "cmaes"},
+        "--sampler cmaes takes one objective",
+    ),
+    ({"sampler": "nsga2"}, "--sampler nsga2 needs several objectives"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), INVALID)
+def test_a_value_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)) as caught:
+        replace(GOOD, **changes).validate()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"trials": 1, "folds": 2, "epochs": 1, "train_pairs": 2, "test_pairs": 1},
+        {"seed": 2**32 - 1, "max_failures": 0, "gpus_per_trial": 0.0, "cpus_per_trial": 0.25},
+        {"checkpoint_every_s": 0.0, "time_budget": 0.5, "name": "a" * 64},
+        {"objective": ("val_loss", "num_params"), "sampler": "nsga2"},
+        {"objective": tuple(DIRECTIONS), "sampler": "tpe"},
+        {"space": ("mlp", "folder/mine.py")},
+    ],
+)
+def test_the_ends_of_every_range_are_good(changes: dict[str, Any]) -> None:
+    replace(GOOD, **changes).validate()
+
+
+words = st.text(st.characters(codec="utf-8"), max_size=12)
+settings = st.builds(
+    SweepSettings,
+    space=st.lists(words, max_size=3).map(tuple),
+    trials=st.none() | st.integers(1, 10**6),
+    time_budget=st.none() | st.floats(0.1, 1e9),
+    objective=st.lists(st.sampled_from(list(DIRECTIONS)), min_size=1, unique=True).map(tuple),
+    data_dir=st.none() | st.just(Path("some") / "folder"),
+    study=st.none() | words,
+    storage=words,
+    sampler=st.sampled_from(["tpe", "grid"]),
+    gpus_per_trial=st.none() | st.floats(0, 8),
+)
+
+
+@given(settings)
+def test_settings_survive_json(settings: SweepSettings) -> None:
+    again = SweepSettings.from_dict(json.loads(json.dumps(settings.to_dict())))
+    assert again == settings
+
+
+@given(settings)
+def test_settings_survive_their_file(
+    tmp_path_factory: pytest.TempPathFactory, settings: SweepSettings
+) -> None:
+    folder = tmp_path_factory.mktemp("sweep")
+    settings.save(folder)
+    assert load_settings(folder) == settings
+    assert [path.name for path in folder.iterdir()] == [SETTINGS_FILE]
+
+
+def test_settings_of_another_version_are_read(tmp_path: Path) -> None:
+    text = json.dumps({"space": ["mlp"], "no_longer_known": 1})
+    (tmp_path / SETTINGS_FILE).write_text(text)
+    assert load_settings(tmp_path) == GOOD
+
+
+def test_only_their_owner_reads_settings_that_may_hold_a_password(tmp_path: Path) -> None:
+    old_mask = os.umask(0o022)
+    try:
+        replace(GOOD, study="postgresql://user:secret@host/studies").save(tmp_path)
+    finally:
+        os.umask(old_mask)
+    assert stat.S_IMODE((tmp_path / SETTINGS_FILE).stat().st_mode) == 0o600
+
+
+def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        GOOD.save(tmp_path / name)
+    with pytest.raises(UserError, match=r"no sweep 'third' in .*; the latest there: first, second"):
+        load_settings(tmp_path / "third")
+    with pytest.raises(UserError, match=r"the latest there: none"):
+        load_settings(tmp_path / "elsewhere" / "third")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\x00"])
+def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / SETTINGS_FILE).write_text(text)
+    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
+        load_settings(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+OTHER: dict[str, Any] = {
+    "space": ("cnn",),
+    "dataset": "digits",
+    "train_pairs": 10,
+    "test_pairs": 20,
+    "folds": 3,
+    "epochs": 7,
+    "objective": ("val_loss",),
+    "seed": 5,
+    "study": "sqlite:///study.db",
+}
+
+
+def test_there_is_another_value_for_all_that_must_stay() -> None:
+    assert set(OTHER) == set(COMPARABLE)
+    assert set(COMPARABLE) <= {field.name for field in fields(SweepSettings)}
+
+
+@pytest.mark.parametrize("name", COMPARABLE)
+def test_a_changed_setting_is_named_with_both_values(name: str) -> None:
+    wanted = replace(GOOD, resume="first", **{name: OTHER[name]})
+    shown = " ".join(OTHER[name]) if isinstance(OTHER[name], tuple) else OTHER[name]
+    with pytest.raises(
+        UserError, match=rf"sweep first .* \(--{name.replace('_', '-')} .* -> {shown}\)"
+    ):
+        check_resumable(GOOD, wanted)
+
+
+def test_all_changed_settings_are_named_at_once() -> None:
+    with pytest.raises(UserError, match="--folds 5 -> 3; --seed 0 -> 5"):
+        check_resumable(GOOD, replace(GOOD, folds=3, seed=5))
+
+
+def test_what_does_not_touch_scores_may_change() -> None:
+    wanted = replace(
+        GOOD,
+        resume="first",
+        trials=99,
+        time_budget=1.0,
+        concurrency=1,
+        cpus_per_trial=2.0,
+        max_failures=0,
+        tracking_uri="http://elsewhere:5000",
+        checkpoint_every_s=1.0,
+    )
+    check_resumable(GOOD, wanted)
+
+
+def test_no_password_is_shown_when_the_study_has_changed() -> None:
+    stored = replace(GOOD, study="postgresql://user:secret@host/a")
+    wanted = replace(GOOD, study="postgresql://user:hidden@host/b")
+    with pytest.raises(UserError, match="--study postgresql://user@host/a -> ") as caught:
+        check_resumable(stored, wanted)
+    assert "secret" not in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../up", "a/b", "a\\b", "/root", "-rf", ".hidden", "a b", "a\n", "é", "a" * 65],
+)
+def test_a_name_that_is_no_safe_folder_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="must be letters"):
+        check_name(name)
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True))
+def test_a_good_name_stays_in_its_folder(name: str) -> None:
+    check_name(name)
+    assert (Path("/runs") / name).resolve().parent == Path("/runs")
+
+
+def test_new_names_are_never_taken(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(5):
+        name = new_name(tmp_path)
+        check_name(name)
+        (tmp_path / name).mkdir()
+        names.add(name)
+    assert len(names) == 5
+
+
+def test_the_dataset_that_was_found_replaces_auto() -> None:
+    assert with_dataset(GOOD, "digits") == replace(GOOD, dataset="digits")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:secret@host:5432/studies", "postgresql://user@host:5432/studies"),
+        ("postgresql+psycopg2://user:se//c:r@et@host/x", "postgresql+psycopg2://user@host/x"),
+        ("postgresql//user:secret@host/x", "postgresql//user@host/x"),
+        ("user:secret@host/x", "user@host/x"),
+        ("postgresql://user@host/x", "postgresql://user@host/x"),
+        (
+            "postgresql://host/x?user=u&password=secret&sslmode=off",
+            "postgresql://host/x?user=u&password=***&sslmode=off",
+        ),
+        ("sqlite:////folder/study.db", "sqlite:////folder/study.db"),
+        ("sqlite:////a@b/study.db", "sqlite:////a@b/study.db"),
+        ("study.db", "study.db"),
+    ],
+)
+def test_a_shown_url_holds_no_password(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+@given(st.from_regex(r"[A-Z0-9!:/@#%]{6,12}", fullmatch=True))
+def test_no_password_gets_through(password: str) -> None:
+    assert password not in masked_url(f"postgresql://user:{password}@host/studies")

@@ -1,0 +1,177 @@
+"""Ray's Trainables, made in this process: what Ray would do with them in an actor."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import ray.util
+import torch
+from ray import cloudpickle, tune
+
+from trainables import metrics
+from trainables.checkpoints import load_checkpoint
+from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRAINABLES, TRIAL_NUMBER
+from trainables.trial import CrossValidation, summary
+from trainables.variants import VARIANTS
+
+VOLATILE = {metrics.TRAIN_TIME}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Ray makes a folder for results below this one, and looks up its own address."""
+    monkeypatch.setattr(
+        "ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path), raising=False
+    )
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+
+
+@pytest.fixture
+def make(small_config, make_task):
+    """Makes a variant's Trainable as Ray does, with a small configuration."""
+
+    def build(variant, task=None, **values):
+        bound = tune.with_parameters(TRAINABLES[variant.name], task=task or make_task())
+        return bound(config=flat(variant, **values))
+
+    def flat(variant, number=3, **values):
+        return {**small_config(variant, **values).to_dict(), TRIAL_NUMBER: number}
+
+    build.config = flat
+    return build
+
+
+def comparable(result):
+    """A result without what a clock says."""
+    kept = {key: value for key, value in result.items() if key not in VOLATILE}
+    history = [{k: v for k, v in row.items() if k != "time"} for row in result[HISTORY]]
+    return {**kept, HISTORY: history}
+
+
+def results_of(trainable):
+    results = [trainable.step()]
+    while not results[-1]["done"]:
+        results.append(trainable.step())
+    return [comparable(result) for result in results]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_has_a_trainable_of_its_own_name(name):
+    trainable = TRAINABLES[name]
+    assert trainable.variant is VARIANTS[name]
+    assert trainable.__name__ == "".join(part.title() for part in name.split("_")) + "Trainable"
+
+
+def test_a_result_is_complete_and_finite(variant, make):
+    result = make(variant).step()
+    names = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
+    if variant.auxiliary:
+        names.add(metrics.VAL_DIGIT_ACCURACY)
+    about = {BY_FOLD, HISTORY, DIVERGED, metrics.EPOCH, metrics.NUM_PARAMS, metrics.TRAIN_TIME}
+    assert set(result) == names | {metrics.std_key(n) for n in names} | about | {"done"}
+    by_fold = dict(result[BY_FOLD])
+    assert {name: len(values) for name, values in by_fold.items()} == dict.fromkeys(names, 3)
+    for key, value in summary(by_fold).items():
+        assert math.isfinite(value)
+        assert result[key] == value
+    assert 0 < result[metrics.VAL_ACCURACY] <= 1
+    assert result[metrics.EPOCH] == len(result[HISTORY]) == 3
+    assert result["done"]
+    assert not result[DIVERGED]
+
+
+def test_reports_come_at_their_epochs_with_the_history_since(variant, make, make_task):
+    trainable = make(variant, make_task(report_at=(1, 3, 4)), epochs=4)
+    results = results_of(trainable)
+    assert [result[metrics.EPOCH] for result in results] == [1, 3, 4]
+    assert [[row["epoch"] for row in r[HISTORY]] for r in results] == [[1], [2, 3], [4]]
+    assert [result["done"] for result in results] == [False, False, True]
+
+
+def test_a_reused_actor_gives_what_a_fresh_one_gives(variant, make, make_task):
+    task = make_task(report_at=(1, 3))
+    fresh = make(variant, task, dropout=0.3, number=3)
+    reused = make(variant, task, lr=0.5, dropout=0.1, number=2)
+    reused.step()
+    torch.rand(3)
+    assert reused.reset_config(make.config(variant, dropout=0.3, number=3))
+    assert results_of(reused) == results_of(fresh)
+
+
+def test_a_configuration_is_left_as_it_came(variant, make):
+    config = make.config(variant)
+    trainable = make(variant)
+    before = dict(config)
+    trainable.reset_config(config)
+    assert config == before
+
+
+def test_what_ray_saved_ray_can_restore(variant, make, make_task, tmp_path):
+    task = make_task(report_at=(1, 2, 3))
+    through, restored = make(variant, task, dropout=0.3), make(variant, task, dropout=0.3)
+    through.step()
+    through.save_checkpoint(str(tmp_path))
+    restored.load_checkpoint(str(tmp_path))
+    later = results_of(restored)
+    assert [row["epoch"] for row in later[0][HISTORY]] == [1, 2]
+    assert later[-1] == results_of(through)[-1]
+
+
+def test_a_trial_continues_from_its_checkpoint(variant, make, make_task, tmp_path):
+    folder = str(tmp_path / "checkpoints")
+    task = make_task(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
+    expected = results_of(make(variant, make_task(report_at=(1, 2, 3)), dropout=0.3))
+    stopped = make(variant, task, dropout=0.3)
+    stopped.step()
+    stopped.step()
+    assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
+    continued = make(variant, task, dropout=0.3)
+    assert continued.trial.stack.epoch == 2
+    last = comparable(continued.step())
+    assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
+    assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
+
+
+def test_a_short_trial_does_not_save(make, make_task, tmp_path):
+    folder = tmp_path / "checkpoints"
+    trainable = make(VARIANTS["mlp"], make_task(checkpoint_folder=str(folder)))
+    assert trainable.step()["done"]
+    assert not folder.exists()
+
+
+def test_a_trial_that_diverges_is_done_and_says_so(variant, make, make_task):
+    result = make(variant, make_task(report_at=(1, 2, 3)), lr=1e30).step()
+    assert result[DIVERGED]
+    assert result["done"]
+    assert result[metrics.EPOCH] == 1
+
+
+def test_a_trainable_only_wraps_a_trial(variant, make, make_task, small_config):
+    plain = CrossValidation(variant, small_config(variant), make_task(), 3)
+    plain.advance(3)
+    result = make(variant).step()
+    assert dict(result[BY_FOLD]) == plain.by_fold
+
+
+def test_a_trainable_bound_to_its_task_reaches_another_process(make_task, tmp_path, make):
+    """As Ray would send it; the other process has neither this module nor this task."""
+    variant = VARIANTS["mlp"]
+    expected = make(variant).step()[metrics.VAL_LOSS]
+    parcel = tmp_path / "parcel.pkl"
+    parcel.write_bytes(cloudpickle.dumps((TRAINABLES["mlp"], make_task(), make.config(variant))))
+    code = """
+import sys, pickle
+cls, task, config = pickle.load(open(sys.argv[1], "rb"))
+trainable = cls.__new__(cls)
+trainable.setup(config, task)
+print(repr(trainable.step()["val_loss"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(parcel)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert float(done.stdout.split()[-1]) == pytest.approx(expected, rel=1e-6)

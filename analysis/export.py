@@ -92,6 +92,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         seed=int(tags[metrics.TAG_SEED]),
         trial=int(tags[metrics.TAG_TRIAL]),
         threads=int(tags[metrics.TAG_THREADS]),
+        device=tags[metrics.TAG_DEVICE],
         mode=tags[metrics.TAG_MODE],
         sweep=tags[metrics.TAG_SWEEP],
         mlflow={

@@ -1,12 +1,12 @@
 """Reads runs out of MLflow; the only reader of their schema."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from trainables import metrics
 from trainables.errors import UserError

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+import torch
 
 from sweeps.resources import Allotment, allot
 from sweeps.settings import SweepSettings
@@ -50,7 +51,9 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
         resources = ray.cluster_resources()
-        yield allot(settings, cpus=resources.get("CPU", 0), gpus=resources.get("GPU", 0))
+        # a CPU build of torch cannot use the GPUs that Ray sees
+        gpus = resources.get("GPU", 0) if torch.backends.cuda.is_built() else 0
+        yield allot(settings, cpus=resources.get("CPU", 0), gpus=gpus)
     finally:
         ray.shutdown()
 

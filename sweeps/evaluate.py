@@ -71,7 +71,10 @@ def main() -> int:
     if settings.seed is not None and not 0 <= settings.seed < 2**32:
         raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {settings.seed}")
     recipe = Recipe.load(settings.file)
+    for part in recipe.sweep.split("/", 1):
+        check_name(part)
     variant = _variant(recipe)
+    variant.config.from_dict(recipe.config)
     source, said = load_images(recipe.dataset, data_dir=settings.data_dir)
     console.print(said)
     return (_cross_validate if settings.cv else _measure)(settings, recipe, variant, source)
@@ -117,6 +120,7 @@ def _cross_validate(
         folds=stratified_folds(data.train.target, num_folds=recipe.folds, seed=recipe.seed),
         seed=recipe.seed,
         threads=recipe.threads,
+        device=recipe.device if torch.cuda.is_available() else "cpu",
         mode=recipe.mode,  # type: ignore[arg-type]
     )
     trial = CrossValidation(variant, config, task, recipe.trial)

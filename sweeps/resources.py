@@ -19,6 +19,11 @@ class Allotment:
     concurrency: int
 
     @property
+    def device(self) -> str:
+        """Torch device of a trial."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
     def threads(self) -> int:
         """Torch threads of a trial."""
         return max(1, int(self.cpus))

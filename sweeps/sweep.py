@@ -56,7 +56,7 @@ def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
 
 
 def run_tags(
-    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str, threads: int
+    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str, allotment: Allotment
 ) -> dict[str, str]:
     """Tags of every run of a sweep: what the MLflow UI groups and filters by."""
     variant = space.trainable.variant
@@ -73,7 +73,8 @@ def run_tags(
         metrics.TAG_GIT_COMMIT: git_commit(),
         metrics.TAG_TRAIN_PAIRS: str(len(data.train)),
         metrics.TAG_TEST_PAIRS: str(len(data.test)),
-        metrics.TAG_THREADS: str(threads),
+        metrics.TAG_THREADS: str(allotment.threads),
+        metrics.TAG_DEVICE: allotment.device,
         metrics.TAG_MODE: settings.mode,
         **({metrics.TAG_SPACE_FILE: space.file} if space.file else {}),
         metrics.TAG_MACHINE: machine(),
@@ -145,7 +146,7 @@ def sweep_space(
     )
     tracker = Tracker(folder, target)
     try:
-        tags = run_tags(settings, space, data, key, allotment.threads)
+        tags = run_tags(settings, space, data, key, allotment)
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
@@ -173,6 +174,7 @@ def sweep_space(
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
             threads=allotment.threads,
+            device=allotment.device,
             mode=settings.mode,
         )
         interrupted = _fit(lifecycle, task, settings, allotment, checkpoint_root, console)

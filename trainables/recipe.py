@@ -6,13 +6,15 @@ seeds. It is data only; a user's own variant is named by the path of its space f
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 
 from trainables.errors import UserError
+from trainables.metrics import VAL_ACCURACY, VAL_LOSS, std_key
 
 FORMAT = 1
+MODES = ("auto", "fused", "looped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class Recipe:
     trial: int
     """Number of the trial; its random numbers derive from the seed and this."""
     threads: int = 1
+    device: str = "cpu"
     mode: str = "auto"
     sweep: str = ""
     mlflow: dict[str, str] = field(default_factory=dict)
@@ -86,15 +89,35 @@ class Recipe:
             what = [f"lacks {', '.join(missing)}"] * bool(missing)
             what += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
             raise UserError(f"{path} {' and '.join(what)}; export it again")
-        for key, kind in (("config", dict), ("folds", int), ("seed", int), ("trial", int)):
-            if not isinstance(values.get(key), kind) or isinstance(values.get(key), bool):
-                raise UserError(
-                    f"{path}: {key} must be {kind.__name__}, but is {values.get(key)!r}"
-                )
+        for key, value in values.items():
+            kind = get_origin(known[key].type) or known[key].type
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise UserError(f"{path}: {key} must be {kind.__name__}, but is {value!r}")
         try:
-            return cls(**values)
+            recipe = cls(**values)
         except TypeError as error:
             raise UserError(f"{path} is incomplete: {error}; export it again") from None
+        for name, holds, rule in recipe._rules():
+            if not holds:
+                raise UserError(f"{path}: {name} must {rule}, but is {getattr(recipe, name)!r}")
+        return recipe
+
+    def _rules(self) -> list[tuple[str, bool, str]]:
+        """What must hold of each field for the trial to be repeated."""
+        means = [key for name in (VAL_ACCURACY, VAL_LOSS) for key in (name, std_key(name))]
+        numbers = [self.score.get(name) for name in means]
+        return [
+            ("seed", 0 <= self.seed < 2**32, "be at least 0 and below 2**32"),
+            ("trial", 0 <= self.trial < 2**64, "be at least 0 and below 2**64"),
+            ("folds", self.folds >= 2, "be at least 2"),
+            ("threads", self.threads >= 1, "be at least 1"),
+            ("mode", self.mode in MODES, f"be one of {', '.join(MODES)}"),
+            (
+                "score",
+                all(isinstance(n, int | float) for n in numbers),
+                f"have numbers for {', '.join(means)}",
+            ),
+        ]
 
 
 def _plain(value: Any) -> Any:

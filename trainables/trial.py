@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from trainables import metrics
 from trainables.config import TrialConfig
@@ -32,6 +31,7 @@ class Task:
     checkpoint_every_s: float = 20.0
     """Least time between two checkpoints of a trial."""
     threads: int = 1
+    device: str = "cpu"
     mode: Mode = "auto"
 
 
@@ -89,9 +89,8 @@ class CrossValidation:
             )
             for i, fold in enumerate(task.folds)
         ]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         self.stack = FoldStack(
-            variant.model, members, task.data.train, device=device, mode=task.mode
+            variant.model, members, task.data.train, device=task.device, mode=task.mode
         )
 
     @property

@@ -13,6 +13,8 @@ import yaml
 
 from sweeps.settings import SweepSettings
 from tests.integration.user import REPOSITORY, TINY, User
+from trainables.data.images import load_images
+from trainables.data.pairs import draw_pairs
 from trainables.programs import run_program
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -65,7 +67,7 @@ def known(home: Path) -> SweepSettings:
     ("args", "said"),
     [
         (("--space", "cnn_axu"), "unknown space 'cnn_axu': known are mlp, "),
-        (("--space", "no/space.py"), "space file no/space.py does not exist"),
+        (("--space", "no/space.py"), "no/space.py does not exist"),
         (("--space", "mlp", "mlp"), "--space names a space twice: mlp mlp"),
         (("--folds", "1"), "--folds must be at least 2, but is 1"),
         (("--folds", "100"), "cannot split into 100 folds: the rarest class has"),
@@ -138,7 +140,7 @@ def test_a_broken_space_file_is_named_with_its_line(
 ) -> None:
     (home / "broken.py").write_text(code)
     line = refused(*SWEEP, "--space", "broken.py")
-    assert "space file broken.py" in line
+    assert f"space file {home / 'broken.py'}" in line
     assert said in line
     assert not (home / "runs").exists()
 
@@ -202,7 +204,9 @@ RECIPE: dict[str, Any] = {
     "fold_scores": {"val_accuracy": [0.5, 0.5], "val_loss": [1.0, 1.0]},
     "num_params": 10,
     "dataset": "digits",
-    "data_digest": "0" * 64,
+    "data_digest": draw_pairs(
+        load_images("digits")[0], seed=0, train_pairs=120, test_pairs=50
+    ).digest,
     "train_pairs": 120,
     "test_pairs": 50,
     "folds": 2,
@@ -216,7 +220,7 @@ RECIPE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({}, "these pairs are not the sweep's"),
+        ({"data_digest": "0" * 64}, "these pairs are not the sweep's"),
         ({"format": 2}, "is not an exported configuration of format 1"),
         ({"variant": "resnet"}, "unknown variant 'resnet'"),
         ({"variant": ["mlp"]}, "variant"),
@@ -230,14 +234,15 @@ RECIPE: dict[str, Any] = {
         ({"train_pairs": "all"}, "train_pairs"),
         ({"train_pairs": 10**9}, str(10**9)),
         ({"seed": -1}, "seed"),
-        ({"folds": 1}, ""),
+        ({"folds": 0}, "folds"),
         ({"folds": "three"}, "folds must be int"),
         ({"trial": -1}, "trial"),
-        ({"score": {}}, ""),
+        ({"score": {}}, "score must have numbers for val_accuracy"),
         ({"score": None}, "score"),
         ({"threads": 0}, "threads"),
         ({"mode": "quick"}, "mode"),
-        ({"sweep": "../../etc"}, ""),
+        ({"sweep": "../../etc"}, "sweep name '..' must be"),
+        ({"sweep": ""}, "sweep name '' must be"),
         ({"mlflow": "here"}, "mlflow"),
         ({"surprise": 1}, "has unknown surprise"),
     ],
@@ -307,7 +312,7 @@ def test_an_export_of_nothing_says_so(
     ("args", "said"),
     [
         (("unknown",), "error: no sweep 'unknown' in runs: choose one of: (none there)\n"),
-        (("../..",), "error: no sweep '../..' in runs"),
+        (("../nowhere",), "error: no sweep '../nowhere' in runs"),
         ((), "error: the following arguments are required: name (see --help)\n"),
         (("a", "--trakking", "x"), "error: unrecognized arguments: --trakking x (see --help)\n"),
     ],

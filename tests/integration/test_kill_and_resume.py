@@ -44,9 +44,7 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         """Enough is reported, and a trial has a checkpoint of epochs that are not."""
         if len(user.records(SWEEP, "metrics")) < num_points:
             return False
-        ahead = [
-            len(history) - last_step(user, run) for run, history in checkpoints(user).items()
-        ]
+        ahead = [len(history) - last_step(user, run) for run, history in checkpoints(user).items()]
         return any(1 <= epochs <= 4 for epochs in ahead)  # of 12 to the next report
 
     moments = [

@@ -210,9 +210,7 @@ def test_a_grid_is_tried_once_and_whole(
     assert ledger.trials_left == 0
 
 
-def test_a_baseline_comes_before_the_grid(
-    make_space: MakeSpace, make_ledger: MakeLedger
-) -> None:
+def test_a_baseline_comes_before_the_grid(make_space: MakeSpace, make_ledger: MakeLedger) -> None:
     ledger = make_ledger(space=make_space(domains={}, grid=GRID), sampler="grid", trials=None)
     asked = list(iter(ledger.ask, None))
     assert [a.origin for a in asked] == ["report/row"] + ["grid"] * 6
@@ -502,7 +500,9 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
     refused_port: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(UserError, match=r"--study postgresql://u@.*[Cc]onnection .*refused") as caught:
+    with pytest.raises(
+        UserError, match=r"--study postgresql://u@.*[Cc]onnection .*refused"
+    ) as caught:
         open_storage(f"postgresql://u:s3cr3t@127.0.0.1:{refused_port}/x", tmp_path / "unused")
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)

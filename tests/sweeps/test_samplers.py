@@ -92,9 +92,7 @@ def test_so_does_a_search_for_several_objectives(
 
 
 @pytest.mark.parametrize("name", [name for name in ONE if name != "grid"])
-def test_another_seed_searches_elsewhere(
-    name: str, search: Callable[..., list[Asked]]
-) -> None:
+def test_another_seed_searches_elsewhere(name: str, search: Callable[..., list[Asked]]) -> None:
     found = [[asked.values for asked in search(name, 4, seed=seed)] for seed in (0, 1)]
     assert not any(values in found[1] for values in found[0])
 

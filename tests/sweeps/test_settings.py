@@ -134,7 +134,9 @@ def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         GOOD.save(tmp_path / name)
-    with pytest.raises(UserError, match=r"no sweep 'third' in .*; the latest there: first, second"):
+    with pytest.raises(
+        UserError, match=r"no sweep 'third' in .*; the latest there: first, second"
+    ):
         load_settings(tmp_path / "third")
     with pytest.raises(UserError, match=r"the latest there: none"):
         load_settings(tmp_path / "elsewhere" / "third")
@@ -207,7 +209,21 @@ def test_no_password_is_shown_when_the_study_has_changed() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../up", "a/b", "a\\b", "/root", "-rf", ".hidden", "a b", "a\n", "é", "a" * 65],
+    [
+        "",
+        ".",
+        "..",
+        "../up",
+        "a/b",
+        "a\\b",
+        "/root",
+        "-rf",
+        ".hidden",
+        "a b",
+        "a\n",
+        "é",
+        "a" * 65,
+    ],
 )
 def test_a_name_that_is_no_safe_folder_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="must be letters"):

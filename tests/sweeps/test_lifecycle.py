@@ -1,0 +1,482 @@
+import math
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+from ray import tune
+
+from search_spaces.space import Point, SearchSpace
+from sweeps import lifecycle as lifecycle_module
+from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
+from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
+from sweeps.spool import SPOOL_FILE, TrackingTarget, read_records
+from sweeps.tracker import Tracker
+from trainables import metrics
+from trainables.checkpoints import load_checkpoint, save_checkpoint
+from trainables.errors import UserError
+
+Event = tuple[Any, ...]
+MakeLifecycle = Callable[..., Lifecycle]
+
+
+class Recorder:
+    """Stands in for the tracker and notes what is called, beside what the study is told."""
+
+    def __init__(self, *, still_open: set[int] | None = None) -> None:
+        self.events: list[Event] = []
+        self.still_open = still_open or set()
+        self.params: dict[int, dict[str, Any]] = {}
+        self.tags: dict[int, dict[str, str]] = {}
+        self.values: dict[int, dict[str, float]] = {}
+        self.steps: dict[int, list[int]] = {}
+
+    def start_trial(
+        self, number: int, name: str, params: Mapping[str, Any], tags: Any, dataset: Any
+    ) -> None:
+        self.events.append(("start", number))
+        self.params[number] = dict(params)
+        self.tags[number] = dict(tags)
+
+    def log_history(self, number: int, points: list[tuple[str, float, int, int]]) -> None:
+        self.events.append(("history", number))
+        self.steps.setdefault(number, []).extend(
+            step for key, _, step, _ in points if key == metrics.VAL_ACCURACY
+        )
+
+    def log_metrics(self, number: int, values: Mapping[str, float], step: int) -> None:
+        self.events.append(("metrics", number))
+        self.values.setdefault(number, {}).update(values)
+
+    def set_tags(self, number: int, tags: Mapping[str, str]) -> None:
+        self.events.append(("tags", number))
+        self.tags.setdefault(number, {}).update(tags)
+
+    def end_trial(self, number: int, status: str) -> None:
+        self.events.append(("end", number, status))
+
+    def open_trials(self) -> set[int]:
+        return self.still_open
+
+    def noting(self, name: str, do: Callable[..., None]) -> Callable[..., None]:
+        def noted(*args: Any) -> None:
+            self.events.append((name, next(arg for arg in args if isinstance(arg, int))))
+            do(*args)
+
+        return noted
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def make_lifecycle(
+    make_ledger: Callable[..., Ledger], recorder: Recorder, tmp_path: Path
+) -> MakeLifecycle:
+    def make(
+        *,
+        tracker: Any = recorder,
+        objective: tuple[str, ...] = (metrics.VAL_ACCURACY,),
+        time_budget: float | None = None,
+        **ledger: Any,
+    ) -> Lifecycle:
+        ledger = make_ledger(objective=objective, **ledger)
+        return Lifecycle(
+            ledger,
+            tracker,
+            space=ledger.space,
+            objective=objective,
+            epochs=9,
+            report_at=(3, 9),
+            tags={metrics.TAG_SWEEP: "first/small"},
+            dataset={"name": "digits", "digest": "0123"},
+            checkpoint_folder=str(tmp_path / "checkpoints"),
+            time_budget=time_budget,
+        )
+
+    return make
+
+
+def result(
+    accuracy: float = 0.5, epoch: int = 9, since: int = 0, loss: float = 1.0, params: int = 100
+) -> dict[str, Any]:
+    """What a Trainable returns; the epochs between `since` and `epoch` were a little better."""
+    history = [
+        {
+            "epoch": e,
+            "time": 1000 + e,
+            "val_accuracy": accuracy if e == epoch else accuracy + 0.1,
+            "val_loss": loss if e == epoch else loss - 0.1,
+        }
+        for e in range(since + 1, epoch + 1)
+    ]
+    return {
+        "val_accuracy": accuracy,
+        "val_loss": loss,
+        "by_fold": [
+            ("val_accuracy", [accuracy - 0.01, accuracy + 0.01]),
+            ("val_loss", [loss, loss]),
+        ],
+        "history": history,
+        "diverged": not math.isfinite(loss),
+        "epoch": epoch,
+        "num_params": params,
+        "train_time_s": 1.5,
+    }
+
+
+def run(life: Lifecycle, key: str, **values: Any) -> int:
+    """Train a trial to its end."""
+    config = life.start(key)
+    assert config is not None
+    life.end(key, result(**values))
+    return int(config["trial_number"])
+
+
+# One trial --------------------------------------------------------------------------------------
+
+
+def test_a_trial_starts_with_a_whole_configuration(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    config = life.start("a")
+    assert config is not None
+    assert config.pop("trial_number") == 0
+    assert (config["epochs"], config["lr"], config["batch_size"]) == (9, 0.5, 7)
+    assert life.space.complete(config).to_dict() == config
+    assert recorder.params[0] == config
+    tags = recorder.tags[0]
+    assert (tags["foldsweep.kind"], tags["foldsweep.trial"]) == ("trial", "0")
+    assert tags["foldsweep.origin"] == "report/row"
+    assert tags["foldsweep.sweep"] == "first/small"
+    life.start("b")
+    assert "foldsweep.origin" not in recorder.tags[1]
+
+
+def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = make_lifecycle()
+    for owner, name in (
+        (life.ledger, "complete"),
+        (life.ledger, "prune"),
+        (life.ledger, "fail"),
+        (lifecycle_module, "delete_checkpoint"),
+    ):
+        monkeypatch.setattr(owner, name, recorder.noting(name, getattr(owner, name)))
+    run(life, "a")
+    expected: list[Event] = [("start", 0), ("history", 0), ("metrics", 0), ("complete", 0)]
+    assert recorder.events == [
+        *expected,
+        ("tags", 0),
+        ("end", 0, "FINISHED"),
+        ("delete_checkpoint", 0),
+    ]
+    recorder.events.clear()
+    life.start("b")
+    life.start("c")
+    assert not life.result("b", result(0.9, epoch=3))
+    assert life.result("c", result(0.1, epoch=3))
+    life.end("c", result(0.1, epoch=3))
+    assert recorder.events[4:] == [
+        ("history", 2),
+        ("metrics", 2),
+        ("prune", 2),
+        ("tags", 2),
+        ("end", 2, "KILLED"),
+        ("delete_checkpoint", 2),
+    ]
+    recorder.events.clear()
+    life.end("b", result(math.nan, loss=math.nan))
+    assert recorder.events == [
+        ("history", 1),
+        ("fail", 1),
+        ("tags", 1),
+        ("end", 1, "FAILED"),
+        ("delete_checkpoint", 1),
+    ]
+
+
+def test_the_end_of_a_trial_is_logged_in_full(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.result("a", result(0.7, epoch=3))
+    life.end("a", result(0.75, since=3, loss=0.5))
+    values = recorder.values[0]
+    assert values["best_val_accuracy"] == pytest.approx(0.85)
+    assert values["best_val_loss"] == pytest.approx(0.4)
+    assert (values["fold_0/val_accuracy"], values["fold_1/val_accuracy"]) == (0.74, 0.76)
+    assert (values["num_params"], values["train_time_s"]) == (100.0, 1.5)
+    assert recorder.steps[0] == list(range(1, 10))
+    assert recorder.tags[0]["foldsweep.state"] == "COMPLETE"
+    (trial,) = life.ledger.ended()
+    assert trial.values == [0.75]
+    kept = trial.user_attrs[RESULT_ATTR]
+    assert kept["by_fold"]["val_accuracy"] == [0.74, 0.76]
+    assert (kept["epoch"], kept["num_params"], kept["train_time_s"]) == (9, 100, 1.5)
+
+
+def test_a_stopped_trial_is_told_as_pruned(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    run(life, "baseline")
+    for key, accuracy, stops in (("a", 0.9, False), ("b", 0.1, True)):
+        life.start(key)
+        assert life.result(key, result(accuracy, epoch=3)) is stops
+    life.end("b", result(0.1, epoch=3))
+    trial = life.ledger.ended()[-1]
+    assert (trial.state, trial.value) == (TrialState.PRUNED, 0.1)
+    assert trial.user_attrs[RESULT_ATTR]["epoch"] == 3
+    assert recorder.tags[2]["foldsweep.state"] == "PRUNED"
+    assert life.ended[TrialState.PRUNED] == 1
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_diverged_trial_fails_with_the_epoch(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, loss: float
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.end("a", result(math.nan, epoch=4, loss=loss))
+    (trial,) = life.ledger.ended()
+    reason = "a loss became infinite or NaN in epoch 4"
+    assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, reason)
+    assert recorder.tags[0]["foldsweep.error"] == reason
+    assert recorder.tags[0]["foldsweep.state"] == "FAIL"
+    assert life.last_error == f"trial 0: {reason}"
+    assert life.best is None
+
+
+def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.crashed("a", "out of memory")
+    assert not life.ledger.ended()
+    life.result("a", result(0.5, epoch=3))
+    life.crashed("a", "out of memory again")
+    life.fail("a")
+    (trial,) = life.ledger.ended()
+    assert trial.user_attrs[ERROR_ATTR] == "out of memory again"
+    assert (life.running, life.last_error) == ({}, "trial 0: out of memory again")
+
+
+def test_a_retried_trial_that_ends_well_is_complete(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.crashed("a", "out of memory")
+    life.end("a", result())
+    assert life.ledger.ended()[0].state == TrialState.COMPLETE
+
+
+def test_an_invalid_configuration_fails_and_the_next_is_asked(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
+) -> None:
+    domains = {"dropout": tune.choice([7.0, 8.0]), "lr": tune.uniform(0, 1)}
+    space = make_space(domains=domains, points=(Point(name="good", config={"dropout": 0.5}),))
+    life = make_lifecycle(space=space, trials=3)
+    run(life, "a")
+    assert life.start("b") is None
+    assert life.running == {}
+    assert life.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 2}
+    reason = life.ledger.ended()[1].user_attrs[ERROR_ATTR]
+    assert reason.startswith("not a valid configuration: dropout must be ")
+    assert recorder.tags[1]["foldsweep.error"] == reason
+    assert ("end", 2, "FAILED") in recorder.events
+
+
+def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle()
+    for key in "abc":
+        life.start(key)
+    for number in range(3):
+        save_checkpoint(life.checkpoint_folder, number, {"epoch": 1})
+    life.end("a", result())
+    life.crashed("b", "broken")
+    life.fail("b")
+    left = [load_checkpoint(life.checkpoint_folder, number) for number in range(3)]
+    assert left == [None, None, {"epoch": 1}]
+
+
+# The sweep --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("objective", "scores", "best"),
+    [
+        ("val_accuracy", [0.5, 0.7, 0.6, 0.7], [0, 1, 1, 1]),
+        ("val_loss", [0.5, 0.7, 0.4, 0.4], [0, 0, 2, 2]),
+    ],
+)
+def test_the_best_is_followed(
+    make_lifecycle: MakeLifecycle, objective: str, scores: list[float], best: list[int]
+) -> None:
+    life = make_lifecycle(objective=(objective,))
+    found = []
+    for score in scores:
+        run(life, "a", **({"loss": score} if objective == "val_loss" else {"accuracy": score}))
+        assert life.best is not None
+        found.append(life.best.number)
+    assert found == best
+    again = make_lifecycle(objective=(objective,), resume=True)
+    assert again.best == life.best
+
+
+def test_several_objectives_are_told_together(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(objective=("val_accuracy", "num_params"))
+    run(life, "a", accuracy=0.5, params=10)
+    life.start("b")
+    assert not life.result("b", result(0.0, epoch=3))
+    life.end("b", result(0.75, since=3, params=1000))
+    assert [t.values for t in life.ledger.ended()] == [[0.5, 10.0], [0.75, 1000.0]]
+    assert life.best is not None
+    assert life.best.number == 1
+
+
+def test_most_trials_failing_is_hopeless(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(trials=20)
+    seen = []
+    for _ in range(LEAST_ENDED_TO_GIVE_UP):
+        life.start("a")
+        life.fail("a")
+        seen.append(life.hopeless)
+    assert seen == [False] * (LEAST_ENDED_TO_GIVE_UP - 1) + [True]
+
+
+def test_half_of_the_trials_failing_is_not(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(trials=20)
+    for _ in range(6):
+        run(life, "a")
+        life.start("b")
+        life.fail("b")
+        assert not life.hopeless
+
+
+def test_time_is_up_after_the_budget(
+    make_lifecycle: MakeLifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(lifecycle_module.time, "monotonic", lambda: now)
+    life, unlimited = make_lifecycle(time_budget=10.0), make_lifecycle(resume=True)
+    now = 109.9
+    assert not life.out_of_time
+    now = 110.0
+    assert life.out_of_time
+    now = 1e9
+    assert not unlimited.out_of_time
+
+
+# After a kill -----------------------------------------------------------------------------------
+
+
+def test_runs_of_trials_that_ended_just_before_a_kill_are_closed(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    first = make_lifecycle()
+    run(first, "a")
+    for key in "bc":
+        first.start(key)
+    first.crashed("b", "broken")
+    first.fail("b")
+    recorder = Recorder(still_open={0, 1, 2})
+    again = make_lifecycle(tracker=recorder, resume=True)
+    assert recorder.events == [
+        ("tags", 0),
+        ("end", 0, "FINISHED"),
+        ("tags", 1),
+        ("end", 1, "FAILED"),
+    ]
+    assert recorder.tags == {
+        0: {"foldsweep.state": "COMPLETE"},
+        1: {"foldsweep.state": "FAIL", "foldsweep.error": "broken"},
+    }
+    assert again.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 1}
+    assert again.ended_here == 0
+    config = again.start("c")
+    assert config is not None
+    assert config["trial_number"] == 2
+
+
+@pytest.fixture
+def open_tracker(tmp_path: Path) -> Iterator[Callable[[], Tracker]]:
+    """Trackers of one folder, for a server that is not there."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    target = TrackingTarget(
+        tracking_uri=f"http://127.0.0.1:{port}",
+        experiment="digits",
+        sweep="first/small",
+        study_storage="study.journal",
+        study_name="first/small",
+    )
+    opened: list[Tracker] = []
+
+    def make() -> Tracker:
+        opened.append(Tracker(tmp_path / "small", target))
+        return opened[-1]
+
+    yield make
+    for tracker in opened:
+        tracker.close(wait_s=0)
+
+
+def test_a_repeated_trial_is_in_the_spool_once(
+    make_lifecycle: MakeLifecycle, open_tracker: Callable[[], Tracker], tmp_path: Path
+) -> None:
+    """The real tracker; the first driver dies between the metrics and the end of its trial."""
+    tracker = open_tracker()
+    tracker.start_sweep("first/small", {}, {})
+    first = make_lifecycle(tracker=tracker)
+    first.start("a")
+    first.result("a", result(0.7, epoch=3))
+    first.ledger.complete = None  # type: ignore[method-assign,assignment]
+    with pytest.raises(TypeError):
+        first.end("a", result(0.75, since=3))
+    tracker._spool.close()
+    tracker._uploader.terminate()
+    tracker._uploader.wait()
+    tracker._lock.release()
+
+    tracker = open_tracker()
+    tracker.start_sweep("first/small", {}, {})
+    assert tracker.open_trials() == {0}
+    again = make_lifecycle(tracker=tracker, resume=True)
+    again.start("x")
+    again.result("x", result(0.7, epoch=3))
+    again.end("x", result(0.75, since=3))
+    assert tracker.open_trials() == set()
+
+    records = [r for _, r in read_records(tmp_path / "small" / SPOOL_FILE) if r.get("run") == "0"]
+    points = [tuple(p[:3]) for r in records if r["op"] == "metrics" for p in r["points"]]
+    assert len(points) == len(set(points))
+    assert [step for key, _, step in points if key == "val_accuracy"] == list(range(1, 10))
+    assert [value for key, value, _ in points if key == "fold_0/val_accuracy"] == [0.74]
+    assert [r["op"] for r in records if r["op"] != "metrics"] == ["start", "start", "tags", "end"]
+    assert records[-1]["status"] == "FINISHED"
+
+
+def test_a_checkpoint_past_a_rung_makes_up_for_its_report(make_lifecycle: MakeLifecycle) -> None:
+    """A kill fell between the checkpoint and the report of the rung before it."""
+    life = make_lifecycle()
+    life.start("a")
+    life.end("a", result(0.75))
+    assert set(life.ledger.ended()[0].intermediate_values) == {3, 9}
+
+
+def test_what_cannot_go_on_touches_no_run(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, storage: InMemoryStorage
+) -> None:
+    run(make_lifecycle(), "a")
+    recorder.events.clear()
+    with pytest.raises(UserError, match="exists already"):
+        make_lifecycle()
+    assert recorder.events == []

@@ -51,27 +51,34 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            self._check(name, _fits(getattr(self, name), hint), _described(hint))
+            self.require(name, _fits(getattr(self, name), hint), _described(hint))
         if self.aux_alpha is not None:
-            self._check("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
+            self.require("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
             object.__setattr__(self, "main_weight", 1.0 - self.aux_alpha)
             object.__setattr__(self, "aux_weight", self.aux_alpha / 2)
         for name in ("lr", "weight_decay", "main_weight", "aux_weight"):
             value = getattr(self, name)
-            self._check(name, math.isfinite(value) and value >= 0, "finite and at least 0")
+            self.require(name, math.isfinite(value) and value >= 0, "finite and at least 0")
         for name in ("shift", "rotation", "scale"):
             value = getattr(self, name)
-            self._check(name, math.isfinite(value) and value >= 0, "finite and at least 0")
-        self._check("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
-        self._check(
+            self.require(name, math.isfinite(value) and value >= 0, "finite and at least 0")
+        self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
+        self.require(
             "lr_schedule", self.lr_schedule in ("constant", "cosine"), "constant or cosine"
         )
-        self._check("batch_size", self.batch_size >= 1, "at least 1")
-        self._check("epochs", self.epochs >= 1, "at least 1")
-        self._check("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
-        self._check("label_smoothing", 0.0 <= self.label_smoothing < 1.0, "at least 0 and below 1")
+        self.require("batch_size", self.batch_size >= 1, "at least 1")
+        self.require("epochs", self.epochs >= 1, "at least 1")
+        self.require("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
+        self.require(
+            "label_smoothing", 0.0 <= self.label_smoothing < 1.0, "at least 0 and below 1"
+        )
 
-    def _check(self, name: str, holds: bool, rule: str) -> None:
+    def require(self, name: str, holds: bool, rule: str) -> None:
+        """Refuse a field's value, in words, unless a condition holds.
+
+        Raises:
+            UserError: Naming field, rule and value.
+        """
         if not holds:
             raise UserError(f"{name} must be {rule}, but is {getattr(self, name)!r}")
 

@@ -90,7 +90,7 @@ class Recipe:
             what += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
             raise UserError(f"{path} {' and '.join(what)}; export it again")
         for key, value in values.items():
-            kind = get_origin(known[key].type) or known[key].type
+            kind: Any = get_origin(known[key].type) or known[key].type
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise UserError(f"{path}: {key} must be {kind.__name__}, but is {value!r}")
         try:

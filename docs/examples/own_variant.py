@@ -2,9 +2,9 @@
 
     python sweeps/run.py --space docs/examples/own_variant.py --dataset digits
 
-The file may lie anywhere: foldsweep imports it by its path, and its classes travel to Ray's workers
-by value. A variant is a network, a configuration and a Trainable that bears its name; `space()`
-says what of the configuration is searched.
+The file may lie anywhere: foldsweep imports it by its path, and its classes travel to Ray's
+workers by value. A variant is a network, a configuration and a Trainable that bears its name;
+`space()` says what of the configuration is searched.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class DifferenceConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("units", self.units >= 1, "at least 1")  # the message names rule and value
+        self.require("units", self.units >= 1, "at least 1")  # the message names rule and value
 
 
 class DifferenceNet(nn.Module):
     """One hidden layer on the right image minus the left one.
 
     An ordinary module: it knows nothing of folds, stacks or Ray. The pairs come as a tensor of
-    shape (batch, 2, 14, 14); the two scores are for "left is larger" and "right is at least equal".
+    shape (batch, 2, 14, 14); the scores are for "left is larger" and "right is at least equal".
     """
 
     def __init__(self, config: DifferenceConfig):
@@ -44,7 +44,7 @@ class DifferenceNet(nn.Module):
             nn.Flatten(),
             nn.Linear(14 * 14, config.units),
             nn.ReLU(),
-            Dropout(config.dropout),  # rather than nn.Dropout: folds are then trained in one call
+            Dropout(config.dropout),  # nn.Dropout, but all folds get the noise they would alone
             nn.Linear(config.units, 2),
         )
 

@@ -63,7 +63,8 @@ class Recorder:
 
     def noting(self, name: str, do: Callable[..., None]) -> Callable[..., None]:
         def noted(*args: Any) -> None:
-            self.events.append((name, next(arg for arg in args if isinstance(arg, int))))
+            number = next(arg for arg in args if isinstance(arg, int))
+            self.events.append((name.partition("_")[0], number))
             do(*args)
 
         return noted
@@ -176,7 +177,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         *expected,
         ("tags", 0),
         ("end", 0, "FINISHED"),
-        ("delete_checkpoint", 0),
+        ("delete", 0),
     ]
     recorder.events.clear()
     life.start("b")
@@ -190,7 +191,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         ("prune", 2),
         ("tags", 2),
         ("end", 2, "KILLED"),
-        ("delete_checkpoint", 2),
+        ("delete", 2),
     ]
     recorder.events.clear()
     life.end("b", result(math.nan, loss=math.nan))
@@ -199,7 +200,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         ("fail", 1),
         ("tags", 1),
         ("end", 1, "FAILED"),
-        ("delete_checkpoint", 1),
+        ("delete", 1),
     ]
 
 

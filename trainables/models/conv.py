@@ -53,10 +53,10 @@ class ConvConfig(TrialConfig):
         super().__post_init__()
         for name in ("channels", "kernel", "hidden"):
             widths = widths_of(getattr(self, name))
-            self._check(name, min(widths, default=1) >= 1, "at least 1")
+            self.require(name, min(widths, default=1) >= 1, "at least 1")
         for name in ("conv_layers", "padding", "hidden_layers"):
-            self._check(name, getattr(self, name) >= 0, "at least 0")
-        self._check(
+            self.require(name, getattr(self, name) >= 0, "at least 0")
+        self.require(
             "outputs",
             self.outputs == 2 or (self.outputs == 1 and not self.squash),
             "2, or 1 without squash",

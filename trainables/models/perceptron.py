@@ -27,9 +27,9 @@ class PerceptronConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
-        self._check("hidden_layers", self.hidden_layers >= 0, "at least 0")
-        self._check(
+        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
+        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
+        self.require(
             "outputs",
             self.outputs == 2 or (self.outputs == 1 and not self.squash),
             "2, or 1 without squash",

@@ -1,0 +1,206 @@
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console
+
+from sweeps import progress as progress_module
+from sweeps.ledger import Ledger
+from sweeps.lifecycle import Lifecycle
+from sweeps.progress import PLAIN_EVERY_S, Progress
+
+
+class SilentTracker:
+    """A tracker for tests of what is shown."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: set()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def life(make_ledger: Callable[..., Ledger]) -> Lifecycle:
+    ledger = make_ledger(trials=10)
+    return Lifecycle(
+        ledger,
+        SilentTracker(),  # type: ignore[arg-type]
+        space=ledger.space,
+        objective=("val_accuracy",),
+        epochs=9,
+        report_at=(9,),
+        tags={},
+        dataset={},
+        checkpoint_folder="missing",
+        time_budget=None,
+    )
+
+
+@pytest.fixture
+def show(life: Lifecycle, clock: Clock) -> Iterator[Callable[..., tuple[Progress, io.StringIO]]]:
+    shown: list[Progress] = []
+
+    def make(
+        *, terminal: bool = False, time_budget: float | None = None
+    ) -> tuple[Progress, io.StringIO]:
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=terminal, width=80, legacy_windows=False)
+        shown.append(Progress(life, console, time_budget=time_budget))
+        return shown[-1], file
+
+    yield make
+    for progress in shown:
+        progress.stop()
+
+
+def end(life: Lifecycle, accuracy: float = 0.75) -> None:
+    assert life.start("a") is not None
+    life.end(
+        "a",
+        {
+            "val_accuracy": accuracy,
+            "by_fold": [("val_accuracy", [accuracy - 0.01, accuracy, accuracy + 0.01])],
+            "history": [],
+            "diverged": False,
+            "epoch": 9,
+            "num_params": 3,
+            "train_time_s": 1.0,
+        },
+    )
+
+
+def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
+    progress, _ = show()
+    assert progress.line() == (
+        "0:00  0/10 trials · 0 running · 0 pruned · 0 failed · estimating time"
+    )
+    assert progress.best_line() == ""
+    end(life)
+    life.start("b")
+    life.fail("b")
+    life.start("c")
+    life.ended[TrialState.PRUNED] += 1
+    clock.now += 61
+    line = progress.line()
+    assert line.startswith("1:01  3/11 trials · 1 running · 1 pruned · 1 failed")
+    assert "best 0.7500 ± 0.0100" in line
+    assert progress.best_line().strip() == "best is trial 0: report/row"
+    end(life, 0.8)
+    assert progress.best_line().strip().startswith("best is trial 3: lr=")
+
+
+def test_time_left_is_that_of_the_trials_left_at_the_pace_so_far(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    progress, _ = show()
+    assert progress.seconds_left() is None
+    for _ in range(4):
+        end(life)
+    clock.now += 100
+    assert progress.seconds_left() == pytest.approx(150)
+    assert "about 2:30 left" in progress.line()
+    for _ in range(6):
+        end(life)
+    assert progress.seconds_left() == 0
+
+
+def test_time_left_never_exceeds_the_budget(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    progress, _ = show(time_budget=7260.0)
+    assert progress.seconds_left() == 7260
+    assert "about 2:01:00 left" in progress.line()
+    clock.now += 7200
+    end(life)
+    assert progress.seconds_left() == 60
+    clock.now += 100
+    assert progress.seconds_left() == 0
+
+
+def test_what_an_earlier_process_did_does_not_count_for_the_pace(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    for _ in range(5):
+        end(life)
+    life.ended_here = 0
+    progress, _ = show()
+    clock.now += 10
+    assert progress.seconds_left() is None
+    end(life)
+    assert progress.seconds_left() == pytest.approx(40)
+
+
+def test_a_log_gets_plain_lines_when_there_is_something_to_say(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    progress, file = show()
+
+    def said() -> list[str]:
+        progress.on_step_end(0, [])
+        lines = file.getvalue().splitlines()
+        file.truncate(0)
+        file.seek(0)
+        return lines
+
+    assert said() == []
+    life.start("x")
+    clock.now += PLAIN_EVERY_S
+    assert len(said()) == 1
+    assert said() == []
+    end(life)
+    first = said()
+    assert len(first) == 2
+    assert "best 0.7500" in first[0]
+    assert "best is trial 1" in first[1]
+    assert said() == []
+    end(life, 0.5)
+    assert len(said()) == 1
+    clock.now += PLAIN_EVERY_S - 1
+    assert said() == []
+    clock.now += 1
+    assert len(said()) == 1
+
+
+def test_no_line_of_a_log_moves_the_cursor(life: Lifecycle, show: Callable) -> None:
+    progress, file = show()
+    end(life)
+    progress.on_step_end(0, [])
+    progress.stop()
+    assert "\x1b" not in file.getvalue()
+    assert "\r" not in file.getvalue()
+
+
+def test_a_terminal_gets_a_live_line_that_goes_away(life: Lifecycle, show: Callable) -> None:
+    progress, file = show(terminal=True)
+    end(life)
+    progress.on_step_end(0, [])
+    progress.live.refresh()
+    assert "1/10 trials" in file.getvalue()
+    assert "best is trial 0" in file.getvalue()
+    progress.stop()
+    after = file.getvalue()
+    assert after.rindex("\x1b[2K") > after.rindex("trials")
+    assert after.endswith("\x1b[2K") or "\x1b[?25h" in after[-30:]
+    progress.stop()
+
+
+def test_the_terminal_s_cursor_comes_back(show: Callable) -> None:
+    progress, file = show(terminal=True)
+    assert "\x1b[?25l" in file.getvalue()
+    progress.stop()
+    assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("\x1b[?25l")

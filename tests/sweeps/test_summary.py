@@ -1,0 +1,168 @@
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from optuna.storages import InMemoryStorage
+from rich.console import Console, RenderableType
+
+from sweeps.ledger import Ledger
+from sweeps.summary import (
+    BEST_SHOWN,
+    FRONT_SHOWN,
+    best_table,
+    ranking,
+    shown_score,
+    shown_values,
+)
+from trainables.programs import console as program_console
+
+ACCURACY = ("val_accuracy",)
+BOTH = ("val_accuracy", "num_params")
+MakeLedger = Callable[..., Ledger]
+
+
+def rendered(what: RenderableType | None, width: int = 80) -> str:
+    assert what is not None
+    console = Console(width=width, file=io.StringIO(), soft_wrap=program_console.soft_wrap)
+    console.print(what)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def complete(ledger: Ledger, score: float, params: int = 12345, folds: int = 3) -> int:
+    asked = ledger.ask()
+    assert asked is not None
+    objective = ledger.settings.objective
+    scores = [{"num_params": params}.get(name, score) for name in objective]
+    by_fold = [score + 0.01 * (fold - (folds - 1) / 2) for fold in range(folds)]
+    result = {
+        "by_fold": {"val_accuracy": by_fold, "val_loss": by_fold},
+        "num_params": params,
+        "train_time_s": 1.25,
+        "epoch": 9,
+    }
+    ledger.complete(asked.number, scores, result)
+    return asked.number
+
+
+@pytest.mark.parametrize("prunes", [True, False])
+def test_without_a_complete_trial_there_is_no_table(make_ledger: MakeLedger, prunes: bool) -> None:
+    ledger = make_ledger(objective=ACCURACY if prunes else BOTH)
+    assert best_table(ledger, ledger.settings.objective) is None
+    for _ in range(2):
+        asked = ledger.ask()
+        assert asked is not None
+        if prunes:
+            ledger.report(asked.number, 3, 0.5)
+            ledger.prune(asked.number, {})
+        else:
+            ledger.fail(asked.number, "broken")
+    assert best_table(ledger, ledger.settings.objective) is None
+    assert ranking(ledger, ledger.settings.objective) == []
+
+
+def test_the_table_fits_80_columns_and_says_what_matters(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger(trials=9)
+    for score in (0.5, 0.8125, 0.75):
+        complete(ledger, score)
+    text = rendered(best_table(ledger, ACCURACY))
+    assert "small: best configurations" in text
+    assert "val_accuracy, mean ± std" in text
+    rows = re.findall(r"│\s*(\d+) │ (.+?)│ *(\S+) │\s*([\d,]+) │\s*(\S+) │", text)
+    assert [row[0] for row in rows] == ["1", "2", "0"]
+    assert rows[0][1].strip() == "0.8125 ± 0.0100"
+    assert [row[2] for row in rows] == ["+0.3125", "+0.2500", "baseline"]
+    assert rows[0][3:] == ("12,345", "1.2")
+    assert re.search(r"trial 1: lr=\S+ batch_size=\d+ dropout=\S+ hidden=\d+", text)
+    assert "trial 0: report/row" in text
+    assert "…" not in text
+    table = [line for line in text.splitlines() if "│" in line or "━" in line]
+    assert all(len(line) <= 80 for line in table)
+
+
+def test_a_baseline_that_is_not_among_the_best_is_shown_below(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger(trials=20)
+    numbers = [complete(ledger, score) for score in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
+    text = rendered(best_table(ledger, ACCURACY))
+    shown = re.findall(r"^  trial (\d+):", text, re.MULTILINE)
+    assert shown == [*map(str, numbers[: -BEST_SHOWN - 1 : -1]), "0"]
+
+
+def test_without_a_baseline_nothing_is_compared_with_it(
+    make_ledger: MakeLedger, make_space: Callable
+) -> None:
+    ledger = make_ledger(space=make_space(points=()))
+    complete(ledger, 0.5)
+    assert "baseline" not in rendered(best_table(ledger, ACCURACY))
+
+
+def test_a_baseline_that_failed_is_left_out(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger()
+    asked = ledger.ask()
+    assert asked is not None
+    ledger.fail(asked.number, "diverged")
+    complete(ledger, 0.5)
+    assert "baseline" not in rendered(best_table(ledger, ACCURACY))
+
+
+@pytest.mark.parametrize(("objective", "order"), [("val_accuracy", [1, 2, 0]), ("val_loss", [0, 2, 1])])
+def test_the_best_comes_first(make_ledger: MakeLedger, objective: str, order: list[int]) -> None:
+    ledger = make_ledger(objective=(objective,))
+    for score in (0.1, 0.9, 0.5):
+        complete(ledger, score)
+    assert [o.number for o in ranking(ledger, (objective,))] == order
+
+
+def test_of_equals_the_earlier_comes_first(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger()
+    for _ in range(4):
+        complete(ledger, 0.5)
+    assert [o.number for o in ranking(ledger, ACCURACY)] == [0, 1, 2, 3]
+
+
+def test_the_front_comes_first(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger(objective=BOTH)
+    for score, params in ((0.5, 500), (0.9, 900), (0.85, 1000), (0.6, 100)):
+        complete(ledger, score, params)
+    ranked = ranking(ledger, BOTH)
+    assert [o.number for o in ranked] == [1, 3, 2, 0]
+    assert ranked[0].scores == (0.9, 900.0)
+    text = rendered(best_table(ledger, BOTH))
+    assert "Pareto front, 2 configurations" in text
+    assert re.findall(r"^  trial (\d+):", text, re.MULTILINE) == ["1", "3", "0"]
+    assert re.search(r"0\.9000 ± 0\.0100 │\s+900 │", text)
+    assert "params" in text
+
+
+def test_a_long_front_is_cut(make_ledger: MakeLedger, make_space: Callable) -> None:
+    ledger = make_ledger(objective=BOTH, trials=40, space=make_space(points=()))
+    for i in range(FRONT_SHOWN + 5):
+        complete(ledger, i / 100, 100 * i + 1)
+    text = rendered(best_table(ledger, BOTH))
+    assert f"Pareto front, {FRONT_SHOWN + 5} configurations" in text
+    assert len(re.findall(r"^  trial (\d+):", text, re.MULTILINE)) == FRONT_SHOWN
+
+
+def test_an_objective_that_folds_share_has_no_spread(
+    make_ledger: MakeLedger, storage: InMemoryStorage
+) -> None:
+    ledger = make_ledger(objective=("num_params",))
+    complete(ledger, 0.5, params=1234567)
+    (found,) = ranking(ledger, ("num_params",))
+    assert (found.std, found.score) == (None, 1234567.0)
+    text = rendered(best_table(ledger, ("num_params",)))
+    assert "1234567" in text.replace(",", "").replace("1.23457e+06", "")
+
+
+def test_the_baseline_is_shown_with_its_own_values(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger()
+    complete(ledger, 0.5)
+    (found,) = ranking(ledger, ACCURACY)
+    assert (found.origin, found.values["lr"], found.values["hidden"]) == ("report/row", 0.5, 13)
+    assert "weight_decay" not in found.values
+
+
+def test_numbers_are_short() -> None:
+    assert shown_score("val_accuracy", 0.98765, 0.01234) == "0.9877 ± 0.0123"
+    values = {"lr": 0.00123456, "hidden": 64, "batch_norm": "before", "dropout": 0.5}
+    assert shown_values(values) == "lr=0.00123 hidden=64 batch_norm=before dropout=0.5"

@@ -16,7 +16,7 @@ from trainables import metrics
 from trainables.errors import UserError
 from trainables.programs import console, parse, run_program
 from trainables.recipe import Recipe
-from trainables.tracking import tracking_uri
+from trainables.tracking import shown, tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def _trial(store: Store, run_id: str) -> Run:
     try:
         run = store.client.get_run(run_id)
     except MlflowException:
-        raise UserError(f"MLflow at {store.tracking_uri} has no run {run_id!r}") from None
+        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no run {run_id!r}") from None
     if run.data.tags.get(metrics.TAG_KIND) == "sweep":
         return complete_trials(store, run.data.tags[metrics.TAG_SWEEP])[0]
     return run

@@ -10,6 +10,7 @@ from mlflow.entities import Run
 
 from trainables import metrics
 from trainables.errors import UserError
+from trainables.tracking import shown
 
 PAGE = 500
 
@@ -39,10 +40,10 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
     except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"MLflow at {tracking_uri} does not answer: {reason}") from None
+        reason = next(iter(str(error).strip().splitlines()), repr(error))
+        raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
     if found is None:
-        raise UserError(f"MLflow at {tracking_uri} has no experiment {experiment!r}")
+        raise UserError(f"MLflow at {shown(tracking_uri)} has no experiment {experiment!r}")
     return Store(
         client=client,
         tracking_uri=tracking_uri,
@@ -100,7 +101,7 @@ def sweep_objective(store: Store, sweep: str) -> str:
     """First objective of a sweep."""
     runs = list(find_runs(store, foldsweep__sweep=sweep, foldsweep__kind="sweep"))
     if not runs:
-        raise UserError(f"MLflow at {store.tracking_uri} has no sweep {sweep}")
+        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
     return str(runs[0].data.params["objective"]).split()[0]
 
 

@@ -90,6 +90,7 @@ class Lifecycle:
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
         self.running: dict[str, Running] = {}
         self.ended: Counter[TrialState] = Counter(t.state for t in ledger.ended())
+        self._ended_before = self.ended.copy()
         self.ended_here = 0
         self.last_error: str | None = None
         self.best: Outcome | None = next(iter(ranking(ledger, objective)), None)
@@ -161,9 +162,10 @@ class Lifecycle:
 
     @property
     def hopeless(self) -> bool:
-        """Whether most trials fail."""
-        ended = self.ended.total()
-        return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * self.ended[TrialState.FAIL] > ended
+        """Whether most trials fail; a resumed sweep, whose cause may be mended, counts anew."""
+        here = self.ended - self._ended_before
+        ended = here.total()
+        return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
 
     def _report(self, number: int, result: Mapping[str, Any]) -> bool:
         """Tell the study of a report, and of those that a trial's checkpoint had got past."""

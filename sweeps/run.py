@@ -30,6 +30,7 @@ from sweeps.sweep import JOURNAL_FILE, SweepEnd, make_folds, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
+from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console, parse, run_program
 from trainables.tracking import DEFAULT_URI, absolute_uri, tracking_uri
 
@@ -63,7 +64,7 @@ def main() -> int:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _take_sigterm_as_ctrl_c()
     with lock:
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
@@ -89,7 +90,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         found = finder.parse_known_args(args)[0]
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from None
-    if not found.resume:
+    if found.resume is None:
         settings = parse(SweepSettings, args, prog="sweeps/run.py")
         return None, replace(
             settings,
@@ -126,6 +127,12 @@ def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     names = [space.name for space in spaces]
     if len(set(names)) < len(names):
         raise UserError(f"two spaces have the same name: {' '.join(names)}")
+    for space in spaces:
+        if VAL_DIGIT_ACCURACY in settings.objective and not space.trainable.variant.auxiliary:
+            raise UserError(
+                f"--objective {VAL_DIGIT_ACCURACY} is not measured in space {space.name}:"
+                f" its variant {space.trainable.variant.name} has no auxiliary loss"
+            )
     return spaces
 
 
@@ -168,6 +175,10 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
     return folder
 
 
+def _take_sigterm_as_ctrl_c() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def _described(settings: SweepSettings, data: PairData) -> str:
     grid = settings.sampler == "grid" and settings.trials is None
     budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
@@ -187,6 +198,7 @@ def _sweep_all(
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with ray_cluster(settings) as allotment:
+        _take_sigterm_as_ctrl_c()  # again: Ray has put in a handler that aborts
         remote = "://" in settings.storage
         root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
         for space in spaces:

@@ -4,6 +4,7 @@ Ray decides where trials run and starts crashed ones again. Which configurations
 one stops and what is remembered is the lifecycle's: Ray's own experiment state is not needed.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,14 @@ class LifecycleStopper(tune.Stopper):
 
 
 def _cause(trial: Trial) -> str:
-    """The line that says what went wrong, out of the file that Ray keeps of all failures."""
+    """What went wrong, in one line, out of the file that Ray keeps of all failures."""
     try:
-        lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines()]
+        lines = [line.rstrip() for line in Path(trial.error_file).read_text().splitlines()]
     except (OSError, TypeError):
         lines = []
-    return next((line for line in reversed(lines) if line), "the trial's process died")
+    lines = [line for line in lines if line]
+    named = (
+        i for i, line in enumerate(lines) if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)
+    )
+    first = max(named, default=len(lines) - 1)  # a message may have several lines
+    return " ".join(" ".join(lines[first:]).split()) or "the trial's process died"

@@ -105,9 +105,12 @@ def _scores(
     table.add_column("train s", justify="right")
     for o in rows:
         cells = [str(o.number), shown_score(objective[0], o.score, o.std)]
-        cells += [f"{score:.6g}" for score in o.scores[1:]]
+        cells += [
+            shown_score(name, score, None)
+            for name, score in zip(objective[1:], o.scores[1:], strict=True)
+        ]
         if baseline is not None:
-            cells.append("baseline" if o is baseline else f"{o.score - baseline.score:+.4f}")
+            cells.append("baseline" if o is baseline else _difference(o, baseline, objective[0]))
         if metrics.NUM_PARAMS not in objective:
             cells.append(f"{o.num_params:,}")
         cells.append(f"{o.train_time_s:.1f}")
@@ -115,8 +118,15 @@ def _scores(
     return table
 
 
+def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
+    digits = 0 if objective == metrics.NUM_PARAMS else 4
+    return f"{o.score - baseline.score:+,.{digits}f}"
+
+
 def shown_score(objective: str, score: float, std: float | None) -> str:
     """A score as tables and progress show it."""
+    if objective == metrics.NUM_PARAMS:
+        return f"{score:,.0f}"
     if std is None:
         return f"{score:.6g}"
     return f"{score:.4f} ± {std:.4f}"

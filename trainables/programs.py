@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -29,18 +30,33 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     Raises:
         UserError: If the command line cannot be parsed.
     """
-    message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(message):
+        with contextlib.redirect_stderr(io.StringIO()):
             return tyro.cli(settings, args=args, config=STYLE, **tyro_options)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        lines = [line.strip("│ ").strip() for line in message.getvalue().splitlines()]
-        body = [line for line in lines if line and not re.match(r"^[╭╰]", line)]
-        first = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
-        said = re.sub(r"\s+([.,])", r"\1", " ".join(body[:first]))
-        raise UserError(f"{said} (see --help)") from None
+    said = _complaint(lambda: tyro.cli(settings, args=args, config=STYLE, **tyro_options))
+    raise UserError(f"{said} (see --help)")
+
+
+def _complaint(fail: Callable[[], object]) -> str:
+    """What tyro says in its box, on a terminal so wide that it breaks no word."""
+    message = io.StringIO()
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "10000"
+    try:
+        with contextlib.redirect_stderr(message), contextlib.suppress(SystemExit):
+            fail()
+    finally:
+        if columns is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = columns
+    lines = [line.strip("│ ").strip() for line in message.getvalue().splitlines()]
+    body = [line for line in lines if line and not re.match(r"^[╭╰]", line)]
+    first = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
+    return re.sub(r"\s+([.,])", r"\1", " ".join(body[:first]))
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:

@@ -112,6 +112,7 @@ class Recipe:
             ("folds", self.folds >= 2, "be at least 2"),
             ("threads", self.threads >= 1, "be at least 1"),
             ("mode", self.mode in MODES, f"be one of {', '.join(MODES)}"),
+            ("mlflow", all(isinstance(v, str) for v in self.mlflow.values()), "hold words only"),
             (
                 "score",
                 all(isinstance(n, int | float) for n in numbers),

@@ -1,6 +1,7 @@
 """Where MLflow is: the one setting that sweeps and analysis must read alike."""
 
 import os
+import re
 from pathlib import Path
 
 SQLITE = "sqlite:///"
@@ -19,3 +20,8 @@ def absolute_uri(uri: str) -> str:
     """The same tracking URI with a relative SQLite path made absolute."""
     path = uri.removeprefix(SQLITE)
     return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"
+
+
+def shown(text: str) -> str:
+    """Text without the user and password of any URI in it."""
+    return re.sub(r"//[^/@\s]*@", "//***@", text)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.integration.user import TINY, User
 
@@ -23,10 +24,18 @@ def make_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         user.clean_up()
 
 
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take seconds to make."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    """A user of one test."""
-    user = User(tmp_path)
+def user(tmp_path: Path, empty_mlflow: Path) -> Iterator[User]:
+    """A user of one test, who has swept before."""
+    user = User(tmp_path, empty_mlflow)
     yield user
     user.clean_up()
 

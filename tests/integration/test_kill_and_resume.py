@@ -45,7 +45,7 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         if len(user.records(SWEEP, "metrics")) < num_points:
             return False
         ahead = [len(history) - last_step(user, run) for run, history in checkpoints(user).items()]
-        return any(1 <= epochs <= 4 for epochs in ahead)  # of 12 to the next report
+        return any(1 <= epochs <= 7 for epochs in ahead)  # of 12 to the next report
 
     moments = [
         lambda: user.records(SWEEP, "start"),  # before the first result
@@ -90,4 +90,4 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         assert [times[int(row["epoch"])] for row in history] == [row["time"] for row in history]
     assert not checkpoints(user), "checkpoints of ended trials are left"
     assert not list(Path(user.folder / "runs" / SWEEP).glob("ray")), "Ray's folder is left"
-    until(lambda: not user.left_running(), within_s=30)
+    until(lambda: all("Agent" in p for p in user.left_running().values()), within_s=30)

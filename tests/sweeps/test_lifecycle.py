@@ -352,6 +352,19 @@ def test_most_trials_failing_is_hopeless(make_lifecycle: MakeLifecycle) -> None:
     assert seen == [False] * (LEAST_ENDED_TO_GIVE_UP - 1) + [True]
 
 
+def test_a_resumed_sweep_is_given_another_chance(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(trials=20)
+    for _ in range(LEAST_ENDED_TO_GIVE_UP):
+        life.start("a")
+        life.fail("a")
+    again = make_lifecycle(trials=20, resume=True)
+    assert (again.ended[TrialState.FAIL], again.hopeless) == (LEAST_ENDED_TO_GIVE_UP, False)
+    for _ in range(LEAST_ENDED_TO_GIVE_UP):
+        again.start("a")
+        again.fail("a")
+    assert again.hopeless
+
+
 def test_half_of_the_trials_failing_is_not(make_lifecycle: MakeLifecycle) -> None:
     life = make_lifecycle(trials=20)
     for _ in range(6):

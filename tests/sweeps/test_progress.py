@@ -59,7 +59,7 @@ def show(life: Lifecycle, clock: Clock) -> Iterator[Callable[..., tuple[Progress
         *, terminal: bool = False, time_budget: float | None = None
     ) -> tuple[Progress, io.StringIO]:
         file = io.StringIO()
-        console = Console(file=file, force_terminal=terminal, width=80, legacy_windows=False)
+        console = Console(file=file, force_terminal=terminal, width=80, soft_wrap=True)
         shown.append(Progress(life, console, time_budget=time_budget))
         return shown[-1], file
 
@@ -119,9 +119,7 @@ def test_time_left_is_that_of_the_trials_left_at_the_pace_so_far(
     assert progress.seconds_left() == 0
 
 
-def test_time_left_never_exceeds_the_budget(
-    life: Lifecycle, show: Callable, clock: Clock
-) -> None:
+def test_time_left_never_exceeds_the_budget(life: Lifecycle, show: Callable, clock: Clock) -> None:
     progress, _ = show(time_budget=7260.0)
     assert progress.seconds_left() == 7260
     assert "about 2:01:00 left" in progress.line()

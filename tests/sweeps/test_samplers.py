@@ -107,8 +107,9 @@ def test_trials_in_flight_at_a_time_are_not_alike(
 
 
 def test_a_guided_search_finds_the_peak(search: Callable[..., list[Asked]]) -> None:
+    """A random one would find it with 4 trials of 20."""
     learning_rates = [asked.values["lr"] for asked in search("tpe", 40)[20:]]
-    assert sum(abs(lr - 5e-3) < 2e-3 for lr in learning_rates) > 10
+    assert sum(abs(lr - 5e-3) < 2e-3 for lr in learning_rates) >= 7
 
 
 @pytest.mark.parametrize(

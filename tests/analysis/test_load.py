@@ -1,0 +1,169 @@
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import load
+from analysis.load import (
+    Store,
+    complete_trials,
+    find_runs,
+    open_store,
+    sweep_objective,
+    sweeps_named,
+)
+from trainables import metrics
+from trainables.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def store(filled: Any) -> Store:
+    return open_store(filled.uri, "foldsweep")
+
+
+def numbers(store: Store, sweep: str) -> list[int]:
+    return [int(run.data.tags[metrics.TAG_TRIAL]) for run in complete_trials(store, sweep)]
+
+
+def test_trials_come_best_first_and_only_complete_ones(store: Store) -> None:
+    """Pruned, failed and running trials have metrics too, and better ones."""
+    assert numbers(store, "both/mlp") == [2, 6, 4, 0]
+
+
+def test_best_is_meant_by_the_objective_of_the_sweep(store: Store) -> None:
+    assert sweep_objective(store, "loss/mlp") == "val_loss"
+    assert numbers(store, "loss/mlp") == [1, 2, 0]
+
+
+def test_the_first_of_several_objectives_counts(make_store: Callable) -> None:
+    filled = make_store()
+    filled.add("first/mlp", 0.5, 0.75)
+    filled.client.log_param(filled.parents["first/mlp"], "objectives", "")
+    run = filled.client.create_run(filled.experiment("foldsweep"), run_name="x")
+    filled.client.log_param(run.info.run_id, "objective", "val_loss num_params")
+    for key, value in ((metrics.TAG_KIND, "sweep"), (metrics.TAG_SWEEP, "second/mlp")):
+        filled.client.set_tag(run.info.run_id, key, value)
+    store = open_store(filled.uri, "foldsweep")
+    assert sweep_objective(store, "second/mlp") == "val_loss"
+    with pytest.raises(UserError, match="sweep second/mlp has no complete trial yet"):
+        complete_trials(store, "second/mlp")
+
+
+def test_the_last_epoch_counts_and_not_the_best(store: Store) -> None:
+    (best, *_) = complete_trials(store, "both/mlp")
+    assert best.data.metrics["val_accuracy"] == 0.75
+
+
+def test_sweeps_come_newest_first(store: Store) -> None:
+    assert sweeps_named(store, name=None, space="mlp") == [
+        "both/mlp",
+        "other/mlp",
+        "loss/mlp",
+        "old/mlp",
+    ]
+    assert sweeps_named(store, name="both", space=None) == ["both/mlp", "both/cnn"]
+    assert sweeps_named(store, name="both", space="cnn") == ["both/cnn"]
+
+
+def test_datasets_and_sweeps_never_mix(store: Store) -> None:
+    for sweep in sweeps_named(store, name=None, space="mlp"):
+        runs = complete_trials(store, sweep)
+        assert {run.data.tags[metrics.TAG_SWEEP] for run in runs} == {sweep}
+        assert len({run.data.tags[metrics.TAG_DATASET] for run in runs}) == 1
+    assert [r.data.tags["dataset"] for r in complete_trials(store, "other/mlp")] == ["mnist"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"name": "missing", "space": None}, "has no sweep missing; it has: own/mine, failed/"),
+        ({"name": None, "space": "cnn_aux"}, "has no space cnn_aux; it has: own/mine"),
+        ({"name": "both", "space": "cnn_ws"}, "has no sweep both space cnn_ws; it has: "),
+        ({"name": "elsewhere", "space": None}, "'foldsweep' has no sweep elsewhere"),
+        ({"name": "it's", "space": None}, "has no sweep it's"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_is_known(
+    store: Store, asked: dict, said: str
+) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        sweeps_named(store, **asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_sweeps_without_a_complete_trial_are_refused(store: Store) -> None:
+    with pytest.raises(UserError, match="sweep failed/cnn_ws has no complete trial yet"):
+        complete_trials(store, "failed/cnn_ws")
+    with pytest.raises(UserError, match="has no sweep missing/mlp"):
+        complete_trials(store, "missing/mlp")
+
+
+def test_all_pages_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [run.info.run_id for run in find_runs(store, foldsweep__kind="trial")]
+    monkeypatch.setattr(load, "PAGE", 2)
+    assert [run.info.run_id for run in find_runs(store, foldsweep__kind="trial")] == whole
+    assert len(whole) > 10
+
+
+def test_deleted_runs_are_gone(make_store: Callable) -> None:
+    filled = make_store()
+    filled.add("first/mlp", 0.5, 0.75)
+    filled.client.delete_run(filled.trials["first/mlp", 1])
+    assert numbers(open_store(filled.uri, "foldsweep"), "first/mlp") == [0]
+
+
+def test_an_empty_experiment_has_no_sweep(make_store: Callable) -> None:
+    filled = make_store()
+    filled.experiment("foldsweep")
+    with pytest.raises(UserError, match="experiment 'foldsweep' has no space mlp; it has: none"):
+        sweeps_named(open_store(filled.uri, "foldsweep"), name=None, space="mlp")
+
+
+# Stores that cannot be opened -------------------------------------------------------------------
+
+
+def test_a_missing_experiment_is_said(filled: Any) -> None:
+    with pytest.raises(UserError, match=r"has no experiment 'nothing'"):
+        open_store(filled.uri, "nothing")
+
+
+def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no MLflow store at .*; run a sweep or give --tracking"):
+        open_store(f"sqlite:///{tmp_path}/mlflow.db", "foldsweep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database" * 100)
+    with pytest.raises(UserError, match="file is not a database") as caught:
+        open_store(f"sqlite:///{tmp_path}/mlflow.db", "foldsweep")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["bogus://host", "bogus+driver://user@host/db"])
+def test_an_unknown_scheme_is_said_in_one_line(uri: str) -> None:
+    with pytest.raises(UserError, match="bogus") as caught:
+        open_store(uri, "foldsweep")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_down_is_said_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    started = time.monotonic()
+    with pytest.raises(UserError, match=f"MLflow at {uri} does not answer: ") as caught:
+        open_store(uri, "foldsweep")
+    assert time.monotonic() - started < 10
+    assert "\n" not in str(caught.value)
+
+
+def test_no_password_of_a_server_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=r"http://\*\*\*@127.0.0.1:1 does not answer") as caught:
+        open_store("http://user:s3cr3t@127.0.0.1:1", "foldsweep")
+    assert "s3cr3t" not in str(caught.value)

@@ -1,0 +1,95 @@
+"""A sweep stopped by Ctrl-C, by its time budget and by a scheduler's SIGTERM goes on each time."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.user import RunRow, User, check_mlflow, scores, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SWEEP = "stopped/slow_mlp"
+SLOW = "FOLDSWEEP_TEST_SLOW"
+SPACE = f"""
+import os, time
+from dataclasses import replace
+from search_spaces import mlp
+from trainables.trainable import FoldTrainable
+from trainables.variants import MLP
+
+class SlowTrainable(FoldTrainable):
+    variant = MLP
+
+    def step(self):
+        time.sleep(float(os.environ.get({SLOW!r}, 0)))
+        return super().step()
+
+def space():
+    return replace(mlp.space(), name="slow_mlp", trainable=SlowTrainable)
+"""
+
+
+def check_nothing_runs(user: User) -> None:
+    """No process is left, no run is RUNNING."""
+    until(lambda: not user.left_running(), within_s=30)
+    assert "RUNNING" not in statuses(user.mlflow(SWEEP))
+
+
+def statuses(runs: dict[str, RunRow]) -> set[str]:
+    return {run.status for run in runs.values()}
+
+
+def num_ended(user: User) -> int:
+    return len([t for t in user.study(SWEEP) if t.state.is_finished()])
+
+
+def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
+    user: User, reference: User, reference_args: tuple[object, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(SPACE)
+    go_on = "Go on with: python sweeps/run.py --resume stopped\n"
+
+    # Ctrl-C reaches every process of the terminal's group
+    process = user.start(
+        *("sweeps/run.py", "--space", "slow.py", "--name", "stopped", "--concurrency", 2),
+        *reference_args,
+        **{SLOW: "0.1"},
+    )
+    until(lambda: user.records(SWEEP, "end"), process)
+    os.killpg(process.pid, signal.SIGINT)
+    end = user.end(process, code=130)
+    assert end.stdout.endswith(f"interrupted; nothing that has ended is lost. {go_on}")
+    assert end.stderr == ""
+    check_nothing_runs(user)
+    assert statuses(user.mlflow(SWEEP)) == {"FINISHED", "KILLED"}
+    assert 1 <= num_ended(user) < 6
+
+    # the time budget ends while trials are still slow
+    resume = ("sweeps/run.py", "--resume", "stopped")
+    before = scores([t for t in user.study(SWEEP) if t.state.is_finished()])
+    end = user.run(*resume, "--time-budget", 5, **{SLOW: "3"})
+    left = 6 - num_ended(user)
+    assert left == 6 - len(before)
+    assert f"time budget spent with {left} trials to go; go on with: " in end.stdout
+    assert "python sweeps/run.py --resume stopped --time-budget SECONDS" in end.stdout
+    assert end.stderr == ""
+    check_nothing_runs(user)
+
+    # a batch system asks the driver alone to end
+    num_points = len(user.records(SWEEP, "metrics"))
+    process = user.start(*resume, "--time-budget", 1000, **{SLOW: "0.5"})
+    until(lambda: len(user.records(SWEEP, "metrics")) > num_points, process)
+    process.terminate()
+    end = user.end(process, code=130)
+    assert end.stdout.endswith(go_on)
+    assert end.stderr == ""
+    check_nothing_runs(user)
+
+    said = user.run(*resume).stdout
+    assert "slow_mlp: 6 trials complete, 0 pruned, 0 failed" in said
+    trials = user.study(SWEEP)
+    assert {n: trial for n, trial in scores(trials).items() if n in before} == before
+    assert scores(trials) == scores(reference.study("reference/mlp"))
+    check_mlflow(user.mlflow(SWEEP), trials)

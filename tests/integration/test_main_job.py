@@ -1,0 +1,236 @@
+"""The job foldsweep is for, as a user does it: sweep, look, export, measure, sweep on."""
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+
+import optuna
+import pytest
+
+from tests.integration.user import TINY, User, check_mlflow, scores, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+JOB = "job/cnn_aux"
+
+
+@pytest.fixture(scope="module")
+def job(make_user: Callable[[str], User]) -> tuple[User, str]:
+    """A user who has swept cnn_aux, and what was said."""
+    user = make_user("job")
+    end = user.run(
+        *("sweeps/run.py", "--space", "cnn_aux", "--name", "job", *TINY),
+        *("--trials", 3, "--epochs", 2, "--scheduler", "none"),
+    )
+    assert end.stderr == ""
+    return user, end.stdout
+
+
+def printed(said: str, what: str) -> str:
+    """A command out of the list at the end of a sweep."""
+    found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
+    assert found is not None, said
+    return found[1]
+
+
+def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:
+    _, said = job
+    assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
+    assert "sweep job starts: cnn_aux; 3 trials of 3 folds on 120 digits pairs;" in said
+    assert re.search(r"\d:\d\d  3/3 trials · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said)
+    assert "best is trial 0: aguet2019/auxiliary" in said
+    assert "cnn_aux: 3 trials complete, 0 pruned, 0 failed" in said
+    assert "cnn_aux: best configurations" in said
+    assert "baseline" in said
+    assert "make ui" in said
+
+
+def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
+    user, _ = job
+    trials = user.study(JOB)
+    runs = user.mlflow(JOB)
+    check_mlflow(runs, trials)
+    parent = runs[""]
+    assert parent.tags["foldsweep.kind"] == "sweep"
+    assert parent.params["objective"] == "val_accuracy"
+    assert parent.inputs == [("digits",)]
+    best = max(trials, key=lambda t: (t.value, -t.number))
+    assert parent.last("best_val_accuracy") == best.value
+    assert parent.tags["best_trial"] == str(best.number)
+    for trial in trials:
+        run = runs[str(trial.number)]
+        assert run.inputs == [("digits",)]
+        assert run.tags["variant"] == "cnn_aux"
+        assert run.tags["auxiliary"] == "true"
+        assert run.tags["folds"] == "3"
+        assert run.params == {
+            key: str(tuple(value) if isinstance(value, list) else value)
+            for key, value in json.loads(run.tags["foldsweep.config"]).items()
+        }
+        assert run.last("best_val_accuracy") == max(
+            value for (key, _), value in run.points.items() if key == "val_accuracy"
+        )
+        assert run.last("num_params") == trial.user_attrs["result"]["num_params"]
+        for fold in range(3):
+            assert 0 <= run.last(f"fold_{fold}/val_digit_accuracy") <= 1
+
+
+def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
+    user, said = job
+    exported = user.run_printed(printed(said, "export")).stdout
+    file = user.folder / "best-job-cnn_aux.yaml"
+    assert exported.startswith(f"{file.name}: trial ")
+    measured = user.run_printed(printed(said, "measure")).stdout
+    assert re.search(r"test accuracy 0\.\d{4} ± 0\.\d{4} \(std over 10 rounds,", measured)
+    assert "logged to MLflow at sqlite:///" in measured
+    with closing(connect(user.folder / "mlflow.db")) as db:
+        rounds = db.execute("select key from metrics where key like 'round_%/test_accuracy'")
+        assert len(rounds.fetchall()) == 10
+    commands = re.findall(r"python sweeps/evaluate\.py .+", file.read_text())
+    assert len(commands) == 2
+    repeated = user.run_printed(next(c for c in commands if c.endswith("--cv"))).stdout
+    assert "equal in every fold and metric, to the last bit" in repeated
+
+
+def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
+    user, said = job
+    before = scores(user.study(JOB))
+    command = printed(said, "more")
+    assert command == "python sweeps/run.py --resume job --trials 6"
+    said = user.run_printed(command).stdout
+    assert "sweep job goes on: cnn_aux; 6 trials" in said
+    assert "cnn_aux: 6 trials complete, 0 pruned, 0 failed" in said
+    trials = user.study(JOB)
+    assert {n: trial for n, trial in scores(trials).items() if n in before} == before
+    assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6
+    check_mlflow(user.mlflow(JOB), trials)
+    assert sum(r["run"] in map(str, before) for r in user.records(JOB, "start")) == 3
+
+
+SICK = """
+from pathlib import Path
+from ray import tune
+from search_spaces.space import Point, SearchSpace
+from trainables.trainable import FoldTrainable
+from trainables.variants import MLP
+
+LOG = Path({log!r})
+
+class SickTrainable(FoldTrainable):
+    variant = MLP
+
+    def step(self):
+        with LOG.open("a") as log:
+            log.write(f"{{self.trial.number}}\\n")
+        tries = LOG.read_text().split().count(str(self.trial.number))
+        {sickness}
+        return super().step()
+
+def space():
+    return SearchSpace(
+        name={name!r},
+        trainable=SickTrainable,
+        domains={{"lr": tune.loguniform(1e-4, 1e-2), "hidden": 16}},
+        points=[Point(name=f"{{i}}", config={{"lr": lr}}) for i, lr in enumerate({rates})],
+    )
+"""
+RECOVERS = "if self.trial.number == 2 or (self.trial.number == 1 and tries == 1):"
+RECOVERS += " raise RuntimeError('out of\\nluck')"
+BREAKS = "if self.trial.number >= 2: raise RuntimeError('no such layer')"
+
+
+def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()") -> Path:
+    """A space file whose trials fail in some way; `NAME.log` counts their steps."""
+    code = SICK.format(
+        log=str(folder / f"{name}.log"), name=name, sickness=sickness or "pass", rates=rates
+    )
+    path = folder / f"{name}.py"
+    path.write_text(code)
+    return path
+
+
+def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
+    """Both in one folder and one MLflow file; one with two spaces, objectives and a database."""
+    folder = user.folder
+    sick_space(folder, "recovers", sickness=RECOVERS)
+    sick_space(folder, "diverges", rates="(1e-3, 1e30, 1e-2, 1e30)")
+    sick_space(folder, "broken", sickness=BREAKS, rates="(1e30, 1e30)")
+    sick = user.start(
+        *("sweeps/run.py", "--space", "recovers.py", "diverges.py", "broken.py", *TINY),
+        *("--name", "sick", "--trials", 8, "--epochs", 2, "--scheduler", "none"),
+        *("--concurrency", 2, "--max-failures", 1),
+    )
+    sound = user.start(
+        *("sweeps/run.py", "--space", "mlp", "cnn", "--name", "two", "--epochs", 2, *TINY),
+        *("--objective", "val_accuracy", "num_params", "--study", "sqlite:///study.db"),
+        *("--trials", 3, "--concurrency", 1),
+    )
+    until((folder / "runs/two/settings.json").exists, sound)
+    refused = user.run(*("sweeps/run.py", "--space", "mlp", "--name", "two", *TINY), code=2)
+    assert refused.stderr.startswith("error: sweep two ")
+    assert refused.stderr.count("\n") == 1
+    said_sound = user.end(sound).stdout
+    said_sick = user.end(sick, code=1, traceback=True).stdout
+
+    # two spaces, each with its own study, on the same folds, and a Pareto front
+    assert "several objectives: no trial is stopped early" in said_sound
+    parents = []
+    for space in ("mlp", "cnn"):
+        assert f"{space}: 3 trials complete, 0 pruned, 0 failed" in said_sound
+        study = optuna.load_study(
+            study_name=f"two/{space}", storage=f"sqlite:///{folder}/study.db"
+        )
+        assert len(study.trials) == 3
+        assert not (folder / "runs/two" / space / "study.journal").exists()
+        for trial in study.trials:
+            accuracy, size = trial.values
+            assert 0 <= accuracy <= 1
+            assert size == trial.user_attrs["result"]["num_params"]
+        runs = user.mlflow(f"two/{space}")
+        assert {run.status for run in runs.values()} == {"FINISHED"}
+        assert set(runs) == {"", "0", "1", "2"}
+        parents.append(runs[""])
+        front = {t.number for t in study.best_trials}
+        title = f"{space}: Pareto front, {len(front)} configurations"
+        table = said_sound.partition(title)[2].partition("└")[0]
+        shown = [int(n) for n in re.findall(r"^│ +(\d+) │", table, re.MULTILINE)]
+        assert set(shown[: len(front)]) == front
+    assert parents[0].tags["data_digest"] == parents[1].tags["data_digest"]
+    assert parents[0].inputs == parents[1].inputs
+
+    # a trial that crashes is tried again, but not for ever
+    assert "recovers: 7 trials complete, 0 pruned, 1 failed" in said_sick
+    trials = user.study("sick/recovers")
+    assert [t.state.name for t in trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 5
+    steps = (folder / "recovers.log").read_text().split()
+    assert steps.count("1") == 2 + 1  # a crash, then two reports
+    assert steps.count("2") == 2  # once and --max-failures
+    runs = user.mlflow("sick/recovers")
+    assert runs["2"].status == "FAILED"
+    assert runs["2"].tags["foldsweep.error"] == "RuntimeError: out of luck"
+    assert runs["3"].status == "FINISHED"
+
+    # one that diverges is not tried again and frees its place
+    assert "diverges: 6 trials complete, 0 pruned, 2 failed" in said_sick
+    trials = user.study("sick/diverges")
+    assert [t.number for t in trials if t.state.name == "FAIL"] == [1, 3]
+    runs = user.mlflow("sick/diverges")
+    for number in (1, 3):
+        error = "a loss became infinite or NaN in epoch"
+        assert trials[number].user_attrs["error"].startswith(error)
+        assert runs[str(number)].tags["foldsweep.error"].startswith(error)
+        assert (folder / "diverges.log").read_text().split().count(str(number)) == 1
+
+    # where most fail, the sweep gives up and says why
+    trials = user.study("sick/broken")
+    assert "stopped: most trials failed. Last error: trial " in said_sick
+    assert "RuntimeError: no such layer" in said_sick
+    assert len([t for t in trials if t.state.name == "FAIL"]) == 5
+    assert len(trials) <= 7
+    assert {run.status for run in user.mlflow("sick/broken").values()} <= {
+        *("FAILED", "FINISHED", "KILLED")
+    }
+    until(lambda: not user.left_running(), within_s=30)

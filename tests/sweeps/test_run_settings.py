@@ -1,0 +1,171 @@
+"""How the command line of a sweep is read, with and without --resume."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweeps.run import _load_spaces, _read_settings
+from sweeps.settings import SweepSettings, load_settings
+from trainables.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def stored(here: Path) -> SweepSettings:
+    """A sweep that ran before."""
+    return store(here / "runs" / "first")
+
+
+def store(folder: Path, **changes: object) -> SweepSettings:
+    folder.mkdir(parents=True)
+    settings = SweepSettings(
+        space=("mlp", "cnn"),
+        name=folder.name,
+        trials=7,
+        folds=3,
+        sampler="random",
+        dataset="digits",
+        objective=("val_loss", "num_params"),
+        time_budget=60.0,
+        tracking_uri="http://server:5000",
+    )
+    replace(settings, **changes).save(folder)  # type: ignore[arg-type]
+    return load_settings(folder)
+
+
+def read(*args: str) -> SweepSettings:
+    stored, settings = _read_settings(list(args))
+    assert stored is None
+    settings.validate()
+    return settings
+
+
+def test_one_word_is_enough(here: Path) -> None:
+    settings = read("--space", "mlp")
+    assert settings == SweepSettings(space=("mlp",), tracking_uri=f"sqlite:///{here}/mlflow.db")
+
+
+def test_options_are_read() -> None:
+    settings = read(
+        *("--space", "mlp", "cnn", "--trials", "5", "--time-budget", "1.5", "--folds=4"),
+        *("--objective", "val_accuracy", "num_params", "--sampler", "nsga2", "--data-dir", "a b"),
+        *("--gpus-per-trial", "0.5", "--tracking-uri", "http://host:1"),
+    )
+    assert (settings.space, settings.trials, settings.folds) == (("mlp", "cnn"), 5, 4)
+    assert settings.objective == ("val_accuracy", "num_params")
+    assert (settings.time_budget, settings.gpus_per_trial) == (1.5, 0.5)
+    assert (settings.data_dir, settings.tracking_uri) == (Path("a b"), "http://host:1")
+
+
+def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
+    assert read("--space", "mlp").tracking_uri == "http://other:5000"
+    assert read("--space", "mlp", "--tracking-uri", "http://h:1").tracking_uri == "http://h:1"
+
+
+def test_paths_of_spaces_become_absolute(here: Path) -> None:
+    assert read("--space", "mine.py", "mlp").space == (str(here / "mine.py"), "mlp")
+
+
+def test_without_a_space_there_is_nothing_to_do() -> None:
+    with pytest.raises(UserError, match="give --space NAME"):
+        read()
+
+
+def test_a_resumed_sweep_keeps_its_settings(stored: SweepSettings) -> None:
+    found, settings = _read_settings(["--resume", "first"])
+    assert found == stored
+    assert settings == replace(stored, resume="first")
+    settings.validate()
+
+
+def test_what_is_given_replaces_what_was_stored(
+    stored: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://not-asked:5000")
+    found, settings = _read_settings(
+        ["--trials", "20", "--resume=first", "--space", "mlp", "--time-budget", "5"]
+    )
+    assert found == stored
+    expected = replace(stored, resume="first", trials=20, space=("mlp",), time_budget=5.0)
+    assert settings == expected
+
+
+def test_auto_means_the_data_it_had(stored: SweepSettings) -> None:
+    assert _read_settings(["--resume", "first", "--dataset", "auto"])[1].dataset == "digits"
+    assert _read_settings(["--resume", "first", "--dataset", "mnist"])[1].dataset == "mnist"
+
+
+def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
+    elsewhere = store(here / "other" / "first", storage="other")
+    found, settings = _read_settings(["--resume", "first", "--storage", "other"])
+    assert found == elsewhere
+    assert settings.storage == "other"
+    with pytest.raises(UserError, match="no sweep 'first' in runs"):
+        _read_settings(["--resume", "first"])
+
+
+def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: Path) -> None:
+    store(here / "runs" / "first", storage="s3://bucket/path")
+    for args in (["--resume", "first"], ["--resume", "first", "--storage", "s3://bucket/path"]):
+        assert _read_settings(args)[1].storage == "s3://bucket/path"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--resume", "missing"], "no sweep 'missing' in runs; the latest there: first"),
+        (["--resume", "../first"], "must be letters"),
+        (["--resume", "/first"], "must be letters"),
+        (["--resume", ""], "must be letters"),
+        (["--resume"], "--resume"),
+        (["--space", "mlp", "--resume", "--trials", "3"], "--resume"),
+        (["--resume", "first", "--name", "second"], "--name second and --resume first contradict"),
+        (["--resume", "first", "--bogus"], "Unrecognized options: --bogus"),
+        (["--resume", "first", "--folds", "many"], "--folds"),
+        (["--resume", "first", "--storage"], "--storage"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(stored: SweepSettings, args: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        _read_settings(args)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_is_no_mistake(stored: SweepSettings, capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (["--help"], ["--resume", "first", "--help"]):
+        with pytest.raises(SystemExit) as stop:
+            _read_settings(args)
+        assert stop.value.code in (0, None)
+        assert "--time-budget" in capsys.readouterr().out
+
+
+def test_an_objective_that_a_space_does_not_measure_is_refused() -> None:
+    read_spaces: Callable[..., object] = lambda *spaces: _load_spaces(
+        SweepSettings(space=spaces, objective=("val_accuracy", "val_digit_accuracy"))
+    )
+    read_spaces("cnn_aux")
+    with pytest.raises(UserError, match="val_digit_accuracy is not measured in space mlp"):
+        read_spaces("cnn_aux", "mlp")
+
+
+def test_two_spaces_of_one_name_are_refused(here: Path) -> None:
+    text = (
+        "from ray import tune\n"
+        "from search_spaces.space import SearchSpace\n"
+        "from trainables.trainable import MlpTrainable\n"
+        "def space():\n"
+        "    return SearchSpace(name='mine', trainable=MlpTrainable,"
+        " domains={'lr': tune.uniform(0, 1)})\n"
+    )
+    for name in ("a.py", "b.py"):
+        (here / name).write_text(text)
+    with pytest.raises(UserError, match="two spaces have the same name: mine mine"):
+        _load_spaces(read("--space", "a.py", "b.py"))

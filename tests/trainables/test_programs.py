@@ -1,0 +1,172 @@
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import tyro
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.errors import UserError
+from trainables.programs import INTERRUPTED, parse, run_program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of a test."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """File to read, with a description that is long enough to be broken into several lines."""
+    trials: int | None = None
+    folds: int = 5
+    ratio: float = 0.5
+    kind: Literal["first", "second"] = "first"
+    names: tuple[str, ...] = ()
+    verbose: bool = False
+
+
+@pytest.fixture(params=["40", "80", "300"])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", request.param)
+    return str(request.param)
+
+
+def test_a_command_line_becomes_settings() -> None:
+    args = ["in.yaml", "--trials", "3", "--names", "a", "b", "--kind", "second", "--verbose"]
+    expected = Settings(
+        file=Path("in.yaml"), trials=3, names=("a", "b"), kind="second", verbose=True
+    )
+    assert parse(Settings, args, prog="x.py") == expected
+
+
+LONG = "a" * 90
+
+MISTAKES = {
+    "unknown flag": (["f", "--bogus", "1"], ["--bogus"]),
+    "long unknown flag": (["f", f"--{LONG}"], [LONG]),
+    "misspelt flag": (["f", "--trails", "1"], ["--trails"]),
+    "bad integer": (["f", "--trials", "many"], ["--trials", "many"]),
+    "fraction for an integer": (["f", "--folds", "2.5"], ["--folds", "2.5"]),
+    "bad number": (["f", "--ratio", "half"], ["--ratio", "half"]),
+    "bad choice": (["f", "--kind", "third"], ["--kind", "third", "first", "second"]),
+    "missing value": (["f", "--folds"], ["--folds"]),
+    "missing positional": ([], ["PATH", "several lines"]),
+    "one positional too many": (["f", "g"], ["g"]),
+    "value of a flag": (["f", "--verbose", "maybe"], ["maybe"]),
+    "several": (["f", "--trials", "x", "--folds", "y"], ["--trials", "x"]),
+    "markup": (["f", "--folds", "[red]x[/red]"], ["--folds"]),
+}
+
+
+@pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line_on_any_terminal(
+    args: list[str], words: list[str], columns: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(Settings, args, prog="x.py")
+    said = str(caught.value)
+    assert all(word in said for word in words), said
+    assert said.endswith("(see --help)")
+    assert not set(said) & set("\n\r\x1b│╭╰─"), said
+    assert "  " not in said
+
+
+@pytest.mark.parametrize(("args", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_narrow_terminal_does_not_change_what_is_said(
+    args: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = set()
+    for columns in ("40", "300"):
+        monkeypatch.setenv("COLUMNS", columns)
+        with pytest.raises(UserError) as caught:
+            parse(Settings, args, prog="x.py")
+        said.add(str(caught.value))
+    assert len(said) == 1
+
+
+@given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\0")), max_size=3))
+def test_nothing_but_a_user_error_comes_of_any_words(args: list[str]) -> None:
+    if {"-h", "--help"} & set(args):
+        return
+    with contextlib.suppress(UserError):
+        assert isinstance(parse(Settings, args, prog="x.py"), Settings)
+
+
+def test_the_width_of_the_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (None, "40"):
+        if columns is None:
+            monkeypatch.delenv("COLUMNS", raising=False)
+        else:
+            monkeypatch.setenv("COLUMNS", columns)
+        with pytest.raises(UserError):
+            parse(Settings, [], prog="x.py")
+        assert os.environ.get("COLUMNS") == columns
+
+
+def test_help_is_shown_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse(Settings, ["--help"], prog="x.py")
+    assert stop.value.code in (0, None)
+    shown = capsys.readouterr()
+    assert "usage: x.py" in shown.out
+    assert shown.err == ""
+
+
+def ending(main: Callable[[], int]) -> int:
+    with pytest.raises(SystemExit) as stop:
+        run_program(main)
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, INTERRUPTED])
+def test_the_exit_code_is_that_of_main(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(lambda: code) == code
+    assert capsys.readouterr().err == ""
+
+
+def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(raising(UserError("first line\n  second\tline\r\n"))) == 2
+    assert capsys.readouterr().err == "error: first line second line\n"
+
+
+def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(raising(KeyboardInterrupt())) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_bug_is_a_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_program(raising(ZeroDivisionError()))
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    code = (
+        "from trainables.programs import console, run_program\n"
+        "def main():\n"
+        "    for i in range(100000):\n"
+        "        console.print('line', i)\n"
+        "    return 0\n"
+        "run_program(main)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "line 0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) == 1

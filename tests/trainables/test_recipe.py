@@ -1,0 +1,227 @@
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.errors import UserError
+from trainables.recipe import FORMAT, Recipe
+
+RECIPE = Recipe(
+    space="cnn_aux",
+    variant="cnn_aux",
+    config={"lr": 1e-3, "channels": (16, 32), "digits": "path", "pooled": None, "epochs": 3},
+    score={
+        "val_accuracy": 0.1 + 0.2,
+        "val_accuracy_std": 1 / 3,
+        "val_loss": 1e-17,
+        "val_loss_std": 0.0,
+    },
+    fold_scores={"val_accuracy": [0.1, 0.2], "val_loss": [1 / 3, 2 / 3]},
+    num_params=1234,
+    dataset="digits",
+    data_digest="0123abcd",
+    train_pairs=100,
+    test_pairs=50,
+    folds=2,
+    seed=2**32 - 1,
+    trial=7,
+    threads=2,
+    mode="looped",
+    sweep="first/cnn_aux",
+    mlflow={"tracking_uri": "sqlite:////a/mlflow.db", "run_id": "12e5"},
+    git_commit="0123456789ab+",
+    versions={"python": "3.11.4", "torch": "2.13.0"},
+    machine="Linux x86_64",
+    exported_at="2026-01-01T00:00:00+00:00",
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "best.yaml"
+    RECIPE.save(path, comment="Trial 7.\nMeasure: python sweeps/evaluate.py best.yaml")
+    return path
+
+
+def changed(path: Path, **values: Any) -> Path:
+    """The same file with other values; ... removes one."""
+    held = {**yaml.safe_load(path.read_text()), **values}
+    path.write_text(yaml.safe_dump({k: v for k, v in held.items() if v is not ...}))
+    return path
+
+
+def test_a_recipe_survives_its_file_to_the_last_bit(path: Path) -> None:
+    config = {**RECIPE.config, "channels": [16, 32]}
+    assert Recipe.load(path) == replace(RECIPE, config=config)
+
+
+def test_a_person_can_read_the_file(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[:3] == [
+        "# Trial 7.",
+        "# Measure: python sweeps/evaluate.py best.yaml",
+        "space: cnn_aux",
+    ]
+    assert "!!" not in path.read_text()
+    assert [p.name for p in path.parent.iterdir()] == ["best.yaml"]
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=5),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text(max_size=5)
+        | st.lists(st.integers(), max_size=3),
+    ),
+    st.text(max_size=10),
+)
+def test_any_configuration_and_name_survive(
+    tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], name: str
+) -> None:
+    recipe = replace(RECIPE, config=config, sweep=name)
+    path = tmp_path_factory.mktemp("recipe") / "best.yaml"
+    recipe.save(path, comment="")
+    assert Recipe.load(path) == recipe
+
+
+def test_what_old_files_lack_has_a_default(path: Path) -> None:
+    names = ("threads", "mode", "mlflow", "git_commit", "versions", "machine", "exported_at")
+    recipe = Recipe.load(changed(path, **dict.fromkeys(names, ...)))
+    assert (recipe.threads, recipe.mode, recipe.mlflow) == (1, "auto", {})
+
+
+@pytest.mark.parametrize("name", ["space", "variant", "config", "dataset", "folds", "seed"])
+def test_a_missing_field_is_named(path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"lacks {name}; export it again"):
+        Recipe.load(changed(path, **{name: ...}))
+
+
+@pytest.mark.parametrize(
+    "name", ["score", "fold_scores", "num_params", "data_digest", "train_pairs", "trial"]
+)
+def test_so_is_any_other(path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=name) as caught:
+        Recipe.load(changed(path, **{name: ...}))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_fields_are_named(path: Path) -> None:
+    with pytest.raises(UserError, match="lacks seed and has unknown bogus, extra; export it"):
+        Recipe.load(changed(path, extra=1, bogus=2, seed=...))
+
+
+WRONG = {str: 3, int: "3", dict: [1]}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Recipe)])
+def test_a_value_of_the_wrong_type_is_refused(path: Path, name: str) -> None:
+    kind = type(getattr(RECIPE, name))
+    for value in (WRONG[kind], None, True):
+        with pytest.raises(UserError) as caught:
+            Recipe.load(changed(path, **{name: value}))
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("folds", 1),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("trial", -1),
+        ("threads", 0),
+        ("mode", "fast"),
+        ("score", {}),
+        ("format", FORMAT + 1),
+    ],
+)
+def test_a_value_out_of_range_is_refused(path: Path, name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=name) as caught:
+        Recipe.load(changed(path, **{name: value}))
+    assert "\n" not in str(caught.value)
+
+
+WRONG_INSIDE = """
+import pathlib, sys, yaml
+from trainables.errors import UserError
+from trainables.recipe import Recipe
+
+path = pathlib.Path(sys.argv[1])
+held = yaml.safe_load(path.read_text())
+for name, value in [
+    ("score", {"val_accuracy": "good"}), ("score", {"val_accuracy": None}), ("mlflow", {"a": 3}),
+]:
+    path.write_text(yaml.safe_dump({**held, name: value}))
+    try:
+        Recipe.load(path)
+    except UserError as error:
+        assert f": {name} must " in str(error), error
+        assert "\\n" not in str(error), error
+    else:
+        raise SystemExit(f"{name}={value!r} was accepted")
+"""
+
+
+def test_a_value_of_the_wrong_type_inside_another_is_refused(path: Path) -> None:
+    """In a process of its own: here the checker of shapes would refuse it before we do."""
+    subprocess.run([sys.executable, "-c", WRONG_INSIDE, path], check=True, timeout=50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "just words",
+        "- 1\n- 2\n",
+        "a: [1, 2",
+        "\tx: 1",
+        "{}",
+        "x: 1\nx: *missing\n",
+        "format: 1\n? [a, b]\n: 1\n",
+        "format: one\n",
+    ],
+)
+def test_a_foreign_file_is_refused_in_one_line(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"best\.yaml") as caught:
+        Recipe.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_in_a_file_is_executed(path: Path) -> None:
+    mark = path.parent / "executed"
+    for tag in (
+        f"!!python/object/apply:builtins.open ['{mark}', 'w']",
+        f"!!python/object/apply:os.system ['touch {mark}']",
+        "!!python/name:os.system",
+        "!!python/tuple [1, 2]",
+    ):
+        path.write_text(f"format: {FORMAT}\nspace: {tag}\n")
+        with pytest.raises(UserError, match="could not determine a constructor"):
+            Recipe.load(path)
+    assert not mark.exists()
+
+
+def test_bytes_that_are_no_text_are_refused(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(UserError, match="is not a YAML file of ours"):
+        Recipe.load(path)
+
+
+def test_a_file_that_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing\.yaml cannot be read: No such file"):
+        Recipe.load(tmp_path / "missing.yaml")
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        Recipe.load(tmp_path)
+    with pytest.raises(UserError, match="cannot be written: No such file"):
+        RECIPE.save(tmp_path / "missing" / "best.yaml", comment="")

@@ -28,7 +28,7 @@ from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.data.source import ImageSource
 from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
+from trainables.programs import command, console, parse, run_program
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 from trainables.tracking import tracking_uri
@@ -186,7 +186,7 @@ def _measure(
     if waiting:
         console.print(
             f"MLflow at {uri} took not everything: {waiting} records wait;"
-            f" send them with: python sweeps/replay.py {recipe.sweep.partition('/')[0]}"
+            f" send them with: {command('sweeps/replay.py', recipe.sweep.partition('/')[0])}"
         )
     else:
         console.print(f"logged to MLflow at {uri}")

@@ -1,7 +1,6 @@
 """Sweep search spaces: `python sweeps/run.py --space cnn_aux`, `--help` for the rest."""
 
 import argparse
-import shlex
 import shutil
 import signal
 import sys
@@ -9,12 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from rich.table import Table
 
-from search_spaces.loading import SPACES, load_space
+from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import ray_cluster
-from sweeps.ledger import DEFAULT_TRIALS, distributions_of, open_storage
+from sweeps.ledger import distributions_of, open_storage
+from sweeps.messages import (
+    described,
+    say_how_to_go_on,
+    say_what_next,
+    show_end,
+    spaces_table,
+)
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -26,20 +31,20 @@ from sweeps.settings import (
 )
 from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.summary import best_table
-from sweeps.sweep import JOURNAL_FILE, SweepEnd, make_folds, sweep_space
+from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
 from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console, parse, run_program
-from trainables.tracking import DEFAULT_URI, absolute_uri, tracking_uri
+from trainables.tracking import tracking_uri
 
 
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
     stored, settings = _read_settings(sys.argv[1:])
     if settings.list_spaces:
-        console.print(_spaces_table())
+        console.print(spaces_table())
         return 0
     settings.validate()
     spaces = _load_spaces(settings)
@@ -70,11 +75,11 @@ def main() -> int:
             raise _taken(name)
         replace(settings, name=name, resume=None).save(folder)
         verb = "goes on" if settings.resume else "starts"
-        console.print(f"sweep {name} {verb}: {_described(settings, data)}")
+        console.print(f"sweep {name} {verb}: {described(settings, data)}")
         try:
             return _sweep_all(settings, spaces, data, name, folder)
         except KeyboardInterrupt:
-            _say_how_to_go_on(settings, name)
+            say_how_to_go_on(settings, name)
             return INTERRUPTED
         except UserError:
             _undo(folder, stored)
@@ -179,17 +184,6 @@ def _take_sigterm_as_ctrl_c() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
-def _described(settings: SweepSettings, data: PairData) -> str:
-    grid = settings.sampler == "grid" and settings.trials is None
-    budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
-    if settings.time_budget:
-        budget += f" or {settings.time_budget:g} s"
-    return (
-        f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
-        f" {len(data.train)} {data.dataset} pairs; {settings.sampler} with {settings.scheduler}"
-    )
-
-
 def _sweep_all(
     settings: SweepSettings, spaces: list[SearchSpace], data: PairData, name: str, folder: Path
 ) -> int:
@@ -214,87 +208,14 @@ def _sweep_all(
                 allotment=allotment,
                 console=console,
             )
-            _show_end(settings, end, name)
+            show_end(settings, end, name)
             if end.interrupted:
-                _say_how_to_go_on(settings, name)
+                say_how_to_go_on(settings, name)
                 return INTERRUPTED
             complete = best_table(end.ledger, settings.objective) is not None
             code = max(code, 1 if end.hopeless or not complete else 0)
-    _say_what_next(settings, name, spaces)
+    say_what_next(settings, name, spaces)
     return code
-
-
-def _show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
-    table = best_table(end.ledger, settings.objective)
-    counts = {
-        state: sum(t.state.name == state for t in end.ledger.ended())
-        for state in ("COMPLETE", "PRUNED", "FAIL")
-    }
-    console.print(
-        f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
-        f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
-    )
-    if table is not None:
-        console.print(table)
-    if end.hopeless:
-        console.print(f"stopped: most trials failed. Last error: {end.last_error}")
-    elif table is None and end.last_error:
-        console.print(f"no trial is complete. Last error: {end.last_error}")
-    if end.out_of_time and end.ledger.trials_left:
-        console.print(
-            f"time budget spent with {end.ledger.trials_left} trials to go; go on with:"
-            f" {_resume_command(settings, name)} --time-budget SECONDS"
-        )
-    if end.waiting_records:
-        problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
-        console.print(
-            f"MLflow at {settings.tracking_uri} took not everything{problem}:"
-            f" {end.waiting_records} records wait in {settings.storage}/{name};"
-            f" send them with: python sweeps/replay.py {name}"
-        )
-
-
-def _say_how_to_go_on(settings: SweepSettings, name: str) -> None:
-    console.print(
-        "interrupted; nothing that has ended is lost. Go on with:"
-        f" {_resume_command(settings, name)}"
-    )
-
-
-def _say_what_next(settings: SweepSettings, name: str, spaces: list[SearchSpace]) -> None:
-    uri = shlex.quote(settings.tracking_uri or "")
-    here = settings.tracking_uri == absolute_uri(DEFAULT_URI)
-    ui = "make ui" if here else f"open {uri}"
-    if not here and uri.startswith("sqlite"):
-        ui = f"mlflow ui --backend-store-uri {uri}"
-    tracking = "" if here else f" --tracking-uri {uri}"
-    console.print(
-        f"""
-results are in MLflow, experiment {settings.experiment!r}, and in {settings.storage}/{name}
-  look     {ui}
-  export   python analysis/export.py --sweep {name}{tracking}
-  measure  python sweeps/evaluate.py best-{name}-{spaces[0].name}.yaml --rounds 10
-  more     {_resume_command(settings, name)} --trials {2 * (settings.trials or DEFAULT_TRIALS)}"""
-    )
-
-
-def _resume_command(settings: SweepSettings, name: str) -> str:
-    default = settings.storage == SweepSettings.storage
-    storage = "" if default else f" --storage {shlex.quote(settings.storage)}"
-    return f"python sweeps/run.py --resume {name}{storage}"
-
-
-def _spaces_table() -> Table:
-    table = Table(title="search spaces")
-    table.add_column("space")
-    table.add_column("trainable")
-    table.add_column("searched", overflow="fold")
-    table.add_column("baseline", overflow="fold")
-    for name in SPACES:
-        space = load_space(name)
-        baseline = space.points[0].name if space.points else ""
-        table.add_row(name, space.trainable.__name__, " ".join(space.searched), baseline)
-    return table
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import contextlib
 import io
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
@@ -73,3 +76,24 @@ def run_program(main: Callable[[], int]) -> NoReturn:
         sys.stderr.close()
         code = 1
     sys.exit(code)
+
+
+def command(program: str, *args: str) -> str:
+    """A command line that can be typed here: this environment's program, from this folder.
+
+    Args:
+        program: Path of a program in this project, or the name of one that is installed beside
+            Python, such as `mlflow`.
+        args: Its arguments.
+    """
+    folder = Path(sys.executable).parent
+    found = shutil.which("python")
+    on_path = found is not None and Path(found).parent == folder
+    if not program.endswith(".py"):
+        return shlex.join([program if on_path else _from_here(folder / program), *args])
+    python = "python" if on_path else _from_here(Path(sys.executable))
+    return shlex.join([python, _from_here(Path(__file__).parents[1] / program), *args])
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

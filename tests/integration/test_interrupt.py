@@ -49,7 +49,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     user: User, reference: User, reference_args: tuple[object, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(SPACE)
-    go_on = "Go on with: python sweeps/run.py --resume stopped\n"
+    go_on = f"Go on with: {User.shown('sweeps/run.py')} --resume stopped\n"
 
     # Ctrl-C reaches every process of the terminal's group
     process = user.start(
@@ -73,7 +73,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     left = 6 - num_ended(user)
     assert left == 6 - len(before)
     assert f"time budget spent with {left} trials to go; go on with: " in end.stdout
-    assert "python sweeps/run.py --resume stopped --time-budget SECONDS" in end.stdout
+    assert f"{User.shown('sweeps/run.py')} --resume stopped --time-budget SECONDS" in end.stdout
     assert end.stderr == ""
     check_nothing_runs(user)
 

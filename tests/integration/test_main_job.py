@@ -99,7 +99,7 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     user, said = job
     before = scores(user.study(JOB))
     command = printed(said, "more")
-    assert command == "python sweeps/run.py --resume job --trials 6"
+    assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
     assert "sweep job goes on: cnn_aux; 6 trials" in said
     assert "cnn_aux: 6 trials complete, 0 pruned, 0 failed" in said

@@ -69,7 +69,7 @@ def test_a_server_that_stops_in_mid_sweep_gets_everything_later(
     assert f"MLflow at {uri} took not everything" in said
     assert "records wait in runs/cut" in said
     replay = said.partition("send them with: ")[2].splitlines()[0]
-    assert replay == "python sweeps/replay.py cut"
+    assert replay == f"{User.shown('sweeps/replay.py')} cut"
     trials = user.study("cut/mlp")
     assert scores(trials) == scores(reference.study("reference/mlp"))
     before = user.mlflow("cut/mlp", database)

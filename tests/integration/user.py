@@ -44,6 +44,9 @@ def until(
         time.sleep(0.05)
 
 
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 class User:
     """Works in `folder`; MLflow is in `mlflow.db` there, sweeps in `runs`."""
 
@@ -59,7 +62,7 @@ class User:
         process = subprocess.Popen(
             [sys.executable, str(REPOSITORY / program), *map(str, args)],
             cwd=self.folder,
-            env=os.environ | {MARK: self.mark, "COLUMNS": "100"} | env,
+            env=os.environ | {MARK: self.mark, "COLUMNS": "100", "PATH": PATH} | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -91,6 +94,11 @@ class User:
         python, program, *args = shlex.split(command)
         assert python == "python"
         return self.run(program, *args)
+
+    @staticmethod
+    def shown(program: str) -> str:
+        """A program of ours as it is suggested outside the repository, in an environment."""
+        return f"python {REPOSITORY / program}"
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """End a driver without a word; whatever it started is left to itself."""

@@ -61,7 +61,7 @@ class Lifecycle:
         tags: Tags of every run of the sweep.
         dataset: MLflow's dataset record.
         checkpoint_folder: Where trials in training are checkpointed.
-        time_budget: Seconds until `should_stop`.
+        time_budget: Seconds until the sweep is `out_of_time`.
     """
 
     def __init__(

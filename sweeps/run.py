@@ -37,7 +37,7 @@ from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
 from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console, parse, run_program
-from trainables.tracking import tracking_uri
+from trainables.tracking import absolute_uri, tracking_uri
 
 
 def main() -> int:
@@ -100,6 +100,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         return None, replace(
             settings,
             space=_absolute_paths(settings.space),
+            study=settings.study and absolute_uri(settings.study),
             tracking_uri=tracking_uri(settings.tracking_uri),
         )
     check_name(found.resume)
@@ -113,6 +114,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     return stored, replace(
         with_dataset(settings, dataset),
         space=_absolute_paths(settings.space),
+        study=settings.study and absolute_uri(settings.study),
         tracking_uri=tracking_uri(settings.tracking_uri),
     )
 
@@ -213,7 +215,8 @@ def _sweep_all(
                 say_how_to_go_on(settings, name)
                 return INTERRUPTED
             complete = best_table(end.ledger, settings.objective) is not None
-            code = max(code, 1 if end.hopeless or not complete else 0)
+            failed = end.hopeless or not (complete or end.out_of_time)
+            code = max(code, 1 if failed else 0)
     say_what_next(settings, name, spaces)
     return code
 

@@ -186,9 +186,10 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
         UserError: Naming each changed setting with its old and new value.
     """
     changed = [
-        f"--{key.replace('_', '-')} {_shown(key, old)} -> {_shown(key, new)}"
+        f"--{key.replace('_', '-')} {old} -> {new}"
         for key in COMPARABLE
-        if (old := getattr(stored, key)) != (new := getattr(wanted, key))
+        # as shown, without passwords: these may change
+        if (old := _shown(key, getattr(stored, key))) != (new := _shown(key, getattr(wanted, key)))
     ]
     if changed:
         raise UserError(

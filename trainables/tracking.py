@@ -17,7 +17,7 @@ def tracking_uri(given: str | None) -> str:
 
 
 def absolute_uri(uri: str) -> str:
-    """The same tracking URI with a relative SQLite path made absolute."""
+    """The same URI with a relative SQLite path made absolute."""
     path = uri.removeprefix(SQLITE)
     return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"
 

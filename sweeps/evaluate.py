@@ -28,7 +28,7 @@ from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.data.source import ImageSource
 from trainables.errors import UserError
-from trainables.programs import command, console, parse, run_program
+from trainables.programs import INTERRUPTED, command, console, parse, run_program
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 from trainables.tracking import tracking_uri
@@ -77,7 +77,11 @@ def main() -> int:
     variant.config.from_dict(recipe.config)
     source, said = load_images(recipe.dataset, data_dir=settings.data_dir)
     console.print(said)
-    return (_cross_validate if settings.cv else _measure)(settings, recipe, variant, source)
+    try:
+        return (_cross_validate if settings.cv else _measure)(settings, recipe, variant, source)
+    except KeyboardInterrupt:
+        console.print("interrupted: all is logged together at the end; run the same command again")
+        return INTERRUPTED
 
 
 def _variant(recipe: Recipe) -> Variant:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.errors import UserError
-from trainables.programs import INTERRUPTED, parse, run_program
+from trainables.programs import INTERRUPTED, command, parse, run_program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def test_a_bug_is_a_traceback() -> None:
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     code = (
-        "from trainables.programs import console, run_program\n"
+        "from trainables.programs import command, console, run_program\n"
         "def main():\n"
         "    for i in range(100000):\n"
         "        console.print('line', i)\n"
@@ -170,3 +170,18 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=30) == 1
+
+
+def test_a_suggested_command_can_be_typed_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = Path(sys.executable).parent
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PATH", f"{environment}{os.pathsep}/usr/bin")
+    monkeypatch.chdir(root)
+    assert command("sweeps/run.py", "--name", "a b") == "python sweeps/run.py --name 'a b'"
+    assert command("mlflow") == "mlflow"
+    monkeypatch.setenv("PATH", "/usr/bin")  # the environment is not activated
+    monkeypatch.chdir(tmp_path)
+    assert command("sweeps/run.py") == f"{sys.executable} {root / 'sweeps/run.py'}"
+    assert command("mlflow") == str(environment / "mlflow")

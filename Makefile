@@ -16,7 +16,7 @@ help: ## print this list
 	  printf 'make %-6s %s\n' "$$name" "$$text"; done
 
 sweep: $(STAMP) ## a first sweep: cnn_aux on the embedded digits; ARGS go to sweeps/run.py
-	$(BIN)/python sweeps/run.py --space cnn_aux --dataset digits $(ARGS)
+	$(BIN)/python sweeps/run.py --space cnn_aux --dataset digits --trials 20 $(ARGS)
 
 test: $(STAMP) ## the default tests; ARGS go to pytest
 	$(BIN)/pytest $(ARGS)

@@ -1,7 +1,6 @@
 """Export the best configurations: `python analysis/export.py --space cnn_aux`."""
 
 import json
-import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         mode=tags[metrics.TAG_MODE],
         sweep=tags[metrics.TAG_SWEEP],
         mlflow={
-            "tracking_uri": re.sub(r"//[^/@]*@", "//", store.tracking_uri),  # no password
+            "tracking_uri": shown(store.tracking_uri),
             "experiment": store.experiment,
             "run_id": run.info.run_id,
             "sweep_run_id": tags.get("mlflow.parentRunId", ""),

@@ -39,7 +39,7 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
     _check_reachable(settings.address)
     try:
         ray.init(
-            address=settings.address,
+            address=settings.address or "local",  # whatever RAY_ADDRESS says
             include_dashboard=False if settings.address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -48,7 +48,7 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
         where = f"--address {settings.address}" if settings.address else "a local Ray"
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{where} cannot be used: {reason}") from None
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
     try:
         resources = ray.cluster_resources()
         # a CPU build of torch cannot use the GPUs that Ray sees

@@ -31,7 +31,7 @@ from trainables.errors import UserError
 from trainables.programs import INTERRUPTED, command, console, parse, run_program
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
-from trainables.tracking import tracking_uri
+from trainables.tracking import shown, tracking_uri
 from trainables.trial import CrossValidation, Task, summary
 from trainables.variants import VARIANTS, Variant
 
@@ -176,25 +176,39 @@ def _measure(
     )
     started = time.time()
     shown = _Epochs(config.epochs)
-    scores = run_rounds(variant, config, data, seed=seed, after_epoch=shown.done)
+    scores = run_rounds(
+        variant,
+        config,
+        data,
+        seed=seed,
+        mode=recipe.mode,  # type: ignore[arg-type]
+        after_epoch=shown.done,
+    )
     accuracy = scores.test_accuracy
-    std = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0
+    spread = " (one round: no spread)"
+    if len(accuracy) > 1:
+        std = float(accuracy.std(ddof=1))
+        error = std / len(accuracy) ** 0.5
+        spread = f" ± {std:.4f} (std over {len(accuracy)} rounds, standard error {error:.4f})"
     cv_std = recipe.score[metrics.std_key(metrics.VAL_ACCURACY)]
     console.print(
-        f"test accuracy {accuracy.mean():.4f} ± {std:.4f} (std over {len(accuracy)} rounds,"
-        f" standard error {std / len(accuracy) ** 0.5:.4f}),"
-        f" {len(data[0].test)} test pairs each\n"
+        f"test accuracy {accuracy.mean():.4f}{spread}, {len(data[0].test)} test pairs each\n"
         f"cross-validated in the sweep: {recipe.score[metrics.VAL_ACCURACY]:.4f} ± {cv_std:.4f}"
     )
     waiting, uri = _log(settings, recipe, variant, scores, data[0], fresh, seed, started)
     if waiting:
         console.print(
             f"MLflow at {uri} took not everything: {waiting} records wait;"
-            f" send them with: {command('sweeps/replay.py', recipe.sweep.partition('/')[0])}"
+            f" send them with: {_replay(settings, recipe)}"
         )
     else:
         console.print(f"logged to MLflow at {uri}")
     return 0
+
+
+def _replay(settings: EvaluateSettings, recipe: Recipe) -> str:
+    name = recipe.sweep.partition("/")[0]
+    return command("sweeps/replay.py", name, "--storage", str(settings.storage))
 
 
 def _log(
@@ -219,7 +233,9 @@ def _log(
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     key = f"{recipe.sweep}/evaluation-{stamp}"
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
-    uri = tracking_uri(settings.tracking_uri or recipe.mlflow.get("tracking_uri"))
+    recorded = recipe.mlflow.get("tracking_uri", "")
+    # an address with a password was exported without it, and must be given again
+    uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
     target = TrackingTarget(
         tracking_uri=uri,
         experiment=settings.experiment or recipe.mlflow.get("experiment", "foldsweep"),
@@ -234,14 +250,14 @@ def _log(
         metrics.TAG_SPACE: space,
         metrics.TAG_VARIANT: variant.name,
         metrics.TAG_DATASET: recipe.dataset,
-        metrics.TAG_DATA_DIGEST: recipe.data_digest,
+        metrics.TAG_DATA_DIGEST: "fresh in each round" if fresh else recipe.data_digest,
         metrics.TAG_SEED: str(seed),
         metrics.TAG_GIT_COMMIT: git_commit(),
         metrics.TAG_MACHINE: machine(),
         **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
     }
     parent = recipe.mlflow.get("sweep_run_id")
-    if parent and uri == recipe.mlflow.get("tracking_uri"):
+    if parent and shown(uri) == recorded:
         tags["mlflow.parentRunId"] = parent
     params = {**recipe.config, "rounds": settings.rounds, "data": "fresh" if fresh else "same"}
     found: dict[str, float] = {"evaluation_time_s": time.time() - started}
@@ -255,7 +271,8 @@ def _log(
         by_name[metrics.TEST_DIGIT_ACCURACY] = scores.test_digit_accuracy
     for name, values in by_name.items():
         found[name] = float(np.mean(values))
-        found[metrics.std_key(name)] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        if len(values) > 1:
+            found[metrics.std_key(name)] = float(np.std(values, ddof=1))
         found |= {metrics.round_key(i, name): float(v) for i, v in enumerate(values)}
     tracker = Tracker(folder, target)
     try:

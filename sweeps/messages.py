@@ -1,19 +1,19 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from search_spaces.loading import SPACES, load_space
-from search_spaces.space import SearchSpace
 from sweeps.ledger import DEFAULT_TRIALS
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd
 from trainables.data.pairs import PairData
 from trainables.programs import command, console
-from trainables.tracking import DEFAULT_URI, absolute_uri, shown
+from trainables.tracking import DEFAULT_URI, SQLITE, absolute_uri, shown, tracking_uri
 
 
 def described(settings: SweepSettings, data: PairData) -> str:
@@ -41,10 +41,10 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     )
     if table is not None:
         console.print(table)
-    if end.hopeless:
+    if end.hopeless and end.ledger.trials_left:
         console.print(f"stopped: most trials failed. Last error: {end.last_error}")
-    elif table is None and end.last_error:
-        console.print(f"no trial is complete. Last error: {end.last_error}")
+    elif end.last_error:
+        console.print(f"last error: {end.last_error}")
     if end.out_of_time and end.ledger.trials_left:
         console.print(
             f"time budget spent with {end.ledger.trials_left} trials to go; go on with:"
@@ -54,7 +54,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         console.print(
             f"MLflow at {shown(settings.tracking_uri or '')} took not everything{problem}:"
-            f" {end.waiting_records} records wait in {settings.storage}/{name};"
+            f" {end.waiting_records} records wait in {settings.local_root / name};"
             f" send them with: {command('sweeps/replay.py', name)}{_storage(settings)}"
         )
 
@@ -67,28 +67,43 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     )
 
 
-def say_what_next(settings: SweepSettings, name: str, spaces: list[SearchSpace]) -> None:
+def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) -> None:
     """Where the results are, and the next commands to type."""
+    where = f"results are in {settings.local_root / name}"
+    commands = []
+    if not any(end.waiting_records for end in ends):
+        where += f" and in MLflow, experiment {settings.experiment!r}"
+        commands.append(("look", _look(settings)))
+        complete = [end.ledger.space.name for end in ends if end.complete]
+        if complete:
+            export = command("analysis/export.py", "--sweep", name)
+            commands.append(("export", export + _store(settings)))
+            best = f"best-{name}-{complete[0]}.yaml"
+            commands.append(("measure", command("sweeps/evaluate.py", best, "--rounds", "10")))
+    if settings.sampler != "grid":
+        trials = 2 * (settings.trials or DEFAULT_TRIALS)
+        commands.append(("more", f"{_resume_command(settings, name)} --trials {trials}"))
+    lines = [f"  {what:8} {line}" for what, line in commands]
+    console.print("\n".join(["", where, *lines]))
+
+
+def _look(settings: SweepSettings) -> str:
     uri = settings.tracking_uri or ""
-    here = uri == absolute_uri(DEFAULT_URI)
-    look = f"open {shown(uri)}"
-    if here and Path("Makefile").is_file():
-        look = "make ui"
-    elif uri.startswith("sqlite"):
-        look = f"{command('mlflow')} ui --backend-store-uri {shlex.quote(uri)}"
-    options = "" if here else f" --tracking-uri {shlex.quote(uri)}"
+    if uri == absolute_uri(DEFAULT_URI) and Path("Makefile").is_file():
+        return "make ui"
+    if uri.startswith(SQLITE):
+        return f"{command('mlflow')} ui --backend-store-uri {shlex.quote(uri)}"
+    return f"open {shown(uri)}"
+
+
+def _store(settings: SweepSettings) -> str:
+    """The options with which analysis finds what the sweep logged; never a password."""
+    uri, options = settings.tracking_uri or "", ""
+    if uri != tracking_uri(None):
+        options += f" --tracking-uri {shlex.quote(shown(uri))}"
     if settings.experiment != SweepSettings.experiment:
         options += f" --experiment {shlex.quote(settings.experiment)}"
-    best = f"best-{name}-{spaces[0].name}.yaml"
-    trials = 2 * (settings.trials or DEFAULT_TRIALS)
-    console.print(
-        f"""
-results are in MLflow, experiment {settings.experiment!r}, and in {settings.storage}/{name}
-  look     {look}
-  export   {command("analysis/export.py", "--sweep", name)}{options}
-  measure  {command("sweeps/evaluate.py", best, "--rounds", "10")}
-  more     {_resume_command(settings, name)} --trials {trials}"""
-    )
+    return options
 
 
 def _resume_command(settings: SweepSettings, name: str) -> str:
@@ -96,8 +111,8 @@ def _resume_command(settings: SweepSettings, name: str) -> str:
 
 
 def _storage(settings: SweepSettings) -> str:
-    default = settings.storage == SweepSettings.storage
-    return "" if default else f" --storage {shlex.quote(settings.storage)}"
+    default = str(settings.local_root) == SweepSettings.storage
+    return "" if default else f" --storage {shlex.quote(str(settings.local_root))}"
 
 
 def spaces_table() -> Table:

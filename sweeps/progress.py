@@ -27,12 +27,20 @@ class Progress(tune.Callback):
         self.shown_at = self.started
         self.shown_ended = -1
         self.shown_best: int | None = None
-        self.live = Live(console=console, refresh_per_second=4, transient=True)
+        self.shown_error: str | None = None
+        # the programs' console does not fold long lines, which a live display must
+        folding = Console(
+            file=console.file, highlight=False, force_terminal=console.is_terminal
+        )
+        self.live = Live(console=folding, refresh_per_second=4, transient=True)
         if console.is_terminal:
             self.live.start()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the terminal, or write a line where there is something to say."""
+        if self.lifecycle.last_error != self.shown_error:
+            self.shown_error = self.lifecycle.last_error
+            self.live.console.print(f"      {self.shown_error}", soft_wrap=True)
         if self.console.is_terminal:
             self.live.update(Text(f"{self.line()}\n{self.best_line()}", overflow="fold"))
             return

@@ -1,6 +1,8 @@
 """Sweep search spaces: `python sweeps/run.py --space cnn_aux`, `--help` for the rest."""
 
 import argparse
+import errno
+import os
 import shutil
 import signal
 import sys
@@ -8,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from ray.tune import TuneError
 
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
@@ -30,7 +33,6 @@ from sweeps.settings import (
     with_dataset,
 )
 from sweeps.spool import SPOOL_FILE, TrackingTarget
-from sweeps.summary import best_table
 from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
@@ -38,6 +40,8 @@ from trainables.errors import UserError
 from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console, parse, run_program
 from trainables.tracking import absolute_uri, tracking_uri
+
+FULL = os.strerror(errno.ENOSPC)
 
 
 def main() -> int:
@@ -61,9 +65,8 @@ def main() -> int:
     )
     settings = with_dataset(settings, data.dataset)
     make_folds(data, settings)  # whatever is wrong is said before anything is made or started
-    local = _local_root(settings)
-    name = settings.resume or settings.name or new_name(local)
-    folder = _make_folder(local / name, resumed=settings.resume is not None)
+    name = settings.resume or settings.name or new_name(settings.local_root)
+    folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
@@ -84,6 +87,12 @@ def main() -> int:
         except UserError:
             _undo(folder, stored)
             raise
+        except (OSError, TuneError) as error:
+            if FULL not in str(error):
+                raise
+            raise UserError(
+                f"{FULL} in {folder}: free some, then go on with --resume {name}"
+            ) from None
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
@@ -104,9 +113,8 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
             tracking_uri=tracking_uri(settings.tracking_uri),
         )
     check_name(found.resume)
-    stored = load_settings(
-        _local_root(replace(SweepSettings(), storage=found.storage)) / found.resume
-    )
+    root = replace(SweepSettings(), storage=found.storage).local_root
+    stored = load_settings(root / found.resume)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
@@ -122,11 +130,6 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
 def _absolute_paths(spaces: tuple[str, ...]) -> tuple[str, ...]:
     """Paths that still hold when the sweep is resumed elsewhere."""
     return tuple(str(Path(s).resolve()) if s.endswith(".py") else s for s in spaces)
-
-
-def _local_root(settings: SweepSettings) -> Path:
-    """Local folder of sweeps: studies and spools are never on a remote store."""
-    return Path("runs" if "://" in settings.storage else settings.storage)
 
 
 def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
@@ -190,7 +193,7 @@ def _sweep_all(
     settings: SweepSettings, spaces: list[SearchSpace], data: PairData, name: str, folder: Path
 ) -> int:
     """Sweep one space after another; tables follow each."""
-    code = 0
+    ends = []
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with ray_cluster(settings) as allotment:
@@ -214,11 +217,9 @@ def _sweep_all(
             if end.interrupted:
                 say_how_to_go_on(settings, name)
                 return INTERRUPTED
-            complete = best_table(end.ledger, settings.objective) is not None
-            failed = end.hopeless or not (complete or end.out_of_time)
-            code = max(code, 1 if failed else 0)
-    say_what_next(settings, name, spaces)
-    return code
+            ends.append(end)
+    say_what_next(settings, name, ends)
+    return int(any(e.hopeless or not (e.complete or e.out_of_time) for e in ends))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
+import contextlib
 import json
 import math
 import re
@@ -139,6 +140,11 @@ class SweepSettings:
         if len(self.objective) == 1 and self.sampler == "nsga2":
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
 
+    @property
+    def local_root(self) -> Path:
+        """Local folder of sweeps: studies and spools are never on a remote store."""
+        return Path("runs" if "://" in self.storage else self.storage)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
@@ -174,7 +180,10 @@ def load_settings(folder: Path) -> SweepSettings:
         shown = ", ".join(known[-5:]) or "none"
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
-        return SweepSettings.from_dict(json.loads(path.read_text()))
+        settings = SweepSettings.from_dict(json.loads(path.read_text()))
+        with contextlib.suppress(UserError):  # told by whoever uses them; types are told here
+            settings.validate()
+        return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
 

@@ -30,6 +30,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from trainables.errors import UserError
+from trainables.tracking import shown
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -217,7 +218,7 @@ class TrackingTarget:
     @property
     def shown_uri(self) -> str:
         """The tracking URI without user and password, for messages."""
-        return re.sub(r"//[^/@]*@", "//***@", self.tracking_uri)
+        return shown(self.tracking_uri)
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
+from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
 from rich.console import Console
@@ -19,12 +21,13 @@ from sweeps.pruning import reports
 from sweeps.resources import Allotment
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings, masked_url
-from sweeps.spool import TrackingTarget
+from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.summary import shown_score, shown_values
 from sweeps.tracker import Tracker
 from trainables import metrics
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.pairs import PairData
+from trainables.errors import UserError
 from trainables.trial import Task
 
 # MLflow's own tags, spelled out so that the driver need not import it
@@ -48,6 +51,11 @@ class SweepEnd:
     last_error: str | None
     waiting_records: int
     tracking_problem: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether any trial has trained all its epochs."""
+        return any(t.state == TrialState.COMPLETE for t in self.ledger.ended())
 
 
 def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
@@ -136,8 +144,14 @@ def sweep_space(
         study_name=key,
     )
     folds = make_folds(data, settings)
+    storage = open_storage(settings.study, folder / JOURNAL_FILE)
+    if (folder / SPOOL_FILE).exists() and key not in optuna.get_all_study_names(storage):
+        raise UserError(
+            f"sweep {name} cannot go on: its study is gone, from {settings.local_root / name}"
+            " or its database; restore it or start a new sweep"
+        )
     ledger = Ledger(
-        open_storage(settings.study, folder / JOURNAL_FILE),
+        storage,
         key,
         space,
         settings,

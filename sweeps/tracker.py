@@ -174,7 +174,9 @@ class Tracker:
     def _start_uploader(self) -> None:
         root = str(Path(__file__).parents[1])
         python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        with (self._folder / LOG_FILE).open("ab") as log:
+        log_file = self._folder / LOG_FILE
+        log_file.touch(mode=0o600)
+        with log_file.open("ab") as log:
             self._uploader = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sweeps.replay", "--follow", self._folder.absolute()],
                 env=os.environ | {"PYTHONPATH": python_path},

@@ -30,6 +30,7 @@ from optuna.study import Study, load_study
 from requests import RequestException
 
 from sweeps.journal import journal_storage
+from sweeps.settings import masked_url
 from sweeps.spool import (
     RUN_TAG,
     SPOOL_FILE,
@@ -286,7 +287,8 @@ class Uploader:
         try:
             return load_study(study_name=name, storage=_study_storage(storage, self._folder))
         except Exception as error:  # any database or file error
-            _log.warning("no study %r in %s: %s", name, storage, one_line(error))
+            reason = one_line(error).replace(storage, masked_url(storage))
+            _log.warning("no study %r in %s: %s", name, masked_url(storage), reason)
             return None
 
 

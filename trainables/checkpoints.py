@@ -1,10 +1,14 @@
 """Checkpoints of running trials in a folder or any object store that pyarrow knows."""
 
 import io
+import logging
+import pickle
 from typing import Any
 
 import pyarrow.fs as pafs
 import torch
+
+_log = logging.getLogger(__name__)
 
 
 def _locate(folder: str, trial_number: int) -> tuple[pafs.FileSystem, str]:
@@ -33,13 +37,21 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> No
 
 
 def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
-    """The trial's last checkpoint, or None; nothing in it is executed (`weights_only`)."""
+    """The trial's last checkpoint, or None where there is none that can be read.
+
+    A machine that loses power may leave a damaged one, and the trial then starts anew. Nothing in
+    a checkpoint is executed (`weights_only`).
+    """
     filesystem, path = _locate(folder, trial_number)
     if filesystem.get_file_info(path).type != pafs.FileType.File:
         return None
     with filesystem.open_input_file(path) as stream:
         buffer = io.BytesIO(stream.read())
-    state: dict[str, Any] = torch.load(buffer, weights_only=True, map_location="cpu")
+    try:
+        state: dict[str, Any] = torch.load(buffer, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        _log.warning("checkpoint %s cannot be read, the trial starts anew: %s", path, error)
+        return None
     return state
 
 

@@ -56,10 +56,8 @@ class TrialConfig:
             self.require("aux_alpha", 0.0 <= self.aux_alpha <= 1.0, "between 0 and 1")
             object.__setattr__(self, "main_weight", 1.0 - self.aux_alpha)
             object.__setattr__(self, "aux_weight", self.aux_alpha / 2)
-        for name in ("lr", "weight_decay", "main_weight", "aux_weight"):
-            value = getattr(self, name)
-            self.require(name, math.isfinite(value) and value >= 0, "finite and at least 0")
-        for name in ("shift", "rotation", "scale"):
+        amounts = ("lr", "weight_decay", "main_weight", "aux_weight", "shift", "rotation", "scale")
+        for name in amounts:
             value = getattr(self, name)
             self.require(name, math.isfinite(value) and value >= 0, "finite and at least 0")
         self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")

@@ -1,6 +1,5 @@
 import os
 import pathlib
-import pickle
 
 import pytest
 import torch
@@ -50,8 +49,7 @@ def test_nothing_in_a_checkpoint_is_executed(folder, tmp_path):
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     save_checkpoint(folder, 1, {"trap": Trap()})
-    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
-        load_checkpoint(folder, 1)
+    assert load_checkpoint(folder, 1) is None
     assert not (tmp_path / "sprung").exists()
 
 

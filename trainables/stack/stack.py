@@ -116,8 +116,13 @@ class FoldStack:
         self.noise_sizes = _noise_sizes(models[0], self.images[:2])
         vectors = MemberVectors.of([m.config for m in self.members], self.device)
         self.mode = resolve_mode(mode, models[0], self.device)
-        engine = FusedEngine if self.mode == "fused" else LoopedEngine
-        self.engine: AbstractEngine = engine(models, vectors, self.noise_sizes)
+        self.engine: AbstractEngine
+        if self.mode == "fused":
+            self.engine = FusedEngine(models, vectors, self.noise_sizes)
+            if mode == "auto" and not self._fuses():
+                self.mode = "looped"
+        if self.mode == "looped":
+            self.engine = LoopedEngine(models, vectors, self.noise_sizes)
 
     def train_epoch(self) -> EpochMetrics:
         """Train every member for one epoch and measure it."""
@@ -207,6 +212,15 @@ class FoldStack:
             order = torch.randperm(len(member.train), generator=generator, device=self.device)
             shuffled.append(torch.as_tensor(member.train, device=self.device)[order])
         return _padded(shuffled, self.device)
+
+    def _fuses(self) -> bool:
+        """Whether `vmap` has a rule for every layer; it has none for recurrent ones, say."""
+        two_pairs = self.images[:2].expand(len(self.members), *self.images[:2].shape)
+        try:
+            self.engine.predict(two_pairs)
+        except RuntimeError:
+            return False
+        return True
 
     def _member_normalisation(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Scalar mean and std of each member's training images, shaped to broadcast to a batch."""

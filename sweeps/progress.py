@@ -30,7 +30,11 @@ class Progress(tune.Callback):
         self.shown_error: str | None = None
         # the programs' console does not fold long lines, which a live display must
         folding = Console(
-            file=console.file, highlight=False, force_terminal=console.is_terminal
+            file=console.file,
+            force_terminal=console.is_terminal,
+            highlight=False,
+            markup=False,
+            emoji=False,
         )
         self.live = Live(console=folding, refresh_per_second=4, transient=True)
         if console.is_terminal:

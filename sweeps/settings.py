@@ -1,13 +1,13 @@
 """The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
-import contextlib
 import json
 import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from trainables.errors import UserError
 from trainables.metrics import DIRECTIONS, VAL_ACCURACY
@@ -181,8 +181,9 @@ def load_settings(folder: Path) -> SweepSettings:
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
         settings = SweepSettings.from_dict(json.loads(path.read_text()))
-        with contextlib.suppress(UserError):  # told by whoever uses them; types are told here
-            settings.validate()
+        for key, kind in get_type_hints(SweepSettings).items():
+            if not _is(getattr(settings, key), kind):
+                raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")
         return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
@@ -239,6 +240,17 @@ def masked_url(url: str) -> str:
 def with_dataset(settings: SweepSettings, dataset: str) -> SweepSettings:
     """The settings with `auto` replaced by what was found."""
     return replace(settings, dataset=dataset)  # type: ignore[arg-type]
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type that a setting may have."""
+    if get_origin(kind) is UnionType:
+        return any(_is(value, part) for part in get_args(kind))
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def _shown(key: str, value: Any) -> str:

@@ -24,7 +24,8 @@ INTERRUPTED = 130
 STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 """No `{None}|` in the help, no `--no-` twin of each flag."""
 
-console = Console(highlight=False, soft_wrap=True)
+# no markup: a path or an error in brackets is no style
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:

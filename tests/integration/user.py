@@ -78,15 +78,12 @@ class User:
         return self.end(self.start(program, *args, **env), code)
 
     def end(
-        self, process: subprocess.Popen[str], code: int = 0, *, traceback: bool = False
+        self, process: subprocess.Popen[str], code: int = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Wait for a program's end, which must be exit code `code`.
-
-        Only where a trial crashes is a traceback (Ray's, of the trial) welcome.
-        """
+        """Wait for a program's end, which must be exit code `code`, without a traceback."""
         out, err = process.communicate(timeout=150)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
-        assert ("Traceback" in err) == traceback, err
+        assert "Traceback" not in err, err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def run_printed(self, command: str) -> subprocess.CompletedProcess[str]:

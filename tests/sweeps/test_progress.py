@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -172,6 +173,43 @@ def test_a_log_gets_plain_lines_when_there_is_something_to_say(
     assert said() == []
     clock.now += 1
     assert len(said()) == 1
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_an_error_is_shown_once_and_letter_by_letter(
+    life: Lifecycle, show: Callable, terminal: bool
+) -> None:
+    progress, file = show(terminal=terminal)
+    error = "RuntimeError: no [/such] layer, [red] :warning: and much more " + "x" * 60
+    life.start("a")
+    life.crashed("a", error)
+    for _ in range(3):
+        progress.on_step_end(0, [])
+    assert file.getvalue().count(f"      trial 0: {error}\n") == 1
+    life.crashed("a", "another")
+    progress.on_step_end(0, [])
+    progress.on_step_end(0, [])
+    assert file.getvalue().count("trial 0: another") == 1
+    assert file.getvalue().count("RuntimeError") == 1
+
+
+def test_a_line_longer_than_the_terminal_is_folded(
+    life: Lifecycle, show: Callable, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    progress, file = show(terminal=True)
+    end(life)
+    clock.now += 3600
+    file.truncate(0)
+    file.seek(0)
+    progress.on_step_end(0, [])
+    progress.live.refresh()
+    line = progress.line()
+    assert len(line) > 80
+    assert line.endswith("about 9:00:00 left")
+    rows = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", file.getvalue()).splitlines()
+    assert max(map(len, rows)) <= 80
+    assert "".join("".join(rows).split()).count("".join(line.split())) >= 1
 
 
 def test_no_line_of_a_log_moves_the_cursor(life: Lifecycle, show: Callable) -> None:

@@ -105,6 +105,21 @@ def test_test_pairs_do_not_touch_training(fresh: list[PairData]) -> None:
     assert not np.array_equal(one.test_loss, two.test_loss)
 
 
+@pytest.mark.parametrize("mode", ["fused", "looped"])
+def test_rounds_are_trained_in_the_mode_that_is_asked_for(
+    same: list[PairData], mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def stack(*args: Any, **kwargs: Any) -> FoldStack:
+        asked.append(FoldStack(*args, **kwargs))
+        return asked[-1]
+
+    monkeypatch.setattr("sweeps.rounds.FoldStack", stack)
+    run_rounds(MLP, config_of(MLP, epochs=1), same, seed=5, mode=mode)
+    assert [one.mode for one in asked] == [mode]
+
+
 def test_each_epoch_is_announced(same: list[PairData]) -> None:
     epochs: list[int] = []
     run_rounds(MLP, config_of(MLP, epochs=3), same, seed=5, after_epoch=epochs.append)

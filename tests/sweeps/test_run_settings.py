@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.run import _load_spaces, _read_settings
-from sweeps.settings import SweepSettings, load_settings
+from sweeps.settings import SweepSettings, check_resumable, load_settings
 from trainables.errors import UserError
 
 
@@ -72,6 +72,22 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_paths_of_spaces_become_absolute(here: Path) -> None:
     assert read("--space", "mine.py", "mlp").space == (str(here / "mine.py"), "mlp")
+
+
+def test_a_study_file_becomes_absolute(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumption from another folder finds it, and may name it either way."""
+    absolute = f"sqlite:///{here}/study.db"
+    assert read("--space", "mlp", "--study", "sqlite:///study.db").study == absolute
+    stored = store(here / "runs" / "first", study=absolute)
+    found, settings = _read_settings(["--resume", "first", "--study", "sqlite:///study.db"])
+    assert found == stored
+    check_resumable(stored, settings)
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    settings = _read_settings(["--resume", "first", "--storage", str(here / "runs")])[1]
+    assert settings.study == absolute
+    url = "postgresql://user:secret@host/studies"
+    assert read("--space", "mlp", "--study", url).study == url
 
 
 def test_without_a_space_there_is_nothing_to_do() -> None:

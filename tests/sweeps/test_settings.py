@@ -148,6 +148,32 @@ def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> N
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"trials": "abc"},
+        {"trials": "7"},
+        {"folds": [3]},
+        {"folds": None},
+        {"seed": {}},
+        {"time_budget": "long"},
+        {"name": 5},
+        {"space": 5},
+        {"objective": 5},
+        {"storage": 5},
+        {"study": 5},
+        {"data_dir": 5},
+    ],
+)
+def test_settings_of_another_type_are_refused_in_one_line(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps({"space": ["mlp"], **values}))
+    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
+        load_settings(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 OTHER: dict[str, Any] = {
     "space": ("cnn",),
     "dataset": "digits",
@@ -194,6 +220,18 @@ def test_what_does_not_touch_scores_may_change() -> None:
         checkpoint_every_s=1.0,
     )
     check_resumable(GOOD, wanted)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postgresql://user:secret@host/a", "postgresql://user:other@host/a"),
+        ("postgresql://user:secret@host/a", "postgresql://user@host/a"),
+        ("postgresql://host/a?user=u&password=1", "postgresql://host/a?user=u&password=2"),
+    ],
+)
+def test_the_password_of_a_study_may_change(old: str, new: str) -> None:
+    check_resumable(replace(GOOD, study=old), replace(GOOD, study=new, resume="first"))
 
 
 def test_no_password_is_shown_when_the_study_has_changed() -> None:

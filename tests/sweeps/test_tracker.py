@@ -2,6 +2,7 @@ import math
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from sweeps import tracker as tracker_module
 from sweeps.spool import SPOOL_FILE, TrackingTarget, is_closed, read_records
-from sweeps.tracker import Tracker
+from sweeps.tracker import LOG_FILE, Tracker
 from trainables.errors import UserError
 
 
@@ -123,6 +124,18 @@ def test_a_second_driver_of_a_folder_is_refused(
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_uploader(tracker: Tracker) -> None:
     assert os.getsid(tracker._uploader.pid) == tracker._uploader.pid
+
+
+def test_only_its_owner_reads_the_log_of_the_uploader(
+    tmp_path: Path, target: TrackingTarget
+) -> None:
+    old_mask = os.umask(0o022)
+    try:
+        tracker = Tracker(tmp_path, target)
+    finally:
+        os.umask(old_mask)
+    tracker.close(wait_s=0)
+    assert stat.S_IMODE((tmp_path / LOG_FILE).stat().st_mode) == 0o600
 
 
 def test_closing_leaves_no_process_behind(tracker: Tracker) -> None:

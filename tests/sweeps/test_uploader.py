@@ -210,6 +210,30 @@ def test_a_study_that_is_gone_does_not_stop_the_upload(
     assert not (folder / "gone.journal").exists()
 
 
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "postgresql://user:secret@127.0.0.1:1/studies",
+        "nonsense://user:secret@127.0.0.1:1/studies",
+        "user:secret@127.0.0.1:1://studies",
+        "user:secret@127.0.0.1:1/studies",
+        "sqlite:////nowhere/at/all.db?password=secret",
+    ],
+)
+def test_a_study_that_does_not_open_is_logged_without_its_password(
+    folder: Path,
+    target: TrackingTarget,
+    spool: Spool,
+    storage: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fill(spool, start(""), CLOSE)
+    send(folder, replace(target, study_storage=storage))
+    (warning,) = [text for text in caplog.messages if text.startswith("no study")]
+    assert warning.startswith("no study 'first/cnn_aux' in ")
+    assert "secret" not in warning
+
+
 def test_another_server_gets_its_own_copy(
     tmp_path: Path, folder: Path, target: TrackingTarget, spool: Spool, empty_database: Path
 ) -> None:

@@ -53,6 +53,27 @@ def test_nothing_in_a_checkpoint_is_executed(folder, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_a_damaged_checkpoint_is_none_and_says_so(kept, folder, tmp_path, caplog):
+    save_checkpoint(folder, 1, STATE)
+    (path,) = tmp_path.rglob("trial_00001.pt")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    assert load_checkpoint(folder, 1) is None
+    (warning,) = caplog.messages
+    assert "trial_00001.pt cannot be read, the trial starts anew: " in warning
+    save_checkpoint(folder, 1, {"epoch": 2})
+    assert load_checkpoint(folder, 1) == {"epoch": 2}
+
+
+@pytest.mark.parametrize("junk", [b"\0" * 4096, b"\xff" * 4096, b"not a checkpoint"])
+def test_a_checkpoint_of_anything_else_is_none(junk, folder, tmp_path):
+    save_checkpoint(folder, 1, STATE)
+    (path,) = tmp_path.rglob("trial_00001.pt")
+    path.write_bytes(junk)
+    assert load_checkpoint(folder, 1) is None
+
+
 @pytest.mark.parametrize("moment", ["open_output_stream", "move"])
 def test_a_save_that_breaks_off_leaves_the_old_checkpoint(moment, tmp_path, monkeypatch):
     save_checkpoint(str(tmp_path), 1, {"epoch": 1})

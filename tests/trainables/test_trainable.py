@@ -133,6 +133,20 @@ def test_a_trial_continues_from_its_checkpoint(variant, make, make_task, tmp_pat
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
 
 
+def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_task, tmp_path, caplog):
+    variant, folder = VARIANTS["mlp"], tmp_path / "checkpoints"
+    values = {"report_at": (1, 2, 3), "checkpoint_every_s": 0.0}
+    task = make_task(checkpoint_folder=str(folder), **values)
+    stopped = make(variant, task)
+    stopped.step()
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    again = make(variant, task)
+    assert again.trial.stack.epoch == 0
+    assert [text for text in caplog.messages if "the trial starts anew" in text]
+    assert results_of(again) == results_of(make(variant, make_task(**values)))
+
+
 def test_a_short_trial_does_not_save(make, make_task, tmp_path):
     folder = tmp_path / "checkpoints"
     trainable = make(VARIANTS["mlp"], make_task(checkpoint_folder=str(folder)))

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from trainables.config import TrialConfig
 from trainables.data.folds import normalisation
+from trainables.models.layers import Scores
 from trainables.stack.stack import FoldStack, Member, report_epochs, resolve_mode
-from trainables.variants import CNN, CNN_AUX, MLP
+from trainables.variants import CNN, CNN_AUX, MLP, Variant
 
 MODES = ["fused", "looped"]
 
@@ -236,3 +238,42 @@ def test_the_mode_follows_model_and_device_unless_given(variant_, device, expect
     assert resolve_mode("auto", model, torch.device(device)) == expected
     for mode in MODES:
         assert resolve_mode(mode, model, torch.device(device)) == mode
+
+
+class Rows(nn.Module):
+    """An LSTM down the rows of a pair; `vmap` has no rule for it."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.rows = nn.LSTM(28, 4, batch_first=True)
+        self.output = nn.Linear(4, 2)
+
+    def forward(self, pair):
+        return Scores(self.output(self.rows(pair.transpose(1, 2).flatten(2))[0][:, -1]))
+
+
+ROWS = Variant(name="rows", model=Rows, config=TrialConfig)
+
+
+def test_what_cannot_be_fused_is_looped_unless_fused_is_asked_for(small_config, make_stack):
+    configs = [small_config(ROWS, lr=0.01)] * 3
+    chosen, looped = make_stack(ROWS, configs), make_stack(ROWS, configs, mode="looped")
+    assert resolve_mode("auto", Rows(configs[0]), torch.device("cpu")) == "fused"
+    assert chosen.mode == "looped"
+    for _ in range(2):
+        one, other = chosen.train_epoch(), looped.train_epoch()
+        assert one.finite
+        np.testing.assert_array_equal(one.train_loss, other.train_loss)
+        np.testing.assert_array_equal(one.held_out_loss, other.held_out_loss)
+    with pytest.raises(RuntimeError):
+        make_stack(ROWS, configs, mode="fused").train_epoch()
+
+
+def test_whether_a_stack_can_be_fused_is_found_without_a_trace(small_config, make_stack):
+    """`auto` tries; what is trained is what `fused` trains, to the last bit."""
+    configs = [small_config(MLP, dropout=0.3, batch_norm=True)] * 3
+    chosen, fused = make_stack(MLP, configs), make_stack(MLP, configs, mode="fused")
+    assert chosen.mode == "fused"
+    one, other = chosen.train_epoch(), fused.train_epoch()
+    np.testing.assert_array_equal(one.train_loss, other.train_loss)
+    np.testing.assert_array_equal(one.held_out_loss, other.held_out_loss)

@@ -1,0 +1,126 @@
+"""Evaluation in this process, with what it logs caught before it reaches a spool."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps import evaluate
+from trainables.data.digits import digits_source
+from trainables.data.pairs import draw_pairs
+from trainables.recipe import Recipe
+
+RECURRENT = """
+from dataclasses import dataclass
+from ray import tune
+from torch import nn
+from search_spaces.space import SearchSpace
+from trainables.config import TrialConfig
+from trainables.models.layers import Scores
+from trainables.trainable import FoldTrainable
+from trainables.variants import Variant
+
+class Rows(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.rows = nn.LSTM(28, 4, batch_first=True)
+        self.output = nn.Linear(4, 2)
+
+    def forward(self, pair):
+        return Scores(self.output(self.rows(pair.transpose(1, 2).flatten(2))[0][:, -1]))
+
+class RowsTrainable(FoldTrainable):
+    variant = Variant(name="rows", model=Rows, config=TrialConfig)
+
+def space():
+    domains = {"lr": tune.loguniform(1e-4, 1e-2)}
+    return SearchSpace(name="rows", trainable=RowsTrainable, domains=domains)
+"""
+
+
+class CatchingTracker:
+    """Keeps what a tracker would log."""
+
+    metrics: dict[str, float]
+
+    def __init__(self, folder: Path, target: Any) -> None:
+        pass
+
+    def log_metrics(self, number: None, metrics: dict[str, float], step: int) -> None:
+        CatchingTracker.metrics = metrics
+
+    def close(self, wait_s: float) -> int:
+        return 0
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "Tracker", CatchingTracker)
+    monkeypatch.setattr(evaluate.torch, "set_num_threads", lambda threads: None)
+    return tmp_path
+
+
+@pytest.fixture
+def measure(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Evaluates a recipe of one epoch on 20 pairs; gives what is said."""
+
+    def run(*, rounds: int = 1, config: dict[str, Any] | None = None, **changes: Any) -> str:
+        values: dict[str, Any] = {
+            "space": "mlp",
+            "variant": "mlp",
+            "config": {"batch_size": 8, "epochs": 1, "lr": 0.01, **(config or {})},
+            "score": dict.fromkeys(
+                ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std"), 0.5
+            ),
+            "fold_scores": {},
+            "num_params": 3,
+            "dataset": "digits",
+            "data_digest": draw_pairs(
+                digits_source(), seed=0, train_pairs=20, test_pairs=11
+            ).digest,
+            "train_pairs": 20,
+            "test_pairs": 11,
+            "folds": 3,
+            "seed": 0,
+            "trial": 0,
+            "sweep": "first/mlp",
+        }
+        Recipe(**(values | changes)).save(here / "best.yaml", comment="")
+        monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", str(rounds)])
+        assert evaluate.main() == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
+    said = measure(rounds=1)
+    (line,) = [line for line in said.splitlines() if line.startswith("test accuracy")]
+    assert line.endswith(" (one round: no spread), 11 test pairs each")
+    assert "±" not in line
+    assert "test_accuracy" in CatchingTracker.metrics
+    assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
+
+
+def test_several_rounds_have_one(measure: Callable[..., str]) -> None:
+    said = measure(rounds=2)
+    assert "(std over 2 rounds, standard error 0." in said
+    assert {"test_accuracy_std", "test_loss_std"} <= set(CatchingTracker.metrics)
+
+
+def test_rounds_are_trained_in_the_mode_of_the_sweep(
+    measure: Callable[..., str], here: Path
+) -> None:
+    (here / "rows.py").write_text(RECURRENT)
+    mine = {"space": str(here / "rows.py"), "variant": "rows", "sweep": "first/rows"}
+    assert "test accuracy 0." in measure(rounds=2, mode="looped", **mine)
+    with pytest.raises(RuntimeError):  # vmap has no rule for an LSTM
+        measure(rounds=2, mode="fused", **mine)

@@ -1,0 +1,166 @@
+"""What is said at the end of a sweep, and whether what it suggests can be typed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.ledger import Ledger
+from sweeps.messages import say_what_next, show_end
+from sweeps.settings import SweepSettings
+from sweeps.sweep import SweepEnd
+from trainables.tracking import tracking_uri
+
+MakeEnd = Callable[..., SweepEnd]
+Said = Callable[[], str]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    return lambda: capsys.readouterr().out
+
+
+@pytest.fixture
+def settings() -> SweepSettings:
+    return SweepSettings(space=("small",), trials=6, tracking_uri=tracking_uri(None))
+
+
+@pytest.fixture
+def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
+    """The end of a sweep with one trial."""
+
+    def make(*, complete: bool = True, **changes: Any) -> SweepEnd:
+        ledger = make_ledger()
+        asked = ledger.ask()
+        assert asked is not None
+        if complete:
+            result = {"by_fold": {"val_accuracy": [0.7, 0.8]}, "num_params": 3, "epoch": 9}
+            ledger.complete(asked.number, [0.75], {**result, "train_time_s": 1.0})
+        else:
+            ledger.fail(asked.number, "broken")
+        values: dict[str, Any] = {
+            "interrupted": False,
+            "out_of_time": False,
+            "hopeless": False,
+            "last_error": None,
+            "waiting_records": 0,
+            "tracking_problem": "",
+        }
+        return SweepEnd(ledger=ledger, **(values | changes))
+
+    return make
+
+
+def suggested(text: str) -> dict[str, str]:
+    """The commands by what they are for."""
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  ")]
+    return {what: line for what, line in lines}
+
+
+def test_what_can_be_typed_next_is_said(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    (here / "Makefile").touch()
+    say_what_next(settings, "first", [make_end()])
+    text = said()
+    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
+    commands = suggested(text)
+    assert list(commands) == ["look", "export", "measure", "more"]
+    assert commands["look"] == "make ui"
+    assert commands["export"].endswith("analysis/export.py --sweep first")
+    assert commands["measure"].endswith("evaluate.py best-first-small.yaml --rounds 10")
+    assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
+
+
+def test_a_password_of_the_environment_is_neither_shown_nor_needed(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host:5000")
+    settings = replace(settings, tracking_uri=tracking_uri(None))
+    end = make_end(waiting_records=3)
+    show_end(settings, end, "first")
+    say_what_next(settings, "first", [replace(end, waiting_records=0)])
+    text = said()
+    assert "secret" not in text
+    assert "--tracking-uri" not in text
+    assert "MLflow at https://***@host:5000 took not everything" in text
+    assert suggested(text)["look"] == "open https://***@host:5000"
+
+
+def test_a_password_that_was_given_is_masked(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    settings = replace(settings, tracking_uri="https://user:secret@host:5000")
+    end = make_end(waiting_records=3)
+    show_end(settings, end, "first")
+    say_what_next(settings, "first", [replace(end, waiting_records=0)])
+    text = said()
+    assert "secret" not in text
+    assert "--tracking-uri 'https://***@host:5000'" in suggested(text)["export"]
+
+
+def test_another_store_and_experiment_are_among_the_options(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    settings = replace(settings, tracking_uri="sqlite:////a b/mlflow.db", experiment="my own")
+    say_what_next(settings, "first", [make_end()])
+    commands = suggested(said())
+    assert commands["look"].endswith("ui --backend-store-uri 'sqlite:////a b/mlflow.db'")
+    options = " --sweep first --tracking-uri 'sqlite:////a b/mlflow.db' --experiment 'my own'"
+    assert commands["export"].endswith(options)
+
+
+def test_nothing_is_exported_where_no_trial_is_complete(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    say_what_next(settings, "first", [make_end(complete=False)])
+    assert list(suggested(said())) == ["look", "more"]
+
+
+def test_nothing_is_exported_while_records_wait(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    say_what_next(settings, "first", [make_end(waiting_records=3)])
+    text = said()
+    assert list(suggested(text)) == ["more"]
+    assert "in MLflow" not in text
+
+
+def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:
+    say_what_next(replace(settings, sampler="grid"), "first", [make_end()])
+    assert list(suggested(said())) == ["look", "export", "measure"]
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "option"),
+    [
+        ("runs", "runs/first", ""),
+        ("s3://bucket/path", "runs/first", ""),
+        ("my runs", "my runs/first", " --storage 'my runs'"),
+    ],
+)
+def test_waiting_records_are_replayed_from_their_local_folder(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, given: str, folder: str, option: str
+) -> None:
+    settings = replace(settings, storage=given)
+    show_end(settings, make_end(waiting_records=3, tracking_problem="refused"), "first")
+    text = said()
+    assert f"took not everything (refused): 3 records wait in {folder};" in text
+    assert text.endswith(f"sweeps/replay.py first{option}\n")
+
+
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_an_error_is_said_letter_by_letter(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, hopeless: bool
+) -> None:
+    error = "trial 3: ValueError: no [/such] layer [red] :warning:"
+    show_end(settings, make_end(hopeless=hopeless, last_error=error), "first")
+    assert error in said()

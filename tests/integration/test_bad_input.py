@@ -166,7 +166,7 @@ def test_damaged_data_is_refused_not_replaced(home: Path, refused: Refused) -> N
         (("--space", "cnn"), "--space mlp -> cnn"),
         (("--epochs", "9"), "--epochs None -> 9"),
         (("--objective", "val_loss"), "--objective val_accuracy -> val_loss"),
-        (("--study", "sqlite:///study.db"), "--study None -> sqlite:///study.db"),
+        (("--study", "sqlite:///study.db"), "--study None -> sqlite:////"),
         (("--name", "other"), "--name other and --resume known contradict"),
         (("--folds", "5", "--seed", "1"), "--folds 3 -> 5; --seed 0 -> 1"),
         (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),

@@ -8,7 +8,8 @@ import pytest
 
 from tests.integration.user import RunRow, User, check_mlflow, scores, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+# four program starts: nearly a minute on 2 idle cores
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SWEEP = "stopped/slow_mlp"
 SLOW = "FOLDSWEEP_TEST_SLOW"

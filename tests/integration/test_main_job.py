@@ -154,6 +154,7 @@ def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()"
     return path
 
 
+@pytest.mark.slow  # crashes cost actor restarts: half a minute on 2 idle cores
 def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     """Both in one folder and one MLflow file; one with two spaces, objectives and a database."""
     folder = user.folder

@@ -4,7 +4,8 @@ import pytest
 
 from tests.integration.user import User, repeatable_points, scores
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+# slow: test_tracking_server_stops compares scores at two concurrencies too, in less detail
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def test_two_trials_at_a_time_are_what_one_at_a_time_is(

@@ -16,6 +16,18 @@ def optimisation() -> dict[str, Any]:
     }
 
 
+def convolutions() -> dict[str, Any]:
+    """Channels of the first block, hidden width and dropout of two blocks with 5x5 kernels."""
+    return {
+        "channels": tune.qrandint(16, 64, 8),  # vector units like multiples of 8
+        "hidden": tune.qrandint(32, 256, 32),
+        "dropout": tune.uniform(0.0, 0.6),
+        "kernel": 5,
+        "padding": 1,
+        "batch_norm": "before",
+    }
+
+
 def augmentation() -> dict[str, Any]:
     """Random shift (pixels), rotation (degrees) and zoom (fraction) of each training image."""
     return {

@@ -116,8 +116,7 @@ def replay(folder: Path, tracking_uri: str | None = None) -> str:
     """
     target = TrackingTarget.load(folder)
     if tracking_uri is not None:
-        uri = absolute_uri(tracking_uri)
-        target = replace(target, tracking_uri=uri, artifact_location=None)
+        target = replace(target, tracking_uri=absolute_uri(tracking_uri))
     if not (folder / SPOOL_FILE).exists():
         return f"{folder}: nothing was recorded"
     try:

@@ -199,7 +199,6 @@ class TrackingTarget:
     sweep: str
     study_storage: str
     study_name: str
-    artifact_location: str | None = None
 
     def __post_init__(self) -> None:
         uri = self.tracking_uri
@@ -233,8 +232,8 @@ class TrackingTarget:
         A SQLite file has no server: MLflow would take the folder that the uploader happens to
         run in, so the artifacts are put beside the database.
         """
-        if self.artifact_location or self.sqlite_path is None:
-            return self.artifact_location
+        if self.sqlite_path is None:
+            return None
         folder = re.sub(r"[^\w.-]", "_", self.experiment)
         return str(self.sqlite_path.parent / "mlartifacts" / folder)
 

@@ -24,4 +24,4 @@ def absolute_uri(uri: str) -> str:
 
 def shown(text: str) -> str:
     """Text without the user and password of any URI in it."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
+    return re.sub(r"//[^\s'\"]*@", "//***@", text)

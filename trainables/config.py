@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from trainables.errors import UserError
 
 LrSchedule = Literal["constant", "cosine"]
+AuxSchedule = Literal["constant", "linear"]
 Config = TypeVar("Config", bound="TrialConfig")
 
 
@@ -42,6 +43,10 @@ class TrialConfig:
     """Weight of the comparison loss."""
     aux_weight: float = 0.0
     """Weight of each of the two digit losses."""
+    aux_schedule: AuxSchedule = "constant"
+    """`linear` moves the loss from the digits to the comparison, see `loss_weights_at`."""
+    shuffle: bool = True
+    """A new order of the pairs in each epoch, instead of one order for all."""
     shift: float = 0.0
     """Augmentation: largest shift in pixels, each direction."""
     rotation: float = 0.0
@@ -63,6 +68,9 @@ class TrialConfig:
         self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
         self.require(
             "lr_schedule", self.lr_schedule in ("constant", "cosine"), "constant or cosine"
+        )
+        self.require(
+            "aux_schedule", self.aux_schedule in ("constant", "linear"), "constant or linear"
         )
         self.require("batch_size", self.batch_size >= 1, "at least 1")
         self.require("epochs", self.epochs >= 1, "at least 1")
@@ -112,6 +120,29 @@ class TrialConfig:
         if self.lr_schedule == "cosine":
             lr *= 0.5 * (1.0 + math.cos(math.pi * epoch / self.epochs))
         return lr
+
+    @property
+    def pretrain_epochs(self) -> int:
+        """Epochs, from the first, that do not train the comparison; its score says nothing yet."""
+        return 0
+
+    def loss_weights_at(self, epoch: int) -> tuple[float, float]:
+        """Weights of the comparison loss and of each digit loss in an epoch, counted from 0.
+
+        With `aux_schedule="linear"` the digits' share is (epochs - epoch) / epochs: 1 in the first
+        epoch, 1 / epochs in the last.
+        """
+        if self.aux_schedule == "constant":
+            return self.main_weight, self.aux_weight
+        share = (self.epochs - epoch) / self.epochs
+        return (1.0 - share) * self.main_weight, share * self.aux_weight
+
+    def frozen_at(self, epoch: int) -> tuple[str, ...]:
+        """Parts of the network, by name, that are not trained in an epoch, counted from 0.
+
+        Where they change a new phase begins, with a new optimiser.
+        """
+        return ()
 
 
 def _hints(config: type[TrialConfig]) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from trainables.models.layers import Scores
 
+MARGIN = 1.0
+"""Distance from which on the contrastive loss takes a pair of target 0 for far enough apart."""
+
 
 def pair_losses(
     scores: Scores,
@@ -20,10 +23,20 @@ def pair_losses(
     """Loss of each pair.
 
     The main part is cross-entropy for two units and binary cross-entropy on the logit for one;
-    with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`. The
-    digit parts are cross-entropies.
+    with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`.
+    Where the network gives a distance d it is the contrastive loss, d^2 for target 1 and
+    max(0, MARGIN - d)^2 for target 0, weighted by these probabilities. The digit parts are
+    cross-entropies.
+
+    References:
+        Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
+        mapping", CVPR.
     """
-    if scores.comparison.shape[1] == 1:
+    if scores.distance is not None:
+        soft = target * (1 - label_smoothing) + label_smoothing / 2
+        apart = (MARGIN - scores.distance).clamp(min=0)
+        main = soft * scores.distance.square() + (1 - soft) * apart.square()
+    elif scores.comparison.shape[1] == 1:
         logit = scores.comparison[:, 0]
         soft = target * (1 - label_smoothing) + label_smoothing / 2
         main = F.softplus(logit) - soft * logit

@@ -16,6 +16,8 @@ class Stream(IntEnum):
     """A round of an evaluation: its index."""
     ROUND_PAIRS = 3
     """The fresh pairs of a round: its index."""
+    HELD_BACK = 4
+    """Which training pairs a round leaves out: its index."""
 
 
 def derive_seed(*parts: int) -> int:

@@ -10,7 +10,28 @@ from ray import tune
 from trainables import metrics
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.trial import CrossValidation, Task, summary
-from trainables.variants import CNN, CNN_AUX, CNN_WS, MLP, Variant
+from trainables.variants import (
+    CNN,
+    CNN_AUX,
+    CNN_DIGIT,
+    CNN_DISTANCE,
+    CNN_SPLIT,
+    CNN_TRANSFER,
+    CNN_WS,
+    CNN_WS_AUX,
+    DISC_LEAKY_RELU,
+    DISC_RELU,
+    DISC_RELU_SIGMOID,
+    DISC_SIGMOID,
+    DISC_TANH,
+    MLP,
+    MLP_AUX,
+    MLP_BACKPROP,
+    MLP_SPLIT,
+    MLP_WS,
+    MLP_WS_AUX,
+    Variant,
+)
 
 TRIAL_NUMBER = "trial_number"
 """Key that the searcher adds to a configuration: the trial's number in its study."""
@@ -41,7 +62,7 @@ class FoldTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train to the next report and return its result."""
-        report_at = self.task.report_at or (self.trial.config.epochs,)
+        report_at = (*self.task.report_at, self.trial.config.epochs)
         until = next((e for e in report_at if e > self.trial.stack.epoch), report_at[-1])
         self.trial.advance(until, after_epoch=self._save_now_and_then)
         history = self.trial.history[self.num_reported :]
@@ -98,10 +119,40 @@ class MlpTrainable(FoldTrainable):
     variant = MLP
 
 
+class MlpSplitTrainable(FoldTrainable):
+    """Perceptron on each image, then a head."""
+
+    variant = MLP_SPLIT
+
+
+class MlpWsTrainable(FoldTrainable):
+    """Perceptron on each image with shared weights."""
+
+    variant = MLP_WS
+
+
+class MlpAuxTrainable(FoldTrainable):
+    """Perceptron on each image with auxiliary digit losses."""
+
+    variant = MLP_AUX
+
+
+class MlpWsAuxTrainable(FoldTrainable):
+    """Perceptron on each image with shared weights and auxiliary digit losses."""
+
+    variant = MLP_WS_AUX
+
+
 class CnnTrainable(FoldTrainable):
     """Convolutional net on the pair as two channels."""
 
     variant = CNN
+
+
+class CnnSplitTrainable(FoldTrainable):
+    """Convolutional net on each image, then a head."""
+
+    variant = CNN_SPLIT
 
 
 class CnnWsTrainable(FoldTrainable):
@@ -111,13 +162,93 @@ class CnnWsTrainable(FoldTrainable):
 
 
 class CnnAuxTrainable(FoldTrainable):
-    """Siamese convolutional net with shared weights and auxiliary digit losses."""
+    """Convolutional net on each image with auxiliary digit losses."""
 
     variant = CNN_AUX
 
 
+class CnnWsAuxTrainable(FoldTrainable):
+    """Siamese convolutional net with shared weights and auxiliary digit losses."""
+
+    variant = CNN_WS_AUX
+
+
+class CnnDistanceTrainable(FoldTrainable):
+    """Siamese convolutional net that compares by a directed distance."""
+
+    variant = CNN_DISTANCE
+
+
+class CnnTransferTrainable(FoldTrainable):
+    """Siamese convolutional net trained on digits first and on comparisons then."""
+
+    variant = CNN_TRANSFER
+
+
+class CnnDigitTrainable(FoldTrainable):
+    """Convolutional classifier of digits; the comparison is outside the network."""
+
+    variant = CNN_DIGIT
+
+
+class MlpBackpropTrainable(FoldTrainable):
+    """Perceptron on the flattened pair, without autograd."""
+
+    variant = MLP_BACKPROP
+
+
+class DiscReluTrainable(FoldTrainable):
+    """Perceptron on points, ReLU, without autograd."""
+
+    variant = DISC_RELU
+
+
+class DiscLeakyReluTrainable(FoldTrainable):
+    """Perceptron on points, LeakyReLU, without autograd."""
+
+    variant = DISC_LEAKY_RELU
+
+
+class DiscTanhTrainable(FoldTrainable):
+    """Perceptron on points, tanh, without autograd."""
+
+    variant = DISC_TANH
+
+
+class DiscSigmoidTrainable(FoldTrainable):
+    """Perceptron on points, sigmoid, without autograd."""
+
+    variant = DISC_SIGMOID
+
+
+class DiscReluSigmoidTrainable(FoldTrainable):
+    """Perceptron on points, ReLU and a sigmoid at the end, without autograd."""
+
+    variant = DISC_RELU_SIGMOID
+
+
 TRAINABLES: dict[str, type[FoldTrainable]] = {
     trainable.variant.name: trainable
-    for trainable in (MlpTrainable, CnnTrainable, CnnWsTrainable, CnnAuxTrainable)
+    for trainable in (
+        MlpTrainable,
+        MlpSplitTrainable,
+        MlpWsTrainable,
+        MlpAuxTrainable,
+        MlpWsAuxTrainable,
+        CnnTrainable,
+        CnnSplitTrainable,
+        CnnWsTrainable,
+        CnnAuxTrainable,
+        CnnWsAuxTrainable,
+        CnnDistanceTrainable,
+        CnnTransferTrainable,
+        CnnDigitTrainable,
+        MlpBackpropTrainable,
+        DiscReluTrainable,
+        DiscLeakyReluTrainable,
+        DiscTanhTrainable,
+        DiscSigmoidTrainable,
+        DiscReluSigmoidTrainable,
+    )
 }
 """The Trainable of each variant, by the variant's name."""

@@ -1,31 +1,84 @@
 """A small task and small networks of every variant."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.trainables.cases import by_autograd
 from trainables.data.digits import digits_source
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.source import DiscSource
+from trainables.models.perceptron import PerceptronConfig
+from trainables.presets.gervaise2020 import DISC
 from trainables.stack.stack import FoldStack, Member
 from trainables.trial import Task
-from trainables.variants import VARIANTS, Variant
+from trainables.variants import CNN, CNN_TRANSFER, CNN_WS_AUX, MLP, VARIANTS, Variant
+
+_CONV = {"channels": (3, 4), "hidden": 8}
+_PATH = {"digits": "path", "main_weight": 0.6, "aux_weight": 0.2}
+_SIDE = {"digits": "side", "aux_weight": 0.5}
 
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": 8},
-    "cnn": {"channels": (3, 4), "hidden": 8},
-    "cnn_ws": {"channels": (3, 4), "hidden": 8, "head_hidden": (6,)},
-    "cnn_aux": {"channels": (3, 4), "hidden": 8, "digits": "path", "aux_alpha": 0.4},
+    "mlp_split": {"hidden": 8},
+    "mlp_ws": {"hidden": 8, "head_hidden": 6},
+    "mlp_aux": {"hidden": 16, **_PATH},
+    "mlp_ws_aux": {"hidden": 8, **_SIDE, "digit_hidden": (5,)},
+    "cnn": _CONV,
+    "cnn_split": _CONV,
+    "cnn_ws": {**_CONV, "head_hidden": (6,)},
+    "cnn_aux": {**_CONV, **_SIDE},
+    "cnn_ws_aux": {**_CONV, **_PATH},
+    "cnn_distance": _CONV,
+    "cnn_transfer": {**_CONV, "head_hidden": 6},
+    "cnn_digit": _CONV,
+    "mlp_backprop": {"hidden": 16, "hidden_layers": 1, "optimiser": "rmsprop"},
+    **{
+        name: {"hidden": 24, "hidden_layers": 1, "optimiser": "rmsprop", **model}
+        for name, model in DISC.items()
+    },
 }
 """Fields that make a variant's network small; one without a row is tested at its default size."""
+
+EVERYTHING = {
+    "dropout": 0.3,
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "shift": 1.0,
+    "rotation": 10.0,
+    "scale": 0.1,
+    "lr": 0.003,
+    "lr_schedule": "cosine",
+}
+EVERYTHING_WITHOUT_AUTOGRAD = {
+    "weight_decay": 0.01,
+    "lr": 0.003,
+    "schedule": "exponential",
+    "schedule_rate": 0.1,
+    "batch_norm": True,
+}
 
 
 @pytest.fixture(scope="session")
 def data() -> PairData:
     """41 pairs to train on, so that three folds train on 27, 27 and 28."""
     return draw_pairs(digits_source(), seed=0, train_pairs=41, test_pairs=10)
+
+
+@pytest.fixture(scope="session")
+def points() -> PairData:
+    """As many points, in and outside a disc."""
+    return draw_pairs(DiscSource(), seed=0, train_pairs=41, test_pairs=10)
+
+
+@pytest.fixture(scope="session")
+def data_for(data: PairData, points: PairData) -> Callable[[Variant | None], PairData]:
+    """Data that a variant is for."""
+    return lambda variant: points if variant and variant.dataset == "disc" else data
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +90,13 @@ def folds(data: PairData) -> tuple[Fold, ...]:
 
 
 @pytest.fixture
-def make_task(data: PairData, folds: tuple[Fold, ...]) -> Callable[..., Task]:
-    return lambda **values: Task(**{"data": data, "folds": folds, "seed": 7, **values})
+def make_task(data_for: Callable[..., PairData], folds: tuple[Fold, ...]) -> Callable[..., Task]:
+    """Builds a task, for a variant where its data are others than those of most."""
+
+    def build(variant: Variant | None = None, **values: Any) -> Task:
+        return Task(**{"data": data_for(variant), "folds": folds, "seed": 7, **values})
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +110,27 @@ def small_config() -> Callable[..., Any]:
     return build
 
 
+@pytest.fixture(scope="session")
+def full_config(small_config: Callable[..., Any]) -> Callable[..., Any]:
+    """Builds a small configuration with all switched on that a variant can be asked for."""
+
+    def build(variant: Variant, **values: Any) -> Any:
+        if not by_autograd(variant):
+            return small_config(variant, **{**EVERYTHING_WITHOUT_AUTOGRAD, **values})
+        known = {field.name for field in fields(variant.config)}
+        perceptron = issubclass(variant.config, PerceptronConfig)
+        place = "after" if variant.name == "cnn_ws" else "before"
+        norm = {"batch_norm": True if perceptron else place, "head_batch_norm": True}
+        norm = {name: value for name, value in norm.items() if name in known}
+        return small_config(variant, **{**EVERYTHING, **norm, **values})
+
+    return build
+
+
 @pytest.fixture
-def make_stack(data: PairData, folds: tuple[Fold, ...]) -> Callable[..., FoldStack]:
+def make_stack(
+    data_for: Callable[..., PairData], folds: tuple[Fold, ...]
+) -> Callable[..., FoldStack]:
     """Builds a stack of a member for each configuration; member i has fold i and seed 100 + i."""
 
     def build(
@@ -73,7 +150,7 @@ def make_stack(data: PairData, folds: tuple[Fold, ...]) -> Callable[..., FoldSta
             )
             for i, config in enumerate(configs)
         ]
-        return FoldStack(variant.model, members, data.train, mode=mode)
+        return FoldStack(variant.model, members, data_for(variant).train, mode=mode)
 
     return build
 
@@ -81,4 +158,16 @@ def make_stack(data: PairData, folds: tuple[Fold, ...]) -> Callable[..., FoldSta
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
 def variant(request: pytest.FixtureRequest) -> Variant:
     """Every variant of the registry."""
+    return request.param
+
+
+@pytest.fixture(params=[pytest.param(v, id=v.name) for v in VARIANTS.values() if by_autograd(v)])
+def torch_variant(request: pytest.FixtureRequest) -> Variant:
+    """Every variant of the registry whose networks are modules of torch."""
+    return request.param
+
+
+@pytest.fixture(params=[MLP, CNN, CNN_WS_AUX, CNN_TRANSFER], ids=lambda variant: variant.name)
+def family(request: pytest.FixtureRequest) -> Variant:
+    """A variant of each kind, for what the others have in common with these."""
     return request.param

@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.models.conv import ConvConfig
+from trainables.models.backprop import BackpropConfig
+from trainables.models.conv import ConvConfig, PairConvConfig
+from trainables.models.digit import DigitConfig
+from trainables.models.distance import DistanceConfig
 from trainables.models.perceptron import PerceptronConfig
+from trainables.models.siamese import (
+    ConvSiameseConfig,
+    PerceptronSiameseConfig,
+    TransferConfig,
+)
+from trainables.variants import VARIANTS
 
 OUT_OF_RANGE = [
     ("lr", -1e-3),
@@ -40,6 +49,33 @@ OUT_OF_RANGE = [
     ("hidden", 0),
     ("hidden_layers", -1),
     ("outputs", 3),
+    ("aux_schedule", "step"),
+    ("dropout_blocks", "first"),
+]
+OUT_OF_RANGE_IN_A_FAMILY = [
+    (PerceptronConfig, "hidden", 0),
+    (PerceptronConfig, "outputs", 3),
+    (PairConvConfig, "output_kernel", 0),
+    (ConvSiameseConfig, "kernel", 0),
+    (ConvSiameseConfig, "head_hidden", 0),
+    (ConvSiameseConfig, "head_hidden", (5, 0)),
+    (ConvSiameseConfig, "head_hidden_layers", -1),
+    (ConvSiameseConfig, "digit_hidden", (0,)),
+    (PerceptronSiameseConfig, "hidden", (3, 0)),
+    (PerceptronSiameseConfig, "head_hidden", 0),
+    (TransferConfig, "pretrain", 0.0),
+    (TransferConfig, "pretrain", 1.0),
+    (TransferConfig, "digits", "path"),
+    (TransferConfig, "epochs", 1),
+    (DistanceConfig, "embedding", 0),
+    (DistanceConfig, "outputs", 2),
+    (DigitConfig, "main_weight", 1.0),
+    (BackpropConfig, "hidden", 0),
+    (BackpropConfig, "hidden_layers", -1),
+    (BackpropConfig, "schedule_rate", -0.1),
+    (BackpropConfig, "dropout", 0.1),
+    (BackpropConfig, "lr_decay", 0.9),
+    (BackpropConfig, "lr_schedule", "cosine"),
 ]
 
 configs = st.builds(
@@ -77,6 +113,13 @@ def test_a_value_out_of_range_is_refused_by_name(name, value):
     assert "\n" not in str(caught.value).split(": ", 1)[0]
 
 
+@pytest.mark.parametrize(("family", "name", "value"), OUT_OF_RANGE_IN_A_FAMILY)
+def test_a_familys_value_out_of_range_is_refused_by_name(family, name, value):
+    family()
+    with pytest.raises(UserError, match=f"^{name} must be .*, but is "):
+        family.from_dict({name: value})
+
+
 def test_an_unknown_key_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match="PerceptronConfig has no field bogus, width; it has lr, "):
         PerceptronConfig.from_dict({"width": 3, "bogus": 1})
@@ -84,22 +127,24 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
 
 WRONG_TYPES = """
 from trainables.errors import UserError
-from trainables.models.siamese import SiameseConfig
+from trainables.variants import VARIANTS
+from trainables.models.siamese import ConvSiameseConfig as Config
 
 for name, value in [
     ("lr", "fast"), ("lr", None), ("lr", True), ("lr", (0.1,)), ("batch_size", 2.5),
     ("epochs", "3"), ("batch_norm", True), ("activation", "gelu"), ("channels", "32"),
     ("channels", [8, 2.5]), ("hidden", None), ("squash", 1), ("digits", "beside"), ("pooled", 1.0),
-    ("head_hidden", 3),
+    ("head_hidden", 2.5), ("digit_hidden", 3), ("shuffle", 1), ("aux_schedule", "cosine"),
 ]:
     try:
-        SiameseConfig.from_dict({name: value})
+        Config.from_dict({name: value})
     except UserError as error:
         assert str(error).startswith(f"{name} must be "), error
         assert "\\n" not in str(error), error
     else:
         raise SystemExit(f"{name}={value!r} was accepted")
-SiameseConfig.from_dict({"lr": 1, "dropout": 0, "pooled": None, "channels": [], "aux_alpha": 0})
+Config.from_dict({"lr": 1, "dropout": 0, "pooled": None, "channels": [], "aux_alpha": 0})
+Config.from_dict({"head_hidden": 3, "shuffle": False, "aux_schedule": "linear"})
 """
 
 
@@ -126,6 +171,28 @@ def test_weights_stand_without_aux_alpha():
     assert (config.main_weight, config.aux_weight) == (2.0, 0.5)
 
 
+def test_weights_are_constant_unless_annealed():
+    config = TrialConfig(main_weight=0.6, aux_weight=0.2, epochs=4)
+    assert [config.loss_weights_at(epoch) for epoch in range(4)] == [(0.6, 0.2)] * 4
+
+
+def test_annealed_weights_move_from_the_digits_to_the_comparison():
+    config = TrialConfig(main_weight=1.0, aux_weight=2.0, aux_schedule="linear", epochs=4)
+    weights = [config.loss_weights_at(epoch) for epoch in range(4)]
+    assert weights == [(0.0, 2.0), (0.25, 1.5), (0.5, 1.0), (0.75, 0.5)]
+
+
+@given(config=configs)
+def test_the_annealed_share_falls_from_1_to_one_epochs_part(config):
+    annealed = dataclasses.replace(
+        config, aux_schedule="linear", aux_alpha=None, main_weight=1.0, aux_weight=1.0
+    )
+    weights = [annealed.loss_weights_at(epoch) for epoch in range(config.epochs)]
+    assert weights[0] == (0.0, 1.0)
+    assert weights[-1][1] == pytest.approx(1 / config.epochs)
+    assert all(main + aux == pytest.approx(1) for main, aux in weights)
+
+
 @given(config=configs, epoch=st.integers(0, 99))
 def test_the_learning_rate_never_exceeds_its_first_value(config, epoch):
     assert config.lr_at(0) == config.lr
@@ -143,3 +210,16 @@ def test_the_learning_rate_follows_its_schedule():
     assert cosine.lr_at(4) == pytest.approx(0)
     both = TrialConfig(lr=0.1, lr_schedule="cosine", lr_decay=0.5, epochs=4)
     assert both.lr_at(2) == pytest.approx(0.05 * 0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("cnn_digit", {"outputs": 1}),
+        ("cnn_digit", {"squash": True}),
+        ("cnn_transfer", {"aux_schedule": "linear"}),
+    ],
+)
+def test_a_setting_that_a_variant_would_ignore_is_refused(name, values):
+    with pytest.raises(UserError, match=f"{next(iter(values))} must be"):
+        VARIANTS[name].config(**values)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from trainables.losses import batch_sums, comparison_hits, pair_losses
+from trainables.losses import MARGIN, batch_sums, comparison_hits, pair_losses
 from trainables.models.layers import Scores
 
 BATCH = 7
@@ -49,6 +49,26 @@ def test_one_unit_is_scored_by_torchs_binary_cross_entropy(seed, smoothing):
     soft = target * (1 - smoothing) + smoothing / 2
     theirs = F.binary_cross_entropy_with_logits(scores.comparison[:, 0], soft, reduction="none")
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("distance", "target", "smoothing", "expected"),
+    [
+        (0.25, 1, 0.0, 0.0625),
+        (0.25, 0, 0.0, 0.5625),
+        (2.0, 1, 0.0, 4.0),
+        (2.0, 0, 0.0, 0.0),
+        (1.0, 0, 0.0, 0.0),
+        (0.25, 1, 0.2, 0.9 * 0.0625 + 0.1 * 0.5625),
+        (0.25, 0, 0.2, 0.9 * 0.5625 + 0.1 * 0.0625),
+    ],
+)
+def test_a_distance_is_scored_by_the_contrastive_loss(distance, target, smoothing, expected):
+    assert MARGIN == 1
+    scores = Scores(torch.tensor([[9.0]]), distance=torch.tensor([distance]))
+    classes, target = torch.tensor([[3, 7]]), torch.tensor([target])
+    ours = losses(scores, classes, target, main=0.5, smoothing=smoothing)
+    assert ours.item() == pytest.approx(0.5 * expected)
 
 
 @given(seed=st.integers(0, 999), main=fractions, aux=fractions, smoothing=st.floats(0, 0.9))

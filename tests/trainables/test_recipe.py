@@ -13,8 +13,8 @@ from trainables.errors import UserError
 from trainables.recipe import FORMAT, Recipe
 
 RECIPE = Recipe(
-    space="cnn_aux",
-    variant="cnn_aux",
+    space="cnn_ws_aux",
+    variant="cnn_ws_aux",
     config={"lr": 1e-3, "channels": (16, 32), "digits": "path", "pooled": None, "epochs": 3},
     score={
         "val_accuracy": 0.1 + 0.2,
@@ -33,7 +33,7 @@ RECIPE = Recipe(
     trial=7,
     threads=2,
     mode="looped",
-    sweep="first/cnn_aux",
+    sweep="first/cnn_ws_aux",
     mlflow={"tracking_uri": "sqlite:////a/mlflow.db", "run_id": "12e5"},
     git_commit="0123456789ab+",
     versions={"python": "3.11.4", "torch": "2.13.0"},
@@ -66,7 +66,7 @@ def test_a_person_can_read_the_file(path: Path) -> None:
     assert lines[:3] == [
         "# Trial 7.",
         "# Measure: python sweeps/evaluate.py best.yaml",
-        "space: cnn_aux",
+        "space: cnn_ws_aux",
     ]
     assert "!!" not in path.read_text()
     assert [p.name for p in path.parent.iterdir()] == ["best.yaml"]

@@ -32,7 +32,7 @@ def make(small_config, make_task):
     """Makes a variant's Trainable as Ray does, with a small configuration."""
 
     def build(variant, task=None, **values):
-        bound = tune.with_parameters(TRAINABLES[variant.name], task=task or make_task())
+        bound = tune.with_parameters(TRAINABLES[variant.name], task=task or make_task(variant))
         return bound(config=flat(variant, **values))
 
     def flat(variant, number=3, **values):
@@ -81,35 +81,35 @@ def test_a_result_is_complete_and_finite(variant, make):
     assert not result[DIVERGED]
 
 
-def test_reports_come_at_their_epochs_with_the_history_since(variant, make, make_task):
-    trainable = make(variant, make_task(report_at=(1, 3, 4)), epochs=4)
+def test_reports_come_at_their_epochs_with_the_history_since(family, make, make_task):
+    trainable = make(family, make_task(report_at=(1, 3, 4)), epochs=4)
     results = results_of(trainable)
     assert [result[metrics.EPOCH] for result in results] == [1, 3, 4]
     assert [[row["epoch"] for row in r[HISTORY]] for r in results] == [[1], [2, 3], [4]]
     assert [result["done"] for result in results] == [False, False, True]
 
 
-def test_a_reused_actor_gives_what_a_fresh_one_gives(variant, make, make_task):
+def test_a_reused_actor_gives_what_a_fresh_one_gives(family, make, make_task):
     task = make_task(report_at=(1, 3))
-    fresh = make(variant, task, dropout=0.3, number=3)
-    reused = make(variant, task, lr=0.5, dropout=0.1, number=2)
+    fresh = make(family, task, dropout=0.3, number=3)
+    reused = make(family, task, lr=0.5, dropout=0.1, number=2)
     reused.step()
     torch.rand(3)
-    assert reused.reset_config(make.config(variant, dropout=0.3, number=3))
+    assert reused.reset_config(make.config(family, dropout=0.3, number=3))
     assert results_of(reused) == results_of(fresh)
 
 
-def test_a_configuration_is_left_as_it_came(variant, make):
-    config = make.config(variant)
-    trainable = make(variant)
+def test_a_configuration_is_left_as_it_came(family, make):
+    config = make.config(family)
+    trainable = make(family)
     before = dict(config)
     trainable.reset_config(config)
     assert config == before
 
 
-def test_what_ray_saved_ray_can_restore(variant, make, make_task, tmp_path):
+def test_what_ray_saved_ray_can_restore(family, make, make_task, tmp_path):
     task = make_task(report_at=(1, 2, 3))
-    through, restored = make(variant, task, dropout=0.3), make(variant, task, dropout=0.3)
+    through, restored = make(family, task, dropout=0.3), make(family, task, dropout=0.3)
     through.step()
     through.save_checkpoint(str(tmp_path))
     restored.load_checkpoint(str(tmp_path))
@@ -118,15 +118,15 @@ def test_what_ray_saved_ray_can_restore(variant, make, make_task, tmp_path):
     assert later[-1] == results_of(through)[-1]
 
 
-def test_a_trial_continues_from_its_checkpoint(variant, make, make_task, tmp_path):
+def test_a_trial_continues_from_its_checkpoint(family, make, make_task, tmp_path):
     folder = str(tmp_path / "checkpoints")
     task = make_task(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
-    expected = results_of(make(variant, make_task(report_at=(1, 2, 3)), dropout=0.3))
-    stopped = make(variant, task, dropout=0.3)
+    expected = results_of(make(family, make_task(report_at=(1, 2, 3)), dropout=0.3))
+    stopped = make(family, task, dropout=0.3)
     stopped.step()
     stopped.step()
     assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
-    continued = make(variant, task, dropout=0.3)
+    continued = make(family, task, dropout=0.3)
     assert continued.trial.stack.epoch == 2
     last = comparable(continued.step())
     assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
@@ -154,17 +154,17 @@ def test_a_short_trial_does_not_save(make, make_task, tmp_path):
     assert not folder.exists()
 
 
-def test_a_trial_that_diverges_is_done_and_says_so(variant, make, make_task):
-    result = make(variant, make_task(report_at=(1, 2, 3)), lr=1e30).step()
+def test_a_trial_that_diverges_is_done_and_says_so(family, make, make_task):
+    result = make(family, make_task(report_at=(1, 2, 3)), lr=1e30).step()
     assert result[DIVERGED]
     assert result["done"]
     assert result[metrics.EPOCH] == 1
 
 
-def test_a_trainable_only_wraps_a_trial(variant, make, make_task, small_config):
-    plain = CrossValidation(variant, small_config(variant), make_task(), 3)
+def test_a_trainable_only_wraps_a_trial(family, make, make_task, small_config):
+    plain = CrossValidation(family, small_config(family), make_task(), 3)
     plain.advance(3)
-    result = make(variant).step()
+    result = make(family).step()
     assert dict(result[BY_FOLD]) == plain.by_fold
 
 

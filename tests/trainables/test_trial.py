@@ -8,63 +8,50 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.trainables.same import assert_identical
 from trainables import metrics
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.data.pairs import PairData
 from trainables.trial import CrossValidation, summary
-from trainables.variants import CNN, CNN_AUX, MLP
+from trainables.variants import CNN, CNN_WS_AUX, MLP
 
 MODES = ["fused", "looped"]
 NAMES = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
 
 
-def assert_identical(one, other):
-    """Every tensor bit for bit, every number and name equal."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one.keys() - {"time", "train_time_s"}:
-            assert_identical(one[key], other[key])
-    elif isinstance(one, list):
-        for mine, theirs in zip(one, other, strict=True):
-            assert_identical(mine, theirs)
-    else:
-        assert one == other
-
-
-def everything(variant, small_config):
-    return small_config(
-        variant,
-        epochs=4,
-        lr_schedule="cosine",
-        dropout=0.3,
-        shift=1.0,
-        weight_decay=0.01,
-        batch_norm=True if variant is MLP else "before",
-    )
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("epoch", [0, 1, 3])
-@pytest.mark.parametrize("as_uri", [False, True], ids=["path", "uri"])
-def test_a_restored_trial_continues_as_if_never_interrupted(
-    variant, mode, epoch, as_uri, small_config, make_task, tmp_path
-):
-    config = everything(variant, small_config)
-    task = make_task(mode=mode)
-    folder = tmp_path.as_uri() if as_uri else str(tmp_path)
+def continue_after(epoch, variant, config, task, folder):
+    """Interrupt a trial after an epoch, and compare its end with that of one that was not."""
     through = CrossValidation(variant, config, task, 5)
     through.advance(epoch)
     save_checkpoint(folder, 5, through.state_dict())
-    through.advance(4)
+    through.advance(config.epochs)
     torch.rand(3)
     restored = CrossValidation(variant, config, task, 5)
     restored.load_state_dict(load_checkpoint(folder, 5))
     assert restored.stack.epoch == len(restored.history) == epoch
-    restored.advance(4)
+    restored.advance(config.epochs)
     assert_identical(restored.state_dict(), through.state_dict())
     assert restored.finished
+
+
+def test_a_restored_trial_continues_as_if_never_interrupted(
+    variant, full_config, make_task, tmp_path
+):
+    config = full_config(variant)
+    continue_after(2, variant, config, make_task(variant), str(tmp_path))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_a_trial_may_be_interrupted_after_any_epoch(
+    family, mode, epoch, full_config, make_task, tmp_path
+):
+    config = full_config(family, epochs=4)
+    continue_after(epoch, family, config, make_task(mode=mode), str(tmp_path))
+
+
+def test_a_checkpoint_may_lie_at_a_uri(full_config, make_task, tmp_path):
+    continue_after(2, MLP, full_config(MLP), make_task(), tmp_path.as_uri())
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(small_config, make_task):
@@ -85,15 +72,15 @@ def test_a_saved_state_does_not_change_afterwards(small_config, make_task):
 
 
 def test_the_same_trial_gives_the_same_numbers_whatever_went_before(
-    variant, small_config, make_task
+    family, full_config, make_task
 ):
-    config = everything(variant, small_config)
+    config = full_config(family, epochs=4)
     states = []
     for noise in (1, 7):
         torch.rand(noise)
         np.random.rand(noise)  # noqa: NPY002 (what others may have used)
-        CrossValidation(variant, config, make_task(), noise).advance(1)
-        trial = CrossValidation(variant, config, make_task(), 3)
+        CrossValidation(family, config, make_task(), noise).advance(1)
+        trial = CrossValidation(family, config, make_task(), 3)
         trial.advance(1)
         torch.rand(noise)
         trial.advance(2)
@@ -113,7 +100,7 @@ def test_another_seed_or_number_is_another_trial(values, small_config, make_task
 
 
 def test_a_history_holds_every_epoch_in_named_finite_metrics(variant, small_config, make_task):
-    trial = CrossValidation(variant, small_config(variant), make_task(), 0)
+    trial = CrossValidation(variant, small_config(variant), make_task(variant), 0)
     trial.advance(2)
     trial.advance(2)
     trial.advance(99)
@@ -137,7 +124,7 @@ def test_something_can_be_done_after_every_epoch(small_config, make_task):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("family", [MLP, CNN, CNN_AUX], ids=lambda v: v.name)
+@pytest.mark.parametrize("family", [MLP, CNN, CNN_WS_AUX], ids=lambda v: v.name)
 def test_a_trial_that_diverges_stops_at_once(family, mode, small_config, make_task):
     config = small_config(family, lr=1e30)
     trial = CrossValidation(family, config, make_task(mode=mode), 0)

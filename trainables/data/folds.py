@@ -61,7 +61,7 @@ def stratified_folds(
     )
 
 
-def normalisation(images: Float[np.ndarray, "n 2 14 14"]) -> tuple[float, float]:
+def normalisation(images: Float[np.ndarray, "n 2 h w"]) -> tuple[float, float]:
     """Scalar mean and population standard deviation over all pixels of all images.
 
     Computed in float64. Fit it on a training part and apply it to validation and test images.

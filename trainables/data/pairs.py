@@ -1,24 +1,31 @@
 """Pairs of digits and the question asked of them: is the first at most the second?"""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from trainables.data.source import DigitImages, ImageSource
+from trainables.data.source import DigitImages, DiscSource, Source
 from trainables.errors import UserError
 
 DEFAULT_MNIST_PAIRS = 1000
+DEFAULT_POINTS = 1000
+DISC_RADIUS = 1 / math.sqrt(2 * math.pi)
+"""Radius of a disc whose area is half of the unit square."""
 _TRAIN_STREAM, _TEST_STREAM = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
-    """Pairs of images with both digit classes; `target` is 1 iff first <= second."""
+    """Pairs of images with both digit classes; `target` is 1 iff first <= second.
 
-    images: Float32[np.ndarray, "n 2 14 14"]
+    A point of the disc data is a pair of images of one pixel: its coordinates.
+    """
+
+    images: Float32[np.ndarray, "n 2 h w"]
     classes: Int64[np.ndarray, "n 2"]
     target: Int64[np.ndarray, " n"]
 
@@ -47,7 +54,7 @@ class PairData:
 
 
 def draw_pairs(
-    source: ImageSource,
+    source: Source,
     *,
     seed: int,
     train_pairs: int | None = None,
@@ -60,10 +67,10 @@ def draw_pairs(
     the test pairs.
 
     Args:
-        source: Images to pair.
+        source: Images to pair, or where points come from.
         seed: Seed of the draw, 0 or more.
-        train_pairs: Number of training pairs; None means 1,000 of MNIST, or as many as the
-            images of another dataset allow.
+        train_pairs: Number of training pairs; None means 1,000 of MNIST or points, or as many as
+            the images of another dataset allow.
         test_pairs: Number of test pairs; None means the same as for `train_pairs`.
 
     Raises:
@@ -73,6 +80,12 @@ def draw_pairs(
     if seed < 0:
         raise UserError(f"the data seed is {seed}: give a seed of 0 or more")
     most_by_default = DEFAULT_MNIST_PAIRS if source.dataset == "mnist" else None
+    if isinstance(source, DiscSource):
+        return PairData(
+            dataset=source.dataset,
+            train=_points(train_pairs, seed, _TRAIN_STREAM),
+            test=_points(test_pairs, seed, _TEST_STREAM),
+        )
     parts = []
     for part, images, num_pairs, stream in (
         ("train", source.train, train_pairs, _TRAIN_STREAM),
@@ -89,6 +102,23 @@ def draw_pairs(
         rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
         parts.append(_paired(images, rng.permutation(len(images))[: 2 * num_pairs]))
     return PairData(dataset=source.dataset, train=parts[0], test=parts[1])
+
+
+def _points(num_points: int | None, seed: int, stream: int) -> Pairs:
+    num_points = DEFAULT_POINTS if num_points is None else num_points
+    if num_points < 1:
+        raise UserError(f"cannot draw {num_points} points: choose 1 or more")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
+    return disc_points(rng.random((num_points, 2), dtype=np.float32))
+
+
+def disc_points(xy: Float32[np.ndarray, "n 2"]) -> Pairs:
+    """Points with their target: 1 within `DISC_RADIUS` of the middle of the unit square."""
+    return Pairs(
+        images=xy[:, :, None, None],
+        classes=np.zeros((len(xy), 2), dtype=np.int64),
+        target=(np.hypot(*(xy - 0.5).T) <= DISC_RADIUS).astype(np.int64),
+    )
 
 
 def _paired(digits: DigitImages, order: Int64[np.ndarray, " twice"]) -> Pairs:

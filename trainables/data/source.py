@@ -20,6 +20,14 @@ class DigitImages:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class DiscSource:
+    """Points in the unit square, as many as one wants."""
+
+    dataset: str = "disc"
+    origin: str = "points drawn in the unit square"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSource:
     """A dataset split into training and test images, which never mix.
 
@@ -34,3 +42,6 @@ class ImageSource:
     train: DigitImages
     test: DigitImages
     origin: str
+
+
+Source = ImageSource | DiscSource

@@ -1,5 +1,6 @@
 """Convolutional trunks, and the family that sees the pair as two channels."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ from trainables.models.layers import (
 )
 
 BatchNormPlace = Literal["none", "before", "after"]
+DropoutBlocks = Literal["all", "last"]
 IMAGE_SIZE = 14
 
 
@@ -41,6 +43,8 @@ class ConvConfig(TrialConfig):
     activation: Activation = "relu"
     channel_dropout: bool = False
     """Blocks drop whole channels instead of single units."""
+    dropout_blocks: DropoutBlocks = "all"
+    """Drop after every block, or after the last one only."""
     hidden: Widths = 64
     """Hidden units after the blocks: a number for each of `hidden_layers`, or exact widths."""
     hidden_layers: int = 1
@@ -63,6 +67,13 @@ class ConvConfig(TrialConfig):
         )
 
     @property
+    def block_dropout(self) -> tuple[float, ...]:
+        """Dropout rate after each block."""
+        blocks = len(self.block_channels)
+        silent = 0 if self.dropout_blocks == "all" else blocks - 1
+        return (0.0,) * silent + (self.dropout,) * (blocks - silent)
+
+    @property
     def block_channels(self) -> tuple[int, ...]:
         """Channels of each block."""
         return widths_of(self.channels, repeat=self.conv_layers, factor=2)
@@ -74,7 +85,7 @@ class ConvConfig(TrialConfig):
 
 
 def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
-    """The blocks, ending in a flattened vector.
+    """The blocks; what comes out are channels of images.
 
     A block is convolution, batch-norm, pool, activation, dropout; pooling first is the same as
     pooling last for a rising activation, and cheaper. With batch-norm after the activation the
@@ -102,7 +113,7 @@ def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
             "before": [norm, *pool, activation],
             "after": [activation, norm, *pool],
         }[config.batch_norm]
-        drop = dropout_layers(config.dropout, channelwise=config.channel_dropout)
+        drop = dropout_layers(config.block_dropout[i], channelwise=config.channel_dropout)
         layers += [nn.Conv2d(before, after, kernel, padding=config.padding), *middle, *drop]
         size = size // 2 if pool else size
         if size < 1:
@@ -110,34 +121,70 @@ def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
                 f"block {i + 1} of channels={config.channels}, kernel={config.kernel},"
                 f" padding={config.padding} leaves no image; use fewer blocks or smaller kernels"
             )
-    return nn.Sequential(*layers, nn.Flatten())
+    return nn.Sequential(*layers)
 
 
 def trunk_features(trunk: nn.Module, in_channels: int) -> int:
-    """Length of the vector that `trunk` makes of an image."""
+    """Length of the flattened vector that `trunk` makes of an image."""
     was_training = trunk.training
     with torch.no_grad():
-        features = trunk.eval()(torch.zeros(1, in_channels, IMAGE_SIZE, IMAGE_SIZE)).shape[1]
+        out = trunk.eval()(torch.zeros(1, in_channels, IMAGE_SIZE, IMAGE_SIZE))
     trunk.train(was_training)
-    return int(features)
+    return out.numel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConvConfig(ConvConfig):
+    """The pair as two channels."""
+
+    output_kernel: int | None = None
+    """No linear layers: the scores are a last convolution with this kernel, averaged over the
+    positions that it has."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kernel = self.output_kernel
+        self.require("output_kernel", kernel is None or kernel >= 1, "at least 1")
 
 
 class ConvNet(nn.Module):
-    """Blocks on the pair as two channels, hidden layers, scores."""
+    """Blocks on the pair as two channels, hidden layers, scores.
 
-    def __init__(self, config: ConvConfig):
+    Raises:
+        UserError: If the image becomes too small for a kernel or a pool.
+    """
+
+    def __init__(self, config: PairConvConfig):
         super().__init__()
         self.trunk = conv_trunk(config, 2)
         features = trunk_features(self.trunk, 2)
-        self.hidden = dense_layers(
-            features,
-            config.hidden_widths,
-            activation=config.activation,
-            dropout=config.dropout,
-        )
-        self.output = nn.Linear((features, *config.hidden_widths)[-1], config.outputs)
+        channels = (2, *config.block_channels)[-1]
+        if config.output_kernel is None:
+            hidden = dense_layers(
+                features,
+                config.hidden_widths,
+                activation=config.activation,
+                dropout=config.dropout,
+            )
+            self.output: nn.Module = nn.Sequential(
+                nn.Flatten(),
+                hidden,
+                nn.Linear((features, *config.hidden_widths)[-1], config.outputs),
+            )
+        else:
+            size = math.isqrt(features // channels)
+            config.require(
+                "output_kernel",
+                config.output_kernel <= size,
+                f"at most {size}, the size of what the blocks leave",
+            )
+            self.output = nn.Sequential(
+                nn.Conv2d(channels, config.outputs, config.output_kernel),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+            )
         self.squash = config.squash
 
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        scores = self.output(self.hidden(self.trunk(pair)))
+        scores = self.output(self.trunk(pair))
         return Scores(scores.sigmoid() if self.squash else scores)

@@ -19,11 +19,13 @@ class Scores(NamedTuple):
     """What a network says of a batch of pairs.
 
     `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits`
-    holds ten scores for each image, or is None where the network does not name digits.
+    holds ten scores for each image, or is None where the network does not name digits. `distance`
+    is there where the network is to be trained by a contrastive loss.
     """
 
     comparison: Float[Tensor, "b units"]
     digits: Float[Tensor, "b 2 10"] | None = None
+    distance: Float[Tensor, " b"] | None = None
 
 
 class Dropout(nn.Module):

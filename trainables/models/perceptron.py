@@ -35,13 +35,18 @@ class PerceptronConfig(TrialConfig):
             "2, or 1 without squash",
         )
 
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return widths_of(self.hidden, repeat=self.hidden_layers)
+
 
 class Perceptron(nn.Module):
     """Flatten, hidden layers, scores."""
 
     def __init__(self, config: PerceptronConfig, *, num_pixels: int = 2 * 14 * 14):
         super().__init__()
-        widths = widths_of(config.hidden, repeat=config.hidden_layers)
+        widths = config.hidden_widths
         self.hidden = dense_layers(
             num_pixels,
             widths,

@@ -29,23 +29,31 @@ class StackedAdam:
 
     @torch.no_grad()
     def step(self, lr: Float[Tensor, " m"]) -> None:
-        """Update every parameter from its gradient, then forget the gradients."""
+        """Update every parameter that has a gradient, then forget the gradients."""
         self.num_steps += 1
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.params]
+        learning = [i for i, p in enumerate(self.params) if p.grad is not None]
+        if not learning:
+            return
+        params = [self.params[i] for i in learning]
+        grads = [p.grad for p in params if p.grad is not None]
+        exp_avg = [self.exp_avg[i] for i in learning]
+        exp_avg_sq = [self.exp_avg_sq[i] for i in learning]
         if self.decays:
-            penalty = torch._foreach_mul(self.params, self._like_params(self.weight_decay))
-            torch._foreach_add_(grads, penalty)
-        torch._foreach_lerp_(self.exp_avg, grads, 1 - BETA1)
-        torch._foreach_mul_(self.exp_avg_sq, BETA2)
-        torch._foreach_addcmul_(self.exp_avg_sq, grads, grads, 1 - BETA2)
-        root = torch._foreach_sqrt(self.exp_avg_sq)
+            torch._foreach_add_(
+                grads, torch._foreach_mul(params, _like(self.weight_decay, params))
+            )
+        torch._foreach_lerp_(exp_avg, grads, 1 - BETA1)
+        torch._foreach_mul_(exp_avg_sq, BETA2)
+        torch._foreach_addcmul_(exp_avg_sq, grads, grads, 1 - BETA2)
+        root = torch._foreach_sqrt(exp_avg_sq)
         torch._foreach_div_(root, (1 - BETA2**self.num_steps) ** 0.5)
         torch._foreach_add_(root, EPS)
-        update = torch._foreach_div(self.exp_avg, root)
-        torch._foreach_mul_(update, self._like_params(lr / (1 - BETA1**self.num_steps)))
-        torch._foreach_sub_(self.params, update)
-        for p in self.params:
+        update = torch._foreach_div(exp_avg, root)
+        torch._foreach_mul_(update, _like(lr / (1 - BETA1**self.num_steps), params))
+        torch._foreach_sub_(params, update)
+        for p in params:
             p.grad = None
 
-    def _like_params(self, values: Float[Tensor, " m"]) -> list[Tensor]:
-        return [values.view(-1, *(1 for _ in p.shape[1:])) for p in self.params]
+
+def _like(values: Float[Tensor, " m"], params: Sequence[Tensor]) -> list[Tensor]:
+    return [values.view(-1, *(1 for _ in p.shape[1:])) for p in params]

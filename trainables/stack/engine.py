@@ -45,7 +45,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberVectors:
-    """The hyperparameters that do not change shapes, one value for each member."""
+    """The hyperparameters that do not change shapes, one value for each member, in one epoch."""
 
     weight_decay: Float[Tensor, " m"]
     main_weight: Float[Tensor, " m"]
@@ -53,14 +53,16 @@ class MemberVectors:
     label_smoothing: Float[Tensor, " m"]
 
     @classmethod
-    def of(cls, configs: Sequence[TrialConfig], device: torch.device) -> "MemberVectors":
-        """Collect the vectors from the members' configurations."""
-        names = ("weight_decay", "main_weight", "aux_weight", "label_smoothing")
+    def of(
+        cls, configs: Sequence[TrialConfig], device: torch.device, *, epoch: int
+    ) -> "MemberVectors":
+        """Collect the vectors from the members' configurations; epochs count from 0."""
+        weights = [config.loss_weights_at(epoch) for config in configs]
         return cls(
-            **{
-                name: torch.tensor([float(getattr(c, name)) for c in configs], device=device)
-                for name in names
-            }
+            weight_decay=_vector([config.weight_decay for config in configs], device),
+            main_weight=_vector([main for main, _ in weights], device),
+            aux_weight=_vector([aux for _, aux in weights], device),
+            label_smoothing=_vector([config.label_smoothing for config in configs], device),
         )
 
     @property
@@ -69,12 +71,26 @@ class MemberVectors:
         return self.main_weight, self.aux_weight, self.label_smoothing
 
 
+def _vector(values: Sequence[float], device: torch.device) -> Float[Tensor, " m"]:
+    return torch.tensor([float(value) for value in values], device=device)
+
+
 class AbstractEngine(abc.ABC):
     """Computes members' batches in one way or another; all ways give the same numbers.
 
     State is stacked over members under the same names in every engine, so that what one saved
     another can load.
     """
+
+    vectors: MemberVectors
+
+    @abc.abstractmethod
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        """Train all but `parts` from here on, with an optimiser that remembers nothing.
+
+        Args:
+            parts: Names of modules or parameters, see `TrialConfig.frozen_at`.
+        """
 
     @abc.abstractmethod
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
@@ -95,6 +111,15 @@ class AbstractEngine(abc.ABC):
     @abc.abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state that any engine saved."""
+
+
+def belongs(name: str, parts: tuple[str, ...]) -> bool:
+    """Whether a parameter lies in one of `parts`.
+
+    >>> belongs("head.0.weight", ("head",)), belongs("header.weight", ("head",))
+    (True, False)
+    """
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
 def persistent_buffers(model: nn.Module) -> dict[str, Tensor]:

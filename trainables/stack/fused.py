@@ -16,6 +16,7 @@ from trainables.stack.engine import (
     Batch,
     MemberVectors,
     Totals,
+    belongs,
     persistent_buffers,
 )
 
@@ -31,7 +32,12 @@ class FusedEngine(AbstractEngine):
         self.noise_sizes = noise_sizes
         self.state_names = list(persistent_buffers(models[0]))
         self.skeleton = copy.deepcopy(models[0])
-        self.adam = StackedAdam(list(self.params.values()), weight_decay=vectors.weight_decay)
+        self.freeze(())
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        for name, p in self.params.items():
+            p.requires_grad_(not belongs(name, parts))
+        self.adam = StackedAdam(list(self.params.values()), weight_decay=self.vectors.weight_decay)
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
         self.skeleton.train()
@@ -48,11 +54,7 @@ class FusedEngine(AbstractEngine):
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
         self.skeleton.eval()
-
-        def comparison(params: Any, buffers: Any, images: Tensor) -> Tensor:
-            return functional_call(self.skeleton, (params, buffers), (images,)).comparison
-
-        return vmap(comparison)(self.params, self.buffers, images)
+        return vmap(self._comparison)(self.params, self.buffers, images)
 
     def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
         buffers = self.buffers | self._noise(batch.noise)
@@ -75,6 +77,9 @@ class FusedEngine(AbstractEngine):
         images, classes, target, weight = batch
         scores = functional_call(self.skeleton, (params, buffers), (images,))
         return batch_sums(scores, classes, target, weight, weights)
+
+    def _comparison(self, params: Any, buffers: Any, images: Tensor) -> Tensor:
+        return functional_call(self.skeleton, (params, buffers), (images,)).comparison
 
     def _noise(self, noise: Float[Tensor, "m n"] | None) -> dict[str, Tensor]:
         if noise is None:

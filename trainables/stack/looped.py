@@ -13,6 +13,7 @@ from trainables.stack.engine import (
     Batch,
     MemberVectors,
     Totals,
+    belongs,
     persistent_buffers,
 )
 
@@ -28,9 +29,15 @@ class LoopedEngine(AbstractEngine):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.vectors = vectors
         self.noise_sizes = noise_sizes
+        self.freeze(())
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        for model in self.models:
+            for name, p in model.named_parameters():
+                p.requires_grad_(not belongs(name, parts))
         self.adams = [
             torch.optim.Adam(model.parameters(), lr=0.0, weight_decay=float(decay), fused=True)
-            for model, decay in zip(self.models, vectors.weight_decay, strict=True)
+            for model, decay in zip(self.models, self.vectors.weight_decay, strict=True)
         ]
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
@@ -56,9 +63,11 @@ class LoopedEngine(AbstractEngine):
 
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
-        return torch.stack(
-            [model.eval()(x).comparison for model, x in zip(self.models, images, strict=True)]
-        )
+        answers = []
+        for model, x in zip(self.models, images, strict=True):
+            x = x.contiguous(memory_format=torch.channels_last)  # rounds as `evaluate` does
+            answers.append(model.eval()(x).comparison)
+        return torch.stack(answers)
 
     def _forward(self, m: int, batch: Batch) -> tuple[Float[Tensor, ""], Totals]:
         scores = self.models[m](batch.images[m].contiguous(memory_format=torch.channels_last))
@@ -86,22 +95,21 @@ class LoopedEngine(AbstractEngine):
             start = stop
 
     def state_dict(self) -> dict[str, Any]:
-        moments = [list(adam.state.values()) for adam in self.adams]
-        shapes = [p.shape for p in self.models[0].parameters()]
-
         def stacked(key: str) -> list[Tensor]:
-            if not moments[0]:  # torch's Adam makes its state on the first step
-                return [torch.zeros(len(self.models), *shape) for shape in shapes]
-            return [
-                torch.stack([member[i][key] for member in moments]) for i in range(len(shapes))
+            """A moment of every parameter; 0 where torch's Adam has made none yet."""
+            members = [
+                [adam.state.get(p, {}).get(key, torch.zeros_like(p)) for p in model.parameters()]
+                for model, adam in zip(self.models, self.adams, strict=True)
             ]
+            return [torch.stack(moments) for moments in zip(*members, strict=True)]
 
+        steps = [int(state["step"]) for state in self.adams[0].state.values()]
         return {
             "params": _stack_named([dict(m.named_parameters()) for m in self.models]),
             "buffers": _stack_named([persistent_buffers(m) for m in self.models]),
             "exp_avg": stacked("exp_avg"),
             "exp_avg_sq": stacked("exp_avg_sq"),
-            "num_steps": int(moments[0][0]["step"]) if moments[0] else 0,
+            "num_steps": max(steps, default=0),
         }
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
 from trainables.data.augment import affine
 from trainables.data.folds import normalisation
@@ -21,10 +22,15 @@ from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
 from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
 from trainables.stack.fused import FusedEngine
+from trainables.stack.handwritten import HandwrittenEngine
 from trainables.stack.looped import LoopedEngine
 
 Mode = Literal["auto", "fused", "looped"]
 
+TINY_BATCH = 400
+"""Channels times pairs of a batch up to which convolutions are fused on a CPU too."""
+TINY_MODEL = 100_000
+"""Parameters up to which they are: the optimiser of larger stacks is bound by memory."""
 EVALUATION_BATCH = 500
 """Pairs per member and evaluation call; bounds memory, does not change results."""
 
@@ -83,7 +89,7 @@ class FoldStack:
 
     def __init__(
         self,
-        make_model: Callable[[Any], nn.Module],
+        make_model: Callable[[Any], nn.Module | Sequential],
         members: Sequence[Member],
         pairs: Pairs,
         *,
@@ -95,6 +101,8 @@ class FoldStack:
             raise ValueError("members of one stack must share batch_size")
         if any(m.config.epochs != config.epochs for m in members):
             raise ValueError("members of one stack must share epochs")
+        if any(m.config.pretrain_epochs != config.pretrain_epochs for m in members):
+            raise ValueError("members of one stack must share the length of their phases")
         sizes = [len(m.train) for m in members]
         if max(sizes) - min(sizes) > 1:
             raise ValueError(f"members of one stack may differ by one pair, but have {sizes}")
@@ -112,17 +120,21 @@ class FoldStack:
         models = [_seeded_model(make_model, m).to(self.device) for m in self.members]
         if len({str(model) for model in models}) > 1:
             raise ValueError("members of one stack must share the architecture")
-        self.num_params = num_params(models[0])
-        self.noise_sizes = _noise_sizes(models[0], self.images[:2])
-        vectors = MemberVectors.of([m.config for m in self.members], self.device)
-        self.mode = resolve_mode(mode, models[0], self.device)
+        self.noise_sizes: dict[str, int] = {}
         self.engine: AbstractEngine
-        if self.mode == "fused":
-            self.engine = FusedEngine(models, vectors, self.noise_sizes)
-            if mode == "auto" and not self._fuses():
-                self.mode = "looped"
-        if self.mode == "looped":
-            self.engine = LoopedEngine(models, vectors, self.noise_sizes)
+        if isinstance(models[0], Sequential):
+            self.mode: Mode = "fused"
+            self.num_params = models[0].num_params
+            self.engine = HandwrittenEngine(
+                models, self._vectors(0), [m.config for m in self.members]
+            )
+        else:
+            self.num_params = num_params(models[0])
+            self.noise_sizes = _noise_sizes(models[0], self.images[:2])
+            self.mode = resolve_mode(mode, models[0], self.device, config.batch_size)
+            self._make_engine(models, auto=mode == "auto")
+        self.frozen: tuple[str, ...] = ()
+        self._enter(0)
 
     def train_epoch(self) -> EpochMetrics:
         """Train every member for one epoch and measure it."""
@@ -139,6 +151,7 @@ class FoldStack:
 
     def train(self) -> tuple[np.ndarray, np.ndarray]:
         """Train every member for one epoch; loss and accuracy of each on its training batches."""
+        self._enter(self.epoch)
         # dropout has its own, so that it does not depend on whether another member augments
         generators, noise_generators = self._generators(1), self._generators(3)
         # layers that draw for themselves (a user's own) draw from here
@@ -163,6 +176,18 @@ class FoldStack:
             totals += self.engine.evaluate(self._batch(index[:, part], weight[:, part]))
         return _averages(totals, np.array([len(m.held_out) for m in self.members]))
 
+    def predict(self, pairs: Int[np.ndarray, " v"] | None = None) -> list[Int[np.ndarray, " v"]]:
+        """Each member's answers, 0 or 1, on its held-out pairs, or on others of the stack's."""
+        rows = [m.held_out if pairs is None else pairs for m in self.members]
+        index, _ = _padded(rows, self.device)
+        parts = []
+        for start in range(0, index.shape[1], EVALUATION_BATCH):
+            part = index[:, start : start + EVALUATION_BATCH]
+            scores = self.engine.predict((self.images[part] - self.mean) / self.std)
+            parts.append(scores[..., 0] > 0 if scores.shape[2] == 1 else scores.argmax(2) == 1)
+        both = torch.cat(parts, dim=1).long().cpu().numpy()
+        return [answers[: len(row)] for answers, row in zip(both, rows, strict=True)]
+
     def state_dict(self) -> dict[str, Any]:
         """All that the next epoch depends on besides the members; tensors and integers only."""
         return {"epoch": self.epoch, **self.engine.state_dict()}
@@ -170,7 +195,28 @@ class FoldStack:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken, in either mode."""
         self.epoch = state["epoch"]
+        self._enter(max(self.epoch - 1, 0))
         self.engine.load_state_dict(state)
+
+    def _make_engine(self, models: list[nn.Module], *, auto: bool) -> None:
+        """Fused or looped; looped too where fused was the choice of `auto` and cannot be."""
+        if self.mode == "fused":
+            self.engine = FusedEngine(models, self._vectors(0), self.noise_sizes)
+            if auto and not self._fuses():
+                self.mode = "looped"
+        if self.mode == "looped":
+            self.engine = LoopedEngine(models, self._vectors(0), self.noise_sizes)
+
+    def _enter(self, epoch: int) -> None:
+        """Set what an epoch trains, and with which weights; a phase begins where it differs."""
+        self.engine.vectors = self._vectors(epoch)
+        frozen = self.members[0].config.frozen_at(epoch)
+        if frozen != self.frozen:
+            self.engine.freeze(frozen)
+            self.frozen = frozen
+
+    def _vectors(self, epoch: int) -> MemberVectors:
+        return MemberVectors.of([m.config for m in self.members], self.device, epoch=epoch)
 
     def _batch(
         self,
@@ -206,12 +252,14 @@ class FoldStack:
     def _order(
         self, generators: list[torch.Generator]
     ) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
-        """Each member's training pairs in a fresh random order, the shorter ones filled up."""
-        shuffled = []
+        """Each member's training pairs, as a rule in a fresh random order, evened out."""
+        ordered = []
         for member, generator in zip(self.members, generators, strict=True):
-            order = torch.randperm(len(member.train), generator=generator, device=self.device)
-            shuffled.append(torch.as_tensor(member.train, device=self.device)[order])
-        return _padded(shuffled, self.device)
+            pairs = torch.as_tensor(member.train, device=self.device)
+            if member.config.shuffle:
+                pairs = pairs[torch.randperm(len(pairs), generator=generator, device=self.device)]
+            ordered.append(pairs)
+        return _padded(ordered, self.device)
 
     def _fuses(self) -> bool:
         """Whether `vmap` has a rule for every layer; it has none for recurrent ones, say."""
@@ -238,15 +286,21 @@ class FoldStack:
         return Totals(loss=zeros, hits=zeros, digit_hits=zeros)
 
 
-def resolve_mode(mode: Mode, model: nn.Module, device: torch.device) -> Literal["fused", "looped"]:
-    """Choose by device and model: looped only for convolutions on a CPU (measured)."""
+def resolve_mode(
+    mode: Mode, model: nn.Module, device: torch.device, batch_size: int
+) -> Literal["fused", "looped"]:
+    """Choose by device and model: looped only for convolutions on a CPU that are worth it.
+
+    Very small ones are bound by the number of calls there too (measured, docs/decisions.md).
+    """
     if mode != "auto":
         return mode
-    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    return "looped" if device.type == "cpu" and convolutional else "fused"
+    channels = [layer.out_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    tiny = max(channels, default=0) * batch_size <= TINY_BATCH and num_params(model) <= TINY_MODEL
+    return "looped" if device.type == "cpu" and channels and not tiny else "fused"
 
 
-def _seeded_model(make_model: Callable[[Any], nn.Module], member: Member) -> nn.Module:
+def _seeded_model(make_model: Callable[[Any], Any], member: Member) -> Any:
     """Initialise on the CPU from the member's seed, whatever has been drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(member.seed, 0))

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from trainables.errors import UserError
-from trainables.models.conv import ConvConfig, ConvNet, conv_trunk, trunk_features
+from trainables.models.conv import ConvConfig, ConvNet, PairConvConfig, conv_trunk, trunk_features
+from trainables.models.layers import Dropout
 
 
 def kinds(**values):
@@ -19,9 +20,9 @@ def kinds(**values):
     ],
 )
 def test_a_block_is_ordered_by_the_place_of_its_batch_norm(place, block):
-    assert kinds(channels=(3, 5), batch_norm=place) == [*block, *block, "Flatten"]
+    assert kinds(channels=(3, 5), batch_norm=place) == [*block, *block]
     drop = [*block, "Dropout"]
-    assert kinds(channels=(3, 5), batch_norm=place, dropout=0.5) == [*drop, *drop, "Flatten"]
+    assert kinds(channels=(3, 5), batch_norm=place, dropout=0.5) == [*drop, *drop]
 
 
 def test_pooling_before_the_activation_is_pooling_after_it():
@@ -60,23 +61,68 @@ def test_finding_the_features_leaves_no_trace():
 )
 def test_blocks_that_leave_no_image_are_refused(values):
     with pytest.raises(UserError, match="leaves no image; use fewer blocks or smaller kernels"):
-        ConvNet(ConvConfig(**values))
+        ConvNet(PairConvConfig(**values))
 
 
 def test_kernels_must_be_as_many_as_blocks():
     with pytest.raises(UserError, match="kernel must have 2 sizes, but is"):
-        ConvNet(ConvConfig(channels=(3, 5), kernel=(3, 3, 3)))
+        ConvNet(PairConvConfig(channels=(3, 5), kernel=(3, 3, 3)))
 
 
 @pytest.mark.parametrize("channelwise", [True, False])
 def test_channel_dropout_reaches_the_blocks_only(channelwise):
-    config = ConvConfig(channels=(3,), hidden=4, dropout=0.5, channel_dropout=channelwise)
+    config = PairConvConfig(channels=(3,), hidden=4, dropout=0.5, channel_dropout=channelwise)
     model = ConvNet(config)
     drops = [layer.channelwise for layer in model.modules() if hasattr(layer, "channelwise")]
     assert drops == [channelwise, False]
 
 
+def test_dropout_may_follow_the_last_block_only():
+    block = ["Conv2d", "MaxPool2d", "ReLU"]
+    drop = [*block, "Dropout"]
+    for channels, expected in [((3, 5), [*block, *drop]), ((3,), drop), ((), [])]:
+        assert kinds(channels=channels, dropout=0.5, dropout_blocks="last") == expected
+    config = PairConvConfig(channels=(3, 5), hidden=(4,), dropout=0.5, dropout_blocks="last")
+    rates = [float(m.rate) for m in ConvNet(config).modules() if isinstance(m, Dropout)]
+    assert rates == [0.5, 0.5]  # a block's, and that of the linear layer
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_an_output_kernel_as_large_as_its_image_is_a_linear_layer(outputs):
+    """14 - 3 + 1 pooled is 6."""
+    config = PairConvConfig(channels=(3,), output_kernel=6, outputs=outputs)
+    model = ConvNet(config)
+    linear = nn.Linear(3 * 6 * 6, outputs)
+    weight, bias = model.output.parameters()
+    linear.load_state_dict({"weight": weight.flatten(1), "bias": bias})
+    pair = torch.randn(5, 2, 14, 14)
+    expected = linear(model.trunk(pair).flatten(1))
+    torch.testing.assert_close(model(pair).comparison, expected)
+
+
+def test_an_output_kernel_is_averaged_over_its_positions():
+    model = ConvNet(PairConvConfig(channels=(3,), output_kernel=5))
+    pair = torch.randn(5, 2, 14, 14)
+    features = model.trunk(pair)
+    corners = [features[:, :, i : i + 5, j : j + 5] for i in (0, 1) for j in (0, 1)]
+    weight, bias = model.output.parameters()
+    each = [corner.flatten(1) @ weight.flatten(1).T + bias for corner in corners]
+    torch.testing.assert_close(model(pair).comparison, sum(each) / 4)
+
+
+def test_an_output_kernel_leaves_no_linear_layers():
+    model = ConvNet(PairConvConfig(channels=(3,), hidden=(4,), output_kernel=6))
+    assert all(p.ndim in (1, 4) for p in model.parameters())
+
+
+@pytest.mark.parametrize(("channels", "side"), [((3,), 6), ((), 14)])
+def test_an_output_kernel_larger_than_its_image_is_refused(channels, side):
+    ConvNet(PairConvConfig(channels=channels, output_kernel=side))
+    with pytest.raises(UserError, match=f"output_kernel must be at most {side}, .*{side + 1}"):
+        ConvNet(PairConvConfig(channels=channels, output_kernel=side + 1))
+
+
 def test_squashed_scores_are_between_0_and_1():
-    model = ConvNet(ConvConfig(channels=(3,), hidden=4, squash=True))
+    model = ConvNet(PairConvConfig(channels=(3,), hidden=4, squash=True))
     scores = model(100 * torch.randn(20, 2, 14, 14)).comparison
     assert 0 <= scores.min() <= scores.max() <= 1

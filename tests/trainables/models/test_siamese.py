@@ -5,9 +5,25 @@ from hypothesis import strategies as st
 
 from trainables.errors import UserError
 from trainables.models.layers import num_params
-from trainables.models.siamese import Branch, SiameseConfig, SiameseNet
+from trainables.models.siamese import (
+    ConvBranch,
+    ConvSiameseConfig,
+    PerceptronBranch,
+    PerceptronSiameseConfig,
+    SiameseNet,
+    TransferConfig,
+)
 
-SMALL = {"channels": (3, 4), "hidden": 6}
+SMALL = {
+    ConvSiameseConfig: {"channels": (3, 4), "hidden": 6},
+    PerceptronSiameseConfig: {"hidden": 6},
+}
+BRANCHES = [
+    (ConvSiameseConfig, "none"),
+    (ConvSiameseConfig, "before"),
+    (ConvSiameseConfig, "after"),
+    (PerceptronSiameseConfig, True),
+]
 PLACES = [
     {"digits": "none"},
     {"digits": "path"},
@@ -18,8 +34,8 @@ PLACES = [
 ]
 
 
-def net(*, weight_sharing=True, auxiliary=None, **values):
-    config = SiameseConfig(**{**SMALL, **values})
+def net(*, family=ConvSiameseConfig, weight_sharing=True, auxiliary=None, **values):
+    config = family(**{**SMALL[family], **values})
     auxiliary = config.digits != "none" if auxiliary is None else auxiliary
     torch.manual_seed(0)
     return SiameseNet(config, weight_sharing=weight_sharing, auxiliary=auxiliary)
@@ -41,16 +57,16 @@ def reference(model, config, pair):
 
 
 @pytest.mark.parametrize("weight_sharing", [True, False])
-@pytest.mark.parametrize("batch_norm", ["none", "before", "after"])
+@pytest.mark.parametrize(("family", "batch_norm"), BRANCHES)
 @pytest.mark.parametrize("place", PLACES, ids=str)
-def test_images_in_one_batch_are_images_one_by_one(place, batch_norm, weight_sharing):
-    values = {**SMALL, **place, "batch_norm": batch_norm, "dropout": 0.3}
-    model = net(weight_sharing=weight_sharing, **values)
+def test_images_in_one_batch_are_images_one_by_one(place, family, batch_norm, weight_sharing):
+    values = {**SMALL[family], **place, "batch_norm": batch_norm, "dropout": 0.3}
+    model = net(family=family, weight_sharing=weight_sharing, **values)
     model(torch.randn(30, 2, 14, 14))  # moves the statistics of batch-norm
     model.eval()
     pair = torch.randn(9, 2, 14, 14)
     scores = model(pair)
-    comparison, digits = reference(model, SiameseConfig(**values), pair)
+    comparison, digits = reference(model, family(**values), pair)
     torch.testing.assert_close(scores.comparison, comparison)
     if place["digits"] == "none":
         assert scores.digits is None
@@ -59,16 +75,26 @@ def test_images_in_one_batch_are_images_one_by_one(place, batch_norm, weight_sha
 
 
 @given(st.lists(st.integers(1, 9), max_size=3), st.sampled_from(["none", "path", "side"]))
-def test_a_branch_without_channels_is_a_perceptron(hidden, digits):
-    model = net(channels=(), hidden=tuple(hidden), digits=digits, batch_norm="before")
+def test_a_perceptron_branch_takes_the_pixels_of_its_image(hidden, digits):
+    model = net(family=PerceptronSiameseConfig, hidden=tuple(hidden), digits=digits)
     scores = model(torch.randn(4, 2, 14, 14))
     assert scores.comparison.shape == (4, 2)
-    assert not any(p.ndim == 4 for p in model.parameters())
+    widths = (14 * 14, *hidden)
+    expected = sum((i + 1) * o for i, o in zip(widths, widths[1:], strict=False))
+    assert num_params(model.branches) == expected
 
 
-def test_a_shared_branch_is_counted_once():
-    shared, separate = net(), net(weight_sharing=False)
-    branch = num_params(Branch(SiameseConfig(**SMALL)))
+def test_a_convolutional_branch_without_blocks_sees_the_pixels():
+    assert num_params(ConvBranch(ConvSiameseConfig(channels=(), hidden=6))) == (14 * 14 + 1) * 6
+
+
+@pytest.mark.parametrize(
+    ("family", "branch"),
+    [(ConvSiameseConfig, ConvBranch), (PerceptronSiameseConfig, PerceptronBranch)],
+)
+def test_a_shared_branch_is_counted_once(family, branch):
+    shared, separate = net(family=family), net(family=family, weight_sharing=False)
+    branch = num_params(branch(family(**SMALL[family])))
     assert num_params(separate) == num_params(shared) + branch
 
 
@@ -106,3 +132,32 @@ def test_dropout_reaches_the_head_only_where_asked():
         return sum(type(layer).__name__ == "Dropout" for layer in model.head.modules())
 
     assert (drops(), drops(head_dropout=True)) == (0, 1)
+
+
+@pytest.mark.parametrize("widths", [(5,), (5, 5), ()])
+@pytest.mark.parametrize("digits", ["none", "path", "side"])
+def test_a_number_means_that_many_equal_layers_of_the_head(widths, digits):
+    exact = net(head_hidden=widths, digits=digits)
+    number = net(head_hidden=5, head_hidden_layers=len(widths), digits=digits)
+    assert str(number) == str(exact)
+    outputs = [m.out_features for m in number.head.modules() if isinstance(m, torch.nn.Linear)]
+    assert outputs == [*widths, 2]
+
+
+@pytest.mark.parametrize(
+    ("pretrain", "epochs", "expected"),
+    [(0.5, 100, 50), (0.3, 10, 3), (0.01, 10, 1), (0.99, 10, 9), (0.9, 2, 1)],
+)
+def test_each_phase_of_a_transfer_has_its_share_and_at_least_an_epoch(pretrain, epochs, expected):
+    config = TransferConfig(pretrain=pretrain, epochs=epochs, main_weight=0.7, aux_weight=0.3)
+    assert config.pretrain_epochs == expected
+    weights = [config.loss_weights_at(epoch) for epoch in range(epochs)]
+    assert weights == [(0.0, 0.3)] * expected + [(0.7, 0.0)] * (epochs - expected)
+    frozen = [config.frozen_at(epoch) for epoch in range(epochs)]
+    assert frozen[:expected] == [("head",)] * expected
+    assert frozen[expected:] == [("branches.0.trunk", "digits")] * (epochs - expected)
+
+
+def test_a_transfer_may_go_on_learning_its_convolutions():
+    config = TransferConfig(pretrain=0.5, epochs=2, freeze=False)
+    assert [config.frozen_at(epoch) for epoch in range(2)] == [("head",), ("digits",)]

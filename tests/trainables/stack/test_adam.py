@@ -55,7 +55,21 @@ def test_a_step_forgets_the_gradients():
 @pytest.mark.parametrize("decays", [(0.0, 0.5), (0.5, 0.0)])
 def test_weight_decay_moves_only_its_member(decays):
     p = torch.ones(2, 3, requires_grad=True)
+    p.grad = torch.zeros_like(p)
     adam = StackedAdam([p], weight_decay=torch.tensor(decays))
     adam.step(torch.full((2,), 0.1))
     moved = [bool((row != 1).all()) for row in p.detach()]
     assert moved == [decay > 0 for decay in decays]
+
+
+def test_what_has_no_gradient_is_left_alone_even_by_weight_decay():
+    frozen, learning = torch.ones(2, 3), torch.ones(2, 3, requires_grad=True)
+    adam = StackedAdam([frozen, learning], weight_decay=torch.tensor([0.1, 0.5]))
+    adam.step(torch.ones(2))
+    assert learning.eq(1).all()
+    learning.grad = torch.ones(2, 3)
+    adam.step(torch.ones(2))
+    assert frozen.eq(1).all()
+    assert not learning.eq(1).any()
+    assert not adam.exp_avg[0].any()
+    assert not adam.exp_avg_sq[0].any()

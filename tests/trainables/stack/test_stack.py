@@ -10,14 +10,22 @@ from trainables.config import TrialConfig
 from trainables.data.folds import normalisation
 from trainables.models.layers import Scores
 from trainables.stack.stack import FoldStack, Member, report_epochs, resolve_mode
-from trainables.variants import CNN, CNN_AUX, MLP, Variant
+from trainables.variants import (
+    CNN,
+    CNN_DIGIT,
+    CNN_DISTANCE,
+    CNN_WS_AUX,
+    MLP,
+    MLP_WS_AUX,
+    Variant,
+)
 
 MODES = ["fused", "looped"]
 
 
 def scores_of(stack, member, index):
     """A member's scores of some pairs, from nothing but its state."""
-    model = CNN_AUX.model(stack.members[member].config).eval()
+    model = CNN_WS_AUX.model(stack.members[member].config).eval()
     state = stack.state_dict()
     named = state["params"] | state["buffers"]
     model.load_state_dict({name: value[member] for name, value in named.items()})
@@ -30,13 +38,13 @@ def scores_of(stack, member, index):
 def test_held_out_metrics_are_exact_for_folds_of_any_size(mode, data, small_config, monkeypatch):
     """Four pairs at a time, so that batches are ragged and members run out at different times."""
     monkeypatch.setattr("trainables.stack.stack.EVALUATION_BATCH", 4)
-    config = small_config(CNN_AUX, batch_norm="before", label_smoothing=0.1, dropout=0.3)
+    config = small_config(CNN_WS_AUX, batch_norm="before", label_smoothing=0.1, dropout=0.3)
     pairs = np.arange(41)
     members = [
         Member(config=config, train=np.setdiff1d(pairs, held_out), held_out=held_out, seed=i)
         for i, held_out in enumerate([pairs[:13], pairs[20:34], pairs[7:20]])
     ]
-    stack = FoldStack(CNN_AUX.model, members, data.train, mode=mode)
+    stack = FoldStack(CNN_WS_AUX.model, members, data.train, mode=mode)
     metrics = stack.train_epoch()
     for m, member in enumerate(members):
         right = right_digits = 0
@@ -57,12 +65,46 @@ def test_held_out_metrics_are_exact_for_folds_of_any_size(mode, data, small_conf
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_measuring_changes_nothing(mode, variant, small_config, make_stack):
-    configs = [small_config(variant, dropout=0.5)] * 3
-    stack = make_stack(variant, configs, mode=mode)
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (MLP, {"outputs": 1}),
+        (CNN_WS_AUX, {"batch_norm": "before"}),
+        (CNN_DISTANCE, {}),
+        (CNN_DIGIT, {}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_answers_are_as_often_right_as_is_measured(
+    mode, kind, values, data, small_config, monkeypatch
+):
+    monkeypatch.setattr("trainables.stack.stack.EVALUATION_BATCH", 4)
+    pairs = np.arange(41)
+    members = [
+        Member(config=small_config(kind, **values), train=pairs[:27], held_out=held_out, seed=i)
+        for i, held_out in enumerate([pairs[27:], pairs[20:29], pairs[40:]])
+    ]
+    stack = FoldStack(kind.model, members, data.train, mode=mode)
+    for _ in range(2):
+        stack.train()
+        _, accuracy, _ = stack.evaluate()
+        answers = stack.predict()
+        assert [len(row) for row in answers] == [14, 9, 1]
+        assert {answer for row in answers for answer in row.tolist()} <= {0, 1}
+        for m, member in enumerate(members):
+            right = (answers[m] == data.train.target[member.held_out]).mean()
+            assert accuracy[m] == pytest.approx(right, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_measuring_changes_nothing(mode, family, small_config, make_stack):
+    configs = [small_config(family, dropout=0.5)] * 3
+    stack = make_stack(family, configs, mode=mode)
     stack.train_epoch()
     before = stack.state_dict()
-    first, second = stack.evaluate(), stack.evaluate()
+    first = stack.evaluate()
+    stack.predict()
+    second = stack.evaluate()
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
     after = stack.state_dict()
@@ -115,16 +157,16 @@ def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_confi
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_member_alone_is_a_member_of_a_stack(variant, mode, small_config, make_stack, folds):
+def test_a_member_alone_is_a_member_of_a_stack(family, mode, small_config, make_stack, folds):
     """Whatever the others are: other data, seeds, weights, and augmentation where it has none."""
     common = {"weight_decay": 0.01, "dropout": 0.3}
-    mine = small_config(variant, **common)
+    mine = small_config(family, **common)
     other = small_config(
-        variant, **common | {"dropout": 0.6, "lr": 0.01, "shift": 2.0, "scale": 0.2}
+        family, **common | {"dropout": 0.6, "lr": 0.01, "shift": 2.0, "scale": 0.2}
     )
     train = [fold.train[:27] for fold in folds]
-    alone = make_stack(variant, [mine], mode=mode, train=train)
-    among = make_stack(variant, [mine, other, other], mode=mode, train=train)
+    alone = make_stack(family, [mine], mode=mode, train=train)
+    among = make_stack(family, [mine, other, other], mode=mode, train=train)
     for _ in range(2):
         one, three = alone.train_epoch(), among.train_epoch()
         assert one.train_loss[0] == pytest.approx(three.train_loss[0], rel=1e-4)
@@ -149,21 +191,21 @@ def test_a_pair_that_fills_up_is_not_trained_on(mode, data, small_config, make_s
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_numbers_do_not_depend_on_what_was_drawn_before(mode, variant, small_config, make_stack):
-    configs = [small_config(variant, dropout=0.4, shift=1.0)] * 2
+def test_numbers_do_not_depend_on_what_was_drawn_before(mode, family, small_config, make_stack):
+    configs = [small_config(family, dropout=0.4, shift=1.0)] * 2
     losses = []
     for noise in (1, 5):
         torch.rand(noise)
         np.random.rand(noise)  # noqa: NPY002 (what others may have used)
-        stack = make_stack(variant, configs, mode=mode)
+        stack = make_stack(family, configs, mode=mode)
         torch.rand(noise)
         losses.append([stack.train_epoch().train_loss for _ in range(2)])
     np.testing.assert_array_equal(*losses)
 
 
-def test_building_a_stack_leaves_the_global_generator_alone(variant, small_config, make_stack):
+def test_building_a_stack_leaves_the_global_generator_alone(variant, full_config, make_stack):
     before = torch.get_rng_state()
-    make_stack(variant, [small_config(variant, dropout=0.4)] * 2)
+    make_stack(variant, [full_config(variant)] * 2)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -174,6 +216,15 @@ def test_each_epoch_has_another_order(small_config, make_stack):
         orders.append(stack._order(stack._generators(1))[0])
         stack.train_epoch()
     assert (orders[0] != orders[1]).any()
+
+
+def test_without_shuffling_all_epochs_have_the_order_of_the_folds(small_config, make_stack, folds):
+    stack = make_stack(MLP, [small_config(MLP, shuffle=False)] * 2)
+    for _ in range(2):
+        order, weight = stack._order(stack._generators(1))
+        for m in range(2):
+            assert order[m][weight[m] > 0].tolist() == folds[m].train.tolist()
+        stack.train_epoch()
 
 
 def test_a_last_batch_of_a_single_pair_joins_the_one_before(small_config, make_stack):
@@ -225,19 +276,27 @@ def test_reports_rise_to_the_last_epoch(epochs, rungs, at_most):
 
 
 @pytest.mark.parametrize(
-    ("variant_", "device", "expected"),
+    ("kind", "values", "device", "expected"),
     [
-        (MLP, "cpu", "fused"),
-        (CNN, "cpu", "looped"),
-        (MLP, "cuda", "fused"),
-        (CNN, "cuda", "fused"),
+        (MLP, {"batch_size": 1000}, "cpu", "fused"),
+        (MLP_WS_AUX, {"batch_size": 1000}, "cpu", "fused"),
+        (CNN, {"batch_size": 100}, "cpu", "fused"),
+        (CNN, {"batch_size": 101}, "cpu", "looped"),
+        (CNN, {"batch_size": 5, "hidden": 9999}, "cpu", "looped"),
+        (CNN, {"batch_size": 1000}, "cuda", "fused"),
+        (MLP, {"batch_size": 1000}, "cuda", "fused"),
     ],
+    ids=str,
 )
-def test_the_mode_follows_model_and_device_unless_given(variant_, device, expected, small_config):
-    model = variant_.model(small_config(variant_))
-    assert resolve_mode("auto", model, torch.device(device)) == expected
+def test_the_mode_follows_model_and_device_unless_given(
+    kind, values, device, expected, small_config
+):
+    """Only convolutions that are not tiny, on a CPU, are looped: here four channels."""
+    config = small_config(kind, **values)
+    model, batch_size = kind.model(config), config.batch_size
+    assert resolve_mode("auto", model, torch.device(device), batch_size) == expected
     for mode in MODES:
-        assert resolve_mode(mode, model, torch.device(device)) == mode
+        assert resolve_mode(mode, model, torch.device(device), batch_size) == mode
 
 
 class Rows(nn.Module):
@@ -258,7 +317,7 @@ ROWS = Variant(name="rows", model=Rows, config=TrialConfig)
 def test_what_cannot_be_fused_is_looped_unless_fused_is_asked_for(small_config, make_stack):
     configs = [small_config(ROWS, lr=0.01)] * 3
     chosen, looped = make_stack(ROWS, configs), make_stack(ROWS, configs, mode="looped")
-    assert resolve_mode("auto", Rows(configs[0]), torch.device("cpu")) == "fused"
+    assert resolve_mode("auto", Rows(configs[0]), torch.device("cpu"), 9) == "fused"
     assert chosen.mode == "looped"
     for _ in range(2):
         one, other = chosen.train_epoch(), looped.train_epoch()

@@ -1,0 +1,63 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trainables.errors import UserError
+from trainables.losses import batch_sums, comparison_hits
+from trainables.models.digit import DigitConfig, DigitNet
+
+SMALL = {"channels": (3, 4), "hidden": 6}
+
+
+class FirstPixel(nn.Module):
+    """Takes the first pixel of an image for its digit."""
+
+    def forward(self, image):
+        return F.one_hot(image[:, 0, 0, 0].long(), 10).float()
+
+
+def named(left, right):
+    """A pair of images that `FirstPixel` takes for two digits."""
+    pair = torch.zeros(1, 2, 14, 14)
+    pair[0, 0, 0, 0], pair[0, 1, 0, 0] = left, right
+    return pair
+
+
+@pytest.mark.parametrize("left", range(10))
+def test_a_pair_is_compared_by_the_names_of_its_digits(left):
+    model = DigitNet(DigitConfig(**SMALL))
+    model.classifier = nn.ModuleList([FirstPixel()])
+    for right in range(10):
+        scores = model(named(left, right))
+        assert scores.comparison.argmax(1).tolist() == [int(left <= right)]
+        assert comparison_hits(scores, torch.tensor([int(left <= right)])).all()
+
+
+def test_both_images_are_named_by_one_classifier():
+    torch.manual_seed(0)
+    model = DigitNet(DigitConfig(**SMALL)).eval()
+    pair = torch.randn(7, 2, 14, 14)
+    expected = torch.stack([model.classifier[0](pair[:, i : i + 1]) for i in (0, 1)], dim=1)
+    torch.testing.assert_close(model(pair).digits, expected)
+
+
+def test_only_the_digits_train_it():
+    torch.manual_seed(0)
+    model = DigitNet(DigitConfig(**SMALL))
+    classes, target = torch.randint(10, (7, 2)), torch.randint(2, (7,))
+    scores = model(torch.randn(7, 2, 14, 14))
+    assert not scores.comparison.requires_grad
+    config = DigitConfig()
+    weights = tuple(map(torch.tensor, (config.main_weight, config.aux_weight, 0.0)))
+    loss = batch_sums(scores, classes, target, torch.ones(7), weights)[0]
+    digits = F.cross_entropy(scores.digits.flatten(0, 1), classes.flatten(), reduction="sum")
+    torch.testing.assert_close(loss, digits)
+    assert loss.requires_grad
+
+
+@pytest.mark.parametrize("values", [{"main_weight": 0.5}, {"aux_alpha": 0.5}])
+def test_a_weight_on_the_comparison_is_refused(values):
+    with pytest.raises(UserError, match="main_weight must be 0: nothing learns to compare, but"):
+        DigitConfig(**values)
+    assert DigitConfig(aux_alpha=1.0).aux_weight == 0.5

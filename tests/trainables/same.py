@@ -1,0 +1,43 @@
+"""What it means that two states, or two epochs' metrics, are the same."""
+
+import numpy as np
+import torch
+
+CLOCK = {"time", "train_time_s"}
+
+
+def assert_identical(one, other):
+    """Every tensor bit for bit, every number and name equal, but for what a clock says."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - CLOCK:
+            assert_identical(one[key], other[key])
+    elif isinstance(one, list):
+        for mine, theirs in zip(one, other, strict=True):
+            assert_identical(mine, theirs)
+    else:
+        assert one == other
+
+
+def assert_same_state(one, other, *, tol=1e-5):
+    """The states of two stacks, up to rounding."""
+    assert one["num_steps"] == other["num_steps"]
+    assert one["epoch"] == other["epoch"]
+    for part in ("params", "buffers"):
+        assert one[part].keys() == other[part].keys()
+        for name, value in one[part].items():
+            torch.testing.assert_close(value, other[part][name], rtol=tol, atol=tol)
+    for part in ("exp_avg", "exp_avg_sq"):
+        for mine, theirs in zip(one[part], other[part], strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=tol, atol=tol)
+
+
+def assert_same_metrics(one, other):
+    """The metrics of two epochs, up to rounding."""
+    assert one.epoch == other.epoch
+    for name in ("train_loss", "held_out_loss"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5)
+    for name in ("train_accuracy", "held_out_accuracy", "held_out_digit_accuracy"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5)

@@ -1,0 +1,115 @@
+"""Losses of scores against classes, for each member by itself.
+
+Legend of shapes: m member axes (any number, also none), n rows, c classes.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainables.backprop.names import chosen
+
+CriterionName = Literal["cross_entropy", "mse"]
+
+
+class AbstractCriterion(abc.ABC):
+    """A loss that is the weighted mean, over the rows, of a loss of each row."""
+
+    @torch.no_grad()
+    def forward(
+        self,
+        scores: Float[Tensor, "*m n c"],
+        target: Int[Tensor, "*m n"],
+        weight: Float[Tensor, "*m n"] | None = None,
+    ) -> Float[Tensor, "*m"]:
+        """The loss of each member; remembers what `backward` needs.
+
+        Args:
+            scores: What the network says.
+            target: The right classes.
+            weight: Counts of the rows, 0 for those that only fill a batch up; None counts all.
+        """
+        self._index = target.unsqueeze(-1)
+        rows = self._rows(scores)
+        if weight is None:
+            self._shares = None
+            return rows.mean(-1)
+        self._shares = weight / weight.sum(-1, keepdim=True)
+        return (rows * self._shares).sum(-1)
+
+    @torch.no_grad()
+    def backward(self) -> Float[Tensor, "*m n c"]:
+        """The gradient of the last loss at its scores."""
+        slopes = self._slopes()
+        if self._shares is None:
+            return slopes.div_(slopes.shape[-2])
+        return slopes.mul_(self._shares.unsqueeze(-1))
+
+    @abc.abstractmethod
+    def _rows(self, scores: Tensor) -> Tensor:
+        """The loss of each row."""
+
+    @abc.abstractmethod
+    def _slopes(self) -> Tensor:
+        """Gradients of the rows' losses, in a new tensor."""
+
+    def _less_one_hot(self, values: Tensor) -> Tensor:
+        """Subtract 1 at the right classes, in place."""
+        return values.scatter_add_(
+            -1, self._index, values.new_full((1,), -1).expand_as(self._index)
+        )
+
+
+class MSE(AbstractCriterion):
+    """The mean over rows and classes of (y - t)^2; t is 1 at the right class, 0 elsewhere."""
+
+    def _rows(self, scores: Tensor) -> Tensor:
+        self._errors = self._less_one_hot(scores.clone())
+        return self._errors.square().mean(-1)
+
+    def _slopes(self) -> Tensor:
+        return self._errors * (2 / self._errors.shape[-1])
+
+
+class CrossEntropy(AbstractCriterion):
+    """The mean over rows of -log softmax(y) at the right class; y goes without a softmax."""
+
+    def _rows(self, scores: Tensor) -> Tensor:
+        self._log_p = torch.log_softmax(scores, -1)
+        return -self._log_p.gather(-1, self._index).squeeze(-1)
+
+    def _slopes(self) -> Tensor:
+        return self._less_one_hot(self._log_p.exp())
+
+
+CRITERIA: dict[str, Callable[[], AbstractCriterion]] = {
+    "cross_entropy": CrossEntropy,
+    "mse": MSE,
+}
+
+
+def make_criterion(name: str) -> AbstractCriterion:
+    """A new loss, one of `CriterionName`.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    return chosen(CRITERIA, name, what="criterion")()
+
+
+@torch.no_grad()
+def l2_penalty(
+    weights: Sequence[Float[Tensor, "*m _ _"]], weight_decay: float | Float[Tensor, "*m"]
+) -> Float[Tensor, "*m"]:
+    """weight_decay sum w^2 over all weights of each member, without the 1/2 that others put in.
+
+    Its gradient, 2 weight_decay w, is what `Module.step` adds.
+    """
+    total = torch.zeros(())
+    for weight in weights:
+        total = total + weight.square().sum((-2, -1))
+    return weight_decay * total

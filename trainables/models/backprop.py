@@ -1,0 +1,72 @@
+"""Perceptrons of the library without autograd, on points or on the pixels of a pair."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainables.backprop.activations import ACTIVATIONS
+from trainables.backprop.layers import BatchNorm, Linear
+from trainables.backprop.module import Module
+from trainables.backprop.schedules import Schedule, scheduled_lr
+from trainables.backprop.sequential import Sequential
+from trainables.config import TrialConfig
+from trainables.models.layers import Widths, widths_of
+
+HiddenActivation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
+OutputActivation = Literal["none", "sigmoid", "softmax"]
+
+_UNUSED = ("dropout", "label_smoothing", "aux_weight")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackpropConfig(TrialConfig):
+    """A perceptron, and how it is trained; two outputs."""
+
+    hidden: Widths = 25
+    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
+    hidden_layers: int = 3
+    activation: HiddenActivation = "relu"
+    output_activation: OutputActivation = "none"
+    """Before the loss, which for cross-entropy has a softmax of its own."""
+    batch_norm: bool = False
+    """Batch-norm before each hidden activation."""
+    init: Literal["zero", "random", "he", "xavier"] = "random"
+    optimiser: Literal["sgd", "momentum", "adagrad", "rmsprop"] = "sgd"
+    criterion: Literal["cross_entropy", "mse"] = "cross_entropy"
+    schedule: Schedule = "constant"
+    """How the learning rate falls from epoch to epoch."""
+    schedule_rate: float = 0.0
+    """How fast; of no matter to `constant` and `step`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
+        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
+        self.require("schedule_rate", self.schedule_rate >= 0, "at least 0")
+        for name in _UNUSED:
+            self.require(name, getattr(self, name) == 0, "0: this library has none")
+        self.require("lr_decay", self.lr_decay == 1, "1: see schedule")
+        self.require("lr_schedule", self.lr_schedule == "constant", "constant: see schedule")
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return widths_of(self.hidden, repeat=self.hidden_layers)
+
+    def lr_at(self, epoch: int) -> float:
+        return scheduled_lr(self.schedule, self.lr, self.schedule_rate, epoch)
+
+
+def backprop_net(config: BackpropConfig, *, num_inputs: int) -> Sequential:
+    """Linear layers with activations between; two outputs."""
+    modules: list[Module] = []
+    before = num_inputs
+    for width in config.hidden_widths:
+        modules.append(Linear(before, width, init=config.init))
+        if config.batch_norm:
+            modules.append(BatchNorm(width))
+        modules.append(ACTIVATIONS[config.activation]())
+        before = width
+    modules.append(Linear(before, 2, init=config.init))
+    if config.output_activation != "none":
+        modules.append(ACTIVATIONS[config.output_activation]())
+    return Sequential(modules)

@@ -1,8 +1,6 @@
-"""Siamese convolutional net with shared weights and auxiliary digit losses."""
+"""Convolutional net on each image with auxiliary digit losses."""
 
-from ray import tune
-
-from search_spaces.common import augmentation, convolutions, optimisation
+from search_spaces.common import augmentation, auxiliary, convolutions, head, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.trainable import CnnAuxTrainable
 
@@ -16,9 +14,8 @@ def space() -> SearchSpace:
             **optimisation(),
             **augmentation(),
             **convolutions(),
-            "aux_alpha": tune.uniform(0.1, 0.9),  # 0 is another variant; 1 trains no comparison
-            "digits": "path",
-            "head_hidden": (64,),
+            **head(),
+            **auxiliary(),
         },
-        points=[preset_point("aguet2019/auxiliary")],
+        points=[preset_point("gervaise2020/cnn_aux")],
     )

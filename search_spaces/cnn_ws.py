@@ -1,12 +1,12 @@
 """Siamese convolutional net with shared weights."""
 
-from search_spaces.common import augmentation, convolutions, optimisation
+from search_spaces.common import augmentation, convolutions, head, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.trainable import CnnWsTrainable
 
 
 def space() -> SearchSpace:
-    """Channels, hidden width and head besides the common domains."""
+    """Channels and hidden width besides the common domains."""
     return SearchSpace(
         name="cnn_ws",
         trainable=CnnWsTrainable,
@@ -14,7 +14,7 @@ def space() -> SearchSpace:
             **optimisation(),
             **augmentation(),
             **convolutions(),
-            "head_hidden": (64,),
+            **head(),
         },
         points=[preset_point("lenet_transfer/weight_sharing")],
     )

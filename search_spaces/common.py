@@ -28,6 +28,27 @@ def convolutions() -> dict[str, Any]:
     }
 
 
+def perceptrons() -> dict[str, Any]:
+    """Width, depth and dropout of linear layers with batch-norm."""
+    return {
+        "hidden": tune.lograndint(32, 513),
+        "hidden_layers": tune.randint(1, 4),
+        "dropout": tune.uniform(0.0, 0.6),
+        "batch_norm": True,
+    }
+
+
+def head() -> dict[str, Any]:
+    """What compares two branches: a hidden layer."""
+    return {"head_hidden": (64,)}
+
+
+def auxiliary() -> dict[str, Any]:
+    """The digit losses' share, and digit scores between branch and head."""
+    # a share of 0 is another variant; one of 1 trains no comparison
+    return {"aux_alpha": tune.uniform(0.1, 0.9), "digits": "path"}
+
+
 def augmentation() -> dict[str, Any]:
     """Random shift (pixels), rotation (degrees) and zoom (fraction) of each training image."""
     return {

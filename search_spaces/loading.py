@@ -7,21 +7,59 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from ray import cloudpickle
 
-from search_spaces import cnn, cnn_aux, cnn_ws, mlp
+from search_spaces import (
+    cnn,
+    cnn_aux,
+    cnn_digit,
+    cnn_distance,
+    cnn_split,
+    cnn_transfer,
+    cnn_ws,
+    cnn_ws_aux,
+    disc,
+    mlp,
+    mlp_aux,
+    mlp_backprop,
+    mlp_split,
+    mlp_ws,
+    mlp_ws_aux,
+)
+from search_spaces.reports import grid_space
 from search_spaces.space import SearchSpace
 from trainables.errors import UserError
+from trainables.presets.gervaise2020 import DISC
+from trainables.presets.registry import GRIDS
 
-SPACES: dict[str, Callable[[], SearchSpace]] = {
+TUNED: dict[str, Callable[[], SearchSpace]] = {
     "mlp": mlp.space,
+    "mlp_split": mlp_split.space,
+    "mlp_ws": mlp_ws.space,
+    "mlp_aux": mlp_aux.space,
+    "mlp_ws_aux": mlp_ws_aux.space,
     "cnn": cnn.space,
+    "cnn_split": cnn_split.space,
     "cnn_ws": cnn_ws.space,
     "cnn_aux": cnn_aux.space,
+    "cnn_ws_aux": cnn_ws_aux.space,
+    "cnn_distance": cnn_distance.space,
+    "cnn_transfer": cnn_transfer.space,
+    "cnn_digit": cnn_digit.space,
+    "mlp_backprop": mlp_backprop.space,
+    **{name: partial(disc.space, name) for name in DISC},
 }
+"""A space for each variant, so that all can be compared at equal budget."""
+
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    **TUNED,
+    **{grid.space: partial(grid_space, grid) for grid in GRIDS.values()},
+}
+"""Those, and the grids of the reports."""
 
 
 def load_space(name_or_path: str) -> SearchSpace:
@@ -35,8 +73,8 @@ def load_space(name_or_path: str) -> SearchSpace:
     if name_or_path.endswith(".py"):
         return _load_file(Path(name_or_path))
     raise UserError(
-        f"unknown space {name_or_path!r}: known are {', '.join(SPACES)},"
-        " or give the path of a .py file of your own"
+        f"unknown space {name_or_path!r}: known are {', '.join(TUNED)}, and the reports' grids"
+        " (see --list-spaces); or give the path of a .py file of your own"
     )
 
 

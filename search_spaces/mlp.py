@@ -1,8 +1,6 @@
 """Perceptron on the flattened pair."""
 
-from ray import tune
-
-from search_spaces.common import augmentation, optimisation
+from search_spaces.common import augmentation, optimisation, perceptrons
 from search_spaces.space import SearchSpace, preset_point
 from trainables.trainable import MlpTrainable
 
@@ -15,10 +13,7 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            "hidden": tune.lograndint(32, 513),
-            "hidden_layers": tune.randint(1, 4),
-            "dropout": tune.uniform(0.0, 0.6),
-            "batch_norm": True,
+            **perceptrons(),
         },
         points=[preset_point("aguet2019/fc_dropout")],
     )

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ray.tune.search.sample import Domain
+from ray.tune.search.sample import Categorical, Domain, Integer
 
 from trainables.config import TrialConfig
 from trainables.errors import UserError
-from trainables.presets import PRESETS
+from trainables.presets.registry import PRESETS
 from trainables.trainable import FoldTrainable
 from trainables.variants import VARIANTS
 
@@ -83,6 +83,15 @@ class SearchSpace:
     def fixed(self) -> dict[str, Any]:
         """The keys that do not vary, with their values."""
         return {k: v for k, v in self.domains.items() if not isinstance(v, Domain)}
+
+    def most_epochs(self, *, on_grid: bool = False) -> int:
+        """Epochs of its longest trials; a space, or its grid, may search them."""
+        epochs = self.domains.get("epochs", self.trainable.variant.config.epochs)
+        if on_grid and "epochs" in self.grid:
+            return int(max(self.grid["epochs"]))
+        if isinstance(epochs, Categorical):
+            return int(max(epochs.categories))
+        return int(epochs.upper if isinstance(epochs, Integer) else epochs)
 
     def complete(self, values: Mapping[str, Any], **overrides: Any) -> TrialConfig:
         """The whole configuration that a choice of values means.

@@ -5,7 +5,7 @@ import sys
 import pytest
 from ray import cloudpickle
 
-from search_spaces.loading import SPACES, load_space
+from search_spaces.loading import SPACES, TUNED, load_space
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import draw_pairs
@@ -72,7 +72,7 @@ def test_a_known_name_gives_its_space(name):
 
 @pytest.mark.parametrize("name", ["resnet", "", "MLP", "mlp.yaml"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match=f"unknown space '{name}': known are {', '.join(SPACES)}"):
+    with pytest.raises(UserError, match=f"unknown space '{name}': known are {', '.join(TUNED)}"):
         load_space(name)
 
 
@@ -137,29 +137,32 @@ OWN_LATER = "from __future__ import annotations\nfrom typing import Literal\n" +
 )
 ELSEWHERE = """
 import pickle, sys
-space, task = pickle.load(open(sys.argv[1], "rb"))
-trainable = space.trainable.__new__(space.trainable)
-trainable.setup({"width": 5, "epochs": 2, "trial_number": 0}, task)
-result = trainable.step()
-print(trainable.variant.config.__name__, result["epoch"], result["num_params"])
+for parcel in sys.argv[1:]:
+    space, task = pickle.load(open(parcel, "rb"))
+    trainable = space.trainable.__new__(space.trainable)
+    trainable.setup({"width": 5, "epochs": 2, "trial_number": 0}, task)
+    result = trainable.step()
+    print(trainable.variant.config.__name__, result["epoch"], result["num_params"])
 """
 
 
-@pytest.mark.parametrize("text", [OWN, OWN_LATER], ids=["plain", "annotations-as-strings"])
-def test_what_a_file_defines_travels_to_workers_without_the_file(text, write, tmp_path):
-    path = write(text)
+def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path):
+    """Also where the file has its annotations as strings."""
     data = draw_pairs(digits_source(), seed=0, train_pairs=40, test_pairs=10)
     folds = stratified_folds(data.train.target, num_folds=2, seed=0)
-    parcel = tmp_path / "parcel.pkl"
     task = Task(data=data, folds=folds, seed=0)
-    parcel.write_bytes(cloudpickle.dumps((load_space(path), task)))
-    os.remove(path)
+    parcels = []
+    for name, text in [("plain", OWN), ("later", OWN_LATER)]:
+        path = write(text, f"{name}.py")
+        parcels.append(tmp_path / f"{name}.pkl")
+        parcels[-1].write_bytes(cloudpickle.dumps((load_space(path), task)))
+        os.remove(path)
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(parcel)],
+        [sys.executable, "-c", ELSEWHERE, *map(str, parcels)],
         check=True,
         capture_output=True,
         text=True,
         timeout=50,
         cwd=tmp_path,
     )
-    assert done.stdout.split() == ["MyConfig", "2", str(393 * 5 + 6 * 2)]
+    assert done.stdout.split() == ["MyConfig", "2", str(393 * 5 + 6 * 2)] * 2

@@ -3,8 +3,8 @@ from ray import tune
 
 from search_spaces.space import Point, SearchSpace, preset_point
 from trainables.errors import UserError
-from trainables.presets import PRESETS
-from trainables.trainable import CnnAuxTrainable, MlpTrainable
+from trainables.presets.registry import PRESETS
+from trainables.trainable import CnnWsAuxTrainable, MlpTrainable
 
 
 def space(**values):
@@ -73,7 +73,7 @@ def test_a_presets_point_is_all_of_it_but_the_epochs(name):
 
 def test_a_presets_point_keeps_its_auxiliary_share():
     mine = SearchSpace(
-        name="mine", trainable=CnnAuxTrainable, domains={"aux_alpha": tune.uniform(0.1, 0.9)}
+        name="mine", trainable=CnnWsAuxTrainable, domains={"aux_alpha": tune.uniform(0.1, 0.9)}
     )
     config = mine.complete(preset_point("aguet2019/auxiliary").config, epochs=2)
     assert (config.aux_alpha, config.main_weight, config.aux_weight) == (0.4, 0.6, 0.2)

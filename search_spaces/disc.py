@@ -1,0 +1,31 @@
+"""Points in and outside a disc: perceptrons of the library without autograd, by activation."""
+
+from ray import tune
+
+from search_spaces.space import SearchSpace, preset_point
+from trainables.presets.gervaise2020 import DISC, DISC_AXES
+from trainables.trainable import TRAINABLES
+
+
+def space(name: str) -> SearchSpace:
+    """Everything that the report's grid varies, and how fast the learning rate falls.
+
+    Args:
+        name: Variant, `disc_relu` and the like.
+    """
+    return SearchSpace(
+        name=name,
+        trainable=TRAINABLES[name],
+        domains={
+            "lr": tune.loguniform(1e-2, 3.0),
+            "weight_decay": tune.loguniform(1e-7, 1e-3),
+            "schedule": tune.choice(["constant", "exponential", "time", "step"]),
+            "schedule_rate": tune.loguniform(1e-3, 1e-1),
+            "criterion": tune.choice(["cross_entropy", "mse"]),
+            "batch_size": tune.lograndint(10, 101),
+            "epochs": 100,
+            **DISC[name],
+        },
+        grid={**DISC_AXES, "batch_size": (20,), "schedule_rate": (0.01,)},
+        points=[preset_point(f"gervaise2020/{name}")],
+    )

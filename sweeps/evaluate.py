@@ -17,7 +17,7 @@ import tyro
 from search_spaces.loading import load_space
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
-from sweeps.rounds import RoundScores, run_rounds
+from sweeps.rounds import Scores, round_cohort
 from sweeps.settings import check_name
 from sweeps.spool import TrackingTarget
 from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, dataset_record
@@ -26,7 +26,7 @@ from trainables import metrics
 from trainables.data.folds import stratified_folds
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
-from trainables.data.source import ImageSource
+from trainables.data.source import Source
 from trainables.errors import UserError
 from trainables.programs import INTERRUPTED, command, console, parse, run_program
 from trainables.recipe import Recipe
@@ -96,7 +96,7 @@ def _variant(recipe: Recipe) -> Variant:
     return variant
 
 
-def _sweep_pairs(recipe: Recipe, source: ImageSource) -> PairData:
+def _sweep_pairs(recipe: Recipe, source: Source) -> PairData:
     """The pairs of the sweep, proven by their digest."""
     data = draw_pairs(
         source,
@@ -113,7 +113,7 @@ def _sweep_pairs(recipe: Recipe, source: ImageSource) -> PairData:
 
 
 def _cross_validate(
-    settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: ImageSource
+    settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: Source
 ) -> int:
     """Train the trial again, as it was, and compare."""
     data = _sweep_pairs(recipe, source)
@@ -150,12 +150,12 @@ def _cross_validate(
     return 0 if off <= recipe.score[metrics.std_key(metrics.VAL_ACCURACY)] else 1
 
 
-def _measure(
-    settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: ImageSource
-) -> int:
+def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: Source) -> int:
     """Train the rounds, say what they came to, and log it beside the sweep."""
     seed = recipe.seed if settings.seed is None else settings.seed
-    fresh = settings.data == "fresh" or (settings.data == "auto" and recipe.dataset == "mnist")
+    fresh = settings.data == "fresh" or (
+        settings.data == "auto" and recipe.dataset in ("mnist", "disc")
+    )
     sweep_pairs = _sweep_pairs(recipe, source)
     data = [sweep_pairs] * settings.rounds
     if fresh:
@@ -176,15 +176,13 @@ def _measure(
     )
     started = time.time()
     shown = _Epochs(config.epochs)
-    scores = run_rounds(
+    scores = round_cohort(config, data, seed=seed).train(
         variant,
-        config,
-        data,
-        seed=seed,
         mode=recipe.mode,  # type: ignore[arg-type]
+        device="cuda" if torch.cuda.is_available() else "cpu",
         after_epoch=shown.done,
     )
-    accuracy = scores.test_accuracy
+    accuracy = scores.accuracy
     spread = " (one round: no spread)"
     if len(accuracy) > 1:
         std = float(accuracy.std(ddof=1))
@@ -215,7 +213,7 @@ def _log(
     settings: EvaluateSettings,
     recipe: Recipe,
     variant: Variant,
-    scores: RoundScores,
+    scores: Scores,
     data: PairData,
     fresh: bool,
     seed: int,
@@ -262,13 +260,13 @@ def _log(
     params = {**recipe.config, "rounds": settings.rounds, "data": "fresh" if fresh else "same"}
     found: dict[str, float] = {"evaluation_time_s": time.time() - started}
     by_name = {
-        metrics.TEST_ACCURACY: scores.test_accuracy,
-        metrics.TEST_LOSS: scores.test_loss,
+        metrics.TEST_ACCURACY: scores.accuracy,
+        metrics.TEST_LOSS: scores.loss,
         metrics.TRAIN_ACCURACY: scores.train_accuracy,
         metrics.TRAIN_LOSS: scores.train_loss,
     }
     if variant.auxiliary:
-        by_name[metrics.TEST_DIGIT_ACCURACY] = scores.test_digit_accuracy
+        by_name[metrics.TEST_DIGIT_ACCURACY] = scores.digit_accuracy
     for name, values in by_name.items():
         found[name] = float(np.mean(values))
         if len(values) > 1:

@@ -36,6 +36,8 @@ from trainables.metrics import DIRECTIONS
 from trainables.seeds import Stream, derive_seed
 
 POINT_ATTR = "point"
+GRID_POINT = "grid"
+"""Name of the points of a grid, which unlike others may be pruned."""
 RESULT_ATTR = "result"
 ERROR_ATTR = "error"
 IDENTITY_ATTR = "identity"
@@ -160,15 +162,17 @@ class Ledger:
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record an intermediate value; whether the trial should stop.
 
-        Points to try first are never stopped, so that the baseline is a whole one. With several
-        objectives nothing is, since a trial behind in one may lead in another.
+        Points to try first are never stopped, so that the baseline is a whole one; those of a
+        grid may be. With several objectives nothing is stopped, since a trial behind in one may
+        lead in another.
         """
         trial = self._live[number]
         if not self.prunes or not math.isfinite(value):
             return False
         if epoch not in self.frozen(number).intermediate_values:
             trial.report(value, epoch)
-        return POINT_ATTR not in trial.user_attrs and trial.should_prune()
+        point = trial.user_attrs.get(POINT_ATTR)
+        return (point is None or point["name"] == GRID_POINT) and trial.should_prune()
 
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Record a trial that trained all epochs; `result` is kept as JSON."""
@@ -230,7 +234,7 @@ class Ledger:
         points = list(self.space.points)
         if self.settings.sampler == "grid":
             for values in ParameterGrid(_lists(self.space.grid)):
-                points.append(Point(name="grid", config=values))
+                points.append(Point(name=GRID_POINT, config=values))
         for point in points[len(self.study.get_trials(deepcopy=False)) :]:
             params = {
                 name: nearest(distribution, point.config[name])

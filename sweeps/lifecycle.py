@@ -41,6 +41,7 @@ class Running:
 
     asked: Asked
     epoch: int = 0
+    pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
     error: str = "unknown error"
@@ -101,12 +102,14 @@ class Lifecycle:
         while (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             try:
-                config = self.space.complete(asked.values, epochs=self.epochs)
+                epochs = min(asked.values.get("epochs", self.epochs), self.epochs)
+                config = self.space.complete(asked.values, epochs=epochs)
             except UserError as error:
                 self._log_start(asked, dict(asked.values))
                 self.crashed(key, f"not a valid configuration: {error}")
                 self.fail(key)
                 continue
+            self.running[key].pretrain_epochs = config.pretrain_epochs
             self._log_start(asked, config.to_dict(), config)
             return {**config.to_dict(), TRIAL_NUMBER: asked.number}
         return None
@@ -115,7 +118,7 @@ class Lifecycle:
         """Take in a report of a trial that could go on; whether it should stop."""
         running = self.running[key]
         self._log_result(running, result)
-        running.pruned = self._report(running.asked.number, result)
+        running.pruned = self._report(running, result)
         return running.pruned
 
     def end(self, key: str, result: Mapping[str, Any]) -> None:
@@ -140,7 +143,7 @@ class Lifecycle:
             self._close(key, TrialState.PRUNED)
         else:
             if self.ledger.prunes:
-                self._report(number, result)
+                self._report(running, result)
             self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
@@ -167,14 +170,18 @@ class Lifecycle:
         ended = here.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
 
-    def _report(self, number: int, result: Mapping[str, Any]) -> bool:
-        """Tell the study of a report, and of those that a trial's checkpoint had got past."""
-        name, stop = self.objective[0], False
-        for row in result[HISTORY][:-1]:
-            if row[metrics.EPOCH] in self.report_at:
+    def _report(self, running: Running, result: Mapping[str, Any]) -> bool:
+        """Tell the study of a report, and of those that a trial's checkpoint had got past.
+
+        Not of those in which the comparison was not trained yet: nobody is pruned by chance.
+        """
+        number, name, stop = running.asked.number, self.objective[0], False
+        reports = [row for row in result[HISTORY][:-1] if row[metrics.EPOCH] in self.report_at]
+        for row in (*reports, result):
+            if row[metrics.EPOCH] > running.pretrain_epochs:
                 value = row.get(name, result[name])
                 stop |= self.ledger.report(number, int(row[metrics.EPOCH]), value)
-        return self.ledger.report(number, result[metrics.EPOCH], result[name]) or stop
+        return stop
 
     def _update_best(self, number: int) -> None:
         new = outcome(self.ledger.frozen(number), self.space, self.objective[0])

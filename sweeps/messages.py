@@ -25,6 +25,7 @@ def described(settings: SweepSettings, data: PairData) -> str:
     return (
         f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
         f" {len(data.train)} {data.dataset} pairs; {settings.sampler} with {settings.scheduler}"
+        f"{'; selected on test' if settings.select_on_test else ''}"
     )
 
 
@@ -75,7 +76,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
         where += f" and in MLflow, experiment {settings.experiment!r}"
         commands.append(("look", _look(settings)))
         complete = [end.ledger.space.name for end in ends if end.complete]
-        if complete:
+        if complete and not settings.select_on_test:
             export = command("analysis/export.py", "--sweep", name)
             commands.append(("export", export + _store(settings)))
             best = f"best-{name}-{complete[0]}.yaml"

@@ -77,8 +77,8 @@ class Progress(tune.Callback):
             score = shown_score(life.objective[0], best.score, best.std)
             parts.append(f"best {score}")
         left = self.seconds_left()
-        parts.append(f"about {_shown_time(left)} left" if left is not None else "estimating time")
-        return f"{_shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
+        parts.append(f"about {shown_time(left)} left" if left is not None else "estimating time")
+        return f"{shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
 
     def best_line(self) -> str:
         """The best configuration so far."""
@@ -99,7 +99,8 @@ class Progress(tune.Callback):
         return left
 
 
-def _shown_time(seconds: float) -> str:
+def shown_time(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

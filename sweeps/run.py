@@ -1,4 +1,4 @@
-"""Sweep search spaces: `python sweeps/run.py --space cnn_aux`, `--help` for the rest."""
+"""Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest."""
 
 import argparse
 import errno
@@ -55,7 +55,7 @@ def main() -> int:
     if stored is not None:
         check_resumable(stored, settings)
     _check_stores(settings, spaces)
-    source, said = load_images(settings.dataset, data_dir=settings.data_dir)
+    source, said = load_images(_dataset(settings, spaces), data_dir=settings.data_dir)
     console.print(said)
     data = draw_pairs(
         source,
@@ -146,6 +146,25 @@ def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     return spaces
 
 
+def _dataset(settings: SweepSettings, spaces: list[SearchSpace]) -> str:
+    """The dataset that all spaces take."""
+    for space in spaces:
+        wanted = space.trainable.variant.dataset
+        points = wanted is not None
+        if points and settings.dataset not in ("auto", wanted):
+            raise UserError(
+                f"space {space.name} is for --dataset {wanted}, not {settings.dataset}"
+            )
+        if not points and settings.dataset == "disc":
+            raise UserError(f"space {space.name} is for handwritten digits, not --dataset disc")
+    wanted_by = {space.trainable.variant.dataset: space.name for space in spaces}
+    if len(wanted_by) > 1:
+        raise UserError(
+            f"spaces {' and '.join(wanted_by.values())} are for different data: sweep them apart"
+        )
+    return next(iter(wanted_by)) or settings.dataset
+
+
 def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     """Find out what is wrong with the study and MLflow before anything is made or started."""
     TrackingTarget(
@@ -194,6 +213,8 @@ def _sweep_all(
 ) -> int:
     """Sweep one space after another; tables follow each."""
     ends = []
+    if settings.select_on_test:
+        console.print("trials are selected on the test pairs: their scores are optimistic")
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with ray_cluster(settings) as allotment:

@@ -190,8 +190,8 @@ def driver_lives(folder: Path) -> bool:
 class TrackingTarget:
     """One sweep on one MLflow server.
 
-    `sweep` is its name for ever, `"NAME/cnn_aux"`. `study_storage` is a database URL or the path
-    of an Optuna journal, relative to the sweep's folder if the two are to move together.
+    `sweep` is its name for ever, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
+    path of an Optuna journal, relative to the sweep's folder if the two are to move together.
     """
 
     tracking_uri: str

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from sweeps.progress import Progress
 from sweeps.provenance import git_commit, machine, user, versions
 from sweeps.pruning import reports
 from sweeps.resources import Allotment
+from sweeps.rounds import on_test
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings, masked_url
 from sweeps.spool import SPOOL_FILE, TrackingTarget
@@ -59,7 +61,9 @@ class SweepEnd:
 
 
 def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
-    """The folds that every space of a sweep is judged on."""
+    """The folds that every space of a sweep is judged on; with `select_on_test`, see `on_test`."""
+    if settings.select_on_test:
+        return on_test(data, settings.folds)[1]
     return stratified_folds(data.train.target, num_folds=settings.folds, seed=settings.seed)
 
 
@@ -85,6 +89,7 @@ def run_tags(
         metrics.TAG_DEVICE: allotment.device,
         metrics.TAG_MODE: settings.mode,
         **({metrics.TAG_SPACE_FILE: space.file} if space.file else {}),
+        **({metrics.TAG_SELECTED_ON: "test"} if settings.select_on_test else {}),
         metrics.TAG_MACHINE: machine(),
         MLFLOW_SOURCE_NAME: "sweeps/run.py",
         MLFLOW_USER: user(),
@@ -133,9 +138,7 @@ def sweep_space(
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
-    epochs = settings.epochs or int(
-        space.fixed.get("epochs", space.trainable.variant.config.epochs)
-    )
+    epochs = settings.epochs or space.most_epochs(on_grid=settings.sampler == "grid")
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
@@ -144,6 +147,7 @@ def sweep_space(
         study_name=key,
     )
     folds = make_folds(data, settings)
+    scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
     storage = open_storage(settings.study, folder / JOURNAL_FILE)
     if (folder / SPOOL_FILE).exists() and key not in optuna.get_all_study_names(storage):
         raise UserError(
@@ -181,7 +185,7 @@ def sweep_space(
             time_budget=settings.time_budget,
         )
         task = Task(
-            data=data,
+            data=scored,
             folds=folds,
             seed=settings.seed,
             report_at=report_at,
@@ -220,6 +224,7 @@ def _fit(
         return False
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
     progress = Progress(lifecycle, console, time_budget=settings.time_budget)
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         # not Tuner.fit, which pickles all that it is given for a restore of its own
         tune.run(
@@ -240,6 +245,7 @@ def _fit(
             verbose=0,
         )
     finally:
+        signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
         progress.stop()
         if "://" not in checkpoint_root:
             shutil.rmtree(f"{checkpoint_root}/{lifecycle.space.name}/ray", ignore_errors=True)

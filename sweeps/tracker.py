@@ -32,6 +32,7 @@ from trainables.errors import UserError
 
 LOG_FILE = "uploader.log"
 _START_WAIT_S = 5.0
+_STOP_WAIT_S = 5.0
 _RESPAWN_S = 60.0
 _POLL_S = 0.05
 
@@ -154,8 +155,7 @@ class Tracker:
             try:
                 self._wait(wait_s)
             finally:
-                self._uploader.terminate()
-                self._uploader.wait()
+                self._stop_uploader()
                 self._lock.release()
         offset = read_progress(self._folder, self._target.server).offset
         return count_records(self._folder / SPOOL_FILE, offset)
@@ -170,6 +170,15 @@ class Tracker:
             elif now > deadline:
                 return
             time.sleep(_POLL_S)
+
+    def _stop_uploader(self) -> None:
+        """End the uploader; a library that it was just importing may have eaten the signal."""
+        self._uploader.terminate()
+        try:
+            self._uploader.wait(_STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._uploader.kill()
+            self._uploader.wait()
 
     def _start_uploader(self) -> None:
         root = str(Path(__file__).parents[1])

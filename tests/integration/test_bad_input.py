@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from sweeps.settings import SweepSettings
 from tests.integration.user import REPOSITORY, TINY, User
@@ -194,6 +195,42 @@ def test_names_that_are_not_there_or_taken_are_answered_with_what_is(
     assert "give --space NAME" in refused("sweeps.run", *TINY)
     (home / "runs/known/settings.json").write_text("{")
     assert "settings of sweep known" in refused("sweeps.run", "--resume", "known")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("kong/no_net",), "no report, table or row 'kong/no_net'; tables are aguet2019/table5, "),
+        (("kong", "--rounds", "0"), "--rounds must be at least 1, but is 0"),
+        (("kong", "--rounds", "ten"), "ten"),
+        ((), "say what to repeat, such as kong/table3, or --all"),
+        (("kong", "kong/table3", "--all"), "--all is everything: leave out kong kong/table3"),
+        (("kong", "--write", "missing.md"), "--write missing.md does not exist"),
+        (("kong", "--seed", "-1"), "--seed must be at least 0, but is -1"),
+        (("kong", "--concurrency", "0"), "--concurrency must be at least 1, but is 0"),
+        (("kong", "--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
+        (("kong", "--dataset", "cifar"), "cifar"),
+        (("kong", "--round", "3"), "--round"),
+        (("kong/fc_1", "--storage", "file"), "folder file/reproduce-digits cannot be written"),
+        (("kong/fc_1", "--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
+    ],
+)
+def test_a_repetition_that_cannot_start_says_why(
+    home: Path, refused: Refused, args: tuple[str, ...], said: str
+) -> None:
+    (home / "file").touch()
+    default = () if "--dataset" in args else ("--dataset", "digits")
+    assert said in refused("sweeps.reproduce", *args, *default)
+    assert not list(home.rglob("*.json"))
+    assert not list(home.glob("mlflow.db*"))
+
+
+def test_two_repetitions_in_one_folder_are_refused(home: Path, refused: Refused) -> None:
+    folder = home / "runs" / "reproduce-digits"
+    folder.mkdir(parents=True)
+    with FileLock(folder / "lock"):
+        line = refused("sweeps.reproduce", "kong", "--dataset", "digits")
+    assert line == "error: runs/reproduce-digits is being worked on by another process\n"
 
 
 RECIPE: dict[str, Any] = {

@@ -14,15 +14,15 @@ from tests.integration.user import TINY, User, check_mlflow, scores, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-JOB = "job/cnn_aux"
+JOB = "job/cnn_ws_aux"
 
 
 @pytest.fixture(scope="module")
 def job(make_user: Callable[[str], User]) -> tuple[User, str]:
-    """A user who has swept cnn_aux, and what was said."""
+    """A user who has swept cnn_ws_aux, and what was said."""
     user = make_user("job")
     end = user.run(
-        *("sweeps/run.py", "--space", "cnn_aux", "--name", "job", *TINY),
+        *("sweeps/run.py", "--space", "cnn_ws_aux", "--name", "job", *TINY),
         *("--trials", 3, "--epochs", 2, "--scheduler", "none"),
         RAY_ADDRESS="127.0.0.1:1",  # without --address a local Ray is started all the same
     )
@@ -40,11 +40,11 @@ def printed(said: str, what: str) -> str:
 def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:
     user, said = job
     assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
-    assert "sweep job starts: cnn_aux; 3 trials of 3 folds on 120 digits pairs;" in said
+    assert "sweep job starts: cnn_ws_aux; 3 trials of 3 folds on 120 digits pairs;" in said
     assert re.search(r"\d:\d\d  3/3 trials · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said)
     assert "best is trial 0: aguet2019/auxiliary" in said
-    assert "cnn_aux: 3 trials complete, 0 pruned, 0 failed" in said
-    assert "cnn_aux: best configurations" in said
+    assert "cnn_ws_aux: 3 trials complete, 0 pruned, 0 failed" in said
+    assert "cnn_ws_aux: best configurations" in said
     assert "baseline" in said
     store = f"sqlite:///{user.folder}/mlflow.db"
     assert f"  look     mlflow ui --backend-store-uri {store}\n" in said
@@ -65,7 +65,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     for trial in trials:
         run = runs[str(trial.number)]
         assert run.inputs == [("digits",)]
-        assert run.tags["variant"] == "cnn_aux"
+        assert run.tags["variant"] == "cnn_ws_aux"
         assert run.tags["auxiliary"] == "true"
         assert run.tags["folds"] == "3"
         assert run.params == {
@@ -83,7 +83,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
 def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     user, said = job
     exported = user.run_printed(printed(said, "export")).stdout
-    file = user.folder / "best-job-cnn_aux.yaml"
+    file = user.folder / "best-job-cnn_ws_aux.yaml"
     assert exported.startswith(f"{file.name}: trial ")
     measured = user.run_printed(printed(said, "measure")).stdout
     assert re.search(r"test accuracy 0\.\d{4} ± 0\.\d{4} \(std over 10 rounds,", measured)
@@ -103,8 +103,8 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     command = printed(said, "more")
     assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
-    assert "sweep job goes on: cnn_aux; 6 trials" in said
-    assert "cnn_aux: 6 trials complete, 0 pruned, 0 failed" in said
+    assert "sweep job goes on: cnn_ws_aux; 6 trials" in said
+    assert "cnn_ws_aux: 6 trials complete, 0 pruned, 0 failed" in said
     trials = user.study(JOB)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6

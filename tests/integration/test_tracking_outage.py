@@ -35,21 +35,14 @@ pytestmark = pytest.mark.integration
 NUM_EPOCHS = 5
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def database(tmp_path: Path, empty_database: Path) -> Path:
-    return Path(shutil.copy(empty_database, tmp_path / "mlflow.db"))
+def database(tmp_path: Path, empty_mlflow: Path) -> Path:
+    return Path(shutil.copy(empty_mlflow, tmp_path / "mlflow.db"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "first" / "cnn_aux"
+    return tmp_path / "runs" / "first" / "cnn_ws_aux"
 
 
 @pytest.fixture
@@ -70,9 +63,9 @@ def target(tracking_uri: str) -> TrackingTarget:
     return TrackingTarget(
         tracking_uri=tracking_uri,
         experiment="digits",
-        sweep="first/cnn_aux",
+        sweep="first/cnn_ws_aux",
         study_storage="absent.journal",
-        study_name="first/cnn_aux",
+        study_name="first/cnn_ws_aux",
     )
 
 
@@ -140,10 +133,10 @@ def check_sweep(tracking_uri: str, num_trials: int) -> None:
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     by_tag = {run.data.tags[RUN_TAG]: run for run in runs}
-    names = {"first/cnn_aux", *(f"first/cnn_aux/{number}" for number in range(num_trials))}
+    names = {"first/cnn_ws_aux", *(f"first/cnn_ws_aux/{number}" for number in range(num_trials))}
     assert len(runs) == len(by_tag)
     assert set(by_tag) == names
-    parent = by_tag.pop("first/cnn_aux")
+    parent = by_tag.pop("first/cnn_ws_aux")
     assert parent.info.status == "FINISHED"
     for run in by_tag.values():
         assert run.info.status == "FINISHED"
@@ -294,16 +287,16 @@ def test_a_driver_killed_without_a_word_leaves_whole_and_ended_runs(
         "from pathlib import Path\n"
         "from sweeps.spool import TrackingTarget\n"
         "from sweeps.tracker import Tracker\n"
-        "folder, uri = Path(sys.argv[1]), sys.argv[2]\n"
-        "target = TrackingTarget(tracking_uri=uri, experiment='digits', sweep='first/cnn_aux',\n"
-        "    study_storage='absent.journal', study_name='first/cnn_aux')\n"
+        "folder, uri, sweep = Path(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
+        "target = TrackingTarget(tracking_uri=uri, experiment='digits', sweep=sweep,\n"
+        "    study_storage='absent.journal', study_name=sweep)\n"
         "tracker = Tracker(folder, target)\n"
         "tracker.start_sweep('first', {}, {})\n"
         "tracker.start_trial(0, 'trial 0', {'lr': 0.0}, {})\n"
         "tracker.log_metrics(0, {'loss': 1.0, 'accuracy': 0.0}, 1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    command = [sys.executable, "-c", code, str(folder), uri]
+    command = [sys.executable, "-c", code, str(folder), uri, target(uri).sweep]
     driver = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=30)
     assert driver.returncode == -signal.SIGKILL
     client = MlflowClient(tracking_uri=uri)

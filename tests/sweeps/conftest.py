@@ -11,8 +11,13 @@ from ray import tune
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger, open_storage
+from sweeps.rows import Job
 from sweeps.settings import SweepSettings
+from trainables.data.digits import digits_source
+from trainables.data.source import ImageSource
+from trainables.presets.preset import Preset, Protocol
 from trainables.trainable import MlpTrainable
+from trainables.variants import VARIANTS
 
 BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
 """Outside of every domain of the small space, and with a key that it fixes."""
@@ -105,6 +110,47 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
             ),
             epochs=9,
             identity={"data": digest},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def source() -> ImageSource:
+    return digits_source()
+
+
+@pytest.fixture(scope="session")
+def make_job() -> Callable[..., Job]:
+    """A row of two rounds on few pairs; `**config` is its configuration."""
+
+    def make(
+        variant: str = "mlp",
+        *,
+        name: str = "report/row",
+        tuned_by: str | None = None,
+        seed: int = 0,
+        dataset: str = "digits",
+        protocol: dict[str, Any] | None = None,
+        **config: Any,
+    ) -> Job:
+        small = {"batch_size": 8, "epochs": 2, "hidden": 8, "lr": 0.01}
+        if variant.startswith("cnn"):
+            small |= {"channels": (2, 3), "dropout": 0.3}
+        values = {**small, **config}
+        measured: dict[str, Any] = {
+            "kind": "rounds",
+            "count": 2,
+            "fresh_data": False,
+            "train_pairs": 24,
+            "test_pairs": 20,
+        }
+        return Job(
+            preset=Preset(name=name, variant=variant, config=values, tuned_by=tuned_by),
+            protocol=Protocol(**{**measured, **(protocol or {})}),
+            config=VARIANTS[variant].config.from_dict(values),
+            dataset=dataset,
+            seed=seed,
         )
 
     return make

@@ -192,7 +192,11 @@ def test_without_a_number_there_are_some_trials(make_ledger: MakeLedger) -> None
     assert make_ledger(trials=None).budget == DEFAULT_TRIALS
 
 
-@pytest.mark.parametrize("trials", [None, 6, 100])
+@pytest.mark.parametrize(
+    ("reopen", "trials"),
+    [("journal", None), ("sqlite", None), ("journal", 6), ("journal", 100)],
+    indirect=["reopen"],
+)
 def test_a_grid_is_tried_once_and_whole(
     reopen: Reopen, grid_space: SearchSpace, make_ledger: MakeLedger, trials: int | None
 ) -> None:
@@ -252,7 +256,11 @@ def test_what_was_cut_off_is_asked_first_and_as_it_was(
     assert ask(again).number == 4
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
+@pytest.mark.parametrize(
+    ("reopen", "sampler"),
+    [("journal", "random"), ("journal", "tpe"), ("sqlite", "tpe"), ("journal", "qmc")],
+    indirect=["reopen"],
+)
 def test_a_kill_before_the_values_are_chosen_changes_none(
     reopen: Reopen, make_ledger: MakeLedger, sampler: str
 ) -> None:
@@ -393,6 +401,23 @@ def test_the_worse_is_stopped_and_the_baseline_never(make_ledger: MakeLedger) ->
     assert ledger.report(numbers[2], 3, 0.1)
     assert not ledger.report(numbers[0], 3, 0.0)
     assert not ledger.report(numbers[3], 3, 0.95)
+
+
+def test_points_of_a_grid_may_be_stopped_and_the_baseline_before_them_not(
+    make_space: MakeSpace, make_ledger: MakeLedger, storage: BaseStorage
+) -> None:
+    space = make_space(domains={}, grid=GRID)
+    ledger = make_ledger(space=space, sampler="grid", trials=None)
+    asked = [ask(ledger) for _ in range(4)]
+    assert [a.origin for a in asked] == ["report/row", "grid", "grid", "grid"]
+    assert not ledger.report(1, 3, 0.9)
+    assert ledger.report(2, 3, 0.1)
+    assert not ledger.report(0, 3, 0.0)
+    again = make_ledger(space=space, sampler="grid", trials=None, resume=True)
+    for _ in asked:
+        ask(again)
+    assert again.report(3, 3, 0.1)
+    assert not again.report(0, 3, 0.0)
 
 
 def test_the_worse_is_the_greater_of_a_loss(make_ledger: MakeLedger) -> None:

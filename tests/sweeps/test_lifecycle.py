@@ -18,6 +18,7 @@ from sweeps.tracker import Tracker
 from trainables import metrics
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.errors import UserError
+from trainables.trainable import CnnTransferTrainable
 
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
@@ -239,6 +240,57 @@ def test_a_stopped_trial_is_told_as_pruned(
     assert trial.user_attrs[RESULT_ATTR]["epoch"] == 3
     assert recorder.tags[2]["foldsweep.state"] == "PRUNED"
     assert life.ended[TrialState.PRUNED] == 1
+
+
+TRANSFER = {"lr": tune.loguniform(1e-4, 1e-2), "pretrain": 0.5}
+
+
+def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
+) -> None:
+    """Two of nine; the rung is at three."""
+    space = make_space(
+        trainable=CnnTransferTrainable, domains={**TRANSFER, "pretrain": 0.2}, points=()
+    )
+    life = make_lifecycle(space=space)
+    for key, accuracy in (("a", 0.9), ("b", 0.1)):
+        life.start(key)
+        assert not life.result(key, result(accuracy, epoch=1))
+    assert recorder.steps == {0: [1], 1: [1]}
+    assert life.ledger.frozen(1).intermediate_values == {}
+    assert not life.result("a", result(0.9, epoch=3, since=1))
+    assert life.result("b", result(0.1, epoch=3, since=1))
+    assert life.ledger.frozen(1).intermediate_values == {3: 0.1}
+    life.end("b", result(0.1, epoch=3, since=3))
+    assert life.ledger.ended()[0].state == TrialState.PRUNED
+
+
+def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
+) -> None:
+    """Four of nine; the rung is at three."""
+    space = make_space(trainable=CnnTransferTrainable, domains=TRANSFER, points=())
+    life = make_lifecycle(space=space)
+    for key, accuracy in (("a", 0.9), ("b", 0.1)):
+        life.start(key)
+        assert not life.result(key, result(accuracy, epoch=3))
+    life.start("c")
+    for key in "abc":
+        life.end(key, result(0.75))
+    assert [set(t.intermediate_values) for t in life.ledger.ended()] == [{9}, {9}, {9}]
+
+
+@pytest.mark.parametrize(("searched", "trained"), [((5, 7), {5, 7}), ((5, 20), {5, 9})])
+def test_a_space_that_varies_the_epochs_trains_no_more_than_the_sweep(
+    make_lifecycle: MakeLifecycle,
+    make_space: Callable[..., SearchSpace],
+    searched: tuple[int, int],
+    trained: set[int],
+) -> None:
+    space = make_space(domains={}, grid={"epochs": searched}, points=())
+    life = make_lifecycle(space=space, sampler="grid", trials=None)
+    configs = [life.start(key) for key in "ab"]
+    assert {config["epochs"] for config in configs if config} == trained
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])

@@ -1,19 +1,25 @@
-from dataclasses import astuple, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sweeps.rounds import RoundScores, _members, run_rounds
+from sweeps import rounds
+from sweeps.rounds import Scores, fold_cohort, joined, on_test, round_cohort
 from trainables.config import TrialConfig
 from trainables.data.digits import digits_source
+from trainables.data.folds import stratified_folds
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
 from trainables.stack.stack import FoldStack
-from trainables.variants import CNN_AUX, MLP, Variant
+from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP, Variant
 
 draw = partial(draw_pairs, digits_source(), train_pairs=20, test_pairs=11)
+
+BY_MEMBER = ("accuracy", "loss", "digit_accuracy", "train_accuracy", "train_loss")
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +34,37 @@ def same(fresh: list[PairData]) -> list[PairData]:
 
 def config_of(variant: Variant, **values: Any) -> TrialConfig:
     small: dict[str, Any] = {"batch_size": 8, "epochs": 2, "hidden": 8, "lr": 0.01}
-    if variant is CNN_AUX:
-        small |= {"channels": (3, 4), "digits": "path", "aux_alpha": 0.4, "dropout": 0.3}
+    if variant is not MLP:
+        small |= {"channels": (3, 4), "dropout": 0.3}
+    if variant is CNN_WS_AUX:
+        small |= {"digits": "path", "aux_alpha": 0.4}
     return variant.config.from_dict({**small, **values})
 
 
-def close(one: RoundScores, other: RoundScores) -> None:
-    for a, b in zip(astuple(one), astuple(other), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+def run_rounds(
+    variant: Variant, config: TrialConfig, data: list[PairData], *, seed: int = 5, **options: Any
+) -> Scores:
+    return round_cohort(config, data, seed=seed).train(variant, **options)
 
 
-@pytest.mark.parametrize("variant", [MLP, CNN_AUX], ids=lambda variant: variant.name)
+def close(one: Scores, other: Scores, *, of_one: slice = slice(None)) -> None:
+    for name in BY_MEMBER:
+        values = getattr(one, name)[of_one]
+        np.testing.assert_allclose(values, getattr(other, name), rtol=1e-4, atol=1e-5)
+
+
+def equal(one: Scores, other: Scores) -> bool:
+    """All but the time, to the last bit."""
+    return all(
+        np.array_equal(a, b)
+        for name in (*BY_MEMBER, "answers", "num_params")
+        for a, b in zip(
+            np.atleast_1d(getattr(one, name)), np.atleast_1d(getattr(other, name)), strict=True
+        )
+    )
+
+
+@pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX], ids=lambda variant: variant.name)
 @pytest.mark.parametrize("mode", ["fused", "looped"])
 @pytest.mark.parametrize("pairs", ["fresh", "same"])
 def test_rounds_together_are_rounds_alone(
@@ -46,38 +72,40 @@ def test_rounds_together_are_rounds_alone(
 ) -> None:
     data = request.getfixturevalue(pairs)
     config = config_of(variant)
-    together = run_rounds(variant, config, data, seed=5, mode=mode)
-    members, all_pairs = _members(config, data, 5)
-    for i, member in enumerate(members):
-        stack = FoldStack(variant.model, [member], all_pairs, mode=mode)
+    cohort = round_cohort(config, data, seed=5)
+    together = cohort.train(variant, mode=mode)
+    for i, member in enumerate(cohort.members):
+        stack = FoldStack(variant.model, [member], cohort.pairs, mode=mode)
         for _ in range(config.epochs):
             train_loss, train_accuracy = stack.train()
         loss, accuracy, digit_accuracy = stack.evaluate()
-        alone = RoundScores(
-            test_accuracy=accuracy,
-            test_loss=loss,
-            test_digit_accuracy=digit_accuracy,
+        alone = replace(
+            together,
+            accuracy=accuracy,
+            loss=loss,
+            digit_accuracy=digit_accuracy,
             train_accuracy=train_accuracy,
             train_loss=train_loss,
         )
-        close(RoundScores(**{k: v[i : i + 1] for k, v in vars(together).items()}), alone)
+        close(together, alone, of_one=slice(i, i + 1))
+        assert np.array_equal(together.answers[i], stack.predict()[0])
+        assert together.num_params == stack.num_params
 
 
 @pytest.mark.parametrize("pairs", ["fresh", "same"])
 def test_more_rounds_change_none_of_the_first(pairs: str, request: pytest.FixtureRequest) -> None:
     data = request.getfixturevalue(pairs)
-    three = run_rounds(MLP, config_of(MLP), data, seed=5)
-    two = run_rounds(MLP, config_of(MLP), data[:2], seed=5)
-    close(RoundScores(**{k: v[:2] for k, v in vars(three).items()}), two)
+    three = run_rounds(MLP, config_of(MLP), data)
+    two = run_rounds(MLP, config_of(MLP), data[:2])
+    close(three, two, of_one=slice(2))
 
 
 def test_rounds_differ_and_repeat(same: list[PairData]) -> None:
-    scores = run_rounds(MLP, config_of(MLP), same, seed=5)
-    assert len(set(scores.test_loss)) == 3
-    again = run_rounds(MLP, config_of(MLP), same, seed=5)
-    assert all(np.array_equal(a, b) for a, b in zip(astuple(scores), astuple(again), strict=True))
+    scores = run_rounds(MLP, config_of(MLP), same)
+    assert len(set(scores.loss)) == 3
+    assert equal(scores, run_rounds(MLP, config_of(MLP), same))
     other = run_rounds(MLP, config_of(MLP), same, seed=6)
-    assert not set(scores.test_loss) & set(other.test_loss)
+    assert not set(scores.loss) & set(other.loss)
 
 
 @pytest.mark.parametrize("pairs", ["fresh", "same"])
@@ -85,24 +113,116 @@ def test_a_round_trains_on_its_training_pairs_and_is_measured_on_its_test_pairs(
     pairs: str, request: pytest.FixtureRequest
 ) -> None:
     data = request.getfixturevalue(pairs)
-    members, all_pairs = _members(config_of(MLP), data, 5)
-    assert len(all_pairs) == (31 if pairs == "same" else 3 * 31)
-    for member, d in zip(members, data, strict=True):
+    cohort = round_cohort(config_of(MLP), data, seed=5)
+    assert len(cohort.pairs) == (31 if pairs == "same" else 3 * 31)
+    for member, d in zip(cohort.members, data, strict=True):
         assert not set(member.train) & set(member.held_out)
         for index, part in ((member.train, d.train), (member.held_out, d.test)):
             for name in ("images", "classes", "target"):
-                assert np.array_equal(getattr(all_pairs, name)[index], getattr(part, name))
-    assert len({member.seed for member in members}) == 3
-    tests = np.concatenate([member.held_out for member in members])
-    assert not set(tests) & set(np.concatenate([member.train for member in members]))
+                assert np.array_equal(getattr(cohort.pairs, name)[index], getattr(part, name))
+    assert len({member.seed for member in cohort.members}) == 3
+    tests = np.concatenate([member.held_out for member in cohort.members])
+    assert not set(tests) & set(np.concatenate([member.train for member in cohort.members]))
+
+
+@pytest.mark.parametrize("pairs", ["fresh", "same"])
+def test_each_round_holds_back_as_many_training_pairs_and_others(
+    pairs: str, request: pytest.FixtureRequest
+) -> None:
+    data = request.getfixturevalue(pairs)
+    config = config_of(MLP)
+    whole = round_cohort(config, data, seed=5)
+    parts = round_cohort(config, data, seed=5, held_back=6)
+    left_out = []
+    for all_pairs, part in zip(whole.members, parts.members, strict=True):
+        assert len(part.train) == 14
+        assert set(part.train) < set(all_pairs.train)
+        assert np.array_equal(part.held_out, all_pairs.held_out)
+        assert part.seed == all_pairs.seed
+        start = all_pairs.train[0]
+        left_out.append(frozenset(all_pairs.train - start) - set(part.train - start))
+    assert [len(left) for left in left_out] == [6, 6, 6]
+    assert len(set(left_out)) == 3
+    again = round_cohort(config, data, seed=5, held_back=6)
+    other = round_cohort(config, data, seed=6, held_back=6)
+    trains = [[m.train.tolist() for m in cohort.members] for cohort in (parts, again, other)]
+    assert trains[0] == trains[1] != trains[2]
+
+
+def test_a_fold_s_member_trains_on_its_part_and_is_measured_on_the_rest(
+    fresh: list[PairData],
+) -> None:
+    folds = stratified_folds(fresh[0].train.target, num_folds=4, seed=5)
+    cohort = fold_cohort(config_of(MLP), fresh[0], folds, seed=5)
+    assert cohort.pairs is fresh[0].train
+    assert [m.train.tolist() for m in cohort.members] == [f.train.tolist() for f in folds]
+    assert [m.held_out.tolist() for m in cohort.members] == [f.val.tolist() for f in folds]
+    assert len({member.seed for member in cohort.members}) == 4
+
+
+def test_a_selection_on_test_trains_on_all_training_pairs_and_scores_on_all_test_pairs(
+    fresh: list[PairData],
+) -> None:
+    data = fresh[0]
+    scored, folds = on_test(data, 3)
+    assert len(folds) == 3
+    for fold in folds:
+        for index, part in ((fold.train, data.train), (fold.val, data.test)):
+            for name in ("images", "classes", "target"):
+                assert np.array_equal(getattr(scored.train, name)[index], getattr(part, name))
+
+
+def test_pairs_are_joined_in_order(fresh: list[PairData]) -> None:
+    parts = [fresh[1].test, fresh[0].train, fresh[1].test]
+    both = joined(parts)
+    assert len(both) == 11 + 20 + 11
+    for name in ("images", "classes", "target"):
+        assert np.array_equal(getattr(both, name)[11:31], getattr(fresh[0].train, name))
+        assert np.array_equal(getattr(both, name)[31:], getattr(fresh[1].test, name))
 
 
 def test_test_pairs_do_not_touch_training(fresh: list[PairData]) -> None:
     data = fresh[0]
     other = replace(data, test=draw(seed=9).test)
-    one, two = (run_rounds(MLP, config_of(MLP), [d], seed=5) for d in (data, other))
+    one, two = (run_rounds(MLP, config_of(MLP), [d]) for d in (data, other))
     assert np.array_equal(one.train_loss, two.train_loss)
-    assert not np.array_equal(one.test_loss, two.test_loss)
+    assert not np.array_equal(one.loss, two.loss)
+
+
+def test_answers_are_those_that_the_accuracy_counts(fresh: list[PairData]) -> None:
+    scores = run_rounds(MLP, config_of(MLP, epochs=1), fresh)
+    right = [
+        float((answers == data.test.target).mean())
+        for answers, data in zip(scores.answers, fresh, strict=True)
+    ]
+    assert scores.accuracy.tolist() == pytest.approx(right)
+    assert 0 < np.mean(right) < 1
+
+
+@pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX], ids=lambda variant: variant.name)
+def test_curves_end_in_the_scores_which_do_not_depend_on_them(
+    fresh: list[PairData], variant: Variant
+) -> None:
+    config = config_of(variant, epochs=3)
+    with_curves = run_rounds(variant, config, fresh, curves=True)
+    without = run_rounds(variant, config, fresh)
+    assert equal(with_curves, without)
+    assert without.curves == {}
+    for name in ("train_loss", "train_accuracy", "loss", "accuracy"):
+        assert len(with_curves.curves[name]) == 3
+        assert with_curves.curves[name][-1] == getattr(without, name).tolist()
+    assert len(set(map(tuple, with_curves.curves["loss"]))) == 3
+
+
+def test_probes_are_answered_and_not_measured(fresh: list[PairData]) -> None:
+    cohort = round_cohort(config_of(MLP), fresh[:2], seed=5)
+    probes = np.arange(20, 31)  # the test pairs of the first round
+    probed = replace(cohort, probes=probes).train(MLP)
+    plain = cohort.train(MLP)
+    assert equal(probed, plain)
+    assert plain.probe_answers == ()
+    assert [len(answers) for answers in probed.probe_answers] == [11, 11]
+    assert np.array_equal(probed.probe_answers[0], probed.answers[0])
 
 
 @pytest.mark.parametrize("mode", ["fused", "looped"])
@@ -116,17 +236,82 @@ def test_rounds_are_trained_in_the_mode_that_is_asked_for(
         return asked[-1]
 
     monkeypatch.setattr("sweeps.rounds.FoldStack", stack)
-    run_rounds(MLP, config_of(MLP, epochs=1), same, seed=5, mode=mode)
+    run_rounds(MLP, config_of(MLP, epochs=1), same, mode=mode)
     assert [one.mode for one in asked] == [mode]
 
 
 def test_each_epoch_is_announced(same: list[PairData]) -> None:
     epochs: list[int] = []
-    run_rounds(MLP, config_of(MLP, epochs=3), same, seed=5, after_epoch=epochs.append)
+    run_rounds(MLP, config_of(MLP, epochs=3), same, after_epoch=epochs.append)
     assert epochs == [1, 2, 3]
 
 
 def test_divergence_is_a_user_error(same: list[PairData]) -> None:
     config = config_of(MLP, lr=1e30, epochs=4, batch_norm=False)
     with pytest.raises(UserError, match=r"infinite or NaN in epoch \d; nothing to report"):
-        run_rounds(MLP, config, same, seed=5)
+        run_rounds(MLP, config, same)
+
+
+# Cut off ----------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(last: int) -> Callable[[int], None]:
+    def after_epoch(epoch: int) -> None:
+        if epoch == last:
+            raise Killed
+
+    return after_epoch
+
+
+@pytest.mark.parametrize(
+    ("variant", "mode", "last"),
+    [
+        (MLP, "fused", 2),
+        (MLP, "looped", 4),
+        (CNN_TRANSFER, "fused", 1),
+        (CNN_TRANSFER, "fused", 2),
+        (CNN_TRANSFER, "looped", 2),
+        (CNN_TRANSFER, "looped", 3),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
+    fresh: list[PairData],
+    variant: Variant,
+    mode: Any,
+    last: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before, at and after the change of phase of the variant that has two; and at the end."""
+    config = config_of(variant, epochs=4)
+    cohort = round_cohort(config, fresh[:2], seed=5)
+    train = partial(cohort.train, variant, mode=mode, curves=True)
+    whole = train()
+    monkeypatch.setattr(rounds, "CHECKPOINT_EVERY_S", 0.0)
+    with pytest.raises(Killed):
+        train(checkpoint_folder=tmp_path, after_epoch=killed_after(last))
+    epochs: list[int] = []
+    again = train(checkpoint_folder=tmp_path, after_epoch=epochs.append)
+    assert epochs == list(range(last + 1, 5))
+    assert equal(again, whole)
+    assert again.curves == whole.curves
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_written_more_often_than_it_need_be(
+    same: list[PairData], tmp_path: Path
+) -> None:
+    written: list[list[Path]] = []
+    run_rounds(
+        MLP,
+        config_of(MLP),
+        same,
+        checkpoint_folder=tmp_path,
+        after_epoch=lambda epoch: written.append(list(tmp_path.iterdir())),
+    )
+    assert written == [[], []]

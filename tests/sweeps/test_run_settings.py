@@ -119,6 +119,19 @@ def test_auto_means_the_data_it_had(stored: SweepSettings) -> None:
     assert _read_settings(["--resume", "first", "--dataset", "mnist"])[1].dataset == "mnist"
 
 
+@pytest.mark.parametrize("on_test", [False, True])
+def test_what_selects_stays_as_it_was(here: Path, on_test: bool) -> None:
+    store(here / "runs" / "first", select_on_test=on_test)
+    stored, settings = _read_settings(["--resume", "first"])
+    assert stored is not None
+    assert settings.select_on_test is on_test
+    check_resumable(stored, settings)
+    if not on_test:
+        changed = _read_settings(["--resume", "first", "--select-on-test"])[1]
+        with pytest.raises(UserError, match=r"\(--select-on-test False -> True\)"):
+            check_resumable(stored, changed)
+
+
 def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
     elsewhere = store(here / "other" / "first", storage="other")
     found, settings = _read_settings(["--resume", "first", "--storage", "other"])
@@ -167,9 +180,9 @@ def test_an_objective_that_a_space_does_not_measure_is_refused() -> None:
     read_spaces: Callable[..., object] = lambda *spaces: _load_spaces(
         SweepSettings(space=spaces, objective=("val_accuracy", "val_digit_accuracy"))
     )
-    read_spaces("cnn_aux")
+    read_spaces("cnn_ws_aux")
     with pytest.raises(UserError, match="val_digit_accuracy is not measured in space mlp"):
-        read_spaces("cnn_aux", "mlp")
+        read_spaces("cnn_ws_aux", "mlp")
 
 
 def test_two_spaces_of_one_name_are_refused(here: Path) -> None:

@@ -184,6 +184,7 @@ OTHER: dict[str, Any] = {
     "objective": ("val_loss",),
     "seed": 5,
     "study": "sqlite:///study.db",
+    "select_on_test": True,
 }
 
 

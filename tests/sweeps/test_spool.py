@@ -52,9 +52,9 @@ def target(**changes: str) -> TrackingTarget:
     fields = {
         "tracking_uri": "http://127.0.0.1:5000",
         "experiment": "digits",
-        "sweep": "first/cnn_aux",
+        "sweep": "first/cnn_ws_aux",
         "study_storage": "study.journal",
-        "study_name": "first/cnn_aux",
+        "study_name": "first/cnn_ws_aux",
     }
     return TrackingTarget(**(fields | changes))
 

@@ -25,9 +25,9 @@ def target() -> TrackingTarget:
     return TrackingTarget(
         tracking_uri=f"http://127.0.0.1:{port}",
         experiment="digits",
-        sweep="first/cnn_aux",
+        sweep="first/cnn_ws_aux",
         study_storage="study.journal",
-        study_name="first/cnn_aux",
+        study_name="first/cnn_ws_aux",
     )
 
 
@@ -52,7 +52,9 @@ def epochs(first: int, last: int) -> list[tuple[str, float, int, int]]:
 
 
 def test_each_call_is_one_record(tmp_path: Path, tracker: Tracker) -> None:
-    tracker.start_sweep("first", {"seed": 1}, {"space": "cnn_aux"}, {"name": "d", "digest": "0"})
+    tracker.start_sweep(
+        "first", {"seed": 1}, {"space": "cnn_ws_aux"}, {"name": "d", "digest": "0"}
+    )
     tracker.start_trial(3, "trial 3", {"lr": 1e-3, "channels": (8, 16)}, {})
     tracker.log_history(3, epochs(1, 2))
     tracker.log_metrics(None, {"best": math.nan}, step=1)
@@ -118,7 +120,7 @@ def test_a_second_driver_of_a_folder_is_refused(
     tmp_path: Path, tracker: Tracker, target: TrackingTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker_module, "_START_WAIT_S", 0.1)
-    with pytest.raises(UserError, match="'first/cnn_aux' is already running"):
+    with pytest.raises(UserError, match="'first/cnn_ws_aux' is already running"):
         Tracker(tmp_path, target)
 
 
@@ -141,6 +143,16 @@ def test_only_its_owner_reads_the_log_of_the_uploader(
 def test_closing_leaves_no_process_behind(tracker: Tracker) -> None:
     tracker.close(wait_s=0)
     assert tracker._uploader.returncode is not None
+
+
+def test_closing_ends_an_uploader_that_takes_no_notice(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal that arrives while it imports its libraries may get lost there."""
+    monkeypatch.setattr(tracker_module, "_STOP_WAIT_S", 0.1)
+    monkeypatch.setattr(tracker._uploader, "terminate", lambda: None)
+    tracker.close(wait_s=0)
+    assert tracker._uploader.returncode == -signal.SIGKILL
 
 
 def test_a_dead_uploader_is_replaced_with_the_next_trial(

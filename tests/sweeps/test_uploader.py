@@ -32,32 +32,25 @@ DATASET = {
 }
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "runs" / "first" / "cnn_aux"
+    folder = tmp_path / "runs" / "first" / "cnn_ws_aux"
     folder.mkdir(parents=True)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "study.journal"))
     storage = optuna.storages.JournalStorage(journal)
-    optuna.create_study(study_name="first/cnn_aux", storage=storage)
+    optuna.create_study(study_name="first/cnn_ws_aux", storage=storage)
     return folder
 
 
 @pytest.fixture
-def target(tmp_path: Path, empty_database: Path) -> TrackingTarget:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+def target(tmp_path: Path, empty_mlflow: Path) -> TrackingTarget:
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     return TrackingTarget(
         tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
         experiment="digits",
-        sweep="first/cnn_aux",
+        sweep="first/cnn_ws_aux",
         study_storage="study.journal",
-        study_name="first/cnn_aux",
+        study_name="first/cnn_ws_aux",
     )
 
 
@@ -119,7 +112,7 @@ def datasets(run: Run) -> list[DatasetInput]:
 
 
 def small_sweep(spool: Spool) -> None:
-    fill(spool, start("", params={"seed": "1"}, tags={"space": "cnn_aux"}, dataset=DATASET))
+    fill(spool, start("", params={"seed": "1"}, tags={"space": "cnn_ws_aux"}, dataset=DATASET))
     for run in "01":
         fill(spool, start(run, params={"lr": f"0.{run}"}, dataset=DATASET))
         fill(spool, *(metrics(run, ("val_accuracy", step / 10, step)) for step in range(1, 4)))
@@ -129,8 +122,8 @@ def small_sweep(spool: Spool) -> None:
 
 def check_small_sweep(client: MlflowClient) -> None:
     runs = runs_of(client)
-    assert set(runs) == {"first/cnn_aux", "first/cnn_aux/0", "first/cnn_aux/1"}
-    for run in (runs["first/cnn_aux/0"], runs["first/cnn_aux/1"]):
+    assert set(runs) == {"first/cnn_ws_aux", "first/cnn_ws_aux/0", "first/cnn_ws_aux/1"}
+    for run in (runs["first/cnn_ws_aux/0"], runs["first/cnn_ws_aux/1"]):
         expected = [(step, step / 10, 1500 + step) for step in range(1, 4)]
         assert history(client, run, "val_accuracy") == expected
         assert len(datasets(run)) == 1
@@ -144,9 +137,9 @@ def test_a_sweep_arrives_whole(
     check_small_sweep(client)
     assert (uploader.num_sent, uploader.sent_runs) == (12, {"", "0", "1"})
     assert uploader.progress.offset == (folder / SPOOL_FILE).stat().st_size
-    parent, trial = (runs_of(client)[f"first/cnn_aux{name}"] for name in ("", "/1"))
+    parent, trial = (runs_of(client)[f"first/cnn_ws_aux{name}"] for name in ("", "/1"))
     assert parent.data.params == {"seed": "1"}
-    assert parent.data.tags["space"] == "cnn_aux"
+    assert parent.data.tags["space"] == "cnn_ws_aux"
     assert trial.info.run_name == "run 1"
     assert trial.data.params == {"lr": "0.1"}
     assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -170,7 +163,7 @@ def test_sending_again_from_the_start_adds_nothing(
         (folder / CURSOR_FILE).unlink(missing_ok=True)
         send(folder, target)
         check_small_sweep(client)
-    run = runs_of(client)["first/cnn_aux/0"]
+    run = runs_of(client)["first/cnn_ws_aux/0"]
     assert len(history(client, run, "nan")) == len(history(client, run, "inf")) == 1
     assert math.isnan(run.data.metrics["nan"])
 
@@ -190,7 +183,7 @@ def test_run_ids_are_in_the_study(
     send(folder, target)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "study.journal"))
     study = optuna.load_study(
-        study_name="first/cnn_aux", storage=optuna.storages.JournalStorage(journal)
+        study_name="first/cnn_ws_aux", storage=optuna.storages.JournalStorage(journal)
     )
     runs = runs_of(client)
     for run in ("", "0", "1"):
@@ -230,15 +223,15 @@ def test_a_study_that_does_not_open_is_logged_without_its_password(
     fill(spool, start(""), CLOSE)
     send(folder, replace(target, study_storage=storage))
     (warning,) = [text for text in caplog.messages if text.startswith("no study")]
-    assert warning.startswith("no study 'first/cnn_aux' in ")
+    assert warning.startswith("no study 'first/cnn_ws_aux' in ")
     assert "secret" not in warning
 
 
 def test_another_server_gets_its_own_copy(
-    tmp_path: Path, folder: Path, target: TrackingTarget, spool: Spool, empty_database: Path
+    tmp_path: Path, folder: Path, target: TrackingTarget, spool: Spool, empty_mlflow: Path
 ) -> None:
     small_sweep(spool)
-    shutil.copy(empty_database, tmp_path / "other.db")
+    shutil.copy(empty_mlflow, tmp_path / "other.db")
     other = replace(target, tracking_uri=f"sqlite:///{tmp_path}/other.db")
     for each in (target, other):
         send(folder, each)
@@ -263,15 +256,15 @@ def test_a_run_started_again_is_the_same_run(
 ) -> None:
     fill(spool, start(""), start("0"), metrics("0", ("a", 1.0, 1)), end("0", status="KILLED"))
     send(folder, target)
-    before = runs_of(client)["first/cnn_aux/0"].info
+    before = runs_of(client)["first/cnn_ws_aux/0"].info
     assert before.status == "KILLED"
     fill(spool, start("0", time=5000), metrics("0", ("a", 2.0, 2)))
     send(folder, target)
-    again = runs_of(client)["first/cnn_aux/0"].info
+    again = runs_of(client)["first/cnn_ws_aux/0"].info
     assert (again.run_id, again.status, again.start_time) == (before.run_id, "RUNNING", 1000)
     fill(spool, end("0", time=9000))
     send(folder, target)
-    run = runs_of(client)["first/cnn_aux/0"]
+    run = runs_of(client)["first/cnn_ws_aux/0"]
     assert (run.info.status, run.info.end_time) == ("FINISHED", 9000)
     assert [step for step, _, _ in history(client, run, "a")] == [1, 2]
 
@@ -283,13 +276,13 @@ def test_a_dead_driver_leaves_no_run_running(
     send(folder, target).finish(driver_died=True)
     statuses = {name: run.info.status for name, run in runs_of(client).items()}
     assert statuses == {
-        "first/cnn_aux": "KILLED",
-        "first/cnn_aux/0": "FINISHED",
-        "first/cnn_aux/1": "KILLED",
+        "first/cnn_ws_aux": "KILLED",
+        "first/cnn_ws_aux/0": "FINISHED",
+        "first/cnn_ws_aux/1": "KILLED",
     }
     fill(spool, start(""))
     send(folder, target).finish(driver_died=False)
-    assert runs_of(client)["first/cnn_aux"].info.status == "RUNNING"
+    assert runs_of(client)["first/cnn_ws_aux"].info.status == "RUNNING"
 
 
 def test_refused_records_are_counted_and_the_rest_arrives(
@@ -311,7 +304,7 @@ def test_refused_records_are_counted_and_the_rest_arrives(
     assert uploader.progress.refused == read_progress(folder, target.server).refused == 4
     assert len([text for text in caplog.messages if text.startswith("passed over")]) == 4
     check_small_sweep(client)
-    run = runs_of(client)["first/cnn_aux/0"]
+    run = runs_of(client)["first/cnn_ws_aux/0"]
     assert run.info.status == "FINISHED"
     assert run.data.params == {"lr": "0.0", "batch_size": "64"}
     assert (run.data.metrics["good"], run.data.metrics["fine"]) == (1.0, 3.0)
@@ -322,12 +315,12 @@ def test_a_trial_deleted_by_its_user_stays_deleted(
 ) -> None:
     fill(spool, start(""), start("0"), start("1"))
     uploader = send(folder, target)
-    client.delete_run(runs_of(client)["first/cnn_aux/0"].info.run_id)
+    client.delete_run(runs_of(client)["first/cnn_ws_aux/0"].info.run_id)
     fill(spool, metrics("0", ("a", 1.0, 1), ("a", 2.0, 2)), metrics("1", ("a", 1.0, 1)))
     uploader.send_next()
     assert uploader.progress.refused == 1
-    assert set(runs_of(client)) == {"first/cnn_aux", "first/cnn_aux/1"}
-    assert runs_of(client)["first/cnn_aux/1"].data.metrics == {"a": 1.0}
+    assert set(runs_of(client)) == {"first/cnn_ws_aux", "first/cnn_ws_aux/1"}
+    assert runs_of(client)["first/cnn_ws_aux/1"].data.metrics == {"a": 1.0}
 
 
 def test_limits_of_mlflow_are_kept(
@@ -338,7 +331,7 @@ def test_limits_of_mlflow_are_kept(
     fill(spool, metrics("", *(("m", float(step), step) for step in range(2500))))
     fill(spool, metrics("", ("acc@1 (%)", 1.0, 1)))
     assert send(folder, target).progress.refused == 0
-    run = runs_of(client)["first/cnn_aux"]
+    run = runs_of(client)["first/cnn_ws_aux"]
     assert len(run.data.params) == 151
     assert len(run.data.params["long"]) == 6000
     assert len([tag for tag in run.data.tags if tag.startswith("t")]) == 150
@@ -353,7 +346,7 @@ def test_small_files_are_attached(
     fill(spool, start(""))
     fill(spool, {"op": "artifact", "run": "", "path": str(tmp_path / "space.py"), "to": "code"})
     send(folder, target)
-    run_id = runs_of(client)["first/cnn_aux"].info.run_id
+    run_id = runs_of(client)["first/cnn_ws_aux"].info.run_id
     assert [file.path for file in client.list_artifacts(run_id, "code")] == ["code/space.py"]
     assert (tmp_path / "mlartifacts").is_dir()
 
@@ -363,14 +356,14 @@ def test_a_run_left_by_a_lost_answer_is_removed(
 ) -> None:
     small_sweep(spool)
     send(folder, target)
-    experiment_id = runs_of(client)["first/cnn_aux"].info.experiment_id
-    empty = client.create_run(experiment_id, tags={RUN_TAG: "first/cnn_aux/0"}).info.run_id
+    experiment_id = runs_of(client)["first/cnn_ws_aux"].info.experiment_id
+    empty = client.create_run(experiment_id, tags={RUN_TAG: "first/cnn_ws_aux/0"}).info.run_id
     send(folder, target)
     check_small_sweep(client)
     assert client.get_run(empty).info.lifecycle_stage == "deleted"
 
 
-@pytest.mark.parametrize("sweep", ["first/cnn_aux", "it's/50%_x"])
+@pytest.mark.parametrize("sweep", ["first/cnn_ws_aux", "it's/50%_x"])
 def test_sweeps_of_similar_names_are_kept_apart(
     folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool, sweep: str
 ) -> None:
@@ -419,7 +412,7 @@ def test_a_database_that_cannot_be_opened_is_tried_again(
     folder: Path,
     target: TrackingTarget,
     spool: Spool,
-    empty_database: Path,
+    empty_mlflow: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # 102 s otherwise
@@ -430,7 +423,7 @@ def test_a_database_that_cannot_be_opened_is_tried_again(
     with pytest.raises(Exception, match="unable to open database file"):
         uploader.send_next()
     database.rmdir()
-    shutil.copy(empty_database, database)
+    shutil.copy(empty_mlflow, database)
     assert uploader.send_next() == 13
     check_small_sweep(MlflowClient(tracking_uri=f"sqlite:///{database}"))
 

@@ -1,4 +1,4 @@
-"""Export the best configurations: `python analysis/export.py --space cnn_aux`."""
+"""Export the best configurations: `python analysis/export.py --space cnn_ws_aux`."""
 
 import json
 import shlex
@@ -68,6 +68,11 @@ def recipe_of(store: Store, run: Run) -> Recipe:
     tags, values = run.data.tags, run.data.metrics
     if tags.get(metrics.TAG_STATE) != "COMPLETE":
         raise UserError(f"run {run.info.run_id} is no complete trial of a sweep")
+    if tags.get(metrics.TAG_SELECTED_ON):
+        raise UserError(
+            f"run {run.info.run_id} was selected on test pairs: none are left to measure it on;"
+            " sweep without --select-on-test"
+        )
     fold_scores: dict[str, list[float]] = {}
     for fold in range(int(tags[metrics.TAG_FOLDS])):
         for key in (k for k in values if k.startswith(metrics.fold_key(fold, ""))):

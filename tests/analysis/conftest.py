@@ -48,12 +48,18 @@ class Filled:
         seed: int = 0,
         experiment: str = EXPERIMENT,
         space_file: str | None = None,
+        select_on_test: bool = False,
     ) -> None:
         """A sweep with one trial for each accuracy; a word is the state of one that has none."""
         space_name = sweep.rpartition("/")[2]
         space = SPACES.get(space_name, SPACES["mlp"])()
         settings = SweepSettings(
-            space=(space_name,), folds=2, seed=seed, objective=(objective,), dataset="digits"
+            space=(space_name,),
+            folds=2,
+            seed=seed,
+            objective=(objective,),
+            dataset="digits",
+            select_on_test=select_on_test,
         )
         tags = run_tags(settings, space, self.data[dataset], sweep, ALLOTMENT)
         tags |= {metrics.TAG_SPACE: space_name, metrics.TAG_DATASET: dataset}
@@ -115,15 +121,8 @@ class Filled:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture(scope="session")
 def make_store(
-    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+    empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], Filled]:
     source = digits_source()
     data = {
@@ -133,7 +132,7 @@ def make_store(
 
     def make() -> Filled:
         path = tmp_path_factory.mktemp("store") / "mlflow.db"
-        shutil.copy(empty_store, path)
+        shutil.copy(empty_mlflow, path)
         uri = f"sqlite:///{path}"
         return Filled(uri=uri, client=MlflowClient(tracking_uri=uri), data=data)
 
@@ -144,6 +143,7 @@ def make_store(
 def filled(make_store: Callable[[], Filled]) -> Filled:
     """Sweeps of several spaces, objectives and datasets, oldest first."""
     filled = make_store()
+    filled.add("on_test/mlp", 0.995, select_on_test=True)
     filled.add("old/mlp", 0.99, 0.5)
     filled.add("loss/mlp", 0.6, 0.9, 0.7, objective="val_loss")
     filled.add("other/mlp", 0.95, dataset="mnist")

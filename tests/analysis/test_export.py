@@ -163,7 +163,7 @@ def test_a_recipe_says_where_it_comes_from(filled: Any) -> None:
         (("--run", "x", "--sweep", "both"), "--run ID names one trial"),
         (("--run", "0" * 32), "has no run '000"),
         (("--run", "it's"), "has no run"),
-        (("--space", "cnn_aux"), "has no space cnn_aux; it has: own/mine"),
+        (("--space", "cnn_ws_aux"), "has no space cnn_ws_aux; it has: own/mine"),
         (("--sweep", "missing"), "has no sweep missing; it has: own/mine"),
         (("--sweep", "elsewhere"), "has no sweep elsewhere"),
         (("--space", "cnn_ws"), "sweep failed/cnn_ws has no complete trial yet"),
@@ -180,6 +180,16 @@ def test_a_trial_that_is_not_complete_is_refused(
     export: Callable, filled: Any, number: int
 ) -> None:
     assert "is no complete trial" in refused(export, "--run", filled.trials["both/mlp", number])
+
+
+@pytest.mark.parametrize("what", ["--sweep", "--run"])
+def test_what_was_selected_on_test_pairs_is_refused(
+    export: Callable, filled: Any, what: str
+) -> None:
+    name = "on_test" if what == "--sweep" else filled.trials["on_test/mlp", 0]
+    assert "was selected on test pairs: none are left to measure it on" in (
+        refused(export, what, name)
+    )
 
 
 def test_a_run_of_another_program_is_refused(export: Callable, filled: Any) -> None:

@@ -63,6 +63,7 @@ def test_sweeps_come_newest_first(store: Store) -> None:
         "other/mlp",
         "loss/mlp",
         "old/mlp",
+        "on_test/mlp",
     ]
     assert sweeps_named(store, name="both", space=None) == ["both/mlp", "both/cnn"]
     assert sweeps_named(store, name="both", space="cnn") == ["both/cnn"]
@@ -80,7 +81,7 @@ def test_datasets_and_sweeps_never_mix(store: Store) -> None:
     ("asked", "said"),
     [
         ({"name": "missing", "space": None}, "has no sweep missing; it has: own/mine, failed/"),
-        ({"name": None, "space": "cnn_aux"}, "has no space cnn_aux; it has: own/mine"),
+        ({"name": None, "space": "cnn_ws_aux"}, "has no space cnn_ws_aux; it has: own/mine"),
         ({"name": "both", "space": "cnn_ws"}, "has no sweep both space cnn_ws; it has: "),
         ({"name": "elsewhere", "space": None}, "'foldsweep' has no sweep elsewhere"),
         ({"name": "it's", "space": None}, "has no sweep it's"),

@@ -1,0 +1,184 @@
+"""Member-epochs per second of hand-written derivatives against autograd: `--help` for options.
+
+The network of the disc experiment, 2-25-25-25-2 with ReLU, SGD, cross-entropy and an L2 penalty,
+by (a) `trainables.backprop`, all members at once; (b) `torch.nn` with autograd, all members at
+once by `torch.func`; (c) `torch.nn` with autograd and `torch.optim`, member after member. All
+start from the same parameters and take the same batches: after the first epoch their losses must
+be equal.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from trainables.backprop.activations import ReLU
+from trainables.backprop.layers import Linear
+from trainables.backprop.losses import CrossEntropy
+from trainables.backprop.optimisers import SGD
+from trainables.backprop.sequential import Sequential
+from trainables.data.images import load_images
+from trainables.data.pairs import draw_pairs
+from trainables.programs import console, parse, run_program
+
+WIDTHS = (2, 25, 25, 25, 2)
+LR, WEIGHT_DECAY = 0.2, 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings:
+    """Compare hand-written derivatives with autograd on the disc network."""
+
+    members: tuple[int, ...] = (1, 5, 10, 50)
+    """Members trained at once; a row for each."""
+    batch_size: int = 20
+    epochs: int = 3
+    """Epochs of each repeat."""
+    repeats: int = 7
+    """Alternating repeats; the table has medians."""
+    threads: int = 1
+
+
+def main() -> int:
+    """Measure, and print a table in Markdown."""
+    settings = parse(BenchmarkSettings, sys.argv[1:], prog="benchmarks/backprop.py")
+    torch.set_num_threads(settings.threads)
+    console.print(
+        f"torch {torch.__version__}, {settings.threads} thread, batches of {settings.batch_size};"
+        f" member-epochs of 1000 points per second, medians of {settings.repeats} repeats\n"
+    )
+    console.print(
+        "| members | hand-written | autograd, fused | autograd, looped | hand-written / fused |"
+    )
+    console.print("|---:|---:|---:|---:|---:|")
+    for members in settings.members:
+        console.print(_row(settings, members))
+    return 0
+
+
+def _row(settings: BenchmarkSettings, members: int) -> str:
+    source, _ = load_images("disc")
+    data = draw_pairs(source, seed=0).train
+    x = torch.tensor(data.images).flatten(1)
+    target = torch.tensor(data.target)
+    models = [_torch_net(i) for i in range(members)]
+    runs = (_handwritten(models), _fused(models), _looped(models))
+    generator = torch.Generator().manual_seed(0)
+    rates: list[list[float]] = [[], [], []]
+    for repeat in range(settings.repeats + 1):
+        epochs = settings.epochs if repeat else 1
+        orders = [torch.randperm(len(x), generator=generator) for _ in range(epochs)]
+        losses = []
+        for run, rate in zip(runs, rates, strict=True):
+            start = time.perf_counter()
+            for order in orders:
+                for index in order.split(settings.batch_size):
+                    loss = run(x[index], target[index])
+            spent = time.perf_counter() - start
+            losses.append(loss)
+            if repeat:  # the first warms up
+                rate.append(members * epochs / spent)
+        if not repeat:  # later, rounding has been amplified by training
+            for other in losses[1:]:
+                torch.testing.assert_close(other, losses[0], rtol=1e-2, atol=1e-3)
+    ratios = [a / b for a, b in zip(rates[0], rates[1], strict=True)]
+    medians = " | ".join(f"{statistics.median(rate):.0f}" for rate in rates)
+    spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
+    return f"| {members} | {medians} | {statistics.median(ratios):.1f} ({spread}) |"
+
+
+def _torch_net(seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    layers: list[nn.Module] = []
+    for before, after in zip(WIDTHS[:-1], WIDTHS[1:], strict=True):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+Step = Callable[[Tensor, Tensor], Tensor]
+"""Takes a batch that all members share; gives their losses before the step."""
+
+
+def _handwritten(models: list[nn.Sequential]) -> Step:
+    networks = []
+    for model in models:
+        parts: list = []
+        for before, after in zip(WIDTHS[:-1], WIDTHS[1:], strict=True):
+            parts += [Linear(before, after), ReLU()]
+        network = Sequential(parts[:-1])
+        network.load_state_dict(model.state_dict())
+        networks.append(network)
+    stacked = Sequential.stack(networks)
+    criterion, optimiser = CrossEntropy(), SGD()
+
+    def step(x: Tensor, target: Tensor) -> Tensor:
+        scores = stacked.forward(x.expand(len(models), *x.shape))
+        loss = criterion.forward(scores, target.expand(len(models), -1))
+        stacked.backward(criterion.backward())
+        stacked.step(optimiser, LR, WEIGHT_DECAY)
+        return loss
+
+    return step
+
+
+def _fused(models: list[nn.Sequential]) -> Step:
+    params, _ = stack_module_state(models)
+    skeleton = models[0]
+    decayed = [p for name, p in params.items() if name.endswith("weight")]
+
+    def member(params: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(skeleton, params, (x,)), target)
+
+    batched = vmap(member, in_dims=(0, None, None))
+
+    def step(x: Tensor, target: Tensor) -> Tensor:
+        loss = batched(params, x, target)
+        loss.sum().backward()
+        with torch.no_grad():
+            grads = [p.grad for p in decayed]
+            torch._foreach_add_(grads, decayed, alpha=2 * WEIGHT_DECAY)
+            every = list(params.values())
+            torch._foreach_add_(every, [p.grad for p in every], alpha=-LR)
+            for p in every:
+                p.grad = None
+        return loss.detach()
+
+    return step
+
+
+def _looped(models: list[nn.Sequential]) -> Step:
+    copies = [_torch_net(seed) for seed in range(len(models))]
+    optimisers = [
+        torch.optim.SGD(
+            [
+                {
+                    "params": [p for p in model.parameters() if p.ndim == 2],
+                    "weight_decay": 2 * WEIGHT_DECAY,
+                },
+                {"params": [p for p in model.parameters() if p.ndim == 1]},
+            ],
+            lr=LR,
+        )
+        for model in copies
+    ]
+
+    def step(x: Tensor, target: Tensor) -> Tensor:
+        losses = []
+        for model, optimiser in zip(copies, optimisers, strict=True):
+            loss = nn.functional.cross_entropy(model(x), target)
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+    return step
+
+
+if __name__ == "__main__":
+    run_program(main)

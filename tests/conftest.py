@@ -22,6 +22,16 @@ def _no_tracking_server_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take seconds to make."""
+    from mlflow import MlflowClient  # which takes a second, and few tests need
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """Folder holding the four MNIST files."""
     folder = os.environ.get("FOLDSWEEP_DATA")

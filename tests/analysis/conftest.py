@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -42,7 +43,9 @@ class Filled:
     def add(
         self,
         sweep: str,
-        *accuracies: float | str,
+        *accuracies: float | str | tuple[float, ...],
+        folds: int = 2,
+        origin: str | None = None,
         objective: str = "val_accuracy",
         dataset: str = "digits",
         seed: int = 0,
@@ -50,12 +53,16 @@ class Filled:
         space_file: str | None = None,
         select_on_test: bool = False,
     ) -> None:
-        """A sweep with one trial for each accuracy; a word is the state of one that has none."""
+        """A sweep with one trial for each accuracy.
+
+        A tuple has that of each fold; a word is the state of a trial that has none. `origin` is
+        that of trial 0.
+        """
         space_name = sweep.rpartition("/")[2]
         space = SPACES.get(space_name, SPACES["mlp"])()
         settings = SweepSettings(
             space=(space_name,),
-            folds=2,
+            folds=folds,
             seed=seed,
             objective=(objective,),
             dataset="digits",
@@ -81,11 +88,40 @@ class Filled:
             values = {} if accuracy == "RUNNING" else self._values(accuracy)
             if accuracy == "RUNNING":
                 del own[metrics.TAG_STATE]
+            if origin is not None and number == 0:
+                own[metrics.TAG_ORIGIN] = origin
             self.trials[sweep, number] = self._run(
                 experiment, f"{sweep}-{number}", {**tags, **own}, config, values
             )
 
-    def _values(self, accuracy: float | str) -> dict[str, float]:
+    def measure(
+        self, sweep: str, trial: int, kind: str, scores: tuple[float, ...], protocol: str = ""
+    ) -> str:
+        """An evaluation or finals of a trial, as `sweeps` logs them."""
+        tags = {
+            metrics.TAG_KIND: kind,
+            metrics.TAG_SWEEP: sweep,
+            metrics.TAG_TRIAL: str(trial),
+            metrics.TAG_PROTOCOL: protocol,
+        }
+        finals = kind == "finals"
+        name = metrics.VAL_ACCURACY if finals else metrics.TEST_ACCURACY
+        key = metrics.fold_key if finals else metrics.round_key
+        values = {key(i, name): value for i, value in enumerate(scores)}
+        run_id = self._run(EXPERIMENT, f"{kind} {sweep}/{trial}", tags, {}, values)
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def _values(self, accuracy: float | str | tuple[float, ...]) -> dict[str, float]:
+        if isinstance(accuracy, tuple):
+            values = {"num_params": 321.0, "train_time_s": 1.5}
+            for name, folds in (
+                ("val_accuracy", accuracy),
+                ("val_loss", tuple(1 - value for value in accuracy)),
+            ):
+                values |= {name: fmean(folds), f"{name}_std": stdev(folds)}
+                values |= {f"fold_{i}/{name}": value for i, value in enumerate(folds)}
+            return values
         mean = 0.999 if isinstance(accuracy, str) else accuracy
         loss = 1 - mean
         values = {"num_params": 321.0, "train_time_s": 1.5, "best_val_accuracy": mean + 0.001}

@@ -1,0 +1,252 @@
+"""Which is better, and is it really? The comparison behind `compare.py` and the report."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from analysis.results import Measured, Sweep, Trial
+from analysis.significance import (
+    ALPHA,
+    Difference,
+    difference,
+    holm,
+    like_the_best,
+    shrunken_best,
+)
+
+Verdict = Literal["better", "equal", "open", "untested"]
+SURE = 0.95
+"""Posterior probability from which on two are called practically equal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A sweep and its best configuration."""
+
+    name: str
+    """Variant, or the sweep's own name where several sweeps of one variant are compared."""
+    sweep: Sweep
+    best: Trial
+    """By the finals where there are any, else by the sweep's own objective."""
+    expected: float
+    """Cross-validated accuracy less the luck of being the best of many."""
+    test: Measured | None
+    finals: Measured | None
+
+    @property
+    def luck(self) -> float:
+        """What the cross-validated mean owes to having been chosen."""
+        return self.best.accuracy - self.expected
+
+    @property
+    def baseline(self) -> Trial | None:
+        """The trial that repeats a report's setting."""
+        return next((t for t in self.sweep.complete if t.origin is not None), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two rows compared; `a` has the higher expected accuracy."""
+
+    a: str
+    b: str
+    basis: str
+    """The scores compared, in words; why there are none where it was not tested."""
+    difference: Difference | None
+    p_holm: float | None
+    """P-value corrected for all pairs."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Rows, best first, and what the tests say."""
+
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    """The first is the best row against the runner-up, if there are two rows."""
+    in_finals: bool
+    """Whether the finals decide, because all rows have been in the same."""
+    like_best: tuple[Trial, ...]
+    """Configurations that cannot be told from the best one, that one first."""
+    num_compared: int
+    """Configurations that `like_best` is chosen from."""
+    rope: float
+
+
+def compare(sweeps: Sequence[Sweep], *, rope: float, by_variant: bool) -> Comparison:
+    """Compare sweeps that each have a complete trial.
+
+    Args:
+        sweeps: At least one, all on one dataset.
+        rope: Accuracies closer than this are practically equal.
+        by_variant: Name rows by variant, of which there is one sweep each.
+    """
+    rows = [_row(s, s.variant if by_variant else s.name) for s in sweeps]
+    in_finals = len({row.finals.protocol if row.finals else row.name for row in rows}) == 1
+    in_finals = in_finals and rows[0].finals is not None
+    rows.sort(key=lambda row: row.finals.mean if in_finals and row.finals else row.expected)
+    rows.reverse()
+    tested = [(a, b, *_test(a, b, rope, in_finals)) for a, b in combinations(rows, 2)]
+    adjusted = iter(holm([d.p for *_, d in tested if d is not None]))
+    pairs = []
+    for a, b, basis, found in tested:
+        p_holm = None if found is None else next(adjusted)
+        pairs.append(
+            Pair(
+                a=a.name,
+                b=b.name,
+                basis=basis,
+                difference=found,
+                p_holm=p_holm,
+                verdict=_verdict(found, p_holm),
+            )
+        )
+    like, number = _like_best(rows)
+    return Comparison(
+        rows=tuple(rows),
+        pairs=tuple(pairs),
+        in_finals=in_finals,
+        like_best=like,
+        num_compared=number,
+        rope=rope,
+    )
+
+
+def _row(sweep: Sweep, name: str) -> Row:
+    complete = sweep.complete
+    finals = _latest_finals(sweep)
+    best = best_trial(sweep)
+    scores = np.array([t.folds for t in complete])
+    top = max(t.accuracy for t in complete)
+    luck = top - shrunken_best(scores)
+    return Row(
+        name=name,
+        sweep=sweep,
+        best=best,
+        expected=best.accuracy - luck,
+        test=sweep.evaluation(best.number),
+        finals=next((m for m in finals if m.trial == best.number), None),
+    )
+
+
+def best_trial(sweep: Sweep) -> Trial:
+    """The best by the finals where there are any, else by the sweep's own objective."""
+    complete = sweep.complete
+    finals = _latest_finals(sweep)
+    if finals:
+        chosen = max(finals, key=lambda measured: measured.mean).trial
+        return next((t for t in complete if t.number == chosen), complete[0])
+    return complete[0]
+
+
+def _latest_finals(sweep: Sweep) -> list[Measured]:
+    """The finals of the newest protocol, one for each trial."""
+    latest: dict[int, Measured] = {}
+    for measured in sweep.finals:
+        if measured.protocol == sweep.finals[0].protocol:
+            latest.setdefault(measured.trial, measured)
+    return list(latest.values())
+
+
+def _test(a: Row, b: Row, rope: float, in_finals: bool) -> tuple[str, Difference | None]:
+    num_folds = a.sweep.num_folds
+    resolution = 1 / a.sweep.fold_pairs
+    if in_finals and a.finals and b.finals:
+        scores = [np.array(a.finals.accuracy), np.array(b.finals.accuracy)]
+        basis = f"finals: {a.finals.protocol}"
+    elif a.sweep.selected_on_test or b.sweep.selected_on_test:
+        return "not tested: selected on test pairs", None
+    elif a.sweep.judged_on == b.sweep.judged_on:
+        # either sweep's luck is taken off, or the one with more trials would seem better
+        scores = [np.array(row.best.folds) - row.luck for row in (a, b)]
+        basis = f"the sweeps' own {num_folds} folds, less the luck of the best"
+    else:
+        return "not tested: other pairs or folds", None
+    found = difference(scores[0], scores[1], num_folds=num_folds, rope=rope, resolution=resolution)
+    return basis, found
+
+
+def _verdict(found: Difference | None, p_holm: float | None) -> Verdict:
+    if found is None or p_holm is None:
+        return "untested"
+    if found.p_equal >= SURE:
+        return "equal"
+    return "better" if p_holm < ALPHA else "open"
+
+
+def _like_best(rows: Sequence[Row]) -> tuple[tuple[Trial, ...], int]:
+    """Trials of all sweeps on the best one's folds that cannot be told from its best."""
+    first = rows[0].sweep
+    trials = [
+        t for row in rows if row.sweep.judged_on == first.judged_on for t in row.sweep.complete
+    ]
+    scores = np.array([t.folds for t in trials])
+    kept = like_the_best(scores, num_folds=first.num_folds, resolution=1 / first.fold_pairs)
+    return tuple(trials[i] for i in kept), len(trials)
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """All of a comparison as plain values, for JSON."""
+    return {
+        "rope": comparison.rope,
+        "alpha": ALPHA,
+        "rows": [row_dict(row) for row in comparison.rows],
+        "pairs": [asdict(pair) for pair in comparison.pairs],
+        "like_best": {
+            "compared": comparison.num_compared,
+            "trials": [
+                {
+                    "sweep": t.sweep,
+                    "trial": t.number,
+                    "run_id": t.run_id,
+                    "val_accuracy": t.accuracy,
+                    "num_params": t.num_params,
+                }
+                for t in comparison.like_best
+            ],
+        },
+    }
+
+
+def row_dict(row: Row) -> dict[str, Any]:
+    """One row as plain values, a column each."""
+    states = [t.state for t in row.sweep.trials]
+    test, finals, reported = row.test, row.finals, row.sweep.reported
+    return {
+        "name": row.name,
+        "variant": row.sweep.variant,
+        "sweep": row.sweep.name,
+        "dataset": row.sweep.dataset,
+        "trials": len(states),
+        "complete": states.count("COMPLETE"),
+        "pruned": states.count("PRUNED"),
+        "failed": states.count("FAIL"),
+        "best_trial": row.best.number,
+        "run_id": row.best.run_id,
+        "val_accuracy": row.best.accuracy,
+        "val_accuracy_std": row.best.std,
+        "expected_accuracy": row.expected,
+        "finals_accuracy": finals.mean if finals else None,
+        "finals_accuracy_std": spread(finals),
+        "finals_scores": len(finals.accuracy) if finals else None,
+        "test_accuracy": test.mean if test else None,
+        "test_accuracy_std": spread(test),
+        "test_rounds": len(test.accuracy) if test else None,
+        "num_params": row.best.num_params,
+        "train_time_s": row.best.train_time_s,
+        "sweep_time_s": sum(t.train_time_s for t in row.sweep.trials if t.train_time_s > 0),
+        "reported": reported[0] if reported else None,
+        "reported_accuracy": reported[1] if reported else None,
+        "reported_accuracy_std": reported[2] if reported else None,
+    }
+
+
+def spread(measured: Measured | None) -> float | None:
+    """Sample standard deviation over rounds or folds; None for fewer than two."""
+    if measured is None or len(measured.accuracy) < 2:
+        return None
+    return float(np.std(measured.accuracy, ddof=1))

@@ -1,0 +1,101 @@
+import pytest
+
+from analysis.load import open_store
+from analysis.results import latest_of_each, load_sweeps
+from trainables.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def store(make_store):
+    filled = make_store()
+    filled.add("old/mlp", 0.7, 0.9)
+    filled.add("new/mlp", (0.8, 0.9, 0.7), 0.95, "PRUNED", "RUNNING", folds=3, origin="a/b")
+    filled.add("new/cnn", "FAIL")
+    filled.add("other/cnn", 0.8, dataset="mnist")
+    filled.add("chosen/mlp_ws", 0.8, select_on_test=True)
+    filled.measure("new/mlp", 0, "evaluation", (0.5, 0.6))
+    filled.measure("new/mlp", 0, "evaluation", (0.7, 0.9))
+    filled.measure("new/mlp", 0, "finals", (0.7, 0.8, 0.9), protocol="1 x 3 folds")
+    return open_store(filled.uri, "foldsweep")
+
+
+def names(sweeps):
+    return [sweep.name for sweep in sweeps]
+
+
+def test_everything_comes_newest_first(store):
+    every = ["chosen/mlp_ws", "other/cnn", "new/cnn", "new/mlp", "old/mlp"]
+    assert names(load_sweeps(store)) == every
+
+
+@pytest.mark.parametrize(
+    ("asked", "want"),
+    [
+        ({"sweeps": ["new"]}, ["new/cnn", "new/mlp"]),
+        ({"sweeps": ["new/mlp", "old"]}, ["new/mlp", "old/mlp"]),
+        ({"spaces": ["cnn"]}, ["other/cnn", "new/cnn"]),
+        ({"variants": ["mlp"], "dataset": "digits"}, ["new/mlp", "old/mlp"]),
+        ({"dataset": "mnist"}, ["other/cnn"]),
+    ],
+)
+def test_sweeps_are_chosen_by_name_space_variant_and_dataset(store, asked, want):
+    assert names(load_sweeps(store, **asked)) == want
+
+
+def test_a_trial_has_its_folds_state_and_configuration(store):
+    (sweep,) = load_sweeps(store, sweeps=["new/mlp"])
+    assert [t.state for t in sweep.trials] == ["COMPLETE", "COMPLETE", "PRUNED", "RUNNING"]
+    first, second, pruned, running = sweep.trials
+    assert first.folds == (0.8, 0.9, 0.7)
+    assert (first.accuracy, first.std) == (pytest.approx(0.8), pytest.approx(0.1))
+    assert (first.origin, second.origin) == ("a/b", None)
+    assert first.config["lr"] == 0.001
+    assert (first.num_params, first.train_time_s) == (321, 1.5)
+    assert second.folds == ()  # not all three are there
+    assert pruned.folds == running.folds == ()
+    assert sweep.complete == [first]
+    assert (sweep.num_folds, sweep.fold_pairs) == (3, 10)
+
+
+def test_measurements_of_a_trial_are_found_the_latest_first(store):
+    (sweep,) = load_sweeps(store, sweeps=["new/mlp"])
+    assert [m.accuracy for m in sweep.evaluations] == [(0.7, 0.9), (0.5, 0.6)]
+    assert sweep.evaluation(0).mean == pytest.approx(0.8)
+    assert sweep.evaluation(1) is None
+    (finals,) = sweep.finals
+    assert (finals.trial, finals.protocol) == (0, "1 x 3 folds")
+    assert finals.accuracy == (0.7, 0.8, 0.9)
+
+
+def test_the_same_pairs_and_folds_are_known_by_what_trials_were_judged_on(store):
+    judged = {s.name: s.judged_on for s in load_sweeps(store)}
+    assert judged["old/mlp"] == judged["chosen/mlp_ws"]
+    assert len({judged[name] for name in ("old/mlp", "new/mlp", "other/cnn")}) == 3
+
+
+def test_selection_on_test_is_known(store):
+    assert [s.name for s in load_sweeps(store) if s.selected_on_test] == ["chosen/mlp_ws"]
+
+
+def test_the_latest_of_each_variant_has_something_to_compare(store):
+    assert names(latest_of_each(load_sweeps(store))) == ["chosen/mlp_ws", "other/cnn", "new/mlp"]
+
+
+def test_a_filter_of_mlflow_chooses_trials(store):
+    (sweep,) = load_sweeps(store, sweeps=["old"], matching="params.lr = '0.002'")
+    assert [t.number for t in sweep.trials] == [1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"sweeps": ["newest"]}, "has no sweeps of 'newest'; it has chosen, chosen/mlp_ws"),
+        ({"spaces": ["rnn"]}, "has no sweeps of 'rnn'; it has cnn, mlp, mlp_ws"),
+        ({"dataset": "cifar"}, "has no sweeps of 'cifar'; it has digits, mnist"),
+        ({"variants": ["mlp"], "dataset": "mnist"}, "no sweep that is all of mlp, mnist"),
+        ({"matching": "accuracy is high"}, "--filter 'accuracy is high' is no filter of MLflow"),
+    ],
+)
+def test_what_is_not_there_is_said(store, asked, said):
+    with pytest.raises(UserError, match=said):
+        load_sweeps(store, **asked)

@@ -35,6 +35,7 @@ from search_spaces.space import SearchSpace
 from trainables.errors import UserError
 from trainables.presets.gervaise2020 import DISC
 from trainables.presets.registry import GRIDS
+from trainables.variants import Variant, variant_named
 
 TUNED: dict[str, Callable[[], SearchSpace]] = {
     "mlp": mlp.space,
@@ -76,6 +77,20 @@ def load_space(name_or_path: str) -> SearchSpace:
         f"unknown space {name_or_path!r}: known are {', '.join(TUNED)}, and the reports' grids"
         " (see --list-spaces); or give the path of a .py file of your own"
     )
+
+
+def load_variant(space: str, name: str) -> Variant:
+    """The variant called `name`: of the registry, or that of the user's file that `space` is.
+
+    Raises:
+        UserError: If there is no such variant or file, or the file is broken.
+    """
+    if not space.endswith(".py"):
+        return variant_named(name)
+    variant = load_space(space).trainable.variant
+    if variant.name != name:
+        raise UserError(f"{space} has variant {variant.name!r}, not {name!r}")
+    return variant
 
 
 def _load_file(path: Path) -> SearchSpace:

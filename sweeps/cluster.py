@@ -47,6 +47,9 @@ def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"--address {settings.address}" if settings.address else "a local Ray"
         reason = str(error).strip().splitlines()[0]
+        if settings.address and "RAY_AUTH_MODE" not in os.environ:
+            # a head node wants its token as soon as its user has one, a driver sends it if told to
+            reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
         raise UserError(f"{where} cannot be used: {reason}") from None
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
     try:

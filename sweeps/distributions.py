@@ -4,6 +4,7 @@ Ray's own converter drops the step of quantised log domains and refuses others w
 key; here every domain is converted exactly or refused by name.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
 )
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
@@ -28,6 +30,11 @@ def to_distributions(domains: Mapping[str, Domain]) -> dict[str, BaseDistributio
         UserError: If a domain has no exact counterpart.
     """
     return {key: _convert(key, domain) for key, domain in domains.items()}
+
+
+def distributions_json(distributions: Mapping[str, BaseDistribution]) -> str:
+    """Distributions by parameter, for others to rebuild a study from."""
+    return json.dumps({k: json.loads(distribution_to_json(d)) for k, d in distributions.items()})
 
 
 def _convert(key: str, domain: Domain) -> BaseDistribution:

@@ -1,41 +1,34 @@
 """Measure an exported configuration: `python sweeps/evaluate.py FILE --rounds 10`."""
 
+import json
 import os
-import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import numpy as np
-import optuna
 import torch
 import tyro
 
-from search_spaces.loading import load_space
-from sweeps.ledger import open_storage
-from sweeps.provenance import git_commit, machine, versions
+from search_spaces.loading import load_variant
+from sweeps.measured import Freshness, log_measured, logged_where, repeated_pairs
+from sweeps.mistakes import evaluation
+from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
 from sweeps.settings import check_name
-from sweeps.spool import TrackingTarget
-from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, dataset_record
-from sweeps.tracker import Tracker
 from trainables import metrics
 from trainables.data.folds import stratified_folds
 from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.pairs import PairData
 from trainables.data.source import Source
 from trainables.errors import UserError
-from trainables.programs import INTERRUPTED, command, console, parse, run_program
+from trainables.programs import INTERRUPTED, EpochLine, console, parse, run_program
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
-from trainables.tracking import shown, tracking_uri
 from trainables.trial import CrossValidation, Task, summary
-from trainables.variants import VARIANTS, Variant
-
-PLAIN_EVERY_S = 10.0
+from trainables.variants import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +39,7 @@ class EvaluateSettings:
     """File that analysis/export.py wrote."""
     rounds: int = 10
     """Trainings, each with its own initialisation."""
-    data: Literal["auto", "fresh", "same"] = "auto"
+    data: Freshness = "auto"
     """Pairs of each round: drawn afresh, or those of the sweep [fresh for mnist, same for digits,
     which has no more images]."""
     cv: bool = False
@@ -73,7 +66,9 @@ def main() -> int:
     recipe = Recipe.load(settings.file)
     for part in recipe.sweep.split("/", 1):
         check_name(part)
-    variant = _variant(recipe)
+    if recipe.space.endswith(".py"):
+        console.print(f"variant {recipe.variant} is the code in {recipe.space}")
+    variant = load_variant(recipe.space, recipe.variant)
     variant.config.from_dict(recipe.config)
     source, said = load_images(recipe.dataset, data_dir=settings.data_dir)
     console.print(said)
@@ -84,39 +79,11 @@ def main() -> int:
         return INTERRUPTED
 
 
-def _variant(recipe: Recipe) -> Variant:
-    if not recipe.space.endswith(".py"):
-        if recipe.variant not in VARIANTS:
-            raise UserError(f"unknown variant {recipe.variant!r}: known are {', '.join(VARIANTS)}")
-        return VARIANTS[recipe.variant]
-    console.print(f"variant {recipe.variant} is the code in {recipe.space}")
-    variant = load_space(recipe.space).trainable.variant
-    if variant.name != recipe.variant:
-        raise UserError(f"{recipe.space} has variant {variant.name!r}, not {recipe.variant!r}")
-    return variant
-
-
-def _sweep_pairs(recipe: Recipe, source: Source) -> PairData:
-    """The pairs of the sweep, proven by their digest."""
-    data = draw_pairs(
-        source,
-        seed=recipe.seed,
-        train_pairs=recipe.train_pairs,
-        test_pairs=recipe.test_pairs,
-    )
-    if data.digest != recipe.data_digest:
-        raise UserError(
-            f"these pairs are not the sweep's: their digest is {data.digest},"
-            f" the file has {recipe.data_digest}; is the {recipe.dataset} data the same?"
-        )
-    return data
-
-
 def _cross_validate(
     settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: Source
 ) -> int:
     """Train the trial again, as it was, and compare."""
-    data = _sweep_pairs(recipe, source)
+    data = recipe.draw_pairs(source)
     config = variant.config.from_dict(recipe.config)
     torch.set_num_threads(recipe.threads)
     task = Task(
@@ -128,10 +95,11 @@ def _cross_validate(
         mode=recipe.mode,  # type: ignore[arg-type]
     )
     trial = CrossValidation(variant, config, task, recipe.trial)
-    shown = _Epochs(config.epochs)
+    shown = EpochLine(config.epochs)
     trial.advance(config.epochs, after_epoch=lambda: shown.done(trial.stack.epoch))
     score = summary(trial.by_fold)
-    equal = trial.by_fold == recipe.fold_scores
+    # a file of an earlier version does not have all metrics of today
+    equal = {name: trial.by_fold.get(name) for name in recipe.fold_scores} == recipe.fold_scores
     for name in (metrics.VAL_ACCURACY, metrics.VAL_LOSS):
         std = metrics.std_key(name)
         console.print(
@@ -153,21 +121,8 @@ def _cross_validate(
 def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant, source: Source) -> int:
     """Train the rounds, say what they came to, and log it beside the sweep."""
     seed = recipe.seed if settings.seed is None else settings.seed
-    fresh = settings.data == "fresh" or (
-        settings.data == "auto" and recipe.dataset in ("mnist", "disc")
-    )
-    sweep_pairs = _sweep_pairs(recipe, source)
-    data = [sweep_pairs] * settings.rounds
-    if fresh:
-        data = [
-            draw_pairs(
-                source,
-                seed=derive_seed(seed, Stream.ROUND_PAIRS, i),
-                train_pairs=recipe.train_pairs,
-                test_pairs=recipe.test_pairs,
-            )
-            for i in range(settings.rounds)
-        ]
+    seeds = [derive_seed(seed, Stream.ROUND_PAIRS, i) for i in range(settings.rounds)]
+    data, fresh = repeated_pairs(recipe, source, seeds, settings.data)
     config = variant.config.from_dict(recipe.config)
     torch.set_num_threads(os.cpu_count() or 1)
     console.print(
@@ -175,11 +130,14 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant, sourc
         f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} pairs"
     )
     started = time.time()
-    shown = _Epochs(config.epochs)
-    scores = round_cohort(config, data, seed=seed).train(
+    shown = EpochLine(config.epochs)
+    cohort = round_cohort(config, data, seed=seed)
+    of_digits = recipe.dataset != "disc"
+    scores = cohort.train(
         variant,
         mode=recipe.mode,  # type: ignore[arg-type]
         device="cuda" if torch.cuda.is_available() else "cpu",
+        keep_first=of_digits,
         after_epoch=shown.done,
     )
     accuracy = scores.accuracy
@@ -193,20 +151,12 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant, sourc
         f"test accuracy {accuracy.mean():.4f}{spread}, {len(data[0].test)} test pairs each\n"
         f"cross-validated in the sweep: {recipe.score[metrics.VAL_ACCURACY]:.4f} ± {cv_std:.4f}"
     )
-    waiting, uri = _log(settings, recipe, variant, scores, data[0], fresh, seed, started)
-    if waiting:
-        console.print(
-            f"MLflow at {uri} took not everything: {waiting} records wait;"
-            f" send them with: {_replay(settings, recipe)}"
-        )
-    else:
-        console.print(f"logged to MLflow at {uri}")
+    texts = {}
+    if of_digits:
+        texts[metrics.EVALUATION_FILE] = json.dumps(evaluation(cohort, scores)) + "\n"
+    waiting, uri = _log(settings, recipe, variant, scores, data[0], fresh, seed, started, texts)
+    console.print(logged_where(recipe, settings.storage, waiting, uri))
     return 0
-
-
-def _replay(settings: EvaluateSettings, recipe: Recipe) -> str:
-    name = recipe.sweep.partition("/")[0]
-    return command("sweeps/replay.py", name, "--storage", str(settings.storage))
 
 
 def _log(
@@ -218,47 +168,9 @@ def _log(
     fresh: bool,
     seed: int,
     started: float,
+    texts: Mapping[str, str],
 ) -> tuple[int, str]:
-    """Log through a spool of its own below the sweep's folder; how many records wait there."""
-    sweep_name, _, space = recipe.sweep.partition("/")
-    check_name(sweep_name)
-    check_name(space)
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
-    folder = settings.storage / sweep_name / f"evaluation-{space}-{stamp}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
-    key = f"{recipe.sweep}/evaluation-{stamp}"
-    optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
-    recorded = recipe.mlflow.get("tracking_uri", "")
-    # an address with a password was exported without it, and must be given again
-    uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
-    target = TrackingTarget(
-        tracking_uri=uri,
-        experiment=settings.experiment or recipe.mlflow.get("experiment", "foldsweep"),
-        sweep=key,
-        study_storage=JOURNAL_FILE,
-        study_name=key,
-    )
-    tags = {
-        metrics.TAG_KIND: "evaluation",
-        metrics.TAG_SWEEP: recipe.sweep,
-        metrics.TAG_TRIAL: str(recipe.trial),
-        metrics.TAG_SPACE: space,
-        metrics.TAG_VARIANT: variant.name,
-        metrics.TAG_DATASET: recipe.dataset,
-        metrics.TAG_DATA_DIGEST: "fresh in each round" if fresh else recipe.data_digest,
-        metrics.TAG_SEED: str(seed),
-        metrics.TAG_GIT_COMMIT: git_commit(),
-        metrics.TAG_MACHINE: machine(),
-        **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
-    }
-    parent = recipe.mlflow.get("sweep_run_id")
-    if parent and shown(uri) == recorded:
-        tags["mlflow.parentRunId"] = parent
-    params = {**recipe.config, "rounds": settings.rounds, "data": "fresh" if fresh else "same"}
-    found: dict[str, float] = {"evaluation_time_s": time.time() - started}
+    """Log beside the sweep; how many records wait for MLflow, and where that is."""
     by_name = {
         metrics.TEST_ACCURACY: scores.accuracy,
         metrics.TEST_LOSS: scores.loss,
@@ -267,43 +179,23 @@ def _log(
     }
     if variant.auxiliary:
         by_name[metrics.TEST_DIGIT_ACCURACY] = scores.digit_accuracy
-    for name, values in by_name.items():
-        found[name] = float(np.mean(values))
-        if len(values) > 1:
-            found[metrics.std_key(name)] = float(np.std(values, ddof=1))
-        found |= {metrics.round_key(i, name): float(v) for i, v in enumerate(values)}
-    tracker = Tracker(folder, target)
-    try:
-        tracker.start_sweep(
-            f"evaluate {recipe.sweep}/{recipe.trial}", params, tags, dataset_record(data)
-        )
-        tracker.log_metrics(None, found, step=recipe.config["epochs"])
-        tracker.log_artifact(None, settings.file)
-        tracker.end_sweep("FINISHED")
-    finally:
-        waiting = tracker.close(CLOSE_WAIT_S)
-    if not waiting:
-        shutil.rmtree(folder, ignore_errors=True)
-    return waiting, target.shown_uri
-
-
-class _Epochs:
-    """Says how far the training is and how long it will take; on a terminal in one line."""
-
-    def __init__(self, epochs: int):
-        self.epochs = epochs
-        self.started = self.said = time.monotonic()
-
-    def done(self, epoch: int) -> None:
-        """Take note of an epoch."""
-        now = time.monotonic()
-        left = (now - self.started) / epoch * (self.epochs - epoch)
-        line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
-        if console.is_terminal:
-            console.print(f"\r{line} ", end="\n" if epoch == self.epochs else "")
-        elif now - self.said >= PLAIN_EVERY_S:
-            console.print(line)
-            self.said = now
+    return log_measured(
+        recipe,
+        by_name,
+        kind="evaluation",
+        tags={
+            metrics.TAG_DATA_DIGEST: "fresh in each round" if fresh else recipe.data_digest,
+            metrics.TAG_SEED: str(seed),
+        },
+        params={"rounds": settings.rounds, "data": "fresh" if fresh else "same"},
+        values={"evaluation_time_s": time.time() - started},
+        data=data,
+        files=[settings.file],
+        texts=texts,
+        storage=settings.storage,
+        experiment=settings.experiment,
+        uri=settings.tracking_uri,
+    )
 
 
 if __name__ == "__main__":

@@ -13,11 +13,14 @@ class JournalLock(BaseJournalFileLock):
 
     Taking it removes a line that a killed writer left incomplete: what is appended to such a line
     would be lost with it.
+
+    Its file has another name than the lock of Optuna's own, which the dashboard takes to write a
+    note: that one waits as long as a file of its name is there, and then deletes it.
     """
 
     def __init__(self, journal: Path):
         self._journal = journal
-        self._lock = FileLock(journal.with_name(f"{journal.name}.lock"))
+        self._lock = FileLock(journal.with_name(f"{journal.name}.flock"))
 
     def acquire(self) -> bool:
         """Wait for the lock and mend the journal."""

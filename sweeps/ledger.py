@@ -6,6 +6,7 @@ All that matters is in the study; a killed sweep is continued from it alone.
 import hashlib
 import json
 import math
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -32,11 +34,11 @@ from sweeps.pruning import make_pruner
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings, masked_url
 from trainables.errors import UserError
-from trainables.metrics import DIRECTIONS
+from trainables.metrics import DIRECTIONS, GRID_ORIGIN
 from trainables.seeds import Stream, derive_seed
 
 POINT_ATTR = "point"
-GRID_POINT = "grid"
+GRID_POINT = GRID_ORIGIN
 """Name of the points of a grid, which unlike others may be pruned."""
 RESULT_ATTR = "result"
 ERROR_ATTR = "error"
@@ -252,7 +254,10 @@ def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> opt
     """Create the study of a new sweep, or load that of a resumed one."""
     directions = [StudyDirection[DIRECTIONS[o].upper()] for o in settings.objective]
     if name not in optuna.get_all_study_names(storage):
-        return optuna.create_study(storage=storage, study_name=name, directions=directions)
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            study.set_metric_names(list(settings.objective))  # axes of Optuna's dashboard
+        return study
     if settings.resume is None:
         raise UserError(f"study {name!r} exists already; use --resume or another --name")
     return optuna.load_study(storage=storage, study_name=name)

@@ -13,7 +13,7 @@ from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd
 from trainables.data.pairs import PairData
 from trainables.programs import command, console
-from trainables.tracking import DEFAULT_URI, SQLITE, absolute_uri, shown, tracking_uri
+from trainables.tracking import SQLITE, shown, tracking_uri
 
 
 def described(settings: SweepSettings, data: PairData) -> str:
@@ -76,6 +76,11 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
         where += f" and in MLflow, experiment {settings.experiment!r}"
         commands.append(("look", _look(settings)))
         complete = [end.ledger.space.name for end in ends if end.complete]
+        if complete:
+            compare = command("analysis/compare.py", "--sweep", name)
+            commands.append(("compare", compare + _store(settings)))
+            report = command("analysis/report.py", "--sweep", name, "--out", f"{name}.html")
+            commands.append(("report", report + _store(settings)))
         if complete and not settings.select_on_test:
             export = command("analysis/export.py", "--sweep", name)
             commands.append(("export", export + _store(settings)))
@@ -89,12 +94,12 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
 
 
 def _look(settings: SweepSettings) -> str:
-    uri = settings.tracking_uri or ""
-    if uri == absolute_uri(DEFAULT_URI) and Path("Makefile").is_file():
+    uri, options = settings.tracking_uri or "", _store(settings)
+    if not uri.startswith(SQLITE):
+        return f"open {shown(uri)}"
+    if Path("Makefile").is_file() and not options:
         return "make ui"
-    if uri.startswith(SQLITE):
-        return f"{command('mlflow')} ui --backend-store-uri {shlex.quote(uri)}"
-    return f"open {shown(uri)}"
+    return command("analysis/ui.py") + options
 
 
 def _store(settings: SweepSettings) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from trainables import metrics
 from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
+from trainables.classifier import PairClassifier, network_of
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData, Pairs
-from trainables.errors import UserError
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.stack import FoldStack, Member, Mode
+from trainables.stack.stack import FoldStack, Member, Mode, require_finite
 from trainables.variants import Variant
 
 CHECKPOINT_EVERY_S = 20.0
@@ -39,6 +40,8 @@ class Scores:
     """By metric, for each epoch a value of each member; empty unless asked for."""
     probe_answers: tuple[Int[np.ndarray, " p"], ...]
     """The answer to each probe; empty if there are none."""
+    first: PairClassifier | None = None
+    """The first member's network, if it was to be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class Cohort:
         device: str = "cpu",
         checkpoint_folder: Path | None = None,
         curves: bool = False,
+        keep_first: bool = False,
         after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> Scores:
         """Train all epochs and measure once; with a folder it can be cut off and called again.
@@ -78,31 +82,32 @@ class Cohort:
         saved_at = time.monotonic()
         for epoch in range(stack.epoch, stack.epochs):
             start = time.perf_counter()
-            last = [values.tolist() for values in stack.train()]
+            train = stack.train()
             spent_s += time.perf_counter() - start
-            if not np.isfinite(last[0]).all():
-                raise UserError(
-                    f"a loss became infinite or NaN in epoch {epoch + 1}; nothing to report"
-                )
+            require_finite(train.loss, epoch + 1)
+            last = [train.loss.tolist(), train.accuracy.tolist()]
             if curves:
-                loss, accuracy, _ = stack.evaluate()
-                row = (*last, loss.tolist(), accuracy.tolist())
-                for name, values in zip(CURVES, row, strict=True):
-                    drawn.setdefault(name, []).append(values)
+                held_out = stack.evaluate()
+                row = (train.loss, train.accuracy, held_out.loss, held_out.accuracy)
+                by_name = dict(zip(CURVES, row, strict=True))
+                if variant.auxiliary:
+                    by_name[metrics.TRAIN_AUX_LOSS] = train.digit_loss
+                for name, values in by_name.items():
+                    drawn.setdefault(name, []).append(values.tolist())
             if folder is not None and time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
                 state = {"stack": stack.state_dict(), "spent_s": spent_s, "last": last}
                 save_checkpoint(folder, 0, {**state, "curves": drawn})
                 saved_at = time.monotonic()
             after_epoch(epoch + 1)
         assert last is not None
-        loss, accuracy, digit_accuracy = stack.evaluate()
+        held_out = stack.evaluate()
         answers = tuple(stack.predict())
         if folder is not None:
             delete_checkpoint(folder, 0)
         return Scores(
-            accuracy=accuracy,
-            loss=loss,
-            digit_accuracy=digit_accuracy,
+            accuracy=held_out.accuracy,
+            loss=held_out.loss,
+            digit_accuracy=held_out.digit_accuracy,
             train_loss=np.asarray(last[0]),
             train_accuracy=np.asarray(last[1]),
             answers=answers,
@@ -110,7 +115,17 @@ class Cohort:
             train_time_s=spent_s,
             curves=drawn,
             probe_answers=() if self.probes is None else tuple(stack.predict(self.probes)),
+            first=_first(stack, variant) if keep_first else None,
         )
+
+
+def _first(stack: FoldStack, variant: Variant) -> PairClassifier:
+    return PairClassifier(
+        network_of(variant, stack.members[0].config, stack.weights(0)),
+        mean=stack.mean[0].item(),
+        std=stack.std[0].item(),
+        names_only=variant.names_only,
+    )
 
 
 def fold_cohort(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sweeps.mistakes import by_digits
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.rounds import Cohort, Scores, fold_cohort, joined, round_cohort
 from trainables.config import TrialConfig
@@ -191,14 +192,10 @@ def measure(
 def _figures(job: Job, members: Cohort, scores: Scores) -> dict[str, Any]:
     """Accuracy of each member on the pairs that count, and errors by pair of digits on all."""
     accuracy = []
-    wrong = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
-    count = np.zeros_like(wrong)
     for member, answers in zip(members.members, scores.answers, strict=True):
         right = answers == members.pairs.target[member.held_out]
         accuracy.append(float(right[job.protocol.test_from :].mean()))
-        classes = members.pairs.classes[member.held_out]
-        np.add.at(count, (classes[:, 0], classes[:, 1]), 1)
-        np.add.at(wrong, (classes[:, 0], classes[:, 1]), (~right).astype(np.int64))
+    wrong, count = by_digits(members, scores)
     more: dict[str, Any] = {"curves": scores.curves} if scores.curves else {}
     if scores.probe_answers:
         side = PROBES_PER_SIDE

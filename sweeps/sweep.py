@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from search_spaces.space import SearchSpace
+from sweeps.distributions import distributions_json
 from sweeps.ledger import Ledger, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
@@ -30,6 +31,8 @@ from trainables import metrics
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.pairs import PairData
 from trainables.errors import UserError
+from trainables.presets.preset import Preset
+from trainables.presets.registry import PRESETS
 from trainables.trial import Task
 
 # MLflow's own tags, spelled out so that the driver need not import it
@@ -109,6 +112,22 @@ def dataset_record(data: PairData) -> dict[str, str]:
     }
 
 
+def reported_row(space: SearchSpace) -> Preset | None:
+    """The row of a report that the space's baseline repeats, if one with figures."""
+    preset = PRESETS.get(space.points[0].name) if space.points else None
+    return preset if preset is not None and reported_figures(preset) else None
+
+
+def reported_figures(preset: Preset) -> dict[str, float]:
+    """What the report prints of a row: accuracy and its standard deviation, as far as it does."""
+    for measurement in preset.measurements:
+        accuracy, std = measurement.reported.accuracy, measurement.reported.std
+        if accuracy is not None:
+            own = {} if std is None else {metrics.std_key(metrics.REPORTED_ACCURACY): std}
+            return {metrics.REPORTED_ACCURACY: accuracy, **own}
+    return {}
+
+
 def sweep_space(
     settings: SweepSettings,
     space: SearchSpace,
@@ -168,9 +187,16 @@ def sweep_space(
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
-        tracker.start_sweep(
-            key, _shown(params), {**tags, metrics.TAG_KIND: "sweep"}, dataset_record(data)
-        )
+        own = {
+            metrics.TAG_KIND: "sweep",
+            metrics.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
+        }
+        preset = reported_row(space)
+        if preset is not None:
+            own[metrics.TAG_PRESET] = preset.name
+        tracker.start_sweep(key, _shown(params), {**tags, **own}, dataset_record(data))
+        if preset is not None:
+            tracker.log_metrics(None, reported_figures(preset))
         report_at = reports(settings.scheduler, epochs) if ledger.prunes else (epochs,)
         lifecycle = Lifecycle(
             ledger,
@@ -262,9 +288,11 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
     found = {f"trials_{state.name.lower()}": float(n) for state, n in lifecycle.ended.items()}
     if lifecycle.best is not None:
         best = lifecycle.best
-        found |= {metrics.best_key(lifecycle.objective[0]): best.score}
-        if best.std is not None:
-            found |= {metrics.std_key(metrics.best_key(lifecycle.objective[0])): best.std}
+        # under the trials' own name too, so that a table has sweep and trials in one column
+        for name in (lifecycle.objective[0], metrics.best_key(lifecycle.objective[0])):
+            found[name] = best.score
+            if best.std is not None:
+                found[metrics.std_key(name)] = best.std
         shown = shown_score(lifecycle.objective[0], best.score, best.std)
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"

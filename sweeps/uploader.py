@@ -42,9 +42,10 @@ from sweeps.spool import (
     write_progress,
 )
 from trainables.errors import UserError
+from trainables.views import view_tags
 
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Experiment tag with which the UI opens on training runs."""
+_LOOK = {"mlflow.experimentKind": "custom_model_development", **view_tags()}
+"""Tags of a new experiment: the UI takes it for training runs and has views of sweeps."""
 
 RECORDS_PER_STEP = 500
 _PAGE = 1000
@@ -146,7 +147,7 @@ class Uploader:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                self._client.create_experiment(name, self._target.artifact_root, _KIND)
+                self._client.create_experiment(name, self._target.artifact_root, _LOOK)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

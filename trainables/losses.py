@@ -19,14 +19,17 @@ def pair_losses(
     main_weight: Float[Tensor, ""],
     aux_weight: Float[Tensor, ""],
     label_smoothing: Float[Tensor, ""],
-) -> Float[Tensor, " b"]:
-    """Loss of each pair.
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Loss of each pair, and what the digits have in it.
 
     The main part is cross-entropy for two units and binary cross-entropy on the logit for one;
     with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`.
     Where the network gives a distance d it is the contrastive loss, d^2 for target 1 and
     max(0, MARGIN - d)^2 for target 0, weighted by these probabilities. The digit parts are
     cross-entropies.
+
+    Returns:
+        The loss, and the weighted digit parts of it, which are 0 where the network names none.
 
     References:
         Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
@@ -45,10 +48,10 @@ def pair_losses(
         hit = log_p.gather(1, target.unsqueeze(1)).squeeze(1)
         main = -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)
     if scores.digits is None:
-        return main_weight * main
+        return main_weight * main, torch.zeros_like(main)
     log_p = F.log_softmax(scores.digits, dim=2)
-    digits = -log_p.gather(2, classes.unsqueeze(2)).sum((1, 2))
-    return main_weight * main + aux_weight * digits
+    digits = aux_weight * -log_p.gather(2, classes.unsqueeze(2)).sum((1, 2))
+    return main_weight * main + digits, digits
 
 
 def comparison_hits(scores: Scores, target: Int[Tensor, " b"]) -> Bool[Tensor, " b"]:
@@ -64,13 +67,13 @@ def batch_sums(
     target: Int[Tensor, " b"],
     weight: Float[Tensor, " b"],
     loss_weights: tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]],
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
-    """Weighted sums over a batch: loss, right comparisons, right digits.
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+    """Sums over a batch: loss, right comparisons, right digits, what the digits have in the loss.
 
     `loss_weights` are `main_weight`, `aux_weight` and `label_smoothing`.
     """
     main_weight, aux_weight, label_smoothing = loss_weights
-    losses = pair_losses(
+    losses, digit_losses = pair_losses(
         scores,
         classes,
         target,
@@ -82,4 +85,5 @@ def batch_sums(
     digit_hits = torch.zeros_like(hits)
     if scores.digits is not None:
         digit_hits = ((scores.digits.argmax(2) == classes) * weight.unsqueeze(1)).sum()
-    return (losses * weight).sum(), hits, digit_hits
+    digit_loss = (digit_losses.detach() * weight).sum()
+    return (losses * weight).sum(), hits, digit_hits, digit_loss

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+PLAIN_EVERY_S = 10.0
+"""Seconds between two lines about progress where there is no terminal."""
 
 STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 """No `{None}|` in the help, no `--no-` twin of each flag."""
@@ -77,6 +81,25 @@ def run_program(main: Callable[[], int]) -> NoReturn:
         sys.stderr.close()
         code = 1
     sys.exit(code)
+
+
+class EpochLine:
+    """Says how far a training is and how long it will take; on a terminal in one line."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+        self.started = self.said = time.monotonic()
+
+    def done(self, epoch: int) -> None:
+        """Take note of an epoch."""
+        now = time.monotonic()
+        left = (now - self.started) / epoch * (self.epochs - epoch)
+        line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
+        if console.is_terminal:
+            console.print(f"\r{line} ", end="\n" if epoch == self.epochs else "")
+        elif now - self.said >= PLAIN_EVERY_S:
+            console.print(line)
+            self.said = now
 
 
 def command(program: str, *args: str) -> str:

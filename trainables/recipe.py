@@ -6,14 +6,18 @@ seeds. It is data only; a user's own variant is named by the path of its space f
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 import yaml
 
+from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.source import Source
 from trainables.errors import UserError
 from trainables.metrics import VAL_ACCURACY, VAL_LOSS, std_key
 
 FORMAT = 1
+ModelFormat = Literal["torchscript", "onnx", "pt2"]
+"""Stand-alone files that a recipe's model can be written to, see `trainables.formats`."""
 MODES = ("auto", "fused", "looped")
 
 
@@ -101,6 +105,25 @@ class Recipe:
             if not holds:
                 raise UserError(f"{path}: {name} must {rule}, but is {getattr(recipe, name)!r}")
         return recipe
+
+    def draw_pairs(self, source: Source) -> PairData:
+        """The pairs of the sweep, proven by their digest.
+
+        Raises:
+            UserError: If `source` does not give them.
+        """
+        data = draw_pairs(
+            source,
+            seed=self.seed,
+            train_pairs=self.train_pairs,
+            test_pairs=self.test_pairs,
+        )
+        if data.digest != self.data_digest:
+            raise UserError(
+                f"these pairs are not the sweep's: their digest is {data.digest},"
+                f" the file has {self.data_digest}; is the {self.dataset} data the same?"
+            )
+        return data
 
     def _rules(self) -> list[tuple[str, bool, str]]:
         """What must hold of each field for the trial to be repeated."""

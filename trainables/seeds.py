@@ -18,6 +18,10 @@ class Stream(IntEnum):
     """The fresh pairs of a round: its index."""
     HELD_BACK = 4
     """Which training pairs a round leaves out: its index."""
+    MODEL = 5
+    """The one training of a model that is kept."""
+    FINALS = 6
+    """A repeat of the finals, its folds, initialisations and fresh pairs: its index."""
 
 
 def derive_seed(*parts: int) -> int:

@@ -45,6 +45,8 @@ def fold_metrics(values: EpochMetrics, *, auxiliary: bool) -> dict[str, list[flo
     }
     if auxiliary:
         by_fold[metrics.VAL_DIGIT_ACCURACY] = values.held_out_digit_accuracy
+        by_fold[metrics.TRAIN_MAIN_LOSS] = values.train_loss - values.train_digit_loss
+        by_fold[metrics.TRAIN_AUX_LOSS] = values.train_digit_loss
     return {name: np.asarray(v, dtype=float).tolist() for name, v in by_fold.items()}
 
 

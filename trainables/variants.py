@@ -13,6 +13,7 @@ from torch import nn
 
 from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
+from trainables.errors import UserError
 from trainables.models.backprop import BackpropConfig, backprop_net
 from trainables.models.conv import IMAGE_SIZE, ConvNet, PairConvConfig
 from trainables.models.digit import DigitConfig, DigitNet
@@ -42,6 +43,8 @@ class Variant:
     auxiliary: bool = False
     dataset: str | None = None
     """The one dataset that it is for; None for those of handwritten digits."""
+    names_only: bool = False
+    """The network names digits and compares nothing; its comparison is that of the two names."""
 
 
 def _siamese(
@@ -72,7 +75,12 @@ CNN_DISTANCE = Variant(
 )
 CNN_TRANSFER = _siamese("cnn_transfer", TransferConfig, weight_sharing=True, auxiliary=True)
 CNN_DIGIT = Variant(
-    name="cnn_digit", model=DigitNet, config=DigitConfig, weight_sharing=True, auxiliary=True
+    name="cnn_digit",
+    model=DigitNet,
+    config=DigitConfig,
+    weight_sharing=True,
+    auxiliary=True,
+    names_only=True,
 )
 
 MLP_BACKPROP = Variant(
@@ -121,3 +129,14 @@ VARIANTS: dict[str, Variant] = {
 
 Those that end in `backprop` or begin with `disc` are networks of `trainables.backprop`.
 """
+
+
+def variant_named(name: str) -> Variant:
+    """A variant of the registry.
+
+    Raises:
+        UserError: If there is none of this name.
+    """
+    if name not in VARIANTS:
+        raise UserError(f"unknown variant {name!r}: known are {', '.join(VARIANTS)}")
+    return VARIANTS[name]

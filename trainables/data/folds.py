@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Int64
-from sklearn.model_selection import StratifiedKFold
 
 from trainables.errors import UserError
 
@@ -54,6 +53,9 @@ def stratified_folds(
             f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
             f"so choose at most {rarest} folds or draw more pairs"
         )
+    # two seconds with all it loads, which only the process that makes the folds should pay
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     return tuple(
         Fold(train=train.astype(np.int64), val=val.astype(np.int64))

@@ -32,6 +32,16 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.target)
 
+    def shares_images(self, other: "Pairs") -> bool:
+        """Whether an image is in both, or a point where the pairs are points."""
+        mine, others = ({part.tobytes() for part in pairs._parts()} for pairs in (self, other))
+        return not mine.isdisjoint(others)
+
+    def _parts(self) -> Float32[np.ndarray, "m numbers"]:
+        """Images one by one; points whole, since chance gives two the same coordinate."""
+        points = self.images[0, 0].size == 1
+        return self.images.reshape(len(self) * (1 if points else 2), -1)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairData:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from trainables.backprop.activations import ACTIVATIONS
+from torch import nn
+
+from trainables.backprop.activations import ACTIVATIONS, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from trainables.backprop.layers import BatchNorm, Linear
 from trainables.backprop.module import Module
 from trainables.backprop.schedules import Schedule, scheduled_lr
@@ -70,3 +72,37 @@ def backprop_net(config: BackpropConfig, *, num_inputs: int) -> Sequential:
     if config.output_activation != "none":
         modules.append(ACTIVATIONS[config.output_activation]())
     return Sequential(modules)
+
+
+def as_torch(network: Sequential) -> nn.Sequential:
+    """The same network in modules of torch, in evaluation mode, for what only torch can write."""
+    return nn.Sequential(*map(_torch_layer, network.parts)).eval()
+
+
+def _torch_layer(layer: Module) -> nn.Module:
+    match layer:
+        case Linear():
+            values = layer.parameters()
+            num_outputs, num_inputs = values["weight"].shape
+            linear = nn.Linear(num_inputs, num_outputs)
+            linear.load_state_dict(values)
+            return linear
+        case BatchNorm():
+            norm = nn.BatchNorm1d(
+                len(layer.buffers()["running_mean"]), layer.eps, affine=layer.learn
+            )
+            learnt = {"gamma": "weight", "beta": "bias"}
+            values = {learnt[k]: p for k, p in layer.parameters().items()} | layer.buffers()
+            norm.load_state_dict(values, strict=False)  # torch counts batches besides
+            return norm
+        case LeakyReLU():
+            return nn.LeakyReLU(layer.slope)
+        case ReLU():
+            return nn.ReLU()
+        case Tanh():
+            return nn.Tanh()
+        case Sigmoid():
+            return nn.Sigmoid()
+        case Softmax():
+            return nn.Softmax(dim=-1)
+    raise NotImplementedError(f"no module of torch for {layer!r}")

@@ -40,3 +40,13 @@ class DigitNet(nn.Module):
         left, right = digits.argmax(2).unbind(1)
         comparison = torch.stack([left > right, left <= right], dim=1).to(digits.dtype)
         return Scores(comparison, digits)
+
+
+def at_most(digits: Float[Tensor, "n 2 10"]) -> Float[Tensor, " n"]:
+    """Probability that the left digit is at most the right one.
+
+    Args:
+        digits: Probabilities of both names, taken for independent.
+    """
+    left, right = digits.unbind(1)
+    return (left.cumsum(1) * right).sum(1).clamp(max=1)

@@ -4,6 +4,8 @@ Adam with lr 0.001, 100 epochs, dropout 0.3 but for the perceptron; one draw of 
 1000 test pairs cut into 500 for validation and 500 for test; 15 rounds.
 """
 
+from dataclasses import replace
+
 from trainables.presets.preset import Measurement, Preset, Protocol, Reported, choice
 
 _ROUNDS = Protocol(kind="rounds", count=15, fresh_data=False, test_from=500)
@@ -23,14 +25,24 @@ _LENET = {
 _SIAMESE = {**_LENET, "head_hidden": (20,)}
 
 
-def _row(name: str, variant: str, config: dict, note: str, params: int, accuracy: float) -> Preset:
+def _row(
+    name: str,
+    variant: str,
+    config: dict,
+    note: str,
+    params: int,
+    accuracy: float,
+    *,
+    curves: bool = False,
+) -> Preset:
+    protocol = replace(_ROUNDS, curves=curves)
     reported = Reported(accuracy=accuracy, params=params)
     return Preset(
         name=f"lenet_transfer/{name}",
         variant=variant,
         config=config,
         measurements=(
-            Measurement(table="lenet_transfer/table1", protocol=_ROUNDS, reported=reported),
+            Measurement(table="lenet_transfer/table1", protocol=protocol, reported=reported),
         ),
         params=params,
         note=note,
@@ -55,6 +67,7 @@ _PRESETS = (
         _ORDER,
         64_092,
         0.90,
+        curves=True,  # the report draws both parts of its loss
     ),
     _row(
         "transfer",

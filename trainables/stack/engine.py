@@ -34,12 +34,15 @@ class Totals:
     loss: Float[Tensor, " m"]
     hits: Float[Tensor, " m"]
     digit_hits: Float[Tensor, " m"]
+    digit_loss: Float[Tensor, " m"]
+    """The digits' weighted part of `loss`."""
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
             loss=self.loss + other.loss,
             hits=self.hits + other.hits,
             digit_hits=self.digit_hits + other.digit_hits,
+            digit_loss=self.digit_loss + other.digit_loss,
         )
 
 
@@ -103,6 +106,10 @@ class AbstractEngine(abc.ABC):
     @abc.abstractmethod
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
         """Comparison scores in evaluation mode."""
+
+    @abc.abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """Parameters and buffers, stacked over members, by their names in one network."""
 
     @abc.abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -58,13 +58,16 @@ class FusedEngine(AbstractEngine):
 
     def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
         buffers = self.buffers | self._noise(batch.noise)
-        loss, hits, digit_hits = vmap(self._member, randomness="different")(
+        loss, *others = vmap(self._member, randomness="different")(
             self.params,
             buffers,
             (batch.images, batch.classes, batch.target, batch.weight),
             self.vectors.loss_weights,
         )
-        return loss, Totals(loss=loss.detach(), hits=hits, digit_hits=digit_hits)
+        hits, digit_hits, digit_loss = others
+        return loss, Totals(
+            loss=loss.detach(), hits=hits, digit_hits=digit_hits, digit_loss=digit_loss
+        )
 
     def _member(
         self,
@@ -72,8 +75,8 @@ class FusedEngine(AbstractEngine):
         buffers: Any,
         batch: tuple[Tensor, Tensor, Tensor, Tensor],
         weights: tuple[Tensor, Tensor, Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Sums over one member's batch: loss, right comparisons, right digits."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Sums over one member's batch, see `batch_sums`."""
         images, classes, target, weight = batch
         scores = functional_call(self.skeleton, (params, buffers), (images,))
         return batch_sums(scores, classes, target, weight, weights)
@@ -87,6 +90,9 @@ class FusedEngine(AbstractEngine):
         total = sum(self.noise_sizes.values())
         sizes = [size * noise.shape[1] // total for size in self.noise_sizes.values()]
         return dict(zip(self.noise_sizes, noise.split(sizes, dim=1), strict=True))
+
+    def weights(self) -> dict[str, Tensor]:
+        return {**self.params, **{name: self.buffers[name] for name in self.state_names}}
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -59,9 +59,11 @@ class HandwrittenEngine(AbstractEngine):
         scores = self.network.forward(batch.images.flatten(2))
         loss = self.criterion.forward(scores, batch.target, batch.weight)
         hits = ((scores.argmax(2) == batch.target) * batch.weight).sum(1)
-        return Totals(
-            loss=loss * batch.weight.sum(1), hits=hits, digit_hits=torch.zeros_like(hits)
-        )
+        none = torch.zeros_like(hits)
+        return Totals(loss=loss * batch.weight.sum(1), hits=hits, digit_hits=none, digit_loss=none)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.network.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}

@@ -72,7 +72,7 @@ class LoopedEngine(AbstractEngine):
     def _forward(self, m: int, batch: Batch) -> tuple[Float[Tensor, ""], Totals]:
         scores = self.models[m](batch.images[m].contiguous(memory_format=torch.channels_last))
         main_weight, aux_weight, label_smoothing = self.vectors.loss_weights
-        loss, hits, digit_hits = batch_sums(
+        loss, hits, digit_hits, digit_loss = batch_sums(
             scores,
             batch.classes[m],
             batch.target[m],
@@ -80,7 +80,10 @@ class LoopedEngine(AbstractEngine):
             (main_weight[m], aux_weight[m], label_smoothing[m]),
         )
         return loss, Totals(
-            loss=loss.detach().view(1), hits=hits.view(1), digit_hits=digit_hits.view(1)
+            loss=loss.detach().view(1),
+            hits=hits.view(1),
+            digit_hits=digit_hits.view(1),
+            digit_loss=digit_loss.view(1),
         )
 
     def _set_noise(self, model: nn.Module, noise: Float[Tensor, " n"] | None) -> None:
@@ -93,6 +96,10 @@ class LoopedEngine(AbstractEngine):
             layer, _, buffer = name.rpartition(".")
             setattr(model.get_submodule(layer), buffer, noise[start:stop])
             start = stop
+
+    def weights(self) -> dict[str, Tensor]:
+        members = [dict(m.named_parameters()) | persistent_buffers(m) for m in self.models]
+        return _stack_named(members)
 
     def state_dict(self) -> dict[str, Any]:
         def stacked(key: str) -> list[Tensor]:
@@ -133,6 +140,7 @@ def _joined(totals: list[Totals]) -> Totals:
         loss=torch.cat([t.loss for t in totals]),
         hits=torch.cat([t.hits for t in totals]),
         digit_hits=torch.cat([t.digit_hits for t in totals]),
+        digit_loss=torch.cat([t.digit_loss for t in totals]),
     )
 
 

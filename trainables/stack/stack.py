@@ -6,7 +6,7 @@ Legend of shapes: m members, b pairs in a batch, t training pairs of a member, n
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from trainables.config import TrialConfig
 from trainables.data.augment import affine
 from trainables.data.folds import normalisation
 from trainables.data.pairs import Pairs
+from trainables.errors import UserError
 from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
 from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
@@ -49,6 +50,17 @@ class Member:
     seed: int
 
 
+class Averages(NamedTuple):
+    """Averages over a member's pairs, one value for each member."""
+
+    loss: Float[np.ndarray, " m"]
+    accuracy: Float[np.ndarray, " m"]
+    digit_accuracy: Float[np.ndarray, " m"]
+    """Over images, of which a pair has two."""
+    digit_loss: Float[np.ndarray, " m"]
+    """The digits' weighted part of `loss`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
     """Metrics after one epoch, one value for each member.
@@ -59,6 +71,7 @@ class EpochMetrics:
 
     epoch: int
     train_loss: Float[np.ndarray, " m"]
+    train_digit_loss: Float[np.ndarray, " m"]
     train_accuracy: Float[np.ndarray, " m"]
     held_out_loss: Float[np.ndarray, " m"]
     held_out_accuracy: Float[np.ndarray, " m"]
@@ -138,19 +151,20 @@ class FoldStack:
 
     def train_epoch(self) -> EpochMetrics:
         """Train every member for one epoch and measure it."""
-        train_loss, train_accuracy = self.train()
-        held_out_loss, held_out_accuracy, held_out_digit_accuracy = self.evaluate()
+        train = self.train()
+        held_out = self.evaluate()
         return EpochMetrics(
             epoch=self.epoch,
-            train_loss=train_loss,
-            train_accuracy=train_accuracy,
-            held_out_loss=held_out_loss,
-            held_out_accuracy=held_out_accuracy,
-            held_out_digit_accuracy=held_out_digit_accuracy,
+            train_loss=train.loss,
+            train_digit_loss=train.digit_loss,
+            train_accuracy=train.accuracy,
+            held_out_loss=held_out.loss,
+            held_out_accuracy=held_out.accuracy,
+            held_out_digit_accuracy=held_out.digit_accuracy,
         )
 
-    def train(self) -> tuple[np.ndarray, np.ndarray]:
-        """Train every member for one epoch; loss and accuracy of each on its training batches."""
+    def train(self) -> Averages:
+        """Train every member for one epoch; averages over its batches while trained on."""
         self._enter(self.epoch)
         # dropout has its own, so that it does not depend on whether another member augments
         generators, noise_generators = self._generators(1), self._generators(3)
@@ -163,12 +177,10 @@ class FoldStack:
             batch = self._batch(order[:, part], weight[:, part], generators, noise_generators)
             totals += self.engine.step(batch, lr)
         self.epoch += 1
-        sizes = np.array([len(m.train) for m in self.members])
-        loss, accuracy, _ = _averages(totals, sizes)
-        return loss, accuracy
+        return _averages(totals, np.array([len(m.train) for m in self.members]))
 
-    def evaluate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Loss, accuracy and digit accuracy of each member on its held-out pairs."""
+    def evaluate(self) -> Averages:
+        """Averages over each member's held-out pairs."""
         index, weight = _padded([m.held_out for m in self.members], self.device)
         totals = self._zero_totals()
         for start in range(0, index.shape[1], EVALUATION_BATCH):
@@ -187,6 +199,13 @@ class FoldStack:
             parts.append(scores[..., 0] > 0 if scores.shape[2] == 1 else scores.argmax(2) == 1)
         both = torch.cat(parts, dim=1).long().cpu().numpy()
         return [answers[: len(row)] for answers, row in zip(both, rows, strict=True)]
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Copies of one member's parameters and buffers, by name, on the CPU."""
+        return {
+            name: stacked[member].detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, stacked in self.engine.weights().items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next epoch depends on besides the members; tensors and integers only."""
@@ -283,7 +302,17 @@ class FoldStack:
 
     def _zero_totals(self) -> Totals:
         zeros = torch.zeros(len(self.members), device=self.device)
-        return Totals(loss=zeros, hits=zeros, digit_hits=zeros)
+        return Totals(loss=zeros, hits=zeros, digit_hits=zeros, digit_loss=zeros)
+
+
+def require_finite(loss: Float[np.ndarray, " m"], epoch: int) -> None:
+    """Refuse to go on from an epoch, counted from 1, in which a loss was lost.
+
+    Raises:
+        UserError: If a loss is infinite or NaN.
+    """
+    if not np.isfinite(loss).all():
+        raise UserError(f"a loss became infinite or NaN in epoch {epoch}; nothing to report")
 
 
 def resolve_mode(
@@ -364,14 +393,14 @@ def _padded(
     return index, weight
 
 
-def _averages(
-    totals: Totals, sizes: Int[np.ndarray, " m"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Loss and accuracy per pair, digit accuracy per image."""
-    loss = totals.loss.double().cpu().numpy() / sizes
-    hits = totals.hits.double().cpu().numpy() / sizes
-    digit_hits = totals.digit_hits.double().cpu().numpy() / (2 * sizes)
-    return loss, hits, digit_hits
+def _averages(totals: Totals, sizes: Int[np.ndarray, " m"]) -> Averages:
+    """Per pair, and digit accuracy per image."""
+    return Averages(
+        loss=totals.loss.double().cpu().numpy() / sizes,
+        accuracy=totals.hits.double().cpu().numpy() / sizes,
+        digit_accuracy=totals.digit_hits.double().cpu().numpy() / (2 * sizes),
+        digit_loss=totals.digit_loss.double().cpu().numpy() / sizes,
+    )
 
 
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:

@@ -1,0 +1,154 @@
+"""Logs what was measured of an exported configuration, beside the sweep it came from."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import optuna
+
+from sweeps.ledger import open_storage
+from sweeps.provenance import git_commit, machine, versions
+from sweeps.settings import check_name
+from sweeps.spool import TrackingTarget
+from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, dataset_record
+from sweeps.tracker import Tracker
+from trainables import metrics
+from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.source import Source
+from trainables.errors import UserError
+from trainables.programs import command
+from trainables.recipe import Recipe
+from trainables.tracking import shown, tracking_uri
+
+Freshness = Literal["auto", "fresh", "same"]
+
+
+def repeated_pairs(
+    recipe: Recipe, source: Source, seeds: Sequence[int], freshness: Freshness
+) -> tuple[list[PairData], bool]:
+    """Pairs of each repeat, and whether they are fresh; else all have the sweep's.
+
+    Raises:
+        UserError: If the sweep's pairs cannot be drawn again from this source.
+    """
+    own = recipe.draw_pairs(source)
+    if freshness == "same" or (freshness == "auto" and recipe.dataset not in ("mnist", "disc")):
+        return [own] * len(seeds), False
+    numbers = {"train_pairs": recipe.train_pairs, "test_pairs": recipe.test_pairs}
+    return [draw_pairs(source, seed=seed, **numbers) for seed in seeds], True
+
+
+def log_measured(
+    recipe: Recipe,
+    scores: Mapping[str, Sequence[float] | np.ndarray],
+    *,
+    kind: Literal["evaluation", "finals"],
+    tags: Mapping[str, str],
+    params: Mapping[str, object],
+    values: Mapping[str, float],
+    data: PairData,
+    files: Sequence[Path],
+    texts: Mapping[str, str] | None = None,
+    storage: Path,
+    experiment: str | None,
+    uri: str | None,
+) -> tuple[int, str]:
+    """Log through a spool of its own below the sweep's folder.
+
+    Args:
+        recipe: What was measured.
+        scores: Each metric's values, by round for an evaluation and by fold for finals; logged one
+            by one, with mean and sample standard deviation.
+        kind: What was done.
+        tags: Tags besides those that the recipe gives.
+        params: What it depends on besides the configuration.
+        values: Further metrics.
+        data: Pairs of the first round.
+        files: Small files to attach.
+        texts: Texts to attach, by name of the file.
+        storage: Folder of sweeps.
+        experiment: MLflow experiment; None means that of the sweep.
+        uri: MLflow server or store; None means that of the sweep.
+
+    Returns:
+        How many records wait there because MLflow could not take them, and the URI as shown.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    sweep_name, _, space = recipe.sweep.partition("/")
+    check_name(sweep_name)
+    check_name(space)
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{recipe.trial}"
+    folder = storage / sweep_name / f"{kind}-{space}-{stamp}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+    key = f"{recipe.sweep}/{kind}-{stamp}"
+    optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
+    recorded = recipe.mlflow.get("tracking_uri", "")
+    # an address with a password was exported without it, and must be given again
+    target_uri = tracking_uri(uri or (None if "***" in recorded else recorded))
+    target = TrackingTarget(
+        tracking_uri=target_uri,
+        experiment=experiment or recipe.mlflow.get("experiment", "foldsweep"),
+        sweep=key,
+        study_storage=JOURNAL_FILE,
+        study_name=key,
+    )
+    all_tags = {
+        metrics.TAG_KIND: kind,
+        metrics.TAG_SWEEP: recipe.sweep,
+        metrics.TAG_TRIAL: str(recipe.trial),
+        metrics.TAG_SPACE: space,
+        metrics.TAG_VARIANT: recipe.variant,
+        metrics.TAG_DATASET: recipe.dataset,
+        metrics.TAG_GIT_COMMIT: git_commit(),
+        metrics.TAG_MACHINE: machine(),
+        **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
+        **tags,
+    }
+    parent = recipe.mlflow.get("sweep_run_id")
+    if parent and shown(target_uri) == recorded:
+        all_tags["mlflow.parentRunId"] = parent
+    part_key = metrics.round_key if kind == "evaluation" else metrics.fold_key
+    found = dict(values)
+    for name, parts in scores.items():
+        found[name] = float(np.mean(parts))
+        if len(parts) > 1:
+            found[metrics.std_key(name)] = float(np.std(parts, ddof=1))
+        found |= {part_key(i, name): float(value) for i, value in enumerate(parts)}
+    tracker = Tracker(folder, target)
+    try:
+        tracker.start_sweep(
+            f"{kind} {recipe.sweep}/{recipe.trial}",
+            {**recipe.config, **params},
+            all_tags,
+            dataset_record(data),
+        )
+        tracker.log_metrics(None, found, step=recipe.config["epochs"])
+        for path in files:
+            tracker.log_artifact(None, path)
+        for name, text in (texts or {}).items():  # from where they can wait for MLflow
+            (folder / name).write_text(text)
+            tracker.log_artifact(None, folder / name)
+        tracker.end_sweep("FINISHED")
+    finally:
+        waiting = tracker.close(CLOSE_WAIT_S)
+    if not waiting:
+        shutil.rmtree(folder, ignore_errors=True)
+    return waiting, target.shown_uri
+
+
+def logged_where(recipe: Recipe, storage: Path, waiting: int, uri: str) -> str:
+    """What `log_measured` came to, in a line."""
+    if not waiting:
+        return f"logged to MLflow at {uri}"
+    name = recipe.sweep.partition("/")[0]
+    again = command("sweeps/replay.py", name, "--storage", str(storage))
+    return f"MLflow at {uri} took not everything: {waiting} records wait; send them with: {again}"

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,16 @@ from analysis.load import Store, complete_trials, open_store, sweeps_named
 from trainables import metrics
 from trainables.errors import UserError
 from trainables.programs import console, parse, run_program
-from trainables.recipe import Recipe
+from trainables.recipe import ModelFormat, Recipe
 from trainables.tracking import shown, tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """Write a sweep's best configurations to small YAML files that evaluate.py measures again."""
+    """Write a sweep's best configurations to small YAML files that evaluate.py measures again.
+
+    With --register or --format each is also trained, on all training pairs, and kept as a model.
+    """
 
     space: str | None = None
     """Export from the latest sweep of this space."""
@@ -32,6 +36,13 @@ class ExportSettings:
     """How many of the best."""
     out: Path = Path()
     """Folder to write to."""
+    register: str | None = None
+    """Register the trained model in MLflow under this name; it becomes the name's champion if it
+    beats the present one on the same test pairs beyond noise."""
+    format: tuple[ModelFormat, ...] = ()
+    """Write the trained model to stand-alone files too: torchscript, onnx, pt2."""
+    data_dir: Path | None = None
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     experiment: str = "foldsweep"
     """MLflow experiment."""
     tracking_uri: str | None = None
@@ -50,13 +61,29 @@ def main() -> int:
     if not settings.out.is_dir():
         raise UserError(f"--out {settings.out} is not a folder")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    if settings.register is not None:
+        # torch, which the recipe alone does not need
+        from analysis.registry import check, serve_command
+
+        check(store, settings.register)
+    for rank, run in _chosen(settings, store):
+        recipe = recipe_of(store, run)
+        path = _write(recipe, settings.out, rank=rank)
+        if settings.register is not None or settings.format:
+            _keep_model(settings, store, recipe, path)
+    if settings.register is not None:
+        console.print(f"serve the champion: {serve_command(store, settings.register)}")
+    return 0
+
+
+def _chosen(settings: ExportSettings, store: Store) -> Iterator[tuple[int, Run]]:
+    """Trials to export, each with its rank in its sweep."""
     if settings.run:
-        return _export(store, _trial(store, settings.run), settings.out, rank=1)
+        yield 1, _trial(store, settings.run)
+        return
     sweeps = sweeps_named(store, name=settings.sweep, space=settings.space)
     for sweep in sweeps if settings.sweep else sweeps[:1]:
-        for rank, run in enumerate(complete_trials(store, sweep)[: settings.top], start=1):
-            _export(store, run, settings.out, rank=rank)
-    return 0
+        yield from enumerate(complete_trials(store, sweep)[: settings.top], start=1)
 
 
 def recipe_of(store: Store, run: Run) -> Recipe:
@@ -116,8 +143,8 @@ def recipe_of(store: Store, run: Run) -> Recipe:
     )
 
 
-def _export(store: Store, run: Run, out: Path, *, rank: int) -> int:
-    recipe = recipe_of(store, run)
+def _write(recipe: Recipe, out: Path, *, rank: int) -> Path:
+    """Write the recipe and say so; returns the file."""
     suffix = "" if rank == 1 else f"-{rank}"
     path = out / f"best-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
     command = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
@@ -133,7 +160,19 @@ def _export(store: Store, run: Run, out: Path, *, rank: int) -> int:
         f"{path}: trial {recipe.trial} of {recipe.sweep},"
         f" {metrics.VAL_ACCURACY} {score:.4f} ± {std:.4f} on {recipe.dataset}"
     )
-    return 0
+    return path
+
+
+def _keep_model(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
+    """Train the recipe; write the model to files beside it and register it, as asked."""
+    from analysis import registry, trained  # torch again
+
+    name = settings.register
+    champion = None if name is None else registry.open_champion(store, name)
+    model = trained.train(recipe, data_dir=settings.data_dir)
+    trained.write_files(model, settings.format, path.with_suffix(""))
+    if name is not None:
+        console.print(registry.register(store, name, model, champion))
 
 
 def _trial(store: Store, run_id: str) -> Run:

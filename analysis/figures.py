@@ -1,92 +1,94 @@
-"""Figures of a repeated table: `python analysis/figures.py gervaise2020/project2`."""
+"""Figures of a repeated table or of sweeps: `python analysis/figures.py --sweep NAME`."""
 
-import json
-import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import plotly.graph_objects as go
 import tyro
 from matplotlib.figure import Figure
-from mlflow.entities import Run
 
+from analysis.compare import Selection, selected
 from analysis.curves import curves_info, plot_all, plot_one
+from analysis.gallery import interactive, rebuilt_studies, sweep_figures
 from analysis.heatmaps import heatmap_info, plot_heatmaps
-from analysis.load import Store, find_runs, open_store
+from analysis.interactive import write_html
+from analysis.load import open_store
 from analysis.regions import plot_points, plot_regions, points_info, regions_info
+from analysis.reproduced import table_rows
 from analysis.style import DPI
+from analysis.weighted import is_annealed, plot_weighted, weighted_info
 from trainables import metrics
 from trainables.errors import UserError
 from trainables.programs import console, parse, run_program
-from trainables.tracking import shown, tracking_uri
+from trainables.tracking import tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)
-class FiguresSettings:
-    """Draw what `sweeps/reproduce.py` logged of a table: curves, regions, where it is wrong."""
+class FiguresSettings(Selection):
+    """Draw sweeps: how they went, what they found, what their best gets wrong.
 
-    table: Annotated[str, tyro.conf.Positional]
-    """Table of a report, such as gervaise2020/table1 or gervaise2020/project2."""
+    Given a table instead, draw what `sweeps/reproduce.py` logged of it.
+    """
+
+    table: Annotated[str, tyro.conf.Positional] = ""
+    """Table of a report, such as gervaise2020/table1; --sweep then names the repetition, such as
+    reproduce or reproduce-digits [the latest of the table]."""
+    beside: tuple[str, ...] = ()
+    """Repeated rows, such as lenet_transfer/auxiliary, whose heat maps are drawn beside."""
     out: Path = Path("figures")
     """Folder to write to; made if it is not there."""
-    sweep: str | None = None
-    """Name of the repetition, such as reproduce or reproduce-digits [the latest of the table]."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
-    tracking_uri: str | None = None
-    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
 
 def main() -> int:
     """Draw what the command line asks for; returns the exit code."""
     settings = parse(FiguresSettings, sys.argv[1:], prog="analysis/figures.py")
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    return _draw_table(settings) if settings.table else _draw_sweeps(settings)
+
+
+def _draw_table(settings: FiguresSettings) -> int:
+    for option in ("space", "variant", "dataset", "filter", "beside"):
+        if getattr(settings, option):
+            raise UserError(f"--{option} is for sweeps: leave it out with a table")
+    if len(settings.sweep) > 1:
+        raise UserError("a table is drawn of one repetition: give one --sweep")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
-    rows = table_rows(store, settings.table, sweep=settings.sweep)
-    try:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures(rows).items():
-            path = settings.out / f"{settings.table.replace('/', '-')}-{name}.png"
-            figure.savefig(path, dpi=DPI)
-            console.print(str(path))
-    except OSError as error:
-        raise UserError(f"folder {settings.out} cannot be written: {error.strerror}") from None
+    rows = table_rows(store, settings.table, sweep=next(iter(settings.sweep), None))
+    prefix = settings.table.replace("/", "-")
+    _write({f"{prefix}-{name}": figure for name, figure in figures(rows).items()}, settings.out)
     return 0
 
 
-def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[str, dict[str, Any]]:
-    """The latest result of each row of a table, by the row's name.
+def _draw_sweeps(settings: FiguresSettings) -> int:
+    sweeps = selected(settings)
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    studies = rebuilt_studies(store, sweeps)
+    drawn = sweep_figures(store, sweeps, beside=settings.beside, studies=studies)
+    figures = {name: each.figure for name, each in drawn.items()}
+    _write(figures, settings.out, pages=interactive(sweeps, studies))
+    return 0
 
-    All are of one repetition: what was measured on other data or at smoke size is never mixed in.
+
+def _write(
+    figures: Mapping[str, Figure], folder: Path, *, pages: Mapping[str, go.Figure] | None = None
+) -> None:
+    """Write each figure to a file, those to explore to a page, and name it.
 
     Raises:
-        UserError: If there is none.
+        UserError: If the folder cannot be written.
     """
-    rows: dict[str, dict[str, Any]] = {}
-    places: dict[str, int] = {}
-    runs = find_runs(
-        store,
-        **{
-            metrics.TAG_KIND.replace(".", "__"): "reproduction",
-            metrics.TAG_TABLE.replace(".", "__"): table.replace("'", ""),
-        },
-    )
-    for run in runs:  # newest first
-        preset = run.data.tags[metrics.TAG_PRESET]
-        name = run.data.tags[metrics.TAG_SWEEP].rpartition("/")[0]
-        if run.info.status == "FINISHED" and preset not in rows and sweep in (None, name):
-            sweep = name
-            rows[preset] = _result(store, run)
-            places[preset] = int(run.data.tags[metrics.TAG_ROW])
-    if not rows:
-        raise UserError(
-            f"MLflow at {shown(store.tracking_uri)} has no rows of {table!r}"
-            f"{f' in {sweep}' if sweep else ''};"
-            f" run sweeps/reproduce.py {table} first"
-        )
-    return {preset: rows[preset] for preset in sorted(rows, key=places.__getitem__)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures.items():
+            path = folder / f"{name}.png"
+            figure.savefig(path, dpi=DPI)
+            console.print(str(path))
+        for path in write_html(pages or {}, folder):
+            console.print(str(path))
+    except OSError as error:
+        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
 
 
 def figures(rows: dict[str, dict[str, Any]]) -> dict[str, Figure]:
@@ -99,9 +101,17 @@ def figures(rows: dict[str, dict[str, Any]]) -> dict[str, Figure]:
     ]
     drawn: dict[str, Figure] = {}
     for quantity in ("loss", "accuracy") if curves else ():
-        drawn[f"all-{quantity}"] = plot_all(curves, quantity)
+        if len(curves) > 1:
+            drawn[f"all-{quantity}"] = plot_all(curves, quantity)
         for info in curves:
             drawn[f"{info.name}-{quantity}"] = plot_one(info, quantity)
+    weighted = [
+        weighted_info(names[preset], row["curves"], annealed=is_annealed(row["config"]))
+        for preset, row in rows.items()
+        if metrics.TRAIN_AUX_LOSS in row.get("curves", {})
+    ]
+    if weighted:
+        drawn["weighted-loss"] = plot_weighted(weighted)
     wrong = [
         heatmap_info(names[preset], row["wrong"], row["count"])
         for preset, row in rows.items()
@@ -120,16 +130,6 @@ def figures(rows: dict[str, dict[str, Any]]) -> dict[str, Figure]:
     if points:
         drawn["points"] = plot_points(points_info(points[0]))
     return drawn
-
-
-def _result(store: Store, run: Run) -> dict[str, Any]:
-    """The row's result as `sweeps/reproduce.py` logged it."""
-    with TemporaryDirectory() as folder:
-        files = store.client.list_artifacts(run.info.run_id)
-        found = next(file.path for file in files if file.path.endswith(".json"))
-        path = store.client.download_artifacts(run.info.run_id, found, folder)
-        result: dict[str, Any] = json.loads(Path(path).read_text())
-    return result
 
 
 if __name__ == "__main__":

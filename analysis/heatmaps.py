@@ -31,7 +31,7 @@ def heatmap_info(
 def plot_heatmaps(infos: Sequence[HeatmapInfo]) -> Figure:
     """A panel for each network, on one scale."""
     figure, panels = grid_of_axes(len(infos), share=True)
-    top = max(float(np.nanmax(info.share)) for info in infos)
+    top = max(0.01, *(float(np.nanmax(info.share)) for info in infos))
     for i, (axes, info) in enumerate(zip(panels, infos, strict=True)):
         image = axes.imshow(100 * info.share, vmin=0, vmax=100 * top, cmap="viridis")
         axes.set_title(info.name, fontsize=10)
@@ -41,5 +41,5 @@ def plot_heatmaps(infos: Sequence[HeatmapInfo]) -> Figure:
         if i == 0:
             axes.set_ylabel("first digit")
     bar = figure.colorbar(image, ax=panels, shrink=0.8)
-    bar.set_label("wrong answers, % of the pair's occurrences")
+    bar.set_label("wrong answers\n(% of the pair's occurrences)")
     return figure

@@ -1,12 +1,16 @@
 """Reads runs out of MLflow; the only reader of their schema."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from trainables import metrics
 from trainables.errors import UserError
@@ -70,6 +74,34 @@ def find_runs(
         token = page.token
         if not token:
             return
+
+
+def metric_history(store: Store, run_id: str, metric: str) -> dict[int, float]:
+    """Values of a run's metric by step, which counts epochs."""
+    points = store.client.get_metric_history(run_id, metric)
+    return {p.step: p.value for p in sorted(points, key=lambda p: (p.step, p.timestamp))}
+
+
+def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
+    """A JSON file that was attached to a run, the first one unless named; None if there is none.
+
+    Raises:
+        UserError: If it is there and cannot be had.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        files = [file.path for file in store.client.list_artifacts(run_id)]
+        found = [f for f in files if f == name or (name is None and f.endswith(".json"))]
+        if not found:
+            return None
+        with TemporaryDirectory() as folder:
+            path = store.client.download_artifacts(run_id, found[0], folder)
+            return json.loads(Path(path).read_text())
+    except (MlflowException, OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), repr(error))
+        raise UserError(
+            shown(f"artifact {name or '*.json'} of run {run_id} cannot be read: {reason}")
+        ) from None
 
 
 def complete_trials(store: Store, sweep: str) -> list[Run]:

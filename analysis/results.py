@@ -253,7 +253,7 @@ def _sweep(store: Store, parent: Run, passed: set[str] | None) -> Sweep:
 
 def _trial(run: Run, num_folds: int) -> Trial:
     tags, values = run.data.tags, run.data.metrics
-    state = tags.get(metrics.TAG_STATE, "RUNNING")
+    state, origin = tags.get(metrics.TAG_STATE, "RUNNING"), tags.get(metrics.TAG_ORIGIN)
     keys = [metrics.fold_key(fold, metrics.VAL_ACCURACY) for fold in range(num_folds)]
     whole = state == "COMPLETE" and all(key in values for key in keys)
     return Trial(
@@ -262,7 +262,7 @@ def _trial(run: Run, num_folds: int) -> Trial:
         number=int(tags[metrics.TAG_TRIAL]),
         run_id=run.info.run_id,
         state=state,
-        origin=tags.get(metrics.TAG_ORIGIN),
+        origin=None if origin == metrics.GRID_ORIGIN else origin,
         config=json.loads(tags.get(metrics.TAG_CONFIG, "{}")),
         values=dict(values),
         folds=tuple(values[key] for key in keys) if whole else (),

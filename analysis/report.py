@@ -1,0 +1,189 @@
+"""One page to hand on: `python analysis/report.py --out report.html`."""
+
+import base64
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
+
+from analysis import words
+from analysis.compare import Selection, cells, check_rope, selected, shown
+from analysis.comparison import Comparison, Row, compare
+from analysis.gallery import sweep_figures
+from analysis.load import Store, open_store
+from analysis.significance import ROPE
+from analysis.style import DPI
+from trainables import metrics
+from trainables.errors import UserError
+from trainables.programs import console, parse, run_program
+from trainables.tracking import shown as without_password
+from trainables.tracking import tracking_uri
+
+ARTIFACT_FOLDER = "report"
+CSS_DPI = 96
+"""Pixels of an inch on a page."""
+TEMPLATE = "report.html.j2"
+MOST_LISTED = 12
+"""Configurations that are listed as like the best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings(Selection):
+    """Write one self-contained page about one sweep or the comparison of many.
+
+    It is also logged as an artifact of each sweep's own run, where the MLflow UI shows it.
+    """
+
+    out: Path = Path("report.html")
+    """File to write."""
+    rope: float = ROPE
+    """Accuracies closer than this are practically equal."""
+    local: bool = False
+    """Only write the file: log nothing to MLflow."""
+
+
+def main() -> int:
+    """Write the report that the command line asks for; returns the exit code."""
+    settings = parse(ReportSettings, sys.argv[1:], prog="analysis/report.py")
+    check_rope(settings.rope)
+    if settings.out.suffix not in (".html", ".htm"):
+        raise UserError(f"--out must end in .html, but is {settings.out}")
+    if not settings.out.parent.is_dir():
+        raise UserError(f"--out {settings.out}: folder {settings.out.parent} does not exist")
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    comparison = compare(
+        selected(settings), rope=settings.rope, by_variant=settings.by == "variant"
+    )
+    page = render(store, comparison)
+    try:
+        settings.out.write_text(page)
+    except OSError as error:
+        raise UserError(f"{settings.out} cannot be written: {error.strerror}") from None
+    console.print(words.headline(comparison))
+    console.print(f"{settings.out}: {len(page) / 1e6:.1f} MB")
+    if not settings.local:
+        _log(store, comparison, page)
+    return 0
+
+
+def render(store: Store, comparison: Comparison) -> str:
+    """The page as HTML; nothing in it is loaded from elsewhere."""
+    sweeps = [row.sweep for row in comparison.rows]
+    figures = sweep_figures(store, sweeps)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        comparison=comparison,
+        headline=words.headline(comparison),
+        belief=words.belief(comparison),
+        sentences=words.sentences(comparison),
+        advice=words.advice(comparison),
+        level=words.level(),
+        verdicts=words.VERDICTS,
+        cells=cells,
+        shown=shown,
+        signed=words.signed,
+        shown_p=words.shown_p,
+        like_best=comparison.like_best[:MOST_LISTED],
+        figures=[
+            {
+                "caption": drawn.caption,
+                "png": as_base64(drawn.figure),
+                "width": round(CSS_DPI * drawn.figure.get_figwidth()),
+            }
+            for drawn in figures.values()
+        ],
+        fields=config_fields(comparison.rows),
+        provenance=[provenance(row) for row in comparison.rows],
+        store=without_password(store.tracking_uri),
+        experiment=store.experiment,
+        written=datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
+    )
+
+
+def as_base64(figure: Figure) -> str:
+    """A figure as PNG in base64."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def config_fields(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Every field of the best configurations, a value for each row; empty where it has none."""
+    names = dict.fromkeys(name for row in rows for name in row.best.config)
+    return [(name, [_value(row.best.config.get(name)) for row in rows]) for name in names]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def provenance(row: Row) -> list[tuple[str, str]]:
+    """Where a row's numbers are from."""
+    sweep, tags = row.sweep, row.sweep.tags
+    measured = [("cross-validated, expected", f"trial {row.best.number}, run {row.best.run_id}")]
+    if row.finals:
+        measured.append(("finals", f"{row.finals.protocol}; run {row.finals.run_id}"))
+    if row.test:
+        rounds = f"{len(row.test.accuracy)} rounds on test pairs"
+        measured.append(("test", f"{rounds}; run {row.test.run_id}"))
+    settings = " ".join(
+        f"{key}={sweep.params[key]}"
+        for key in ("sampler", "scheduler", "trials", "folds", "epochs", "objective", "seed")
+        if key in sweep.params
+    )
+    versions = " ".join(
+        f"{key.removeprefix(metrics.TAG_VERSION)} {value}"
+        for key, value in sorted(tags.items())
+        if key.startswith(metrics.TAG_VERSION)
+    )
+    return [
+        ("sweep", f"{sweep.name}, run {sweep.run_id}"),
+        *measured,
+        ("report's own", f"{sweep.reported[0]}" if sweep.reported else "none"),
+        ("settings", settings),
+        (
+            "data",
+            f"{sweep.dataset}, {tags[metrics.TAG_TRAIN_PAIRS]} training and"
+            f" {tags[metrics.TAG_TEST_PAIRS]} test pairs, digest {tags[metrics.TAG_DATA_DIGEST]}",
+        ),
+        ("code", f"commit {tags[metrics.TAG_GIT_COMMIT]}; {versions}"),
+        ("machine", tags[metrics.TAG_MACHINE]),
+        ("started", f"{datetime.fromtimestamp(sweep.started / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
+    ]
+
+
+def _log(store: Store, comparison: Comparison, page: str) -> None:
+    """Attach the page to the run of every sweep in it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        path.write_text(page)
+        for row in comparison.rows:
+            try:
+                store.client.log_artifact(row.sweep.run_id, str(path), ARTIFACT_FOLDER)
+            except (MlflowException, OSError) as error:
+                reason = next(iter(str(error).strip().splitlines()), repr(error))
+                console.print(f"not logged to {row.sweep.name}: {without_password(reason)}")
+                continue
+            console.print(f"logged as {ARTIFACT_FOLDER}/report.html of sweep {row.sweep.name}")
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,132 @@
+"""The MLflow UI, open where the sweeps are: `python analysis/ui.py`, or `make ui`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from mlflow.exceptions import MlflowException
+
+from analysis.load import Store, open_store
+from trainables.errors import UserError
+from trainables.programs import console, parse, run_program
+from trainables.tracking import shown, tracking_uri
+from trainables.views import SWEEPS, address, view_tags
+
+SERVER = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # else the server asks a host of MLflow's what to report
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else eight more processes, for agents' traces
+    "PYTHONWARNINGS": "ignore",
+}
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class UiSettings:
+    """Start MLflow's UI on a store and say the address that shows its sweeps; Ctrl-C ends it.
+
+    Of a store that is a server already, only the address is said.
+    """
+
+    port: int = 5000
+    """Port to listen on."""
+    host: str = "127.0.0.1"
+    """Address to listen on; MLflow has no password, so another one opens it to a whole network."""
+    experiment: str = "foldsweep"
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+
+
+def main() -> int:
+    """Serve what the command line asks for until it is interrupted; returns the exit code."""
+    settings = parse(UiSettings, sys.argv[1:], prog="analysis/ui.py")
+    if not 0 < settings.port < 2**16:
+        raise UserError(f"--port must be between 1 and 65535, but is {settings.port}")
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    view = SWEEPS if _has_views(store) else None
+    if store.tracking_uri.startswith("http"):
+        console.print(f"open {address(shown(store.tracking_uri), store.experiment_id, view)}")
+        return 0
+    _check_free(settings)
+    console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
+    with _server(settings, store) as server:
+        if not _answers(server, settings):
+            raise UserError(f"MLflow's server has ended with exit code {server.wait()}")
+        here = f"http://{_reachable(settings.host)}:{settings.port}"
+        console.print(f"open {address(here, store.experiment_id, view)}")
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            return 0
+
+
+def _has_views(store: Store) -> bool:
+    """Whether the experiment has our views; one that was made without them gets them now."""
+    try:
+        there = store.client.get_experiment(store.experiment_id).tags
+        for key, value in view_tags().items():
+            if there.get(key) != value:
+                store.client.set_experiment_tag(store.experiment_id, key, value)
+    except MlflowException:  # a server that lets us look only
+        return False
+    return True
+
+
+def _check_free(settings: UiSettings) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        raise UserError(
+            f"--host {settings.host} --port {settings.port} cannot be used: {error.strerror};"
+            " give another --port (make ui PORT=5001)"
+        ) from None
+
+
+@contextmanager
+def _server(settings: UiSettings, store: Store) -> Iterator[subprocess.Popen[bytes]]:
+    """MLflow's own server in a session of its own, which ends as a whole."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "ui", "--workers", "1"),
+            *("--host", settings.host, "--port", str(settings.port)),
+            *("--uvicorn-opts", "--log-level warning"),
+        ],
+        # not an argument: others can read those, and a URI may hold a password
+        env=os.environ | SERVER | {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri},
+        start_new_session=True,
+    )
+    try:
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _answers(server: subprocess.Popen[bytes], settings: UiSettings) -> bool:
+    """Wait until the server answers; whether it does before it ends."""
+    while server.poll() is None:
+        try:
+            socket.create_connection((_reachable(settings.host), settings.port), 1).close()
+            return True
+        except OSError:
+            time.sleep(_POLL_S)
+    return False
+
+
+def _reachable(host: str) -> str:
+    """The address at which a browser on this machine finds a server that listens on `host`."""
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,208 @@
+"""How cost grows with the number of trials: `python benchmarks/growth.py`, `--help` for options.
+
+Each trial trains one epoch on a few pairs, so nearly all that is measured is what surrounds it:
+study, spool, MLflow store, driver, actors.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from peer_tools.report import here, show
+from sweeps.ledger import open_storage
+from sweeps.spool import SPOOL_FILE
+from sweeps.sweep import JOURNAL_FILE
+from sweeps.tables import Cells, write_between_marks
+from trainables.errors import UserError
+from trainables.programs import console, parse, run_program
+
+ROOT = Path(__file__).parents[1]
+SPACE = "mlp"
+MOST_SLOWER = 1.5
+"""How much slower the last trials may be than the first, and many trials than few."""
+PART = 10
+"""The first and the last of so many equal parts are compared, counted from the end of the first
+trial: before it, processes start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthSettings:
+    """Sweeps of tiny trials, longer and longer: time, memory and files of each.
+
+    Exit code 1 if a sweep gets slower as it goes on, or costs more per trial than a shorter one,
+    by more than a half.
+    """
+
+    trials: tuple[int, ...] = (100, 1000, 10_000)
+    """A sweep of each length; a row for each."""
+    sampler: Literal["random", "qmc", "tpe"] = "random"
+    train_pairs: int = 40
+    folds: int = 2
+    processes: int = 2
+    limit_s: float = 7200.0
+    """Seconds after which a sweep is ended."""
+    folder: Path = Path("runs/growth")
+    """Where the sweeps go; what was there is removed."""
+    write: Path | None = None
+    """Document whose table is replaced, such as docs/performance.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """One sweep."""
+
+    trials: int
+    wall_s: float
+    span_s: float
+    """From the end of the first trial to that of the last."""
+    slowdown: float
+    """Time per trial in the last tenth by that in the first."""
+    memory_mb: dict[str, float]
+    study_mb: float
+    spool_mb: float
+    store_mb: float
+
+    @property
+    def trial_ms(self) -> float:
+        """Per trial, start and end of the sweep left out."""
+        return 1000 * self.span_s / max(self.trials - 1, 1)
+
+
+def main() -> int:
+    """Sweep, and print a table."""
+    settings = parse(GrowthSettings, sys.argv[1:], prog="benchmarks/growth.py")
+    if find_spec("psutil") is None:
+        raise UserError("psutil is not installed: pip install -r benchmarks/requirements.txt")
+    if min(settings.trials, default=0) < PART:
+        raise UserError(f"--trials must each be at least {PART}, but are {settings.trials}")
+    rows = []
+    for trials in settings.trials:
+        rows.append(_sweep(settings, trials))
+        console.print(f"{trials} trials: {rows[-1].wall_s:.0f} s")
+    head = (
+        f"{here()}; space {SPACE}, {settings.sampler} sampler, {settings.folds} folds of"
+        f" {settings.train_pairs} pairs, 1 epoch, {settings.processes} trials at a time"
+    )
+    cells = growth_cells(rows)
+    console.print(head)
+    show(cells)
+    if settings.write is not None:
+        write_between_marks(settings.write, {"growth": f"{head}\n\n{cells.markdown()}"})
+    slow = too_slow(rows)
+    for line in slow:
+        console.print(line)
+    return int(bool(slow))
+
+
+def _sweep(settings: GrowthSettings, trials: int) -> Growth:
+    from peer_tools.measure import measure  # which needs psutil
+
+    folder = settings.folder.resolve() / str(trials)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    options = {
+        "space": SPACE,
+        "name": "growth",
+        "dataset": "digits",
+        "train-pairs": settings.train_pairs,
+        "folds": settings.folds,
+        "epochs": 1,
+        "trials": trials,
+        "sampler": settings.sampler,
+        "scheduler": "none",
+        "concurrency": settings.processes,
+        "tracking-uri": f"sqlite:///{folder}/mlflow.db",
+    }
+    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    command = [sys.executable, str(ROOT / "sweeps" / "run.py"), *args]
+    seen = measure(command, folder, {}, limit_s=settings.limit_s)
+    if seen.code != 0:
+        how = "took too long" if seen.code is None else f"ended with code {seen.code}"
+        raise UserError(f"the sweep of {trials} trials {how}: see {folder / 'output.log'}")
+    sweep = folder / "runs" / "growth" / SPACE
+    study = optuna.load_study(
+        study_name=f"growth/{SPACE}", storage=open_storage(None, sweep / JOURNAL_FILE)
+    )
+    ends = ends_of(study.get_trials(deepcopy=False))
+    return Growth(
+        trials=trials,
+        wall_s=seen.wall_s,
+        span_s=ends[-1] - ends[0],
+        slowdown=slowdown(ends),
+        memory_mb=seen.peak_by_role,
+        study_mb=_mb(sweep / JOURNAL_FILE),
+        spool_mb=_mb(sweep / SPOOL_FILE),
+        store_mb=_mb(folder / "mlflow.db"),
+    )
+
+
+def ends_of(trials: Sequence[FrozenTrial]) -> list[float]:
+    """When trials ended, in seconds since 1970, in order."""
+    return sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
+
+
+def slowdown(ends: Sequence[float]) -> float:
+    """Time per trial in the last part by that in the first."""
+    part = max(1, (len(ends) - 1) // PART)
+    return (ends[-1] - ends[-1 - part]) / (ends[part] - ends[0])
+
+
+def growth_cells(rows: Sequence[Growth]) -> Cells:
+    """A row for each sweep."""
+    head = (
+        "trials",
+        "wall, s",
+        "per trial, ms",
+        "last tenth / first",
+        "driver, MB",
+        "actors, MB",
+        "uploader, MB",
+        "study, MB",
+        "spool, MB",
+        "MLflow store, MB",
+    )
+    body = tuple(
+        (
+            f"{row.trials:,}",
+            f"{row.wall_s:.0f}",
+            f"{row.trial_ms:.1f}",
+            f"{row.slowdown:.2f}",
+            *(f"{row.memory_mb.get(role, 0):.0f}" for role in ("driver", "actors", "uploader")),
+            *(f"{size:.1f}" for size in (row.study_mb, row.spool_mb, row.store_mb)),
+        )
+        for row in rows
+    )
+    return Cells(title="cost by number of trials", head=head, rows=body)
+
+
+def too_slow(rows: Sequence[Growth]) -> list[str]:
+    """What has grown by more than it may, in words."""
+    said = [
+        f"SLOWER: of {row.trials} trials the last took {row.slowdown:.2f} times as long as the"
+        " first"
+        for row in rows
+        if row.slowdown > MOST_SLOWER
+    ]
+    first = rows[0]
+    said += [
+        f"SLOWER: a trial of {row.trials} took {row.trial_ms / first.trial_ms:.2f} times as long"
+        f" as one of {first.trials}"
+        for row in rows[1:]
+        if row.trial_ms > MOST_SLOWER * first.trial_ms
+    ]
+    return said
+
+
+def _mb(path: Path) -> float:
+    return path.stat().st_size / 1e6
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,38 @@
+"""The floor: fold stacks in a pool of processes; no Ray, no study, no MLflow, nothing durable."""
+
+import multiprocessing
+from functools import partial
+
+import torch
+
+from peer_tools.job import Job, Recorder
+from trainables.data.folds import Fold
+from trainables.data.pairs import PairData
+from trainables.trial import CrossValidation, Task
+
+
+def run_trial(number: int, job: Job, data: PairData, folds: tuple[Fold, ...]) -> None:
+    """Cross-validate one configuration; seeds are those that a sweep derives."""
+    values = job.configs[number]
+    recorder = Recorder(job.folder)
+    trial = CrossValidation(
+        job.network, job.config(values), Task(data=data, folds=folds, seed=job.seed), number
+    )
+    with recorder.training():
+        trial.advance(job.epochs)
+    recorder.scores(values, trial.by_fold["val_accuracy"])
+
+
+def main() -> None:
+    """Run all trials."""
+    job = Job.load()
+    data, folds = job.load_data()
+    torch.set_num_threads(1)
+    task = partial(run_trial, job=job, data=data, folds=folds)
+    with multiprocessing.Pool(job.processes, torch.set_num_threads, (1,)) as pool:
+        for _ in pool.imap_unordered(task, range(len(job.configs))):
+            pass
+
+
+if __name__ == "__main__":
+    main()

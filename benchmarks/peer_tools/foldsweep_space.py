@@ -1,0 +1,55 @@
+"""The space file that foldsweep is given: a job's configurations as points, or the shipped space.
+
+The class that trains is a user's own, which does as its parent and writes down when.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from ray import tune
+
+from peer_tools.job import Job, Recorder
+from search_spaces.loading import load_space
+from search_spaces.space import Point, SearchSpace
+from trainables.metrics import VAL_ACCURACY
+from trainables.trainable import BY_FOLD, TRAINABLES, FoldTrainable
+
+NAME = "peers"
+
+
+def space() -> SearchSpace:
+    """What the job in the environment asks for."""
+    job = Job.load()
+    trainable = _recorded(TRAINABLES[job.variant], job)
+    if job.space is not None:
+        return replace(load_space(job.space), name=NAME, trainable=trainable)
+    configs = job.configs
+    return SearchSpace(
+        name=NAME,
+        trainable=trainable,
+        domains={
+            **job.fixed,
+            **{key: tune.choice(values) for key, values in job.axes.items()},
+        },
+        points=[
+            Point(name=f"trial {i}", config={**job.fixed, **values})
+            for i, values in enumerate(configs)
+        ],
+    )
+
+
+def _recorded(trainable: type[FoldTrainable], job: Job) -> type[FoldTrainable]:
+    keys = tuple(job.axes) or tuple(job.ranges)
+    recorder = Recorder(job.folder)
+
+    class Recorded(trainable):  # type: ignore[valid-type, misc]
+        def step(self) -> dict[str, Any]:
+            with recorder.training():
+                result: dict[str, Any] = super().step()
+            if result["done"]:
+                config = self.trial.config.to_dict()
+                values = {key: config[key] for key in keys}
+                recorder.scores(values, dict(result[BY_FOLD])[VAL_ACCURACY])
+            return result
+
+    return Recorded

@@ -1,0 +1,136 @@
+"""Runs a command and measures it with all processes it starts: time, and memory by role."""
+
+import os
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+POLL_S = 0.5
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What was seen from outside."""
+
+    launched: float
+    """Seconds since 1970."""
+    wall_s: float = 0.0
+    code: int | None = None
+    """Exit code; None if it was ended from outside."""
+    peak_mb: float = 0.0
+    """Most that all processes held together; shared pages are counted once."""
+    peak_by_role: dict[str, float] = field(default_factory=dict)
+
+
+class Tree:
+    """A process and all that came of it, also what has been left behind by its parent."""
+
+    def __init__(self, root: int):
+        self.root = root
+        self.known: dict[int, psutil.Process] = {root: psutil.Process(root)}
+
+    def refresh(self) -> None:
+        """Take in new children, forget the dead."""
+        for process in list(self.known.values()):
+            try:
+                for child in process.children(recursive=True):
+                    self.known.setdefault(child.pid, child)
+            except psutil.Error:
+                continue
+        self.known = {pid: p for pid, p in self.known.items() if _lives(p)}
+
+    def memory_mb(self) -> dict[int, float]:
+        """Proportional set size of each process, or what the system offers instead."""
+        sizes = {}
+        for pid, process in self.known.items():
+            try:
+                info = process.memory_full_info()
+                sizes[pid] = getattr(info, "pss", info.rss) / 2**20
+            except psutil.Error:
+                continue
+        return sizes
+
+    def role(self, pid: int) -> str:
+        """`driver`, `actors`, `uploader`, or `ray` for everything else."""
+        if pid == self.root:
+            return "driver"
+        try:
+            command = " ".join(self.known[pid].cmdline())
+        except (psutil.Error, KeyError):
+            return "ray"
+        if command.startswith("ray::") and not re.match(r"ray::(IDLE|\w+Agent)", command):
+            return "actors"
+        return "uploader" if "replay" in command else "ray"
+
+    def end(self) -> None:
+        """Kill whatever is left."""
+        self.refresh()
+        for process in self.known.values():
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        psutil.wait_procs(list(self.known.values()), timeout=10)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def measure(
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    limit_s: float,
+    enough: Callable[[], bool] = lambda: False,
+) -> Measured:
+    """Run a command in a folder until it ends, `enough` says so, or time is up.
+
+    Its output goes to `output.log` there. Nothing of it is left running.
+    """
+    with (folder / "output.log").open("wb") as log:
+        launched = time.time()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        seen = Measured(launched=launched)
+        tree = Tree(process.pid)
+        try:
+            while seen.code is None and not enough() and seen.wall_s < limit_s:
+                tree.refresh()
+                _take_in(seen, tree)
+                try:
+                    seen.code = process.wait(POLL_S)
+                except subprocess.TimeoutExpired:
+                    pass
+                seen.wall_s = time.time() - launched
+        finally:
+            tree.end()
+            process.wait()
+    return seen
+
+
+def _take_in(seen: Measured, tree: Tree) -> None:
+    sizes = tree.memory_mb()
+    seen.peak_mb = max(seen.peak_mb, sum(sizes.values()))
+    roles: Counter[str] = Counter()
+    for pid, size in sizes.items():
+        roles[tree.role(pid)] += size  # type: ignore[assignment]
+    for role, size in roles.items():
+        seen.peak_by_role[role] = max(seen.peak_by_role.get(role, 0.0), size)

@@ -1,0 +1,214 @@
+"""What runs gave: scores, times, ratios, and whether scores agree; no measuring here."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from peer_tools.job import Job, Values
+
+ALPHA = 0.001
+"""Chance of calling equal scores different, in one comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One job done by one tool; all times in seconds."""
+
+    workload: str
+    tool: str
+    repeat: int
+    wall_s: float
+    startup_s: float
+    """From the command to the first training step."""
+    train_s: float
+    """Spent training and validating networks, summed over processes."""
+    last_s: float
+    """From the command to the end of the last training."""
+    peak_mb: float
+    processes: int
+    folds: int
+    scores: dict[str, float]
+    """Mean accuracy over folds by configuration, of those whose folds are all there."""
+    reached_s: float | None = None
+    """From the command to the first score at the mark; None if it was not reached."""
+
+    @property
+    def overhead_ms(self) -> float:
+        """Per trial, after start-up: what the wall took longer than training on all processes."""
+        spent = self.wall_s - self.startup_s - self.train_s / self.processes
+        return 1000 * spent / max(len(self.scores), 1)
+
+    @property
+    def training_share(self) -> float:
+        """Fraction of the processes' wall time that trained."""
+        return self.train_s / (self.processes * self.wall_s)
+
+    def save(self, path: Path, made_by: Mapping[str, Any]) -> None:
+        """Write with the settings that it depends on."""
+        text = json.dumps({"made_by": made_by, **asdict(self)}, indent=1)
+        part = path.with_suffix(".part")
+        part.write_text(text)
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, made_by: Mapping[str, Any]) -> "Run | None":
+        """A run of an earlier call; None if there is none, or it was of other settings."""
+        if not path.exists():
+            return None
+        values = json.loads(path.read_text())
+        wanted = json.loads(json.dumps(made_by))  # tuples are lists there
+        return cls(**values) if values.pop("made_by") == wanted else None
+
+
+def config_key(values: Values) -> str:
+    """Names a configuration whatever process wrote it, and in whatever order."""
+    return json.dumps(values, sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A configuration whose folds are all there."""
+
+    values: Values
+    score: float
+    time: float
+    """When its last fold came."""
+
+
+def scored(events: Iterable[Mapping[str, Any]], job: Job) -> list[Scored]:
+    """Configurations trained for all epochs on all folds, in order of time.
+
+    Folds may have been written one by one.
+    """
+    open_folds: dict[str, list[float]] = {}
+    found = []
+    for event in events:
+        if event["kind"] != "scores":
+            continue
+        values = dict(event["values"])
+        folds = open_folds.setdefault(config_key(values), [])
+        folds += event["scores"]
+        if len(folds) == job.folds and values.pop("epochs", job.epochs) >= job.epochs:
+            score = statistics.fmean(folds)
+            found.append(Scored(values=values, score=score, time=event["time"]))
+    return found
+
+
+def run_of(
+    job: Job,
+    tool: str,
+    repeat: int,
+    events: Sequence[Mapping[str, Any]],
+    *,
+    launched: float,
+    wall_s: float,
+    peak_mb: float,
+    mark: float | None = None,
+) -> Run:
+    """Sum up a run's events; there must be one training at least."""
+    starts = [event["time"] for event in events if event["kind"] == "start"]
+    trained = [event for event in events if event["kind"] == "trained"]
+    every = scored(events, job)
+    reached = [s.time for s in every if mark is not None and s.score >= mark]
+    return Run(
+        workload=job.workload,
+        tool=tool,
+        repeat=repeat,
+        wall_s=wall_s,
+        startup_s=min(starts) - launched,
+        train_s=sum(event["seconds"] for event in trained),
+        last_s=max((event["time"] for event in trained), default=launched) - launched,
+        peak_mb=peak_mb,
+        processes=job.processes,
+        folds=job.folds,
+        scores={config_key(s.values): s.score for s in every},
+        reached_s=min(reached) - launched if reached else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A median and the range around it."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    def shown(self, digits: int) -> str:
+        """Median, and the range where there are several."""
+        text = f"{self.median:,.{digits}f}"
+        if self.n == 1:
+            return text
+        return f"{text} ({self.low:,.{digits}f}–{self.high:,.{digits}f})"
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Of at least one value."""
+    every = sorted(values)
+    return Spread(median=statistics.median(every), low=every[0], high=every[-1], n=len(every))
+
+
+def ratios(runs: Sequence[Run], others: Sequence[Run], what: str) -> list[float]:
+    """Quotient of a time of `runs` by that of `others`, repeat by repeat."""
+    by_repeat = {run.repeat: run for run in others}
+    pairs = [(run, by_repeat[run.repeat]) for run in runs if run.repeat in by_repeat]
+    times = [(getattr(run, what), getattr(other, what)) for run, other in pairs]
+    return [a / b for a, b in times if a is not None and b is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How the scores of one tool differ from those of another, configuration by configuration."""
+
+    mean: float
+    error: float
+    """Standard error of the mean."""
+    n: int
+    missing: int
+    """Configurations that only one of them has."""
+    p: float
+    """Chance of such a mean if there were no difference (paired t-test)."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether all are there, and differ by no more than chance explains."""
+        return self.missing == 0 and self.n > 0 and not self.p < ALPHA
+
+    def shown(self) -> str:
+        """The mean in percentage points."""
+        if self.n == 0:
+            return "none in common"
+        text = f"{100 * self.mean:+.2f} ± {100 * self.error:.2f}"
+        if self.mean == 0 and self.error == 0:
+            text = "0, all equal"
+        return text if self.holds else f"**{text}**"
+
+
+def agreement(runs: Sequence[Run], others: Sequence[Run]) -> Agreement:
+    """Paired differences over all repeats that both have."""
+    by_repeat = {run.repeat: run for run in others}
+    differences: list[float] = []
+    missing = 0
+    for run in runs:
+        if run.repeat not in by_repeat:
+            continue
+        theirs = by_repeat[run.repeat].scores
+        missing += len(run.scores.keys() ^ theirs.keys())
+        differences += [run.scores[k] - theirs[k] for k in run.scores.keys() & theirs.keys()]
+    n = len(differences)
+    mean = statistics.fmean(differences) if n else math.nan
+    error = float(np.std(differences, ddof=1) / n**0.5) if n > 1 else 0.0
+    p = 1.0
+    if n > 1 and error > 0:
+        p = float(stats.ttest_1samp(differences, 0.0).pvalue)
+    elif n > 1 and mean != 0:
+        p = 0.0
+    return Agreement(mean=mean, error=error, n=n, missing=missing, p=p)

@@ -1,0 +1,251 @@
+"""foldsweep against what people would use instead: `python benchmarks/peers.py`, `--help`."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from mlflow import MlflowClient
+
+from peer_tools.job import JOB_VARIABLE, Job, read_events
+from peer_tools.report import disagreements, here, peers_cells, show, target_cells
+from peer_tools.results import Run, run_of, scored
+from peer_tools.tools import BENCHMARKS, TOOLS
+from peer_tools.workloads import Workload, workloads
+from sweeps.provenance import versions
+from sweeps.tables import Cells, write_between_marks
+from trainables.errors import UserError
+from trainables.programs import console, parse, run_program
+
+WorkloadName = Literal["w1", "w2", "w3", "w4"]
+ToolName = Literal[
+    "foldsweep", "ray_tune", "ray_tune_reuse", "optuna", "sklearn", "syne_tune", "floor"
+]  # those of TOOLS, for the help
+REQUIREMENTS = "pip install -r benchmarks/requirements.txt"
+QUICK_PAIRS = 200
+QUICK_MARK = 0.5
+QUICK_LIMIT_S = 120.0
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # a process for each core, not a thread for each core in each process
+    "RAY_worker_niceness": "0",  # Ray's workers are niced by 15 otherwise, the others' are not
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""The same for all tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeersSettings:
+    """Do the same work by foldsweep, by other tools, and by a bare loop; compare.
+
+    The tools take turns within each repeat. Needs `pip install -r benchmarks/requirements.txt`;
+    a tool that is not installed is left out, and the table says so. What has been measured stays
+    in --folder, so that a call can be interrupted and given again.
+    """
+
+    workloads: tuple[WorkloadName, ...] = ("w1", "w2", "w3", "w4")
+    """w1 perceptrons, w2 convolutional nets, w3 tiny trials, w4 time to a target."""
+    tools: tuple[ToolName, ...] = get_args(ToolName)
+    """Tools to run. Ratios need foldsweep, the check of scores needs the floor."""
+    repeats: int = 5
+    """Repeats of each workload, each with pairs, folds and seeds of its own."""
+    quick: bool = False
+    """A few tiny trials of each, once: shows that everything works; figures mean little."""
+    trials: int | None = None
+    """At most so many trials in w1, w2 and w3."""
+    processes: int = 2
+    """Trials at a time."""
+    dataset: Literal["mnist", "digits"] | None = None
+    """[mnist; digits in a quick run]"""
+    data_dir: Path | None = None
+    """Folder of the MNIST files [FOLDSWEEP_DATA]."""
+    mark: float = 0.965
+    """Cross-validated accuracy that ends a run of w4."""
+    limit_s: float = 1800.0
+    """Seconds after which any run is ended."""
+    folder: Path = Path("runs/peers")
+    """Where results are kept."""
+    write: Path | None = None
+    """Document whose tables are replaced, such as docs/performance.md."""
+
+
+def main() -> int:
+    """Measure what is not measured yet and print tables; exit code 1 where scores disagree."""
+    settings = parse(PeersSettings, sys.argv[1:], prog="benchmarks/peers.py")
+    _check(settings)
+    folder = settings.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    left_out = _left_out(settings)
+    head = _head(settings)
+    console.print(head)
+    runs: dict[str, dict[str, list[Run]]] = {}
+    for run in _runs(settings, folder, left_out):
+        runs.setdefault(run.workload, {}).setdefault(run.tool, []).append(run)
+    wrong = False
+    blocks = {"peers-machine": f"{head}\n"}
+    for name, found in runs.items():
+        cells = _cells(settings, name, found, left_out)
+        blocks[f"peers-{name}"] = cells.markdown()
+        show(cells)
+        for tool, agreed in disagreements(found).items() if name != "w4" else ():
+            wrong = True
+            console.print(
+                f"SCORES DISAGREE: {tool} in {name}: {agreed.shown()} points from the floor"
+                f" (n = {agreed.n}, p = {agreed.p:.2g}); {agreed.missing} scores without partner"
+            )
+    if settings.write is not None:
+        write_between_marks(settings.write, blocks)
+    return int(wrong)
+
+
+def _check(settings: PeersSettings) -> None:
+    if find_spec("psutil") is None:
+        raise UserError(f"psutil, which measures memory, is not installed: {REQUIREMENTS}")
+    for name, value in (("repeats", settings.repeats), ("processes", settings.processes)):
+        if value < 1:
+            raise UserError(f"--{name} must be at least 1, but is {value}")
+    if settings.trials is not None and settings.trials < 1:
+        raise UserError(f"--trials must be at least 1, but is {settings.trials}")
+    if not settings.tools or not settings.workloads:
+        raise UserError("--tools and --workloads must each name one at least")
+
+
+def _left_out(settings: PeersSettings) -> dict[str, str]:
+    left_out: dict[str, str] = {
+        name: f"{', '.join(tool.missing)} not installed"
+        for name, tool in TOOLS.items()
+        if name in settings.tools and tool.missing
+    }
+    for name, why in left_out.items():
+        console.print(f"{name} is left out: {why}; {REQUIREMENTS}")
+    return left_out
+
+
+def _head(settings: PeersSettings) -> str:
+    """Machine and versions, in a sentence."""
+    modules = {need for tool in TOOLS.values() if not tool.missing for need in tool.needs}
+    found = versions() | {name: version(name.replace("_", "-")) for name in modules}
+    libraries = ", ".join(f"{name} {of}" for name, of in sorted(found.items()))
+    n = "a quick run, n = 1" if settings.quick else f"n = {settings.repeats}"
+    return (
+        f"{here()}; {settings.processes} processes, one torch thread each; {n}; where there are"
+        f" several repeats, median (least–most). {libraries}"
+    )
+
+
+def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) -> Iterator[Run]:
+    every = workloads()
+    names = [name for name in TOOLS if name in settings.tools and name not in left_out]
+    for workload in settings.workloads:
+        for repeat in range(1 if settings.quick else settings.repeats):
+            turn = repeat % len(names)
+            for name in names[turn:] + names[:turn]:  # nobody is always the first
+                if workload != "w4" or TOOLS[name].prunes:
+                    yield _run(settings, folder, every[workload], name, repeat)
+
+
+def _run(settings: PeersSettings, folder: Path, workload: Workload, name: str, repeat: int) -> Run:
+    """Measure, or take what an earlier call has measured."""
+    job = _job(settings, workload, repeat, folder / f"{workload.job.workload}-{name}-{repeat}")
+    mark = None
+    if job.ranges:
+        mark = QUICK_MARK if settings.quick else settings.mark
+    limit_s = QUICK_LIMIT_S if settings.quick and job.ranges else settings.limit_s
+    made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
+    path = folder / f"{Path(job.folder).name}.json"
+    if (found := Run.load(path, made_by)) is not None:
+        return found
+    run = _measured(job, name, repeat, limit_s, mark, _empty_mlflow(folder))
+    run.save(path, made_by)
+    console.print(
+        f"{job.workload} {name} {repeat}: {run.wall_s:.1f} s, start-up {run.startup_s:.1f} s,"
+        f" {len(run.scores)} trials, best {max(run.scores.values(), default=0):.4f}"
+    )
+    return run
+
+
+def _job(settings: PeersSettings, workload: Workload, repeat: int, folder: Path) -> Job:
+    dataset = settings.dataset or ("digits" if settings.quick else "mnist")
+    return workload.made(
+        quick=settings.quick,
+        trials=None if workload.job.ranges else settings.trials,
+        dataset=dataset,
+        data_dir=None if settings.data_dir is None else str(settings.data_dir.resolve()),
+        train_pairs=QUICK_PAIRS if settings.quick else None,
+        seed=repeat,
+        processes=settings.processes,
+        folder=str(folder),
+    )
+
+
+def _measured(
+    job: Job, name: str, repeat: int, limit_s: float, mark: float | None, database: Path
+) -> Run:
+    from peer_tools.measure import measure  # which needs psutil
+
+    folder = Path(job.folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(database, folder / "mlflow.db")
+    environment = {
+        **ENVIRONMENT,
+        JOB_VARIABLE: str(job.save()),
+        "PYTHONPATH": str(BENCHMARKS),
+        "SYNETUNE_FOLDER": str(folder / "syne-tune"),
+    }
+
+    def enough() -> bool:
+        if mark is None:
+            return False
+        return any(s.score >= mark for s in scored(read_events(folder), job))
+
+    seen = measure(TOOLS[name].command(job), folder, environment, limit_s=limit_s, enough=enough)
+    events = read_events(folder)
+    if seen.code not in (0, None) or not events:
+        raise UserError(f"{name} failed in {job.workload}: see {folder / 'output.log'}")
+    return run_of(
+        job,
+        name,
+        repeat,
+        events,
+        launched=seen.launched,
+        wall_s=seen.wall_s,
+        peak_mb=seen.peak_mb,
+        mark=mark,
+    )
+
+
+def _empty_mlflow(folder: Path) -> Path:
+    """MLflow's tables, which take seconds to make: no tool's time."""
+    path = folder / "empty-mlflow.db"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table
+        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments()
+        part.replace(path)
+    return path
+
+
+def _cells(
+    settings: PeersSettings, name: str, runs: dict[str, list[Run]], left_out: Mapping[str, str]
+) -> Cells:
+    workload = workloads()[name]
+    job = _job(settings, workload, 0, Path())
+    trials = "" if job.ranges else f"{job.trials} trials of "
+    what = f"{workload.title}: {trials}{job.folds} folds x {job.epochs} epochs, {job.dataset}"
+    if not job.ranges:
+        return peers_cells(what, runs, left_out)
+    mark = QUICK_MARK if settings.quick else settings.mark
+    limit_s = QUICK_LIMIT_S if settings.quick else settings.limit_s
+    return target_cells(f"{what}, mark {mark:g}", runs, left_out, limit_s)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,180 @@
+"""Where the time goes in a sweep of nearly empty trials: `python benchmarks/startup.py`, `--help`.
+
+The sweep runs as always, but notes the time, and its processes' CPU time, at milestones. A second
+table has what is imported, by library.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from peer_tools.milestones import FILE_VARIABLE
+from peer_tools.report import here, show
+from sweeps.tables import Cells, write_between_marks
+from trainables.errors import UserError
+from trainables.programs import parse, run_program
+
+TOOLS = Path(__file__).with_name("peer_tools")
+LAST = "last trial trained"
+LEAST_IMPORT_S = 0.05
+IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|( *)(\S+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartupSettings:
+    """Milestones of a sweep, from the command to its end, and what it imports."""
+
+    trials: int = 30
+    repeats: int = 3
+    """Sweeps; the table has the least of each figure."""
+    processes: int = 2
+    write: Path | None = None
+    """Document whose tables are replaced, such as docs/performance.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Milestone:
+    """When a sweep got somewhere."""
+
+    name: str
+    at_s: float
+    """Since the command."""
+    cpu_s: float | None = None
+    """CPU time of the process that got there; None if it is not known."""
+
+
+def main() -> int:
+    """Run sweeps, and print tables."""
+    settings = parse(StartupSettings, sys.argv[1:], prog="benchmarks/startup.py")
+    if find_spec("psutil") is None:
+        raise UserError("psutil is not installed: pip install -r benchmarks/requirements.txt")
+    runs = []
+    for _ in range(settings.repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            runs.append(_run(settings, Path(folder)))
+    tables = {"startup": milestone_cells(runs), "imports": import_cells(_imported())}
+    for cells in tables.values():
+        show(cells)
+    if settings.write is not None:
+        head = f"{here()}; {settings.trials} trials, least of {settings.repeats} runs\n\n"
+        blocks = {name: head + cells.markdown() for name, cells in tables.items()}
+        write_between_marks(settings.write, blocks)
+    return 0
+
+
+def _run(settings: StartupSettings, folder: Path) -> list[Milestone]:
+    options = {
+        "space": TOOLS / "milestone_space.py",
+        "dataset": "digits",
+        "train-pairs": 40,
+        "folds": 2,
+        "epochs": 1,
+        "trials": settings.trials,
+        "sampler": "random",
+        "scheduler": "none",
+        "concurrency": settings.processes,
+    }
+    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    file = folder / "milestones"
+    start = time.time()
+    done = subprocess.run(
+        [sys.executable, "-m", "peer_tools.milestone_driver", *args],
+        cwd=folder,
+        env={
+            **os.environ,
+            FILE_VARIABLE: str(file),
+            "PYTHONPATH": str(TOOLS.parent),
+            "RAY_worker_niceness": "0",
+        },
+        capture_output=True,
+        text=True,
+    )
+    end = time.time()
+    if done.returncode != 0:
+        raise UserError(f"the sweep failed: {done.stderr.strip() or done.stdout[-500:]}")
+    notes = [json.loads(line) for line in file.read_text().splitlines()]
+    gone = Milestone(name="process gone", at_s=end - start)
+    return [*milestones(notes, start), gone]
+
+
+def milestones(notes: Sequence[dict[str, Any]], start: float) -> list[Milestone]:
+    """In order of time; of those noted often the first, of `LAST` the last."""
+    kept: dict[str, dict[str, Any]] = {}
+    for note in sorted(notes, key=lambda note: note["time"]):
+        if note["name"] == LAST:
+            kept[LAST] = note
+        else:
+            kept.setdefault(note["name"], note)
+    return [
+        Milestone(name=note["name"], at_s=note["time"] - start, cpu_s=note["cpu_s"])
+        for note in sorted(kept.values(), key=lambda note: note["time"])
+    ]
+
+
+def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
+    """In the order of the first run; of each figure the least over runs."""
+    names = [m.name for m in runs[0] if all(m.name in {o.name for o in run} for run in runs)]
+    every = [{m.name: m for m in run} for run in runs]
+    rows = []
+    for before, name in zip([None, *names], names, strict=False):
+        spans = [run[name].at_s - (run[before].at_s if before else 0.0) for run in every]
+        cpu = [spent for run in every if (spent := run[name].cpu_s) is not None]
+        rows.append(
+            (
+                name,
+                f"{min(spans):.2f}",
+                f"{min(run[name].at_s for run in every):.2f}",
+                f"{min(cpu):.2f}" if cpu else "",
+            )
+        )
+    return Cells(
+        title=f"milestones, least of {len(runs)} runs",
+        head=("milestone", "after the one before, s", "after the command, s", "process's CPU, s"),
+        rows=tuple(rows),
+    )
+
+
+def _imported() -> str:
+    """What `-X importtime` says of the modules of `sweeps/run.py`."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import sweeps.run"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stderr
+
+
+def import_times(report: str) -> dict[str, float]:
+    """Seconds spent in the modules of each top-level library itself, not in what these import."""
+    own: defaultdict[str, float] = defaultdict(float)
+    for line in report.splitlines():
+        if found := IMPORT_LINE.match(line):
+            own[found[4].partition(".")[0]] += int(found[1]) / 1e6
+    return dict(own)
+
+
+def import_cells(report: str) -> Cells:
+    """Libraries that take longest, and all together."""
+    own = import_times(report)
+    longest = sorted(own.items(), key=lambda item: -item[1])
+    rows = [(name, f"{spent:.2f}") for name, spent in longest if spent >= LEAST_IMPORT_S]
+    return Cells(
+        title="imports of sweeps/run.py",
+        head=("library", "own modules, s"),
+        rows=(*rows, ("all", f"{sum(own.values()):.2f}")),
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)

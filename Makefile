@@ -27,8 +27,11 @@ lint: $(STAMP) ## format, lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-ui: $(STAMP) ## the MLflow UI on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --host 127.0.0.1 --port 5000
+# not ?=: both are set to something else in many an environment
+ui: HOST := 127.0.0.1
+ui: PORT := 5000
+ui: $(STAMP) ## the MLflow UI on http://127.0.0.1:5000; PORT=5001 takes another; ARGS go to analysis/ui.py
+	$(BIN)/python analysis/ui.py --host $(HOST) --port $(PORT) $(ARGS)
 
 $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what requirements.lock pins into .venv: some minutes the first time"

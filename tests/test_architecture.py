@@ -56,7 +56,10 @@ def third_party_names() -> set[str]:
     return {name for name, owners in installed.items() if set(owners) != {"foldsweep"}}
 
 
-@pytest.mark.parametrize("folder", ["sweeps", "analysis"])
+PROGRAM_FOLDERS = ["sweeps", "analysis", "benchmarks", "benchmarks/peer_tools"]
+
+
+@pytest.mark.parametrize("folder", PROGRAM_FOLDERS)
 def test_no_program_folder_shadows_another_module(folder: str) -> None:
     # `python sweeps/run.py` puts sweeps/ first on sys.path, for every import of every library.
     taken = (set(sys.stdlib_module_names) | third_party_names()) - set(PACKAGES)
@@ -82,8 +85,12 @@ def test_importing_trainables_is_light() -> None:
     assert not loaded_by(["trainables"]) & {"torch", "ray", "mlflow", "optuna"}
 
 
-def test_analysis_loads_neither_scheduler_nor_searcher() -> None:
-    assert not loaded_by(modules_in("analysis")) & {"ray", "optuna"}
+def test_analysis_loads_no_scheduler_and_the_searcher_only_to_draw() -> None:
+    modules = set(modules_in("analysis"))
+    drawing = {f"analysis.{name}" for name in ("study", "gallery", "figures", "report")}
+    assert drawing <= modules
+    assert not loaded_by(modules - drawing) & {"ray", "optuna"}
+    assert "ray" not in loaded_by(drawing)
 
 
 def test_core_is_plain_torch() -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from analysis import reproduced
+from analysis.load import Store, open_store
 from search_spaces.loading import SPACES
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
@@ -22,6 +25,7 @@ from trainables.data.digits import digits_source
 from trainables.data.pairs import PairData, draw_pairs
 
 EXPERIMENT = "foldsweep"
+WRONG = {"wrong": np.eye(10, dtype=int).tolist(), "count": np.ones((10, 10), dtype=int).tolist()}
 ALLOTMENT = Allotment(cpus=1.0, gpus=0.0, concurrency=1)
 
 
@@ -38,7 +42,10 @@ class Filled:
 
     def experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
-        return self.client.create_experiment(name) if found is None else found.experiment_id
+        if found is not None:
+            return found.experiment_id
+        folder = Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts"
+        return self.client.create_experiment(name, artifact_location=folder.as_uri())
 
     def add(
         self,
@@ -189,3 +196,37 @@ def filled(make_store: Callable[[], Filled]) -> Filled:
     filled.add("failed/cnn_ws", "FAIL", "PRUNED")
     filled.add("own/mine", 0.5, space_file="/spaces/mine.py")
     return filled
+
+
+@pytest.fixture
+def filled_rows(
+    make_store: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Store, Callable[..., str]]:
+    """A store, and a way to log a row to it; a row's result is its run."""
+    filled = make_store()
+    experiment = filled.experiment("foldsweep")
+    monkeypatch.setattr(
+        reproduced, "_result", lambda store, run: {"run": run.info.run_id, **WRONG}
+    )
+
+    def add(
+        preset: str,
+        *,
+        row: int = 0,
+        table: str = "report/table",
+        sweep: str = "reproduce",
+        status: str = "FINISHED",
+    ) -> str:
+        tags = {
+            "foldsweep.kind": "reproduction",
+            "foldsweep.table": table,
+            "foldsweep.preset": preset,
+            "foldsweep.sweep": f"{sweep}/rows",
+            "foldsweep.row": str(row),
+        }
+        filled.start_time += 1000
+        run = filled.client.create_run(experiment, start_time=filled.start_time, tags=tags)
+        filled.client.set_terminated(run.info.run_id, status)
+        return str(run.info.run_id)
+
+    return open_store(filled.uri, "foldsweep"), add

@@ -17,7 +17,7 @@ def info():
 
 
 def test_curves_are_mean_and_sample_std_over_rounds(info):
-    assert info.rounds == 2
+    assert info.number == 2
     np.testing.assert_allclose(info.mean["accuracy"], [0.5, 0.7])
     np.testing.assert_allclose(info.std["accuracy"], [np.sqrt(0.02), np.sqrt(0.02)])
     np.testing.assert_allclose(info.std["loss"], [np.sqrt(0.02), 0.0])
@@ -25,7 +25,7 @@ def test_curves_are_mean_and_sample_std_over_rounds(info):
 
 def test_one_round_has_no_spread():
     info = curves_info("net", {key: [[row[0]] for row in rows] for key, rows in CURVES.items()})
-    assert info.rounds == 1
+    assert info.number == 1
     assert not info.std["loss"].any()
 
 

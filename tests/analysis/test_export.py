@@ -1,4 +1,5 @@
 import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,68 @@ def test_a_run_of_another_program_is_refused(export: Callable, filled: Any) -> N
 def test_a_missing_store_is_said(export: Callable, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no MLflow store at .*/missing/mlflow\.db"):
         export("--space", "mlp", uri="sqlite:///missing/mlflow.db")
+
+
+# Models -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keep(
+    filled: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., list[str]]:
+    """Runs the program in an empty folder; what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["export.py", *args, "--tracking-uri", filled.uri])
+        assert main() == 0
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_a_model_is_trained_and_written_beside_the_recipe(keep: Callable) -> None:
+    recipe, data, trained, script, program = keep(
+        "--sweep", "both", "--space", "mlp", "--format", "torchscript", "pt2"
+    )
+    assert recipe.startswith("best-both-mlp.yaml: trial 2 of both/mlp, ")
+    assert data.startswith("data: digits, ")
+    assert re.fullmatch(
+        r"mlp trained for 4 epochs on all 30 training pairs: 0\.\d{4} of 20 test pairs right",
+        trained,
+    )
+    for said, file, kind in (
+        (script, "best-both-mlp.pt", "torchscript"),
+        (program, "best-both-mlp.pt2", "pt2"),
+    ):
+        assert Path(file).is_file()
+        assert said.startswith(f"{file}: {kind}, equal to the original ")
+        assert said.endswith((" to the last bit on 20 test pairs", "e-07 on 20 test pairs"))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up"])
+def test_a_name_that_cannot_be_registered_is_refused_at_once(export: Callable, name: str) -> None:
+    said = refused(export, "--space", "mlp", "--register", name)
+    assert said.startswith(f"model name {name!r} must be letters, digits")
+
+
+def test_an_unknown_format_is_refused(export: Callable) -> None:
+    said = refused(export, "--space", "mlp", "--format", "pickle")
+    assert "pickle" in said
+    assert "torchscript" in said
+
+
+def test_data_that_is_not_the_sweep_s_is_refused(keep: Callable, filled: Any) -> None:
+    """A damaged file of MNIST, and pairs that its digest does not fit."""
+    folder = Path("mnist")
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte").write_bytes(b"no images")
+    with pytest.raises(UserError, match="train-images-idx3-ubyte"):
+        keep("--sweep", "other", "--format", "pt2", "--data-dir", "mnist")
+    assert not list(Path().glob("*.pt2"))
 
 
 # Written by a sweep, read by analysis ------------------------------------------------------------

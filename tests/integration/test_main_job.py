@@ -10,6 +10,9 @@ from sqlite3 import connect
 import optuna
 import pytest
 
+from analysis.load import open_store
+from analysis.results import load_sweeps
+from analysis.study import rebuild
 from tests.integration.user import TINY, User, check_mlflow, scores, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -46,8 +49,7 @@ def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) ->
     assert "cnn_ws_aux: 3 trials complete, 0 pruned, 0 failed" in said
     assert "cnn_ws_aux: best configurations" in said
     assert "baseline" in said
-    store = f"sqlite:///{user.folder}/mlflow.db"
-    assert f"  look     mlflow ui --backend-store-uri {store}\n" in said
+    assert f"  look     {User.shown('analysis/ui.py')}\n" in said
 
 
 def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
@@ -60,7 +62,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     assert parent.params["objective"] == "val_accuracy"
     assert parent.inputs == [("digits",)]
     best = max(trials, key=lambda t: (t.value, -t.number))
-    assert parent.last("best_val_accuracy") == best.value
+    assert parent.last("best_val_accuracy") == parent.last("val_accuracy") == best.value
     assert parent.tags["best_trial"] == str(best.number)
     for trial in trials:
         run = runs[str(trial.number)]
@@ -95,6 +97,31 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     assert len(commands) == 2
     repeated = user.run_printed(next(c for c in commands if c.endswith("--cv"))).stdout
     assert "equal in every fold and metric, to the last bit" in repeated
+
+
+def test_the_printed_command_compares(job: tuple[User, str]) -> None:
+    user, said = job
+    compared = user.run_printed(printed(said, "compare")).stdout
+    assert compared.startswith("cnn_ws_aux reaches an expected accuracy of 0.")
+    assert "3 complete configurations" in compared
+    assert "0.9558 ± 0.0111" in compared  # the report's own figure
+    assert printed(said, "report").endswith("analysis/report.py --sweep job --out job.html")
+
+
+def test_figures_are_drawn_of_a_study_that_is_the_sweeps_own(job: tuple[User, str]) -> None:
+    user, _ = job
+    uri = f"sqlite:///{user.folder}/mlflow.db"
+    (sweep,) = load_sweeps(store := open_store(uri, "foldsweep"), sweeps=[JOB])
+    rebuilt = rebuild(store, sweep)
+    assert rebuilt is not None
+    assert rebuilt.left_out == ()
+    same = [(t.number, t.state, t.params, t.value) for t in rebuilt.study.trials]
+    assert same == [(t.number, t.state, t.params, t.value) for t in user.study(JOB)]
+    end = user.run("analysis/figures.py", "--sweep", "job")
+    drawn = {path.name for path in (user.folder / "figures").iterdir()}
+    assert {"job-cnn_ws_aux-weighted-loss.png", "job-cnn_ws_aux-history.html"} <= drawn
+    assert "job-cnn_ws_aux-wrong.png" in drawn  # since it was evaluated above
+    assert end.stderr == ""
 
 
 def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:

@@ -1,24 +1,50 @@
 """A user's own variant, in a file of the user's own, works as those that come with foldsweep."""
 
+import json
+import shlex
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.integration.user import TINY, User, check_mlflow, copy_out
+from tests.integration.user import TINY, User, check_mlflow, copy_out, until
+from trainables.data.digits import digits_source
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
-def test_a_file_of_ones_own_is_swept_exported_and_measured(user: User, tmp_path: Path) -> None:
-    folder = tmp_path / "somewhere else"
+@dataclass(frozen=True)
+class Own:
+    """Who swept a variant of their own, from which file, and what was said."""
+
+    user: User
+    file: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterator[Own]:
+    user = User(tmp_path_factory.mktemp("own"), empty_mlflow)
+    folder = user.folder / "somewhere else"
     folder.mkdir()
     file = copy_out("docs/examples/own_variant.py", folder)
     said = user.run(
         *("sweeps/run.py", "--space", "somewhere else/own_variant.py", "--name", "own", *TINY),
         *("--trials", 3, "--epochs", 3, "--scheduler", "none", "--concurrency", 2),
     ).stdout
-    assert "own_difference: 3 trials complete, 0 pruned, 0 failed" in said
-    assert "trial 0: plain" in said
+    yield Own(user, file, said)
+    user.clean_up()
+
+
+def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
+    user, file = own.user, own.file
+    assert "own_difference: 3 trials complete, 0 pruned, 0 failed" in own.said
+    assert "trial 0: plain" in own.said
 
     trials = user.study("own/own_difference")
     runs = user.mlflow("own/own_difference")
@@ -37,6 +63,63 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(user: User, tmp_path:
     assert "equal in every fold and metric, to the last bit" in said
     assert f"variant difference is the code in {file}" in said
 
-    file.unlink()
+    elsewhere = file.rename(file.with_suffix(".txt"))
     said = user.run("sweeps/evaluate.py", exported, code=2).stderr
     assert said == f"error: space file {file} does not exist\n"
+    elsewhere.rename(file)
+
+
+def post(port: int, request: object) -> dict[str, list]:
+    """What a server of MLflow answers."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        data=json.dumps(request).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return json.load(answer)["predictions"]
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.filterwarnings(r"ignore:`torch\.jit\.load` is deprecated:DeprecationWarning")
+def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path) -> None:
+    """The printed command, in another folder; the code of the variant travels with the model."""
+    user = own.user
+    *_, written, registered, serve = user.run(
+        *("analysis/export.py", "--space", "own_difference"),
+        *("--register", "mine", "--format", "torchscript"),
+    ).stdout.splitlines()
+    assert written.startswith("best-own-own_difference.pt: torchscript, equal to the original ")
+    assert registered.startswith("version 1 of mine registered and champion, the first one: 0.")
+    setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
+    name, _, uri = setting.partition("=")
+    assert (name, words[:3]) == ("MLFLOW_TRACKING_URI", ["mlflow", "models", "serve"])
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words[words.index("--port") + 1] = str(port)
+
+    gone = own.file.rename(own.file.with_suffix(".txt"))
+    server = User(tmp_path)
+    try:
+        process = server.start_command(*words, MLFLOW_TRACKING_URI=uri)
+        until(lambda: answers(port), process)
+        pairs = digits_source().test.images[:6].reshape(3, 2, 14, 14)
+        given = post(port, {"inputs": pairs.tolist()})
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            post(port, {"inputs": (pairs / 255).tolist()})
+    finally:
+        server.clean_up()
+        gone.rename(own.file)
+    file = torch.jit.load(str(user.folder / "best-own-own_difference.pt"))
+    (probability,) = file(torch.from_numpy(pairs))
+    assert given["probability"] == pytest.approx(probability.tolist(), abs=1e-6)
+    assert given["decision"] == [p > 0.5 for p in probability.tolist()]
+    assert set(given) == {"probability", "decision"}

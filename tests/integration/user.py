@@ -58,9 +58,13 @@ class User:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *args: object, **env: str) -> subprocess.Popen[str]:
-        """Start a program as a terminal does: in a process group of its own."""
+        """Start a program of ours as a terminal does: in a process group of its own."""
+        return self.start_command(sys.executable, REPOSITORY / program, *args, **env)
+
+    def start_command(self, *words: object, **env: str) -> subprocess.Popen[str]:
+        """Start any command so, from the environment that the tests run in."""
         process = subprocess.Popen(
-            [sys.executable, str(REPOSITORY / program), *map(str, args)],
+            [*map(str, words)],
             cwd=self.folder,
             env=os.environ | {MARK: self.mark, "COLUMNS": "100", "PATH": PATH} | env,
             stdout=subprocess.PIPE,

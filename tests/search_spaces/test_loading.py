@@ -5,12 +5,13 @@ import sys
 import pytest
 from ray import cloudpickle
 
-from search_spaces.loading import SPACES, TUNED, load_space
+from search_spaces.loading import SPACES, TUNED, load_space, load_variant
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import draw_pairs
 from trainables.errors import UserError
 from trainables.trial import Task
+from trainables.variants import VARIANTS
 
 OWN = '''
 """A user's own network, as the README has it."""
@@ -166,3 +167,15 @@ def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path
         cwd=tmp_path,
     )
     assert done.stdout.split() == ["MyConfig", "2", str(393 * 5 + 6 * 2)] * 2
+
+
+def test_a_variant_is_found_by_name_or_in_a_file(write):
+    assert load_variant("cnn", "cnn") is VARIANTS["cnn"]
+    assert load_variant(write(OWN), "mine").name == "mine"
+
+
+def test_a_variant_that_is_not_there_is_refused(write):
+    with pytest.raises(UserError, match="unknown variant 'resnet': known are mlp, "):
+        load_variant("mlp", "resnet")
+    with pytest.raises(UserError, match="own.py has variant 'mine', not 'mlp'"):
+        load_variant(write(OWN), "mlp")

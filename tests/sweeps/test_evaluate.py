@@ -1,5 +1,6 @@
 """Evaluation in this process, with what it logs caught before it reaches a spool."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeps import evaluate
+from sweeps import evaluate, measured
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.recipe import Recipe
@@ -44,9 +45,13 @@ class CatchingTracker:
     """Keeps what a tracker would log."""
 
     metrics: dict[str, float]
+    files: dict[str, str]
 
     def __init__(self, folder: Path, target: Any) -> None:
-        pass
+        CatchingTracker.files = {}
+
+    def log_artifact(self, number: None, path: Path) -> None:
+        CatchingTracker.files[path.name] = path.read_text()
 
     def log_metrics(self, number: None, metrics: dict[str, float], step: int) -> None:
         CatchingTracker.metrics = metrics
@@ -61,7 +66,7 @@ class CatchingTracker:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "Tracker", CatchingTracker)
+    monkeypatch.setattr(measured, "Tracker", CatchingTracker)
     monkeypatch.setattr(evaluate.torch, "set_num_threads", lambda threads: None)
     return tmp_path
 
@@ -124,3 +129,14 @@ def test_rounds_are_trained_in_the_mode_of_the_sweep(
     assert "test accuracy 0." in measure(rounds=2, mode="looped", **mine)
     with pytest.raises(RuntimeError):  # vmap has no rule for an LSTM
         measure(rounds=2, mode="fused", **mine)
+
+
+def test_what_was_answered_wrongly_is_kept(measure: Callable[..., str]) -> None:
+    measure(rounds=2)
+    assert set(CatchingTracker.files) == {"best.yaml", "evaluation.json"}
+    kept = json.loads(CatchingTracker.files["evaluation.json"])
+    accuracy = CatchingTracker.metrics["test_accuracy"]
+    wrong = sum(map(sum, kept["wrong"]))
+    assert sum(map(sum, kept["count"])) == 2 * 11
+    assert wrong == round((1 - accuracy) * 2 * 11)
+    assert len(kept["first_round"]["wrong_pairs"]) == kept["first_round"]["wrong"]

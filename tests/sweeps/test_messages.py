@@ -73,8 +73,10 @@ def test_what_can_be_typed_next_is_said(
     text = said()
     assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
     commands = suggested(text)
-    assert list(commands) == ["look", "export", "measure", "more"]
+    assert list(commands) == ["look", "compare", "report", "export", "measure", "more"]
     assert commands["look"] == "make ui"
+    assert commands["compare"].endswith("analysis/compare.py --sweep first")
+    assert commands["report"].endswith("analysis/report.py --sweep first --out first.html")
     assert commands["export"].endswith("analysis/export.py --sweep first")
     assert commands["measure"].endswith("evaluate.py best-first-small.yaml --rounds 10")
     assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
@@ -113,9 +115,9 @@ def test_another_store_and_experiment_are_among_the_options(
     settings = replace(settings, tracking_uri="sqlite:////a b/mlflow.db", experiment="my own")
     say_what_next(settings, "first", [make_end()])
     commands = suggested(said())
-    assert commands["look"].endswith("ui --backend-store-uri 'sqlite:////a b/mlflow.db'")
-    options = " --sweep first --tracking-uri 'sqlite:////a b/mlflow.db' --experiment 'my own'"
-    assert commands["export"].endswith(options)
+    options = " --tracking-uri 'sqlite:////a b/mlflow.db' --experiment 'my own'"
+    assert commands["look"].endswith(f"analysis/ui.py{options}")
+    assert commands["export"].endswith(f" --sweep first{options}")
 
 
 def test_nothing_is_exported_where_no_trial_is_complete(
@@ -143,7 +145,7 @@ def test_nothing_is_exported_while_records_wait(
 
 def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:
     say_what_next(replace(settings, sampler="grid"), "first", [make_end()])
-    assert list(suggested(said())) == ["look", "export", "measure"]
+    assert list(suggested(said())) == ["look", "compare", "report", "export", "measure"]
 
 
 @pytest.mark.parametrize(

@@ -77,15 +77,15 @@ def test_rounds_together_are_rounds_alone(
     for i, member in enumerate(cohort.members):
         stack = FoldStack(variant.model, [member], cohort.pairs, mode=mode)
         for _ in range(config.epochs):
-            train_loss, train_accuracy = stack.train()
-        loss, accuracy, digit_accuracy = stack.evaluate()
+            train = stack.train()
+        held_out = stack.evaluate()
         alone = replace(
             together,
-            accuracy=accuracy,
-            loss=loss,
-            digit_accuracy=digit_accuracy,
-            train_accuracy=train_accuracy,
-            train_loss=train_loss,
+            accuracy=held_out.accuracy,
+            loss=held_out.loss,
+            digit_accuracy=held_out.digit_accuracy,
+            train_accuracy=train.accuracy,
+            train_loss=train.loss,
         )
         close(together, alone, of_one=slice(i, i + 1))
         assert np.array_equal(together.answers[i], stack.predict()[0])
@@ -212,6 +212,11 @@ def test_curves_end_in_the_scores_which_do_not_depend_on_them(
         assert len(with_curves.curves[name]) == 3
         assert with_curves.curves[name][-1] == getattr(without, name).tolist()
     assert len(set(map(tuple, with_curves.curves["loss"]))) == 3
+    assert ("train_aux_loss" in with_curves.curves) is variant.auxiliary
+    if variant.auxiliary:
+        of_digits, whole = (with_curves.curves[n] for n in ("train_aux_loss", "train_loss"))
+        assert (0 < np.array(of_digits)).all()
+        assert (np.array(of_digits) < np.array(whole)).all()
 
 
 def test_probes_are_answered_and_not_measured(fresh: list[PairData]) -> None:

@@ -22,6 +22,7 @@ from sweeps.spool import (
 )
 from sweeps.uploader import Uploader
 from trainables.errors import UserError
+from trainables.views import view_tags
 
 DATASET = {
     "name": "digits",
@@ -152,6 +153,8 @@ def test_a_sweep_arrives_whole(
     (dataset,) = datasets(trial)
     assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", "0123abcd")
     assert [(tag.key, tag.value) for tag in dataset.tags] == [("mlflow.data.context", "training")]
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert view_tags().items() <= experiment.tags.items()
 
 
 def test_sending_again_from_the_start_adds_nothing(

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
+from trainables.data.pairs import PairData
 from trainables.models.backprop import BackpropConfig
 from trainables.models.layers import Scores, num_params
 from trainables.presets.registry import PRESETS
+from trainables.recipe import Recipe
 from trainables.variants import VARIANTS, Variant
 
 AMOUNTS = {
@@ -78,3 +80,24 @@ def scores_of(model: nn.Module | Sequential, pair: Tensor) -> Scores:
 def size_of(model: nn.Module | Sequential) -> int:
     """Learnable numbers."""
     return model.num_params if isinstance(model, Sequential) else num_params(model)
+
+
+def recipe_of(variant: Variant, config: TrialConfig, data: PairData, **values: object) -> Recipe:
+    """What would be exported of a trial of `config` on `data`, drawn with seed 0."""
+    means = ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std")
+    fields: dict[str, object] = {
+        "space": variant.name,
+        "variant": variant.name,
+        "config": config.to_dict(),
+        "score": dict.fromkeys(means, 0.5),
+        "fold_scores": {},
+        "num_params": 1,
+        "dataset": data.dataset,
+        "data_digest": data.digest,
+        "train_pairs": len(data.train),
+        "test_pairs": len(data.test),
+        "folds": 3,
+        "seed": 0,
+        "trial": 0,
+    }
+    return Recipe(**{**fields, **values})

@@ -37,7 +37,7 @@ def assert_same_state(one, other, *, tol=1e-5):
 def assert_same_metrics(one, other):
     """The metrics of two epochs, up to rounding."""
     assert one.epoch == other.epoch
-    for name in ("train_loss", "held_out_loss"):
+    for name in ("train_loss", "train_digit_loss", "held_out_loss"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5)
     for name in ("train_accuracy", "held_out_accuracy", "held_out_digit_accuracy"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5)

@@ -21,7 +21,12 @@ def drawn(seed, units, *, digits):
     return scores, classes, torch.randint(2, (BATCH,), generator=g)
 
 
-def losses(scores, classes, target, *, main=1.0, aux=0.0, smoothing=0.0):
+def losses(*args, **weights):
+    """The whole loss of each pair."""
+    return parts(*args, **weights)[0]
+
+
+def parts(scores, classes, target, *, main=1.0, aux=0.0, smoothing=0.0):
     return pair_losses(
         scores,
         classes,
@@ -83,6 +88,8 @@ def test_the_loss_weighs_the_comparison_and_both_digits(seed, main, aux, smoothi
         scores.comparison, target, label_smoothing=smoothing, reduction="none"
     )
     torch.testing.assert_close(ours, main * comparison + aux * (left + right))
+    digits = parts(scores, classes, target, main=main, aux=aux, smoothing=smoothing)[1]
+    torch.testing.assert_close(digits, aux * (left + right))
 
 
 @pytest.mark.parametrize("units", [1, 2])
@@ -107,3 +114,6 @@ def test_sums_leave_out_what_only_fills_a_batch_up(units, digits):
     assert sums[1] == comparison_hits(first, target[:4]).sum()
     named = (first.digits.argmax(2) == classes[:4]).sum() if digits else 0
     assert sums[2] == named
+    of_digits = parts(first, classes[:4], target[:4], main=0.6, aux=0.2, smoothing=0.1)[1].sum()
+    torch.testing.assert_close(sums[3], of_digits)
+    assert bool(of_digits > 0) is digits

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.errors import UserError
-from trainables.programs import INTERRUPTED, command, parse, run_program
+from trainables.programs import INTERRUPTED, EpochLine, command, parse, run_program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,3 +185,29 @@ def test_a_suggested_command_can_be_typed_where_the_user_is(
     monkeypatch.chdir(tmp_path)
     assert command("sweeps/run.py") == f"{sys.executable} {root / 'sweeps/run.py'}"
     assert command("mlflow") == str(environment / "mlflow")
+
+
+# Progress ---------------------------------------------------------------------------------------
+
+
+def told(line: EpochLine, times: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    for epoch, now in enumerate(times, start=1):
+        monkeypatch.setattr("time.monotonic", lambda now=now: line.started + now)
+        line.done(epoch)
+
+
+def test_a_log_gets_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(EpochLine(5), [4.0, 8.0, 12.0, 16.0, 40.0], monkeypatch)
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 3/5, about 8 s left",
+        "epoch 5/5, about 0 s left",
+    ]
+
+
+def test_a_short_training_says_nothing_in_a_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(EpochLine(3), [1.0, 2.0, 3.0], monkeypatch)
+    assert capsys.readouterr().out == ""

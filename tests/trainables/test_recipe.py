@@ -9,6 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainables.data.digits import digits_source
+from trainables.data.pairs import draw_pairs
 from trainables.errors import UserError
 from trainables.recipe import FORMAT, Recipe
 
@@ -225,3 +227,15 @@ def test_a_file_that_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
         Recipe.load(tmp_path)
     with pytest.raises(UserError, match="cannot be written: No such file"):
         RECIPE.save(tmp_path / "missing" / "best.yaml", comment="")
+
+
+# Data -------------------------------------------------------------------------------------------
+
+
+def test_the_pairs_of_the_sweep_are_proven_by_their_digest() -> None:
+    source = digits_source()
+    data = draw_pairs(source, seed=RECIPE.seed, train_pairs=100, test_pairs=50)
+    recipe = replace(RECIPE, data_digest=data.digest)
+    assert recipe.draw_pairs(source).digest == data.digest
+    with pytest.raises(UserError, match=rf"their digest is {data.digest}, the file has 0123abcd"):
+        RECIPE.draw_pairs(source)

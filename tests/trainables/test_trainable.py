@@ -67,7 +67,7 @@ def test_a_result_is_complete_and_finite(variant, make):
     result = make(variant).step()
     names = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
     if variant.auxiliary:
-        names.add(metrics.VAL_DIGIT_ACCURACY)
+        names |= {metrics.VAL_DIGIT_ACCURACY, metrics.TRAIN_MAIN_LOSS, metrics.TRAIN_AUX_LOSS}
     about = {BY_FOLD, HISTORY, DIVERGED, metrics.EPOCH, metrics.NUM_PARAMS, metrics.TRAIN_TIME}
     assert set(result) == names | {metrics.std_key(n) for n in names} | about | {"done"}
     by_fold = dict(result[BY_FOLD])

@@ -17,6 +17,7 @@ from trainables.variants import CNN, CNN_WS_AUX, MLP
 
 MODES = ["fused", "looped"]
 NAMES = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
+OF_DIGITS = {metrics.VAL_DIGIT_ACCURACY, metrics.TRAIN_MAIN_LOSS, metrics.TRAIN_AUX_LOSS}
 
 
 def continue_after(epoch, variant, config, task, folder):
@@ -104,13 +105,16 @@ def test_a_history_holds_every_epoch_in_named_finite_metrics(variant, small_conf
     trial.advance(2)
     trial.advance(2)
     trial.advance(99)
-    names = NAMES | ({metrics.VAL_DIGIT_ACCURACY} if variant.auxiliary else set())
+    names = NAMES | (OF_DIGITS if variant.auxiliary else set())
     assert set(trial.by_fold) == names
     assert all(len(values) == 3 for values in trial.by_fold.values())
     assert [row[metrics.EPOCH] for row in trial.history] == [1, 2, 3]
     for row in trial.history:
         assert set(row) == {metrics.EPOCH, "time"} | names | {metrics.std_key(n) for n in names}
         assert all(math.isfinite(value) for value in row.values())
+        if variant.auxiliary:
+            parts = row[metrics.TRAIN_MAIN_LOSS] + row[metrics.TRAIN_AUX_LOSS]
+            assert parts == pytest.approx(row[metrics.TRAIN_LOSS])
     last = {key: trial.history[-1][key] for key in summary(trial.by_fold)}
     assert last == summary(trial.by_fold)
     assert trial.train_time_s > 0

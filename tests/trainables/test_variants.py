@@ -140,5 +140,5 @@ def test_a_variant_learns(variant, data_for, small_config):
     stack = FoldStack(variant.model, [member], data_for(variant).train)
     for _ in range(config.epochs):
         stack.train()
-    _, accuracy, _ = stack.evaluate()
+    accuracy = stack.evaluate().accuracy
     assert accuracy[0] >= 0.8

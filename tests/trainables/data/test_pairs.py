@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.data.digits import digits_source
-from trainables.data.pairs import draw_pairs
+from trainables.data.pairs import disc_points, draw_pairs
 from trainables.data.source import DigitImages, ImageSource
 from trainables.errors import UserError
 
@@ -113,3 +113,20 @@ def test_digest_tells_any_difference():
     digests = {pair_data.digest, *(other.digest for other in others)}
     assert len(digests) == 5
     assert all(len(digest) == 32 for digest in digests)
+
+
+def test_images_that_two_have_in_common_are_found():
+    data = draw_pairs(numbered_source(40, 20), seed=0, train_pairs=20, test_pairs=10)
+    assert not data.train.shares_images(data.test)
+    images = data.test.images.copy()
+    images[3, 1] = data.train.images[7, 0]
+    one = dataclasses.replace(data.test, images=images)
+    for other in (data.train, one):
+        assert data.train.shares_images(other)
+
+
+def test_points_are_the_same_when_both_coordinates_are():
+    xy = np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32)
+    crossed = np.array([[0.1, 0.4], [0.2, 0.1]], dtype=np.float32)
+    assert disc_points(xy).shares_images(disc_points(xy[1:]))
+    assert not disc_points(xy).shares_images(disc_points(crossed))

@@ -48,7 +48,7 @@ def trained(make):
     def run(stack):
         history = [(0.0, stack.state_dict())]
         for _ in range(2):
-            loss, _ = stack.train()
+            loss = stack.train().loss
             history.append((loss, stack.state_dict()))
         return history
 

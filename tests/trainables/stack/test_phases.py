@@ -47,7 +47,11 @@ def test_annealed_weights_are_those_of_their_epoch(mode, small_config, make_stac
         plain.load_state_dict(annealed.state_dict())
         one, other = annealed.train_epoch(), plain.train_epoch()
         np.testing.assert_array_equal(one.train_loss, other.train_loss)
+        np.testing.assert_array_equal(one.train_digit_loss, other.train_digit_loss)
         np.testing.assert_array_equal(one.held_out_loss, other.held_out_loss)
+        if epoch == 0:  # the digits have all of the loss
+            np.testing.assert_array_equal(one.train_digit_loss, one.train_loss)
+        assert (one.train_digit_loss > 0).all()
         assert_identical(annealed.state_dict(), plain.state_dict())
 
 

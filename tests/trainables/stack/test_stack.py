@@ -87,7 +87,7 @@ def test_answers_are_as_often_right_as_is_measured(
     stack = FoldStack(kind.model, members, data.train, mode=mode)
     for _ in range(2):
         stack.train()
-        _, accuracy, _ = stack.evaluate()
+        accuracy = stack.evaluate().accuracy
         answers = stack.predict()
         assert [len(row) for row in answers] == [14, 9, 1]
         assert {answer for row in answers for answer in row.tolist()} <= {0, 1}

@@ -1,0 +1,106 @@
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis.report import main
+from trainables.errors import UserError
+
+GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
+POOR = (0.80, 0.79, 0.81, 0.80, 0.81)
+
+
+@pytest.fixture(scope="module")
+def filled(make_store):
+    filled = make_store()
+    filled.add("a/mlp", POOR, tuple(v - 0.02 for v in POOR), "PRUNED", folds=5)
+    filled.add("b/cnn", GOOD, tuple(v - 0.03 for v in GOOD), folds=5, origin="<kong>&")
+    filled.measure("b/cnn", 0, "evaluation", (0.9, 0.92))
+    return filled
+
+
+@pytest.fixture
+def run(filled, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["report.py", *args, "--tracking-uri", filled.uri])
+        assert main() == 0
+        return capsys.readouterr().out
+
+    return call
+
+
+class Page(HTMLParser):
+    """What a page loads, its text, and whether its elements are closed in order."""
+
+    VOID = frozenset({"meta", "img", "br", "hr", "link"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.loaded, self.text, self.open = [], "", []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.loaded += [v for k, v in attrs if k in ("src", "href", "srcset", "action")]
+        self.loaded += [tag] * (tag in ("script", "link", "iframe", "object"))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_stands_alone_and_says_it_first(run, filled):
+    said = run("--out", "report.html")
+    html = Path("report.html").read_text()
+    page = Page(html)
+    assert len(html) < 5e6
+    assert page.loaded
+    assert all(what.startswith("data:image/png;base64,") for what in page.loaded)
+    assert "url(" not in html
+    assert "@import" not in html
+    headline = re.search(r"<h1>(.+?)</h1>", html)[1]
+    assert headline.startswith("cnn is best: an expected accuracy of 0.9")
+    assert headline in said
+    assert "Believe it: the difference is real" in page.text
+    assert "<kong>&" in page.text  # a name is no markup
+    for run_id in (filled.trials["b/cnn", 0], filled.trials["a/mlp", 0], filled.parents["b/cnn"]):
+        assert run_id in page.text  # where the numbers are from
+    assert "0.9100 ± 0.0141 (n = 2)" in page.text
+
+
+def test_it_is_attached_to_every_sweep_in_it(run, filled):
+    said = run("--sweep", "a", "b")
+    for name in ("a/mlp", "b/cnn"):
+        assert f"logged as report/report.html of sweep {name}" in said
+        files = filled.client.list_artifacts(filled.parents[name], "report")
+        assert [file.path for file in files] == ["report/report.html"]
+
+
+def test_one_sweep_alone_has_a_report_too_and_may_stay_local(run, filled):
+    filled.add("lonely/mlp_ws", POOR, GOOD, folds=5)
+    said = run("--sweep", "lonely", "--local", "--out", "one.html")
+    assert "logged" not in said
+    assert not filled.client.list_artifacts(filled.parents["lonely/mlp_ws"], "report")
+    assert "one sweep: nothing to compare it with" in Page(Path("one.html").read_text()).text
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--out", "report.pdf"], "--out must end in .html, but is report.pdf"),
+        (["--out", "no/report.html"], "folder no does not exist"),
+        (["--sweep", "nothing"], "has no sweeps of 'nothing'"),
+        (["--rope", "-1"], "--rope must be at least 0"),
+    ],
+)
+def test_mistakes_end_in_one_line(run, args, said):
+    with pytest.raises(UserError, match=said):
+        run(*args)

@@ -1,0 +1,71 @@
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from analysis import ui
+from analysis.load import open_store
+from trainables.errors import UserError
+from trainables.views import view_tags
+
+
+@pytest.fixture
+def refused(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What the program says before it starts anything."""
+
+    def run(*args: str, uri: str = filled.uri) -> str:
+        monkeypatch.setattr(sys, "argv", ["ui.py", *args, "--tracking-uri", uri])
+        with pytest.raises(UserError) as caught:
+            ui.main()
+        return str(caught.value)
+
+    return run
+
+
+def test_a_port_that_is_taken_is_named(refused: Callable[..., str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        said = refused("--port", port)
+    assert said.startswith(f"--host 127.0.0.1 --port {port} cannot be used: ")
+    assert said.endswith("give another --port (make ui PORT=5001)")
+
+
+def test_a_host_that_is_not_here_is_named(refused: Callable[..., str]) -> None:
+    assert "--host 192.0.2.1 --port 5000 cannot be used" in refused("--host", "192.0.2.1")
+
+
+def test_a_port_must_be_one(refused: Callable[..., str]) -> None:
+    assert refused("--port", "0") == "--port must be between 1 and 65535, but is 0"
+
+
+def test_no_store_is_made(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "no MLflow store" in refused(uri=f"sqlite:///{tmp_path}/none.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_older_experiment_gets_the_views(make_store: Callable[[], Any]) -> None:
+    filled = make_store()
+    filled.experiment("foldsweep")
+    store = open_store(filled.uri, "foldsweep")
+    assert ui._has_views(store)
+    tags = filled.client.get_experiment(store.experiment_id).tags
+    assert view_tags().items() <= tags.items()
+    assert ui._has_views(store)
+
+
+def test_a_server_that_takes_no_tags_is_shown_without_views(
+    make_store: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = make_store()
+    filled.experiment("foldsweep")
+    store = open_store(filled.uri, "foldsweep")
+
+    def deny(*_: str) -> None:
+        raise MlflowException("permission denied")
+
+    monkeypatch.setattr(store.client, "set_experiment_tag", deny)
+    assert not ui._has_views(store)

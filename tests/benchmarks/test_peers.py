@@ -1,0 +1,67 @@
+"""The tools themselves, a few tiny trials each; each is skipped where it is not installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import peers as program
+from peer_tools.tools import BENCHMARKS, TOOLS
+from trainables.errors import UserError
+
+OTHERS = [name for name in TOOLS if name not in ("foldsweep", "floor")]
+
+
+def peers(folder: Path, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / "peers.py"), "--folder", str(folder / "kept")]
+        + [str(arg) for arg in args],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("tool", ["foldsweep", *OTHERS])
+def test_tool_scores_as_the_floor_and_reaches_a_mark(tool: str, tmp_path: Path) -> None:
+    pytest.importorskip("psutil")
+    if TOOLS[tool].missing:
+        pytest.skip(f"{', '.join(TOOLS[tool].missing)} not installed")
+    args = ("--quick", "--workloads", "w3", "w4", "--tools", "floor", tool, "--trials", 3)
+    done = peers(tmp_path, *args)
+    assert done.returncode == 0, done.stderr + done.stdout
+    run = json.loads((tmp_path / "kept" / f"w3-{tool}-0.json").read_text())
+    floor = json.loads((tmp_path / "kept" / "w3-floor-0.json").read_text())
+    assert run["scores"].keys() == floor["scores"].keys()
+    assert len(run["scores"]) == 3
+    assert 0 < run["startup_s"] <= run["last_s"] <= run["wall_s"]
+    if tool == "foldsweep":  # the same seeds
+        assert run["scores"] == floor["scores"]
+    target = json.loads((tmp_path / "kept" / f"w4-{tool}-0.json").read_text())
+    assert target["reached_s"] is not None
+    assert "1 of 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--repeats", "0"], "--repeats must be at least 1, but is 0"),
+        (["--trials", "0"], "--trials must be at least 1, but is 0"),
+        (["--tools"], "--tools and --workloads must each name one"),
+    ],
+)
+def test_mistakes_are_said(args: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psutil")
+    monkeypatch.setattr("sys.argv", ["peers.py", *args])
+    with pytest.raises(UserError, match=said):
+        program.main()
+
+
+def test_every_tool_can_be_named() -> None:
+    assert get_args(program.ToolName) == tuple(TOOLS)

@@ -1,0 +1,141 @@
+"""Finals in this process, with what they log caught before it reaches a spool."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps import finalists, measured
+from trainables.data.digits import digits_source
+from trainables.data.pairs import draw_pairs
+from trainables.errors import UserError
+from trainables.recipe import Recipe
+
+
+class CatchingTracker:
+    """Keeps what a tracker would log, by trial."""
+
+    runs: dict[str, tuple[dict, dict]] = {}
+
+    def __init__(self, folder, target):
+        self.sweep = target.sweep
+
+    def start_sweep(self, name, params, tags, dataset):
+        self.name, self.tags = name, tags
+
+    def log_metrics(self, number, values, step):
+        CatchingTracker.runs[self.name] = (self.tags, values)
+
+    def close(self, wait_s):
+        return 0
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measured, "Tracker", CatchingTracker)
+    monkeypatch.setattr(finalists.torch, "set_num_threads", lambda threads: None)
+    CatchingTracker.runs = {}
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["sweeps/finalists.py", *args])
+        code = finalists.main()
+        return code, capsys.readouterr().out
+
+    return call
+
+
+def recipe(name, **changes):
+    values = {
+        "space": "mlp",
+        "variant": "mlp",
+        "config": {"batch_size": 8, "epochs": 1, "lr": 0.01},
+        "score": dict.fromkeys(
+            ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std"), 0.5
+        ),
+        "fold_scores": {},
+        "num_params": 3,
+        "dataset": "digits",
+        "data_digest": draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=11).digest,
+        "train_pairs": 30,
+        "test_pairs": 11,
+        "folds": 3,
+        "seed": 0,
+        "trial": 4,
+        "sweep": "first/mlp",
+    }
+    Recipe(**(values | changes)).save(Path(name), comment="")
+    return name
+
+
+def folds(values):
+    return [values[f"fold_{i}/val_accuracy"] for i in range(6)]
+
+
+def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
+    same = recipe("a.yaml"), recipe("b.yaml", trial=7)
+    other = recipe("c.yaml", trial=8, config={"batch_size": 8, "epochs": 1, "lr": 0.1})
+    code, said = run(*same, other, "--repeats", "2")
+    assert code == 0
+    words = "2 x 3 fresh folds of 30 of the same digits pairs, seed 0, digest "
+    assert f"3 finalists, each: {words}" in said
+    assert "compare them: " in said
+    (tags, first), (_, second), (_, third) = CatchingTracker.runs.values()
+    assert tags["foldsweep.kind"] == "finals"
+    assert (tags["foldsweep.sweep"], tags["foldsweep.trial"]) == ("first/mlp", "4")
+    assert tags["foldsweep.protocol"].startswith(words)
+    assert {t["foldsweep.protocol"] for t, _ in CatchingTracker.runs.values()} == {
+        tags["foldsweep.protocol"]
+    }
+    assert folds(first) == folds(second)  # one configuration, whatever its trial's number was
+    assert folds(first) != folds(third)
+    assert folds(first)[:3] != folds(first)[3:]  # another repeat has other folds
+    assert first["val_accuracy"] == pytest.approx(sum(folds(first)) / 6)
+
+
+def test_another_seed_means_other_folds(run):
+    run(recipe("a.yaml"), "--repeats", "2")
+    run(recipe("b.yaml", trial=5), "--repeats", "2", "--seed", "1")
+    (one, first), (other, second) = CatchingTracker.runs.values()
+    assert folds(first) != folds(second)
+    assert one["foldsweep.protocol"] != other["foldsweep.protocol"]
+
+
+def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch):
+    measure = finalists._measure
+
+    def interrupted(settings, recipe, *rest):
+        if recipe.trial == 7:
+            raise KeyboardInterrupt
+        measure(settings, recipe, *rest)
+
+    monkeypatch.setattr(finalists, "_measure", interrupted)
+    files = recipe("a.yaml"), recipe("b.yaml", trial=7), recipe("c.yaml", trial=9)
+    code, said = run(*files, "--repeats", "1")
+    assert code == 130
+    assert "interrupted; 1 of 3 are logged." in said
+    assert said.rstrip().endswith("sweeps/finalists.py --repeats 1 b.yaml c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "name the files that analysis/export.py wrote"),
+        (("a.yaml", "--repeats", "0"), "--repeats must be at least 1, but is 0"),
+        (("a.yaml", "--seed", "-1"), "--seed must be between"),
+        (("none.yaml",), "none.yaml cannot be read"),
+        (("a.yaml", "other.yaml"), "other.yaml has folds 4, but a.yaml has 3"),
+        (("away.yaml",), "sweep name"),
+    ],
+)
+def test_mistakes_end_in_one_line(run, args, said):
+    recipe("a.yaml")
+    recipe("other.yaml", folds=4)
+    recipe("away.yaml", sweep="../mlp")
+    with pytest.raises(UserError) as caught:
+        run(*args)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -54,7 +54,7 @@ class PeersSettings:
     """w1 perceptrons, w2 convolutional nets, w3 tiny trials, w4 time to a target."""
     tools: tuple[ToolName, ...] = get_args(ToolName)
     """Tools to run. Ratios need foldsweep, the check of scores needs the floor."""
-    repeats: int = 5
+    repeats: int = 3
     """Repeats of each workload, each with pairs, folds and seeds of its own."""
     quick: bool = False
     """A few tiny trials of each, once: shows that everything works; figures mean little."""

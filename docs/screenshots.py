@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import FrameLocator, Locator, Page, sync_playwright
 
@@ -165,6 +166,10 @@ def _shoot_mlflow(ui: MlflowUi, address: str, store: Store, settings: Screenshot
     path = ui.page.get_by_text("Path: ").locator("..")
     path.evaluate("element => element.style.visibility = 'hidden'")
     _shoot(ui.page, settings.out / "mlflow-report.png")
+    with TemporaryDirectory() as folder:
+        file = store.client.download_artifacts(parent.info.run_id, REPORT, folder)
+        ui.page.goto(Path(file).as_uri())
+        _shoot(ui.page, settings.out / "report.png")
 
 
 def _shoot(page: Page, path: Path) -> None:

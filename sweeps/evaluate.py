@@ -1,7 +1,6 @@
 """Measure an exported configuration: `python sweeps/evaluate.py FILE --rounds 10`."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -124,7 +123,7 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant, sourc
     seeds = [derive_seed(seed, Stream.ROUND_PAIRS, i) for i in range(settings.rounds)]
     data, fresh = repeated_pairs(recipe, source, seeds, settings.data)
     config = variant.config.from_dict(recipe.config)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(recipe.threads)  # small networks gain nothing from more
     console.print(
         f"{variant.name}, {settings.rounds} rounds of {config.epochs} epochs on"
         f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} pairs"

@@ -1,6 +1,5 @@
 """Cross-validate exported configurations again: `python sweeps/finalists.py best-*.yaml`."""
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -133,7 +132,7 @@ def _measure(
     """Cross-validate one configuration, say what it came to and log it."""
     variant = load_variant(recipe.space, recipe.variant)
     config = variant.config.from_dict(recipe.config)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(recipe.threads)
     started = time.time()
     shown = EpochLine(config.epochs * len(repeats))
     accuracy: list[float] = []

@@ -5,6 +5,8 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from peer_tools.results import Agreement, Run, agreement, ratios, spread
 from peer_tools.tools import FLOOR, OURS, TOOLS
 from sweeps.provenance import machine
@@ -30,7 +32,7 @@ def here() -> str:
 def show(cells: Cells) -> None:
     """Print a table below its title, wide enough to be read in a log too."""
     console.print(f"\n{cells.title}")
-    console.print(cells.rich(), width=max(console.width, LEAST_WIDTH))
+    Console(width=max(console.width, LEAST_WIDTH), markup=False).print(cells.rich())
 
 
 def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:

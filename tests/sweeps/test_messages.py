@@ -124,14 +124,14 @@ def test_nothing_is_exported_where_no_trial_is_complete(
     settings: SweepSettings, make_end: MakeEnd, said: Said
 ) -> None:
     say_what_next(settings, "first", [make_end(complete=False)])
-    assert list(suggested(said())) == ["look", "more"]
+    assert list(suggested(said())) == ["look", "compare", "report", "more"]
 
 
 def test_nothing_is_exported_that_was_selected_on_test_pairs(
     settings: SweepSettings, make_end: MakeEnd, said: Said
 ) -> None:
     say_what_next(replace(settings, select_on_test=True), "first", [make_end()])
-    assert list(suggested(said())) == ["look", "more"]
+    assert list(suggested(said())) == ["look", "compare", "report", "more"]
 
 
 def test_nothing_is_exported_while_records_wait(

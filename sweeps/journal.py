@@ -1,11 +1,15 @@
 """The study's journal file, safe against kills of any of the processes that write it."""
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages.journal._storage import JournalOperation
 
 
 class JournalLock(BaseJournalFileLock):
@@ -34,6 +38,32 @@ class JournalLock(BaseJournalFileLock):
         self._lock.release()
 
 
+class Journal(JournalFileBackend):
+    """A journal whose lines all reach the operating system at once, so that no kill loses one.
+
+    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Only
+    what cannot be drawn again is worth that wait, against a power cut: how a trial ended, and with
+    it, in the same file, whatever was written before.
+    """
+
+    def __init__(self, path: Path, lock: JournalLock):
+        super().__init__(str(path), lock_obj=lock)
+        self._path = path
+        self._own_lock = lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._own_lock.acquire()
+        try:
+            with self._path.open("ab") as file:
+                file.write(text.encode())
+                file.flush()
+                if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs):
+                    os.fsync(file.fileno())
+        finally:
+            self._own_lock.release()
+
+
 def journal_storage(journal: Path) -> JournalStorage:
     """The storage in a journal file, which is made where it does not exist.
 
@@ -43,7 +73,7 @@ def journal_storage(journal: Path) -> JournalStorage:
     lock = JournalLock(journal)
     lock.acquire()
     lock.release()
-    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+    return JournalStorage(Journal(journal, lock))
 
 
 def _cut_incomplete_line(journal: Path) -> None:

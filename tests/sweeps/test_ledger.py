@@ -597,3 +597,21 @@ def test_a_sweep_goes_on_in_postgres(
     for storage in storages:
         assert isinstance(storage, RDBStorage)
         storage.engine.dispose()
+
+
+def test_only_the_end_of_a_trial_waits_for_the_disk(
+    tmp_path: Path, make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill loses nothing that was written; a power cut nothing that has ended."""
+    journal = tmp_path / "study.journal"
+    ledger = make_ledger(over=open_storage(None, journal))
+    first = ask(ledger)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    second = ask(ledger)
+    ledger.report(first.number, 1, 0.5)
+    before = len(synced)
+    complete(ledger, first)
+    assert len(synced) == before + 1 <= 2  # a point that waits changes its state when asked for
+    assert synced[-1] == journal.stat().st_size  # and with it all that was written before
+    assert second.number != first.number

@@ -102,8 +102,8 @@ def _choice(comparison: Comparison) -> str:
         return "There is one complete configuration: nothing to choose from."
     if len(like) == 1:
         return (
-            f"Of {comparison.num_compared} complete configurations, {like[0].label} is better than"
-            " every other."
+            f"Of {comparison.num_compared} complete configurations on the sweep's own folds,"
+            f" {like[0].label} is better than every other."
         )
     smallest = min(like, key=lambda t: t.num_params)
     size = (
@@ -113,8 +113,8 @@ def _choice(comparison: Comparison) -> str:
         f" instead of {like[0].num_params:,}"
     )
     return (
-        f"{len(like)} of {comparison.num_compared} complete configurations cannot be told from the"
-        f" best, {like[0].label}; {size}."
+        f"On the sweep's own folds, {len(like)} of {comparison.num_compared} complete"
+        f" configurations cannot be told from the best, {like[0].label}; {size}."
     )
 
 

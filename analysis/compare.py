@@ -156,7 +156,7 @@ def finals_commands(comparison: Comparison) -> str:
 
 
 def _row_table(comparison: Comparison) -> Table:
-    heads = ["", "trials", "cross-validated", "expected", "finals", "test", "params", "train s"]
+    heads = ["", "complete", "cross-validated", "expected", "finals", "test", "params", "train s"]
     heads.append("report's own")
     table = Table(title="best configurations", title_justify="left", title_style="")
     for head in heads:
@@ -176,7 +176,7 @@ def cells(row: Row) -> list[str]:
     finals = shown(row.finals.mean, spread(row.finals)) if row.finals else ""
     return [
         row.name,
-        f"{len(states)}, {states.count('COMPLETE')} complete",
+        f"{states.count('COMPLETE')} of {len(states)}",
         shown(row.best.accuracy, row.best.std),
         f"{row.expected:.4f}",
         finals,

@@ -144,7 +144,7 @@ def points(share: float) -> str:
 
 def signed(value: float) -> str:
     """A difference with its sign."""
-    return f"{value:+.4f}"
+    return f"{round(value, 4) + 0.0:+.4f}"  # no minus before zeros
 
 
 def shown_p(p: float | None) -> str:

@@ -63,15 +63,16 @@ def main() -> int:
         raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {settings.seed}")
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
-    recipes = [_recipe(path) for path in settings.files]
-    for path, recipe in zip(settings.files, recipes, strict=True):
-        _check_comparable(recipes[0], settings.files[0], recipe, path)
+    files = list(dict.fromkeys(settings.files))
+    recipes = [_recipe(path) for path in files]
+    for path, recipe in zip(files, recipes, strict=True):
+        _check_comparable(recipes[0], files[0], recipe, path)
     source, said = load_images(recipes[0].dataset, data_dir=settings.data_dir)
     console.print(said)
     repeats, protocol = _repeats(settings, recipes[0], source)
     console.print(f"{len(recipes)} finalists, each: {protocol}")
     started = time.monotonic()
-    for i, (path, recipe) in enumerate(zip(settings.files, recipes, strict=True)):
+    for i, (path, recipe) in enumerate(zip(files, recipes, strict=True)):
         left = ""
         if i:
             each = (time.monotonic() - started) / i
@@ -80,10 +81,9 @@ def main() -> int:
         try:
             _measure(settings, recipe, path, repeats, protocol)
         except KeyboardInterrupt:
-            done = len(settings.files[:i])
-            again = [*_options(sys.argv[1:], settings.files), *map(str, settings.files[i:])]
+            again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
             console.print(
-                f"interrupted; {done} of {len(recipes)} are logged. Go on with:"
+                f"interrupted; {i} of {len(recipes)} are logged. Go on with:"
                 f" {command('sweeps/finalists.py', *again)}"
             )
             return INTERRUPTED

@@ -46,7 +46,7 @@ def test_the_answer_comes_first(run):
     assert lines[0].startswith("cnn is best: an expected accuracy of 0.9")
     assert "14.8 points above mlp, and the difference is real (p = 0.0" in lines[0]
     assert "0.9500 ± 0.0071" in said
-    assert "1 complete" in said
+    assert "1 of 2" in said
     assert "really better" in said
 
 

@@ -78,7 +78,7 @@ def folds(values):
 def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     same = recipe("a.yaml"), recipe("b.yaml", trial=7)
     other = recipe("c.yaml", trial=8, config={"batch_size": 8, "epochs": 1, "lr": 0.1})
-    code, said = run(*same, other, "--repeats", "2")
+    code, said = run(*same, other, other, "--repeats", "2")
     assert code == 0
     words = "2 x 3 fresh folds of 30 of the same digits pairs, seed 0, digest "
     assert f"3 finalists, each: {words}" in said

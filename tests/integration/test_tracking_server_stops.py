@@ -15,7 +15,7 @@ import requests
 
 from tests.integration.user import User, check_mlflow, scores, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def free_port() -> int:

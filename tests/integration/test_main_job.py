@@ -125,6 +125,7 @@ def test_figures_are_drawn_of_a_study_that_is_the_sweeps_own(job: tuple[User, st
     assert end.stderr == ""
 
 
+@pytest.mark.slow  # half a minute; resumption after a kill is in the default run
 def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     user, said = job
     before = scores(user.study(JOB))

@@ -1,6 +1,7 @@
 """What a user sees in a browser after `make ui`: MLflow's own pages, in a real Chromium."""
 
 import html
+import os
 import re
 import shlex
 import signal
@@ -30,9 +31,12 @@ def free_port() -> int:
 
 def make_ui(port: int) -> list[str]:
     """The program that `make ui PORT=...` runs, and its arguments."""
+    # a `make test ARGS=...` around this hands its options on to every make below it
+    outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
     made = subprocess.run(
         ["make", "--no-print-directory", "-n", "-o", ".venv/installed", "ui", f"PORT={port}"],
         cwd=REPOSITORY,
+        env={key: value for key, value in os.environ.items() if key not in outer},
         capture_output=True,
         text=True,
         check=True,

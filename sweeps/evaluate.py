@@ -12,7 +12,7 @@ import torch
 import tyro
 
 from search_spaces.loading import load_variant
-from sweeps.measured import Freshness, log_measured, logged_where, repeated_pairs
+from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
 from sweeps.mistakes import evaluation
 from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
@@ -31,28 +31,15 @@ from trainables.variants import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
+class EvaluateSettings(MeasureSettings):
     """Retrain an exported configuration on all training pairs and measure it on test pairs."""
 
     file: Annotated[Path, tyro.conf.Positional]
     """File that analysis/export.py wrote."""
     rounds: int = 10
     """Trainings, each with its own initialisation."""
-    data: Freshness = "auto"
-    """Pairs of each round: drawn afresh, or those of the sweep [fresh for mnist, same for digits,
-    which has no more images]."""
     cv: bool = False
     """Repeat the sweep's cross-validation instead and compare with the file's score."""
-    seed: int | None = None
-    """Seed of the rounds [the sweep's]."""
-    data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    storage: Path = Path("runs")
-    """Folder of sweeps, for the records on their way to MLflow."""
-    experiment: str | None = None
-    """MLflow experiment [that of the sweep]."""
-    tracking_uri: str | None = None
-    """MLflow server or store [that of the sweep]."""
 
 
 def main() -> int:
@@ -60,8 +47,7 @@ def main() -> int:
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
     if settings.rounds < 1:
         raise UserError(f"--rounds must be at least 1, but is {settings.rounds}")
-    if settings.seed is not None and not 0 <= settings.seed < 2**32:
-        raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {settings.seed}")
+    settings.check_seed()
     recipe = Recipe.load(settings.file)
     for part in recipe.sweep.split("/", 1):
         check_name(part)

@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from search_spaces.loading import load_variant
-from sweeps.measured import Freshness, log_measured, logged_where, repeated_pairs
+from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
 from sweeps.rounds import fold_cohort
 from sweeps.settings import check_name
 from trainables import metrics
@@ -28,7 +28,7 @@ from trainables.seeds import Stream, derive_seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinalistsSettings:
+class FinalistsSettings(MeasureSettings):
     """Cross-validate exported configurations again, on fresh seeds and folds that all share.
 
     The best of a sweep owes something to luck; here it has to be the best once more.
@@ -39,19 +39,6 @@ class FinalistsSettings:
     """Files that analysis/export.py wrote, such as the best three of each sweep (--top 3)."""
     repeats: int = 3
     """Cross-validations of each, with other folds, initialisations and, if fresh, pairs."""
-    data: Freshness = "auto"
-    """Pairs of each repeat: drawn afresh, or those of the sweep [fresh for mnist, same for digits,
-    which has no more images]."""
-    seed: int | None = None
-    """Seed of the finals [the sweep's]."""
-    data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    storage: Path = Path("runs")
-    """Folder of sweeps, for the records on their way to MLflow."""
-    experiment: str | None = None
-    """MLflow experiment [that of the sweep]."""
-    tracking_uri: str | None = None
-    """MLflow server or store [that of the sweep]."""
 
 
 def main() -> int:
@@ -59,8 +46,7 @@ def main() -> int:
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
     if settings.repeats < 1:
         raise UserError(f"--repeats must be at least 1, but is {settings.repeats}")
-    if settings.seed is not None and not 0 <= settings.seed < 2**32:
-        raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {settings.seed}")
+    settings.check_seed()
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
     files = list(dict.fromkeys(settings.files))

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,34 @@ from trainables.recipe import Recipe
 from trainables.tracking import shown, tracking_uri
 
 Freshness = Literal["auto", "fresh", "same"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureSettings:
+    """What programs that measure exported configurations again have in common."""
+
+    data: Freshness = "auto"
+    """Pairs of each repeat: drawn afresh, or those of the sweep [fresh for mnist, same for digits,
+    which has no more images]."""
+    seed: int | None = None
+    """Seed of the repeats [the sweep's]."""
+    data_dir: Path | None = None
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
+    storage: Path = Path("runs")
+    """Folder of sweeps, for the records on their way to MLflow."""
+    experiment: str | None = None
+    """MLflow experiment [that of the sweep]."""
+    tracking_uri: str | None = None
+    """MLflow server or store [that of the sweep]."""
+
+    def check_seed(self) -> None:
+        """Refuse a seed that cannot be one.
+
+        Raises:
+            UserError: If it is out of range.
+        """
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
 
 
 def repeated_pairs(

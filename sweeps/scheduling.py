@@ -64,6 +64,14 @@ class LifecycleScheduler(FIFOScheduler):
         super().__init__()
         self.lifecycle = lifecycle
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """None: Tune starts waiting trials in their order by itself.
+
+        Ray's own choice is the first that waits, also if its process is just starting: that one
+        then gets the next idle process, its own is killed, and another started in its place.
+        """
+        return None
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Decide after a report of a trial that has not trained its last epoch."""
         stop = self.lifecycle.result(trial.trial_id, result)

@@ -29,7 +29,7 @@ from sklearn.model_selection import ParameterGrid
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
-from sweeps.journal import journal_storage
+from sweeps.journal import journal_storage, together
 from sweeps.pruning import make_pruner
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings, masked_url
@@ -119,7 +119,8 @@ class Ledger:
         self.study.pruner = make_pruner(settings.scheduler, epochs)
         self.prunes = len(settings.objective) == 1
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
-        self._enqueue_points()
+        with together(self.study):
+            self._enqueue_points()
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._cut_off = deque(t.number for t in running)
         self._num_asked = len(running) + len(self.ended())
@@ -145,15 +146,16 @@ class Ledger:
 
     def ask(self) -> Asked | None:
         """The next values, those first that a killed sweep was training; None at the end."""
-        trial = self._next()
-        if trial is None:
-            return None
-        self._live[trial.number] = trial
-        values = {}
-        for i, (name, distribution) in enumerate(self.distributions.items()):
-            # each from a seed of its own: a kill may have come when some were drawn
-            self._seed_sampler(trial.number, i)
-            values[name] = _suggest(trial, name, distribution)
+        with together(self.study):
+            trial = self._next()
+            if trial is None:
+                return None
+            self._live[trial.number] = trial
+            values = {}
+            for i, (name, distribution) in enumerate(self.distributions.items()):
+                # each from a seed of its own: a kill may have come when some were drawn
+                self._seed_sampler(trial.number, i)
+                values[name] = _suggest(trial, name, distribution)
         point = trial.user_attrs.get(POINT_ATTR)
         if point is not None:
             values |= point["config"]

@@ -7,7 +7,7 @@ adopted: however often an uploader is killed or a spool is sent again, a trial h
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -28,8 +28,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.journal import journal_storage
+from sweeps.bulk import WholeRun, database_of, insert_runs
+from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
 from sweeps.spool import (
     RUN_TAG,
@@ -93,7 +95,10 @@ class Uploader:
                     runs.setdefault(record["run"], []).append(record)
                 elif record["op"] == "unreadable":
                     self._refuse("a line of the spool", "it is unreadable")
-            for part, run in enumerate(sorted(runs, key=bool)):
+            if "" in runs:  # the parent of the others
+                self._send_run("", runs[""])
+            inserted = self._insert_whole(runs)
+            for part, run in enumerate(run for run in runs if run and run not in inserted):
                 self.progress.part = part
                 self._save(self.progress.problem)
                 self._send_run(run, runs[run])
@@ -133,13 +138,15 @@ class Uploader:
         if self._is_connected and not anew:
             return
         self._client = _connected_client(self._target)
-        self._experiment_id = self._find_experiment().experiment_id
+        self._database = database_of(self._client)
+        self._experiment = self._find_experiment()
         self._ids = self._find_runs()
         if "" not in self._ids:
             self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
         self._study = self._open_study()
-        for run in self._ids:
-            self._note_in_study(run)
+        with together(self._study):
+            for run in self._ids:
+                self._note_in_study(run)
         self._is_connected = True
 
     def _find_experiment(self) -> Experiment:
@@ -166,7 +173,7 @@ class Uploader:
         token: str | None = None
         while token != "":
             page = self._client.search_runs(
-                [self._experiment_id],
+                [self._experiment.experiment_id],
                 f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
                 max_results=_PAGE,
                 page_token=token,
@@ -211,13 +218,56 @@ class Uploader:
         elif changes and not is_new:
             self._attempt(run, self._client.update_run, run_id, "RUNNING")
 
-    def _create(self, run: str, start: Record) -> str:
-        tags = {RUN_TAG: self._target.run_key(run)}
-        if run and "" in self._ids:
-            tags[MLFLOW_PARENT_RUN_ID] = self._ids[""]
-        return _id(
-            self._client.create_run(self._experiment_id, start["time"], tags, start["name"])
+    def _insert_whole(self, runs: Mapping[str, Sequence[Record]]) -> set[str]:
+        """Add the runs that are new and have ended, all at once, where MLflow is a database."""
+        if self._database is None:
+            return set()
+        whole = {}
+        for run, records in runs.items():
+            ops = [record["op"] for record in records]
+            new = run != "" and run not in self._ids
+            if new and ops[0] == "start" and ops[-1] == "end" and "artifact" not in ops:
+                try:
+                    whole[run] = self._whole(run, records)
+                except MlflowException:
+                    continue  # the client passes over the part that is refused, not over all
+        try:
+            insert_runs(self._database, self._experiment, list(whole.values()))
+        except SQLAlchemyError as error:
+            _log.warning("runs go to MLflow one by one: %s", one_line(error))
+            self._database = None
+            return set()
+        self._ids |= {run: made.run_id for run, made in whole.items()}
+        with together(self._study):
+            for run in whole:
+                self._note_in_study(run)
+        return set(whole)
+
+    def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
+        first, last = records[0], records[-1]
+        items = _items(records)
+        return WholeRun(
+            name=first["name"],
+            status=last["status"],
+            start_time=first["time"],
+            end_time=last["time"],
+            params=[item for item in items if isinstance(item, Param)],
+            tags=[
+                *(item for item in items if isinstance(item, RunTag)),
+                *(RunTag(key, value) for key, value in self._own_tags(run).items()),
+            ],
+            metrics=[item for item in items if isinstance(item, Metric)],
+            datasets=[_dataset_input(first["dataset"])] if first["dataset"] else [],
         )
+
+    def _own_tags(self, run: str) -> dict[str, str]:
+        """What a run is known by, and which run it is below."""
+        parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
+        return {RUN_TAG: self._target.run_key(run)} | parent
+
+    def _create(self, run: str, start: Record) -> str:
+        experiment, tags = self._experiment.experiment_id, self._own_tags(run)
+        return _id(self._client.create_run(experiment, start["time"], tags, start["name"]))
 
     def _send_items(self, run: str, items: Sequence[Item]) -> bool:
         """Whether the run is there to take them; a refused item is passed over."""

@@ -443,6 +443,7 @@ def test_a_failure_at_any_call_is_mended_by_the_next_try(
     before: bool,
 ) -> None:
     """Each call fails once per trial, before or after the server did its work."""
+    monkeypatch.setattr("sweeps.uploader.database_of", lambda client: None)  # as with a server
     small_sweep(spool)
     uploader = Uploader(folder, target)
     real: Callable[..., object] = getattr(MlflowClient, call)

@@ -1,67 +1,161 @@
-"""Fused against looped fold stacks, side by side: `python benchmarks/modes.py`.
+"""Fold stacks in each mode, and a loop as users write it: `python benchmarks/modes.py`, `--help`.
 
-For each variant the same five folds train in both modes in turn, again and again; printed are the
-median seconds of an epoch and the median of the ratios. Data are the embedded digits.
+The same members train and validate an epoch in every mode in turn, again and again, at the
+baseline configuration of each network's space, on pairs of the embedded digits.
 """
 
-import argparse
-import statistics
+import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
+from peer_tools.plain_loop import train_fold
+from peer_tools.report import here, show
+from peer_tools.results import spread
 from search_spaces.loading import load_space
-from trainables.data.folds import stratified_folds
+from search_spaces.space import SearchSpace
+from sweeps.tables import Cells, write_between_marks
+from trainables.config import TrialConfig
+from trainables.data.folds import Fold, stratified_folds
 from trainables.data.images import load_images
-from trainables.data.pairs import draw_pairs
-from trainables.trial import CrossValidation, Task
+from trainables.data.pairs import PairData, draw_pairs
+from trainables.errors import UserError
+from trainables.programs import parse, run_program
+from trainables.stack.stack import FoldStack, Member, Mode
+from trainables.variants import Variant
 
-NAMES = ("mlp", "cnn", "cnn_ws", "cnn_ws_aux")
+FOLDS = 5
+LOOP = "loop"
+MODES: dict[str, tuple[Mode, ...]] = {
+    "cpu": ("looped", "fused"),
+    "cuda": ("looped", "fused", "graphed"),
+}
+MEMBERS = {"cpu": (1, 5, 10), "cuda": (1, 5, 10, 50, 200)}
+Network = Literal["mlp", "cnn", "cnn_ws", "cnn_ws_aux"]
 
 
-def epoch_s(trial: CrossValidation) -> float:
-    """Seconds that the next epoch takes."""
+@dataclass(frozen=True, kw_only=True)
+class ModesSettings:
+    """Member-epochs per second, by mode, network and number of members.
+
+    A member-epoch is one member trained on four fifths of the pairs, and validated on the rest.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    members: tuple[int, ...] | None = None
+    """Members of a stack, a row for each [1 5 10, on a GPU 50 200 besides]."""
+    networks: tuple[Network, ...] = get_args(Network)
+    train_pairs: int | None = None
+    """Pairs that the folds are made of [all there are]."""
+    repeats: int = 7
+    threads: int = 1
+    write: Path | None = None
+    """Document whose table is replaced, such as docs/performance.md."""
+
+
+Rates = Mapping[str, Sequence[float]]
+"""Member-epochs per second of each way to train, in order of repeats."""
+
+
+def main() -> int:
+    """Measure, and print a table."""
+    settings = parse(ModesSettings, sys.argv[1:], prog="benchmarks/modes.py")
+    members = MEMBERS[settings.device] if settings.members is None else settings.members
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda needs a GPU and a CUDA build of torch")
+    if settings.repeats < 1 or not members or min(members) < 1:
+        raise UserError("--repeats and --members must be at least 1")
+    torch.set_num_threads(settings.threads)
+    data = draw_pairs(load_images("digits")[0], seed=0, train_pairs=settings.train_pairs)
+    rates: dict[tuple[str, int], Rates] = {
+        (name, count): measured(load_space(name), count, data, settings)
+        for name in settings.networks
+        for count in members
+    }
+    cells = modes_cells(rates)
+    show(cells)
+    if settings.write is not None:
+        device = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
+        if settings.device == "cuda":
+            device = torch.cuda.get_device_name()
+        head = f"{here()}; torch {torch.__version__}, {device}; {len(data.train)} pairs,"
+        head += f" median and range of {settings.repeats} repeats\n\n"
+        mark = "modes" if settings.device == "cpu" else "modes-cuda"
+        write_between_marks(settings.write, {mark: head + cells.markdown()})
+    return 0
+
+
+def measured(space: SearchSpace, count: int, data: PairData, settings: ModesSettings) -> Rates:
+    """Every way in turn, in each repeat; the first turn of each is not counted."""
+    variant = space.trainable.variant
+    # searched values that the point leaves open are the classes' own
+    config = space.complete(space.points[0].config, epochs=settings.repeats + 1)
+    folds = stratified_folds(data.train.target, num_folds=FOLDS, seed=0)
+    ways: dict[str, Callable[[], float]] = {
+        LOOP: lambda: _loop_s(variant, config, data, folds[0], settings.device) * count
+    }
+    for mode in MODES[settings.device]:
+        members = [
+            Member(config=config, train=fold.train, held_out=fold.val, seed=i)
+            for i, fold in ((i, folds[i % FOLDS]) for i in range(count))
+        ]
+        stack = FoldStack(variant.model, members, data.train, device=settings.device, mode=mode)
+        ways[mode] = lambda stack=stack: _epoch_s(stack)  # type: ignore[misc]
+    turns = [{name: once() for name, once in ways.items()} for _ in range(settings.repeats + 1)]
+    return {name: [count / turn[name] for turn in turns[1:]] for name in ways}
+
+
+def _epoch_s(stack: FoldStack) -> float:
+    """Seconds of the next epoch; its metrics reach the CPU, so a GPU is done by then."""
     start = time.perf_counter()
-    trial.advance(trial.stack.epoch + 1)
+    stack.train_epoch()
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    data = draw_pairs(load_images("digits")[0], seed=0)
-    folds = stratified_folds(data.train.target, num_folds=5, seed=0)
-    print(f"torch {torch.__version__}, {args.threads} thread(s), 5 folds, {args.repeats} repeats")
-    print("variant    fused s/epoch  looped s/epoch  fused/looped (median, min-max)")
-    for name in NAMES:
-        space = load_space(name)
-        # searched values that the point leaves open are the classes' own
-        config = space.complete(space.points[0].config, epochs=args.repeats + 1)
-        trials = {
-            mode: CrossValidation(
-                space.trainable.variant,
-                config,
-                Task(data=data, folds=folds, seed=0, mode=mode),
-                number=0,
-            )
-            for mode in ("fused", "looped")
-        }
-        for trial in trials.values():
-            epoch_s(trial)  # warm up
-        pairs = [
-            (epoch_s(trials["fused"]), epoch_s(trials["looped"])) for _ in range(args.repeats)
+def _loop_s(
+    variant: Variant, config: TrialConfig, data: PairData, fold: Fold, device: str
+) -> float:
+    """Seconds of one epoch of one member, written by hand; others would follow one by one."""
+    spent: list[float] = []
+
+    @contextmanager
+    def timed() -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        spent.append(time.perf_counter() - start)
+
+    train_fold(variant, replace(config, epochs=1), data, fold, seed=0, timed=timed, device=device)
+    return spent[0]
+
+
+def modes_cells(rates: Mapping[tuple[str, int], Rates]) -> Cells:
+    """A row for each network and number of members; quotients are taken within repeats."""
+    modes = [name for name in next(iter(rates.values())) if name != LOOP]
+    rows = []
+    for (name, count), of in rates.items():
+        per_s = [spread(of[way]).shown(1) for way in (LOOP, *modes)]
+        times = [
+            spread(a / b for a, b in zip(of[mode], of[LOOP], strict=True)).shown(2)
+            for mode in modes
         ]
-        fused, looped = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratios = [f / s for f, s in pairs]
-        print(
-            f"{name:10} {fused:13.3f} {looped:15.3f}  {statistics.median(ratios):.2f}"
-            f" ({min(ratios):.2f}-{max(ratios):.2f})"
-        )
+        rows.append((name, str(count), *per_s, *times))
+    return Cells(
+        title="member-epochs per second",
+        head=(
+            "network",
+            "members",
+            "a user's loop",
+            *modes,
+            *(f"{mode} / loop" for mode in modes),
+        ),
+        rows=tuple(rows),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

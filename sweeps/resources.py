@@ -33,7 +33,7 @@ def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
     """Share the cluster's CPUs and GPUs among trials.
 
     Raises:
-        UserError: If a trial wants more than there is.
+        UserError: If a trial wants more than there is, or what its device cannot do.
     """
     per_cpu = 1.0 if settings.cpus_per_trial is None else settings.cpus_per_trial
     automatic = 1 / TRIALS_PER_GPU if gpus else 0.0
@@ -42,6 +42,8 @@ def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
         raise UserError(f"--cpus-per-trial {per_cpu:g} is more than the {cpus:g} CPUs there are")
     if per_gpu > gpus:
         raise UserError(f"--gpus-per-trial {per_gpu:g} is more than the {gpus:g} GPUs there are")
+    if settings.mode == "graphed" and not per_gpu:
+        raise UserError("mode graphed needs a CUDA device, but the device is cpu: use fused")
     fits = _times(cpus, per_cpu)
     if per_gpu:  # a part of a GPU is never made of parts of two
         shared = per_gpu < 1

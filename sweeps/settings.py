@@ -98,8 +98,9 @@ class SweepSettings:
     """CPUs, and torch threads, of a trial [1]."""
     gpus_per_trial: float | None = None
     """GPUs of a trial, may be a fraction [shared by several trials where there are any]."""
-    mode: Literal["auto", "fused", "looped"] = "auto"
-    """How folds are trained: in one call, one after another, or whichever suits the device."""
+    mode: Literal["auto", "fused", "looped", "graphed"] = "auto"
+    """How folds are trained: in one call, one after another, or whichever suits the device;
+    graphed is in one call by CUDA graphs, which takes a GPU."""
     max_failures: int = 2
     """How often a trial that crashed is tried again before it counts as failed."""
     checkpoint_every_s: float = 20.0

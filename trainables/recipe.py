@@ -18,7 +18,7 @@ from trainables.metrics import VAL_ACCURACY, VAL_LOSS, std_key
 FORMAT = 1
 ModelFormat = Literal["torchscript", "onnx", "pt2"]
 """Stand-alone files that a recipe's model can be written to, see `trainables.formats`."""
-MODES = ("auto", "fused", "looped")
+MODES = ("auto", "fused", "looped", "graphed")
 
 
 @dataclass(frozen=True, kw_only=True)

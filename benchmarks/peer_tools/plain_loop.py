@@ -25,14 +25,17 @@ def train_fold(
     *,
     seed: int,
     timed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    device: str = "cpu",
 ) -> float:
     """Train on the training part of a fold; accuracy on its validation part after all epochs.
 
-    `timed` is entered around training and validation, when all is built.
+    `timed` is entered around training and validation, when all is built. On a GPU the loader stays
+    on the CPU, and batches are moved one by one.
     """
     torch.manual_seed(seed)
     model = variant.model(config)
     assert isinstance(model, nn.Module)
+    model.to(device)
     train, val = _dataset(data, fold.train), _dataset(data, fold.val)
     mean, std = train.tensors[0].mean(), train.tensors[0].std(correction=0)
     train_loader = DataLoader(train, batch_size=config.batch_size, shuffle=True)
@@ -46,7 +49,8 @@ def train_fold(
     with timed():
         for _ in range(config.epochs):
             model.train()
-            for images, classes, target in train_loader:
+            for batch in train_loader:
+                images, classes, target = (part.to(device) for part in batch)
                 optimizer.zero_grad()
                 scores = model((augmented(images, config) - mean) / std)
                 loss(scores, classes, target, config).backward()
@@ -56,7 +60,8 @@ def train_fold(
         model.eval()
         hits = 0
         with torch.no_grad():
-            for images, _, target in val_loader:
+            for batch in val_loader:
+                images, _, target = (part.to(device) for part in batch)
                 prediction = model((images - mean) / std).comparison.argmax(1)
                 hits += int((prediction == target).sum())
     return hits / len(val)
@@ -77,9 +82,10 @@ def augmented(images: Tensor, config: TrialConfig) -> Tensor:
     if not (config.shift or config.rotation or config.scale):
         return images
     amplitudes = [
-        torch.tensor(x, dtype=torch.float32) for x in (config.shift, config.rotation, config.scale)
+        torch.tensor(x, dtype=torch.float32, device=images.device)
+        for x in (config.shift, config.rotation, config.scale)
     ]
-    noise = torch.rand(*images.shape[:2], 4) * 2 - 1
+    noise = torch.rand(*images.shape[:2], 4, device=images.device) * 2 - 1
     shift, rotation, scale = (x.expand(1, 1) for x in amplitudes)
     return affine(images, noise, shift=shift, rotation=rotation, scale=scale)
 

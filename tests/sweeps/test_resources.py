@@ -56,6 +56,14 @@ def test_more_than_there_is_is_refused(given: dict, said: str) -> None:
         allot(SweepSettings(**given), cpus=2, gpus=0)
 
 
+@pytest.mark.parametrize(("given", "gpus"), [({}, 0), ({"gpus_per_trial": 0.0}, 2)])
+def test_graphs_take_a_gpu(given: dict, gpus: float) -> None:
+    said = "mode graphed needs a CUDA device, but the device is cpu: use fused"
+    with pytest.raises(UserError, match=re.escape(said)):
+        allot(SweepSettings(mode="graphed", **given), cpus=2, gpus=gpus)
+    assert allot(SweepSettings(mode="graphed"), cpus=2, gpus=1).device == "cuda"
+
+
 @pytest.mark.parametrize(("cpus", "threads"), [(0.25, 1), (1.0, 1), (1.5, 1), (4.0, 4)])
 def test_torch_gets_the_whole_cpus_of_a_trial(cpus: float, threads: int) -> None:
     assert Allotment(cpus=cpus, gpus=0.0, concurrency=1).threads == threads

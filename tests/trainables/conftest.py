@@ -138,6 +138,7 @@ def make_stack(
         configs: list[Any],
         *,
         mode: str = "auto",
+        device: str = "cpu",
         train: list[np.ndarray] | None = None,
         seeds: list[int] | None = None,
     ) -> FoldStack:
@@ -150,7 +151,8 @@ def make_stack(
             )
             for i, config in enumerate(configs)
         ]
-        return FoldStack(variant.model, members, data_for(variant).train, mode=mode)
+        pairs = data_for(variant).train
+        return FoldStack(variant.model, members, pairs, device=device, mode=mode)
 
     return build
 

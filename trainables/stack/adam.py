@@ -27,10 +27,21 @@ class StackedAdam:
         self.exp_avg_sq = [torch.zeros_like(p) for p in self.params]
         self.num_steps = 0
 
-    @torch.no_grad()
     def step(self, lr: Float[Tensor, " m"]) -> None:
         """Update every parameter that has a gradient, then forget the gradients."""
+        self.update(*self.advance(lr))
+
+    def advance(self, lr: Float[Tensor, " m"]) -> tuple[Float[Tensor, " m"], float]:
+        """Count a step; what `update` takes for it.
+
+        All of a step that depends on its number is here, so that a CUDA graph may be of the rest.
+        """
         self.num_steps += 1
+        return lr / (1 - BETA1**self.num_steps), (1 - BETA2**self.num_steps) ** 0.5
+
+    @torch.no_grad()
+    def update(self, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]) -> None:
+        """Update with the moments' bias corrected: by `size` for each member, and a divisor."""
         learning = [i for i, p in enumerate(self.params) if p.grad is not None]
         if not learning:
             return
@@ -46,10 +57,10 @@ class StackedAdam:
         torch._foreach_mul_(exp_avg_sq, BETA2)
         torch._foreach_addcmul_(exp_avg_sq, grads, grads, 1 - BETA2)
         root = torch._foreach_sqrt(exp_avg_sq)
-        torch._foreach_div_(root, (1 - BETA2**self.num_steps) ** 0.5)
+        torch._foreach_div_(root, correction)
         torch._foreach_add_(root, EPS)
         update = torch._foreach_div(exp_avg, root)
-        torch._foreach_mul_(update, _like(lr / (1 - BETA1**self.num_steps), params))
+        torch._foreach_mul_(update, _like(size, params))
         torch._foreach_sub_(params, update)
         for p in params:
             p.grad = None

@@ -40,10 +40,16 @@ class FusedEngine(AbstractEngine):
         self.adam = StackedAdam(list(self.params.values()), weight_decay=self.vectors.weight_decay)
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+        return self.train(batch, *self.adam.advance(lr))
+
+    def train(
+        self, batch: Batch, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]
+    ) -> Totals:
+        """A step whose size and correction are known, see `StackedAdam.advance`."""
         self.skeleton.train()
         loss, totals = self._forward(batch)
         (loss / batch.weight.sum(1)).sum().backward()
-        self.adam.step(lr)
+        self.adam.update(size, correction)
         return totals
 
     @torch.no_grad()

@@ -4,8 +4,10 @@ Legend of shapes: m members, b pairs in a batch, t training pairs of a member, n
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,12 +23,14 @@ from trainables.data.pairs import Pairs
 from trainables.errors import UserError
 from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
+from trainables.stack.batches import batches, padded, uniform
 from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
 from trainables.stack.fused import FusedEngine
+from trainables.stack.graphed import GraphedEngine, cuda_graph
 from trainables.stack.handwritten import HandwrittenEngine
 from trainables.stack.looped import LoopedEngine
 
-Mode = Literal["auto", "fused", "looped"]
+Mode = Literal["auto", "fused", "looped", "graphed"]
 
 TINY_BATCH = 400
 """Channels times pairs of a batch up to which convolutions are fused on a CPU too."""
@@ -88,7 +92,7 @@ class FoldStack:
 
     Members may differ in whatever does not change shapes or the number of steps: data, seed,
     learning rate, weight decay, dropout rate (above 0), loss weights, label smoothing,
-    augmentation. Both modes give the same numbers up to rounding. A member's numbers do
+    augmentation. All modes give the same numbers up to rounding. A member's numbers do
     not depend on the other members, but for one thing: where another has one training pair more,
     the last batch repeats a pair with weight 0, which batch-norm sees and dropout draws for.
 
@@ -172,16 +176,23 @@ class FoldStack:
         torch.manual_seed(derive_seed(self.members[0].seed, 2, self.epoch))
         lr = torch.tensor([m.config.lr_at(self.epoch) for m in self.members], device=self.device)
         order, weight = self._order(generators)
+        parts = list(batches(order.shape[1], self.members[0].config.batch_size))
+        moves: Iterable[Tensor | None] = repeat(None)
+        noises: Iterable[Tensor | None] = repeat(None)
+        if self.augments:
+            moves = uniform(generators, parts, 2 * 4)
+        if self.noise_sizes:
+            noises = uniform(noise_generators, parts, sum(self.noise_sizes.values()))
         totals = self._zero_totals()
-        for part in _batches(order.shape[1], self.members[0].config.batch_size):
-            batch = self._batch(order[:, part], weight[:, part], generators, noise_generators)
+        for part, move, noise in zip(parts, moves, noises, strict=False):
+            batch = self._batch(order[:, part], weight[:, part], move, noise)
             totals += self.engine.step(batch, lr)
         self.epoch += 1
         return _averages(totals, np.array([len(m.train) for m in self.members]))
 
     def evaluate(self) -> Averages:
         """Averages over each member's held-out pairs."""
-        index, weight = _padded([m.held_out for m in self.members], self.device)
+        index, weight = self._held_out_pairs
         totals = self._zero_totals()
         for start in range(0, index.shape[1], EVALUATION_BATCH):
             part = slice(start, start + EVALUATION_BATCH)
@@ -191,7 +202,7 @@ class FoldStack:
     def predict(self, pairs: Int[np.ndarray, " v"] | None = None) -> list[Int[np.ndarray, " v"]]:
         """Each member's answers, 0 or 1, on its held-out pairs, or on others of the stack's."""
         rows = [m.held_out if pairs is None else pairs for m in self.members]
-        index, _ = _padded(rows, self.device)
+        index, _ = padded(rows, self.device)
         parts = []
         for start in range(0, index.shape[1], EVALUATION_BATCH):
             part = index[:, start : start + EVALUATION_BATCH]
@@ -212,15 +223,18 @@ class FoldStack:
         return {"epoch": self.epoch, **self.engine.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken, in either mode."""
+        """Continue where `state` was taken, in any mode."""
         self.epoch = state["epoch"]
         self._enter(max(self.epoch - 1, 0))
         self.engine.load_state_dict(state)
 
     def _make_engine(self, models: list[nn.Module], *, auto: bool) -> None:
-        """Fused or looped; looped too where fused was the choice of `auto` and cannot be."""
-        if self.mode == "fused":
-            self.engine = FusedEngine(models, self._vectors(0), self.noise_sizes)
+        """The mode's own; looped too where fused was the choice of `auto` and cannot be."""
+        if self.mode != "looped":
+            fused = FusedEngine(models, self._vectors(0), self.noise_sizes)
+            self.engine = fused
+            if self.mode == "graphed":
+                self.engine = GraphedEngine(fused, partial(cuda_graph, self.device))
             if auto and not self._fuses():
                 self.mode = "looped"
         if self.mode == "looped":
@@ -241,18 +255,15 @@ class FoldStack:
         self,
         index: Int[Tensor, "m b"],
         weight: Float[Tensor, "m b"],
-        generators: list[torch.Generator] | None = None,
-        noise_generators: list[torch.Generator] | None = None,
+        move: Float[Tensor, "m k"] | None = None,
+        noise: Float[Tensor, "m n"] | None = None,
     ) -> Batch:
-        """Gather, augment and normalise; without generators (evaluation) nothing is random."""
+        """Gather, augment by `move`, four values in [0, 1) for each image, and normalise."""
         images = self.images[index]
-        noise = None
-        if generators is not None and self.augments:
-            draw = _rand(generators, index.shape[1], 2, 4) * 2 - 1
+        if move is not None:
             shift, rotation, scale = self.amplitudes
+            draw = move.view(*index.shape, 2, 4) * 2 - 1
             images = affine(images, draw, shift=shift, rotation=rotation, scale=scale)
-        if noise_generators is not None and self.noise_sizes:
-            noise = _rand(noise_generators, index.shape[1] * sum(self.noise_sizes.values()))
         return Batch(
             images=(images - self.mean) / self.std,
             classes=self.classes[index],
@@ -272,13 +283,24 @@ class FoldStack:
         self, generators: list[torch.Generator]
     ) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
         """Each member's training pairs, as a rule in a fresh random order, evened out."""
-        ordered = []
+        index, weight = self._train_pairs
+        places = []
         for member, generator in zip(self.members, generators, strict=True):
-            pairs = torch.as_tensor(member.train, device=self.device)
+            size = len(member.train)
             if member.config.shuffle:
-                pairs = pairs[torch.randperm(len(pairs), generator=generator, device=self.device)]
-            ordered.append(pairs)
-        return _padded(ordered, self.device)
+                place = torch.randperm(size, generator=generator, device=self.device)
+            else:
+                place = torch.arange(size, device=self.device)
+            places.append(place if size == index.shape[1] else torch.cat([place, place[:1]]))
+        return index.gather(1, torch.stack(places)), weight
+
+    @cached_property
+    def _train_pairs(self) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
+        return padded([m.train for m in self.members], self.device)
+
+    @cached_property
+    def _held_out_pairs(self) -> tuple[Int[Tensor, "m v"], Float[Tensor, "m v"]]:
+        return padded([m.held_out for m in self.members], self.device)
 
     def _fuses(self) -> bool:
         """Whether `vmap` has a rule for every layer; it has none for recurrent ones, say."""
@@ -317,11 +339,15 @@ def require_finite(loss: Float[np.ndarray, " m"], epoch: int) -> None:
 
 def resolve_mode(
     mode: Mode, model: nn.Module, device: torch.device, batch_size: int
-) -> Literal["fused", "looped"]:
+) -> Literal["fused", "looped", "graphed"]:
     """Choose by device and model: looped only for convolutions on a CPU that are worth it.
 
     Very small ones are bound by the number of calls there too (measured, docs/decisions.md).
+    Without a CUDA device graphed is fused, which computes the same: a recipe of a sweep on a GPU
+    is measured again on whatever there is.
     """
+    if mode == "graphed" and device.type != "cuda":
+        return "fused"
     if mode != "auto":
         return mode
     channels = [layer.out_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)]
@@ -363,43 +389,15 @@ def _noise_sizes(model: nn.Module, two_pairs: Float[Tensor, "2 2 h w"]) -> dict[
     return {name: size for name, size in sizes.items() if name not in twice}
 
 
-def _rand(generators: Sequence[torch.Generator], *shape: int) -> Float[Tensor, "m ..."]:
-    return torch.stack([torch.rand(shape, generator=g, device=g.device) for g in generators])
-
-
-def _batches(size: int, batch_size: int) -> Iterator[slice]:
-    """Slices of one epoch; a last batch of a single pair joins the one before it.
-
-    Batch-norm has no statistics of a single pair.
-    """
-    starts = list(range(0, size, batch_size))
-    if len(starts) > 1 and size - starts[-1] == 1:
-        starts.pop()
-    for start, stop in zip(starts, [*starts[1:], size], strict=True):
-        yield slice(start, stop)
-
-
-def _padded(
-    rows: Sequence[np.ndarray | Tensor], device: torch.device
-) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
-    """Rows evened out by repeating their first entry with weight 0."""
-    longest = max(len(row) for row in rows)
-    index = torch.zeros(len(rows), longest, dtype=torch.int64, device=device)
-    weight = torch.zeros(len(rows), longest, device=device)
-    for m, row in enumerate(rows):
-        index[m, : len(row)] = torch.as_tensor(row, device=device)
-        index[m, len(row) :] = row[0]
-        weight[m, : len(row)] = 1.0
-    return index, weight
-
-
 def _averages(totals: Totals, sizes: Int[np.ndarray, " m"]) -> Averages:
     """Per pair, and digit accuracy per image."""
+    every = (totals.loss, totals.hits, totals.digit_hits, totals.digit_loss)
+    loss, hits, digit_hits, digit_loss = torch.stack([t.double() for t in every]).cpu().numpy()
     return Averages(
-        loss=totals.loss.double().cpu().numpy() / sizes,
-        accuracy=totals.hits.double().cpu().numpy() / sizes,
-        digit_accuracy=totals.digit_hits.double().cpu().numpy() / (2 * sizes),
-        digit_loss=totals.digit_loss.double().cpu().numpy() / sizes,
+        loss=loss / sizes,
+        accuracy=hits / sizes,
+        digit_accuracy=digit_hits / (2 * sizes),
+        digit_loss=digit_loss / sizes,
     )
 
 

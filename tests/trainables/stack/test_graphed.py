@@ -1,0 +1,242 @@
+"""Graphed steps are fused steps: on a GPU by CUDA graphs, elsewhere by what stands in for them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.trainables.cases import in_double_precision
+from tests.trainables.same import assert_identical, assert_same_metrics, assert_same_state
+from tests.trainables.stack.recorded import memory, recorded
+from trainables.config import TrialConfig
+from trainables.models.layers import Dropout, Scores
+from trainables.stack.graphed import GraphedEngine
+from trainables.stack.stack import resolve_mode
+from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP, Variant
+
+needs_cuda = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+EPOCHS = {"mlp": 2, "cnn_ws_aux": 3, "cnn_transfer": 4}
+
+
+@pytest.fixture
+def configs(full_config):
+    """Two members that differ, with all switched on that graphs might get wrong."""
+
+    def build(variant):
+        values = {"epochs": EPOCHS[variant.name], "batch_size": 10}
+        if variant is CNN_WS_AUX:
+            values |= {"aux_schedule": "linear", "lr_decay": 0.7}
+        if variant is CNN_TRANSFER:
+            values |= {"pretrain": 0.5}
+        return [full_config(variant, **values, **more) for more in ({}, {"lr": 0.02})]
+
+    return build
+
+
+@pytest.fixture
+def graphed(make_stack):
+    """Builds a stack whose steps are recorded and replayed."""
+
+    def build(variant, configs, *, capture=recorded, **values):
+        stack = make_stack(variant, configs, mode="fused", **values)
+        stack.engine = GraphedEngine(stack.engine, capture)
+        return stack
+
+    return build
+
+
+def assert_same_epoch(one, other):
+    """One epoch of both, to the last bit."""
+    mine, theirs = one.train_epoch(), other.train_epoch()
+    for name, value in vars(mine).items():
+        np.testing.assert_array_equal(value, getattr(theirs, name))
+    assert_identical(one.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX, CNN_TRANSFER], ids=lambda v: v.name)
+def test_graphed_is_fused_epoch_for_epoch(variant, configs, make_stack, graphed):
+    fused = make_stack(variant, configs(variant), mode="fused")
+    stack = graphed(variant, configs(variant))
+    for _ in range(fused.epochs):
+        assert_same_epoch(stack, fused)
+        # 27 and 28 pairs by tens, and all held-out pairs at once
+        assert [key[0] for key in stack.engine.graphs] == ["train", "train", "evaluate"]
+    for mine, theirs in zip(stack.predict(), fused.predict(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX, CNN_TRANSFER], ids=lambda v: v.name)
+def test_graphed_continues_what_fused_saved(variant, configs, make_stack, graphed):
+    """Also where it has graphs already, and goes back to an earlier phase."""
+    through = make_stack(variant, configs(variant), mode="fused")
+    through.train()
+    state = through.state_dict()
+    late, early = graphed(variant, configs(variant)), graphed(variant, configs(variant))
+    for _ in range(through.epochs):
+        late.train_epoch()
+    for stack in (late, early):
+        stack.load_state_dict(state)
+        assert_identical(stack.state_dict(), state)
+    for _ in range(through.epochs - 1):
+        expected = through.train_epoch()
+        for stack in (late, early):
+            np.testing.assert_array_equal(
+                stack.train_epoch().held_out_loss, expected.held_out_loss
+            )
+            assert_identical(stack.state_dict(), through.state_dict())
+
+
+def test_vectors_of_another_epoch_reach_the_graphs(configs, make_stack, graphed):
+    """Loss weights are the only thing that changes here."""
+    stacks = [build(CNN_WS_AUX, configs(CNN_WS_AUX)) for build in (make_stack, graphed)]
+    measured = []
+    for stack in stacks:
+        for epoch in (0, 2):
+            stack.engine.vectors = stack._vectors(epoch)
+            measured.append(stack.evaluate().digit_loss)
+    assert (measured[0] != measured[1]).all()
+    np.testing.assert_allclose(measured[0], measured[2], rtol=1e-5)
+    np.testing.assert_allclose(measured[1], measured[3], rtol=1e-5)
+
+
+class Draws(nn.Module):
+    """A user's network that runs one dropout layer twice and draws by itself besides."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.layer = nn.Linear(392, 8)
+        self.drop = Dropout(config.dropout)
+        self.own = nn.Dropout(config.dropout)
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, pair):
+        return Scores(self.out(self.own(self.drop(self.drop(self.layer(pair.flatten(1)))))))
+
+
+DRAWS = Variant(name="draws", model=Draws, config=TrialConfig)
+
+
+def test_layers_that_draw_by_themselves_draw_what_they_would_fused(make_stack, graphed):
+    drawing = [TrialConfig(dropout=0.5, batch_size=9)] * 2
+    fused, stack = make_stack(DRAWS, drawing, mode="fused"), graphed(DRAWS, drawing)
+    assert fused.noise_sizes == {}
+    for _ in range(2):
+        assert_same_epoch(stack, fused)
+
+
+def test_graphs_read_nothing_but_what_stays(configs, graphed):
+    """Memory that nobody holds but a recording would be another tensor's on a GPU by now."""
+    recorders = []
+
+    def capture(run):
+        replay, output = recorded(run)
+        recorders.append(replay.__self__)
+        return replay, output
+
+    stack = graphed(CNN_WS_AUX, configs(CNN_WS_AUX), capture=capture)
+    stack.train_epoch()
+    fused = stack.engine.fused
+    stays = [
+        *fused.params.values(),
+        *fused.buffers.values(),
+        *fused.adam.exp_avg,
+        *fused.adam.exp_avg_sq,
+        fused.adam.weight_decay,
+        *vars(fused.vectors).values(),
+        *(t for graph in stack.engine.graphs.values() for t in graph.inputs),
+    ]
+    known = {memory(t) for t in stays}
+    assert len(recorders) == 3
+    for recorder in recorders:
+        assert recorder.read.keys() <= known
+
+
+def test_totals_outlive_the_next_step(configs, graphed):
+    stack = graphed(MLP, configs(MLP))
+    lr = torch.full((2,), 0.01)
+    index, weight = stack._train_pairs
+    first, second = (stack._batch(index[:, p], weight[:, p]) for p in (slice(9), slice(9, 18)))
+    totals = stack.engine.evaluate(first)
+    before = totals.loss.clone()
+    stack.engine.step(first, lr)
+    stack.engine.evaluate(second)
+    assert torch.equal(totals.loss, before)
+    assert not before.isnan().any()
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_where_capturing_fails_steps_are_fused_and_one_warning_says_so(
+    after, configs, make_stack, graphed
+):
+    """At once, or while a gradient is on its way."""
+
+    def broken(run):
+        for _ in range(after):
+            run()
+        next(iter(stack.engine.fused.params.values())).sum().backward()
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    fused = make_stack(CNN_WS_AUX, configs(CNN_WS_AUX), mode="fused")
+    stack = graphed(CNN_WS_AUX, configs(CNN_WS_AUX), capture=broken)
+    with pytest.warns(RuntimeWarning, match=r"\(operation not permitted\); steps are fused"):
+        assert_same_epoch(stack, fused)
+    assert_same_epoch(stack, fused)  # a warning would be an error
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "fused"), ("cuda", "graphed")])
+def test_graphs_take_a_gpu_and_are_never_the_choice_of_auto(device, expected, small_config):
+    model = MLP.model(small_config(MLP))
+    assert resolve_mode("graphed", model, torch.device(device), 9) == expected
+    assert resolve_mode("auto", model, torch.device(device), 9) == "fused"
+
+
+def test_a_stack_on_a_cpu_that_asks_for_graphs_is_fused(small_config, make_stack):
+    configs = [small_config(MLP)] * 2
+    stack, fused = (make_stack(MLP, configs, mode=mode) for mode in ("graphed", "fused"))
+    assert stack.mode == "fused"
+    assert_same_epoch(stack, fused)
+
+
+def on_the_gpu(variant, configs, make_stack):
+    """Fused and graphed, in double precision: steps may round in other ways."""
+    doubled = in_double_precision(variant)
+    return [make_stack(doubled, configs, mode=m, device="cuda") for m in ("fused", "graphed")]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=needs_cuda, id=v.name) for v in (MLP, CNN_WS_AUX, CNN_TRANSFER)],
+)
+def test_cuda_graphs_are_fused_steps(variant, configs, make_stack):
+    fused, stack = on_the_gpu(variant, configs(variant), make_stack)
+    for _ in range(fused.epochs):
+        assert_same_metrics(stack.train_epoch(), fused.train_epoch())
+        assert len(stack.engine.graphs) == 3
+    assert_same_state(stack.state_dict(), fused.state_dict())
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=needs_cuda, id=v.name) for v in (MLP, CNN_WS_AUX, CNN_TRANSFER)],
+)
+def test_cuda_graphs_continue_what_fused_saved(variant, configs, make_stack):
+    fused, stack = on_the_gpu(variant, configs(variant), make_stack)
+    fused.train()
+    state = fused.state_dict()
+    for _ in range(stack.epochs):
+        stack.train_epoch()
+    stack.load_state_dict(state)
+    for _ in range(fused.epochs - 1):
+        assert_same_metrics(stack.train_epoch(), fused.train_epoch())
+    assert_same_state(stack.state_dict(), fused.state_dict())
+
+
+@pytest.mark.parametrize("variant", [pytest.param(DRAWS, marks=needs_cuda)], ids=["draws"])
+def test_layers_in_cuda_graphs_draw_what_they_would_fused(variant, make_stack):
+    drawing = [TrialConfig(dropout=0.5, batch_size=9)] * 2
+    fused, stack = on_the_gpu(variant, drawing, make_stack)
+    for _ in range(2):
+        assert_same_metrics(stack.train_epoch(), fused.train_epoch())

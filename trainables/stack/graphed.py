@@ -1,0 +1,179 @@
+"""The fused step as a CUDA graph: captured once for each shape of batch, then replayed."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
+from trainables.stack.fused import FusedEngine
+
+Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
+"""Turns a function into one that computes it again, and the tensor where its result will be.
+
+Before it returns it may run the function any number of times, so as to warm up.
+"""
+
+WARM_UPS = 3
+"""What PyTorch's documentation takes, for whatever libraries set up at their first calls."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Graph:
+    """What was captured, and the tensors that it reads and writes."""
+
+    inputs: list[Tensor]
+    replay: Callable[[], None]
+    output: Float[Tensor, "totals m"]
+
+    def __call__(self, values: Sequence[Tensor | float]) -> Totals:
+        """Totals that the next replay does not write over."""
+        for mine, value in zip(self.inputs, values, strict=True):
+            if isinstance(value, Tensor):
+                mine.copy_(value)
+            else:
+                mine.fill_(value)  # unlike a copy from the CPU, nothing waits
+        self.replay()
+        names = [field.name for field in fields(Totals)]
+        return Totals(**dict(zip(names, self.output.clone().unbind(), strict=True)))
+
+
+class GraphedEngine(AbstractEngine):
+    """One launch for a step, where a fused one takes a hundred.
+
+    A graph runs the same kernels on the same memory, and no Python. So all that changes between
+    steps is copied into tensors that stay where they are: batch, learning rates, Adam's bias
+    corrections, and the vectors. Parameters, buffers and moments are only ever written in place.
+
+    A network whose forward pass does other things in other steps, by state in Python, is not for
+    this engine. Where capturing fails, the engine warns and goes on with fused steps.
+    """
+
+    def __init__(self, fused: FusedEngine, capture: Capture):
+        self.fused = fused
+        self.capture: Capture | None = capture
+        self.graphs: dict[tuple[object, ...], _Graph] = {}
+
+    @property
+    def vectors(self) -> MemberVectors:
+        """Tensors that stay; setting writes into them."""
+        return self.fused.vectors
+
+    @vectors.setter
+    def vectors(self, vectors: MemberVectors) -> None:
+        for field in fields(MemberVectors):
+            getattr(self.fused.vectors, field.name).copy_(getattr(vectors, field.name))
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        self.graphs.clear()  # of other parameters that learn, and of the old optimiser's moments
+        self.fused.freeze(parts)
+
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+        return self._run(self.fused.train, batch, *self.fused.adam.advance(lr))
+
+    def evaluate(self, batch: Batch) -> Totals:
+        return self._run(self.fused.evaluate, batch)
+
+    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
+        return self.fused.predict(images)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.fused.weights()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.fused.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.fused.load_state_dict(state)
+
+    def _run(
+        self, compute: Callable[..., Totals], batch: Batch, *others: Tensor | float
+    ) -> Totals:
+        """`compute` of a batch and other values, by its graph if there can be one."""
+        named = {f.name: getattr(batch, f.name) for f in fields(Batch)}
+        tensors = {name: t for name, t in named.items() if t is not None}
+        key = (compute.__name__, *((name, t.shape) for name, t in tensors.items()))
+        values = [*tensors.values(), *others]
+        if key not in self.graphs and self.capture is not None:
+            try:
+                self.graphs[key] = self._captured(self.capture, compute, list(tensors), values)
+            except RuntimeError as error:
+                cause = error.__context__ or error  # what broke the capture, not that it is broken
+                reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+                said = f"no CUDA graph can be captured ({reason}); steps are fused"
+                warnings.warn(said, RuntimeWarning, stacklevel=2)
+                self.capture = None
+                self.graphs.clear()
+        graph = self.graphs.get(key)
+        return compute(batch, *others) if graph is None else graph(values)
+
+    def _captured(
+        self,
+        capture: Capture,
+        compute: Callable[..., Totals],
+        names: Sequence[str],
+        values: Sequence[Tensor | float],
+    ) -> _Graph:
+        param = next(iter(self.fused.params.values()))
+        inputs = [
+            value.clone(memory_format=torch.contiguous_format)
+            if isinstance(value, Tensor)
+            else torch.tensor(value, dtype=param.dtype, device=param.device)
+            for value in values
+        ]
+        batch = Batch(**dict(zip(names, inputs, strict=False)))
+
+        def run() -> Tensor:
+            totals = compute(batch, *inputs[len(names) :])
+            return torch.stack([getattr(totals, field.name) for field in fields(Totals)])
+
+        with self._unchanged():
+            replay, output = capture(run)
+        return _Graph(inputs=inputs, replay=replay, output=output)
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Puts back, in place, what steps change; no gradient is left behind."""
+        fused = self.fused
+        params = list(fused.params.values())
+        moments = [*fused.adam.exp_avg, *fused.adam.exp_avg_sq]
+        state = [*params, *fused.buffers.values(), *moments]
+        before = [t.detach().clone() for t in state]
+        device = params[0].device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            try:
+                yield
+            finally:
+                with torch.no_grad():
+                    for now, then in zip(state, before, strict=True):
+                        now.copy_(then)
+                for p in params:
+                    p.grad = None
+
+
+def cuda_graph(
+    device: torch.device, run: Callable[[], Tensor]
+) -> tuple[Callable[[], None], Tensor]:
+    """A `Capture`: warmed up on a side stream, as PyTorch asks for, and captured on it.
+
+    Each graph has memory of its own. torch registers the device's default generator with it, so
+    layers that draw for themselves draw anew in each replay, and as seeded.
+    """
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.stream(stream):  # `torch.cuda.graph` stays on it where capturing fails
+                for _ in range(WARM_UPS):
+                    run()
+                with torch.cuda.graph(graph, stream=stream):
+                    output = run()
+        finally:
+            torch.cuda.current_stream().wait_stream(stream)
+    return graph.replay, output

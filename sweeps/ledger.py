@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
-from sklearn.model_selection import ParameterGrid
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
@@ -131,7 +131,7 @@ class Ledger:
         """Trials that the sweep may have in all."""
         trials = self.settings.trials
         if self.settings.sampler == "grid":
-            whole = len(self.space.points) + len(ParameterGrid(_lists(self.space.grid)))
+            whole = len(self.space.points) + len(_combinations(self.space.grid))
             return whole if trials is None else min(trials, whole)
         return DEFAULT_TRIALS if trials is None else trials
 
@@ -237,7 +237,7 @@ class Ledger:
             return
         points = list(self.space.points)
         if self.settings.sampler == "grid":
-            for values in ParameterGrid(_lists(self.space.grid)):
+            for values in _combinations(self.space.grid):
                 points.append(Point(name=GRID_POINT, config=values))
         for point in points[len(self.study.get_trials(deepcopy=False)) :]:
             params = {
@@ -281,8 +281,10 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
     return to_distributions({key: Categorical(values) for key, values in space.grid.items()})
 
 
-def _lists(grid: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    return {key: list(values) for key, values in grid.items()}
+def _combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every combination of values; the last of the sorted keys varies fastest."""
+    keys = sorted(grid)
+    return [dict(zip(keys, v, strict=True)) for v in product(*(grid[key] for key in keys))]
 
 
 def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:

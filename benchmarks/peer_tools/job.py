@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
-
-from sklearn.model_selection import ParameterGrid
 
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold, stratified_folds
@@ -68,7 +67,9 @@ class Job:
         """The trials' values in order; none where the tool searches."""
         if not self.axes:
             return []
-        return [dict(values) for values in ParameterGrid(self.axes)][: self.trials]
+        keys = sorted(self.axes)
+        every = product(*(self.axes[key] for key in keys))
+        return [dict(zip(keys, values, strict=True)) for values in islice(every, self.trials)]
 
     @property
     def network(self) -> Variant:

@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
 from trainables.data.source import DigitImages, ImageSource
@@ -23,6 +21,10 @@ def digits_source() -> ImageSource:
     Returns:
         Images enlarged bilinearly from 8x8 to 14x14 and scaled from 0..16 to 0..255.
     """
+    # more than a second to import, which sweeps of other data do not pay
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     bunch = load_digits()
     images = _enlarged(bunch.images)
     labels = bunch.target.astype(np.int64)

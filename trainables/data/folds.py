@@ -53,14 +53,33 @@ def stratified_folds(
             f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
             f"so choose at most {rarest} folds or draw more pairs"
         )
-    # two seconds with all it loads, which only the process that makes the folds should pay
-    from sklearn.model_selection import StratifiedKFold
-
-    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    fold_of = _fold_of(target, num_folds, np.random.RandomState(seed))
     return tuple(
-        Fold(train=train.astype(np.int64), val=val.astype(np.int64))
-        for train, val in splitter.split(np.zeros((len(target), 1)), target)
+        Fold(train=np.flatnonzero(fold_of != i), val=np.flatnonzero(fold_of == i))
+        for i in range(num_folds)
     )
+
+
+def _fold_of(
+    target: Int[np.ndarray, " n"], num_folds: int, rng: np.random.RandomState
+) -> Int64[np.ndarray, " n"]:
+    """The fold that validates each sample: the splits of scikit-learn's `StratifiedKFold`.
+
+    Importing that one takes 1.4 of the seconds before a sweep's first training step, with nothing
+    else that a sweep needs. Samples are dealt out in order of their class, which decides how many
+    of a class each fold gets; which ones is then drawn class by class, in order of appearance.
+    """
+    _, first, classes = np.unique(target, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    by_appearance = rank[classes]
+    dealt = np.sort(by_appearance)
+    fold_of = np.empty(len(target), dtype=np.int64)
+    for c in range(len(first)):
+        shares = [np.count_nonzero(dealt[i::num_folds] == c) for i in range(num_folds)]
+        folds = np.repeat(np.arange(num_folds), shares)
+        rng.shuffle(folds)
+        fold_of[by_appearance == c] = folds
+    return fold_of
 
 
 def normalisation(images: Float[np.ndarray, "n 2 h w"]) -> tuple[float, float]:

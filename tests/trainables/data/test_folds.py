@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from sklearn.model_selection import StratifiedKFold
 
 from trainables.data.folds import normalisation, stratified_folds
 from trainables.errors import UserError
@@ -35,6 +36,18 @@ def test_folds_partition_and_stratify(split):
     for label in np.unique(target):
         per_fold = [int((target[fold.val] == label).sum()) for fold in folds]
         assert max(per_fold) - min(per_fold) <= 1
+
+
+@given(splits())
+def test_folds_are_those_of_scikit_learn(split):
+    target, num_folds, seed = split
+    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    expected = splitter.split(np.zeros((len(target), 1)), target)
+    for fold, (train, val) in zip(
+        stratified_folds(target, num_folds=num_folds, seed=seed), expected, strict=True
+    ):
+        np.testing.assert_array_equal(fold.train, train)
+        np.testing.assert_array_equal(fold.val, val)
 
 
 def test_folds_depend_on_the_seed_only():

@@ -145,9 +145,9 @@ def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
 
 
 def _imported() -> str:
-    """What `-X importtime` says of the modules of `sweeps/run.py`."""
+    """What `-X importtime` says of the modules of a sweep's driver."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import sweeps.run"],
+        [sys.executable, "-X", "importtime", "-c", "import sweeps.run, sweeps.launch"],
         capture_output=True,
         text=True,
         check=True,
@@ -170,7 +170,7 @@ def import_cells(report: str) -> Cells:
     longest = sorted(own.items(), key=lambda item: -item[1])
     rows = [(name, f"{spent:.2f}") for name, spent in longest if spent >= LEAST_IMPORT_S]
     return Cells(
-        title="imports of sweeps/run.py",
+        title="imports of the driver",
         head=("library", "own modules, s"),
         rows=(*rows, ("all", f"{sum(own.values()):.2f}")),
     )

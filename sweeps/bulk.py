@@ -94,12 +94,16 @@ def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[W
         for run in runs:
             rows[models.SqlRun].append(_run_row(run, experiment))
             of_run = {"run_uuid": run.run_id}
-            rows[models.SqlParam] += [{"key": p.key, "value": p.value} | of_run for p in run.params]
+            rows[models.SqlParam] += [
+                {"key": p.key, "value": p.value} | of_run for p in run.params
+            ]
             tags = {tag.key: tag.value for tag in run.tags} | {MLFLOW_RUN_NAME: run.name}
             rows[models.SqlTag] += [{"key": k, "value": v} | of_run for k, v in tags.items()]
             points = _metric_rows(store, run)
             rows[models.SqlMetric] += points
-            rows[models.SqlLatestMetric] += {p["key"]: p for p in sorted(points, key=_age)}.values()
+            rows[models.SqlLatestMetric] += {
+                p["key"]: p for p in sorted(points, key=_age)
+            }.values()
             for given in run.datasets:
                 _add_dataset(rows, known, given, run, experiment)
         for model, of_model in rows.items():

@@ -1,20 +1,20 @@
 """Starts Ray, or joins a cluster, quietly."""
 
+import atexit
 import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 
 import ray
-import torch
 
 from sweeps.resources import Allotment, allot
 from sweeps.settings import SweepSettings
 from trainables.errors import UserError
 
 REACHED_WITHIN_S = 5.0
+STOPPED_WITHIN_S = 20.0
 
 RAY_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker logs
@@ -25,40 +25,94 @@ RAY_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_prestart_worker_first_driver": "0",  # Tune's actors want processes of their own
 }
 
 
-@contextmanager
-def ray_cluster(settings: SweepSettings) -> Iterator[Allotment]:
-    """A Ray to run trials on, and what each trial gets of it; a Ray started here ends here.
+class Cluster:
+    """A Ray to run trials on: one to join, or one of our own that ends with the program.
 
-    Raises:
-        UserError: If the cluster does not answer or has less than a trial wants.
+    `start` returns at once; entering waits until Ray runs and gives what each trial gets of it.
+
+    Ray lives in a thread of its own: Linux ends its processes with the thread that made them, and
+    the signals stay ours.
     """
-    os.environ.update(RAY_ENVIRONMENT)
-    _check_reachable(settings.address)
-    try:
-        ray.init(
-            address=settings.address or "local",  # whatever RAY_ADDRESS says
-            include_dashboard=False if settings.address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"--address {settings.address}" if settings.address else "a local Ray"
-        reason = str(error).strip().splitlines()[0]
-        if settings.address and "RAY_AUTH_MODE" not in os.environ:
-            # a head node wants its token as soon as its user has one, a driver sends it if told to
-            reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
-        raise UserError(f"{where} cannot be used: {reason}") from None
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
-    try:
+
+    def __init__(self, settings: SweepSettings):
+        self._settings = settings
+        self._thread: threading.Thread | None = None
+        self._running = threading.Event()
+        self._enough = threading.Event()
+        self._error: Exception | None = None
+
+    def start(self) -> None:
+        """Begin to start Ray; whatever fails is said on entering."""
+        os.environ.update(RAY_ENVIRONMENT)
+        self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def __enter__(self) -> Allotment:
+        """Wait for Ray.
+
+        Raises:
+            UserError: If the cluster does not answer or has less than a trial wants.
+        """
+        if self._thread is None:
+            self.start()
+        try:
+            self._running.wait()
+            if self._error is not None:
+                raise self._error
+            return self._allotment()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End a Ray of our own, or leave the cluster."""
+        self._enough.set()
+        if self._thread is not None:
+            self._thread.join(STOPPED_WITHIN_S)
+
+    def _allotment(self) -> Allotment:
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
         resources = ray.cluster_resources()
+        import torch  # takes seconds, in which Ray starts
+
         # a CPU build of torch cannot use the GPUs that Ray sees
         gpus = resources.get("GPU", 0) if torch.backends.cuda.is_built() else 0
-        yield allot(settings, cpus=resources.get("CPU", 0), gpus=gpus)
-    finally:
+        return allot(self._settings, cpus=resources.get("CPU", 0), gpus=gpus)
+
+    def _live(self) -> None:
+        try:
+            self._init()
+        except Exception as error:  # whatever it is, it belongs to whoever waits
+            self._error = error
+        self._running.set()
+        self._enough.wait()
         ray.shutdown()
+
+    def _init(self) -> None:
+        address = self._settings.address
+        _check_reachable(address)
+        try:
+            ray.init(
+                address=address or "local",  # whatever RAY_ADDRESS says
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where = f"--address {address}" if address else "a local Ray"
+            reason = str(error).strip().splitlines()[0]
+            if address and "RAY_AUTH_MODE" not in os.environ:
+                # a head node wants its token as soon as its user has one; a driver if told to
+                reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
+            raise UserError(f"{where} cannot be used: {reason}") from None
 
 
 def _check_reachable(address: str | None) -> None:

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -101,6 +102,13 @@ def _follow(folder: Path) -> None:
             if failing_since is not None:
                 _log.info("sending again")
             delay, failing_since = _FIRST_DELAY_S, None
+
+
+def _give_way() -> None:
+    """Run when nothing else wants to: Ray nices trials by 15, and Linux weighs sessions first."""
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
 
 
 def _pause(spool: Path, seconds: float) -> None:
@@ -196,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     if options.follow:
         _log.setLevel(logging.INFO)
-        os.nice(19)  # Ray nices trials by 15
+        _give_way()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # frees the locks on the way out
         follow(Path(options.name))
         return 0

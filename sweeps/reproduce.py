@@ -1,7 +1,6 @@
 """Repeat the reports: `python sweeps/reproduce.py kong/table3`, `--list` for all there is."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import tyro
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from sweeps.cluster import ray_cluster
+from sweeps.cluster import Cluster
 from sweeps.grids import Found, chain, exists, found, sweep_grid
 from sweeps.messages import show_end
 from sweeps.pool import log_rows, run_jobs
@@ -28,7 +27,14 @@ from trainables.data.source import DiscSource, Source
 from trainables.errors import UserError
 from trainables.presets.preset import Grid, Measurement, Preset
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
-from trainables.programs import INTERRUPTED, command, console, parse, run_program
+from trainables.programs import (
+    INTERRUPTED,
+    command,
+    console,
+    parse,
+    run_program,
+    take_sigterm_as_ctrl_c,
+)
 from trainables.tracking import shown, tracking_uri
 from trainables.variants import VARIANTS
 
@@ -171,7 +177,7 @@ def main() -> int:
         raise UserError(f"{settings.root} is being worked on by another process") from None
     except OSError as error:
         raise UserError(f"folder {settings.root} cannot be written: {error.strerror}") from None
-    _take_sigterm_as_ctrl_c()
+    take_sigterm_as_ctrl_c()
     with lock:
         try:
             code = Reproduction(settings, sources).run(tables)
@@ -221,8 +227,7 @@ class Reproduction:
         measured = [row for row in rows if not isinstance(row, Grid)]
         failures: list[str] = []
         if missing or any(self._result(*row) is None for row in measured):
-            with ray_cluster(self.settings.sweep()) as allotment:
-                _take_sigterm_as_ctrl_c()  # again: Ray has put in a handler that aborts
+            with Cluster(self.settings.sweep()) as allotment:
                 for i, grid in enumerate(missing):
                     console.print(f"grid {i + 1} of {len(missing)}: {grid.name}")
                     if self._sweep(grid, allotment):
@@ -393,10 +398,6 @@ def show(cells: Cells) -> None:
     console.print(cells.title)
     width = None if console.is_terminal else LOG_WIDTH
     Console(highlight=False, markup=False, emoji=False, width=width).print(cells.rich())
-
-
-def _take_sigterm_as_ctrl_c() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 if __name__ == "__main__":

@@ -1,98 +1,34 @@
-"""Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest."""
+"""Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest.
+
+Reads the command line and has Ray start while `sweeps.launch` and all that it needs is imported:
+either takes seconds.
+"""
 
 import argparse
-import errno
-import os
-import shutil
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from ray.tune import TuneError
-
-from search_spaces.loading import load_space
-from search_spaces.space import SearchSpace
-from sweeps.cluster import ray_cluster
-from sweeps.ledger import distributions_of, open_storage
-from sweeps.messages import (
-    described,
-    say_how_to_go_on,
-    say_what_next,
-    show_end,
-    spaces_table,
-)
-from sweeps.settings import (
-    SETTINGS_FILE,
-    SweepSettings,
-    check_name,
-    check_resumable,
-    load_settings,
-    new_name,
-    with_dataset,
-)
-from sweeps.spool import SPOOL_FILE, TrackingTarget
-from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
+from sweeps.cluster import Cluster
+from sweeps.settings import SweepSettings, check_name, load_settings, with_dataset
 from trainables.errors import UserError
-from trainables.metrics import VAL_DIGIT_ACCURACY
-from trainables.programs import INTERRUPTED, console, parse, run_program
+from trainables.programs import parse, run_program, take_sigterm_as_ctrl_c
 from trainables.tracking import absolute_uri, tracking_uri
-
-FULL = os.strerror(errno.ENOSPC)
 
 
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
     stored, settings = _read_settings(sys.argv[1:])
-    if settings.list_spaces:
-        console.print(spaces_table())
-        return 0
-    settings.validate()
-    spaces = _load_spaces(settings)
-    if stored is not None:
-        check_resumable(stored, settings)
-    _check_stores(settings, spaces)
-    source, said = load_images(_dataset(settings, spaces), data_dir=settings.data_dir)
-    console.print(said)
-    data = draw_pairs(
-        source,
-        seed=settings.seed,
-        train_pairs=settings.train_pairs,
-        test_pairs=settings.test_pairs,
-    )
-    settings = with_dataset(settings, data.dataset)
-    make_folds(data, settings)  # whatever is wrong is said before anything is made or started
-    name = settings.resume or settings.name or new_name(settings.local_root)
-    folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"sweep {name} is being run by another process; wait for it") from None
-    _take_sigterm_as_ctrl_c()
-    with lock:
-        if stored is None and (folder / SETTINGS_FILE).exists():
-            raise _taken(name)
-        replace(settings, name=name, resume=None).save(folder)
-        verb = "goes on" if settings.resume else "starts"
-        console.print(f"sweep {name} {verb}: {described(settings, data)}")
-        try:
-            return _sweep_all(settings, spaces, data, name, folder)
-        except KeyboardInterrupt:
-            say_how_to_go_on(settings, name)
-            return INTERRUPTED
-        except UserError:
-            _undo(folder, stored)
-            raise
-        except (OSError, TuneError) as error:
-            if FULL not in str(error):
-                raise
-            raise UserError(
-                f"{FULL} in {folder}: free some, then go on with --resume {name}"
-            ) from None
+    if not settings.list_spaces:
+        settings.validate()
+    take_sigterm_as_ctrl_c()
+    cluster = Cluster(settings)
+    if not settings.list_spaces:
+        cluster.start()
+
+    from sweeps.launch import launch, list_spaces
+
+    return list_spaces() if settings.list_spaces else launch(settings, stored, cluster)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
@@ -130,117 +66,6 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
 def _absolute_paths(spaces: tuple[str, ...]) -> tuple[str, ...]:
     """Paths that still hold when the sweep is resumed elsewhere."""
     return tuple(str(Path(s).resolve()) if s.endswith(".py") else s for s in spaces)
-
-
-def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
-    spaces = [load_space(name) for name in settings.space]
-    names = [space.name for space in spaces]
-    if len(set(names)) < len(names):
-        raise UserError(f"two spaces have the same name: {' '.join(names)}")
-    for space in spaces:
-        if VAL_DIGIT_ACCURACY in settings.objective and not space.trainable.variant.auxiliary:
-            raise UserError(
-                f"--objective {VAL_DIGIT_ACCURACY} is not measured in space {space.name}:"
-                f" its variant {space.trainable.variant.name} has no auxiliary loss"
-            )
-    return spaces
-
-
-def _dataset(settings: SweepSettings, spaces: list[SearchSpace]) -> str:
-    """The dataset that all spaces take."""
-    for space in spaces:
-        wanted = space.trainable.variant.dataset
-        points = wanted is not None
-        if points and settings.dataset not in ("auto", wanted):
-            raise UserError(
-                f"space {space.name} is for --dataset {wanted}, not {settings.dataset}"
-            )
-        if not points and settings.dataset == "disc":
-            raise UserError(f"space {space.name} is for handwritten digits, not --dataset disc")
-    wanted_by = {space.trainable.variant.dataset: space.name for space in spaces}
-    if len(wanted_by) > 1:
-        raise UserError(
-            f"spaces {' and '.join(wanted_by.values())} are for different data: sweep them apart"
-        )
-    return next(iter(wanted_by)) or settings.dataset
-
-
-def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
-    """Find out what is wrong with the study and MLflow before anything is made or started."""
-    TrackingTarget(
-        tracking_uri=settings.tracking_uri or "",
-        experiment=settings.experiment,
-        sweep="",
-        study_storage="",
-        study_name="",
-    )
-    for space in spaces:
-        distributions_of(space, settings)
-    if settings.study is not None:
-        open_storage(settings.study, Path(JOURNAL_FILE))
-
-
-def _taken(name: str) -> UserError:
-    return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
-
-
-def _undo(folder: Path, stored: SweepSettings | None) -> None:
-    """Leave a sweep that could not be started or resumed as it was, so that it can be."""
-    if stored is not None:
-        stored.save(folder)
-    elif not any(folder.glob(f"*/{SPOOL_FILE}")):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_folder(folder: Path, *, resumed: bool) -> Path:
-    try:
-        if not resumed and any(path.name != "lock" for path in folder.glob("*")):
-            raise _taken(folder.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
-    return folder
-
-
-def _take_sigterm_as_ctrl_c() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-
-
-def _sweep_all(
-    settings: SweepSettings, spaces: list[SearchSpace], data: PairData, name: str, folder: Path
-) -> int:
-    """Sweep one space after another; tables follow each."""
-    ends = []
-    if settings.select_on_test:
-        console.print("trials are selected on the test pairs: their scores are optimistic")
-    if len(settings.objective) > 1 and settings.scheduler != "none":
-        console.print("several objectives: no trial is stopped early")
-    with ray_cluster(settings) as allotment:
-        _take_sigterm_as_ctrl_c()  # again: Ray has put in a handler that aborts
-        remote = "://" in settings.storage
-        root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
-        for space in spaces:
-            (folder / space.name).mkdir(exist_ok=True)
-            end = sweep_space(
-                settings,
-                space,
-                data,
-                name=name,
-                folder=folder / space.name,
-                checkpoint_root=root,
-                tracking_uri=settings.tracking_uri or "",
-                allotment=allotment,
-                console=console,
-            )
-            show_end(settings, end, name)
-            if end.interrupted:
-                say_how_to_go_on(settings, name)
-                return INTERRUPTED
-            ends.append(end)
-    say_what_next(settings, name, ends)
-    return int(any(e.hopeless or not (e.complete or e.out_of_time) for e in ends))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """How the programs of this project read their command line and how they end."""
 
 import contextlib
+import gc
 import io
 import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -80,7 +82,13 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         code = 1
+    gc.freeze()  # else a second goes into looking for garbage in what ends anyway
     sys.exit(code)
+
+
+def take_sigterm_as_ctrl_c() -> None:
+    """Let whoever stops this program do so as safely as its user."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 class EpochLine:

@@ -8,20 +8,8 @@ from collections.abc import Callable  # noqa: E402
 from functools import wraps  # noqa: E402
 from typing import Any  # noqa: E402
 
-import torch  # noqa: E402, F401
-
-mark("torch imported")
-
-import ray  # noqa: E402
-from ray import tune  # noqa: E402, F401
-
-mark("Ray Tune imported")
-
 import sweeps.run  # noqa: E402
-import sweeps.sweep  # noqa: E402
-from sweeps.tracker import Tracker  # noqa: E402
-
-mark("sweeps.run imported")
+from sweeps.cluster import Cluster  # noqa: E402
 
 
 def note(owner: Any, name: str, before: str | None, after: str) -> None:
@@ -40,12 +28,30 @@ def note(owner: Any, name: str, before: str | None, after: str) -> None:
     setattr(owner, name, noting)
 
 
-if __name__ == "__main__":
-    note(sweeps.run, "draw_pairs", None, "pairs drawn")
-    note(ray, "init", "Ray is started", "Ray runs")
+start = Cluster.start
+
+
+def start_and_import(cluster: Cluster) -> None:
+    """What `main` does next, with notes."""
+    mark("Ray is started")
+    start(cluster)
+    import torch  # noqa: F401
+
+    mark("torch imported")
+    import sweeps.launch
+    import sweeps.sweep
+    from sweeps.tracker import Tracker
+
+    mark("all imported")
+    note(sweeps.launch, "draw_pairs", None, "pairs drawn")
     note(sweeps.sweep.tune, "run", "Tune is started", "Tune has ended")
     note(Tracker, "close", "spool is closed", "MLflow has all")
-    note(ray, "shutdown", None, "Ray has stopped")
+
+
+if __name__ == "__main__":
+    Cluster.start = start_and_import  # type: ignore[method-assign]
+    note(Cluster, "_init", None, "Ray runs")
+    note(Cluster, "stop", None, "Ray has stopped")
     code = sweeps.run.main()
     mark("main has returned")
     raise SystemExit(code)

@@ -36,7 +36,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
-    """Runs a program in this process; gives the one line that it must say before exit code 2."""
+    """Runs a program in this process; gives the one line that it must say before exit code 2.
+
+    Ray is not started ahead, only where it is waited for.
+    """
+    monkeypatch.setattr("sweeps.run.Cluster.start", lambda cluster: None)
 
     def run(program: str, *args: object) -> str:
         monkeypatch.setattr(sys, "argv", [program, *map(str, args)])

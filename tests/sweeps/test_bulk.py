@@ -35,7 +35,9 @@ def end(run: str, status: str = "FINISHED") -> dict[str, Any]:
 
 RECORDS = [
     start("", params={"seed": "0"}),
-    start("0", params={"lr": "0.1", "note": "x" * 7000}, tags={"space": "mlp", "mlflow.user": "me"}),
+    start(
+        "0", params={"lr": "0.1", "note": "x" * 7000}, tags={"space": "mlp", "mlflow.user": "me"}
+    ),
     {"op": "metrics", "run": "0", "points": [["acc", 0.5, 1, 1100], ["acc", 0.6, 2, 1100]]},
     {"op": "metrics", "run": "0", "points": [["acc", 0.6, 2, 1100], ["loss", math.nan, 1, 1100]]},
     {"op": "metrics", "run": "0", "points": [["loss", math.inf, 2, 1200], ["late", 1, 3, 900]]},

@@ -151,7 +151,7 @@ class Stage:
         self.drawn_from: list[str] = []
 
     @contextmanager
-    def ray_cluster(self, settings: SweepSettings) -> Iterator[Allotment]:
+    def Cluster(self, settings: SweepSettings) -> Iterator[Allotment]:
         self.started.append("ray")
         yield Allotment(cpus=1, gpus=0, concurrency=2)
 
@@ -201,7 +201,7 @@ class Stage:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     stage = Stage()
     monkeypatch.chdir(tmp_path)
-    for name in ("ray_cluster", "sweep_grid", "run_jobs", "log_rows"):
+    for name in ("Cluster", "sweep_grid", "run_jobs", "log_rows"):
         monkeypatch.setattr(reproduce, name, getattr(stage, name))
     monkeypatch.setattr(reproduce.subprocess, "run", stage.draw)
     monkeypatch.setattr(reproduce, "show_end", lambda *args: None)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.run import _load_spaces, _read_settings
+from sweeps.launch import _load_spaces
+from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings, check_resumable, load_settings
 from trainables.errors import UserError
 

@@ -1,0 +1,56 @@
+"""Ray is started in the background, and never left behind."""
+
+import threading
+
+import pytest
+import ray
+
+from sweeps.cluster import Cluster
+from sweeps.scheduling import LifecycleScheduler
+from sweeps.settings import SweepSettings
+from trainables.errors import UserError
+
+
+def ray_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ray"]
+
+
+def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
+    cluster = Cluster(SweepSettings(cpus_per_trial=0.5, concurrency=1))
+    cluster.start()
+    with cluster as allotment:
+        assert ray.is_initialized()
+        assert (allotment.cpus, allotment.concurrency) == (0.5, 1)
+    assert not ray.is_initialized()
+    assert not ray_threads()
+
+
+def test_a_ray_that_is_not_wanted_after_all_is_ended() -> None:
+    cluster = Cluster(SweepSettings())
+    cluster.start()
+    cluster.stop()
+    assert not ray.is_initialized()
+    assert not ray_threads()
+
+
+def test_what_goes_wrong_in_the_background_is_said_on_entering() -> None:
+    cluster = Cluster(SweepSettings(address="127.0.0.1:1"))
+    cluster.start()
+    with pytest.raises(UserError, match="--address 127.0.0.1:1 cannot be used"):
+        cluster.__enter__()
+    cluster.stop()
+    assert not ray_threads()
+
+
+def test_more_than_there_is_ends_ray() -> None:
+    with (
+        pytest.raises(UserError, match="--cpus-per-trial 1e"),
+        Cluster(SweepSettings(cpus_per_trial=1e6)),
+    ):
+        pass
+    assert not ray.is_initialized()
+
+
+def test_an_idle_process_is_not_given_to_a_trial_whose_own_is_starting() -> None:
+    scheduler = LifecycleScheduler(lifecycle=None)  # type: ignore[arg-type]
+    assert scheduler.choose_trial_to_run(object()) is None

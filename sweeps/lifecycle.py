@@ -143,7 +143,7 @@ class Lifecycle:
             self._close(key, TrialState.PRUNED)
         else:
             if self.ledger.prunes:
-                self._report(running, result)
+                self._report(running, result, ended=True)
             self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
@@ -170,14 +170,18 @@ class Lifecycle:
         ended = here.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
 
-    def _report(self, running: Running, result: Mapping[str, Any]) -> bool:
-        """Tell the study of a report, and of those that a trial's checkpoint had got past.
+    def _report(
+        self, running: Running, result: Mapping[str, Any], *, ended: bool = False
+    ) -> bool:
+        """Tell the study of a report, and of epochs in `report_at` that came before it.
 
         Not of those in which the comparison was not trained yet: nobody is pruned by chance.
         """
         number, name, stop = running.asked.number, self.objective[0], False
         reports = [row for row in result[HISTORY][:-1] if row[metrics.EPOCH] in self.report_at]
-        for row in (*reports, result):
+        if ended or result[metrics.EPOCH] in self.report_at:
+            reports.append(result)
+        for row in reports:
             if row[metrics.EPOCH] > running.pretrain_epochs:
                 value = row.get(name, result[name])
                 stop |= self.ledger.report(number, int(row[metrics.EPOCH]), value)

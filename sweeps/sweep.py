@@ -41,6 +41,8 @@ MLFLOW_USER = "mlflow.user"
 MLFLOW_RUN_NOTE = "mlflow.note.content"
 
 JOURNAL_FILE = "study.journal"
+REPORT_EVERY_S = 5.0
+"""How old a trial's latest figures in MLflow may be."""
 CLOSE_WAIT_S = 10.0
 """How long the end of a sweep waits for a tracking server that takes nothing."""
 
@@ -214,7 +216,9 @@ def sweep_space(
             data=scored,
             folds=folds,
             seed=settings.seed,
-            report_at=report_at,
+            # a report costs more than a short epoch; where nobody is stopped, time decides
+            report_at=(epochs,) if settings.scheduler == "none" else report_at,
+            report_every_s=REPORT_EVERY_S,
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
             threads=allotment.threads,

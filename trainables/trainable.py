@@ -46,8 +46,8 @@ DIVERGED = "diverged"
 class FoldTrainable(tune.Trainable):
     """Trains all folds of one configuration; subclasses only bind `variant`.
 
-    One `step()` trains up to the next epoch of `task.report_at` and returns the cross-validated
-    mean, standard deviation and per-fold values. An actor may be reused for any configuration: all
+    One `step()` trains up to the next epoch of `task.report_at`, or for `task.report_every_s`, and
+    returns the cross-validated mean, standard deviation and per-fold values. An actor may be reused for any configuration: all
     state is made anew and re-seeded.
     """
 
@@ -64,7 +64,11 @@ class FoldTrainable(tune.Trainable):
         """Train to the next report and return its result."""
         report_at = (*self.task.report_at, self.trial.config.epochs)
         until = next((e for e in report_at if e > self.trial.stack.epoch), report_at[-1])
-        self.trial.advance(until, after_epoch=self._save_now_and_then)
+        late = time.monotonic() + self.task.report_every_s
+        while self.trial.stack.epoch < until and not self.trial.finished:
+            self.trial.advance(self.trial.stack.epoch + 1, after_epoch=self._save_now_and_then)
+            if time.monotonic() >= late:
+                break
         history = self.trial.history[self.num_reported :]
         self.num_reported = len(self.trial.history)
         return {

@@ -27,6 +27,8 @@ class Task:
     seed: int
     report_at: tuple[int, ...] = ()
     """Epochs after which a trial reports, the last one included."""
+    report_every_s: float = math.inf
+    """Longest time without a report; for live figures only, since it depends on the machine."""
     checkpoint_folder: str | None = None
     checkpoint_every_s: float = 20.0
     """Least time between two checkpoints of a trial."""

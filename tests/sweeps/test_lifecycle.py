@@ -143,6 +143,16 @@ def run(life: Lifecycle, key: str, **values: Any) -> int:
 # One trial --------------------------------------------------------------------------------------
 
 
+def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.result("a", result(epoch=2))
+    life.result("a", result(epoch=5, since=2))
+    assert set(life.ledger.frozen(0).intermediate_values) == {3}
+    life.end("a", result(epoch=9, since=5))
+    assert set(life.ledger.frozen(0).intermediate_values) == {3, 9}
+
+
 def test_a_trial_starts_with_a_whole_configuration(
     make_lifecycle: MakeLifecycle, recorder: Recorder
 ) -> None:

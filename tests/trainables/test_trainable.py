@@ -89,6 +89,13 @@ def test_reports_come_at_their_epochs_with_the_history_since(family, make, make_
     assert [result["done"] for result in results] == [False, False, True]
 
 
+def test_a_slow_trial_reports_in_between_too(family, make, make_task):
+    results = results_of(make(family, make_task(report_at=(2, 3), report_every_s=0.0)))
+    assert [result[metrics.EPOCH] for result in results] == [1, 2, 3]
+    same = results_of(make(family, make_task(report_at=(2, 3))))
+    assert results[-1][BY_FOLD] == same[-1][BY_FOLD]
+
+
 def test_a_reused_actor_gives_what_a_fresh_one_gives(family, make, make_task):
     task = make_task(report_at=(1, 3))
     fresh = make(family, task, dropout=0.3, number=3)

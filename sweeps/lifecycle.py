@@ -170,9 +170,7 @@ class Lifecycle:
         ended = here.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
 
-    def _report(
-        self, running: Running, result: Mapping[str, Any], *, ended: bool = False
-    ) -> bool:
+    def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
         """Tell the study of a report, and of epochs in `report_at` that came before it.
 
         Not of those in which the comparison was not trained yet: nobody is pruned by chance.

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from sweeps.cluster import Cluster
+from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from tests.integration.user import REPOSITORY, TINY, User
 from trainables.data.images import load_images
@@ -22,6 +24,17 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 Refused = Callable[..., str]
 SWEEP = ("sweeps.run", *TINY, "--space", "mlp", "--name", "first")
+
+
+class Unhurried(Cluster):
+    """Starts when it is entered."""
+
+    def start(self) -> None:
+        """Not yet."""
+
+    def __enter__(self) -> Allotment:
+        super().start()
+        return super().__enter__()
 
 
 @pytest.fixture
@@ -40,7 +53,7 @@ def refused(
 
     Ray is not started ahead, only where it is waited for.
     """
-    monkeypatch.setattr("sweeps.run.Cluster.start", lambda cluster: None)
+    monkeypatch.setattr("sweeps.run.Cluster", Unhurried)
 
     def run(program: str, *args: object) -> str:
         monkeypatch.setattr(sys, "argv", [program, *map(str, args)])

@@ -38,14 +38,14 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
     draw = random.Random(20)
     args: tuple[object, ...] = ("--space", "mlp", "--name", "killed", "--checkpoint-every-s", 0)
     args += reference_args
-    num_points = draw.randint(1, 12)
+    num_points = draw.randint(1, 4)
 
     def is_ahead_of_spool() -> bool:
         """Enough is reported, and a trial has a checkpoint of epochs that are not."""
         if len(user.records(SWEEP, "metrics")) < num_points:
             return False
         ahead = [len(history) - last_step(user, run) for run, history in checkpoints(user).items()]
-        return any(1 <= epochs <= 7 for epochs in ahead)  # of 12 to the next report
+        return any(epochs >= 1 for epochs in ahead)
 
     moments = [
         lambda: user.records(SWEEP, "start"),  # before the first result

@@ -265,7 +265,9 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     tracker._uploader.wait()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sweeps.uploader", "mlflow.store.tracking.sqlalchemy_store"])
-    log_sweep(tracker, 40)
+    tracker.start_sweep("first", {"seed": 1}, {})
+    for number in range(40):  # runs that go on are created one by one
+        tracker.start_trial(number, f"trial {number}", {}, {})
     for num_before in (0, 1, 2, 7, 20):
         uploader = context.Process(target=follow, args=(folder,))
         uploader.start()
@@ -274,6 +276,8 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
         uploader.join()
         assert num_runs(database) < 41
     assert read_progress(folder, target(uri).server).offset == 0
+    log_trials(tracker, range(40))
+    tracker.end_sweep("FINISHED")
     assert tracker.close(wait_s=30) == 0
     check_sweep(uri, 40)
 

@@ -24,6 +24,7 @@ from trainables.errors import UserError
 from trainables.programs import console, parse, run_program
 
 ROOT = Path(__file__).parents[1]
+ROLES = ("driver", "actors", "uploader", "ray")
 SPACE = "mlp"
 MOST_SLOWER = 1.5
 """How much slower the last trials may be than the first, and many trials than few."""
@@ -65,6 +66,7 @@ class Growth:
     slowdown: float
     """Time per trial in the last tenth by that in the first."""
     memory_mb: dict[str, float]
+    cpu_s: dict[str, float]
     study_mb: float
     spool_mb: float
     store_mb: float
@@ -90,11 +92,13 @@ def main() -> int:
         f"{here()}; space {SPACE}, {settings.sampler} sampler, {settings.folds} folds of"
         f" {settings.train_pairs} pairs, 1 epoch, {settings.processes} trials at a time"
     )
-    cells = growth_cells(rows)
+    tables = {"growth": growth_cells(rows), "cpu": cpu_cells(rows)}
     console.print(head)
-    show(cells)
+    for cells in tables.values():
+        show(cells)
     if settings.write is not None:
-        write_between_marks(settings.write, {"growth": f"{head}\n\n{cells.markdown()}"})
+        blocks = {name: f"{head}\n\n{cells.markdown()}" for name, cells in tables.items()}
+        write_between_marks(settings.write, blocks)
     slow = too_slow(rows)
     for line in slow:
         console.print(line)
@@ -137,6 +141,7 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
         span_s=ends[-1] - ends[0],
         slowdown=slowdown(ends),
         memory_mb=seen.peak_by_role,
+        cpu_s=seen.cpu_by_role,
         study_mb=_mb(sweep / JOURNAL_FILE),
         spool_mb=_mb(sweep / SPOOL_FILE),
         store_mb=_mb(folder / "mlflow.db"),
@@ -180,6 +185,22 @@ def growth_cells(rows: Sequence[Growth]) -> Cells:
         for row in rows
     )
     return Cells(title="cost by number of trials", head=head, rows=body)
+
+
+def cpu_cells(rows: Sequence[Growth]) -> Cells:
+    """Who takes the processors' time, per trial, starts of processes included."""
+    return Cells(
+        title="CPU time per trial, ms",
+        head=("trials", *ROLES, "all"),
+        rows=tuple(
+            (
+                f"{row.trials:,}",
+                *(f"{1000 * row.cpu_s.get(role, 0) / row.trials:.1f}" for role in ROLES),
+                f"{1000 * sum(row.cpu_s.values()) / row.trials:.1f}",
+            )
+            for row in rows
+        ),
+    )
 
 
 def too_slow(rows: Sequence[Growth]) -> list[str]:

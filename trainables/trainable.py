@@ -47,8 +47,8 @@ class FoldTrainable(tune.Trainable):
     """Trains all folds of one configuration; subclasses only bind `variant`.
 
     One `step()` trains up to the next epoch of `task.report_at`, or for `task.report_every_s`, and
-    returns the cross-validated mean, standard deviation and per-fold values. An actor may be reused
-    for any configuration: all state is made anew and re-seeded.
+    returns the cross-validated mean, standard deviation and per-fold values. An actor may be
+    reused for any configuration: all state is made anew and re-seeded.
     """
 
     variant: ClassVar[Variant]

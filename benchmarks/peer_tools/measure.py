@@ -26,6 +26,8 @@ class Measured:
     peak_mb: float = 0.0
     """Most that all processes held together; shared pages are counted once."""
     peak_by_role: dict[str, float] = field(default_factory=dict)
+    cpu_by_role: dict[str, float] = field(default_factory=dict)
+    """CPU seconds, as of the last look at each process."""
 
 
 class Tree:
@@ -34,6 +36,7 @@ class Tree:
     def __init__(self, root: int):
         self.root = root
         self.known: dict[int, psutil.Process] = {root: psutil.Process(root)}
+        self.cpu: dict[int, tuple[str, float]] = {}
 
     def refresh(self) -> None:
         """Take in new children, forget the dead."""
@@ -55,6 +58,19 @@ class Tree:
             except psutil.Error:
                 continue
         return sizes
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds by role, those of processes that have ended included."""
+        for pid, process in self.known.items():
+            try:
+                times = process.cpu_times()
+                self.cpu[pid] = self.role(pid), times.user + times.system
+            except psutil.Error:
+                continue
+        spent: Counter[str] = Counter()
+        for role, seconds in self.cpu.values():
+            spent[role] += seconds  # type: ignore[assignment]
+        return dict(spent)
 
     def role(self, pid: int) -> str:
         """`driver`, `actors`, `uploader`, or `ray` for everything else."""
@@ -127,6 +143,7 @@ def measure(
 
 
 def _take_in(seen: Measured, tree: Tree) -> None:
+    seen.cpu_by_role = tree.cpu_s()
     sizes = tree.memory_mb()
     seen.peak_mb = max(seen.peak_mb, sum(sizes.values()))
     roles: Counter[str] = Counter()

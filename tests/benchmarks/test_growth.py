@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import create_trial
 
 import growth
-from growth import Growth, ends_of, growth_cells, slowdown, too_slow
+from growth import Growth, cpu_cells, ends_of, growth_cells, slowdown, too_slow
 
 
 def row(trials: int, *, span_s: float = 10.0, slowdown: float = 1.0) -> Growth:
@@ -15,6 +15,7 @@ def row(trials: int, *, span_s: float = 10.0, slowdown: float = 1.0) -> Growth:
         span_s=span_s,
         slowdown=slowdown,
         memory_mb={"driver": 300.4},
+        cpu_s={"driver": 1.0, "actors": 2.0},
         study_mb=1.0,
         spool_mb=2.0,
         store_mb=3.0,
@@ -50,3 +51,8 @@ def test_a_role_without_processes_holds_nothing() -> None:
     assert cells.rows[0][4:7] == ("300", "0", "0")
     assert len(cells.rows[0]) == len(cells.head)
     assert growth.MOST_SLOWER == 1.5
+
+
+def test_cpu_time_is_shared_out_over_trials() -> None:
+    (shown,) = cpu_cells([row(1000)]).rows
+    assert shown == ("1,000", "1.0", "2.0", "0.0", "0.0", "3.0")

@@ -74,7 +74,7 @@ def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[W
     """Add runs to an experiment: all of them or, with an exception, none.
 
     Raises:
-        Exception: Whatever the database fails with.
+        MlflowException: Whatever the database fails with.
     """
     rows: dict[type, list[Row]] = {
         model: []
@@ -94,16 +94,13 @@ def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[W
         for run in runs:
             rows[models.SqlRun].append(_run_row(run, experiment))
             of_run = {"run_uuid": run.run_id}
-            rows[models.SqlParam] += [
-                {"key": p.key, "value": p.value} | of_run for p in run.params
-            ]
+            params = {param.key: param.value for param in run.params}
+            rows[models.SqlParam] += [{"key": k, "value": v} | of_run for k, v in params.items()]
             tags = {tag.key: tag.value for tag in run.tags} | {MLFLOW_RUN_NAME: run.name}
             rows[models.SqlTag] += [{"key": k, "value": v} | of_run for k, v in tags.items()]
-            points = _metric_rows(store, run)
+            points = sorted(_metric_rows(store, run), key=_age)
             rows[models.SqlMetric] += points
-            rows[models.SqlLatestMetric] += {
-                p["key"]: p for p in sorted(points, key=_age)
-            }.values()
+            rows[models.SqlLatestMetric] += {point["key"]: point for point in points}.values()
             for given in run.datasets:
                 _add_dataset(rows, known, given, run, experiment)
         for model, of_model in rows.items():

@@ -28,7 +28,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
-from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.bulk import WholeRun, database_of, insert_runs
 from sweeps.journal import journal_storage, together
@@ -231,9 +230,12 @@ class Uploader:
                     whole[run] = self._whole(run, records)
                 except MlflowException:
                     continue  # the client passes over the part that is refused, not over all
+        if not whole:
+            return set()
         try:
             insert_runs(self._database, self._experiment, list(whole.values()))
-        except SQLAlchemyError as error:
+        except MlflowException as error:
+            # tables that are not as expected, or a database that the client too will find locked
             _log.warning("runs go to MLflow one by one: %s", one_line(error))
             self._database = None
             return set()

@@ -2,13 +2,14 @@
 
 import math
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sqlalchemy.exc import OperationalError
 
 from sweeps import uploader
 from sweeps.spool import CLOSE, RUN_TAG, SPOOL_FILE, Spool, TrackingTarget
@@ -131,12 +132,16 @@ def test_inserted_runs_are_those_of_the_client(
 
 
 def test_runs_go_one_by_one_where_they_cannot_be_inserted(
-    tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, empty_mlflow: Path
 ) -> None:
-    def refuse(*args: Any) -> None:
-        raise OperationalError("INSERT", {}, Exception("no such column"))
-
-    monkeypatch.setattr(uploader, "insert_runs", refuse)
-    client, made = sent(tmp_path / "refused", empty_mlflow)
+    """A table that takes a run as the client makes it, but none that has ended already."""
+    refusing = tmp_path / "refusing.db"
+    shutil.copy(empty_mlflow, refusing)
+    with closing(sqlite3.connect(refusing)) as database:
+        database.execute(
+            "CREATE TRIGGER not_whole BEFORE INSERT ON runs WHEN NEW.end_time IS NOT NULL"
+            " BEGIN SELECT RAISE(FAIL, 'not a whole one'); END"
+        )
+    client, made = sent(tmp_path / "refused", refusing)
     assert len(described(client, tmp_path / "refused")) == 5
     assert made.num_sent == len(RECORDS) - 1

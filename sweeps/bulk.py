@@ -8,6 +8,7 @@ models, checked by MLflow's own validation.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -30,10 +31,10 @@ from mlflow.utils.validation import (
     _validate_param_keys_unique,
     _validate_run_id,
 )
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +99,9 @@ def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[W
             rows[models.SqlParam] += [{"key": k, "value": v} | of_run for k, v in params.items()]
             tags = {tag.key: tag.value for tag in run.tags} | {MLFLOW_RUN_NAME: run.name}
             rows[models.SqlTag] += [{"key": k, "value": v} | of_run for k, v in tags.items()]
-            points = sorted(_metric_rows(store, run), key=_age)
+            points = _metric_rows(store, run)
             rows[models.SqlMetric] += points
-            rows[models.SqlLatestMetric] += {point["key"]: point for point in points}.values()
+            rows[models.SqlLatestMetric] += _latest(points)
             for given in run.datasets:
                 _add_dataset(rows, known, given, run, experiment)
         for model, of_model in rows.items():
@@ -144,15 +145,31 @@ def _metric_rows(store: SqlAlchemyStore, run: WholeRun) -> list[Row]:
     return list(rows.values())
 
 
-def _age(point: Row) -> tuple[object, ...]:
-    """What MLflow goes by to tell the latest point of a metric."""
+def _latest(points: Sequence[Row]) -> list[Row]:
+    """The latest point of each metric, by what MLflow goes by; metrics in the order they came in.
+
+    The MLflow UI offers them in that order.
+    """
+    latest: dict[str, Row] = {}
+    for point in points:
+        kept = latest.setdefault(point["key"], point)
+        if _age(point) > _age(kept):
+            latest[point["key"]] = point
+    return list(latest.values())
+
+
+def _age(point: Row) -> tuple[int, int, float]:
     return point["step"], point["timestamp"], point["value"]
 
 
 def _known_datasets(session: Session, experiment: Experiment) -> dict[tuple[str, str], str]:
-    of_experiment = models.SqlDataset.experiment_id == int(experiment.experiment_id)
-    found = session.query(models.SqlDataset).filter(of_experiment)
-    return {(row.name, row.digest): row.dataset_uuid for row in found}
+    table: Any = models.SqlDataset  # MLflow's models have no types for columns
+    found = session.execute(
+        select(table.name, table.digest, table.dataset_uuid).where(
+            table.experiment_id == int(experiment.experiment_id)
+        )
+    )
+    return {(name, digest): dataset_uuid for name, digest, dataset_uuid in found}
 
 
 def _add_dataset(

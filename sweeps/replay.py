@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +28,7 @@ from sweeps.spool import (
     count_records,
     driver_lives,
     is_closed,
+    read_records,
 )
 from trainables.errors import UserError
 from trainables.tracking import absolute_uri
@@ -38,6 +38,8 @@ _REST = 9.0
 """Rests per unit of work: sending takes a tenth of a processor, in chunks as large as need be."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
 _GIVE_UP_S = 60.0
+_FIRST_RESULTS_S = 15.0
+"""Longest wait for a sweep's first results, before its run is made without any."""
 _LOCK_WAIT_S = 2.0
 _REQUESTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what is known
@@ -70,6 +72,7 @@ def follow(folder: Path) -> None:
 
 
 def _follow(folder: Path) -> None:
+    _wait_for_results(folder)
     from sweeps.uploader import Uploader, one_line
 
     uploader = Uploader(folder, TrackingTarget.load(folder))
@@ -104,11 +107,14 @@ def _follow(folder: Path) -> None:
             delay, failing_since = _FIRST_DELAY_S, None
 
 
-def _give_way() -> None:
-    """Run when nothing else wants to: Ray nices trials by 15, and Linux weighs sessions first."""
-    os.nice(19)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+def _wait_for_results(folder: Path) -> None:
+    """Leave the processors to what starts a sweep: importing MLflow takes seconds of one."""
+    end = time.monotonic() + _FIRST_RESULTS_S
+    while time.monotonic() < end and driver_lives(folder):
+        records = read_records(folder / SPOOL_FILE)
+        if any(record["op"] in ("metrics", "end", "close") for _, record in records):
+            return
+        time.sleep(_POLL_S)
 
 
 def _pause(spool: Path, seconds: float) -> None:
@@ -204,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     if options.follow:
         _log.setLevel(logging.INFO)
-        _give_way()
+        os.nice(19)  # Ray nices trials by 15
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # frees the locks on the way out
         follow(Path(options.name))
         return 0

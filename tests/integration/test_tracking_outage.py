@@ -268,6 +268,7 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     tracker.start_sweep("first", {"seed": 1}, {})
     for number in range(40):  # runs that go on are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})
+    tracker.log_metrics(None, {"waited_for": 1.0})
     for num_before in (0, 1, 2, 7, 20):
         uploader = context.Process(target=follow, args=(folder,))
         uploader.start()

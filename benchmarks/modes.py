@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -105,7 +106,7 @@ def measured(space: SearchSpace, count: int, data: PairData, settings: ModesSett
             for i, fold in ((i, folds[i % FOLDS]) for i in range(count))
         ]
         stack = FoldStack(variant.model, members, data.train, device=settings.device, mode=mode)
-        ways[mode] = lambda stack=stack: _epoch_s(stack)  # type: ignore[misc]
+        ways[mode] = partial(_epoch_s, stack)
     turns = [{name: once() for name, once in ways.items()} for _ in range(settings.repeats + 1)]
     return {name: [count / turn[name] for turn in turns[1:]] for name in ways}
 

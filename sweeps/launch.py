@@ -18,7 +18,6 @@ from sweeps.messages import (
     say_how_to_go_on,
     say_what_next,
     show_end,
-    spaces_table,
 )
 from sweeps.settings import (
     SETTINGS_FILE,
@@ -36,12 +35,6 @@ from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console
 
 FULL = os.strerror(errno.ENOSPC)
-
-
-def list_spaces() -> int:
-    """Show the known search spaces; returns the exit code."""
-    console.print(spaces_table())
-    return 0
 
 
 def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:

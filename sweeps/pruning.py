@@ -1,13 +1,13 @@
 """Early stopping as a function of the study alone, so that a resumed sweep prunes as before."""
 
 import math
+from collections.abc import Sequence
 
 import optuna
 from optuna.study import StudyDirection
 
 from sweeps.settings import Scheduler
 from trainables.seeds import derive_seed
-from trainables.stack.stack import report_epochs
 
 REDUCTION = 3
 """A rung lets one in so many trials go on, to so many times the epochs."""
@@ -74,3 +74,15 @@ def reports(scheduler: Scheduler, epochs: int) -> tuple[int, ...]:
     """Epochs after which trials report: at the rungs where there are rungs."""
     rungs = rung_epochs(epochs) if scheduler in ("asha", "hyperband") else ()
     return report_epochs(epochs, rungs=rungs)
+
+
+def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
+    """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
+
+    A report costs more than a short epoch, and where it falls must not depend on how fast a
+    machine is, or pruning would.
+    """
+    if rungs:
+        return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))
+    every = math.ceil(epochs / at_most)
+    return tuple(range(every, epochs, every)) + (epochs,)

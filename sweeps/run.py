@@ -12,23 +12,26 @@ from pathlib import Path
 from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings, check_name, load_settings, with_dataset
 from trainables.errors import UserError
-from trainables.programs import parse, run_program, take_sigterm_as_ctrl_c
+from trainables.programs import console, parse, run_program, take_sigterm_as_ctrl_c
 from trainables.tracking import absolute_uri, tracking_uri
 
 
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
     stored, settings = _read_settings(sys.argv[1:])
-    if not settings.list_spaces:
-        settings.validate()
+    if settings.list_spaces:
+        from sweeps.messages import spaces_table
+
+        console.print(spaces_table())
+        return 0
+    settings.validate()
     take_sigterm_as_ctrl_c()
     cluster = Cluster(settings)
-    if not settings.list_spaces:
-        cluster.start()
+    cluster.start()
 
-    from sweeps.launch import launch, list_spaces
+    from sweeps.launch import launch
 
-    return list_spaces() if settings.list_spaces else launch(settings, stored, cluster)
+    return launch(settings, stored, cluster)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:

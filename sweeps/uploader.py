@@ -7,17 +7,14 @@ adopted: however often an uploader is killed or a spool is sent again, a trial h
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import (
-    Dataset,
-    DatasetInput,
     Experiment,
-    InputTag,
     LifecycleStage,
     Metric,
     Param,
@@ -30,6 +27,7 @@ from optuna.study import Study, load_study
 from requests import RequestException
 
 from sweeps.bulk import WholeRun, database_of, insert_runs
+from sweeps.entities import Item, dataset_input, entities
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
 from sweeps.spool import (
@@ -51,11 +49,7 @@ _LOOK = {"mlflow.experimentKind": "custom_model_development", **view_tags()}
 RECORDS_PER_STEP = 500
 _PAGE = 1000
 _TABLES_WAIT_S = 60.0
-_PARAM_CHARS = 6000
-_TAG_CHARS = 8000
 _log = logging.getLogger(__name__)
-
-Item = Metric | Param | RunTag
 
 
 class Uploader:
@@ -200,11 +194,11 @@ class Uploader:
             self._ids[run] = self._create(run, starts[0])
             self._note_in_study(run)
         run_id = self._ids[run]
-        if not self._send_items(run, _items(records)):
+        if not self._send_items(run, entities(records)):
             return
         for record in starts:
             if record["dataset"]:
-                inputs = [_dataset_input(record["dataset"])]
+                inputs = [dataset_input(record["dataset"])]
                 self._attempt(run, self._client.log_inputs, run_id, inputs)
         for record in records:
             if record["op"] == "artifact":
@@ -247,7 +241,7 @@ class Uploader:
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
         first, last = records[0], records[-1]
-        items = _items(records)
+        items = entities(records)
         return WholeRun(
             name=first["name"],
             status=last["status"],
@@ -259,7 +253,7 @@ class Uploader:
                 *(RunTag(key, value) for key, value in self._own_tags(run).items()),
             ],
             metrics=[item for item in items if isinstance(item, Metric)],
-            datasets=[_dataset_input(first["dataset"])] if first["dataset"] else [],
+            datasets=[dataset_input(first["dataset"])] if first["dataset"] else [],
         )
 
     def _own_tags(self, run: str) -> dict[str, str]:
@@ -372,33 +366,6 @@ def _is_refusal(error: Exception) -> bool:
 
 def _id(run: Run) -> str:
     return str(run.info.run_id)
-
-
-def _items(records: Iterable[Record]) -> list[Item]:
-    params: dict[tuple[str, str], None] = {}  # in order; a changed value is for MLflow to refuse
-    tags: dict[str, str] = {}
-    metrics = []
-    for record in records:
-        params |= dict.fromkeys(record.get("params", {}).items())
-        tags |= record.get("tags", {})
-        for key, value, step, time_ms in record.get("points", ()):
-            metrics.append(Metric(_clean(key), value, time_ms, step))
-    return [
-        *(Param(_clean(key), value[:_PARAM_CHARS]) for key, value in params),
-        *(RunTag(_clean(key), value[:_TAG_CHARS]) for key, value in tags.items()),
-        *metrics,
-    ]
-
-
-def _clean(key: str) -> str:
-    """The key with `_` for each character that MLflow allows in no name."""
-    return re.sub(r"[^/\w.\- :]", "_", key)
-
-
-def _dataset_input(dataset: dict[str, str]) -> DatasetInput:
-    fields = {key: value for key, value in dataset.items() if key != "context"}
-    tags = [InputTag("mlflow.data.context", dataset["context"])] if "context" in dataset else []
-    return DatasetInput(Dataset(**fields), tags)
 
 
 def _study_storage(storage: str, folder: Path) -> BaseStorage:

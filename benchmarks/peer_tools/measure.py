@@ -4,8 +4,8 @@ import os
 import re
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,10 +67,7 @@ class Tree:
                 self.cpu[pid] = self.role(pid), times.user + times.system
             except psutil.Error:
                 continue
-        spent: Counter[str] = Counter()
-        for role, seconds in self.cpu.values():
-            spent[role] += seconds  # type: ignore[assignment]
-        return dict(spent)
+        return _by_role(self.cpu.values())
 
     def role(self, pid: int) -> str:
         """`driver`, `actors`, `uploader`, or `ray` for everything else."""
@@ -146,8 +143,12 @@ def _take_in(seen: Measured, tree: Tree) -> None:
     seen.cpu_by_role = tree.cpu_s()
     sizes = tree.memory_mb()
     seen.peak_mb = max(seen.peak_mb, sum(sizes.values()))
-    roles: Counter[str] = Counter()
-    for pid, size in sizes.items():
-        roles[tree.role(pid)] += size  # type: ignore[assignment]
-    for role, size in roles.items():
+    for role, size in _by_role((tree.role(pid), size) for pid, size in sizes.items()).items():
         seen.peak_by_role[role] = max(seen.peak_by_role.get(role, 0.0), size)
+
+
+def _by_role(values: Iterable[tuple[str, float]]) -> dict[str, float]:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for role, value in values:
+        sums[role] += value
+    return dict(sums)

@@ -1,15 +1,14 @@
 """`sweeps/run.py` with a note at each milestone; `benchmarks/startup.py` starts it."""
 
-from peer_tools.milestones import mark
+import importlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
 
-mark("Python runs")
-
-from collections.abc import Callable  # noqa: E402
-from functools import wraps  # noqa: E402
-from typing import Any  # noqa: E402
-
-import sweeps.run  # noqa: E402
-from sweeps.cluster import Cluster  # noqa: E402
+from peer_tools.milestones import PYTHON_RUNS, mark
+from sweeps import run
+from sweeps.cluster import Cluster
 
 
 def note(owner: Any, name: str, before: str | None, after: str) -> None:
@@ -35,7 +34,7 @@ def start_and_import(cluster: Cluster) -> None:
     """What `main` does next, with notes."""
     mark("Ray is started")
     start(cluster)
-    import torch  # noqa: F401
+    importlib.import_module("torch")
 
     mark("torch imported")
     import sweeps.launch
@@ -49,9 +48,10 @@ def start_and_import(cluster: Cluster) -> None:
 
 
 if __name__ == "__main__":
-    Cluster.start = start_and_import  # type: ignore[method-assign]
+    mark("Python runs", *PYTHON_RUNS)
     note(Cluster, "_init", None, "Ray runs")
     note(Cluster, "stop", None, "Ray has stopped")
-    code = sweeps.run.main()
+    with patch.object(Cluster, "start", start_and_import):
+        code = run.main()
     mark("main has returned")
     raise SystemExit(code)

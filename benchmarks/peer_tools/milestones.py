@@ -5,6 +5,8 @@ import os
 import time
 
 FILE_VARIABLE = "FOLDSWEEP_MILESTONES"
+PYTHON_RUNS = time.time(), time.process_time()
+"""When this module was imported, before anything slow, if that is the first import."""
 
 
 def mark(name: str, when: float | None = None, cpu_s: float | None = None) -> None:

@@ -6,7 +6,6 @@ import pytest
 import ray
 
 from sweeps.cluster import Cluster
-from sweeps.scheduling import LifecycleScheduler
 from sweeps.settings import SweepSettings
 from trainables.errors import UserError
 
@@ -49,8 +48,3 @@ def test_more_than_there_is_ends_ray() -> None:
     ):
         pass
     assert not ray.is_initialized()
-
-
-def test_an_idle_process_is_not_given_to_a_trial_whose_own_is_starting() -> None:
-    scheduler = LifecycleScheduler(lifecycle=None)  # type: ignore[arg-type]
-    assert scheduler.choose_trial_to_run(object()) is None

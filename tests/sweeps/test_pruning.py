@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from sweeps.pruning import BRACKETS, RungPruner, make_pruner, reports, rung_epochs
+from sweeps.pruning import (
+    BRACKETS,
+    RungPruner,
+    make_pruner,
+    report_epochs,
+    reports,
+    rung_epochs,
+)
 from trainables.seeds import derive_seed
 
 Curve = list[float]
@@ -168,3 +175,21 @@ def test_a_median_compares_only_after_a_fifth_of_the_epochs() -> None:
                 assert (number, epoch) == (5, math.ceil(10 / 5))
                 break
         study.tell(trial, 1.0)
+
+
+@given(
+    epochs=st.integers(1, 400),
+    rungs=st.lists(st.integers(1, 500), max_size=6),
+    at_most=st.integers(1, 20),
+)
+def test_reports_rise_to_the_last_epoch(epochs: int, rungs: list[int], at_most: int) -> None:
+    found = report_epochs(epochs, rungs=rungs, at_most=at_most)
+    assert found[-1] == epochs
+    assert list(found) == sorted(set(found))
+    assert found[0] >= 1
+    if rungs:
+        assert set(found) == {e for e in rungs if e < epochs} | {epochs}
+    else:
+        assert len(found) <= at_most
+        gaps = {b - a for a, b in zip((0, *found), found[:-1], strict=False)}
+        assert len(gaps) <= 1

@@ -3,7 +3,7 @@
 Legend of shapes: m member axes (any number, also none), d the same or none, n rows, f features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from trainables.backprop.losses import AbstractCriterion, l2_penalty, make_crite
 from trainables.backprop.optimisers import make_optimiser
 from trainables.backprop.schedules import scheduled_lr
 from trainables.backprop.sequential import Sequential
+from trainables.data.batches import batches
 
 Scored = tuple[Float[Tensor, "*m"], Float[Tensor, "*m"]]
 """Loss and accuracy of each member."""
@@ -88,7 +89,7 @@ def train(
         network.train()
         order = _order(train_inputs, generator)
         inputs, targets = train_inputs[..., order, :], train_targets[..., order]
-        for batch in _batches(len(order), batch_size):
+        for batch in batches(len(order), batch_size):
             scores = network.forward(inputs[..., batch, :])
             loss.forward(scores, targets[..., batch].expand(scores.shape[:-1]))
             network.backward(loss.backward())
@@ -112,14 +113,6 @@ def train(
 def _order(inputs: Tensor, generator: torch.Generator | None) -> Int[Tensor, " n"]:
     device = inputs.device if generator is None else generator.device
     return torch.randperm(inputs.shape[-2], generator=generator, device=device).to(inputs.device)
-
-
-def _batches(num_rows: int, batch_size: int) -> Iterator[slice]:
-    starts = list(range(0, num_rows, batch_size))
-    if len(starts) > 1 and num_rows - starts[-1] == 1:
-        starts.pop()
-    for start, stop in zip(starts, [*starts[1:], num_rows], strict=True):
-        yield slice(start, stop)
 
 
 def _scored(

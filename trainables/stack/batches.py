@@ -1,4 +1,4 @@
-"""Which pairs make a batch, and the random numbers of its members.
+"""Random numbers and padding of batches that members share.
 
 Legend of shapes: m members, t pairs of a member, n values of a batch.
 """
@@ -15,18 +15,6 @@ DRAWN_AT_ONCE = 2**18
 
 On a GPU other numbers come of other calls. So this does not depend on how many members there are.
 """
-
-
-def batches(size: int, batch_size: int) -> Iterator[slice]:
-    """Slices of one epoch; a last batch of a single pair joins the one before it.
-
-    Batch-norm has no statistics of a single pair.
-    """
-    starts = list(range(0, size, batch_size))
-    if len(starts) > 1 and size - starts[-1] == 1:
-        starts.pop()
-    for start, stop in zip(starts, [*starts[1:], size], strict=True):
-        yield slice(start, stop)
 
 
 def uniform(

@@ -3,7 +3,6 @@
 Legend of shapes: m members, b pairs in a batch, t training pairs of a member, n noise values.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,12 +17,13 @@ from torch import Tensor, nn
 from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
 from trainables.data.augment import affine
+from trainables.data.batches import batches
 from trainables.data.folds import normalisation
 from trainables.data.pairs import Pairs
 from trainables.errors import UserError
 from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
-from trainables.stack.batches import batches, padded, uniform
+from trainables.stack.batches import padded, uniform
 from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
 from trainables.stack.fused import FusedEngine
 from trainables.stack.graphed import GraphedEngine, cuda_graph
@@ -399,15 +399,3 @@ def _averages(totals: Totals, sizes: Int[np.ndarray, " m"]) -> Averages:
         digit_accuracy=digit_hits / (2 * sizes),
         digit_loss=digit_loss / sizes,
     )
-
-
-def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
-    """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
-
-    A report costs more than a short epoch, and where it falls must not depend on how fast a
-    machine is, or pruning would.
-    """
-    if rungs:
-        return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))
-    every = math.ceil(epochs / at_most)
-    return tuple(range(every, epochs, every)) + (epochs,)

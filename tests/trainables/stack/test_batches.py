@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from trainables.data.batches import batches
 from trainables.stack import batches as module
-from trainables.stack.batches import batches, padded, uniform
+from trainables.stack.batches import padded, uniform
 
 
 def generators():

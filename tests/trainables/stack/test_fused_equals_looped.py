@@ -6,13 +6,12 @@ In double precision, since Adam blows the rounding of a gradient near zero up to
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from tests.trainables.cases import by_autograd, in_double_precision
 from tests.trainables.same import assert_same_metrics, assert_same_state
+from tests.trainables.stack.drawing import DRAWS
 from trainables.config import TrialConfig
-from trainables.models.layers import Dropout, Scores
-from trainables.variants import CNN_WS_AUX, MLP, VARIANTS, Variant
+from trainables.variants import CNN_WS_AUX, MLP, VARIANTS
 
 
 def member_configs(variant, full_config):
@@ -96,28 +95,13 @@ def test_members_differ_only_in_what_tells_them_apart(
     assert metrics.train_loss[0] != pytest.approx(metrics.train_loss[2], rel=1e-5)
 
 
-class Twice(nn.Module):
-    """A user's network that runs one dropout layer twice and draws by itself besides."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.layer = nn.Linear(392, 8)
-        self.drop = Dropout(config.dropout)
-        self.own = nn.Dropout(config.dropout)
-        self.out = nn.Linear(8, 2)
-
-    def forward(self, pair):
-        return Scores(self.out(self.own(self.drop(self.drop(self.layer(pair.flatten(1)))))))
-
-
 @pytest.mark.parametrize("mode", ["fused", "looped"])
 def test_layers_that_draw_by_themselves_train_repeatably(mode, make_stack):
-    variant = Variant(name="twice", model=Twice, config=TrialConfig)
     configs = [TrialConfig(dropout=0.5, batch_size=9)] * 3
     losses = []
     for noise in (1, 2):
         torch.rand(noise)
-        stack = make_stack(variant, configs, mode=mode)
+        stack = make_stack(DRAWS, configs, mode=mode)
         assert stack.noise_sizes == {}
         losses.append([stack.train_epoch().train_loss for _ in range(2)])
     np.testing.assert_array_equal(*losses)

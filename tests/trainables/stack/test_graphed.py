@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from tests.trainables.cases import in_double_precision
 from tests.trainables.same import assert_identical, assert_same_metrics, assert_same_state
+from tests.trainables.stack.drawing import DRAWS
 from tests.trainables.stack.recorded import memory, recorded
 from trainables.config import TrialConfig
-from trainables.models.layers import Dropout, Scores
 from trainables.stack.graphed import GraphedEngine
 from trainables.stack.stack import resolve_mode
-from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP, Variant
+from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP
 
 needs_cuda = [
     pytest.mark.gpu,
@@ -100,23 +99,6 @@ def test_vectors_of_another_epoch_reach_the_graphs(configs, make_stack, graphed)
     assert (measured[0] != measured[1]).all()
     np.testing.assert_allclose(measured[0], measured[2], rtol=1e-5)
     np.testing.assert_allclose(measured[1], measured[3], rtol=1e-5)
-
-
-class Draws(nn.Module):
-    """A user's network that runs one dropout layer twice and draws by itself besides."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.layer = nn.Linear(392, 8)
-        self.drop = Dropout(config.dropout)
-        self.own = nn.Dropout(config.dropout)
-        self.out = nn.Linear(8, 2)
-
-    def forward(self, pair):
-        return Scores(self.out(self.own(self.drop(self.drop(self.layer(pair.flatten(1)))))))
-
-
-DRAWS = Variant(name="draws", model=Draws, config=TrialConfig)
 
 
 def test_layers_that_draw_by_themselves_draw_what_they_would_fused(make_stack, graphed):

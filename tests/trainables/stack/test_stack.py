@@ -1,15 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from trainables.config import TrialConfig
 from trainables.data.folds import normalisation
 from trainables.models.layers import Scores
-from trainables.stack.stack import FoldStack, Member, report_epochs, resolve_mode
+from trainables.stack.stack import FoldStack, Member, resolve_mode
 from trainables.variants import (
     CNN,
     CNN_DIGIT,
@@ -255,24 +253,6 @@ def test_members_that_cannot_be_stacked_are_refused(other, complaint, small_conf
 def test_members_of_very_different_sizes_are_refused(small_config, make_stack):
     with pytest.raises(ValueError, match=r"differ by one pair, but have \[20, 22\]"):
         make_stack(MLP, [small_config(MLP)] * 2, train=[np.arange(20), np.arange(22)])
-
-
-@given(
-    epochs=st.integers(1, 400),
-    rungs=st.lists(st.integers(1, 500), max_size=6),
-    at_most=st.integers(1, 20),
-)
-def test_reports_rise_to_the_last_epoch(epochs, rungs, at_most):
-    reports = report_epochs(epochs, rungs=rungs, at_most=at_most)
-    assert reports[-1] == epochs
-    assert list(reports) == sorted(set(reports))
-    assert reports[0] >= 1
-    if rungs:
-        assert set(reports) == {e for e in rungs if e < epochs} | {epochs}
-    else:
-        assert len(reports) <= at_most
-        gaps = {b - a for a, b in zip((0, *reports), reports[:-1], strict=False)}
-        assert len(gaps) <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""What Ray Tune is given. What it makes of it is tested in tests/integration."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from sweeps.lifecycle import Lifecycle
+from sweeps.scheduling import LifecycleScheduler
+
+
+def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> None:
+    """Ray's scheduler does offer it: the trial waits while its process starts."""
+    starting = SimpleNamespace(status=Trial.PENDING)
+    controller: Any = SimpleNamespace(get_trials=lambda: [starting])
+    assert FIFOScheduler().choose_trial_to_run(controller) is starting
+    scheduler = LifecycleScheduler(cast(Lifecycle, None))
+    assert scheduler.choose_trial_to_run(controller) is None

@@ -1,5 +1,6 @@
 """Ray is started in the background, and never left behind."""
 
+import os
 import threading
 
 import pytest
@@ -20,6 +21,9 @@ def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     with cluster as allotment:
         assert ray.is_initialized()
         assert (allotment.cpus, allotment.concurrency) == (0.5, 1)
+        if hasattr(os, "SCHED_BATCH"):
+            policy = ray.get(ray.remote(lambda: os.sched_getscheduler(0)).remote())
+            assert policy == os.SCHED_BATCH
     assert not ray.is_initialized()
     assert not ray_threads()
 

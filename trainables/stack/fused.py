@@ -40,27 +40,38 @@ class FusedEngine(AbstractEngine):
         self.adam = StackedAdam(list(self.params.values()), weight_decay=self.vectors.weight_decay)
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
-        return self.train(batch, *self.adam.advance(lr))
+        totals = self._differentiate(batch)
+        self.adam.step(lr)
+        return totals
 
     def train(
         self, batch: Batch, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]
     ) -> Totals:
         """A step whose size and correction are known, see `StackedAdam.advance`."""
-        self.skeleton.train()
-        loss, totals = self._forward(batch)
-        (loss / batch.weight.sum(1)).sum().backward()
+        totals = self._differentiate(batch)
         self.adam.update(size, correction)
         return totals
 
     @torch.no_grad()
     def evaluate(self, batch: Batch) -> Totals:
-        self.skeleton.eval()
+        self._set_training(False)
         return self._forward(batch)[1]
 
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
-        self.skeleton.eval()
+        self._set_training(False)
         return vmap(self._comparison)(self.params, self.buffers, images)
+
+    def _differentiate(self, batch: Batch) -> Totals:
+        """Fill in the gradients of each member's mean loss."""
+        self._set_training(True)
+        loss, totals = self._forward(batch)
+        (loss / batch.weight.sum(1)).sum().backward()
+        return totals
+
+    def _set_training(self, training: bool) -> None:
+        if self.skeleton.training != training:  # it goes through all layers
+            self.skeleton.train(training)
 
     def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
         buffers = self.buffers | self._noise(batch.noise)

@@ -10,13 +10,22 @@ rates = st.floats(1e-5, 0.5)
 decays = st.floats(0, 0.5)
 
 
+def by_member(adam, lr):
+    adam.step(lr)
+
+
+def all_at_once(adam, lr):
+    adam.update(*adam.advance(lr))
+
+
+@pytest.mark.parametrize("step", [by_member, all_at_once])
 @given(
     shapes=shapes,
     members=st.lists(st.tuples(rates, decays), min_size=1, max_size=3),
     factors=st.lists(st.floats(0.1, 1), min_size=1, max_size=5),
     seed=st.integers(0, 999),
 )
-def test_stacked_adam_is_torchs_adam_step_by_step(shapes, members, factors, seed):
+def test_stacked_adam_is_torchs_adam_step_by_step(step, shapes, members, factors, seed):
     g = torch.Generator().manual_seed(seed)
     params = [torch.randn(len(members), *shape, generator=g).requires_grad_() for shape in shapes]
     lr, decay = torch.tensor(members).unbind(1)
@@ -33,7 +42,7 @@ def test_stacked_adam_is_torchs_adam_step_by_step(shapes, members, factors, seed
             p.grad = torch.randn(p.shape, generator=g)
             for m, copy in enumerate(copies):
                 copy[i].grad = p.grad[m].clone()
-        ours.step(lr * factor)
+        step(ours, lr * factor)
         for adam, (lr_m, _) in zip(theirs, members, strict=True):
             adam.param_groups[0]["lr"] = lr_m * factor
             adam.step()

@@ -72,6 +72,8 @@ class PeersSettings:
     """Seconds after which any run is ended."""
     folder: Path = Path("runs/peers")
     """Where results are kept."""
+    measured_only: bool = False
+    """Print and write what has been measured, however much that is, and measure nothing."""
     write: Path | None = None
     """Document whose tables are replaced, such as docs/performance.md."""
 
@@ -100,6 +102,8 @@ def main() -> int:
                 f"SCORES DISAGREE: {tool} in {name}: {agreed.shown()} points from the floor"
                 f" (n = {agreed.n}, p = {agreed.p:.2g}); {agreed.missing} scores without partner"
             )
+    if not runs:
+        raise UserError(f"nothing has been measured with these settings in {folder}")
     if settings.write is not None:
         write_between_marks(settings.write, blocks)
     return int(wrong)
@@ -133,42 +137,46 @@ def _head(settings: PeersSettings) -> str:
     modules = {need for tool in TOOLS.values() if not tool.missing for need in tool.needs}
     found = versions() | {name: version(name.replace("_", "-")) for name in modules}
     libraries = ", ".join(f"{name} {of}" for name, of in sorted(found.items()))
-    n = "a quick run, n = 1" if settings.quick else f"n = {settings.repeats}"
+    kind = "; a quick run" if settings.quick else ""
     return (
-        f"{here()}; {settings.processes} processes, one torch thread each; {n}; where there are"
-        f" several repeats, median (least–most). {libraries}"
+        f"{here()}; {settings.processes} processes, one torch thread each{kind}; n: repeats; of"
+        f" several, median (least–most). {libraries}"
     )
 
 
 def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) -> Iterator[Run]:
+    """Each run, measured now where an earlier call has not."""
     every = workloads()
     names = [name for name in TOOLS if name in settings.tools and name not in left_out]
     for workload in settings.workloads:
         for repeat in range(1 if settings.quick else settings.repeats):
             turn = repeat % len(names)
             for name in names[turn:] + names[:turn]:  # nobody is always the first
-                if workload != "w4" or TOOLS[name].prunes:
-                    yield _run(settings, folder, every[workload], name, repeat)
+                if workload == "w4" and not TOOLS[name].prunes:
+                    continue
+                stem = f"{workload}-{name}-{repeat}"
+                job = _job(settings, every[workload], repeat, folder / stem)
+                mark, limit_s = _end(settings, job)
+                made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
+                path = folder / f"{stem}.json"
+                run = Run.load(path, made_by)
+                if run is None and not settings.measured_only:
+                    run = _measured(job, name, repeat, limit_s, mark, _empty_mlflow(folder))
+                    run.save(path, made_by)
+                    console.print(
+                        f"{job.workload} {name} {repeat}: {run.wall_s:.1f} s, start-up"
+                        f" {run.startup_s:.1f} s, {len(run.scores)} trials, best"
+                        f" {max(run.scores.values(), default=0):.4f}"
+                    )
+                if run is not None:
+                    yield run
 
 
-def _run(settings: PeersSettings, folder: Path, workload: Workload, name: str, repeat: int) -> Run:
-    """Measure, or take what an earlier call has measured."""
-    job = _job(settings, workload, repeat, folder / f"{workload.job.workload}-{name}-{repeat}")
-    mark = None
-    if job.ranges:
-        mark = QUICK_MARK if settings.quick else settings.mark
-    limit_s = QUICK_LIMIT_S if settings.quick and job.ranges else settings.limit_s
-    made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
-    path = folder / f"{Path(job.folder).name}.json"
-    if (found := Run.load(path, made_by)) is not None:
-        return found
-    run = _measured(job, name, repeat, limit_s, mark, _empty_mlflow(folder))
-    run.save(path, made_by)
-    console.print(
-        f"{job.workload} {name} {repeat}: {run.wall_s:.1f} s, start-up {run.startup_s:.1f} s,"
-        f" {len(run.scores)} trials, best {max(run.scores.values(), default=0):.4f}"
-    )
-    return run
+def _end(settings: PeersSettings, job: Job) -> tuple[float | None, float]:
+    """The score that ends a run, if one does, and the seconds that do."""
+    if not job.ranges:
+        return None, settings.limit_s
+    return (QUICK_MARK, QUICK_LIMIT_S) if settings.quick else (settings.mark, settings.limit_s)
 
 
 def _job(settings: PeersSettings, workload: Workload, repeat: int, folder: Path) -> Job:
@@ -240,10 +248,9 @@ def _cells(
     job = _job(settings, workload, 0, Path())
     trials = "" if job.ranges else f"{job.trials} trials of "
     what = f"{workload.title}: {trials}{job.folds} folds x {job.epochs} epochs, {job.dataset}"
-    if not job.ranges:
+    mark, limit_s = _end(settings, job)
+    if mark is None:
         return peers_cells(what, runs, left_out)
-    mark = QUICK_MARK if settings.quick else settings.mark
-    limit_s = QUICK_LIMIT_S if settings.quick else settings.limit_s
     return target_cells(f"{what}, mark {mark:g}", runs, left_out, limit_s)
 
 

@@ -14,6 +14,9 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
 
+POLL_S = 0.002
+"""Others keep the lock for milliseconds."""
+
 
 class JournalLock(BaseJournalFileLock):
     """A lock that the kernel frees when its holder dies; Optuna's own stay for half a minute.
@@ -31,7 +34,7 @@ class JournalLock(BaseJournalFileLock):
 
     def acquire(self) -> bool:
         """Wait for the lock and mend the journal."""
-        self._lock.acquire()
+        self._lock.acquire(poll_interval=POLL_S)
         if self._lock.lock_counter == 1 and self._journal.exists():
             _cut_incomplete_line(self._journal)
         return True

@@ -121,9 +121,13 @@ class Ledger:
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         with together(self.study):
             self._enqueue_points()
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self._cut_off = deque(t.number for t in running)
-        self._num_asked = len(running) + len(self.ended())
+        trials = self.study.get_trials(deepcopy=False)
+        self._cut_off = deque(t.number for t in trials if t.state == TrialState.RUNNING)
+        self._waiting = deque(t.number for t in trials if t.state == TrialState.WAITING)
+        # counted on from here: to look through all trials for each would take longer and longer
+        self._num_trials = len(trials)
+        self._num_ended = len(self.ended())
+        self._num_asked = len(self._cut_off) + self._num_ended
         self._live: dict[int, optuna.Trial] = {}
 
     @property
@@ -138,7 +142,7 @@ class Ledger:
     @property
     def trials_left(self) -> int:
         """Trials that have not ended yet."""
-        return max(len(self._cut_off) + len(self._live), self.budget - len(self.ended()))
+        return max(len(self._cut_off) + len(self._live), self.budget - self._num_ended)
 
     def ended(self) -> list[FrozenTrial]:
         """Trials that are over, by number."""
@@ -181,24 +185,28 @@ class Ledger:
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Record a trial that trained all epochs; `result` is kept as JSON."""
         self._live[number].set_user_attr(RESULT_ATTR, dict(result))
-        self.study.tell(number, list(values), state=TrialState.COMPLETE)
-        del self._live[number]
+        self._end(number, TrialState.COMPLETE, list(values))
 
     def prune(self, number: int, result: Mapping[str, Any]) -> None:
         """Record a trial that was stopped early, with its last reported value."""
         self._live[number].set_user_attr(RESULT_ATTR, dict(result))
-        self.study.tell(number, state=TrialState.PRUNED)
-        del self._live[number]
+        self._end(number, TrialState.PRUNED)
 
     def fail(self, number: int, error: str) -> None:
         """Record a trial that diverged or crashed, with the reason."""
         self._live[number].set_user_attr(ERROR_ATTR, error[:ERROR_LENGTH])
-        self.study.tell(number, state=TrialState.FAIL)
-        del self._live[number]
+        self._end(number, TrialState.FAIL)
 
     def frozen(self, number: int) -> FrozenTrial:
         """What the study has of a trial."""
-        return self.study.get_trials(deepcopy=False)[number]
+        storage = self.study._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        return storage.get_trial(trial_id)
+
+    def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
+        self.study.tell(number, values, state=state)
+        del self._live[number]
+        self._num_ended += 1
 
     def _next(self) -> optuna.Trial | None:
         """A trial without parameters yet, or one that was cut off with those it had."""
@@ -209,10 +217,10 @@ class Ledger:
         if self._num_asked >= self.budget:
             return None
         self._num_asked += 1
-        trials = self.study.get_trials(deepcopy=False)
-        waiting = [t.number for t in trials if t.state == TrialState.WAITING]
-        self._seed_sampler(min(waiting, default=len(trials)))
-        return self.study.ask()
+        self._seed_sampler(self._waiting.popleft() if self._waiting else self._num_trials)
+        trial = self.study.ask()
+        self._num_trials = max(self._num_trials, trial.number + 1)
+        return trial
 
     def _seed_sampler(self, *place: int) -> None:
         seed = self.settings.seed

@@ -7,9 +7,10 @@ adopted: however often an uploader is killed or a spool is sent again, a trial h
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
@@ -67,6 +68,7 @@ class Uploader:
         self._target = target
         self._client: MlflowClient
         self._study: Study | None = None
+        self._noted: dict[str, Any] = {}
         self._ids: dict[str, str] = {}
         self._is_connected = False
         self._had_failure = False
@@ -137,9 +139,7 @@ class Uploader:
         if "" not in self._ids:
             self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
         self._study = self._open_study()
-        with together(self._study):
-            for run in self._ids:
-                self._note_in_study(run)
+        self._note_in_study(self._ids)
         self._is_connected = True
 
     def _find_experiment(self) -> Experiment:
@@ -192,7 +192,7 @@ class Uploader:
             if not starts:
                 return self._refuse(f"run {run!r}", "it is no longer on the server")
             self._ids[run] = self._create(run, starts[0])
-            self._note_in_study(run)
+            self._note_in_study([run])
         run_id = self._ids[run]
         if not self._send_items(run, entities(records)):
             return
@@ -234,9 +234,7 @@ class Uploader:
             self._database = None
             return set()
         self._ids |= {run: made.run_id for run, made in whole.items()}
-        with together(self._study):
-            for run in whole:
-                self._note_in_study(run)
+        self._note_in_study(whole)
         return set(whole)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
@@ -314,17 +312,20 @@ class Uploader:
         self.progress.refused += 1
         _log.warning("passed over %s: %s", what, why)
 
-    def _note_in_study(self, run: str) -> None:
-        """Keep a run's id in the study too, as far as the study can be had.
+    def _note_in_study(self, runs: Iterable[str]) -> None:
+        """Keep runs' ids in the study too, as far as the study can be had.
 
         The tag in MLflow is what identifies a run; a study that is gone does not stop an upload.
         """
         if self._study is None:
             return
-        key = self._target.run_attribute(run)
+        ids = {self._target.run_attribute(run): self._ids[run] for run in runs}
+        missing = {key: run_id for key, run_id in ids.items() if self._noted.get(key) != run_id}
         try:
-            if self._study.user_attrs.get(key) != self._ids[run]:
-                self._study.set_user_attr(key, self._ids[run])
+            with together(self._study):
+                for key, run_id in missing.items():
+                    self._study.set_user_attr(key, run_id)
+            self._noted |= missing
         except Exception as error:  # any database or file error
             _log.warning("run ids are no longer kept in the study: %s", one_line(error))
             self._study = None
@@ -332,7 +333,9 @@ class Uploader:
     def _open_study(self) -> Study | None:
         name, storage = self._target.study_name, self._target.study_storage
         try:
-            return load_study(study_name=name, storage=_study_storage(storage, self._folder))
+            study = load_study(study_name=name, storage=_study_storage(storage, self._folder))
+            self._noted = study.user_attrs  # a copy, which takes long where there are many runs
+            return study
         except Exception as error:  # any database or file error
             reason = one_line(error).replace(storage, masked_url(storage))
             _log.warning("no study %r in %s: %s", name, masked_url(storage), reason)

@@ -39,6 +39,7 @@ def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:
     """A workload in which every tool does the same."""
     head = (
         "tool",
+        "n",
         "wall, s",
         "wall / foldsweep",
         "start-up, s",
@@ -58,6 +59,7 @@ def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:
         rows.append(
             (
                 tool.title,
+                str(len(mine)),
                 spread(run.wall_s for run in mine).shown(1),
                 "1" if name == OURS else spread(compared).shown(2) if compared else "",
                 spread(run.startup_s for run in mine).shown(1),

@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 
 import peers as program
+from peer_tools.job import Job
+from peer_tools.results import Run
 from peer_tools.tools import BENCHMARKS, TOOLS
 from trainables.errors import UserError
 
@@ -61,6 +63,36 @@ def test_mistakes_are_said(args: list[str], said: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.argv", ["peers.py", *args])
     with pytest.raises(UserError, match=said):
         program.main()
+
+
+def test_what_was_measured_is_shown_without_measuring_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("psutil")
+    measured = []
+
+    def no_measuring(job: Job, name: str, repeat: int, *rest: object) -> Run:
+        measured.append((name, repeat))
+        times = {"wall_s": 9.0, "startup_s": 2.0, "train_s": 3.0, "last_s": 8.0}
+        made = {"workload": job.workload, "tool": name, "repeat": repeat, "folds": job.folds}
+        return Run(**made, **times, peak_mb=1.0, processes=job.processes, scores={"a": 0.5})
+
+    def call(*args: str) -> str:
+        fixed = ["--workloads", "w1", "--folder", str(tmp_path)]
+        monkeypatch.setattr("sys.argv", ["peers.py", *fixed, *args])
+        program.main()
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(program, "_measured", no_measuring)
+    monkeypatch.setattr(program, "_empty_mlflow", lambda folder: folder)
+    with pytest.raises(UserError, match="nothing has been measured with these settings"):
+        call("--tools", "foldsweep", "floor", "--measured-only")
+    call("--tools", "floor", "--repeats", "1")
+    shown = call("--tools", "foldsweep", "floor", "--measured-only")
+    assert measured == [("floor", 0)]
+    rows = shown.partition("tool")[2]
+    assert "floor: bare" in rows
+    assert " foldsweep " not in rows.partition("─")[2]
 
 
 def test_every_tool_can_be_named() -> None:

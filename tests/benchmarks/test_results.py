@@ -119,9 +119,10 @@ def test_tables_have_a_row_for_each_tool_and_say_what_is_missing() -> None:
     }
     cells = peers_cells("title", runs, {"syne_tune": "not installed"})
     rows = {row[0]: row for row in cells.rows}
-    assert rows["foldsweep"][2] == "1"
+    assert rows["foldsweep"][1] == "2"
+    assert rows["foldsweep"][3] == "1"
     assert rows["foldsweep"][-1] == "0, all equal"
-    assert rows["floor: bare fold stacks"][2] == "0.50 (0.50–0.50)"
+    assert rows["floor: bare fold stacks"][3] == "0.50 (0.50–0.50)"
     assert rows["Syne Tune"][1] == "left out: not installed"
     assert rows["Ray Tune"][-1] == "**-40.00 ± 0.00**"
     assert set(disagreements(runs)) == {"ray_tune"}

@@ -21,6 +21,8 @@ def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     with cluster as allotment:
         assert ray.is_initialized()
         assert (allotment.cpus, allotment.concurrency) == (0.5, 1)
+        started = ray._private.worker._global_node.all_processes
+        assert set(started) == {"gcs_server", "raylet"}
         if hasattr(os, "SCHED_BATCH"):
             policy = ray.get(ray.remote(lambda: os.sched_getscheduler(0)).remote())
             assert policy == os.SCHED_BATCH

@@ -67,6 +67,26 @@ def test_the_baseline_comes_first_and_exactly(make_ledger: MakeLedger) -> None:
     assert set(second.values) == set(ledger.distributions)
 
 
+def test_no_trial_looks_through_all_that_were_before_it(
+    make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would take longer than the one before; Optuna's `ask` does so once."""
+    ledger = make_ledger()
+    looked: list[object] = []
+    storage = ledger.study._storage
+    look = storage.get_all_trials
+    monkeypatch.setattr(
+        storage, "get_all_trials", lambda *args, **kw: looked.append(args) or look(*args, **kw)
+    )
+    asked = ask(ledger)
+    ledger.report(asked.number, 3, 0.5)
+    ledger.frozen(asked.number)
+    before = ledger.trials_left
+    complete(ledger, asked)
+    assert ledger.trials_left == before - 1
+    assert len(looked) == 1
+
+
 def test_the_sampler_is_told_the_nearest_of_the_baseline(make_ledger: MakeLedger) -> None:
     ledger = make_ledger()
     params = ledger.frozen(ask(ledger).number).params

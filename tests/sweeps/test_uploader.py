@@ -194,6 +194,23 @@ def test_run_ids_are_in_the_study(
         assert study.user_attrs[target.run_attribute(run)] == run_id
 
 
+def test_what_the_study_notes_is_read_once_however_many_runs_there_are(
+    folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna copies all of it for each look, and the sweep waits for its journal meanwhile."""
+    looked = []
+    attributes = optuna.Study.user_attrs
+    monkeypatch.setattr(
+        optuna.Study,
+        "user_attrs",
+        property(lambda study: looked.append(study) or attributes.fget(study)),
+    )
+    small_sweep(spool)
+    send(folder, target)
+    send(folder, target)  # all is noted already
+    assert len(looked) == 2
+
+
 @pytest.mark.parametrize(
     "storage", ["gone.journal", "sqlite:////nowhere/at/all.db", "nonsense://"]
 )

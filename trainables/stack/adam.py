@@ -1,6 +1,6 @@
 """Adam over stacked parameters with a learning rate and weight decay for each member."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -81,29 +81,71 @@ class StackedAdam:
         learning = [i for i, p in enumerate(self.params) if p.grad is not None]
         if not learning:
             return
-        # autograd gives a gradient the layout of its parameter, which the kernel takes for granted
         gradients = [p.grad.unbind() for p in self.params if p.grad is not None]
-        steps = [torch.tensor(float(self.num_steps))] * len(learning)
+        step = torch.tensor(float(self.num_steps))
         rates = zip(lr.tolist(), self.weight_decay.tolist(), strict=True)
         for m, (rate, decay) in enumerate(rates):
             params, exp_avg, exp_avg_sq = ([kind[i][m] for i in learning] for kind in self.rows)
-            torch._fused_adam_(
-                params,
-                [gradient[m] for gradient in gradients],
-                exp_avg,
-                exp_avg_sq,
-                [],
-                steps,
-                lr=rate,
-                beta1=BETA1,
-                beta2=BETA2,
-                weight_decay=decay,
-                eps=EPS,
-                amsgrad=False,
-                maximize=False,
-            )
+            gradient = [g[m] for g in gradients]
+            _update(params, gradient, exp_avg, exp_avg_sq, step, lr=rate, weight_decay=decay)
         for i in learning:
             self.params[i].grad = None
+
+
+class MemberAdam:
+    """The update of `torch.optim.Adam` for one network, without what that does around it."""
+
+    def __init__(self, params: Iterable[Tensor], *, weight_decay: float):
+        self.params = list(params)
+        self.weight_decay = weight_decay
+        self.exp_avg = [torch.zeros_like(p) for p in self.params]
+        self.exp_avg_sq = [torch.zeros_like(p) for p in self.params]
+        self.num_steps = torch.zeros((), device=self.params[0].device)
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Update every parameter that has a gradient, then forget the gradients."""
+        self.num_steps += 1
+        kinds = zip(self.params, self.exp_avg, self.exp_avg_sq, strict=True)
+        learning = [(p, p.grad, m, v) for p, m, v in kinds if p.grad is not None]
+        if not learning:
+            return
+        params, grads, exp_avg, exp_avg_sq = map(list, zip(*learning, strict=True))
+        decay = self.weight_decay
+        _update(params, grads, exp_avg, exp_avg_sq, self.num_steps, lr=lr, weight_decay=decay)
+        for p in params:
+            p.grad = None
+
+
+def _update(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avg: list[Tensor],
+    exp_avg_sq: list[Tensor],
+    step: Float[Tensor, ""],
+    *,
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """Take a step by torch's kernel.
+
+    It takes for granted that a gradient has the layout of its parameter, as autograd's have.
+    """
+    torch._fused_adam_(
+        params,
+        grads,
+        exp_avg,
+        exp_avg_sq,
+        [],
+        [step] * len(params),
+        lr=lr,
+        beta1=BETA1,
+        beta2=BETA2,
+        weight_decay=weight_decay,
+        eps=EPS,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 def _like(values: Float[Tensor, " m"], params: Sequence[Tensor]) -> list[Tensor]:

@@ -1,6 +1,6 @@
-"""Member after member inside each step: channels-last, torch's own fused Adam."""
+"""Member after member inside each step, channels-last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.losses import batch_sums
+from trainables.stack.adam import MemberAdam
 from trainables.stack.engine import (
     AbstractEngine,
     Batch,
@@ -36,20 +37,19 @@ class LoopedEngine(AbstractEngine):
             for name, p in model.named_parameters():
                 p.requires_grad_(not belongs(name, parts))
         self.adams = [
-            torch.optim.Adam(model.parameters(), lr=0.0, weight_decay=float(decay), fused=True)
+            MemberAdam(model.parameters(), weight_decay=float(decay))
             for model, decay in zip(self.models, self.vectors.weight_decay, strict=True)
         ]
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
         totals = []
         for m, (model, adam) in enumerate(zip(self.models, self.adams, strict=True)):
-            model.train()
+            if not model.training:  # it goes through all layers
+                model.train()
             self._set_noise(model, None if batch.noise is None else batch.noise[m])
             loss, member = self._forward(m, batch)
             (loss / batch.weight[m].sum()).backward()
-            adam.param_groups[0]["lr"] = float(lr[m])
-            adam.step()
-            adam.zero_grad()
+            adam.step(float(lr[m]))
             totals.append(member)
         return _joined(totals)
 
@@ -102,21 +102,16 @@ class LoopedEngine(AbstractEngine):
         return _stack_named(members)
 
     def state_dict(self) -> dict[str, Any]:
-        def stacked(key: str) -> list[Tensor]:
-            """A moment of every parameter; 0 where torch's Adam has made none yet."""
-            members = [
-                [adam.state.get(p, {}).get(key, torch.zeros_like(p)) for p in model.parameters()]
-                for model, adam in zip(self.models, self.adams, strict=True)
-            ]
-            return [torch.stack(moments) for moments in zip(*members, strict=True)]
+        def stacked(moments: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+            """A moment of every parameter."""
+            return [torch.stack(list(of)) for of in zip(*moments, strict=True)]
 
-        steps = [int(state["step"]) for state in self.adams[0].state.values()]
         return {
             "params": _stack_named([dict(m.named_parameters()) for m in self.models]),
             "buffers": _stack_named([persistent_buffers(m) for m in self.models]),
-            "exp_avg": stacked("exp_avg"),
-            "exp_avg_sq": stacked("exp_avg_sq"),
-            "num_steps": max(steps, default=0),
+            "exp_avg": stacked(adam.exp_avg for adam in self.adams),
+            "exp_avg_sq": stacked(adam.exp_avg_sq for adam in self.adams),
+            "num_steps": int(self.adams[0].num_steps),
         }
 
     @torch.no_grad()
@@ -126,13 +121,10 @@ class LoopedEngine(AbstractEngine):
                 p.copy_(state["params"][name][m])
             for name, buffer in persistent_buffers(model).items():
                 buffer.copy_(state["buffers"][name][m])
-            adam.state.clear()
-            for i, p in enumerate(model.parameters()):
-                adam.state[p] = {
-                    "step": torch.tensor(float(state["num_steps"]), device=p.device),
-                    "exp_avg": torch.empty_like(p).copy_(state["exp_avg"][i][m]),
-                    "exp_avg_sq": torch.empty_like(p).copy_(state["exp_avg_sq"][i][m]),
-                }
+            adam.num_steps.fill_(state["num_steps"])
+            for i in range(len(adam.params)):
+                adam.exp_avg[i].copy_(state["exp_avg"][i][m])
+                adam.exp_avg_sq[i].copy_(state["exp_avg_sq"][i][m])
 
 
 def _joined(totals: list[Totals]) -> Totals:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.stack.adam import StackedAdam
+from trainables.stack.adam import MemberAdam, StackedAdam
 
 shapes = st.lists(st.lists(st.integers(1, 3), max_size=3).map(tuple), min_size=1, max_size=3)
 rates = st.floats(1e-5, 0.5)
@@ -82,3 +82,31 @@ def test_what_has_no_gradient_is_left_alone_even_by_weight_decay():
     assert not learning.eq(1).any()
     assert not adam.exp_avg[0].any()
     assert not adam.exp_avg_sq[0].any()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_members_adam_is_torchs_to_the_last_bit(decay):
+    g = torch.Generator().manual_seed(0)
+    layouts = (torch.contiguous_format, torch.channels_last)
+    ours = [
+        torch.randn(3, 4, 2, 2, generator=g).to(memory_format=layout).requires_grad_()
+        for layout in layouts
+    ]
+    frozen = torch.ones(2)
+    theirs = [p.detach().clone().requires_grad_() for p in ours]
+    adam = MemberAdam([frozen, *ours], weight_decay=decay)
+    torchs = torch.optim.Adam(theirs, weight_decay=decay, fused=True)
+    for lr in (0.1, 0.01, 0.3):
+        for mine, other in zip(ours, theirs, strict=True):
+            factor = torch.randn(mine.shape, generator=g)
+            for p in (mine, other):
+                (p * factor).square().sum().backward()
+        adam.step(lr)
+        torchs.param_groups[0]["lr"] = lr
+        torchs.step()
+        torchs.zero_grad()
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.grad is None
+        assert torch.equal(mine, other)
+    assert frozen.eq(1).all()
+    assert int(adam.num_steps) == 3

@@ -180,6 +180,7 @@ class DroppingProxy(BaseHTTPRequestHandler):
 
 
 @pytest.mark.slow  # two server starts; test_tracking_server_stops has the whole sweep
+@pytest.mark.timeout(240)
 def test_a_server_that_comes_and_goes_gets_everything(
     folder: Path, database: Path, port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -145,7 +145,6 @@ def _head(settings: PeersSettings) -> str:
 
 
 def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) -> Iterator[Run]:
-    """Each run, measured now where an earlier call has not."""
     every = workloads()
     names = [name for name in TOOLS if name in settings.tools and name not in left_out]
     for workload in settings.workloads:
@@ -154,22 +153,30 @@ def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) ->
             for name in names[turn:] + names[:turn]:  # nobody is always the first
                 if workload == "w4" and not TOOLS[name].prunes:
                     continue
-                stem = f"{workload}-{name}-{repeat}"
-                job = _job(settings, every[workload], repeat, folder / stem)
-                mark, limit_s = _end(settings, job)
-                made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
-                path = folder / f"{stem}.json"
-                run = Run.load(path, made_by)
-                if run is None and not settings.measured_only:
-                    run = _measured(job, name, repeat, limit_s, mark, _empty_mlflow(folder))
-                    run.save(path, made_by)
-                    console.print(
-                        f"{job.workload} {name} {repeat}: {run.wall_s:.1f} s, start-up"
-                        f" {run.startup_s:.1f} s, {len(run.scores)} trials, best"
-                        f" {max(run.scores.values(), default=0):.4f}"
-                    )
+                run = _run(settings, folder, every[workload], name, repeat)
                 if run is not None:
                     yield run
+
+
+def _run(
+    settings: PeersSettings, folder: Path, workload: Workload, name: str, repeat: int
+) -> Run | None:
+    """What an earlier call has measured, or else is measured now if it may be."""
+    stem = f"{workload.job.workload}-{name}-{repeat}"
+    job = _job(settings, workload, repeat, folder / stem)
+    mark, limit_s = _end(settings, job)
+    made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
+    path = folder / f"{stem}.json"
+    run = Run.load(path, made_by)
+    if run is not None or settings.measured_only:
+        return run
+    run = _measured(job, name, repeat, limit_s, mark, _empty_mlflow(folder))
+    run.save(path, made_by)
+    console.print(
+        f"{job.workload} {name} {repeat}: {run.wall_s:.1f} s, start-up {run.startup_s:.1f} s,"
+        f" {len(run.scores)} trials, best {max(run.scores.values(), default=0):.4f}"
+    )
+    return run
 
 
 def _end(settings: PeersSettings, job: Job) -> tuple[float | None, float]:

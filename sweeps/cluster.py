@@ -9,6 +9,7 @@ import socket
 import threading
 
 import ray
+from ray._private import ray_constants
 from ray._private.node import Node
 
 from sweeps.resources import Allotment, allot
@@ -109,6 +110,9 @@ class Cluster:
     def _init(self) -> None:
         address = self._settings.address
         _check_reachable(address)
+        ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = (
+            True  # it would take SIGTERM for a crash
+        )
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
         try:

@@ -32,7 +32,7 @@ from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
 from trainables.metrics import VAL_DIGIT_ACCURACY
-from trainables.programs import INTERRUPTED, console, take_sigterm_as_ctrl_c
+from trainables.programs import INTERRUPTED, console
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -178,7 +178,6 @@ def _sweep_all(
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with cluster as allotment:
-        take_sigterm_as_ctrl_c()  # again: Ray has put a handler of its own in place
         remote = "://" in settings.storage
         root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
         for space in spaces:

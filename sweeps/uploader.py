@@ -321,6 +321,8 @@ class Uploader:
             return
         ids = {self._target.run_attribute(run): self._ids[run] for run in runs}
         missing = {key: run_id for key, run_id in ids.items() if self._noted.get(key) != run_id}
+        if not missing:
+            return
         try:
             with together(self._study):
                 for key, run_id in missing.items():

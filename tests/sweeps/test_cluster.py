@@ -1,6 +1,7 @@
 """Ray is started in the background, and never left behind."""
 
 import os
+import signal
 import threading
 
 import pytest
@@ -28,6 +29,18 @@ def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
             assert policy == os.SCHED_BATCH
     assert not ray.is_initialized()
     assert not ray_threads()
+
+
+def test_sigterm_stays_with_whoever_took_it_before_ray_began(
+    request: pytest.FixtureRequest,
+) -> None:
+    """Ray's own handler prints a stack trace and ends the program."""
+    caught: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+    request.addfinalizer(lambda: signal.signal(signal.SIGTERM, before))
+    with Cluster(SweepSettings(concurrency=1)):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught == [signal.SIGTERM]
 
 
 def test_a_ray_that_is_not_wanted_after_all_is_ended() -> None:

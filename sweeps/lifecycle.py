@@ -186,10 +186,11 @@ class Lifecycle:
         return stop
 
     def _update_best(self, number: int) -> None:
+        """Equals go by number, not by who ended first, so that a resumed sweep names the same."""
         new = outcome(self.ledger.frozen(number), self.space, self.objective[0])
-        sign = 1 if metrics.DIRECTIONS[self.objective[0]] == "maximize" else -1
-        if self.best is None or sign * new.score > sign * self.best.score:
-            self.best = new
+        sign = -1 if metrics.DIRECTIONS[self.objective[0]] == "maximize" else 1
+        candidates = [new] if self.best is None else [self.best, new]
+        self.best = min(candidates, key=lambda o: (sign * o.score, o.number))
 
     def _log_start(
         self, asked: Asked, params: dict[str, Any], config: TrialConfig | None = None

@@ -393,6 +393,19 @@ def test_the_best_is_followed(
     assert again.best == life.best
 
 
+def test_of_equals_the_first_asked_is_the_best_whoever_ends_first(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle()
+    life.start("first")
+    life.start("second")
+    life.end("second", result(0.7))
+    life.end("first", result(0.7))
+    assert life.best is not None
+    assert life.best.number == 0
+    assert make_lifecycle(resume=True).best == life.best
+
+
 def test_several_objectives_are_told_together(make_lifecycle: MakeLifecycle) -> None:
     life = make_lifecycle(objective=("val_accuracy", "num_params"))
     run(life, "a", accuracy=0.5, params=10)

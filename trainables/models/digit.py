@@ -36,7 +36,7 @@ class DigitNet(nn.Module):
         )
 
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        digits = each(self.classifier, pair.unsqueeze(2))
+        digits = each(self.classifier, pair.unsqueeze(-3), side=-4)
         left, right = digits.argmax(2).unbind(1)
         comparison = torch.stack([left > right, left <= right], dim=1).to(digits.dtype)
         return Scores(comparison, digits)

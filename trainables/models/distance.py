@@ -52,7 +52,7 @@ class DistanceNet(nn.Module):
             self.threshold = nn.Parameter(torch.tensor([MARGIN / 2, 1.0]))
 
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        left, right = each(self.encoder, pair.unsqueeze(2)).unbind(1)
+        left, right = each(self.encoder, pair.unsqueeze(-3), side=-4).unbind(1)
         distance = ((left - right).clamp(min=0).square().sum(1) + _EPS).sqrt()
         if self.threshold is None:
             return Scores((MARGIN / 2 - distance).unsqueeze(1), distance=distance)

@@ -16,16 +16,16 @@ Widths = int | tuple[int, ...]
 
 
 class Scores(NamedTuple):
-    """What a network says of a batch of pairs.
+    """What a network says of a batch of pairs, or of a batch for each of m stacked networks.
 
     `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits`
     holds ten scores for each image, or is None where the network does not name digits. `distance`
     is there where the network is to be trained by a contrastive loss.
     """
 
-    comparison: Float[Tensor, "b units"]
-    digits: Float[Tensor, "b 2 10"] | None = None
-    distance: Float[Tensor, " b"] | None = None
+    comparison: Float[Tensor, "*m b units"]
+    digits: Float[Tensor, "*m b 2 10"] | None = None
+    distance: Float[Tensor, "*m b"] | None = None
 
 
 class Dropout(nn.Module):
@@ -50,13 +50,15 @@ class Dropout(nn.Module):
         """Shape of the noise for an input of `shape`."""
         return torch.Size([*shape[:2], *(1 for _ in shape[2:])]) if self.channelwise else shape
 
-    def forward(self, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "b c *rest"]:
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training:
             return x
         shape = self.noise_shape(x.shape)
         drawn = self.noise.numel() > 0
         noise = self.noise.view(shape) if drawn else torch.rand(shape, device=x.device)
-        return x * ((noise >= self.rate) / (1.0 - self.rate))
+        # one rate, or one for each member where they are stacked
+        rate = self.rate.view(*self.rate.shape, *(1 for _ in shape[self.rate.ndim :]))
+        return x * ((noise >= rate) / (1.0 - rate))
 
 
 def dropout_layers(rate: float, *, channelwise: bool = False) -> list[nn.Module]:

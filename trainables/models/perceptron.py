@@ -44,6 +44,8 @@ class PerceptronConfig(TrialConfig):
 class Perceptron(nn.Module):
     """Flatten, hidden layers, scores."""
 
+    takes_leading_axes = True
+
     def __init__(self, config: PerceptronConfig, *, num_pixels: int = 2 * 14 * 14):
         super().__init__()
         widths = config.hidden_widths
@@ -58,6 +60,6 @@ class Perceptron(nn.Module):
         self.output = nn.Linear((num_pixels, *widths)[-1], config.outputs)
         self.squash = config.squash
 
-    def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        scores = self.output(self.hidden(pair.flatten(1)))
+    def forward(self, pair: Float[Tensor, "*m b 2 h w"]) -> Scores:
+        scores = self.output(self.hidden(pair.flatten(-3)))
         return Scores(scores.sigmoid() if self.squash else scores)

@@ -130,8 +130,8 @@ class PerceptronBranch(nn.Module):
         )
         self.num_features = (IMAGE_SIZE**2, *config.hidden_widths)[-1]
 
-    def forward(self, image: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b features"]:
-        return self.hidden(image.flatten(1))
+    def forward(self, image: Float[Tensor, "*m b 1 h w"]) -> Float[Tensor, "*m b features"]:
+        return self.hidden(image.flatten(-3))
 
 
 def branch(config: ConvConfig | PerceptronConfig) -> ConvBranch | PerceptronBranch:
@@ -149,6 +149,8 @@ class SiameseNet(nn.Module):
         UserError: If `auxiliary` is set and the configuration has no digit scores, or the digit
             classifier at the side would not be trained.
     """
+
+    takes_leading_axes = True
 
     def __init__(
         self,
@@ -188,24 +190,33 @@ class SiameseNet(nn.Module):
             nn.Linear((2 * features, *config.head_widths)[-1], config.outputs),
         )
 
-    def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        features = each(self.branches, pair.unsqueeze(2))
+    def forward(self, pair: Float[Tensor, "*m b 2 h w"]) -> Scores:
+        features = each(self.branches, pair.unsqueeze(-3), side=-4)
         digits = None
         if self.digits is not None:
-            digits = each(self.digits, features)
+            digits = each(self.digits, features, side=-2)
             if self.squash:
                 digits = digits.softmax(-1)
         if self.on_path and digits is not None:
             softmax = self.digit_softmax and not self.squash
             features = digits.softmax(-1) if softmax else digits
-        comparison = self.head(features.flatten(1))
+        comparison = self.head(features.flatten(-2))
         if self.squash:
             comparison = comparison.sigmoid()
         return Scores(comparison, digits if self.auxiliary else None)
 
 
-def each(modules: nn.ModuleList, x: Float[Tensor, "b 2 *inner"]) -> Float[Tensor, "b 2 *outer"]:
-    """Apply one module to both sides in one call, or each of two to its own."""
+def each(modules: nn.ModuleList, x: Float[Tensor, "..."], *, side: int) -> Float[Tensor, "..."]:
+    """Apply one module to both sides in one call, or each of two to its own.
+
+    Args:
+        modules: From images or features to features, one for both sides or one for each.
+        x: Of shape (..., b, 2, *image or features); as many axes may come first as modules take.
+        side: Axis of the two sides, counted from the end.
+
+    Returns:
+        Of shape (..., b, 2, features).
+    """
     if len(modules) == 1:
-        return modules[0](x.flatten(0, 1)).unflatten(0, (-1, 2))
-    return torch.stack([module(x[:, side]) for side, module in enumerate(modules)], dim=1)
+        return modules[0](x.flatten(side - 1, side)).unflatten(-2, (-1, 2))
+    return torch.stack([module(x.select(side, i)) for i, module in enumerate(modules)], dim=-2)

@@ -1,13 +1,11 @@
-"""All members in one call: stacked parameters, `vmap` over members, stacked Adam."""
+"""All members in one call: stacked parameters, stacked networks, stacked Adam."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from trainables.losses import batch_sums
 from trainables.stack.adam import StackedAdam
@@ -19,6 +17,7 @@ from trainables.stack.engine import (
     belongs,
     persistent_buffers,
 )
+from trainables.stack.networks import StackedNetworks, VmappedNetworks, can_be_stacked
 
 
 class FusedEngine(AbstractEngine):
@@ -27,11 +26,12 @@ class FusedEngine(AbstractEngine):
     def __init__(
         self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
     ):
-        self.params, self.buffers = stack_module_state(list(models))
+        kind = StackedNetworks if can_be_stacked(models[0]) else VmappedNetworks
+        self.networks = kind(models)
+        self.params, self.buffers = self.networks.params, self.networks.buffers
         self.vectors = vectors
         self.noise_sizes = noise_sizes
         self.state_names = list(persistent_buffers(models[0]))
-        self.skeleton = copy.deepcopy(models[0])
         self.freeze(())
 
     def freeze(self, parts: tuple[str, ...]) -> None:
@@ -60,7 +60,7 @@ class FusedEngine(AbstractEngine):
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
         self._set_training(False)
-        return vmap(self._comparison)(self.params, self.buffers, images)
+        return self.networks(images, {}).comparison
 
     def _differentiate(self, batch: Batch) -> Totals:
         """Fill in the gradients of each member's mean loss."""
@@ -70,36 +70,20 @@ class FusedEngine(AbstractEngine):
         return totals
 
     def _set_training(self, training: bool) -> None:
-        if self.skeleton.training != training:  # it goes through all layers
-            self.skeleton.train(training)
+        if self.networks.skeleton.training != training:  # it goes through all layers
+            self.networks.skeleton.train(training)
 
     def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
-        buffers = self.buffers | self._noise(batch.noise)
-        loss, *others = vmap(self._member, randomness="different")(
-            self.params,
-            buffers,
-            (batch.images, batch.classes, batch.target, batch.weight),
+        loss, hits, digit_hits, digit_loss = batch_sums(
+            self.networks(batch.images, self._noise(batch.noise)),
+            batch.classes,
+            batch.target,
+            batch.weight,
             self.vectors.loss_weights,
         )
-        hits, digit_hits, digit_loss = others
         return loss, Totals(
             loss=loss.detach(), hits=hits, digit_hits=digit_hits, digit_loss=digit_loss
         )
-
-    def _member(
-        self,
-        params: Any,
-        buffers: Any,
-        batch: tuple[Tensor, Tensor, Tensor, Tensor],
-        weights: tuple[Tensor, Tensor, Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sums over one member's batch, see `batch_sums`."""
-        images, classes, target, weight = batch
-        scores = functional_call(self.skeleton, (params, buffers), (images,))
-        return batch_sums(scores, classes, target, weight, weights)
-
-    def _comparison(self, params: Any, buffers: Any, images: Tensor) -> Tensor:
-        return functional_call(self.skeleton, (params, buffers), (images,)).comparison
 
     def _noise(self, noise: Float[Tensor, "m n"] | None) -> dict[str, Tensor]:
         if noise is None:

@@ -259,13 +259,14 @@ class FoldStack:
         noise: Float[Tensor, "m n"] | None = None,
     ) -> Batch:
         """Gather, augment by `move`, four values in [0, 1) for each image, and normalise."""
-        images = self.images[index]
+        # rows in one piece each, which indexing by two axes does not copy as such
+        images = self.images.index_select(0, index.flatten()).unflatten(0, index.shape)
         if move is not None:
             shift, rotation, scale = self.amplitudes
             draw = move.view(*index.shape, 2, 4) * 2 - 1
             images = affine(images, draw, shift=shift, rotation=rotation, scale=scale)
         return Batch(
-            images=(images - self.mean) / self.std,
+            images=images.sub_(self.mean).div_(self.std),
             classes=self.classes[index],
             target=self.target[index],
             weight=weight,

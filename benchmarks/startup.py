@@ -66,7 +66,7 @@ def main() -> int:
     for cells in tables.values():
         show(cells)
     if settings.write is not None:
-        head = f"{here()}; {settings.trials} trials, least of {settings.repeats} runs\n\n"
+        head = f"{here()}; {settings.trials} trials, the fastest of {settings.repeats} runs\n\n"
         blocks = {name: head + cells.markdown() for name, cells in tables.items()}
         write_between_marks(settings.write, blocks)
     return 0
@@ -122,23 +122,18 @@ def milestones(notes: Sequence[dict[str, Any]], start: float) -> list[Milestone]
 
 
 def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
-    """In the order of the first run; of each figure the least over runs."""
-    names = [m.name for m in runs[0] if all(m.name in {o.name for o in run} for run in runs)]
-    every = [{m.name: m for m in run} for run in runs]
+    """Of the run that was the first to be done, so that the spans add up."""
+    fastest = min(runs, key=lambda run: run[-1].at_s)
     rows = []
-    for before, name in zip([None, *names], names, strict=False):
-        spans = [run[name].at_s - (run[before].at_s if before else 0.0) for run in every]
-        cpu = [spent for run in every if (spent := run[name].cpu_s) is not None]
+    at_s = 0.0
+    for milestone in fastest:
+        cpu = "" if milestone.cpu_s is None else f"{milestone.cpu_s:.2f}"
         rows.append(
-            (
-                name,
-                f"{min(spans):.2f}",
-                f"{min(run[name].at_s for run in every):.2f}",
-                f"{min(cpu):.2f}" if cpu else "",
-            )
+            (milestone.name, f"{milestone.at_s - at_s:.2f}", f"{milestone.at_s:.2f}", cpu)
         )
+        at_s = milestone.at_s
     return Cells(
-        title=f"milestones, least of {len(runs)} runs",
+        title=f"milestones, the fastest of {len(runs)} runs",
         head=("milestone", "after the one before, s", "after the command, s", "process's CPU, s"),
         rows=tuple(rows),
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, MlflowException
 from mlflow.entities import (
     DatasetInput,
     Experiment,
@@ -20,6 +20,7 @@ from mlflow.entities import (
     RunTag,
     SourceType,
 )
+from mlflow.protos.databricks_pb2 import INVALID_STATE
 from mlflow.store.tracking.dbmodels import models
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
@@ -72,10 +73,11 @@ def database_of(client: MlflowClient) -> SqlAlchemyStore | None:
 
 
 def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[WholeRun]) -> None:
-    """Add runs to an experiment: all of them or, with an exception, none.
+    """Add runs to an experiment: all of them or none.
 
     Raises:
-        MlflowException: Whatever the database fails with.
+        MlflowException: If the experiment is deleted, or whatever the database fails with. Where
+            the connection broke, the runs may be there nevertheless.
     """
     rows: dict[type, list[Row]] = {
         model: []
@@ -91,6 +93,7 @@ def insert_runs(store: SqlAlchemyStore, experiment: Experiment, runs: Sequence[W
         )
     }
     with store.ManagedSessionMaker(read_only=False) as session:
+        _require_active(session, experiment)
         known = _known_datasets(session, experiment)
         for run in runs:
             rows[models.SqlRun].append(_run_row(run, experiment))
@@ -162,8 +165,18 @@ def _age(point: Row) -> tuple[int, int, float]:
     return point["step"], point["timestamp"], point["value"]
 
 
+def _require_active(session: Session, experiment: Experiment) -> None:
+    """Refuse what nobody would see: somebody may have deleted the experiment meanwhile."""
+    table: Any = models.SqlExperiment  # MLflow's models have no types for columns
+    found = session.execute(
+        select(table.lifecycle_stage).where(table.experiment_id == int(experiment.experiment_id))
+    )
+    if found.scalar() != LifecycleStage.ACTIVE:
+        raise MlflowException(f"experiment {experiment.name!r} is deleted", INVALID_STATE)
+
+
 def _known_datasets(session: Session, experiment: Experiment) -> dict[tuple[str, str], str]:
-    table: Any = models.SqlDataset  # MLflow's models have no types for columns
+    table: Any = models.SqlDataset
     found = session.execute(
         select(table.name, table.digest, table.dataset_uuid).where(
             table.experiment_id == int(experiment.experiment_id)

@@ -15,7 +15,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
 
 POLL_S = 0.002
-"""Others keep the lock for milliseconds."""
+"""As a rule others keep the lock for milliseconds, though a sampler may think longer."""
 
 
 class JournalLock(BaseJournalFileLock):

@@ -21,6 +21,8 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from sweeps.spool import (
+    CLOSE,
+    OPEN,
     SPOOL_FILE,
     TARGET_FILE,
     UPLOADER_LOCK,
@@ -35,7 +37,8 @@ from trainables.tracking import absolute_uri
 
 _POLL_S = 0.2
 _REST = 9.0
-"""Rests per unit of work: sending takes a tenth of a processor, in chunks as large as need be."""
+"""Rests per unit of work, up to `_LAST_DELAY_S`: sending takes a tenth of a processor, in chunks
+as large as need be; more of one where a chunk, over HTTP say, takes longer than a second."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
 _GIVE_UP_S = 60.0
 _FIRST_RESULTS_S = 15.0
@@ -108,13 +111,21 @@ def _follow(folder: Path) -> None:
 
 
 def _wait_for_results(folder: Path) -> None:
-    """Leave the processors to what starts a sweep: importing MLflow takes seconds of one."""
+    """Leave the processors to what starts a sweep: importing MLflow takes seconds of one.
+
+    Results are those of trials since the driver opened the spool: the sweep's own run has figures
+    from the start, and a resumed sweep those of another day.
+    """
     end = time.monotonic() + _FIRST_RESULTS_S
-    while time.monotonic() < end and driver_lives(folder):
-        records = read_records(folder / SPOOL_FILE)
-        if any(record["op"] in ("metrics", "end", "close") for _, record in records):
-            return
-        time.sleep(_POLL_S)
+    offset, has_results = 0, False
+    while not has_results and time.monotonic() < end and driver_lives(folder):
+        for offset, record in read_records(folder / SPOOL_FILE, offset):
+            of_trial = bool(record.get("run")) and record["op"] in ("metrics", "end")
+            has_results = record["op"] != OPEN["op"] and (
+                has_results or of_trial or record["op"] == CLOSE["op"]
+            )
+        if not has_results:
+            time.sleep(_POLL_S)
 
 
 def _pause(spool: Path, seconds: float) -> None:

@@ -42,7 +42,7 @@ MLFLOW_RUN_NOTE = "mlflow.note.content"
 
 JOURNAL_FILE = "study.journal"
 REPORT_EVERY_S = 5.0
-"""How old a trial's latest figures in MLflow may be."""
+"""Where no rung is due, a trial reports after the first epoch that ends later than this."""
 CLOSE_WAIT_S = 10.0
 """How long the end of a sweep waits for a tracking server that takes nothing."""
 

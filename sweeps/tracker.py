@@ -25,6 +25,7 @@ from sweeps.spool import (
     TrackingTarget,
     count_records,
     now_ms,
+    Progress,
     read_progress,
     run_states,
 )
@@ -134,13 +135,13 @@ class Tracker:
     @property
     def problem(self) -> str:
         """What the server last failed with, in one line; empty while all is well."""
-        return read_progress(self._folder, self._target.server).problem
+        return self._progress().problem
 
     def close(self, wait_s: float = 30.0) -> int:
         """End what is still open as KILLED and wait for the uploader.
 
-        No process of ours is left behind: an uploader that sends nothing for `wait_s` is stopped.
-        May be called from a handler of KeyboardInterrupt, and twice.
+        No process of ours is left behind: an uploader that sends nothing for `wait_s` is stopped,
+        or for three times as long if it has only now something to import MLflow for. May be called from a handler of KeyboardInterrupt, and twice.
 
         Returns:
             Number of records that wait in the folder because MLflow could not take them.
@@ -157,19 +158,22 @@ class Tracker:
             finally:
                 self._stop_uploader()
                 self._lock.release()
-        offset = read_progress(self._folder, self._target.server).offset
-        return count_records(self._folder / SPOOL_FILE, offset)
+        return count_records(self._folder / SPOOL_FILE, self._progress().offset)
 
     def _wait(self, wait_s: float) -> None:
-        furthest, deadline = (-1, 0), 0.0
+        furthest, since = self._sent_before, time.monotonic()
         while self._uploader.poll() is None:
-            now = time.monotonic()
-            progress = read_progress(self._folder, self._target.server)
-            if (progress.offset, progress.part) > furthest:
-                furthest, deadline = (progress.offset, progress.part), now + wait_s
-            elif now > deadline:
+            progress, now = self._progress(), time.monotonic()
+            place = progress.offset, progress.part
+            has_begun = place != self._sent_before or progress.problem
+            if place > furthest:
+                furthest, since = place, now
+            elif now > since + (wait_s if has_begun else 3 * wait_s):
                 return
             time.sleep(_POLL_S)
+
+    def _progress(self) -> Progress:
+        return read_progress(self._folder, self._target.server)
 
     def _stop_uploader(self) -> None:
         """End the uploader; a library that it was just importing may have eaten the signal."""
@@ -195,6 +199,8 @@ class Tracker:
                 start_new_session=True,
             )
         self._started = time.monotonic()
+        progress = self._progress()
+        self._sent_before = progress.offset, progress.part
 
     def _start(
         self,

@@ -50,6 +50,7 @@ _LOOK = {"mlflow.experimentKind": "custom_model_development", **view_tags()}
 RECORDS_PER_STEP = 500
 _PAGE = 1000
 _TABLES_WAIT_S = 60.0
+_MOST_FAILED_INSERTS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,7 @@ class Uploader:
         self._ids: dict[str, str] = {}
         self._is_connected = False
         self._had_failure = False
+        self._failed_inserts = 0
 
     def send_next(self) -> int:
         """Send some of the records that wait; 0 when nothing waits.
@@ -213,7 +215,7 @@ class Uploader:
 
     def _insert_whole(self, runs: Mapping[str, Sequence[Record]]) -> set[str]:
         """Add the runs that are new and have ended, all at once, where MLflow is a database."""
-        if self._database is None:
+        if self._database is None or self._failed_inserts >= _MOST_FAILED_INSERTS:
             return set()
         whole = {}
         for run, records in runs.items():
@@ -229,10 +231,14 @@ class Uploader:
         try:
             insert_runs(self._database, self._experiment, list(whole.values()))
         except MlflowException as error:
-            # tables that are not as expected, or a database that the client too will find locked
-            _log.warning("runs go to MLflow one by one: %s", one_line(error))
-            self._database = None
+            if error.error_code == "TEMPORARILY_UNAVAILABLE":
+                raise  # the runs may be there all the same: the next try looks
+            # tables that are not as expected, or another sweep that inserts the same dataset
+            _log.warning("%d runs go to MLflow one by one: %s", len(whole), one_line(error))
+            self._failed_inserts += 1
+            self._ids = self._find_runs()
             return set()
+        self._failed_inserts = 0
         self._ids |= {run: made.run_id for run, made in whole.items()}
         self._note_in_study(whole)
         return set(whole)

@@ -87,7 +87,13 @@ def run_program(main: Callable[[], int]) -> NoReturn:
 
 
 def take_sigterm_as_ctrl_c() -> None:
-    """Let whoever stops this program do so as safely as its user."""
+    """Let whoever stops this program do so as safely as its user.
+
+    A shell script starts what it puts into the background with Ctrl-C ignored; SIGTERM must end
+    that too.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 

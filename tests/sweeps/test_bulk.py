@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
+from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Run
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
 
 from sweeps import uploader
 from sweeps.spool import CLOSE, RUN_TAG, SPOOL_FILE, Spool, TrackingTarget
 from sweeps.uploader import Uploader
+from trainables.errors import UserError
 
 DATASET = {
     "name": "digits",
@@ -55,7 +57,8 @@ RECORDS = [
 ]
 
 
-def sent(folder: Path, empty_mlflow: Path) -> tuple[MlflowClient, Uploader]:
+def made_uploader(folder: Path, empty_mlflow: Path) -> tuple[MlflowClient, Uploader]:
+    """An uploader of `RECORDS`, and a client of the store that they go to."""
     folder.mkdir()
     shutil.copy(empty_mlflow, folder / "mlflow.db")
     spool = Spool(folder / SPOOL_FILE)
@@ -69,10 +72,14 @@ def sent(folder: Path, empty_mlflow: Path) -> tuple[MlflowClient, Uploader]:
         study_storage="study.journal",
         study_name="first/mlp",
     )
-    made = Uploader(folder, target)
+    return MlflowClient(tracking_uri=target.tracking_uri), Uploader(folder, target)
+
+
+def sent(folder: Path, empty_mlflow: Path) -> tuple[MlflowClient, Uploader]:
+    client, made = made_uploader(folder, empty_mlflow)
     while made.send_next():
         pass
-    return MlflowClient(tracking_uri=target.tracking_uri), made
+    return client, made
 
 
 def described(client: MlflowClient, folder: Path) -> dict[str, dict[str, Any]]:
@@ -145,3 +152,73 @@ def test_runs_go_one_by_one_where_they_cannot_be_inserted(
     client, made = sent(tmp_path / "refused", refusing)
     assert len(described(client, tmp_path / "refused")) == 5
     assert made.num_sent == len(RECORDS) - 1
+
+
+@pytest.mark.parametrize("code", [TEMPORARILY_UNAVAILABLE, BAD_REQUEST])
+@pytest.mark.parametrize("happened", [True, False], ids=["answer lost", "not done"])
+def test_a_failed_insert_makes_no_run_twice(
+    code: int, happened: bool, tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, failed = uploader.insert_runs, []
+
+    def fails_once(*args: Any) -> None:
+        if happened or failed:
+            insert(*args)
+        if not failed:
+            failed.append(True)
+            raise MlflowException("the connection is lost", code)
+
+    monkeypatch.setattr(uploader, "insert_runs", fails_once)
+    client, made = made_uploader(tmp_path / "lost", empty_mlflow)
+    if code == TEMPORARILY_UNAVAILABLE:
+        with pytest.raises(MlflowException, match="the connection is lost"):
+            made.send_next()
+    while made.send_next():
+        pass
+    made.finish(driver_died=False)
+    lost = described(client, tmp_path / "lost")
+    monkeypatch.setattr(uploader, "insert_runs", insert)
+    client, _ = sent(tmp_path / "whole", empty_mlflow)
+    whole = described(client, tmp_path / "whole")
+    assert lost.keys() == whole.keys()
+    for name, run in whole.items():
+        for part in ("params", "latest", "history", "datasets"):
+            assert lost[name][part] == run[part]
+        assert lost[name]["info"]["status"] == run["info"]["status"]
+
+
+def test_runs_are_inserted_again_after_a_chunk_that_was_not(
+    tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, asked = uploader.insert_runs, []
+
+    def fails_first(store: Any, experiment: Any, runs: Any) -> None:
+        asked.append([run.name for run in runs])
+        if len(asked) == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets", BAD_REQUEST)
+        insert(store, experiment, runs)
+
+    monkeypatch.setattr(uploader, "insert_runs", fails_first)
+    monkeypatch.setattr(uploader, "RECORDS_PER_STEP", 8)
+    client, _ = sent(tmp_path / "once", empty_mlflow)
+    assert asked == [["run 0"], ["run 1"]]
+    assert len(described(client, tmp_path / "once")) == 5
+
+
+def test_nothing_is_inserted_into_an_experiment_that_was_deleted_meanwhile(
+    tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader, "RECORDS_PER_STEP", 8)
+    client, made = made_uploader(tmp_path / "gone", empty_mlflow)
+    made.send_next()
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    with pytest.raises(MlflowException):
+        made.send_next()
+    with pytest.raises(UserError, match="'digits' is deleted: restore it"):
+        made.send_next()
+    client.restore_experiment(experiment.experiment_id)
+    while made.send_next():
+        pass
+    assert len(described(client, tmp_path / "gone")) == 5

@@ -128,20 +128,28 @@ def can_be_stacked(model: nn.Module) -> bool:
     layers = [layer for _, layer in model.named_modules(remove_duplicate=False)]
     params = [p for _, p in model.named_parameters(remove_duplicate=False)]
     return (
-        getattr(model, "takes_leading_axes", False)
+        _takes_leading_axes(model)
         and all(_is_known(layer) for layer in layers)
+        and not any(part._forward_pre_hooks or part._forward_hooks for part in layers[1:])
         and len(set(layers)) == len(layers)
         and len(set(params)) == len(params)
     )
 
 
+def _takes_leading_axes(model: nn.Module) -> bool:
+    """Whether the class that has the network's `forward` says so: one derived from it may not."""
+    owner = next(kind for kind in type(model).__mro__ if "forward" in vars(kind))
+    return bool(vars(owner).get("takes_leading_axes", False))
+
+
 def _is_known(layer: nn.Module) -> bool:
+    names = {name for name, _ in layer.named_parameters(recurse=False)}
     match layer:
-        case nn.Linear():
-            return type(layer) is nn.Linear and layer.bias is not None
+        case nn.Linear():  # a normalised or pruned one has other parameters, and a hook
+            return type(layer) is nn.Linear and names == {"weight", "bias"}
         case nn.BatchNorm1d():
-            whole = layer.affine and layer.track_running_stats and layer.momentum is not None
-            return type(layer) is nn.BatchNorm1d and whole
+            whole = layer.track_running_stats and layer.momentum is not None
+            return type(layer) is nn.BatchNorm1d and names == {"weight", "bias"} and whole
         case Dropout():
             return type(layer) is Dropout and not layer.channelwise
     own = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]

@@ -110,6 +110,8 @@ def test_known_layers_are_stacked(layer):
         nn.BatchNorm1d(4, momentum=None),
         Dropout(0.1, channelwise=True),
         Scale(4, 4),
+        nn.utils.spectral_norm(nn.Linear(4, 4)),
+        nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)),
         in_two_places(nn.Linear(4, 4)),
         with_one_weight(),
     ],
@@ -119,8 +121,26 @@ def test_others_are_left_to_vmap(layer):
     assert not can_be_stacked(Net(layer))
 
 
-def test_a_network_that_does_not_say_so_is_left_to_vmap():
-    net = Net(nn.ReLU())
-    net.takes_leading_axes = False
-    assert not can_be_stacked(net)
+class Silent(Net):
+    """A network with a forward pass of its own, which does not say what it takes."""
+
+    def forward(self, pair):
+        return super().forward(pair.flip(1))
+
+
+class Renamed(Net):
+    """A network that only has another name."""
+
+
+def test_a_network_whose_own_class_does_not_say_so_is_left_to_vmap():
+    assert not can_be_stacked(Silent(nn.ReLU()))
     assert not can_be_stacked(nn.Sequential(nn.Linear(392, 2)))
+    assert can_be_stacked(Renamed(nn.ReLU()))
+
+
+def test_a_layer_with_a_hook_is_left_to_vmap():
+    net = Net(nn.Linear(4, 4))
+    handle = net.layer.register_forward_hook(lambda layer, args, out: 2 * out)
+    assert not can_be_stacked(net)
+    handle.remove()
+    assert can_be_stacked(net)

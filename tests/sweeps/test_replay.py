@@ -1,0 +1,54 @@
+"""When an uploader begins; what it does is tested with the uploader and in `integration`."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from sweeps import replay
+from sweeps.replay import _wait_for_results
+from sweeps.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, Spool
+
+POINTS = [["val_accuracy", 0.5, 1, 1000]]
+OF_SWEEP = {"op": "metrics", "run": "", "points": POINTS}
+OF_TRIAL = {"op": "metrics", "run": "0", "points": POINTS}
+START = {"op": "start", "run": "0"}
+END = {"op": "end", "run": "0", "status": "FAILED", "time": 2000}
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    """The spool of a driver that lives."""
+    with FileLock(tmp_path / DRIVER_LOCK, thread_local=False):
+        made = Spool(tmp_path / SPOOL_FILE)
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "awaited"),
+    [
+        ([OPEN, OF_SWEEP, START], OF_TRIAL),
+        ([OPEN, OF_SWEEP, START], END),
+        ([OPEN, OF_SWEEP], CLOSE),
+        ([OPEN, START, OF_TRIAL, END, CLOSE, OPEN, OF_SWEEP], OF_TRIAL),
+    ],
+    ids=["a trial's", "a failed trial", "the end", "a resumed sweep"],
+)
+def test_an_uploader_begins_with_the_first_results(
+    before: list[Any], awaited: Any, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "_FIRST_RESULTS_S", 60.0)
+    monkeypatch.setattr(replay, "_POLL_S", 0.01)
+    for record in before:
+        spool.append(record)
+    waiting = threading.Thread(target=_wait_for_results, args=(tmp_path,))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    spool.append(awaited)
+    waiting.join(30)
+    assert not waiting.is_alive()

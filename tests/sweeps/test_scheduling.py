@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
@@ -22,7 +23,7 @@ def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> No
 
 def test_no_record_is_kept_of_trials_that_the_study_has() -> None:
     """Ray would write all of them out at the end, 80 KB of JSON each."""
-    trial: Any = SimpleNamespace(trial_id="1", get_json_state=lambda: "80 KB")
+    trial = Mock(spec=Trial, trial_id="1", **{"get_json_state.return_value": "80 KB"})
     controller: Any = SimpleNamespace(_trials_to_cache=set(), _trial_metadata={})
     TuneController._mark_trial_to_checkpoint(controller, trial)
     LifecycleScheduler(cast(Lifecycle, None)).on_trial_complete(controller, trial, {})

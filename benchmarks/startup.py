@@ -128,9 +128,7 @@ def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
     at_s = 0.0
     for milestone in fastest:
         cpu = "" if milestone.cpu_s is None else f"{milestone.cpu_s:.2f}"
-        rows.append(
-            (milestone.name, f"{milestone.at_s - at_s:.2f}", f"{milestone.at_s:.2f}", cpu)
-        )
+        rows.append((milestone.name, f"{milestone.at_s - at_s:.2f}", f"{milestone.at_s:.2f}", cpu))
         at_s = milestone.at_s
     return Cells(
         title=f"milestones, the fastest of {len(runs)} runs",

@@ -117,9 +117,10 @@ def _wait_for_results(folder: Path) -> None:
     from the start, and a resumed sweep those of another day.
     """
     end = time.monotonic() + _FIRST_RESULTS_S
-    offset, has_results = 0, False
+    read_up_to, has_results = 0, False
     while not has_results and time.monotonic() < end and driver_lives(folder):
-        for offset, record in read_records(folder / SPOOL_FILE, offset):
+        for offset, record in read_records(folder / SPOOL_FILE, read_up_to):
+            read_up_to = offset
             of_trial = bool(record.get("run")) and record["op"] in ("metrics", "end")
             has_results = record["op"] != OPEN["op"] and (
                 has_results or of_trial or record["op"] == CLOSE["op"]

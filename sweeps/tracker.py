@@ -20,12 +20,12 @@ from sweeps.spool import (
     OPEN,
     SPOOL_FILE,
     Point,
+    Progress,
     RunState,
     Spool,
     TrackingTarget,
     count_records,
     now_ms,
-    Progress,
     read_progress,
     run_states,
 )
@@ -141,7 +141,8 @@ class Tracker:
         """End what is still open as KILLED and wait for the uploader.
 
         No process of ours is left behind: an uploader that sends nothing for `wait_s` is stopped,
-        or for three times as long if it has only now something to import MLflow for. May be called from a handler of KeyboardInterrupt, and twice.
+        or for three times as long if it has only now something to import MLflow for.
+        May be called from a handler of KeyboardInterrupt, and twice.
 
         Returns:
             Number of records that wait in the folder because MLflow could not take them.

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,6 +146,30 @@ def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[
 def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(raising(KeyboardInterrupt())) == INTERRUPTED
     assert capsys.readouterr().err == "interrupted\n"
+
+
+SHELLS = """
+import os, signal
+from trainables.programs import run_program, take_sigterm_as_ctrl_c
+
+def main():
+    take_sigterm_as_ctrl_c()
+    os.kill(os.getpid(), signal.SIGTERM)
+    return 0
+
+run_program(main)
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in front", "in a script's background"])
+def test_sigterm_is_ctrl_c_also_where_a_shell_ignores_that(ignored: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHELLS],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) if ignored else None,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "interrupted\n")
 
 
 def test_a_bug_is_a_traceback() -> None:

@@ -66,6 +66,8 @@ class Tracker:
         self._target = target
         self._spool = Spool(folder / SPOOL_FILE)
         self._runs = run_states(folder / SPOOL_FILE)
+        progress = self._progress()
+        self._sent_before = progress.offset, progress.part
         self._spool.append(OPEN)
         self._start_uploader()
 
@@ -200,8 +202,6 @@ class Tracker:
                 start_new_session=True,
             )
         self._started = time.monotonic()
-        progress = self._progress()
-        self._sent_before = progress.offset, progress.part
 
     def _start(
         self,

@@ -244,8 +244,11 @@ def test_a_sick_server_holds_up_nothing_and_loses_nothing(
     with http_server(SickServer) as uri:
         tracker = Tracker(folder, target(uri))
         try:
+            tracker.start_sweep("first", {"seed": 1}, {})
+            log_trials(tracker, range(1))
             assert asked.wait(30)
-            log_sweep(tracker, 3)
+            log_trials(tracker, range(1, 3))
+            tracker.end_sweep("FINISHED")
             records = 2 + 3 * (NUM_EPOCHS + 2)
             assert count_records(folder / SPOOL_FILE, 0) == records
             assert tracker.close(wait_s=0.5) == records
@@ -254,12 +257,6 @@ def test_a_sick_server_holds_up_nothing_and_loses_nothing(
             healed.set()
     assert main([str(folder), "--tracking-uri", f"sqlite:///{database}"]) == 0
     check_sweep(f"sqlite:///{database}", 3)
-
-
-def follow_at_once(folder: Path) -> None:
-    """An uploader that does not wait for results."""
-    replay._FIRST_RESULTS_S = 0.0
-    follow(folder)
 
 
 def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
@@ -275,8 +272,9 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     tracker.start_sweep("first", {"seed": 1}, {})
     for number in range(40):  # runs that go on are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})
+    tracker.log_metrics(39, {"loss": 1.0}, 1)  # what uploaders wait for, and comes again below
     for num_before in (0, 1, 2, 7, 20):
-        uploader = context.Process(target=follow_at_once, args=(folder,))
+        uploader = context.Process(target=follow, args=(folder,))
         uploader.start()
         until(lambda n=num_before: num_runs(database) > n)  # type: ignore[misc]
         uploader.kill()

@@ -15,7 +15,8 @@ from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData, Pairs
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.stack import FoldStack, Member, Mode, require_finite
+from trainables.stack.averages import require_finite
+from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.variants import Variant
 
 CHECKPOINT_EVERY_S = 20.0

@@ -12,7 +12,8 @@ from trainables.errors import UserError
 from trainables.fitted import FittedModel
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.stack import FoldStack, Member, require_finite
+from trainables.stack.averages import require_finite
+from trainables.stack.stack import FoldStack, Member
 from trainables.variants import Variant
 
 

@@ -14,7 +14,8 @@ from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.stack import EpochMetrics, FoldStack, Member, Mode
+from trainables.stack.averages import EpochMetrics
+from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.variants import Variant
 
 

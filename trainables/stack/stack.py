@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import repeat
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ from trainables.data.augment import affine
 from trainables.data.batches import batches
 from trainables.data.folds import normalisation
 from trainables.data.pairs import Pairs
-from trainables.errors import UserError
 from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
+from trainables.stack.averages import Averages, EpochMetrics, averages
 from trainables.stack.batches import padded, uniform
 from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
 from trainables.stack.fused import FusedEngine
@@ -52,39 +52,6 @@ class Member:
     train: Int[np.ndarray, " t"]
     held_out: Int[np.ndarray, " v"]
     seed: int
-
-
-class Averages(NamedTuple):
-    """Averages over a member's pairs, one value for each member."""
-
-    loss: Float[np.ndarray, " m"]
-    accuracy: Float[np.ndarray, " m"]
-    digit_accuracy: Float[np.ndarray, " m"]
-    """Over images, of which a pair has two."""
-    digit_loss: Float[np.ndarray, " m"]
-    """The digits' weighted part of `loss`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochMetrics:
-    """Metrics after one epoch, one value for each member.
-
-    `train_*` are averages over the epoch while its batches were trained on; `held_out_*` are exact
-    over the held-out pairs; digit accuracy is over images.
-    """
-
-    epoch: int
-    train_loss: Float[np.ndarray, " m"]
-    train_digit_loss: Float[np.ndarray, " m"]
-    train_accuracy: Float[np.ndarray, " m"]
-    held_out_loss: Float[np.ndarray, " m"]
-    held_out_accuracy: Float[np.ndarray, " m"]
-    held_out_digit_accuracy: Float[np.ndarray, " m"]
-
-    @property
-    def finite(self) -> bool:
-        """Whether every member's losses are finite."""
-        return bool(np.isfinite(self.train_loss).all() and np.isfinite(self.held_out_loss).all())
 
 
 class FoldStack:
@@ -188,7 +155,7 @@ class FoldStack:
             batch = self._batch(order[:, part], weight[:, part], move, noise)
             totals += self.engine.step(batch, lr)
         self.epoch += 1
-        return _averages(totals, np.array([len(m.train) for m in self.members]))
+        return averages(totals, np.array([len(m.train) for m in self.members]))
 
     def evaluate(self) -> Averages:
         """Averages over each member's held-out pairs."""
@@ -197,7 +164,7 @@ class FoldStack:
         for start in range(0, index.shape[1], EVALUATION_BATCH):
             part = slice(start, start + EVALUATION_BATCH)
             totals += self.engine.evaluate(self._batch(index[:, part], weight[:, part]))
-        return _averages(totals, np.array([len(m.held_out) for m in self.members]))
+        return averages(totals, np.array([len(m.held_out) for m in self.members]))
 
     def predict(self, pairs: Int[np.ndarray, " v"] | None = None) -> list[Int[np.ndarray, " v"]]:
         """Each member's answers, 0 or 1, on its held-out pairs, or on others of the stack's."""
@@ -328,16 +295,6 @@ class FoldStack:
         return Totals(loss=zeros, hits=zeros, digit_hits=zeros, digit_loss=zeros)
 
 
-def require_finite(loss: Float[np.ndarray, " m"], epoch: int) -> None:
-    """Refuse to go on from an epoch, counted from 1, in which a loss was lost.
-
-    Raises:
-        UserError: If a loss is infinite or NaN.
-    """
-    if not np.isfinite(loss).all():
-        raise UserError(f"a loss became infinite or NaN in epoch {epoch}; nothing to report")
-
-
 def resolve_mode(
     mode: Mode, model: nn.Module, device: torch.device, batch_size: int
 ) -> Literal["fused", "looped", "graphed"]:
@@ -388,15 +345,3 @@ def _noise_sizes(model: nn.Module, two_pairs: Float[Tensor, "2 2 h w"]) -> dict[
     for handle in handles:
         handle.remove()
     return {name: size for name, size in sizes.items() if name not in twice}
-
-
-def _averages(totals: Totals, sizes: Int[np.ndarray, " m"]) -> Averages:
-    """Per pair, and digit accuracy per image."""
-    every = (totals.loss, totals.hits, totals.digit_hits, totals.digit_loss)
-    loss, hits, digit_hits, digit_loss = torch.stack([t.double() for t in every]).cpu().numpy()
-    return Averages(
-        loss=loss / sizes,
-        accuracy=hits / sizes,
-        digit_accuracy=digit_hits / (2 * sizes),
-        digit_loss=digit_loss / sizes,
-    )

@@ -69,7 +69,7 @@ def main() -> int:
     members = MEMBERS[settings.device] if settings.members is None else settings.members
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda needs a GPU and a CUDA build of torch")
-    if min(settings.repeats, settings.threads, *members, 1) < 1 or not members:
+    if min(settings.repeats, settings.threads, *members) < 1 or not members:
         raise UserError("--repeats, --threads and --members must be at least 1")
     torch.set_num_threads(settings.threads)
     data = draw_pairs(load_images("digits")[0], seed=0, train_pairs=settings.train_pairs)

@@ -110,9 +110,8 @@ class Cluster:
     def _init(self) -> None:
         address = self._settings.address
         _check_reachable(address)
-        ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = (
-            True  # it would take SIGTERM for a crash
-        )
+        # its handler would take SIGTERM for a crash
+        ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
         try:

@@ -164,7 +164,7 @@ class Tracker:
         return count_records(self._folder / SPOOL_FILE, self._progress().offset)
 
     def _wait(self, wait_s: float) -> None:
-        furthest, since = self._sent_before, time.monotonic()
+        furthest, since = (-1, 0), 0.0
         while self._uploader.poll() is None:
             progress, now = self._progress(), time.monotonic()
             place = progress.offset, progress.part

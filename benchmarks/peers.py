@@ -24,7 +24,14 @@ from trainables.programs import console, parse, run_program
 
 WorkloadName = Literal["w1", "w2", "w3", "w4"]
 ToolName = Literal[
-    "foldsweep", "ray_tune", "ray_tune_reuse", "optuna", "sklearn", "syne_tune", "floor"
+    "foldsweep",
+    "foldsweep_bfloat16",
+    "ray_tune",
+    "ray_tune_reuse",
+    "optuna",
+    "sklearn",
+    "syne_tune",
+    "floor",
 ]  # those of TOOLS, for the help
 REQUIREMENTS = "pip install -r benchmarks/requirements.txt"
 QUICK_PAIRS = 200

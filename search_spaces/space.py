@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ray.tune.search.sample import Categorical, Domain, Integer
@@ -27,10 +27,10 @@ class Point:
 
 
 def preset_point(name: str) -> Point:
-    """A preset's full configuration, except for the epochs, which are the sweep's."""
+    """A preset's full configuration, but for epochs and precision, which are the sweep's."""
     preset = PRESETS[name]
     config = VARIANTS[preset.variant].config.from_dict(preset.config).to_dict()
-    config.pop("epochs")
+    del config["epochs"], config["precision"]
     return Point(name=name, config=config)
 
 
@@ -92,6 +92,19 @@ class SearchSpace:
         if isinstance(epochs, Categorical):
             return int(max(epochs.categories))
         return int(epochs.upper if isinstance(epochs, Integer) else epochs)
+
+    def with_fixed(self, **values: Any) -> "SearchSpace":
+        """The space with values that neither vary nor differ in any of its points.
+
+        Raises:
+            UserError: If a point is not a valid configuration then.
+        """
+        return replace(
+            self,
+            domains={**self.domains, **values},
+            points=[replace(p, config={**p.config, **values}) for p in self.points],
+            grid={key: of for key, of in self.grid.items() if key not in values},
+        )
 
     def complete(self, values: Mapping[str, Any], **overrides: Any) -> TrialConfig:
         """The whole configuration that a choice of values means.

@@ -33,6 +33,7 @@ from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
 from trainables.metrics import VAL_DIGIT_ACCURACY
 from trainables.programs import INTERRUPTED, console
+from trainables.stack.precision import has_bfloat16
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -93,6 +94,8 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
 
 def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     spaces = [load_space(name) for name in settings.space]
+    if settings.precision is not None:
+        spaces = [space.with_fixed(precision=settings.precision) for space in spaces]
     names = [space.name for space in spaces]
     if len(set(names)) < len(names):
         raise UserError(f"two spaces have the same name: {' '.join(names)}")
@@ -178,6 +181,11 @@ def _sweep_all(
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with cluster as allotment:
+        rounds = settings.precision == "bfloat16" and allotment.device == "cpu"
+        if rounds and not has_bfloat16():
+            console.print(
+                "this processor has no instructions for bfloat16: float32 would be faster"
+            )
         remote = "://" in settings.storage
         root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
         for space in spaces:

@@ -25,6 +25,7 @@ def described(settings: SweepSettings, data: PairData) -> str:
     return (
         f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
         f" {len(data.train)} {data.dataset} pairs; {settings.sampler} with {settings.scheduler}"
+        f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
         f"{'; selected on test' if settings.select_on_test else ''}"
     )
 

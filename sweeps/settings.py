@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
+from trainables.config import Precision
 from trainables.errors import UserError
 from trainables.metrics import DIRECTIONS, VAL_ACCURACY
 
@@ -22,6 +23,7 @@ COMPARABLE = (
     "test_pairs",
     "folds",
     "epochs",
+    "precision",
     "objective",
     "seed",
     "study",
@@ -53,6 +55,9 @@ class SweepSettings:
     """Seconds after which no more is trained for a space; what runs then is kept for --resume."""
     epochs: int | None = None
     """Epochs of a trial that is not stopped early; the space's own number if not given."""
+    precision: Precision | None = None
+    """Of products and convolutions [float32, unless the space has another]. bfloat16 is faster for
+    larger convolutions where the processor has it, and rounds to three digits."""
     folds: int = 5
     """Cross-validation folds."""
     sampler: Sampler = "tpe"
@@ -250,7 +255,7 @@ def with_dataset(settings: SweepSettings, dataset: str) -> SweepSettings:
 
 def _is(value: Any, kind: Any) -> bool:
     """Whether a value is of a type that a setting may have."""
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (Union, UnionType):
         return any(_is(value, part) for part in get_args(kind))
     if get_origin(kind) is Literal:
         return value in get_args(kind)

@@ -10,6 +10,7 @@ from trainables.errors import UserError
 
 LrSchedule = Literal["constant", "cosine"]
 AuxSchedule = Literal["constant", "linear"]
+Precision = Literal["float32", "bfloat16"]
 Config = TypeVar("Config", bound="TrialConfig")
 
 
@@ -53,6 +54,8 @@ class TrialConfig:
     """Augmentation: largest rotation in degrees, either way."""
     scale: float = 0.0
     """Augmentation: largest zoom as a fraction, in or out."""
+    precision: Precision = "float32"
+    """Of the network's products and convolutions; weights, loss and Adam are always float32."""
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():

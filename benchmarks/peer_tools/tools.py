@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _module(name: str, *args: str) -> Callable[[Job], list[str]]:
     return lambda job: [sys.executable, "-m", f"peer_tools.{name}", *args]
 
 
-def _foldsweep(job: Job) -> list[str]:
+def _foldsweep(job: Job, precision: str | None = None) -> list[str]:
     options = {
         "space": str(BENCHMARKS / "peer_tools" / "foldsweep_space.py"),
         "name": "peers",
@@ -45,6 +46,7 @@ def _foldsweep(job: Job) -> list[str]:
         "train-pairs": job.train_pairs,
         "folds": job.folds,
         "epochs": job.epochs,
+        "precision": precision,
         "trials": job.trials,
         "seed": job.seed,
         "concurrency": job.processes,
@@ -56,6 +58,9 @@ def _foldsweep(job: Job) -> list[str]:
 
 TOOLS = {
     OURS: Tool(title="foldsweep", command=_foldsweep),
+    "foldsweep_bfloat16": Tool(
+        title="foldsweep, bfloat16", command=partial(_foldsweep, precision="bfloat16")
+    ),
     "ray_tune": Tool(title="Ray Tune", command=_module("ray_tune")),
     "ray_tune_reuse": Tool(
         title="Ray Tune, actors reused", command=_module("ray_tune", "--reuse-actors")

@@ -63,12 +63,29 @@ def test_a_point_may_leave_the_space():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_presets_point_is_all_of_it_but_the_epochs(name):
+def test_a_presets_point_is_all_of_it_but_epochs_and_precision(name):
     point = preset_point(name)
     assert point.name == name
-    assert "epochs" not in point.config
+    assert not {"epochs", "precision"} & set(point.config)
     for key, value in PRESETS[name].config.items():
         assert key == "epochs" or point.config[key] == value
+
+
+def test_what_is_fixed_for_a_sweep_holds_for_points_and_grid_too():
+    mine = space(
+        domains={"lr": tune.uniform(0.1, 0.2), "batch_size": tune.choice([5, 6])},
+        points=[Point(name="near", config={"lr": 0.15, "batch_size": 5})],
+        grid={"lr": [0.1], "batch_size": [5, 6]},
+    ).with_fixed(batch_size=7)
+    assert (set(mine.searched), mine.fixed) == ({"lr"}, {"batch_size": 7})
+    assert mine.points[0].config == {"lr": 0.15, "batch_size": 7}
+    assert mine.grid == {"lr": [0.1]}
+
+
+def test_a_point_that_cannot_have_what_is_fixed_is_refused():
+    mine = space(points=[Point(name="near", config={"lr": 0.15})])
+    with pytest.raises(UserError, match="batch_size"):
+        mine.with_fixed(batch_size=0)
 
 
 def test_a_presets_point_keeps_its_auxiliary_share():

@@ -1,5 +1,6 @@
 """How the command line of a sweep is read, with and without --resume."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -199,3 +200,24 @@ def test_two_spaces_of_one_name_are_refused(here: Path) -> None:
         (here / name).write_text(text)
     with pytest.raises(UserError, match="two spaces have the same name: mine mine"):
         _load_spaces(read("--space", "a.py", "b.py"))
+
+
+def test_a_precision_is_fixed_for_every_space_and_its_baseline() -> None:
+    for space in _load_spaces(SweepSettings(space=("mlp", "cnn"), precision="bfloat16")):
+        assert space.fixed["precision"] == "bfloat16"
+        assert space.complete(space.points[0].config).precision == "bfloat16"
+    (plain,) = _load_spaces(SweepSettings(space=("mlp",)))
+    assert plain.complete(plain.points[0].config).precision == "float32"
+
+
+def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
+    with pytest.raises(UserError, match="precision must be float32: this library has no other"):
+        _load_spaces(SweepSettings(space=("mlp_backprop",), precision="bfloat16"))
+
+
+def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:
+    file = Path("runs/first/settings.json")
+    values = json.loads(file.read_text())
+    del values["precision"]
+    file.write_text(json.dumps(values))
+    check_resumable(load_settings(file.parent), stored)

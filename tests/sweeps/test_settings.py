@@ -181,6 +181,7 @@ OTHER: dict[str, Any] = {
     "test_pairs": 20,
     "folds": 3,
     "epochs": 7,
+    "precision": "bfloat16",
     "objective": ("val_loss",),
     "seed": 5,
     "study": "sqlite:///study.db",

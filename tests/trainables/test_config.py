@@ -41,6 +41,7 @@ OUT_OF_RANGE = [
     ("shift", -1.0),
     ("rotation", math.inf),
     ("scale", -0.1),
+    ("precision", "float16"),
     ("channels", 0),
     ("channels", (8, 0)),
     ("kernel", 0),
@@ -76,6 +77,7 @@ OUT_OF_RANGE_IN_A_FAMILY = [
     (BackpropConfig, "dropout", 0.1),
     (BackpropConfig, "lr_decay", 0.9),
     (BackpropConfig, "lr_schedule", "cosine"),
+    (BackpropConfig, "precision", "bfloat16"),
 ]
 
 configs = st.builds(
@@ -83,6 +85,7 @@ configs = st.builds(
     lr=st.floats(0, 1),
     lr_decay=st.floats(0.1, 1),
     lr_schedule=st.sampled_from(["constant", "cosine"]),
+    precision=st.sampled_from(["float32", "bfloat16"]),
     weight_decay=st.floats(0, 1),
     batch_size=st.integers(1, 1000),
     epochs=st.integers(1, 100),
@@ -135,6 +138,7 @@ for name, value in [
     ("epochs", "3"), ("batch_norm", True), ("activation", "gelu"), ("channels", "32"),
     ("channels", [8, 2.5]), ("hidden", None), ("squash", 1), ("digits", "beside"), ("pooled", 1.0),
     ("head_hidden", 2.5), ("digit_hidden", 3), ("shuffle", 1), ("aux_schedule", "cosine"),
+    ("precision", "float16"), ("precision", None),
 ]:
     try:
         Config.from_dict({name: value})

@@ -46,6 +46,9 @@ class BackpropConfig(TrialConfig):
         self.require("schedule_rate", self.schedule_rate >= 0, "at least 0")
         for name in _UNUSED:
             self.require(name, getattr(self, name) == 0, "0: this library has none")
+        self.require(
+            "precision", self.precision == "float32", "float32: this library has no other"
+        )
         self.require("lr_decay", self.lr_decay == 1, "1: see schedule")
         self.require("lr_schedule", self.lr_schedule == "constant", "constant: see schedule")
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.config import Precision
 from trainables.losses import batch_sums
 from trainables.stack.adam import StackedAdam
 from trainables.stack.engine import (
@@ -18,19 +19,25 @@ from trainables.stack.engine import (
     persistent_buffers,
 )
 from trainables.stack.networks import StackedNetworks, VmappedNetworks, can_be_stacked
+from trainables.stack.precision import scores_in
 
 
 class FusedEngine(AbstractEngine):
     """Best on GPUs, where small networks are bound by kernel launches, and for perceptrons."""
 
     def __init__(
-        self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
+        self,
+        models: Sequence[nn.Module],
+        vectors: MemberVectors,
+        noise_sizes: dict[str, int],
+        precision: Precision = "float32",
     ):
         kind = StackedNetworks if can_be_stacked(models[0]) else VmappedNetworks
         self.networks = kind(models)
         self.params, self.buffers = self.networks.params, self.networks.buffers
         self.vectors = vectors
         self.noise_sizes = noise_sizes
+        self.precision = precision
         self.state_names = list(persistent_buffers(models[0]))
         self.freeze(())
 
@@ -60,7 +67,7 @@ class FusedEngine(AbstractEngine):
     @torch.no_grad()
     def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
         self._set_training(False)
-        return self.networks(images, {}).comparison
+        return scores_in(self.precision, self.networks, images, {}).comparison
 
     def _differentiate(self, batch: Batch) -> Totals:
         """Fill in the gradients of each member's mean loss."""
@@ -75,7 +82,7 @@ class FusedEngine(AbstractEngine):
 
     def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
         loss, hits, digit_hits, digit_loss = batch_sums(
-            self.networks(batch.images, self._noise(batch.noise)),
+            scores_in(self.precision, self.networks, batch.images, self._noise(batch.noise)),
             batch.classes,
             batch.target,
             batch.weight,

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.config import Precision
 from trainables.losses import batch_sums
 from trainables.stack.adam import MemberAdam
 from trainables.stack.engine import (
@@ -17,19 +18,25 @@ from trainables.stack.engine import (
     belongs,
     persistent_buffers,
 )
+from trainables.stack.precision import scores_in
 
 
 class LoopedEngine(AbstractEngine):
     """Best for convolutions on CPUs, which `vmap` would turn into slow grouped ones."""
 
     def __init__(
-        self, models: Sequence[nn.Module], vectors: MemberVectors, noise_sizes: dict[str, int]
+        self,
+        models: Sequence[nn.Module],
+        vectors: MemberVectors,
+        noise_sizes: dict[str, int],
+        precision: Precision = "float32",
     ):
         self.models = list(models)
         for model in self.models:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.vectors = vectors
         self.noise_sizes = noise_sizes
+        self.precision = precision
         self.freeze(())
 
     def freeze(self, parts: tuple[str, ...]) -> None:
@@ -66,11 +73,12 @@ class LoopedEngine(AbstractEngine):
         answers = []
         for model, x in zip(self.models, images, strict=True):
             x = x.contiguous(memory_format=torch.channels_last)  # rounds as `evaluate` does
-            answers.append(model.eval()(x).comparison)
+            answers.append(scores_in(self.precision, model.eval(), x).comparison)
         return torch.stack(answers)
 
     def _forward(self, m: int, batch: Batch) -> tuple[Float[Tensor, ""], Totals]:
-        scores = self.models[m](batch.images[m].contiguous(memory_format=torch.channels_last))
+        images = batch.images[m].contiguous(memory_format=torch.channels_last)
+        scores = scores_in(self.precision, self.models[m], images)
         main_weight, aux_weight, label_smoothing = self.vectors.loss_weights
         loss, hits, digit_hits, digit_loss = batch_sums(
             scores,

@@ -67,8 +67,8 @@ class FoldStack:
     parameters, buffers, optimiser moments and the number of the epoch: nothing else is random.
 
     Raises:
-        ValueError: If members differ in batch size, epochs or architecture, or by more than one
-            training pair.
+        ValueError: If members differ in batch size, epochs, precision or architecture, or by more
+            than one training pair.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class FoldStack:
             raise ValueError("members of one stack must share batch_size")
         if any(m.config.epochs != config.epochs for m in members):
             raise ValueError("members of one stack must share epochs")
+        if any(m.config.precision != config.precision for m in members):
+            raise ValueError("members of one stack must share precision")
         if any(m.config.pretrain_epochs != config.pretrain_epochs for m in members):
             raise ValueError("members of one stack must share the length of their phases")
         sizes = [len(m.train) for m in members]
@@ -197,15 +199,16 @@ class FoldStack:
 
     def _make_engine(self, models: list[nn.Module], *, auto: bool) -> None:
         """The mode's own; looped too where fused was the choice of `auto` and cannot be."""
+        precision = self.members[0].config.precision
         if self.mode != "looped":
-            fused = FusedEngine(models, self._vectors(0), self.noise_sizes)
+            fused = FusedEngine(models, self._vectors(0), self.noise_sizes, precision)
             self.engine = fused
             if self.mode == "graphed":
                 self.engine = GraphedEngine(fused, partial(cuda_graph, self.device))
             if auto and not self._fuses():
                 self.mode = "looped"
         if self.mode == "looped":
-            self.engine = LoopedEngine(models, self._vectors(0), self.noise_sizes)
+            self.engine = LoopedEngine(models, self._vectors(0), self.noise_sizes, precision)
 
     def _enter(self, epoch: int) -> None:
         """Set what an epoch trains, and with which weights; a phase begins where it differs."""

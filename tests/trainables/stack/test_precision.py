@@ -30,7 +30,7 @@ def rounded(full_config, make_stack):
 
 
 @pytest.mark.parametrize("mode", ["fused", "looped"])
-def test_a_variant_learns_in_bfloat16_what_it_learns_in_float32(
+def test_a_variant_learns_the_same_in_bfloat16_and_stays_in_float32(
     torch_variant, mode, rounded, full_config, make_stack
 ):
     stack = rounded(torch_variant, mode)
@@ -39,12 +39,6 @@ def test_a_variant_learns_in_bfloat16_what_it_learns_in_float32(
     for name in ("train_loss", "held_out_loss"):
         np.testing.assert_allclose(getattr(mine, name), getattr(theirs, name), rtol=0.05)
     assert not np.array_equal(mine.train_loss, theirs.train_loss)
-
-
-@pytest.mark.parametrize("mode", ["fused", "looped"])
-def test_all_that_learns_stays_in_single_precision(torch_variant, mode, rounded):
-    stack = rounded(torch_variant, mode)
-    stack.train()
     state = stack.state_dict()
     floats = [*state["params"].values(), *state["exp_avg"], *state["exp_avg_sq"]]
     floats += [buffer for buffer in state["buffers"].values() if buffer.is_floating_point()]
@@ -100,7 +94,7 @@ def test_scores_in_bfloat16_equal_those_in_float32_within_noise():
     for precision in ("float32", "bfloat16"):
         config = CNN_WS_AUX.config.from_dict({**values, "precision": precision})
         scores[precision] = []
-        for number in range(6):
+        for number in range(5):
             trial = CrossValidation(
                 CNN_WS_AUX, config, Task(data=data, folds=folds, seed=0), number
             )

@@ -8,13 +8,19 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import optuna
 from optuna.trial import FrozenTrial
 
+from peer_tools.checks import (
+    last_words,
+    made_folder,
+    require_at_least,
+    require_document,
+    require_psutil,
+)
 from peer_tools.report import here, show
 from sweeps.ledger import open_storage
 from sweeps.spool import SPOOL_FILE
@@ -80,8 +86,10 @@ class Growth:
 def main() -> int:
     """Sweep, and print a table."""
     settings = parse(GrowthSettings, sys.argv[1:], prog="benchmarks/growth.py")
-    if find_spec("psutil") is None:
-        raise UserError("psutil is not installed: pip install -r benchmarks/requirements.txt")
+    require_psutil()
+    require_at_least(1, settings, "train_pairs", "processes", "limit_s")
+    require_at_least(2, settings, "folds")
+    require_document(settings.write, ("growth", "cpu"))
     if min(settings.trials, default=0) < PART:
         raise UserError(f"--trials must each be at least {PART}, but are {settings.trials}")
     rows = []
@@ -108,9 +116,8 @@ def main() -> int:
 def _sweep(settings: GrowthSettings, trials: int) -> Growth:
     from peer_tools.measure import measure  # which needs psutil
 
-    folder = settings.folder.resolve() / str(trials)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    shutil.rmtree(settings.folder / str(trials), ignore_errors=True)
+    folder = made_folder(settings.folder / str(trials))
     options = {
         "space": SPACE,
         "name": "growth",
@@ -129,7 +136,8 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
     seen = measure(command, folder, {}, limit_s=settings.limit_s)
     if seen.code != 0:
         how = "took too long" if seen.code is None else f"ended with code {seen.code}"
-        raise UserError(f"the sweep of {trials} trials {how}: see {folder / 'output.log'}")
+        said = last_words(folder / "output.log")
+        raise UserError(f"the sweep of {trials} trials {how}: {said}")
     sweep = folder / "runs" / "growth" / SPACE
     study = optuna.load_study(
         study_name=f"growth/{SPACE}", storage=open_storage(None, sweep / JOURNAL_FILE)

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import torch
 
+from peer_tools.checks import require_document
 from peer_tools.plain_loop import train_fold
 from peer_tools.report import here, show
 from peer_tools.results import spread
@@ -71,6 +72,10 @@ def main() -> int:
         raise UserError("--device cuda needs a GPU and a CUDA build of torch")
     if min(settings.repeats, settings.threads, *members) < 1 or not members:
         raise UserError("--repeats, --threads and --members must be at least 1")
+    if not settings.networks:
+        raise UserError("--networks must name one at least")
+    mark = "modes" if settings.device == "cpu" else "modes-cuda"
+    require_document(settings.write, [mark])
     torch.set_num_threads(settings.threads)
     data = draw_pairs(load_images("digits")[0], seed=0, train_pairs=settings.train_pairs)
     rates: dict[tuple[str, int], Rates] = {
@@ -86,7 +91,6 @@ def main() -> int:
             device = torch.cuda.get_device_name()
         head = f"{here()}; torch {torch.__version__}, {device}; {len(data.train)} pairs,"
         head += f" median and range of {settings.repeats} repeats\n\n"
-        mark = "modes" if settings.device == "cpu" else "modes-cuda"
         write_between_marks(settings.write, {mark: head + cells.markdown()})
     return 0
 

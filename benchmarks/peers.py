@@ -6,12 +6,19 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
 from mlflow import MlflowClient
 
+from peer_tools.checks import (
+    REQUIREMENTS,
+    last_words,
+    made_folder,
+    require_at_least,
+    require_document,
+    require_psutil,
+)
 from peer_tools.job import JOB_VARIABLE, Job, read_events
 from peer_tools.report import disagreements, here, peers_cells, show, target_cells
 from peer_tools.results import Run, run_of, scored
@@ -33,7 +40,6 @@ ToolName = Literal[
     "syne_tune",
     "floor",
 ]  # those of TOOLS, for the help
-REQUIREMENTS = "pip install -r benchmarks/requirements.txt"
 QUICK_PAIRS = 200
 QUICK_MARK = 0.5
 QUICK_LIMIT_S = 120.0
@@ -76,9 +82,9 @@ class PeersSettings:
     mark: float = 0.965
     """Cross-validated accuracy that ends a run of w4."""
     limit_s: float = 1800.0
-    """Seconds after which any run is ended."""
-    folder: Path = Path("runs/peers")
-    """Where results are kept."""
+    """Seconds after which any run is ended, at least 1."""
+    folder: Path | None = None
+    """Where results are kept [runs/peers; of a quick run runs/peers-quick]."""
     measured_only: bool = False
     """Print and write what has been measured, however much that is, and measure nothing."""
     write: Path | None = None
@@ -89,8 +95,10 @@ def main() -> int:
     """Measure what is not measured yet and print tables; exit code 1 where scores disagree."""
     settings = parse(PeersSettings, sys.argv[1:], prog="benchmarks/peers.py")
     _check(settings)
-    folder = settings.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = settings.folder or Path("runs/peers-quick" if settings.quick else "runs/peers")
+    folder = folder.resolve()
+    if not settings.measured_only:
+        made_folder(folder)
     left_out = _left_out(settings)
     head = _head(settings)
     console.print(head)
@@ -117,15 +125,11 @@ def main() -> int:
 
 
 def _check(settings: PeersSettings) -> None:
-    if find_spec("psutil") is None:
-        raise UserError(f"psutil, which measures memory, is not installed: {REQUIREMENTS}")
-    for name, value in (("repeats", settings.repeats), ("processes", settings.processes)):
-        if value < 1:
-            raise UserError(f"--{name} must be at least 1, but is {value}")
-    if settings.trials is not None and settings.trials < 1:
-        raise UserError(f"--trials must be at least 1, but is {settings.trials}")
+    require_psutil()
+    require_at_least(1, settings, "repeats", "processes", "trials", "limit_s")
     if not settings.tools or not settings.workloads:
         raise UserError("--tools and --workloads must each name one at least")
+    require_document(settings.write, [f"peers-{name}" for name in settings.workloads])
 
 
 def _left_out(settings: PeersSettings) -> dict[str, str]:
@@ -154,7 +158,7 @@ def _head(settings: PeersSettings) -> str:
 def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) -> Iterator[Run]:
     every = workloads()
     names = [name for name in TOOLS if name in settings.tools and name not in left_out]
-    for workload in settings.workloads:
+    for workload in dict.fromkeys(settings.workloads):
         for repeat in range(1 if settings.quick else settings.repeats):
             turn = repeat % len(names)
             for name in names[turn:] + names[:turn]:  # nobody is always the first
@@ -231,7 +235,7 @@ def _measured(
     seen = measure(TOOLS[name].command(job), folder, environment, limit_s=limit_s, enough=enough)
     events = read_events(folder)
     if seen.code not in (0, None) or not events:
-        raise UserError(f"{name} failed in {job.workload}: see {folder / 'output.log'}")
+        raise UserError(f"{name} failed in {job.workload}: {last_words(folder / 'output.log')}")
     return run_of(
         job,
         name,

@@ -14,10 +14,10 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from peer_tools.checks import require_at_least, require_document, require_psutil
 from peer_tools.milestones import FILE_VARIABLE
 from peer_tools.report import here, show
 from sweeps.tables import Cells, write_between_marks
@@ -56,8 +56,9 @@ class Milestone:
 def main() -> int:
     """Run sweeps, and print tables."""
     settings = parse(StartupSettings, sys.argv[1:], prog="benchmarks/startup.py")
-    if find_spec("psutil") is None:
-        raise UserError("psutil is not installed: pip install -r benchmarks/requirements.txt")
+    require_psutil()
+    require_at_least(1, settings, "trials", "repeats", "processes")
+    require_document(settings.write, ("startup", "imports"))
     runs = []
     for _ in range(settings.repeats):
         with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,10 @@
 import errno
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 from ray.tune import TuneError
@@ -28,6 +30,7 @@ from sweeps.settings import (
 )
 from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
+from trainables.config import Precision
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.errors import UserError
@@ -95,7 +98,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
 def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
     spaces = [load_space(name) for name in settings.space]
     if settings.precision is not None:
-        spaces = [space.with_fixed(precision=settings.precision) for space in spaces]
+        spaces = [_in_precision(settings.precision, space) for space in spaces]
     names = [space.name for space in spaces]
     if len(set(names)) < len(names):
         raise UserError(f"two spaces have the same name: {' '.join(names)}")
@@ -106,6 +109,17 @@ def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
                 f" its variant {space.trainable.variant.name} has no auxiliary loss"
             )
     return spaces
+
+
+def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
+    try:
+        with suppress(TypeError):  # a user's configuration may have fields without a default
+            space.trainable.variant.config(precision=precision)  # there may be no point to tell
+        return space.with_fixed(precision=precision)
+    except UserError as error:
+        raise UserError(
+            f"--precision {precision} is not possible in space {space.name}: {error}"
+        ) from None
 
 
 def _dataset(settings: SweepSettings, spaces: list[SearchSpace]) -> str:
@@ -159,8 +173,8 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
         if not resumed and any(path.name != "lock" for path in folder.glob("*")):
             raise _taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        with TemporaryFile(dir=folder):  # that it can be written
+            pass
     except OSError as error:
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     return folder

@@ -263,18 +263,7 @@ def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
     Raises:
         UserError: If the file cannot be read or written, or has no such mark.
     """
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} cannot be read: it is no text") from None
-    names = [match.group(2) for match in _MARK.finditer(text)]
-    if not set(names) & set(blocks):
-        raise UserError(
-            f"{path} has no mark for any of these tables; write '<!-- foldsweep: "
-            f"{next(iter(blocks))} -->' and '<!-- end -->' on lines of their own"
-        )
+    text, found = marked_text(path, blocks)
 
     def filled(match: re.Match[str]) -> str:
         block = blocks.get(match.group(2))
@@ -284,4 +273,26 @@ def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
         path.write_text(_MARK.sub(filled, text))
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
-    return len(set(names) & set(blocks))
+    return len(found)
+
+
+def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
+    """A document, and which of `names` it has marks for.
+
+    Raises:
+        UserError: If the file cannot be read, or has no such mark.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} cannot be read: it is no text") from None
+    names = list(names)
+    found = {match.group(2) for match in _MARK.finditer(text)} & set(names)
+    if not found:
+        raise UserError(
+            f"{path} has no mark for any of these tables; write '<!-- foldsweep: "
+            f"{names[0]} -->' and '<!-- end -->' on lines of their own"
+        )
+    return text, found

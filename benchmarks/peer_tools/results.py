@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from peer_tools.job import Job, Values
+from trainables.errors import UserError
 
 ALPHA = 0.001
 """Chance of calling equal scores different, in one comparison."""
@@ -59,12 +60,28 @@ class Run:
 
     @classmethod
     def load(cls, path: Path, made_by: Mapping[str, Any]) -> "Run | None":
-        """A run of an earlier call; None if there is none, or it was of other settings."""
+        """A run of an earlier call; None if there is none.
+
+        Raises:
+            UserError: If it was of other settings, or the file is damaged: what took hours is not
+                to be written over.
+        """
         if not path.exists():
             return None
-        values = json.loads(path.read_text())
+        try:
+            values = json.loads(path.read_text())
+            theirs = values.pop("made_by")
+            run = cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+            raise UserError(f"{path} is damaged: delete it, or take another --folder") from None
         wanted = json.loads(json.dumps(made_by))  # tuples are lists there
-        return cls(**values) if values.pop("made_by") == wanted else None
+        differ = [key for key in wanted if key != "folder" and theirs.get(key) != wanted[key]]
+        if differ:
+            raise UserError(
+                f"{path} was measured with {differ[0]} {theirs.get(differ[0])!r}, not"
+                f" {wanted[differ[0]]!r}: take another --folder"
+            )
+        return run
 
 
 def config_key(values: Values) -> str:

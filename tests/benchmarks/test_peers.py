@@ -53,6 +53,9 @@ def test_tool_scores_as_the_floor_and_reaches_a_mark(tool: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
+        (["--limit-s", "0"], "--limit-s must be at least 1, but is 0"),
+        (["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
+        (["--folder", "/dev/null/here"], "folder /dev/null/here cannot be made: Not a directory"),
         (["--repeats", "0"], "--repeats must be at least 1, but is 0"),
         (["--trials", "0"], "--trials must be at least 1, but is 0"),
         (["--tools"], "--tools and --workloads must each name one"),
@@ -93,6 +96,11 @@ def test_what_was_measured_is_shown_without_measuring_the_rest(
     rows = shown.partition("tool")[2]
     assert "floor: bare" in rows
     assert " foldsweep " not in rows.partition("─")[2]
+
+    call("--workloads", "w1", "w1", "--tools", "floor", "--repeats", "1")
+    assert measured == [("floor", 0)]
+    with pytest.raises(UserError, match="w1-floor-0.json was measured with .* 2, not 1: take"):
+        call("--tools", "floor", "--repeats", "1", "--processes", "1")
 
 
 def test_every_tool_can_be_named() -> None:

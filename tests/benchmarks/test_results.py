@@ -7,6 +7,7 @@ import pytest
 from peer_tools.job import Job, Recorder, read_events
 from peer_tools.report import disagreements, peers_cells, target_cells
 from peer_tools.results import Run, agreement, config_key, ratios, run_of, scored, spread
+from trainables.errors import UserError
 
 
 def job(**changes: Any) -> Job:
@@ -79,7 +80,22 @@ def test_a_run_is_kept_with_what_it_depends_on(tmp_path: Path) -> None:
     assert Run.load(path, {}) is None
     run().save(path, {"widths": (1, 2)})
     assert Run.load(path, {"widths": (1, 2)}) == run()
-    assert Run.load(path, {"widths": (1, 3)}) is None
+    with pytest.raises(UserError, match=r"was measured with widths \[1, 2\], not \[1, 3\]: take"):
+        Run.load(path, {"widths": (1, 3)})
+
+
+def test_a_run_may_be_moved(tmp_path: Path) -> None:
+    run().save(tmp_path / "run.json", {"folder": "here", "seed": 1})
+    assert Run.load(tmp_path / "run.json", {"folder": "there", "seed": 1}) == run()
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"made_by": {}, "bogus": 1}'])
+def test_a_damaged_result_is_named_and_kept(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="run.json is damaged: delete it"):
+        Run.load(path, {})
+    assert path.read_text() == text
 
 
 def test_ratios_are_taken_within_repeats() -> None:

@@ -211,8 +211,11 @@ def test_a_precision_is_fixed_for_every_space_and_its_baseline() -> None:
 
 
 def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
-    with pytest.raises(UserError, match="precision must be float32: this library has no other"):
-        _load_spaces(SweepSettings(space=("mlp_backprop",), precision="bfloat16"))
+    for name in ("mlp_backprop", "gervaise2020-grid_disc_relu"):  # with and without points
+        with pytest.raises(
+            UserError, match=f"--precision bfloat16 is not .* {name}: .* this library has no other"
+        ):
+            _load_spaces(SweepSettings(space=("mlp", name), precision="bfloat16"))
 
 
 def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from analysis.load import Store, complete_trials, open_store, sweeps_named
 from trainables import metrics
 from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
+from trainables.programs import console, parse, require_at_least, run_program
 from trainables.recipe import ModelFormat, Recipe
 from trainables.tracking import shown, tracking_uri
 
@@ -52,8 +52,7 @@ class ExportSettings:
 def main() -> int:
     """Export what the command line asks for; returns the exit code."""
     settings = parse(ExportSettings, sys.argv[1:], prog="analysis/export.py")
-    if settings.top < 1:
-        raise UserError(f"--top must be at least 1, but is {settings.top}")
+    require_at_least(1, settings, "top")
     if not (settings.space or settings.sweep or settings.run):
         raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
     if settings.run and (settings.space or settings.sweep):

@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial
 from peer_tools.checks import (
     last_words,
     made_folder,
-    require_at_least,
     require_document,
     require_psutil,
 )
@@ -27,7 +26,7 @@ from sweeps.spool import SPOOL_FILE
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tables import Cells, write_between_marks
 from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
+from trainables.programs import console, parse, require_at_least, run_program
 
 ROOT = Path(__file__).parents[1]
 ROLES = ("driver", "actors", "uploader", "ray")

@@ -15,7 +15,6 @@ from peer_tools.checks import (
     REQUIREMENTS,
     last_words,
     made_folder,
-    require_at_least,
     require_document,
     require_psutil,
 )
@@ -27,7 +26,7 @@ from peer_tools.workloads import Workload, workloads
 from sweeps.provenance import versions
 from sweeps.tables import Cells, write_between_marks
 from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
+from trainables.programs import console, parse, require_at_least, run_program
 
 WorkloadName = Literal["w1", "w2", "w3", "w4"]
 ToolName = Literal[
@@ -177,6 +176,7 @@ def _run(
     job = _job(settings, workload, repeat, folder / stem)
     mark, limit_s = _end(settings, job)
     made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
+    del made_by["folder"]  # which may be moved
     path = folder / f"{stem}.json"
     run = Run.load(path, made_by)
     if run is not None or settings.measured_only:

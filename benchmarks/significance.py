@@ -16,7 +16,7 @@ from jaxtyping import Float
 from analysis.significance import ALPHA, difference, holm, shrunken_best
 from sweeps.tables import Cells, write_between_marks
 from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
+from trainables.programs import console, parse, require_at_least, run_program
 
 SIGMA = 0.02
 PAIRS = 200
@@ -37,8 +37,7 @@ class SignificanceSettings:
 def main() -> int:
     """Print both tables; returns the exit code."""
     settings = parse(SignificanceSettings, sys.argv[1:], prog="benchmarks/significance.py")
-    if settings.simulations < 1:
-        raise UserError(f"--simulations must be at least 1, but is {settings.simulations}")
+    require_at_least(1, settings, "simulations")
     if settings.write is not None and not settings.write.is_file():
         raise UserError(f"--write {settings.write} does not exist")
     tables = {"claims": claims(settings), "maxima": maxima(settings)}

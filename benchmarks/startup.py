@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peer_tools.checks import require_at_least, require_document, require_psutil
+from peer_tools.checks import require_document, require_psutil
 from peer_tools.milestones import FILE_VARIABLE
 from peer_tools.report import here, show
 from sweeps.tables import Cells, write_between_marks
 from trainables.errors import UserError
-from trainables.programs import parse, run_program
+from trainables.programs import parse, require_at_least, run_program
 
 TOOLS = Path(__file__).with_name("peer_tools")
 LAST = "last trial trained"

@@ -22,8 +22,14 @@ from trainables.data.folds import stratified_folds
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData
 from trainables.data.source import Source
-from trainables.errors import UserError
-from trainables.programs import INTERRUPTED, EpochLine, console, parse, run_program
+from trainables.programs import (
+    INTERRUPTED,
+    EpochLine,
+    console,
+    parse,
+    require_at_least,
+    run_program,
+)
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 from trainables.trial import CrossValidation, Task, summary
@@ -45,8 +51,7 @@ class EvaluateSettings(MeasureSettings):
 def main() -> int:
     """Evaluate what the command line asks for; returns the exit code."""
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
-    if settings.rounds < 1:
-        raise UserError(f"--rounds must be at least 1, but is {settings.rounds}")
+    require_at_least(1, settings, "rounds")
     settings.check_seed()
     recipe = Recipe.load(settings.file)
     for part in recipe.sweep.split("/", 1):

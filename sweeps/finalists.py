@@ -22,7 +22,15 @@ from trainables.data.images import load_images
 from trainables.data.pairs import PairData
 from trainables.data.source import Source
 from trainables.errors import UserError
-from trainables.programs import INTERRUPTED, EpochLine, command, console, parse, run_program
+from trainables.programs import (
+    INTERRUPTED,
+    EpochLine,
+    command,
+    console,
+    parse,
+    require_at_least,
+    run_program,
+)
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 
@@ -44,8 +52,7 @@ class FinalistsSettings(MeasureSettings):
 def main() -> int:
     """Run the finals that the command line asks for; returns the exit code."""
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
-    if settings.repeats < 1:
-        raise UserError(f"--repeats must be at least 1, but is {settings.repeats}")
+    require_at_least(1, settings, "repeats")
     settings.check_seed()
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")

@@ -195,8 +195,8 @@ def _sweep_all(
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with cluster as allotment:
-        rounds = settings.precision == "bfloat16" and allotment.device == "cpu"
-        if rounds and not has_bfloat16():
+        rounded = any(space.fixed.get("precision") == "bfloat16" for space in spaces)
+        if rounded and allotment.device == "cpu" and not has_bfloat16():
             console.print(
                 "this processor has no instructions for bfloat16: float32 would be faster"
             )

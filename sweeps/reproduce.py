@@ -32,6 +32,7 @@ from trainables.programs import (
     command,
     console,
     parse,
+    require_at_least,
     run_program,
     take_sigterm_as_ctrl_c,
 )
@@ -93,8 +94,7 @@ class ReproduceSettings:
         Raises:
             UserError: At the first value that cannot be meant.
         """
-        if self.rounds is not None and self.rounds < 1:
-            raise UserError(f"--rounds must be at least 1, but is {self.rounds}")
+        require_at_least(1, self, "rounds")
         if self.all and self.what:
             raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
         if not (self.all or self.what):

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 from trainables.config import Precision
 from trainables.errors import UserError
 from trainables.metrics import DIRECTIONS, VAL_ACCURACY
+from trainables.programs import require_at_least
 
 Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
 Scheduler = Literal["asha", "hyperband", "median", "none"]
@@ -117,19 +118,13 @@ class SweepSettings:
         Raises:
             UserError: At the first value that cannot be meant.
         """
-        _at_least(self, "trials", 1)
-        _at_least(self, "folds", 2)
-        _at_least(self, "epochs", 1)
-        _at_least(self, "train_pairs", 2)
-        _at_least(self, "test_pairs", 1)
-        _at_least(self, "concurrency", 1)
-        _at_least(self, "max_failures", 0)
-        _at_least(self, "seed", 0)
+        require_at_least(1, self, "trials", "epochs", "test_pairs", "concurrency")
+        require_at_least(2, self, "folds", "train_pairs")
+        require_at_least(0, self, "max_failures", "seed", "checkpoint_every_s")
         if self.seed >= 2**32:
             raise UserError(f"--seed must be below 2**32, but is {self.seed}")
         _above_zero(self, "time_budget")
         _above_zero(self, "cpus_per_trial")
-        _at_least(self, "checkpoint_every_s", 0)
         if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
             raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
         if self.name is not None:
@@ -268,12 +263,6 @@ def _shown(key: str, value: Any) -> str:
     if key == "study" and value is not None:
         return masked_url(value)
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _at_least(settings: SweepSettings, name: str, least: int) -> None:
-    value = getattr(settings, name)
-    if value is not None and not value >= least:  # NaN is not
-        raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
 
 
 def _above_zero(settings: SweepSettings, name: str) -> None:

@@ -50,6 +50,18 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     raise UserError(f"{said} (see --help)")
 
 
+def require_at_least(least: int, settings: Any, *names: str) -> None:
+    """Refuse options below `least`; None is no value.
+
+    Raises:
+        UserError: At the first, with its value.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= least:  # NaN is not
+            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
+
+
 def _complaint(fail: Callable[[], object]) -> str:
     """What tyro says in its box, on a terminal so wide that it breaks no word."""
     message = io.StringIO()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from sweeps.tables import marked_text
 from trainables.errors import UserError
@@ -19,18 +18,6 @@ def require_psutil() -> None:
     """
     if find_spec("psutil") is None:
         raise UserError(f"psutil, which measures processes, is not installed: {REQUIREMENTS}")
-
-
-def require_at_least(least: int, settings: Any, *names: str) -> None:
-    """Refuse settings below `least`; None is no value.
-
-    Raises:
-        UserError: At the first, with its value.
-    """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not value >= least:  # NaN is not
-            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
 
 
 def require_document(path: Path | None, blocks: Iterable[str]) -> None:

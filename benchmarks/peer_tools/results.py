@@ -72,10 +72,10 @@ class Run:
             values = json.loads(path.read_text())
             theirs = values.pop("made_by")
             run = cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{path} is damaged: delete it, or take another --folder") from None
         wanted = json.loads(json.dumps(made_by))  # tuples are lists there
-        differ = [key for key in wanted if key != "folder" and theirs.get(key) != wanted[key]]
+        differ = [key for key in wanted if theirs.get(key) != wanted[key]]
         if differ:
             raise UserError(
                 f"{path} was measured with {differ[0]} {theirs.get(differ[0])!r}, not"

@@ -1,6 +1,7 @@
 """The tools themselves, a few tiny trials each; each is skipped where it is not installed."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,9 @@ def test_what_was_measured_is_shown_without_measuring_the_rest(
     assert "floor: bare" in rows
     assert " foldsweep " not in rows.partition("─")[2]
 
+    shutil.copytree(tmp_path, tmp_path / "moved")
+    moved = ("--folder", str(tmp_path / "moved"))
+    assert call("--tools", "foldsweep", "floor", "--measured-only", *moved) == shown
     call("--workloads", "w1", "w1", "--tools", "floor", "--repeats", "1")
     assert measured == [("floor", 0)]
     with pytest.raises(UserError, match="w1-floor-0.json was measured with .* 2, not 1: take"):

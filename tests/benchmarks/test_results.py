@@ -84,11 +84,6 @@ def test_a_run_is_kept_with_what_it_depends_on(tmp_path: Path) -> None:
         Run.load(path, {"widths": (1, 3)})
 
 
-def test_a_run_may_be_moved(tmp_path: Path) -> None:
-    run().save(tmp_path / "run.json", {"folder": "here", "seed": 1})
-    assert Run.load(tmp_path / "run.json", {"folder": "there", "seed": 1}) == run()
-
-
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"made_by": {}, "bogus": 1}'])
 def test_a_damaged_result_is_named_and_kept(text: str, tmp_path: Path) -> None:
     path = tmp_path / "run.json"

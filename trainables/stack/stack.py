@@ -81,12 +81,9 @@ class FoldStack:
         mode: Mode = "auto",
     ):
         config = members[0].config
-        if any(m.config.batch_size != config.batch_size for m in members):
-            raise ValueError("members of one stack must share batch_size")
-        if any(m.config.epochs != config.epochs for m in members):
-            raise ValueError("members of one stack must share epochs")
-        if any(m.config.precision != config.precision for m in members):
-            raise ValueError("members of one stack must share precision")
+        for name in ("batch_size", "epochs", "precision"):
+            if len({getattr(m.config, name) for m in members}) > 1:
+                raise ValueError(f"members of one stack must share {name}")
         if any(m.config.pretrain_epochs != config.pretrain_epochs for m in members):
             raise ValueError("members of one stack must share the length of their phases")
         sizes = [len(m.train) for m in members]

@@ -1,0 +1,238 @@
+"""Which bits today's variants compute: `python benchmarks/bits.py`, or two commits side by side.
+
+Hashes of weights, metrics and predictions of small trials, by variant and mode. Equal hashes mean equal bits.
+They depend on the torch build, the instruction set and the threads, so only those of one machine compare.
+
+    python benchmarks/bits.py                    # print the hashes of the code in this folder
+    python benchmarks/bits.py --commits A B      # check out two commits, run both, name what differs
+    python benchmarks/bits.py --write FILE       # keep them, for the tests
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+
+_CONV = {"channels": (3, 4), "hidden": 8}
+_PATH = {"digits": "path", "main_weight": 0.6, "aux_weight": 0.2}
+_SIDE = {"digits": "side", "aux_weight": 0.5}
+_ALL = {
+    "dropout": 0.3,
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "shift": 1.0,
+    "rotation": 10.0,
+    "scale": 0.1,
+    "lr": 0.003,
+    "lr_schedule": "cosine",
+    "batch_size": 9,
+    "epochs": 3,
+}
+_NO_AUTOGRAD = {
+    "weight_decay": 0.01,
+    "lr": 0.003,
+    "schedule": "exponential",
+    "schedule_rate": 0.1,
+    "batch_norm": True,
+    "hidden": 16,
+    "hidden_layers": 1,
+    "optimiser": "rmsprop",
+    "batch_size": 9,
+    "epochs": 3,
+}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp": ("mlp", {**_ALL, "hidden": 8, "batch_norm": True}),
+    "mlp_ws": ("mlp_ws", {**_ALL, "hidden": 8, "head_hidden": 6, "outputs": 1}),
+    "mlp_ws_aux": ("mlp_ws_aux", {**_ALL, **_SIDE, "hidden": 8, "digit_hidden": (5,)}),
+    "cnn": ("cnn", {**_ALL, **_CONV, "batch_norm": "before"}),
+    "cnn_aux": ("cnn_aux", {**_ALL, **_CONV, **_SIDE, "aux_schedule": "linear"}),
+    "cnn_ws_aux": ("cnn_ws_aux", {**_ALL, **_CONV, **_PATH, "batch_norm": "after"}),
+    "cnn_distance": ("cnn_distance", {**_ALL, **_CONV}),
+    "cnn_transfer": ("cnn_transfer", {**_ALL, **_CONV, "head_hidden": 6}),
+    "cnn_digit": ("cnn_digit", {**_ALL, **_CONV}),
+    "cnn_bfloat16": ("cnn", {**_ALL, **_CONV, "precision": "bfloat16"}),
+    "mlp_squash": ("mlp", {**_ALL, "hidden": 8, "squash": True, "shift": 0.0, "shuffle": False}),
+    "mlp_backprop": ("mlp_backprop", {**_NO_AUTOGRAD, "shift": 1.0}),
+    "disc_relu": ("disc_relu", _NO_AUTOGRAD),
+    "disc_tanh": ("disc_tanh", {**_NO_AUTOGRAD, "criterion": "mse"}),
+}
+"""Variant and configuration of each case: all that a configuration can switch on is on somewhere."""
+MODES = ("fused", "looped")
+KEPT = ("mlp", "cnn_ws_aux", "cnn_digit", "mlp_backprop", "disc_relu")
+"""Cases whose kept model is hashed too."""
+
+
+def machine_key() -> str:
+    """What bits depend on besides the code: torch build, instruction set, threads."""
+    import torch
+
+    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, 1 thread"
+
+
+def hashes() -> dict[str, dict[str, str]]:
+    """Hashes of `weights`, `metrics` and `predictions` of every case."""
+    import torch
+
+    torch.set_num_threads(1)
+    found = {}
+    for name, (variant, config) in CASES.items():
+        without_modes = variant.startswith("disc") or variant.endswith("backprop")
+        for mode in ("fused",) if without_modes else MODES:
+            found[f"{name} {mode}"] = _trial(variant, config, mode)
+    for name in KEPT:
+        found[f"{name} kept"] = _kept(*CASES[name])
+    return found
+
+
+def _trial(name: str, values: dict[str, Any], mode: str) -> dict[str, str]:
+    from trainables.trial import CrossValidation
+
+    variant, data, folds, context = _setting(name, mode)
+    config = variant.config.from_dict(values)
+    trial = CrossValidation(variant, config, context, 3)
+    trial.advance(config.epochs)
+    clock = {"time"}
+    history = [{k: v for k, v in row.items() if k not in clock} for row in trial.history]
+    metrics = {"history": history, "by_fold": trial.by_fold}
+    return {
+        "weights": _of_tensors(trial.stack.weights(i) for i in range(len(folds))),
+        "metrics": _sha(json.dumps(metrics, sort_keys=True).encode()),
+        "predictions": _sha(*(np.asarray(a, dtype=np.int64).tobytes() for a in _answers(trial))),
+    }
+
+
+def _kept(name: str, values: dict[str, Any]) -> dict[str, str]:
+    from trainables.fitting import fit
+
+    variant, data, _, _ = _setting(name, "auto")
+    config = variant.config.from_dict(values)
+    model = fit(_recipe(variant, config, data), variant, data, device="cpu")
+    answers = model.predict(data.test.images)
+    return {
+        "weights": _of_tensors([model.classifier.values()]),
+        "predictions": _sha(answers.probability.tobytes()),
+    }
+
+
+def _setting(name: str, mode: str) -> tuple[Any, Any, Any, Any]:
+    from trainables.data.digits import digits_source
+    from trainables.data.folds import stratified_folds
+    from trainables.data.pairs import draw_pairs
+    from trainables.data.source import DiscSource
+    from trainables.trial import Task
+    from trainables.variants import VARIANTS
+
+    source = DiscSource() if name.startswith("disc") else digits_source()
+    data = draw_pairs(source, seed=0, train_pairs=41, test_pairs=10)
+    folds = stratified_folds(data.train.target, num_folds=3, seed=0)
+    return VARIANTS[name], data, folds, Task(data=data, folds=folds, seed=7, mode=mode)
+
+
+def _answers(trial: Any) -> Any:
+    return trial.stack.predict()
+
+
+def _recipe(variant: Any, config: Any, data: Any) -> Any:
+    from trainables.recipe import Recipe
+
+    return Recipe(
+        space=variant.name,
+        variant=variant.name,
+        config=config.to_dict(),
+        score={},
+        fold_scores={},
+        num_params=1,
+        dataset=data.dataset,
+        data_digest=data.digest,
+        train_pairs=len(data.train),
+        test_pairs=len(data.test),
+        folds=3,
+        seed=0,
+        trial=0,
+    )
+
+
+def _of_tensors(members: Any) -> str:
+    parts: list[bytes] = []
+    for tensors in members:
+        for name in sorted(tensors):
+            value = tensors[name].detach().contiguous()
+            parts += [name.encode(), str(tuple(value.shape)).encode(), value.numpy().tobytes()]
+    return _sha(*parts)
+
+
+def _sha(*parts: bytes) -> str:
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update(part)
+    return sha256.hexdigest()[:16]
+
+
+def of_commit(commit: str) -> dict[str, dict[str, str]]:
+    """Hashes that a commit's code computes, by this script of today."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        _git("worktree", "add", "--detach", "--quiet", str(tree), commit)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", str(Path(__file__).resolve()), "--json"],
+                env=os.environ | {"PYTHONPATH": str(tree)},
+                cwd=tree,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        finally:
+            _git("worktree", "remove", "--force", str(tree))
+    return json.loads(done.stdout)["hashes"]
+
+
+def differences(one: dict[str, dict[str, str]], other: dict[str, dict[str, str]]) -> Iterator[str]:
+    """What is in both and not equal, or in one only."""
+    for case in sorted(one.keys() | other.keys()):
+        mine, theirs = one.get(case, {}), other.get(case, {})
+        for what in sorted(mine.keys() | theirs.keys()):
+            if mine.get(what) != theirs.get(what):
+                yield f"{case}: {what} {mine.get(what)} against {theirs.get(what)}"
+
+
+def _git(*args: str) -> None:
+    subprocess.run(["git", "-C", str(ROOT), *args], check=True)
+
+
+def main() -> int:
+    """Print, keep or compare hashes; 1 where two commits differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--commits", nargs=2, metavar="COMMIT")
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    if args.commits:
+        one, other = map(of_commit, args.commits)
+        found = list(differences(one, other))
+        print("\n".join(found) or f"{len(one)} cases, all bits equal: {machine_key()}")
+        return int(bool(found))
+    record = {"machine": machine_key(), "hashes": hashes()}
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    if args.write:
+        args.write.write_text(text)
+    elif args.json:
+        print(text, end="")
+    else:
+        for case, parts in record["hashes"].items():
+            print(case, *(f"{k}={v}" for k, v in parts.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,9 +17,9 @@ from analysis.comparison import Comparison, Row, as_dict, compare, row_dict, spr
 from analysis.load import open_store
 from analysis.results import Sweep, latest_of_each, load_sweeps
 from analysis.significance import ROPE
-from trainables.errors import UserError
-from trainables.programs import command, console, parse, run_program
-from trainables.tracking import tracking_uri
+from foldsweep.errors import UserError
+from foldsweep.programs import command, console, parse, run_program
+from foldsweep.tracking import tracking_uri
 
 LOG_WIDTH = 160
 

@@ -12,11 +12,11 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from analysis.load import Store, complete_trials, open_store, sweeps_named
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.programs import console, parse, require_at_least, run_program
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, require_at_least, run_program
+from foldsweep.tracking import shown, tracking_uri
 from trainables.recipe import ModelFormat, Recipe
-from trainables.tracking import shown, tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def main() -> int:
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     if settings.register is not None:
         # torch, which the recipe alone does not need
-        from analysis.registry import check, serve_command
+        from analysis.models.registry import check, serve_command
 
         check(store, settings.register)
     for rank, run in _chosen(settings, store):
@@ -164,7 +164,10 @@ def _write(recipe: Recipe, out: Path, *, rank: int) -> Path:
 
 def _keep_model(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
     """Train the recipe; write the model to files beside it and register it, as asked."""
-    from analysis import registry, trained  # torch again
+    from analysis.models import (
+        registry,
+        trained,  # torch again
+    )
 
     name = settings.register
     champion = None if name is None else registry.open_champion(store, name)

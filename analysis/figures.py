@@ -11,19 +11,19 @@ import tyro
 from matplotlib.figure import Figure
 
 from analysis.compare import Selection, selected
-from analysis.curves import curves_info, plot_all, plot_one
-from analysis.gallery import interactive, rebuilt_studies, sweep_figures
-from analysis.heatmaps import heatmap_info, plot_heatmaps
-from analysis.interactive import write_html
 from analysis.load import open_store
-from analysis.regions import plot_points, plot_regions, points_info, regions_info
+from analysis.plots.curves import curves_info, plot_all, plot_one
+from analysis.plots.gallery import interactive, rebuilt_studies, sweep_figures
+from analysis.plots.interactive import write_html
+from analysis.plots.style import DPI
 from analysis.reproduced import table_rows
-from analysis.style import DPI
-from analysis.weighted import is_annealed, plot_weighted, weighted_info
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
-from trainables.tracking import tracking_uri
+from analysis.tasks.heatmaps import heatmap_info, plot_heatmaps
+from analysis.tasks.regions import plot_points, plot_regions, points_info, regions_info
+from analysis.tasks.weighted import is_annealed, plot_weighted, weighted_info
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)

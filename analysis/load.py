@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.tracking import shown
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.tracking import shown
 
 PAGE = 500
 

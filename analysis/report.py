@@ -18,15 +18,15 @@ from mlflow.exceptions import MlflowException
 from analysis import words
 from analysis.compare import Selection, cells, check_rope, selected, shown
 from analysis.comparison import Comparison, Row, compare
-from analysis.gallery import sweep_figures
 from analysis.load import Store, open_store
+from analysis.plots.gallery import sweep_figures
+from analysis.plots.style import DPI
 from analysis.significance import ROPE
-from analysis.style import DPI
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
-from trainables.tracking import shown as without_password
-from trainables.tracking import tracking_uri
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import shown as without_password
+from foldsweep.tracking import tracking_uri
 
 ARTIFACT_FOLDER = "report"
 CSS_DPI = 96

@@ -6,9 +6,9 @@ from typing import Any
 from mlflow.entities import Run
 
 from analysis.load import Store, find_runs, json_artifact
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.tracking import shown
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.tracking import shown
 
 
 def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[str, dict[str, Any]]:

@@ -9,9 +9,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from analysis.load import PAGE, Store, find_runs
-from trainables import metrics
-from trainables.errors import UserError
-from trainables.tracking import shown
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.tracking import shown
 
 
 @dataclass(frozen=True, kw_only=True)

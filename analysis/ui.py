@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from mlflow.exceptions import MlflowException
 
 from analysis.load import Store, open_store
-from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
-from trainables.tracking import shown, tracking_uri
-from trainables.views import SWEEPS, address, view_tags
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import shown, tracking_uri
+from foldsweep.views import SWEEPS, address, view_tags
 
 SERVER = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # else the server asks a host of MLflow's what to report

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from foldsweep.programs import console, parse, run_program
 from trainables.backprop.activations import ReLU
 from trainables.backprop.layers import Linear
 from trainables.backprop.losses import CrossEntropy
@@ -24,7 +25,6 @@ from trainables.backprop.optimisers import SGD
 from trainables.backprop.sequential import Sequential
 from trainables.data.images import load_images
 from trainables.data.pairs import draw_pairs
-from trainables.programs import console, parse, run_program
 
 WIDTHS = (2, 25, 25, 25, 2)
 LR, WEIGHT_DECAY = 0.2, 1e-5

@@ -1,11 +1,11 @@
 """Which bits today's variants compute: `python benchmarks/bits.py`, or two commits side by side.
 
-Hashes of weights, metrics and predictions of small trials, by variant and mode. Equal hashes mean equal bits.
-They depend on the torch build, the instruction set and the threads, so only those of one machine compare.
+Hashes of weights, metrics and predictions of small trials, by variant and mode. Equal hashes mean
+equal bits. They depend on the torch build, the instruction set and the threads.
 
-    python benchmarks/bits.py                    # print the hashes of the code in this folder
-    python benchmarks/bits.py --commits A B      # check out two commits, run both, name what differs
-    python benchmarks/bits.py --write FILE       # keep them, for the tests
+    python benchmarks/bits.py                  # print the hashes of the code in this folder
+    python benchmarks/bits.py --commits A B    # check out two commits, name what differs
+    python benchmarks/bits.py --write FILE     # keep them, for the tests
 """
 
 import argparse
@@ -66,7 +66,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "disc_relu": ("disc_relu", _NO_AUTOGRAD),
     "disc_tanh": ("disc_tanh", {**_NO_AUTOGRAD, "criterion": "mse"}),
 }
-"""Variant and configuration of each case: all that a configuration can switch on is on somewhere."""
+"""Variant and configuration of each case; each switch of a configuration is on in one of them."""
 MODES = ("fused", "looped")
 KEPT = ("mlp", "cnn_ws_aux", "cnn_digit", "mlp_backprop", "disc_relu")
 """Cases whose kept model is hashed too."""
@@ -112,7 +112,7 @@ def _trial(name: str, values: dict[str, Any], mode: str) -> dict[str, str]:
 
 
 def _kept(name: str, values: dict[str, Any]) -> dict[str, str]:
-    from trainables.fitting import fit
+    from trainables.keep.fit import fit
 
     variant, data, _, _ = _setting(name, "auto")
     config = variant.config.from_dict(values)

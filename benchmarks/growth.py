@@ -14,6 +14,8 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial
 
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, require_at_least, run_program
 from peer_tools.checks import (
     last_words,
     made_folder,
@@ -22,11 +24,9 @@ from peer_tools.checks import (
 )
 from peer_tools.report import here, show
 from sweeps.ledger import open_storage
-from sweeps.spool import SPOOL_FILE
+from sweeps.reproduction.tables import Cells, write_between_marks
 from sweeps.sweep import JOURNAL_FILE
-from sweeps.tables import Cells, write_between_marks
-from trainables.errors import UserError
-from trainables.programs import console, parse, require_at_least, run_program
+from sweeps.tracking.spool import SPOOL_FILE
 
 ROOT = Path(__file__).parents[1]
 ROLES = ("driver", "actors", "uploader", "ray")

@@ -15,19 +15,19 @@ from typing import Literal, get_args
 
 import torch
 
+from foldsweep.errors import UserError
+from foldsweep.programs import parse, run_program
 from peer_tools.checks import require_document
 from peer_tools.plain_loop import train_fold
 from peer_tools.report import here, show
 from peer_tools.results import spread
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
-from sweeps.tables import Cells, write_between_marks
+from sweeps.reproduction.tables import Cells, write_between_marks
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
-from trainables.errors import UserError
-from trainables.programs import parse, run_program
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.variants import Variant
 

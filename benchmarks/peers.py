@@ -11,6 +11,8 @@ from typing import Literal, get_args
 
 from mlflow import MlflowClient
 
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, require_at_least, run_program
 from peer_tools.checks import (
     REQUIREMENTS,
     last_words,
@@ -24,9 +26,7 @@ from peer_tools.results import Run, run_of, scored
 from peer_tools.tools import BENCHMARKS, TOOLS
 from peer_tools.workloads import Workload, workloads
 from sweeps.provenance import versions
-from sweeps.tables import Cells, write_between_marks
-from trainables.errors import UserError
-from trainables.programs import console, parse, require_at_least, run_program
+from sweeps.reproduction.tables import Cells, write_between_marks
 
 WorkloadName = Literal["w1", "w2", "w3", "w4"]
 ToolName = Literal[

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.significance import ALPHA, difference, holm, shrunken_best
-from sweeps.tables import Cells, write_between_marks
-from trainables.errors import UserError
-from trainables.programs import console, parse, require_at_least, run_program
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, require_at_least, run_program
+from sweeps.reproduction.tables import Cells, write_between_marks
 
 SIGMA = 0.02
 PAIRS = 200

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foldsweep.errors import UserError
+from foldsweep.programs import parse, require_at_least, run_program
 from peer_tools.checks import require_document, require_psutil
 from peer_tools.milestones import FILE_VARIABLE
 from peer_tools.report import here, show
-from sweeps.tables import Cells, write_between_marks
-from trainables.errors import UserError
-from trainables.programs import parse, require_at_least, run_program
+from sweeps.reproduction.tables import Cells, write_between_marks
 
 TOOLS = Path(__file__).with_name("peer_tools")
 LAST = "last trial trained"

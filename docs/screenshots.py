@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import FrameLocator, Locator, Page, sync_playwright
 
 from analysis.load import Store, complete_trials, find_runs, open_store
-from trainables.errors import UserError
-from trainables.programs import console, parse, run_program
-from trainables.tracking import tracking_uri
-from trainables.views import SWEEPS, TRIALS
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import tracking_uri
+from foldsweep.views import SWEEPS, TRIALS
 
 ROOT = Path(__file__).parents[1]
 SIZE = {"width": 1400, "height": 900}

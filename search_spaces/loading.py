@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ray import cloudpickle
 
+from foldsweep.errors import UserError
 from search_spaces import (
     cnn,
     cnn_aux,
@@ -32,7 +33,6 @@ from search_spaces import (
 )
 from search_spaces.reports import grid_space
 from search_spaces.space import SearchSpace
-from trainables.errors import UserError
 from trainables.presets.gervaise2020 import DISC
 from trainables.presets.registry import GRIDS
 from trainables.variants import Variant, variant_named

@@ -7,8 +7,8 @@ from typing import Any
 
 from ray.tune.search.sample import Categorical, Domain, Integer
 
+from foldsweep.errors import UserError
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.presets.registry import PRESETS
 from trainables.trainable import FoldTrainable
 from trainables.variants import VARIANTS

@@ -12,9 +12,9 @@ import ray
 from ray._private import ray_constants
 from ray._private.node import Node
 
+from foldsweep.errors import UserError
 from sweeps.resources import Allotment, allot
 from sweeps.settings import SweepSettings
-from trainables.errors import UserError
 
 REACHED_WITHIN_S = 5.0
 STOPPED_WITHIN_S = 20.0

@@ -18,7 +18,7 @@ from optuna.distributions import (
 )
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 _ROUNDING = 1e-9
 

@@ -11,18 +11,8 @@ from typing import Annotated
 import torch
 import tyro
 
-from search_spaces.loading import load_variant
-from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
-from sweeps.mistakes import evaluation
-from sweeps.provenance import machine, versions
-from sweeps.rounds import Scores, round_cohort
-from sweeps.settings import check_name
-from trainables import metrics
-from trainables.data.folds import stratified_folds
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData
-from trainables.data.source import Source
-from trainables.programs import (
+from foldsweep import names as metrics
+from foldsweep.programs import (
     INTERRUPTED,
     EpochLine,
     console,
@@ -30,6 +20,16 @@ from trainables.programs import (
     require_at_least,
     run_program,
 )
+from search_spaces.loading import load_variant
+from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
+from sweeps.mistakes import evaluation
+from sweeps.provenance import machine, versions
+from sweeps.rounds import Scores, round_cohort
+from sweeps.settings import check_name
+from trainables.data.folds import stratified_folds
+from trainables.data.images import load_images
+from trainables.data.pairs import PairData
+from trainables.data.source import Source
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 from trainables.trial import CrossValidation, Task, summary

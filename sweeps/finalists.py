@@ -12,17 +12,9 @@ import numpy as np
 import torch
 import tyro
 
-from search_spaces.loading import load_variant
-from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
-from sweeps.rounds import fold_cohort
-from sweeps.settings import check_name
-from trainables import metrics
-from trainables.data.folds import stratified_folds
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData
-from trainables.data.source import Source
-from trainables.errors import UserError
-from trainables.programs import (
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.programs import (
     INTERRUPTED,
     EpochLine,
     command,
@@ -31,6 +23,14 @@ from trainables.programs import (
     require_at_least,
     run_program,
 )
+from search_spaces.loading import load_variant
+from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
+from sweeps.rounds import fold_cohort
+from sweeps.settings import check_name
+from trainables.data.folds import stratified_folds
+from trainables.data.images import load_images
+from trainables.data.pairs import PairData
+from trainables.data.source import Source
 from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
 

@@ -11,6 +11,9 @@ from tempfile import TemporaryFile
 from filelock import FileLock, Timeout
 from ray.tune import TuneError
 
+from foldsweep.errors import UserError
+from foldsweep.names import VAL_DIGIT_ACCURACY
+from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import Cluster
@@ -28,14 +31,11 @@ from sweeps.settings import (
     new_name,
     with_dataset,
 )
-from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
+from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from trainables.config import Precision
 from trainables.data.images import load_images
 from trainables.data.pairs import PairData, draw_pairs
-from trainables.errors import UserError
-from trainables.metrics import VAL_DIGIT_ACCURACY
-from trainables.programs import INTERRUPTED, console
 from trainables.stack.precision import has_bfloat16
 
 FULL = os.strerror(errno.ENOSPC)

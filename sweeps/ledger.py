@@ -27,14 +27,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
+from foldsweep.errors import UserError
+from foldsweep.names import DIRECTIONS, GRID_ORIGIN
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
 from sweeps.journal import journal_storage, together
 from sweeps.pruning import make_pruner
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings, masked_url
-from trainables.errors import UserError
-from trainables.metrics import DIRECTIONS, GRID_ORIGIN
 from trainables.seeds import Stream, derive_seed
 
 POINT_ATTR = "point"

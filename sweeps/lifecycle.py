@@ -16,14 +16,14 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Asked, Ledger
 from sweeps.summary import Outcome, outcome, ranking
-from sweeps.tracker import Tracker
-from trainables import metrics
+from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRIAL_NUMBER
 
 RUN_STATUS = {

@@ -11,19 +11,19 @@ from typing import Literal
 import numpy as np
 import optuna
 
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
+from foldsweep.programs import command
+from foldsweep.tracking import shown, tracking_uri
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.settings import check_name
-from sweeps.spool import TrackingTarget
 from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, dataset_record
-from sweeps.tracker import Tracker
-from trainables import metrics
+from sweeps.tracking.spool import TrackingTarget
+from sweeps.tracking.tracker import Tracker
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.data.source import Source
-from trainables.errors import UserError
-from trainables.programs import command
 from trainables.recipe import Recipe
-from trainables.tracking import shown, tracking_uri
 
 Freshness = Literal["auto", "fresh", "same"]
 

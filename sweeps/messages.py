@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from foldsweep.programs import command, console
+from foldsweep.tracking import SQLITE, shown, tracking_uri
 from search_spaces.loading import SPACES, load_space
 from sweeps.ledger import DEFAULT_TRIALS
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd
 from trainables.data.pairs import PairData
-from trainables.programs import command, console
-from trainables.tracking import SQLITE, shown, tracking_uri
 
 
 def described(settings: SweepSettings, data: PairData) -> str:

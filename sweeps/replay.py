@@ -20,7 +20,9 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from sweeps.spool import (
+from foldsweep.errors import UserError
+from foldsweep.tracking import absolute_uri
+from sweeps.tracking.spool import (
     CLOSE,
     OPEN,
     SPOOL_FILE,
@@ -32,8 +34,6 @@ from sweeps.spool import (
     is_closed,
     read_records,
 )
-from trainables.errors import UserError
-from trainables.tracking import absolute_uri
 
 _POLL_S = 0.2
 _REST = 9.0
@@ -76,7 +76,7 @@ def follow(folder: Path) -> None:
 
 def _follow(folder: Path) -> None:
     _wait_for_results(folder)
-    from sweeps.uploader import Uploader, one_line
+    from sweeps.tracking.uploader import Uploader, one_line
 
     uploader = Uploader(folder, TrackingTarget.load(folder))
     spool = folder / SPOOL_FILE
@@ -160,7 +160,7 @@ def replay(folder: Path, tracking_uri: str | None = None) -> str:
 
 
 def _replay(folder: Path, target: TrackingTarget) -> str:
-    from sweeps.uploader import Uploader, one_line
+    from sweeps.tracking.uploader import Uploader, one_line
 
     uploader = Uploader(folder, target)
     spool, refused = folder / SPOOL_FILE, uploader.progress.refused

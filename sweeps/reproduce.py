@@ -12,22 +12,8 @@ import tyro
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from sweeps.cluster import Cluster
-from sweeps.grids import Found, chain, exists, found, sweep_grid
-from sweeps.messages import show_end
-from sweeps.pool import log_rows, run_jobs
-from sweeps.resources import Allotment
-from sweeps.rows import QUICK_PAIRS, Job, quick, scaled, stored
-from sweeps.settings import SweepSettings
-from sweeps.spool import TrackingTarget
-from sweeps.tables import Cells, error_cells, list_cells, table_cells, verdict, write_between_marks
-from trainables.data.images import load_images
-from trainables.data.pairs import draw_pairs
-from trainables.data.source import DiscSource, Source
-from trainables.errors import UserError
-from trainables.presets.preset import Grid, Measurement, Preset
-from trainables.presets.registry import GRIDS, PRESETS, TABLES
-from trainables.programs import (
+from foldsweep.errors import UserError
+from foldsweep.programs import (
     INTERRUPTED,
     command,
     console,
@@ -36,7 +22,28 @@ from trainables.programs import (
     run_program,
     take_sigterm_as_ctrl_c,
 )
-from trainables.tracking import shown, tracking_uri
+from foldsweep.tracking import shown, tracking_uri
+from sweeps.cluster import Cluster
+from sweeps.messages import show_end
+from sweeps.reproduction.grids import Found, chain, exists, found, sweep_grid
+from sweeps.reproduction.pool import log_rows, run_jobs
+from sweeps.reproduction.rows import QUICK_PAIRS, Job, quick, scaled, stored
+from sweeps.reproduction.tables import (
+    Cells,
+    error_cells,
+    list_cells,
+    table_cells,
+    verdict,
+    write_between_marks,
+)
+from sweeps.resources import Allotment
+from sweeps.settings import SweepSettings
+from sweeps.tracking.spool import TrackingTarget
+from trainables.data.images import load_images
+from trainables.data.pairs import draw_pairs
+from trainables.data.source import DiscSource, Source
+from trainables.presets.preset import Grid, Measurement, Preset
+from trainables.presets.registry import GRIDS, PRESETS, TABLES
 from trainables.variants import VARIANTS
 
 ROWS = "rows"

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from foldsweep.errors import UserError
 from sweeps.settings import SweepSettings
-from trainables.errors import UserError
 
 TRIALS_PER_GPU = 4
 """Small networks leave most of a GPU idle; a few trials share one."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from trainables import metrics
+from foldsweep import names as metrics
 from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
-from trainables.classifier import PairClassifier, network_of
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData, Pairs
+from trainables.keep.classifier import PairClassifier, network_of
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import require_finite
 from trainables.stack.stack import FoldStack, Member, Mode

@@ -9,11 +9,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program, take_sigterm_as_ctrl_c
+from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings, check_name, load_settings, with_dataset
-from trainables.errors import UserError
-from trainables.programs import console, parse, run_program, take_sigterm_as_ctrl_c
-from trainables.tracking import absolute_uri, tracking_uri
 
 
 def main() -> int:

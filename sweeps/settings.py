@@ -9,10 +9,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
+from foldsweep.errors import UserError
+from foldsweep.names import DIRECTIONS, VAL_ACCURACY
+from foldsweep.programs import require_at_least
 from trainables.config import Precision
-from trainables.errors import UserError
-from trainables.metrics import DIRECTIONS, VAL_ACCURACY
-from trainables.programs import require_at_least
 
 Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
 Scheduler = Literal["asha", "hyperband", "median", "none"]

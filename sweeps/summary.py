@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from foldsweep import names as metrics
 from search_spaces.space import SearchSpace
 from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
-from trainables import metrics
 from trainables.trainable import BY_FOLD
 
 BEST_SHOWN = 5

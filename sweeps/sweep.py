@@ -13,6 +13,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 from rich.console import Console
 
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ledger import Ledger, open_storage
@@ -24,13 +26,11 @@ from sweeps.resources import Allotment
 from sweeps.rounds import on_test
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings, masked_url
-from sweeps.spool import SPOOL_FILE, TrackingTarget
 from sweeps.summary import shown_score, shown_values
-from sweeps.tracker import Tracker
-from trainables import metrics
+from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
+from sweeps.tracking.tracker import Tracker
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.pairs import PairData
-from trainables.errors import UserError
 from trainables.presets.preset import Preset
 from trainables.presets.registry import PRESETS
 from trainables.trial import Task

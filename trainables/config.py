@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 LrSchedule = Literal["constant", "cosine"]
 AuxSchedule = Literal["constant", "linear"]

@@ -10,14 +10,14 @@ from typing import Any, Literal, get_origin
 
 import yaml
 
+from foldsweep.errors import UserError
+from foldsweep.names import VAL_ACCURACY, VAL_LOSS, std_key
 from trainables.data.pairs import PairData, draw_pairs
 from trainables.data.source import Source
-from trainables.errors import UserError
-from trainables.metrics import VAL_ACCURACY, VAL_LOSS, std_key
 
 FORMAT = 1
 ModelFormat = Literal["torchscript", "onnx", "pt2"]
-"""Stand-alone files that a recipe's model can be written to, see `trainables.formats`."""
+"""Stand-alone files that a recipe's model can be written to, see `trainables.keep.formats`."""
 MODES = ("auto", "fused", "looped", "graphed")
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from ray import tune
 
-from trainables import metrics
+from foldsweep import names as metrics
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.trial import CrossValidation, Task, summary
 from trainables.variants import (

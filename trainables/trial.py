@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables import metrics
+from foldsweep import names as metrics
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold
 from trainables.data.pairs import PairData

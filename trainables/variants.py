@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import nn
 
+from foldsweep.errors import UserError
 from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.models.backprop import BackpropConfig, backprop_net
 from trainables.models.conv import IMAGE_SIZE, ConvNet, PairConvConfig
 from trainables.models.digit import DigitConfig, DigitNet

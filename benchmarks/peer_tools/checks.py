@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from sweeps.tables import marked_text
-from trainables.errors import UserError
+from foldsweep.errors import UserError
+from sweeps.reproduction.tables import marked_text
 
 REQUIREMENTS = "pip install -r benchmarks/requirements.txt"
 

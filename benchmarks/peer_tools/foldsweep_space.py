@@ -8,10 +8,10 @@ from typing import Any
 
 from ray import tune
 
+from foldsweep.names import VAL_ACCURACY
 from peer_tools.job import Job, Recorder
 from search_spaces.loading import load_space
 from search_spaces.space import Point, SearchSpace
-from trainables.metrics import VAL_ACCURACY
 from trainables.trainable import BY_FOLD, TRAINABLES, FoldTrainable
 
 NAME = "peers"

@@ -39,7 +39,7 @@ def start_and_import(cluster: Cluster) -> None:
     mark("torch imported")
     import sweeps.launch
     import sweeps.sweep
-    from sweeps.tracker import Tracker
+    from sweeps.tracking.tracker import Tracker
 
     mark("all imported")
     note(sweeps.launch, "draw_pairs", None, "pairs drawn")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from foldsweep.programs import console
 from peer_tools.results import Agreement, Run, agreement, ratios, spread
 from peer_tools.tools import FLOOR, OURS, TOOLS
 from sweeps.provenance import machine
-from sweeps.tables import Cells
-from trainables.programs import console
+from sweeps.reproduction.tables import Cells
 
 LEAST_WIDTH = 110
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from foldsweep.errors import UserError
 from peer_tools.job import Job, Values
-from trainables.errors import UserError
 
 ALPHA = 0.001
 """Chance of calling equal scores different, in one comparison."""

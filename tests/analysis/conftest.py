@@ -16,11 +16,11 @@ from mlflow.entities import Metric, Param, RunTag
 
 from analysis import reproduced
 from analysis.load import Store, open_store
+from foldsweep import names as metrics
 from search_spaces.loading import SPACES
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import run_tags
-from trainables import metrics
 from trainables.data.digits import digits_source
 from trainables.data.pairs import PairData, draw_pairs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.compare import main
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
 POOR = (0.80, 0.79, 0.81, 0.80, 0.81)

@@ -10,15 +10,15 @@ from optuna.storages import InMemoryStorage
 
 from analysis.export import main, recipe_of
 from analysis.load import complete_trials, open_store
+from foldsweep.errors import UserError
 from search_spaces.loading import SPACES
 from sweeps.ledger import Ledger
 from sweeps.lifecycle import Lifecycle
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.spool import TrackingTarget
 from sweeps.sweep import JOURNAL_FILE, dataset_record, run_tags
-from sweeps.tracker import Tracker
-from trainables.errors import UserError
+from sweeps.tracking.spool import TrackingTarget
+from sweeps.tracking.tracker import Tracker
 from trainables.recipe import Recipe
 from trainables.variants import VARIANTS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.figures import figures, main
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 TABLE = "report/table"
 CURVES = {name: [[0.5, 0.6]] * 3 for name in ("train_loss", "train_accuracy", "loss", "accuracy")}

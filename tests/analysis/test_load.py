@@ -15,8 +15,8 @@ from analysis.load import (
     sweep_objective,
     sweeps_named,
 )
-from trainables import metrics
-from trainables.errors import UserError
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
 
 
 @pytest.fixture(scope="module")

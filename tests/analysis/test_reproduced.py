@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from analysis.reproduced import latest_rows, table_rows
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 TABLE = "report/table"
 

@@ -2,7 +2,7 @@ import pytest
 
 from analysis.load import open_store
 from analysis.results import latest_of_each, load_sweeps
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from analysis import ui
 from analysis.load import open_store
-from trainables.errors import UserError
-from trainables.views import view_tags
+from foldsweep.errors import UserError
+from foldsweep.views import view_tags
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import growth
 import modes
 import startup
+from foldsweep.errors import UserError
 from peer_tools.checks import last_words
-from trainables.errors import UserError
 
 
 @pytest.mark.parametrize(

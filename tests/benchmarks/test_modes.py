@@ -1,8 +1,8 @@
 import pytest
 
 import modes
+from foldsweep.errors import UserError
 from modes import modes_cells
-from trainables.errors import UserError
 
 
 def test_quotients_are_taken_within_repeats() -> None:

@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 
 import peers as program
+from foldsweep.errors import UserError
 from peer_tools.job import Job
 from peer_tools.results import Run
 from peer_tools.tools import BENCHMARKS, TOOLS
-from trainables.errors import UserError
 
 OTHERS = [name for name in TOOLS if name not in ("foldsweep", "floor")]
 

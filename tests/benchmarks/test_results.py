@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from foldsweep.errors import UserError
 from peer_tools.job import Job, Recorder, read_events
 from peer_tools.report import disagreements, peers_cells, target_cells
 from peer_tools.results import Run, agreement, config_key, ratios, run_of, scored, spread
-from trainables.errors import UserError
 
 
 def job(**changes: Any) -> Job:

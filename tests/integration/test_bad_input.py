@@ -12,13 +12,13 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from foldsweep.programs import run_program
 from sweeps.cluster import Cluster
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from tests.integration.user import REPOSITORY, TINY, User
 from trainables.data.images import load_images
 from trainables.data.pairs import draw_pairs
-from trainables.programs import run_program
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

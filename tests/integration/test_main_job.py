@@ -11,8 +11,8 @@ import optuna
 import pytest
 
 from analysis.load import open_store
+from analysis.plots.study import rebuild
 from analysis.results import load_sweeps
-from analysis.study import rebuild
 from tests.integration.user import TINY, User, check_mlflow, scores, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from playwright.sync_api import Page, expect
 
 from docs.screenshots import REPORT, WAIT_MS, MlflowUi, chromium, quiet_page
+from foldsweep.views import SWEEPS, TRIALS
 from tests.integration.user import REPOSITORY, RunRow, User
-from trainables.views import SWEEPS, TRIALS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

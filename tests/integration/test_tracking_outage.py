@@ -21,14 +21,14 @@ from mlflow import MlflowClient
 
 from sweeps import replay
 from sweeps.replay import follow, main
-from sweeps.spool import (
+from sweeps.tracking.spool import (
     RUN_TAG,
     SPOOL_FILE,
     TrackingTarget,
     count_records,
     read_progress,
 )
-from sweeps.tracker import LOG_FILE, Tracker
+from sweeps.tracking.tracker import LOG_FILE, Tracker
 
 pytestmark = pytest.mark.integration
 
@@ -268,7 +268,9 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     os.kill(tracker._uploader.pid, signal.SIGKILL)
     tracker._uploader.wait()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sweeps.uploader", "mlflow.store.tracking.sqlalchemy_store"])
+    context.set_forkserver_preload(
+        ["sweeps.tracking.uploader", "mlflow.store.tracking.sqlalchemy_store"]
+    )
     tracker.start_sweep("first", {"seed": 1}, {})
     for number in range(40):  # runs that go on are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})
@@ -294,8 +296,8 @@ def test_a_driver_killed_without_a_word_leaves_whole_and_ended_runs(
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from sweeps.spool import TrackingTarget\n"
-        "from sweeps.tracker import Tracker\n"
+        "from sweeps.tracking.spool import TrackingTarget\n"
+        "from sweeps.tracking.tracker import Tracker\n"
         "folder, uri, sweep = Path(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
         "target = TrackingTarget(tracking_uri=uri, experiment='digits', sweep=sweep,\n"
         "    study_storage='absent.journal', study_name=sweep)\n"

@@ -21,7 +21,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from sweeps.spool import SPOOL_FILE, Record, read_records
+from sweeps.tracking.spool import SPOOL_FILE, Record, read_records
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = ("--dataset", "digits", "--folds", "3", "--train-pairs", "120")

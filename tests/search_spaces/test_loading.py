@@ -5,11 +5,11 @@ import sys
 import pytest
 from ray import cloudpickle
 
+from foldsweep.errors import UserError
 from search_spaces.loading import SPACES, TUNED, load_space, load_variant
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import draw_pairs
-from trainables.errors import UserError
 from trainables.trial import Task
 from trainables.variants import VARIANTS
 

@@ -1,8 +1,8 @@
 import pytest
 from ray import tune
 
+from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace, preset_point
-from trainables.errors import UserError
 from trainables.presets.registry import PRESETS
 from trainables.trainable import CnnWsAuxTrainable, MlpTrainable
 

@@ -11,7 +11,7 @@ from ray import tune
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger, open_storage
-from sweeps.rows import Job
+from sweeps.reproduction.rows import Job
 from sweeps.settings import SweepSettings
 from trainables.data.digits import digits_source
 from trainables.data.source import ImageSource

@@ -7,9 +7,9 @@ import threading
 import pytest
 import ray
 
+from foldsweep.errors import UserError
 from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings
-from trainables.errors import UserError
 
 
 def ray_threads() -> list[threading.Thread]:

@@ -18,8 +18,8 @@ from optuna.study import create_study
 from ray import tune
 from ray.tune.search.sample import Domain
 
+from foldsweep.errors import UserError
 from sweeps.distributions import nearest, to_distributions
-from trainables.errors import UserError
 
 
 def converted(domain: Domain) -> BaseDistribution:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from foldsweep.errors import UserError
 from sweeps import finalists, measured
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.errors import UserError
 from trainables.recipe import Recipe
 
 

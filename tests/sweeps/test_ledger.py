@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 from ray import tune
 
+from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import (
     DEFAULT_TRIALS,
@@ -28,7 +29,6 @@ from sweeps.ledger import (
     Ledger,
     open_storage,
 )
-from trainables.errors import UserError
 
 MakeLedger = Callable[..., Ledger]
 MakeSpace = Callable[..., SearchSpace]

@@ -9,15 +9,15 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from ray import tune
 
+from foldsweep import names as metrics
+from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
 from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
-from sweeps.spool import SPOOL_FILE, TrackingTarget, read_records
-from sweeps.tracker import Tracker
-from trainables import metrics
+from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
+from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
-from trainables.errors import UserError
 from trainables.trainable import CnnTransferTrainable
 
 Event = tuple[Any, ...]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from foldsweep.tracking import tracking_uri
 from sweeps.ledger import Ledger
 from sweeps.messages import say_what_next, show_end
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
-from trainables.tracking import tracking_uri
 
 MakeEnd = Callable[..., SweepEnd]
 Said = Callable[[], str]

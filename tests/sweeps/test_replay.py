@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from sweeps import replay
 from sweeps.replay import _wait_for_results
-from sweeps.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, Spool
+from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, Spool
 
 POINTS = [["val_accuracy", 0.5, 1, 1000]]
 OF_SWEEP = {"op": "metrics", "run": "", "points": POINTS}

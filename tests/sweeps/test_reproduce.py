@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from foldsweep.errors import UserError
 from sweeps import reproduce
-from sweeps.grids import RESULT_FILE
 from sweeps.reproduce import ReproduceSettings, main, selected
+from sweeps.reproduction.grids import RESULT_FILE
+from sweeps.reproduction.rows import Job, result_path
 from sweeps.resources import Allotment
-from sweeps.rows import Job, result_path
 from sweeps.settings import SweepSettings
-from trainables.errors import UserError
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from sweeps.resources import TRIALS_PER_GPU, Allotment, allot
 from sweeps.settings import SweepSettings
-from trainables.errors import UserError
 
 
 @pytest.mark.parametrize(

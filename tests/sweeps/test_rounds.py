@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foldsweep.errors import UserError
 from sweeps import rounds
 from sweeps.rounds import Scores, fold_cohort, joined, on_test, round_cohort
 from trainables.config import TrialConfig
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import PairData, draw_pairs
-from trainables.errors import UserError
 from trainables.stack.stack import FoldStack
 from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP, Variant
 

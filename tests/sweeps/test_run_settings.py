@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from foldsweep.errors import UserError
 from sweeps.launch import _load_spaces
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings, check_resumable, load_settings
-from trainables.errors import UserError
 
 
 @pytest.fixture(autouse=True)

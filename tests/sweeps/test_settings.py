@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
+from foldsweep.names import DIRECTIONS
 from sweeps.settings import (
     COMPARABLE,
     SETTINGS_FILE,
@@ -22,8 +24,6 @@ from sweeps.settings import (
     new_name,
     with_dataset,
 )
-from trainables.errors import UserError
-from trainables.metrics import DIRECTIONS
 
 GOOD = SweepSettings(space=("mlp",))
 

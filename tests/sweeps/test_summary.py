@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console, RenderableType
 
+from foldsweep.programs import console as program_console
 from sweeps.ledger import Ledger
 from sweeps.summary import (
     BEST_SHOWN,
@@ -14,7 +15,6 @@ from sweeps.summary import (
     shown_score,
     shown_values,
 )
-from trainables.programs import console as program_console
 
 ACCURACY = ("val_accuracy",)
 BOTH = ("val_accuracy", "num_params")

@@ -8,15 +8,15 @@ import pytest
 from ray import tune
 from rich.console import Console
 
+from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps import sweep as sweep_module
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.spool import SPOOL_FILE
 from sweeps.sweep import run_tags, sweep_space
+from sweeps.tracking.spool import SPOOL_FILE
 from trainables.data.digits import digits_source
 from trainables.data.pairs import PairData, draw_pairs
-from trainables.errors import UserError
 from trainables.trial import CrossValidation, Task
 
 ALLOTMENT = Allotment(cpus=1, gpus=0, concurrency=1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.models.backprop import BackpropConfig
 from trainables.models.conv import ConvConfig, PairConvConfig
 from trainables.models.digit import DigitConfig
@@ -129,7 +129,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
 
 
 WRONG_TYPES = """
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.variants import VARIANTS
 from trainables.models.siamese import ConvSiameseConfig as Config
 

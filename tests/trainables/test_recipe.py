@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.errors import UserError
 from trainables.recipe import FORMAT, Recipe
 
 RECIPE = Recipe(
@@ -155,7 +155,7 @@ def test_a_value_out_of_range_is_refused(path: Path, name: str, value: Any) -> N
 
 WRONG_INSIDE = """
 import pathlib, sys, yaml
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.recipe import Recipe
 
 path = pathlib.Path(sys.argv[1])

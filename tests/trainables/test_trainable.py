@@ -9,7 +9,7 @@ import ray.util
 import torch
 from ray import cloudpickle, tune
 
-from trainables import metrics
+from foldsweep import names as metrics
 from trainables.checkpoints import load_checkpoint
 from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRAINABLES, TRIAL_NUMBER
 from trainables.trial import CrossValidation, summary

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep import names as metrics
 from tests.trainables.same import assert_identical
-from trainables import metrics
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.data.pairs import PairData
 from trainables.trial import CrossValidation, summary

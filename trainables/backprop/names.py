@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 Choice = TypeVar("Choice")
 

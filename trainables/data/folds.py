@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Int64
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 
 _MAX_SEED = 2**32 - 1
 

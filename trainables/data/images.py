@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from foldsweep.errors import UserError
 from trainables.data.digits import digits_source
 from trainables.data.download import TimeLimits
 from trainables.data.idx import IdxFile
 from trainables.data.mnist import ADVICE, FILES, MIRRORS, MnistMissing, mnist_folder, mnist_source
 from trainables.data.source import DigitImages, DiscSource, ImageSource, Source
-from trainables.errors import UserError
 
 __all__ = ["DATASETS", "DigitImages", "ImageSource", "load_images"]
 

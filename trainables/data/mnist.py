@@ -10,6 +10,7 @@ import numpy as np
 import platformdirs
 from jaxtyping import Float32, UInt8
 
+from foldsweep.errors import UserError
 from trainables.data.download import (
     DownloadError,
     TimeLimits,
@@ -26,7 +27,6 @@ from trainables.data.idx import (
     stored_content,
 )
 from trainables.data.source import DigitImages, ImageSource
-from trainables.errors import UserError
 
 FOLDER_VARIABLE = "FOLDSWEEP_DATA"
 MIRRORS = (

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from foldsweep.errors import UserError
 from trainables.data.source import DigitImages, DiscSource, Source
-from trainables.errors import UserError
 
 DEFAULT_MNIST_PAIRS = 1000
 DEFAULT_POINTS = 1000

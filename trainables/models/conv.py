@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.errors import UserError
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.models.layers import (
     ACTIVATIONS,
     Activation,

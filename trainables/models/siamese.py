@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.errors import UserError
 from trainables.config import TrialConfig
-from trainables.errors import UserError
 from trainables.models.conv import IMAGE_SIZE, ConvConfig, conv_trunk, trunk_features
 from trainables.models.layers import NUM_DIGITS, Scores, Widths, dense_layers, widths_of
 from trainables.models.perceptron import PerceptronConfig

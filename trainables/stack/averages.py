@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.stack.engine import Totals
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from foldsweep.errors import UserError
 from trainables.backprop.initialise import INITS, Init, initial_values
-from trainables.errors import UserError
 
 
 @given(num_inputs=st.integers(1, 30), num_outputs=st.integers(1, 30), seed=st.integers(0, 999))

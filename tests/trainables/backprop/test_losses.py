@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from foldsweep.errors import UserError
 from tests.trainables.backprop.reference import assert_close, member_axes, randn, seeds
 from trainables.backprop.losses import CRITERIA, MSE, CrossEntropy, l2_penalty, make_criterion
-from trainables.errors import UserError
 
 shapes = {"members": member_axes, "n": st.integers(1, 5), "c": st.integers(1, 4)}
 

@@ -18,7 +18,7 @@ from trainables.backprop.training import train
 FILES = sorted(Path(trainables.backprop.__file__).parent.glob("*.py"))
 ALLOWED_IMPORTS = {
     *("abc", "collections.abc", "copy", "dataclasses", "math", "typing"),
-    *("jaxtyping", "torch", "trainables.data.batches", "trainables.errors"),
+    *("jaxtyping", "torch", "trainables.data.batches", "foldsweep.errors"),
 }
 FORBIDDEN = {
     *("nn", "autograd", "optim", "func", "requires_grad", "requires_grad_", "grad_fn"),

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from tests.trainables.backprop.reference import assert_close, each, member_axes, randn, seeds
 from trainables.backprop.optimisers import OPTIMISERS, OptimiserName, make_optimiser
-from trainables.errors import UserError
 
 TORCHS = {
     "sgd": torch.optim.SGD,

@@ -4,8 +4,8 @@ from typing import get_args
 import pytest
 import torch
 
+from foldsweep.errors import UserError
 from trainables.backprop.schedules import SCHEDULES, Schedule, scheduled_lr
-from trainables.errors import UserError
 
 
 @pytest.mark.parametrize(

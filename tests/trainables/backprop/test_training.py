@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from tests.trainables.backprop.reference import our_network, randn, seeds, stacked
 from trainables.backprop.activations import ReLU, Tanh
 from trainables.backprop.layers import Linear
@@ -11,7 +12,6 @@ from trainables.backprop.optimisers import OPTIMISERS, Momentum
 from trainables.backprop.schedules import SCHEDULES
 from trainables.backprop.sequential import Sequential
 from trainables.backprop.training import train
-from trainables.errors import UserError
 
 
 def disc(n, generator):

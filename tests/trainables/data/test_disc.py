@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from foldsweep.errors import UserError
 from trainables.data.images import load_images
 from trainables.data.pairs import DISC_RADIUS, disc_points, draw_pairs
 from trainables.data.source import DiscSource
-from trainables.errors import UserError
 
 
 def test_the_disc_has_half_of_the_squares_area():

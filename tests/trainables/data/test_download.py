@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from foldsweep.errors import UserError
 from trainables.data import download
 from trainables.data.download import TimeLimits, write_whole
 from trainables.data.mnist import FILES, MnistMissing, mnist_source
-from trainables.errors import UserError
 
 LIMITS = TimeLimits(connect_s=2.0, read_s=0.5, first_file_s=5.0, file_s=5.0)
 HASTY = TimeLimits(connect_s=0.4, read_s=0.4, first_file_s=0.4, file_s=0.4)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.model_selection import StratifiedKFold
 
+from foldsweep.errors import UserError
 from trainables.data.folds import normalisation, stratified_folds
-from trainables.errors import UserError
 
 
 @st.composite

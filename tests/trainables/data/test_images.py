@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from foldsweep.errors import UserError
 from trainables.data.images import load_images
-from trainables.errors import UserError
 
 REFUSING = ("http://127.0.0.1:9/", "http://127.0.0.1:10/")
 

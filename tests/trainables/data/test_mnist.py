@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldsweep.errors import UserError
 from trainables.data.download import TimeLimits
 from trainables.data.mnist import FILES, MnistMissing, mnist_folder, mnist_source
-from trainables.errors import UserError
 
 OFFLINE = TimeLimits(connect_s=1.0, read_s=1.0, first_file_s=1.0, file_s=1.0)
 FIRST, *_, LAST = FILES.values()

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldsweep.errors import UserError
 from trainables.data.digits import digits_source
 from trainables.data.pairs import disc_points, draw_pairs
 from trainables.data.source import DigitImages, ImageSource
-from trainables.errors import UserError
 
 
 def numbered_images(first, count):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.models.conv import ConvConfig, ConvNet, PairConvConfig, conv_trunk, trunk_features
 from trainables.models.layers import Dropout
 

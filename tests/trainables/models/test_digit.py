@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.losses import batch_sums, comparison_hits
 from trainables.models.digit import DigitConfig, DigitNet
 

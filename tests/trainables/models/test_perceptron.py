@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.models.layers import num_params
 from trainables.models.perceptron import Perceptron, PerceptronConfig
 

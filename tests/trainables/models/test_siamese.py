@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.errors import UserError
+from foldsweep.errors import UserError
 from trainables.models.layers import num_params
 from trainables.models.siamese import (
     ConvBranch,

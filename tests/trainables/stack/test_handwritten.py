@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from foldsweep.errors import UserError
 from trainables.data.pairs import draw_pairs
 from trainables.data.source import DiscSource
-from trainables.errors import UserError
 from trainables.models.backprop import BackpropConfig
 from trainables.stack.stack import FoldStack, Member
 from trainables.variants import VARIANTS

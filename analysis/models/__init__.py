@@ -1,0 +1,1 @@
+"""Models of exported configurations: trained, written, registered, served."""

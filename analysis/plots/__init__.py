@@ -1,0 +1,1 @@
+"""Figures of sweeps, for any task."""

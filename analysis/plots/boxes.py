@@ -1,0 +1,71 @@
+"""Box plots: how much the accuracy of a variant's best varies over rounds or folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots.curves import Over
+from analysis.plots.style import INK, looks
+from analysis.results import Sweep, Trial
+
+_LABELS: dict[Over, str] = {"rounds": "test accuracy", "folds": "validation accuracy"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxInfo:
+    """The single accuracies of one network."""
+
+    name: str
+    over: Over
+    """Rounds on test pairs, or folds of the training pairs where there are no rounds."""
+    values: tuple[float, ...]
+
+
+def box_info(sweep: Sweep, trial: Trial, *, name: str) -> BoxInfo:
+    """Rounds of the latest evaluation of a trial, or its folds if it was never evaluated."""
+    evaluation = sweep.evaluation(trial.number)
+    if evaluation is not None and evaluation.accuracy:
+        return BoxInfo(name=name, over="rounds", values=evaluation.accuracy)
+    return BoxInfo(name=name, over="folds", values=trial.folds)
+
+
+def plot_boxes(infos: Sequence[BoxInfo]) -> Figure:
+    """A box and all single values for each network; a panel of its own for those with folds."""
+    overs: list[Over] = [o for o in ("rounds", "folds") if any(info.over == o for info in infos)]
+    groups = [[info for info in infos if info.over == over] for over in overs]
+    sizes = [len(group) for group in groups]
+    figure = Figure(figsize=(1.8 + 1.1 * max(sum(sizes), 2), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False, width_ratios=sizes)[0]
+    colours = looks(info.name for info in infos)
+    for axes, over, group in zip(panels, overs, groups, strict=True):
+        for place, info in enumerate(group, start=1):
+            _draw(axes, place, info, colours[info.name].colour)
+        axes.set_xticks(
+            range(1, len(group) + 1),
+            [f"{info.name.replace(' ', chr(10))}\nn = {len(info.values)}" for info in group],
+            fontsize=9,
+        )
+        axes.set_xlim(0.4, len(group) + 0.6)
+        axes.set_ylabel(f"{_LABELS[over]} (share of right answers)\none point per {over[:-1]}")
+        axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _draw(axes: Axes, place: int, info: BoxInfo, colour: str) -> None:
+    """A box of median, quartiles and range, its points beside each other so that all are seen."""
+    axes.boxplot(
+        info.values,
+        positions=[place],
+        widths=0.5,
+        whis=(0, 100),
+        medianprops={"color": INK, "linewidth": 1.6},
+        boxprops={"color": colour},
+        whiskerprops={"color": colour},
+        capprops={"color": colour},
+    )
+    number = len(info.values)
+    spots = place + (np.linspace(-0.16, 0.16, number) if number > 1 else np.zeros(1))
+    axes.scatter(spots, info.values, s=16, color=colour, alpha=0.8, linewidths=0, zorder=3)

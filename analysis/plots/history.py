@@ -1,0 +1,137 @@
+"""How a sweep went: the objective of every trial in turn, and the best so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots.style import (
+    AXIS_LABELS,
+    FAINT,
+    HELD_OUT,
+    INK,
+    TRAIN,
+    grid_of_axes,
+    in_two_lines,
+    whole_numbers,
+)
+from analysis.results import Sweep
+from foldsweep import names as metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryInfo:
+    """Trials of one sweep; those that failed or still run have no value and are left out."""
+
+    name: str
+    objective: str
+    number: Int[np.ndarray, " complete"]
+    value: Float[np.ndarray, " complete"]
+    std: Float[np.ndarray, " complete"]
+    """Over folds; 0 where the objective is not averaged over them."""
+    best: Float[np.ndarray, " complete"]
+    """The best value of this trial and those before."""
+    pruned: Int[np.ndarray, " pruned"]
+    pruned_value: Float[np.ndarray, " pruned"]
+    """The last value before the trial was stopped."""
+    baseline: tuple[int, float] | None
+    """Number and value of the trial that repeats a report's setting."""
+
+
+def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
+    """The history of a sweep by its own first objective, in the order of trials' numbers."""
+    objective = sweep.objective
+    complete = [t for t in sweep.trials if t.state == "COMPLETE" and objective in t.values]
+    pruned = [t for t in sweep.trials if t.state == "PRUNED" and objective in t.values]
+    value = np.array([t.values[objective] for t in complete], dtype=float)
+    up = metrics.DIRECTIONS[objective] == "maximize"
+    repeated = next((t for t in complete if t.origin is not None), None)
+    return HistoryInfo(
+        name=name,
+        objective=objective,
+        number=np.array([t.number for t in complete], dtype=np.int64),
+        value=value,
+        std=np.array([t.values.get(metrics.std_key(objective), 0.0) for t in complete]),
+        best=np.maximum.accumulate(value) if up else np.minimum.accumulate(value),
+        pruned=np.array([t.number for t in pruned], dtype=np.int64),
+        pruned_value=np.array([t.values[objective] for t in pruned], dtype=float),
+        baseline=None if repeated is None else (repeated.number, repeated.values[objective]),
+    )
+
+
+def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
+    """A panel for each sweep; on common axes where they have one objective."""
+    same = len({info.objective for info in infos}) == 1
+    if len(infos) == 1:
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        panels = [figure.subplots()]
+    else:
+        figure, panels = grid_of_axes(len(infos), share=same, side=2.9)
+    for axes, info in zip(panels, infos, strict=True):
+        _draw(axes, info)
+        if not same:
+            axes.set_ylabel(in_two_lines(AXIS_LABELS[info.objective]))
+    if same:
+        figure.supylabel(in_two_lines(AXIS_LABELS[infos[0].objective]), fontsize=10)
+    handles, labels = panels[0].get_legend_handles_labels()
+    for axes in panels[1:]:  # what the first sweep lacks, such as pruned trials
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            if label not in labels:
+                handles.append(handle)
+                labels.append(label)
+    columns = 4 if len(infos) > 2 else 2
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5
+    )
+    return figure
+
+
+def _draw(axes: Axes, info: HistoryInfo) -> None:
+    axes.errorbar(
+        info.number,
+        info.value,
+        info.std,
+        fmt="o",
+        markersize=4,
+        color=TRAIN,
+        ecolor=f"{TRAIN}66",
+        elinewidth=1,
+        label="complete, ± std over folds",
+    )
+    if len(info.pruned):
+        axes.scatter(
+            info.pruned,
+            info.pruned_value,
+            marker="x",
+            s=18,
+            color=FAINT,
+            linewidths=1,
+            label="pruned, last value",
+        )
+    end = max([*info.number, *info.pruned])
+    axes.step(
+        [*info.number, end],
+        [*info.best, info.best[-1]],
+        where="post",
+        color=HELD_OUT,
+        linewidth=1.6,
+        label="best so far",
+    )
+    if info.baseline is not None:
+        axes.scatter(
+            *info.baseline,
+            marker="D",
+            s=42,
+            facecolors="none",
+            edgecolors=INK,
+            linewidths=1.3,
+            zorder=4,
+            label="baseline, a report's own",
+        )
+    axes.set_title(info.name, fontsize=10)
+    axes.set_xlabel("trial")
+    whole_numbers(axes)
+    axes.grid(alpha=0.3)

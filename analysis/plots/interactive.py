@@ -1,0 +1,60 @@
+"""Figures to explore in a browser: HTML files that need no network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from analysis.plots.style import AXIS_LABELS, INK, looks
+from analysis.plots.tradeoffs import TradeoffInfo
+from analysis.results import Trial
+from foldsweep import names as metrics
+
+
+def write_html(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
+    """A page for each figure, `NAME.html`; the library that draws them lies once beside them."""
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.html")
+        figure.write_html(paths[-1], include_plotlyjs="directory")
+    return paths
+
+
+def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
+    """The same to explore: what a trial is shows where the mouse is."""
+    figure = go.Figure()
+    for variant, look in looks(t.variant for t in info.trials).items():
+        mine = [i for i, t in enumerate(info.trials) if t.variant == variant]
+        figure.add_scatter(
+            x=[info.x[i] for i in mine],
+            y=[info.trials[i].accuracy for i in mine],
+            error_y={"array": [info.trials[i].std for i in mine], "thickness": 0.6, "width": 0},
+            mode="markers",
+            marker={"color": look.colour, "size": 8},
+            name=variant,
+            text=[_hover(info.trials[i]) for i in mine],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[info.x[i] for i in info.front],
+        y=[info.trials[i].accuracy for i in info.front],
+        mode="lines",
+        line={"color": INK, "shape": "hv", "width": 1.5},
+        name="Pareto front",
+        hoverinfo="skip",
+    )
+    figure.update_layout(
+        template="plotly_white",
+        title=f"{len(info.trials)} complete trials",
+        xaxis={"title": {"text": AXIS_LABELS[info.cost]}, "type": "log"},
+        yaxis={"title": {"text": AXIS_LABELS[metrics.VAL_ACCURACY]}},
+    )
+    return figure
+
+
+def _hover(trial: Trial) -> str:
+    what = trial.origin or ""
+    return (
+        f"<b>{trial.label}</b> {what}<br>{trial.accuracy:.4f} ± {trial.std:.4f}<br>"
+        f"{trial.num_params:,} parameters, {trial.train_time_s:.1f} s"
+    )

@@ -1,0 +1,302 @@
+"""A sweep's Optuna study, rebuilt from MLflow, and Optuna's own figures of it.
+
+The one module of analysis that knows Optuna: the study is made anew from what MLflow has, the
+sweep's own is not opened.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import matplotlib
+import numpy as np
+import optuna
+import plotly.graph_objects as go
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from optuna import visualization
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
+from optuna.exceptions import ExperimentalWarning
+from optuna.importance import (
+    FanovaImportanceEvaluator,
+    PedAnovaImportanceEvaluator,
+    get_param_importances,
+)
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.visualization import matplotlib as drawn
+
+from analysis.load import Store, metric_history
+from analysis.plots import restyle
+from analysis.plots.style import HELD_OUT, TRAIN
+from analysis.results import Sweep, Trial
+from foldsweep import names as metrics
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+LEAST_TRIALS = 10
+"""Complete trials from which on importances say something."""
+LEAST_DRAWN = 3
+"""Complete trials from which on there is something to see."""
+IN_CONTOUR = 3
+"""Parameters of a contour plot, the most important ones."""
+SEED = 0
+"""Of the random forest behind fANOVA."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceInfo:
+    """How much of the objective each parameter accounts for; both columns add up to 1."""
+
+    name: str
+    num_trials: int
+    fanova: dict[str, float]
+    """Share of the variance over all trials."""
+    ped_anova: dict[str, float]
+    """Share in what sets the best trials apart from the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """A study as MLflow has it."""
+
+    sweep: Sweep
+    study: optuna.Study
+    """All trials that have ended and can be placed in the space."""
+    searched: optuna.Study
+    """Those that the sampler chose: settings of reports differ in more than is searched."""
+    left_out: tuple[str, ...]
+    """Trials that cannot be placed, with the reason."""
+
+    @property
+    def complete(self) -> list[FrozenTrial]:
+        """Complete trials that the sampler chose."""
+        return self.searched.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+    @cached_property
+    def importances(self) -> ImportanceInfo | str:
+        """Importances by two evaluators, or why there are none."""
+        complete, none = self.complete, f"{self.sweep.name}: no importances, since"
+        if len(complete) < LEAST_TRIALS:
+            return (
+                f"{none} {len(complete)} complete trials of the sampler are fewer than"
+                f" {LEAST_TRIALS}"
+            )
+        if len(self.varied(list(complete[0].params))) < 2:
+            return f"{none} fewer than two parameters vary"
+        if len({t.value for t in complete}) == 1:
+            return f"{none} all complete trials have the same value"
+        with _quiet():
+            fanova, ped_anova = (
+                get_param_importances(self.searched, evaluator=evaluator)
+                for evaluator in (
+                    FanovaImportanceEvaluator(seed=SEED),
+                    PedAnovaImportanceEvaluator(),
+                )
+            )
+        return ImportanceInfo(
+            name=self.sweep.name,
+            num_trials=len(complete),
+            fanova={name: float(share) for name, share in fanova.items()},
+            ped_anova={name: float(share) for name, share in ped_anova.items()},
+        )
+
+    @property
+    def contour_params(self) -> list[str]:
+        """Parameters worth a contour: the most important, or the first where that is unknown."""
+        info = self.importances
+        ranked = list(self.complete[0].params) if isinstance(info, str) else list(info.fanova)
+        return self.varied(ranked)[:IN_CONTOUR]
+
+    def varied(self, names: Sequence[str]) -> list[str]:
+        """Parameters that have more than one value in complete trials."""
+        return [name for name in names if len({t.params[name] for t in self.complete}) > 1]
+
+
+def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
+    """A sweep's study for its first objective; None where MLflow has no distributions of it."""
+    written = sweep.tags.get(metrics.TAG_DISTRIBUTIONS)
+    if written is None:
+        return None
+    parts = json.loads(written)
+    distributions = {name: json_to_distribution(json.dumps(part)) for name, part in parts.items()}
+    direction = StudyDirection[metrics.DIRECTIONS[sweep.objective].upper()]
+    study, searched = (optuna.create_study(direction=direction) for _ in range(2))
+    left_out = []
+    for trial in sweep.trials:
+        if trial.state == "RUNNING":
+            continue
+        try:
+            frozen = _frozen(store, sweep, trial, distributions)
+        except ValueError as error:
+            left_out.append(f"{trial.label} is left out of its study: {error}")
+            continue
+        study.add_trial(frozen)
+        if trial.origin is None:
+            searched.add_trial(frozen)
+    return Rebuilt(sweep=sweep, study=study, searched=searched, left_out=tuple(left_out))
+
+
+def _frozen(
+    store: Store, sweep: Sweep, trial: Trial, distributions: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
+    """The trial as Optuna has it.
+
+    Raises:
+        ValueError: If a value is not in the space, or a trial that has one has none in MLflow.
+    """
+    params = {name: trial.config.get(name) for name in distributions}
+    if trial.origin is not None:  # as the sampler was told
+        params = {name: _placed(name, distributions[name], v) for name, v in params.items()}
+    state = TrialState[trial.state]
+    reported: dict[int, float] = {}
+    if state == TrialState.PRUNED:
+        reported = metric_history(store, trial.run_id, sweep.objective)
+    value = reported[max(reported)] if reported else trial.values.get(sweep.objective)
+    return create_trial(
+        state=state,
+        value=None if state == TrialState.FAIL else value,
+        params=params,
+        distributions=dict(distributions),
+        intermediate_values=reported,
+        user_attrs={"run_id": trial.run_id, **({"origin": trial.origin} if trial.origin else {})},
+    )
+
+
+def _placed(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    try:
+        return nearest(distribution, value)
+    except ValueError as error:
+        raise ValueError(f"its {name} is {error}") from None
+
+
+def nearest(distribution: BaseDistribution, value: Any) -> Any:
+    """The value of a distribution that is closest to `value`.
+
+    Raises:
+        ValueError: If there is no such thing.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        if value in distribution.choices:
+            return value
+        choices = ", ".join(map(repr, distribution.choices))
+        raise ValueError(f"{value!r}, which is none of {choices}")
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r}, which is no number")
+    clipped = min(max(value, distribution.low), distribution.high)
+    if distribution.step is not None and not distribution.log:
+        steps = round((clipped - distribution.low) / distribution.step)
+        clipped = float(f"{distribution.low + steps * distribution.step:.12g}")
+    return int(clipped) if isinstance(distribution, IntDistribution) else float(clipped)
+
+
+def plot_importances(info: ImportanceInfo) -> Figure:
+    """Both evaluators side by side, the most important parameter on top."""
+    names = sorted(info.fanova, key=lambda name: (info.fanova[name], name))
+    figure = Figure(figsize=(5.6, 0.9 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(names))
+    for shift, label, values, colour in (
+        (0.19, "fANOVA: variance over all", info.fanova, TRAIN),
+        (-0.19, "PED-ANOVA: what the best have", info.ped_anova, HELD_OUT),
+    ):
+        shares = [values.get(name, 0.0) for name in names]
+        axes.barh(places + shift, shares, height=0.36, color=colour, label=label)
+    axes.set_yticks(places, names)
+    axes.set_xlabel("importance (share, adds up to 1)")
+    axes.set_title(f"{info.name}: n = {info.num_trials} complete trials", fontsize=10)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
+    """Optuna's slice, contour and parallel-coordinate plots of what was searched, for print."""
+    searched, target = rebuilt.searched, rebuilt.sweep.objective
+    if len(rebuilt.complete) < LEAST_DRAWN:
+        return {}
+    figures = {}
+    with _pyplot():
+        axes = drawn.plot_slice(searched, target_name=target)
+        figures["slice"] = restyle.slices(_first(axes))
+    params = rebuilt.contour_params
+    if len(params) > 1:
+        with _pyplot():
+            axes = drawn.plot_contour(searched, params=params, target_name=target)
+            figures["contour"] = restyle.contours(_first(axes))
+    with _pyplot():
+        axes = drawn.plot_parallel_coordinate(searched, target_name=target)
+        figures["parallel"] = restyle.parallel(_first(axes))
+    return figures
+
+
+def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
+    """Optuna's figures to explore: history of all trials, the others of what was searched."""
+    target = rebuilt.sweep.objective
+    with _quiet():
+        figures = {
+            "history": visualization.plot_optimization_history(rebuilt.study, target_name=target)
+        }
+        if len(rebuilt.complete) >= LEAST_DRAWN:
+            figures |= {
+                "slice": visualization.plot_slice(rebuilt.searched, target_name=target),
+                "parallel": visualization.plot_parallel_coordinate(
+                    rebuilt.searched, target_name=target
+                ),
+            }
+        params = rebuilt.contour_params if len(rebuilt.complete) >= LEAST_DRAWN else []
+        if len(params) > 1:
+            figures["contour"] = visualization.plot_contour(
+                rebuilt.searched, params=params, target_name=target
+            )
+        if not isinstance(rebuilt.importances, str):
+            figures["importance"] = visualization.plot_param_importances(
+                rebuilt.searched,
+                evaluator=FanovaImportanceEvaluator(seed=SEED),
+                target_name=target,
+            )
+    for name, figure in figures.items():
+        figure.update_layout(template="plotly_white", title=f"{rebuilt.sweep.name}: {name}")
+    if "contour" in figures:
+        figures["contour"].update_layout(height=260 * len(params))
+    return figures
+
+
+def _first(axes: Any) -> Figure:
+    """The figure of the axes that a function of Optuna returns, one or many."""
+    return np.atleast_1d(axes).flat[0].figure
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's warnings that a function may change, or has drawn a constant parameter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high", UserWarning)
+        yield
+
+
+@contextmanager
+def _pyplot() -> Iterator[None]:
+    """For functions that draw through pyplot: its state is as before, no window is opened."""
+    backend, others = matplotlib.get_backend(), set(plt.get_fignums())
+    plt.switch_backend("agg")
+    try:
+        with _quiet(), plt.rc_context():
+            yield
+    finally:
+        for number in set(plt.get_fignums()) - others:
+            plt.close(number)
+        plt.switch_backend(backend)

@@ -1,0 +1,83 @@
+"""What all figures share: colours that colour-blind readers tell apart, and panels in a grid."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from foldsweep import names as metrics
+
+# Okabe and Ito (2008), "Color universal design"
+TRAIN = "#0072B2"
+HELD_OUT = "#D55E00"
+INK = "#222222"
+FAINT = "#8A8A8A"
+_COLOURS = (TRAIN, HELD_OUT, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+DPI = 130
+
+AXIS_LABELS = {
+    metrics.VAL_ACCURACY: "validation accuracy (share of right answers)",
+    metrics.VAL_DIGIT_ACCURACY: "validation digit accuracy (share of images)",
+    metrics.VAL_LOSS: "validation loss",
+    metrics.NUM_PARAMS: "parameters",
+    metrics.TRAIN_TIME: "training time of all folds (s)",
+}
+"""What an axis says of a metric, with its unit."""
+
+
+def in_two_lines(label: str) -> str:
+    """An axis label with its unit in a line of its own, for panels that are not high."""
+    return label.replace(" (", "\n(", 1)
+
+
+class Look(NamedTuple):
+    """How a variant is drawn: by colour and by shape, so that either is enough."""
+
+    colour: str
+    marker: str
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, the same whatever their order; as good as endless."""
+    return {
+        name: Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
+        for i, name in enumerate(sorted(set(names)))
+    }
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Ticks of the horizontal axis at whole numbers, as epochs and trials are."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def log_ticks(axis: Axis) -> None:
+    """Few ticks with plain numbers on a logarithmic axis: 0.002, not 2 times a power of ten."""
+    low, high = sorted(axis.get_view_interval())
+    decades = math.log10(high / low)
+    wanted = ((0.7, (1, 2, 3, 4, 6, 8)), (1.4, (1, 2, 5)), (2.6, (1, 3)), (math.inf, (1,)))
+    axis.set_major_locator(LogLocator(subs=next(subs for most, subs in wanted if decades < most)))
+    axis.set_major_formatter(FuncFormatter(_plain_number))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain_number(value: float, place: int | None) -> str:
+    return f"{value / 1000:g}k" if 1000 <= value < 1e6 else f"{value:g}".replace("e-0", "e-")
+
+
+def grid_of_axes(number: int, *, share: bool, side: float = 2.6) -> tuple[Figure, list[Axes]]:
+    """A figure with `number` panels, up to four in a row; `share` gives them common axes."""
+    columns = 3 if number in (5, 6, 9) else min(number, 4)
+    rows = math.ceil(number / columns)
+    figure = Figure(figsize=(side * columns + 0.6, side * 0.95 * rows + 0.2), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    panels = list(axes.flat)
+    for unused in panels[number:]:
+        unused.set_visible(False)
+    for i in range(number):  # a panel with none below it keeps its numbers
+        panels[i].tick_params(labelbottom=i + columns >= number)
+    return figure, panels[:number]

@@ -1,0 +1,85 @@
+"""The wrongly answered pairs themselves, as images."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.figure import Figure
+
+from analysis.plots.style import INK
+
+COLUMNS = 6
+GAP = 2
+"""Blank columns of pixels between the two images of a pair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongPair:
+    """A pair, what it was taken for, and how surely."""
+
+    images: UInt8[np.ndarray, "2 14 14"]
+    title: str
+    """The question, the answer with its probability, and the digits as they were read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsInfo:
+    """Wrongly answered test pairs of one round, the surest answers first."""
+
+    name: str
+    shown: tuple[WrongPair, ...]
+    num_wrong: int
+    num_pairs: int
+
+    @property
+    def summary(self) -> str:
+        """How many there are, in words."""
+        some = "" if len(self.shown) == self.num_wrong else f"the {len(self.shown)} surest of "
+        return f"{self.name}: {some}{self.num_wrong} wrong answers to {self.num_pairs} test pairs"
+
+
+def pairs_info(name: str, evaluation: Mapping[str, Any]) -> PairsInfo:
+    """The pairs of an evaluation's first round, as `sweeps/evaluate.py` has attached them."""
+    found = evaluation["first_round"]
+    return PairsInfo(
+        name=name,
+        shown=tuple(
+            WrongPair(images=np.array(pair["images"], dtype=np.uint8), title=title_of(pair))
+            for pair in found["wrong_pairs"]
+        ),
+        num_wrong=found["wrong"],
+        num_pairs=found["pairs"],
+    )
+
+
+def title_of(pair: Mapping[str, Any]) -> str:
+    """Such as "3 ≤ 5? said no, 0.93" and, on a line of its own, "read 3 (0.99), 6 (0.61)"."""
+    left, right = pair["digits"]
+    p = pair["probability"]
+    said = "no" if pair["target"] == 1 else "yes"  # it is wrong
+    lines = [f"{left} ≤ {right}? said {said}, {1 - p if said == 'no' else p:.2f}"]
+    if "read" in pair:
+        lines.append("read " + ", ".join(f"{digit} ({p:.2f})" for digit, p in pair["read"]))
+    return "\n".join(lines)
+
+
+def plot_pairs(info: PairsInfo) -> Figure:
+    """A grid of pairs; dark ink on white, as they would be written."""
+    columns = min(COLUMNS, max(len(info.shown), 3))
+    rows = math.ceil(len(info.shown) / columns)
+    height = 1.4 if any("\n" in pair.title for pair in info.shown) else 1.2
+    figure = Figure(figsize=(1.75 * columns, height * rows + 0.4), layout="constrained")
+    figure.suptitle(info.summary, fontsize=10)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, pair in zip(panels.flat, info.shown, strict=False):
+        left, right = pair.images
+        gap = np.zeros((len(left), GAP), dtype=np.uint8)
+        axes.imshow(np.hstack([left, gap, right]), cmap="gray_r", vmin=0, vmax=255)
+        axes.axvline(len(left) + (GAP - 1) / 2, color=INK, linewidth=0.6)
+        axes.set_title(pair.title, fontsize=7.5, pad=2)
+    return figure

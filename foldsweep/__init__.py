@@ -1,0 +1,1 @@
+"""foldsweep: hyperparameter sweeps whose comparisons can be trusted."""

@@ -1,0 +1,149 @@
+"""How the programs of this project read their command line and how they end."""
+
+import contextlib
+import gc
+import io
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+from rich.console import Console
+
+from foldsweep.errors import UserError
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+PLAIN_EVERY_S = 10.0
+"""Seconds between two lines about progress where there is no terminal."""
+
+STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+"""No `{None}|` in the help, no `--no-` twin of each flag."""
+
+# no markup: a path or an error in brackets is no style
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:
+    """Command line to dataclass; what is wrong with it is said in one line.
+
+    Raises:
+        UserError: If the command line cannot be parsed.
+    """
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return tyro.cli(settings, args=args, config=STYLE, **tyro_options)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+    said = _complaint(lambda: tyro.cli(settings, args=args, config=STYLE, **tyro_options))
+    raise UserError(f"{said} (see --help)")
+
+
+def require_at_least(least: int, settings: Any, *names: str) -> None:
+    """Refuse options below `least`; None is no value.
+
+    Raises:
+        UserError: At the first, with its value.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= least:  # NaN is not
+            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
+
+
+def _complaint(fail: Callable[[], object]) -> str:
+    """What tyro says in its box, on a terminal so wide that it breaks no word."""
+    message = io.StringIO()
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "10000"
+    try:
+        with contextlib.redirect_stderr(message), contextlib.suppress(SystemExit):
+            fail()
+    finally:
+        if columns is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = columns
+    lines = [line.strip("│ ").strip() for line in message.getvalue().splitlines()]
+    body = [line for line in lines if line and not re.match(r"^[╭╰]", line)]
+    first = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
+    return re.sub(r"\s+([.,])", r"\1", " ".join(body[:first]))
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Run a program's main function; a user's mistake ends in one line and exit code 2."""
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone
+        sys.stderr.close()
+        code = 1
+    gc.freeze()  # else a second goes into looking for garbage in what ends anyway
+    sys.exit(code)
+
+
+def take_sigterm_as_ctrl_c() -> None:
+    """Let whoever stops this program do so as safely as its user.
+
+    A shell script starts what it puts into the background with Ctrl-C ignored; SIGTERM must end
+    that too.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+class EpochLine:
+    """Says how far a training is and how long it will take; on a terminal in one line."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+        self.started = self.said = time.monotonic()
+
+    def done(self, epoch: int) -> None:
+        """Take note of an epoch."""
+        now = time.monotonic()
+        left = (now - self.started) / epoch * (self.epochs - epoch)
+        line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
+        if console.is_terminal:
+            console.print(f"\r{line} ", end="\n" if epoch == self.epochs else "")
+        elif now - self.said >= PLAIN_EVERY_S:
+            console.print(line)
+            self.said = now
+
+
+def command(program: str, *args: str) -> str:
+    """A command line that can be typed here: this environment's program, from this folder.
+
+    Args:
+        program: Path of a program in this project, or the name of one that is installed beside
+            Python, such as `mlflow`.
+        args: Its arguments.
+    """
+    folder = Path(sys.executable).parent
+    found = shutil.which("python")
+    on_path = found is not None and Path(found).parent == folder
+    if not program.endswith(".py"):
+        return shlex.join([program if on_path else _from_here(folder / program), *args])
+    python = "python" if on_path else _from_here(Path(sys.executable))
+    return shlex.join([python, _from_here(Path(__file__).parents[1] / program), *args])
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,68 @@
+"""How the MLflow UI shows sweeps: saved views of an experiment, and addresses that open them.
+
+The UI's own table shows neither the mean over folds nor its deviation. A saved view has them; the
+UI reads it from a tag of the experiment and lists it under "Views", for everybody who looks.
+"""
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+from foldsweep import names as metrics
+
+SWEEPS: Final = "foldsweep-sweeps"
+"""The view of sweeps, newest first, with their trials nested below."""
+TRIALS: Final = "foldsweep-trials"
+"""The view of complete trials of all sweeps, best first."""
+
+TAG: Final = "mlflow.sharedViewState."
+"""Prefix of the tags in which the UI keeps saved views."""
+
+_MEASURED = {
+    "attributes.`Run Name`": 220,
+    f"metrics.`{metrics.VAL_ACCURACY}`": 120,
+    f"metrics.`{metrics.std_key(metrics.VAL_ACCURACY)}`": 135,
+    f"metrics.`{metrics.NUM_PARAMS}`": 105,
+}
+"""Columns that both views begin with, and their widths in pixels."""
+_CHOSEN = {"params.`lr`": 105, "params.`batch_size`": 95}
+_OF_SWEEPS = {f"tags.`{metrics.TAG_STATE}`": 120, f"tags.`{metrics.TAG_ORIGIN}`": 150}
+_OF_TRIALS = {f"tags.`{metrics.TAG_SWEEP}`": 170, f"tags.`{metrics.TAG_DATASET}`": 85}
+_FIXED_MS = 1_795_000_000_000
+"""When the views say they were made: always the same, so that they never differ."""
+
+
+def view_tags() -> dict[str, str]:
+    """Tags of an experiment that make its saved views."""
+    return {
+        f"{TAG}{SWEEPS}": _view(
+            "Sweeps and their trials",
+            _MEASURED | _OF_SWEEPS | _CHOSEN,
+            # the UI nests runs only in this order, and only without a filter
+            orderByKey="attributes.start_time",
+        ),
+        f"{TAG}{TRIALS}": _view(
+            "Complete trials, best first",
+            _MEASURED | _OF_TRIALS | _CHOSEN,
+            orderByKey=f"metrics.`{metrics.VAL_ACCURACY}`",
+            searchFilter=f"tags.`{metrics.TAG_STATE}` = 'COMPLETE'",
+        ),
+    }
+
+
+def address(server: str, experiment_id: str, view: str | None = SWEEPS) -> str:
+    """The page of an experiment's runs, in a view of `view_tags`; None is the UI's own."""
+    page = f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return page if view is None else f"{page}&viewStateShareKey={quote(view)}"
+
+
+def _view(name: str, widths: dict[str, int], **state: Any) -> str:
+    columns = list(widths)
+    state |= {"orderByAsc": False, "selectedColumns": columns[1:], "columnOrder": columns}
+    return json.dumps(
+        {
+            "name": name,
+            "createdAt": _FIXED_MS,
+            "state": json.dumps({**state, "columnWidths": widths}),
+        }
+    )

@@ -1,0 +1,1 @@
+"""What repeats the reports: rows, grids, tables."""

@@ -1,0 +1,115 @@
+"""Grids of the reports: swept on the platform, their best points kept for the rows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+from rich.console import Console
+
+from foldsweep.names import TRAIN_TIME, VAL_ACCURACY
+from search_spaces.reports import grid_space
+from sweeps.ledger import RESULT_ATTR
+from sweeps.resources import Allotment
+from sweeps.settings import SweepSettings
+from sweeps.summary import ranking
+from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
+from trainables.data.pairs import PairData
+from trainables.presets.preset import Grid
+from trainables.presets.registry import GRIDS
+
+RESULT_FILE = "grid.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a grid came to."""
+
+    best: Mapping[str, Any]
+    """Best values on the grid's axes."""
+    values: Mapping[str, Any]
+    """Those and what the groups before had settled."""
+    score: float
+    std: float
+    num_params: int
+    trials: int
+    """Points that were tried, those included that were stopped early or failed."""
+    failed: int
+    select_on_test: bool
+    time_s: float
+    """Seconds of training, all trials together."""
+
+
+def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
+    """What a grid starts from: the best of the groups before; None for what the report has."""
+    if grid.after is None:
+        return None
+    before = found(GRIDS[grid.after], root)
+    return None if before is None else before.values
+
+
+def found(grid: Grid, root: Path) -> Found | None:
+    """The result of a grid that has been swept; None if it has not."""
+    try:
+        return Found(**json.loads((root / grid.space / RESULT_FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def chain(grid: Grid) -> list[Grid]:
+    """A grid and the groups it starts from, in the order in which they are to be swept."""
+    before = chain(GRIDS[grid.after]) if grid.after else []
+    return [*before, grid]
+
+
+def sweep_grid(
+    grid: Grid,
+    settings: SweepSettings,
+    data: PairData,
+    *,
+    name: str,
+    root: Path,
+    allotment: Allotment,
+    console: Console,
+) -> SweepEnd:
+    """Sweep a grid, or go on with it, and keep its result if it comes to its end."""
+    values = settled(grid, root)
+    space = grid_space(grid, values)
+    folder = root / grid.space
+    folder.mkdir(parents=True, exist_ok=True)
+    end = sweep_space(
+        settings,
+        space,
+        data,
+        name=name,
+        folder=folder,
+        checkpoint_root=str(root.resolve()),
+        tracking_uri=settings.tracking_uri or "",
+        allotment=allotment,
+        console=console,
+    )
+    ranked = ranking(end.ledger, (VAL_ACCURACY,))
+    if ranked and not end.interrupted and not end.ledger.trials_left:
+        best, ended = ranked[0], end.ledger.ended()
+        result = {
+            "best": dict(best.values),
+            "values": {**(grid.values if values is None else values), **best.values},
+            "score": best.score,
+            "std": best.std or 0.0,
+            "num_params": best.num_params,
+            "trials": len(ended),
+            "failed": sum(trial.state == TrialState.FAIL for trial in ended),
+            "select_on_test": settings.select_on_test,
+            "time_s": sum(t.user_attrs.get(RESULT_ATTR, {}).get(TRAIN_TIME, 0.0) for t in ended),
+        }
+        part = folder / f"{RESULT_FILE}.part"
+        part.write_text(json.dumps(result, indent=1) + "\n")
+        part.replace(folder / RESULT_FILE)
+    return end
+
+
+def exists(grid: Grid, root: Path) -> bool:
+    """Whether a sweep of the grid has been started."""
+    return (root / grid.space / JOURNAL_FILE).exists()

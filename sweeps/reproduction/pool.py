@@ -1,0 +1,213 @@
+"""Jobs over the machine: Ray tasks, their progress, their records in MLflow."""
+
+import json
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from foldsweep import names as metrics
+from sweeps.progress import shown_time
+from sweeps.provenance import user
+from sweeps.reproduction.rows import Job, measure, result_path, shown_spread, spread
+from sweeps.reproduction.tables import described
+from sweeps.resources import Allotment
+from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, MLFLOW_SOURCE_NAME, MLFLOW_USER
+from sweeps.tracking.spool import (
+    SPOOL_FILE,
+    TrackingTarget,
+    count_records,
+    read_progress,
+    read_records,
+)
+from sweeps.tracking.tracker import Tracker
+from trainables.data.source import Source
+from trainables.presets.preset import Measurement
+from trainables.presets.registry import TABLES
+from trainables.variants import VARIANTS
+
+RETRIES = 2
+QUIET_S = 30.0
+"""Longest silence while rows are trained."""
+_POLL_S = 1.0
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    sources: Mapping[str, Source],
+    folder: Path,
+    allotment: Allotment,
+    console: Console,
+) -> list[str]:
+    """Measure jobs on a Ray that has been started, the longest first.
+
+    Returns:
+        What went wrong, a line for each job that has no result.
+    """
+    images = {dataset: ray.put(source) for dataset, source in sources.items()}
+    remote: Any = ray.remote(num_cpus=allotment.cpus, num_gpus=allotment.gpus, max_retries=RETRIES)
+    task = remote(measure)
+    waiting = sorted(jobs, key=lambda job: -job.cost)
+    running: dict[ray.ObjectRef, Job] = {}
+    failures = []
+    started, done, total = time.monotonic(), 0.0, sum(job.cost for job in jobs)
+    num_done, said_at = 0, started
+    while waiting or running:
+        while waiting and len(running) < allotment.concurrency:
+            job = waiting.pop(0)
+            ref = task.remote(
+                job,
+                images[job.dataset],
+                folder.resolve(),
+                threads=allotment.threads,
+                device=allotment.device,
+            )
+            running[ref] = job
+        ended, _ = ray.wait(list(running), timeout=_POLL_S)
+        if not ended and time.monotonic() - said_at >= QUIET_S:
+            said_at = time.monotonic()
+            names = ", ".join(job.name for job in running.values())
+            console.print(
+                f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows · running {names}"
+            )
+        for ref in ended:
+            job = running.pop(ref)
+            num_done += 1
+            done += job.cost
+            try:
+                said = _said(ray.get(ref))
+            except ray.exceptions.RayError as error:
+                reason = next(reversed(str(error).strip().splitlines()), repr(error))
+                failures.append(f"{job.name}: {reason}")
+                said = f"failed: {reason}"
+            said_at = time.monotonic()
+            left = (said_at - started) / done * (total - done)
+            count = f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows"
+            rest = f" · about {shown_time(left)} left" if num_done < len(jobs) else ""
+            console.print(f"{count} · {job.name}: {said}{rest}")
+    return failures
+
+
+def _said(result: dict[str, Any]) -> str:
+    if "error" in result:
+        return str(result["error"])
+    return shown_spread(result["accuracy"])
+
+
+def log_rows(
+    rows: Sequence[tuple[Job, Measurement, dict[str, Any]]],
+    folder: Path,
+    *,
+    sweep: str,
+    tracking_uri: str,
+    experiment: str,
+    select_on_test: bool = False,
+) -> int:
+    """Log results that MLflow has not been given yet, below one run; each under its own key.
+
+    With `select_on_test` the grids were, and the rows that they tuned say so.
+
+    Returns:
+        Number of records that wait because MLflow could not take them.
+    """
+    target = TrackingTarget(
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        sweep=sweep,
+        study_storage=JOURNAL_FILE,
+        study_name=sweep,
+    )
+    logged, waiting = _logged(folder, target)
+    new = [row for row in rows if str(_number(row[0])) not in logged]
+    if not (new or waiting):
+        return 0
+    tracker = Tracker(folder, target)
+    try:
+        if new:
+            tags = {metrics.TAG_KIND: "reproduction", metrics.TAG_SWEEP: sweep}
+            tags |= {MLFLOW_SOURCE_NAME: "sweeps/reproduce.py", MLFLOW_USER: user()}
+            tracker.start_sweep(sweep, {}, tags)
+            for job, measurement, result in new:
+                on_test = select_on_test and job.preset.tuned_by is not None
+                own = {metrics.TAG_SELECTED_ON: "test"} if on_test else {}
+                _log_row(tracker, tags | own, job, measurement, result, folder)
+            tracker.end_sweep("FINISHED")
+    finally:
+        waiting = tracker.close(CLOSE_WAIT_S)
+    return waiting
+
+
+def _logged(folder: Path, target: TrackingTarget) -> tuple[set[str], int]:
+    """Runs that were logged to their end, not cut off, and the number of records that wait."""
+    spool = folder / SPOOL_FILE
+    if not spool.exists():
+        return set(), 0
+    ends = [record for _, record in read_records(spool) if record["op"] == "end"]
+    waiting = count_records(spool, read_progress(folder, target.server).offset)
+    return {end["run"] for end in ends if end["status"] != "KILLED"}, waiting
+
+
+def _log_row(
+    tracker: Tracker,
+    tags: dict[str, str],
+    job: Job,
+    measurement: Measurement,
+    result: dict[str, Any],
+    folder: Path,
+) -> None:
+    number = _number(job)
+    variant = VARIANTS[job.preset.variant]
+    tags = {
+        **tags,
+        metrics.TAG_PRESET: job.preset.name,
+        metrics.TAG_TABLE: measurement.table,
+        metrics.TAG_ROW: str(TABLES[measurement.table].index((job.preset, measurement))),
+        metrics.TAG_PROTOCOL: described(job.protocol),
+        metrics.TAG_VARIANT: variant.name,
+        metrics.TAG_WEIGHT_SHARING: str(variant.weight_sharing).lower(),
+        metrics.TAG_AUXILIARY: str(variant.auxiliary).lower(),
+        metrics.TAG_DATASET: job.dataset,
+        metrics.TAG_SEED: str(job.seed),
+        metrics.TAG_CONFIG: json.dumps(result["config"]),
+        metrics.TAG_GIT_COMMIT: result["git_commit"],
+        metrics.TAG_MACHINE: result["machine"],
+        **{f"{metrics.TAG_VERSION}{lib}": v for lib, v in result["versions"].items()},
+    }
+    tracker.start_trial(number, f"{job.preset.name} {job.protocol.kind}", result["config"], tags)
+    if "error" in result:
+        tracker.set_tags(number, {metrics.TAG_ERROR: result["error"]})
+        tracker.end_trial(number, "FAILED")
+        return
+    folds = job.protocol.kind == "folds"
+    by_name = {
+        metrics.VAL_ACCURACY if folds else metrics.TEST_ACCURACY: result["accuracy"],
+        metrics.TRAIN_ACCURACY: result["train_accuracy"],
+        metrics.TRAIN_LOSS: result["train_loss"],
+    }
+    if result["digit_accuracy"]:
+        digit = metrics.VAL_DIGIT_ACCURACY if folds else metrics.TEST_DIGIT_ACCURACY
+        by_name[digit] = result["digit_accuracy"]
+    found = {metrics.NUM_PARAMS: result["num_params"], metrics.TRAIN_TIME: result["time_s"]}
+    for name, values in by_name.items():
+        found[name], std = spread(values)
+        if std is not None:
+            found[metrics.std_key(name)] = std
+        key = metrics.fold_key if folds else metrics.round_key
+        found |= {key(i, name): value for i, value in enumerate(values)}
+    reported = measurement.reported
+    if reported.accuracy is not None:
+        found[metrics.REPORTED_ACCURACY] = reported.accuracy
+    if reported.std is not None:
+        found[metrics.std_key(metrics.REPORTED_ACCURACY)] = reported.std
+    tracker.log_metrics(number, found, step=result["config"]["epochs"])
+    tracker.log_artifact(number, result_path(folder, job))
+    tracker.end_trial(number, "FINISHED")
+
+
+def _number(job: Job) -> int:
+    """A number that names the job for ever, and another one when its result changes."""
+    return zlib.crc32(f"{job.name} {job.key}".encode())

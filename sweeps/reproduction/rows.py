@@ -1,0 +1,256 @@
+"""Rows of the reports' tables as jobs: what to train, and the result that says it is done."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from foldsweep.errors import UserError
+from sweeps.mistakes import by_digits
+from sweeps.provenance import git_commit, machine, versions
+from sweeps.rounds import Cohort, Scores, fold_cohort, joined, round_cohort
+from trainables.config import TrialConfig
+from trainables.data.folds import stratified_folds
+from trainables.data.pairs import PairData, disc_points, draw_pairs
+from trainables.data.source import NUM_CLASSES, DiscSource, Source
+from trainables.presets.preset import Preset, Protocol
+from trainables.seeds import Stream, derive_seed
+from trainables.variants import VARIANTS
+
+FORMAT = 1
+QUICK_PAIRS = 60
+PROBES_PER_SIDE = 60
+"""Points along each side of the unit square whose answers are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A preset under a protocol."""
+
+    preset: Preset
+    protocol: Protocol
+    config: TrialConfig
+    """The preset's configuration, completed by what its grid chose."""
+    dataset: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`report/row-rounds` or `report/row-folds`: where its files are."""
+        return f"{self.preset.name}-{self.protocol.kind}"
+
+    @property
+    def key(self) -> str:
+        """Changes whenever the result would."""
+        parts = {
+            "format": FORMAT,
+            "variant": self.preset.variant,
+            "config": _settled(self.config),
+            "protocol": _settled(self.protocol),
+            "dataset": self.dataset,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def cost(self) -> float:
+        """Rough work in arbitrary units, for the estimate of time."""
+        protocol = self.protocol
+        steps = protocol.train_pairs / self.config.batch_size
+        wide = 0.2 if self.preset.variant.startswith("mlp") else 1.0
+        return protocol.count * self.config.epochs * wide * (protocol.train_pairs + 10 * steps)
+
+
+def _settled(settings: TrialConfig | Protocol) -> dict[str, Any]:
+    """What is not at its default: a field that is added later changes no key."""
+    return {
+        field.name: getattr(settings, field.name)
+        for field in fields(settings)
+        if getattr(settings, field.name) != field.default
+    }
+
+
+def scaled(protocol: Protocol, source: Source) -> Protocol:
+    """The protocol with as many pairs as a smaller dataset allows, in the same proportions."""
+    if isinstance(source, DiscSource) or source.dataset == "mnist":
+        return protocol
+    train = min(protocol.train_pairs, len(source.train) // 2)
+    test = min(protocol.test_pairs, len(source.test) // 2)
+    return replace(
+        protocol,
+        train_pairs=train,
+        test_pairs=test,
+        held_back=protocol.held_back * train // protocol.train_pairs,
+        test_from=protocol.test_from * test // protocol.test_pairs,
+        fresh_data=False,  # there are no others
+    )
+
+
+def quick(protocol: Protocol) -> Protocol:
+    """The protocol at smoke size: two members, few pairs."""
+    return replace(
+        protocol,
+        count=2,
+        train_pairs=QUICK_PAIRS,
+        test_pairs=QUICK_PAIRS,
+        held_back=protocol.held_back * QUICK_PAIRS // protocol.train_pairs,
+        test_from=protocol.test_from * QUICK_PAIRS // protocol.test_pairs,
+    )
+
+
+def cohort(job: Job, source: Source) -> Cohort:
+    """The members that a job trains."""
+    if isinstance(source, DiscSource):
+        return _with_probes(_cohort(job, source))
+    return _cohort(job, source)
+
+
+def _with_probes(points: Cohort) -> Cohort:
+    """A grid of points to answer besides: the regions that a network tells apart."""
+    ticks = (np.arange(PROBES_PER_SIDE, dtype=np.float32) + 0.5) / PROBES_PER_SIDE
+    y, x = np.meshgrid(ticks, ticks, indexing="ij")
+    grid = disc_points(np.stack([x.ravel(), y.ravel()], axis=1))
+    size = len(points.pairs)
+    return replace(
+        points,
+        pairs=joined([points.pairs, grid]),
+        probes=np.arange(size, size + len(grid)),
+    )
+
+
+def _cohort(job: Job, source: Source) -> Cohort:
+    protocol = job.protocol
+
+    def draw(seed: int) -> PairData:
+        return draw_pairs(
+            source,
+            seed=seed,
+            train_pairs=protocol.train_pairs,
+            test_pairs=protocol.test_pairs,
+        )
+
+    if protocol.kind == "folds":
+        data = draw(job.seed)
+        folds = stratified_folds(data.train.target, num_folds=protocol.count, seed=job.seed)
+        return fold_cohort(job.config, data, folds, seed=job.seed)
+    if protocol.fresh_data:
+        seeds = [derive_seed(job.seed, Stream.ROUND_PAIRS, i) for i in range(protocol.count)]
+        drawn = [draw(seed) for seed in seeds]
+    else:
+        drawn = [draw(job.seed)] * protocol.count
+    return round_cohort(job.config, drawn, seed=job.seed, held_back=protocol.held_back)
+
+
+def measure(
+    job: Job, source: Source, folder: Path, *, threads: int, device: str
+) -> dict[str, Any]:
+    """Train and measure a job, store its result and return it; cut off, it can go on.
+
+    A diverged row has the key `error` instead of scores.
+    """
+    torch.set_num_threads(threads)
+    members = cohort(job, source)
+    checkpoints = folder / f"{job.name}-{job.key}"
+    result: dict[str, Any] = {
+        "key": job.key,
+        "preset": job.preset.name,
+        "variant": job.preset.variant,
+        "config": job.config.to_dict(),
+        "protocol": asdict(job.protocol),
+        "dataset": job.dataset,
+        "seed": job.seed,
+        "git_commit": git_commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    try:
+        scores = members.train(
+            VARIANTS[job.preset.variant],
+            device=device,
+            checkpoint_folder=checkpoints,
+            curves=job.protocol.curves,
+        )
+    except UserError as error:
+        result["error"] = str(error)
+    else:
+        result |= _figures(job, members, scores)
+    path = result_path(folder, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(result, indent=1) + "\n")
+    part.replace(path)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return result
+
+
+def _figures(job: Job, members: Cohort, scores: Scores) -> dict[str, Any]:
+    """Accuracy of each member on the pairs that count, and errors by pair of digits on all."""
+    accuracy = []
+    for member, answers in zip(members.members, scores.answers, strict=True):
+        right = answers == members.pairs.target[member.held_out]
+        accuracy.append(float(right[job.protocol.test_from :].mean()))
+    wrong, count = by_digits(members, scores)
+    more: dict[str, Any] = {"curves": scores.curves} if scores.curves else {}
+    if scores.probe_answers:
+        side = PROBES_PER_SIDE
+        first = members.members[0]
+        xy = members.pairs.images[first.train].reshape(-1, 2)
+        target = members.pairs.target[first.train, None]
+        more["points"] = np.concatenate([xy.round(4), target], axis=1).tolist()
+        more["regions"] = np.mean(scores.probe_answers, axis=0).reshape(side, side).tolist()
+    return {
+        **more,
+        "accuracy": accuracy,
+        "train_accuracy": scores.train_accuracy.tolist(),
+        "train_loss": scores.train_loss.tolist(),
+        "digit_accuracy": (
+            scores.digit_accuracy.tolist() if VARIANTS[job.preset.variant].auxiliary else []
+        ),
+        "num_params": scores.num_params,
+        "time_s": scores.train_time_s / len(accuracy),
+        "wrong": wrong.tolist(),
+        "count": count.tolist(),
+    }
+
+
+def result_path(folder: Path, job: Job) -> Path:
+    """File of a job's result."""
+    return folder / f"{job.name}.json"
+
+
+def stored(folder: Path, job: Job) -> dict[str, Any] | None:
+    """The result of a job that has been done as it is now; None if there is none."""
+    try:
+        result = json.loads(result_path(folder, job).read_text())
+    except (OSError, ValueError):
+        return None
+    matches = isinstance(result, dict) and result.get("key") == job.key
+    return result if matches else None
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation, which a single value has not."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def shown_spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation as tables show them."""
+    mean, std = spread(values)
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+
+
+def error_shares(result: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Share of wrong answers where the digits are equal, differ by one, or by more."""
+    wrong, count = np.array(result["wrong"]), np.array(result["count"])
+    apart = np.abs(np.subtract.outer(np.arange(NUM_CLASSES), np.arange(NUM_CLASSES)))
+    shares = [
+        wrong[where].sum() / max(count[where].sum(), 1)
+        for where in (apart == 0, apart == 1, apart > 1)
+    ]
+    return float(shares[0]), float(shares[1]), float(shares[2])

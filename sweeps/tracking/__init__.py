@@ -1,0 +1,1 @@
+"""The way of a sweep's records to MLflow: spool, uploader."""

@@ -1,0 +1,268 @@
+"""The local file every tracking record goes to before MLflow sees it.
+
+A sweep's folder holds `spool.jsonl` (one JSON record per line, only ever appended to),
+`spool.cursor` (how far each tracking server has it), `tracking.json` (where to send it) and two
+locks: the driver's, which tells others that it lives, and the uploader's, which keeps it alone.
+
+Records name their run by trial number, `"12"`; the run of the sweep itself is `""`:
+
+    {"op": "start", "run", "time", "name", "params", "tags", "dataset"}
+    {"op": "metrics", "run", "points": [[key, value, step, time], ...]}
+    {"op": "tags", "run", "tags"}
+    {"op": "artifact", "run", "path", "to"}
+    {"op": "end", "run", "status", "time"}
+    {"op": "open"}, {"op": "close"}: a driver came or went
+
+Times are milliseconds since the epoch and travel with the record: MLflow tells a repeated metric
+point from a new one by its time, so sending a spool twice adds nothing.
+"""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from foldsweep.errors import UserError
+from foldsweep.tracking import shown
+
+Record = dict[str, Any]
+Point = tuple[str, float, int, int]
+
+RUN_TAG = "foldsweep.run"
+TARGET_FILE = "tracking.json"
+SPOOL_FILE = "spool.jsonl"
+CURSOR_FILE = "spool.cursor"
+DRIVER_LOCK = "driver.lock"
+UPLOADER_LOCK = "uploader.lock"
+_SQLITE = "sqlite:///"
+OPEN: Record = {"op": "open"}
+CLOSE: Record = {"op": "close"}
+
+
+def now_ms() -> int:
+    """Current time in MLflow's unit."""
+    return time.time_ns() // 1_000_000
+
+
+class Spool:
+    """Appends records; each is with the operating system when `append` returns.
+
+    A line left incomplete by a kill or a full disk is cut off, so the next record starts clean.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        with path.open("rb") as reader:
+            self._file.truncate(_complete_length(reader.read()))
+
+    def append(self, record: Record) -> None:
+        """Add one record; NaN and infinities are kept.
+
+        Raises:
+            OSError: If the disk takes no more; the spool is then as it was before.
+        """
+        line = (json.dumps(record) + "\n").encode()
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(f"{self._file.name!r} took only a part of a record: disk full?")
+        except OSError:
+            self._file.truncate(size)
+            raise
+
+    def close(self) -> None:
+        """Close the file; the records stay."""
+        self._file.close()
+
+
+def _complete_length(data: bytes) -> int:
+    return data.rfind(b"\n") + 1
+
+
+def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
+    """Complete records from a byte offset on, each with the offset behind it.
+
+    A line that is no JSON object (a damaged disk) is given as `{"op": "unreadable"}`.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            yield offset, record if isinstance(record, dict) else {"op": "unreadable"}
+
+
+def count_records(path: Path, offset: int) -> int:
+    """Number of records behind an offset that carry something to MLflow."""
+    return sum("run" in record for _, record in read_records(path, offset))
+
+
+def is_closed(path: Path) -> bool:
+    """Whether the driver said that no more records follow."""
+    mark = (json.dumps(CLOSE) + "\n").encode()
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(mark)))
+        return file.read() == mark
+
+
+@dataclass(slots=True)
+class RunState:
+    """What a spool says about one run.
+
+    `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
+    below it repeats one that is already there.
+    """
+
+    is_open: bool = False
+    last_step: dict[str, int] = field(default_factory=dict)
+
+
+def run_states(path: Path) -> dict[str, RunState]:
+    """State of every run in a spool, in the order of their start."""
+    states: dict[str, RunState] = {}
+    for _, record in read_records(path):
+        if "run" not in record:
+            continue
+        state = states.setdefault(record["run"], RunState())
+        if record["op"] == "metrics":
+            for key, _, step, _ in record["points"]:
+                state.last_step[key] = max(step, state.last_step.get(key, step))
+        elif record["op"] in ("start", "end"):
+            state.is_open = record["op"] == "start"
+    return states
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one tracking server has a spool, what it refused, what it last failed with.
+
+    `part` counts the runs that it has of the records just behind `offset`.
+    """
+
+    offset: int = 0
+    part: int = 0
+    refused: int = 0
+    problem: str = ""
+
+
+def read_progress(folder: Path, server: str) -> Progress:
+    """Progress of a server (`TrackingTarget.server`); nothing yet for one never seen."""
+    return Progress(**_cursors(folder).get(server, {}))
+
+
+def write_progress(folder: Path, server: str, progress: Progress) -> None:
+    """Store progress in one step, so that a kill leaves the old or the new."""
+    cursors = _cursors(folder) | {server: asdict(progress)}
+    draft = folder / f"{CURSOR_FILE}.new"
+    draft.write_text(json.dumps(cursors))
+    draft.replace(folder / CURSOR_FILE)
+
+
+def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(json.loads((folder / CURSOR_FILE).read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def driver_lives(folder: Path) -> bool:
+    """Whether a process holds the driver's lock; the kernel frees it when that process dies."""
+    try:
+        with FileLock(folder / DRIVER_LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackingTarget:
+    """One sweep on one MLflow server.
+
+    `sweep` is its name for ever, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
+    path of an Optuna journal, relative to the sweep's folder if the two are to move together.
+    """
+
+    tracking_uri: str
+    experiment: str
+    sweep: str
+    study_storage: str
+    study_name: str
+
+    def __post_init__(self) -> None:
+        uri = self.tracking_uri
+        is_relative = uri.startswith(_SQLITE) and not uri.startswith(_SQLITE + "/")
+        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
+            raise UserError(
+                f"tracking URI {self.shown_uri!r} is not absolute: "
+                "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
+            )
+
+    @property
+    def server(self) -> str:
+        """Short stable name of the tracking server."""
+        return hashlib.sha256(self.tracking_uri.encode()).hexdigest()[:8]
+
+    @property
+    def shown_uri(self) -> str:
+        """The tracking URI without user and password, for messages."""
+        return shown(self.tracking_uri)
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file, if that is what the records go to."""
+        path = self.tracking_uri.removeprefix(_SQLITE)
+        return None if path == self.tracking_uri else Path(path)
+
+    @property
+    def artifact_root(self) -> str | None:
+        """Artifact location for a new experiment; None leaves it to the server.
+
+        A SQLite file has no server: MLflow would take the folder that the uploader happens to
+        run in, so the artifacts are put beside the database.
+        """
+        if self.sqlite_path is None:
+            return None
+        folder = re.sub(r"[^\w.-]", "_", self.experiment)
+        return str(self.sqlite_path.parent / "mlartifacts" / folder)
+
+    def run_key(self, run: str) -> str:
+        """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""
+        return f"{self.sweep}/{run}" if run else self.sweep
+
+    def run_attribute(self, run: str) -> str:
+        """Study user attribute that holds the MLflow id of a run on this server."""
+        return f"mlflow_run:{run}@{self.server}"
+
+    def save(self, folder: Path) -> None:
+        """Write `tracking.json`, for its owner only: a database URL may hold a password."""
+        draft = folder / f"{TARGET_FILE}.new"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        draft.replace(folder / TARGET_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrackingTarget":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: If the folder holds no sweep or the file is damaged.
+        """
+        path = folder / TARGET_FILE
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None

@@ -1,0 +1,388 @@
+"""Carries the records of one spool to one MLflow server.
+
+MLflow cannot create a run with a chosen id, so a run is known by its tag `RUN_TAG`. Before the
+first run is created, and after every failure, the runs of the sweep are looked up by that tag and
+adopted: however often an uploader is killed or a spool is sent again, a trial has one run.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import (
+    Experiment,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import Study, load_study
+from requests import RequestException
+
+from foldsweep.errors import UserError
+from foldsweep.views import view_tags
+from sweeps.journal import journal_storage, together
+from sweeps.settings import masked_url
+from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
+from sweeps.tracking.entities import Item, dataset_input, entities
+from sweeps.tracking.spool import (
+    RUN_TAG,
+    SPOOL_FILE,
+    Record,
+    TrackingTarget,
+    read_progress,
+    read_records,
+    run_states,
+    write_progress,
+)
+
+_LOOK = {"mlflow.experimentKind": "custom_model_development", **view_tags()}
+"""Tags of a new experiment: the UI takes it for training runs and has views of sweeps."""
+
+RECORDS_PER_STEP = 500
+_PAGE = 1000
+_TABLES_WAIT_S = 60.0
+_MOST_FAILED_INSERTS = 3
+_log = logging.getLogger(__name__)
+
+
+class Uploader:
+    """Sends a spool step by step; an exception leaves the cursor where it was.
+
+    What the server refuses for good is written to the log, counted and passed over.
+    """
+
+    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+        self.progress = read_progress(folder, target.server)
+        self.num_sent = 0
+        self.sent_runs: set[str] = set()
+        self._folder = folder
+        self._path = folder / SPOOL_FILE
+        self._target = target
+        self._client: MlflowClient
+        self._study: Study | None = None
+        self._noted: dict[str, Any] = {}
+        self._ids: dict[str, str] = {}
+        self._is_connected = False
+        self._had_failure = False
+        self._failed_inserts = 0
+
+    def send_next(self) -> int:
+        """Send some of the records that wait; 0 when nothing waits.
+
+        Raises:
+            UserError: If the experiment of the sweep is deleted.
+            Exception: Whatever the server or the network fails with; call again later.
+        """
+        refused = self.progress.refused
+        try:
+            self._connect()
+            chunk = list(islice(read_records(self._path, self.progress.offset), RECORDS_PER_STEP))
+            runs: dict[str, list[Record]] = {}
+            for _, record in chunk:
+                if "run" in record:
+                    runs.setdefault(record["run"], []).append(record)
+                elif record["op"] == "unreadable":
+                    self._refuse("a line of the spool", "it is unreadable")
+            if "" in runs:  # the parent of the others
+                self._send_run("", runs[""])
+            inserted = self._insert_whole(runs)
+            for part, run in enumerate(run for run in runs if run and run not in inserted):
+                self.progress.part = part
+                self._save(self.progress.problem)
+                self._send_run(run, runs[run])
+            self.num_sent += sum(map(len, runs.values()))
+            self.sent_runs |= runs.keys()
+        except Exception as error:
+            self._is_connected = False
+            self._had_failure = True
+            self.progress.refused = refused
+            self._save(one_line(error))
+            raise
+        if chunk:
+            self.progress.offset, self.progress.part = chunk[-1][0], 0
+        if chunk or self.progress.problem:
+            self._save("")
+        return len(chunk)
+
+    def finish(self, *, driver_died: bool) -> None:
+        """Tidy up once everything is sent: no run is left RUNNING for ever, none is there twice.
+
+        A run that a dead driver left open is KILLED as of its last record; a resumed sweep that
+        starts it again sets it RUNNING again.
+        """
+        if self._had_failure:
+            self._connect(anew=True)
+        if driver_died:
+            ended = int(self._path.stat().st_mtime * 1000)
+            for run, state in run_states(self._path).items():
+                if state.is_open and run in self._ids:
+                    self._client.set_terminated(self._ids[run], "KILLED", ended)
+
+    def _save(self, problem: str) -> None:
+        self.progress.problem = problem
+        write_progress(self._folder, self._target.server, self.progress)
+
+    def _connect(self, *, anew: bool = False) -> None:
+        if self._is_connected and not anew:
+            return
+        self._client = _connected_client(self._target)
+        self._database = database_of(self._client)
+        self._experiment = self._find_experiment()
+        self._ids = self._find_runs()
+        if "" not in self._ids:
+            self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
+        self._study = self._open_study()
+        self._note_in_study(self._ids)
+        self._is_connected = True
+
+    def _find_experiment(self) -> Experiment:
+        name = self._target.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                self._client.create_experiment(name, self._target.artifact_root, _LOOK)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            experiment = self._client.get_experiment_by_name(name)
+        if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
+            raise UserError(
+                f"MLflow experiment {name!r} is deleted: restore it or choose another name"
+            )
+        return experiment
+
+    def _find_runs(self) -> dict[str, str]:
+        """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
+        key = self._target.run_key("")
+        pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        found: dict[str, list[Run]] = {}
+        token: str | None = None
+        while token != "":
+            page = self._client.search_runs(
+                [self._experiment.experiment_id],
+                f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
+                max_results=_PAGE,
+                page_token=token,
+            )
+            for run in page:
+                name = run.data.tags[RUN_TAG]
+                if name == key or name.startswith(key + "/"):
+                    found.setdefault(name[len(key) + 1 :], []).append(run)
+            token = page.token or ""
+        ids = {}
+        for name, runs in found.items():
+            runs.sort(key=lambda run: (-len(run.data.params) - len(run.data.metrics), _id(run)))
+            ids[name] = _id(runs[0])
+            for run in runs[1:]:
+                _log.info("run %r is there twice: deleting %s", name, _id(run))
+                self._client.delete_run(_id(run))
+        return ids
+
+    def _send_run(self, run: str, records: Sequence[Record]) -> None:
+        starts = [record for record in records if record["op"] == "start"]
+        is_new = run not in self._ids
+        if is_new:
+            if not starts:
+                return self._refuse(f"run {run!r}", "it is no longer on the server")
+            self._ids[run] = self._create(run, starts[0])
+            self._note_in_study([run])
+        run_id = self._ids[run]
+        if not self._send_items(run, entities(records)):
+            return
+        for record in starts:
+            if record["dataset"]:
+                inputs = [dataset_input(record["dataset"])]
+                self._attempt(run, self._client.log_inputs, run_id, inputs)
+        for record in records:
+            if record["op"] == "artifact":
+                args = record["path"], record["to"] or None
+                self._attempt(run, self._client.log_artifact, run_id, *args)
+        changes = [record for record in records if record["op"] in ("start", "end")]
+        if changes and changes[-1]["op"] == "end":
+            end = changes[-1]
+            self._attempt(run, self._client.set_terminated, run_id, end["status"], end["time"])
+        elif changes and not is_new:
+            self._attempt(run, self._client.update_run, run_id, "RUNNING")
+
+    def _insert_whole(self, runs: Mapping[str, Sequence[Record]]) -> set[str]:
+        """Add the runs that are new and have ended, all at once, where MLflow is a database."""
+        if self._database is None or self._failed_inserts >= _MOST_FAILED_INSERTS:
+            return set()
+        whole = {}
+        for run, records in runs.items():
+            ops = [record["op"] for record in records]
+            new = run != "" and run not in self._ids
+            if new and ops[0] == "start" and ops[-1] == "end" and "artifact" not in ops:
+                try:
+                    whole[run] = self._whole(run, records)
+                except MlflowException:
+                    continue  # the client passes over the part that is refused, not over all
+        if not whole:
+            return set()
+        try:
+            insert_runs(self._database, self._experiment, list(whole.values()))
+        except MlflowException as error:
+            if error.error_code == "TEMPORARILY_UNAVAILABLE":
+                raise  # the runs may be there all the same: the next try looks
+            # tables that are not as expected, or another sweep that inserts the same dataset
+            _log.warning("%d runs go to MLflow one by one: %s", len(whole), one_line(error))
+            self._failed_inserts += 1
+            self._ids = self._find_runs()
+            return set()
+        self._failed_inserts = 0
+        self._ids |= {run: made.run_id for run, made in whole.items()}
+        self._note_in_study(whole)
+        return set(whole)
+
+    def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
+        first, last = records[0], records[-1]
+        items = entities(records)
+        return WholeRun(
+            name=first["name"],
+            status=last["status"],
+            start_time=first["time"],
+            end_time=last["time"],
+            params=[item for item in items if isinstance(item, Param)],
+            tags=[
+                *(item for item in items if isinstance(item, RunTag)),
+                *(RunTag(key, value) for key, value in self._own_tags(run).items()),
+            ],
+            metrics=[item for item in items if isinstance(item, Metric)],
+            datasets=[dataset_input(first["dataset"])] if first["dataset"] else [],
+        )
+
+    def _own_tags(self, run: str) -> dict[str, str]:
+        """What a run is known by, and which run it is below."""
+        parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
+        return {RUN_TAG: self._target.run_key(run)} | parent
+
+    def _create(self, run: str, start: Record) -> str:
+        experiment, tags = self._experiment.experiment_id, self._own_tags(run)
+        return _id(self._client.create_run(experiment, start["time"], tags, start["name"]))
+
+    def _send_items(self, run: str, items: Sequence[Item]) -> bool:
+        """Whether the run is there to take them; a refused item is passed over."""
+        try:
+            self._log_batch(run, items)
+        except MlflowException as error:
+            if not _is_refusal(error):
+                raise
+            info = self._client.get_run(self._ids[run]).info
+            if info.lifecycle_stage == LifecycleStage.DELETED:
+                del self._ids[run]
+                self._refuse(f"run {run!r}", "it is deleted on the server")
+                return False
+            self._halve(run, items, error)
+        return True
+
+    def _halve(self, run: str, items: Sequence[Item], error: Exception) -> None:
+        if len(items) == 1:
+            return self._refuse(f"{items[0]} of run {run!r}", one_line(error))
+        middle = len(items) // 2
+        for part in (items[:middle], items[middle:]):
+            try:
+                self._log_batch(run, part)
+            except MlflowException as part_error:
+                if not _is_refusal(part_error):
+                    raise
+                self._halve(run, part, part_error)
+
+    def _log_batch(self, run: str, items: Sequence[Item]) -> None:
+        self._client.log_batch(
+            self._ids[run],
+            metrics=[item for item in items if isinstance(item, Metric)],
+            params=[item for item in items if isinstance(item, Param)],
+            tags=[item for item in items if isinstance(item, RunTag)],
+            synchronous=True,
+        )
+
+    def _attempt(self, run: str, call: Callable[..., None], *args: object) -> None:
+        """Call, passing over what can never succeed: a refusal or an unusable local file."""
+        try:
+            call(*args)
+        except (MlflowException, OSError) as error:
+            if isinstance(error, RequestException) or not _is_refusal(error):
+                raise
+            self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
+
+    def _refuse(self, what: str, why: str) -> None:
+        self.progress.refused += 1
+        _log.warning("passed over %s: %s", what, why)
+
+    def _note_in_study(self, runs: Iterable[str]) -> None:
+        """Keep runs' ids in the study too, as far as the study can be had.
+
+        The tag in MLflow is what identifies a run; a study that is gone does not stop an upload.
+        """
+        if self._study is None:
+            return
+        ids = {self._target.run_attribute(run): self._ids[run] for run in runs}
+        missing = {key: run_id for key, run_id in ids.items() if self._noted.get(key) != run_id}
+        if not missing:
+            return
+        try:
+            with together(self._study):
+                for key, run_id in missing.items():
+                    self._study.set_user_attr(key, run_id)
+            self._noted |= missing
+        except Exception as error:  # any database or file error
+            _log.warning("run ids are no longer kept in the study: %s", one_line(error))
+            self._study = None
+
+    def _open_study(self) -> Study | None:
+        name, storage = self._target.study_name, self._target.study_storage
+        try:
+            study = load_study(study_name=name, storage=_study_storage(storage, self._folder))
+            self._noted = study.user_attrs  # a copy, which takes long where there are many runs
+            return study
+        except Exception as error:  # any database or file error
+            reason = one_line(error).replace(storage, masked_url(storage))
+            _log.warning("no study %r in %s: %s", name, masked_url(storage), reason)
+            return None
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without line breaks; for a request that failed, the reason behind it."""
+    if str(error).startswith("API request"):
+        while (reason := error.__cause__ or error.__context__) is not None:
+            error = reason
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _connected_client(target: TrackingTarget) -> MlflowClient:
+    """A client; the first one of a SQLite file makes its tables, which bears no company."""
+    if (database := target.sqlite_path) is None:
+        return MlflowClient(tracking_uri=target.tracking_uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S):
+        return MlflowClient(tracking_uri=target.tracking_uri)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether sending the same once more can never succeed."""
+    if isinstance(error, MlflowException):
+        return bool(error.error_code == "INVALID_PARAMETER_VALUE")
+    return isinstance(error, OSError)
+
+
+def _id(run: Run) -> str:
+    return str(run.info.run_id)
+
+
+def _study_storage(storage: str, folder: Path) -> BaseStorage:
+    if "://" in storage:
+        return RDBStorage(storage)
+    path = folder / storage
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return journal_storage(path)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from analysis.plots.curves import curves_info, plot_all, plot_one
+
+CURVES = {
+    "train_loss": [[0.9, 0.7], [0.5, 0.3]],
+    "train_accuracy": [[0.5, 0.7], [0.8, 0.8]],
+    "loss": [[1.0, 0.8], [0.6, 0.6]],
+    "accuracy": [[0.4, 0.6], [0.6, 0.8]],
+}
+
+
+@pytest.fixture
+def info():
+    return curves_info("net", CURVES)
+
+
+def test_curves_are_mean_and_sample_std_over_rounds(info):
+    assert info.number == 2
+    np.testing.assert_allclose(info.mean["accuracy"], [0.5, 0.7])
+    np.testing.assert_allclose(info.std["accuracy"], [np.sqrt(0.02), np.sqrt(0.02)])
+    np.testing.assert_allclose(info.std["loss"], [np.sqrt(0.02), 0.0])
+
+
+def test_one_round_has_no_spread():
+    info = curves_info("net", {key: [[row[0]] for row in rows] for key, rows in CURVES.items()})
+    assert info.number == 1
+    assert not info.std["loss"].any()
+
+
+@pytest.mark.parametrize("quantity", ["loss", "accuracy"])
+def test_one_network_is_drawn_with_training_and_test_curve(info, quantity):
+    axes = plot_one(info, quantity).axes[0]
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_allclose(drawn["training"], info.mean[f"train_{quantity}"])
+    np.testing.assert_allclose(drawn["test"], info.mean[quantity])
+    assert axes.get_xlabel() == "epoch"
+    assert quantity in axes.get_ylabel()
+
+
+def test_all_networks_have_a_panel_each_on_common_axes(info):
+    figure = plot_all([info] * 5, "loss")
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == ["net"] * 5
+    assert len({axes.get_ylim() for axes in panels}) == 1
+
+
+def test_no_panel_is_cut_off_by_the_limits_of_the_first(info):
+    low = curves_info("low", {k: [[v - 0.3 for v in row] for row in c] for k, c in CURVES.items()})
+    panel = plot_all([info, low], "accuracy").axes[1]
+    assert panel.get_ylim()[0] < (low.mean["accuracy"] - low.std["accuracy"]).min()

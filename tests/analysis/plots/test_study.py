@@ -1,0 +1,185 @@
+import math
+from dataclasses import replace
+
+import matplotlib
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import pyplot as plt
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from analysis.load import open_store
+from analysis.plots.study import (
+    interactive_figures,
+    nearest,
+    plot_importances,
+    rebuild,
+    static_figures,
+)
+from analysis.results import load_sweeps
+from sweeps import distributions as of_sweeps
+from tests.analysis.cases import sweep, trial
+
+LR = FloatDistribution(1e-4, 1e-1, log=True)
+UNITS = IntDistribution(8, 64, step=8)
+KIND = CategoricalDistribution(["a", "b"])
+FIXED = FloatDistribution(1.0, 4.0)
+SPACE = {"fixed": FIXED, "lr": LR, "units": UNITS, "kind": KIND}
+
+
+def recorded(swept, distributions):
+    return replace(
+        swept, tags={"foldsweep.distributions": of_sweeps.distributions_json(distributions)}
+    )
+
+
+def many(number, *, space=SPACE, accuracy=None):
+    """A sweep in which only the learning rate matters, and more is better."""
+    trials = []
+    for i in range(number):
+        lr = 10 ** (-4 + 2.9 * ((7 * i) % number) / number)
+        config = {"fixed": 3.0, "lr": lr, "units": 8 * (1 + i % 8), "kind": "ab"[i % 2]}
+        right = accuracy or 0.5 + 0.1 * (math.log10(lr) + 4)
+        trials.append(trial(i, (right, right), name="net/mlp", config=config))
+    return recorded(sweep("net/mlp", *trials), space)
+
+
+@pytest.fixture(scope="module")
+def store(make_store):
+    filled = make_store()
+    filled.add("one/mlp", 0.6, 0.9, "PRUNED", "FAIL", 0.7, "RUNNING", origin="report/row")
+    tag = of_sweeps.distributions_json({"lr": FloatDistribution(0.0015, 0.1, log=True)})
+    filled.client.set_tag(filled.parents["one/mlp"], "foldsweep.distributions", tag)
+    return open_store(filled.uri, "foldsweep")
+
+
+@pytest.fixture(scope="module")
+def stored(store):
+    """Learning rates are 0.001 for trial 0, a report's and outside, 0.002 for trial 1, ..."""
+    return rebuild(store, load_sweeps(store)[0])
+
+
+def test_trials_are_as_they_ended(stored):
+    assert [(t.number, t.state.name) for t in stored.study.trials] == [
+        (0, "COMPLETE"),
+        (1, "COMPLETE"),
+        (2, "PRUNED"),
+        (3, "FAIL"),
+        (4, "COMPLETE"),
+    ]
+    assert stored.study.best_value == 0.9
+    assert stored.study.best_params == {"lr": 0.002}
+    assert stored.left_out == ()
+
+
+def test_a_pruned_trial_has_what_it_reported(stored):
+    pruned = stored.study.trials[2]
+    assert pruned.intermediate_values == {2: 0.9999, 4: 0.999}
+    assert pruned.value == 0.999
+
+
+def test_a_reports_setting_is_placed_inside_and_not_among_what_was_searched(stored):
+    assert stored.study.trials[0].params == {"lr": 0.0015}
+    assert [t.params["lr"] for t in stored.complete] == [0.002, 0.005]
+
+
+def test_what_cannot_be_placed_is_left_out_and_said(store):
+    config = {"fixed": 1.0, "lr": 0.01, "units": 16, "kind": "a"}
+    trials = [
+        trial(
+            0, (0.5, 0.6), name="net/mlp", config={**config, "units": [8, 8]}, origin="report/row"
+        ),
+        trial(1, (0.5, 0.6), name="net/mlp", config=config),
+        trial(2, "FAIL", name="net/mlp", config=config),
+        trial(3, "FAIL", name="net/mlp"),
+    ]
+    rebuilt = rebuild(store, recorded(sweep("net/mlp", *trials), SPACE))
+    assert [t.state for t in rebuilt.study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert rebuilt.left_out[0] == (
+        "net/mlp trial 0 is left out of its study: its units is [8, 8], which is no number"
+    )
+    assert rebuilt.left_out[1].startswith("net/mlp trial 3 is left out of its study: ")
+
+
+def test_an_older_sweep_has_no_study(store):
+    assert rebuild(store, sweep("net/mlp", trial(0, (0.5, 0.6), name="net/mlp"))) is None
+
+
+values = st.one_of(
+    st.floats(-5, 100), st.integers(-5, 100), st.sampled_from(["a", "c", True, None])
+)
+numbers = st.sampled_from(
+    [LR, UNITS, KIND, FloatDistribution(0.0, 1.0), FloatDistribution(0.1, 0.7, step=0.2)]
+)
+
+
+@given(numbers, values)
+def test_settings_are_placed_as_the_sweep_has_placed_them(distribution, value):
+    theirs = of_sweeps.nearest(distribution, value)
+    if theirs is None:
+        with pytest.raises(ValueError, match="which is no"):
+            nearest(distribution, value)
+    else:
+        assert nearest(distribution, value) == theirs
+
+
+def test_importances_find_what_matters_and_repeat(store):
+    rebuilt, again = (rebuild(store, many(16)) for _ in range(2))
+    info = rebuilt.importances
+    assert info.num_trials == 16
+    for shares in (info.fanova, info.ped_anova):
+        assert max(shares, key=shares.get) == "lr"
+        assert sum(shares.values()) == pytest.approx(1)
+    assert again.importances == info
+    assert rebuilt.contour_params[0] == "lr"
+    axes = plot_importances(info).axes[0]
+    assert "n = 16 complete trials" in axes.get_title()
+    assert [label.get_text() for label in axes.get_yticklabels()][-1] == "lr"
+
+
+@pytest.mark.parametrize(
+    ("swept", "why"),
+    [
+        (many(9), "9 complete trials of the sampler are fewer than 10"),
+        (many(12, space={"lr": LR}), "fewer than two parameters vary"),
+        (many(12, accuracy=0.5), "all complete trials have the same value"),
+    ],
+)
+def test_it_is_said_why_there_are_no_importances(store, swept, why):
+    assert rebuild(store, swept).importances == f"net/mlp: no importances, since {why}"
+
+
+@pytest.mark.parametrize("params", [["lr"], ["lr", "units"], ["fixed", "kind", "lr", "units"]])
+def test_figures_for_print_are_labelled_and_leave_nothing_behind(store, params):
+    before = dict(matplotlib.rcParams)
+    figures = static_figures(rebuild(store, many(8, space={name: SPACE[name] for name in params})))
+    assert list(figures) == ["slice", *(["contour"] if len(params) > 1 else []), "parallel"]
+    assert dict(matplotlib.rcParams) == before
+    assert plt.get_fignums() == []
+    slices = [axes.get_xlabel() for axes in figures["slice"].axes if axes.get_xlabel()]
+    assert slices == params
+    for figure in figures.values():
+        assert "val_accuracy" in {axes.get_ylabel() for axes in figure.axes} | {
+            label.get_text() for axes in figure.axes for label in axes.get_xticklabels()
+        }
+        figure.draw_without_rendering()
+
+
+def test_too_few_trials_are_not_drawn(store):
+    rebuilt = rebuild(store, many(2))
+    assert static_figures(rebuilt) == {}
+    assert list(interactive_figures(rebuilt)) == ["history"]
+
+
+def test_figures_to_explore_are_named_after_the_sweep(store):
+    figures = interactive_figures(rebuild(store, many(12)))
+    assert list(figures) == ["history", "slice", "parallel", "contour", "importance"]
+    assert figures["slice"].layout.title.text == "net/mlp: slice"
+
+
+def test_nothing_is_said_while_studies_are_made(store, capfd):
+    rebuild(store, many(3))
+    optuna.create_study()
+    assert capfd.readouterr() == ("", "")

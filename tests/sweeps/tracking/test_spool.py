@@ -1,0 +1,233 @@
+import json
+import math
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from foldsweep.errors import UserError
+from foldsweep.tracking import absolute_uri
+from sweeps.tracking.spool import (
+    CLOSE,
+    CURSOR_FILE,
+    DRIVER_LOCK,
+    OPEN,
+    TARGET_FILE,
+    Progress,
+    Spool,
+    TrackingTarget,
+    count_records,
+    driver_lives,
+    is_closed,
+    read_progress,
+    read_records,
+    run_states,
+    write_progress,
+)
+
+RECORDS: list[dict] = [
+    {"op": "start", "run": "7", "name": "größer"},
+    {"op": "metrics", "run": "7", "points": [["val_accuracy", 0.1 + 0.2, 3, 1700000000000]]},
+    {"op": "end", "run": "7", "status": "FINISHED"},
+]
+
+
+def write(path: Path, *records: dict) -> Path:
+    spool = Spool(path)
+    for record in records:
+        spool.append(record)
+    spool.close()
+    return path
+
+
+def records_in(path: Path, offset: int = 0) -> list[dict]:
+    return [record for _, record in read_records(path, offset)]
+
+
+def target(**changes: str) -> TrackingTarget:
+    fields = {
+        "tracking_uri": "http://127.0.0.1:5000",
+        "experiment": "digits",
+        "sweep": "first/cnn_ws_aux",
+        "study_storage": "study.journal",
+        "study_name": "first/cnn_ws_aux",
+    }
+    return TrackingTarget(**(fields | changes))
+
+
+@pytest.fixture
+def spool_path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.jsonl"
+
+
+def test_records_come_back_exactly(spool_path: Path) -> None:
+    assert records_in(write(spool_path, *RECORDS)) == RECORDS
+
+
+def test_reading_goes_on_from_any_given_offset(spool_path: Path) -> None:
+    write(spool_path, *RECORDS)
+    offsets = [offset for offset, _ in read_records(spool_path)]
+    assert [records_in(spool_path, offset) for offset in offsets] == [RECORDS[1:], RECORDS[2:], []]
+
+
+def test_nan_and_infinities_survive(spool_path: Path) -> None:
+    write(spool_path, {"values": [math.nan, math.inf, -math.inf]})
+    nan, *infinities = records_in(spool_path)[0]["values"]
+    assert math.isnan(nan)
+    assert infinities == [math.inf, -math.inf]
+
+
+def test_a_line_cut_anywhere_is_not_read_and_is_removed_by_the_next_writer(
+    spool_path: Path,
+) -> None:
+    whole = write(spool_path, *RECORDS).read_bytes()
+    for length in range(len(whole)):
+        spool_path.write_bytes(whole[:length])
+        complete = RECORDS[: whole[:length].count(b"\n")]
+        assert records_in(spool_path) == complete
+        write(spool_path, {"op": "close"})
+        assert records_in(spool_path) == [*complete, {"op": "close"}]
+
+
+def test_a_damaged_line_does_not_hide_the_others(spool_path: Path) -> None:
+    write(spool_path, *RECORDS)
+    lines = spool_path.read_bytes().splitlines(keepends=True)
+    spool_path.write_bytes(lines[0] + b"\0\0\0\xff\n" + b"[1]\n" + lines[2])
+    unreadable = {"op": "unreadable"}
+    assert records_in(spool_path) == [RECORDS[0], unreadable, unreadable, RECORDS[2]]
+    assert run_states(spool_path)["7"].is_open is False
+
+
+def run_writer(spool_path: Path, body: str) -> subprocess.CompletedProcess[str]:
+    code = "\n".join(
+        [
+            "import os, resource, signal",
+            "from pathlib import Path",
+            "from sweeps.tracking.spool import Spool",
+            f"spool = Spool(Path({str(spool_path)!r}))",
+            body,
+        ]
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_a_killed_writer_loses_nothing(spool_path: Path) -> None:
+    body = "for i in range(100): spool.append({'run': i})\nos.kill(os.getpid(), signal.SIGKILL)"
+    assert run_writer(spool_path, body).returncode == -signal.SIGKILL
+    assert records_in(spool_path) == [{"run": i} for i in range(100)]
+
+
+def test_a_full_disk_is_an_error_and_leaves_whole_lines(spool_path: Path) -> None:
+    body = (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "for i in range(100): spool.append({'run': 'x' * 30})"
+    )
+    done = run_writer(spool_path, body)
+    assert "OSError" in done.stderr
+    assert spool_path.read_bytes().endswith(b"\n")
+    assert records_in(spool_path) == [{"run": "x" * 30}] * 2
+
+
+def test_run_states_know_what_is_open_and_the_highest_step(spool_path: Path) -> None:
+    points = [["a", 1.0, 1, 0], ["a", 1.0, 2, 0], ["b", 1.0, 0, 0]]
+    write(
+        spool_path,
+        OPEN,
+        {"op": "start", "run": ""},
+        {"op": "start", "run": "0"},
+        {"op": "metrics", "run": "0", "points": points},
+        {"op": "end", "run": "0"},
+        CLOSE,
+    )
+    states = run_states(spool_path)
+    assert {run: state.is_open for run, state in states.items()} == {"": True, "0": False}
+    assert states["0"].last_step == {"a": 2, "b": 0}
+
+
+def test_only_a_last_record_of_close_closes(spool_path: Path) -> None:
+    spool_path.touch()
+    assert not is_closed(spool_path)
+    assert is_closed(write(spool_path, CLOSE))
+    assert not is_closed(write(spool_path, OPEN))
+
+
+def test_counting_leaves_out_what_mlflow_never_sees(spool_path: Path) -> None:
+    assert count_records(write(spool_path, OPEN, *RECORDS, CLOSE), 0) == 3
+
+
+def test_progress_is_kept_for_each_server(tmp_path: Path) -> None:
+    write_progress(tmp_path, "here", Progress(offset=12, refused=1, problem="away"))
+    write_progress(tmp_path, "there", Progress(offset=3))
+    assert read_progress(tmp_path, "here") == Progress(offset=12, refused=1, problem="away")
+    assert read_progress(tmp_path, "there") == Progress(offset=3)
+    assert read_progress(tmp_path, "elsewhere") == Progress()
+
+
+def test_a_damaged_cursor_means_sending_again(tmp_path: Path) -> None:
+    (tmp_path / CURSOR_FILE).write_text('{"here": {"off')
+    assert read_progress(tmp_path, "here") == Progress()
+
+
+def test_the_driver_lives_while_it_holds_its_lock(tmp_path: Path) -> None:
+    assert not driver_lives(tmp_path)
+    with FileLock(tmp_path / DRIVER_LOCK):
+        assert driver_lives(tmp_path)
+    assert not driver_lives(tmp_path)
+
+
+def test_a_target_is_read_back_and_private(tmp_path: Path) -> None:
+    target().save(tmp_path)
+    assert TrackingTarget.load(tmp_path) == target()
+    assert stat.S_IMODE((tmp_path / TARGET_FILE).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "mlruns", "./mlruns", "", "C:"])
+def test_a_relative_tracking_uri_is_refused(uri: str) -> None:
+    with pytest.raises(UserError, match="is not absolute"):
+        target(tracking_uri=uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://10.0.0.1:5000", "sqlite:////a/m.db", "postgresql+psycopg2://h/db", "databricks"],
+)
+def test_an_absolute_tracking_uri_is_taken(uri: str) -> None:
+    assert absolute_uri(uri) == target(tracking_uri=uri).tracking_uri == uri
+
+
+def test_a_relative_sqlite_path_can_be_made_absolute() -> None:
+    assert absolute_uri("sqlite:///a/m.db") == f"sqlite:///{Path.cwd()}/a/m.db"
+
+
+def test_passwords_are_not_shown() -> None:
+    uri = "postgresql://user:secret@host/db"
+    assert target(tracking_uri=uri).shown_uri == "postgresql://***@host/db"
+
+
+def test_artifacts_of_a_sqlite_file_lie_beside_it() -> None:
+    sqlite = "sqlite:////a/m.db"
+    assert target(tracking_uri=sqlite).artifact_root == "/a/mlartifacts/digits"
+    assert target().artifact_root is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"tracking_uri": "http://h/"})])
+def test_a_damaged_target_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / TARGET_FILE).write_text(text)
+    with pytest.raises(UserError, match=f"{TARGET_FILE} is damaged"):
+        TrackingTarget.load(tmp_path)
+
+
+def test_a_folder_without_a_target_holds_no_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no sweep"):
+        TrackingTarget.load(tmp_path)

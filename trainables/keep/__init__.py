@@ -1,0 +1,1 @@
+"""A trained model as data: a recipe, weights, and what they answer."""

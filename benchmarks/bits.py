@@ -112,53 +112,101 @@ def _trial(name: str, values: dict[str, Any], mode: str) -> dict[str, str]:
 
 
 def _kept(name: str, values: dict[str, Any]) -> dict[str, str]:
-    from trainables.keep.fit import fit
+    if _has_tasks():
+        from trainables.keep.fit import fit
+    else:
+        from trainables.fitting import fit
 
     variant, data, _, _ = _setting(name, "auto")
     config = variant.config.from_dict(values)
     model = fit(_recipe(variant, config, data), variant, data, device="cpu")
-    answers = model.predict(data.test.images)
+    answers = _probabilities(model, data)
+    network = {k.removeprefix("network."): v for k, v in _tensors(model).items()}
     return {
-        "weights": _of_tensors([model.classifier.values()]),
-        "predictions": _sha(answers.probability.tobytes()),
+        "weights": _of_tensors([{k: v for k, v in network.items() if v.ndim and "standard" not in k}]),
+        "predictions": _sha(np.ascontiguousarray(answers).tobytes()),
     }
 
 
 def _setting(name: str, mode: str) -> tuple[Any, Any, Any, Any]:
+    """Variant, data, folds and context, in commits before and after tasks were nouns."""
     from trainables.data.digits import digits_source
     from trainables.data.folds import stratified_folds
     from trainables.data.pairs import draw_pairs
-    from trainables.data.source import DiscSource
-    from trainables.trial import Task
     from trainables.variants import VARIANTS
 
-    source = DiscSource() if name.startswith("disc") else digits_source()
-    data = draw_pairs(source, seed=0, train_pairs=41, test_pairs=10)
-    folds = stratified_folds(data.train.target, num_folds=3, seed=0)
-    return VARIANTS[name], data, folds, Task(data=data, folds=folds, seed=7, mode=mode)
+    numbers = {"seed": 0, "train_pairs": 41, "test_pairs": 10}
+    if _has_tasks():
+        from trainables.tasks import disc
+        from trainables.trial import Context
+
+        drawn = disc.draw(0, 41, 10) if name.startswith("disc") else None
+        data = drawn or draw_pairs(digits_source(), **numbers)
+        target = data.train.targets["target"]
+    else:
+        from trainables.data.source import DiscSource
+        from trainables.trial import Task as Context
+
+        source = DiscSource() if name.startswith("disc") else digits_source()
+        data = draw_pairs(source, **numbers)
+        target = data.train.target
+    folds = stratified_folds(target, num_folds=3, seed=0)
+    return VARIANTS[name], data, folds, Context(data=data, folds=folds, seed=7, mode=mode)
+
+
+def _has_tasks() -> bool:
+    """Whether the code is of a commit in which tasks are nouns."""
+    import trainables  # an editable install would find what another commit lacks
+
+    return (Path(trainables.__file__).parent / "tasks").is_dir()
 
 
 def _answers(trial: Any) -> Any:
-    return trial.stack.predict()
+    return [a["answer"] if isinstance(a, dict) else a for a in trial.stack.predict()]
+
+
+def _tensors(model: Any) -> Any:
+    return model.classifier.values() if hasattr(model, "classifier") else model.values()
+
+
+def _probabilities(model: Any, data: Any) -> np.ndarray:
+    """Probability of target 1."""
+    if hasattr(model, "classifier"):
+        return model.predict(data.test.images).probability
+    return model.predict(data.test.inputs)["probability"][:, 1]
 
 
 def _recipe(variant: Any, config: Any, data: Any) -> Any:
-    from trainables.recipe import Recipe
+    numbers = {
+        "config": config.to_dict(),
+        "score": {},
+        "fold_scores": {},
+        "num_params": 1,
+        "data_digest": data.digest,
+        "folds": 3,
+        "seed": 0,
+        "trial": 0,
+    }
+    if not _has_tasks():
+        from trainables.recipe import Recipe
+
+        return Recipe(
+            space=variant.name,
+            variant=variant.name,
+            dataset=data.dataset,
+            train_pairs=len(data.train),
+            test_pairs=len(data.test),
+            **numbers,
+        )
+    from foldsweep.recipe import Recipe
 
     return Recipe(
         space=variant.name,
-        variant=variant.name,
-        config=config.to_dict(),
-        score={},
-        fold_scores={},
-        num_params=1,
-        dataset=data.dataset,
-        data_digest=data.digest,
-        train_pairs=len(data.train),
-        test_pairs=len(data.test),
-        folds=3,
-        seed=0,
-        trial=0,
+        variant=variant.full_name,
+        task=variant.task.name,
+        dataset=data.name,
+        origin=dict(data.origin),
+        **numbers,
     )
 
 

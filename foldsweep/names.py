@@ -6,45 +6,46 @@ deviation over folds; one fold's value is `fold_<k>/<metric>`.
 
 from typing import Final
 
-VAL_ACCURACY: Final = "val_accuracy"
-"""Share of validation pairs whose comparison is right, mean over folds, in [0, 1]."""
 VAL_LOSS: Final = "val_loss"
-"""Weighted loss on the validation pairs, mean over folds."""
-VAL_DIGIT_ACCURACY: Final = "val_digit_accuracy"
-"""Share of validation images whose digit is right; only where a digit loss is trained."""
-TRAIN_ACCURACY: Final = "train_accuracy"
-"""As `val_accuracy`, on the training batches while they are trained on (dropout and all)."""
+"""Loss on the held-out rows, mean over folds."""
 TRAIN_LOSS: Final = "train_loss"
-"""As `val_loss`, on the training batches while they are trained on."""
-TRAIN_MAIN_LOSS: Final = "train_main_loss"
-"""The comparison's weighted part of `train_loss`; only where a digit loss is trained."""
-TRAIN_AUX_LOSS: Final = "train_aux_loss"
-"""The digits' weighted part of `train_loss`; only where a digit loss is trained."""
-TEST_ACCURACY: Final = "test_accuracy"
-"""Share of test pairs whose comparison is right, mean over rounds."""
+"""As `val_loss`, on the training batches while they are trained on (dropout and all)."""
 TEST_LOSS: Final = "test_loss"
-"""Weighted loss on the test pairs, mean over rounds."""
-TEST_DIGIT_ACCURACY: Final = "test_digit_accuracy"
-"""As `val_digit_accuracy`, on the test pairs, mean over rounds."""
+"""Loss on the test rows, mean over rounds."""
 
-REPORTED_ACCURACY: Final = "reported_accuracy"
-"""What a report prints for the row that a run repeats."""
+REPORTED: Final = "reported_"
+"""Prefix of what a report prints for the row that a run repeats."""
 
 NUM_PARAMS: Final = "num_params"
-"""Learnable numbers of one model, shared weights counted once."""
+"""Trainable parameters of one model, shared weights counted once; 0 for estimators."""
 EPOCH: Final = "epoch"
-"""Epochs trained."""
+"""Epochs trained, or units of an estimator's resource."""
 TRAIN_TIME: Final = "train_time_s"
 """Seconds spent training and validating all folds."""
 
-DIRECTIONS: Final[dict[str, str]] = {
-    VAL_ACCURACY: "maximize",
-    VAL_DIGIT_ACCURACY: "maximize",
-    VAL_LOSS: "minimize",
-    NUM_PARAMS: "minimize",
-    TRAIN_TIME: "minimize",
-}
-"""What a sweep can optimise, and which way is better."""
+
+def val_key(metric: str) -> str:
+    """Key of a task's metric on held-out rows, mean over folds; `val_...` stays as it is."""
+    return metric if metric.startswith("val_") else f"val_{metric}"
+
+
+def train_key(metric: str) -> str:
+    """Key of a task's metric on training batches."""
+    return f"train_{metric}"
+
+
+def test_key(metric: str) -> str:
+    """Key of a task's metric on test rows, mean over rounds."""
+    return f"test_{metric}"
+
+
+def bare(key: str) -> str:
+    """A metric's short name, of its key.
+
+    >>> bare("val_roc_auc"), bare("num_params")
+    ('roc_auc', 'num_params')
+    """
+    return key.removeprefix("val_").removeprefix("test_").removeprefix("train_")
 
 
 def std_key(metric: str) -> str:
@@ -68,7 +69,10 @@ def best_key(metric: str) -> str:
 
 
 EVALUATION_FILE: Final = "evaluation.json"
-"""Artifact of an evaluation: wrong answers by pair of digits, and wrongly answered pairs."""
+"""Artifact of an evaluation: what was answered to the test rows, see `sweeps.answers`."""
+
+TASK_FILE: Final = "task.json"
+"""Artifact of a sweep: the task's record, see `trainables.tasks.record`."""
 
 TAG_KIND: Final = "foldsweep.kind"
 """`sweep`, `trial`, `evaluation`, `finals`, `model` or `reproduction`."""
@@ -88,27 +92,30 @@ TAG_DISTRIBUTIONS: Final = "foldsweep.distributions"
 """What the sampler chose from, on the run of a sweep: by parameter, JSON as Optuna writes it."""
 TAG_ERROR: Final = "foldsweep.error"
 """Why a trial failed."""
+TAG_TASK: Final = "task"
+"""Name of the task; comparisons never pool tasks."""
+TAG_METRICS: Final = "foldsweep.metrics"
+"""The task's metrics as JSON: by key, which way is better and what counts as equal."""
 TAG_VARIANT: Final = "variant"
+"""`task/variant`."""
 TAG_SPACE: Final = "space"
 TAG_DATASET: Final = "dataset"
 TAG_DATA_DIGEST: Final = "data_digest"
 TAG_FOLDS: Final = "folds"
 TAG_SEED: Final = "seed"
-TAG_WEIGHT_SHARING: Final = "weight_sharing"
-TAG_AUXILIARY: Final = "auxiliary"
 TAG_GIT_COMMIT: Final = "git_commit"
 TAG_MACHINE: Final = "machine"
 TAG_VERSION: Final = "version."
 """Prefix of a library's name; the tag's value is its version."""
-TAG_TRAIN_PAIRS: Final = "train_pairs"
-TAG_TEST_PAIRS: Final = "test_pairs"
+TAG_TRAIN_ROWS: Final = "train_rows"
+TAG_TEST_ROWS: Final = "test_rows"
 TAG_THREADS: Final = "threads"
 """Torch threads of a trial, which rounding may depend on."""
 TAG_DEVICE: Final = "device"
 """`cpu` or `cuda`."""
 TAG_MODE: Final = "mode"
 TAG_SELECTED_ON: Final = "foldsweep.selected_on"
-"""`test` where trials were scored on the test pairs; absent otherwise."""
+"""`test` where trials were scored on the test rows; absent otherwise."""
 TAG_PRESET: Final = "foldsweep.preset"
 """Row of a report, `report/row`, that a run repeats."""
 TAG_TABLE: Final = "foldsweep.table"

@@ -4,7 +4,7 @@ from ray import tune
 
 from search_spaces.space import SearchSpace, preset_point
 from trainables.presets.gervaise2020 import DISC, DISC_AXES
-from trainables.trainable import TRAINABLES
+from trainables.variants import VARIANTS
 
 
 def space(name: str) -> SearchSpace:
@@ -15,7 +15,7 @@ def space(name: str) -> SearchSpace:
     """
     return SearchSpace(
         name=name,
-        trainable=TRAINABLES[name],
+        variant=VARIANTS[name],
         domains={
             "lr": tune.loguniform(1e-2, 3.0),
             "weight_decay": tune.loguniform(1e-7, 1e-3),

@@ -14,47 +14,23 @@ from types import ModuleType
 from ray import cloudpickle
 
 from foldsweep.errors import UserError
-from search_spaces import (
-    cnn,
-    cnn_aux,
-    cnn_digit,
-    cnn_distance,
-    cnn_split,
-    cnn_transfer,
-    cnn_ws,
-    cnn_ws_aux,
-    disc,
-    mlp,
-    mlp_aux,
-    mlp_backprop,
-    mlp_split,
-    mlp_ws,
-    mlp_ws_aux,
-)
-from search_spaces.reports import grid_space
+from foldsweep.errors import UserError
+from search_spaces import disc
+from search_spaces.images import IMAGE_SPACES
+from search_spaces.larger_digit import PAIR_SPACES
+from search_spaces.larger_digit.reports import grid_space
 from search_spaces.space import SearchSpace
-from trainables.presets.gervaise2020 import DISC
+from search_spaces.tables import TABLE_SPACES
+from trainables.models.disc import NAMES
 from trainables.presets.registry import GRIDS
-from trainables.variants import Variant, variant_named
+from trainables.tasks.task import Task, Variant
+from trainables.variants import variant_named
 
 TUNED: dict[str, Callable[[], SearchSpace]] = {
-    "mlp": mlp.space,
-    "mlp_split": mlp_split.space,
-    "mlp_ws": mlp_ws.space,
-    "mlp_aux": mlp_aux.space,
-    "mlp_ws_aux": mlp_ws_aux.space,
-    "cnn": cnn.space,
-    "cnn_split": cnn_split.space,
-    "cnn_ws": cnn_ws.space,
-    "cnn_aux": cnn_aux.space,
-    "cnn_ws_aux": cnn_ws_aux.space,
-    "cnn_distance": cnn_distance.space,
-    "cnn_transfer": cnn_transfer.space,
-    "cnn_digit": cnn_digit.space,
-    "mlp_backprop": mlp_backprop.space,
-    **{name: partial(disc.space, name) for name in DISC},
+    **PAIR_SPACES,
+    **{name: partial(disc.space, name) for name in NAMES},
 }
-"""A space for each variant, so that all can be compared at equal budget."""
+"""A space for each variant that ships, so that all can be compared at equal budget."""
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     **TUNED,
@@ -62,34 +38,56 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 }
 """Those, and the grids of the reports."""
 
+ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {**TABLE_SPACES, **IMAGE_SPACES}
+"""Spaces for a task of the user's, by name."""
 
-def load_space(name_or_path: str) -> SearchSpace:
+
+def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
     """A space by its name, or from a `.py` file that defines `space() -> SearchSpace`.
 
+    Args:
+        name_or_path: Name or path.
+        task: Task of the user's data, which names then are for; None for the tasks that ship.
+
     Raises:
-        UserError: If there is no such space or file, or the file is broken.
+        UserError: If there is no such space or file, the file is broken, or the space is not for
+            such a task.
     """
-    if name_or_path in SPACES:
-        return SPACES[name_or_path]()
     if name_or_path.endswith(".py"):
         return _load_file(Path(name_or_path))
+    if task is not None and name_or_path in ANY_TASK:
+        return ANY_TASK[name_or_path](task)
+    if task is None and name_or_path in SPACES:
+        return SPACES[name_or_path]()
+    known = ANY_TASK if task is not None else TUNED
+    hint = "" if task is not None else ", and the reports' grids (see --list-spaces)"
+    other = ""
+    if task is None and name_or_path in ANY_TASK:
+        other = f"; {name_or_path} is for your own data: give --data FILE --target COLUMN"
+    elif task is not None and name_or_path in SPACES:
+        other = f"; {name_or_path} is for a task that ships: leave out --data"
     raise UserError(
-        f"unknown space {name_or_path!r}: known are {', '.join(TUNED)}, and the reports' grids"
-        " (see --list-spaces); or give the path of a .py file of your own"
+        f"unknown space {name_or_path!r}: known are {', '.join(known)}{hint};"
+        f" or give the path of a .py file of your own{other}"
     )
 
 
-def load_variant(space: str, name: str) -> Variant:
-    """The variant called `name`: of the registry, or that of the user's file that `space` is.
+def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
+    """The variant called `name`: one that ships, one for any task, or that of a user's file.
+
+    Args:
+        space: Name of its space, or path of the user's file.
+        name: Its name, alone or as `task/variant`.
+        task: Task of the user's data, if it is such.
 
     Raises:
         UserError: If there is no such variant or file, or the file is broken.
     """
-    if not space.endswith(".py"):
+    if not space.endswith(".py") and task is None:
         return variant_named(name)
-    variant = load_space(space).trainable.variant
-    if variant.name != name:
-        raise UserError(f"{space} has variant {variant.name!r}, not {name!r}")
+    variant = load_space(space, task).variant
+    if name not in (variant.name, variant.full_name):
+        raise UserError(f"{space} has variant {variant.full_name!r}, not {name!r}")
     return variant
 
 
@@ -114,7 +112,7 @@ def _load_file(path: Path) -> SearchSpace:
         raise UserError(f"space file {path}{where}: {type(error).__name__}: {message}") from error
     if not isinstance(space, SearchSpace):
         raise UserError(f"space file {path}: space() returned {type(space).__name__}")
-    if space.name in SPACES:
+    if space.name in {**SPACES, **ANY_TASK}:
         raise UserError(f"space file {path}: the name {space.name!r} is taken; choose another")
     return replace(space, file=str(path))
 

@@ -8,9 +8,10 @@ from typing import Any
 from ray.tune.search.sample import Categorical, Domain, Integer
 
 from foldsweep.errors import UserError
-from trainables.config import TrialConfig
+from trainables.config import BaseConfig
+from trainables.models.estimators.config import EstimatorConfig
 from trainables.presets.registry import PRESETS
-from trainables.trainable import FoldTrainable
+from trainables.tasks.task import Variant
 from trainables.variants import VARIANTS
 
 
@@ -48,7 +49,7 @@ class SearchSpace:
     """
 
     name: str
-    trainable: type[FoldTrainable]
+    variant: Variant
     domains: Mapping[str, Any]
     points: Sequence[Point] = ()
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class SearchSpace:
             raise UserError(
                 f"space name {self.name!r} must be letters, digits, '_', '-', '.', at most 64"
             )
-        config = self.trainable.variant.config
+        config = self.variant.config
         known = {f.name for f in fields(config)}
         for keys, what in ((self.domains, "domains"), (self.grid, "grid")):
             unknown = sorted(set(keys) - known)
@@ -84,11 +85,19 @@ class SearchSpace:
         """The keys that do not vary, with their values."""
         return {k: v for k, v in self.domains.items() if not isinstance(v, Domain)}
 
+    @property
+    def resource(self) -> str | None:
+        """Field that says how long a trial trains; None for what is fitted at once."""
+        config = self.variant.config
+        return config.RESOURCE if issubclass(config, EstimatorConfig) else "epochs"
+
     def most_epochs(self, *, on_grid: bool = False) -> int:
         """Epochs of its longest trials; a space, or its grid, may search them."""
-        epochs = self.domains.get("epochs", self.trainable.variant.config.epochs)
-        if on_grid and "epochs" in self.grid:
-            return int(max(self.grid["epochs"]))
+        if self.resource is None:
+            return 1
+        epochs = self.domains.get(self.resource, getattr(self.variant.config, self.resource))
+        if on_grid and self.resource in self.grid:
+            return int(max(self.grid[self.resource]))
         if isinstance(epochs, Categorical):
             return int(max(epochs.categories))
         return int(epochs.upper if isinstance(epochs, Integer) else epochs)
@@ -106,11 +115,11 @@ class SearchSpace:
             grid={key: of for key, of in self.grid.items() if key not in values},
         )
 
-    def complete(self, values: Mapping[str, Any], **overrides: Any) -> TrialConfig:
+    def complete(self, values: Mapping[str, Any], **overrides: Any) -> BaseConfig:
         """The whole configuration that a choice of values means.
 
         Raises:
             UserError: If the values are not a valid configuration of the variant.
         """
         merged = {**self.fixed, **values, **overrides}
-        return self.trainable.variant.config.from_dict(merged)
+        return self.variant.config.from_dict(merged)

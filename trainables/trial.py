@@ -5,25 +5,33 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foldsweep import names as metrics
-from trainables.config import TrialConfig
+from foldsweep import names
+from trainables.config import BaseConfig
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData
+from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
+from trainables.stack.scoring import LOSS, PART
 from trainables.stack.stack import FoldStack, Member, Mode
-from trainables.variants import Variant
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.task import Task, Variant
+
+if TYPE_CHECKING:
+    from trainables.stack.estimators import EstimatorStack
+
+MEASURED = 10
+"""About how often metrics over all held-out rows are measured in a trial, at equal distances."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Context:
     """What all trials of a sweep share."""
 
-    data: PairData
+    data: Data
     folds: tuple[Fold, ...]
     seed: int
     report_at: tuple[int, ...] = ()
@@ -38,19 +46,23 @@ class Task:
     mode: Mode = "auto"
 
 
-def fold_metrics(values: EpochMetrics, *, auxiliary: bool) -> dict[str, list[float]]:
-    """Each metric's value for every fold."""
-    by_fold = {
-        metrics.VAL_ACCURACY: values.held_out_accuracy,
-        metrics.VAL_LOSS: values.held_out_loss,
-        metrics.TRAIN_ACCURACY: values.train_accuracy,
-        metrics.TRAIN_LOSS: values.train_loss,
-    }
-    if auxiliary:
-        by_fold[metrics.VAL_DIGIT_ACCURACY] = values.held_out_digit_accuracy
-        by_fold[metrics.TRAIN_MAIN_LOSS] = values.train_loss - values.train_digit_loss
-        by_fold[metrics.TRAIN_AUX_LOSS] = values.train_digit_loss
-    return {name: np.asarray(v, dtype=float).tolist() for name, v in by_fold.items()}
+def fold_metrics(values: EpochMetrics, task: Task) -> dict[str, list[float]]:
+    """Each metric's value for every fold: all on held-out rows, and those of training batches.
+
+    Of a loss in several parts, the training loss of each part too; the first part is what the
+    others leave.
+    """
+    by_fold = {names.val_key(k): v for k, v in values.held_out.items() if not k.endswith(PART)}
+    parts: dict[str, Any] = {}
+    for name, value in values.train.items():
+        if name.endswith(PART):
+            parts[names.train_key(name)] = value
+        elif name == LOSS or task.metrics[name].train:
+            by_fold[names.train_key(name)] = value
+    if values.main_part is not None:
+        rest = by_fold[names.TRAIN_LOSS] - sum(parts.values())
+        by_fold[names.train_key(f"{values.main_part}{PART}")] = rest
+    return {name: np.asarray(v, dtype=float).tolist() for name, v in (by_fold | parts).items()}
 
 
 def summary(by_fold: dict[str, list[float]]) -> dict[str, float]:
@@ -60,14 +72,62 @@ def summary(by_fold: dict[str, list[float]]) -> dict[str, float]:
         finite = all(map(math.isfinite, values))  # `stdev` cannot take what a diverged fold has
         std = statistics.stdev(values) if len(values) > 1 and finite else 0.0
         flat[name] = float(np.mean(values))
-        flat[metrics.std_key(name)] = std if finite else math.nan
+        flat[names.std_key(name)] = std if finite else math.nan
     return flat
+
+
+def over_all(stack: FoldStack, samples: Samples, task: Task) -> dict[str, list[float]]:
+    """Metrics over all held-out rows of each member, by key."""
+    wanted = {name: metric for name, metric in task.metrics.items() if metric.over == "all"}
+    if not wanted:
+        return {}
+    predictions = stack.predict()
+    targets = [samples.targets[task.target][m.held_out] for m in stack.members]
+    return {
+        names.val_key(name): [
+            float(metric.of(target, said[metric.needs]))
+            for target, said in zip(targets, predictions, strict=True)
+        ]
+        for name, metric in wanted.items()
+    }
+
+
+def make_stack(
+    variant: Variant,
+    members: list[Member],
+    data: Data,
+    *,
+    device: str = "cpu",
+    mode: Mode = "auto",
+) -> "FoldStack | EstimatorStack":
+    """The stack of a variant's members on the data's training rows.
+
+    Raises:
+        UserError: If the data or a configuration does not suit the variant.
+    """
+    task = variant.task
+    if issubclass(variant.config, EstimatorConfig):
+        from trainables.stack.estimators import EstimatorStack  # scikit-learn, which takes seconds
+
+        shapes = task.shapes(data, encoded=False)
+        return EstimatorStack(
+            lambda config: variant.model(config, shapes), members, data.train, task=task
+        )
+    shapes = task.shapes(data)
+    return FoldStack(
+        lambda config: variant.model(config, shapes),
+        members,
+        data.train,
+        task=task,
+        device=device,
+        mode=mode,
+    )
 
 
 class CrossValidation:
     """Trains all folds of one configuration in lockstep and keeps the history of epochs.
 
-    Everything random derives from (`task.seed`, `number`, fold): the same trial gives the same
+    Everything random derives from (`context.seed`, `number`, fold): the same trial gives the same
     numbers in any process, at any time, interrupted or not.
 
     Attributes:
@@ -76,10 +136,10 @@ class CrossValidation:
         diverged: Whether a loss has become non-finite; no further epoch is trained.
     """
 
-    def __init__(self, variant: Variant, config: TrialConfig, task: Task, number: int):
+    def __init__(self, variant: Variant, config: BaseConfig, context: Context, number: int):
         self.variant = variant
         self.config = config
-        self.task = task
+        self.context = context
         self.number = number
         self.history: list[dict[str, float]] = []
         self.by_fold: dict[str, list[float]] = {}
@@ -90,12 +150,12 @@ class CrossValidation:
                 config=config,
                 train=fold.train,
                 held_out=fold.val,
-                seed=derive_seed(task.seed, Stream.MEMBER, number, i),
+                seed=derive_seed(context.seed, Stream.MEMBER, number, i),
             )
-            for i, fold in enumerate(task.folds)
+            for i, fold in enumerate(context.folds)
         ]
-        self.stack = FoldStack(
-            variant.model, members, task.data.train, device=task.device, mode=task.mode
+        self.stack = make_stack(
+            variant, members, context.data, device=context.device, mode=context.mode
         )
 
     @property
@@ -107,18 +167,42 @@ class CrossValidation:
         """Train up to epoch `until`, stopping early where a loss is not finite."""
         while self.stack.epoch < min(until, self.config.epochs) and not self.diverged:
             start = time.perf_counter()
-            values = self.stack.train_epoch()
+            values = self._train(until)
             self.train_time_s += time.perf_counter() - start
-            self.by_fold = fold_metrics(values, auxiliary=self.variant.auxiliary)
+            self.by_fold = fold_metrics(values, self.variant.task)
+            whole = values.finite and values.epoch in self.measured_at
+            if whole and isinstance(self.stack, FoldStack):
+                self.by_fold |= over_all(self.stack, self.context.data.train, self.variant.task)
             self.history.append(
                 {
-                    metrics.EPOCH: values.epoch,
+                    names.EPOCH: values.epoch,
                     "time": int(time.time() * 1000),
                     **summary(self.by_fold),
                 }
             )
             self.diverged = not values.finite
             after_epoch()
+
+    @property
+    def measured_at(self) -> set[int]:
+        """Epochs after which metrics over all held-out rows are measured."""
+        if not isinstance(self.stack, FoldStack):
+            return set()  # which measures them itself
+        every = math.ceil(self.config.epochs / MEASURED)
+        own = range(every, self.config.epochs, every)
+        return {*own, *self.context.report_at, self.config.epochs}
+
+    def _train(self, until: int) -> EpochMetrics:
+        """The next epoch; an estimator goes straight to what is asked for."""
+        if isinstance(self.stack, FoldStack):
+            return self.stack.train_epoch()
+        self.stack.advance(until)
+        held_out, train = self.stack.measure()
+        return EpochMetrics(
+            epoch=self.stack.epoch,
+            train={name: np.asarray(v, dtype=float) for name, v in train.items()},
+            held_out={name: np.asarray(v, dtype=float) for name, v in held_out.items()},
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that continuing needs, for `torch.save`."""

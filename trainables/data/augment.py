@@ -1,13 +1,51 @@
-"""Random affine distortion of images, batched over pairs and fold-stack members."""
+"""Random affine distortion of images, batched over rows and fold-stack members."""
 
 # Legend: N images of the flattened batch, H height, W width.
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine:
+    """Shifts, turns and zooms every training image by random amounts, see `affine`."""
+
+    fields: ClassVar[tuple[str, ...]] = ("shift", "rotation", "scale")
+
+    input: str = "images"
+    """Input that holds the images, (n, c, h, w)."""
+    apart: bool = False
+    """Channels are images of their own, each distorted otherwise."""
+
+    def numbers(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """Random numbers that one row takes."""
+        return 4 * (shapes[self.input][0] if self.apart else 1)
+
+    def __call__(
+        self,
+        inputs: dict[str, Tensor],
+        draw: Float[Tensor, "m k"],
+        amounts: Mapping[str, Float[Tensor, "m 1 1"]],
+    ) -> dict[str, Tensor]:
+        """The inputs with images distorted.
+
+        Args:
+            inputs: Of shape (m, b, ...).
+            draw: Numbers in [0, 1), `numbers` for each of the b rows of each member.
+            amounts: Largest shift, rotation and scale of each member.
+        """
+        images = inputs[self.input]
+        # one distortion for all channels broadcasts over them
+        noise = draw.view(*images.shape[:2], -1, 4) * 2 - 1
+        noise = noise.expand(*images.shape[:3], 4)
+        return {**inputs, self.input: affine(images, noise, **amounts)}
 
 
 def affine(

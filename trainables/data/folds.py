@@ -1,10 +1,9 @@
-"""Cross-validation folds, and the normalisation that each fold fits on its training part."""
+"""Stratified cross-validation folds."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Int, Int64
 
 from foldsweep.errors import UserError
 
@@ -51,7 +50,7 @@ def stratified_folds(
     if num_folds > rarest:
         raise UserError(
             f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
-            f"so choose at most {rarest} folds or draw more pairs"
+            f"so choose at most {rarest} folds or have more rows"
         )
     fold_of = _fold_of(target, num_folds, np.random.RandomState(seed))
     return tuple(
@@ -80,23 +79,3 @@ def _fold_of(
         rng.shuffle(folds)
         fold_of[by_appearance == c] = folds
     return fold_of
-
-
-def normalisation(images: Float[np.ndarray, "n 2 h w"]) -> tuple[float, float]:
-    """Scalar mean and population standard deviation over all pixels of all images.
-
-    Computed in float64. Fit it on a training part and apply it to validation and test images.
-
-    Raises:
-        UserError: If there are no images, or all pixels are equal or not finite.
-    """
-    if len(images) == 0:
-        raise UserError("cannot normalise 0 pairs: draw at least 1 pair")
-    mean = float(images.mean(dtype=np.float64))
-    std = float(images.std(dtype=np.float64))
-    if std == 0 or not math.isfinite(std):
-        raise UserError(
-            f"cannot normalise images with mean {mean:g} and standard deviation {std:g}: "
-            "the images must be finite and must not be all of one colour"
-        )
-    return mean, std

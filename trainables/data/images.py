@@ -8,11 +8,11 @@ from trainables.data.digits import digits_source
 from trainables.data.download import TimeLimits
 from trainables.data.idx import IdxFile
 from trainables.data.mnist import ADVICE, FILES, MIRRORS, MnistMissing, mnist_folder, mnist_source
-from trainables.data.source import DigitImages, DiscSource, ImageSource, Source
+from trainables.data.source import DigitImages, ImageSource
 
 __all__ = ["DATASETS", "DigitImages", "ImageSource", "load_images"]
 
-DATASETS = ("auto", "mnist", "digits", "disc")
+DATASETS = ("auto", "mnist", "digits")
 _PATIENT = TimeLimits(connect_s=15.0, read_s=30.0, first_file_s=120.0, file_s=600.0)
 
 
@@ -24,14 +24,14 @@ def load_images(
     mirrors: Sequence[str] = MIRRORS,
     files: Mapping[str, IdxFile] = FILES,
     progress: bool = True,
-) -> tuple[Source, str]:
+) -> tuple[ImageSource, str]:
     """Images of a dataset, and one line that tells the user which and why.
 
     `auto` is MNIST where its files are there or can be downloaded soon, else `digits`. Files
     that are there but damaged are an error, not a reason to use other data.
 
     Args:
-        dataset: `auto`, `mnist`, `digits` or `disc`, which holds points instead of images.
+        dataset: `auto`, `mnist` or `digits`.
         data_dir: Folder of the MNIST files; None means the one that FOLDSWEEP_DATA names, else
             a folder in the user's cache.
         download_s: Seconds that `auto` waits for a first file of MNIST; the others may take
@@ -48,8 +48,6 @@ def load_images(
         raise UserError(f"unknown dataset {dataset!r}: choose from {', '.join(DATASETS)}")
     if dataset == "digits":
         return _digits("")
-    if dataset == "disc":
-        return DiscSource(), "data: disc, random points inside and outside a disc"
     limits = _PATIENT
     if dataset == "auto":
         mirrors = mirrors if download_s > 0 else ()

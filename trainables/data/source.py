@@ -20,14 +20,6 @@ class DigitImages:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DiscSource:
-    """Points in the unit square, as many as one wants."""
-
-    dataset: str = "disc"
-    origin: str = "points drawn in the unit square"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSource:
     """A dataset split into training and test images, which never mix.
 
@@ -43,5 +35,3 @@ class ImageSource:
     test: DigitImages
     origin: str
 
-
-Source = ImageSource | DiscSource

@@ -1,4 +1,4 @@
-"""Trains a recipe's configuration once more, on all training pairs, into a model that is kept."""
+"""Trains a recipe's configuration once more, on all training rows, into a model that is kept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,32 +7,35 @@ import numpy as np
 import torch
 
 from foldsweep.errors import UserError
-from trainables.data.pairs import PairData
-from trainables.keep.classifier import PairClassifier, network_of
-from trainables.keep.model import FittedModel
-from trainables.recipe import Recipe
+from foldsweep.recipe import Recipe
+from trainables.keep.model import KeptModel
+from trainables.keep.network import Predictor, network_of
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import require_finite
+from trainables.stack.scoring import LOSS
 from trainables.stack.stack import FoldStack, Member
-from trainables.variants import Variant
+from trainables.tasks.samples import Data
+from trainables.tasks.shapes import raw_inputs
+from trainables.tasks.task import Variant
+from trainables.trial import make_stack
 
 
 def fit(
     recipe: Recipe,
     variant: Variant,
-    data: PairData,
+    data: Data,
     *,
     device: str | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
-) -> FittedModel:
-    """Train one network on all of the sweep's training pairs; the test pairs stay out of it.
+) -> KeptModel:
+    """Train one model on all of the sweep's training rows; the test rows stay out of it.
 
     The same recipe gives the same model: all that is random derives from its seed.
 
     Args:
         recipe: What to train.
         variant: The variant that the recipe names.
-        data: The sweep's pairs, see `Recipe.draw_pairs`.
+        data: The sweep's data, proven by its digest.
         device: Device to train on, a GPU if there is one; the model is on the CPU.
         after_epoch: Called with the number of each epoch that is done.
 
@@ -51,18 +54,37 @@ def fit(
         held_out=np.arange(0),
         seed=derive_seed(recipe.seed, Stream.MODEL),
     )
-    mode = recipe.mode
-    stack = FoldStack(variant.model, [member], data.train, device=device, mode=mode)  # type: ignore[arg-type]
+    stack = make_stack(variant, [member], data, device=device, mode=recipe.mode)  # type: ignore[arg-type]
+    raw = raw_inputs(recipe.record, variant.task)
+    common = {
+        "recipe": recipe,
+        "variant": variant,
+        "raw": raw,
+        "schema": data.schema,
+        "code": code,
+    }
+    if not isinstance(stack, FoldStack):
+        stack.advance(config.epochs)
+        after_epoch(config.epochs)
+        return KeptModel(estimator=stack.models[0], **common)
     for epoch in range(1, config.epochs + 1):
-        require_finite(stack.train().loss, epoch)
+        require_finite(stack.train()[LOSS], epoch)
         after_epoch(epoch)
-    classifier = PairClassifier(
-        network_of(variant, config, stack.weights(0)),
-        mean=stack.mean.item(),
-        std=stack.std.item(),
-        names_only=variant.names_only,
+    return KeptModel(predictor=predictor_of(stack, variant, data), **common)
+
+
+def predictor_of(stack: FoldStack, variant: Variant, data: Data) -> Predictor:
+    """The first member of a trained stack, for raw inputs."""
+    rows = stack.rows
+    config = stack.members[0].config
+    return Predictor(
+        network_of(variant, config, variant.task.shapes(data), stack.weights(0)),
+        variant.task,
+        inputs=tuple(data.train.inputs),
+        constants={name: (mean[0].cpu(), std[0].cpu()) for name, (mean, std) in rows.constants.items()},
+        encoder=rows.encoders[0] if rows.encoders else None,
+        statistics={name: rows.statistics[0][name] for name in variant.task.predicts_with},
     )
-    return FittedModel(recipe=recipe, variant=variant, classifier=classifier, code=code)
 
 
 def _code(path: Path) -> str:

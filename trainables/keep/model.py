@@ -1,134 +1,182 @@
-"""A trained network as data: a folder with its recipe and its weights, which answers raw pairs.
+"""A trained model as data: a folder with its recipe and what was learnt, which answers raw rows.
 
-Nothing in the folder is pickled. Only where the variant is a user's own it holds code: the file of
-that variant, as the user wrote it.
+Nothing in the folder is pickled. Only where the task or variant is a user's own it holds code: the
+file of that variant, as the user wrote it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from foldsweep.errors import UserError
-from trainables.keep.classifier import PairClassifier, fill, network_of
-from trainables.models.conv import IMAGE_SIZE
-from trainables.recipe import Recipe
-from trainables.variants import Variant, variant_named
+from foldsweep.recipe import Recipe
+from trainables.keep.network import FORMAT1_CONSTANTS, Predictor, empty_predictor, fill
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.tasks.shapes import RawInput, raw_inputs, shapes_of
+from trainables.tasks.task import Variant
 
 RECIPE_FILE = "recipe.yaml"
 WEIGHTS_FILE = "weights.safetensors"
+ESTIMATOR_FILE = "estimator.skops"
 CODE_FILE = "space.py"
 """The file of a user's own variant, in the folder of a model that needs it."""
-BRIGHTEST = 255.0
 _BATCH = 500
-"""Pairs in one pass; bounds memory."""
+"""Rows in one pass; bounds memory."""
+
+VariantOf = Callable[[Recipe, Path | None], Variant]
+"""Finds the variant of a recipe; the path is that of a user's own file."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Answers:
-    """What a model says of n pairs."""
-
-    probability: Float32[np.ndarray, " n"]
-    """That the left digit is at most the right one."""
-    decision: Bool[np.ndarray, " n"]
-    """Whether that is more probable than not."""
-    digit_probabilities: Float32[np.ndarray, "n 2 10"] | None
-    """Of the ten names of each image; None where the variant names no digits."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FittedModel:
-    """A recipe's network after training, and all that answering takes."""
+class KeptModel:
+    """A recipe's model after training, and all that answering takes."""
 
     recipe: Recipe
     variant: Variant
-    classifier: PairClassifier
+    predictor: Predictor | None = None
+    """The network, or None where `estimator` is there."""
+    estimator: Any = None
+    """A fitted pipeline of scikit-learn, or None where `predictor` is there."""
+    raw: Mapping[str, RawInput] = field(default_factory=dict)
+    """Raw inputs, in order."""
+    schema: Any = None
+    """Columns of a table, see `trainables.tasks.schema.Schema`; None for arrays."""
     code: str | None = None
     """Text of the file that a user's own variant is from."""
 
-    @property
-    def pair_shape(self) -> tuple[int, int, int]:
-        """Shape of one pair: two images, or for points two coordinates."""
-        side = 1 if self.variant.dataset == "disc" else IMAGE_SIZE
-        return 2, side, side
-
-    def predict(self, images: np.ndarray) -> Answers:
-        """Answer pairs of raw images.
+    def predict(self, inputs: Any) -> dict[str, np.ndarray]:
+        """Predictions of n rows.
 
         Args:
-            images: Brightness in 0..255, whole numbers or not, of shape (n, 2, 14, 14); points
-                have shape (n, 2, 1, 1).
+            inputs: Arrays by name, one array alone where there is one input, or a data frame with
+                the columns of the training table.
+
+        Returns:
+            Arrays (n, ...) by name, as the task's `predict` has them.
 
         Raises:
-            UserError: If these are no raw images.
+            UserError: If these are no inputs of the task.
         """
-        raw = torch.from_numpy(self._checked(images))
+        checked = self.checked(inputs)
+        if self.estimator is not None:
+            from trainables.stack.estimators import predictions  # scikit-learn, which takes seconds
+
+            return predictions(self.estimator, checked, self.variant.task)
+        assert self.predictor is not None
+        tensors = [torch.from_numpy(checked[name]) for name in self.raw]
         with torch.no_grad():
-            parts = [self.classifier(part) for part in raw.split(_BATCH)]
-        probability, *digits = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        return Answers(
-            probability=probability,
-            decision=probability > 0.5,
-            digit_probabilities=digits[0] if digits else None,
-        )
+            batches = zip(*(t.split(_BATCH) for t in tensors), strict=True)
+            parts = [self.predictor(*batch) for batch in batches]
+        columns = zip(self.predictor.outputs, zip(*parts, strict=True), strict=True)
+        return {name: torch.cat(part).numpy() for name, part in columns}
+
+    def checked(self, inputs: Any) -> dict[str, np.ndarray]:
+        """Raw inputs by name, in the types that training had.
+
+        Raises:
+            UserError: If a name, a shape or a number is not that of the task.
+        """
+        if hasattr(inputs, "columns") and self.schema is not None:
+            named = self.schema.inputs(inputs)
+        elif isinstance(inputs, Mapping):
+            named = dict(inputs)
+        else:
+            named = dict.fromkeys(list(self.raw)[:1], np.asarray(inputs))
+        absent = [name for name in self.raw if name not in named]
+        if absent:
+            raise UserError(f"inputs must be {', '.join(self.raw)}, but {absent[0]} is missing")
+        found = {name: raw.array(name, named[name]) for name, raw in self.raw.items()}
+        if self.variant.task.check is not None:
+            self.variant.task.check(found)
+        return found
+
+    def values(self) -> dict[str, torch.Tensor]:
+        """Everything that a network learnt."""
+        return {} if self.predictor is None else self.predictor.values()
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder that exists."""
-        comment = "What this model was trained by; its weights are beside it."
+        comment = "What this model was trained by; what it learnt is beside it."
         self.recipe.save(folder / RECIPE_FILE, comment=comment)
-        save_file(self.classifier.values(), folder / WEIGHTS_FILE)
+        if self.predictor is not None:
+            save_file(self.predictor.values(), folder / WEIGHTS_FILE)
+        else:
+            from trainables.keep.estimator import save
+
+            save(self.estimator, folder / ESTIMATOR_FILE)
         if self.code is not None:
             (folder / CODE_FILE).write_text(self.code)
 
     @classmethod
-    def load(cls, folder: Path, *, own_variant: Callable[[str, str], Variant]) -> "FittedModel":
+    def load(cls, folder: Path, *, variant_of: VariantOf) -> "KeptModel":
         """Read what `save` wrote; only the file of a user's own variant is executed.
 
         Args:
             folder: Folder of the model.
-            own_variant: Finds a user's own variant by the path of its file and its name.
+            variant_of: Finds the recipe's variant, by the user's file in the folder if it is one.
 
         Raises:
             UserError: If the folder holds no such model or one that is damaged.
         """
         recipe = Recipe.load(folder / RECIPE_FILE)
-        code = None
-        if recipe.space.endswith(".py"):
-            variant = own_variant(str(folder / CODE_FILE), recipe.variant)
-            code = (folder / CODE_FILE).read_text()
-        else:
-            variant = variant_named(recipe.variant)
-        network = network_of(variant, variant.config.from_dict(recipe.config))
-        classifier = PairClassifier(network, mean=0.0, std=1.0, names_only=variant.names_only)
+        own = recipe.space.endswith(".py")
+        variant = variant_of(recipe, folder / CODE_FILE if own else None)
+        code = (folder / CODE_FILE).read_text() if own else None
+        raw = raw_inputs(recipe.record, variant.task)
+        schema = schema_of(recipe.record)
+        common = {
+            "recipe": recipe,
+            "variant": variant,
+            "raw": raw,
+            "schema": schema,
+            "code": code,
+        }
+        config = variant.config.from_dict(recipe.config)
+        if isinstance(config, EstimatorConfig):
+            from trainables.keep.estimator import load
+
+            return cls(estimator=load(folder / ESTIMATOR_FILE), **common)
+        shapes = shapes_of(recipe.record, variant.task, schema)
+        row = {name: given.shape for name, given in raw.items()}
+        predictor = empty_predictor(variant, config, shapes, row)
         path = folder / WEIGHTS_FILE
         try:
-            fill(classifier.values(), load_file(path))
+            fill_kept(predictor, load_file(path))
         except (OSError, SafetensorError, ValueError) as error:
             raise UserError(f"{path} cannot be read: {error}") from None
-        return cls(recipe=recipe, variant=variant, classifier=classifier, code=code)
+        return cls(predictor=predictor, **common)
 
-    def _checked(self, images: np.ndarray) -> Float32[np.ndarray, "n 2 h w"]:
-        """The images in single precision."""
-        wanted = f"(n, {', '.join(map(str, self.pair_shape))})"
-        if images.ndim != 4 or images.shape[1:] != self.pair_shape or len(images) == 0:
-            raise UserError(f"images must have the shape {wanted}, but have {images.shape}")
-        if images.dtype.kind not in "uif":
-            raise UserError(f"images must be numbers, but are {images.dtype}")
-        raw = np.ascontiguousarray(images, dtype=np.float32)
-        if not np.isfinite(raw).all():
-            raise UserError("images must be finite, but some pixels are not")
-        if self.variant.dataset == "disc":
-            return raw
-        low, high = float(raw.min()), float(raw.max())
-        # images scaled to 0..1 would all be taken for black ones
-        if not (low >= 0 and 1 < high <= BRIGHTEST):
-            raise UserError(
-                f"images must be raw, from 0 to 255 and not all black, but these are from {low:g}"
-                f" to {high:g}"
-            )
-        return raw
+
+def schema_of(record: Mapping[str, Any]) -> Any:
+    """Columns of a table, of a task's record; None for arrays.
+
+    Raises:
+        UserError: If the record is damaged.
+    """
+    if record.get("schema") is None:
+        return None
+    from trainables.tasks.schema import Schema
+
+    return Schema.from_dict(record["schema"])
+
+
+def fill_kept(predictor: nn.Module, values: Mapping[str, torch.Tensor]) -> None:
+    """Copy kept values into a predictor; constants of format 1 by the names they have now.
+
+    Raises:
+        ValueError: If the values are those of another network.
+    """
+    wanted = predictor.values()  # type: ignore[operator]
+    for old in FORMAT1_CONSTANTS:
+        new = next((k for k in wanted if k.startswith("standardise.") and k.endswith(old)), "")
+        if old in values and new:
+            constant = values[old].reshape(wanted[new].shape)
+            values = {k: v for k, v in values.items() if k != old} | {new: constant}
+    fill(wanted, values)

@@ -1,4 +1,4 @@
-"""Perceptrons of the library without autograd, on points or on the pixels of a pair."""
+"""Perceptrons of the library without autograd, for two classes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +15,6 @@ from trainables.models.layers import Widths, widths_of
 
 HiddenActivation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
 OutputActivation = Literal["none", "sigmoid", "softmax"]
-
-_UNUSED = ("dropout", "label_smoothing", "aux_weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +42,7 @@ class BackpropConfig(TrialConfig):
         self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
         self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
         self.require("schedule_rate", self.schedule_rate >= 0, "at least 0")
-        for name in _UNUSED:
-            self.require(name, getattr(self, name) == 0, "0: this library has none")
+        self.require("dropout", self.dropout == 0, "0: this library has none")
         self.require(
             "precision", self.precision == "float32", "float32: this library has no other"
         )

@@ -1,6 +1,5 @@
-"""Convolutional trunks, and the family that sees the pair as two channels."""
+"""Convolution blocks: their configuration, and the trunk that they make."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,20 +12,17 @@ from trainables.config import TrialConfig
 from trainables.models.layers import (
     ACTIVATIONS,
     Activation,
-    Scores,
     Widths,
-    dense_layers,
     dropout_layers,
     widths_of,
 )
 
 BatchNormPlace = Literal["none", "before", "after"]
 DropoutBlocks = Literal["all", "last"]
-IMAGE_SIZE = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvConfig(TrialConfig):
+class BlocksConfig(TrialConfig):
     """Convolution blocks, then linear layers."""
 
     channels: Widths = 32
@@ -48,10 +44,6 @@ class ConvConfig(TrialConfig):
     hidden: Widths = 64
     """Hidden units after the blocks: a number for each of `hidden_layers`, or exact widths."""
     hidden_layers: int = 1
-    outputs: int = 2
-    """2 units with cross-entropy or 1 with binary cross-entropy."""
-    squash: bool = False
-    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,11 +52,6 @@ class ConvConfig(TrialConfig):
             self.require(name, min(widths, default=1) >= 1, "at least 1")
         for name in ("conv_layers", "padding", "hidden_layers"):
             self.require(name, getattr(self, name) >= 0, "at least 0")
-        self.require(
-            "outputs",
-            self.outputs == 2 or (self.outputs == 1 and not self.squash),
-            "2, or 1 without squash",
-        )
 
     @property
     def block_dropout(self) -> tuple[float, ...]:
@@ -84,7 +71,7 @@ class ConvConfig(TrialConfig):
         return widths_of(self.hidden, repeat=self.hidden_layers)
 
 
-def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
+def conv_trunk(config: BlocksConfig, in_channels: int, size: int) -> nn.Sequential:
     """The blocks; what comes out are channels of images.
 
     A block is convolution, batch-norm, pool, activation, dropout; pooling first is the same as
@@ -100,7 +87,6 @@ def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
     if len(kernels) != len(channels):
         raise UserError(f"kernel must have {len(channels)} sizes, but is {config.kernel}")
     layers: list[nn.Module] = []
-    size = IMAGE_SIZE
     for i, (before, after, kernel) in enumerate(
         zip((in_channels, *channels), channels, kernels, strict=False)
     ):
@@ -124,67 +110,10 @@ def conv_trunk(config: ConvConfig, in_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def trunk_features(trunk: nn.Module, in_channels: int) -> int:
-    """Length of the flattened vector that `trunk` makes of an image."""
+def trunk_features(trunk: nn.Module, shape: tuple[int, ...]) -> int:
+    """Length of the flattened vector that `trunk` makes of an image of `shape` (c, h, w)."""
     was_training = trunk.training
     with torch.no_grad():
-        out = trunk.eval()(torch.zeros(1, in_channels, IMAGE_SIZE, IMAGE_SIZE))
+        out = trunk.eval()(torch.zeros(1, *shape))
     trunk.train(was_training)
     return out.numel()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairConvConfig(ConvConfig):
-    """The pair as two channels."""
-
-    output_kernel: int | None = None
-    """No linear layers: the scores are a last convolution with this kernel, averaged over the
-    positions that it has."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        kernel = self.output_kernel
-        self.require("output_kernel", kernel is None or kernel >= 1, "at least 1")
-
-
-class ConvNet(nn.Module):
-    """Blocks on the pair as two channels, hidden layers, scores.
-
-    Raises:
-        UserError: If the image becomes too small for a kernel or a pool.
-    """
-
-    def __init__(self, config: PairConvConfig):
-        super().__init__()
-        self.trunk = conv_trunk(config, 2)
-        features = trunk_features(self.trunk, 2)
-        channels = (2, *config.block_channels)[-1]
-        if config.output_kernel is None:
-            hidden = dense_layers(
-                features,
-                config.hidden_widths,
-                activation=config.activation,
-                dropout=config.dropout,
-            )
-            self.output: nn.Module = nn.Sequential(
-                nn.Flatten(),
-                hidden,
-                nn.Linear((features, *config.hidden_widths)[-1], config.outputs),
-            )
-        else:
-            size = math.isqrt(features // channels)
-            config.require(
-                "output_kernel",
-                config.output_kernel <= size,
-                f"at most {size}, the size of what the blocks leave",
-            )
-            self.output = nn.Sequential(
-                nn.Conv2d(channels, config.outputs, config.output_kernel),
-                nn.AdaptiveAvgPool2d(1),
-                nn.Flatten(),
-            )
-        self.squash = config.squash
-
-    def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        scores = self.output(self.trunk(pair))
-        return Scores(scores.sigmoid() if self.squash else scores)

@@ -1,31 +1,16 @@
 """The parts that the families share."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-NUM_DIGITS = 10
-
 Activation = Literal["relu", "leaky_relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 
 Widths = int | tuple[int, ...]
-
-
-class Scores(NamedTuple):
-    """What a network says of a batch of pairs, or of a batch for each of m stacked networks.
-
-    `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits`
-    holds ten scores for each image, or is None where the network does not name digits. `distance`
-    is there where the network is to be trained by a contrastive loss.
-    """
-
-    comparison: Float[Tensor, "*m b units"]
-    digits: Float[Tensor, "*m b 2 10"] | None = None
-    distance: Float[Tensor, "*m b"] | None = None
 
 
 class Dropout(nn.Module):

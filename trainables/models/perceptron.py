@@ -1,39 +1,50 @@
-"""Perceptrons on the flattened pair."""
+"""Perceptrons for tables and arrays of any kind: numbers and categories in, scores out."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from trainables.config import TrialConfig
-from trainables.models.layers import Activation, Scores, Widths, dense_layers, widths_of
+from trainables.config import ClassifierConfig, TrialConfig
+from trainables.models.layers import (
+    ACTIVATIONS,
+    Activation,
+    Widths,
+    dense_layers,
+    dropout_layers,
+    widths_of,
+)
+from trainables.tasks.task import Shapes
+
+CATEGORIES = "categories"
+"""Name of the input that holds codes; all other inputs are numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronConfig(TrialConfig):
-    """A perceptron on the 392 pixels of a pair."""
+    """Linear layers on all inputs of a row."""
 
-    hidden: Widths = 32
+    hidden: Widths = 64
     """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
-    hidden_layers: int = 1
+    hidden_layers: int = 2
     activation: Activation = "relu"
     batch_norm: bool = False
-    dropout_first: bool = False
-    """Dropout before the activation instead of after it."""
-    outputs: int = 2
-    """2 units with cross-entropy or 1 with binary cross-entropy."""
-    squash: bool = False
-    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
+    """Batch-norm before each hidden activation."""
+    residual: bool = False
+    """Each hidden layer after the first adds to its input; takes layers of equal width."""
+    embedding: int = 0
+    """Trained numbers for each category of a column; 0 one-hot encodes instead."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        widths = self.hidden_widths
         self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
         self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
-        self.require(
-            "outputs",
-            self.outputs == 2 or (self.outputs == 1 and not self.squash),
-            "2, or 1 without squash",
-        )
+        self.require("embedding", self.embedding >= 0, "at least 0")
+        equal = len(set(widths)) <= 1
+        self.require("residual", equal or not self.residual, "False for layers of unequal width")
 
     @property
     def hidden_widths(self) -> tuple[int, ...]:
@@ -41,25 +52,100 @@ class PerceptronConfig(TrialConfig):
         return widths_of(self.hidden, repeat=self.hidden_layers)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PerceptronClassifierConfig(PerceptronConfig, ClassifierConfig):
+    """A perceptron that tells classes apart."""
+
+
 class Perceptron(nn.Module):
-    """Flatten, hidden layers, scores."""
+    """Inputs flattened and joined, hidden layers, one score per class or value.
+
+    Categories are one-hot encoded or embedded; code 0 stands for missing, unseen and rare ones.
+    """
 
     takes_leading_axes = True
 
-    def __init__(self, config: PerceptronConfig, *, num_pixels: int = 2 * 14 * 14):
+    def __init__(self, config: PerceptronConfig, shapes: Shapes):
         super().__init__()
-        widths = config.hidden_widths
-        self.hidden = dense_layers(
-            num_pixels,
+        self.names = tuple(shapes.inputs)
+        self.axes = {name: len(shape) for name, shape in shapes.inputs.items()}
+        features = sum(
+            torch.Size(shape).numel() for name, shape in shapes.inputs.items() if name != CATEGORIES
+        )
+        self.categories: nn.Module | None = None
+        if CATEGORIES in shapes.inputs:
+            kind = Embedded if config.embedding else OneHot
+            self.categories = kind(shapes.levels, config.embedding)
+            features += self.categories.num_features
+        self.hidden = _hidden_layers(config, features)
+        self.output = nn.Linear((features, *config.hidden_widths)[-1], shapes.outputs)
+
+    def forward(self, *alone: Tensor, **inputs: Tensor) -> Float[Tensor, "*m b outputs"]:
+        named = dict(zip(self.names, alone, strict=False)) | inputs
+        parts = [
+            named[name].flatten(-self.axes[name]) for name in self.names if name != CATEGORIES
+        ]
+        if self.categories is not None:
+            parts.append(self.categories(named[CATEGORIES]))
+        return self.output(self.hidden(torch.cat(parts, -1) if len(parts) > 1 else parts[0]))
+
+
+class OneHot(nn.Module):
+    """Codes of several columns to one number per column and level: 1 where they meet, else 0."""
+
+    column: Tensor
+    level: Tensor
+
+    def __init__(self, levels: tuple[int, ...], _: int = 0):
+        super().__init__()
+        column = [i for i, count in enumerate(levels) for _ in range(count)]
+        level = [value for count in levels for value in range(count)]
+        self.register_buffer("column", torch.tensor(column), persistent=False)
+        self.register_buffer("level", torch.tensor(level), persistent=False)
+        self.num_features = len(column)
+
+    def forward(self, codes: Int[Tensor, "*m b q"]) -> Float[Tensor, "*m b levels"]:
+        hit: Bool[Tensor, "*m b levels"] = codes.index_select(-1, self.column) == self.level
+        return hit.float()
+
+
+class Embedded(nn.Module):
+    """Codes of several columns to trained numbers for each column's levels."""
+
+    def __init__(self, levels: tuple[int, ...], size: int):
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(count, size) for count in levels)
+        self.num_features = size * len(levels)
+
+    def forward(self, codes: Int[Tensor, "*m b q"]) -> Float[Tensor, "*m b features"]:
+        return torch.cat([table(codes[..., i]) for i, table in enumerate(self.tables)], -1)
+
+
+class Residual(nn.Module):
+    """Layers whose output is added to their input."""
+
+    def __init__(self, layers: nn.Module):
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Float[Tensor, "*m b f"]) -> Float[Tensor, "*m b f"]:
+        return x + self.layers(x)
+
+
+def _hidden_layers(config: PerceptronConfig, features: int) -> nn.Sequential:
+    widths = config.hidden_widths
+    if not config.residual:
+        return dense_layers(
+            features,
             widths,
             activation=config.activation,
             dropout=config.dropout,
-            dropout_first=config.dropout_first,
             batch_norm=config.batch_norm,
         )
-        self.output = nn.Linear((num_pixels, *widths)[-1], config.outputs)
-        self.squash = config.squash
-
-    def forward(self, pair: Float[Tensor, "*m b 2 h w"]) -> Scores:
-        scores = self.output(self.hidden(pair.flatten(-3)))
-        return Scores(scores.sigmoid() if self.squash else scores)
+    blocks: list[nn.Module] = []
+    for i, width in enumerate(widths):
+        layers: list[Any] = [nn.Linear(features if i == 0 else width, width)]
+        layers += [nn.BatchNorm1d(width)] if config.batch_norm else []
+        layers += [ACTIVATIONS[config.activation](), *dropout_layers(config.dropout)]
+        blocks.append(nn.Sequential(*layers) if i == 0 else Residual(nn.Sequential(*layers)))
+    return nn.Sequential(*blocks)

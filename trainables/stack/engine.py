@@ -1,81 +1,107 @@
 """What a stack hands to its engine, and what it gets back.
 
-Legend of shapes: m members, b pairs in a batch, n noise values.
+Legend of shapes: m members, b rows in a batch, n noise values.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.config import TrialConfig
+from trainables.tasks.task import Output
+
+Sums = dict[str, Float[Tensor, " m"]]
+"""Sums over the rows of a batch, for each member: `loss` and, by name, parts of it and metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One batch for every member; pairs of `weight` 0 only fill a member's batch up."""
+    """One batch for every member; rows of `weight` 0 only fill a member's batch up."""
 
-    images: Float[Tensor, "m b 2 h w"]
-    classes: Int[Tensor, "m b 2"]
-    target: Int[Tensor, "m b"]
+    inputs: dict[str, Tensor]
+    """By name, of shape (m, b, ...)."""
+    targets: dict[str, Tensor]
+    """By name, of shape (m, b, ...)."""
     weight: Float[Tensor, "m b"]
     noise: Float[Tensor, "m n"] | None = None
     """Uniform noise for all dropout layers in turn; None lets the layers draw their own."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by a name each."""
+        named = {f"inputs.{name}": value for name, value in self.inputs.items()}
+        named |= {f"targets.{name}": value for name, value in self.targets.items()}
+        named["weight"] = self.weight
+        return named if self.noise is None else {**named, "noise": self.noise}
 
-@dataclass(frozen=True, kw_only=True)
-class Totals:
-    """Sums over the pairs of a batch, for each member."""
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> "Batch":
+        """The batch whose `tensors` these are."""
 
-    loss: Float[Tensor, " m"]
-    hits: Float[Tensor, " m"]
-    digit_hits: Float[Tensor, " m"]
-    digit_loss: Float[Tensor, " m"]
-    """The digits' weighted part of `loss`."""
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    def __add__(self, other: "Totals") -> "Totals":
-        return Totals(
-            loss=self.loss + other.loss,
-            hits=self.hits + other.hits,
-            digit_hits=self.digit_hits + other.digit_hits,
-            digit_loss=self.digit_loss + other.digit_loss,
+        return cls(
+            inputs=part("inputs."),
+            targets=part("targets."),
+            weight=tensors["weight"],
+            noise=tensors.get("noise"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemberVectors:
-    """The hyperparameters that do not change shapes, one value for each member, in one epoch."""
+class MemberValues:
+    """The hyperparameters that do not change shapes, a value for each member, in one epoch."""
 
     weight_decay: Float[Tensor, " m"]
-    main_weight: Float[Tensor, " m"]
-    aux_weight: Float[Tensor, " m"]
-    label_smoothing: Float[Tensor, " m"]
+    loss: dict[str, Tensor]
+    """Keyword arguments of the loss, of shape (m, ...)."""
 
     @classmethod
     def of(
-        cls, configs: Sequence[TrialConfig], device: torch.device, *, epoch: int
-    ) -> "MemberVectors":
-        """Collect the vectors from the members' configurations; epochs count from 0."""
-        weights = [config.loss_weights_at(epoch) for config in configs]
-        return cls(
-            weight_decay=_vector([config.weight_decay for config in configs], device),
-            main_weight=_vector([main for main, _ in weights], device),
-            aux_weight=_vector([aux for _, aux in weights], device),
-            label_smoothing=_vector([config.label_smoothing for config in configs], device),
-        )
+        cls,
+        configs: Sequence[TrialConfig],
+        statistics: Sequence[Mapping[str, Any]],
+        names: Sequence[str],
+        device: torch.device,
+        *,
+        epoch: int,
+    ) -> "MemberValues":
+        """Collect the values of the members' configurations and statistics.
 
-    @property
-    def loss_weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What `batch_sums` takes."""
-        return self.main_weight, self.aux_weight, self.label_smoothing
+        Args:
+            configs: Configuration of each member.
+            statistics: What the task computed of each member's training rows.
+            names: Keyword arguments of the loss.
+            device: Where the values are needed.
+            epoch: Epoch, counted from 0.
+        """
+        loss = {}
+        for name in names:
+            values = [_value(c, s, name, epoch) for c, s in zip(configs, statistics, strict=True)]
+            if values[0] is not None:
+                tensors = [torch.as_tensor(value, dtype=torch.float32) for value in values]
+                loss[name] = torch.stack(tensors).to(device)
+        decay = torch.tensor([float(config.weight_decay) for config in configs], device=device)
+        return cls(weight_decay=decay, loss=loss)
+
+    def of_member(self, m: int) -> dict[str, Tensor]:
+        """Keyword arguments of the loss for one member, without a member axis."""
+        return {name: value[m] for name, value in self.loss.items()}
 
 
-def _vector(values: Sequence[float], device: torch.device) -> Float[Tensor, " m"]:
-    return torch.tensor([float(value) for value in values], device=device)
+def _value(config: TrialConfig, statistics: Mapping[str, Any], name: str, epoch: int) -> Any:
+    """A keyword argument of the loss; None where neither configuration nor task has it."""
+    scheduled = config.loss_values_at(epoch)
+    if name in scheduled:
+        return scheduled[name]
+    if name == "class_weights" and getattr(config, "class_weight", "none") == "none":
+        return None
+    return statistics.get(name, getattr(config, name, None))
 
 
 class AbstractEngine(abc.ABC):
@@ -85,7 +111,7 @@ class AbstractEngine(abc.ABC):
     another can load.
     """
 
-    vectors: MemberVectors
+    values: MemberValues
 
     @abc.abstractmethod
     def freeze(self, parts: tuple[str, ...]) -> None:
@@ -96,16 +122,16 @@ class AbstractEngine(abc.ABC):
         """
 
     @abc.abstractmethod
-    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
-        """Take one optimiser step for every member; totals are of the batch before the step."""
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
+        """Take one optimiser step for every member; sums are of the batch before the step."""
 
     @abc.abstractmethod
-    def evaluate(self, batch: Batch) -> Totals:
-        """Totals in evaluation mode."""
+    def evaluate(self, batch: Batch) -> Sums:
+        """Sums in evaluation mode."""
 
     @abc.abstractmethod
-    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
-        """Comparison scores in evaluation mode."""
+    def predict(self, inputs: dict[str, Tensor]) -> Output:
+        """Output of inputs (m, b, ...) in evaluation mode, with a leading member axis."""
 
     @abc.abstractmethod
     def weights(self) -> dict[str, Tensor]:
@@ -118,6 +144,11 @@ class AbstractEngine(abc.ABC):
     @abc.abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state that any engine saved."""
+
+
+def feed(network: Callable[..., Output], inputs: Mapping[str, Tensor]) -> Output:
+    """Call a network: a single input alone, several by name."""
+    return network(*inputs.values()) if len(inputs) == 1 else network(**inputs)
 
 
 def belongs(name: str, parts: tuple[str, ...]) -> bool:

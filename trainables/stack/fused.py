@@ -8,18 +8,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.config import Precision
-from trainables.losses import batch_sums
 from trainables.stack.adam import StackedAdam
 from trainables.stack.engine import (
     AbstractEngine,
     Batch,
-    MemberVectors,
-    Totals,
+    MemberValues,
+    Sums,
     belongs,
     persistent_buffers,
 )
 from trainables.stack.networks import StackedNetworks, VmappedNetworks, can_be_stacked
-from trainables.stack.precision import scores_in
+from trainables.stack.precision import output_in
+from trainables.stack.scoring import Scorer
+from trainables.tasks.task import Output
 
 
 class FusedEngine(AbstractEngine):
@@ -28,14 +29,16 @@ class FusedEngine(AbstractEngine):
     def __init__(
         self,
         models: Sequence[nn.Module],
-        vectors: MemberVectors,
+        values: MemberValues,
+        scorer: Scorer,
         noise_sizes: dict[str, int],
         precision: Precision = "float32",
     ):
         kind = StackedNetworks if can_be_stacked(models[0]) else VmappedNetworks
         self.networks = kind(models)
         self.params, self.buffers = self.networks.params, self.networks.buffers
-        self.vectors = vectors
+        self.values = values
+        self.scorer = scorer
         self.noise_sizes = noise_sizes
         self.precision = precision
         self.state_names = list(persistent_buffers(models[0]))
@@ -44,53 +47,48 @@ class FusedEngine(AbstractEngine):
     def freeze(self, parts: tuple[str, ...]) -> None:
         for name, p in self.params.items():
             p.requires_grad_(not belongs(name, parts))
-        self.adam = StackedAdam(list(self.params.values()), weight_decay=self.vectors.weight_decay)
+        self.adam = StackedAdam(list(self.params.values()), weight_decay=self.values.weight_decay)
 
-    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
-        totals = self._differentiate(batch)
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
+        sums = self._differentiate(batch)
         self.adam.step(lr)
-        return totals
+        return sums
 
     def train(
         self, batch: Batch, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]
-    ) -> Totals:
+    ) -> Sums:
         """A step whose size and correction are known, see `StackedAdam.advance`."""
-        totals = self._differentiate(batch)
+        sums = self._differentiate(batch)
         self.adam.update(size, correction)
-        return totals
+        return sums
 
     @torch.no_grad()
-    def evaluate(self, batch: Batch) -> Totals:
+    def evaluate(self, batch: Batch) -> Sums:
         self._set_training(False)
         return self._forward(batch)[1]
 
     @torch.no_grad()
-    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
+    def predict(self, inputs: dict[str, Tensor]) -> Output:
         self._set_training(False)
-        return scores_in(self.precision, self.networks, images, {}).comparison
+        return self._output(inputs, {})
 
-    def _differentiate(self, batch: Batch) -> Totals:
+    def _differentiate(self, batch: Batch) -> Sums:
         """Fill in the gradients of each member's mean loss."""
         self._set_training(True)
-        loss, totals = self._forward(batch)
+        loss, sums = self._forward(batch)
         (loss / batch.weight.sum(1)).sum().backward()
-        return totals
+        return sums
 
     def _set_training(self, training: bool) -> None:
         if self.networks.skeleton.training != training:  # it goes through all layers
             self.networks.skeleton.train(training)
 
-    def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Totals]:
-        loss, hits, digit_hits, digit_loss = batch_sums(
-            scores_in(self.precision, self.networks, batch.images, self._noise(batch.noise)),
-            batch.classes,
-            batch.target,
-            batch.weight,
-            self.vectors.loss_weights,
-        )
-        return loss, Totals(
-            loss=loss.detach(), hits=hits, digit_hits=digit_hits, digit_loss=digit_loss
-        )
+    def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Sums]:
+        output = self._output(batch.inputs, self._noise(batch.noise))
+        return self.scorer.sums(output, batch.targets, batch.weight, self.values.loss)
+
+    def _output(self, inputs: dict[str, Tensor], noise: dict[str, Tensor]) -> Output:
+        return output_in(self.precision, lambda given: self.networks(given, noise), inputs)
 
     def _noise(self, noise: Float[Tensor, "m n"] | None) -> dict[str, Tensor]:
         if noise is None:

@@ -3,15 +3,16 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
+from trainables.stack.engine import AbstractEngine, Batch, MemberValues, Sums
 from trainables.stack.fused import FusedEngine
+from trainables.tasks.task import Output
 
 Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
 """Turns a function into one that computes it again, and the tensor where its result will be.
@@ -29,18 +30,19 @@ class _Graph:
 
     inputs: list[Tensor]
     replay: Callable[[], None]
-    output: Float[Tensor, "totals m"]
+    output: Float[Tensor, "sums m"]
+    names: tuple[str, ...]
+    """Names of the sums."""
 
-    def __call__(self, values: Sequence[Tensor | float]) -> Totals:
-        """Totals that the next replay does not write over."""
+    def __call__(self, values: Sequence[Tensor | float]) -> Sums:
+        """Sums that the next replay does not write over."""
         for mine, value in zip(self.inputs, values, strict=True):
             if isinstance(value, Tensor):
                 mine.copy_(value)
             else:
                 mine.fill_(value)  # unlike a copy from the CPU, nothing waits
         self.replay()
-        names = [field.name for field in fields(Totals)]
-        return Totals(**dict(zip(names, self.output.clone().unbind(), strict=True)))
+        return dict(zip(self.names, self.output.clone().unbind(), strict=True))
 
 
 class GraphedEngine(AbstractEngine):
@@ -48,7 +50,7 @@ class GraphedEngine(AbstractEngine):
 
     A graph runs the same kernels on the same memory, and no Python. So all that changes between
     steps is copied into tensors that stay where they are: batch, learning rates, Adam's bias
-    corrections, and the vectors. Parameters, buffers and moments are only ever written in place.
+    corrections, and the values. Parameters, buffers and moments are only ever written in place.
 
     A network whose forward pass does other things in other steps, by state in Python, is not for
     this engine. Where capturing fails, the engine warns and goes on with fused steps.
@@ -60,27 +62,29 @@ class GraphedEngine(AbstractEngine):
         self.graphs: dict[tuple[object, ...], _Graph] = {}
 
     @property
-    def vectors(self) -> MemberVectors:
+    def values(self) -> MemberValues:
         """Tensors that stay; setting writes into them."""
-        return self.fused.vectors
+        return self.fused.values
 
-    @vectors.setter
-    def vectors(self, vectors: MemberVectors) -> None:
-        for field in fields(MemberVectors):
-            getattr(self.fused.vectors, field.name).copy_(getattr(vectors, field.name))
+    @values.setter
+    def values(self, values: MemberValues) -> None:
+        mine = self.fused.values
+        mine.weight_decay.copy_(values.weight_decay)
+        for name, value in values.loss.items():
+            mine.loss[name].copy_(value)
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         self.graphs.clear()  # of other parameters that learn, and of the old optimiser's moments
         self.fused.freeze(parts)
 
-    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
         return self._run(self.fused.train, batch, *self.fused.adam.advance(lr))
 
-    def evaluate(self, batch: Batch) -> Totals:
+    def evaluate(self, batch: Batch) -> Sums:
         return self._run(self.fused.evaluate, batch)
 
-    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
-        return self.fused.predict(images)
+    def predict(self, inputs: dict[str, Tensor]) -> Output:
+        return self.fused.predict(inputs)
 
     def weights(self) -> dict[str, Tensor]:
         return self.fused.weights()
@@ -92,11 +96,10 @@ class GraphedEngine(AbstractEngine):
         self.fused.load_state_dict(state)
 
     def _run(
-        self, compute: Callable[..., Totals], batch: Batch, *others: Tensor | float
-    ) -> Totals:
+        self, compute: Callable[..., Sums], batch: Batch, *others: Tensor | float
+    ) -> Sums:
         """`compute` of a batch and other values, by its graph if there can be one."""
-        named = {f.name: getattr(batch, f.name) for f in fields(Batch)}
-        tensors = {name: t for name, t in named.items() if t is not None}
+        tensors = batch.tensors()
         key = (compute.__name__, *((name, t.shape) for name, t in tensors.items()))
         values = [*tensors.values(), *others]
         if key not in self.graphs and self.capture is not None:
@@ -115,7 +118,7 @@ class GraphedEngine(AbstractEngine):
     def _captured(
         self,
         capture: Capture,
-        compute: Callable[..., Totals],
+        compute: Callable[..., Sums],
         names: Sequence[str],
         values: Sequence[Tensor | float],
     ) -> _Graph:
@@ -126,15 +129,16 @@ class GraphedEngine(AbstractEngine):
             else torch.tensor(value, dtype=param.dtype, device=param.device)
             for value in values
         ]
-        batch = Batch(**dict(zip(names, inputs, strict=False)))
+        batch = Batch.of(dict(zip(names, inputs, strict=False)))
+        sums: Sums = {}
 
         def run() -> Tensor:
-            totals = compute(batch, *inputs[len(names) :])
-            return torch.stack([getattr(totals, field.name) for field in fields(Totals)])
+            sums.update(compute(batch, *inputs[len(names) :]))
+            return torch.stack(list(sums.values()))
 
         with self._unchanged():
             replay, output = capture(run)
-        return _Graph(inputs=inputs, replay=replay, output=output)
+        return _Graph(inputs=inputs, replay=replay, output=output, names=tuple(sums))
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:

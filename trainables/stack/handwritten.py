@@ -12,7 +12,8 @@ from trainables.backprop.optimisers import OPTIMISERS
 from trainables.backprop.sequential import Sequential
 from trainables.config import TrialConfig
 from trainables.models.backprop import BackpropConfig
-from trainables.stack.engine import AbstractEngine, Batch, MemberVectors, Totals
+from trainables.stack.engine import AbstractEngine, Batch, MemberValues, Sums
+from trainables.stack.scoring import LOSS, Scorer
 
 
 class HandwrittenEngine(AbstractEngine):
@@ -25,7 +26,8 @@ class HandwrittenEngine(AbstractEngine):
     def __init__(
         self,
         networks: Sequence[Sequential],
-        vectors: MemberVectors,
+        values: MemberValues,
+        scorer: Scorer,
         configs: Sequence[TrialConfig],
     ):
         first = configs[0]
@@ -33,34 +35,35 @@ class HandwrittenEngine(AbstractEngine):
         if any(_kind(config) != _kind(first) for config in configs):
             raise ValueError("members of one stack must share criterion and optimiser")
         self.network = Sequential.stack(networks)
-        self.vectors = vectors
+        self.values = values
+        self.scorer = scorer
         self.criterion = CRITERIA[first.criterion]()
         self.optimiser = OPTIMISERS[first.optimiser]()
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         assert not parts, "these networks are trained in one phase"
 
-    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
+    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
         self.network.train()
-        totals = self._forward(batch)
+        sums = self._forward(batch)
         self.network.backward(self.criterion.backward())
-        self.network.step(self.optimiser, lr, self.vectors.weight_decay)
-        return totals
+        self.network.step(self.optimiser, lr, self.values.weight_decay)
+        return sums
 
-    def evaluate(self, batch: Batch) -> Totals:
+    def evaluate(self, batch: Batch) -> Sums:
         self.network.eval()
         return self._forward(batch)
 
-    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
+    def predict(self, inputs: dict[str, Tensor]) -> Float[Tensor, "m b units"]:
         self.network.eval()
-        return self.network.forward(images.flatten(2))
+        return self.network.forward(_flat(inputs))
 
-    def _forward(self, batch: Batch) -> Totals:
-        scores = self.network.forward(batch.images.flatten(2))
-        loss = self.criterion.forward(scores, batch.target, batch.weight)
-        hits = ((scores.argmax(2) == batch.target) * batch.weight).sum(1)
-        none = torch.zeros_like(hits)
-        return Totals(loss=loss * batch.weight.sum(1), hits=hits, digit_hits=none, digit_loss=none)
+    def _forward(self, batch: Batch) -> Sums:
+        scores = self.network.forward(_flat(batch.inputs))
+        target = batch.targets[self.scorer.task.target]
+        loss = self.criterion.forward(scores, target, batch.weight)
+        measured = self.scorer.measured(scores, batch.targets, batch.weight)
+        return {LOSS: loss * batch.weight.sum(1), **measured}
 
     def weights(self) -> dict[str, Tensor]:
         return self.network.state_dict()
@@ -71,6 +74,11 @@ class HandwrittenEngine(AbstractEngine):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _flat(inputs: dict[str, Tensor]) -> Float[Tensor, "m b f"]:
+    parts = [value.flatten(2) for value in inputs.values()]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
 def _kind(config: TrialConfig) -> tuple[str, str]:

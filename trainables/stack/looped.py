@@ -1,6 +1,7 @@
 """Member after member inside each step, channels-last."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,17 +9,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.config import Precision
-from trainables.losses import batch_sums
 from trainables.stack.adam import MemberAdam
 from trainables.stack.engine import (
     AbstractEngine,
     Batch,
-    MemberVectors,
-    Totals,
+    MemberValues,
+    Sums,
     belongs,
+    feed,
     persistent_buffers,
 )
-from trainables.stack.precision import scores_in
+from trainables.stack.outputs import stacked
+from trainables.stack.precision import output_in
+from trainables.stack.scoring import Scorer
+from trainables.tasks.task import Output
 
 
 class LoopedEngine(AbstractEngine):
@@ -27,14 +31,16 @@ class LoopedEngine(AbstractEngine):
     def __init__(
         self,
         models: Sequence[nn.Module],
-        vectors: MemberVectors,
+        values: MemberValues,
+        scorer: Scorer,
         noise_sizes: dict[str, int],
         precision: Precision = "float32",
     ):
         self.models = list(models)
         for model in self.models:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.vectors = vectors
+        self.values = values
+        self.scorer = scorer
         self.noise_sizes = noise_sizes
         self.precision = precision
         self.freeze(())
@@ -45,54 +51,48 @@ class LoopedEngine(AbstractEngine):
                 p.requires_grad_(not belongs(name, parts))
         self.adams = [
             MemberAdam(model.parameters(), weight_decay=float(decay))
-            for model, decay in zip(self.models, self.vectors.weight_decay, strict=True)
+            for model, decay in zip(self.models, self.values.weight_decay, strict=True)
         ]
 
-    def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Totals:
-        totals = []
-        for m, (model, adam) in enumerate(zip(self.models, self.adams, strict=True)):
+    def step(
+        self, batch: Batch, lr: Float[Tensor, " m"], members: Sequence[int] | None = None
+    ) -> Sums:
+        """A step of `members` only, whose batch and learning rates these are, where given."""
+        chosen = range(len(self.models)) if members is None else members
+        sums = []
+        for i, m in enumerate(chosen):
+            model = self.models[m]
             if not model.training:  # it goes through all layers
                 model.train()
-            self._set_noise(model, None if batch.noise is None else batch.noise[m])
-            loss, member = self._forward(m, batch)
-            (loss / batch.weight[m].sum()).backward()
-            adam.step(float(lr[m]))
-            totals.append(member)
-        return _joined(totals)
+            self._set_noise(model, None if batch.noise is None else batch.noise[i])
+            loss, member = self._forward(m, i, batch)
+            (loss / batch.weight[i].sum()).backward()
+            self.adams[m].step(float(lr[i]))
+            sums.append(member)
+        return _joined(sums)
 
     @torch.no_grad()
-    def evaluate(self, batch: Batch) -> Totals:
-        totals = []
+    def evaluate(self, batch: Batch) -> Sums:
+        sums = []
         for m, model in enumerate(self.models):
             model.eval()
-            totals.append(self._forward(m, batch)[1])
-        return _joined(totals)
+            sums.append(self._forward(m, m, batch)[1])
+        return _joined(sums)
 
     @torch.no_grad()
-    def predict(self, images: Float[Tensor, "m b 2 h w"]) -> Float[Tensor, "m b units"]:
-        answers = []
-        for model, x in zip(self.models, images, strict=True):
-            x = x.contiguous(memory_format=torch.channels_last)  # rounds as `evaluate` does
-            answers.append(scores_in(self.precision, model.eval(), x).comparison)
-        return torch.stack(answers)
+    def predict(self, inputs: dict[str, Tensor]) -> Output:
+        return stacked([self._output(i, inputs, m.eval()) for i, m in enumerate(self.models)])
 
-    def _forward(self, m: int, batch: Batch) -> tuple[Float[Tensor, ""], Totals]:
-        images = batch.images[m].contiguous(memory_format=torch.channels_last)
-        scores = scores_in(self.precision, self.models[m], images)
-        main_weight, aux_weight, label_smoothing = self.vectors.loss_weights
-        loss, hits, digit_hits, digit_loss = batch_sums(
-            scores,
-            batch.classes[m],
-            batch.target[m],
-            batch.weight[m],
-            (main_weight[m], aux_weight[m], label_smoothing[m]),
-        )
-        return loss, Totals(
-            loss=loss.detach().view(1),
-            hits=hits.view(1),
-            digit_hits=digit_hits.view(1),
-            digit_loss=digit_loss.view(1),
-        )
+    def _forward(self, m: int, i: int, batch: Batch) -> tuple[Float[Tensor, ""], Sums]:
+        """Loss and sums of member m, which is i-th in the batch."""
+        output = self._output(i, batch.inputs, self.models[m])
+        targets = {name: target[i] for name, target in batch.targets.items()}
+        values = self.values.of_member(m)
+        return self.scorer.sums(output, targets, batch.weight[i], values)
+
+    def _output(self, i: int, inputs: dict[str, Tensor], model: nn.Module) -> Output:
+        own = {name: _channels_last(value[i]) for name, value in inputs.items()}
+        return output_in(self.precision, partial(feed, model), own)
 
     def _set_noise(self, model: nn.Module, noise: Float[Tensor, " n"] | None) -> None:
         if noise is None:
@@ -110,16 +110,17 @@ class LoopedEngine(AbstractEngine):
         return _stack_named(members)
 
     def state_dict(self) -> dict[str, Any]:
-        def stacked(moments: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+        def each(moments: Iterable[Sequence[Tensor]]) -> list[Tensor]:
             """A moment of every parameter."""
             return [torch.stack(list(of)) for of in zip(*moments, strict=True)]
 
+        steps = [int(adam.num_steps) for adam in self.adams]
         return {
             "params": _stack_named([dict(m.named_parameters()) for m in self.models]),
             "buffers": _stack_named([persistent_buffers(m) for m in self.models]),
-            "exp_avg": stacked(adam.exp_avg for adam in self.adams),
-            "exp_avg_sq": stacked(adam.exp_avg_sq for adam in self.adams),
-            "num_steps": int(self.adams[0].num_steps),
+            "exp_avg": each(adam.exp_avg for adam in self.adams),
+            "exp_avg_sq": each(adam.exp_avg_sq for adam in self.adams),
+            "num_steps": steps[0] if len(set(steps)) == 1 else steps,
         }
 
     @torch.no_grad()
@@ -129,19 +130,20 @@ class LoopedEngine(AbstractEngine):
                 p.copy_(state["params"][name][m])
             for name, buffer in persistent_buffers(model).items():
                 buffer.copy_(state["buffers"][name][m])
-            adam.num_steps.fill_(state["num_steps"])
+            steps = state["num_steps"]  # of each member where they have not equally many rows
+            adam.num_steps.fill_(steps[m] if isinstance(steps, list) else steps)
             for i in range(len(adam.params)):
                 adam.exp_avg[i].copy_(state["exp_avg"][i][m])
                 adam.exp_avg_sq[i].copy_(state["exp_avg_sq"][i][m])
 
 
-def _joined(totals: list[Totals]) -> Totals:
-    return Totals(
-        loss=torch.cat([t.loss for t in totals]),
-        hits=torch.cat([t.hits for t in totals]),
-        digit_hits=torch.cat([t.digit_hits for t in totals]),
-        digit_loss=torch.cat([t.digit_loss for t in totals]),
-    )
+def _channels_last(x: Tensor) -> Tensor:
+    """Images in the layout of the networks' weights."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _joined(sums: list[Sums]) -> Sums:
+    return {name: torch.stack([s[name] for s in sums]) for name in sums[0]}
 
 
 def _stack_named(members: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """All members' networks as one: layers with a leading member axis, or `vmap` for any others.
 
-Legend of shapes: m members, b pairs in a batch or images of one, f features.
+Legend of shapes: m members, b rows in a batch, f features.
 """
 
 import copy
@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from trainables.models.layers import Dropout, Scores
+from trainables.models.layers import Dropout
+from trainables.models.perceptron import OneHot
+from trainables.stack.engine import feed
+from trainables.stack.outputs import Rebuild, parts_of
+from trainables.tasks.task import Output
 
 
 class VmappedNetworks:
@@ -22,15 +26,20 @@ class VmappedNetworks:
     def __init__(self, models: Sequence[nn.Module]):
         self.params, self.buffers = stack_module_state(list(models))
         self.skeleton = copy.deepcopy(models[0])
+        self._rebuild: Rebuild = dict
 
-    def __call__(self, images: Float[Tensor, "m b 2 h w"], noise: Mapping[str, Tensor]) -> Scores:
-        """Scores of every member, given the buffers `noise` besides its own."""
+    def __call__(self, inputs: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> Output:
+        """Output of every member, given the buffers `noise` besides its own."""
         members = vmap(self._member, randomness="different")
-        return Scores(**members(self.params, {**self.buffers, **noise}, images))
+        parts = members(self.params, {**self.buffers, **noise}, dict(inputs))
+        return self._rebuild(parts)
 
-    def _member(self, params: Any, buffers: Any, images: Tensor) -> dict[str, Tensor]:
-        scores = functional_call(self.skeleton, (params, buffers), (images,))
-        return {name: score for name, score in scores._asdict().items() if score is not None}
+    def _member(self, params: Any, buffers: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        def network(*alone: Tensor, **named: Tensor) -> Output:
+            return functional_call(self.skeleton, (params, buffers), alone, named)
+
+        parts, self._rebuild = parts_of(feed(network, inputs))
+        return parts
 
 
 class StackedNetworks:
@@ -50,13 +59,12 @@ class StackedNetworks:
         self.params = dict(self.skeleton.named_parameters())
         self.buffers = dict(self.skeleton.named_buffers())
 
-    def __call__(self, images: Float[Tensor, "m b 2 h w"], noise: Mapping[str, Tensor]) -> Scores:
-        """Scores of every member, given the buffers `noise` besides its own."""
+    def __call__(self, inputs: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> Output:
+        """Output of every member, given the buffers `noise` besides its own."""
         for name, values in noise.items():
             layer, _, buffer = name.rpartition(".")
             setattr(self.skeleton.get_submodule(layer), buffer, values)
-        scores: Scores = self.skeleton(images)
-        return scores
+        return feed(self.skeleton, inputs)
 
 
 class StackedLinear(nn.Module):
@@ -152,6 +160,8 @@ def _is_known(layer: nn.Module) -> bool:
             return type(layer) is nn.BatchNorm1d and names == {"weight", "bias"} and whole
         case Dropout():
             return type(layer) is Dropout and not layer.channelwise
+        case OneHot():
+            return type(layer) is OneHot
     own = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
     has_parts = next(layer.children(), None) is not None
     return type(layer) in (*ELEMENTWISE, *CONTAINERS) or (has_parts and not own)

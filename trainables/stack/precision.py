@@ -1,34 +1,32 @@
 """Networks that compute in less precision than their weights have."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from trainables.config import Precision
-from trainables.models.layers import Scores
+from trainables.stack.outputs import changed
+from trainables.tasks.task import Output
 
 
-def scores_in(
+def output_in(
     precision: Precision,
-    network: Callable[..., Scores],
-    images: Float[Tensor, "*m b 2 h w"],
-    *args: Any,
-) -> Scores:
-    """What a network says of images, as float32.
+    compute: Callable[[Mapping[str, Tensor]], Output],
+    inputs: Mapping[str, Tensor],
+) -> Output:
+    """What `compute` makes of inputs, as float32.
 
     With bfloat16 the layers that PyTorch deems safe, products and convolutions, compute in it, see
     `torch.autocast`; gradients of weights are float32 again.
     """
     if precision == "float32":
-        return network(images, *args)
+        return compute(inputs)
+    device = next(iter(inputs.values())).device.type
     # no cache: each weight is used once, and a CUDA graph would keep the copy of its capture
-    with torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False):
-        scores = network(images, *args)
-    known = {name: score for name, score in scores._asdict().items() if score is not None}
-    return Scores(**{name: score.float() for name, score in known.items()})
+    with torch.autocast(device, torch.bfloat16, cache_enabled=False):
+        output = compute(inputs)
+    return changed(output, Tensor.float)
 
 
 def has_bfloat16() -> bool:

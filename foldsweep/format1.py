@@ -1,0 +1,25 @@
+"""Recipes of format 1, which knew pairs of digits and points of a disc only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_PAIRS = ("main_weight", "aux_weight", "aux_alpha", "aux_schedule", "label_smoothing")
+_IMAGES = ("shift", "rotation", "scale")
+_GONE = {"mlp_backprop": _PAIRS, "disc": (*_PAIRS, *_IMAGES)}
+"""Fields of a configuration that had no effect, by the variants that have lost them."""
+
+
+def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a format 1 recipe as those of format 2; unknown ones stay as they are."""
+    new = dict(values)
+    variant = str(values.get("variant"))
+    points = values.get("dataset") == "disc"
+    new["task"] = "disc" if points else "larger_digit"
+    new["variant"] = variant if "/" in variant else f"{new['task']}/{variant}"
+    numbers = {name: new.pop(name) for name in ("train_pairs", "test_pairs") if name in new}
+    new["origin"] = {"dataset": values.get("dataset"), **numbers}
+    gone = _GONE.get("disc" if points else variant, ())
+    if isinstance(values.get("config"), dict):
+        new["config"] = {k: v for k, v in values["config"].items() if k not in gone}
+    new["format"] = 2
+    return new

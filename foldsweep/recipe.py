@@ -1,0 +1,167 @@
+"""An exported configuration: what `analysis/export.py` writes and `sweeps/evaluate.py` reads.
+
+A recipe is a small YAML file that holds all that repeats a trial: configuration, task, data,
+folds, seeds. It is data only; a user's own task is named by the path of its file.
+"""
+
+import re
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+
+from foldsweep.checks import described, fits
+from foldsweep.errors import UserError
+from foldsweep.files import write_whole
+from foldsweep.format1 import upgraded
+from foldsweep.names import std_key, val_key
+
+FORMAT = 2
+ModelFormat = Literal["torchscript", "onnx", "pt2"]
+"""Stand-alone files that a recipe's model can be written to, see `trainables.keep.formats`."""
+MODES = ("auto", "fused", "looped", "graphed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A trial to repeat, with the score it had and where it came from."""
+
+    space: str
+    """Name of the space, or the path of its file."""
+    variant: str
+    """`task/variant`."""
+    task: str
+    config: dict[str, Any]
+    """Every field of the variant's configuration."""
+    objective: str = "accuracy"
+    """Short name of the metric that the sweep optimised."""
+    score: dict[str, float]
+    """Cross-validated mean and std of each metric after the last epoch."""
+    fold_scores: dict[str, list[float]]
+    """The same by fold."""
+    num_params: int
+    dataset: str
+    """Name of the data."""
+    data_digest: str
+    origin: dict[str, Any]
+    """What reads the data again: options of the task, or file name, digest, target and split."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """The task's record: kind, classes, metrics, split, shapes and schema; empty for format 1."""
+    folds: int
+    seed: int
+    trial: int
+    """Number of the trial; its random numbers derive from the seed and this."""
+    threads: int = 1
+    device: str = "cpu"
+    mode: str = "auto"
+    sweep: str = ""
+    file_digest: str = ""
+    """SHA-256 of the user's file that `space` is; empty for spaces that ship."""
+    mlflow: dict[str, str] = field(default_factory=dict)
+    """Tracking URI, experiment and run ids."""
+    git_commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: str = ""
+    exported_at: str = ""
+    format: int = FORMAT
+
+    @property
+    def objective_key(self) -> str:
+        """Key of the objective among `score`."""
+        return val_key(self.objective)
+
+    @property
+    def short_variant(self) -> str:
+        """The variant's name without its task."""
+        return self.variant.rpartition("/")[2]
+
+    def save(self, path: Path, *, comment: str) -> None:
+        """Write the file; `comment` stands above it.
+
+        Raises:
+            UserError: If the file cannot be written.
+        """
+        head = "".join(f"# {line}\n" for line in comment.splitlines())
+        body = yaml.safe_dump(_plain(asdict(self)), sort_keys=False, allow_unicode=True, width=99)
+        write_whole(path, head + body)
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a file that `save` wrote, also one of format 1; nothing in it is executed.
+
+        Raises:
+            UserError: If there is no such file or it is not a recipe.
+        """
+        try:
+            values = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} is not a YAML file of ours: {reason}") from None
+        if not isinstance(values, dict) or values.get("format") not in (1, FORMAT):
+            raise UserError(f"{path} is not an exported configuration of format {FORMAT}")
+        if values["format"] == 1:
+            values = upgraded(values)
+        recipe = cls(**_checked(values, path))
+        for name, holds, rule in recipe._rules():
+            if not holds:
+                raise UserError(f"{path}: {name} must {rule}, but is {getattr(recipe, name)!r}")
+        return recipe
+
+    def _rules(self) -> list[tuple[str, bool, str]]:
+        """What must hold of each field for the trial to be repeated."""
+        means = (self.objective_key, std_key(self.objective_key))
+        numbers = [self.score.get(name) for name in means]
+        file = self.origin.get("file", "")
+        return [
+            ("seed", 0 <= self.seed < 2**32, "be at least 0 and below 2**32"),
+            ("trial", 0 <= self.trial < 2**64, "be at least 0 and below 2**64"),
+            ("folds", self.folds >= 2, "be at least 2"),
+            ("threads", self.threads >= 1, "be at least 1"),
+            ("mode", self.mode in MODES, f"be one of {', '.join(MODES)}"),
+            ("mlflow", all(isinstance(v, str) for v in self.mlflow.values()), "hold words only"),
+            ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
+            (
+                "origin",
+                isinstance(file, str) and file == Path(file).name,
+                "name a file without folders",
+            ),
+            (
+                "score",
+                all(isinstance(n, int | float) for n in numbers),
+                f"have numbers for {', '.join(means)}",
+            ),
+        ]
+
+
+def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
+    """The values of a recipe, each of its field's type.
+
+    Raises:
+        UserError: Naming what is missing, unknown or wrong.
+    """
+    known = get_type_hints(Recipe)
+    needed = [f for f in fields(Recipe) if f.default is MISSING and f.default_factory is MISSING]
+    unknown = sorted(str(key) for key in set(values) - set(known))
+    missing = sorted({f.name for f in needed} - set(values))
+    if unknown or missing:
+        what = [f"lacks {', '.join(missing)}"] * bool(missing)
+        what += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
+        raise UserError(f"{path} {' and '.join(what)}; export it again")
+    for key, value in values.items():
+        plain = Any if key in ("score", "fold_scores") else known[key]
+        if not isinstance(value, dict) if plain is Any else not fits(value, plain):
+            kind = "dict" if plain is Any else described(plain)
+            raise UserError(f"{path}: {key} must be {kind}, but is {value!r}")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Lists and dicts that every YAML reader knows."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

@@ -1,0 +1,39 @@
+"""Spaces on pairs of digits, a file for each variant."""
+
+from collections.abc import Callable
+
+from search_spaces.larger_digit import (
+    cnn,
+    cnn_aux,
+    cnn_digit,
+    cnn_distance,
+    cnn_split,
+    cnn_transfer,
+    cnn_ws,
+    cnn_ws_aux,
+    mlp,
+    mlp_aux,
+    mlp_backprop,
+    mlp_split,
+    mlp_ws,
+    mlp_ws_aux,
+)
+from search_spaces.space import SearchSpace
+
+PAIR_SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "mlp": mlp.space,
+    "mlp_split": mlp_split.space,
+    "mlp_ws": mlp_ws.space,
+    "mlp_aux": mlp_aux.space,
+    "mlp_ws_aux": mlp_ws_aux.space,
+    "cnn": cnn.space,
+    "cnn_split": cnn_split.space,
+    "cnn_ws": cnn_ws.space,
+    "cnn_aux": cnn_aux.space,
+    "cnn_ws_aux": cnn_ws_aux.space,
+    "cnn_distance": cnn_distance.space,
+    "cnn_transfer": cnn_transfer.space,
+    "cnn_digit": cnn_digit.space,
+    "mlp_backprop": mlp_backprop.space,
+}
+"""A space for each variant, so that all can be compared at equal budget."""

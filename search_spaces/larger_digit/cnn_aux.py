@@ -1,0 +1,21 @@
+"""Convolutional net on each image with auxiliary digit losses."""
+
+from search_spaces.larger_digit.common import augmentation, auxiliary, convolutions, head, optimisation
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_AUX
+
+
+def space() -> SearchSpace:
+    """Channels, hidden width and auxiliary share besides the common domains."""
+    return SearchSpace(
+        name="cnn_aux",
+        variant=CNN_AUX,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **convolutions(),
+            **head(),
+            **auxiliary(),
+        },
+        points=[preset_point("gervaise2020/cnn_aux")],
+    )

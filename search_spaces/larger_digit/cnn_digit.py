@@ -1,0 +1,19 @@
+"""Convolutional classifier of digits; the comparison is outside the network."""
+
+from search_spaces.larger_digit.common import augmentation, convolutions, optimisation
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_DIGIT
+
+
+def space() -> SearchSpace:
+    """Channels and hidden width besides the common domains."""
+    return SearchSpace(
+        name="cnn_digit",
+        variant=CNN_DIGIT,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **convolutions(),
+        },
+        points=[preset_point("lenet_transfer/digit")],
+    )

@@ -1,0 +1,23 @@
+"""Siamese convolutional net trained on digits first and on comparisons then."""
+
+from ray import tune
+
+from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_TRANSFER
+
+
+def space() -> SearchSpace:
+    """Channels, hidden width and the share of the first phase besides the common domains."""
+    return SearchSpace(
+        name="cnn_transfer",
+        variant=CNN_TRANSFER,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **convolutions(),
+            **head(),
+            "pretrain": tune.uniform(0.3, 0.8),
+        },
+        points=[preset_point("lenet_transfer/transfer")],
+    )

@@ -1,0 +1,20 @@
+"""Siamese convolutional net with shared weights."""
+
+from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_WS
+
+
+def space() -> SearchSpace:
+    """Channels and hidden width besides the common domains."""
+    return SearchSpace(
+        name="cnn_ws",
+        variant=CNN_WS,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **convolutions(),
+            **head(),
+        },
+        points=[preset_point("lenet_transfer/weight_sharing")],
+    )

@@ -1,0 +1,21 @@
+"""Siamese convolutional net with shared weights and auxiliary digit losses."""
+
+from search_spaces.larger_digit.common import augmentation, auxiliary, convolutions, head, optimisation
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_WS_AUX
+
+
+def space() -> SearchSpace:
+    """Channels, hidden width and auxiliary share besides the common domains."""
+    return SearchSpace(
+        name="cnn_ws_aux",
+        variant=CNN_WS_AUX,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **convolutions(),
+            **head(),
+            **auxiliary(),
+        },
+        points=[preset_point("aguet2019/auxiliary")],
+    )

@@ -1,0 +1,27 @@
+"""Perceptron on the flattened pair, by the library without autograd."""
+
+from ray import tune
+
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import MLP_BACKPROP
+
+
+def space() -> SearchSpace:
+    """Width, optimiser and learning rate; the library has no dropout, and no Adam."""
+    return SearchSpace(
+        name="mlp_backprop",
+        variant=MLP_BACKPROP,
+        domains={
+            "lr": tune.loguniform(1e-4, 1e-2),
+            "weight_decay": tune.loguniform(1e-7, 1e-3),
+            "optimiser": "rmsprop",
+            "hidden": tune.lograndint(32, 257),
+            "hidden_layers": tune.randint(1, 4),
+            "batch_size": tune.lograndint(32, 129),
+            "schedule": "exponential",
+            "schedule_rate": tune.loguniform(1e-2, 1e-1),
+            "batch_norm": True,
+            "epochs": 30,
+        },
+        points=[preset_point("gervaise2020/pairs_backprop")],
+    )

@@ -1,0 +1,20 @@
+"""Perceptron on each image with shared weights."""
+
+from search_spaces.larger_digit.common import augmentation, head, optimisation, perceptrons
+from search_spaces.space import SearchSpace, preset_point
+from trainables.models.pairs.variants import MLP_WS
+
+
+def space() -> SearchSpace:
+    """Width and depth of the branch besides the common domains."""
+    return SearchSpace(
+        name="mlp_ws",
+        variant=MLP_WS,
+        domains={
+            **optimisation(),
+            **augmentation(),
+            **perceptrons(),
+            **head(),
+        },
+        points=[preset_point("gervaise2020/fnn_ws")],
+    )

@@ -1,0 +1,31 @@
+"""The grids of the reports as search spaces, for `--sampler grid`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.space import SearchSpace
+from trainables.presets.preset import Grid
+from trainables.presets.registry import PRESETS
+from trainables.variants import VARIANTS
+
+
+def grid_space(grid: Grid, values: Mapping[str, Any] | None = None) -> SearchSpace:
+    """The space of a report's grid; all that it does not vary is as in the report.
+
+    Args:
+        grid: Its axes and its base.
+        values: What differs from the base [the best of the groups before, as the report has it].
+    """
+    base = PRESETS[grid.base]
+    variant = VARIANTS[base.variant]
+    settled = {**base.config, **(grid.values if values is None else values)}
+    fixed = variant.config.from_dict(settled).to_dict()
+    for giving, given in variant.config.IMPLIED.items():
+        if fixed[giving] is not None:
+            fixed = {key: value for key, value in fixed.items() if key not in given}
+    return SearchSpace(
+        name=grid.space,
+        variant=variant,
+        domains={key: value for key, value in fixed.items() if key not in grid.axes},
+        grid=grid.axes,
+    )

@@ -1,0 +1,23 @@
+"""Extremely randomised trees."""
+
+from ray import tune
+
+from search_spaces.space import SearchSpace
+from search_spaces.tables.common import estimator_space
+from trainables.tasks.task import Task
+
+
+def space(task: Task) -> SearchSpace:
+    """Columns per split and size of leaves, the parameters of Geurts, Ernst and Wehenkel (2006).
+
+    More trees do not overfit, so there are 300.
+    """
+    return estimator_space(
+        "extra_trees",
+        task,
+        {
+            "n_estimators": 300,
+            "max_features": tune.choice(["sqrt", "log2", 0.25, 0.5, 0.75, 1.0]),
+            "min_samples_leaf": tune.lograndint(1, 51),
+        },
+    )

@@ -1,0 +1,52 @@
+"""Mean and deviation that each member fits on its training rows."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from foldsweep.errors import UserError
+from trainables.tasks.task import Standardising
+
+
+def normalisation(rows: Float[np.ndarray, "n *shape"]) -> tuple[float, float]:
+    """Mean and population standard deviation over all numbers of all rows.
+
+    Computed in float64. Fit it on a training part and apply it to held-out and test rows.
+
+    Raises:
+        UserError: If there are no rows, or all numbers are equal or not finite.
+    """
+    if len(rows) == 0:
+        raise UserError("cannot normalise 0 rows: give at least 1")
+    mean = float(rows.mean(dtype=np.float64))
+    std = float(rows.std(dtype=np.float64))
+    if std == 0 or not math.isfinite(std):
+        raise UserError(
+            f"cannot normalise images with mean {mean:g} and standard deviation {std:g}: "
+            "the images must be finite and must not be all of one colour"
+        )
+    return mean, std
+
+
+def constants(rows: np.ndarray, how: Standardising) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation, each of a shape that broadcasts to one row.
+
+    Args:
+        rows: Training rows, (n, ...); a channel is the first axis of a row, a column the last.
+        how: Over what to average.
+
+    Raises:
+        UserError: If numbers are not finite.
+    """
+    if how == "whole":
+        mean, std = normalisation(rows)
+        ones = (1,) * (rows.ndim - 1)
+        return np.full(ones, mean), np.full(ones, std)
+    kept = 1 if how == "channels" else rows.ndim - 1
+    axes = tuple(axis for axis in range(rows.ndim) if axis != kept)
+    means = rows.mean(axis=axes, dtype=np.float64, keepdims=True)[0]
+    stds = rows.std(axis=axes, dtype=np.float64, keepdims=True)[0]
+    if not (np.isfinite(means).all() and np.isfinite(stds).all()):
+        raise UserError("inputs must be finite, but some numbers are NaN or infinite")
+    return means, np.where(stds == 0, 1.0, stds)

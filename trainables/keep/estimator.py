@@ -1,0 +1,183 @@
+"""A fitted estimator as data: a file of skops, which holds no code and is never unpickled."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import skops.io
+from jaxtyping import Bool, Integer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.neighbors import KDTree
+from sklearn.tree import BaseDecisionTree
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
+from foldsweep.errors import UserError
+from trainables.data.download import write_whole
+
+ESTIMATOR_FILE: Final = "estimator.skops"
+"""File of the estimator in a model's folder."""
+
+TRUSTED: Final = (
+    "functools.partial",  # of what is trusted itself
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+    "trainables.models.estimators.boosting.observed",
+)
+"""Types and functions of pipelines that ship, besides those that skops trusts. None runs code of
+the file. Trees follow numbers of the file without checking them, so they are checked on loading.
+"""
+
+
+def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
+    """Write a fitted estimator, so that `load` with the same `trusted` reads it.
+
+    Args:
+        model: Fitted estimator or pipeline.
+        path: File to write or replace.
+        trusted: Full names of further types that the estimator consists of.
+
+    Raises:
+        UserError: If the estimator cannot be written, or has types that are not trusted.
+    """
+    try:
+        content = skops.io.dumps(model)
+    except (UnsupportedTypeException, TypeError, AttributeError) as error:
+        raise UserError(f"{type(model).__name__} cannot be kept as data: {error}") from None
+    _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, type(model).__name__)
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
+    """Read an estimator that `save` wrote; nothing in the file is executed.
+
+    Args:
+        path: The file.
+        trusted: Full names of further types to trust, such as those of a user's own estimator.
+
+    Raises:
+        UserError: If there is no such file, it is damaged, or it has types that are not trusted.
+    """
+    try:
+        content = path.read_bytes()
+        _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, str(path))
+        model = skops.io.loads(content, trusted=[*TRUSTED, *trusted])
+        if not hasattr(model, "predict"):
+            raise UserError(f"{path} holds no estimator, but {type(model).__name__}")
+        if not all(_sound(part) for part in _parts(model, set())):
+            raise UserError(f"{path} is damaged: its trees point outside of themselves")
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UntrustedTypesFoundException as error:
+        raise UserError(f"{path} is not loaded: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # whatever a damaged file makes skops and scikit-learn raise
+        raise UserError(f"{path} is no estimator file: {error or type(error).__name__}") from None
+    return model
+
+
+def _refuse_untrusted(found: Collection[str], trusted: Collection[str], what: str) -> None:
+    untrusted = sorted(set(found) - set(TRUSTED) - set(trusted))
+    if untrusted:
+        raise UserError(
+            f"{what} has types that are not trusted: {', '.join(untrusted)}; trust them only if"
+            " you know where they come from"
+        )
+
+
+def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
+    """An object and all that it consists of."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    yield value
+    if isinstance(value, dict):
+        inner = list(value.values())
+    elif isinstance(value, list | tuple | set):
+        inner = list(value)
+    elif isinstance(value, np.ndarray):
+        inner = value.ravel().tolist() if value.dtype == object else []
+    else:
+        inner = list(getattr(value, "__dict__", {}).values())
+    for part in inner:
+        yield from _parts(part, seen)
+
+
+def _sound(part: Any) -> bool:
+    """Whether the trees that an object holds stay inside their own arrays, and inside a row."""
+    match part:
+        case BaseDecisionTree(tree_=tree, n_features_in_=columns):
+            left, right = tree.children_left, tree.children_right
+            fits = tree.node_count <= tree.capacity
+            return fits and _inside(left, right, tree.feature, leaf=left == -1, columns=columns)
+        case RandomForestClassifier() | RandomForestRegressor():
+            return _alike(part)
+        case ExtraTreesClassifier() | ExtraTreesRegressor():
+            return _alike(part)
+        case HistGradientBoostingClassifier() | HistGradientBoostingRegressor():
+            columns = part.n_features_in_
+            trees = [tree for iteration in part._predictors for tree in iteration]
+            fits = part._bin_mapper.is_categorical_.size == columns
+            return fits and all(_sound_histogram_tree(tree, columns) for tree in trees)
+        case KDTree():
+            rows, order, nodes, _ = part.get_arrays()
+            place = np.arange(len(nodes))
+            leaf = nodes["is_leaf"] != 0
+            start, end = nodes["idx_start"], nodes["idx_end"]
+            return bool(
+                ((0 <= order) & (order < len(rows))).all()
+                and ((0 <= start) & (start <= end) & (end <= len(order))).all()
+                and _inside(2 * place + 1, 2 * place + 2, place * 0, leaf=leaf, columns=1)
+            )
+    return True
+
+
+def _alike(forest: Any) -> bool:
+    return all(tree.n_features_in_ == forest.n_features_in_ for tree in forest.estimators_)
+
+
+def _sound_histogram_tree(tree: Any, columns: int) -> bool:
+    nodes = tree.nodes
+    leaf = nodes["is_leaf"] != 0
+    sets = nodes["bitset_idx"][~leaf & (nodes["is_categorical"] != 0)]
+    known = bool((sets < len(tree.raw_left_cat_bitsets)).all())
+    return known and _inside(
+        nodes["left"], nodes["right"], nodes["feature_idx"], leaf=leaf, columns=columns
+    )
+
+
+def _inside(
+    left: Integer[np.ndarray, " n"],
+    right: Integer[np.ndarray, " n"],
+    feature: Integer[np.ndarray, " n"],
+    *,
+    leaf: Bool[np.ndarray, " n"],
+    columns: int,
+) -> bool:
+    """Whether each node's children come after it, so that every path ends at a leaf."""
+    place = np.flatnonzero(~leaf)
+    children = np.stack([left[place], right[place]]).astype(np.int64)
+    split = feature[place]
+    return bool(
+        len(leaf) > 0
+        and ((children > place) & (children < len(leaf))).all()
+        and ((0 <= split) & (split < columns)).all()
+    )

@@ -1,0 +1,182 @@
+"""A trained network between raw inputs and predictions, as one module of torch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.backprop.sequential import Sequential
+from trainables.config import BaseConfig
+from trainables.models.backprop import as_torch
+from trainables.stack.engine import feed, persistent_buffers
+from trainables.tasks.task import Shapes, Task, Variant
+
+FORMAT1_CONSTANTS = ("mean", "std")
+"""Names of the only input's constants in weights that were kept with recipes of format 1."""
+
+
+class Standardise(nn.Module):
+    """Numbers less their mean, by their deviation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Float[Tensor, "1 *shape"], std: Float[Tensor, "1 *shape"]):
+        super().__init__()
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("std", std.clone())
+
+    def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        return (x - self.mean) / self.std
+
+
+class Statistics(nn.Module):
+    """What predictions need of the training rows, as buffers."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        super().__init__()
+        for name, value in values.items():
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).clone())
+
+    def values(self) -> dict[str, Tensor]:
+        """The values by name, with an axis for the rows."""
+        return {name: value.unsqueeze(0) for name, value in self.named_buffers()}
+
+
+class Predictor(nn.Module):
+    """Raw inputs to predictions, in evaluation mode.
+
+    Inputs are raw: a table's numbers with NaN where missing and codes of its categories, images as
+    they were given. Predictions are those of the task, in the order of `outputs`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        *,
+        inputs: Sequence[str],
+        constants: Mapping[str, tuple[Tensor, Tensor]],
+        encoder: nn.Module | None,
+        statistics: Mapping[str, Any],
+    ):
+        """Join the parts.
+
+        Args:
+            network: The trained network.
+            task: Makes predictions of its output.
+            inputs: Names of the raw inputs, in order.
+            constants: Mean and deviation of each standardised input, (1, ...).
+            encoder: Fitted encoder of a table, if it is one.
+            statistics: What predictions need of the training rows.
+        """
+        super().__init__()
+        self.network = network
+        self.standardise = nn.ModuleDict({k: Standardise(*v) for k, v in constants.items()})
+        self.encoder = encoder
+        self.statistics = Statistics(statistics)
+        self.inputs = tuple(inputs)
+        self.task = task
+        self.outputs: tuple[str, ...] = ()
+        self.eval().requires_grad_(False)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Predictions of n rows, each (n, ...)."""
+        named = dict(zip(self.inputs, inputs, strict=True))
+        if self.encoder is not None:
+            named = self.encoder(named)
+        for name, standardise in self.standardise.items():
+            named[name] = standardise(named[name])
+        said = self.task.predict(feed(self.network, named), **self.statistics.values())
+        self.outputs = tuple(said)
+        return tuple(said.values())
+
+    def values(self) -> dict[str, Tensor]:
+        """Everything that was learnt, shared weights once."""
+        return dict(self.named_parameters()) | persistent_buffers(self)
+
+
+class _Flattened(nn.Module):
+    """A network of the library without autograd, as one of torch."""
+
+    def __init__(self, network: Sequential):
+        super().__init__()
+        self.layers = as_torch(network)
+
+    def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n units"]:
+        return self.layers(x.flatten(1))
+
+
+def network_of(
+    variant: Variant,
+    config: BaseConfig,
+    shapes: Shapes,
+    weights: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """A variant's network in torch, with the weights that a stack gives where there are some.
+
+    Raises:
+        ValueError: If the weights are those of another network.
+    """
+    network = variant.model(config, shapes)
+    if isinstance(network, Sequential):
+        if weights is not None:
+            network.load_state_dict(weights)
+        return _Flattened(network)
+    if weights is not None:
+        fill(dict(network.named_parameters()) | persistent_buffers(network), weights)
+    return network
+
+
+def empty_predictor(
+    variant: Variant, config: BaseConfig, shapes: Shapes, raw: Mapping[str, tuple[int, ...]]
+) -> Predictor:
+    """A predictor to fill with kept values.
+
+    Args:
+        variant: Variant of the network.
+        config: Its configuration.
+        shapes: What the network was built for.
+        raw: Shapes of one row's raw inputs.
+    """
+    task = variant.task
+    constants = {}
+    for name, how in task.standardise.items():
+        shape = raw[name]
+        kept = {"whole": (), "channels": (0,), "columns": (len(shape) - 1,)}[how]
+        size = [1, *(n if axis in kept else 1 for axis, n in enumerate(shape))]
+        constants[name] = (torch.zeros(size), torch.ones(size))
+    statistics: Mapping[str, Any] = {}
+    if task.predicts_with:
+        statistics = dict.fromkeys(task.predicts_with, np.zeros(shapes.outputs))
+        if shapes.outputs == 1:
+            statistics = dict.fromkeys(task.predicts_with, 0.0)
+    return Predictor(
+        network_of(variant, config, shapes),
+        task,
+        inputs=tuple(raw),
+        constants=constants,
+        encoder=None if task.encode is None else task.encode.unfitted(),
+        statistics=statistics,
+    )
+
+
+@torch.no_grad()
+def fill(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Copy values into the tensors of the same names.
+
+    Raises:
+        ValueError: If names or shapes differ.
+    """
+    shapes = {name: tuple(t.shape) for name, t in tensors.items()}
+    given = {name: tuple(t.shape) for name, t in values.items()}
+    for name in sorted(shapes.keys() | given.keys()):
+        if shapes.get(name) != given.get(name):
+            raise ValueError(
+                f"{name} must have the shape {shapes.get(name)}, but has {given.get(name)}"
+            )
+    for name, tensor in tensors.items():
+        tensor.copy_(values[name])

@@ -1,0 +1,100 @@
+"""Histogram gradient boosting. Its resource is the number of boosting iterations.
+
+Boosting that resumes equals one fit to the last bit, as long as it does not stop by itself. So
+scikit-learn's own early stopping is off, whatever the number of rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from trainables.models.estimators.columns import RARE, widths
+from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
+from trainables.tasks.task import Shapes
+
+MOST_CATEGORIES = 255
+"""Categories of a column that histograms can tell apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistGradientBoostingConfig(EstimatorConfig):
+    """Histogram gradient boosting."""
+
+    RESOURCE: ClassVar[str | None] = "max_iter"
+
+    max_iter: int = 100
+    """Boosting iterations: trees, or trees per class where there are more than two."""
+    learning_rate: float = 0.1
+    max_leaf_nodes: int | None = 31
+    max_depth: int | None = None
+    min_samples_leaf: int = 20
+    """Training rows in a leaf at least."""
+    l2_regularization: float = 0.0
+    max_features: float = 1.0
+    """Share of columns that a split chooses from."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("max_iter", "learning_rate", "max_depth", "min_samples_leaf")
+        leaves = self.max_leaf_nodes
+        self.require("max_leaf_nodes", leaves is None or leaves >= 2, "at least 2, or None")
+        self.require_amounts("l2_regularization")
+        self.require_shares("max_features")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {**super().parameters, "max_features": float(self.max_features)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistGradientBoostingClassifierConfig(HistGradientBoostingConfig, WeightedConfig):
+    """Histogram gradient boosting that classifies."""
+
+
+def hist_gradient_boosting_classifier(
+    config: HistGradientBoostingClassifierConfig, shapes: Shapes
+) -> Pipeline:
+    """Histogram gradient boosting that classifies."""
+    return _native(shapes, HistGradientBoostingClassifier, config)
+
+
+def hist_gradient_boosting_regressor(
+    config: HistGradientBoostingConfig, shapes: Shapes
+) -> Pipeline:
+    """Histogram gradient boosting that predicts numbers."""
+    return _native(shapes, HistGradientBoostingRegressor, config)
+
+
+def observed(columns: Float[np.ndarray, "n p"]) -> list[int]:
+    """Columns with at least one value; scikit-learn's histograms fail on the others."""
+    return np.flatnonzero(~np.isnan(columns).all(axis=0)).tolist()
+
+
+def _native(shapes: Shapes, estimator: type, config: HistGradientBoostingConfig) -> Pipeline:
+    """Missing numbers stay missing, and categories stay categories; rare ones share a code.
+
+    Categories come first: their places must not depend on which numeric columns are left out.
+    """
+    p, q = widths(shapes)
+    codes = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        min_frequency=RARE,
+        max_categories=MOST_CATEGORIES,
+    )
+    numbers = ColumnTransformer([("observed", "passthrough", observed)])
+    sorts = [("categories", codes, range(p, p + q)), ("numeric", numbers, range(p))]
+    columns = ColumnTransformer([(name, step, list(of)) for name, step, of in sorts if of])
+    booster = estimator(
+        **config.parameters,
+        early_stopping=False,
+        categorical_features=list(range(q)) or None,
+    )
+    return Pipeline([("columns", columns), ("estimator", booster)])

@@ -1,0 +1,58 @@
+"""The estimators that ship, by name and kind of task."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from foldsweep.errors import UserError
+from trainables.models.estimators import boosting, forests, linear, neighbours, svm
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.tasks.task import Kind, Task, Variant
+
+ESTIMATORS: Mapping[str, Mapping[Kind, tuple[Callable[..., Any], type[EstimatorConfig]]]] = {
+    "logistic": {"classification": (linear.logistic, linear.LogisticConfig)},
+    "ridge": {"regression": (linear.ridge, linear.RidgeConfig)},
+    "svm": {
+        "classification": (svm.svc, svm.SVCConfig),
+        "regression": (svm.svr, svm.SVRConfig),
+    },
+    "random_forest": {
+        "classification": (forests.random_forest_classifier, forests.RandomForestClassifierConfig),
+        "regression": (forests.random_forest_regressor, forests.RandomForestRegressorConfig),
+    },
+    "extra_trees": {
+        "classification": (forests.extra_trees_classifier, forests.ForestClassifierConfig),
+        "regression": (forests.extra_trees_regressor, forests.ForestConfig),
+    },
+    "hist_gradient_boosting": {
+        "classification": (
+            boosting.hist_gradient_boosting_classifier,
+            boosting.HistGradientBoostingClassifierConfig,
+        ),
+        "regression": (
+            boosting.hist_gradient_boosting_regressor,
+            boosting.HistGradientBoostingConfig,
+        ),
+    },
+    "knn": {
+        "classification": (neighbours.knn_classifier, neighbours.KNNConfig),
+        "regression": (neighbours.knn_regressor, neighbours.KNNConfig),
+    },
+}
+
+
+def estimator_variant(name: str, task: Task) -> Variant:
+    """Variant of an estimator that ships, on a task.
+
+    Raises:
+        UserError: If the estimator is not for tasks of this kind.
+    """
+    kinds = ESTIMATORS[name]
+    if task.kind not in kinds:
+        there = [other for other, of in ESTIMATORS.items() if task.kind in of]
+        instead = f"there are {', '.join(there)}" if there else "write a variant of your own"
+        raise UserError(
+            f"{name} is for {' and '.join(kinds)}, but the kind of task {task.name} is"
+            f" {task.kind}: {instead}"
+        )
+    model, config = kinds[task.kind]
+    return Variant(name=name, task=task, model=model, config=config)

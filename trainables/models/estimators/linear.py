@@ -1,0 +1,46 @@
+"""Linear models: logistic regression and ridge regression."""
+
+from dataclasses import dataclass
+
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+
+from trainables.models.estimators.columns import pipeline
+from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
+from trainables.tasks.task import Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticConfig(WeightedConfig):
+    """Logistic regression with an L2 penalty."""
+
+    C: float = 1.0
+    """Inverse strength of the penalty."""
+    max_iter: int = 100
+    """Iterations of the solver at most; a fit that needs more ends with a warning."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("C", "max_iter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RidgeConfig(EstimatorConfig):
+    """Least squares with an L2 penalty."""
+
+    alpha: float = 1.0
+    """Strength of the penalty."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_amounts("alpha")
+
+
+def logistic(config: LogisticConfig, shapes: Shapes) -> Pipeline:
+    """Logistic regression on scaled columns."""
+    return pipeline(shapes, LogisticRegression(**config.parameters), scaled=True)
+
+
+def ridge(config: RidgeConfig, shapes: Shapes) -> Pipeline:
+    """Ridge regression on scaled columns."""
+    return pipeline(shapes, Ridge(**config.parameters), scaled=True)

@@ -1,0 +1,72 @@
+"""Metrics and loss of an estimator's predictions."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from sklearn.metrics import log_loss
+
+from foldsweep.errors import UserError
+from trainables.tasks.metrics import Metric
+
+ACCURACY = "accuracy"
+_LEAST = np.finfo(np.float64).tiny
+"""Probability in place of 0, whose logarithm is not finite."""
+
+
+def measured(
+    name: str, metric: Metric, target: np.ndarray, predictions: Mapping[str, np.ndarray]
+) -> float | None:
+    """A metric of some rows; None where it does not apply.
+
+    Accuracy is the share of answers that are right. Every other metric of rows gets what a network
+    would return: logarithms of probabilities, or values.
+
+    Args:
+        name: The metric's name in the task.
+        metric: The metric.
+        target: Codes of classes, or values.
+        predictions: Predictions by name, see `predictions_of`.
+
+    Raises:
+        UserError: If the metric takes a prediction that the estimator does not give.
+    """
+    if metric.over == "all":
+        return float(metric.of(target, _given(name, metric.needs, predictions)))
+    if name == ACCURACY:
+        return float(np.mean(_given(name, "answer", predictions) == target))
+    if "value" in predictions:
+        output = predictions["value"]
+    else:
+        output = np.log(np.maximum(_given(name, "probability", predictions), _LEAST))
+    rows = metric.of(torch.from_numpy(output), torch.from_numpy(target))
+    return None if rows is None else float(rows.double().mean())
+
+
+def loss_of(
+    target: np.ndarray, predictions: Mapping[str, np.ndarray], scale: np.ndarray
+) -> float | None:
+    """A loss that compares with a network's; None where the predictions do not allow one.
+
+    It is the cross-entropy of probabilities, or the mean squared error of scaled values.
+
+    Args:
+        target: Codes of classes, or values.
+        predictions: Predictions by name, see `predictions_of`.
+        scale: Deviation of each value to predict on the training rows.
+    """
+    if "value" in predictions:
+        errors = (predictions["value"] - target) / np.where(scale == 0, 1.0, scale)
+        return float(np.mean(errors**2))
+    if "probability" not in predictions:
+        return None
+    probability = predictions["probability"]
+    return float(log_loss(target, probability, labels=np.arange(probability.shape[1])))
+
+
+def _given(name: str, needs: str, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
+    if needs not in predictions:
+        raise UserError(
+            f"metric {name} takes {needs}, but the estimator gives {', '.join(predictions)}"
+        )
+    return predictions[needs]

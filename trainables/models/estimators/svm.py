@@ -1,0 +1,71 @@
+"""Support vector machines with a radial kernel."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+
+from trainables.models.estimators.columns import pipeline
+from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
+from trainables.tasks.task import Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SVMConfig(EstimatorConfig):
+    """What both machines have."""
+
+    C: float = 1.0
+    """Inverse strength of the penalty."""
+    gamma: float | Literal["scale", "auto"] = "scale"
+    """Inverse width of the kernel."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("C", "gamma")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SVCConfig(SVMConfig, WeightedConfig):
+    """Support vector classifier."""
+
+    probability: bool = False
+    """Whether probabilities are calibrated on five inner folds, which takes six fits for one.
+    Without it they are sigmoids of the decision function, which rank rows and say no more."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {k: v for k, v in super().parameters.items() if k != "probability"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SVRConfig(SVMConfig):
+    """Support vector regressor; its target has mean 0 and deviation 1 on the training rows."""
+
+    epsilon: float = 0.1
+    """Error, in deviations of the target, below which a row costs nothing."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_amounts("epsilon")
+
+
+def svc(config: SVCConfig, shapes: Shapes) -> Pipeline:
+    """Support vector classifier on scaled columns.
+
+    Calibration sets decisions to match the frequencies of classes, which undoes
+    `class_weight="balanced"`. So the classifier is calibrated only where it is asked for.
+    """
+    machine = SVC(**config.parameters)
+    if config.probability:
+        machine = CalibratedClassifierCV(machine, method="sigmoid", cv=5, ensemble=False)
+    return pipeline(shapes, machine, scaled=True)
+
+
+def svr(config: SVRConfig, shapes: Shapes) -> Pipeline:
+    """Support vector regressor on scaled columns and a scaled target."""
+    machine = TransformedTargetRegressor(SVR(**config.parameters), transformer=StandardScaler())
+    return pipeline(shapes, machine, scaled=True)

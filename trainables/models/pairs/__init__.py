@@ -1,0 +1,1 @@
+"""Families of networks that compare the two images of a pair."""

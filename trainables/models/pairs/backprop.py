@@ -1,0 +1,11 @@
+"""The perceptron of the library without autograd, on the pixels of a pair."""
+
+from dataclasses import dataclass
+
+from trainables.config import ImageConfig
+from trainables.models.backprop import BackpropConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBackpropConfig(BackpropConfig, ImageConfig):
+    """A perceptron without autograd, and how its training images are distorted."""

@@ -1,0 +1,86 @@
+"""Convolutional networks for pairs: one image each, or both as two channels."""
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.models.conv import BlocksConfig, conv_trunk, trunk_features
+from trainables.models.layers import dense_layers
+from trainables.models.pairs.scores import IMAGE_SIZE, PairConfig, Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvConfig(BlocksConfig, PairConfig):
+    """Convolution blocks and linear layers for a pair, and how its comparison is scored."""
+
+    outputs: int = 2
+    """2 units with cross-entropy or 1 with binary cross-entropy."""
+    squash: bool = False
+    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            "outputs",
+            self.outputs == 2 or (self.outputs == 1 and not self.squash),
+            "2, or 1 without squash",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConvConfig(ConvConfig):
+    """The pair as two channels."""
+
+    output_kernel: int | None = None
+    """No linear layers: the scores are a last convolution with this kernel, averaged over the
+    positions that it has."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kernel = self.output_kernel
+        self.require("output_kernel", kernel is None or kernel >= 1, "at least 1")
+
+
+class ConvNet(nn.Module):
+    """Blocks on the pair as two channels, hidden layers, scores.
+
+    Raises:
+        UserError: If the image becomes too small for a kernel or a pool.
+    """
+
+    def __init__(self, config: PairConvConfig):
+        super().__init__()
+        self.trunk = conv_trunk(config, 2, IMAGE_SIZE)
+        features = trunk_features(self.trunk, (2, IMAGE_SIZE, IMAGE_SIZE))
+        channels = (2, *config.block_channels)[-1]
+        if config.output_kernel is None:
+            hidden = dense_layers(
+                features,
+                config.hidden_widths,
+                activation=config.activation,
+                dropout=config.dropout,
+            )
+            self.output: nn.Module = nn.Sequential(
+                nn.Flatten(),
+                hidden,
+                nn.Linear((features, *config.hidden_widths)[-1], config.outputs),
+            )
+        else:
+            size = math.isqrt(features // channels)
+            config.require(
+                "output_kernel",
+                config.output_kernel <= size,
+                f"at most {size}, the size of what the blocks leave",
+            )
+            self.output = nn.Sequential(
+                nn.Conv2d(channels, config.outputs, config.output_kernel),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+            )
+        self.squash = config.squash
+
+    def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
+        scores = self.output(self.trunk(pair))
+        return Scores(scores.sigmoid() if self.squash else scores)

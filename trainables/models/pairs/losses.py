@@ -1,0 +1,100 @@
+"""The one loss: `main_weight * main + aux_weight * (digit_left + digit_right)`, and what is right.
+
+All count axes from the end: `*m` is any number of leading member axes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from trainables.models.pairs.scores import Scores
+
+MARGIN = 1.0
+"""Distance from which on the contrastive loss takes a pair of target 0 for far enough apart."""
+
+
+def pair_losses(
+    scores: Scores,
+    target: Mapping[str, Tensor],
+    *,
+    main_weight: Float[Tensor, "*#m 1"],
+    aux_weight: Float[Tensor, "*#m 1"],
+    label_smoothing: Float[Tensor, "*#m 1"],
+) -> dict[str, Float[Tensor, "*m b"]]:
+    """Weighted loss of each pair in its parts, `main` and, where digits are named, `aux`.
+
+    The main part is cross-entropy for two units and binary cross-entropy on the logit for one;
+    with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`.
+    Where the network gives a distance d it is the contrastive loss, d^2 for target 1 and
+    max(0, MARGIN - d)^2 for target 0, weighted by these probabilities. The auxiliary part is the
+    sum of two cross-entropies.
+
+    Args:
+        scores: What the network returns.
+        target: `target`, 0 or 1, of shape (*m, b), and `classes`, the digits, (*m, b, 2).
+        main_weight: Weight of the comparison loss.
+        aux_weight: Weight of each digit loss.
+        label_smoothing: Share of the target's probability spread over both outcomes.
+
+    References:
+        Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
+        mapping", CVPR.
+    """
+    wanted = target["target"]
+    if scores.distance is not None:
+        soft = wanted * (1 - label_smoothing) + label_smoothing / 2
+        apart = (MARGIN - scores.distance).clamp(min=0)
+        main = soft * scores.distance.square() + (1 - soft) * apart.square()
+    elif scores.comparison.shape[-1] == 1:
+        logit = scores.comparison[..., 0]
+        soft = wanted * (1 - label_smoothing) + label_smoothing / 2
+        main = F.softplus(logit) - soft * logit
+    else:
+        log_p = F.log_softmax(scores.comparison, dim=-1)
+        hit = log_p.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
+        main = -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(-1)
+    if scores.digits is None:
+        return {"main": main_weight * main}
+    log_p = F.log_softmax(scores.digits, dim=-1)
+    classes = target["classes"].unsqueeze(-1)
+    digits = aux_weight * -log_p.gather(-1, classes).sum((-2, -1))
+    return {"main": main_weight * main, "aux": digits}
+
+
+def comparison_of(output: Tensor | Scores) -> Float[Tensor, "*m b units"]:
+    """Comparison scores; a network may return them alone."""
+    return output if isinstance(output, Tensor) else output.comparison
+
+
+def answers(output: Tensor | Scores) -> Int[Tensor, "*m b"]:
+    """The outcome that each comparison says, 0 or 1."""
+    comparison = comparison_of(output)
+    if comparison.shape[-1] == 1:
+        return (comparison[..., 0] > 0).long()
+    return comparison.argmax(-1)
+
+
+def comparison_hits(
+    output: Tensor | Scores, target: Mapping[str, Tensor]
+) -> Bool[Tensor, "*m b"]:
+    """Whether each comparison is right."""
+    return answers(output) == target["target"]
+
+
+def digit_hits(
+    output: Tensor | Scores, target: Mapping[str, Tensor]
+) -> Float[Tensor, "*m b"] | None:
+    """Share of the two digits that are right; None where the network names none."""
+    if isinstance(output, Tensor) or output.digits is None:
+        return None
+    return (output.digits.argmax(-1) == target["classes"]).float().mean(-1)
+
+
+def probabilities(comparison: Float[Tensor, "*m b units"]) -> Float[Tensor, "*m b 2"]:
+    """Probability of both outcomes, of one logit or of two scores."""
+    # one unit or the difference of two, without asking which: tracing records no questions
+    logit = comparison[..., -1] - comparison[..., :-1].sum(-1)
+    return torch.stack([(-logit).sigmoid(), logit.sigmoid()], -1)

@@ -1,0 +1,65 @@
+"""Perceptrons on the flattened pair."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.models.layers import Activation, Widths, dense_layers, widths_of
+from trainables.models.pairs.scores import PairConfig, Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronConfig(PairConfig):
+    """A perceptron on the 392 pixels of a pair."""
+
+    hidden: Widths = 32
+    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
+    hidden_layers: int = 1
+    activation: Activation = "relu"
+    batch_norm: bool = False
+    dropout_first: bool = False
+    """Dropout before the activation instead of after it."""
+    outputs: int = 2
+    """2 units with cross-entropy or 1 with binary cross-entropy."""
+    squash: bool = False
+    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
+        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
+        self.require(
+            "outputs",
+            self.outputs == 2 or (self.outputs == 1 and not self.squash),
+            "2, or 1 without squash",
+        )
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return widths_of(self.hidden, repeat=self.hidden_layers)
+
+
+class Perceptron(nn.Module):
+    """Flatten, hidden layers, scores."""
+
+    takes_leading_axes = True
+
+    def __init__(self, config: PerceptronConfig, *, num_pixels: int = 2 * 14 * 14):
+        super().__init__()
+        widths = config.hidden_widths
+        self.hidden = dense_layers(
+            num_pixels,
+            widths,
+            activation=config.activation,
+            dropout=config.dropout,
+            dropout_first=config.dropout_first,
+            batch_norm=config.batch_norm,
+        )
+        self.output = nn.Linear((num_pixels, *widths)[-1], config.outputs)
+        self.squash = config.squash
+
+    def forward(self, pair: Float[Tensor, "*m b 2 h w"]) -> Scores:
+        scores = self.output(self.hidden(pair.flatten(-3)))
+        return Scores(scores.sigmoid() if self.squash else scores)

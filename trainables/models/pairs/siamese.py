@@ -1,0 +1,223 @@
+"""Siamese networks: a branch on each image, shared or not, and a head that compares.
+
+Digit scores lie on the path (the branch ends in ten scores, which the head compares) or at its
+side (an extra classifier on the branch's features), or there are none.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from foldsweep.errors import UserError
+from trainables.models.conv import conv_trunk, trunk_features
+from trainables.models.layers import Widths, dense_layers, widths_of
+from trainables.models.pairs.conv import ConvConfig
+from trainables.models.pairs.perceptron import PerceptronConfig
+from trainables.models.pairs.scores import IMAGE_SIZE, NUM_DIGITS, PairConfig, Scores
+
+DigitPlace = Literal["none", "path", "side"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiameseConfig(PairConfig):
+    """Digit scores and head; the subclasses have the fields of one branch."""
+
+    digits: DigitPlace = "none"
+    """Where the ten digit scores are: nowhere, between branch and head, or beside the head."""
+    digit_softmax: bool = True
+    """The head sees digit probabilities instead of scores; only with `digits="path"`."""
+    digit_hidden: tuple[int, ...] = ()
+    """Hidden units of the digit classifier at the side."""
+    head_hidden: Widths = ()
+    """Hidden units of the head: a number for each of `head_hidden_layers`, or exact widths."""
+    head_hidden_layers: int = 1
+    head_batch_norm: bool = False
+    head_dropout: bool = False
+    """Dropout between the head's layers too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("digit_hidden", min(self.digit_hidden, default=1) >= 1, "at least 1")
+        self.require("head_hidden", min(widths_of(self.head_hidden), default=1) >= 1, "at least 1")
+        self.require("head_hidden_layers", self.head_hidden_layers >= 0, "at least 0")
+
+    @property
+    def head_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer of the head."""
+        return widths_of(self.head_hidden, repeat=self.head_hidden_layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvSiameseConfig(SiameseConfig, ConvConfig):
+    """A convolutional branch for each image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronSiameseConfig(SiameseConfig, PerceptronConfig):
+    """A perceptron for each image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig(ConvSiameseConfig):
+    """Two phases: first the digit classifier alone, then the comparison on its features.
+
+    In the second phase the convolutions may stay as they are, the branch's linear layers go on
+    learning and the optimiser starts anew.
+    """
+
+    pretrain: float = 0.5
+    """Share of the epochs in the first phase."""
+    freeze: bool = True
+    """Keep the convolutions as they are in the second phase."""
+    digits: DigitPlace = "side"
+    aux_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("pretrain", 0.0 < self.pretrain < 1.0, "above 0 and below 1")
+        self.require("digits", self.digits == "side", "'side'")
+        self.require("aux_schedule", self.aux_schedule == "constant", "constant: phases decide")
+        self.require("epochs", self.epochs >= 2, "at least 2, one for each phase")
+
+    @property
+    def pretrain_epochs(self) -> int:
+        """Epochs of the first phase, at least 1 and never all."""
+        return min(max(round(self.pretrain * self.epochs), 1), self.epochs - 1)
+
+    def loss_weights_at(self, epoch: int) -> tuple[float, float]:
+        pretrains = epoch < self.pretrain_epochs
+        return (0.0, self.aux_weight) if pretrains else (self.main_weight, 0.0)
+
+    def frozen_at(self, epoch: int) -> tuple[str, ...]:
+        if epoch < self.pretrain_epochs:
+            return ("head",)
+        return ("branches.0.trunk", "digits") if self.freeze else ("digits",)
+
+
+class ConvBranch(nn.Module):
+    """One image to a feature vector, by convolution blocks and linear layers."""
+
+    def __init__(self, config: ConvConfig):
+        super().__init__()
+        self.trunk = conv_trunk(config, 1, IMAGE_SIZE)
+        num_inputs = trunk_features(self.trunk, (1, IMAGE_SIZE, IMAGE_SIZE))
+        self.hidden = dense_layers(
+            num_inputs,
+            config.hidden_widths,
+            activation=config.activation,
+            dropout=config.dropout,
+        )
+        self.num_features = (num_inputs, *config.hidden_widths)[-1]
+
+    def forward(self, image: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b features"]:
+        return self.hidden(self.trunk(image).flatten(1))
+
+
+class PerceptronBranch(nn.Module):
+    """One image to a feature vector, by linear layers."""
+
+    def __init__(self, config: PerceptronConfig):
+        super().__init__()
+        self.hidden = dense_layers(
+            IMAGE_SIZE**2,
+            config.hidden_widths,
+            activation=config.activation,
+            dropout=config.dropout,
+            dropout_first=config.dropout_first,
+            batch_norm=config.batch_norm,
+        )
+        self.num_features = (IMAGE_SIZE**2, *config.hidden_widths)[-1]
+
+    def forward(self, image: Float[Tensor, "*m b 1 h w"]) -> Float[Tensor, "*m b features"]:
+        return self.hidden(image.flatten(-3))
+
+
+def branch(config: ConvConfig | PerceptronConfig) -> ConvBranch | PerceptronBranch:
+    """A branch of the kind that the configuration describes."""
+    return ConvBranch(config) if isinstance(config, ConvConfig) else PerceptronBranch(config)
+
+
+class SiameseNet(nn.Module):
+    """Two branches and a head; `weight_sharing` makes the branches one.
+
+    A shared branch sees both images as one batch of twice the size: the same function, one call,
+    and batch-norm statistics over the images of both sides.
+
+    Raises:
+        UserError: If `auxiliary` is set and the configuration has no digit scores, or the digit
+            classifier at the side would not be trained.
+    """
+
+    takes_leading_axes = True
+
+    def __init__(
+        self,
+        config: ConvSiameseConfig | PerceptronSiameseConfig,
+        *,
+        weight_sharing: bool,
+        auxiliary: bool,
+    ):
+        super().__init__()
+        if auxiliary and config.digits == "none":
+            raise UserError("digits must be 'path' or 'side' for an auxiliary loss, but is 'none'")
+        if config.digits == "side" and not auxiliary:
+            raise UserError("digits='side' needs an auxiliary loss: nothing else would train it")
+        branches = [branch(config) for _ in range(1 if weight_sharing else 2)]
+        self.branches = nn.ModuleList(branches)
+        features = branches[0].num_features
+        self.auxiliary = auxiliary
+        self.on_path = config.digits == "path"
+        self.digit_softmax = config.digit_softmax
+        self.squash = config.squash
+        self.digits: nn.ModuleList | None = None
+        if config.digits == "path":  # each branch has its own scores
+            self.digits = nn.ModuleList(nn.Linear(features, NUM_DIGITS) for _ in self.branches)
+            features = NUM_DIGITS
+        elif config.digits == "side":  # one classifier for both branches
+            hidden = dense_layers(features, config.digit_hidden, activation=config.activation)
+            last = (features, *config.digit_hidden)[-1]
+            self.digits = nn.ModuleList([nn.Sequential(hidden, nn.Linear(last, NUM_DIGITS))])
+        self.head = nn.Sequential(
+            dense_layers(
+                2 * features,
+                config.head_widths,
+                activation=config.activation,
+                dropout=config.dropout if config.head_dropout else 0.0,
+                batch_norm=config.head_batch_norm,
+            ),
+            nn.Linear((2 * features, *config.head_widths)[-1], config.outputs),
+        )
+
+    def forward(self, pair: Float[Tensor, "*m b 2 h w"]) -> Scores:
+        features = each(self.branches, pair.unsqueeze(-3), side=-4)
+        digits = None
+        if self.digits is not None:
+            digits = each(self.digits, features, side=-2)
+            if self.squash:
+                digits = digits.softmax(-1)
+        if self.on_path and digits is not None:
+            softmax = self.digit_softmax and not self.squash
+            features = digits.softmax(-1) if softmax else digits
+        comparison = self.head(features.flatten(-2))
+        if self.squash:
+            comparison = comparison.sigmoid()
+        return Scores(comparison, digits if self.auxiliary else None)
+
+
+def each(modules: nn.ModuleList, x: Float[Tensor, "..."], *, side: int) -> Float[Tensor, "..."]:
+    """Apply one module to both sides in one call, or each of two to its own.
+
+    Args:
+        modules: From images or features to features, one for both sides or one for each.
+        x: Of shape (..., b, 2, *image or features); as many axes may come first as modules take.
+        side: Axis of the two sides, counted from the end.
+
+    Returns:
+        Of shape (..., b, 2, features).
+    """
+    if len(modules) == 1:
+        return modules[0](x.flatten(side - 1, side)).unflatten(-2, (-1, 2))
+    return torch.stack([module(x.select(side, i)) for i, module in enumerate(modules)], dim=-2)

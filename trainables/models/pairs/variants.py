@@ -1,0 +1,98 @@
+"""Every variant on pairs of digits, by name."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from trainables.config import TrialConfig
+from trainables.models.backprop import backprop_net
+from trainables.models.pairs.backprop import PairBackpropConfig
+from trainables.models.pairs.conv import ConvNet, PairConvConfig
+from trainables.models.pairs.digit import DigitConfig, DigitNet
+from trainables.models.pairs.distance import DistanceConfig, DistanceNet
+from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
+from trainables.models.pairs.scores import IMAGE_SIZE
+from trainables.models.pairs.siamese import (
+    ConvSiameseConfig,
+    PerceptronSiameseConfig,
+    SiameseNet,
+    TransferConfig,
+)
+from trainables.tasks.larger_digit import TASK, predict_by_names
+from trainables.tasks.task import Shapes, Variant
+
+
+def _variant(
+    name: str,
+    model: Callable[[Any], Any],
+    config: type[TrialConfig],
+    *,
+    weight_sharing: bool = False,
+    auxiliary: bool = False,
+    **values: Any,
+) -> Variant:
+    """A variant whose network needs no shapes: pairs have but one."""
+
+    def build(config: Any, shapes: Shapes | None = None) -> Any:
+        return model(config)
+
+    tags = {"weight_sharing": weight_sharing, "auxiliary": auxiliary}
+    return Variant(
+        name=name,
+        task=TASK,
+        model=build,
+        config=config,
+        tags={key: str(value).lower() for key, value in tags.items()},
+        **values,
+    )
+
+
+def _siamese(
+    name: str, config: type[TrialConfig], *, weight_sharing: bool = False, auxiliary: bool = False
+) -> Variant:
+    model = partial(SiameseNet, weight_sharing=weight_sharing, auxiliary=auxiliary)
+    return _variant(name, model, config, weight_sharing=weight_sharing, auxiliary=auxiliary)
+
+
+MLP = _variant("mlp", Perceptron, PerceptronConfig)
+MLP_SPLIT = _siamese("mlp_split", PerceptronSiameseConfig)
+MLP_WS = _siamese("mlp_ws", PerceptronSiameseConfig, weight_sharing=True)
+MLP_AUX = _siamese("mlp_aux", PerceptronSiameseConfig, auxiliary=True)
+MLP_WS_AUX = _siamese("mlp_ws_aux", PerceptronSiameseConfig, weight_sharing=True, auxiliary=True)
+CNN = _variant("cnn", ConvNet, PairConvConfig)
+CNN_SPLIT = _siamese("cnn_split", ConvSiameseConfig)
+CNN_WS = _siamese("cnn_ws", ConvSiameseConfig, weight_sharing=True)
+CNN_AUX = _siamese("cnn_aux", ConvSiameseConfig, auxiliary=True)
+CNN_WS_AUX = _siamese("cnn_ws_aux", ConvSiameseConfig, weight_sharing=True, auxiliary=True)
+CNN_DISTANCE = _variant("cnn_distance", DistanceNet, DistanceConfig, weight_sharing=True)
+CNN_TRANSFER = _siamese("cnn_transfer", TransferConfig, weight_sharing=True, auxiliary=True)
+CNN_DIGIT = _variant(
+    "cnn_digit",
+    DigitNet,
+    DigitConfig,
+    weight_sharing=True,
+    auxiliary=True,
+    predict=predict_by_names,
+)
+MLP_BACKPROP = _variant(
+    "mlp_backprop", partial(backprop_net, num_inputs=2 * IMAGE_SIZE**2), PairBackpropConfig
+)
+
+PAIR_VARIANTS = (
+    MLP,
+    MLP_SPLIT,
+    MLP_WS,
+    MLP_AUX,
+    MLP_WS_AUX,
+    CNN,
+    CNN_SPLIT,
+    CNN_WS,
+    CNN_AUX,
+    CNN_WS_AUX,
+    CNN_DISTANCE,
+    CNN_TRANSFER,
+    CNN_DIGIT,
+    MLP_BACKPROP,
+)
+"""`ws` shares weights, `aux` adds digit losses, `split` has two branches and neither of these;
+`backprop` is a network of `trainables.backprop`."""

@@ -1,0 +1,214 @@
+"""The stack of estimators: clones of one pipeline, a fold each."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from threadpoolctl import threadpool_limits
+
+from foldsweep.errors import UserError
+from trainables.models.estimators.columns import columns_of
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.models.estimators.predicting import predictions_of
+from trainables.models.estimators.scoring import loss_of, measured
+from trainables.seeds import derive_seed
+from trainables.stack.scoring import LOSS
+from trainables.stack.stack import Member
+from trainables.tasks.metrics import Metric
+from trainables.tasks.samples import Samples
+from trainables.tasks.task import Shapes, Task
+
+REDUCTION = 3
+"""Each rung has so many times the units of the one before."""
+
+
+class EstimatorStack:
+    """Estimators of one configuration, fitted on a member's training rows each.
+
+    Every parameter named `random_state` is set from the member's seed. The same members give the
+    same predictions, whatever was fitted before, and whether or not the stack was interrupted: an
+    estimator that reports before its end equals one fit of so many units.
+
+    Raises:
+        ValueError: If members differ in their resource.
+        UserError: If the configuration names a resource that the estimator cannot resume.
+
+    Attributes:
+        epochs: Units of the resource; 1 where the estimator is fitted at once.
+        epoch: Units fitted.
+        num_params: 0, as estimators have no parameters that training by gradients counts.
+    """
+
+    def __init__(
+        self,
+        make_model: Callable[[Any, Shapes], Any],
+        members: Sequence[Member],
+        samples: Samples,
+        *,
+        task: Task,
+        shapes: Shapes,
+        threads: int = 1,
+    ):
+        if len({member.config.epochs for member in members}) > 1:
+            raise ValueError("members of one stack must share the resource")
+        self.make_model = make_model
+        self.members = tuple(members)
+        self.task = task
+        # the columns themselves, whatever networks are given for them
+        own = {name: array.shape[1:] for name, array in samples.inputs.items()}
+        self.shapes = replace(shapes, inputs=own)
+        self.threads = threads
+        self.columns = columns_of(samples)
+        target = samples.targets[task.target]
+        self.target = target[:, 0] if target.shape[1:] == (1,) else target
+        self.epochs: int = members[0].config.epochs
+        self.epoch = 0
+        self.num_params = 0
+        self._warned: Counter[str] = Counter()
+        self._restart()
+
+    @property
+    def models(self) -> list[Any]:
+        """Each member's pipeline, fitted up to `epoch`."""
+        self._catch_up()
+        return self._models
+
+    @property
+    def warnings(self) -> list[str]:
+        """What fits and predictions warned of: a line for each kind, with how often it came."""
+        return [f"{text} ({times}x)" for text, times in self._warned.items()]
+
+    def rungs(self) -> tuple[int, ...]:
+        """Units after which a report says something: a ninth, a third and all of the resource."""
+        third = round(self.epochs / REDUCTION)
+        ninth = round(third / REDUCTION)
+        return tuple(sorted({units for units in (ninth, third) if units} | {self.epochs}))
+
+    def advance(self, until: int) -> None:
+        """Fit up to `until` units, or to the end if there are fewer."""
+        self.epoch = max(self.epoch, min(until, self.epochs))
+        self._catch_up()
+
+    def predictions(
+        self, rows: Int[np.ndarray, " v"] | None = None
+    ) -> list[dict[str, np.ndarray]]:
+        """Each member's predictions, on its held-out rows or on others of the samples."""
+        return self._predict([m.held_out if rows is None else rows for m in self.members])
+
+    def measure(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        """Metrics by name, a value for each member: on held-out rows, and on training rows.
+
+        `loss` is the cross-entropy of a classifier that gives probabilities. Of a regressor it is
+        the mean squared error as a share of the target's variance on the training rows. Training
+        rows have the objective, the loss, and metrics of rows that say so.
+        """
+        metrics = self.task.metrics
+        few = {
+            name: metric
+            for name, metric in metrics.items()
+            if name == self.task.objective or (metric.over == "rows" and metric.train)
+        }
+        held_out = self._measured([m.held_out for m in self.members], metrics)
+        return held_out, self._measured([m.train for m in self.members], few)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Units fitted; estimators are fitted again instead of being kept."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume where `state` was taken; models are fitted again once they are needed."""
+        self.epoch = state["epoch"]
+        if self._fitted > self.epoch:
+            self._restart()
+
+    def _restart(self) -> None:
+        self._fitted = 0
+        self._models = [
+            seeded(self.make_model(member.config, self.shapes), member.seed)
+            for member in self.members
+        ]
+        self._resource = _resource(self._models[0], self.members[0].config)
+
+    def _catch_up(self) -> None:
+        """Fit models up to `epoch`."""
+        if self._fitted == self.epoch:
+            return
+        with self._quiet():
+            for member, model in zip(self.members, self._models, strict=True):
+                if self._resource is not None:
+                    units, warm_start = self._resource
+                    model.set_params(**{units: self.epoch, warm_start: self._fitted > 0})
+                model.fit(self.columns[member.train], self.target[member.train])
+                if self._resource is not None:
+                    model.set_params(**{warm_start: False})
+        self._fitted = self.epoch
+
+    def _predict(self, rows: Sequence[Int[np.ndarray, " r"]]) -> list[dict[str, np.ndarray]]:
+        models = self.models
+        with self._quiet():
+            return [
+                predictions_of(model, self.columns[row], classes=self.task.outputs)
+                for model, row in zip(models, rows, strict=True)
+            ]
+
+    def _measured(
+        self, rows: Sequence[Int[np.ndarray, " r"]], metrics: Mapping[str, Metric]
+    ) -> dict[str, list[float]]:
+        by_name: dict[str, list[float]] = {}
+        predictions = self._predict(rows)
+        with self._quiet():
+            for member, row, predicted in zip(self.members, rows, predictions, strict=True):
+                target = self.target[row]
+                values = {
+                    name: measured(name, m, target, predicted) for name, m in metrics.items()
+                }
+                values[LOSS] = loss_of(target, predicted, self.target[member.train].std(axis=0))
+                for name, value in values.items():
+                    if value is not None:
+                        by_name.setdefault(name, []).append(value)
+        return by_name
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Run on the stack's threads, and collect warnings instead of printing them."""
+        with threadpool_limits(self.threads), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            # which holds where the rows differ from those of the fit before
+            warnings.filterwarnings("ignore", message="class_weight presets")
+            yield
+        for warning in caught:
+            first, *_ = str(warning.message).strip().splitlines() or [""]
+            self._warned[f"{warning.category.__name__}: {first}"] += 1
+
+
+def seeded(model: Any, seed: int) -> Any:
+    """The estimator with every parameter named `random_state` set from a member's seed."""
+    state = random_state_of(seed)
+    names = [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
+    return model.set_params(**dict.fromkeys(names, state))
+
+
+def random_state_of(seed: int) -> int:
+    """Value of `random_state` that a member's seed stands for; scikit-learn takes 32 bits."""
+    return derive_seed(seed, 0) % 2**32
+
+
+def _resource(model: Any, config: EstimatorConfig) -> tuple[str, str] | None:
+    """Names of the parameters that count and resume steps, as `set_params` takes them."""
+    if config.RESOURCE is None:
+        return None
+    parameters = model.get_params()
+    for name in parameters:
+        prefix, separator, parameter = name.rpartition("__")
+        warm_start = f"{prefix}{separator}warm_start"
+        if parameter == config.RESOURCE and warm_start in parameters:
+            return name, warm_start
+    raise UserError(
+        f"{type(config).__name__}.RESOURCE is {config.RESOURCE!r}, but {type(model).__name__} has"
+        f" no estimator with {config.RESOURCE} and warm_start: set RESOURCE to None to fit at once"
+    )

@@ -1,0 +1,60 @@
+"""Outputs of networks: a tensor, a mapping or a named tuple of tensors, handled alike."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from foldsweep.errors import UserError
+from trainables.tasks.task import Output
+
+Rebuild = Callable[[dict[str, Tensor]], Output]
+
+
+def parts_of(output: Output) -> tuple[dict[str, Tensor], Rebuild]:
+    """Tensors of an output by name, without those that are None, and what joins them again.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if isinstance(output, Tensor):
+        return {"": output}, lambda parts: parts[""]
+    if isinstance(output, Mapping):
+        return dict(output), lambda parts: parts
+    if isinstance(output, tuple) and hasattr(output, "_asdict"):
+        named = {name: part for name, part in output._asdict().items() if part is not None}
+        return named, lambda parts: type(output)(**parts)
+    raise UserError(
+        "a network must return a tensor, a mapping of tensors or a named tuple,"
+        f" but returned {type(output).__name__}"
+    )
+
+
+def changed(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
+    """The output with every tensor changed."""
+    if isinstance(output, Tensor):
+        return change(output)
+    parts, rebuild = parts_of(output)
+    return rebuild({name: change(part) for name, part in parts.items()})
+
+
+def stacked(outputs: Sequence[Output]) -> Output:
+    """Outputs of members as one, with a leading member axis."""
+    return _combined(outputs, torch.stack)
+
+
+def concatenated(outputs: Sequence[Output], axis: int) -> Output:
+    """Outputs of batches as one."""
+    return _combined(outputs, lambda parts: torch.cat(parts, axis))
+
+
+def members_of(output: Output, count: int) -> Iterator[Output]:
+    """Each member's output."""
+    for m in range(count):
+        yield changed(output, lambda part, m=m: part[m])  # type: ignore[misc]
+
+
+def _combined(outputs: Sequence[Output], combine: Callable[[list[Tensor]], Tensor]) -> Output:
+    each = [parts_of(output)[0] for output in outputs]
+    rebuild = parts_of(outputs[0])[1]
+    return rebuild({name: combine([parts[name] for parts in each]) for name in each[0]})

@@ -1,0 +1,161 @@
+"""The rows of a stack on its device: what each member standardised, encoded and distorted.
+
+Legend of shapes: m members, n rows, b rows in a batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from trainables.config import TrialConfig
+from trainables.data.standardise import constants
+from trainables.stack.engine import Batch
+from trainables.tasks.samples import Samples
+from trainables.tasks.task import Task
+
+
+class MemberRows:
+    """Inputs and targets of all rows, and each member's way to see them.
+
+    Everything that is fitted is fitted on a member's training rows alone. Standardising is done
+    batch by batch, since distortion of images comes before it; a table is encoded once, for every
+    member apart.
+
+    Attributes:
+        constants: Mean and deviation of each standardised input, (m, 1, ...).
+        encoders: Fitted encoder of each member; empty where the task has none.
+        statistics: What the task computed of each member's training rows, for loss and
+            predictions.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        samples: Samples,
+        train: Sequence[Int[np.ndarray, " t"]],
+        configs: Sequence[TrialConfig],
+        device: torch.device,
+    ):
+        self.augment = task.augment
+        self.num_members = len(train)
+        self.constants: dict[str, tuple[Tensor, Tensor]] = {}
+        self.encoders: list[nn.Module] = []
+        self.statistics: list[Mapping[str, Any]] = [{} for _ in train]
+        if task.statistics is not None:
+            self.statistics = [task.statistics(samples.take(rows)) for rows in train]
+        inputs = {name: _tensor(array, device) for name, array in samples.inputs.items()}
+        self.targets = {name: _tensor(array, device) for name, array in samples.targets.items()}
+        self.per_member: dict[str, Float[Tensor, "mn ..."]] = {}
+        """Encoded inputs of all members, one after another."""
+        self.shared: dict[str, Tensor] = inputs
+        if task.encode is not None:
+            raw = {name: torch.as_tensor(array) for name, array in samples.inputs.items()}
+            self.encoders = [task.encode.fit(samples.take(rows)) for rows in train]
+            with torch.no_grad():
+                encoded = [encoder(raw) for encoder in self.encoders]
+            self.per_member = {k: torch.cat([e[k] for e in encoded]).to(device) for k in encoded[0]}
+            self.shared = {}
+        for name, how in task.standardise.items():
+            self.shared[name] = self.shared[name].float()
+            fitted = [constants(samples.inputs[name][rows], how) for rows in train]
+            self.constants[name] = tuple(
+                torch.tensor(np.stack(part), dtype=torch.float32, device=device).unsqueeze(1)
+                for part in zip(*fitted, strict=True)
+            )  # type: ignore[assignment]
+        self.num_rows = len(samples)
+        self.offsets = torch.arange(self.num_members, device=device).unsqueeze(1) * self.num_rows
+        self.amounts = _amounts(self.augment.fields if self.augment else (), configs, device)
+        self.augments = any(bool((amount > 0).any()) for amount in self.amounts.values())
+
+    @property
+    def draws(self) -> int:
+        """Random numbers that distorting one row takes; 0 where no member asks for it."""
+        if self.augment is None or not self.augments:
+            return 0
+        return self.augment.numbers({k: tuple(v.shape[1:]) for k, v in self.shared.items()})
+
+    def two(self) -> dict[str, Tensor]:
+        """Two rows as a network gets them, for passes that only look at shapes."""
+        source = self.per_member if self.per_member else self.shared
+        return {name: value[:2] for name, value in source.items()}
+
+    def batch(
+        self,
+        index: Int[Tensor, "m b"],
+        weight: Float[Tensor, "m b"],
+        move: Float[Tensor, "m k"] | None = None,
+        noise: Float[Tensor, "m n"] | None = None,
+        members: Sequence[int] | None = None,
+    ) -> Batch:
+        """Gather rows, distort them by `move`, numbers in [0, 1), and standardise.
+
+        Args:
+            index: Rows of each member.
+            weight: 1, or 0 for rows that only fill a batch up.
+            move: Random numbers of the distortion; None for no distortion.
+            noise: Noise for dropout layers.
+            members: The members that `index` is of [all].
+        """
+        chosen = slice(None) if members is None else list(members)
+        inputs = self.inputs(index, chosen)
+        if move is not None and self.augment is not None:
+            amounts = {name: amount[chosen] for name, amount in self.amounts.items()}
+            inputs = self.augment(inputs, move, amounts)
+        return Batch(
+            inputs=self._standardised(inputs, chosen),
+            targets={name: target[index] for name, target in self.targets.items()},
+            weight=weight,
+            noise=noise,
+        )
+
+    def inputs(
+        self, index: Int[Tensor, "m b"], members: slice | list[int] = slice(None)
+    ) -> dict[str, Tensor]:
+        """Rows of each member, (m, b, ...), not yet standardised."""
+        # rows in one piece each, which indexing by two axes does not copy as such
+        gathered = {
+            name: value.index_select(0, index.flatten()).unflatten(0, index.shape)
+            for name, value in self.shared.items()
+        }
+        if self.per_member:
+            places = (index + self.offsets[members]).flatten()
+            gathered |= {
+                name: value.index_select(0, places).unflatten(0, index.shape)
+                for name, value in self.per_member.items()
+            }
+        return gathered
+
+    def standardised(self, index: Int[Tensor, "m b"]) -> dict[str, Tensor]:
+        """Rows of each member as its network gets them in evaluation mode."""
+        return self._standardised(self.inputs(index), slice(None))
+
+    def _standardised(
+        self, inputs: dict[str, Tensor], members: slice | list[int]
+    ) -> dict[str, Tensor]:
+        for name, (mean, std) in self.constants.items():
+            inputs[name] = inputs[name].sub_(mean[members]).div_(std[members])
+        return inputs
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array on a device; numbers in single precision, whole ones as they are."""
+    kind = torch.float32 if array.dtype.kind == "f" else None
+    if array.dtype.kind in "ui" and array.dtype.itemsize > 1:
+        kind = torch.int64
+    return torch.tensor(array, dtype=kind, device=device)
+
+
+def _amounts(
+    names: Sequence[str], configs: Sequence[TrialConfig], device: torch.device
+) -> dict[str, Float[Tensor, "m 1 1"]]:
+    """Each member's amount of distortion; 0 where its configuration has no such field."""
+    return {
+        name: torch.tensor(
+            [float(getattr(config, name, 0.0)) for config in configs], device=device
+        ).view(-1, 1, 1)
+        for name in names
+    }

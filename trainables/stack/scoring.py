@@ -1,0 +1,128 @@
+"""Loss and row metrics of a task, as sums over a batch of each member.
+
+Legend of shapes: m members (or no such axis), b rows of a batch.
+"""
+
+import functools
+import inspect
+import operator
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from foldsweep.errors import UserError
+from trainables.stack.engine import Sums
+from trainables.stack.outputs import changed
+from trainables.tasks.task import Output, Task
+
+LOSS = "loss"
+PART = "_loss"
+"""Suffix of a part's name among sums."""
+
+
+class Scorer:
+    """Calls a task's loss and row metrics with all rows of all members at once."""
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.rows = {name: m for name, m in task.metrics.items() if m.over == "rows"}
+        parameters = inspect.signature(task.loss).parameters.values()
+        self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        """Keyword arguments of the loss."""
+        self.main_part: str | None = None
+        """Name of the first of several parts of the loss, known after the first call."""
+
+    def sums(
+        self,
+        output: Output,
+        targets: Mapping[str, Tensor],
+        weight: Float[Tensor, "*m b"],
+        values: Mapping[str, Tensor],
+    ) -> tuple[Float[Tensor, "*m"], Sums]:
+        """The loss, to differentiate, and all sums.
+
+        Of several named parts of a loss all but the first are summed too; the first is the rest.
+
+        Args:
+            output: What the networks return.
+            targets: Targets by name.
+            weight: 1, or 0 for rows that only fill a batch up.
+            values: Keyword arguments of the loss, of shape (*m, ...).
+
+        Raises:
+            UserError: If the loss is not one number per row.
+        """
+        args = self._arguments(output, targets, weight)
+        given = self.task.loss(*args, **self._keywords(values, weight))
+        parts = dict(given) if isinstance(given, Mapping) else {LOSS: given}
+        self._check(parts, weight)
+        self.main_part = next(iter(parts)) if len(parts) > 1 else None
+        total = functools.reduce(operator.add, parts.values())
+        loss = (total.reshape(weight.shape) * weight).sum(-1)
+        sums = {LOSS: loss.detach()}
+        for name in list(parts)[1:]:
+            part = parts[name].detach().reshape(weight.shape)
+            sums[f"{name}{PART}"] = (part * weight).sum(-1)
+        return loss, sums | self._measured(args, weight)
+
+    def measured(
+        self, output: Output, targets: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
+    ) -> Sums:
+        """Sums of the row metrics alone; without those that the output does not allow."""
+        return self._measured(self._arguments(output, targets, weight), weight)
+
+    @torch.no_grad()
+    def _measured(
+        self, args: tuple[Output, Output], weight: Float[Tensor, "*m b"]
+    ) -> Sums:
+        sums = {}
+        for name, metric in self.rows.items():
+            values = metric.of(*args)
+            if values is not None:
+                if values.numel() != weight.numel():
+                    raise UserError(_not_rows(f"metric {name}", values, weight))
+                sums[name] = (values.reshape(weight.shape) * weight).sum(-1)
+        return sums
+
+    def _arguments(
+        self, output: Output, targets: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
+    ) -> tuple[Output, Output]:
+        """Output and target as loss and metrics take them."""
+        target = next(iter(targets.values())) if len(targets) == 1 else dict(targets)
+        if self.task.leading_axes or weight.ndim == 1:
+            return output, target
+        return changed(output, _rows), changed(target, _rows)
+
+    def _keywords(
+        self, values: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
+    ) -> dict[str, Tensor]:
+        """Values with an axis for the rows: of size 1, or expanded where there are but rows."""
+        with_rows = {name: v.unsqueeze(weight.ndim - 1) for name, v in values.items()}
+        if self.task.leading_axes:
+            return with_rows
+        return {
+            name: v.expand(*weight.shape, *v.shape[weight.ndim :]).reshape(
+                weight.numel(), *v.shape[weight.ndim :]
+            )
+            for name, v in with_rows.items()
+        }
+
+    def _check(self, parts: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]) -> None:
+        for name, part in parts.items():
+            if not isinstance(part, Tensor) or part.numel() != weight.numel():
+                what = "the loss" if name == LOSS else f"part {name} of the loss"
+                raise UserError(_not_rows(what, part, weight))
+
+
+def _rows(part: Tensor) -> Tensor:
+    return part.flatten(0, 1)
+
+
+def _not_rows(what: str, given: object, weight: Tensor) -> str:
+    shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+    return (
+        f"{what} must be one number per row, {weight.numel()} of them, but is {shape};"
+        ' for torch\'s own losses give reduction="none"'
+    )

@@ -1,0 +1,1 @@
+"""Tasks: what is learned. The nouns, kinds of tasks, and a file for each task that ships."""

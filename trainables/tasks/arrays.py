@@ -1,0 +1,109 @@
+"""Arrays: images, sequences and columns without names, and how networks get them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foldsweep.errors import UserError
+from trainables.tasks.columns import Frame
+from trainables.tasks.schema import Schema
+
+IMAGES = "images"
+ARRAY = "x"
+
+
+def is_table(x: np.ndarray) -> bool:
+    """Whether an array is rows of columns, (n,) or (n, p)."""
+    return x.ndim <= 2
+
+
+def frame_of(x: np.ndarray) -> Frame:
+    """An array (n,) or (n, p) as a data frame with columns `x0`, `x1`, ...
+
+    Raises:
+        UserError: If it is not finite numbers.
+    """
+    import pandas as pd
+
+    columns = x.reshape(len(x), -1)
+    check_array(columns, ARRAY)
+    return pd.DataFrame(columns, columns=[f"x{i}" for i in range(columns.shape[1])])
+
+
+def array_schema(x: np.ndarray) -> Schema:
+    """Layout of an array (n, ...) of three axes or more.
+
+    Four axes are images, whose channels are the shorter one of second and last axis; three axes
+    are grey images where the numbers are bytes, and sequences or whatever the user's network takes
+    otherwise.
+    """
+    images = x.ndim == 4 or (x.ndim == 3 and x.dtype == np.uint8)
+    return Schema(
+        layout="images" if images else "array",
+        channels_last=bool(x.ndim == 4 and x.shape[3] < x.shape[1]),
+        shape=tuple(x.shape[1:]),
+    )
+
+
+def array_inputs(x: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
+    """Inputs of an array (n, ...): images float32 (n, c, h, w), others float32 (n, ...).
+
+    Raises:
+        UserError: If it is not finite numbers, or rows are of another shape than the schema's.
+    """
+    check_array(x, ARRAY)
+    if tuple(x.shape[1:]) != schema.shape:
+        raise UserError(f"rows of {ARRAY} must be of shape {schema.shape}, but are {x.shape[1:]}")
+    if schema.layout == "array":
+        return {ARRAY: x.astype(np.float32)}
+    if x.ndim == 3:
+        x = x[:, None]
+    elif schema.channels_last:
+        x = x.transpose(0, 3, 1, 2)
+    return {IMAGES: np.ascontiguousarray(x, dtype=np.float32)}
+
+
+def named_arrays(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Inputs or targets given by name: fractions and bytes as float32, other whole numbers as int64.
+
+    Raises:
+        UserError: If one is not finite numbers.
+    """
+    named = {}
+    for name, given in arrays.items():
+        array = np.asarray(given)
+        check_array(array, name)
+        whole = array.dtype.kind in "iu" and array.dtype != np.uint8
+        named[name] = array.astype(np.int64 if whole else np.float32)
+    return named
+
+
+def check_array(x: np.ndarray, name: str) -> None:
+    """Refuse an array that is not finite numbers.
+
+    Raises:
+        UserError: If it holds text or objects, or NaN or infinite values; saying where.
+    """
+    if x.dtype.kind not in "biuf":
+        raise UserError(f"{name} must be numbers, but is of type {x.dtype}")
+    if 0 in x.shape:
+        raise UserError(f"{name} is empty: its shape is {x.shape}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        rows = ~np.isfinite(x).reshape(len(x), -1).all(1)
+        raise UserError(
+            f"{name} is NaN or infinite in {rows.sum()} of {len(x)} rows, first in row"
+            f" {rows.argmax() + 1}: mend them, or give a table, whose missing values are imputed"
+        )
+
+
+def shape_told(schema: Schema) -> str:
+    """What an array's axes are taken for, for a message."""
+    shape = " x ".join(map(str, schema.shape))
+    if schema.layout != "images":
+        return f"inputs: arrays of shape {shape} (taken as they are)"
+    if len(schema.shape) == 2:
+        return f"inputs: grey images of {shape}, taken as (n, h, w)"
+    axes = "(n, h, w, c)" if schema.channels_last else "(n, c, h, w)"
+    channels = schema.shape[-1] if schema.channels_last else schema.shape[0]
+    return f"inputs: images of shape {shape}, taken as {axes}: {channels} channels"

@@ -1,0 +1,220 @@
+"""Assembly: rows as given become data, test rows set aside before anything looks at them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from foldsweep.errors import UserError
+from trainables.tasks.arrays import array_inputs
+from trainables.tasks.columns import Frame, Series, days, distinct, listed, numbers, plain, refuse_at
+from trainables.tasks.holdout import rows_apart
+from trainables.tasks.inference import columns_of
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.schema import Schema
+from trainables.tasks.summary import summary, told_of_new
+from trainables.tasks.targets import (
+    TaskKind,
+    class_codes,
+    class_labels,
+    kind_of,
+    refuse_constant,
+    target_values,
+)
+from trainables.tasks.task import Kind
+
+Inputs = Frame | np.ndarray | dict[str, np.ndarray]
+Target = Series | np.ndarray | dict[str, np.ndarray]
+TARGET = "target"
+"""Name of the one target in `Samples.targets`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Given:
+    """Rows as given: a frame of columns, an array, or inputs by name that stay as they are."""
+
+    inputs: Inputs
+    target: Target
+    """A series; numbers (n, t) of several values to predict; or the user's own arrays by name."""
+    groups: np.ndarray | None = None
+    times: Float64[np.ndarray, " n"] | None = None
+
+    def __len__(self) -> int:
+        target = self.target
+        return len(next(iter(target.values())) if isinstance(target, dict) else target)
+
+    def take(self, rows: np.ndarray) -> "Given":
+        """Some of the rows, in the order given."""
+        return Given(
+            inputs=_taken(self.inputs, rows),
+            target=_taken(self.target, rows),
+            groups=None if self.groups is None else self.groups[rows],
+            times=None if self.times is None else self.times[rows],
+        )
+
+
+def _taken(part: Any, rows: np.ndarray) -> Any:
+    if isinstance(part, dict):
+        return {name: array[rows] for name, array in part.items()}
+    return part[rows] if isinstance(part, np.ndarray) else part.iloc[rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How rows as given become data."""
+
+    name: str
+    schema: Schema
+    """What is known before looking: names, and the layout of arrays."""
+    holdout: float = 0.2
+    seed: int = 0
+    kind: TaskKind | None = None
+    """None to infer it from the target."""
+    drop: Sequence[str] = ()
+    text_numbers: bool = False
+    notes: tuple[str, ...] = ()
+    """Lines about the file that the user is told."""
+
+
+def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
+    """Data of rows as given.
+
+    The kind of task, and the classes that a draw is stratified by, come from the target of all
+    rows; everything else is inferred from the training rows.
+
+    Args:
+        given: All rows, or the training rows where `test` is given.
+        plan: Names and options.
+        test: Rows that are kept for the test; None sets aside a part of `given`.
+
+    Raises:
+        UserError: If columns, target or options cannot be used.
+    """
+    kind, why = _kind(given.target, plan.kind)
+    if given.times is not None:
+        given = given.take(np.argsort(given.times, kind="stable"))
+    if test is None:
+        train_rows, test_rows = rows_apart(
+            len(given),
+            holdout=plan.holdout,
+            seed=plan.seed,
+            classes=_strata(given.target) if kind == "classification" else None,
+            groups=given.groups if plan.schema.group else None,
+            by_time=given.times is not None,
+        )
+        given, test = given.take(train_rows), given.take(test_rows)
+    else:
+        rows_apart(len(given), holdout=0, seed=plan.seed)
+        _refuse_shared_groups(given, test)
+    schema = _inferred(given, plan, kind)
+    train = _samples(given, schema)
+    held = _test_samples(test, schema) if len(test) else None
+    notes = plan.notes
+    if schema.layout == "table":
+        notes += told_of_new(test.inputs, schema, of="test rows: ")
+    return Data(
+        name=plan.name,
+        train=train,
+        test=held,
+        schema=schema,
+        said=summary(train, test=held, schema=schema, notes=notes, kind=kind, why=why),
+    )
+
+
+def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
+    if isinstance(target, dict):
+        return "other", f"there are {len(target)} targets"
+    if not isinstance(target, np.ndarray):
+        return kind_of(target, kind)
+    if kind == "classification":
+        raise UserError(f"the target has {target.shape[1]} columns, but classes are one")
+    return "regression", f"the target has {target.shape[1]} columns"
+
+
+def _strata(target: Series) -> np.ndarray:
+    class_labels(target)
+    return distinct(target)[0]
+
+
+def _inferred(given: Given, plan: Plan, kind: Kind) -> Schema:
+    schema = plan.schema
+    if schema.layout == "table":
+        found = columns_of(given.inputs, dropped=plan.drop, text_numbers=plan.text_numbers)
+        schema = replace(schema, columns=found)
+    if kind == "classification":
+        return replace(schema, classes=class_labels(given.target))
+    if kind == "regression":
+        refuse_constant(_targets(given.target, schema)[TARGET], schema.target)
+    return schema
+
+
+def _samples(given: Given, schema: Schema) -> Samples:
+    return Samples(
+        inputs=inputs_of(given.inputs, schema),
+        targets=_targets(given.target, schema),
+        groups=given.groups,
+    )
+
+
+def _test_samples(given: Given, schema: Schema) -> Samples:
+    try:
+        return _samples(given, schema)
+    except UserError as error:
+        raise UserError(f"test rows: {error}") from error
+
+
+def inputs_of(inputs: Inputs, schema: Schema) -> dict[str, np.ndarray]:
+    """Inputs of rows as given, as the schema has them.
+
+    Raises:
+        UserError: If columns are missing, or values or shapes are not the schema's.
+    """
+    if isinstance(inputs, dict):
+        return inputs
+    return array_inputs(inputs, schema) if isinstance(inputs, np.ndarray) else schema.inputs(inputs)
+
+
+def _targets(target: Target, schema: Schema) -> dict[str, np.ndarray]:
+    if isinstance(target, dict):
+        return target
+    if isinstance(target, np.ndarray):
+        return {TARGET: target}
+    return {
+        TARGET: class_codes(target, schema.classes) if schema.classes else target_values(target)
+    }
+
+
+def group_values(column: Series) -> np.ndarray:
+    """Groups of rows, (n,), whole numbers or text.
+
+    Raises:
+        UserError: If one is missing.
+    """
+    refuse_at(column.isna().to_numpy(), column, "says no group")
+    if column.dtype.kind in "iu":
+        return column.to_numpy(np.int64)
+    return np.array([str(plain(value)) for value in column.tolist()])
+
+
+def time_values(column: Series) -> Float64[np.ndarray, " n"]:
+    """Times of rows as numbers, (n,): numbers, dates, or ISO 8601 text.
+
+    Raises:
+        UserError: If one is missing or no time.
+    """
+    values = numbers(column) if column.dtype.kind in "biuf" else days(column)
+    refuse_at(~np.isfinite(values), column, "is no time: give numbers, or dates as 2024-01-31 13:45")
+    return values
+
+
+def _refuse_shared_groups(train: Given, test: Given) -> None:
+    if train.groups is None or test.groups is None:
+        return
+    shared = np.intersect1d(train.groups.astype(str), test.groups.astype(str))
+    if len(shared):
+        raise UserError(
+            f"groups are in both training and test rows: {listed(shared.tolist(), most=4)}"
+        )
+

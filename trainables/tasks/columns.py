@@ -1,0 +1,132 @@
+"""Columns of a table: how the values of one become numbers, days or words.
+
+Pandas is imported when a table is read, not before: tasks without tables do not wait for it.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from foldsweep.errors import UserError
+
+Frame = Any
+"""A pandas data frame."""
+Series = Any
+"""A pandas series: one column of a data frame."""
+Use = Literal["number", "boolean", "date", "category", "constant", "identifier", "dropped"]
+"""What a column is taken for; the first four are inputs of a model."""
+NUMERIC: tuple[Use, ...] = ("number", "boolean", "date")
+
+LARGEST = 1e30
+"""Largest number of a column: squares of larger ones leave the range of float64 when summed."""
+_TRUTH = {"true": 1.0, "1": 1.0, "false": 0.0, "0": 0.0}
+_A_DAY_US = 86_400_000_000
+
+
+def numbers(column: Series) -> Float64[np.ndarray, " n"]:
+    """Numbers of a column; NaN where a value is missing or no number."""
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+
+
+def booleans(column: Series) -> Float64[np.ndarray, " n"]:
+    """1 for true and 0 for false, as boolean, number or word; NaN for anything else."""
+    places, values = distinct(column)
+    truth = [_TRUTH.get(_word(value).lower(), np.nan) for value in values]
+    return np.array([*truth, np.nan])[places]
+
+
+def days(column: Series) -> Float64[np.ndarray, " n"]:
+    """Days since 1970 of dates and times, as such or as ISO 8601 text; NaN for anything else.
+
+    Times without a zone count as UTC.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column.dtype):  # which pandas takes for nanoseconds
+        return np.full(len(column), np.nan)
+    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    microseconds = times.to_numpy("datetime64[us]")
+    missing = np.isnat(microseconds)
+    return np.where(missing, np.nan, microseconds.astype(np.int64) / _A_DAY_US)
+
+
+def distinct(column: Series) -> tuple[Int64[np.ndarray, " n"], list[Any]]:
+    """Different values in order of appearance, and the place of each row's; -1 where missing."""
+    import pandas as pd
+
+    places, values = pd.factorize(column)
+    return places.astype(np.int64), [plain(value) for value in values.tolist()]
+
+
+def categories_of(column: Series) -> tuple[str, ...]:
+    """Different values as text, sorted. 1, 1.0 and "1" are the same."""
+    return tuple(sorted({_word(value) for value in distinct(column)[1]}))
+
+
+def as_numbers(column: Series, use: Use) -> Float64[np.ndarray, " n"]:
+    """Numbers of a column that is taken for numbers, booleans or dates; NaN where missing.
+
+    Raises:
+        UserError: If a value cannot be read so, or is too large; it names column, row and value.
+    """
+    convert, what = _NUMBERS[use]
+    values = convert(column)
+    refuse_at(np.isnan(values) & column.notna().to_numpy(), column, f"is not {what}")
+    with np.errstate(invalid="ignore"):
+        refuse_at(np.abs(values) > LARGEST, column, f"is infinite, or above {LARGEST:g}")
+    return values
+
+
+_NUMBERS: dict[Use, tuple[Callable[[Series], np.ndarray], str]] = {
+    "number": (numbers, "a number"),
+    "boolean": (booleans, "true or false"),
+    "date": (days, "an ISO 8601 date, such as 2024-01-31"),
+}
+
+
+def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """Place of each value among the categories; -1 where it is missing or none of them."""
+    place = {category: i for i, category in enumerate(categories)}
+    places, values = distinct(column)
+    coded = [place.get(_word(value), -1) for value in values]
+    return np.array([*coded, -1], dtype=np.int64)[places]
+
+
+def refuse_at(bad: Bool[np.ndarray, " n"], column: Series, why: str) -> None:
+    """Refuse a column where any value is bad.
+
+    Raises:
+        UserError: Naming column, value and row, counted from 1 below the header.
+    """
+    if not bad.any():
+        return
+    row = int(bad.argmax())
+    raise UserError(f"column {column.name!r}: {plain(column.iloc[row])!r} in row {row + 1} {why}")
+
+
+def plain(value: Any) -> Any:
+    """A value of a column as plain Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at the name that was meant, for the end of a message; empty if none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def listed(names: Sequence[str], *, most: int = 12) -> str:
+    """Names for a message, so many at most."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + rest
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(plain(value))

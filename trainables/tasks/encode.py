@@ -1,0 +1,122 @@
+"""Encoding: how a table's columns become a network's inputs, fitted on training rows only.
+
+Legend of shapes: n rows, p numeric columns, f of them with missing values, q categorical columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.tasks.samples import Samples
+from trainables.tasks.schema import Schema
+
+RARE = 5
+"""Categories of fewer training rows are `other`: what is learned of four rows is mostly noise, and
+held-out rows of `other` then meet something that was trained."""
+OTHER = 0
+"""Code of a category that is missing, unseen or rare."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableEncoder:
+    """Encoder of a table's columns; the schema fixes shapes, the rows given fix statistics."""
+
+    schema: Schema
+
+    def fit(self, samples: Samples) -> "TableEncoding":
+        """An encoding by medians, means, deviations and frequent categories of these rows.
+
+        Args:
+            samples: A member's training rows.
+        """
+        encoding = self.unfitted()
+        if "numeric" in samples.inputs:
+            _fit_numeric(encoding, samples.inputs["numeric"])
+        if "categories" in samples.inputs:
+            _fit_categories(encoding, samples.inputs["categories"], self.schema.cardinalities)
+        return encoding
+
+    def unfitted(self) -> "TableEncoding":
+        """An encoding of the right shapes, to load a state into."""
+        return TableEncoding(
+            num_numeric=len(self.schema.numeric),
+            flagged=self.schema.flagged,
+            cardinalities=self.schema.cardinalities,
+        )
+
+    def shapes(self, samples: Samples) -> dict[str, tuple[int, ...]]:
+        """Shapes of one encoded row, by name."""
+        numeric = len(self.schema.numeric) + len(self.schema.flagged)
+        categories = len(self.schema.cardinalities)
+        widths = {"numeric": numeric, "categories": categories}
+        return {name: (width,) for name, width in widths.items() if width}
+
+
+class TableEncoding(nn.Module):
+    """Columns as tensors to a network's inputs; its buffers are what was fitted.
+
+    `numeric` (n, p) with NaN where missing becomes float32 (n, p + f): missing values are the
+    median, then all are standardised, and f flags follow, 1 where a value was missing.
+    `categories` (n, q) with -1 where missing or unseen becomes codes from 0, which is `other`.
+    """
+
+    def __init__(self, *, num_numeric: int, flagged: tuple[int, ...], cardinalities: tuple[int, ...]):
+        super().__init__()
+        sizes = np.array(cardinalities, dtype=np.int64)
+        self.register_buffer("median", torch.zeros(num_numeric, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(num_numeric, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(num_numeric, dtype=torch.float64))
+        self.register_buffer("flagged", torch.tensor(flagged, dtype=torch.int64))
+        self.register_buffer("codes", torch.zeros(int(sizes.sum()), dtype=torch.int64))
+        self.register_buffer("offsets", torch.from_numpy(np.cumsum(sizes) - sizes))
+        self.median: Tensor
+        self.mean: Tensor
+        self.std: Tensor
+        self.flagged: Tensor
+        """Numeric columns whose missing values are flagged."""
+        self.codes: Tensor
+        """Code of each category, one column after another; each begins with `other`."""
+        self.offsets: Tensor
+        """Where each column's codes begin."""
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        encoded = {}
+        if "numeric" in inputs:
+            encoded["numeric"] = self._numeric(inputs["numeric"])
+        if "categories" in inputs:
+            encoded["categories"] = self.codes[inputs["categories"] + 1 + self.offsets]
+        return encoded
+
+    def _numeric(self, values: Tensor) -> Tensor:
+        missing = values.isnan()
+        standardised = (torch.where(missing, self.median, values) - self.mean) / self.std
+        flags = missing.index_select(-1, self.flagged)
+        return torch.cat([standardised.float(), flags.float()], dim=-1)
+
+
+def _fit_numeric(encoding: TableEncoding, values: np.ndarray) -> None:
+    """Medians of what is there, 0 where nothing is; mean and deviation of the imputed columns."""
+    missing = np.isnan(values)
+    empty = missing.all(axis=0)
+    median = np.nanmedian(np.where(empty, 0.0, values), axis=0)
+    imputed = np.where(missing, median, values)
+    std = imputed.std(axis=0)
+    constant = (imputed == imputed[:1]).all(axis=0) | (std == 0)
+    encoding.median.copy_(torch.from_numpy(median))
+    encoding.mean.copy_(torch.from_numpy(imputed.mean(axis=0)))
+    encoding.std.copy_(torch.from_numpy(np.where(constant, 1.0, std)))
+
+
+def _fit_categories(
+    encoding: TableEncoding, codes: np.ndarray, cardinalities: tuple[int, ...]
+) -> None:
+    """Codes of the categories that enough rows have; the others are `other`."""
+    kept = []
+    for column, size in zip(codes.T, cardinalities, strict=True):
+        counts = np.bincount(column + 1, minlength=size)
+        frequent = np.where(counts >= RARE, np.arange(size), OTHER)
+        kept.append(np.where(np.arange(size) == 0, OTHER, frequent))
+    encoding.codes.copy_(torch.from_numpy(np.concatenate(kept)))

@@ -1,0 +1,178 @@
+"""Inference: what the columns of a table are taken for, looking at training rows only."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from foldsweep.errors import UserError
+from trainables.tasks.columns import (
+    Frame,
+    Series,
+    Use,
+    as_numbers,
+    booleans,
+    categories_of,
+    days,
+    distinct,
+    listed,
+    nearest,
+    numbers,
+)
+from trainables.tasks.schema import Column
+
+MOST_CATEGORIES = 1000
+"""Different texts that a column may have: each is a column of a network's first layer."""
+MOST_MARKERS = 2
+"""Different texts, such as `?`, that make a column of numbers a mistake and not categories."""
+IDENTIFIER_SHARE = 0.5
+"""Text with more different values than this share of the rows identifies rows."""
+IDENTIFIER_ROWS = 20
+"""Fewer rows than this are too few to tell identifiers."""
+_IDENTIFIER_NAME = re.compile(
+    r"(?i:(^|[\W_])(id|uuid|guid|index)$)|^Unnamed: \d+$|[a-z](ID|Id)$"
+)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> tuple[Column, ...]:
+    """What each column is taken for.
+
+    Args:
+        frame: The training rows, without target and columns that say how rows are split.
+        dropped: Columns to leave out.
+        text_numbers: Whether text may be numbers, as in a text file; in a data frame it is words.
+
+    Raises:
+        UserError: If a column is neither numbers nor dates nor categories, a column to drop does
+            not exist, or none is left as an input.
+    """
+    for name in dropped:
+        if name not in frame.columns:
+            near = nearest(name, frame.columns)
+            raise UserError(f"--drop {name}: there is no such column among the inputs{near}")
+    columns = tuple(
+        Column(name=name, use="dropped")
+        if name in dropped
+        else column_of(frame[name], text_numbers=text_numbers)
+        for name in frame.columns
+    )
+    if all(column.use in ("constant", "identifier", "dropped") for column in columns):
+        told = [f"{column.name!r} ({column.use})" for column in columns]
+        raise UserError(f"no usable input column is left: {', '.join(told) or 'there is none'}")
+    return columns
+
+
+def column_of(column: Series, *, text_numbers: bool = False) -> Column:
+    """What a column of training rows is taken for.
+
+    Raises:
+        UserError: If it is neither numbers nor dates nor categories.
+    """
+    name = str(column.name)
+    use = _type_of(column, text_numbers=text_numbers)
+    missing = bool(column.isna().any())
+    if use == "category":
+        return _category(column, missing)
+    values = as_numbers(column, use)
+    present = values[~np.isnan(values)]
+    if len(present) == 0 or (not missing and present.min() == present.max()):
+        return Column(name=name, use="constant")
+    if use == "number" and not missing and _counts_rows(present, name):
+        return Column(name=name, use="identifier")
+    return Column(name=name, use=use, missing=missing)
+
+
+def _type_of(column: Series, *, text_numbers: bool) -> Use:
+    from pandas.api import types
+
+    dtype = column.dtype
+    if isinstance(dtype, types.CategoricalDtype):
+        return "category"
+    if types.is_bool_dtype(dtype):
+        return "boolean"
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return "number"
+    if types.is_datetime64_any_dtype(dtype):
+        return "date"
+    if types.is_object_dtype(dtype) or types.is_string_dtype(dtype):
+        return _type_of_values(column.dropna(), text_numbers=text_numbers)
+    raise UserError(f"column {column.name!r} is of type {dtype}: give numbers, text or dates")
+
+
+def _type_of_values(present: Series, *, text_numbers: bool) -> Use:
+    values = distinct_or_refused(present)
+    if not values:
+        return "number"
+    if all(str(value).lower() in ("true", "false") for value in values):
+        return "boolean" if not np.isnan(booleans(present)).any() else "category"
+    texts = [value for value in values if isinstance(value, str)]
+    if (text_numbers or not texts) and not np.isnan(numbers(present)).any():
+        return "number"
+    if all(not isinstance(v, str) or _DATE.match(v) for v in values):
+        return "date" if not np.isnan(days(present)).any() else "category"
+    return "category"
+
+
+def distinct_or_refused(present: Series) -> list[object]:
+    """Different values of a column of objects.
+
+    Raises:
+        UserError: If one is no single value, such as a list.
+    """
+    try:
+        values = distinct(present)[1]
+    except TypeError:  # lists and mappings cannot be told apart
+        values = [present.iloc[0]]
+    for value in values:
+        if isinstance(value, list | dict | tuple | set | bytes | np.ndarray):
+            raise UserError(
+                f"column {present.name!r} holds {type(value).__name__} values such as {value!r:.40}:"
+                f" give one number or text per row, or --drop {present.name}"
+            )
+    return values
+
+
+def _category(column: Series, missing: bool) -> Column:
+    name, rows = str(column.name), len(column)
+    categories = categories_of(column)
+    if len(categories) == 0 or (len(categories) == 1 and not missing):
+        return Column(name=name, use="constant")
+    _refuse_markers(column)
+    if rows >= IDENTIFIER_ROWS and len(categories) == rows:
+        return Column(name=name, use="identifier")
+    if len(categories) > MOST_CATEGORIES:
+        raise UserError(
+            f"column {name!r} has {len(categories):,} different texts in {rows:,} rows, more than"
+            f" {MOST_CATEGORIES:,}: leave it out with --drop, or put its values into groups"
+        )
+    if rows >= IDENTIFIER_ROWS and len(categories) > IDENTIFIER_SHARE * rows:
+        return Column(name=name, use="identifier")
+    return Column(name=name, use="category", missing=missing, categories=categories)
+
+
+def _refuse_markers(column: Series) -> None:
+    """Refuse numbers among which a word or two stand for something else, such as `?`."""
+    values = [value for value in distinct(column)[1] if isinstance(value, str)]
+    odd = [value for value, number in zip(values, _tried(values), strict=True) if np.isnan(number)]
+    if 0 < len(odd) <= MOST_MARKERS < IDENTIFIER_ROWS < len(values) - len(odd):
+        raise UserError(
+            f"column {column.name!r} is numbers but for {listed(odd)}: leave those cells empty if"
+            " they mean missing, or --drop the column"
+        )
+
+
+def _tried(values: list[str]) -> np.ndarray:
+    import pandas as pd
+
+    return numbers(pd.Series(values, dtype=object))
+
+
+def _counts_rows(values: np.ndarray, name: str) -> bool:
+    """Whether whole numbers, each in one row only, count rows or are named like identifiers."""
+    if len(values) < IDENTIFIER_ROWS or (values != np.floor(values)).any():
+        return False
+    if len(np.unique(values)) < len(values):
+        return False
+    dense = values.max() - values.min() < 2 * len(values)
+    return bool(dense or _IDENTIFIER_NAME.search(name))

@@ -1,0 +1,216 @@
+"""Files of data: CSV, Parquet and NPZ, read whole or refused in one line."""
+
+import codecs
+import hashlib
+import io
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foldsweep.errors import UserError
+from trainables.tasks.columns import Frame, listed
+from trainables.tasks.schema import with_names
+from trainables.tasks.separators import DELIMITERS, cut, delimiter_of, with_commas_read
+
+TEXT = (".csv", ".tsv", ".txt")
+PARQUET = (".parquet", ".pq")
+NPZ = (".npz",)
+MAX_BYTES = 2**30
+"""Largest file, and largest content of a packed one: it is held in memory several times over."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A table as read: n rows, columns named uniquely."""
+
+    frame: Frame
+    said: tuple[str, ...] = ()
+    """What was unusual about the file, a line each."""
+    text_numbers: bool = False
+    """Whether text may be numbers, since the file has no types."""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrays:
+    """Arrays as read, (n, ...) each."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    groups: np.ndarray | None = None
+    sha256: str | None = None
+
+
+def read_file(path: Path) -> Table | Arrays:
+    """The table or the arrays of a file, by its ending.
+
+    Raises:
+        UserError: If it is missing, too large, damaged, empty or of another format.
+    """
+    content = _content(path)
+    ending = path.suffix.lower()
+    if ending in NPZ:
+        read: Table | Arrays = _npz(content, path)
+    else:
+        read = _parquet(content, path) if ending in PARQUET else _text(content, path)
+    if isinstance(read, Table):
+        read = _checked(read, path)
+    return replace(read, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix.lower() not in TEXT + PARQUET + NPZ:
+        raise UserError(
+            f"{path} cannot be read: give a file that ends in {', '.join(TEXT + PARQUET + NPZ)}"
+        )
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(
+                f"{path} has {size / 2**30:.1f} GiB, more than the {MAX_BYTES // 2**30} GiB that"
+                " are held in memory: give a sample of its rows"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if not content.strip():
+        raise UserError(f"{path} is empty")
+    return content
+
+
+def _checked(table: Table, path: Path) -> Table:
+    if len(table.frame) == 0:
+        raise UserError(f"{path} has a header but no rows")
+    return replace(table, frame=with_names(table.frame))
+
+
+def _text(content: bytes, path: Path) -> Table:
+    import pandas as pd
+
+    content, encoding, said = _decoded(content, path)
+    lines = _first_lines(content, encoding)
+    delimiter = delimiter_of(lines)
+    _check_header(cut(lines, delimiter)[0], path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(content),
+                sep=delimiter,
+                encoding=encoding,
+                skipinitialspace=True,
+                index_col=False,
+                float_precision="round_trip",
+                low_memory=False,
+            )
+    except pd.errors.ParserWarning as error:
+        raise UserError(f"{path}: rows have more cells than the header has names") from error
+    except (pd.errors.ParserError, ValueError) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+    frame, commas = with_commas_read(frame, delimiter)
+    if delimiter != ",":
+        said.append(f"cells are separated by {DELIMITERS[delimiter]}s")
+    return Table(frame=frame, said=(*said, *commas), text_numbers=True)
+
+
+def _decoded(content: bytes, path: Path) -> tuple[bytes, str, list[str]]:
+    """Content of a text file, its encoding, and a line where that is unusual."""
+    if content.startswith(_UTF16):
+        try:
+            return content.decode("utf-16").encode(), "utf-8", ["read as UTF-16"]
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not a text file: damaged UTF-16") from error
+    if _CONTROL.search(content[: 2**16]) or b"\0" in content:
+        raise UserError(f"{path} is not a text file, though its name ends in {path.suffix}")
+    for encoding, said in (("utf-8-sig", []), ("cp1252", ["read as Windows-1252 (latin-1)"])):
+        try:
+            content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return content, encoding, said
+    raise UserError(f"{path} is neither UTF-8 nor latin-1 text: save it as UTF-8")
+
+
+def _first_lines(content: bytes, encoding: str) -> list[str]:
+    stream = io.BytesIO(content)
+    lines = [stream.readline() for _ in range(20)]
+    return b"".join(lines).decode(encoding).splitlines(keepends=True)
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    """Refuse a header with a name twice, which pandas would rename, or without names.
+
+    Raises:
+        UserError: If so.
+    """
+    names = [name for name in header if name]
+    twice = sorted({name for name in names if names.count(name) > 1}) if _repeats(names) else []
+    if twice:
+        raise UserError(f"{path} has columns of the same name: {listed(twice)}; rename them")
+    if names and all(_is_number(name) for name in names):
+        raise UserError(
+            f"{path} has no header: its first line is {listed(header, most=4)}; write the names of"
+            " the columns above"
+        )
+
+
+def _repeats(names: list[str]) -> bool:
+    return len(set(names)) < len(names)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d*[.,]?\d+([eE][-+]?\d+)?", text.strip()) is not None
+
+
+def _parquet(content: bytes, path: Path) -> Table:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return Table(frame=pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} is no Parquet file that can be read: {_line(error)}") from error
+
+
+def _npz(content: bytes, path: Path) -> Arrays:
+    arrays = _unpacked(content, path)
+    extra = sorted(set(arrays) - {"x", "y", "groups"})
+    if "x" not in arrays or extra:
+        raise UserError(
+            f"{path} holds {listed(sorted(arrays))}: an .npz holds x, y and, if rows belong"
+            " together, groups"
+        )
+    sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1 or 0 in sizes.values():
+        raise UserError(f"{path}: x, y and groups must have equally many rows, but have {sizes}")
+    return Arrays(x=arrays["x"], y=arrays.get("y"), groups=arrays.get("groups"))
+
+
+def _unpacked(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > MAX_BYTES:
+            raise UserError(f"{path} unpacks to {size / 2**30:.1f} GiB: give a sample of its rows")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise UserError(
+                f"{path} holds arrays of Python objects, which are not read since that can run"
+                " code: save numbers or text"
+            ) from error
+        raise UserError(f"{path} is no .npz file that can be read: {_line(error)}") from error
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError) as error:
+        raise UserError(f"{path} is no .npz file that can be read: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,145 @@
+"""Rows of data: named inputs and named targets, cut into training and untouched test rows."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from foldsweep.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """Rows: named inputs, named targets and optional groups; every array has n rows.
+
+    Raises:
+        ValueError: If arrays differ in their number of rows, or there is no input or target.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    """Arrays (n, ...) by name. With one input a network's `forward` gets it alone; several arrive
+    by name."""
+    targets: Mapping[str, np.ndarray]
+    """Arrays (n, ...) by name; loss and metrics get them as networks get inputs."""
+    groups: np.ndarray | None = None
+    """Group of each row, (n,): rows of one group never straddle a split."""
+
+    def __post_init__(self) -> None:
+        arrays = {**self.inputs, **self.targets}
+        if self.groups is not None:
+            arrays["groups"] = self.groups
+        sizes = {name: len(array) for name, array in arrays.items()}
+        if not self.inputs or not self.targets or len(set(sizes.values())) != 1:
+            raise ValueError(f"inputs and targets must have equally many rows, but have {sizes}")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.targets.values())))
+
+    def take(self, rows: Int[np.ndarray, " r"] | slice) -> "Samples":
+        """Some of the rows, in the order given."""
+        return Samples(
+            inputs={name: array[rows] for name, array in self.inputs.items()},
+            targets={name: array[rows] for name, array in self.targets.items()},
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+    def arrays(self) -> list[tuple[str, np.ndarray]]:
+        """Every array with its name, in order; what a digest covers."""
+        named = [(f"inputs.{name}", array) for name, array in self.inputs.items()]
+        named += [(f"targets.{name}", array) for name, array in self.targets.items()]
+        return named if self.groups is None else [*named, ("groups", self.groups)]
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Rows of several samples of one task as one, in order."""
+    first = parts[0]
+    groups = [part.groups for part in parts if part.groups is not None]
+    return Samples(
+        inputs={k: np.concatenate([part.inputs[k] for part in parts]) for k in first.inputs},
+        targets={k: np.concatenate([part.targets[k] for part in parts]) for k in first.targets},
+        groups=np.concatenate(groups) if len(groups) == len(parts) else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Data:
+    """Rows to cross-validate and train on, and rows that stay untouched until the end."""
+
+    name: str
+    """Name of the data, such as `breast_cancer`; recorded with every result."""
+    train: Samples
+    test: Samples | None
+    """None where no rows were set aside: nothing then tells the error on new data."""
+    own_digest: str | None = None
+    """Digest in place of the computed one, for data that had one before."""
+    schema: Any = None
+    """What the columns of a table mean, see `trainables.tasks.tables.Schema`; None for arrays."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """What reads the data again: file or name, and options; plain values."""
+    said: str = ""
+    """What the user is told about it, a line or several."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of all content: equal for equal data, on any machine."""
+        if self.own_digest is not None:
+            return self.own_digest
+        parts = [self.train, *([] if self.test is None else [self.test])]
+        named = [(f"{i}.{name}", a) for i, part in enumerate(parts) for name, a in part.arrays()]
+        return digest_of(self.name, named)
+
+    @property
+    def test_rows(self) -> Samples:
+        """The untouched rows.
+
+        Raises:
+            UserError: If none were set aside.
+        """
+        if self.test is None:
+            raise UserError(
+                f"{self.name} has no test rows (--holdout 0): nothing is left to measure on;"
+                " sweep again with --holdout 0.2 or --test FILE"
+            )
+        return self.test
+
+    def with_digest_of(self, arrays: Sequence[tuple[str, np.ndarray]]) -> "Data":
+        """The data with a digest over these arrays only, whose names do not count."""
+        return replace(self, own_digest=digest_of(self.name, arrays, names=False))
+
+    @classmethod
+    def of(cls, inputs: Any, target: Any, **options: Any) -> "Data":
+        """Data from a data frame or arrays, with a part set aside for the test.
+
+        Args:
+            inputs: A data frame of columns, an array (n, ...), or a mapping of arrays by name.
+            target: A series or array of n classes or values, or a mapping of arrays by name.
+            options: See `trainables.tasks.tables.data_of`: `holdout`, `groups`, `time`, `name`,
+                `seed`, `test`.
+
+        Raises:
+            UserError: If a column, the target or an option cannot be used.
+        """
+        from trainables.tasks.tables import data_of  # pandas, which shipped tasks do not need
+
+        return data_of(inputs, target, **options)
+
+
+def digest_of(
+    name: str, arrays: Sequence[tuple[str, np.ndarray]], *, names: bool = True
+) -> str:
+    """Fingerprint of a name and arrays: type, shape and bytes of each, names if they count."""
+    sha256 = hashlib.sha256(name.encode())
+    for key, array in arrays:
+        if names:
+            sha256.update(f"{key}:".encode())
+        if array.dtype.kind in "UOT":  # words: groups may be any
+            sha256.update("\0".join(map(str, array.tolist())).encode())
+            continue
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        sha256.update(f"{array.dtype.name}{array.shape}".encode())
+        sha256.update(np.ascontiguousarray(little_endian).tobytes())
+    return sha256.hexdigest()[:32]

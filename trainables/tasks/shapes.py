@@ -1,0 +1,94 @@
+"""Shapes of inputs as plain values: what a kept model needs to be built without its data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foldsweep.checks import fits
+from foldsweep.errors import UserError
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Shapes, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawInput:
+    """One raw input as training had it."""
+
+    shape: tuple[int, ...]
+    """Shape of one row."""
+    dtype: str
+
+    def array(self, name: str, given: Any) -> np.ndarray:
+        """A new input in this type, (n, *shape).
+
+        Raises:
+            UserError: If it has another shape, or is no number.
+        """
+        array = np.asarray(given)
+        if array.shape[1:] != self.shape or array.ndim == 0 or len(array) == 0:
+            wanted = ", ".join(map(str, ("n", *self.shape)))
+            raise UserError(f"{name} must have the shape ({wanted}), but has {array.shape}")
+        if array.dtype.kind not in "uifb":
+            raise UserError(f"{name} must be numbers, but are {array.dtype}")
+        missing_allowed = name == "numeric"  # NaN means missing in a table
+        if array.dtype.kind == "f" and not missing_allowed and not np.isfinite(array).all():
+            raise UserError(f"{name} must be finite, but some numbers are not")
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+
+def inputs_record(task: Task, data: Data) -> dict[str, Any]:
+    """Plain values that `raw_inputs` and `shapes_of` read."""
+    shapes = task.shapes(data)
+    raw = {
+        name: {"shape": list(array.shape[1:]), "dtype": array.dtype.name}
+        for name, array in data.train.inputs.items()
+    }
+    encoded = {name: list(shape) for name, shape in shapes.inputs.items()}
+    return {
+        "inputs": raw,
+        "encoded": encoded,
+        "outputs": shapes.outputs,
+        "levels": list(shapes.levels),
+    }
+
+
+def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
+    """Raw inputs of a record, or those that a task has for any data.
+
+    Raises:
+        UserError: If the record is damaged.
+    """
+    if not record:
+        return {k: RawInput(shape=v, dtype="float32") for k, v in task.row_shapes.items()}
+    named = record.get("inputs")
+    if not fits(named, dict[str, dict]) or not named:
+        raise UserError("the record of the task has no inputs; export it again")
+    found = {}
+    for name, value in named.items():
+        shape, dtype = value.get("shape"), value.get("dtype")
+        if not fits(shape, list[int]) or dtype not in ("float32", "float64", "int64", "uint8"):
+            raise UserError(f"input {name} of the task's record cannot be {value!r}")
+        found[name] = RawInput(shape=tuple(shape), dtype=dtype)
+    return found
+
+
+def shapes_of(record: Mapping[str, Any], task: Task, schema: Any = None) -> Shapes:
+    """What a model of the record's task is built for.
+
+    Raises:
+        UserError: If the record is damaged.
+    """
+    if not record:
+        return Shapes(inputs=task.row_shapes, outputs=task.outputs)
+    encoded, levels = record.get("encoded"), record.get("levels")
+    whole = fits(encoded, dict[str, list[int]]) and fits(levels, list[int])
+    if not whole or not fits(record.get("outputs"), int):
+        raise UserError("the record of the task has no shapes; export it again")
+    return Shapes(
+        inputs={name: tuple(shape) for name, shape in (encoded or {}).items()},
+        outputs=record["outputs"],
+        levels=tuple(levels or ()),
+        schema=schema,
+    )

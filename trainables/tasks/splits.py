@@ -1,0 +1,261 @@
+"""Splits: how training rows are cut into folds."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from foldsweep.errors import UserError
+from trainables.data.folds import Fold, stratified_folds
+from trainables.seeds import derive_seed
+from trainables.tasks.samples import Samples
+
+SplitKind = Literal["stratified", "plain", "grouped", "time", "given", "own"]
+Rows = tuple[np.ndarray, np.ndarray]
+SplitFunction = Callable[[Samples, int, int], Iterable[Rows]]
+
+ALWAYS_TRAINED = "-1"
+"""Fold of rows that no fold holds out, as in scikit-learn's `PredefinedSplit`."""
+_WORDS: dict[SplitKind, str] = {
+    "stratified": "stratified",
+    "plain": "shuffled",
+    "grouped": "whole groups",
+    "time": "in order of time",
+    "given": "as the fold column says",
+    "own": "by the task's own function",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How folds are made; depends on rows, number of folds and seed only.
+
+    `stratified` gives every fold its share of each class, `plain` shuffles. `grouped` keeps rows of
+    one group together and is stratified where the target is classes. `time` takes the rows' order
+    for time: each fold trains on what came before it. `given` takes the fold of each row from
+    `fold_of`, or from the samples' groups where that is None. `own` calls the user's function.
+
+    Raises:
+        UserError: If a split that draws nothing is to be repeated, or `own` has no function.
+    """
+
+    kind: SplitKind = "stratified"
+    repeats: int = 1
+    """How often the rows are cut into folds, each time differently."""
+    classes: bool = True
+    """Whether the target is classes that `grouped` balances."""
+    fold_of: np.ndarray | None = field(default=None, compare=False)
+    """Fold of each row, (n,); -1 for rows that are always trained on."""
+    function: SplitFunction | None = None
+    """`(samples, num_folds, seed)` to pairs of training and held-out rows."""
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1 or (self.repeats > 1 and self.kind in ("time", "given", "own")):
+            raise UserError(f"a split {_WORDS[self.kind]} cannot be repeated {self.repeats} times")
+        if (self.kind == "own") != (self.function is not None):
+            raise UserError("a split of one's own is kind='own' and a function")
+
+    def folds(
+        self, samples: Samples, *, target: str, num_folds: int, seed: int
+    ) -> tuple[Fold, ...]:
+        """Folds of the rows, the same for every variant of a sweep.
+
+        The first repeat has the folds that one alone would have.
+
+        Args:
+            samples: Training rows.
+            target: Name of the target that classes are of.
+            num_folds: Number of folds of one repeat.
+            seed: Seed of the draw, below 2**32.
+
+        Returns:
+            `repeats` times `num_folds` folds; as many as the function gives for `own`.
+
+        Raises:
+            UserError: If the rows do not allow so many folds.
+        """
+        if self.kind == "own":
+            return _own_folds(self.function, samples, num_folds, seed)  # type: ignore[arg-type]
+        _check_number(num_folds, samples, self)
+        seeds = [seed, *(derive_seed(seed, r) % 2**32 for r in range(1, self.repeats))]
+        return tuple(
+            fold for s in seeds for fold in self._once(samples, samples.targets[target], num_folds, s)
+        )
+
+    def _once(
+        self, samples: Samples, target: np.ndarray, num_folds: int, seed: int
+    ) -> Iterable[Fold]:
+        match self.kind:
+            case "stratified":
+                _refuse_numbers(target)
+                return stratified_folds(target, num_folds=num_folds, seed=seed)
+            case "plain":
+                return _plain(len(samples), num_folds, seed)
+            case "grouped":
+                return _grouped(samples, target, num_folds, seed, classes=self.classes)
+            case "time":
+                return _by_time(len(samples), num_folds)
+        return _given(self.fold_of if self.fold_of is not None else samples.groups, num_folds)
+
+    def fixed_folds(self, samples: Samples) -> int | None:
+        """The number of folds that the fold column has; None where any number can be asked for."""
+        if self.kind != "given":
+            return None
+        return len(_folds_of(self.fold_of if self.fold_of is not None else samples.groups)[0])
+
+    def described(self) -> str:
+        """The split in words, for a line."""
+        repeated = f", repeated {self.repeats} times" if self.repeats > 1 else ""
+        return _WORDS[self.kind] + repeated
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a record; `from_dict` reads them."""
+        function = None if self.function is None else getattr(self.function, "__qualname__", "")
+        return {
+            "kind": self.kind,
+            "repeats": self.repeats,
+            "classes": self.classes,
+            "function": function,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Split":
+        """The split that `to_dict` wrote, which is none of the user's own.
+
+        Raises:
+            UserError: If values are no split, or one that a function makes.
+        """
+        kind, repeats, classes = (values.get(key) for key in ("kind", "repeats", "classes"))
+        if kind == "own":
+            raise UserError(
+                f"folds were made by the task's own function {values.get('function')}: name the"
+                " file that defines it"
+            )
+        if kind not in get_args(SplitKind) or type(repeats) is not int or type(classes) is not bool:
+            raise UserError(f"this is no split: {dict(values)}")
+        return cls(kind=kind, repeats=repeats, classes=classes)
+
+
+def _check_number(num_folds: int, samples: Samples, split: Split) -> None:
+    if num_folds < 2:
+        raise UserError(f"cannot split into {num_folds} folds: choose at least 2")
+    if num_folds > len(samples):
+        raise UserError(f"cannot split {len(samples)} rows into {num_folds} folds: choose fewer")
+    fixed = split.fixed_folds(samples)
+    if fixed is not None and fixed != num_folds:
+        raise UserError(f"the fold column has {fixed} folds, not {num_folds}: choose --folds {fixed}")
+
+
+def _refuse_numbers(target: np.ndarray) -> None:
+    if target.dtype.kind == "f":
+        raise UserError("a stratified split needs classes, but the target is a number")
+
+
+def _plain(rows: int, num_folds: int, seed: int) -> Iterator[Fold]:
+    from sklearn.model_selection import KFold
+
+    splitter = KFold(num_folds, shuffle=True, random_state=seed)
+    return _folds(splitter.split(np.empty(rows)))
+
+
+def _grouped(
+    samples: Samples, target: np.ndarray, num_folds: int, seed: int, *, classes: bool
+) -> list[Fold]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    if samples.groups is None:
+        raise UserError("a grouped split needs the group of each row: give --group COLUMN")
+    count = len(np.unique(samples.groups))
+    if count < num_folds:
+        raise UserError(
+            f"cannot split {count} groups into {num_folds} folds: choose at most {count} folds"
+        )
+    if classes:
+        _refuse_rare(target, num_folds)
+    kind = StratifiedGroupKFold if classes else GroupKFold
+    splitter = kind(num_folds, shuffle=True, random_state=seed)
+    folds = list(_folds(splitter.split(np.empty(len(samples)), target, samples.groups)))
+    if min(min(len(fold.train), len(fold.val)) for fold in folds) == 0:
+        raise UserError(
+            f"{count} groups of different sizes and classes do not fill {num_folds} folds: choose"
+            " fewer"
+        )
+    return folds
+
+
+def _refuse_rare(target: np.ndarray, num_folds: int) -> None:
+    rarest = int(np.unique(target, return_counts=True)[1].min())
+    if rarest < num_folds:
+        raise UserError(
+            f"cannot split into {num_folds} folds: the rarest class has {rarest} rows, so choose at"
+            f" most {rarest} folds"
+        )
+
+
+def _by_time(rows: int, num_folds: int) -> Iterator[Fold]:
+    from sklearn.model_selection import TimeSeriesSplit
+
+    if rows <= num_folds:
+        raise UserError(f"cannot split {rows} rows in time into {num_folds} folds: choose fewer")
+    return _folds(TimeSeriesSplit(num_folds).split(np.empty(rows)))
+
+
+def _given(fold_of: np.ndarray | None, num_folds: int) -> Iterator[Fold]:
+    from sklearn.model_selection import PredefinedSplit
+
+    labels, places = _folds_of(fold_of)
+    return _folds(PredefinedSplit(places).split())
+
+
+def _folds_of(fold_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The folds' names, and the place of each row's; -1 for rows that are always trained on."""
+    if fold_of is None:
+        raise UserError("a given split needs the fold of each row: give --fold COLUMN")
+    held = np.array([str(name) != ALWAYS_TRAINED for name in fold_of.tolist()])
+    names, places = np.unique(fold_of[held], return_inverse=True)
+    if len(names) < 2:
+        raise UserError(f"the fold column has {len(names)} folds: at least 2 are needed")
+    every = np.full(len(fold_of), -1)
+    every[held] = places
+    return names, every
+
+
+def _folds(pairs: Iterable[Rows]) -> Iterator[Fold]:
+    for train, val in pairs:
+        yield Fold(train=np.sort(train).astype(np.int64), val=np.sort(val).astype(np.int64))
+
+
+def _own_folds(
+    function: SplitFunction, samples: Samples, num_folds: int, seed: int
+) -> tuple[Fold, ...]:
+    pairs = list(function(samples, num_folds, seed))
+    if len(pairs) < 2:
+        raise UserError(f"the task's split gives {len(pairs)} folds: at least 2 are needed")
+    checked = [_checked(pair, i, len(samples)) for i, pair in enumerate(pairs)]
+    return tuple(_folds(checked))
+
+
+def _checked(pair: Rows, fold: int, rows: int) -> Rows:
+    """A fold of the user's own as indices.
+
+    Raises:
+        UserError: If it is no pair of rows, or they are empty, out of range, twice or in both.
+    """
+    where = f"fold {fold} of the task's split"
+    try:
+        parts = tuple(np.asarray(part) for part in pair)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where} must be a pair of arrays of rows") from error
+    masks = [part.dtype == bool and part.shape == (rows,) for part in parts]
+    parts = tuple(np.flatnonzero(p) if mask else p for p, mask in zip(parts, masks, strict=True))
+    if len(parts) != 2 or any(p.ndim != 1 or p.dtype.kind not in "iu" for p in parts if len(p)):
+        raise UserError(f"{where} must be a pair of arrays of rows")
+    if not (len(parts[0]) and len(parts[1])):
+        raise UserError(f"{where} must have rows to train on and rows held out")
+    every = np.concatenate(parts)
+    if every.min() < 0 or every.max() >= rows:
+        raise UserError(f"{where} must have rows from 0 to {rows - 1}, but has {every.max()}")
+    if len(np.unique(every)) < len(every):
+        raise UserError(f"{where} has a row twice, or in both of its parts")
+    return parts[0], parts[1]

@@ -1,0 +1,237 @@
+"""Tables and arrays of the user's own: files, embedded data, data frames, as data and as tasks."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from foldsweep import names
+from foldsweep.checks import described, fits
+from foldsweep.errors import UserError
+from trainables.tasks.arrays import frame_of, is_table
+from trainables.tasks.assembly import Given, Plan, assembled, inputs_of
+from trainables.tasks.columns import Frame, listed, nearest
+from trainables.tasks.embedded import EMBEDDED, TARGET, embedded
+from trainables.tasks.given import given_arrays, given_table, given_test
+from trainables.tasks.given import data_of as data_of
+from trainables.tasks.reading import Arrays, Table, read_file
+from trainables.tasks.samples import Data
+from trainables.tasks.schema import Column as Column
+from trainables.tasks.schema import Schema as Schema
+from trainables.tasks.summary import told_of_new
+from trainables.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Data of the user's own, and how it is split.
+
+    Raises:
+        UserError: If options exclude each other or are out of range.
+    """
+
+    data: str | None = None
+    """Data of your own: a .csv, .tsv, .parquet or .npz file, or the name of data that scikit-learn
+    embeds: breast_cancer, wine, diabetes, iris, digit_images."""
+    target: str | None = None
+    """Column to predict."""
+    task: Literal["classification", "regression"] | None = None
+    """Kind of task [inferred from the target, and said]."""
+    holdout: float = 0.2
+    """Share of rows to set aside for the test: every class with its share, whole groups with
+    --group, the latest rows with --time. 0 leaves nothing to tell the error on new data."""
+    test: Path | None = None
+    """File of test rows, in place of --holdout."""
+    group: str | None = None
+    """Column whose groups stay together in every split, such as a patient's number."""
+    time: str | None = None
+    """Column to sort rows by; each fold trains on what came before it."""
+    fold: str | None = None
+    """Column that names the fold which holds a row out; -1 for rows that are always trained on."""
+    repeats: int = 1
+    """How often the rows are cut into folds, each time differently."""
+    drop: tuple[str, ...] = ()
+    """Columns to leave out."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.holdout < 1:
+            raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
+        if self.repeats < 1:
+            raise UserError(f"--repeats must be at least 1, but is {self.repeats}")
+        splitting = {f"--{k}": v for k, v in self.roles.items() if v is not None and k != "target"}
+        if len(splitting) > 1:
+            raise UserError(f"{' and '.join(splitting)} exclude each other: choose one")
+        if self.repeats > 1 and (self.time is not None or self.fold is not None):
+            raise UserError("--repeats needs folds that are drawn: leave out --time and --fold")
+        columns = [name for name in self.roles.values() if name is not None]
+        if len(set(columns)) < len(columns):
+            raise UserError(f"column {self.target!r} cannot be the target and {listed([*splitting])}")
+        for name in self.drop:
+            if name in columns:
+                raise UserError(f"--drop {name}: the column is needed, see the other options")
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """Columns that are no inputs, by option."""
+        return {
+            "target": self.target,
+            "group": self.group,
+            "time": self.time,
+            "fold": self.fold,
+        }
+
+
+def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Task:
+    """The task of a file or of embedded data; its `data.said` tells the user what was inferred.
+
+    Args:
+        options: What to read, and how to split it.
+        seed: Seed of the draw of test rows.
+        objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy or R².
+
+    Raises:
+        UserError: If file, columns or options cannot be used.
+    """
+    from trainables.tasks.kinds import classification, default_split, regression
+
+    data = table_data(options, seed=seed)
+    make = classification if data.schema.classes else regression
+    general = objective is not None and names.val_key(objective) in _GENERAL
+    split = default_split(data, repeats=options.repeats)
+    task = make(data.name, data, objective=None if general else objective, split=split)
+    said = f"{data.said}; objective: {objective if general else task.objective}"
+    return replace(task, data=replace(data, said=said))
+
+
+_GENERAL = {names.VAL_LOSS} | {names.val_key(k) for k in (names.NUM_PARAMS, names.TRAIN_TIME)}
+"""What every sweep can optimise, whatever the task."""
+
+
+def table_data(options: TableOptions, *, seed: int) -> Data:
+    """Data of a file or of embedded data.
+
+    Raises:
+        UserError: If file, columns or options cannot be used.
+    """
+    if options.data is None:
+        raise UserError("name a file or embedded data with --data")
+    if options.data in EMBEDDED:
+        return _data(embedded(options.data), options, name=options.data, seed=seed)
+    path = Path(options.data)
+    if not path.exists() and not path.suffix:
+        raise UserError(
+            f"--data {path}: there is no such file, and no embedded data of this name; embedded are"
+            f" {', '.join(EMBEDDED)}{nearest(options.data, EMBEDDED)}"
+        )
+    return _data(read_file(path), options, name=path.stem, seed=seed)
+
+
+def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) -> Data:
+    if isinstance(read, Table) and options.target is None and read.sha256 is None:
+        options = replace(options, target=TARGET)
+    given, schema = _given(read, options)
+    test = None if options.test is None else read_file(options.test)
+    plan = Plan(
+        name=name,
+        schema=schema,
+        holdout=options.holdout,
+        seed=seed,
+        kind=options.task,
+        drop=options.drop,
+        text_numbers=isinstance(read, Table) and read.text_numbers,
+        notes=read.said if isinstance(read, Table) else (),
+    )
+    data = assembled(given, plan, None if test is None else given_test(test, schema))
+    kind = "classification" if data.schema.classes else "regression"
+    origin = {
+        **asdict(replace(options, task=kind)),
+        "test": None if options.test is None else str(options.test),
+        "drop": list(options.drop),
+        "seed": seed,
+        "sha256": read.sha256,
+        "test_sha256": None if test is None else test.sha256,
+    }
+    return replace(data, origin=origin)
+
+
+def _given(read: Table | Arrays, options: TableOptions) -> tuple[Given, Schema]:
+    if isinstance(read, Arrays):
+        asked = [f"--{option}" for option, column in options.roles.items() if column is not None]
+        asked += ["--drop"] * bool(options.drop)
+        if asked:
+            raise UserError(f"{options.data} has no columns: {', '.join(asked)} cannot be used")
+        return given_arrays(read)
+    if options.target is None:
+        raise UserError(f"name the column to predict with --target: {listed([*read.frame.columns])}")
+    schema = Schema(
+        target=options.target, group=options.group, time=options.time, fold=options.fold
+    )
+    return given_table(read.frame, schema), schema
+
+
+def data_again(
+    origin: Mapping[str, Any], *, path: Path | None = None, test_path: Path | None = None
+) -> Data:
+    """The same data again, of its origin.
+
+    Args:
+        origin: `Data.origin` of a file or of embedded data.
+        path: Where the file is now [where it was].
+        test_path: Where the file of test rows is now [where it was].
+
+    Raises:
+        UserError: If the data has no origin, or a file is missing or has other content.
+    """
+    known = {f.name: f.type for f in fields(TableOptions)}
+    if not fits(origin.get("data"), str) or not set(known) <= set(origin):
+        raise UserError("the data was given by a program and not by --data: it cannot be read again")
+    values = {name: origin[name] for name in known}
+    values |= {"drop": tuple(values["drop"])}
+    values |= {"data": str(path or values["data"])}
+    test = test_path or values["test"]
+    values |= {"test": None if test is None else Path(test)}
+    for name, hint in known.items():
+        if not fits(values[name], hint):
+            raise UserError(f"{name} must be {described(hint)}, but is {values[name]!r}")
+    data = table_data(TableOptions(**values), seed=origin["seed"])
+    for key, file in (("sha256", values["data"]), ("test_sha256", values["test"])):
+        if data.origin[key] != origin[key]:
+            raise UserError(
+                f"{file} is not the file that the task was made from: its SHA-256 is"
+                f" {data.origin[key]}, not {origin[key]}"
+            )
+    name = origin["data"] if origin["sha256"] is None else Path(origin["data"]).stem
+    return replace(data, name=name, origin=dict(origin))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewRows:
+    """Rows to predict: inputs, and the frame they came in, None for arrays."""
+
+    inputs: dict[str, np.ndarray]
+    frame: Frame | None
+    said: tuple[str, ...] = ()
+    """What was unusual about the file, a line each."""
+
+
+def new_rows(path: Path, schema: Schema) -> NewRows:
+    """The rows of a new file; it needs no target.
+
+    Args:
+        path: File of the same kind as the training data.
+        schema: Schema of the training data.
+
+    Raises:
+        UserError: If the file cannot be read, or lacks a column, or a value is not of its type.
+    """
+    read = read_file(path)
+    if isinstance(read, Arrays):
+        given = frame_of(read.x) if is_table(read.x) else read.x
+        return NewRows(inputs=inputs_of(given, schema), frame=None)
+    if schema.layout != "table":
+        raise UserError(f"{path} is a table, but the model takes arrays: give an .npz with x")
+    inputs = schema.inputs(read.frame)
+    said = (*read.said, *told_of_new(read.frame, schema))
+    return NewRows(inputs=inputs, frame=read.frame, said=said)

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +17,10 @@ from rich.table import Table
 from analysis import words
 from analysis.comparison import Comparison, Row, as_dict, compare, row_dict, spread
 from analysis.load import open_store
-from analysis.results import Sweep, latest_of_each, load_sweeps
-from analysis.significance import ROPE
+from analysis.results import Sweep, compared_by, latest_of_each, load_sweeps
 from foldsweep.errors import UserError
+from foldsweep.names import val_key
+from foldsweep.numbers import shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
 from foldsweep.tracking import tracking_uri
 
@@ -33,9 +36,13 @@ class Selection:
     space: tuple[str, ...] = ()
     """Only sweeps of these spaces."""
     variant: tuple[str, ...] = ()
-    """Only sweeps of these variants."""
+    """Only sweeps of these variants, VARIANT or TASK/VARIANT."""
+    task: str | None = None
+    """Only sweeps of this task [that of the latest sweep]."""
     dataset: str | None = None
-    """Only sweeps on this dataset [that of the latest sweep]."""
+    """Only sweeps on this data [that of the latest sweep]."""
+    objective: str | None = None
+    """Metric to compare by, such as roc_auc [the objective of the latest sweep]."""
     filter: str = ""
     """Only trials that pass this MLflow filter, such as "params.lr_schedule = 'cosine'"."""
     by: Literal["variant", "sweep"] = "variant"
@@ -50,8 +57,8 @@ class Selection:
 class CompareSettings(Selection):
     """Compare sweeps: a row for each variant, then whether the differences are real."""
 
-    rope: float = ROPE
-    """Accuracies closer than this are practically equal."""
+    rope: float | None = None
+    """Scores closer than this are practically equal [as the task says of the metric]."""
     csv: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the table to this file; - prints it, and nothing else."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -79,18 +86,20 @@ def main() -> int:
     return 0
 
 
-def check_rope(rope: float) -> None:
+def check_rope(rope: float | None) -> None:
     """Refuse a region of practical equivalence that cannot be meant.
 
     Raises:
-        UserError: If it is not below 1 and at least 0.
+        UserError: If it is below 0 or infinite.
     """
-    if not 0 <= rope < 1:
-        raise UserError(f"--rope must be at least 0 and below 1, but is {rope}")
+    if rope is not None and not 0 <= rope < math.inf:
+        raise UserError(f"--rope must be at least 0, but is {rope}")
 
 
 def selected(settings: Selection) -> list[Sweep]:
-    """The sweeps that a command line asks for, on one dataset, each with a complete trial.
+    """The sweeps that a command line asks for: of one task, on one data, compared by one metric.
+
+    Each has a complete trial.
 
     Raises:
         UserError: If there is none.
@@ -101,6 +110,7 @@ def selected(settings: Selection) -> list[Sweep]:
         sweeps=settings.sweep,
         spaces=settings.space,
         variants=settings.variant,
+        task=settings.task,
         dataset=settings.dataset,
         matching=settings.filter,
     )
@@ -108,17 +118,58 @@ def selected(settings: Selection) -> list[Sweep]:
     if not whole:
         why = f" that passes {settings.filter!r}" if settings.filter else " yet"
         raise UserError(f"{', '.join(s.name for s in sweeps)}: no complete trial{why}")
-    chosen = [s for s in whole if s.dataset == whole[0].dataset]
-    if len(chosen) < len(whole):
-        others = sorted({s.dataset for s in whole} - {whole[0].dataset})
-        console.print(
-            f"only sweeps on {whole[0].dataset}, the latest; for others --dataset"
-            f" {' or '.join(others)}"
-        )
     for s in sweeps:
         if not s.complete and settings.sweep:
             console.print(f"{s.name} is left out: no complete trial yet")
+    chosen = _by_one_metric(_of_one_task(whole), settings.objective)
     return latest_of_each(chosen) if settings.by == "variant" else chosen
+
+
+def _of_one_task(sweeps: Sequence[Sweep]) -> list[Sweep]:
+    """Those of the latest sweep's task and data; it is said which others there are."""
+    latest = sweeps[0]
+    same_task = [s for s in sweeps if s.task == latest.task]
+    chosen = [s for s in same_task if s.dataset == latest.dataset]
+    tasks = sorted({s.task for s in sweeps} - {latest.task})
+    datasets = sorted({s.dataset for s in same_task} - {latest.dataset})
+    others = [f"--task {' or '.join(tasks)}"] * bool(tasks)
+    others += [f"--dataset {' or '.join(datasets)}"] * bool(datasets)
+    if others:
+        which = f"of task {latest.task}" if tasks else ""
+        which += f"{' ' if tasks and datasets else ''}{f'on {latest.dataset}' if datasets else ''}"
+        console.print(f"only sweeps {which}, the latest; for others {', '.join(others)}")
+    return chosen
+
+
+def _by_one_metric(sweeps: Sequence[Sweep], asked: str | None) -> list[Sweep]:
+    """All that have measured the metric asked for, or else the latest sweep's, compared by it.
+
+    Raises:
+        UserError: If no sweep has measured it.
+    """
+    measure = sweeps[0].measure
+    if asked is not None:
+        key = val_key(asked)
+        known = {k: o for s in sweeps for k, o in s.metrics.items() if o.by_fold}
+        if key not in known:
+            there = ", ".join(sorted(o.name for o in known.values()))
+            raise UserError(f"--objective {asked} was not measured: choose {there}")
+        measure = known[key]
+    chosen = []
+    for sweep in sweeps:
+        other = compared_by(sweep, measure)
+        if not other.complete:
+            console.print(f"{sweep.name} is left out: it has not measured {measure.name}")
+            continue
+        if sweep.measure.key != measure.key:
+            console.print(
+                f"{sweep.name} optimised {sweep.measure.name}; here it is compared by"
+                f" {measure.name}"
+            )
+        chosen.append(other)
+    if not chosen:
+        raise UserError(f"--objective {asked}: no complete trial has measured it")
+    return chosen
 
 
 def show(comparison: Comparison) -> None:
@@ -136,8 +187,8 @@ def show(comparison: Comparison) -> None:
         width=None if console.is_terminal else LOG_WIDTH,
     )
     wide.print(_row_table(comparison))
-    if comparison.pairs:
-        wide.print(_pair_table(comparison))
+    if comparison.tests:
+        wide.print(_test_table(comparison))
         console.print(words.level())
 
 
@@ -156,64 +207,70 @@ def finals_commands(comparison: Comparison) -> str:
 
 
 def _row_table(comparison: Comparison) -> Table:
-    heads = ["", "complete", "cross-validated", "expected", "finals", "test", "params", "train s"]
-    heads.append("report's own")
-    table = Table(title="best configurations", title_justify="left", title_style="")
-    for head in heads:
+    title = f"best configurations by {words.direction(comparison)}"
+    table = Table(title=title, title_justify="left", title_style="")
+    for head in heads(comparison):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for row in comparison.rows:
-        table.add_row(*cells(row))
+        table.add_row(*cells(row, comparison))
     return table
 
 
-def cells(row: Row) -> list[str]:
+def heads(comparison: Comparison) -> list[str]:
+    """Heads of the columns of `cells`."""
+    named = ["", "complete", "cross-validated", "expected", "finals", "test", "params", "train s"]
+    return [*named, *["published"] * _has_published(comparison)]
+
+
+def cells(row: Row, comparison: Comparison) -> list[str]:
     """A row as people read it."""
     states = [t.state for t in row.sweep.trials]
     reported = row.sweep.reported
     test = ""
     if row.test is not None:
-        test = shown(row.test.mean, spread(row.test)) + f" (n = {len(row.test.accuracy)})"
-    finals = shown(row.finals.mean, spread(row.finals)) if row.finals else ""
-    return [
+        test = shown_spread(row.test.mean, spread(row.test)) + f" (n = {len(row.test.scores)})"
+    named = [
         row.name,
         f"{states.count('COMPLETE')} of {len(states)}",
-        shown(row.best.accuracy, row.best.std),
-        f"{row.expected:.4f}",
-        finals,
+        shown_spread(row.best.score, row.best.std),
+        shown_spread(row.expected, None),
+        shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
         test,
-        f"{row.best.num_params:,}",
-        f"{row.best.train_time_s:.1f}",
-        shown(reported[1], reported[2]) if reported else "",
+        f"{row.best.num_params:,}" if row.best.num_params else "",
+        shown_seconds(row.best.train_time_s),
     ]
+    if _has_published(comparison):
+        named.append(shown_spread(reported[1], reported[2]) if reported else "")
+    return named
 
 
-def _pair_table(comparison: Comparison) -> Table:
+def _has_published(comparison: Comparison) -> bool:
+    return any(row.sweep.reported for row in comparison.rows)
+
+
+def _test_table(comparison: Comparison) -> Table:
     table = Table(title="is it really?", title_justify="left", title_style="")
     for head in ("", "difference", "95 % interval", "p", "better", "equal", "worse", "verdict"):
         right = head not in ("", "verdict")
         table.add_column(head, justify="right" if right else "left", no_wrap=True)
-    for pair in comparison.pairs:
-        d = pair.difference
-        names = f"{pair.a} > {pair.b}"
+    places = comparison.places
+    for test in comparison.tests:
+        d = test.difference
+        named = f"{test.a} vs {test.b}"
         if d is None:
-            table.add_row(names, "", "", "", "", "", "", pair.basis)
+            table.add_row(named, "", "", "", "", "", "", test.basis)
             continue
         table.add_row(
-            names,
-            words.signed(d.mean),
-            f"{words.signed(d.low)} .. {words.signed(d.high)}",
-            words.shown_p(pair.p_holm).removeprefix("= "),
+            named,
+            signed(d.mean, places=places),
+            f"{signed(d.low, places=places)} .. {signed(d.high, places=places)}",
+            words.shown_p(test.p_holm).removeprefix("= "),
             f"{d.p_better:.2f}",
             f"{d.p_equal:.2f}",
             f"{d.p_worse:.2f}",
-            words.VERDICTS[pair.verdict],
+            words.VERDICTS[test.verdict],
         )
     return table
-
-
-def shown(mean: float, std: float | None) -> str:
-    """Mean and standard deviation as tables show them."""
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def as_csv(comparison: Comparison) -> str:

@@ -16,6 +16,8 @@ from analysis.significance import (
     like_the_best,
     shrunken_best,
 )
+from foldsweep.numbers import places_of
+from foldsweep.objective import Objective
 
 Verdict = Literal["better", "equal", "open", "untested"]
 SURE = 0.95
@@ -30,34 +32,35 @@ class Row:
     """Variant, or the sweep's own name where several sweeps of one variant are compared."""
     sweep: Sweep
     best: Trial
-    """By the finals where there are any, else by the sweep's own objective."""
+    """By the finals where there are any, else by the cross-validated mean."""
     expected: float
-    """Cross-validated accuracy less the luck of being the best of many."""
+    """Cross-validated mean less the luck of being the best of many."""
     test: Measured | None
     finals: Measured | None
 
     @property
     def luck(self) -> float:
-        """What the cross-validated mean owes to having been chosen."""
-        return self.best.accuracy - self.expected
+        """What the cross-validated mean owes to having been chosen; negative if lower is better."""
+        return self.best.score - self.expected
 
     @property
     def baseline(self) -> Trial | None:
-        """The trial that repeats a report's setting."""
+        """The trial that repeats a setting which is known."""
         return next((t for t in self.sweep.complete if t.origin is not None), None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two rows compared; `a` has the higher expected accuracy."""
+class PairwiseTest:
+    """Two rows compared; `a` is expected to be better."""
 
     a: str
     b: str
     basis: str
     """The scores compared, in words; why there are none where it was not tested."""
     difference: Difference | None
+    """Of the metric, `a - b`: negative where lower is better."""
     p_holm: float | None
-    """P-value corrected for all pairs."""
+    """P-value corrected for all tests."""
     verdict: Verdict
 
 
@@ -66,7 +69,7 @@ class Comparison:
     """Rows, best first, and what the tests say."""
 
     rows: tuple[Row, ...]
-    pairs: tuple[Pair, ...]
+    tests: tuple[PairwiseTest, ...]
     """The first is the best row against the runner-up, if there are two rows."""
     in_finals: bool
     """Whether the finals decide, because all rows have been in the same."""
@@ -74,29 +77,42 @@ class Comparison:
     """Configurations that cannot be told from the best one, that one first."""
     num_compared: int
     """Configurations that `like_best` is chosen from."""
+    objective: Objective
+    """The metric that everything is compared by."""
     rope: float
+    """Scores closer than this are practically equal."""
+
+    @property
+    def places(self) -> int:
+        """Decimal places that suit scores and their differences."""
+        return places_of(max(abs(row.expected) for row in self.rows))
 
 
-def compare(sweeps: Sequence[Sweep], *, rope: float, by_variant: bool) -> Comparison:
+def compare(
+    sweeps: Sequence[Sweep], *, rope: float | None = None, by_variant: bool = True
+) -> Comparison:
     """Compare sweeps that each have a complete trial.
 
     Args:
-        sweeps: At least one, all on one dataset.
-        rope: Accuracies closer than this are practically equal.
+        sweeps: At least one, all of one task on one data, compared by one metric.
+        rope: Scores closer than this are practically equal [as the task says of the metric].
         by_variant: Name rows by variant, of which there is one sweep each.
     """
+    objective = sweeps[0].measure
+    sign = objective.sign
+    rope = objective.equal if rope is None else rope
     rows = [_row(s, s.variant if by_variant else s.name) for s in sweeps]
     in_finals = len({row.finals.protocol if row.finals else row.name for row in rows}) == 1
     in_finals = in_finals and rows[0].finals is not None
-    rows.sort(key=lambda row: row.finals.mean if in_finals and row.finals else row.expected)
-    rows.reverse()
+    score = lambda row: row.finals.mean if in_finals and row.finals else row.expected
+    rows.sort(key=lambda row: -sign * score(row))
     tested = [(a, b, *_test(a, b, rope, in_finals)) for a, b in combinations(rows, 2)]
     adjusted = iter(holm([d.p for *_, d in tested if d is not None]))
-    pairs = []
+    tests = []
     for a, b, basis, found in tested:
         p_holm = None if found is None else next(adjusted)
-        pairs.append(
-            Pair(
+        tests.append(
+            PairwiseTest(
                 a=a.name,
                 b=b.name,
                 basis=basis,
@@ -108,10 +124,11 @@ def compare(sweeps: Sequence[Sweep], *, rope: float, by_variant: bool) -> Compar
     like, number = _like_best(rows)
     return Comparison(
         rows=tuple(rows),
-        pairs=tuple(pairs),
+        tests=tuple(tests),
         in_finals=in_finals,
         like_best=like,
         num_compared=number,
+        objective=objective,
         rope=rope,
     )
 
@@ -121,53 +138,69 @@ def _row(sweep: Sweep, name: str) -> Row:
     finals = _latest_finals(sweep)
     best = best_trial(sweep)
     scores = np.array([t.folds for t in complete])
-    top = max(t.accuracy for t in complete)
-    luck = top - shrunken_best(scores)
+    luck = complete[0].score - shrunken_best(
+        scores, num_folds=sweep.num_folds, sign=sweep.measure.sign
+    )
+    test = sweep.evaluation(best.number)
     return Row(
         name=name,
         sweep=sweep,
         best=best,
-        expected=best.accuracy - luck,
-        test=sweep.evaluation(best.number),
+        expected=best.score - luck,
+        test=test if test is not None and test.scores else None,
         finals=next((m for m in finals if m.trial == best.number), None),
     )
 
 
 def best_trial(sweep: Sweep) -> Trial:
-    """The best by the finals where there are any, else by the sweep's own objective."""
+    """The best by the finals where there are any, else by the cross-validated mean."""
     complete = sweep.complete
     finals = _latest_finals(sweep)
     if finals:
-        chosen = max(finals, key=lambda measured: measured.mean).trial
+        chosen = max(finals, key=lambda measured: sweep.measure.sign * measured.mean).trial
         return next((t for t in complete if t.number == chosen), complete[0])
     return complete[0]
 
 
 def _latest_finals(sweep: Sweep) -> list[Measured]:
     """The finals of the newest protocol, one for each trial."""
+    finals = [measured for measured in sweep.finals if measured.scores]
     latest: dict[int, Measured] = {}
-    for measured in sweep.finals:
-        if measured.protocol == sweep.finals[0].protocol:
+    for measured in finals:
+        if measured.protocol == finals[0].protocol:
             latest.setdefault(measured.trial, measured)
     return list(latest.values())
 
 
 def _test(a: Row, b: Row, rope: float, in_finals: bool) -> tuple[str, Difference | None]:
-    num_folds = a.sweep.num_folds
-    resolution = 1 / a.sweep.fold_pairs
+    sweep = a.sweep
     if in_finals and a.finals and b.finals:
-        scores = [np.array(a.finals.accuracy), np.array(b.finals.accuracy)]
+        scores = [np.array(a.finals.scores), np.array(b.finals.scores)]
         basis = f"finals: {a.finals.protocol}"
     elif a.sweep.selected_on_test or b.sweep.selected_on_test:
-        return "not tested: selected on test pairs", None
+        return "not tested: selected on test rows", None
     elif a.sweep.judged_on == b.sweep.judged_on:
         # either sweep's luck is taken off, or the one with more trials would seem better
         scores = [np.array(row.best.folds) - row.luck for row in (a, b)]
-        basis = f"the sweeps' own {num_folds} folds, less the luck of the best"
+        repeats = len(a.best.folds) // sweep.num_folds
+        times = f"{repeats} x " if repeats > 1 else ""
+        basis = f"the sweeps' own {times}{sweep.num_folds} folds, less the luck of the best"
     else:
-        return "not tested: other pairs or folds", None
-    found = difference(scores[0], scores[1], num_folds=num_folds, rope=rope, resolution=resolution)
+        return "not tested: other rows or folds", None
+    found = difference(
+        scores[0],
+        scores[1],
+        num_folds=sweep.num_folds,
+        rope=rope,
+        resolution=_resolution(sweep),
+        sign=sweep.measure.sign,
+    )
     return basis, found
+
+
+def _resolution(sweep: Sweep) -> float:
+    """Smallest step of a score: that of a share of rows, else none."""
+    return 1 / sweep.fold_rows if sweep.measure.is_share and sweep.fold_rows else 0.0
 
 
 def _verdict(found: Difference | None, p_holm: float | None) -> Verdict:
@@ -185,17 +218,27 @@ def _like_best(rows: Sequence[Row]) -> tuple[tuple[Trial, ...], int]:
         t for row in rows if row.sweep.judged_on == first.judged_on for t in row.sweep.complete
     ]
     scores = np.array([t.folds for t in trials])
-    kept = like_the_best(scores, num_folds=first.num_folds, resolution=1 / first.fold_pairs)
+    kept = like_the_best(
+        scores,
+        num_folds=first.num_folds,
+        resolution=_resolution(first),
+        sign=first.measure.sign,
+    )
     return tuple(trials[i] for i in kept), len(trials)
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
     """All of a comparison as plain values, for JSON."""
+    first, objective = comparison.rows[0].sweep, comparison.objective
     return {
+        "task": first.task,
+        "dataset": first.dataset,
+        "objective": objective.name,
+        "better": objective.better,
         "rope": comparison.rope,
         "alpha": ALPHA,
         "rows": [row_dict(row) for row in comparison.rows],
-        "pairs": [asdict(pair) for pair in comparison.pairs],
+        "tests": [asdict(test) for test in comparison.tests],
         "like_best": {
             "compared": comparison.num_compared,
             "trials": [
@@ -203,7 +246,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
                     "sweep": t.sweep,
                     "trial": t.number,
                     "run_id": t.run_id,
-                    "val_accuracy": t.accuracy,
+                    "score": t.score,
                     "num_params": t.num_params,
                 }
                 for t in comparison.like_best
@@ -218,6 +261,7 @@ def row_dict(row: Row) -> dict[str, Any]:
     test, finals, reported = row.test, row.finals, row.sweep.reported
     return {
         "name": row.name,
+        "task": row.sweep.task,
         "variant": row.sweep.variant,
         "sweep": row.sweep.name,
         "dataset": row.sweep.dataset,
@@ -227,26 +271,27 @@ def row_dict(row: Row) -> dict[str, Any]:
         "failed": states.count("FAIL"),
         "best_trial": row.best.number,
         "run_id": row.best.run_id,
-        "val_accuracy": row.best.accuracy,
-        "val_accuracy_std": row.best.std,
-        "expected_accuracy": row.expected,
-        "finals_accuracy": finals.mean if finals else None,
-        "finals_accuracy_std": spread(finals),
-        "finals_scores": len(finals.accuracy) if finals else None,
-        "test_accuracy": test.mean if test else None,
-        "test_accuracy_std": spread(test),
-        "test_rounds": len(test.accuracy) if test else None,
+        "objective": row.sweep.measure.name,
+        "score": row.best.score,
+        "score_std": row.best.std,
+        "expected_score": row.expected,
+        "finals_score": finals.mean if finals else None,
+        "finals_score_std": spread(finals),
+        "finals_scores": len(finals.scores) if finals else None,
+        "test_score": test.mean if test else None,
+        "test_score_std": spread(test),
+        "test_rounds": len(test.scores) if test else None,
         "num_params": row.best.num_params,
         "train_time_s": row.best.train_time_s,
         "sweep_time_s": sum(t.train_time_s for t in row.sweep.trials if t.train_time_s > 0),
         "reported": reported[0] if reported else None,
-        "reported_accuracy": reported[1] if reported else None,
-        "reported_accuracy_std": reported[2] if reported else None,
+        "reported_score": reported[1] if reported else None,
+        "reported_score_std": reported[2] if reported else None,
     }
 
 
 def spread(measured: Measured | None) -> float | None:
     """Sample standard deviation over rounds or folds; None for fewer than two."""
-    if measured is None or len(measured.accuracy) < 2:
+    if measured is None or len(measured.scores) < 2:
         return None
-    return float(np.std(measured.accuracy, ddof=1))
+    return float(np.std(measured.scores, ddof=1))

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import shown
 
 PAGE = 500
@@ -104,6 +105,29 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
         ) from None
 
 
+def objectives(sweep: Run) -> dict[str, Objective]:
+    """All that a sweep can optimise, by key: which way is better and what counts as equal.
+
+    Args:
+        sweep: The sweep's own run.
+
+    Raises:
+        UserError: If an earlier version made the sweep, or its record is damaged.
+    """
+    tags = sweep.data.tags
+    if names.TAG_TASK not in tags or names.TAG_METRICS not in tags:
+        raise UserError("an earlier version of foldsweep made it; sweep again to compare it")
+    try:
+        known = objectives_of(tags[names.TAG_METRICS])
+    except ValueError as error:
+        raise UserError(f"its metrics cannot be read: {error}") from None
+    keys = sweep.data.params.get("objective", "").split()
+    unknown = [key for key in keys if key not in known]
+    if unknown or not keys or not any(objective.by_fold for objective in known.values()):
+        raise UserError(f"its metrics lack its objective {' '.join(unknown or keys) or '(none)'}")
+    return known
+
+
 def complete_trials(store: Store, sweep: str) -> list[Run]:
     """Trials of a sweep, `NAME/SPACE`, that trained all their epochs; best first.
 
@@ -116,12 +140,11 @@ def complete_trials(store: Store, sweep: str) -> list[Run]:
     trials = find_runs(
         store, foldsweep__sweep=sweep, foldsweep__kind="trial", foldsweep__state="COMPLETE"
     )
-    sign = -1 if metrics.DIRECTIONS[objective] == "maximize" else 1
     ranked = sorted(
         trials,
         key=lambda run: (
-            sign * run.data.metrics[objective],
-            int(run.data.tags[metrics.TAG_TRIAL]),
+            -objective.sign * run.data.metrics[objective.key],
+            int(run.data.tags[names.TAG_TRIAL]),
         ),
     )
     if not ranked:
@@ -129,12 +152,19 @@ def complete_trials(store: Store, sweep: str) -> list[Run]:
     return ranked
 
 
-def sweep_objective(store: Store, sweep: str) -> str:
-    """First objective of a sweep."""
+def sweep_objective(store: Store, sweep: str) -> Objective:
+    """First objective of a sweep.
+
+    Raises:
+        UserError: If there is no such sweep, or an earlier version made it.
+    """
     runs = list(find_runs(store, foldsweep__sweep=sweep, foldsweep__kind="sweep"))
     if not runs:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
-    return str(runs[0].data.params["objective"]).split()[0]
+    try:
+        return objectives(runs[0])[runs[0].data.params["objective"].split()[0]]
+    except UserError as error:
+        raise UserError(f"sweep {sweep} cannot be read: {error}") from None
 
 
 def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[str]:
@@ -143,7 +173,7 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
     Raises:
         UserError: If there is none; the message lists what there is.
     """
-    known = [run.data.tags[metrics.TAG_SWEEP] for run in find_runs(store, foldsweep__kind="sweep")]
+    known = [run.data.tags[names.TAG_SWEEP] for run in find_runs(store, foldsweep__kind="sweep")]
     chosen = [
         sweep
         for sweep in known

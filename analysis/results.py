@@ -1,16 +1,18 @@
 """Sweeps as MLflow has them: their trials, fold scores, and what was measured afterwards."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import PAGE, Store, find_runs
-from foldsweep import names as metrics
+from analysis.load import PAGE, Store, find_runs, objectives
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.objective import Objective
+from foldsweep.programs import console
 from foldsweep.tracking import shown
 
 
@@ -21,39 +23,42 @@ class Trial:
     sweep: str
     """`NAME/SPACE`."""
     variant: str
+    """Name of the variant without its task."""
     number: int
     run_id: str
     state: str
     """COMPLETE, PRUNED, FAIL, or RUNNING where it has not ended."""
     origin: str | None
-    """The setting it repeats, such as a report's own; None if the sampler chose."""
+    """The setting it repeats, such as a published one; None if the sampler chose."""
     config: dict[str, Any]
     values: dict[str, float]
     """Last value of every metric."""
+    metric: str
+    """Key of the metric that it is compared by."""
     folds: tuple[float, ...]
-    """Validation accuracy by fold; empty unless complete."""
+    """That metric by fold; empty unless complete."""
     started: int
     """Milliseconds since 1970."""
 
     @property
-    def accuracy(self) -> float:
-        """Cross-validated mean after the last epoch trained."""
-        return self.values.get(metrics.VAL_ACCURACY, float("nan"))
+    def score(self) -> float:
+        """Cross-validated mean of the metric at the end."""
+        return self.values.get(self.metric, float("nan"))
 
     @property
     def std(self) -> float:
         """Sample standard deviation over folds."""
-        return self.values.get(metrics.std_key(metrics.VAL_ACCURACY), float("nan"))
+        return self.values.get(names.std_key(self.metric), float("nan"))
 
     @property
     def num_params(self) -> int:
-        """Learnable numbers."""
-        return int(self.values.get(metrics.NUM_PARAMS, 0))
+        """Trainable parameters; 0 for estimators."""
+        return int(self.values.get(names.NUM_PARAMS, 0))
 
     @property
     def train_time_s(self) -> float:
         """Seconds of training, all folds."""
-        return self.values.get(metrics.TRAIN_TIME, float("nan"))
+        return self.values.get(names.TRAIN_TIME, float("nan"))
 
     @property
     def label(self) -> str:
@@ -63,21 +68,31 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A trial's configuration, trained again: rounds on test pairs, or finals on fresh folds."""
+    """A trial's configuration, trained again: rounds on test rows, or finals on fresh folds."""
 
+    kind: Literal["evaluation", "finals"]
     sweep: str
     trial: int
     run_id: str
-    accuracy: tuple[float, ...]
-    """By round, or by fold of every repeat."""
+    values: Mapping[str, float]
+    """Every metric of the run."""
+    scores: tuple[float, ...]
+    """The metric that it is compared by, by round or by fold of every repeat; empty if it was not
+    measured."""
     protocol: str
-    """What it was measured on; equal words mean the same pairs, folds and number of them."""
+    """What it was measured on; equal words mean the same rows, folds and number of them."""
     started: int
 
     @property
     def mean(self) -> float:
-        """Mean accuracy."""
-        return sum(self.accuracy) / len(self.accuracy)
+        """Mean score."""
+        return sum(self.scores) / len(self.scores)
+
+    def by(self, objective: Objective) -> "Measured":
+        """The same with scores of another metric."""
+        if self.kind == "finals":
+            return replace(self, scores=_parts(self.values, objective.key, names.fold_key))
+        return replace(self, scores=_parts(self.values, objective.test_key, names.round_key))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,38 +102,83 @@ class Sweep:
     name: str
     """`NAME/SPACE`."""
     run_id: str
+    task: str
     variant: str
+    """Name of the variant without its task."""
     space: str
     dataset: str
     num_folds: int
-    fold_pairs: int
-    """Pairs that one fold is measured on."""
+    """Folds of one repeat."""
+    fold_rows: int
+    """Rows that one fold is measured on."""
     judged_on: str
-    """Pairs and folds; trials of sweeps where it is equal can be compared fold by fold."""
+    """Rows and folds; trials of sweeps where it is equal can be compared fold by fold."""
     selected_on_test: bool
-    objective: str
+    objective: Objective
+    """The first that the sweep optimised."""
+    measure: Objective
+    """What its trials are compared by; the objective unless another is asked for."""
+    metrics: Mapping[str, Objective]
+    """All that the sweep could optimise, by key."""
     params: dict[str, str]
     tags: dict[str, str]
-    reported: tuple[str, float, float | None] | None
-    """Row of a report that the baseline repeats, its accuracy and standard deviation."""
+    values: Mapping[str, float]
+    """Metrics of the sweep's own run."""
     started: int
     trials: tuple[Trial, ...] = ()
     """In the order of their numbers."""
     evaluations: tuple[Measured, ...] = field(default=())
-    """Rounds on test pairs, newest first."""
+    """Rounds on test rows, newest first."""
     finals: tuple[Measured, ...] = field(default=())
     """On fresh folds, newest first."""
 
     @property
     def complete(self) -> list[Trial]:
-        """Trials that trained all their epochs, best first by the sweep's first objective."""
-        sign = -1 if metrics.DIRECTIONS[self.objective] == "maximize" else 1
+        """Trials that trained to their end, best first."""
         done = [t for t in self.trials if t.state == "COMPLETE" and len(t.folds) > 1]
-        return sorted(done, key=lambda t: (sign * t.values[self.objective], t.number))
+        return sorted(done, key=lambda t: (-self.measure.sign * t.score, t.number))
+
+    @property
+    def reported(self) -> tuple[str, float, float | None] | None:
+        """Row of a report that the baseline repeats, what it prints, and the deviation of that."""
+        key = f"{names.REPORTED}{self.measure.name}"
+        if key not in self.values:
+            return None
+        row = self.tags.get(names.TAG_PRESET, "")
+        return row, self.values[key], self.values.get(names.std_key(key))
 
     def evaluation(self, trial: int) -> Measured | None:
-        """The latest measurement of a trial on test pairs."""
+        """The latest measurement of a trial on test rows."""
         return next((m for m in self.evaluations if m.trial == trial), None)
+
+
+def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
+    """The sweep with scores of this metric; without any where the sweep did not measure it."""
+    by_trial = [_parts(t.values, measure.key, names.fold_key) for t in sweep.trials]
+    done = [
+        len(folds)
+        for t, folds in zip(sweep.trials, by_trial, strict=True)
+        if t.state == "COMPLETE"
+    ]
+    number = max(done, default=0)
+    trials = []
+    for trial, folds in zip(sweep.trials, by_trial, strict=True):
+        whole = trial.state == "COMPLETE" and len(folds) == number
+        trials.append(replace(trial, metric=measure.key, folds=folds if whole else ()))
+    repeats = int(sweep.tags.get(names.TAG_REPEATS, 1))
+    once = number // repeats if number % repeats == 0 else number
+    num_folds = once if once > 1 else sweep.num_folds
+    rows = [names.TAG_TASK, names.TAG_DATASET, names.TAG_DATA_DIGEST, names.TAG_SEED]
+    return replace(
+        sweep,
+        judged_on=" ".join([*(sweep.tags.get(key, "") for key in rows), f"{number}/{num_folds}"]),
+        measure=measure,
+        num_folds=num_folds,
+        fold_rows=int(sweep.tags.get(names.TAG_TRAIN_ROWS, 0)) // num_folds,
+        trials=tuple(trials),
+        evaluations=tuple(m.by(measure) for m in sweep.evaluations),
+        finals=tuple(m.by(measure) for m in sweep.finals),
+    )
 
 
 def load_sweeps(
@@ -127,8 +187,10 @@ def load_sweeps(
     sweeps: Sequence[str] = (),
     spaces: Sequence[str] = (),
     variants: Sequence[str] = (),
+    task: str | None = None,
     dataset: str | None = None,
     matching: str = "",
+    notice: Callable[[str], None] = console.print,
 ) -> list[Sweep]:
     """Sweeps that fit all that is given, with their trials; newest first.
 
@@ -136,22 +198,20 @@ def load_sweeps(
         store: Where to look.
         sweeps: Names of sweeps, `NAME` or `NAME/SPACE`.
         spaces: Names of spaces.
-        variants: Names of variants.
-        dataset: Name of a dataset.
+        variants: Names of variants, `VARIANT` or `TASK/VARIANT`.
+        task: Name of a task.
+        dataset: Name of the data.
         matching: An MLflow filter that trials must pass, such as `params.lr_schedule = 'cosine'`.
+        notice: Told in a line each which sweeps are left out, and why.
 
     Raises:
         UserError: If there is none, or MLflow does not understand `matching`.
     """
     parents = list(find_runs(store, foldsweep__kind="sweep"))
-    names = [_name(run) for run in parents]
-    for asked, known in (
-        (sweeps, {*names, *(name.rpartition("/")[0] for name in names)}),
-        (spaces, {run.data.tags[metrics.TAG_SPACE] for run in parents}),
-        (variants, {run.data.tags[metrics.TAG_VARIANT] for run in parents}),
-        ([dataset] if dataset else [], {run.data.tags[metrics.TAG_DATASET] for run in parents}),
-    ):
-        for word in asked:
+    asked = (sweeps, spaces, variants, [task] if task else [], [dataset] if dataset else [])
+    for i, wanted in enumerate(asked):
+        known = {word for run in parents for word in _words(run)[i]}
+        for word in wanted:
             if word not in known:
                 there = ", ".join(sorted(known)[:20]) or "nothing"
                 raise UserError(
@@ -160,32 +220,51 @@ def load_sweeps(
     chosen = [
         run
         for run in parents
-        if (not sweeps or {_name(run), _name(run).rpartition("/")[0]} & set(sweeps))
-        and (not spaces or run.data.tags[metrics.TAG_SPACE] in spaces)
-        and (not variants or run.data.tags[metrics.TAG_VARIANT] in variants)
-        and dataset in (None, run.data.tags[metrics.TAG_DATASET])
-    ]
-    if not chosen:
-        what = ", ".join([*sweeps, *spaces, *variants, *([dataset] if dataset else [])])
-        raise UserError(
-            f"MLflow at {shown(store.tracking_uri)} has no sweep"
-            f"{f' that is all of {what}' if what else ''}; run sweeps/run.py first"
+        if all(
+            not wanted or has & set(wanted)
+            for wanted, has in zip(asked, _words(run), strict=True)
         )
+    ]
+    readable, last = [], ""
+    for run in chosen:
+        try:
+            readable.append((run, objectives(run)))
+        except UserError as error:
+            last = str(error)
+            notice(f"{_name(run)} is left out: {error}")
+    if not readable:
+        what = ", ".join(word for wanted in asked for word in wanted)
+        why = f" that is all of {what}" if what else ""
+        after = f" that can be read: {last}" if last else "; run sweeps/run.py first"
+        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
-    return [_sweep(store, run, passed) for run in chosen]
+    return [_sweep(store, run, known, passed) for run, known in readable]
 
 
 def latest_of_each(sweeps: Sequence[Sweep]) -> list[Sweep]:
     """The newest sweep of each variant that has something to compare, from newest first."""
-    latest: dict[str, Sweep] = {}
+    latest: dict[tuple[str, str], Sweep] = {}
     for sweep in sweeps:
         if sweep.complete:
-            latest.setdefault(sweep.variant, sweep)
+            latest.setdefault((sweep.task, sweep.variant), sweep)
     return list(latest.values())
 
 
 def _name(run: Run) -> str:
-    return str(run.data.tags[metrics.TAG_SWEEP])
+    return str(run.data.tags[names.TAG_SWEEP])
+
+
+def _words(run: Run) -> tuple[set[str], ...]:
+    """What a sweep can be asked for by: its names, space, variant, task and data."""
+    tags, name = run.data.tags, _name(run)
+    variant = tags.get(names.TAG_VARIANT, "")
+    return (
+        {name, name.rpartition("/")[0]},
+        {tags.get(names.TAG_SPACE, "")} - {""},
+        {variant, variant.rpartition("/")[2]} - {""},
+        {tags.get(names.TAG_TASK, "")} - {""},
+        {tags.get(names.TAG_DATASET, "")} - {""},
+    )
 
 
 def _run_ids(store: Store, matching: str) -> set[str]:
@@ -205,80 +284,89 @@ def _run_ids(store: Store, matching: str) -> set[str]:
             return ids
 
 
-def _sweep(store: Store, parent: Run, passed: set[str] | None) -> Sweep:
+def _sweep(
+    store: Store, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
+) -> Sweep:
     tags, name = parent.data.tags, _name(parent)
-    num_folds = int(tags[metrics.TAG_FOLDS])
+    optimised = [metrics[key] for key in parent.data.params["objective"].split()]
+    # the number of parameters is not measured by fold: then another metric is compared
+    measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
     trials, evaluations, finals = [], [], []
     for run in find_runs(store, foldsweep__sweep=name):
-        kind = run.data.tags[metrics.TAG_KIND]
+        kind = run.data.tags[names.TAG_KIND]
         if kind == "trial" and (passed is None or run.info.run_id in passed):
-            trials.append(_trial(run, num_folds))
+            trials.append(_trial(run))
         elif kind == "evaluation" and run.info.status == "FINISHED":
-            evaluations.append(_measured(run, metrics.TEST_ACCURACY, metrics.round_key))
+            evaluations.append(_measured(run, kind))
         elif kind == "finals" and run.info.status == "FINISHED":
-            finals.append(_measured(run, metrics.VAL_ACCURACY, metrics.fold_key))
-    values = parent.data.metrics
-    reported = values.get(metrics.REPORTED_ACCURACY)
-    preset = tags.get(metrics.TAG_PRESET, "")
-    return Sweep(
+            finals.append(_measured(run, kind))
+    sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,
-        variant=tags[metrics.TAG_VARIANT],
-        space=tags[metrics.TAG_SPACE],
-        dataset=tags[metrics.TAG_DATASET],
-        num_folds=num_folds,
-        fold_pairs=int(tags[metrics.TAG_TRAIN_PAIRS]) // num_folds,
-        judged_on=" ".join(
-            [
-                tags[metrics.TAG_DATASET],
-                tags[metrics.TAG_DATA_DIGEST],
-                f"{num_folds} folds of seed {tags[metrics.TAG_SEED]}",
-            ]
-        ),
-        selected_on_test=metrics.TAG_SELECTED_ON in tags,
-        objective=parent.data.params["objective"].split()[0],
+        task=tags[names.TAG_TASK],
+        variant=_short(tags),
+        space=tags[names.TAG_SPACE],
+        dataset=tags[names.TAG_DATASET],
+        num_folds=int(tags[names.TAG_FOLDS]),
+        fold_rows=0,
+        judged_on="",
+        selected_on_test=names.TAG_SELECTED_ON in tags,
+        objective=optimised[0],
+        measure=measure,
+        metrics=metrics,
         params=dict(parent.data.params),
         tags=dict(tags),
-        reported=(
-            None
-            if reported is None
-            else (preset, reported, values.get(metrics.std_key(metrics.REPORTED_ACCURACY)))
-        ),
+        values=dict(parent.data.metrics),
         started=parent.info.start_time,
         trials=tuple(sorted(trials, key=lambda t: t.number)),
         evaluations=tuple(evaluations),
         finals=tuple(finals),
     )
+    return compared_by(sweep, measure)
 
 
-def _trial(run: Run, num_folds: int) -> Trial:
-    tags, values = run.data.tags, run.data.metrics
-    state, origin = tags.get(metrics.TAG_STATE, "RUNNING"), tags.get(metrics.TAG_ORIGIN)
-    keys = [metrics.fold_key(fold, metrics.VAL_ACCURACY) for fold in range(num_folds)]
-    whole = state == "COMPLETE" and all(key in values for key in keys)
+def _short(tags: Mapping[str, str]) -> str:
+    return tags[names.TAG_VARIANT].rpartition("/")[2]
+
+
+def _trial(run: Run) -> Trial:
+    """A trial whose scores are still to be chosen."""
+    tags = run.data.tags
+    origin = tags.get(names.TAG_ORIGIN)
     return Trial(
-        sweep=tags[metrics.TAG_SWEEP],
-        variant=tags[metrics.TAG_VARIANT],
-        number=int(tags[metrics.TAG_TRIAL]),
+        sweep=tags[names.TAG_SWEEP],
+        variant=_short(tags),
+        number=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
-        state=state,
-        origin=None if origin == metrics.GRID_ORIGIN else origin,
-        config=json.loads(tags.get(metrics.TAG_CONFIG, "{}")),
-        values=dict(values),
-        folds=tuple(values[key] for key in keys) if whole else (),
+        state=tags.get(names.TAG_STATE, "RUNNING"),
+        origin=None if origin == names.GRID_ORIGIN else origin,
+        config=json.loads(tags.get(names.TAG_CONFIG, "{}")),
+        values=dict(run.data.metrics),
+        metric="",
+        folds=(),
         started=run.info.start_time,
     )
 
 
-def _measured(run: Run, metric: str, key: Any) -> Measured:
-    values: list[float] = []
-    while key(len(values), metric) in run.data.metrics:
-        values.append(run.data.metrics[key(len(values), metric)])
+def _measured(run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
+    """A measurement whose scores are still to be chosen."""
     return Measured(
-        sweep=run.data.tags[metrics.TAG_SWEEP],
-        trial=int(run.data.tags[metrics.TAG_TRIAL]),
+        kind=kind,
+        sweep=run.data.tags[names.TAG_SWEEP],
+        trial=int(run.data.tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
-        accuracy=tuple(values),
-        protocol=run.data.tags.get(metrics.TAG_PROTOCOL, ""),
+        values=dict(run.data.metrics),
+        scores=(),
+        protocol=run.data.tags.get(names.TAG_PROTOCOL, ""),
         started=run.info.start_time,
     )
+
+
+def _parts(
+    values: Mapping[str, float], metric: str, key: Callable[[int, str], str]
+) -> tuple[float, ...]:
+    """A metric's values by fold or round, as many as there are."""
+    found: list[float] = []
+    while key(len(found), metric) in values:
+        found.append(values[key(len(found), metric)])
+    return tuple(found)

@@ -17,17 +17,15 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-ROPE = 0.01
-"""Accuracies closer than this are practically equal unless told otherwise."""
 ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What the scores say of `a - b`."""
+    """What the scores say of `a - b`, in the scores' unit."""
 
     mean: float
-    """Mean difference, in the scores' unit."""
+    """Mean difference."""
     low: float
     """Lower end of its 95 % interval, corrected for overlap."""
     high: float
@@ -45,8 +43,9 @@ def difference(
     b: Float[np.ndarray, " n"],
     *,
     num_folds: int,
-    rope: float = ROPE,
+    rope: float = 0.0,
     resolution: float = 0.0,
+    sign: int = 1,
 ) -> Difference:
     """Compare two configurations by their scores on the same folds.
 
@@ -60,9 +59,10 @@ def difference(
         b: Scores of the other on the same folds, in the same order.
         num_folds: Folds of one repeat.
         rope: Half the width of the region of practical equivalence, in the scores' unit.
-        resolution: Smallest step of a score, such as 1 / 200 for an accuracy over 200 pairs. The
-            variance is taken to be at least what rounding to it brings, so that few scores that
-            happen to differ by the same amount do not look certain.
+        resolution: Smallest step of a score, such as 1 / 200 for an accuracy over 200 rows; 0 for
+            scores that have none. The variance is taken to be at least what rounding to it brings,
+            so that few scores that happen to differ by the same amount do not look certain.
+        sign: 1 where higher scores are better, -1 where lower are.
 
     Raises:
         ValueError: If there are fewer than two scores, or not the same number of both.
@@ -77,7 +77,7 @@ def difference(
     if scale == 0.0:  # identical scores say nothing against equality; others differ for certain
         t = 0.0 if mean == 0.0 else float(np.copysign(np.inf, mean))
         p = 1.0 if mean == 0.0 else 0.0
-        better, worse = float(mean > rope), float(mean < -rope)
+        better, worse = (float(mean > rope), float(mean < -rope))[::sign]
         return Difference(
             mean=mean,
             low=mean,
@@ -89,7 +89,7 @@ def difference(
             p_worse=worse,
         )
     posterior = stats.t(df=n - 1, loc=mean, scale=scale)
-    better, worse = float(posterior.sf(rope)), float(posterior.cdf(-rope))
+    better, worse = (float(posterior.sf(rope)), float(posterior.cdf(-rope)))[::sign]
     low, high = posterior.interval(1 - ALPHA)
     return Difference(
         mean=mean,
@@ -115,18 +115,18 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def like_the_best(
-    scores: Float[np.ndarray, "t n"], *, num_folds: int, resolution: float = 0.0
+    scores: Float[np.ndarray, "t n"], *, num_folds: int, resolution: float = 0.0, sign: int = 1
 ) -> list[int]:
     """Trials that cannot be told from the best: those that the test against it does not reject.
 
     Holm's correction over all comparisons with the best keeps the chance of leaving out one that
-    is as good at the level.
+    is as good at the level. `sign` is 1 where higher scores are better, -1 where lower are.
 
     Returns:
-        Indices of the trials, the best first, then by falling mean.
+        Indices of the trials, best first.
     """
     means = scores.mean(1)
-    order = [int(i) for i in np.argsort(-means, kind="stable")]
+    order = [int(i) for i in np.argsort(-sign * means, kind="stable")]
     best, others = order[0], order[1:]
     p = [
         difference(scores[best], scores[i], num_folds=num_folds, resolution=resolution).p
@@ -136,7 +136,9 @@ def like_the_best(
     return [best, *kept]
 
 
-def shrunken_best(scores: Float[np.ndarray, "t k"]) -> float:
+def shrunken_best(
+    scores: Float[np.ndarray, "t n"], *, num_folds: int | None = None, sign: int = 1
+) -> float:
     """What to expect of the best of many on fresh data.
 
     The maximum of many noisy means is too high by the luck that made it the maximum. Each
@@ -145,14 +147,22 @@ def shrunken_best(scores: Float[np.ndarray, "t k"]) -> float:
     beyond noise. The best is moved towards the median by the share of noise in that: the empirical
     Bayes estimate of Efron and Morris (1975), except that the lower half, with its failed
     settings, has no say. `docs/significance.md` compares it with alternatives by simulation.
+
+    Args:
+        scores: Scores of every trial on the same folds.
+        num_folds: Folds of one repeat [all scores of a trial are of one].
+        sign: 1 where higher scores are better, -1 where lower are.
     """
-    num_folds = scores.shape[1]
+    if sign < 0:
+        return -shrunken_best(-scores, num_folds=num_folds)
+    number = scores.shape[1]
+    num_folds = number if num_folds is None else num_folds
     means = scores.mean(1)
     if len(means) < 2:
         return float(means.max())
     residuals = scores - means[:, None] - (scores.mean(0) - scores.mean())
-    freedom = (len(means) - 1) * (num_folds - 1)
-    noise = (residuals**2).sum() / freedom * (1 / num_folds + 1 / (num_folds - 1))
+    freedom = (len(means) - 1) * (number - 1)
+    noise = (residuals**2).sum() / freedom * (1 / number + 1 / (num_folds - 1))
     middle = float(np.median(means))
     seen = float(((means[means >= middle] - middle) ** 2).mean())
     if seen == 0.0:

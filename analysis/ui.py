@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, open_store
+from analysis.load import Store, find_runs, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown, tracking_uri
@@ -66,11 +66,23 @@ def main() -> int:
             return 0
 
 
+def _views(store: Store) -> dict[str, str]:
+    """Tags of the saved views, for the objective of the latest sweep that can be read."""
+    for sweep in find_runs(store, foldsweep__kind="sweep"):
+        try:
+            known = objectives(sweep)
+        except UserError:
+            continue
+        first = known[sweep.data.params["objective"].split()[0]]
+        return view_tags(first.key, better=first.better)
+    return view_tags()
+
+
 def _has_views(store: Store) -> bool:
-    """Whether the experiment has our views; one that was made without them gets them now."""
+    """Whether the experiment has our views; they are made or brought up to date if they can be."""
     try:
         there = store.client.get_experiment(store.experiment_id).tags
-        for key, value in view_tags().items():
+        for key, value in _views(store).items():
             if there.get(key) != value:
                 store.client.set_experiment_tag(store.experiment_id, key, value)
     except MlflowException:  # a server that lets us look only

@@ -1,7 +1,9 @@
 """What a comparison comes to in plain sentences, for the console and the report alike."""
 
-from analysis.comparison import Comparison, Pair, Row
+from analysis.comparison import Comparison, PairwiseTest, Row
 from analysis.significance import ALPHA
+from foldsweep.numbers import shown
+from foldsweep.numbers import signed as with_sign
 
 VERDICTS = {
     "better": "really better",
@@ -16,33 +18,34 @@ def headline(comparison: Comparison) -> str:
     best = comparison.rows[0]
     if len(comparison.rows) == 1:
         return f"{best.name} reaches {score(best, comparison)}.{_gain(best)}"
-    runner_up, pair = comparison.rows[1], comparison.pairs[0]
-    if pair.difference is None:
+    runner_up, test = comparison.rows[1], comparison.tests[0]
+    if test.difference is None:
         return (
-            f"{best.name} has the highest accuracy, {score(best, comparison)}, before"
-            f" {runner_up.name} with {score(runner_up, comparison)}. Whether it is really better"
-            f" was {pair.basis}."
+            f"{best.name} has the {extreme(comparison)} {comparison.objective.name},"
+            f" {score(best, comparison)}, before {runner_up.name} with"
+            f" {score(runner_up, comparison)}. Whether it is really better was {test.basis}."
         )
-    gap = points(pair.difference.mean)
-    if pair.verdict == "better":
+    apart = gap(test.difference.mean, comparison)
+    if test.verdict == "better":
         return (
-            f"{best.name} is best: {score(best, comparison)}, {gap} above {runner_up.name},"
-            f" and the difference is real (p {shown_p(pair.p_holm)})."
+            f"{best.name} is best: {score(best, comparison)}, {apart} {runner_up.name},"
+            f" and the difference is real (p {shown_p(test.p_holm)})."
         )
-    if pair.verdict == "equal":
+    if test.verdict == "equal":
         return (
             f"{best.name} and {runner_up.name} are practically equal: {score(best, comparison)}"
             f" and {score(runner_up, comparison)}; they differ by less than"
-            f" {points(comparison.rope)} with a probability of {pair.difference.p_equal:.2f}."
+            f" {amount(comparison.rope, comparison)} with a probability of"
+            f" {test.difference.p_equal:.2f}."
         )
-    if gap == points(0.0):
+    if amount(test.difference.mean, comparison) == amount(0.0, comparison):
         return (
             f"{best.name} and {runner_up.name} are level at {score(best, comparison)}:"
             f" nothing says that one of them is better."
         )
     return (
-        f"{best.name} is ahead with {score(best, comparison)}, {gap} above {runner_up.name},"
-        f" but that may be luck (p {shown_p(pair.p_holm)}): do not call it better yet."
+        f"{best.name} is ahead with {score(best, comparison)}, {apart} {runner_up.name},"
+        f" but that may be luck (p {shown_p(test.p_holm)}): do not call it better yet."
     )
 
 
@@ -50,7 +53,7 @@ def belief(comparison: Comparison) -> tuple[str, str]:
     """Whether to believe that the first is best: `yes`, `no` or `plain`, and the words for it."""
     if len(comparison.rows) < 2:
         return "plain", "one sweep: nothing to compare it with"
-    verdict = comparison.pairs[0].verdict
+    verdict = comparison.tests[0].verdict
     return {
         "better": ("yes", "Believe it: the difference is real"),
         "equal": ("plain", "Take either: the difference does not matter"),
@@ -62,9 +65,9 @@ def belief(comparison: Comparison) -> tuple[str, str]:
 def sentences(comparison: Comparison) -> list[str]:
     """What else the comparison says, a sentence or two each."""
     said = []
-    if len(comparison.rows) > 1 and comparison.pairs[0].difference is not None:
-        said.append(_about(comparison.pairs[0], comparison))
-    beaten = [p for p in comparison.pairs if p.a == comparison.rows[0].name]
+    if len(comparison.rows) > 1 and comparison.tests[0].difference is not None:
+        said.append(_about(comparison.tests[0], comparison))
+    beaten = [p for p in comparison.tests if p.a == comparison.rows[0].name]
     if len(beaten) > 1:
         real = [p.b for p in beaten if p.verdict == "better"]
         rest = [p.b for p in beaten if p.verdict in ("open", "equal")]
@@ -74,24 +77,24 @@ def sentences(comparison: Comparison) -> list[str]:
     said.append(_choice(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
-            said.append(f"{row.name} was selected on test pairs: its figures are too high.")
+            said.append(f"{row.name} was selected on test rows: its figures are too good.")
     return said
 
 
 def advice(comparison: Comparison) -> str | None:
     """What would decide an open question; None where none is open."""
-    if len(comparison.rows) < 2 or comparison.pairs[0].verdict not in ("open", "untested"):
+    if len(comparison.rows) < 2 or comparison.tests[0].verdict not in ("open", "untested"):
         return None
     return "what would decide it: the best few of each again, on fresh seeds and folds"
 
 
-def _about(pair: Pair, comparison: Comparison) -> str:
-    assert pair.difference is not None
-    d = pair.difference
+def _about(test: PairwiseTest, comparison: Comparison) -> str:
+    assert test.difference is not None
+    d, signed = test.difference, lambda value: with_sign(value, places=comparison.places)
     return (
-        f"{pair.a} minus {pair.b}: {signed(d.mean)} (95 % interval {signed(d.low)} to"
-        f" {signed(d.high)}), from {pair.basis}. Probability that {pair.a} is better by more than"
-        f" {comparison.rope:g}: {d.p_better:.2f}; practically equal: {d.p_equal:.2f}; worse:"
+        f"{test.a} minus {test.b}: {signed(d.mean)} (95 % interval {signed(d.low)} to"
+        f" {signed(d.high)}), from {test.basis}. Probability that {test.a} is better by more than"
+        f" {comparison.rope:.4g}: {d.p_better:.2f}; practically equal: {d.p_equal:.2f}; worse:"
         f" {d.p_worse:.2f}."
     )
 
@@ -105,46 +108,63 @@ def _choice(comparison: Comparison) -> str:
             f"Of {comparison.num_compared} complete configurations on the sweep's own folds,"
             f" {like[0].label} is better than every other."
         )
-    smallest = min(like, key=lambda t: t.num_params)
-    size = (
-        "the best is also the smallest of them"
-        if smallest is like[0]
-        else f"the smallest, {smallest.label}, has {smallest.num_params:,} parameters"
-        f" instead of {like[0].num_params:,}"
-    )
+    if all(t.num_params for t in like):
+        small = min(like, key=lambda t: t.num_params)
+        size = f"smallest, {small.label}, has {small.num_params:,} parameters"
+        size += f" instead of {like[0].num_params:,}"
+    else:  # estimators have no such number
+        small = min(like, key=lambda t: t.train_time_s)
+        size = f"fastest, {small.label}, trains in {small.train_time_s:.3g} s"
+        size += f" instead of {like[0].train_time_s:.3g} s"
+    if small is like[0]:
+        size = f"best is also the {size.partition(',')[0]} of them"
     return (
         f"On the sweep's own folds, {len(like)} of {comparison.num_compared} complete"
-        f" configurations cannot be told from the best, {like[0].label}; {size}."
+        f" configurations cannot be told from the best, {like[0].label}; the {size}."
     )
 
 
 def score(row: Row, comparison: Comparison) -> str:
     """The figure that decides, and what it is."""
+    places = comparison.places - 1 if comparison.objective.is_share else comparison.places
     if comparison.in_finals and row.finals:
-        return f"{row.finals.mean:.3f} in the finals"
-    return f"an expected accuracy of {row.expected:.3f}"
+        name = comparison.objective.name
+        return f"{name} {shown(row.finals.mean, places=places)} in the finals"
+    return f"an expected {comparison.objective.name} of {shown(row.expected, places=places)}"
 
 
 def _gain(row: Row) -> str:
     base = row.baseline
     if base is None or base is row.best:
         return ""
-    return f" The baseline, {base.origin}, has {base.accuracy:.3f} on the same folds."
+    return f" The baseline, {base.origin}, has {shown(base.score)} on the same folds."
 
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def points(share: float) -> str:
-    """A difference of accuracies in percentage points."""
-    value = f"{100 * abs(share):.1f}"
+def extreme(comparison: Comparison) -> str:
+    """Which end of the scale is best."""
+    return "highest" if comparison.objective.better == "higher" else "lowest"
+
+
+def amount(difference: float, comparison: Comparison) -> str:
+    """How large a difference is: of accuracies in percentage points."""
+    if not comparison.objective.is_share:
+        return shown(abs(difference), places=comparison.places)
+    value = f"{100 * abs(difference):.1f}"
     return f"{value} point{'' if value == '1.0' else 's'}"
 
 
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return f"{round(value, 4) + 0.0:+.4f}"  # no minus before zeros
+def gap(difference: float, comparison: Comparison) -> str:
+    """A difference and its direction, such as `1.5 points above`."""
+    return f"{amount(difference, comparison)} {'above' if difference >= 0 else 'below'}"
+
+
+def direction(comparison: Comparison) -> str:
+    """What everything is compared by, and which way is better."""
+    return f"{comparison.objective.name}, {comparison.objective.better} is better"
 
 
 def shown_p(p: float | None) -> str:
@@ -158,5 +178,5 @@ def level() -> str:
     """How the tables' p-values and verdicts are to be read."""
     return (
         "p: corrected resampled t-test (Nadeau and Bengio), two-sided, Holm-corrected for all"
-        f" pairs; really better: p < {ALPHA:g}. Probabilities: Bayesian correlated t-test."
+        f" tests; really better: p < {ALPHA:g}. Probabilities: Bayesian correlated t-test."
     )

@@ -1,1 +1,89 @@
-"""foldsweep: hyperparameter sweeps whose comparisons can be trusted."""
+"""foldsweep: hyperparameter sweeps whose comparisons can be trusted.
+
+What a user's file imports is here, and loaded when it is first used: importing `foldsweep` imports
+neither torch nor Ray.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray import tune
+
+    from foldsweep.errors import UserError
+    from search_spaces.space import Point, SearchSpace
+    from trainables.config import BaseConfig, ClassifierConfig, ImageConfig, TrialConfig
+    from trainables.data.augment import Affine
+    from trainables.models.estimators.config import EstimatorConfig
+    from trainables.models.layers import Dropout
+    from trainables.tasks.kinds import classification, regression
+    from trainables.tasks.metrics import Metric
+    from trainables.tasks.samples import Data, Samples
+    from trainables.tasks.splits import Split
+    from trainables.tasks.task import DataRequest, Shapes, Task, Variant, variant
+
+_PLACES = {
+    "Affine": "trainables.data.augment",
+    "BaseConfig": "trainables.config",
+    "ClassifierConfig": "trainables.config",
+    "Data": "trainables.tasks.samples",
+    "DataRequest": "trainables.tasks.task",
+    "Dropout": "trainables.models.layers",
+    "EstimatorConfig": "trainables.models.estimators.config",
+    "ImageConfig": "trainables.config",
+    "Metric": "trainables.tasks.metrics",
+    "Point": "search_spaces.space",
+    "Samples": "trainables.tasks.samples",
+    "SearchSpace": "search_spaces.space",
+    "Shapes": "trainables.tasks.task",
+    "Split": "trainables.tasks.splits",
+    "Task": "trainables.tasks.task",
+    "TrialConfig": "trainables.config",
+    "UserError": "foldsweep.errors",
+    "Variant": "trainables.tasks.task",
+    "classification": "trainables.tasks.kinds",
+    "regression": "trainables.tasks.kinds",
+    "tune": "ray",
+    "variant": "trainables.tasks.task",
+}
+"""Module of each name."""
+
+__all__ = [
+    "Affine",
+    "BaseConfig",
+    "ClassifierConfig",
+    "Data",
+    "DataRequest",
+    "Dropout",
+    "EstimatorConfig",
+    "ImageConfig",
+    "Metric",
+    "Point",
+    "Samples",
+    "SearchSpace",
+    "Shapes",
+    "Split",
+    "Task",
+    "TrialConfig",
+    "UserError",
+    "Variant",
+    "classification",
+    "regression",
+    "tune",
+    "variant",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used (PEP 562)."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'foldsweep' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PLACES[name]), name, None)
+    if value is None:  # a module of a package
+        value = importlib.import_module(f"{_PLACES[name]}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The exceptions that stand for a mistake the user can mend."""
 
 
 class UserError(Exception):
@@ -6,3 +6,14 @@ class UserError(Exception):
 
     Programs print the message as `error: ...` and end with exit code 2, without a traceback.
     """
+
+
+class CodeError(UserError):
+    """A bug in the user's own code: the line says where, the traceback shows it.
+
+    Programs print the traceback before the line.
+    """
+
+    def __init__(self, message: str, traceback: str):
+        super().__init__(message)
+        self.traceback = traceback

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 from rich.console import Console
 
-from foldsweep.errors import UserError
+from foldsweep.errors import CodeError, UserError
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
     except UserError as error:
+        if isinstance(error, CodeError):
+            print(error.traceback, file=sys.stderr)
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

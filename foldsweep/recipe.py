@@ -18,7 +18,7 @@ from foldsweep.format1 import upgraded
 from foldsweep.names import std_key, val_key
 
 FORMAT = 2
-ModelFormat = Literal["torchscript", "onnx", "pt2"]
+ModelFormat = Literal["torchscript", "onnx", "pt2", "skops"]
 """Stand-alone files that a recipe's model can be written to, see `trainables.keep.formats`."""
 MODES = ("auto", "fused", "looped", "graphed")
 
@@ -114,7 +114,7 @@ class Recipe:
         """What must hold of each field for the trial to be repeated."""
         means = (self.objective_key, std_key(self.objective_key))
         numbers = [self.score.get(name) for name in means]
-        file = self.origin.get("file", "")
+        files = [v for k in ("data", "test") if (v := self.origin.get(k)) is not None]
         return [
             ("seed", 0 <= self.seed < 2**32, "be at least 0 and below 2**32"),
             ("trial", 0 <= self.trial < 2**64, "be at least 0 and below 2**64"),
@@ -125,8 +125,8 @@ class Recipe:
             ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
             (
                 "origin",
-                isinstance(file, str) and file == Path(file).name,
-                "name a file without folders",
+                all(isinstance(name, str) and name == Path(name).name for name in files),
+                "name files without folders",
             ),
             (
                 "score",

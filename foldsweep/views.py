@@ -8,7 +8,8 @@ import json
 from typing import Any, Final
 from urllib.parse import quote
 
-from foldsweep import names as metrics
+from foldsweep import names
+from foldsweep.objective import Better
 
 SWEEPS: Final = "foldsweep-sweeps"
 """The view of sweeps, newest first, with their trials nested below."""
@@ -18,36 +19,49 @@ TRIALS: Final = "foldsweep-trials"
 TAG: Final = "mlflow.sharedViewState."
 """Prefix of the tags in which the UI keeps saved views."""
 
-_MEASURED = {
-    "attributes.`Run Name`": 220,
-    f"metrics.`{metrics.VAL_ACCURACY}`": 120,
-    f"metrics.`{metrics.std_key(metrics.VAL_ACCURACY)}`": 135,
-    f"metrics.`{metrics.NUM_PARAMS}`": 105,
-}
-"""Columns that both views begin with, and their widths in pixels."""
 _CHOSEN = {"params.`lr`": 105, "params.`batch_size`": 95}
-_OF_SWEEPS = {f"tags.`{metrics.TAG_STATE}`": 120, f"tags.`{metrics.TAG_ORIGIN}`": 150}
-_OF_TRIALS = {f"tags.`{metrics.TAG_SWEEP}`": 170, f"tags.`{metrics.TAG_DATASET}`": 85}
+"""Columns of what every network has, and their widths in pixels."""
+_OF_SWEEPS = {f"tags.`{names.TAG_STATE}`": 120, f"tags.`{names.TAG_ORIGIN}`": 150}
+_OF_TRIALS = {
+    f"tags.`{names.TAG_SWEEP}`": 170,
+    f"tags.`{names.TAG_TASK}`": 110,
+    f"tags.`{names.TAG_DATASET}`": 85,
+}
 _FIXED_MS = 1_795_000_000_000
 """When the views say they were made: always the same, so that they never differ."""
 
 
-def view_tags() -> dict[str, str]:
-    """Tags of an experiment that make its saved views."""
+def view_tags(objective: str = "val_accuracy", *, better: Better = "higher") -> dict[str, str]:
+    """Tags of an experiment that make its saved views.
+
+    Args:
+        objective: Key of the metric whose mean and deviation are shown, and that orders trials.
+        better: Which way that metric is better.
+    """
+    measured = _measured(objective)
     return {
         f"{TAG}{SWEEPS}": _view(
             "Sweeps and their trials",
-            _MEASURED | _OF_SWEEPS | _CHOSEN,
+            measured | _OF_SWEEPS | _CHOSEN,
             # the UI nests runs only in this order, and only without a filter
             orderByKey="attributes.start_time",
         ),
         f"{TAG}{TRIALS}": _view(
             "Complete trials, best first",
-            _MEASURED | _OF_TRIALS | _CHOSEN,
-            orderByKey=f"metrics.`{metrics.VAL_ACCURACY}`",
-            searchFilter=f"tags.`{metrics.TAG_STATE}` = 'COMPLETE'",
+            measured | _OF_TRIALS | _CHOSEN,
+            orderByKey=f"metrics.`{objective}`",
+            orderByAsc=better == "lower",
+            searchFilter=f"tags.`{names.TAG_STATE}` = 'COMPLETE'",
         ),
     }
+
+
+def _measured(objective: str) -> dict[str, int]:
+    """Columns that both views begin with, and their widths in pixels."""
+    columns = {"attributes.`Run Name`": 220, f"metrics.`{objective}`": 120}
+    if objective.startswith("val_"):  # is averaged over folds
+        columns[f"metrics.`{names.std_key(objective)}`"] = 135
+    return columns | {f"metrics.`{names.NUM_PARAMS}`": 105}
 
 
 def address(server: str, experiment_id: str, view: str | None = SWEEPS) -> str:
@@ -58,7 +72,12 @@ def address(server: str, experiment_id: str, view: str | None = SWEEPS) -> str:
 
 def _view(name: str, widths: dict[str, int], **state: Any) -> str:
     columns = list(widths)
-    state |= {"orderByAsc": False, "selectedColumns": columns[1:], "columnOrder": columns}
+    state = {
+        "orderByAsc": False,
+        **state,
+        "selectedColumns": columns[1:],
+        "columnOrder": columns,
+    }
     return json.dumps(
         {
             "name": name,

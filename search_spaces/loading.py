@@ -14,13 +14,13 @@ from types import ModuleType
 from ray import cloudpickle
 
 from foldsweep.errors import UserError
-from foldsweep.errors import UserError
+from foldsweep.user_code import code_error
 from search_spaces import disc
 from search_spaces.images import IMAGE_SPACES
 from search_spaces.larger_digit import PAIR_SPACES
 from search_spaces.larger_digit.reports import grid_space
 from search_spaces.space import SearchSpace
-from search_spaces.tables import TABLE_SPACES
+from search_spaces.tables import ESTIMATOR_SPACES, mlp
 from trainables.models.disc import NAMES
 from trainables.presets.registry import GRIDS
 from trainables.tasks.task import Task, Variant
@@ -38,7 +38,11 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 }
 """Those, and the grids of the reports."""
 
-ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {**TABLE_SPACES, **IMAGE_SPACES}
+ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {
+    "mlp": mlp.space,
+    **IMAGE_SPACES,
+    **ESTIMATOR_SPACES,
+}
 """Spaces for a task of the user's, by name."""
 
 
@@ -101,15 +105,12 @@ def _load_file(path: Path) -> SearchSpace:
         raise UserError(f"space file {path}: {error}") from None
     except (Exception, SystemExit) as error:
         file = os.path.abspath(path)
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-        where = f" line {line}" if line else ""
-        if isinstance(error, AttributeError) and not frames:
+        in_file = any(f.filename == file for f in traceback.extract_tb(error.__traceback__))
+        if isinstance(error, AttributeError) and not in_file:
             raise UserError(
                 f"space file {path} defines no function space(); see README, 'your own'"
             ) from None
-        message = " ".join(str(error).split())
-        raise UserError(f"space file {path}{where}: {type(error).__name__}: {message}") from error
+        raise code_error(error, str(path), "space file") from error
     if not isinstance(space, SearchSpace):
         raise UserError(f"space file {path}: space() returned {type(space).__name__}")
     if space.name in {**SPACES, **ANY_TASK}:

@@ -91,6 +91,11 @@ class SearchSpace:
         config = self.variant.config
         return config.RESOURCE if issubclass(config, EstimatorConfig) else "epochs"
 
+    @property
+    def most_rungs(self) -> int | None:
+        """Rungs that its trials may have at most; None for as many as epochs allow."""
+        return 2 if issubclass(self.variant.config, EstimatorConfig) else None
+
     def most_epochs(self, *, on_grid: bool = False) -> int:
         """Epochs of its longest trials; a space, or its grid, may search them."""
         if self.resource is None:

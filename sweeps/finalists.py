@@ -12,8 +12,9 @@ import numpy as np
 import torch
 import tyro
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
     EpochLine,
@@ -23,16 +24,12 @@ from foldsweep.programs import (
     require_at_least,
     run_program,
 )
-from search_spaces.loading import load_variant
-from sweeps.measured import MeasureSettings, log_measured, logged_where, repeated_pairs
+from foldsweep.recipe import Recipe
+from sweeps.measured import MeasureSettings, log_measured, logged_where, opened, repeated_data
 from sweeps.rounds import fold_cohort
-from sweeps.settings import check_name
-from trainables.data.folds import stratified_folds
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData
-from trainables.data.source import Source
-from trainables.recipe import Recipe
 from trainables.seeds import Stream, derive_seed
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +43,7 @@ class FinalistsSettings(MeasureSettings):
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Files that analysis/export.py wrote, such as the best three of each sweep (--top 3)."""
     repeats: int = 3
-    """Cross-validations of each, with other folds, initialisations and, if fresh, pairs."""
+    """Cross-validations of each, with other folds, initialisations and, if fresh, rows."""
 
 
 def main() -> int:
@@ -57,26 +54,25 @@ def main() -> int:
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
     files = list(dict.fromkeys(settings.files))
-    recipes = [_recipe(path) for path in files]
+    found = [opened(path) for path in files]
+    recipes = [recipe for recipe, _ in found]
     for path, recipe in zip(files, recipes, strict=True):
         _check_comparable(recipes[0], files[0], recipe, path)
-    source, said = load_images(recipes[0].dataset, data_dir=settings.data_dir)
-    console.print(said)
-    repeats, protocol = _repeats(settings, recipes[0], source)
+    repeats, protocol = _repeats(settings, recipes[0], found[0][1], files[0].parent)
     console.print(f"{len(recipes)} finalists, each: {protocol}")
     started = time.monotonic()
-    for i, (path, recipe) in enumerate(zip(files, recipes, strict=True)):
+    for i, (path, (recipe, variant)) in enumerate(zip(files, found, strict=True)):
         left = ""
         if i:
             each = (time.monotonic() - started) / i
             left = f"; about {each * (len(recipes) - i) / 60:.0f} min left"
         console.print(f"{i + 1} of {len(recipes)}: {recipe.sweep} trial {recipe.trial}{left}")
         try:
-            _measure(settings, recipe, path, repeats, protocol)
+            _measure(settings, recipe, variant, path, repeats, protocol)
         except KeyboardInterrupt:
             again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
             console.print(
-                f"interrupted; {i} of {len(recipes)} are logged. Go on with:"
+                f"interrupted; {i} of {len(recipes)} are logged. Continue with:"
                 f" {command('sweeps/finalists.py', *again)}"
             )
             return INTERRUPTED
@@ -84,16 +80,8 @@ def main() -> int:
     return 0
 
 
-def _recipe(path: Path) -> Recipe:
-    recipe = Recipe.load(path)
-    for part in recipe.sweep.split("/", 1):
-        check_name(part)
-    load_variant(recipe.space, recipe.variant).config.from_dict(recipe.config)
-    return recipe
-
-
 def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Path) -> None:
-    for name in ("dataset", "data_digest", "folds", "train_pairs", "seed"):
+    for name in ("task", "dataset", "data_digest", "folds", "objective", "seed"):
         ours, others = getattr(recipe, name), getattr(first, name)
         if ours != others:
             raise UserError(
@@ -102,14 +90,15 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
 
 
 def _repeats(
-    settings: FinalistsSettings, recipe: Recipe, source: Source
-) -> tuple[list[tuple[PairData, int]], str]:
-    """Pairs and seed of each repeat, and the whole in words."""
+    settings: FinalistsSettings, recipe: Recipe, variant: Variant, beside: Path
+) -> tuple[list[tuple[Data, int]], str]:
+    """Data and seed of each repeat, and the whole in words."""
     seed = recipe.seed if settings.seed is None else settings.seed
     seeds = [derive_seed(seed, Stream.FINALS, i) for i in range(settings.repeats)]
-    data, fresh = repeated_pairs(recipe, source, seeds, settings.data)
-    pairs = f"{recipe.train_pairs} {'fresh' if fresh else 'of the same'} {recipe.dataset} pairs"
-    words = f"{settings.repeats} x {recipe.folds} fresh folds of {pairs}, seed {seed}"
+    data, fresh = repeated_data(recipe, variant.task, seeds, settings, beside)
+    kind = "fresh" if fresh else "of the same"
+    rows = f"{len(data[0].train)} {kind} {recipe.dataset} {variant.task.unit}"
+    words = f"{settings.repeats} x {recipe.folds} fresh folds of {rows}, seed {seed}"
     if not fresh:
         words += f", digest {recipe.data_digest[:12]}"
     return list(zip(data, seeds, strict=True)), words
@@ -118,46 +107,50 @@ def _repeats(
 def _measure(
     settings: FinalistsSettings,
     recipe: Recipe,
+    variant: Variant,
     path: Path,
-    repeats: Sequence[tuple[PairData, int]],
+    repeats: Sequence[tuple[Data, int]],
     protocol: str,
 ) -> None:
     """Cross-validate one configuration, say what it came to and log it."""
-    variant = load_variant(recipe.space, recipe.variant)
+    task = variant.task
     config = variant.config.from_dict(recipe.config)
     torch.set_num_threads(recipe.threads)
     started = time.time()
     shown = EpochLine(config.epochs * len(repeats))
-    accuracy: list[float] = []
-    loss: list[float] = []
+    by_name: dict[str, list[float]] = {}
     for i, (data, seed) in enumerate(repeats):
-        folds = stratified_folds(data.train.target, num_folds=recipe.folds, seed=seed % 2**32)
+        folds = task.split.folds(
+            data.train, target=task.target, num_folds=recipe.folds, seed=seed % 2**32
+        )
         scores = fold_cohort(config, data, folds, seed=seed).train(
             variant,
             mode=recipe.mode,  # type: ignore[arg-type]
             device="cuda" if torch.cuda.is_available() else "cpu",
             after_epoch=partial(_said, shown, i * config.epochs),
         )
-        accuracy += scores.accuracy.tolist()
-        loss += scores.loss.tolist()
+        for name, values in scores.held_out.items():
+            by_name.setdefault(names.val_key(name), []).extend(values.tolist())
     waiting, uri = log_measured(
         recipe,
-        {metrics.VAL_ACCURACY: accuracy, metrics.VAL_LOSS: loss},
+        by_name,
         kind="finals",
-        tags={metrics.TAG_PROTOCOL: protocol, metrics.TAG_FOLDS: str(recipe.folds)},
+        tags={names.TAG_PROTOCOL: protocol, names.TAG_FOLDS: str(recipe.folds)},
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},
+        task=task,
         data=repeats[0][0],
         files=[path],
         storage=settings.storage,
         experiment=settings.experiment,
         uri=settings.tracking_uri,
     )
-    mean, std = float(np.mean(accuracy)), float(np.std(accuracy, ddof=1))
-    before = recipe.score[metrics.VAL_ACCURACY]
+    key = recipe.objective_key
+    mean, std = float(np.mean(by_name[key])), float(np.std(by_name[key], ddof=1))
     console.print(
-        f"  {metrics.VAL_ACCURACY} {mean:.4f} ± {std:.4f} over {len(accuracy)} folds;"
-        f" {before:.4f} in the sweep; {logged_where(recipe, settings.storage, waiting, uri)}"
+        f"  {key} {shown_spread(mean, std)} over {len(by_name[key])} folds;"
+        f" {recipe.score[key]:.4f} in the sweep;"
+        f" {logged_where(recipe, settings.storage, waiting, uri)}"
     )
 
 

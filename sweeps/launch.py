@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 from ray.tune import TuneError
 
 from foldsweep.errors import UserError
-from foldsweep.names import VAL_DIGIT_ACCURACY
 from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
@@ -24,19 +23,20 @@ from sweeps.messages import (
     say_what_next,
     show_end,
 )
+from sweeps.preflight import check_model, check_targets
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
     check_resumable,
     new_name,
-    with_dataset,
 )
 from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from trainables.config import Precision
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
 from trainables.stack.precision import has_bfloat16
+from trainables.tasks.samples import Data
+from trainables.tasks.tables import table_task
+from trainables.tasks.task import DataRequest, Task
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -46,26 +46,26 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
 
     Args:
         settings: Validated settings.
-        stored: Settings of the sweep to go on with; None for a new one.
+        stored: Settings of the sweep to resume; None for a new one.
         cluster: The Ray to run on, which may be starting.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
     """
-    spaces = _load_spaces(settings)
+    task, spaces = _load(settings)
+    settings = settings.for_task(task)
     if stored is not None:
         check_resumable(stored, settings)
     _check_stores(settings, spaces)
-    source, said = load_images(_dataset(settings, spaces), data_dir=settings.data_dir)
-    console.print(said)
-    data = draw_pairs(
-        source,
-        seed=settings.seed,
-        train_pairs=settings.train_pairs,
-        test_pairs=settings.test_pairs,
-    )
-    settings = with_dataset(settings, data.dataset)
-    make_folds(data, settings)  # whatever is wrong is said before anything is made or started
+    data = task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
+    if data.said:
+        console.print(data.said)
+    if settings.data is None and task.options is not None:
+        settings = replace(settings, dataset=data.name)  # type: ignore[arg-type]
+    check_targets(task, data)
+    folds = make_folds(task, data, settings)
+    for space in spaces:
+        check_model(space, data, folds, settings)
     name = settings.resume or settings.name or new_name(settings.local_root)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     lock = FileLock(folder / "lock")
@@ -78,7 +78,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
             raise _taken(name)
         replace(settings, name=name, resume=None).save(folder)
         verb = "goes on" if settings.resume else "starts"
-        console.print(f"sweep {name} {verb}: {described(settings, data)}")
+        console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
         try:
             return _sweep_all(settings, spaces, data, name, folder, cluster)
         except KeyboardInterrupt:
@@ -91,54 +91,45 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
             if FULL not in str(error):
                 raise
             raise UserError(
-                f"{FULL} in {folder}: free some, then go on with --resume {name}"
+                f"{FULL} in {folder}: free some, then continue with --resume {name}"
             ) from None
 
 
-def _load_spaces(settings: SweepSettings) -> list[SearchSpace]:
-    spaces = [load_space(name) for name in settings.space]
+def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
+    """The one task of all spaces, and the spaces."""
+    own = None
+    if settings.data is not None:
+        first = settings.objective[0] if settings.objective else None
+        own = table_task(settings.table_options, seed=settings.seed, objective=first)
+    spaces = [load_space(name, own) for name in settings.space]
     if settings.precision is not None:
         spaces = [_in_precision(settings.precision, space) for space in spaces]
     names = [space.name for space in spaces]
     if len(set(names)) < len(names):
         raise UserError(f"two spaces have the same name: {' '.join(names)}")
-    for space in spaces:
-        if VAL_DIGIT_ACCURACY in settings.objective and not space.trainable.variant.auxiliary:
-            raise UserError(
-                f"--objective {VAL_DIGIT_ACCURACY} is not measured in space {space.name}:"
-                f" its variant {space.trainable.variant.name} has no auxiliary loss"
-            )
-    return spaces
+    tasks = {space.variant.task.name: space.name for space in spaces}
+    if len(tasks) > 1:
+        raise UserError(
+            f"spaces {' and '.join(tasks.values())} are for the tasks {' and '.join(tasks)}:"
+            " sweep them apart"
+        )
+    task = spaces[0].variant.task
+    if own is not None and task.name != own.name:
+        raise UserError(
+            f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
+        )
+    return task, spaces
 
 
 def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
     try:
         with suppress(TypeError):  # a user's configuration may have fields without a default
-            space.trainable.variant.config(precision=precision)  # there may be no point to tell
+            space.variant.config(precision=precision)  # there may be no point to tell
         return space.with_fixed(precision=precision)
     except UserError as error:
         raise UserError(
             f"--precision {precision} is not possible in space {space.name}: {error}"
         ) from None
-
-
-def _dataset(settings: SweepSettings, spaces: list[SearchSpace]) -> str:
-    """The dataset that all spaces take."""
-    for space in spaces:
-        wanted = space.trainable.variant.dataset
-        points = wanted is not None
-        if points and settings.dataset not in ("auto", wanted):
-            raise UserError(
-                f"space {space.name} is for --dataset {wanted}, not {settings.dataset}"
-            )
-        if not points and settings.dataset == "disc":
-            raise UserError(f"space {space.name} is for handwritten digits, not --dataset disc")
-    wanted_by = {space.trainable.variant.dataset: space.name for space in spaces}
-    if len(wanted_by) > 1:
-        raise UserError(
-            f"spaces {' and '.join(wanted_by.values())} are for different data: sweep them apart"
-        )
-    return next(iter(wanted_by)) or settings.dataset
 
 
 def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
@@ -183,7 +174,7 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
 def _sweep_all(
     settings: SweepSettings,
     spaces: list[SearchSpace],
-    data: PairData,
+    data: Data,
     name: str,
     folder: Path,
     cluster: Cluster,

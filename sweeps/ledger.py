@@ -28,14 +28,15 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
 from foldsweep.errors import UserError
-from foldsweep.names import DIRECTIONS, GRID_ORIGIN
+from foldsweep.names import GRID_ORIGIN
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
 from sweeps.journal import journal_storage, together
-from sweeps.pruning import make_pruner
+from sweeps.pruning import make_pruner, rung_epochs
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings, masked_url
 from trainables.seeds import Stream, derive_seed
+from trainables.tasks.metrics import Better
 
 POINT_ATTR = "point"
 GRID_POINT = GRID_ORIGIN
@@ -46,6 +47,7 @@ IDENTITY_ATTR = "identity"
 ENQUEUED_ATTR = "enqueued"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -115,8 +117,10 @@ class Ledger:
         self.space = space
         self.settings = settings
         self.distributions = distributions_of(space, settings)
-        self.study = _open_study(storage, name, settings)
-        self.study.pruner = make_pruner(settings.scheduler, epochs)
+        better = space.variant.task.better
+        self.study = _open_study(storage, name, settings, better)
+        rungs = rung_epochs(epochs, space.most_rungs)
+        self.study.pruner = make_pruner(settings.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         with together(self.study):
@@ -260,9 +264,11 @@ class Ledger:
         self.study.set_user_attr(ENQUEUED_ATTR, True)
 
 
-def _open_study(storage: BaseStorage, name: str, settings: SweepSettings) -> optuna.Study:
+def _open_study(
+    storage: BaseStorage, name: str, settings: SweepSettings, better: Mapping[str, Better]
+) -> optuna.Study:
     """Create the study of a new sweep, or load that of a resumed one."""
-    directions = [StudyDirection[DIRECTIONS[o].upper()] for o in settings.objective]
+    directions = [DIRECTIONS[better[objective]] for objective in settings.objective]
     if name not in optuna.get_all_study_names(storage):
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
@@ -303,7 +309,7 @@ def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpa
         "points": [
             (p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points
         ],
-        "variant": space.trainable.variant.name,
+        "variant": space.variant.full_name,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

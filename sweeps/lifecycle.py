@@ -12,18 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Asked, Ledger
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
-from trainables.config import TrialConfig
+from trainables.config import BaseConfig
 from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRIAL_NUMBER
 
 RUN_STATUS = {
@@ -45,6 +47,7 @@ class Running:
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
     error: str = "unknown error"
+    traceback: Path | None = None
 
 
 class Lifecycle:
@@ -62,6 +65,7 @@ class Lifecycle:
         tags: Tags of every run of the sweep.
         dataset: MLflow's dataset record.
         checkpoint_folder: Where trials in training are checkpointed.
+        error_folder: Local folder of the tracebacks of trials that crashed.
         time_budget: Seconds until the sweep is `out_of_time`.
     """
 
@@ -77,6 +81,7 @@ class Lifecycle:
         tags: Mapping[str, str],
         dataset: Mapping[str, str],
         checkpoint_folder: str,
+        error_folder: Path,
         time_budget: float | None,
     ):
         self.ledger = ledger
@@ -88,6 +93,8 @@ class Lifecycle:
         self.tags = dict(tags)
         self.dataset = dict(dataset)
         self.checkpoint_folder = checkpoint_folder
+        self.error_folder = error_folder
+        self.better = space.variant.task.better
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
         self.running: dict[str, Running] = {}
         self.ended: Counter[TrialState] = Counter(t.state for t in ledger.ended())
@@ -102,8 +109,7 @@ class Lifecycle:
         while (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             try:
-                epochs = min(asked.values.get("epochs", self.epochs), self.epochs)
-                config = self.space.complete(asked.values, epochs=epochs)
+                config = self.space.complete(asked.values, **self._length(asked))
             except UserError as error:
                 self._log_start(asked, dict(asked.values))
                 self.crashed(key, f"not a valid configuration: {error}")
@@ -127,15 +133,12 @@ class Lifecycle:
         number = running.asked.number
         self._log_result(running, result)
         if result[DIVERGED]:
-            self.crashed(key, f"a loss became infinite or NaN in epoch {result[metrics.EPOCH]}")
+            self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
             self.fail(key)
             return
         kept = {
             BY_FOLD: dict(result[BY_FOLD]),
-            **{
-                name: result[name]
-                for name in (metrics.EPOCH, metrics.NUM_PARAMS, metrics.TRAIN_TIME)
-            },
+            **{name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)},
         }
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
         if running.pruned:
@@ -148,15 +151,30 @@ class Lifecycle:
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
 
-    def crashed(self, key: str, error: str) -> None:
-        """Note why a trial failed; it may be tried again."""
-        self.running[key].error = error
-        self.last_error = f"trial {self.running[key].asked.number}: {error}"
+    def crashed(self, key: str, error: str, traceback: str = "") -> None:
+        """Note why a trial failed; it may be tried again.
+
+        Args:
+            key: The scheduler's name of the trial.
+            error: The cause in a line.
+            traceback: Kept in a file of the sweep's folder, which the line names.
+        """
+        running = self.running[key]
+        if traceback:
+            self.error_folder.mkdir(parents=True, exist_ok=True)
+            running.traceback = self.error_folder / f"trial_{running.asked.number:05d}.txt"
+            write_whole(running.traceback, traceback)
+            error = f"{error}; traceback in {_from_here(running.traceback)}"
+        running.error = error
+        self.last_error = f"trial {running.asked.number}: {error}"
 
     def fail(self, key: str) -> None:
         """Record a trial that diverged, or crashed more often than it may."""
-        self.ledger.fail(self.running[key].asked.number, self.running[key].error)
-        self._close(key, TrialState.FAIL, self.running[key].error)
+        running = self.running[key]
+        if running.traceback is not None:
+            self.tracker.log_artifact(running.asked.number, running.traceback)
+        self.ledger.fail(running.asked.number, running.error)
+        self._close(key, TrialState.FAIL, running.error)
 
     @property
     def out_of_time(self) -> bool:
@@ -170,59 +188,66 @@ class Lifecycle:
         ended = here.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
 
+    def _length(self, asked: Asked) -> dict[str, int]:
+        """Epochs of a trial, or its estimator's resource; nothing for what is fitted at once."""
+        resource = self.space.resource
+        if resource is None:
+            return {}
+        return {resource: min(asked.values.get(resource, self.epochs), self.epochs)}
+
     def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
         """Tell the study of a report, and of epochs in `report_at` that came before it.
 
-        Not of those in which the comparison was not trained yet: nobody is pruned by chance.
+        Skips pretraining epochs, so that no trial is pruned on an untrained head.
         """
         number, name, stop = running.asked.number, self.objective[0], False
-        reports = [row for row in result[HISTORY][:-1] if row[metrics.EPOCH] in self.report_at]
-        if ended or result[metrics.EPOCH] in self.report_at:
+        reports = [row for row in result[HISTORY][:-1] if row[names.EPOCH] in self.report_at]
+        if ended or result[names.EPOCH] in self.report_at:
             reports.append(result)
         for row in reports:
-            if row[metrics.EPOCH] > running.pretrain_epochs:
+            if row[names.EPOCH] > running.pretrain_epochs:
                 value = row.get(name, result[name])
-                stop |= self.ledger.report(number, int(row[metrics.EPOCH]), value)
+                stop |= self.ledger.report(number, int(row[names.EPOCH]), value)
         return stop
 
     def _update_best(self, number: int) -> None:
         """Equals go by number, not by who ended first, so that a resumed sweep names the same."""
         new = outcome(self.ledger.frozen(number), self.space, self.objective[0])
-        sign = -1 if metrics.DIRECTIONS[self.objective[0]] == "maximize" else 1
+        sign = -1 if self.better[self.objective[0]] == "higher" else 1
         candidates = [new] if self.best is None else [self.best, new]
         self.best = min(candidates, key=lambda o: (sign * o.score, o.number))
 
     def _log_start(
-        self, asked: Asked, params: dict[str, Any], config: TrialConfig | None = None
+        self, asked: Asked, params: dict[str, Any], config: BaseConfig | None = None
     ) -> None:
-        tags = {**self.tags, metrics.TAG_KIND: "trial", metrics.TAG_TRIAL: str(asked.number)}
+        tags = {**self.tags, names.TAG_KIND: "trial", names.TAG_TRIAL: str(asked.number)}
         if config is not None:
-            tags[metrics.TAG_CONFIG] = json.dumps(config.to_dict())
+            tags[names.TAG_CONFIG] = json.dumps(config.to_dict())
         if asked.origin is not None:
-            tags[metrics.TAG_ORIGIN] = asked.origin
+            tags[names.TAG_ORIGIN] = asked.origin
         name = f"{self.space.name}-{asked.number:05d}"
         self.tracker.start_trial(asked.number, name, params, tags, self.dataset)
 
     def _log_result(self, running: Running, result: Mapping[str, Any]) -> None:
         points = []
         for row in result[HISTORY]:
-            epoch = int(row[metrics.EPOCH])
+            epoch = int(row[names.EPOCH])
             for name, value in row.items():
-                if name in (metrics.EPOCH, "time"):
+                if name in (names.EPOCH, "time"):
                     continue
                 points.append((name, value, epoch, int(row["time"])))
-                if name in metrics.DIRECTIONS and math.isfinite(value):
-                    pick = max if metrics.DIRECTIONS[name] == "maximize" else min
+                if name in self.better and math.isfinite(value):
+                    pick = max if self.better[name] == "higher" else min
                     running.best[name] = pick(value, running.best.get(name, value))
-        running.epoch = int(result[metrics.EPOCH])
+        running.epoch = int(result[names.EPOCH])
         self.tracker.log_history(running.asked.number, points)
 
     def _final_metrics(self, running: Running, result: Mapping[str, Any]) -> dict[str, float]:
-        final = {metrics.best_key(name): value for name, value in running.best.items()}
+        final = {names.best_key(name): value for name, value in running.best.items()}
         for name, values in result[BY_FOLD]:
             for fold, value in enumerate(values):
-                final[metrics.fold_key(fold, name)] = value
-        for name in (metrics.NUM_PARAMS, metrics.TRAIN_TIME):
+                final[names.fold_key(fold, name)] = value
+        for name in (names.NUM_PARAMS, names.TRAIN_TIME):
             final[name] = float(result[name])
         return final
 
@@ -234,9 +259,9 @@ class Lifecycle:
         delete_checkpoint(self.checkpoint_folder, number)
 
     def _end_run(self, number: int, state: TrialState, error: str | None) -> None:
-        tags = {metrics.TAG_STATE: state.name}
+        tags = {names.TAG_STATE: state.name}
         if error is not None:
-            tags[metrics.TAG_ERROR] = error
+            tags[names.TAG_ERROR] = error
         self.tracker.set_tags(number, tags)
         self.tracker.end_trial(number, RUN_STATUS[state])
 
@@ -247,3 +272,8 @@ class Lifecycle:
             if trial.number in open_runs:
                 assert RESULT_ATTR in trial.user_attrs or ERROR_ATTR in trial.user_attrs
                 self._end_run(trial.number, trial.state, trial.user_attrs.get(ERROR_ATTR))
+
+
+def _from_here(path: Path) -> Path:
+    """The path as it may be typed in the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,5 +1,6 @@
 """Logs what was measured of an exported configuration, beside the sweep it came from."""
 
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,30 +12,33 @@ from typing import Literal
 import numpy as np
 import optuna
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
-from foldsweep.programs import command
+from foldsweep.programs import command, console
+from foldsweep.recipe import Recipe
 from foldsweep.tracking import shown, tracking_uri
+from search_spaces.recipes import variant_of
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.settings import check_name
 from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, dataset_record
 from sweeps.tracking.spool import TrackingTarget
 from sweeps.tracking.tracker import Tracker
-from trainables.data.pairs import PairData, draw_pairs
-from trainables.data.source import Source
-from trainables.recipe import Recipe
+from trainables.tasks.again import data_of, fresh_data
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task, Variant
 
-Freshness = Literal["auto", "fresh", "same"]
+FRESHNESS = ("auto", "fresh", "same")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
     """What programs that measure exported configurations again have in common."""
 
-    data: Freshness = "auto"
-    """Pairs of each repeat: drawn afresh, or those of the sweep [fresh for mnist, same for digits,
-    which has no more images]."""
+    data: str = "auto"
+    """Rows of each repeat: `fresh`, drawn with another seed, or the `same` as the sweep's
+    [fresh where the task draws its data]. Or the path of your own data file, which otherwise lies
+    beside the exported file."""
     seed: int | None = None
     """Seed of the repeats [the sweep's]."""
     data_dir: Path | None = None
@@ -56,19 +60,49 @@ class MeasureSettings:
             raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
 
 
-def repeated_pairs(
-    recipe: Recipe, source: Source, seeds: Sequence[int], freshness: Freshness
-) -> tuple[list[PairData], bool]:
-    """Pairs of each repeat, and whether they are fresh; else all have the sweep's.
+def opened(path: Path) -> tuple[Recipe, Variant]:
+    """A recipe and its variant, whose configuration is valid.
 
     Raises:
-        UserError: If the sweep's pairs cannot be drawn again from this source.
+        UserError: If the file, its sweep's name, its variant or its configuration is not.
     """
-    own = recipe.draw_pairs(source)
-    if freshness == "same" or (freshness == "auto" and recipe.dataset not in ("mnist", "disc")):
-        return [own] * len(seeds), False
-    numbers = {"train_pairs": recipe.train_pairs, "test_pairs": recipe.test_pairs}
-    return [draw_pairs(source, seed=seed, **numbers) for seed in seeds], True
+    recipe = Recipe.load(path)
+    for part in recipe.sweep.split("/", 1):
+        check_name(part)
+    if recipe.space.endswith(".py"):
+        console.print(f"variant {recipe.variant} is the code in {recipe.space}")
+    variant = variant_of(recipe)
+    variant.config.from_dict(recipe.config)
+    return recipe, variant
+
+
+def repeated_data(
+    recipe: Recipe, task: Task, seeds: Sequence[int], settings: MeasureSettings, beside: Path
+) -> tuple[list[Data], bool]:
+    """Data of each repeat, and whether it is fresh; else all have the sweep's.
+
+    Args:
+        recipe: The recipe.
+        task: Its task.
+        seeds: Seed of each repeat.
+        settings: What the command line asks for.
+        beside: Folder of the recipe.
+
+    Raises:
+        UserError: If the sweep's data is not available, or the task has no fresh rows.
+    """
+    path = None if settings.data in FRESHNESS else Path(settings.data)
+    if path is not None and not path.is_file():
+        raise UserError(f"--data {path}: no such file, nor is it {', '.join(FRESHNESS)}")
+    own = data_of(recipe, task, data_dir=settings.data_dir, path=path, beside=beside)
+    console.print(own.said.splitlines()[0] if own.said else f"data: {own.name}")
+    draws = not isinstance(task.data, Data) and task.options is not None
+    if settings.data == "fresh" and not draws:
+        raise UserError(f"task {task.name} has no fresh rows: its data is {own.name}; use same")
+    if settings.data == "fresh" or (settings.data == "auto" and task.fresh(own)):
+        folder = settings.data_dir
+        return [fresh_data(recipe, task, seed, data_dir=folder) for seed in seeds], True
+    return [own] * len(seeds), False
 
 
 def log_measured(
@@ -79,7 +113,8 @@ def log_measured(
     tags: Mapping[str, str],
     params: Mapping[str, object],
     values: Mapping[str, float],
-    data: PairData,
+    task: Task,
+    data: Data,
     files: Sequence[Path],
     texts: Mapping[str, str] | None = None,
     storage: Path,
@@ -96,7 +131,8 @@ def log_measured(
         tags: Tags besides those that the recipe gives.
         params: What it depends on besides the configuration.
         values: Further metrics.
-        data: Pairs of the first round.
+        task: The recipe's task.
+        data: Data of the first round.
         files: Small files to attach.
         texts: Texts to attach, by name of the file.
         storage: Folder of sweeps.
@@ -131,26 +167,28 @@ def log_measured(
         study_name=key,
     )
     all_tags = {
-        metrics.TAG_KIND: kind,
-        metrics.TAG_SWEEP: recipe.sweep,
-        metrics.TAG_TRIAL: str(recipe.trial),
-        metrics.TAG_SPACE: space,
-        metrics.TAG_VARIANT: recipe.variant,
-        metrics.TAG_DATASET: recipe.dataset,
-        metrics.TAG_GIT_COMMIT: git_commit(),
-        metrics.TAG_MACHINE: machine(),
-        **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
+        names.TAG_KIND: kind,
+        names.TAG_SWEEP: recipe.sweep,
+        names.TAG_TRIAL: str(recipe.trial),
+        names.TAG_SPACE: space,
+        names.TAG_TASK: recipe.task,
+        names.TAG_METRICS: json.dumps(task.optimisable),
+        names.TAG_VARIANT: recipe.variant,
+        names.TAG_DATASET: recipe.dataset,
+        names.TAG_GIT_COMMIT: git_commit(),
+        names.TAG_MACHINE: machine(),
+        **{f"{names.TAG_VERSION}{library}": v for library, v in versions().items()},
         **tags,
     }
     parent = recipe.mlflow.get("sweep_run_id")
     if parent and shown(target_uri) == recorded:
         all_tags["mlflow.parentRunId"] = parent
-    part_key = metrics.round_key if kind == "evaluation" else metrics.fold_key
+    part_key = names.round_key if kind == "evaluation" else names.fold_key
     found = dict(values)
     for name, parts in scores.items():
         found[name] = float(np.mean(parts))
         if len(parts) > 1:
-            found[metrics.std_key(name)] = float(np.std(parts, ddof=1))
+            found[names.std_key(name)] = float(np.std(parts, ddof=1))
         found |= {part_key(i, name): float(value) for i, value in enumerate(parts)}
     tracker = Tracker(folder, target)
     try:
@@ -160,7 +198,7 @@ def log_measured(
             all_tags,
             dataset_record(data),
         )
-        tracker.log_metrics(None, found, step=recipe.config["epochs"])
+        tracker.log_metrics(None, found, step=recipe.config.get("epochs", 1))
         for path in files:
             tracker.log_artifact(None, path)
         for name, text in (texts or {}).items():  # from where they can wait for MLflow
@@ -180,4 +218,4 @@ def logged_where(recipe: Recipe, storage: Path, waiting: int, uri: str) -> str:
         return f"logged to MLflow at {uri}"
     name = recipe.sweep.partition("/")[0]
     again = command("sweeps/replay.py", name, "--storage", str(storage))
-    return f"MLflow at {uri} took not everything: {waiting} records wait; send them with: {again}"
+    return f"MLflow at {uri} did not accept all records: {waiting} wait; send them with: {again}"

@@ -1,22 +1,25 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group
 from rich.table import Table
 
 from foldsweep.programs import command, console
 from foldsweep.tracking import SQLITE, shown, tracking_uri
-from search_spaces.loading import SPACES, load_space
+from search_spaces.loading import ANY_TASK, SPACES, load_space
 from sweeps.ledger import DEFAULT_TRIALS
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd
-from trainables.data.pairs import PairData
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task
 
 
-def described(settings: SweepSettings, data: PairData) -> str:
+def described(settings: SweepSettings, task: Task, data: Data) -> str:
     """What is swept, in one line."""
     grid = settings.sampler == "grid" and settings.trials is None
     budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
@@ -24,7 +27,7 @@ def described(settings: SweepSettings, data: PairData) -> str:
         budget += f" or {settings.time_budget:g} s"
     return (
         f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
-        f" {len(data.train)} {data.dataset} pairs; {settings.sampler} with {settings.scheduler}"
+        f" {len(data.train)} {data.name} {task.unit}; {settings.sampler} with {settings.scheduler}"
         f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
         f"{'; selected on test' if settings.select_on_test else ''}"
     )
@@ -49,13 +52,13 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         console.print(f"last error: {end.last_error}")
     if end.out_of_time and end.ledger.trials_left:
         console.print(
-            f"time budget spent with {end.ledger.trials_left} trials to go; go on with:"
+            f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
             f" {_resume_command(settings, name)} --time-budget SECONDS"
         )
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         console.print(
-            f"MLflow at {shown(settings.tracking_uri or '')} took not everything{problem}:"
+            f"MLflow at {shown(settings.tracking_uri or '')} did not accept all records{problem}:"
             f" {end.waiting_records} records wait in {settings.local_root / name};"
             f" send them with: {command('sweeps/replay.py', name)}{_storage(settings)}"
         )
@@ -64,7 +67,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
 def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     """After an interruption."""
     console.print(
-        "interrupted; nothing that has ended is lost. Go on with:"
+        "interrupted; nothing that has ended is lost. Continue with:"
         f" {_resume_command(settings, name)}"
     )
 
@@ -86,7 +89,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             export = command("analysis/export.py", "--sweep", name)
             commands.append(("export", export + _store(settings)))
             best = f"best-{name}-{complete[0]}.yaml"
-            commands.append(("measure", command("sweeps/evaluate.py", best, "--rounds", "10")))
+            commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
     if settings.sampler != "grid":
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
         commands.append(("more", f"{_resume_command(settings, name)} --trials {trials}"))
@@ -101,6 +104,11 @@ def _look(settings: SweepSettings) -> str:
     if Path("Makefile").is_file() and not options:
         return "make ui"
     return command("analysis/ui.py") + options
+
+
+def _data(settings: SweepSettings) -> list[str]:
+    """The option that names the user's data file, where it is one."""
+    return ["--data", settings.data] if settings.data and Path(settings.data).is_file() else []
 
 
 def _store(settings: SweepSettings) -> str:
@@ -122,15 +130,24 @@ def _storage(settings: SweepSettings) -> str:
     return "" if default else f" --storage {shlex.quote(str(settings.local_root))}"
 
 
-def spaces_table() -> Table:
-    """The spaces that come with foldsweep."""
-    table = Table(title="search spaces")
+def spaces_table() -> Group:
+    """The spaces that come with foldsweep: those for any data, then those of tasks that ship."""
+    own = Table(title="spaces for your own data (--data FILE --target COLUMN)")
+    own.add_column("space")
+    own.add_column("what it is")
+    for name, function in ANY_TASK.items():
+        own.add_row(name, _first_line(sys.modules[function.__module__].__doc__))
+    table = Table(title="spaces of tasks that ship")
     table.add_column("space")
-    table.add_column("trainable")
+    table.add_column("task")
     table.add_column("searched", overflow="fold")
     table.add_column("baseline", overflow="fold")
     for name in SPACES:
         space = load_space(name)
         baseline = space.points[0].name if space.points else ""
-        table.add_row(name, space.trainable.__name__, " ".join(space.searched), baseline)
-    return table
+        table.add_row(name, space.variant.task.name, " ".join(space.searched), baseline)
+    return Group(own, table)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]

@@ -16,14 +16,19 @@ LEAST_RUNG = 3
 """Epochs before which a comparison says little, unless it is the only one."""
 
 
-def rung_epochs(epochs: int) -> tuple[int, ...]:
-    """Epochs at which trials are compared: a third of all epochs, a ninth, ... in rising order."""
+def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
+    """Epochs at which trials are compared: a third of all epochs, a ninth, ... in rising order.
+
+    Args:
+        epochs: Epochs, or units of an estimator's resource, of a whole trial.
+        most: Rungs at most, the last ones.
+    """
     rungs: list[int] = []
     epoch = round(epochs / REDUCTION)
     while epoch >= LEAST_RUNG or (not rungs and epoch >= 1):
         rungs.append(epoch)
         epoch = round(epoch / REDUCTION)
-    return tuple(reversed([r for r in rungs if r < epochs]))
+    return tuple(reversed([r for r in rungs if r < epochs][:most]))
 
 
 class RungPruner(optuna.pruners.BasePruner):
@@ -58,11 +63,13 @@ class RungPruner(optuna.pruners.BasePruner):
         return better >= max(1, (len(others) + 1) // REDUCTION)
 
 
-def make_pruner(scheduler: Scheduler, epochs: int) -> optuna.pruners.BasePruner:
-    """The pruner of a scheduler."""
+def make_pruner(
+    scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]
+) -> optuna.pruners.BasePruner:
+    """The pruner of a scheduler; `rungs` are the epochs at which trials are compared."""
     if scheduler in ("asha", "hyperband"):
         brackets = BRACKETS if scheduler == "hyperband" else 1
-        return RungPruner(rung_epochs(epochs), brackets=brackets)
+        return RungPruner(rungs, brackets=brackets)
     if scheduler == "median":
         return optuna.pruners.MedianPruner(
             n_startup_trials=5, n_warmup_steps=math.ceil(epochs / 5), interval_steps=1
@@ -70,10 +77,9 @@ def make_pruner(scheduler: Scheduler, epochs: int) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def reports(scheduler: Scheduler, epochs: int) -> tuple[int, ...]:
-    """Epochs after which trials report: at the rungs where there are rungs."""
-    rungs = rung_epochs(epochs) if scheduler in ("asha", "hyperband") else ()
-    return report_epochs(epochs, rungs=rungs)
+def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[int, ...]:
+    """Epochs after which trials report: at the rungs where the scheduler has rungs."""
+    return report_epochs(epochs, rungs=rungs if scheduler in ("asha", "hyperband") else ())
 
 
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:

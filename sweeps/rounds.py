@@ -4,55 +4,65 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from foldsweep import names as metrics
+from foldsweep import names
 from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
-from trainables.config import TrialConfig
+from trainables.config import BaseConfig
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData, Pairs
-from trainables.keep.classifier import PairClassifier, network_of
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import require_finite
+from trainables.stack.scoring import LOSS, PART
 from trainables.stack.stack import FoldStack, Member, Mode
-from trainables.variants import Variant
+from trainables.tasks.samples import Data, Samples, joined
+from trainables.tasks.task import Variant
+from trainables.trial import make_stack, over_all
 
 CHECKPOINT_EVERY_S = 20.0
-CURVES = ("train_loss", "train_accuracy", "loss", "accuracy")
+
+Values = Float[np.ndarray, " m"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What each member came to on its held-out pairs, and in its last epoch of training."""
+    """What each member came to on its held-out rows, and in its last epoch of training."""
 
-    accuracy: Float[np.ndarray, " m"]
-    loss: Float[np.ndarray, " m"]
-    digit_accuracy: Float[np.ndarray, " m"]
-    train_accuracy: Float[np.ndarray, " m"]
-    train_loss: Float[np.ndarray, " m"]
-    answers: tuple[Int[np.ndarray, " v"], ...]
-    """The answer to each held-out pair, 0 or 1."""
+    held_out: dict[str, Values]
+    """Loss and metrics by short name."""
+    train: dict[str, Values]
+    """The same of the last epoch's training batches, as far as they are measured there."""
+    predictions: tuple[dict[str, np.ndarray], ...]
+    """Each member's predictions on its held-out rows."""
     num_params: int
     train_time_s: float
     """Seconds of training, all members together."""
     curves: dict[str, list[list[float]]]
-    """By metric, for each epoch a value of each member; empty unless asked for."""
-    probe_answers: tuple[Int[np.ndarray, " p"], ...]
-    """The answer to each probe; empty if there are none."""
-    first: PairClassifier | None = None
-    """The first member's network, if it was to be kept."""
+    """By name, for each epoch a value of each member; empty unless asked for."""
+    probe_predictions: tuple[dict[str, np.ndarray], ...] = ()
+    """Predictions on the probes; empty if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """Members of one stack, and the pairs that they index."""
+    """Members of one stack, and the rows that they index."""
 
     members: tuple[Member, ...]
-    pairs: Pairs
+    data: Data
+    """Its training rows are those that members index, whether to train or to measure on."""
     probes: Int[np.ndarray, " p"] | None = None
-    """Pairs to answer without being measured on them, such as a grid of points."""
+    """Rows to predict without being measured on them, such as a grid of points."""
+
+    @property
+    def samples(self) -> Samples:
+        """The rows that members index."""
+        return self.data.train
+
+    def held_out(self) -> list[Samples]:
+        """Each member's held-out rows."""
+        return [self.samples.take(member.held_out) for member in self.members]
 
     def train(
         self,
@@ -62,18 +72,20 @@ class Cohort:
         device: str = "cpu",
         checkpoint_folder: Path | None = None,
         curves: bool = False,
-        keep_first: bool = False,
         after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> Scores:
         """Train all epochs and measure once; with a folder it can be cut off and called again.
 
-        With `curves` the held-out pairs are measured after every epoch; nothing depends on it.
+        With `curves` the held-out rows are measured after every epoch; nothing depends on it.
 
         Raises:
             UserError: If a loss becomes infinite or NaN.
         """
-        stack = FoldStack(variant.model, self.members, self.pairs, device=device, mode=mode)
-        spent_s, last = 0.0, None
+        stack = make_stack(variant, list(self.members), self.data, device=device, mode=mode)
+        if not isinstance(stack, FoldStack):
+            return self._fitted(stack, after_epoch)
+        spent_s = 0.0
+        last: dict[str, list[float]] = {}
         drawn: dict[str, list[list[float]]] = {}
         folder = None if checkpoint_folder is None else str(checkpoint_folder.resolve())
         state = None if folder is None else load_checkpoint(folder, 0)
@@ -85,87 +97,90 @@ class Cohort:
             start = time.perf_counter()
             train = stack.train()
             spent_s += time.perf_counter() - start
-            require_finite(train.loss, epoch + 1)
-            last = [train.loss.tolist(), train.accuracy.tolist()]
+            require_finite(train[LOSS], epoch + 1)
+            last = {name: values.tolist() for name, values in train.items()}
             if curves:
                 held_out = stack.evaluate()
-                row = (train.loss, train.accuracy, held_out.loss, held_out.accuracy)
-                by_name = dict(zip(CURVES, row, strict=True))
-                if variant.auxiliary:
-                    by_name[metrics.TRAIN_AUX_LOSS] = train.digit_loss
-                for name, values in by_name.items():
+                rows = {names.train_key(k): v for k, v in train.items()}
+                rows |= {k: v for k, v in held_out.items() if not k.endswith(PART)}
+                for name, values in rows.items():
                     drawn.setdefault(name, []).append(values.tolist())
             if folder is not None and time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
                 state = {"stack": stack.state_dict(), "spent_s": spent_s, "last": last}
                 save_checkpoint(folder, 0, {**state, "curves": drawn})
                 saved_at = time.monotonic()
             after_epoch(epoch + 1)
-        assert last is not None
-        held_out = stack.evaluate()
-        answers = tuple(stack.predict())
+        held_out = {k: v for k, v in stack.evaluate().items() if not k.endswith(PART)}
+        whole = over_all(stack, self.samples, variant.task)
+        held_out |= {names.bare(k): np.asarray(v) for k, v in whole.items()}
+        predictions = tuple(stack.predict())
         if folder is not None:
             delete_checkpoint(folder, 0)
         return Scores(
-            accuracy=held_out.accuracy,
-            loss=held_out.loss,
-            digit_accuracy=held_out.digit_accuracy,
-            train_loss=np.asarray(last[0]),
-            train_accuracy=np.asarray(last[1]),
-            answers=answers,
+            held_out=held_out,
+            train={name: np.asarray(v) for name, v in last.items() if not name.endswith(PART)},
+            predictions=predictions,
             num_params=stack.num_params,
             train_time_s=spent_s,
             curves=drawn,
-            probe_answers=() if self.probes is None else tuple(stack.predict(self.probes)),
-            first=_first(stack, variant) if keep_first else None,
+            probe_predictions=() if self.probes is None else tuple(stack.predict(self.probes)),
+        )
+
+    def _fitted(self, stack: Any, after_epoch: Callable[[int], None]) -> Scores:
+        """Scores of estimators, which are fitted at once."""
+        start = time.perf_counter()
+        stack.advance(stack.epochs)
+        spent_s = time.perf_counter() - start
+        after_epoch(stack.epochs)
+        held_out, train = stack.measure()
+        return Scores(
+            held_out={name: np.asarray(v, dtype=float) for name, v in held_out.items()},
+            train={name: np.asarray(v, dtype=float) for name, v in train.items()},
+            predictions=tuple(stack.predictions()),
+            num_params=stack.num_params,
+            train_time_s=spent_s,
+            curves={},
         )
 
 
-def _first(stack: FoldStack, variant: Variant) -> PairClassifier:
-    return PairClassifier(
-        network_of(variant, stack.members[0].config, stack.weights(0)),
-        mean=stack.mean[0].item(),
-        std=stack.std[0].item(),
-        names_only=variant.names_only,
-    )
-
-
-def fold_cohort(
-    config: TrialConfig, data: PairData, folds: Sequence[Fold], *, seed: int
-) -> Cohort:
-    """A member for each fold of the training pairs."""
+def fold_cohort(config: BaseConfig, data: Data, folds: Sequence[Fold], *, seed: int) -> Cohort:
+    """A member for each fold of the training rows."""
     members = [
         Member(
-            config=config,
+            config=config,  # type: ignore[arg-type]
             train=fold.train,
             held_out=fold.val,
             seed=derive_seed(seed, Stream.ROUND, i),
         )
         for i, fold in enumerate(folds)
     ]
-    return Cohort(members=tuple(members), pairs=data.train)
+    return Cohort(members=tuple(members), data=data)
 
 
 def round_cohort(
-    config: TrialConfig, data: Sequence[PairData], *, seed: int, held_back: int = 0
+    config: BaseConfig, data: Sequence[Data], *, seed: int, held_back: int = 0
 ) -> Cohort:
-    """A member for each of `data`: all its training pairs to train on, its test pairs to measure.
+    """A member for each of `data`: all its training rows to train on, its test rows to measure.
 
-    Every round has an initialisation of its own; rounds with the same pairs share them.
+    Every round has an initialisation of its own; rounds with the same data share them.
 
     Args:
         config: Configuration of all rounds.
-        data: Pairs of each round.
+        data: Data of each round, with test rows.
         seed: Seed of the rounds.
-        held_back: Training pairs that each round leaves out, at random.
+        held_back: Training rows that each round leaves out, at random.
+
+    Raises:
+        UserError: If there are no test rows.
     """
-    parts: list[Pairs] = []
+    parts: list[Samples] = []
     starts: dict[str, int] = {}
     size = 0
     for d in data:
         if d.digest not in starts:
             starts[d.digest] = size
-            parts += [d.train, d.test]
-            size += len(d.train) + len(d.test)
+            parts += [d.train, d.test_rows]
+            size += len(d.train) + len(d.test_rows)
     members = []
     for i, d in enumerate(data):
         start, middle = starts[d.digest], starts[d.digest] + len(d.train)
@@ -175,26 +190,17 @@ def round_cohort(
             train = np.sort(rng.permutation(train)[held_back:])
         members.append(
             Member(
-                config=config,
+                config=config,  # type: ignore[arg-type]
                 train=train,
-                held_out=np.arange(middle, middle + len(d.test)),
+                held_out=np.arange(middle, middle + len(d.test_rows)),
                 seed=derive_seed(seed, Stream.ROUND, i),
             )
         )
-    return Cohort(members=tuple(members), pairs=joined(parts))
+    return Cohort(members=tuple(members), data=replace(data[0], train=joined(parts), test=None))
 
 
-def joined(parts: Sequence[Pairs]) -> Pairs:
-    """Several sets of pairs as one, in order."""
-    return Pairs(
-        images=np.concatenate([p.images for p in parts]),
-        classes=np.concatenate([p.classes for p in parts]),
-        target=np.concatenate([p.target for p in parts]),
-    )
-
-
-def on_test(data: PairData, rounds: int) -> tuple[PairData, tuple[Fold, ...]]:
-    """Data and folds of a selection on test pairs: train on all training pairs, score on test."""
-    num_train, num_all = len(data.train), len(data.train) + len(data.test)
+def on_test(data: Data, rounds: int) -> tuple[Data, tuple[Fold, ...]]:
+    """Data and folds of a selection on test rows: train on all training rows, score on test."""
+    num_train, num_all = len(data.train), len(data.train) + len(data.test_rows)
     fold = Fold(train=np.arange(num_train), val=np.arange(num_train, num_all))
-    return replace(data, train=joined([data.train, data.test])), (fold,) * rounds
+    return replace(data, train=joined([data.train, data.test_rows])), (fold,) * rounds

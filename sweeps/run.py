@@ -13,7 +13,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program, take_sigterm_as_ctrl_c
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.cluster import Cluster
-from sweeps.settings import SweepSettings, check_name, load_settings, with_dataset
+from sweeps.settings import SweepSettings, check_name, load_settings
 
 
 def main() -> int:
@@ -45,30 +45,31 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         raise UserError(str(error)) from None
     if found.resume is None:
         settings = parse(SweepSettings, args, prog="sweeps/run.py")
-        return None, replace(
-            settings,
-            space=_absolute_paths(settings.space),
-            study=settings.study and absolute_uri(settings.study),
-            tracking_uri=tracking_uri(settings.tracking_uri),
-        )
+        return None, _absolute(settings)
     check_name(found.resume)
     root = replace(SweepSettings(), storage=found.storage).local_root
     stored = load_settings(root / found.resume)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
-    dataset = stored.dataset if settings.dataset == "auto" else settings.dataset
-    return stored, replace(
-        with_dataset(settings, dataset),
-        space=_absolute_paths(settings.space),
+    if settings.dataset == "auto" and settings.data is None:
+        settings = replace(settings, dataset=stored.dataset)
+    return stored, _absolute(settings)
+
+
+def _absolute(settings: SweepSettings) -> SweepSettings:
+    """The settings with paths that still hold when the sweep is resumed elsewhere."""
+    data = settings.data
+    if data is not None and (Path(data).suffix or Path(data).exists()):  # not an embedded name
+        data = str(Path(data).resolve())
+    return replace(
+        settings,
+        data=data,
+        test=settings.test and settings.test.resolve(),
+        space=tuple(str(Path(s).resolve()) if s.endswith(".py") else s for s in settings.space),
         study=settings.study and absolute_uri(settings.study),
         tracking_uri=tracking_uri(settings.tracking_uri),
     )
-
-
-def _absolute_paths(spaces: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths that still hold when the sweep is resumed elsewhere."""
-    return tuple(str(Path(s).resolve()) if s.endswith(".py") else s for s in spaces)
 
 
 if __name__ == "__main__":

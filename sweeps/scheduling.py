@@ -88,7 +88,8 @@ class LifecycleScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note why a trial crashed, whether Ray starts it again or gives it up."""
-        self.lifecycle.crashed(trial.trial_id, _cause(trial))
+        text = _error_text(trial)
+        self.lifecycle.crashed(trial.trial_id, _cause(text), text)
 
 
 class LifecycleStopper(tune.Stopper):
@@ -110,13 +111,17 @@ class LifecycleStopper(tune.Stopper):
         return self.lifecycle.out_of_time or self.lifecycle.hopeless
 
 
-def _cause(trial: Trial) -> str:
-    """What went wrong, in one line, out of the file that Ray keeps of all failures."""
+def _error_text(trial: Trial) -> str:
+    """The file that Ray keeps of all failures; empty where there is none."""
     try:
-        lines = [line.rstrip() for line in Path(trial.error_file).read_text().splitlines()]
+        return Path(trial.error_file).read_text()
     except (OSError, TypeError):
-        lines = []
-    lines = [line for line in lines if line]
+        return ""
+
+
+def _cause(text: str) -> str:
+    """What went wrong, in one line, out of a traceback."""
+    lines = [line for line in map(str.rstrip, text.splitlines()) if line]
     named = (
         i for i, line in enumerate(lines) if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)
     )

@@ -6,22 +6,29 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
+from foldsweep.checks import fits
 from foldsweep.errors import UserError
-from foldsweep.names import DIRECTIONS, VAL_ACCURACY
+from foldsweep.files import write_whole
+from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from trainables.config import Precision
+from trainables.tasks.options import ShippedOptions
+from trainables.tasks.tables import TableOptions
+
+if TYPE_CHECKING:
+    from trainables.tasks.task import Task  # torch, which Ray need not wait for
 
 Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
 Scheduler = Literal["asha", "hyperband", "median", "none"]
 
+OWN_DATA = tuple(field.name for field in fields(TableOptions))
+SHIPPED_DATA = tuple(field.name for field in fields(ShippedOptions))
 COMPARABLE = (
     "space",
-    "dataset",
-    "train_pairs",
-    "test_pairs",
+    *OWN_DATA,
+    *(name for name in SHIPPED_DATA if name != "data_dir"),
     "folds",
     "epochs",
     "precision",
@@ -36,7 +43,7 @@ SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepSettings:
+class SweepSettings(ShippedOptions, TableOptions):
     """Search for the best configuration of one or more search spaces.
 
     Every trial trains all cross-validation folds of one configuration in lockstep and is judged,
@@ -65,23 +72,14 @@ class SweepSettings:
     """What chooses configurations; nsga2 is for several objectives, grid for spaces with one."""
     scheduler: Scheduler = "asha"
     """What stops trials early, on the mean over folds."""
-    objective: tuple[str, ...] = (VAL_ACCURACY,)
-    """What to optimise; several (such as val_accuracy num_params) give a Pareto front."""
+    objective: tuple[str, ...] = ()
+    """What to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
+    accuracy num_params) give a Pareto front."""
     seed: int = 0
     """Everything random derives from it."""
     select_on_test: bool = False
-    """Score on the test pairs, --folds times with another initialisation, instead of by
+    """Score on the test rows, --folds times with another initialisation, instead of by
     cross-validation. Optimistic: for repeating what others did. All results say so."""
-
-    dataset: Literal["auto", "mnist", "digits", "disc"] = "auto"
-    """Handwritten digits: mnist, scikit-learn's embedded digits, or mnist if it can be had; spaces
-    of points take disc."""
-    data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    train_pairs: int | None = None
-    """Training pairs [1000 for mnist, all for digits]."""
-    test_pairs: int | None = None
-    """Test pairs [1000 for mnist, all for digits]."""
 
     name: str | None = None
     """Name of the sweep [made from the time]."""
@@ -118,8 +116,8 @@ class SweepSettings:
         Raises:
             UserError: At the first value that cannot be meant.
         """
-        require_at_least(1, self, "trials", "epochs", "test_pairs", "concurrency")
-        require_at_least(2, self, "folds", "train_pairs")
+        require_at_least(1, self, "trials", "epochs", "concurrency")
+        require_at_least(2, self, "folds")
         require_at_least(0, self, "max_failures", "seed", "checkpoint_every_s")
         if self.seed >= 2**32:
             raise UserError(f"--seed must be below 2**32, but is {self.seed}")
@@ -133,18 +131,55 @@ class SweepSettings:
             raise UserError("give --space NAME (see --list-spaces) or --resume SWEEP")
         if len(set(self.space)) < len(self.space):
             raise UserError(f"--space names a space twice: {' '.join(self.space)}")
-        unknown = [o for o in self.objective if o not in DIRECTIONS]
-        if unknown or not self.objective:
-            raise UserError(
-                f"unknown objective {' '.join(unknown) or '(none)'}:"
-                f" known are {', '.join(DIRECTIONS)}"
-            )
+        self._check_data()
         if len(set(self.objective)) < len(self.objective):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
         if len(self.objective) == 1 and self.sampler == "nsga2":
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
+
+    def _check_data(self) -> None:
+        """Refuse options of the user's own data beside those of the tasks that ship."""
+        defaults = SweepSettings()
+        given = {n for n in (*OWN_DATA, *SHIPPED_DATA) if getattr(self, n) != getattr(defaults, n)}
+        shipped = sorted(given & set(SHIPPED_DATA))
+        if self.data is not None and shipped:
+            raise UserError(
+                f"--data and {_option(shipped[0])} exclude each other: one names your own data,"
+                " the other that of a task which ships"
+            )
+        own = sorted(given & set(OWN_DATA))
+        if self.data is None and own:
+            raise UserError(f"{_option(own[0])} goes with --data FILE, which is missing")
+
+    def for_task(self, task: "Task") -> Self:
+        """The settings with the objective by its keys, the task's own where none is given.
+
+        Raises:
+            UserError: If the task does not measure an objective.
+        """
+        asked = self.objective or (task.objective,)
+        keys = tuple(o if o in (NUM_PARAMS, TRAIN_TIME) else val_key(o) for o in asked)
+        unknown = [key for key in keys if key not in task.better]
+        if unknown:
+            raise UserError(
+                f"unknown objective {' '.join(unknown)}: task {task.name} measures"
+                f" {', '.join(task.better)}"
+            )
+        return replace(self, objective=keys)
+
+    def options_of(self, task: "Task") -> Any:
+        """The task's own options; None where it has none."""
+        if task.options is None:
+            return None
+        names = [field.name for field in fields(task.options)]
+        return task.options(**{name: getattr(self, name) for name in names})
+
+    @property
+    def table_options(self) -> TableOptions:
+        """The options of the user's own data."""
+        return TableOptions(**{name: getattr(self, name) for name in OWN_DATA})
 
     @property
     def local_root(self) -> Path:
@@ -162,16 +197,17 @@ class SweepSettings:
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
         }
-        if plain.get("data_dir") is not None:
-            plain["data_dir"] = Path(plain["data_dir"])
+        for name in ("data_dir", "test"):
+            if plain.get(name) is not None:
+                plain[name] = Path(plain[name])
         return cls(**plain)
 
     def save(self, folder: Path) -> None:
         """Write to a sweep's folder at once, so that no reader sees half a file."""
-        part = folder / f"{SETTINGS_FILE}.part"
-        part.touch(mode=0o600)  # a study's URL may hold a password
-        part.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
-        part.replace(folder / SETTINGS_FILE)
+        text = json.dumps(self.to_dict(), indent=2) + "\n"
+        write_whole(
+            folder / SETTINGS_FILE, text, private=True
+        )  # a study's URL may hold a password
 
 
 def load_settings(folder: Path) -> SweepSettings:
@@ -188,7 +224,7 @@ def load_settings(folder: Path) -> SweepSettings:
     try:
         settings = SweepSettings.from_dict(json.loads(path.read_text()))
         for key, kind in get_type_hints(SweepSettings).items():
-            if not _is(getattr(settings, key), kind):
+            if not fits(getattr(settings, key), kind):
                 raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")
         return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
@@ -202,7 +238,7 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
         UserError: Naming each changed setting with its old and new value.
     """
     changed = [
-        f"--{key.replace('_', '-')} {old} -> {new}"
+        f"{_option(key)} {old} -> {new}"
         for key in COMPARABLE
         # as shown, without passwords: these may change
         if (old := _shown(key, getattr(stored, key))) != (new := _shown(key, getattr(wanted, key)))
@@ -243,29 +279,17 @@ def masked_url(url: str) -> str:
     return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}"
 
 
-def with_dataset(settings: SweepSettings, dataset: str) -> SweepSettings:
-    """The settings with `auto` replaced by what was found."""
-    return replace(settings, dataset=dataset)  # type: ignore[arg-type]
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Whether a value is of a type that a setting may have."""
-    if get_origin(kind) in (Union, UnionType):
-        return any(_is(value, part) for part in get_args(kind))
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
-    return isinstance(value, int | float if kind is float else kind)
-
-
 def _shown(key: str, value: Any) -> str:
     if key == "study" and value is not None:
         return masked_url(value)
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _above_zero(settings: SweepSettings, name: str) -> None:
     value = getattr(settings, name)
     if value is not None and not 0 < value < math.inf:
-        raise UserError(f"--{name.replace('_', '-')} must be above 0, but is {value}")
+        raise UserError(f"{_option(name)} must be above 0, but is {value}")

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from foldsweep import names as metrics
+from foldsweep import names
 from search_spaces.space import SearchSpace
 from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
 from trainables.trainable import BY_FOLD
@@ -49,8 +49,8 @@ def outcome(trial: FrozenTrial, space: SearchSpace, objective: str) -> Outcome:
         values={k: v for k, v in chosen.items() if k in space.searched or k in space.grid},
         scores=tuple(trial.values),
         std=statistics.stdev(by_fold) if by_fold else None,
-        num_params=result[metrics.NUM_PARAMS],
-        train_time_s=result[metrics.TRAIN_TIME],
+        num_params=result[names.NUM_PARAMS],
+        train_time_s=result[names.TRAIN_TIME],
     )
 
 
@@ -59,7 +59,7 @@ def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Outcome]:
     complete = [t for t in ledger.ended() if t.state == TrialState.COMPLETE]
     outcomes = [outcome(t, ledger.space, objective[0]) for t in complete]
     front = {t.number for t in ledger.study.best_trials} if len(objective) > 1 else set()
-    sign = -1 if metrics.DIRECTIONS[objective[0]] == "maximize" else 1
+    sign = -1 if ledger.space.variant.task.better[objective[0]] == "higher" else 1
     return sorted(outcomes, key=lambda o: (o.number not in front, sign * o.score, o.number))
 
 
@@ -100,7 +100,7 @@ def _scores(
         table.add_column(f"{name}, mean ± std" if name == objective[0] else name, justify="right")
     if baseline is not None:
         table.add_column("vs baseline", justify="right")
-    if metrics.NUM_PARAMS not in objective:
+    if names.NUM_PARAMS not in objective:
         table.add_column("params", justify="right")
     table.add_column("train s", justify="right")
     for o in rows:
@@ -111,7 +111,7 @@ def _scores(
         ]
         if baseline is not None:
             cells.append("baseline" if o is baseline else _difference(o, baseline, objective[0]))
-        if metrics.NUM_PARAMS not in objective:
+        if names.NUM_PARAMS not in objective:
             cells.append(f"{o.num_params:,}")
         cells.append(f"{o.train_time_s:.1f}")
         table.add_row(*cells, style="dim" if o is baseline else "")
@@ -119,13 +119,13 @@ def _scores(
 
 
 def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
-    digits = 0 if objective == metrics.NUM_PARAMS else 4
-    return f"{o.score - baseline.score:+,.{digits}f}"
+    places = 0 if objective == names.NUM_PARAMS else 4
+    return f"{o.score - baseline.score:+,.{places}f}"
 
 
 def shown_score(objective: str, score: float, std: float | None) -> str:
     """A score as tables and progress show it."""
-    if objective == metrics.NUM_PARAMS:
+    if objective == names.NUM_PARAMS:
         return f"{score:,.0f}"
     if std is None:
         return f"{score:.6g}"

@@ -1,5 +1,7 @@
 """One sweep of one space: wires data, study, spool and Ray together."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -13,15 +15,16 @@ from ray import tune
 from ray.tune.experiment import Trial
 from rich.console import Console
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ledger import Ledger, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
 from sweeps.provenance import git_commit, machine, user, versions
-from sweeps.pruning import reports
+from sweeps.pruning import reports, rung_epochs
 from sweeps.resources import Allotment
 from sweeps.rounds import on_test
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
@@ -29,11 +32,15 @@ from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_score, shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from sweeps.tracking.tracker import Tracker
-from trainables.data.folds import Fold, stratified_folds
-from trainables.data.pairs import PairData
+from trainables.data.folds import Fold
 from trainables.presets.preset import Preset
 from trainables.presets.registry import PRESETS
-from trainables.trial import Task
+from trainables.tasks.record import task_record
+from trainables.tasks.samples import Data
+from trainables.tasks.shapes import inputs_record
+from trainables.tasks.task import Task
+from trainables.trainable import trainable_for
+from trainables.trial import Context
 
 # MLflow's own tags, spelled out so that the driver need not import it
 MLFLOW_SOURCE_NAME = "mlflow.source.name"
@@ -65,53 +72,82 @@ class SweepEnd:
         return any(t.state == TrialState.COMPLETE for t in self.ledger.ended())
 
 
-def make_folds(data: PairData, settings: SweepSettings) -> tuple[Fold, ...]:
+def make_folds(task: Task, data: Data, settings: SweepSettings) -> tuple[Fold, ...]:
     """The folds that every space of a sweep is judged on; with `select_on_test`, see `on_test`."""
     if settings.select_on_test:
         return on_test(data, settings.folds)[1]
-    return stratified_folds(data.train.target, num_folds=settings.folds, seed=settings.seed)
+    return task.split.folds(
+        data.train, target=task.target, num_folds=settings.folds, seed=settings.seed
+    )
 
 
 def run_tags(
-    settings: SweepSettings, space: SearchSpace, data: PairData, sweep: str, allotment: Allotment
+    settings: SweepSettings, space: SearchSpace, data: Data, sweep: str, allotment: Allotment
 ) -> dict[str, str]:
     """Tags of every run of a sweep: what the MLflow UI groups and filters by."""
-    variant = space.trainable.variant
+    variant = space.variant
     return {
-        metrics.TAG_SWEEP: sweep,
-        metrics.TAG_SPACE: space.name,
-        metrics.TAG_VARIANT: variant.name,
-        metrics.TAG_WEIGHT_SHARING: str(variant.weight_sharing).lower(),
-        metrics.TAG_AUXILIARY: str(variant.auxiliary).lower(),
-        metrics.TAG_DATASET: data.dataset,
-        metrics.TAG_DATA_DIGEST: data.digest,
-        metrics.TAG_FOLDS: str(settings.folds),
-        metrics.TAG_SEED: str(settings.seed),
-        metrics.TAG_GIT_COMMIT: git_commit(),
-        metrics.TAG_TRAIN_PAIRS: str(len(data.train)),
-        metrics.TAG_TEST_PAIRS: str(len(data.test)),
-        metrics.TAG_THREADS: str(allotment.threads),
-        metrics.TAG_DEVICE: allotment.device,
-        metrics.TAG_MODE: settings.mode,
-        **({metrics.TAG_SPACE_FILE: space.file} if space.file else {}),
-        **({metrics.TAG_SELECTED_ON: "test"} if settings.select_on_test else {}),
-        metrics.TAG_MACHINE: machine(),
+        names.TAG_SWEEP: sweep,
+        names.TAG_SPACE: space.name,
+        names.TAG_TASK: variant.task.name,
+        names.TAG_METRICS: json.dumps(variant.task.optimisable),
+        names.TAG_VARIANT: variant.full_name,
+        **variant.tags,
+        names.TAG_DATASET: data.name,
+        names.TAG_DATA_DIGEST: data.digest,
+        names.TAG_FOLDS: str(settings.folds),
+        names.TAG_REPEATS: str(settings.repeats),
+        names.TAG_SEED: str(settings.seed),
+        names.TAG_GIT_COMMIT: git_commit(),
+        names.TAG_TRAIN_ROWS: str(len(data.train)),
+        names.TAG_TEST_ROWS: str(0 if data.test is None else len(data.test)),
+        names.TAG_THREADS: str(allotment.threads),
+        names.TAG_DEVICE: allotment.device,
+        names.TAG_MODE: settings.mode,
+        **_file_tags(space),
+        **({names.TAG_SELECTED_ON: "test"} if settings.select_on_test else {}),
+        names.TAG_MACHINE: machine(),
         MLFLOW_SOURCE_NAME: "sweeps/run.py",
         MLFLOW_USER: user(),
-        **{f"{metrics.TAG_VERSION}{library}": v for library, v in versions().items()},
+        **{f"{names.TAG_VERSION}{library}": v for library, v in versions().items()},
     }
 
 
-def dataset_record(data: PairData) -> dict[str, str]:
-    """The pairs as an MLflow dataset input."""
+def _file_tags(space: SearchSpace) -> dict[str, str]:
+    """Path and digest of the user's file that a space is from."""
+    if space.file is None:
+        return {}
+    digest = hashlib.sha256(Path(space.file).read_bytes()).hexdigest()
+    return {names.TAG_SPACE_FILE: space.file, names.TAG_FILE_DIGEST: digest}
+
+
+def dataset_record(data: Data) -> dict[str, str]:
+    """The data as an MLflow dataset input."""
+    sizes = {
+        "train_rows": len(data.train),
+        "test_rows": 0 if data.test is None else len(data.test),
+    }
     return {
-        "name": data.dataset,
+        "name": data.name,
         "digest": data.digest[:36],
         "source_type": "code",
-        "source": f'{{"tags": {{"mlflow.source.name": "foldsweep {data.dataset} pairs"}}}}',
-        "profile": f'{{"train_pairs": {len(data.train)}, "test_pairs": {len(data.test)}}}',
+        "source": json.dumps({"tags": {"mlflow.source.name": f"foldsweep {data.name}"}}),
+        "profile": json.dumps(sizes),
         "context": "training",
     }
+
+
+def write_task(folder: Path, task: Task, data: Data) -> Path:
+    """Write the task's record, which exports and analysis read; returns the file."""
+    # file names without folders: whoever reads the record has the files elsewhere
+    origin = {
+        k: Path(v).name if k in ("data", "test") and v else v for k, v in data.origin.items()
+    }
+    record = {**task_record(task, data), **inputs_record(task, data), "origin": origin}
+    record["unit"] = task.unit
+    path = folder / names.TASK_FILE
+    write_whole(path, json.dumps({"record": record, "origin": origin}, indent=1) + "\n")
+    return path
 
 
 def reported_row(space: SearchSpace) -> Preset | None:
@@ -125,15 +161,15 @@ def reported_figures(preset: Preset) -> dict[str, float]:
     for measurement in preset.measurements:
         accuracy, std = measurement.reported.accuracy, measurement.reported.std
         if accuracy is not None:
-            own = {} if std is None else {metrics.std_key(metrics.REPORTED_ACCURACY): std}
-            return {metrics.REPORTED_ACCURACY: accuracy, **own}
+            key = f"{names.REPORTED}accuracy"
+            return {key: accuracy, **({} if std is None else {names.std_key(key): std})}
     return {}
 
 
 def sweep_space(
     settings: SweepSettings,
     space: SearchSpace,
-    data: PairData,
+    data: Data,
     *,
     name: str,
     folder: Path,
@@ -147,7 +183,7 @@ def sweep_space(
     Args:
         settings: Settings of the sweep.
         space: What is searched.
-        data: Pairs; only the training pairs are used.
+        data: The task's data; only the training rows are used.
         name: Name of the sweep.
         folder: Local folder of this space's study and spool.
         checkpoint_root: Folder or URI that all nodes reach.
@@ -167,7 +203,8 @@ def sweep_space(
         study_storage=settings.study or JOURNAL_FILE,
         study_name=key,
     )
-    folds = make_folds(data, settings)
+    task = space.variant.task
+    folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
     storage = open_storage(settings.study, folder / JOURNAL_FILE)
     if (folder / SPOOL_FILE).exists() and key not in optuna.get_all_study_names(storage):
@@ -181,7 +218,7 @@ def sweep_space(
         space,
         settings,
         epochs=epochs,
-        identity={"data": data.digest},
+        identity={"data": data.digest, "task": _fingerprint(task, folds)},
     )
     tracker = Tracker(folder, target)
     try:
@@ -190,16 +227,20 @@ def sweep_space(
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
         own = {
-            metrics.TAG_KIND: "sweep",
-            metrics.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
+            names.TAG_KIND: "sweep",
+            names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
         }
         preset = reported_row(space)
         if preset is not None:
-            own[metrics.TAG_PRESET] = preset.name
+            own[names.TAG_PRESET] = preset.name
         tracker.start_sweep(key, _shown(params), {**tags, **own}, dataset_record(data))
+        tracker.log_artifact(None, write_task(folder, task, data))
         if preset is not None:
             tracker.log_metrics(None, reported_figures(preset))
-        report_at = reports(settings.scheduler, epochs) if ledger.prunes else (epochs,)
+        rungs = rung_epochs(epochs, space.most_rungs)
+        report_at = (epochs,)
+        if ledger.prunes:
+            report_at = reports(settings.scheduler, epochs, rungs)
         lifecycle = Lifecycle(
             ledger,
             tracker,
@@ -210,9 +251,10 @@ def sweep_space(
             tags=tags,
             dataset=dataset_record(data),
             checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
+            error_folder=folder / "errors",
             time_budget=settings.time_budget,
         )
-        task = Task(
+        context = Context(
             data=scored,
             folds=folds,
             seed=settings.seed,
@@ -225,7 +267,7 @@ def sweep_space(
             device=allotment.device,
             mode=settings.mode,
         )
-        interrupted = _fit(lifecycle, task, settings, allotment, checkpoint_root, console)
+        interrupted = _fit(lifecycle, context, settings, allotment, checkpoint_root, console)
         _log_best(tracker, lifecycle)
         tracker.end_sweep("KILLED" if interrupted else "FINISHED")
     finally:
@@ -243,7 +285,7 @@ def sweep_space(
 
 def _fit(
     lifecycle: Lifecycle,
-    task: Task,
+    context: Context,
     settings: SweepSettings,
     allotment: Allotment,
     checkpoint_root: str,
@@ -258,7 +300,7 @@ def _fit(
     try:
         # not Tuner.fit, which pickles all that it is given for a restore of its own
         tune.run(
-            tune.with_parameters(lifecycle.space.trainable, task=task),
+            tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
             storage_path=f"{checkpoint_root}/{lifecycle.space.name}",
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
@@ -282,6 +324,15 @@ def _fit(
     return bool(lifecycle.ledger.trials_left) and not (lifecycle.out_of_time or lifecycle.hopeless)
 
 
+def _fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
+    """Changes whenever scores would be of something else: metrics, loss, or folds."""
+    sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
+    sha256.update(getattr(task.loss, "__qualname__", repr(task.loss)).encode())
+    for fold in folds:
+        sha256.update(fold.train.tobytes() + b"|" + fold.val.tobytes())
+    return sha256.hexdigest()[:16]
+
+
 def _trial_dirname(trial: Trial) -> str:
     """Ray's folder of a trial; its own is as long as the configuration."""
     return str(trial.trial_id)
@@ -293,10 +344,10 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
     if lifecycle.best is not None:
         best = lifecycle.best
         # under the trials' own name too, so that a table has sweep and trials in one column
-        for name in (lifecycle.objective[0], metrics.best_key(lifecycle.objective[0])):
+        for name in (lifecycle.objective[0], names.best_key(lifecycle.objective[0])):
             found[name] = best.score
             if best.std is not None:
-                found[metrics.std_key(name)] = best.std
+                found[names.std_key(name)] = best.std
         shown = shown_score(lifecycle.objective[0], best.score, best.std)
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"

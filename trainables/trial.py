@@ -105,15 +105,11 @@ def make_stack(
     Raises:
         UserError: If the data or a configuration does not suit the variant.
     """
-    task = variant.task
+    task, shapes = variant.task, variant.task.shapes(data)
     if issubclass(variant.config, EstimatorConfig):
         from trainables.stack.estimators import EstimatorStack  # scikit-learn, which takes seconds
 
-        shapes = task.shapes(data, encoded=False)
-        return EstimatorStack(
-            lambda config: variant.model(config, shapes), members, data.train, task=task
-        )
-    shapes = task.shapes(data)
+        return EstimatorStack(variant.model, members, data.train, task=task, shapes=shapes)
     return FoldStack(
         lambda config: variant.model(config, shapes),
         members,

@@ -1,4 +1,4 @@
-"""Box plots: how much the accuracy of a variant's best varies over rounds or folds."""
+"""Box plots: how much the score of a variant's best varies over rounds or folds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,32 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.curves import Over
-from analysis.plots.style import INK, looks
+from analysis.plots.curves import HELD_OUT_PART, Over
+from analysis.plots.style import INK, axis_label, looks
 from analysis.results import Sweep, Trial
-
-_LABELS: dict[Over, str] = {"rounds": "test accuracy", "folds": "validation accuracy"}
+from foldsweep.objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoxInfo:
-    """The single accuracies of one network."""
+    """The single scores of one variant's best."""
 
     name: str
     over: Over
-    """Rounds on test pairs, or folds of the training pairs where there are no rounds."""
+    """Rounds on test rows, or folds of the training rows where there are no rounds."""
     values: tuple[float, ...]
 
 
 def box_info(sweep: Sweep, trial: Trial, *, name: str) -> BoxInfo:
     """Rounds of the latest evaluation of a trial, or its folds if it was never evaluated."""
     evaluation = sweep.evaluation(trial.number)
-    if evaluation is not None and evaluation.accuracy:
-        return BoxInfo(name=name, over="rounds", values=evaluation.accuracy)
+    if evaluation is not None and evaluation.scores:
+        return BoxInfo(name=name, over="rounds", values=evaluation.scores)
     return BoxInfo(name=name, over="folds", values=trial.folds)
 
 
-def plot_boxes(infos: Sequence[BoxInfo]) -> Figure:
-    """A box and all single values for each network; a panel of its own for those with folds."""
+def plot_boxes(infos: Sequence[BoxInfo], objective: Objective) -> Figure:
+    """A box and all single values for each variant; a panel of its own for those with folds."""
     overs: list[Over] = [o for o in ("rounds", "folds") if any(info.over == o for info in infos)]
     groups = [[info for info in infos if info.over == over] for over in overs]
     sizes = [len(group) for group in groups]
@@ -49,7 +48,7 @@ def plot_boxes(infos: Sequence[BoxInfo]) -> Figure:
             fontsize=9,
         )
         axes.set_xlim(0.4, len(group) + 0.6)
-        axes.set_ylabel(f"{_LABELS[over]} (share of right answers)\none point per {over[:-1]}")
+        axes.set_ylabel(f"{axis_label(objective, HELD_OUT_PART[over])}\none point per {over[:-1]}")
         axes.grid(axis="y", alpha=0.3)
     return figure
 

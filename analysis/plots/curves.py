@@ -1,43 +1,46 @@
 """Learning curves: mean and standard deviation over rounds or folds, epoch by epoch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.load import Store, metric_history
 from analysis.plots.style import HELD_OUT, TRAIN, grid_of_axes, whole_numbers
 from analysis.results import Trial
-from foldsweep import names as metrics
+from foldsweep import names
 
-Quantity = Literal["loss", "accuracy"]
 Over = Literal["rounds", "folds"]
 HELD_OUT_PART: dict[Over, str] = {"rounds": "test", "folds": "validation"}
-TRIAL_CURVES = {
-    "train_loss": metrics.TRAIN_LOSS,
-    "train_accuracy": metrics.TRAIN_ACCURACY,
-    "loss": metrics.VAL_LOSS,
-    "accuracy": metrics.VAL_ACCURACY,
-}
+LEAST_POINTS = 2
+"""Points from which on there is a curve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvesInfo:
-    """Curves of one network over its rounds or folds.
+    """Curves of one variant over its rounds or folds, by what they are of.
 
-    `mean` and `std` are by `loss`, `accuracy`, `train_loss` and `train_accuracy`.
+    A quantity such as `loss` is of held-out rows; `train_loss` is the same of training rows.
     """
 
     name: str
     over: Over = "rounds"
     number: int
     """How many rounds or folds."""
-    mean: Mapping[str, Float[np.ndarray, " epochs"]]
-    std: Mapping[str, Float[np.ndarray, " epochs"]]
+    mean: Mapping[str, Float[np.ndarray, " points"]]
+    std: Mapping[str, Float[np.ndarray, " points"]]
+    epochs: Mapping[str, Int[np.ndarray, " points"]] = field(default_factory=dict)
+    """Epoch of each point; without it there is one point for each."""
+    unit: str = "epoch"
+    """What is counted along the curve."""
+
+    def epochs_of(self, key: str) -> Int[np.ndarray, " points"]:
+        """Epoch of each point of a curve."""
+        return self.epochs.get(key, np.arange(1, len(self.mean[key]) + 1))
 
 
 def curves_info(name: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> CurvesInfo:
@@ -58,7 +61,7 @@ def curves_info(name: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> C
 
 
 def trial_curves(
-    store: Store, trial: Trial, *, name: str, keys: Mapping[str, str] = TRIAL_CURVES
+    store: Store, trial: Trial, *, name: str, keys: Mapping[str, str]
 ) -> CurvesInfo | None:
     """The curves of a trial over its folds; None where MLflow does not have all of them.
 
@@ -68,41 +71,75 @@ def trial_curves(
         name: What it is called in figures.
         keys: The metric behind each curve.
     """
-    mean, std = {}, {}
+    mean, std, epochs = {}, {}, {}
     for key, metric in keys.items():
         if metric not in trial.values:
             return None
         points = metric_history(store, trial.run_id, metric)
-        spread = metric_history(store, trial.run_id, metrics.std_key(metric))
-        mean[key] = np.array(list(points.values()))
-        std[key] = np.array([spread.get(epoch, 0.0) for epoch in points])
-    if len({len(values) for values in mean.values()}) > 1:
-        return None
-    return CurvesInfo(name=name, over="folds", number=len(trial.folds), mean=mean, std=std)
+        spread = metric_history(store, trial.run_id, names.std_key(metric))
+        mean[key] = np.array(list(points.values()), dtype=float)
+        std[key] = np.array([spread.get(epoch, 0.0) for epoch in points], dtype=float)
+        epochs[key] = np.array(list(points), dtype=np.int64)
+    return CurvesInfo(
+        name=name,
+        over="folds",
+        number=len(trial.folds),
+        mean=mean,
+        std=std,
+        epochs=epochs,
+        # only networks have epochs; of estimators whatever they grow by is counted
+        unit="epoch" if "epochs" in trial.config else "trees or iterations",
+    )
 
 
-def plot_one(info: CurvesInfo, quantity: Quantity) -> Figure:
-    """Training and held-out curve of one network, mean ± std as a band."""
+def learning_curves(store: Store, trial: Trial, metric: str, *, name: str) -> CurvesInfo | None:
+    """The curve of one metric on held-out rows, and on training rows where that was measured.
+
+    Args:
+        store: Where the trial's run is.
+        trial: A complete trial.
+        metric: Short name of the metric, or `loss`.
+        name: What the trial is called in figures.
+
+    Returns:
+        None where there are too few points for a curve.
+    """
+    keys = {metric: names.val_key(metric)}
+    if names.train_key(metric) in trial.values:
+        keys[f"train_{metric}"] = names.train_key(metric)
+    info = trial_curves(store, trial, name=name, keys=keys)
+    return None if info is None or len(info.mean[metric]) < LEAST_POINTS else info
+
+
+def plot_one(info: CurvesInfo, quantity: str, label: str | None = None) -> Figure:
+    """Training and held-out curve of one variant, mean ± std as a band.
+
+    Args:
+        info: Its curves.
+        quantity: Which of them: `loss`, or the short name of a metric.
+        label: What the axis says [the quantity].
+    """
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.subplots()
     _draw(axes, info, quantity)
     axes.set_title(f"{info.name}: {spread_of([info])}", fontsize=10)
-    axes.set_ylabel(_label(quantity))
+    axes.set_ylabel(label or quantity)
     _limit(axes, quantity)
     axes.legend(frameon=False)
     return figure
 
 
-def plot_all(infos: Sequence[CurvesInfo], quantity: Quantity) -> Figure:
-    """A panel for each network, on common axes."""
-    figure, panels = grid_of_axes(len(infos), share=True)
-    for i, (axes, info) in enumerate(zip(panels, infos, strict=True)):
+def plot_all(infos: Sequence[CurvesInfo], quantity: str, label: str | None = None) -> Figure:
+    """A panel for each variant, on common axes where they count the same."""
+    same = len({info.unit for info in infos}) == 1
+    figure, panels = grid_of_axes(len(infos), share=True if same else "y")
+    for axes, info in zip(panels, infos, strict=True):
         _draw(axes, info, quantity)
         axes.set_title(info.name, fontsize=10)
-        if i == 0:
-            axes.legend(frameon=False, fontsize=8)
+    fullest = max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0]))
+    fullest.legend(frameon=False, fontsize=8)
     _limit(panels[0], quantity)
-    figure.supylabel(f"{_label(quantity)}\n{spread_of(infos)}", fontsize=10)
+    figure.supylabel(f"{label or quantity}\n{spread_of(infos)}", fontsize=10)
     return figure
 
 
@@ -113,38 +150,51 @@ def spread_of(infos: Sequence[CurvesInfo]) -> str:
     return f"mean ± std over {number}{' or '.join(sorted({info.over for info in infos}))}"
 
 
-def _draw(axes: Axes, info: CurvesInfo, quantity: Quantity) -> None:
+def _draw(axes: Axes, info: CurvesInfo, quantity: str) -> None:
     parts = (
         (f"train_{quantity}", "training", TRAIN, "--"),
         (quantity, HELD_OUT_PART[info.over], HELD_OUT, "-"),
     )
     for key, label, colour, style in parts:
-        draw_band(axes, info.mean[key], info.std[key], label=label, colour=colour, style=style)
-    axes.set_xlabel("epoch")
+        if key in info.mean:
+            draw_band(
+                axes,
+                info.mean[key],
+                info.std[key],
+                label=label,
+                colour=colour,
+                style=style,
+                epochs=info.epochs_of(key),
+            )
+    axes.set_xlabel(info.unit)
     whole_numbers(axes)
     axes.grid(alpha=0.3)
 
 
 def draw_band(
     axes: Axes,
-    mean: Float[np.ndarray, " epochs"],
-    std: Float[np.ndarray, " epochs"],
+    mean: Float[np.ndarray, " points"],
+    std: Float[np.ndarray, " points"],
     *,
     label: str,
     colour: str,
     style: str = "-",
+    epochs: Int[np.ndarray, " points"] | None = None,
 ) -> None:
-    """A curve over epochs with a band of one standard deviation either way."""
-    epochs = np.arange(1, len(mean) + 1)
-    axes.plot(epochs, mean, style, color=colour, label=label, linewidth=1.4)
+    """A curve over epochs with a band of one standard deviation either way.
+
+    Points are marked where it was not measured after every epoch.
+    """
+    if epochs is None:
+        epochs = np.arange(1, len(mean) + 1)
+    marker = "o" if (np.diff(epochs) > 1).any() or len(epochs) < LEAST_POINTS else ""
+    axes.plot(
+        epochs, mean, style, color=colour, label=label, linewidth=1.4, marker=marker, markersize=3.5
+    )
     axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
 
 
-def _limit(axes: Axes, quantity: Quantity) -> None:
+def _limit(axes: Axes, quantity: str) -> None:
     """No band beyond what an accuracy can be; once all is drawn, or the rest would be cut off."""
     if quantity == "accuracy":
         axes.set_ylim(top=1.0)
-
-
-def _label(quantity: Quantity) -> str:
-    return "loss" if quantity == "loss" else "accuracy (share of right answers)"

@@ -9,17 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plots.style import (
-    AXIS_LABELS,
     FAINT,
     HELD_OUT,
     INK,
     TRAIN,
+    axis_label,
     grid_of_axes,
     in_two_lines,
     whole_numbers,
 )
 from analysis.results import Sweep
-from foldsweep import names as metrics
+from foldsweep import names
+from foldsweep.objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class HistoryInfo:
     """Trials of one sweep; those that failed or still run have no value and are left out."""
 
     name: str
-    objective: str
+    objective: Objective
     number: Int[np.ndarray, " complete"]
     value: Float[np.ndarray, " complete"]
     std: Float[np.ndarray, " complete"]
@@ -38,24 +39,24 @@ class HistoryInfo:
     pruned_value: Float[np.ndarray, " pruned"]
     """The last value before the trial was stopped."""
     baseline: tuple[int, float] | None
-    """Number and value of the trial that repeats a report's setting."""
+    """Number and value of the trial that repeats a setting which is known."""
 
 
 def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
     """The history of a sweep by its own first objective, in the order of trials' numbers."""
-    objective = sweep.objective
+    objective = sweep.objective.key
     complete = [t for t in sweep.trials if t.state == "COMPLETE" and objective in t.values]
     pruned = [t for t in sweep.trials if t.state == "PRUNED" and objective in t.values]
     value = np.array([t.values[objective] for t in complete], dtype=float)
-    up = metrics.DIRECTIONS[objective] == "maximize"
+    best = np.maximum if sweep.objective.better == "higher" else np.minimum
     repeated = next((t for t in complete if t.origin is not None), None)
     return HistoryInfo(
         name=name,
-        objective=objective,
+        objective=sweep.objective,
         number=np.array([t.number for t in complete], dtype=np.int64),
         value=value,
-        std=np.array([t.values.get(metrics.std_key(objective), 0.0) for t in complete]),
-        best=np.maximum.accumulate(value) if up else np.minimum.accumulate(value),
+        std=np.array([t.values.get(names.std_key(objective), 0.0) for t in complete]),
+        best=best.accumulate(value),
         pruned=np.array([t.number for t in pruned], dtype=np.int64),
         pruned_value=np.array([t.values[objective] for t in pruned], dtype=float),
         baseline=None if repeated is None else (repeated.number, repeated.values[objective]),
@@ -73,9 +74,9 @@ def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
     for axes, info in zip(panels, infos, strict=True):
         _draw(axes, info)
         if not same:
-            axes.set_ylabel(in_two_lines(AXIS_LABELS[info.objective]))
+            axes.set_ylabel(in_two_lines(axis_label(info.objective)))
     if same:
-        figure.supylabel(in_two_lines(AXIS_LABELS[infos[0].objective]), fontsize=10)
+        figure.supylabel(in_two_lines(axis_label(infos[0].objective)), fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
     for axes in panels[1:]:  # what the first sweep lacks, such as pruned trials
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -129,7 +130,7 @@ def _draw(axes: Axes, info: HistoryInfo) -> None:
             edgecolors=INK,
             linewidths=1.3,
             zorder=4,
-            label="baseline, a report's own",
+            label="baseline",
         )
     axes.set_title(info.name, fontsize=10)
     axes.set_xlabel("trial")

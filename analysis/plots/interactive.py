@@ -5,10 +5,10 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from analysis.plots.style import AXIS_LABELS, INK, looks
+from analysis.plots.style import COST_LABELS, INK, axis_label, looks
 from analysis.plots.tradeoffs import TradeoffInfo
 from analysis.results import Trial
-from foldsweep import names as metrics
+from foldsweep.numbers import shown_spread
 
 
 def write_html(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
         mine = [i for i, t in enumerate(info.trials) if t.variant == variant]
         figure.add_scatter(
             x=[info.x[i] for i in mine],
-            y=[info.trials[i].accuracy for i in mine],
+            y=[info.trials[i].score for i in mine],
             error_y={"array": [info.trials[i].std for i in mine], "thickness": 0.6, "width": 0},
             mode="markers",
             marker={"color": look.colour, "size": 8},
@@ -37,7 +37,7 @@ def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
         )
     figure.add_scatter(
         x=[info.x[i] for i in info.front],
-        y=[info.trials[i].accuracy for i in info.front],
+        y=[info.trials[i].score for i in info.front],
         mode="lines",
         line={"color": INK, "shape": "hv", "width": 1.5},
         name="Pareto front",
@@ -46,8 +46,8 @@ def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
     figure.update_layout(
         template="plotly_white",
         title=f"{len(info.trials)} complete trials",
-        xaxis={"title": {"text": AXIS_LABELS[info.cost]}, "type": "log"},
-        yaxis={"title": {"text": AXIS_LABELS[metrics.VAL_ACCURACY]}},
+        xaxis={"title": {"text": COST_LABELS[info.cost]}, "type": "log"},
+        yaxis={"title": {"text": axis_label(info.objective)}},
     )
     return figure
 
@@ -55,6 +55,6 @@ def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
 def _hover(trial: Trial) -> str:
     what = trial.origin or ""
     return (
-        f"<b>{trial.label}</b> {what}<br>{trial.accuracy:.4f} ± {trial.std:.4f}<br>"
+        f"<b>{trial.label}</b> {what}<br>{shown_spread(trial.score, trial.std)}<br>"
         f"{trial.num_params:,} parameters, {trial.train_time_s:.1f} s"
     )

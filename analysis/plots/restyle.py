@@ -44,7 +44,7 @@ def slices(figure: Figure) -> Figure:
 
 
 def contours(figure: Figure) -> Figure:
-    """All pairs of parameters; of a matrix of them the lower half, which the upper one mirrors."""
+    """Panels of two parameters each; of a matrix of them the lower half, which mirrors the rest."""
     mappable, label = _without_bar(figure)
     panels = list(figure.axes)
     side = math.isqrt(len(panels))

@@ -1,6 +1,6 @@
 """A sweep's Optuna study, rebuilt from MLflow, and Optuna's own figures of it.
 
-The one module of analysis that knows Optuna: the study is made anew from what MLflow has, the
+The one module of analysis that knows Optuna: the study is made again from what MLflow has, the
 sweep's own is not opened.
 """
 
@@ -40,7 +40,7 @@ from analysis.load import Store, metric_history
 from analysis.plots import restyle
 from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
-from foldsweep import names as metrics
+from foldsweep import names
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -74,7 +74,7 @@ class Rebuilt:
     study: optuna.Study
     """All trials that have ended and can be placed in the space."""
     searched: optuna.Study
-    """Those that the sampler chose: settings of reports differ in more than is searched."""
+    """Those that the sampler chose: initial points may differ in more than is searched."""
     left_out: tuple[str, ...]
     """Trials that cannot be placed, with the reason."""
 
@@ -125,12 +125,13 @@ class Rebuilt:
 
 def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
     """A sweep's study for its first objective; None where MLflow has no distributions of it."""
-    written = sweep.tags.get(metrics.TAG_DISTRIBUTIONS)
+    written = sweep.tags.get(names.TAG_DISTRIBUTIONS)
     if written is None:
         return None
     parts = json.loads(written)
     distributions = {name: json_to_distribution(json.dumps(part)) for name, part in parts.items()}
-    direction = StudyDirection[metrics.DIRECTIONS[sweep.objective].upper()]
+    higher = sweep.objective.better == "higher"
+    direction = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
     study, searched = (optuna.create_study(direction=direction) for _ in range(2))
     left_out = []
     for trial in sweep.trials:
@@ -161,8 +162,8 @@ def _frozen(
     state = TrialState[trial.state]
     reported: dict[int, float] = {}
     if state == TrialState.PRUNED:
-        reported = metric_history(store, trial.run_id, sweep.objective)
-    value = reported[max(reported)] if reported else trial.values.get(sweep.objective)
+        reported = metric_history(store, trial.run_id, sweep.objective.key)
+    value = reported[max(reported)] if reported else trial.values.get(sweep.objective.key)
     return create_trial(
         state=state,
         value=None if state == TrialState.FAIL else value,
@@ -224,7 +225,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
 
 def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
     """Optuna's slice, contour and parallel-coordinate plots of what was searched, for print."""
-    searched, target = rebuilt.searched, rebuilt.sweep.objective
+    searched, target = rebuilt.searched, rebuilt.sweep.objective.key
     if len(rebuilt.complete) < LEAST_DRAWN:
         return {}
     figures = {}
@@ -244,7 +245,7 @@ def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
 
 def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
     """Optuna's figures to explore: history of all trials, the others of what was searched."""
-    target = rebuilt.sweep.objective
+    target = rebuilt.sweep.objective.key
     with _quiet():
         figures = {
             "history": visualization.plot_optimization_history(rebuilt.study, target_name=target)

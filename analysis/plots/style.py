@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from foldsweep import names as metrics
+from foldsweep import names
+from foldsweep.objective import Objective
 
 # Okabe and Ito (2008), "Color universal design"
 TRAIN = "#0072B2"
@@ -20,14 +21,23 @@ _COLOURS = (TRAIN, HELD_OUT, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DPI = 130
 
-AXIS_LABELS = {
-    metrics.VAL_ACCURACY: "validation accuracy (share of right answers)",
-    metrics.VAL_DIGIT_ACCURACY: "validation digit accuracy (share of images)",
-    metrics.VAL_LOSS: "validation loss",
-    metrics.NUM_PARAMS: "parameters",
-    metrics.TRAIN_TIME: "training time of all folds (s)",
+COST_LABELS = {
+    names.NUM_PARAMS: "trainable parameters",
+    names.TRAIN_TIME: "training time of all folds (s)",
 }
-"""What an axis says of a metric, with its unit."""
+"""What an axis says of a cost, with its unit."""
+
+
+def axis_label(objective: Objective, part: str = "validation") -> str:
+    """What an axis says of a metric: of which rows, and which way is better.
+
+    Args:
+        objective: The metric.
+        part: Rows that it is measured on.
+    """
+    if objective.key in COST_LABELS:
+        return COST_LABELS[objective.key]
+    return f"{part} {objective.name} ({objective.better} is better)"
 
 
 def in_two_lines(label: str) -> str:
@@ -69,12 +79,19 @@ def _plain_number(value: float, place: int | None) -> str:
     return f"{value / 1000:g}k" if 1000 <= value < 1e6 else f"{value:g}".replace("e-0", "e-")
 
 
-def grid_of_axes(number: int, *, share: bool, side: float = 2.6) -> tuple[Figure, list[Axes]]:
-    """A figure with `number` panels, up to four in a row; `share` gives them common axes."""
-    columns = 3 if number in (5, 6, 9) else min(number, 4)
+def grid_of_axes(
+    number: int, *, share: bool | Literal["y"], side: float = 2.6, most: int = 4
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `number` panels, up to `most` in a row.
+
+    `share` gives them common axes, or a common vertical one.
+    """
+    columns = min(3 if number in (5, 6, 9) else number, most)
     rows = math.ceil(number / columns)
     figure = Figure(figsize=(side * columns + 0.6, side * 0.95 * rows + 0.2), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    axes = figure.subplots(
+        rows, columns, sharex=share is True, sharey=bool(share), squeeze=False
+    )
     panels = list(axes.flat)
     for unused in panels[number:]:
         unused.set_visible(False)

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: parameters or seconds, with the Pareto front."""
+"""Scores against what they cost: parameters or seconds, with the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
-from analysis.plots.style import AXIS_LABELS, INK, log_ticks, looks
+from analysis.plots.style import COST_LABELS, INK, axis_label, log_ticks, looks
 from analysis.results import Sweep, Trial
-from foldsweep import names as metrics
+from foldsweep.numbers import shown_spread
+from foldsweep.objective import Objective
 
 Cost = Literal["num_params", "train_time_s"]
 COSTS: tuple[Cost, ...] = ("num_params", "train_time_s")
@@ -21,6 +22,8 @@ class TradeoffInfo:
     """Complete trials of all sweeps by one cost."""
 
     cost: Cost
+    objective: Objective
+    """What they are compared by."""
     trials: tuple[Trial, ...]
     x: tuple[float, ...]
     """Cost of each trial."""
@@ -32,18 +35,20 @@ def tradeoff_info(sweeps: Sequence[Sweep], cost: Cost) -> TradeoffInfo:
     """All complete trials whose cost is known, and their Pareto front."""
     trials = [t for sweep in sweeps for t in sweep.complete if t.values.get(cost, 0) > 0]
     x = [float(t.values[cost]) for t in trials]
+    objective = sweeps[0].measure
     return TradeoffInfo(
         cost=cost,
+        objective=objective,
         trials=tuple(trials),
         x=tuple(x),
-        front=pareto_front(x, [t.accuracy for t in trials]),
+        front=pareto_front(x, [objective.sign * t.score for t in trials]),
     )
 
 
 def pareto_front(cost: Sequence[float], value: Sequence[float]) -> tuple[int, ...]:
-    """Indices of the points that no other has for less or the same and better, cheapest first.
+    """Indices of the points that no other beats: as cheap or cheaper, and of a higher value.
 
-    Of points that are equal in both the first counts.
+    They are ordered from cheap to dear. Of points that are equal in both the first counts.
     """
     front: list[int] = []
     for i in sorted(range(len(cost)), key=lambda i: (cost[i], -value[i])):
@@ -60,7 +65,7 @@ def plot_tradeoff(info: TradeoffInfo) -> Figure:
         mine = [i for i, t in enumerate(info.trials) if t.variant == variant]
         axes.scatter(
             [info.x[i] for i in mine],
-            [info.trials[i].accuracy for i in mine],
+            [info.trials[i].score for i in mine],
             s=26,
             c=look.colour,
             marker=look.marker,
@@ -70,31 +75,33 @@ def plot_tradeoff(info: TradeoffInfo) -> Figure:
             label=variant,
         )
     members = [info.trials[i] for i in info.front]
-    x, y = [info.x[i] for i in info.front], [t.accuracy for t in members]
+    x, y = [info.x[i] for i in info.front], [t.score for t in members]
     axes.errorbar(
         x, y, [t.std for t in members], fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5
     )
     right = max(info.x) * 1.15  # what the best reaches, whatever more is spent
     axes.step([*x, right], [*y, y[-1]], where="post", color=INK, linewidth=1, label="Pareto front")
     named = list(enumerate(members, start=1))[-MOST_NAMED:]
+    up = info.objective.sign  # numbers stand where no trial is
     for number, trial in named:
         axes.annotate(
             str(number),
-            (info.x[info.front[number - 1]], trial.accuracy),
-            xytext=(-4, 5),
+            (info.x[info.front[number - 1]], trial.score),
+            xytext=(-4, 5 * up),
             textcoords="offset points",
             ha="right",
+            va="bottom" if up > 0 else "top",
             fontsize=9,
             fontweight="bold",
         )
     axes.set_xscale("log")
     log_ticks(axes.xaxis)
-    axes.set_xlabel(AXIS_LABELS[info.cost])
-    axes.set_ylabel(f"{AXIS_LABELS[metrics.VAL_ACCURACY]}\nfront: ± std over folds")
+    axes.set_xlabel(COST_LABELS[info.cost])
+    axes.set_ylabel(f"{axis_label(info.objective)}\nfront: ± std over folds")
     axes.grid(alpha=0.3, which="both")
     lines = [
-        f"{number}  {shown_cost(info.x[info.front[number - 1]], info.cost)}: {trial.accuracy:.3f}"
-        f" ± {trial.std:.3f}\n    {trial.variant}, trial {trial.number}"
+        f"{number}  {shown_cost(info.x[info.front[number - 1]], info.cost)}:"
+        f" {shown_spread(trial.score, trial.std)}\n    {trial.variant}, trial {trial.number}"
         f"{', baseline' if trial.origin else ''}"
         for number, trial in reversed(named)
     ]

@@ -1,6 +1,12 @@
 """Convolutional net on each image with auxiliary digit losses."""
 
-from search_spaces.larger_digit.common import augmentation, auxiliary, convolutions, head, optimisation
+from search_spaces.larger_digit.common import (
+    augmentation,
+    auxiliary,
+    convolutions,
+    head,
+    optimisation,
+)
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_AUX
 

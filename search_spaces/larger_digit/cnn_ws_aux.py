@@ -1,6 +1,12 @@
 """Siamese convolutional net with shared weights and auxiliary digit losses."""
 
-from search_spaces.larger_digit.common import augmentation, auxiliary, convolutions, head, optimisation
+from search_spaces.larger_digit.common import (
+    augmentation,
+    auxiliary,
+    convolutions,
+    head,
+    optimisation,
+)
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_WS_AUX
 

@@ -1,6 +1,12 @@
 """Perceptron on each image with auxiliary digit losses."""
 
-from search_spaces.larger_digit.common import augmentation, auxiliary, head, optimisation, perceptrons
+from search_spaces.larger_digit.common import (
+    augmentation,
+    auxiliary,
+    head,
+    optimisation,
+    perceptrons,
+)
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import MLP_AUX
 

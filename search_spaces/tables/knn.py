@@ -24,6 +24,6 @@ def space(task: Task) -> SearchSpace:
         {
             "n_neighbors": tune.lograndint(1, most + 1),
             "weights": tune.choice(["uniform", "distance"]),
-            "p": tune.choice([1, 2]),
+            "p": tune.choice([1.0, 2.0]),
         },
     )

@@ -10,8 +10,8 @@ from trainables.tasks.task import Task
 def space(task: Task) -> SearchSpace:
     """Columns per split, size of leaves and rows per tree.
 
-    These three matter most (Probst, Wright and Boulesteix, "Hyperparameters and tuning strategies
-    for random forest", 2019). More trees do not overfit, so there are 300.
+    These three are tuned by tuneRanger (Probst, Wright and Boulesteix, "Hyperparameters and tuning
+    strategies for random forest", 2019). More trees do not overfit, so there are 300.
     """
     return estimator_space(
         "random_forest",

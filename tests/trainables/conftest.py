@@ -10,13 +10,16 @@ import pytest
 from tests.trainables.cases import by_autograd
 from trainables.data.digits import digits_source
 from trainables.data.folds import Fold, stratified_folds
-from trainables.data.pairs import PairData, draw_pairs
-from trainables.data.source import DiscSource
-from trainables.models.perceptron import PerceptronConfig
+from trainables.data.pairs import draw_pairs
+from trainables.models.pairs.perceptron import PerceptronConfig
+from trainables.models.pairs.variants import CNN, CNN_TRANSFER, CNN_WS_AUX, MLP
 from trainables.presets.gervaise2020 import DISC
 from trainables.stack.stack import FoldStack, Member
-from trainables.trial import Task
-from trainables.variants import CNN, CNN_TRANSFER, CNN_WS_AUX, MLP, VARIANTS, Variant
+from trainables.tasks import disc
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
+from trainables.trial import Context
+from trainables.variants import VARIANTS
 
 _CONV = {"channels": (3, 4), "hidden": 8}
 _PATH = {"digits": "path", "main_weight": 0.6, "aux_weight": 0.2}
@@ -64,37 +67,39 @@ EVERYTHING_WITHOUT_AUTOGRAD = {
 
 
 @pytest.fixture(scope="session")
-def data() -> PairData:
+def data() -> Data:
     """41 pairs to train on, so that three folds train on 27, 27 and 28."""
     return draw_pairs(digits_source(), seed=0, train_pairs=41, test_pairs=10)
 
 
 @pytest.fixture(scope="session")
-def points() -> PairData:
+def points() -> Data:
     """As many points, in and outside a disc."""
-    return draw_pairs(DiscSource(), seed=0, train_pairs=41, test_pairs=10)
+    return disc.draw(0, 41, 10)
 
 
 @pytest.fixture(scope="session")
-def data_for(data: PairData, points: PairData) -> Callable[[Variant | None], PairData]:
+def data_for(data: Data, points: Data) -> Callable[[Variant | None], Data]:
     """Data that a variant is for."""
-    return lambda variant: points if variant and variant.dataset == "disc" else data
+    return lambda variant: points if variant and variant.task is disc.TASK else data
 
 
 @pytest.fixture(scope="session")
-def folds(data: PairData) -> tuple[Fold, ...]:
+def folds(data: Data) -> tuple[Fold, ...]:
     """Folds of unequal size."""
-    folds = stratified_folds(data.train.target, num_folds=3, seed=0)
+    folds = stratified_folds(data.train.targets["target"], num_folds=3, seed=0)
     assert len({len(fold.train) for fold in folds}) == 2
     return folds
 
 
 @pytest.fixture
-def make_task(data_for: Callable[..., PairData], folds: tuple[Fold, ...]) -> Callable[..., Task]:
-    """Builds a task, for a variant where its data are others than those of most."""
+def make_context(
+    data_for: Callable[..., Data], folds: tuple[Fold, ...]
+) -> Callable[..., Context]:
+    """Builds what trials share, for a variant where its data are others than those of most."""
 
-    def build(variant: Variant | None = None, **values: Any) -> Task:
-        return Task(**{"data": data_for(variant), "folds": folds, "seed": 7, **values})
+    def build(variant: Variant | None = None, **values: Any) -> Context:
+        return Context(**{"data": data_for(variant), "folds": folds, "seed": 7, **values})
 
     return build
 
@@ -129,7 +134,7 @@ def full_config(small_config: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def make_stack(
-    data_for: Callable[..., PairData], folds: tuple[Fold, ...]
+    data_for: Callable[..., Data], folds: tuple[Fold, ...]
 ) -> Callable[..., FoldStack]:
     """Builds a stack of a member for each configuration; member i has fold i and seed 100 + i."""
 
@@ -151,8 +156,10 @@ def make_stack(
             )
             for i, config in enumerate(configs)
         ]
-        pairs = data_for(variant).train
-        return FoldStack(variant.model, members, pairs, device=device, mode=mode)
+        samples = data_for(variant).train
+        return FoldStack(
+            variant.model, members, samples, task=variant.task, device=device, mode=mode
+        )
 
     return build
 

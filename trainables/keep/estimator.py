@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 import skops.io
-from jaxtyping import Bool, Integer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -165,12 +164,7 @@ def _sound_histogram_tree(tree: Any, columns: int) -> bool:
 
 
 def _inside(
-    left: Integer[np.ndarray, " n"],
-    right: Integer[np.ndarray, " n"],
-    feature: Integer[np.ndarray, " n"],
-    *,
-    leaf: Bool[np.ndarray, " n"],
-    columns: int,
+    left: np.ndarray, right: np.ndarray, feature: np.ndarray, *, leaf: np.ndarray, columns: int
 ) -> bool:
     """Whether each node's children come after it, so that every path ends at a leaf."""
     place = np.flatnonzero(~leaf)

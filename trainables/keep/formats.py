@@ -1,62 +1,61 @@
-"""Stand-alone files of a trained model: raw images in, probabilities out, none of our code needed.
+"""Stand-alone files of a trained model: raw inputs in, predictions out, without our code.
 
-What is written gives what `PairClassifier` gives, for any number of pairs in single precision.
+What is written gives what `KeptModel.predict` gives, for any number of rows.
 """
 
 import contextlib
+import inspect
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from foldsweep.errors import UserError
-from trainables.keep.classifier import PairClassifier
-from trainables.keep.model import FittedModel
-from trainables.recipe import ModelFormat
+from foldsweep.recipe import ModelFormat
+from trainables.keep.model import KeptModel, load_estimator
+from trainables.keep.network import Predictor
+from trainables.tasks.samples import Samples
 
-SUFFIXES: dict[ModelFormat, str] = {"torchscript": ".pt", "onnx": ".onnx", "pt2": ".pt2"}
+SUFFIXES: dict[ModelFormat, str] = {
+    "torchscript": ".pt",
+    "onnx": ".onnx",
+    "pt2": ".pt2",
+    "skops": ".skops",
+}
 TOLERANCE = 1e-5
-"""Largest difference between a probability of the file and one of the original."""
-INPUT = "images"
-OUTPUTS = ("probability", "digit_probabilities")
-"""Names in an ONNX file; the second is there where the variant names digits."""
+"""Largest difference between a number of the file and one of the original, where numbers are at
+most 1, and relative to the largest one of the prediction otherwise; whole numbers are equal."""
 _CHECK_BATCH = 500
 
 
-def write_standalone(
-    model: FittedModel, path: Path, kind: ModelFormat, pairs: Float32[np.ndarray, "n 2 h w"]
-) -> float:
+def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) -> float:
     """Write a file, and read it again to compare it with the original.
 
     Args:
         model: What to write.
         path: Replaced once the file is found to be right.
-        kind: ModelFormat of the file.
-        pairs: Raw images to compare on, all of them and one alone.
+        kind: Format of the file: skops for estimators, the others for networks.
+        samples: Rows to compare on, all of them and one alone.
 
     Returns:
-        The largest difference of a probability.
+        The largest difference of a number, as `TOLERANCE` counts it.
 
     Raises:
-        UserError: If the network cannot be expressed in the format, or the file says something
+        UserError: If the model cannot be expressed in the format, or the file gives something
             else than the original.
     """
-    images = torch.from_numpy(pairs)
+    check_format(model.predictor is not None, kind, model.variant.name)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder, _quiet():
             part = Path(folder) / path.name
             try:
-                _write(model.classifier, part, kind, images[:2].clone())
-                difference = max(
-                    _difference(model.classifier(batch), _answers(part, kind, batch))
-                    for batch in (images[:1], *images.split(_CHECK_BATCH))
-                )
+                difference = _written(model, part, kind, samples)
             except Exception as error:  # whatever torch, onnx or a user's own layer raises
                 raise UserError(
                     f"{model.variant.name} cannot be written as {kind}: {_reason(error)}"
@@ -64,7 +63,7 @@ def write_standalone(
             if not difference <= TOLERANCE:
                 raise UserError(
                     f"{model.variant.name} as {kind} differs from the original by"
-                    f" {difference:.2g} on the test pairs, more than {TOLERANCE:g}: not written"
+                    f" {difference:.2g}, more than {TOLERANCE:g}: not written"
                 )
             part.replace(path)
     except OSError as error:
@@ -72,20 +71,94 @@ def write_standalone(
     return difference
 
 
-def _write(classifier: PairClassifier, path: Path, kind: ModelFormat, two_pairs: Tensor) -> None:
-    any_number = ({0: torch.export.Dim("n")},)
+def check_format(network: bool, kind: ModelFormat, name: str) -> None:
+    """Refuse a format that is not for such a model.
+
+    Args:
+        network: Whether the model is a network; else it is an estimator.
+        kind: The format.
+        name: Name of the variant.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if network and kind == "skops":
+        raise UserError(
+            f"{name} is a network, and skops is for estimators: choose torchscript, onnx or pt2"
+        )
+    if not network and kind != "skops":
+        raise UserError(
+            f"{name} is an estimator of scikit-learn, which is not written as {kind}: choose"
+            " --format skops"
+        )
+
+
+def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) -> float:
+    if model.predictor is None:
+        model.save_estimator(path)
+        read = KeptModel(
+            recipe=model.recipe,
+            variant=model.variant,
+            estimator=load_estimator(path, own=model.code is not None),
+            raw=model.raw,
+        )
+        wanted, given = (m.predict(samples.inputs) for m in (model, read))
+        return _difference([*wanted.values()], [*given.values()])
+    inputs = {k: torch.from_numpy(a) for k, a in model.checked(samples.inputs).items()}
+    two = tuple(tensor[:1].repeat(2, *[1] * (tensor.ndim - 1)) for tensor in inputs.values())
+    outputs = tuple(model.predictor.named(*two))
+    _write(_with_names(model.predictor, tuple(inputs)), path, kind, two, outputs)
+    answers = _Answers(path, kind, tuple(inputs))
+    whole = tuple(inputs.values())
+    batches = zip(*(tensor.split(_CHECK_BATCH) for tensor in whole), strict=True)
+    parts = [tuple(tensor[:1] for tensor in whole), *batches]
+    return max(
+        _difference([a.numpy() for a in model.predictor(*part)], answers(part)) for part in parts
+    )
+
+
+def _with_names(predictor: Predictor, names: Sequence[str]) -> nn.Module:
+    """The predictor as a module whose arguments bear the inputs' names.
+
+    Exporters read them off the signature.
+    """
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.predictor = predictor
+
+        def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+            return self.predictor(*inputs)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    own = [inspect.Parameter(name, kind) for name in ("self", *names)]
+    Named.forward.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    return Named().eval()
+
+
+def _write(
+    module: nn.Module,
+    path: Path,
+    kind: ModelFormat,
+    two: tuple[Tensor, ...],
+    outputs: tuple[str, ...],
+) -> None:
+    names = list(inspect.signature(module.forward).parameters)
+    rows = torch.export.Dim("n")
+    any_number = {name: {0: rows} for name in names}
     if kind == "torchscript":
-        torch.jit.trace(classifier, two_pairs, check_trace=False).save(str(path))
+        torch.jit.trace(module, two, check_trace=False).save(str(path))
     elif kind == "pt2":
-        program = torch.export.export(classifier, (two_pairs,), dynamic_shapes=any_number)
+        program = torch.export.export(module, two, dynamic_shapes=any_number)
         torch.export.save(program, path)
     else:
         torch.onnx.export(
-            classifier,
-            (two_pairs,),
+            module,
+            two,
             path,
-            input_names=[INPUT],
-            output_names=OUTPUTS[: len(classifier(two_pairs))],
+            input_names=names,
+            output_names=outputs,
             dynamic_shapes=any_number,
             dynamo=True,
             external_data=False,
@@ -93,23 +166,42 @@ def _write(classifier: PairClassifier, path: Path, kind: ModelFormat, two_pairs:
         )
 
 
-def _answers(path: Path, kind: ModelFormat, images: Tensor) -> Sequence[Tensor]:
-    """What a file says of pairs."""
-    if kind == "torchscript":
-        return torch.jit.load(str(path))(images)
-    if kind == "pt2":
-        return torch.export.load(path).module()(images)
-    from onnx.reference import ReferenceEvaluator  # slow to import, and needed for ONNX only
+class _Answers:
+    """What a file gives for rows, read once."""
 
-    said = ReferenceEvaluator(str(path)).run(None, {INPUT: images.numpy()})
-    return [torch.from_numpy(np.asarray(array)) for array in said]
+    def __init__(self, path: Path, kind: ModelFormat, names: tuple[str, ...]):
+        self.names = names
+        self.program: Any = None
+        self.evaluator: Any = None
+        if kind == "torchscript":
+            self.program = torch.jit.load(str(path))
+        elif kind == "pt2":
+            self.program = torch.export.load(path).module()
+        else:
+            from onnx.reference import ReferenceEvaluator  # slow to import, and needed here only
+
+            self.evaluator = ReferenceEvaluator(str(path))
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:
+        if self.program is not None:
+            return [tensor.numpy() for tensor in self.program(*inputs)]
+        arrays = [tensor.numpy() for tensor in inputs]
+        named: Mapping[str, np.ndarray] = dict(zip(self.names, arrays, strict=True))
+        return [np.asarray(array) for array in self.evaluator.run(None, named)]
 
 
-def _difference(wanted: Sequence[Tensor], given: Sequence[Tensor]) -> float:
-    """The largest one; infinite where there is nothing to compare, NaN where there is NaN."""
+def _difference(wanted: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> float:
+    """The largest one; infinite where arrays cannot be compared or whole numbers differ."""
     if [w.shape for w in wanted] != [g.shape for g in given]:
         return float("inf")
-    return max(float((w - g).abs().max()) for w, g in zip(wanted, given, strict=True))
+    return max(_apart(w, g) for w, g in zip(wanted, given, strict=True))
+
+
+def _apart(wanted: np.ndarray, given: np.ndarray) -> float:
+    if wanted.dtype.kind != "f":
+        return 0.0 if np.array_equal(wanted, given) else float("inf")
+    scale = max(1.0, float(np.abs(wanted).max()))
+    return float(np.abs(wanted - given).max()) / scale
 
 
 def _reason(error: BaseException) -> str:

@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.recipe import Recipe
-from trainables.keep.network import FORMAT1_CONSTANTS, Predictor, empty_predictor, fill
+from trainables.keep.network import Predictor, kept_predictor
+from trainables.keep.task import schema_of
 from trainables.models.estimators.config import EstimatorConfig
+from trainables.stack.outputs import concatenated
+from trainables.tasks.samples import Samples
 from trainables.tasks.shapes import RawInput, raw_inputs, shapes_of
-from trainables.tasks.task import Variant
+from trainables.tasks.task import Output, Variant
 
 RECIPE_FILE = "recipe.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -51,6 +55,16 @@ class KeptModel:
     code: str | None = None
     """Text of the file that a user's own variant is from."""
 
+    @property
+    def is_table(self) -> bool:
+        """Whether its rows are those of a table, with named columns."""
+        return self.schema is not None and self.schema.layout == "table"
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """Names of the classes in order of their codes; empty where there are none."""
+        return tuple(self.variant.task.classes)
+
     def predict(self, inputs: Any) -> dict[str, np.ndarray]:
         """Predictions of n rows.
 
@@ -65,54 +79,99 @@ class KeptModel:
             UserError: If these are no inputs of the task.
         """
         checked = self.checked(inputs)
-        if self.estimator is not None:
-            from trainables.stack.estimators import predictions  # scikit-learn, which takes seconds
+        if self.predictor is None:
+            return self._estimated(checked)
+        parts = [self.predictor.named(*batch) for batch in self._batches(checked)]
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
-            return predictions(self.estimator, checked, self.variant.task)
-        assert self.predictor is not None
-        tensors = [torch.from_numpy(checked[name]) for name in self.raw]
-        with torch.no_grad():
-            batches = zip(*(t.split(_BATCH) for t in tensors), strict=True)
-            parts = [self.predictor(*batch) for batch in batches]
-        columns = zip(self.predictor.outputs, zip(*parts, strict=True), strict=True)
-        return {name: torch.cat(part).numpy() for name, part in columns}
+    def output(self, inputs: Any) -> Output:
+        """What the network returns for n rows; for metrics over rows.
+
+        Raises:
+            UserError: If these are no inputs of the task, or the model is no network.
+        """
+        if self.predictor is None:
+            raise UserError(f"{self.variant.name} is an estimator, which has no output")
+        batches = self._batches(self.checked(inputs))
+        return concatenated([self.predictor.output(*batch) for batch in batches], axis=0)
 
     def checked(self, inputs: Any) -> dict[str, np.ndarray]:
         """Raw inputs by name, in the types that training had.
 
         Raises:
-            UserError: If a name, a shape or a number is not that of the task.
+            UserError: If there are no rows, or a name, a shape or a number is not the task's.
         """
-        if hasattr(inputs, "columns") and self.schema is not None:
+        if hasattr(inputs, "columns"):
+            if not self.is_table:
+                raise UserError(f"the model takes arrays {self._wanted}, no table of columns")
+            _refuse_empty(len(inputs))
             named = self.schema.inputs(inputs)
         elif isinstance(inputs, Mapping):
             named = dict(inputs)
+        elif len(self.raw) == 1:
+            named = {next(iter(self.raw)): inputs}
         else:
-            named = dict.fromkeys(list(self.raw)[:1], np.asarray(inputs))
+            raise UserError(f"the model takes arrays by name: {self._wanted}")
         absent = [name for name in self.raw if name not in named]
-        if absent:
-            raise UserError(f"inputs must be {', '.join(self.raw)}, but {absent[0]} is missing")
+        unknown = [str(name) for name in named if name not in self.raw]
+        if absent or unknown:
+            what = f"{absent[0]} is missing" if absent else f"{unknown[0]} is none of them"
+            raise UserError(f"inputs must be {', '.join(self.raw)}, but {what}")
+        sizes = {name: len(array) for name in self.raw if np.ndim(array := named[name]) > 0}
+        for size in sizes.values():
+            _refuse_empty(size)
         found = {name: raw.array(name, named[name]) for name, raw in self.raw.items()}
+        if len(set(sizes.values())) > 1:
+            raise UserError(f"inputs must have equally many rows, but have {sizes}")
         if self.variant.task.check is not None:
             self.variant.task.check(found)
         return found
 
-    def values(self) -> dict[str, torch.Tensor]:
-        """Everything that a network learnt."""
-        return {} if self.predictor is None else self.predictor.values()
+    @property
+    def _wanted(self) -> str:
+        shapes = {k: ", ".join(map(str, ("n", *raw.shape))) for k, raw in self.raw.items()}
+        return ", ".join(f"{name} ({shape})" for name, shape in shapes.items())
+
+    def _batches(self, checked: Mapping[str, np.ndarray]) -> list[tuple[Tensor, ...]]:
+        tensors = [torch.from_numpy(checked[name]) for name in self.raw]
+        return list(zip(*(tensor.split(_BATCH) for tensor in tensors), strict=True))
+
+    def _estimated(self, checked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        from trainables.models.estimators.columns import columns_of  # scikit-learn, which is slow
+        from trainables.models.estimators.predicting import predictions_of
+
+        task = self.variant.task
+        size = len(next(iter(checked.values())))
+        samples = Samples(inputs=checked, targets={task.target: np.zeros(size)})
+        return predictions_of(self.estimator, columns_of(samples), classes=task.outputs)
 
     def save(self, folder: Path) -> None:
-        """Write the model into a folder that exists."""
+        """Write the model into a folder that exists.
+
+        Raises:
+            UserError: If a file cannot be written, or the estimator cannot be kept as data.
+        """
         comment = "What this model was trained by; what it learnt is beside it."
         self.recipe.save(folder / RECIPE_FILE, comment=comment)
-        if self.predictor is not None:
-            save_file(self.predictor.values(), folder / WEIGHTS_FILE)
-        else:
-            from trainables.keep.estimator import save
-
-            save(self.estimator, folder / ESTIMATOR_FILE)
         if self.code is not None:
-            (folder / CODE_FILE).write_text(self.code)
+            write_whole(folder / CODE_FILE, self.code)
+        if self.predictor is not None:
+            write_whole(folder / WEIGHTS_FILE, save(self.predictor.values()))
+        else:
+            self.save_estimator(folder / ESTIMATOR_FILE)
+
+    def save_estimator(self, path: Path) -> None:
+        """Write the fitted pipeline to a file of skops.
+
+        Raises:
+            UserError: If it cannot be written, or the model is a network.
+        """
+        from trainables.keep import estimator  # scikit-learn, which takes seconds
+
+        if self.estimator is None:
+            raise UserError(f"{self.variant.name} is a network, which skops does not write")
+        own = _types_of(self.estimator) if self.code is not None else ()
+        estimator.save(self.estimator, path, trusted=own)
 
     @classmethod
     def load(cls, folder: Path, *, variant_of: VariantOf) -> "KeptModel":
@@ -126,57 +185,85 @@ class KeptModel:
             UserError: If the folder holds no such model or one that is damaged.
         """
         recipe = Recipe.load(folder / RECIPE_FILE)
-        own = recipe.space.endswith(".py")
-        variant = variant_of(recipe, folder / CODE_FILE if own else None)
-        code = (folder / CODE_FILE).read_text() if own else None
-        raw = raw_inputs(recipe.record, variant.task)
-        schema = schema_of(recipe.record)
-        common = {
-            "recipe": recipe,
-            "variant": variant,
-            "raw": raw,
-            "schema": schema,
-            "code": code,
-        }
+        code = None
+        if recipe.space.endswith(".py"):
+            variant = variant_of(recipe, folder / CODE_FILE)
+            code = code_of(folder / CODE_FILE)
+        else:
+            variant = variant_of(recipe, None)
         config = variant.config.from_dict(recipe.config)
+        raw, schema = raw_inputs(recipe.record, variant.task), schema_of(recipe.record)
+        predictor = estimator = None
         if isinstance(config, EstimatorConfig):
-            from trainables.keep.estimator import load
+            estimator = load_estimator(folder / ESTIMATOR_FILE, own=code is not None)
+        else:
+            path = folder / WEIGHTS_FILE
+            shapes = shapes_of(recipe.record, variant.task, schema)
+            rows = {name: of.shape for name, of in raw.items()}
+            try:
+                predictor = kept_predictor(variant, config, shapes, rows, load_file(path))
+            except (OSError, SafetensorError, ValueError) as error:
+                raise UserError(f"{path} cannot be read: {error}") from None
+        return cls(
+            recipe=recipe,
+            variant=variant,
+            predictor=predictor,
+            estimator=estimator,
+            raw=raw,
+            schema=schema,
+            code=code,
+        )
 
-            return cls(estimator=load(folder / ESTIMATOR_FILE), **common)
-        shapes = shapes_of(recipe.record, variant.task, schema)
-        row = {name: given.shape for name, given in raw.items()}
-        predictor = empty_predictor(variant, config, shapes, row)
-        path = folder / WEIGHTS_FILE
+
+def load_estimator(path: Path, *, own: bool) -> Any:
+    """The pipeline that `save_estimator` wrote.
+
+    Args:
+        path: The file.
+        own: Whether code of the user's is executed with it anyway, so that its types are trusted.
+
+    Raises:
+        UserError: If the file cannot be read, is damaged or has types that are not trusted.
+    """
+    from trainables.keep import estimator  # scikit-learn, which takes seconds
+
+    trusted: list[str] = []
+    if own and path.is_file():
+        import zipfile
+
+        import skops.io
+
         try:
-            fill_kept(predictor, load_file(path))
-        except (OSError, SafetensorError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from None
-        return cls(predictor=predictor, **common)
+            trusted = skops.io.get_untrusted_types(file=path)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            trusted = []  # a damaged file, which loading names
+    return estimator.load(path, trusted=trusted)
 
 
-def schema_of(record: Mapping[str, Any]) -> Any:
-    """Columns of a table, of a task's record; None for arrays.
-
-    Raises:
-        UserError: If the record is damaged.
-    """
-    if record.get("schema") is None:
-        return None
-    from trainables.tasks.schema import Schema
-
-    return Schema.from_dict(record["schema"])
-
-
-def fill_kept(predictor: nn.Module, values: Mapping[str, torch.Tensor]) -> None:
-    """Copy kept values into a predictor; constants of format 1 by the names they have now.
+def code_of(path: Path) -> str:
+    """Text of a user's own file.
 
     Raises:
-        ValueError: If the values are those of another network.
+        UserError: If it cannot be read.
     """
-    wanted = predictor.values()  # type: ignore[operator]
-    for old in FORMAT1_CONSTANTS:
-        new = next((k for k in wanted if k.startswith("standardise.") and k.endswith(old)), "")
-        if old in values and new:
-            constant = values[old].reshape(wanted[new].shape)
-            values = {k: v for k, v in values.items() if k != old} | {new: constant}
-    fill(wanted, values)
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.reason
+        raise UserError(f"space file {path} cannot be read: {reason}") from None
+
+
+def _types_of(model: Any) -> list[str]:
+    """Types of a user's own estimator; those that skops cannot write are named on saving."""
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        return skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    except (UnsupportedTypeException, TypeError, AttributeError):
+        return []
+
+
+def _refuse_empty(rows: int) -> None:
+    if rows == 0:
+        raise UserError("there are no rows to predict: give at least one")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,10 +11,12 @@ from trainables.backprop.sequential import Sequential
 from trainables.config import BaseConfig
 from trainables.models.backprop import as_torch
 from trainables.stack.engine import feed, persistent_buffers
-from trainables.tasks.task import Shapes, Task, Variant
+from trainables.tasks.task import Output, Shapes, Task, Variant
 
 FORMAT1_CONSTANTS = ("mean", "std")
 """Names of the only input's constants in weights that were kept with recipes of format 1."""
+STATISTICS = "statistics."
+"""Prefix of kept values that predictions need of the training rows."""
 
 
 class Standardise(nn.Module):
@@ -29,7 +30,7 @@ class Standardise(nn.Module):
         self.register_buffer("mean", mean.clone())
         self.register_buffer("std", std.clone())
 
-    def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, "n *axes"]) -> Float[Tensor, "n *axes"]:
         return (x - self.mean) / self.std
 
 
@@ -50,7 +51,7 @@ class Predictor(nn.Module):
     """Raw inputs to predictions, in evaluation mode.
 
     Inputs are raw: a table's numbers with NaN where missing and codes of its categories, images as
-    they were given. Predictions are those of the task, in the order of `outputs`.
+    they were given. Predictions are those of the task.
     """
 
     def __init__(
@@ -80,23 +81,37 @@ class Predictor(nn.Module):
         self.statistics = Statistics(statistics)
         self.inputs = tuple(inputs)
         self.task = task
-        self.outputs: tuple[str, ...] = ()
         self.eval().requires_grad_(False)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Predictions of n rows, each (n, ...)."""
+        return tuple(self.named(*inputs).values())
+
+    def named(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Predictions of n rows by name."""
+        return dict(self.task.predict(self.output(*inputs), **self.statistics.values()))
+
+    def output(self, *inputs: Tensor) -> Output:
+        """What the network returns for n rows."""
         named = dict(zip(self.inputs, inputs, strict=True))
         if self.encoder is not None:
             named = self.encoder(named)
+        else:
+            named = {name: as_trained(value) for name, value in named.items()}
         for name, standardise in self.standardise.items():
-            named[name] = standardise(named[name])
-        said = self.task.predict(feed(self.network, named), **self.statistics.values())
-        self.outputs = tuple(said)
-        return tuple(said.values())
+            named[name] = standardise(named[name].float())
+        return feed(self.network, named)
 
     def values(self) -> dict[str, Tensor]:
         """Everything that was learnt, shared weights once."""
         return dict(self.named_parameters()) | persistent_buffers(self)
+
+
+def as_trained(value: Tensor) -> Tensor:
+    """A raw input as a stack has it on its device: single precision, or long whole numbers."""
+    if value.is_floating_point():
+        return value.float()
+    return value if value.dtype == torch.uint8 else value.long()
 
 
 class _Flattened(nn.Module):
@@ -131,37 +146,56 @@ def network_of(
     return network
 
 
-def empty_predictor(
-    variant: Variant, config: BaseConfig, shapes: Shapes, raw: Mapping[str, tuple[int, ...]]
+def kept_predictor(
+    variant: Variant,
+    config: BaseConfig,
+    shapes: Shapes,
+    raw: Mapping[str, tuple[int, ...]],
+    kept: Mapping[str, Tensor],
 ) -> Predictor:
-    """A predictor to fill with kept values.
+    """A predictor with kept values; constants of format 1 by the names they have now.
 
     Args:
         variant: Variant of the network.
         config: Its configuration.
         shapes: What the network was built for.
         raw: Shapes of one row's raw inputs.
+        kept: What `Predictor.values` gave.
+
+    Raises:
+        ValueError: If the values are those of another network.
     """
     task = variant.task
     constants = {}
     for name, how in task.standardise.items():
         shape = raw[name]
-        kept = {"whole": (), "channels": (0,), "columns": (len(shape) - 1,)}[how]
-        size = [1, *(n if axis in kept else 1 for axis, n in enumerate(shape))]
+        own = {"whole": (), "channels": (0,), "columns": (len(shape) - 1,)}[how]
+        size = [1, *(n if axis in own else 1 for axis, n in enumerate(shape))]
         constants[name] = (torch.zeros(size), torch.ones(size))
-    statistics: Mapping[str, Any] = {}
-    if task.predicts_with:
-        statistics = dict.fromkeys(task.predicts_with, np.zeros(shapes.outputs))
-        if shapes.outputs == 1:
-            statistics = dict.fromkeys(task.predicts_with, 0.0)
-    return Predictor(
+    predictor = Predictor(
         network_of(variant, config, shapes),
         task,
         inputs=tuple(raw),
         constants=constants,
         encoder=None if task.encode is None else task.encode.unfitted(),
-        statistics=statistics,
+        statistics={
+            name: kept[f"{STATISTICS}{name}"]
+            for name in task.predicts_with
+            if f"{STATISTICS}{name}" in kept
+        },
     )
+    wanted = predictor.values()
+    fill(wanted, _renamed(kept, wanted))
+    return predictor
+
+
+def _renamed(kept: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    values = dict(kept)
+    for old in FORMAT1_CONSTANTS:
+        new = next((k for k in wanted if k.startswith("standardise.") and k.endswith(old)), None)
+        if old in values and new is not None:
+            values[new] = values.pop(old).reshape(wanted[new].shape)
+    return values
 
 
 @torch.no_grad()

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from foldsweep.errors import UserError
 from trainables.models.estimators.columns import columns_of
-from trainables.models.estimators.config import EstimatorConfig
 from trainables.models.estimators.predicting import predictions_of
 from trainables.models.estimators.scoring import loss_of, measured
 from trainables.seeds import derive_seed
@@ -148,7 +147,7 @@ class EstimatorStack:
                     model.set_params(**{warm_start: False})
         self._fitted = self.epoch
 
-    def _predict(self, rows: Sequence[Int[np.ndarray, " r"]]) -> list[dict[str, np.ndarray]]:
+    def _predict(self, rows: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         models = self.models
         with self._quiet():
             return [
@@ -157,7 +156,7 @@ class EstimatorStack:
             ]
 
     def _measured(
-        self, rows: Sequence[Int[np.ndarray, " r"]], metrics: Mapping[str, Metric]
+        self, rows: Sequence[np.ndarray], metrics: Mapping[str, Metric]
     ) -> dict[str, list[float]]:
         by_name: dict[str, list[float]] = {}
         predictions = self._predict(rows)
@@ -198,7 +197,7 @@ def random_state_of(seed: int) -> int:
     return derive_seed(seed, 0) % 2**32
 
 
-def _resource(model: Any, config: EstimatorConfig) -> tuple[str, str] | None:
+def _resource(model: Any, config: Any) -> tuple[str, str] | None:
     """Names of the parameters that count and resume steps, as `set_params` takes them."""
     if config.RESOURCE is None:
         return None

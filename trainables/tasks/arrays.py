@@ -26,8 +26,8 @@ def frame_of(x: np.ndarray) -> Frame:
     """
     import pandas as pd
 
+    check_array(x, ARRAY)
     columns = x.reshape(len(x), -1)
-    check_array(columns, ARRAY)
     return pd.DataFrame(columns, columns=[f"x{i}" for i in range(columns.shape[1])])
 
 
@@ -65,7 +65,7 @@ def array_inputs(x: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
 
 
 def named_arrays(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Inputs or targets given by name: fractions and bytes as float32, other whole numbers as int64.
+    """Arrays given by name: whole numbers as int64, bytes and fractions as float32.
 
     Raises:
         UserError: If one is not finite numbers.
@@ -106,4 +106,5 @@ def shape_told(schema: Schema) -> str:
         return f"inputs: grey images of {shape}, taken as (n, h, w)"
     axes = "(n, h, w, c)" if schema.channels_last else "(n, c, h, w)"
     channels = schema.shape[-1] if schema.channels_last else schema.shape[0]
-    return f"inputs: images of shape {shape}, taken as {axes}: {channels} channels"
+    plural = "s" if channels > 1 else ""
+    return f"inputs: images of shape {shape}, taken as {axes}: {channels} channel{plural}"

@@ -9,8 +9,17 @@ from jaxtyping import Float64
 
 from foldsweep.errors import UserError
 from trainables.tasks.arrays import array_inputs
-from trainables.tasks.columns import Frame, Series, days, distinct, listed, numbers, plain, refuse_at
-from trainables.tasks.holdout import rows_apart
+from trainables.tasks.columns import (
+    Frame,
+    Series,
+    days,
+    distinct,
+    listed,
+    numbers,
+    plain,
+    refuse_at,
+)
+from trainables.tasks.holdout import check_rows, rows_apart
 from trainables.tasks.inference import columns_of
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.schema import Schema
@@ -92,9 +101,11 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
     Raises:
         UserError: If columns, target or options cannot be used.
     """
+    check_rows(len(given))
     kind, why = _kind(given.target, plan.kind)
     if given.times is not None:
         given = given.take(np.argsort(given.times, kind="stable"))
+    drawn = test is None
     if test is None:
         train_rows, test_rows = rows_apart(
             len(given),
@@ -106,7 +117,6 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
         )
         given, test = given.take(train_rows), given.take(test_rows)
     else:
-        rows_apart(len(given), holdout=0, seed=plan.seed)
         _refuse_shared_groups(given, test)
     schema = _inferred(given, plan, kind)
     train = _samples(given, schema)
@@ -119,18 +129,20 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
         train=train,
         test=held,
         schema=schema,
-        said=summary(train, test=held, schema=schema, notes=notes, kind=kind, why=why),
+        said=summary(
+            train, test=held, schema=schema, notes=notes, kind=kind, why=why, drawn=drawn
+        ),
     )
 
 
 def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
     if isinstance(target, dict):
-        return "other", f"there are {len(target)} targets"
+        return "other", f"since there are {len(target)} targets"
     if not isinstance(target, np.ndarray):
         return kind_of(target, kind)
     if kind == "classification":
         raise UserError(f"the target has {target.shape[1]} columns, but classes are one")
-    return "regression", f"the target has {target.shape[1]} columns"
+    return "regression", f"since the target has {target.shape[1]} columns"
 
 
 def _strata(target: Series) -> np.ndarray:
@@ -173,7 +185,9 @@ def inputs_of(inputs: Inputs, schema: Schema) -> dict[str, np.ndarray]:
     """
     if isinstance(inputs, dict):
         return inputs
-    return array_inputs(inputs, schema) if isinstance(inputs, np.ndarray) else schema.inputs(inputs)
+    return (
+        array_inputs(inputs, schema) if isinstance(inputs, np.ndarray) else schema.inputs(inputs)
+    )
 
 
 def _targets(target: Target, schema: Schema) -> dict[str, np.ndarray]:
@@ -205,7 +219,9 @@ def time_values(column: Series) -> Float64[np.ndarray, " n"]:
         UserError: If one is missing or no time.
     """
     values = numbers(column) if column.dtype.kind in "biuf" else days(column)
-    refuse_at(~np.isfinite(values), column, "is no time: give numbers, or dates as 2024-01-31 13:45")
+    refuse_at(
+        ~np.isfinite(values), column, "is not a time: give numbers, or dates as 2024-01-31 13:45"
+    )
     return values
 
 
@@ -217,4 +233,3 @@ def _refuse_shared_groups(train: Given, test: Given) -> None:
         raise UserError(
             f"groups are in both training and test rows: {listed(shared.tolist(), most=4)}"
         )
-

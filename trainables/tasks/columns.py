@@ -100,13 +100,19 @@ def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
 def refuse_at(bad: Bool[np.ndarray, " n"], column: Series, why: str) -> None:
     """Refuse a column where any value is bad.
 
+    Args:
+        bad: Whether each value is.
+        column: The column, indexed by the rows of the table it is from, counted from 0.
+        why: What is wrong, for the end of the message.
+
     Raises:
         UserError: Naming column, value and row, counted from 1 below the header.
     """
     if not bad.any():
         return
-    row = int(bad.argmax())
-    raise UserError(f"column {column.name!r}: {plain(column.iloc[row])!r} in row {row + 1} {why}")
+    place = int(bad.argmax())
+    value, row = plain(column.iloc[place]), int(column.index[place]) + 1
+    raise UserError(f"column {column.name!r}: {value!r} in row {row} {why}")
 
 
 def plain(value: Any) -> Any:
@@ -120,8 +126,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def listed(names: Sequence[str], *, most: int = 12) -> str:
-    """Names for a message, so many at most."""
+def listed(names: Sequence[Any], *, most: int = 12) -> str:
+    """Names or values for a message, so many at most."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + rest
 

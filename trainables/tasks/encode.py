@@ -26,6 +26,11 @@ class TableEncoder:
 
     schema: Schema
 
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Codes that each categorical column may have, `other` included."""
+        return self.schema.levels
+
     def fit(self, samples: Samples) -> "TableEncoding":
         """An encoding by medians, means, deviations and frequent categories of these rows.
 
@@ -36,7 +41,7 @@ class TableEncoder:
         if "numeric" in samples.inputs:
             _fit_numeric(encoding, samples.inputs["numeric"])
         if "categories" in samples.inputs:
-            _fit_categories(encoding, samples.inputs["categories"], self.schema.cardinalities)
+            _fit_categories(encoding, samples.inputs["categories"], self.levels)
         return encoding
 
     def unfitted(self) -> "TableEncoding":
@@ -44,13 +49,13 @@ class TableEncoder:
         return TableEncoding(
             num_numeric=len(self.schema.numeric),
             flagged=self.schema.flagged,
-            cardinalities=self.schema.cardinalities,
+            levels=self.levels,
         )
 
     def shapes(self, samples: Samples) -> dict[str, tuple[int, ...]]:
         """Shapes of one encoded row, by name."""
         numeric = len(self.schema.numeric) + len(self.schema.flagged)
-        categories = len(self.schema.cardinalities)
+        categories = len(self.levels)
         widths = {"numeric": numeric, "categories": categories}
         return {name: (width,) for name, width in widths.items() if width}
 
@@ -63,9 +68,9 @@ class TableEncoding(nn.Module):
     `categories` (n, q) with -1 where missing or unseen becomes codes from 0, which is `other`.
     """
 
-    def __init__(self, *, num_numeric: int, flagged: tuple[int, ...], cardinalities: tuple[int, ...]):
+    def __init__(self, *, num_numeric: int, flagged: tuple[int, ...], levels: tuple[int, ...]):
         super().__init__()
-        sizes = np.array(cardinalities, dtype=np.int64)
+        sizes = np.array(levels, dtype=np.int64)
         self.register_buffer("median", torch.zeros(num_numeric, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(num_numeric, dtype=torch.float64))
         self.register_buffer("std", torch.ones(num_numeric, dtype=torch.float64))
@@ -110,12 +115,10 @@ def _fit_numeric(encoding: TableEncoding, values: np.ndarray) -> None:
     encoding.std.copy_(torch.from_numpy(np.where(constant, 1.0, std)))
 
 
-def _fit_categories(
-    encoding: TableEncoding, codes: np.ndarray, cardinalities: tuple[int, ...]
-) -> None:
+def _fit_categories(encoding: TableEncoding, codes: np.ndarray, levels: tuple[int, ...]) -> None:
     """Codes of the categories that enough rows have; the others are `other`."""
     kept = []
-    for column, size in zip(codes.T, cardinalities, strict=True):
+    for column, size in zip(codes.T, levels, strict=True):
         counts = np.bincount(column + 1, minlength=size)
         frequent = np.where(counts >= RARE, np.arange(size), OTHER)
         kept.append(np.where(np.arange(size) == 0, OTHER, frequent))

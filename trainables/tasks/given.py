@@ -88,7 +88,7 @@ def data_of(
     """Data from a data frame or arrays, with a part set aside for the test; see `Data.of`.
 
     Args:
-        inputs: Data frame of n rows; array (n, ...), of which (n, p) is a table; or arrays by name.
+        inputs: Data frame of n rows; array (n, ...), where (n, p) is a table; or arrays by name.
         target: n classes or numbers, numbers (n, t), or arrays by name.
         name: Name of the data, recorded with every result.
         holdout: Share of rows to set aside; 0 for none.
@@ -132,6 +132,7 @@ def _of_values(inputs: Any, target: Any) -> tuple[Given, Schema]:
 def _of_array(x: np.ndarray, target: Any) -> tuple[Given, Schema]:
     if is_table(x):
         return Given(inputs=frame_of(x), target=target), Schema(target=_name(target))
+    check_array(x, "x")
     return Given(inputs=x, target=target), replace(array_schema(x), target=_name(target))
 
 
@@ -167,7 +168,9 @@ def _target(values: Any, name: str) -> Series | np.ndarray:
 
     if isinstance(values, pd.Series):
         return _series(values, name)
-    columns = [str(column) for column in values.columns] if isinstance(values, pd.DataFrame) else []
+    columns = (
+        [str(column) for column in values.columns] if isinstance(values, pd.DataFrame) else []
+    )
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] > 1:
         check_array(array, name)

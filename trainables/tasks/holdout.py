@@ -8,7 +8,8 @@ from jaxtyping import Int64
 from foldsweep.errors import UserError
 from trainables.tasks.columns import listed
 
-Rows = Int64[np.ndarray, " r"]
+Apart = tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " s"]]
+"""Indices of training rows and of test rows."""
 MIN_ROWS = 10
 """Fewest rows to cross-validate on."""
 
@@ -23,6 +24,16 @@ def check_holdout(holdout: float) -> None:
         raise UserError(f"--holdout must be at least 0 and below 1, but is {holdout:g}")
 
 
+def check_rows(rows: int) -> None:
+    """Refuse too few rows.
+
+    Raises:
+        UserError: If there are fewer than `MIN_ROWS`.
+    """
+    if rows < MIN_ROWS:
+        raise UserError(f"{rows} rows are too few: at least {MIN_ROWS} are needed to train on")
+
+
 def rows_apart(
     rows: int,
     *,
@@ -31,7 +42,7 @@ def rows_apart(
     classes: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     by_time: bool = False,
-) -> tuple[Rows, Rows]:
+) -> Apart:
     """Training rows and test rows, in order.
 
     By time the last rows are the test; with groups whole groups are drawn; otherwise rows are
@@ -50,6 +61,7 @@ def rows_apart(
         UserError: If too few rows or groups are left, or a class has too few rows.
     """
     check_holdout(holdout)
+    check_rows(rows)
     every = np.arange(rows)
     if holdout == 0:
         train, test = every, every[:0]
@@ -69,12 +81,10 @@ def rows_apart(
 
 
 def _drawn(
-    every: Rows, classes: np.ndarray | None, holdout: float, seed: int
-) -> tuple[Rows, Rows]:
+    every: Int64[np.ndarray, " n"], classes: np.ndarray | None, holdout: float, seed: int
+) -> Apart:
     from sklearn.model_selection import train_test_split
 
-    if len(every) < MIN_ROWS:
-        return every, every[:0]
     if classes is not None:
         _check_classes(classes, int(np.ceil(len(every) * holdout)))
     train, test = train_test_split(
@@ -98,12 +108,12 @@ def _check_classes(classes: np.ndarray, test_rows: int) -> None:
         )
     if min(test_rows, len(classes) - test_rows) < len(labels):
         raise UserError(
-            f"--holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row of"
-            f" each of {len(labels)} classes"
+            f"--holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row"
+            f" of each of {len(labels)} classes"
         )
 
 
-def _whole_groups(groups: np.ndarray, holdout: float, seed: int) -> tuple[Rows, Rows]:
+def _whole_groups(groups: np.ndarray, holdout: float, seed: int) -> Apart:
     from sklearn.model_selection import GroupShuffleSplit
 
     count = len(np.unique(groups))

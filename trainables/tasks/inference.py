@@ -29,9 +29,7 @@ IDENTIFIER_SHARE = 0.5
 """Text with more different values than this share of the rows identifies rows."""
 IDENTIFIER_ROWS = 20
 """Fewer rows than this are too few to tell identifiers."""
-_IDENTIFIER_NAME = re.compile(
-    r"(?i:(^|[\W_])(id|uuid|guid|index)$)|^Unnamed: \d+$|[a-z](ID|Id)$"
-)
+_IDENTIFIER_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|index)$)|^Unnamed: \d+$|[a-z](ID|Id)$")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -127,8 +125,8 @@ def distinct_or_refused(present: Series) -> list[object]:
     for value in values:
         if isinstance(value, list | dict | tuple | set | bytes | np.ndarray):
             raise UserError(
-                f"column {present.name!r} holds {type(value).__name__} values such as {value!r:.40}:"
-                f" give one number or text per row, or --drop {present.name}"
+                f"column {present.name!r} holds {type(value).__name__} values such as"
+                f" {repr(value)[:40]}: give one number or text per row, or --drop the column"
             )
     return values
 

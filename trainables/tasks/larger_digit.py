@@ -21,6 +21,7 @@ from trainables.models.pairs.losses import (
     probabilities,
 )
 from trainables.models.pairs.scores import IMAGE_SIZE, Scores
+from trainables.tasks.larger_digit_mistakes import details
 from trainables.tasks.metrics import Metric
 from trainables.tasks.options import ShippedOptions
 from trainables.tasks.samples import Data, Samples
@@ -113,5 +114,6 @@ TASK = Task(
     row_shapes={"images": (2, IMAGE_SIZE, IMAGE_SIZE)},
     check=check,
     parts=parts,
+    details=details,
     unit="pairs",
 )

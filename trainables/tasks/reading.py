@@ -107,7 +107,6 @@ def _text(content: bytes, path: Path) -> Table:
                 encoding=encoding,
                 skipinitialspace=True,
                 index_col=False,
-                float_precision="round_trip",
                 low_memory=False,
             )
     except pd.errors.ParserWarning as error:

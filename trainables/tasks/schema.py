@@ -1,4 +1,4 @@
-"""Schema: what the columns of a table or the axes of an array mean, as the training rows have it."""
+"""Schema: what the columns of a table or the axes of an array mean, as training rows have it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -74,7 +74,7 @@ class Schema:
         return {c.name: c.categories for c in self.columns if c.use == "category"}
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
+    def levels(self) -> tuple[int, ...]:
         """Codes of each encoded categorical column: its categories, and `other`."""
         return tuple(len(categories) + 1 for categories in self.categorical.values())
 
@@ -175,7 +175,7 @@ def _read(cls: type[Read], values: Mapping[str, Any]) -> Read:
     missing = sorted(set(hints) - set(values))
     if unknown or missing:
         raise UserError(f"a {cls.__name__.lower()} has unknown keys {unknown}, lacks {missing}")
-    read = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     for name, hint in hints.items():
         if not fits(read[name], hint):
             raise UserError(f"{name} must be {described(hint)}, but is {values[name]!r}")

@@ -173,8 +173,8 @@ class Measure:
         present = len(np.unique(target))
         if present < self.num_classes:
             raise UserError(
-                f"{self.name} needs held-out rows of each of {self.num_classes} classes, but a fold"
-                f" has {present}: choose fewer folds or another objective"
+                f"{self.name} needs held-out rows of each of {self.num_classes} classes, but a"
+                f" fold has {present}: choose fewer folds or another objective"
             )
 
     def _part(self, prediction: np.ndarray) -> np.ndarray:

@@ -31,10 +31,11 @@ _WORDS: dict[SplitKind, str] = {
 class Split:
     """How folds are made; depends on rows, number of folds and seed only.
 
-    `stratified` gives every fold its share of each class, `plain` shuffles. `grouped` keeps rows of
-    one group together and is stratified where the target is classes. `time` takes the rows' order
-    for time: each fold trains on what came before it. `given` takes the fold of each row from
-    `fold_of`, or from the samples' groups where that is None. `own` calls the user's function.
+    `stratified` gives every fold its share of each class, `plain` shuffles. `grouped` keeps rows
+    of one group together and is stratified where the target is classes. `time` takes the rows'
+    order for time: each fold trains on what came before it. `given` takes the fold of each row
+    from `fold_of`, or from the samples' groups where that is None. `own` calls the user's
+    function.
 
     Raises:
         UserError: If a split that draws nothing is to be repeated, or `own` has no function.
@@ -80,7 +81,9 @@ class Split:
         _check_number(num_folds, samples, self)
         seeds = [seed, *(derive_seed(seed, r) % 2**32 for r in range(1, self.repeats))]
         return tuple(
-            fold for s in seeds for fold in self._once(samples, samples.targets[target], num_folds, s)
+            fold
+            for s in seeds
+            for fold in self._once(samples, samples.targets[target], num_folds, s)
         )
 
     def _once(
@@ -132,9 +135,17 @@ class Split:
                 f"folds were made by the task's own function {values.get('function')}: name the"
                 " file that defines it"
             )
-        if kind not in get_args(SplitKind) or type(repeats) is not int or type(classes) is not bool:
+        if (
+            kind not in get_args(SplitKind)
+            or type(repeats) is not int
+            or type(classes) is not bool
+        ):
             raise UserError(f"this is no split: {dict(values)}")
-        return cls(kind=kind, repeats=repeats, classes=classes)
+        return cls(
+            kind=kind,  # type: ignore[arg-type]
+            repeats=repeats,
+            classes=classes,
+        )
 
 
 def _check_number(num_folds: int, samples: Samples, split: Split) -> None:
@@ -144,7 +155,9 @@ def _check_number(num_folds: int, samples: Samples, split: Split) -> None:
         raise UserError(f"cannot split {len(samples)} rows into {num_folds} folds: choose fewer")
     fixed = split.fixed_folds(samples)
     if fixed is not None and fixed != num_folds:
-        raise UserError(f"the fold column has {fixed} folds, not {num_folds}: choose --folds {fixed}")
+        raise UserError(
+            f"the fold column has {fixed} folds, not {num_folds}: choose --folds {fixed}"
+        )
 
 
 def _refuse_numbers(target: np.ndarray) -> None:
@@ -188,8 +201,8 @@ def _refuse_rare(target: np.ndarray, num_folds: int) -> None:
     rarest = int(np.unique(target, return_counts=True)[1].min())
     if rarest < num_folds:
         raise UserError(
-            f"cannot split into {num_folds} folds: the rarest class has {rarest} rows, so choose at"
-            f" most {rarest} folds"
+            f"cannot split into {num_folds} folds: the rarest class has {rarest} rows, so choose"
+            f" at most {rarest} folds"
         )
 
 
@@ -236,7 +249,7 @@ def _own_folds(
     return tuple(_folds(checked))
 
 
-def _checked(pair: Rows, fold: int, rows: int) -> Rows:
+def _checked(pair: Any, fold: int, rows: int) -> Rows:
     """A fold of the user's own as indices.
 
     Raises:
@@ -254,8 +267,9 @@ def _checked(pair: Rows, fold: int, rows: int) -> Rows:
     if not (len(parts[0]) and len(parts[1])):
         raise UserError(f"{where} must have rows to train on and rows held out")
     every = np.concatenate(parts)
-    if every.min() < 0 or every.max() >= rows:
-        raise UserError(f"{where} must have rows from 0 to {rows - 1}, but has {every.max()}")
+    outside = every[(every < 0) | (every >= rows)]
+    if len(outside):
+        raise UserError(f"{where} must have rows from 0 to {rows - 1}, but has {outside[0]}")
     if len(np.unique(every)) < len(every):
         raise UserError(f"{where} has a row twice, or in both of its parts")
     return parts[0], parts[1]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainables.tasks.arrays import shape_told
-from trainables.tasks.columns import Frame
+from trainables.tasks.columns import Frame, Use
 from trainables.tasks.samples import Samples
 from trainables.tasks.schema import Schema
 from trainables.tasks.targets import counted
@@ -20,6 +20,7 @@ def summary(
     notes: Sequence[str],
     kind: Kind,
     why: str,
+    drawn: bool,
 ) -> str:
     """Rows, inputs, missing values, target and kind of task; statistics are of training rows.
 
@@ -30,29 +31,39 @@ def summary(
         notes: Lines about the file.
         kind: Kind of task.
         why: Why it is of that kind.
+        drawn: Whether the test rows are a part of the rows given.
     """
     table = [_columns(schema), _missing(train)] if schema.layout == "table" else []
     array = [shape_told(schema)] if schema.layout in ("images", "array") else []
     target = [] if kind == "other" else [_target(train, schema)]
-    lines = [_rows(train, test, schema), *table, *array, *target, *notes]
-    return "\n".join([*lines, f"task: {kind}, {why} (choose with --task)"])
+    lines = [_rows(train, test, schema, drawn), *table, *array, *target, *notes]
+    return "\n".join([*lines, f"task: {kind}, {why}"])
 
 
-def _rows(train: Samples, test: Samples | None, schema: Schema) -> str:
+def _rows(train: Samples, test: Samples | None, schema: Schema, drawn: bool) -> str:
     if test is None:
         return (
-            f"rows: {len(train):,}, all to train on: with no test rows set aside nothing will tell"
-            " the error on new data"
+            f"rows: {len(train):,}, all to train on: without test rows nothing tells the error on"
+            " new data"
         )
-    how = ", the latest" if schema.time else f", whole groups by {schema.group}" * bool(schema.group)
     total = len(train) + len(test)
-    return f"rows: {total:,}; {len(train):,} to train on, {len(test):,} test rows set aside{how}"
+    how = _how(schema) if drawn else "a file of their own"
+    return (
+        f"rows: {total:,}: {len(train):,} to train on, {len(test):,} test rows set aside ({how})"
+    )
+
+
+def _how(schema: Schema) -> str:
+    if schema.time is not None:
+        return f"the latest by {schema.time}"
+    if schema.group is not None:
+        return f"whole groups by {schema.group}"
+    return "stratified" if schema.classes else "drawn at random"
 
 
 def _columns(schema: Schema) -> str:
     used = f"{len(schema.numeric)} numeric, {len(schema.categorical)} categorical"
-    kinds = {use: schema.named(use) for use in ("boolean", "date")}
-    inside = [f"{name} as {_AS[use]}" for use, names in kinds.items() for name in names]
+    inside = [f"{name} as {how}" for use, how in _AS.items() for name in schema.named(use)]
     left = [
         f"{len(names)} {word} ({_shortened(names)})"
         for use, word in _LEFT.items()
@@ -62,8 +73,12 @@ def _columns(schema: Schema) -> str:
     return "; ".join([*told, *([f"left out: {', '.join(left)}"] if left else [])])
 
 
-_AS = {"boolean": "0 and 1", "date": "days since 1970"}
-_LEFT = {"constant": "constant", "identifier": "identifier-like", "dropped": "dropped"}
+_AS: dict[Use, str] = {"boolean": "0 and 1", "date": "days since 1970"}
+_LEFT: dict[Use, str] = {
+    "constant": "constant",
+    "identifier": "identifier-like",
+    "dropped": "dropped",
+}
 
 
 def _shortened(names: Sequence[str], most: int = 5) -> str:
@@ -92,7 +107,6 @@ def _target(train: Samples, schema: Schema) -> str:
         return f"target {schema.target}: {values.shape[1]} numbers"
     low, middle, high = np.quantile(values, [0, 0.5, 1])
     return f"target {schema.target}: from {low:g} to {high:g}, median {middle:g}"
-
 
 
 def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:

@@ -14,13 +14,14 @@ from trainables.tasks.arrays import frame_of, is_table
 from trainables.tasks.assembly import Given, Plan, assembled, inputs_of
 from trainables.tasks.columns import Frame, listed, nearest
 from trainables.tasks.embedded import EMBEDDED, TARGET, embedded
-from trainables.tasks.given import given_arrays, given_table, given_test
 from trainables.tasks.given import data_of as data_of
+from trainables.tasks.given import given_arrays, given_table, given_test
 from trainables.tasks.reading import Arrays, Table, read_file
 from trainables.tasks.samples import Data
 from trainables.tasks.schema import Column as Column
 from trainables.tasks.schema import Schema as Schema
 from trainables.tasks.summary import told_of_new
+from trainables.tasks.targets import TaskKind
 from trainables.tasks.task import Task
 
 
@@ -60,17 +61,19 @@ class TableOptions:
             raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
         if self.repeats < 1:
             raise UserError(f"--repeats must be at least 1, but is {self.repeats}")
-        splitting = {f"--{k}": v for k, v in self.roles.items() if v is not None and k != "target"}
+        chosen = {option: name for option, name in self.roles.items() if name is not None}
+        splitting = [f"--{option}" for option in chosen if option != "target"]
         if len(splitting) > 1:
             raise UserError(f"{' and '.join(splitting)} exclude each other: choose one")
         if self.repeats > 1 and (self.time is not None or self.fold is not None):
             raise UserError("--repeats needs folds that are drawn: leave out --time and --fold")
-        columns = [name for name in self.roles.values() if name is not None]
-        if len(set(columns)) < len(columns):
-            raise UserError(f"column {self.target!r} cannot be the target and {listed([*splitting])}")
-        for name in self.drop:
-            if name in columns:
-                raise UserError(f"--drop {name}: the column is needed, see the other options")
+        if splitting and self.target in [
+            chosen[option] for option in chosen if option != "target"
+        ]:
+            raise UserError(f"column {self.target!r} cannot be both --target and {splitting[0]}")
+        for option, name in chosen.items():
+            if name in self.drop:
+                raise UserError(f"--drop {name}: it is the --{option} column")
 
     @property
     def roles(self) -> dict[str, str | None]:
@@ -99,9 +102,10 @@ def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Ta
     data = table_data(options, seed=seed)
     make = classification if data.schema.classes else regression
     general = objective is not None and names.val_key(objective) in _GENERAL
-    split = default_split(data, repeats=options.repeats)
+    classes = bool(data.schema.classes)
+    split = default_split(data, classes=classes, repeats=options.repeats)
     task = make(data.name, data, objective=None if general else objective, split=split)
-    said = f"{data.said}; objective: {objective if general else task.objective}"
+    said = f"{data.said}\nobjective: {objective if general else task.objective}"
     return replace(task, data=replace(data, said=said))
 
 
@@ -122,8 +126,8 @@ def table_data(options: TableOptions, *, seed: int) -> Data:
     path = Path(options.data)
     if not path.exists() and not path.suffix:
         raise UserError(
-            f"--data {path}: there is no such file, and no embedded data of this name; embedded are"
-            f" {', '.join(EMBEDDED)}{nearest(options.data, EMBEDDED)}"
+            f"--data {path}: there is no such file, and no embedded data of this name; embedded"
+            f" are {', '.join(EMBEDDED)}{nearest(options.data, EMBEDDED)}"
         )
     return _data(read_file(path), options, name=path.stem, seed=seed)
 
@@ -144,7 +148,7 @@ def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) 
         notes=read.said if isinstance(read, Table) else (),
     )
     data = assembled(given, plan, None if test is None else given_test(test, schema))
-    kind = "classification" if data.schema.classes else "regression"
+    kind: TaskKind = "classification" if data.schema.classes else "regression"
     origin = {
         **asdict(replace(options, task=kind)),
         "test": None if options.test is None else str(options.test),
@@ -164,7 +168,9 @@ def _given(read: Table | Arrays, options: TableOptions) -> tuple[Given, Schema]:
             raise UserError(f"{options.data} has no columns: {', '.join(asked)} cannot be used")
         return given_arrays(read)
     if options.target is None:
-        raise UserError(f"name the column to predict with --target: {listed([*read.frame.columns])}")
+        raise UserError(
+            f"name the column to predict with --target: {listed([*read.frame.columns])}"
+        )
     schema = Schema(
         target=options.target, group=options.group, time=options.time, fold=options.fold
     )
@@ -186,7 +192,9 @@ def data_again(
     """
     known = {f.name: f.type for f in fields(TableOptions)}
     if not fits(origin.get("data"), str) or not set(known) <= set(origin):
-        raise UserError("the data was given by a program and not by --data: it cannot be read again")
+        raise UserError(
+            "the data was given by a program and not by --data: it cannot be read again"
+        )
     values = {name: origin[name] for name in known}
     values |= {"drop": tuple(values["drop"])}
     values |= {"data": str(path or values["data"])}

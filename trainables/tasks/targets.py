@@ -16,6 +16,7 @@ MOST_CLASSES = 20
 """Whole numbers with more values than this are taken for a number to predict."""
 ROWS_A_CLASS = 10
 """Whole numbers are taken for classes if each has at least so many rows on average."""
+_CHOOSE = "(choose with --task)"
 
 
 def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
@@ -29,7 +30,9 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
     """
     refuse_missing(target)
     values = sorted_labels(target)
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    numeric = all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
     if kind == "regression" and not numeric:
         raise UserError(
             f"a regression predicts numbers, but target {target.name!r} holds {listed(values)}"
@@ -40,12 +43,12 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
 
 def _guess(values: Sequence[Label], rows: int, numeric: bool) -> tuple[TaskKind, str]:
     if not numeric:
-        return "classification", "the target is no number"
-    if any(float(value) != np.floor(value) for value in values):  # type: ignore[arg-type]
-        return "regression", "the target has fractions"
+        return "classification", f"since the target is not a number {_CHOOSE}"
+    if any(float(value) != np.floor(value) for value in values):
+        return "regression", f"since the target has fractions {_CHOOSE}"
     few = len(values) <= max(2, min(MOST_CLASSES, rows // ROWS_A_CLASS))
     kind: TaskKind = "classification" if few else "regression"
-    return kind, f"the target is whole numbers with {len(values)} values"
+    return kind, f"since the target has {len(values)} different whole numbers {_CHOOSE}"
 
 
 def refuse_missing(target: Series) -> None:
@@ -104,7 +107,9 @@ def class_codes(target: Series, classes: Sequence[Label]) -> Int64[np.ndarray, "
     place = {label: code for code, label in enumerate(classes)}
     places, values = distinct(target)
     coded = np.array([place.get(value, -1) for value in values], dtype=np.int64)[places]
-    refuse_at(coded < 0, target, f"is a class that no training row has; they have {listed(classes)}")
+    refuse_at(
+        coded < 0, target, f"is a class that no training row has; they have {listed(classes)}"
+    )
     return coded
 
 
@@ -118,7 +123,7 @@ def target_values(target: Series) -> Float64[np.ndarray, " n"]:
     return as_numbers(target, "number")
 
 
-def refuse_constant(values: Float64[np.ndarray, "n *t"], name: str) -> None:
+def refuse_constant(values: Float64[np.ndarray, " n *t"], name: str) -> None:
     """Refuse numbers to predict that are all the same.
 
     Raises:

@@ -1,6 +1,7 @@
 """Tasks and variants: what is learned, and what is compared on it."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -137,6 +138,16 @@ class Task:
             )
 
     @property
+    def optimisable(self) -> dict[str, dict[str, Any]]:
+        """All that a sweep can optimise, by key: which way is `better`, and what counts as `equal`.
+
+        Plain values, as they are recorded.
+        """
+        own = {names.val_key(k): {"better": m.better, "equal": m.equal} for k, m in self.metrics.items()}
+        lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
+        return {**own, **{key: {"better": "lower", "equal": 0.0} for key in lower}}
+
+    @property
     def predicts_with(self) -> tuple[str, ...]:
         """Statistics of the training rows that predictions need: keyword arguments of `predict`."""
         parameters = inspect.signature(self.predict).parameters.values()
@@ -153,9 +164,9 @@ class Task:
         lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
         return {**own, **dict.fromkeys(lower, "lower")}
 
-    def shapes(self, data: Data, *, encoded: bool = True) -> Shapes:
-        """What a model is built for; estimators take a table's columns as they are."""
-        if self.encode is None or not encoded:
+    def shapes(self, data: Data) -> Shapes:
+        """What a model is built for."""
+        if self.encode is None:
             inputs = {k: a.shape[1:] for k, a in data.train.inputs.items()}
             return Shapes(inputs=inputs, outputs=self.outputs, schema=data.schema)
         return Shapes(
@@ -189,3 +200,22 @@ class Variant:
     def full_name(self) -> str:
         """`task/variant`, as it is recorded."""
         return f"{self.task.name}/{self.name}"
+
+
+def variant(name: str, task: Task, model: Callable[..., Any], config: type) -> Variant:
+    """A variant: what is compared, under a name, on a task.
+
+    Args:
+        name: Its name, recorded as `task/name`.
+        task: The task.
+        model: `(config, shapes)` to a module of torch or an estimator of scikit-learn.
+        config: Class of its configuration, derived from `TrialConfig` or `EstimatorConfig`.
+
+    Raises:
+        UserError: If the name cannot be a file's.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError(
+            f"variant name {name!r} must be letters, digits, '_', '-', '.', at most 64"
+        )
+    return Variant(name=name, task=task, model=model, config=config)

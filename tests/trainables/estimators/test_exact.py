@@ -29,6 +29,9 @@ from tests.trainables.estimators.cases import (
 )
 from trainables.models.estimators.columns import columns_of
 from trainables.stack.estimators import EstimatorStack, random_state_of, seeded
+from trainables.tasks.kinds import classification, regression
+from trainables.tasks.samples import Data
+from trainables.tasks.scores import score_names, scorer_name
 
 PLAIN = {
     ("logistic", "classification"): lambda: make_pipeline(StandardScaler(), LogisticRegression()),
@@ -82,6 +85,30 @@ def test_defaults_are_those_of_scikit_learn(name, kind):
 
     scoring = "roc_auc" if kind == "classification" else "r2"
     assert held_out[scoring] == reference(stack, PLAIN[name, kind], scoring)
+
+
+@pytest.mark.parametrize("name", ["logistic", "svm", "knn", "ridge"])
+def test_every_score_equals_its_scorer(name):
+    kind = "regression" if name == "ridge" else "classification"
+    calibrated = {"probability": True} if name == "svm" else {}  # scorers take no sigmoids
+    samples = plain(kind).data.train
+    x, y = samples.inputs["numeric"], samples.targets["target"]
+    of = regression if kind == "regression" else classification
+    names = score_names(kind, 2)
+    task = of("test", Data.of(x, y, name="test", holdout=0.0), metrics=names)
+    stack = stack_of(variant_of(name, task), **calibrated)
+    stack.advance(1)
+    held_out, _ = stack.measure()
+
+    for short in names:
+        scorer = scorer_name(short, 2)
+        sign = -1 if task.metrics[short].better == "lower" else 1
+
+        def make():
+            return clone(stack.make_model(stack.members[0].config, stack.shapes))
+
+        expected = np.multiply(sign, reference(stack, make, scorer)).tolist()
+        assert held_out[short] == expected, short
 
 
 def test_random_state_is_of_the_range_of_scikit_learn():

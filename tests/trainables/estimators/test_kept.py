@@ -1,5 +1,6 @@
 """Kept estimators: what is read is what was written, and a file of others executes nothing."""
 
+import io
 import json
 import os
 import zipfile
@@ -49,9 +50,7 @@ def test_neighbours_in_few_columns_are_read(values, tmp_path):
 
     save(model, tmp_path / "model.skops")
 
-    assert np.array_equal(
-        load(tmp_path / "model.skops").predict_proba(X), model.predict_proba(X)
-    )
+    assert np.array_equal(load(tmp_path / "model.skops").predict_proba(X), model.predict_proba(X))
 
 
 def test_calibrated_classifier_is_read(tmp_path):
@@ -62,9 +61,7 @@ def test_calibrated_classifier_is_read(tmp_path):
     save(stack.models[0], tmp_path / "model.skops")
 
     read = load(tmp_path / "model.skops")
-    assert np.array_equal(
-        read.predict_proba(columns), stack.models[0].predict_proba(columns)
-    )
+    assert np.array_equal(read.predict_proba(columns), stack.models[0].predict_proba(columns))
 
 
 def test_untrusted_type_is_named_when_it_is_written_and_when_it_is_read(tmp_path):
@@ -116,8 +113,6 @@ def damaged(path, change):
     ],
 )
 def test_tree_that_points_outside_of_itself_is_refused(model, field, value, tmp_path):
-    import io
-
     path = tmp_path / "model.skops"
     save(model.fit(X, Y), path)
 

@@ -2,9 +2,10 @@
 
 from torch import nn
 
-from trainables.config import TrialConfig
-from trainables.models.layers import Dropout, Scores
-from trainables.variants import Variant
+from trainables.models.layers import Dropout
+from trainables.models.pairs.scores import PairConfig, Scores
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.task import Variant
 
 
 class Draws(nn.Module):
@@ -21,4 +22,4 @@ class Draws(nn.Module):
         return Scores(self.out(self.own(self.drop(self.drop(self.layer(pair.flatten(1)))))))
 
 
-DRAWS = Variant(name="draws", model=Draws, config=TrialConfig)
+DRAWS = Variant(name="draws", task=TASK, model=Draws, config=PairConfig)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainables.cases import by_autograd, in_double_precision
+from tests.trainables.cases import by_autograd, in_double_precision, is_tagged
 from tests.trainables.same import assert_same_metrics, assert_same_state
 from tests.trainables.stack.drawing import DRAWS
-from trainables.config import TrialConfig
-from trainables.variants import CNN_WS_AUX, MLP, VARIANTS
+from trainables.models.pairs.scores import PairConfig
+from trainables.models.pairs.variants import CNN_WS_AUX, MLP
+from trainables.variants import VARIANTS
 
 
 def member_configs(variant, full_config):
@@ -25,7 +26,7 @@ def member_configs(variant, full_config):
         {"lr": 0.001, "weight_decay": 0.1, "dropout": 0.6, "label_smoothing": 0.0, "shift": 0.0},
         {"lr": 0.002, "rotation": 0.0, "scale": 0.3},
     ]
-    if variant.auxiliary:
+    if is_tagged(variant, "auxiliary"):
         rows[1] |= {"aux_weight": 0.9}
         rows[2] |= {"aux_weight": 0.0}
         if not hasattr(full_config(variant), "pretrain"):  # there the phases decide
@@ -90,18 +91,18 @@ def test_members_differ_only_in_what_tells_them_apart(
     config = full_config(family)
     train = [folds[0].train] * 3
     stack = make_stack(family, [config] * 3, mode=mode, train=train, seeds=[1, 1, 2])
-    metrics = stack.train_epoch()
-    assert metrics.train_loss[0] == pytest.approx(metrics.train_loss[1], rel=1e-5)
-    assert metrics.train_loss[0] != pytest.approx(metrics.train_loss[2], rel=1e-5)
+    loss = stack.train_epoch().train["loss"]
+    assert loss[0] == pytest.approx(loss[1], rel=1e-5)
+    assert loss[0] != pytest.approx(loss[2], rel=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["fused", "looped"])
 def test_layers_that_draw_by_themselves_train_repeatably(mode, make_stack):
-    configs = [TrialConfig(dropout=0.5, batch_size=9)] * 3
+    configs = [PairConfig(dropout=0.5, batch_size=9)] * 3
     losses = []
     for noise in (1, 2):
         torch.rand(noise)
         stack = make_stack(DRAWS, configs, mode=mode)
         assert stack.noise_sizes == {}
-        losses.append([stack.train_epoch().train_loss for _ in range(2)])
+        losses.append([stack.train_epoch().train["loss"] for _ in range(2)])
     np.testing.assert_array_equal(*losses)

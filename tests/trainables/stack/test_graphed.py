@@ -8,11 +8,11 @@ from tests.trainables.cases import in_double_precision
 from tests.trainables.same import assert_identical, assert_same_metrics, assert_same_state
 from tests.trainables.stack.drawing import DRAWS
 from tests.trainables.stack.recorded import memory, recorded
-from trainables.config import TrialConfig
+from trainables.models.pairs.scores import PairConfig
+from trainables.models.pairs.variants import CNN_TRANSFER, CNN_WS_AUX, MLP
 from trainables.stack.adam import StackedAdam
 from trainables.stack.graphed import GraphedEngine
 from trainables.stack.stack import resolve_mode
-from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP
 
 needs_cuda = [
     pytest.mark.gpu,
@@ -56,9 +56,7 @@ def graphed(make_stack):
 
 def assert_same_epoch(one, other):
     """One epoch of both, to the last bit."""
-    mine, theirs = one.train_epoch(), other.train_epoch()
-    for name, value in vars(mine).items():
-        np.testing.assert_array_equal(value, getattr(theirs, name))
+    assert_identical(vars(one.train_epoch()), vars(other.train_epoch()))
     assert_identical(one.state_dict(), other.state_dict())
 
 
@@ -68,10 +66,9 @@ def test_graphed_is_fused_epoch_for_epoch(variant, configs, make_stack, graphed)
     stack = graphed(variant, configs(variant))
     for _ in range(fused.epochs):
         assert_same_epoch(stack, fused)
-        # 27 and 28 pairs by tens, and all held-out pairs at once
+        # 27 and 28 rows by tens, and all held-out rows at once
         assert [key[0] for key in stack.engine.graphs] == ["train", "train", "evaluate"]
-    for mine, theirs in zip(stack.predict(), fused.predict(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    assert_identical(stack.predict(), fused.predict())
 
 
 @pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX, CNN_TRANSFER], ids=lambda v: v.name)
@@ -89,27 +86,25 @@ def test_graphed_continues_what_fused_saved(variant, configs, make_stack, graphe
     for _ in range(through.epochs - 1):
         expected = through.train_epoch()
         for stack in (late, early):
-            np.testing.assert_array_equal(
-                stack.train_epoch().held_out_loss, expected.held_out_loss
-            )
+            assert_identical(vars(stack.train_epoch()), vars(expected))
             assert_identical(stack.state_dict(), through.state_dict())
 
 
-def test_vectors_of_another_epoch_reach_the_graphs(configs, make_stack, graphed):
+def test_values_of_another_epoch_reach_the_graphs(configs, make_stack, graphed):
     """Loss weights are the only thing that changes here."""
     stacks = [build(CNN_WS_AUX, configs(CNN_WS_AUX)) for build in (make_stack, graphed)]
     measured = []
     for stack in stacks:
         for epoch in (0, 2):
-            stack.engine.vectors = stack._vectors(epoch)
-            measured.append(stack.evaluate().digit_loss)
+            stack.engine.values = stack._values(epoch)
+            measured.append(stack.evaluate()["aux_loss"])
     assert (measured[0] != measured[1]).all()
     np.testing.assert_allclose(measured[0], measured[2], rtol=1e-5)
     np.testing.assert_allclose(measured[1], measured[3], rtol=1e-5)
 
 
 def test_layers_that_draw_by_themselves_draw_what_they_would_fused(make_stack, graphed):
-    drawing = [TrialConfig(dropout=0.5, batch_size=9)] * 2
+    drawing = [PairConfig(dropout=0.5, batch_size=9)] * 2
     fused, stack = make_stack(DRAWS, drawing, mode="fused"), graphed(DRAWS, drawing)
     assert fused.noise_sizes == {}
     for _ in range(2):
@@ -134,7 +129,8 @@ def test_graphs_read_nothing_but_what_stays(configs, graphed):
         *fused.adam.exp_avg,
         *fused.adam.exp_avg_sq,
         fused.adam.weight_decay,
-        *vars(fused.vectors).values(),
+        fused.values.weight_decay,
+        *fused.values.loss.values(),
         *(t for graph in stack.engine.graphs.values() for t in graph.inputs),
     ]
     known = {memory(t) for t in stays}
@@ -143,17 +139,19 @@ def test_graphs_read_nothing_but_what_stays(configs, graphed):
         assert recorder.read.keys() <= known
 
 
-def test_totals_outlive_the_next_step(configs, graphed):
+def test_sums_outlive_the_next_step(configs, graphed):
     stack = graphed(MLP, configs(MLP))
     lr = torch.full((2,), 0.01)
-    index, weight = stack._train_pairs
-    first, second = (stack._batch(index[:, p], weight[:, p]) for p in (slice(9), slice(9, 18)))
-    totals = stack.engine.evaluate(first)
-    before = totals.loss.clone()
+    index, weight = stack._train_rows
+    first, second = (
+        stack.rows.batch(index[:, part], weight[:, part]) for part in (slice(9), slice(9, 18))
+    )
+    sums = stack.engine.evaluate(first)
+    before = {name: value.clone() for name, value in sums.items()}
     stack.engine.step(first, lr)
     stack.engine.evaluate(second)
-    assert torch.equal(totals.loss, before)
-    assert not before.isnan().any()
+    assert_identical(sums, before)
+    assert not before["loss"].isnan().any()
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -225,7 +223,7 @@ def test_cuda_graphs_continue_what_fused_saved(variant, configs, make_stack):
 
 @pytest.mark.parametrize("variant", [pytest.param(DRAWS, marks=needs_cuda)], ids=["draws"])
 def test_layers_in_cuda_graphs_draw_what_they_would_fused(variant, make_stack):
-    drawing = [TrialConfig(dropout=0.5, batch_size=9)] * 2
+    drawing = [PairConfig(dropout=0.5, batch_size=9)] * 2
     fused, stack = on_the_gpu(variant, drawing, make_stack)
     for _ in range(2):
         assert_same_metrics(stack.train_epoch(), fused.train_epoch())

@@ -6,13 +6,15 @@ import torch
 from torch import nn
 
 from foldsweep.errors import UserError
-from trainables.data.pairs import draw_pairs
-from trainables.data.source import DiscSource
+from tests.trainables.cases import next_order
+from tests.trainables.same import assert_identical
 from trainables.models.backprop import BackpropConfig
+from trainables.models.pairs.backprop import PairBackpropConfig
 from trainables.stack.stack import FoldStack, Member
+from trainables.tasks import disc
 from trainables.variants import VARIANTS
 
-DATA = draw_pairs(DiscSource(), seed=0, train_pairs=60, test_pairs=10).train
+DATA = disc.draw(0, 60, 10).train
 SIZES = (41, 40, 41)
 
 
@@ -28,8 +30,12 @@ def members(*configs, seed=5):
     ]
 
 
+def stack_of(members):
+    return FoldStack(VARIANTS["disc_relu"].model, members, DATA, task=disc.TASK)
+
+
 def stack(*configs):
-    return FoldStack(VARIANTS["disc_relu"].model, members(*configs), DATA)
+    return stack_of(members(*configs))
 
 
 def config(**values):
@@ -47,12 +53,12 @@ def test_members_together_are_members_alone(optimiser, criterion):
         values = together.train_epoch()
     for i, member in enumerate(members(*configs)):
         if i == 1 and kind["batch_norm"]:
-            continue  # its last batch was filled up by a pair of weight 0, which batch-norm sees
-        alone = FoldStack(VARIANTS["disc_relu"].model, [member], DATA)
+            continue  # its last batch was filled up by a row of weight 0, which batch-norm sees
+        alone = stack_of([member])
         for _ in range(3):
             own = alone.train_epoch()
-        np.testing.assert_allclose(own.train_loss[0], values.train_loss[i], rtol=1e-4)
-        np.testing.assert_allclose(own.held_out_loss[0], values.held_out_loss[i], rtol=1e-4)
+        for mine, theirs in ((own.train, values.train), (own.held_out, values.held_out)):
+            np.testing.assert_allclose(mine["loss"][0], theirs["loss"][i], rtol=1e-4)
 
 
 def test_a_network_trains_as_the_same_one_with_autograd():
@@ -65,10 +71,12 @@ def test_a_network_trains_as_the_same_one_with_autograd():
     )  # fmt: skip
     start = {k: v[0] for k, v in handwritten.engine.state_dict()["network"].items()}
     net.load_state_dict(start)
-    order, weight = handwritten._order(handwritten._generators(1))
+    order, _ = next_order(handwritten)
+    points, target = (torch.tensor(a) for a in (DATA.inputs["points"], DATA.targets["target"]))
+    mean, std = (constant[0] for constant in handwritten.rows.constants["points"])
     for index in order[0].split(9):
-        x = (handwritten.images[index] - handwritten.mean[0]) / handwritten.std[0]
-        loss = nn.functional.cross_entropy(net(x.flatten(1)), handwritten.target[index])
+        x = (points[index] - mean) / std
+        loss = nn.functional.cross_entropy(net(x), target[index])
         loss = loss + 0.02 * sum(p.square().sum() for p in net.parameters() if p.ndim == 2)
         net.zero_grad()
         loss.backward()
@@ -91,15 +99,14 @@ def test_a_checkpoint_goes_on_as_if_nothing_had_been(optimiser):
     resumed = stack(kind, kind)
     resumed.load_state_dict(state)
     again = [resumed.train_epoch() for _ in range(2)][-1]
-    assert np.array_equal(later.train_loss, again.train_loss)
-    assert np.array_equal(later.held_out_loss, again.held_out_loss)
+    assert_identical(vars(later), vars(again))
 
 
 def test_answers_agree_with_the_accuracy():
     trained = stack(config(), config())
-    accuracy = trained.train_epoch().held_out_accuracy
-    for i, answers in enumerate(trained.predict()):
-        right = answers == DATA.target[trained.members[i].held_out]
+    accuracy = trained.train_epoch().held_out["accuracy"]
+    for i, said in enumerate(trained.predict()):
+        right = said["answer"] == DATA.targets["target"][trained.members[i].held_out]
         assert right.mean() == pytest.approx(accuracy[i])
 
 
@@ -108,12 +115,17 @@ def test_members_of_different_optimisers_are_refused():
         stack(config(), config(optimiser="momentum"))
 
 
-@pytest.mark.parametrize(
-    "values", [{"dropout": 0.1}, {"label_smoothing": 0.1}, {"aux_weight": 1.0}, {"lr_decay": 0.9}]
-)
+@pytest.mark.parametrize("values", [{"dropout": 0.1}, {"lr_decay": 0.9}, {"precision": "bfloat16"}])
 def test_what_the_library_lacks_is_refused(values):
     with pytest.raises(UserError, match=f"{next(iter(values))} must be"):
         config(**values)
+
+
+@pytest.mark.parametrize("kind", [BackpropConfig, PairBackpropConfig])
+@pytest.mark.parametrize("field", ["label_smoothing", "main_weight", "aux_weight"])
+def test_values_of_other_losses_are_no_fields(kind, field):
+    with pytest.raises(UserError, match=f"has no field {field}"):
+        kind.from_dict({field: 0.1})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from torch import nn
 
 from tests.trainables.cases import by_autograd, in_double_precision
 from tests.trainables.same import assert_same_metrics, assert_same_state
-from trainables.models.layers import Dropout, Scores
+from trainables.models.layers import Dropout
+from trainables.models.pairs.scores import Scores
 from trainables.stack import fused
 from trainables.stack.networks import StackedNetworks, VmappedNetworks, can_be_stacked
 from trainables.variants import VARIANTS
@@ -42,7 +43,7 @@ def test_stacked_networks_learn_as_vmap_would_have_them(
     assert_same_state(stacked.state_dict(), vmapped.state_dict(), tol=1e-9)
     vmapped.load_state_dict(stacked.state_dict())
     for mine, theirs in zip(stacked.predict(), vmapped.predict(), strict=True):
-        assert (mine == theirs).all()
+        assert (mine["answer"] == theirs["answer"]).all()
 
 
 class Net(nn.Module):
@@ -93,7 +94,7 @@ def test_known_layers_are_stacked(layer):
     assert can_be_stacked(Net(layer))
     nets = [Net(layer).eval() for _ in range(3)]
     with torch.no_grad():
-        together = StackedNetworks(nets)(torch.ones(3, 5, 2, 14, 14), {}).comparison
+        together = StackedNetworks(nets)({"images": torch.ones(3, 5, 2, 14, 14)}, {}).comparison
         each = torch.stack([net(torch.ones(5, 2, 14, 14)).comparison for net in nets])
     torch.testing.assert_close(together, each)
 

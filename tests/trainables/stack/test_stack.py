@@ -4,32 +4,37 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trainables.config import TrialConfig
-from trainables.data.folds import normalisation
-from trainables.models.layers import Scores
-from trainables.stack.stack import FoldStack, Member, resolve_mode
-from trainables.variants import (
+from foldsweep.errors import UserError
+from tests.trainables.cases import next_order
+from tests.trainables.same import assert_identical
+from trainables.data.standardise import normalisation
+from trainables.models.pairs.scores import PairConfig, Scores
+from trainables.models.pairs.variants import (
     CNN,
     CNN_DIGIT,
     CNN_DISTANCE,
     CNN_WS_AUX,
     MLP,
     MLP_WS_AUX,
-    Variant,
 )
+from trainables.stack.stack import FoldStack, Member, resolve_mode
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.task import Variant
+from trainables.variants import VARIANTS
 
 MODES = ["fused", "looped"]
 
 
 def scores_of(stack, member, index):
-    """A member's scores of some pairs, from nothing but its state."""
+    """A member's scores of some rows, from nothing but its state."""
     model = CNN_WS_AUX.model(stack.members[member].config).eval()
     state = stack.state_dict()
     named = state["params"] | state["buffers"]
     model.load_state_dict({name: value[member] for name, value in named.items()})
-    mean, std = normalisation(stack.images[stack.members[member].train].numpy())
+    images = stack.rows.shared["images"]
+    mean, std = normalisation(images[stack.members[member].train].numpy())
     with torch.no_grad():
-        return model((stack.images[index] - mean) / std)
+        return model((images[index] - mean) / std)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -42,24 +47,25 @@ def test_held_out_metrics_are_exact_for_folds_of_any_size(mode, data, small_conf
         Member(config=config, train=np.setdiff1d(pairs, held_out), held_out=held_out, seed=i)
         for i, held_out in enumerate([pairs[:13], pairs[20:34], pairs[7:20]])
     ]
-    stack = FoldStack(CNN_WS_AUX.model, members, data.train, mode=mode)
+    stack = FoldStack(CNN_WS_AUX.model, members, data.train, task=TASK, mode=mode)
     metrics = stack.train_epoch()
     for m, member in enumerate(members):
         right = right_digits = 0
         loss = 0.0
         for i in member.held_out:
             scores = scores_of(stack, m, torch.tensor([i]))
-            target = int(data.train.target[i])
-            classes = torch.tensor(data.train.classes[i])
+            target = int(data.train.targets["target"][i])
+            classes = torch.tensor(data.train.targets["classes"][i])
             right += int(scores.comparison.argmax()) == target
             right_digits += int((scores.digits[0].argmax(1) == classes).sum())
             main = F.cross_entropy(scores.comparison, torch.tensor([target]), label_smoothing=0.1)
             digits = F.cross_entropy(scores.digits[0], classes, reduction="sum")
             loss += float(0.6 * main + 0.2 * digits)
         num = len(member.held_out)
-        assert metrics.held_out_accuracy[m] == pytest.approx(right / num, abs=1e-12)
-        assert metrics.held_out_digit_accuracy[m] == pytest.approx(right_digits / (2 * num))
-        assert metrics.held_out_loss[m] == pytest.approx(loss / num, rel=1e-4)
+        found = metrics.held_out
+        assert found["accuracy"][m] == pytest.approx(right / num, abs=1e-12)
+        assert found["digit_accuracy"][m] == pytest.approx(right_digits / (2 * num))
+        assert found["loss"][m] == pytest.approx(loss / num, rel=1e-4)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -82,15 +88,15 @@ def test_answers_are_as_often_right_as_is_measured(
         Member(config=small_config(kind, **values), train=pairs[:27], held_out=held_out, seed=i)
         for i, held_out in enumerate([pairs[27:], pairs[20:29], pairs[40:]])
     ]
-    stack = FoldStack(kind.model, members, data.train, mode=mode)
+    stack = FoldStack(kind.model, members, data.train, task=kind.task, mode=mode)
     for _ in range(2):
         stack.train()
-        accuracy = stack.evaluate().accuracy
-        answers = stack.predict()
+        accuracy = stack.evaluate()["accuracy"]
+        answers = [said["answer"] for said in stack.predict()]
         assert [len(row) for row in answers] == [14, 9, 1]
         assert {answer for row in answers for answer in row.tolist()} <= {0, 1}
         for m, member in enumerate(members):
-            right = (answers[m] == data.train.target[member.held_out]).mean()
+            right = (answers[m] == data.train.targets["target"][member.held_out]).mean()
             assert accuracy[m] == pytest.approx(right, abs=1e-6)
 
 
@@ -103,8 +109,7 @@ def test_measuring_changes_nothing(mode, family, small_config, make_stack):
     first = stack.evaluate()
     stack.predict()
     second = stack.evaluate()
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_identical(first, second)
     after = stack.state_dict()
     for part in ("params", "buffers"):
         assert all(torch.equal(v, after[part][n]) for n, v in before[part].items())
@@ -118,17 +123,17 @@ def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_confi
     config = small_config(family, **values)
     fold = folds[2]
     member = Member(config=config, train=fold.train, held_out=fold.val, seed=3)
-    stack = FoldStack(family.model, [member], data.train, mode=mode)
+    stack = FoldStack(family.model, [member], data.train, task=TASK, mode=mode)
     model = family.model(config)
     model.load_state_dict({name: p[0] for name, p in stack.state_dict()["params"].items()})
     adam = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.ExponentialLR(adam, config.lr_decay)
     criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-    images = torch.tensor(data.train.images)
+    images = torch.tensor(data.train.inputs["images"])
     mean, std = images[fold.train].mean(), images[fold.train].std(correction=0)
-    target = torch.tensor(data.train.target)
+    target = torch.tensor(data.train.targets["target"])
     for epoch in range(2):
-        order, weight = stack._order(stack._generators(1))
+        order, weight = next_order(stack)
         assert weight.min() == 1
         assert sorted(order[0].tolist()) == fold.train.tolist()
         metrics = stack.train_epoch()
@@ -146,8 +151,8 @@ def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_confi
             right += int((scores.argmax(1) == target[batch]).sum())
         schedule.step()
         assert metrics.epoch == epoch + 1
-        assert metrics.train_loss[0] == pytest.approx(sum(losses) / len(fold.train), rel=1e-4)
-        assert metrics.train_accuracy[0] == pytest.approx(right / len(fold.train), abs=1e-6)
+        assert metrics.train["loss"][0] == pytest.approx(sum(losses) / len(fold.train), rel=1e-4)
+        assert metrics.train["accuracy"][0] == pytest.approx(right / len(fold.train), abs=1e-6)
     for name, p in stack.state_dict()["params"].items():
         torch.testing.assert_close(
             p[0], dict(model.named_parameters())[name].detach(), rtol=1e-3, atol=1e-4
@@ -167,8 +172,8 @@ def test_a_member_alone_is_a_member_of_a_stack(family, mode, small_config, make_
     among = make_stack(family, [mine, other, other], mode=mode, train=train)
     for _ in range(2):
         one, three = alone.train_epoch(), among.train_epoch()
-        assert one.train_loss[0] == pytest.approx(three.train_loss[0], rel=1e-4)
-        assert one.held_out_loss[0] == pytest.approx(three.held_out_loss[0], rel=1e-4)
+        for mine, theirs in ((one.train, three.train), (one.held_out, three.held_out)):
+            assert mine["loss"][0] == pytest.approx(theirs["loss"][0], rel=1e-4)
     for name, p in alone.state_dict()["params"].items():
         torch.testing.assert_close(
             p[0], among.state_dict()["params"][name][0], rtol=1e-3, atol=1e-4
@@ -176,16 +181,16 @@ def test_a_member_alone_is_a_member_of_a_stack(family, mode, small_config, make_
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_pair_that_fills_up_is_not_trained_on(mode, data, small_config, make_stack):
-    """Without batch-norm and dropout a member of 27 pairs need not know of one of 28."""
+def test_a_row_that_fills_up_is_not_trained_on(mode, data, small_config, make_stack):
+    """Without batch-norm and dropout a member of 27 rows need not know of one of 28."""
     config = small_config(MLP, batch_size=9)
     train = [np.arange(27), np.arange(28)]
     alone = make_stack(MLP, [config], mode=mode, train=train[:1])
     among = make_stack(MLP, [config] * 2, mode=mode, train=train)
     for _ in range(2):
-        one, two = alone.train_epoch(), among.train_epoch()
-        assert one.train_loss[0] == pytest.approx(two.train_loss[0], rel=1e-5)
-        assert one.train_accuracy[0] == pytest.approx(two.train_accuracy[0])
+        one, two = alone.train_epoch().train, among.train_epoch().train
+        assert one["loss"][0] == pytest.approx(two["loss"][0], rel=1e-5)
+        assert one["accuracy"][0] == pytest.approx(two["accuracy"][0])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -197,7 +202,7 @@ def test_numbers_do_not_depend_on_what_was_drawn_before(mode, family, small_conf
         np.random.rand(noise)  # noqa: NPY002 (what others may have used)
         stack = make_stack(family, configs, mode=mode)
         torch.rand(noise)
-        losses.append([stack.train_epoch().train_loss for _ in range(2)])
+        losses.append([stack.train_epoch().train["loss"] for _ in range(2)])
     np.testing.assert_array_equal(*losses)
 
 
@@ -211,7 +216,7 @@ def test_each_epoch_has_another_order(small_config, make_stack):
     stack = make_stack(MLP, [small_config(MLP)] * 2)
     orders = []
     for _ in range(2):
-        orders.append(stack._order(stack._generators(1))[0])
+        orders.append(next_order(stack)[0])
         stack.train_epoch()
     assert (orders[0] != orders[1]).any()
 
@@ -219,14 +224,14 @@ def test_each_epoch_has_another_order(small_config, make_stack):
 def test_without_shuffling_all_epochs_have_the_order_of_the_folds(small_config, make_stack, folds):
     stack = make_stack(MLP, [small_config(MLP, shuffle=False)] * 2)
     for _ in range(2):
-        order, weight = stack._order(stack._generators(1))
+        order, weight = next_order(stack)
         for m in range(2):
             assert order[m][weight[m] > 0].tolist() == folds[m].train.tolist()
         stack.train_epoch()
 
 
-def test_a_last_batch_of_a_single_pair_joins_the_one_before(small_config, make_stack):
-    """Batch-norm raises on a single pair."""
+def test_a_last_batch_of_a_single_row_joins_the_one_before(small_config, make_stack):
+    """Batch-norm raises on a single row."""
     config = small_config(MLP, batch_size=9, batch_norm=True)
     stack = make_stack(MLP, [config] * 2, mode="looped", train=[np.arange(28), np.arange(1, 29)])
     sizes = []
@@ -250,9 +255,16 @@ def test_members_that_cannot_be_stacked_are_refused(other, complaint, small_conf
         make_stack(MLP, [small_config(MLP), small_config(MLP, **other)])
 
 
-def test_members_of_very_different_sizes_are_refused(small_config, make_stack):
-    with pytest.raises(ValueError, match=r"differ by one pair, but have \[20, 22\]"):
-        make_stack(MLP, [small_config(MLP)] * 2, train=[np.arange(20), np.arange(22)])
+def test_members_of_very_different_sizes_are_looped(small_config, make_stack):
+    train = [np.arange(20), np.arange(22)]
+    stack = make_stack(MLP, [small_config(MLP)] * 2, train=train, mode="fused")
+    assert stack.mode == "looped"
+
+
+def test_members_of_very_different_sizes_need_autograd(small_config, make_stack):
+    variant, train = VARIANTS["mlp_backprop"], [np.arange(20), np.arange(22)]
+    with pytest.raises(UserError, match="take folds of equal size only"):
+        make_stack(variant, [small_config(variant)] * 2, train=train)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +303,7 @@ class Rows(nn.Module):
         return Scores(self.output(self.rows(pair.transpose(1, 2).flatten(2))[0][:, -1]))
 
 
-ROWS = Variant(name="rows", model=Rows, config=TrialConfig)
+ROWS = Variant(name="rows", task=TASK, model=Rows, config=PairConfig)
 
 
 def test_what_cannot_be_fused_is_looped_unless_fused_is_asked_for(small_config, make_stack):
@@ -302,8 +314,7 @@ def test_what_cannot_be_fused_is_looped_unless_fused_is_asked_for(small_config, 
     for _ in range(2):
         one, other = chosen.train_epoch(), looped.train_epoch()
         assert one.finite
-        np.testing.assert_array_equal(one.train_loss, other.train_loss)
-        np.testing.assert_array_equal(one.held_out_loss, other.held_out_loss)
+        assert_identical(vars(one), vars(other))
     with pytest.raises(RuntimeError):
         make_stack(ROWS, configs, mode="fused").train_epoch()
 
@@ -313,6 +324,4 @@ def test_whether_a_stack_can_be_fused_is_found_without_a_trace(small_config, mak
     configs = [small_config(MLP, dropout=0.3, batch_norm=True)] * 3
     chosen, fused = make_stack(MLP, configs), make_stack(MLP, configs, mode="fused")
     assert chosen.mode == "fused"
-    one, other = chosen.train_epoch(), fused.train_epoch()
-    np.testing.assert_array_equal(one.train_loss, other.train_loss)
-    np.testing.assert_array_equal(one.held_out_loss, other.held_out_loss)
+    assert_identical(vars(chosen.train_epoch()), vars(fused.train_epoch()))

@@ -14,8 +14,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from trainables.models.estimators.columns import RARE, widths
+from trainables.models.estimators.columns import widths
 from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
+from trainables.tasks.encode import RARE
 from trainables.tasks.task import Shapes
 
 MOST_CATEGORIES = 255

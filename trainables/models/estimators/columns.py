@@ -10,13 +10,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from trainables.tasks.encode import RARE
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Shapes
 
 CATEGORIES: Final = "categories"
 """Input of category codes; -1 is missing or unseen."""
-RARE: Final = 5
-"""Training rows that a category needs for a column of its own; rarer ones share one."""
 
 
 def columns_of(samples: Samples) -> Float64[np.ndarray, "n p"]:

@@ -18,7 +18,7 @@ class KNNConfig(EstimatorConfig):
     n_neighbors: int = 5
     weights: Literal["uniform", "distance"] = "uniform"
     """`distance` weights neighbours by the inverse of their distance."""
-    p: float = 2
+    p: float = 2.0
     """Power of the distance: 1 adds differences, 2 is Euclidean."""
 
     def __post_init__(self) -> None:

@@ -44,7 +44,7 @@ def measured(
 
 
 def loss_of(
-    target: np.ndarray, predictions: Mapping[str, np.ndarray], scale: np.ndarray
+    target: np.ndarray, predictions: Mapping[str, np.ndarray], scale: np.ndarray | np.floating
 ) -> float | None:
     """A loss that compares with a network's; None where the predictions do not allow one.
 

@@ -1,0 +1,49 @@
+"""Finds the variant of a recipe: one that ships, one for any task, or a user's own."""
+
+import hashlib
+from pathlib import Path
+
+from foldsweep.errors import UserError
+from foldsweep.recipe import Recipe
+from search_spaces.loading import load_space, load_variant
+from trainables.tasks.task import Variant
+from trainables.variants import VARIANTS, variant_named
+
+
+def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
+    """The variant that a recipe names.
+
+    Args:
+        recipe: The recipe.
+        file: The user's file that its space is, if it lies elsewhere now.
+
+    Raises:
+        UserError: If there is no such variant, or a user's file is gone, changed or broken.
+    """
+    if recipe.space.endswith(".py"):
+        path = Path(recipe.space) if file is None else file
+        _require_same(recipe, path)
+        return load_variant(str(path), recipe.variant)
+    if recipe.short_variant in VARIANTS and recipe.task in (
+        VARIANTS[recipe.short_variant].task.name,
+        "",
+    ):
+        return variant_named(recipe.variant)
+    from trainables.tasks.record import task_from_record  # pandas, which shipped tasks do not need
+
+    return load_space(recipe.space, task_from_record(recipe.record)).variant
+
+
+def _require_same(recipe: Recipe, path: Path) -> None:
+    """Refuse a user's file that has changed since the sweep: other code, other results."""
+    if not recipe.file_digest:
+        return
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"space file {path} cannot be read: {error.strerror}") from None
+    if digest != recipe.file_digest:
+        raise UserError(
+            f"space file {path} has changed since the sweep; bring back the file that it was swept"
+            " with, or sweep again"
+        )

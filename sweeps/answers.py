@@ -1,0 +1,74 @@
+"""What an evaluation keeps of its predictions: for figures of a report, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trainables.tasks.samples import Samples
+from trainables.tasks.task import Task
+
+BINS = 10
+"""Bins of predicted probability in the calibration curve."""
+MOST_POINTS = 2000
+"""Rows of the first round whose actual and predicted values are kept."""
+Predictions = Mapping[str, np.ndarray]
+
+
+def evaluation(
+    task: Task, rounds: Sequence[Samples], predictions: Sequence[Predictions]
+) -> dict[str, Any]:
+    """Confusion and calibration of a classification, points of a regression, and task's own.
+
+    `confusion` counts rows by (actual class, answered class), over all rounds. `calibration` has
+    for each bin of predicted probability, over all classes, its mean, the share of rows that were
+    of the class, and their number. `points` are rows of the first round as [actual, predicted].
+    """
+    found: dict[str, Any] = {"rounds": len(rounds), "kind": task.kind}
+    targets = [samples.targets[task.target] for samples in rounds]
+    if task.kind == "classification":
+        answers = [said["answer"] for said in predictions]
+        found["classes"] = [str(name) for name in task.classes]
+        found["confusion"] = _confusion(targets, answers, task.outputs)
+        probabilities = [said.get("probability") for said in predictions]
+        if all(p is not None for p in probabilities):
+            found["calibration"] = _calibration(targets, probabilities)  # type: ignore[arg-type]
+    elif task.kind == "regression" and targets[0].ndim == 1:
+        rows = _spread(len(targets[0]))
+        pairs = np.stack([targets[0][rows], predictions[0]["value"][rows]], axis=1)
+        found["points"] = pairs.astype(float).tolist()
+    if task.details is not None:
+        found["details"] = task.details(rounds, predictions)
+    return found
+
+
+def _confusion(
+    targets: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: int
+) -> list[list[int]]:
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    for target, answer in zip(targets, answers, strict=True):
+        np.add.at(counts, (target, answer), 1)
+    return counts.tolist()
+
+
+def _calibration(
+    targets: Sequence[np.ndarray], probabilities: Sequence[np.ndarray]
+) -> dict[str, list[float]]:
+    hits = [np.eye(p.shape[1])[t] for t, p in zip(targets, probabilities, strict=True)]
+    said = np.concatenate([p.ravel() for p in probabilities]).astype(float)
+    true = np.concatenate([hit.ravel() for hit in hits])
+    place = np.minimum((said * BINS).astype(int), BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    filled = count > 0
+    mean = np.bincount(place, said, BINS)[filled] / count[filled]
+    share = np.bincount(place, true, BINS)[filled] / count[filled]
+    return {
+        "predicted": mean.tolist(),
+        "observed": share.tolist(),
+        "count": count[filled].tolist(),
+    }
+
+
+def _spread(size: int) -> np.ndarray:
+    """Rows at equal distances, at most `MOST_POINTS`."""
+    return np.unique(np.linspace(0, size - 1, min(size, MOST_POINTS)).round().astype(int))

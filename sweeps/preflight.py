@@ -1,0 +1,129 @@
+"""Checks before any trial: targets, and one step of each space's first point on a few rows."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from foldsweep.errors import CodeError, UserError
+from foldsweep.user_code import code_error
+from search_spaces.space import SearchSpace
+from sweeps.settings import SweepSettings
+from trainables.config import BaseConfig
+from trainables.data.folds import Fold
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.stack.stack import FoldStack, Member
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task, Variant
+from trainables.trial import make_stack, over_all
+
+ROWS = 50
+"""Rows that the check trains on, or as many as it takes to have some of each class."""
+LEAST_OF_A_CLASS = 10
+LEAST_UNITS = 10
+"""Units of an estimator's resource, such as trees."""
+
+
+def check_targets(task: Task, data: Data) -> None:
+    """Refuse classes that the task does not have.
+
+    Raises:
+        UserError: If a target is none of the task's classes, or there is no target of its name.
+    """
+    if task.target not in data.train.targets:
+        raise UserError(
+            f"task {task.name} predicts {task.target!r}, but its data has the targets"
+            f" {', '.join(data.train.targets)}"
+        )
+    target = data.train.targets[task.target]
+    if task.kind != "classification" or target.dtype.kind not in "ui":
+        return
+    low, high = int(target.min()), int(target.max())
+    if low < 0 or high >= task.outputs:
+        wrong = low if low < 0 else high
+        raise UserError(
+            f"target {task.target!r} of task {task.name} has the class {wrong}, but classes must"
+            f" be from 0 to {task.outputs - 1}"
+        )
+
+
+def check_model(
+    space: SearchSpace, data: Data, folds: tuple[Fold, ...], settings: SweepSettings
+) -> None:
+    """Train the space's first point on a few rows and measure it, in this process.
+
+    Raises:
+        CodeError: If the user's own code fails, with its traceback.
+        UserError: If the model, the loss or a metric does not suit the task.
+    """
+    variant = space.variant
+    try:
+        _check(variant, _first_config(space), data, folds)
+    except CodeError:
+        raise
+    except UserError as error:
+        raise UserError(f"space {space.name}: {error}") from None
+    except Exception as error:  # the user's network, loss or metric may raise anything
+        file = space.file or variant.task.file
+        if file is None:
+            raise
+        raise code_error(error, file, f"space {space.name} fails on its first rows:") from error
+
+
+def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, ...]) -> None:
+    rows = _few(variant.task, data, folds[0].train)
+    member = Member(config=config, train=rows, held_out=rows, seed=0)  # type: ignore[arg-type]
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # trials say what there is to say
+        stack: Any = make_stack(variant, [member], data, mode="looped")
+        if isinstance(config, EstimatorConfig):
+            stack.advance(min(stack.epochs, LEAST_UNITS))
+            stack.measure()
+            return
+        assert isinstance(stack, FoldStack)
+        _check_outputs(stack, variant.task)
+        stack.train()
+        stack.evaluate()
+        over_all(stack, data.train, variant.task)
+
+
+def _check_outputs(stack: FoldStack, task: Task) -> None:
+    """Refuse a network with other outputs than the task has.
+
+    Raises:
+        UserError: Naming both numbers.
+    """
+    index = torch.as_tensor(stack.members[0].train[:2]).unsqueeze(0)
+    output = stack.engine.predict(stack.rows.standardised(index))
+    known = isinstance(output, torch.Tensor) and task.kind in ("classification", "regression")
+    if known and output.ndim == 3 and output.shape[2] != task.outputs and task.leading_axes:
+        what = "classes" if task.kind == "classification" else "values to predict"
+        raise UserError(
+            f"the network returns {output.shape[2]} numbers per row, but task {task.name} has"
+            f" {task.outputs} {what}; give its last layer shapes.outputs units"
+        )
+
+
+def _first_config(space: SearchSpace) -> BaseConfig:
+    """The first point's configuration, or one that is drawn from the domains."""
+    if space.points:
+        values = dict(space.points[0].config)
+    else:
+        values = {k: domain.sample(random_state=0) for k, domain in space.searched.items()}
+        values |= {name: of[0] for name, of in space.grid.items()}
+    resource = space.resource
+    length = {} if resource is None else {resource: space.most_epochs()}
+    return space.complete(values, **length)
+
+
+def _few(task: Task, data: Data, train: np.ndarray) -> np.ndarray:
+    """Some training rows, of each class if the target is classes."""
+    target = data.train.targets[task.target][train]
+    if task.kind != "classification":
+        return train[:ROWS]
+    _, place = np.unique(target, return_inverse=True)
+    num_classes = int(place.max()) + 1
+    each = max(LEAST_OF_A_CLASS, ROWS // num_classes)
+    rows = [train[np.flatnonzero(place == c)[:each]] for c in range(num_classes)]
+    return np.sort(np.concatenate(rows))

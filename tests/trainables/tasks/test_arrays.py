@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.tasks.arrays import array_inputs, array_schema, frame_of, named_arrays, shape_told
+
+
+def test_images_with_channels_first():
+    x = np.random.default_rng(0).random((5, 3, 8, 9))
+    schema = array_schema(x)
+    inputs = array_inputs(x, schema)
+    np.testing.assert_array_equal(inputs["images"], x.astype(np.float32))
+    assert "(n, c, h, w): 3 channels" in shape_told(schema)
+
+
+def test_images_with_channels_last():
+    x = np.random.default_rng(0).random((5, 8, 9, 3))
+    schema = array_schema(x)
+    inputs = array_inputs(x, schema)
+    np.testing.assert_array_equal(inputs["images"], x.transpose(0, 3, 1, 2).astype(np.float32))
+    assert inputs["images"].flags.c_contiguous
+    assert "(n, h, w, c): 3 channels" in shape_told(schema)
+
+
+def test_grey_images_of_bytes():
+    x = np.zeros((5, 8, 9), dtype=np.uint8)
+    schema = array_schema(x)
+    assert array_inputs(x, schema)["images"].shape == (5, 1, 8, 9)
+    assert "grey images" in shape_told(schema)
+
+
+def test_sequences_stay_as_they_are():
+    x = np.random.default_rng(0).random((5, 8, 2))
+    schema = array_schema(x)
+    assert schema.layout == "array"
+    inputs = array_inputs(x, schema)
+    assert inputs["x"].dtype == np.float32
+    np.testing.assert_array_equal(inputs["x"], x.astype(np.float32))
+
+
+def test_rows_of_columns_are_a_table():
+    frame = frame_of(np.arange(6.0).reshape(3, 2))
+    assert list(frame.columns) == ["x0", "x1"]
+    assert list(frame_of(np.arange(3)).columns) == ["x0"]
+
+
+def test_arrays_by_name():
+    named = named_arrays({"a": [1, 2], "b": [1.5, 2], "c": np.zeros(2, dtype=np.uint8)})
+    assert {k: v.dtype.name for k, v in named.items()} == {
+        "a": "int64",
+        "b": "float32",
+        "c": "float32",
+    }
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.array([[1, np.nan], [1, 2]]), "NaN or infinite in 1 of 2 rows, first in row 1"),
+        (np.array([[1, 1], [1, np.inf]]), "first in row 2"),
+        (np.array([["a", "b"]]), "must be numbers"),
+        (np.zeros((0, 2)), "is empty"),
+    ],
+)
+def test_arrays_that_are_not_finite_numbers_are_refused(x, message):
+    with pytest.raises(UserError, match=message):
+        frame_of(x)
+
+
+def test_rows_of_another_shape_are_refused():
+    schema = array_schema(np.zeros((5, 3, 8, 8)))
+    with pytest.raises(UserError, match=r"must be of shape \(3, 8, 8\), but are \(8, 8, 3\)"):
+        array_inputs(np.zeros((5, 8, 8, 3)), schema)

@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.tasks.samples import Data
+
+RANDOM = np.random.default_rng(0)
+N = 60
+X = RANDOM.random((N, 3))
+CLASSES = np.arange(N) % 3
+
+
+def test_a_data_frame_and_a_series(churn):
+    data = Data.of(churn.drop(columns="left"), churn["left"], holdout=0.25, name="churn")
+    assert data.name == "churn"
+    assert (len(data.train), len(data.test)) == (150, 50)
+    assert data.schema.target == "left"
+    assert data.schema.classes == ("no", "yes")
+    assert data.origin == {}
+    assert "target left: 2 classes" in data.said
+
+
+def test_the_index_of_a_frame_does_not_count(churn):
+    shuffled = churn.sample(frac=1, random_state=0)
+    plain = shuffled.reset_index(drop=True)
+    digests = {
+        Data.of(frame.drop(columns="left"), frame["left"]).digest for frame in (shuffled, plain)
+    }
+    assert len(digests) == 1
+
+
+def test_an_array_is_a_table():
+    data = Data.of(X, CLASSES)
+    assert data.schema.numeric == ("x0", "x1", "x2")
+    assert data.schema.classes == (0, 1, 2)
+    assert data.train.inputs["numeric"].shape == (48, 3)
+
+
+def test_lists_are_arrays():
+    data = Data.of(X.tolist(), CLASSES.tolist())
+    assert data.digest == Data.of(X, CLASSES).digest
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "network"),
+    [
+        ((N, 3, 8, 8), "images", (3, 8, 8)),
+        ((N, 8, 8, 3), "images", (3, 8, 8)),
+        ((N, 7, 2), "x", (7, 2)),
+    ],
+)
+def test_images_and_sequences(shape, name, network):
+    data = Data.of(RANDOM.random(shape), CLASSES)
+    assert data.train.inputs[name].shape == (48, *network)
+    assert data.train.inputs[name].dtype == np.float32
+
+
+def test_arrays_by_name():
+    data = Data.of({"left": X, "tokens": CLASSES[:, None]}, CLASSES, kind="classification")
+    assert data.train.inputs["left"].dtype == np.float32
+    assert data.train.inputs["tokens"].dtype == np.int64
+    assert data.train.targets["target"].dtype == np.int64
+    assert data.schema.layout == "own"
+
+
+def test_targets_by_name():
+    data = Data.of({"a": X, "b": X}, {"kind": CLASSES, "size": X[:, 0]})
+    assert list(data.train.targets) == ["kind", "size"]
+    assert len(data.test) == 12
+    assert "task: other, since there are 2 targets" in data.said
+
+
+def test_several_numbers_to_predict():
+    data = Data.of(X, X[:, :2])
+    assert data.train.targets["target"].shape == (48, 2)
+    assert "target target: 2 numbers" in data.said
+
+
+def test_a_column_of_shape_n_1_is_a_target():
+    assert Data.of(X, CLASSES[:, None]).digest == Data.of(X, CLASSES).digest
+
+
+def test_groups_and_times_as_values_and_as_columns(churn):
+    frame = churn.drop(columns="left").assign(city=churn["city"].fillna("none"))
+    by_name = Data.of(frame, churn["left"], groups="city")
+    by_values = Data.of(frame.drop(columns="city"), churn["left"], groups=frame["city"])
+    assert by_name.schema.group == "city"
+    np.testing.assert_array_equal(by_name.train.groups, by_values.train.groups)
+    late = Data.of(frame, churn["left"], time="since")
+    place = late.schema.numeric.index("age")
+    np.testing.assert_array_equal(late.test.inputs["numeric"][:, place], churn["age"][160:])
+
+
+def test_test_rows_of_their_own():
+    data = Data.of(X[:40], CLASSES[:40], test=(X[40:], CLASSES[40:]))
+    assert (len(data.train), len(data.test)) == (40, 20)
+
+
+def test_a_kind_that_is_asked_for():
+    assert Data.of(X, CLASSES, kind="regression").schema.classes == ()
+    assert Data.of(X, np.arange(N) % 11, kind="classification").schema.classes == (*range(11),)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target", "options", "message"),
+    [
+        (X, CLASSES[:50], {}, r"equally many rows, but have \[50, 60\]"),
+        ({"a": X, "b": X[:50]}, CLASSES, {}, "equally many rows"),
+        (X, CLASSES, {"groups": CLASSES[:3]}, "groups must be 60 values, but are 3"),
+        (X, CLASSES, {"groups": "g"}, "groups='g': there is no such column"),
+        (X, CLASSES, {"groups": X}, "groups must be one value per row"),
+        (X, CLASSES, {"groups": CLASSES, "time": CLASSES}, "exclude each other"),
+        (X, np.zeros((N, 2, 2)), {}, "target must be one value per row"),
+        (X, X[:, :2], {"kind": "classification"}, "the target has 2 columns"),
+        (X, CLASSES, {"holdout": 1.0}, "--holdout"),
+        (X[:3], CLASSES[:3], {}, "3 rows are too few"),
+        (np.array([["a"]] * N), CLASSES, {}, "x must be numbers"),
+        (pd.DataFrame(X, columns=["a", "a", "b"]), CLASSES, {}, "columns have the same name"),
+    ],
+)
+def test_what_cannot_be_data_is_refused(inputs, target, options, message):
+    with pytest.raises(UserError, match=message):
+        Data.of(inputs, target, **options)

@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.tasks.inference import column_of, columns_of
+from trainables.tasks.schema import Column
+
+N = 100
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("values", "use"),
+    [
+        (RANDOM.normal(size=N), "number"),
+        (RANDOM.integers(0, 9, N), "number"),
+        (RANDOM.permutation(10_000)[:N], "number"),
+        ([True, False] * 50, "boolean"),
+        ([True, None] * 50, "boolean"),
+        (["True", "false"] * 50, "boolean"),
+        (pd.date_range("2020-01-01", periods=N), "date"),
+        (pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d"), "date"),
+        (list("ab") * 50, "category"),
+        (["1", "2"] * 50, "category"),
+        (pd.Categorical([1, 2] * 50), "category"),
+        (["2020-01-01", "soon"] * 50, "category"),
+        ([1, "a"] * 50, "category"),
+        ([1.5] * N, "constant"),
+        ([None] * N, "constant"),
+        (["x"] * N, "constant"),
+        ([1, None] * 50, "number"),
+        (["x", None] * 50, "category"),
+        ([f"C{i}" for i in range(N)], "identifier"),
+        ([f"C{i % 60}" for i in range(N)], "identifier"),
+        (range(N), "identifier"),
+        (RANDOM.permutation(N), "identifier"),
+    ],
+)
+def test_use_of_a_column(values, use):
+    assert column_of(pd.Series(values, name="a")).use == use
+
+
+def test_whole_numbers_named_like_an_identifier():
+    values = RANDOM.permutation(10**6)[:N]
+    assert column_of(pd.Series(values, name="customer_id")).use == "identifier"
+    assert column_of(pd.Series(values, name="CustomerID")).use == "identifier"
+    assert column_of(pd.Series(values, name="humid")).use == "number"
+    assert column_of(pd.Series(values % 10, name="region_id")).use == "number"
+
+
+def test_text_of_a_text_file_may_be_numbers():
+    assert column_of(pd.Series(["1", "2.5"] * 50, name="a"), text_numbers=True).use == "number"
+
+
+def test_a_category_knows_its_values_and_whether_some_are_missing():
+    column = column_of(pd.Series(["b", None, "a"] * 30, name="a"))
+    assert column == Column(name="a", use="category", missing=True, categories=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([f"v{i % 1500}" for i in range(4000)], "'a' has 1,500 different texts in 4,000 rows"),
+        ([str(i % 90) for i in range(N)] + ["?"], r"'a' is numbers but for '\?': leave those"),
+        ([[1, 2]] * 3, r"'a' holds list values such as \[1, 2\]"),
+        ([b"x", b"y"] * 3, "'a' holds bytes"),
+        ([1j, 2j], "'a' is of type complex128"),
+        (pd.to_timedelta([1, 2], unit="s"), "'a' is of type timedelta64"),
+        ([1.0, np.inf, 3.0], "inf in row 2 is infinite"),
+    ],
+)
+def test_a_column_that_cannot_be_used_is_refused(values, message):
+    with pytest.raises(UserError, match=message):
+        column_of(pd.Series(values, name="a"))
+
+
+def test_dropped_columns_are_kept_in_the_schema():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [[1], [2]]})
+    columns = columns_of(frame, dropped=["b"], text_numbers=False)
+    assert [column.use for column in columns] == ["number", "dropped"]
+
+
+def test_a_column_to_drop_must_exist():
+    with pytest.raises(UserError, match="--drop ag: .* did you mean 'age'?"):
+        columns_of(pd.DataFrame({"age": [1, 2]}), dropped=["ag"], text_numbers=False)
+
+
+def test_no_usable_column_is_refused():
+    with pytest.raises(UserError, match=r"no usable input column is left: 'a' \(constant\)"):
+        columns_of(pd.DataFrame({"a": [1, 1]}), dropped=[], text_numbers=False)
+    with pytest.raises(UserError, match="there is none"):
+        columns_of(pd.DataFrame(index=range(3)), dropped=[], text_numbers=False)

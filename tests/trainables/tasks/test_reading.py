@@ -1,0 +1,130 @@
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.tasks.reading import MAX_BYTES, Arrays, Table, read_file
+
+TEXT = "größe,plan\n1.5,a\n,b\n"
+
+
+def written(tmp_path, content, name="table.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", ()),
+        ("utf-8-sig", ()),
+        ("utf-16", ("read as UTF-16",)),
+        ("latin-1", ("read as Windows-1252 (latin-1)",)),
+    ],
+)
+def test_encodings(tmp_path, encoding, said):
+    content = TEXT.encode(encoding)
+    read = read_file(written(tmp_path, content))
+    assert isinstance(read, Table)
+    assert list(read.frame.columns) == ["größe", "plan"]
+    np.testing.assert_array_equal(read.frame["größe"], [1.5, np.nan])
+    assert read.said == said
+    assert read.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_said(tmp_path, delimiter, word):
+    read = read_file(written(tmp_path, TEXT.replace(",", delimiter)))
+    assert read.frame.shape == (2, 2)
+    assert read.said == (f"cells are separated by {word}",)
+
+
+def test_names_with_spaces_quotes_and_line_breaks(tmp_path):
+    text = '"a b","say ""hi""","two\nlines"\n1,2,3\n'
+    read = read_file(written(tmp_path, text))
+    assert list(read.frame.columns) == ["a b", 'say "hi"', "two\nlines"]
+
+
+def test_parquet(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["1", "2"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    read = read_file(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read.frame, frame)
+    assert not read.text_numbers
+
+
+def test_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((3, 2)), y=np.array(["a", "b", "a"]))
+    read = read_file(tmp_path / "a.npz")
+    assert isinstance(read, Arrays)
+    assert read.groups is None
+    assert read.y.tolist() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("", "t.csv", "is empty"),
+        (" \n", "t.csv", "is empty"),
+        ("a,b\n", "t.csv", "has a header but no rows"),
+        ("a,b,a\n1,2,3\n", "t.csv", "columns of the same name: 'a'"),
+        ("1,2\n3,4\n", "t.csv", "has no header: its first line is '1', '2'"),
+        ("a,b\n1,2,3\n4,5,6\n", "t.csv", "more cells than the header"),
+        ("a,b\n1,2\n4,5,6\n", "t.csv", "Expected 2 fields in line 3, saw 3"),
+        ('a,b\n"1,2\n', "t.csv", "EOF inside string"),
+        (bytes(range(256)), "t.csv", "is not a text file"),
+        (b"a,b\n\x81\x8d,1\n", "t.csv", "neither UTF-8 nor latin-1"),
+        (b"\xff\xfea", "t.csv", "damaged UTF-16"),
+        (b"PAR1 garbage", "t.parquet", "no Parquet file that can be read"),
+        (b"garbage", "t.npz", "no .npz file that can be read"),
+        (b"PK\x03\x04garbage", "t.npz", "no .npz file that can be read"),
+        ("a,b\n1,2\n", "t.xlsx", r"cannot be read: give a file that ends in .csv"),
+        ("a,b\n1,2\n", "t", "cannot be read: give a file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path, content, name, message):
+    with pytest.raises(UserError, match=message) as caught:
+        read_file(written(tmp_path, content, name))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        read_file(tmp_path / "none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match="Is a directory"):
+        read_file(tmp_path / "folder.csv")
+
+
+def test_a_file_of_2_gb_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "large.csv"
+    with path.open("wb") as file:
+        file.truncate(2 * MAX_BYTES)  # without content on the disk
+    with pytest.raises(UserError, match="has 2.0 GiB, more than the 1 GiB"):
+        read_file(path)
+
+
+def test_an_npz_that_unpacks_to_more_than_fits_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("trainables.tasks.reading.MAX_BYTES", 10_000)
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((10_000, 2)), y=np.zeros(10_000))
+    with pytest.raises(UserError, match="unpacks to"):
+        read_file(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.array([{}, []], dtype=object), "y": [0, 1]}, "Python objects"),
+        ({"y": [0, 1]}, "an .npz holds x, y"),
+        ({"x": [0, 1], "z": [0, 1]}, "an .npz holds x, y"),
+        ({"x": [0, 1], "y": [0]}, "equally many rows"),
+        ({"x": 1, "y": 1}, "equally many rows"),
+    ],
+)
+def test_arrays_that_are_not_data_are_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        read_file(tmp_path / "a.npz")

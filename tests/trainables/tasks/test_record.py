@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.tasks.kinds import classification
+from trainables.tasks.record import task_from_record, task_record
+from trainables.tasks.samples import Data
+from trainables.tasks.schema import Schema
+from trainables.tasks.tables import TableOptions, data_again, table_task
+
+
+def recorded(**options):
+    """A task, and its record as it comes out of a file."""
+    task = table_task(TableOptions(**options), seed=0, objective=options.pop("objective", None))
+    return task, json.loads(json.dumps(task_record(task, task.data)))
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "digit_images"])
+def test_a_task_again_from_its_record(name):
+    task, record = recorded(data=name, repeats=2)
+    again = task_from_record(record, data_again(record["origin"]))
+    assert task_record(again, again.data) == task_record(task, task.data)
+    assert again.split.repeats == 2
+    assert again.classes == task.classes
+    assert Schema.from_dict(record["schema"]) == task.data.schema
+
+
+def test_a_task_of_a_file_again(churn, tmp_path):
+    churn.assign(part=np.arange(200) % 4).to_csv(tmp_path / "t.csv", index=False)
+    options = TableOptions(data=str(tmp_path / "t.csv"), target="left", fold="part")
+    task = table_task(options, seed=0, objective="roc_auc")
+    record = json.loads(json.dumps(task_record(task, task.data)))
+    again = task_from_record(record, data_again(record["origin"]))
+    for left, right in zip(
+        *(
+            t.split.folds(t.data.train, target=t.target, num_folds=4, seed=0)
+            for t in (task, again)
+        ),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(left.val, right.val)
+    assert again.objective == "roc_auc"
+
+
+def test_recorded_equivalence_holds():
+    task, record = recorded(data="diabetes")
+    record["metrics"]["rmse"]["equal"] = 5.0
+    assert task_from_record(record, task.data).metrics["rmse"].equal == 5.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"digest": "0"}, "but task iris was made of data with digest 0"),
+        ({"kind": "other"}, "is defined by a program: name its file"),
+        ({"origin": {}}, "is defined by a program"),
+        ({"objective": "mine"}, "'mine' is no metric"),
+        ({"metrics": {"mine": {}}}, "'mine' is no metric"),
+        ({"metrics": {"accuracy": 1, "log_loss": 1}}, "has other metrics"),
+        ({"metrics": []}, "has metrics"),
+        ({"split": {"kind": "own"}}, "the task's own function"),
+        ({"outputs": "3"}, "has outputs '3', which must be int"),
+        ({"target": "petals"}, "has targets target"),
+    ],
+)
+def test_damaged_records_are_refused(change, message):
+    task, record = recorded(data="iris")
+    with pytest.raises(UserError, match=message):
+        task_from_record({**record, **change}, task.data)
+
+
+def test_a_record_of_a_task_of_a_program():
+    x = np.random.default_rng(0).random((60, 3))
+    task = classification("t", Data.of(x, np.arange(60) % 2))
+    record = json.loads(json.dumps(task_record(task, task.data)))
+    assert record["classes"] == [0, 1]
+    with pytest.raises(UserError, match="is defined by a program"):
+        task_from_record(record, task.data)

@@ -1,0 +1,102 @@
+"""A kept model measured on rows: a metric of the task over all of them, or over a resample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int
+
+from foldsweep.errors import UserError
+from trainables.keep.model import KeptModel
+from trainables.keep.network import as_trained
+from trainables.tasks.metrics import Metric
+from trainables.tasks.samples import Samples
+from trainables.tasks.task import Output
+
+ACCURACY = "accuracy"
+_LEAST = np.finfo(np.float64).tiny
+"""Probability in place of 0, whose logarithm is not finite."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """A metric of n rows."""
+
+    metric: Metric
+    rows: Float64[np.ndarray, " n"] | None = None
+    """Values by row, of a metric over rows."""
+    target: np.ndarray | None = None
+    """Targets, of a metric over all rows."""
+    prediction: np.ndarray | None = None
+    """What the metric takes of the predictions, of a metric over all rows."""
+
+    def __len__(self) -> int:
+        return len(self.target if self.rows is None else self.rows)  # type: ignore[arg-type]
+
+    def value(self, places: Int[np.ndarray, " r"] | slice = slice(None)) -> float:
+        """The metric of all rows, or of those at some places.
+
+        Raises:
+            UserError: If the rows do not define it, as ROC AUC of one class.
+        """
+        if self.rows is not None:
+            return float(self.rows[places].mean())
+        assert self.target is not None
+        assert self.prediction is not None
+        return float(self.metric.of(self.target[places], self.prediction[places]))
+
+    @property
+    def right(self) -> Bool[np.ndarray, " n"]:
+        """Which rows a metric that is 1 or 0 for each row has as 1."""
+        assert self.rows is not None
+        return self.rows == 1
+
+
+def measured(model: KeptModel, samples: Samples, name: str) -> Measured:
+    """A metric of the model's task on rows that are like its training rows.
+
+    Args:
+        model: The model.
+        samples: Rows with targets.
+        name: Name of a metric of the task.
+
+    Raises:
+        UserError: If the metric does not apply to what the model gives.
+    """
+    task = model.variant.task
+    metric = task.metrics[name]
+    if metric.over == "all":
+        predictions = model.predict(samples.inputs)
+        if metric.needs not in predictions:
+            raise UserError(
+                f"metric {name} takes {metric.needs}, but {model.variant.name} gives"
+                f" {', '.join(predictions)}"
+            )
+        target = samples.targets[task.target]
+        return Measured(metric=metric, target=target, prediction=predictions[metric.needs])
+    if model.predictor is None and name == ACCURACY:
+        answer = model.predict(samples.inputs)["answer"]
+        return Measured(metric=metric, rows=(answer == samples.targets[task.target]).astype(float))
+    return Measured(metric=metric, rows=_by_row(model, samples, name))
+
+
+def _by_row(model: KeptModel, samples: Samples, name: str) -> Float64[np.ndarray, " n"]:
+    """Values of a metric over rows, which takes what networks return."""
+    targets = {k: as_trained(torch.as_tensor(array)) for k, array in samples.targets.items()}
+    target = next(iter(targets.values())) if len(targets) == 1 else targets
+    values = model.variant.task.metrics[name].of(_output(model, samples), target)
+    if values is None:
+        raise UserError(f"metric {name} does not apply to {model.variant.name}")
+    return values.reshape(len(samples)).double().numpy()
+
+
+def _output(model: KeptModel, samples: Samples) -> Output:
+    """Output of a network, or what a network would return for an estimator's predictions."""
+    if model.predictor is not None:
+        return model.output(samples.inputs)
+    predictions = model.predict(samples.inputs)
+    if "value" in predictions:
+        return torch.from_numpy(predictions["value"])
+    if "probability" not in predictions:
+        raise UserError(f"{model.variant.name} gives no probabilities, which the metric takes")
+    return torch.from_numpy(np.log(np.maximum(predictions["probability"], _LEAST)))

@@ -1,0 +1,67 @@
+"""The task of a kept model, made of its record alone: it answers, but has no data to train on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foldsweep.checks import fits
+from foldsweep.errors import UserError
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.schema import Schema
+from trainables.tasks.shapes import RawInput, raw_inputs
+from trainables.tasks.task import Task
+
+
+def task_of(record: Mapping[str, Any]) -> Task:
+    """The task of a record, for data that is a file or embedded.
+
+    Its data is one row of zeros in the recorded shapes, from which nothing is learnt; whoever
+    trains reads the data again.
+
+    Raises:
+        UserError: If the record is damaged, or of a task that a program defines.
+    """
+    from trainables.tasks.record import task_from_record  # pandas, which shipped tasks do not need
+
+    schema = schema_of(record)
+    for key, hint in (("outputs", int), ("name", str), ("digest", str), ("origin", dict)):
+        if not fits(record.get(key), hint):
+            raise UserError(f"the record of the task has {key} {record.get(key)!r}; export again")
+    if schema is None:
+        raise UserError(f"task {record['name']} is defined by a program: name its file")
+    outputs = record["outputs"]
+    shape = (1, outputs) if outputs > 1 and not schema.classes else (1,)
+    target = np.zeros(shape, dtype=np.int64 if schema.classes else np.float64)
+    raw = raw_inputs(record, None)  # type: ignore[arg-type]  # which a record does not need
+    data = Data(
+        name=record["name"],
+        train=Samples(inputs=_zeros(raw), targets={_target(record): target}),
+        test=None,
+        own_digest=record["digest"],
+        schema=schema,
+        origin=record["origin"],
+    )
+    return task_from_record(record, data)
+
+
+def schema_of(record: Mapping[str, Any]) -> Schema | None:
+    """Columns of a table or layout of an array, of a task's record; None where there is none.
+
+    Raises:
+        UserError: If the record is damaged.
+    """
+    schema = record.get("schema")
+    if schema is None:
+        return None
+    if not fits(schema, dict[str, Any]):
+        raise UserError("the schema of the task's record is damaged; export again")
+    return Schema.from_dict(schema)
+
+
+def _target(record: Mapping[str, Any]) -> str:
+    return str(record.get("target", "target"))
+
+
+def _zeros(raw: Mapping[str, RawInput]) -> dict[str, np.ndarray]:
+    return {name: np.zeros((1, *of.shape), dtype=of.dtype) for name, of in raw.items()}

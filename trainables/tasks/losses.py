@@ -1,0 +1,108 @@
+"""Losses, predictions and statistics of classifications and regressions.
+
+Legend of shapes: *m members (any number of leading axes, also none), b rows, k classes, t values.
+Values of a loss come with an axis for rows: scalars as (*m, 1), vectors as (*m, 1, k).
+"""
+
+import numpy as np
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainables.tasks.samples import Samples
+
+
+def cross_entropy(
+    output: Float[Tensor, "*m b k"],
+    target: Int[Tensor, "*m b"],
+    *,
+    label_smoothing: Float[Tensor, "*m 1"] | None = None,
+    class_weights: Float[Tensor, "*m 1 k"] | None = None,
+) -> Float[Tensor, "*m b"]:
+    """Cross-entropy of each row, as torch's with `reduction="none"`.
+
+    Args:
+        output: Scores of the classes.
+        target: Class of each row.
+        label_smoothing: Share of a target's probability that is spread evenly over all classes.
+        class_weights: What a class counts.
+    """
+    log_p = F.log_softmax(output, dim=-1)
+    if class_weights is not None:
+        log_p = log_p * class_weights
+    loss = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if label_smoothing is None:
+        return loss
+    return (1 - label_smoothing) * loss - label_smoothing * log_p.mean(-1)
+
+
+def scaled_squared_error(
+    output: Float[Tensor, "*m b 1"] | Float[Tensor, "*m b"],
+    target: Float[Tensor, "*m b"],
+    *,
+    target_mean: Float[Tensor, "*m 1"],
+    target_std: Float[Tensor, "*m 1"],
+) -> Float[Tensor, "*m b"]:
+    """Squared error of each row, in standard deviations of the training rows' target."""
+    values = output.squeeze(-1) if output.ndim > target.ndim else output
+    return (values - (target - target_mean) / target_std).square()
+
+
+def scaled_squared_errors(
+    output: Float[Tensor, "*m b t"],
+    target: Float[Tensor, "*m b t"],
+    *,
+    target_mean: Float[Tensor, "*m 1 t"],
+    target_std: Float[Tensor, "*m 1 t"],
+) -> Float[Tensor, "*m b"]:
+    """Squared error of each row as `scaled_squared_error`, mean over several values."""
+    return (output - (target - target_mean) / target_std).square().mean(-1)
+
+
+def unscaled(
+    output: Float[Tensor, "*m b t"] | Float[Tensor, "*m b"],
+    *,
+    target_mean: Float[Tensor, "*m 1"],
+    target_std: Float[Tensor, "*m 1"],
+) -> dict[str, Tensor]:
+    """Predictions of a regression in units of its target, (*m, b)."""
+    values = output.squeeze(-1) if output.ndim > target_mean.ndim else output
+    return {"value": values * target_std + target_mean}
+
+
+def unscaled_values(
+    output: Float[Tensor, "*m b t"],
+    *,
+    target_mean: Float[Tensor, "*m 1 t"],
+    target_std: Float[Tensor, "*m 1 t"],
+) -> dict[str, Tensor]:
+    """Predictions of several values in units of the target, (*m, b, t)."""
+    return {"value": output * target_std + target_mean}
+
+
+def target_scale(samples: Samples, *, target: str) -> dict[str, np.ndarray | float]:
+    """Mean and population standard deviation of a target, 1 where it is constant.
+
+    Args:
+        samples: Training rows of a member, whose target is (n,) or (n, t).
+        target: Name of the target.
+    """
+    values = samples.targets[target].astype(np.float64)
+    std = values.std(axis=0)
+    scale = np.where((values == values[:1]).all(axis=0) | (std == 0), 1.0, std)
+    if values.ndim == 1:
+        return {"target_mean": float(values.mean()), "target_std": float(scale)}
+    return {"target_mean": values.mean(axis=0), "target_std": scale}
+
+
+def class_balance(
+    samples: Samples, *, target: str, num_classes: int
+) -> dict[str, np.ndarray | float]:
+    """Weights (k,) with which all classes count the same, as scikit-learn's `balanced`.
+
+    Their mean over rows is 1; a class without rows gets 1.
+    """
+    counts = np.bincount(samples.targets[target], minlength=num_classes)
+    present = np.count_nonzero(counts)
+    balanced = len(samples) / (present * np.maximum(counts, 1))
+    return {"class_weights": np.where(counts > 0, balanced, 1.0)}

@@ -1,0 +1,101 @@
+"""Relabelling: data whose target was taken for classes as numbers, and the other way round."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from foldsweep.errors import UserError
+from trainables.tasks.columns import listed
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.schema import Label, Schema
+
+
+def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data:
+    """Data whose target is codes of classes, which its schema names.
+
+    Whole numbers from 0 on are codes already where nothing else is known about them; other values
+    are sorted and coded.
+
+    Args:
+        data: Any data.
+        target: Name of the target.
+        classes: Names of the classes in order of their codes; None for those of the data.
+
+    Raises:
+        UserError: If there is one class, or test rows have classes that no training row has.
+    """
+    if data.schema is not None and data.schema.classes:
+        _check_names(data.schema.classes, classes)
+        return data
+    values = data.train.targets[target]
+    if values.ndim != 1:
+        raise UserError(f"target {target!r} must be one class per row, but is {values.shape}")
+    labels = _labels(values, classes)
+    if len(labels) < 2:
+        raise UserError(f"target {target!r} has one class, {labels[0].item()!r}: nothing to learn")
+    _check_names(labels.tolist(), classes)
+
+    def coded(array: np.ndarray) -> np.ndarray:
+        places = np.searchsorted(labels, array).clip(max=len(labels) - 1)
+        odd = sorted(set(array[labels[places] != array].tolist()))
+        if odd:
+            raise UserError(
+                f"test rows have classes that no training row has: {listed(odd)}; for a stratified"
+                " draw give Data.of(..., kind='classification')"
+            )
+        return places.astype(np.int64)
+
+    names = _plain(labels) if classes is None else tuple(classes)
+    schema = data.schema if data.schema is not None else Schema(target=target, layout="own")
+    return replace(_with_target(data, target, coded), schema=replace(schema, classes=names))
+
+
+def _plain(labels: np.ndarray) -> tuple[Label, ...]:
+    """Names of classes; whole numbers that were taken for a number to predict are whole again."""
+    whole = labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all())
+    return tuple((labels.astype(np.int64) if whole else labels).tolist())
+
+
+def _labels(values: np.ndarray, classes: Sequence[Label] | None) -> np.ndarray:
+    """Values of the classes in order of their codes."""
+    found = np.unique(values)
+    if values.dtype.kind not in "iu" or found[0] < 0:
+        return found
+    if classes is not None:
+        return np.arange(max(len(classes), found[-1] + 1))
+    consecutive = found[-1] == len(found) - 1
+    return np.arange(len(found)) if consecutive else found
+
+
+def _check_names(labels: Sequence[Label], classes: Sequence[Label] | None) -> None:
+    if classes is not None and len(classes) != len(labels):
+        raise UserError(f"{len(classes)} classes are named, but the target has {listed(labels)}")
+
+
+def as_numbers(data: Data, target: str) -> Data:
+    """Data whose target is numbers.
+
+    Raises:
+        UserError: If the target is classes that are no numbers.
+    """
+    if data.schema is None or not data.schema.classes:
+        kind = data.train.targets[target].dtype.kind
+        if kind not in "iuf":
+            raise UserError(f"target {target!r} must be numbers for a regression")
+        return data if kind == "f" else _with_target(data, target, lambda a: a.astype(np.float64))
+    labels = data.schema.classes
+    if any(isinstance(label, str | bool) for label in labels):
+        raise UserError(f"target {target!r} is classes, no number: {listed(labels)}")
+    values = np.array(labels, dtype=np.float64)
+    schema = replace(data.schema, classes=())
+    return replace(_with_target(data, target, lambda codes: values[codes]), schema=schema)
+
+
+def _with_target(data: Data, target: str, change: Callable[[np.ndarray], np.ndarray]) -> Data:
+    def changed(samples: Samples) -> Samples:
+        targets = {**samples.targets, target: change(samples.targets[target])}
+        return replace(samples, targets=targets)
+
+    test = None if data.test is None else changed(data.test)
+    return replace(data, train=changed(data.train), test=test)

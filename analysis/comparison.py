@@ -40,7 +40,7 @@ class Row:
 
     @property
     def luck(self) -> float:
-        """What the cross-validated mean owes to having been chosen; negative if lower is better."""
+        """What the cross-validated mean owes to having been chosen; below 0 if lower is better."""
         return self.best.score - self.expected
 
     @property

@@ -1,29 +1,35 @@
-"""Export the best configurations: `python analysis/export.py --space cnn_ws_aux`."""
+"""Export the best configurations: `python analysis/export.py --space mlp`."""
 
 import json
+import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, complete_trials, open_store, sweeps_named
-from foldsweep import names as metrics
+from analysis.load import Store, complete_trials, json_artifact, open_store, sweeps_named
+from foldsweep import names
 from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, require_at_least, run_program
+from foldsweep.numbers import shown_score
+from foldsweep.programs import command, console, parse, require_at_least, run_program
+from foldsweep.recipe import ModelFormat, Recipe
 from foldsweep.tracking import shown, tracking_uri
-from trainables.recipe import ModelFormat, Recipe
+
+_FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
+"""Key of a fold's metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
     """Write a sweep's best configurations to small YAML files that evaluate.py measures again.
 
-    With --register or --format each is also trained, on all training pairs, and kept as a model.
+    With --register, --keep or --format each is also trained, on all training rows.
     """
 
     space: str | None = None
@@ -38,9 +44,14 @@ class ExportSettings:
     """Folder to write to."""
     register: str | None = None
     """Register the trained model in MLflow under this name; it becomes the name's champion if it
-    beats the present one on the same test pairs beyond noise."""
+    is significantly better than the present one on the same test rows."""
+    keep: Path | None = None
+    """Write the trained model to this folder, which analysis/predict.py takes."""
     format: tuple[ModelFormat, ...] = ()
-    """Write the trained model to stand-alone files too: torchscript, onnx, pt2."""
+    """Write the trained model to stand-alone files: torchscript, onnx or pt2 for networks, skops
+    for estimators."""
+    data: Path | None = None
+    """Your own data file, where the sweep was of one [the file of its name in --out]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     experiment: str = "foldsweep"
@@ -48,10 +59,43 @@ class ExportSettings:
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
+    @property
+    def trains(self) -> bool:
+        """Whether models are trained, and not only recipes written."""
+        return self.register is not None or self.keep is not None or bool(self.format)
+
 
 def main() -> int:
     """Export what the command line asks for; returns the exit code."""
     settings = parse(ExportSettings, sys.argv[1:], prog="analysis/export.py")
+    _check(settings)
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    if settings.register is not None:
+        # torch, which the recipe alone does not need
+        from analysis.models.registry import check, serve_command
+
+        check(store, settings.register)
+    chosen = list(_chosen(settings, store))
+    if settings.keep is not None and len(chosen) > 1:
+        raise UserError(
+            f"--keep is for one model, but {len(chosen)} are exported: choose by --space or --run"
+        )
+    for rank, run in chosen:
+        recipe = recipe_of(store, run)
+        path = _write(recipe, settings, rank=rank)
+        if settings.trains:
+            _train(settings, store, recipe, path)
+    if settings.register is not None:
+        console.print(f"serve the champion: {serve_command(store, settings.register)}")
+    return 0
+
+
+def _check(settings: ExportSettings) -> None:
+    """Refuse options that cannot be.
+
+    Raises:
+        UserError: At the first of them.
+    """
     require_at_least(1, settings, "top")
     if not (settings.space or settings.sweep or settings.run):
         raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
@@ -59,20 +103,12 @@ def main() -> int:
         raise UserError("--run ID names one trial: leave out --space and --sweep")
     if not settings.out.is_dir():
         raise UserError(f"--out {settings.out} is not a folder")
-    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
-    if settings.register is not None:
-        # torch, which the recipe alone does not need
-        from analysis.models.registry import check, serve_command
+    if settings.data is not None and not settings.data.is_file():
+        raise UserError(f"--data {settings.data}: there is no such file")
+    if settings.keep is not None:
+        from analysis.models.keeping import check_folder  # torch, which the recipe does not need
 
-        check(store, settings.register)
-    for rank, run in _chosen(settings, store):
-        recipe = recipe_of(store, run)
-        path = _write(recipe, settings.out, rank=rank)
-        if settings.register is not None or settings.format:
-            _keep_model(settings, store, recipe, path)
-    if settings.register is not None:
-        console.print(f"serve the champion: {serve_command(store, settings.register)}")
-    return 0
+        check_folder(settings.keep)
 
 
 def _chosen(settings: ExportSettings, store: Store) -> Iterator[tuple[int, Run]]:
@@ -89,90 +125,145 @@ def recipe_of(store: Store, run: Run) -> Recipe:
     """The recipe that repeats a trial.
 
     Raises:
-        UserError: If the run is no complete trial.
+        UserError: If the run is no complete trial, or its sweep has no record of its task.
     """
     tags, values = run.data.tags, run.data.metrics
-    if tags.get(metrics.TAG_STATE) != "COMPLETE":
+    if tags.get(names.TAG_STATE) != "COMPLETE":
         raise UserError(f"run {run.info.run_id} is no complete trial of a sweep")
-    if tags.get(metrics.TAG_SELECTED_ON):
+    if tags.get(names.TAG_SELECTED_ON):
         raise UserError(
-            f"run {run.info.run_id} was selected on test pairs: none are left to measure it on;"
+            f"run {run.info.run_id} was selected on test rows: none are left to measure it on;"
             " sweep without --select-on-test"
         )
-    fold_scores: dict[str, list[float]] = {}
-    for fold in range(int(tags[metrics.TAG_FOLDS])):
-        for key in (k for k in values if k.startswith(metrics.fold_key(fold, ""))):
-            fold_scores.setdefault(key.partition("/")[2], []).append(values[key])
+    fold_scores = _fold_scores(values)
     score = {}
     for name in fold_scores:
         score[name] = values[name]
-        score[metrics.std_key(name)] = values[metrics.std_key(name)]
+        score[names.std_key(name)] = values[names.std_key(name)]
+    task = _task(store, run)
     return Recipe(
-        space=tags.get(metrics.TAG_SPACE_FILE, tags[metrics.TAG_SPACE]),
-        variant=tags[metrics.TAG_VARIANT],
-        config=json.loads(tags[metrics.TAG_CONFIG]),
+        space=tags.get(names.TAG_SPACE_FILE, tags[names.TAG_SPACE]),
+        variant=tags[names.TAG_VARIANT],
+        task=tags[names.TAG_TASK],
+        config=json.loads(tags[names.TAG_CONFIG]),
+        objective=_objective(store, run, task["record"], score),
         score=score,
         fold_scores=fold_scores,
-        num_params=int(values[metrics.NUM_PARAMS]),
-        dataset=tags[metrics.TAG_DATASET],
-        data_digest=tags[metrics.TAG_DATA_DIGEST],
-        train_pairs=int(tags[metrics.TAG_TRAIN_PAIRS]),
-        test_pairs=int(tags[metrics.TAG_TEST_PAIRS]),
-        folds=int(tags[metrics.TAG_FOLDS]),
-        seed=int(tags[metrics.TAG_SEED]),
-        trial=int(tags[metrics.TAG_TRIAL]),
-        threads=int(tags[metrics.TAG_THREADS]),
-        device=tags[metrics.TAG_DEVICE],
-        mode=tags[metrics.TAG_MODE],
-        sweep=tags[metrics.TAG_SWEEP],
+        num_params=int(values.get(names.NUM_PARAMS, 0)),
+        dataset=tags[names.TAG_DATASET],
+        data_digest=tags[names.TAG_DATA_DIGEST],
+        origin=task["origin"],
+        record=task["record"],
+        folds=int(tags[names.TAG_FOLDS]),
+        seed=int(tags[names.TAG_SEED]),
+        trial=int(tags[names.TAG_TRIAL]),
+        threads=int(tags[names.TAG_THREADS]),
+        device=tags[names.TAG_DEVICE],
+        mode=tags[names.TAG_MODE],
+        sweep=tags[names.TAG_SWEEP],
+        file_digest=tags.get(names.TAG_FILE_DIGEST, ""),
         mlflow={
             "tracking_uri": shown(store.tracking_uri),
             "experiment": store.experiment,
             "run_id": run.info.run_id,
-            "sweep_run_id": tags.get("mlflow.parentRunId", ""),
+            "sweep_run_id": _sweep_run(run),
         },
-        git_commit=tags[metrics.TAG_GIT_COMMIT],
+        git_commit=tags[names.TAG_GIT_COMMIT],
         versions={
-            key.removeprefix(metrics.TAG_VERSION): value
+            key.removeprefix(names.TAG_VERSION): value
             for key, value in tags.items()
-            if key.startswith(metrics.TAG_VERSION)
+            if key.startswith(names.TAG_VERSION)
         },
-        machine=tags[metrics.TAG_MACHINE],
+        machine=tags[names.TAG_MACHINE],
         exported_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _write(recipe: Recipe, out: Path, *, rank: int) -> Path:
+def _fold_scores(values: Mapping[str, float]) -> dict[str, list[float]]:
+    """Each metric's values in order of folds."""
+    by_name: dict[str, dict[int, float]] = {}
+    for key, value in values.items():
+        if (found := _FOLD.fullmatch(key)) is not None:
+            by_name.setdefault(found[2], {})[int(found[1])] = value
+    return {name: [of[fold] for fold in sorted(of)] for name, of in by_name.items()}
+
+
+def _sweep_run(run: Run) -> str:
+    return str(run.data.tags.get("mlflow.parentRunId", ""))
+
+
+def _task(store: Store, run: Run) -> dict[str, dict[str, Any]]:
+    """Record and origin of the sweep's task.
+
+    Raises:
+        UserError: If the sweep has none, or it is damaged.
+    """
+    task = json_artifact(store, _sweep_run(run), names.TASK_FILE) if _sweep_run(run) else None
+    sweep = run.data.tags[names.TAG_SWEEP]
+    if task is None:
+        raise UserError(f"sweep {sweep} has no {names.TASK_FILE} in MLflow; sweep again")
+    parts = [task.get(part) for part in ("record", "origin")] if isinstance(task, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise UserError(f"{names.TASK_FILE} of sweep {sweep} is damaged; sweep again")
+    return task
+
+
+def _objective(
+    store: Store, run: Run, record: Mapping[str, Any], score: Mapping[str, float]
+) -> str:
+    """What the sweep optimised; the task's objective where that is no score, such as a size."""
+    sweep = store.client.get_run(_sweep_run(run))
+    key = str(sweep.data.params.get("objective", "")).split()[:1]
+    if key and names.val_key(key[0]) in score:
+        return names.bare(key[0])
+    return str(record.get("objective", "accuracy"))
+
+
+def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
     """Write the recipe and say so; returns the file."""
     suffix = "" if rank == 1 else f"-{rank}"
-    path = out / f"best-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
-    command = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
-    score = recipe.score[metrics.VAL_ACCURACY]
-    std = recipe.score[metrics.std_key(metrics.VAL_ACCURACY)]
+    path = settings.out / f"best-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
+    measure = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
+    data = _data_option(recipe, settings)
     recipe.save(
         path,
         comment=f"Trial {recipe.trial} of sweep {recipe.sweep}.\n"
-        f"Test accuracy over 10 rounds: {command} --rounds 10\n"
-        f"This cross-validated score again: {command} --cv",
+        f"On test rows, over 10 rounds: {measure} --rounds 10{data}\n"
+        f"This cross-validated score again: {measure} --cv{data}",
     )
+    key = recipe.objective_key
+    score = shown_score(key, recipe.score[key], recipe.score[names.std_key(key)])
     console.print(
-        f"{path}: trial {recipe.trial} of {recipe.sweep},"
-        f" {metrics.VAL_ACCURACY} {score:.4f} ± {std:.4f} on {recipe.dataset}"
+        f"{path}: trial {recipe.trial} of {recipe.sweep}, {key} {score} on {recipe.dataset}"
     )
     return path
 
 
-def _keep_model(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
-    """Train the recipe; write the model to files beside it and register it, as asked."""
-    from analysis.models import (
-        registry,
-        trained,  # torch again
-    )
+def _data_option(recipe: Recipe, settings: ExportSettings) -> str:
+    """Option that names the user's data file; none where it lies beside the recipe."""
+    if recipe.origin.get("sha256") is None:
+        return ""
+    name = str(recipe.origin.get("data"))
+    path = Path(name) if settings.data is None else settings.data
+    beside = (settings.out / name).is_file() and settings.data is None
+    return "" if beside else f" --data {shlex.quote(str(path))}"
+
+
+def _train(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
+    """Train the recipe; write the model to files and register it, as asked."""
+    from analysis.models import registry, trained  # torch again
 
     name = settings.register
     champion = None if name is None else registry.open_champion(store, name)
-    model = trained.train(recipe, data_dir=settings.data_dir)
+    places = trained.Places(data_dir=settings.data_dir, path=settings.data, beside=settings.out)
+    model = trained.train(recipe, places, formats=settings.format)
     trained.write_files(model, settings.format, path.with_suffix(""))
+    if settings.keep is not None:
+        from analysis.models.keeping import keep
+
+        keep(model.model, settings.keep)
+        ask = command("analysis/predict.py", str(settings.keep), "NEW.csv")
+        console.print(f"{settings.keep}: the model; predict new rows: {ask}")
     if name is not None:
         console.print(registry.register(store, name, model, champion))
 
@@ -182,8 +273,8 @@ def _trial(store: Store, run_id: str) -> Run:
         run = store.client.get_run(run_id)
     except MlflowException:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no run {run_id!r}") from None
-    if run.data.tags.get(metrics.TAG_KIND) == "sweep":
-        return complete_trials(store, run.data.tags[metrics.TAG_SWEEP])[0]
+    if run.data.tags.get(names.TAG_KIND) == "sweep":
+        return complete_trials(store, run.data.tags[names.TAG_SWEEP])[0]
     return run
 
 

@@ -17,10 +17,7 @@ from analysis.plots.gallery import interactive, rebuilt_studies, sweep_figures
 from analysis.plots.interactive import write_html
 from analysis.plots.style import DPI
 from analysis.reproduced import table_rows
-from analysis.tasks.heatmaps import heatmap_info, plot_heatmaps
-from analysis.tasks.regions import plot_points, plot_regions, points_info, regions_info
-from analysis.tasks.weighted import is_annealed, plot_weighted, weighted_info
-from foldsweep import names as metrics
+from analysis.tasks.tables import table_pictures
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import tracking_uri
@@ -35,9 +32,10 @@ class FiguresSettings(Selection):
 
     table: Annotated[str, tyro.conf.Positional] = ""
     """Table of a report, such as gervaise2020/table1; --sweep then names the repetition, such as
-    reproduce or reproduce-digits [the latest of the table]."""
+    reproduce [the latest of the table]."""
     beside: tuple[str, ...] = ()
-    """Repeated rows, such as lenet_transfer/auxiliary, whose heat maps are drawn beside."""
+    """Repeated rows of reports, such as lenet_transfer/auxiliary, that heat maps of the same task
+    show beside the sweeps."""
     out: Path = Path("figures")
     """Folder to write to; made if it is not there."""
 
@@ -49,7 +47,7 @@ def main() -> int:
 
 
 def _draw_table(settings: FiguresSettings) -> int:
-    for option in ("space", "variant", "dataset", "filter", "beside"):
+    for option in ("space", "variant", "task", "dataset", "objective", "filter", "beside"):
         if getattr(settings, option):
             raise UserError(f"--{option} is for sweeps: leave it out with a table")
     if len(settings.sweep) > 1:
@@ -105,31 +103,7 @@ def figures(rows: dict[str, dict[str, Any]]) -> dict[str, Figure]:
             drawn[f"all-{quantity}"] = plot_all(curves, quantity)
         for info in curves:
             drawn[f"{info.name}-{quantity}"] = plot_one(info, quantity)
-    weighted = [
-        weighted_info(names[preset], row["curves"], annealed=is_annealed(row["config"]))
-        for preset, row in rows.items()
-        if metrics.TRAIN_AUX_LOSS in row.get("curves", {})
-    ]
-    if weighted:
-        drawn["weighted-loss"] = plot_weighted(weighted)
-    wrong = [
-        heatmap_info(names[preset], row["wrong"], row["count"])
-        for preset, row in rows.items()
-        if "regions" not in row
-    ]
-    if wrong:
-        drawn["wrong"] = plot_heatmaps(wrong)
-    regions = [
-        regions_info(names[preset], row["regions"])
-        for preset, row in rows.items()
-        if "regions" in row
-    ]
-    if regions:
-        drawn["regions"] = plot_regions(regions)
-    points = [row["points"] for row in rows.values() if "points" in row]
-    if points:
-        drawn["points"] = plot_points(points_info(points[0]))
-    return drawn
+    return drawn | table_pictures(rows, names)
 
 
 if __name__ == "__main__":

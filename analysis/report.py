@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from analysis import words
-from analysis.compare import Selection, cells, check_rope, selected, shown
+from analysis.compare import Selection, cells, check_rope, heads, selected
 from analysis.comparison import Comparison, Row, compare
-from analysis.load import Store, open_store
+from analysis.load import Store, json_artifact, open_store
 from analysis.plots.gallery import sweep_figures
 from analysis.plots.style import DPI
-from analysis.significance import ROPE
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.numbers import shown_seconds, shown_spread, signed
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown as without_password
 from foldsweep.tracking import tracking_uri
@@ -34,6 +34,10 @@ CSS_DPI = 96
 TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Configurations that are listed as like the best."""
+_SETTINGS = (
+    *("sampler", "scheduler", "trials", "folds", "repeats", "epochs", "objective", "seed"),
+)
+"""Settings of a sweep that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,8 @@ class ReportSettings(Selection):
 
     out: Path = Path("report.html")
     """File to write."""
-    rope: float = ROPE
-    """Accuracies closer than this are practically equal."""
+    rope: float | None = None
+    """Scores closer than this are practically equal [as the task says of the metric]."""
     local: bool = False
     """Only write the file: log nothing to MLflow."""
 
@@ -95,9 +99,12 @@ def render(store: Store, comparison: Comparison) -> str:
         advice=words.advice(comparison),
         level=words.level(),
         verdicts=words.VERDICTS,
+        direction=words.direction(comparison),
+        heads=heads(comparison),
         cells=cells,
-        shown=shown,
-        signed=words.signed,
+        shown=shown_spread,
+        seconds=shown_seconds,
+        signed=lambda value: signed(value, places=comparison.places),
         shown_p=words.shown_p,
         like_best=comparison.like_best[:MOST_LISTED],
         figures=[
@@ -109,7 +116,7 @@ def render(store: Store, comparison: Comparison) -> str:
             for drawn in figures.values()
         ],
         fields=config_fields(comparison.rows),
-        provenance=[provenance(row) for row in comparison.rows],
+        provenance=[provenance(store, row) for row in comparison.rows],
         store=without_password(store.tracking_uri),
         experiment=store.experiment,
         written=datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
@@ -125,8 +132,8 @@ def as_base64(figure: Figure) -> str:
 
 def config_fields(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     """Every field of the best configurations, a value for each row; empty where it has none."""
-    names = dict.fromkeys(name for row in rows for name in row.best.config)
-    return [(name, [_value(row.best.config.get(name)) for row in rows]) for name in names]
+    fields = dict.fromkeys(name for row in rows for name in row.best.config)
+    return [(name, [_value(row.best.config.get(name)) for row in rows]) for name in fields]
 
 
 def _value(value: Any) -> str:
@@ -135,37 +142,50 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def provenance(row: Row) -> list[tuple[str, str]]:
+def task_in_words(store: Store, row: Row) -> tuple[str, str]:
+    """What the task is, and what its rows are called, as far as it was recorded."""
+    found = json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}
+    record = found.get("record", found)
+    said = [row.sweep.task]
+    if record.get("kind") in ("classification", "regression"):
+        said.append(record["kind"])
+    if record.get("classes"):
+        said.append(f"{len(record['classes'])} classes")
+    if (record.get("split") or {}).get("kind"):
+        said.append(f"{record['split']['kind']} split")
+    return ", ".join(said), str(record.get("unit") or "rows")
+
+
+def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
     """Where a row's numbers are from."""
     sweep, tags = row.sweep, row.sweep.tags
+    task, unit = task_in_words(store, row)
     measured = [("cross-validated, expected", f"trial {row.best.number}, run {row.best.run_id}")]
     if row.finals:
         measured.append(("finals", f"{row.finals.protocol}; run {row.finals.run_id}"))
     if row.test:
-        rounds = f"{len(row.test.accuracy)} rounds on test pairs"
+        rounds = f"{len(row.test.scores)} rounds on test {unit}"
         measured.append(("test", f"{rounds}; run {row.test.run_id}"))
-    settings = " ".join(
-        f"{key}={sweep.params[key]}"
-        for key in ("sampler", "scheduler", "trials", "folds", "epochs", "objective", "seed")
-        if key in sweep.params
-    )
+    settings = " ".join(f"{key}={sweep.params[key]}" for key in _SETTINGS if key in sweep.params)
     versions = " ".join(
-        f"{key.removeprefix(metrics.TAG_VERSION)} {value}"
+        f"{key.removeprefix(names.TAG_VERSION)} {value}"
         for key, value in sorted(tags.items())
-        if key.startswith(metrics.TAG_VERSION)
+        if key.startswith(names.TAG_VERSION)
     )
     return [
         ("sweep", f"{sweep.name}, run {sweep.run_id}"),
         *measured,
-        ("report's own", f"{sweep.reported[0]}" if sweep.reported else "none"),
+        *([("published", sweep.reported[0])] if sweep.reported else []),
         ("settings", settings),
+        ("task", task),
         (
             "data",
-            f"{sweep.dataset}, {tags[metrics.TAG_TRAIN_PAIRS]} training and"
-            f" {tags[metrics.TAG_TEST_PAIRS]} test pairs, digest {tags[metrics.TAG_DATA_DIGEST]}",
+            f"{sweep.dataset}, {tags.get(names.TAG_TRAIN_ROWS, '?')} training and"
+            f" {tags.get(names.TAG_TEST_ROWS, '?')} test {unit},"
+            f" digest {tags[names.TAG_DATA_DIGEST]}",
         ),
-        ("code", f"commit {tags[metrics.TAG_GIT_COMMIT]}; {versions}"),
-        ("machine", tags[metrics.TAG_MACHINE]),
+        ("code", f"commit {tags.get(names.TAG_GIT_COMMIT) or 'unknown'}; {versions}"),
+        ("machine", tags.get(names.TAG_MACHINE, "unknown")),
         ("started", f"{datetime.fromtimestamp(sweep.started / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
 

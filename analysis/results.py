@@ -221,8 +221,7 @@ def load_sweeps(
         run
         for run in parents
         if all(
-            not wanted or has & set(wanted)
-            for wanted, has in zip(asked, _words(run), strict=True)
+            not wanted or has & set(wanted) for wanted, has in zip(asked, _words(run), strict=True)
         )
     ]
     readable, last = [], ""
@@ -297,9 +296,9 @@ def _sweep(
         if kind == "trial" and (passed is None or run.info.run_id in passed):
             trials.append(_trial(run))
         elif kind == "evaluation" and run.info.status == "FINISHED":
-            evaluations.append(_measured(run, kind))
+            evaluations.append(_measured(run, "evaluation"))
         elif kind == "finals" and run.info.status == "FINISHED":
-            finals.append(_measured(run, kind))
+            finals.append(_measured(run, "finals"))
     sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,

@@ -5,7 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from foldsweep.names import bare, test_key, train_key
+from foldsweep.checks import fits
+from foldsweep.names import bare, test_key
 
 Better = Literal["higher", "lower"]
 
@@ -45,11 +46,6 @@ class Objective:
         """Key of the same metric on test rows."""
         return test_key(self.name)
 
-    @property
-    def train_key(self) -> str:
-        """Key of the same metric on training rows."""
-        return train_key(self.name)
-
 
 def objectives_of(record: str) -> dict[str, Objective]:
     """All that a sweep can optimise, by key, as the tag `TAG_METRICS` has it.
@@ -64,10 +60,9 @@ def objectives_of(record: str) -> dict[str, Objective]:
 
 
 def _objective(key: str, value: object) -> Objective:
-    better, equal = (
-        (value.get("better"), value.get("equal")) if isinstance(value, dict) else (None, None)
-    )
-    number = isinstance(equal, int | float) and not isinstance(equal, bool)
-    if better not in ("higher", "lower") or not number or not 0 <= equal < math.inf:
+    known = value if isinstance(value, dict) else {}
+    better, equal = known.get("better"), known.get("equal")
+    number = float(equal) if equal is not None and fits(equal, float) else math.nan
+    if better not in ("higher", "lower") or not 0 <= number < math.inf:
         raise ValueError(f"the record of metric {key} is {value!r}")
-    return Objective(key=key, better=better, equal=float(equal))
+    return Objective(key=key, better=better, equal=number)

@@ -126,7 +126,7 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
         device="cuda" if torch.cuda.is_available() else "cpu",
         after_epoch=shown.done,
     )
-    _say(recipe, scores, data[0])
+    _say(recipe, scores, f"{len(data[0].test_rows)} test {task.unit}")
     kept = evaluation(task, cohort.held_out(), scores.predictions)
     texts = {names.EVALUATION_FILE: json.dumps(kept) + "\n"}
     waiting, uri = _log(settings, recipe, variant, scores, data[0], fresh, seed, started, texts)
@@ -134,7 +134,7 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     return 0
 
 
-def _say(recipe: Recipe, scores: Scores, data: Data) -> None:
+def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
     """The objective on test rows, beside what it was in the sweep."""
     name, key = recipe.objective, recipe.objective_key
     values = scores.held_out[name]
@@ -145,7 +145,7 @@ def _say(recipe: Recipe, scores: Scores, data: Data) -> None:
         spread = f" ± {std:.4f} (std over {len(values)} rounds, standard error {error:.4f})"
     before = shown_spread(recipe.score[key], recipe.score[names.std_key(key)])
     console.print(
-        f"test {name} {float(np.mean(values)):.4f}{spread}, {len(data.test_rows)} test rows each\n"
+        f"test {name} {float(np.mean(values)):.4f}{spread}, {measured_on} each\n"
         f"cross-validated in the sweep: {before}"
     )
 

@@ -124,7 +124,8 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
 def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
     try:
         with suppress(TypeError):  # a user's configuration may have fields without a default
-            space.variant.config(precision=precision)  # there may be no point to tell
+            # there may be no point to tell
+            space.variant.config(precision=precision)  # type: ignore[call-arg]
         return space.with_fixed(precision=precision)
     except UserError as error:
         raise UserError(

@@ -65,15 +65,14 @@ def check_model(
     except UserError as error:
         raise UserError(f"space {space.name}: {error}") from None
     except Exception as error:  # the user's network, loss or metric may raise anything
-        file = space.file or variant.task.file
-        if file is None:
+        if space.file is None:
             raise
-        raise code_error(error, file, f"space {space.name} fails on its first rows:") from error
+        raise code_error(error, space.file, f"space {space.name} fails on its first rows:") from error
 
 
 def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, ...]) -> None:
     rows = _few(variant.task, data, folds[0].train)
-    member = Member(config=config, train=rows, held_out=rows, seed=0)  # type: ignore[arg-type]
+    member = Member(config=config, train=rows, held_out=rows, seed=0)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # trials say what there is to say
         stack: Any = make_stack(variant, [member], data, mode="looped")

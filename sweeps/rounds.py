@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,8 +13,9 @@ from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_chec
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.averages import require_finite
-from trainables.stack.scoring import LOSS, PART
+from trainables.stack.averages import Averages, EpochMetrics
+from trainables.stack.passes import Pass, measured, passes, predictions
+from trainables.stack.scoring import PART
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.tasks.samples import Data, Samples, joined
 from trainables.tasks.task import Variant
@@ -82,72 +82,66 @@ class Cohort:
             UserError: If a loss becomes infinite or NaN.
         """
         stack = make_stack(variant, list(self.members), self.data, device=device, mode=mode)
-        if not isinstance(stack, FoldStack):
-            return self._fitted(stack, after_epoch)
         spent_s = 0.0
-        last: dict[str, list[float]] = {}
+        last: Pass | None = None
         drawn: dict[str, list[list[float]]] = {}
         folder = None if checkpoint_folder is None else str(checkpoint_folder.resolve())
         state = None if folder is None else load_checkpoint(folder, 0)
         if state is not None:
             stack.load_state_dict(state["stack"])
-            spent_s, last, drawn = state["spent_s"], state["last"], state["curves"]
+            spent_s, drawn = state["spent_s"], state["curves"]
+            train = {name: np.asarray(values) for name, values in state["last"].items()}
+            last = Pass(epoch=stack.epoch, train=train, seconds=0.0)
         saved_at = time.monotonic()
-        for epoch in range(stack.epoch, stack.epochs):
-            start = time.perf_counter()
-            train = stack.train()
-            spent_s += time.perf_counter() - start
-            require_finite(train[LOSS], epoch + 1)
-            last = {name: values.tolist() for name, values in train.items()}
+        for last in passes(stack, stack.epochs, finite=True):
+            spent_s += last.seconds
             if curves:
-                held_out = stack.evaluate()
-                rows = {names.train_key(k): v for k, v in train.items()}
-                rows |= {k: v for k, v in held_out.items() if not k.endswith(PART)}
-                for name, values in rows.items():
+                for name, values in _curve_points(measured(stack, last)).items():
                     drawn.setdefault(name, []).append(values.tolist())
             if folder is not None and time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
-                state = {"stack": stack.state_dict(), "spent_s": spent_s, "last": last}
+                kept = {name: values.tolist() for name, values in last.train.items()}
+                state = {"stack": stack.state_dict(), "spent_s": spent_s, "last": kept}
                 save_checkpoint(folder, 0, {**state, "curves": drawn})
                 saved_at = time.monotonic()
-            after_epoch(epoch + 1)
-        held_out = {k: v for k, v in stack.evaluate().items() if not k.endswith(PART)}
-        whole = over_all(stack, self.samples, variant.task)
-        held_out |= {names.bare(k): np.asarray(v) for k, v in whole.items()}
-        predictions = tuple(stack.predict())
+            after_epoch(last.epoch)
+        assert last is not None
+        ended = measured(stack, last)
+        held_out = _without_parts(ended.held_out)
+        if isinstance(stack, FoldStack):
+            whole = over_all(stack, self.samples, variant.task)
+            held_out |= {names.bare(key): np.asarray(v) for key, v in whole.items()}
         if folder is not None:
             delete_checkpoint(folder, 0)
+        probed: tuple[dict[str, np.ndarray], ...] = ()
+        if self.probes is not None and isinstance(stack, FoldStack):
+            probed = tuple(stack.predict(self.probes))
         return Scores(
             held_out=held_out,
-            train={name: np.asarray(v) for name, v in last.items() if not name.endswith(PART)},
-            predictions=predictions,
+            train=_without_parts(ended.train),
+            predictions=tuple(predictions(stack)),
             num_params=stack.num_params,
             train_time_s=spent_s,
             curves=drawn,
-            probe_predictions=() if self.probes is None else tuple(stack.predict(self.probes)),
+            probe_predictions=probed,
         )
 
-    def _fitted(self, stack: Any, after_epoch: Callable[[int], None]) -> Scores:
-        """Scores of estimators, which are fitted at once."""
-        start = time.perf_counter()
-        stack.advance(stack.epochs)
-        spent_s = time.perf_counter() - start
-        after_epoch(stack.epochs)
-        held_out, train = stack.measure()
-        return Scores(
-            held_out={name: np.asarray(v, dtype=float) for name, v in held_out.items()},
-            train={name: np.asarray(v, dtype=float) for name, v in train.items()},
-            predictions=tuple(stack.predictions()),
-            num_params=stack.num_params,
-            train_time_s=spent_s,
-            curves={},
-        )
+
+def _without_parts(values: Averages) -> Averages:
+    """Averages without parts of the loss."""
+    return {name: value for name, value in values.items() if not name.endswith(PART)}
+
+
+def _curve_points(values: EpochMetrics) -> Averages:
+    """An epoch's averages by the names of curves."""
+    train = {names.train_key(name): value for name, value in values.train.items()}
+    return train | _without_parts(values.held_out)
 
 
 def fold_cohort(config: BaseConfig, data: Data, folds: Sequence[Fold], *, seed: int) -> Cohort:
     """A member for each fold of the training rows."""
     members = [
         Member(
-            config=config,  # type: ignore[arg-type]
+            config=config,
             train=fold.train,
             held_out=fold.val,
             seed=derive_seed(seed, Stream.ROUND, i),
@@ -190,7 +184,7 @@ def round_cohort(
             train = np.sort(rng.permutation(train)[held_back:])
         members.append(
             Member(
-                config=config,  # type: ignore[arg-type]
+                config=config,
                 train=train,
                 held_out=np.arange(middle, middle + len(d.test_rows)),
                 seed=derive_seed(seed, Stream.ROUND, i),

@@ -62,7 +62,8 @@ class SweepSettings(ShippedOptions, TableOptions):
     time_budget: float | None = None
     """Seconds after which no more is trained for a space; what runs then is kept for --resume."""
     epochs: int | None = None
-    """Epochs of a trial that is not stopped early; the space's own number if not given."""
+    """Epochs of a network's trial that is not stopped early [the space's own]; estimators have
+    other resources."""
     precision: Precision | None = None
     """Of products and convolutions [float32, unless the space has another]. bfloat16 is faster for
     larger convolutions where the processor has it, and rounds to three digits."""

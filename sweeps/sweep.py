@@ -195,7 +195,9 @@ def sweep_space(
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
-    epochs = settings.epochs or space.most_epochs(on_grid=settings.sampler == "grid")
+    epochs = space.most_epochs(on_grid=settings.sampler == "grid")
+    if settings.epochs is not None and space.resource == "epochs":
+        epochs = settings.epochs
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
@@ -238,7 +240,7 @@ def sweep_space(
         if preset is not None:
             tracker.log_metrics(None, reported_figures(preset))
         rungs = rung_epochs(epochs, space.most_rungs)
-        report_at = (epochs,)
+        report_at: tuple[int, ...] = (epochs,)
         if ledger.prunes:
             report_at = reports(settings.scheduler, epochs, rungs)
         lifecycle = Lifecycle(

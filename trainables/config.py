@@ -77,6 +77,11 @@ class BaseConfig:
         return asdict(self)
 
     @property
+    def epochs(self) -> int:
+        """Epochs of a whole trial, or units of an estimator's resource; a field of networks."""
+        raise NotImplementedError
+
+    @property
     def pretrain_epochs(self) -> int:
         """Epochs, from the first, that do not train the objective; its score says nothing yet."""
         return 0
@@ -100,6 +105,7 @@ class TrialConfig(BaseConfig):
     """Adam's L2 penalty, added to the gradient."""
     batch_size: int = 100
     epochs: int = 30
+    """Epochs of a whole trial."""
     dropout: float = 0.0
     shuffle: bool = True
     """A new order of the rows in each epoch, instead of one order for all."""

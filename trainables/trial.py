@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,11 @@ from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
+from trainables.stack.passes import Stack, measured, passes
 from trainables.stack.scoring import LOSS, PART
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import Task, Variant
-
-if TYPE_CHECKING:
-    from trainables.stack.estimators import EstimatorStack
 
 MEASURED = 10
 """About how often metrics over all held-out rows are measured in a trial, at equal distances."""
@@ -99,7 +97,7 @@ def make_stack(
     *,
     device: str = "cpu",
     mode: Mode = "auto",
-) -> "FoldStack | EstimatorStack":
+) -> Stack:
     """The stack of a variant's members on the data's training rows.
 
     Raises:
@@ -161,23 +159,23 @@ class CrossValidation:
 
     def advance(self, until: int, *, after_epoch: Callable[[], None] = lambda: None) -> None:
         """Train up to epoch `until`, stopping early where a loss is not finite."""
-        while self.stack.epoch < min(until, self.config.epochs) and not self.diverged:
+        if self.diverged:
+            return
+        for done in passes(self.stack, min(until, self.config.epochs)):
             start = time.perf_counter()
-            values = self._train(until)
-            self.train_time_s += time.perf_counter() - start
+            values = measured(self.stack, done)
+            # validation counts too, but not metrics over all rows, which reports ask for
+            self.train_time_s += done.seconds + time.perf_counter() - start
             self.by_fold = fold_metrics(values, self.variant.task)
-            whole = values.finite and values.epoch in self.measured_at
+            whole = values.finite and done.epoch in self.measured_at
             if whole and isinstance(self.stack, FoldStack):
                 self.by_fold |= over_all(self.stack, self.context.data.train, self.variant.task)
-            self.history.append(
-                {
-                    names.EPOCH: values.epoch,
-                    "time": int(time.time() * 1000),
-                    **summary(self.by_fold),
-                }
-            )
+            row = {names.EPOCH: done.epoch, "time": int(time.time() * 1000)}
+            self.history.append({**row, **summary(self.by_fold)})
             self.diverged = not values.finite
             after_epoch()
+            if self.diverged:
+                return
 
     @property
     def measured_at(self) -> set[int]:
@@ -187,18 +185,6 @@ class CrossValidation:
         every = math.ceil(self.config.epochs / MEASURED)
         own = range(every, self.config.epochs, every)
         return {*own, *self.context.report_at, self.config.epochs}
-
-    def _train(self, until: int) -> EpochMetrics:
-        """The next epoch; an estimator goes straight to what is asked for."""
-        if isinstance(self.stack, FoldStack):
-            return self.stack.train_epoch()
-        self.stack.advance(until)
-        held_out, train = self.stack.measure()
-        return EpochMetrics(
-            epoch=self.stack.epoch,
-            train={name: np.asarray(v, dtype=float) for name, v in train.items()},
-            held_out={name: np.asarray(v, dtype=float) for name, v in held_out.items()},
-        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that continuing needs, for `torch.save`."""

@@ -1,1 +1,1 @@
-"""Models of exported configurations: trained, written, registered, served."""
+"""Models of exported configurations: trained, written, registered, served, asked."""

@@ -1,31 +1,24 @@
 """The champion of a registered model: finding it, loading it, and comparing another with it."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-import mlflow
 import numpy as np
-from jaxtyping import Bool
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from scipy.stats import binomtest
 
 from analysis.load import Store
-from analysis.models.own_code import own_variant
+from analysis.models.difference import compared
+from analysis.models.fetch import KIND, fetched
 from analysis.models.trained import Trained
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.numbers import shown as shown_number
 from foldsweep.tracking import shown
-from trainables.keep.model import FittedModel
+from trainables.keep.model import KeptModel
+from trainables.tasks.samples import Samples
+from trainables.tasks.task import Task
 
 ALIAS = "champion"
-KIND = "model"
-"""What a run, and each version of a registered model, is tagged to be."""
-FOLDER = "model"
-"""Folder of a `FittedModel` among the artifacts of a logged model."""
-ALPHA = 0.05
-"""A p-value from which on the difference of two models may be noise."""
 NONE_YET = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers where the name or its alias is not there."""
 
@@ -35,7 +28,7 @@ class Champion:
     """The version of a registered model that has the alias."""
 
     version: str
-    model: FittedModel
+    model: KeptModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +54,7 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
         raise UserError(
             f"MLflow at {shown(store.tracking_uri)} has no model registry that answers: {reason}"
         ) from None
-    if found.tags.get(metrics.TAG_KIND) != KIND:
+    if found.tags.get(names.TAG_KIND) != KIND:
         raise UserError(f"{_named(found)} is no model of foldsweep; choose another name")
     return found
 
@@ -75,12 +68,9 @@ def load_champion(store: Store, name: str) -> Champion | None:
     found = champion_version(store, name)
     if found is None:
         return None
-    uri = f"models:/{name}/{found.version}"
     try:
-        with tempfile.TemporaryDirectory() as to:
-            files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=to))
-            model = FittedModel.load(files / "artifacts" / FOLDER, own_variant=own_variant)
-    except (UserError, MlflowException, OSError) as error:
+        model = fetched(f"models:/{name}/{found.version}")
+    except UserError as error:
         raise UserError(
             f"{_named(found)} cannot be read: {error}; choose another name, or delete that version"
         ) from None
@@ -88,66 +78,78 @@ def load_champion(store: Store, name: str) -> Champion | None:
 
 
 def judge(trained: Trained, champion: Champion | None) -> Verdict:
-    """Compare a new model with the champion on the test pairs of the new one.
+    """Compare a new model with the champion on the test rows of the new one.
 
-    It wins by being right more often, beyond noise. Where the champion may have seen these pairs,
-    or answers other questions, it stays.
+    It wins by being significantly better in the objective. Where the champion may have seen these
+    rows, or answers other questions, it stays.
+
+    Raises:
+        UserError: If the objective is not defined on the test rows.
     """
-    ours = trained.right(trained.model)
-    pairs = f"{len(ours)} {trained.data.dataset} pairs"
     if champion is None:
-        return Verdict(wins=True, why=f", the first one: {ours.mean():.4f} of {pairs} right")
+        return Verdict(wins=True, why=f", the first one: {trained.said}")
     who = f" version {champion.version}"
-    reason = _not_comparable(trained, champion)
+    reason = _not_comparable(trained, champion.model)
     if reason is not None:
         return Verdict(wins=False, why=f"{who}, not compared: {reason}")
-    theirs = trained.right(champion.model)
-    p = mcnemar(ours, theirs)
-    wins = bool(ours.mean() > theirs.mean() and p < ALPHA)
-    said = f"{ours.mean():.4f} against {theirs.mean():.4f} on the same {pairs}, p = {p:.2g}"
-    recipe = champion.model.recipe
-    if recipe.data_digest != trained.data.digest:
-        said += f" (version {champion.version} was trained on others: {_data_of(champion)})"
-    return Verdict(wins=wins, why=f"{' in place of' if wins else ''}{who}: {said}")
+    ours, theirs = trained.measured(trained.model), trained.measured(champion.model)
+    try:
+        difference = compared(trained.objective, ours, theirs, trained.groups)
+    except UserError as error:
+        return Verdict(wins=False, why=f"{who}, not compared: {error}")
+    said = (
+        f"{trained.objective} {shown_number(ours.value())} against"
+        f" {shown_number(theirs.value())} on the same {len(ours)} {trained.data.name}"
+        f" {trained.task.unit}, {difference.said}"
+    )
+    if champion.model.recipe.data_digest != trained.data.digest:
+        other = _data_of(champion.model)
+        said += f" (version {champion.version} was trained on other data: {other})"
+    replaces = " in place of" if difference.better else ""
+    return Verdict(wins=difference.better, why=f"{replaces}{who}: {said}")
 
 
-def mcnemar(ours: Bool[np.ndarray, " n"], theirs: Bool[np.ndarray, " n"]) -> float:
-    """Exact two-sided p-value of two models being right equally often, from the same n answers.
+def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
+    """Why a comparison would not be fair to the new model, or is impossible; None where it is.
 
-    References:
-        McNemar (1947), "Note on the sampling error of the difference between correlated
-        proportions or percentages", Psychometrika 12.
+    A champion of the same data has not seen its test rows. Other data is read again, proven by
+    its digest, and looked through for what the test rows are made of.
     """
-    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    differing = only_ours + only_theirs
-    return float(binomtest(only_ours, differing).pvalue) if differing else 1.0
-
-
-def _not_comparable(trained: Trained, champion: Champion) -> str | None:
-    """Why a comparison would not be fair to the new model; None where it would.
-
-    Test pairs hold images that no training pair of the same dataset holds, and datasets have no
-    image in common. So a champion has not seen them, whatever pairs it was trained on; those of
-    the same dataset are drawn again, proven by their digest, and looked through nevertheless.
-    """
-    if champion.model.pair_shape != trained.model.pair_shape:
-        return f"it was trained on {_data_of(champion)}, which are no such pairs"
-    recipe = champion.model.recipe
-    if recipe.dataset != trained.data.dataset:
+    if other.recipe.task != trained.model.recipe.task:
+        return f"it is a model of another task, {other.recipe.task}"
+    if trained.data.test is None:
+        return "there are no test rows to compare on"
+    mine = trained.model
+    if (other.classes, other.raw, other.schema) != (mine.classes, mine.raw, mine.schema):
+        return f"it was trained on {_data_of(other)}, whose inputs or classes are others"
+    if other.recipe.data_digest == trained.data.digest:
         return None
     try:
-        seen = recipe.draw_pairs(trained.source).train
+        seen = trained.places.data_of(other.recipe, other.variant.task).train
     except UserError:
-        return f"what it was trained on, {_data_of(champion)}, cannot be drawn again here"
-    if seen.shares_images(trained.data.test):
-        return "it was trained on images of these test pairs"
+        return f"what it was trained on, {_data_of(other)}, cannot be read again here"
+    if _share_parts(trained.task, seen, trained.data.test):
+        return f"some of these test {trained.task.unit} were among its training data"
     return None
+
+
+def _share_parts(task: Task, seen: Samples, test: Samples) -> bool:
+    """Whether training and test rows have anything in common that they are made of."""
+    return bool(_parts(task, seen) & _parts(task, test))
+
+
+def _parts(task: Task, samples: Samples) -> set[bytes]:
+    if task.parts is not None:
+        numbers = task.parts(samples)
+    else:
+        flat = [array.reshape(len(samples), -1) for array in samples.inputs.values()]
+        numbers = np.concatenate([array.astype(np.float64) for array in flat], axis=1)
+    return {row.tobytes() for row in np.ascontiguousarray(numbers)}
 
 
 def _named(found: ModelVersion) -> str:
     return f"version {found.version} of {found.name}, its {ALIAS},"
 
 
-def _data_of(champion: Champion) -> str:
-    recipe = champion.model.recipe
-    return f"{recipe.dataset}, seed {recipe.seed}, {recipe.train_pairs} pairs"
+def _data_of(model: KeptModel) -> str:
+    return f"{model.recipe.dataset}, seed {model.recipe.seed}"

@@ -1,48 +1,39 @@
 """MLflow's model registry: logs a trained model, registers it, and moves the champion's alias."""
 
 import contextlib
-import logging
-import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
 from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
-from mlflow.types.schema import Schema, TensorSpec
+from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
 from analysis.load import Store
 from analysis.models import served_model
-from analysis.models.champion import (
-    ALIAS,
-    FOLDER,
-    KIND,
-    Champion,
-    champion_version,
-    judge,
-    load_champion,
-)
+from analysis.models.champion import ALIAS, Champion, champion_version, judge, load_champion
+from analysis.models.fetch import FOLDER, KIND, quiet_mlflow
 from analysis.models.trained import Trained
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.programs import command
 from foldsweep.tracking import shown
-from trainables.keep.model import FittedModel
+from trainables.keep.model import KeptModel
+from trainables.keep.table import frame_of_inputs
 
 IMPORTS = ("mlflow", "torch", "safetensors", "numpy", "jaxtyping", "PyYAML")
 """What serving takes besides foldsweep itself, which is on no package index."""
-QUIET = {
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-"""What keeps MLflow's functions from printing."""
+OF_TABLES = ("pandas", "scikit-learn", "ray")
+"""What it takes for data of the user's own: its schema, its task, and the space of its variant."""
+OF_ESTIMATORS = ("scikit-learn", "skops", "scipy")
 
 
 def check(store: Store, name: str) -> None:
@@ -54,7 +45,7 @@ def check(store: Store, name: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
-            f"model name {name!r} must be letters, digits, '_', '-', '.', at most 64 of them"
+            f"model name {name!r} must be letters, numbers, '_', '-', '.', at most 64 of them"
         )
     champion_version(store, name)
 
@@ -65,7 +56,7 @@ def open_champion(store: Store, name: str) -> Champion | None:
     Raises:
         UserError: If it cannot be read.
     """
-    with _mlflow(store.tracking_uri):
+    with quiet_mlflow(store.tracking_uri):
         return load_champion(store, name)
 
 
@@ -90,7 +81,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
         raise UserError(f"{name} got another {ALIAS} in the meantime; run the same again")
     client = store.client
     try:
-        with _mlflow(store.tracking_uri):
+        with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)
             with contextlib.suppress(MlflowException):  # there already, or the next call fails too
                 client.create_registered_model(name)
@@ -122,7 +113,7 @@ def serve_command(store: Store, name: str) -> str:
 
 
 def _log(store: Store, trained: Trained) -> ModelInfo:
-    """The model in a run below the sweep's, with its configuration and its accuracy."""
+    """The model in a run below the sweep's, with its configuration and its scores."""
     model, client = trained.model, store.client
     recipe = model.recipe
     tags = _tags(trained)
@@ -131,11 +122,10 @@ def _log(store: Store, trained: Trained) -> ModelInfo:
     run = client.create_run(
         store.experiment_id, run_name=f"model {recipe.sweep}/{recipe.trial}", tags=tags
     )
-    values = {
-        metrics.TEST_ACCURACY: float(trained.right(model).mean()),
-        metrics.NUM_PARAMS: float(recipe.num_params),
-    }
-    example = trained.data.test.images[:1]
+    values = {names.test_key(name): value for name, value in trained.scores.items()}
+    values[names.NUM_PARAMS] = float(recipe.num_params)
+    rows = trained.data.train if trained.data.test is None else trained.data.test
+    example = _example(model, rows.take(slice(0, 1)).inputs)
     with (
         mlflow.start_run(run_id=run.info.run_id),
         tempfile.TemporaryDirectory() as temporary,
@@ -155,59 +145,81 @@ def _log(store: Store, trained: Trained) -> ModelInfo:
             signature=_signature(model, example),
             input_example=example,
             pip_requirements=_requirements(model),
-            metadata={**_tags(trained), "config": recipe.config},
+            metadata={**_tags(trained), "config": recipe.config, **_columns(model)},
         )
 
 
-def _signature(model: FittedModel, example: np.ndarray) -> ModelSignature:
-    answers = served_model.named(model.predict(example))
+def _example(model: KeptModel, inputs: Any) -> Any:
+    """One row as a request has it: a data frame, one array, or arrays by name."""
+    if model.is_table:
+        return frame_of_inputs(model.schema, inputs)
+    arrays = model.checked(inputs)
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _signature(model: KeptModel, example: Any) -> ModelSignature:
+    """Names and shapes; a table's columns by their names, of any type.
+
+    MLflow would turn a missing boolean into false, text into true, and refuse whole numbers in a
+    column of doubles, so the schema of the model checks the types instead.
+    """
+    answers = served_model.answers(model, example)
+    if model.is_table:
+        inputs = Schema([ColSpec(AnyType(), str(name)) for name in example.columns])
+        return ModelSignature(inputs=inputs, outputs=infer_signature(answers).inputs)
+    alone = len(model.raw) == 1
     return ModelSignature(
-        inputs=Schema([TensorSpec(example.dtype, (-1, *model.pair_shape))]),
+        inputs=Schema(
+            [
+                TensorSpec(np.dtype(raw.dtype), (-1, *raw.shape), None if alone else name)
+                for name, raw in model.raw.items()
+            ]
+        ),
         outputs=Schema(
-            [TensorSpec(a.dtype, (-1, *a.shape[1:]), name) for name, a in answers.items()]
+            [TensorSpec(_type(a), (-1, *a.shape[1:]), name) for name, a in answers.items()]
         ),
     )
+
+
+def _type(array: np.ndarray) -> np.dtype:
+    return np.dtype(str) if array.dtype.kind == "U" else array.dtype
+
+
+def _columns(model: KeptModel) -> dict[str, dict[str, str]]:
+    """What each input column of a table is taken for."""
+    if not model.is_table:
+        return {}
+    used = ("number", "boolean", "date", "category")
+    return {"columns": {c.name: c.use for c in model.schema.columns if c.use in used}}
 
 
 def _tags(trained: Trained) -> dict[str, str]:
     """What a run, a version and a model's own file say of where it came from."""
     recipe = trained.model.recipe
     return {
-        metrics.TAG_KIND: KIND,
-        metrics.TAG_SWEEP: recipe.sweep,
-        metrics.TAG_TRIAL: str(recipe.trial),
-        metrics.TAG_SPACE: recipe.sweep.rpartition("/")[2],
-        metrics.TAG_VARIANT: recipe.variant,
-        metrics.TAG_DATASET: recipe.dataset,
-        metrics.TAG_DATA_DIGEST: recipe.data_digest,
-        metrics.TAG_TRAIN_PAIRS: str(recipe.train_pairs),
-        metrics.TAG_TEST_PAIRS: str(recipe.test_pairs),
-        metrics.TAG_SEED: str(recipe.seed),
-        metrics.TEST_ACCURACY: str(float(trained.right(trained.model).mean())),
+        names.TAG_KIND: KIND,
+        names.TAG_SWEEP: recipe.sweep,
+        names.TAG_TRIAL: str(recipe.trial),
+        names.TAG_SPACE: recipe.sweep.rpartition("/")[2],
+        names.TAG_TASK: recipe.task,
+        names.TAG_VARIANT: recipe.variant,
+        names.TAG_DATASET: recipe.dataset,
+        names.TAG_DATA_DIGEST: recipe.data_digest,
+        names.TAG_TRAIN_ROWS: str(len(trained.data.train)),
+        names.TAG_TEST_ROWS: str(0 if trained.data.test is None else len(trained.data.test)),
+        names.TAG_SEED: str(recipe.seed),
+        **{
+            names.test_key(name): str(value)
+            for name, value in trained.scores.items()
+            if name == trained.objective
+        },
     }
 
 
-def _requirements(model: FittedModel) -> list[str]:
+def _requirements(model: KeptModel) -> list[str]:
     """Exact versions; given to MLflow so that it infers none, which takes long and a network."""
-    names = [*IMPORTS, "ray"] if model.code is not None else IMPORTS
-    return [f"{name}=={version(name).partition('+')[0]}" for name in names]
-
-
-@contextlib.contextmanager
-def _mlflow(tracking_uri: str) -> Iterator[None]:
-    """MLflow's own functions on a store, without notices and progress bars."""
-    logger, level = logging.getLogger("mlflow"), logging.getLogger("mlflow").level
-    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *QUIET)}
-    logger.setLevel(logging.WARNING)
-    os.environ.update(QUIET)
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
-        logger.setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    needed = [*IMPORTS]
+    needed += OF_TABLES if model.schema is not None else ()
+    needed += OF_ESTIMATORS if model.estimator is not None else ()
+    needed += ["ray"] if model.code is not None else ()
+    return [f"{name}=={version(name).partition('+')[0]}" for name in dict.fromkeys(needed)]

@@ -1,43 +1,52 @@
 """What `mlflow models serve` runs: MLflow copies this file beside a model and executes it there.
 
-It loads the model from its recipe and weights, with the foldsweep that is installed.
+It loads the model from its recipe and what it learnt, with the foldsweep that is installed.
 """
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from analysis.models.own_code import own_variant
+from analysis.models.variants import variant_of
 from foldsweep.errors import UserError
-from trainables.keep.model import Answers, FittedModel
+from trainables.keep.labels import as_columns, labelled
+from trainables.keep.model import KeptModel
 
 
 class ServedModel(PythonModel):
-    """Raw pairs to probabilities, see `FittedModel.predict`."""
+    """Raw rows to predictions, see `answers`."""
 
     def load_context(self, context: PythonModelContext) -> None:
         (folder,) = map(Path, context.artifacts.values())
-        self.model = FittedModel.load(folder, own_variant=own_variant)
+        self.model = KeptModel.load(folder, variant_of=variant_of)
 
     def predict(
         self,
         context: PythonModelContext,
-        model_input: np.ndarray,
+        model_input: Any,
         params: dict[str, Any] | None = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> Any:
         try:
-            return named(self.model.predict(model_input))
+            return answers(self.model, model_input)
         except UserError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
 
 
-def named(answers: Answers) -> dict[str, np.ndarray]:
-    """Answers as MLflow sends them."""
-    return {name: array for name, array in vars(answers).items() if array is not None}
+def answers(model: KeptModel, inputs: Any) -> Any:
+    """Predictions as MLflow sends them: arrays by name, or for a table a data frame.
+
+    Raises:
+        UserError: If these are no inputs of the model.
+    """
+    named = labelled(model, model.predict(inputs))
+    if not model.is_table:
+        return named
+    import pandas as pd
+
+    return pd.DataFrame(as_columns(named))
 
 
 set_model(ServedModel())

@@ -2,58 +2,130 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
-from analysis.models.own_code import own_variant
+from analysis.models.variants import variant_of
+from foldsweep.errors import UserError
+from foldsweep.numbers import shown
 from foldsweep.programs import EpochLine, console
-from trainables.data.images import load_images
-from trainables.data.pairs import PairData
-from trainables.data.source import Source
+from foldsweep.recipe import ModelFormat, Recipe
 from trainables.keep.fit import fit
-from trainables.keep.formats import SUFFIXES, write_standalone
-from trainables.keep.model import FittedModel
-from trainables.recipe import ModelFormat, Recipe
-from trainables.variants import variant_named
+from trainables.keep.formats import SUFFIXES, check_format, write_standalone
+from trainables.keep.measure import Measured, measured
+from trainables.keep.model import KeptModel
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.tasks.again import data_of
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where data is read again."""
+
+    data_dir: Path | None = None
+    """Folder of the files of a task that ships."""
+    path: Path | None = None
+    """The user's data file."""
+    beside: Path | None = None
+    """Folder of the recipe, where a data file of the recorded digest is taken."""
+
+    def data_of(self, recipe: Recipe, task: Task) -> Data:
+        """The data of a recipe's sweep.
+
+        Raises:
+            UserError: If it is not available or not the sweep's.
+        """
+        return data_of(recipe, task, data_dir=self.data_dir, path=self.path, beside=self.beside)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
     """A model, and the data that it was trained and is measured on."""
 
-    model: FittedModel
-    data: PairData
-    source: Source
+    model: KeptModel
+    data: Data
+    places: Places = Places()
 
-    def right(self, model: FittedModel) -> Bool[np.ndarray, " n"]:
-        """Which of the test pairs a model gets right, this one or another."""
-        return model.predict(self.data.test.images).decision == (self.data.test.target == 1)
+    @property
+    def task(self) -> Task:
+        """The model's task."""
+        return self.model.variant.task
+
+    @property
+    def objective(self) -> str:
+        """Metric that models are compared by: the sweep's, or the task's if that is none."""
+        name = self.model.recipe.objective
+        return name if name in self.task.metrics else self.task.objective
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Group of each test row, where rows of a group are alike."""
+        grouped = self.data.schema is None or self.data.schema.group is not None
+        return self.data.test_rows.groups if grouped else None
+
+    def measured(self, model: KeptModel) -> Measured:
+        """The objective of a model, this one or another, on the test rows.
+
+        Raises:
+            UserError: If there are none, or the metric does not apply.
+        """
+        name = self.objective
+        return measured(model, self.data.test_rows, name, self.task.metrics[name])
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """Every metric of the task that applies, on the test rows; empty if there are none."""
+        found: dict[str, float] = {}
+        if self.data.test is None:
+            return found
+        for name, metric in self.task.metrics.items():
+            try:
+                found[name] = measured(self.model, self.data.test, name, metric).value()
+            except UserError:
+                continue
+        return found
+
+    @property
+    def said(self) -> str:
+        """The objective on the test rows, in words."""
+        if self.data.test is None:
+            return "no test rows to measure on"
+        if self.objective not in self.scores:
+            return f"{self.objective} is not defined on these test rows"
+        score = shown(self.scores[self.objective])
+        return f"{self.objective} {score} on {len(self.data.test)} test {self.task.unit}"
 
 
-def train(recipe: Recipe, *, data_dir: Path | None) -> Trained:
-    """Train what a recipe says on all of its training pairs, and say what it came to.
+def train(recipe: Recipe, places: Places, *, formats: Sequence[ModelFormat] = ()) -> Trained:
+    """Train what a recipe says on all of its training rows, and say what it came to.
+
+    Args:
+        recipe: What to train.
+        places: Where its data is.
+        formats: What the model will be written to; refused before training if it cannot be.
 
     Raises:
         UserError: If data or variant are not those of the sweep, or the training diverges.
     """
     if recipe.space.endswith(".py"):
         console.print(f"variant {recipe.variant} is the code in {recipe.space}")
-        variant = own_variant(recipe.space, recipe.variant)
-    else:
-        variant = variant_named(recipe.variant)
-    source, said = load_images(recipe.dataset, data_dir=data_dir)
-    console.print(said)
-    data = recipe.draw_pairs(source)
-    line = EpochLine(variant.config.from_dict(recipe.config).epochs)
-    model = fit(recipe, variant, data, after_epoch=line.done)
-    trained = Trained(model=model, data=data, source=source)
-    accuracy = trained.right(model).mean()
-    console.print(
-        f"{variant.name} trained for {line.epochs} epochs on all {len(data.train)} training pairs:"
-        f" {accuracy:.4f} of {len(data.test)} test pairs right"
-    )
+    variant = variant_of(recipe)
+    network = not issubclass(variant.config, EstimatorConfig)
+    for kind in formats:
+        check_format(network, kind, variant.name)
+    config = variant.config.from_dict(recipe.config)
+    data = places.data_of(recipe, variant.task)
+    console.print(data.said.splitlines()[0] if data.said else f"data: {data.name}")
+    line = EpochLine(config.epochs)
+    model = fit(recipe, variant, data, after_epoch=line.done if network else lambda epoch: None)
+    trained = Trained(model=model, data=data, places=places)
+    how = f"trained for {config.epochs} epochs" if network else "fitted"
+    rows = f"all {len(data.train)} training {variant.task.unit}"
+    console.print(f"{variant.name} {how} on {rows}: {trained.said}")
     return trained
 
 
@@ -63,9 +135,11 @@ def write_files(trained: Trained, formats: Sequence[ModelFormat], stem: Path) ->
     Raises:
         UserError: If the model cannot be written so.
     """
+    test = trained.data.test
+    rows = trained.data.train if test is None else test
+    where = f"{len(rows)} {'training' if test is None else 'test'} {trained.task.unit}"
     for kind in formats:
         path = stem.with_name(stem.name + SUFFIXES[kind])
-        test = trained.data.test.images
-        difference = write_standalone(trained.model, path, kind, test)
+        difference = write_standalone(trained.model, path, kind, rows)
         off = f"within {difference:.1e}" if difference else "to the last bit"
-        console.print(f"{path}: {kind}, equal to the original {off} on {len(test)} test pairs")
+        console.print(f"{path}: {kind}, equal to the original {off} on {where}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -188,9 +188,8 @@ def draw_band(
     if epochs is None:
         epochs = np.arange(1, len(mean) + 1)
     marker = "o" if (np.diff(epochs) > 1).any() or len(epochs) < LEAST_POINTS else ""
-    axes.plot(
-        epochs, mean, style, color=colour, label=label, linewidth=1.4, marker=marker, markersize=3.5
-    )
+    look: dict[str, Any] = {"linewidth": 1.4, "marker": marker, "markersize": 3.5}
+    axes.plot(epochs, mean, style, color=colour, label=label, **look)
     axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
 
 

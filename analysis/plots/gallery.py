@@ -1,17 +1,26 @@
 """All figures of sweeps in the order of reading them, each with what to look at."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from analysis.comparison import best_trial
 from analysis.load import Store, json_artifact
 from analysis.plots.boxes import box_info, plot_boxes
-from analysis.plots.curves import CurvesInfo, plot_all, plot_one, trial_curves
+from analysis.plots.classes import (
+    MOST_CLASSES,
+    MOST_SHARED,
+    calibration_info,
+    confusion_info,
+    plot_calibrations,
+    plot_confusions,
+)
+from analysis.plots.curves import CurvesInfo, learning_curves, plot_all, plot_one
+from analysis.plots.drawn import Drawn, Notice, common, slug
 from analysis.plots.history import history_info, plot_histories
 from analysis.plots.interactive import interactive_tradeoff
+from analysis.plots.residuals import plot_predicted, plot_residuals, predicted_info
 from analysis.plots.study import (
     LEAST_DRAWN,
     Rebuilt,
@@ -20,24 +29,15 @@ from analysis.plots.study import (
     rebuild,
     static_figures,
 )
-from analysis.plots.tradeoffs import COSTS, plot_tradeoff, tradeoff_info
-from analysis.reproduced import latest_rows
-from analysis.results import Sweep
-from analysis.tasks.heatmaps import heatmap_info, plot_heatmaps
-from analysis.tasks.pairs import pairs_info, plot_pairs
-from analysis.tasks.weighted import plot_weighted, trial_weighted
-from foldsweep import names as metrics
+from analysis.plots.tradeoffs import COSTS, Cost, plot_tradeoff, tradeoff_info
+from analysis.results import Sweep, Trial
+from analysis.tasks import pictures_of
+from foldsweep import names as keys
+from foldsweep.errors import UserError
+from foldsweep.objective import Objective
 from foldsweep.programs import console
 
-COST_NAMES = {"num_params": "parameters", "train_time_s": "training-time"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A figure and one line that says what to look at."""
-
-    figure: Figure
-    caption: str
+COST_NAMES: dict[Cost, str] = {"num_params": "parameters", "train_time_s": "training-time"}
 
 
 def sweep_figures(
@@ -46,7 +46,7 @@ def sweep_figures(
     *,
     beside: Sequence[str] = (),
     studies: Mapping[str, Rebuilt] | None = None,
-    notice: Callable[[str], None] = console.print,
+    notice: Notice = console.print,
 ) -> dict[str, Drawn]:
     """Figures for print, by a name that is fit for a file.
 
@@ -54,22 +54,27 @@ def sweep_figures(
 
     Args:
         store: Where the sweeps are.
-        sweeps: Sweeps that each have a complete trial.
-        beside: Rows of reports whose heat maps are drawn beside those of the sweeps.
+        sweeps: Sweeps of one task that each have a complete trial.
+        beside: Rows of reports that pictures of the task show beside the sweeps.
         studies: The sweeps' studies by name, if they have been rebuilt already.
         notice: Told what cannot be drawn, and why, in a line each.
 
     Raises:
-        UserError: If a row of `beside` is not there, or MLflow does not give a file it has.
+        UserError: If a row of `beside` is not there, the task has no pictures to show it in, or
+            MLflow does not give a file it has.
     """
     studies = rebuilt_studies(store, sweeps, notice=notice) if studies is None else studies
-    names = shown_names(sweeps)
+    shown = shown_names(sweeps)
+    pictures = pictures_of(sweeps[0].task)
+    if beside and pictures is None:
+        raise UserError(f"--beside {beside[0]}: task {sweeps[0].task} has no figures of such rows")
     return {
-        **_curves(store, sweeps, names, notice),
-        **_boxes(sweeps, names),
-        **_wrong(store, sweeps, names, beside, notice),
+        **_curves(store, sweeps, shown, notice),
+        **_boxes(sweeps, shown),
+        **_errors(store, sweeps, shown, notice),
+        **({} if pictures is None else pictures(store, sweeps, shown, beside, notice)),
         **_tradeoffs(sweeps),
-        **_histories(sweeps, names),
+        **_histories(sweeps, shown),
         **_studies(sweeps, studies, notice),
     }
 
@@ -77,8 +82,9 @@ def sweep_figures(
 def interactive(sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt]) -> dict[str, go.Figure]:
     """Figures to explore in a browser, by a name that is fit for a file."""
     figures = {
-        f"{_common(sweeps)}-{COST_NAMES[cost]}": interactive_tradeoff(tradeoff_info(sweeps, cost))
+        f"{common(sweeps)}-{COST_NAMES[cost]}": interactive_tradeoff(info)
         for cost in COSTS
+        if (info := tradeoff_info(sweeps, cost)).trials
     }
     for sweep in sweeps:
         if sweep.name in studies:
@@ -88,7 +94,7 @@ def interactive(sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt]) -> dict
 
 
 def rebuilt_studies(
-    store: Store, sweeps: Sequence[Sweep], *, notice: Callable[[str], None] = console.print
+    store: Store, sweeps: Sequence[Sweep], *, notice: Notice = console.print
 ) -> dict[str, Rebuilt]:
     """The Optuna study of each sweep that has one in MLflow, by the sweep's name."""
     studies = {}
@@ -110,144 +116,163 @@ def shown_names(sweeps: Sequence[Sweep]) -> dict[str, str]:
     return {s.name: s.variant if alone else s.name for s in sweeps}
 
 
-def slug(sweep: Sweep) -> str:
-    """A sweep's name as part of a file's."""
-    return sweep.name.replace("/", "-")
-
-
-def _common(sweeps: Sequence[Sweep]) -> str:
-    return slug(sweeps[0]) if len(sweeps) == 1 else "all"
-
-
 def _curves(
-    store: Store, sweeps: Sequence[Sweep], names: Mapping[str, str], notice: Callable[[str], None]
+    store: Store, sweeps: Sequence[Sweep], shown: Mapping[str, str], notice: Notice
 ) -> dict[str, Drawn]:
-    """Learning curves of the best of each sweep and of its baseline, and the parts of the loss."""
-    infos: list[CurvesInfo] = []
-    weighted = []
+    """Learning curves of the best of each sweep and of its baseline."""
+    chosen: list[tuple[Trial, str]] = []
     for sweep in sweeps:
         if sweep.selected_on_test:
-            notice(f"{sweep.name} was selected on test pairs: in figures they are its validation")
+            notice(f"{sweep.name} was selected on test rows: in figures they are its validation")
         best = best_trial(sweep)
-        own = f"{names[sweep.name]}, trial {best.number}"
-        chosen = {best.number: (best, f"{own}, the baseline" if best.origin else own)}
+        own = f"{shown[sweep.name]}, trial {best.number}"
+        chosen.append((best, f"{own}, the baseline" if best.origin else own))
         baseline = next((t for t in sweep.complete if t.origin is not None), None)
-        if baseline is not None:
-            chosen.setdefault(baseline.number, (baseline, f"{names[sweep.name]}, baseline"))
-        for trial, name in chosen.values():
-            curves = trial_curves(store, trial, name=name)
-            if curves is None:
-                notice(f"{trial.label}: its learning curves are not in MLflow")
-            else:
-                infos.append(curves)
-        parts = trial_weighted(store, best, name=own)
-        if parts is not None:
-            weighted.append(parts)
-    figures = {}
-    if infos:
-        for quantity in ("accuracy", "loss"):
-            drawn = plot_one(infos[0], quantity) if len(infos) == 1 else plot_all(infos, quantity)
-            figures[f"{_common(sweeps)}-curves-{quantity}"] = Drawn(
-                figure=drawn,
-                caption=f"Learning curves, {quantity}: where training goes on rising while"
-                " validation does not, the network has begun to memorise."
-                if quantity == "accuracy"
-                else "Learning curves, loss: a validation loss that rises again means answers"
-                " that are wrong and ever surer.",
+        if baseline is not None and baseline.number != best.number:
+            chosen.append((baseline, f"{shown[sweep.name]}, baseline"))
+    measure = sweeps[0].measure
+    figures, curved = {}, set()
+    for metric in dict.fromkeys((measure.name, keys.bare(keys.VAL_LOSS))):
+        infos: list[CurvesInfo] = []
+        for trial, name in chosen:
+            info = learning_curves(store, trial, metric, name=name)
+            if info is not None:
+                infos.append(info)
+                curved.add(trial.label)
+        if infos:
+            label = _curve_label(metric, measure)
+            plot = plot_one(infos[0], metric, label) if len(infos) == 1 else None
+            part = re.sub(r"\W+", "-", metric)
+            figures[f"{common(sweeps)}-curves-{part}"] = Drawn(
+                figure=plot or plot_all(infos, metric, label),
+                caption=_curve_caption(metric, measure),
             )
-    if weighted:
-        figures[f"{_common(sweeps)}-weighted-loss"] = Drawn(
-            figure=plot_weighted(weighted),
-            caption="Both weighted parts of the training loss: which of them drives the training"
-            " at which epoch (the comparison is enlarged where its label says so).",
-        )
+    for trial, _ in chosen:
+        if trial.label not in curved:
+            notice(f"{trial.label}: no learning curve, since it was measured only at the end")
     return figures
 
 
-def _boxes(sweeps: Sequence[Sweep], names: Mapping[str, str]) -> dict[str, Drawn]:
-    infos = [box_info(s, best_trial(s), name=names[s.name]) for s in sweeps]
-    where = "rounds on test pairs" if any(i.over == "rounds" for i in infos) else "folds"
+def _curve_label(metric: str, measure: Objective) -> str:
+    return metric if metric != measure.name else f"{metric} ({measure.better} is better)"
+
+
+def _curve_caption(metric: str, measure: Objective) -> str:
+    if metric == keys.bare(keys.VAL_LOSS):
+        return (
+            "Learning curves, loss: a validation loss that rises again means answers that are"
+            " wrong and ever surer."
+        )
+    return (
+        f"Learning curves, {metric}: where training still improves but validation does not, the"
+        " model has begun to memorise."
+    )
+
+
+def _boxes(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn]:
+    infos = [box_info(s, best_trial(s), name=shown[s.name]) for s in sweeps]
+    where = "rounds on test rows" if any(i.over == "rounds" for i in infos) else "folds"
     mixed = len({i.over for i in infos}) > 1
+    measure = sweeps[0].measure
     return {
-        f"{_common(sweeps)}-boxes": Drawn(
-            figure=plot_boxes(infos),
-            caption=f"Accuracy of the best over {where}, every one a point: differences count"
-            " only where boxes hardly overlap."
+        f"{common(sweeps)}-boxes": Drawn(
+            figure=plot_boxes(infos, measure),
+            caption=f"The {measure.name} of the best over {where}, every one a point:"
+            f" {measure.better} is better, and differences count only where boxes hardly overlap."
             + (" Folds stand for what was never evaluated." if mixed else ""),
         )
     }
 
 
-def _wrong(
-    store: Store,
-    sweeps: Sequence[Sweep],
-    names: Mapping[str, str],
-    beside: Sequence[str],
-    notice: Callable[[str], None],
+def _errors(
+    store: Store, sweeps: Sequence[Sweep], shown: Mapping[str, str], notice: Notice
 ) -> dict[str, Drawn]:
-    """Heat maps of evaluations and of rows of reports, then the pairs themselves."""
-    maps, pairs = [], {}
+    """What the best of each sweep got wrong on test rows, where it was evaluated."""
+    confusions, calibrations, predictions = [], [], []
     for sweep in sweeps:
         evaluation = sweep.evaluation(best_trial(sweep).number)
         if evaluation is None:
-            notice(f"{sweep.name}: its best was not evaluated on test pairs: no heat map")
+            none = sweep.tags.get(keys.TAG_TEST_ROWS) == "0"
+            why = "no test rows were set aside" if none else "its best was not evaluated"
+            notice(f"{sweep.name}: {why}, so there are no figures of its errors on test rows")
             continue
-        found = json_artifact(store, evaluation.run_id, metrics.EVALUATION_FILE)
-        if found is None:
-            notice(f"{sweep.name}: its evaluation kept no wrong answers; evaluate it again")
+        found = json_artifact(store, evaluation.run_id, keys.EVALUATION_FILE)
+        if found is None or "kind" not in found:
+            notice(f"{sweep.name}: its evaluation kept no predictions; evaluate it again")
             continue
-        maps.append(heatmap_info(names[sweep.name], found["wrong"], found["count"]))
-        info = pairs_info(names[sweep.name], found)
-        if info.shown:
-            pairs[f"{slug(sweep)}-pairs"] = Drawn(
-                figure=plot_pairs(info),
-                caption="Wrongly answered test pairs of the first round, the surest first: are"
-                " they hard for you too?",
-            )
-    for preset, row in latest_rows(store, beside).items():
-        maps.append(heatmap_info(preset, row["wrong"], row["count"]))
-    if not maps:
-        return pairs
-    heat = Drawn(
-        figure=plot_heatmaps(maps),
-        caption="Wrong answers by pair of digits, as a share of how often the pair occurs, on one"
-        " scale: the diagonal are equal digits, its neighbours differ by one.",
-    )
-    return {f"{_common(sweeps)}-wrong": heat, **pairs}
+        name = shown[sweep.name]
+        if "confusion" in found:
+            confusions.append((sweep, confusion_info(name, found)))
+            calibrations.append(calibration_info(name, found))
+        predictions.append(predicted_info(name, found))
+    figures = {}
+    if confusions:
+        sizes = {len(info.classes) for _, info in confusions}
+        together = max(sizes) <= MOST_SHARED and len(sizes) == 1
+        caption = "Confusion matrix of test rows: rows off the diagonal are mistakes."
+        if max(sizes) > MOST_CLASSES:
+            caption = "The most frequent mistakes on test rows, of all that were made."
+        groups = {common(sweeps): [info for _, info in confusions]} if together else {}
+        for prefix, infos in (groups or {slug(s): [i] for s, i in confusions}).items():
+            drawn = Drawn(figure=plot_confusions(infos), caption=caption)
+            figures[f"{prefix}-confusion"] = drawn
+    calibrated = [info for info in calibrations if info is not None]
+    if calibrated:
+        figures[f"{common(sweeps)}-calibration"] = Drawn(
+            figure=plot_calibrations(calibrated),
+            caption="Calibration on test rows: below the diagonal answers are too sure, above it"
+            " not sure enough; in brackets the mean distance from it.",
+        )
+    predicted = [info for info in predictions if info is not None]
+    if predicted:
+        figures[f"{common(sweeps)}-predicted"] = Drawn(
+            figure=plot_predicted(predicted),
+            caption="Predicted against actual values of test rows: the diagonal is perfect.",
+        )
+        figures[f"{common(sweeps)}-residuals"] = Drawn(
+            figure=plot_residuals(predicted),
+            caption="Residuals of test rows: medians that leave 0 are an error that a better model"
+            " could learn, a spread that widens is noise that grows with the value.",
+        )
+    return figures
 
 
 def _tradeoffs(sweeps: Sequence[Sweep]) -> dict[str, Drawn]:
-    several = len({s.tags.get(metrics.TAG_MACHINE) for s in sweeps}) > 1
+    several = len({s.tags.get(keys.TAG_MACHINE) for s in sweeps}) > 1
+    name = sweeps[0].measure.name
+    side = "above" if sweeps[0].measure.better == "higher" else "below"
+    missing = any(not t.num_params for s in sweeps for t in s.complete)
     captions = {
-        "num_params": "Accuracy against size: left of and above the line there is nothing; a"
-        " member of the front is the best at its size.",
-        "train_time_s": "Accuracy against the seconds that training took, all folds together"
+        "num_params": f"{name} against size: left of and {side} the line there is nothing; a"
+        " member of the front is the best at its size."
+        + (" Estimators have no number of parameters and are left out." if missing else ""),
+        "train_time_s": f"{name} against the seconds that training took, all folds together"
         + (", on different machines." if several else "."),
     }
     return {
-        f"{_common(sweeps)}-{COST_NAMES[cost]}": Drawn(
-            figure=plot_tradeoff(info), caption=captions[cost]
+        f"{common(sweeps)}-{COST_NAMES[cost]}": Drawn(
+            figure=plot_tradeoff(info), caption=captions[cost][0].upper() + captions[cost][1:]
         )
         for cost in COSTS
         if (info := tradeoff_info(sweeps, cost)).trials
     }
 
 
-def _histories(sweeps: Sequence[Sweep], names: Mapping[str, str]) -> dict[str, Drawn]:
-    infos = [history_info(sweep, name=names[sweep.name]) for sweep in sweeps]
+def _histories(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn]:
+    infos = [history_info(sweep, name=shown[sweep.name]) for sweep in sweeps]
     return {
-        f"{_common(sweeps)}-history": Drawn(
+        f"{common(sweeps)}-history": Drawn(
             figure=plot_histories(infos),
-            caption="The search in order: a best-so-far that still climbs at the end asks for more"
-            " trials.",
+            caption="The search in order: a best-so-far that still improves at the end asks for"
+            " more trials.",
         )
     }
 
 
 def _studies(
-    sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt], notice: Callable[[str], None]
+    sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt], notice: Notice
 ) -> dict[str, Drawn]:
-    """Optuna's views of each sweep, without the settings of reports."""
+    """Optuna's figures of each sweep, without initial points."""
     captions = {
         "slice": "Complete trials by each parameter: a slope is an effect, a cloud is none.",
         "contour": "The objective between complete trials, by the most important parameters: wide"

@@ -44,7 +44,7 @@ def slices(figure: Figure) -> Figure:
 
 
 def contours(figure: Figure) -> Figure:
-    """Panels of two parameters each; of a matrix of them the lower half, which mirrors the rest."""
+    """Panels of two parameters each, of a matrix the lower half, which the upper mirrors."""
     mappable, label = _without_bar(figure)
     panels = list(figure.axes)
     side = math.isqrt(len(panels))

@@ -89,12 +89,10 @@ def grid_of_axes(
     columns = min(3 if number in (5, 6, 9) else number, most)
     rows = math.ceil(number / columns)
     figure = Figure(figsize=(side * columns + 0.6, side * 0.95 * rows + 0.2), layout="constrained")
-    axes = figure.subplots(
-        rows, columns, sharex=share is True, sharey=bool(share), squeeze=False
-    )
+    axes = figure.subplots(rows, columns, sharex=share is True, sharey=bool(share), squeeze=False)
     panels = list(axes.flat)
     for unused in panels[number:]:
         unused.set_visible(False)
-    for i in range(number):  # a panel with none below it keeps its numbers
-        panels[i].tick_params(labelbottom=i + columns >= number)
+    for i in range(number):  # a panel that shares no numbers below it keeps its own
+        panels[i].tick_params(labelbottom=share is not True or i + columns >= number)
     return figure, panels[:number]

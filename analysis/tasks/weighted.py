@@ -10,10 +10,14 @@ from analysis.load import Store
 from analysis.plots.curves import CurvesInfo, curves_info, draw_band, spread_of, trial_curves
 from analysis.plots.style import HELD_OUT, TRAIN, grid_of_axes, whole_numbers
 from analysis.results import Trial
-from foldsweep import names as metrics
+from foldsweep.names import TRAIN_LOSS
 
 FACTORS = (1, 2, 5, 10, 20, 50, 100)
-TRIAL_PARTS = {"comparison": metrics.TRAIN_MAIN_LOSS, "digits": metrics.TRAIN_AUX_LOSS}
+MAIN_LOSS = "train_main_loss"
+"""Key of the comparison's part of the training loss."""
+AUX_LOSS = "train_aux_loss"
+"""Key of the digits' part."""
+TRIAL_PARTS = {"comparison": MAIN_LOSS, "digits": AUX_LOSS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,8 @@ def weighted_info(
     name: str, curves: Mapping[str, Sequence[Sequence[float]]], *, annealed: bool
 ) -> WeightedInfo:
     """Both parts of a row's loss over its rounds: the comparison has what the digits have not."""
-    whole = np.asarray(curves[metrics.TRAIN_LOSS], dtype=float)
-    digits = np.asarray(curves[metrics.TRAIN_AUX_LOSS], dtype=float)
+    whole = np.asarray(curves[TRAIN_LOSS], dtype=float)
+    digits = np.asarray(curves[AUX_LOSS], dtype=float)
     parts = {"comparison": (whole - digits).tolist(), "digits": digits.tolist()}
     return WeightedInfo(curves=curves_info(name, parts), annealed=annealed)
 

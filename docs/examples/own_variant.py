@@ -1,27 +1,19 @@
-"""A variant of one's own: does a small perceptron do better on the *difference* of two images?
+"""A variant of one's own on a task that ships: a network that sees only a difference of images.
 
-    python sweeps/run.py --space docs/examples/own_variant.py --dataset digits
-
-The file may lie anywhere: foldsweep imports it by its path, and its classes travel to Ray's
-workers by value. A variant is a network, a configuration and a Trainable that bears its name;
-`space()` says what of the configuration is searched.
+    python sweeps/run.py --space docs/examples/own_variant.py
 """
 
 from dataclasses import dataclass
 
-from ray import tune
 from torch import Tensor, nn
 
-from search_spaces.space import Point, SearchSpace
-from trainables.config import TrialConfig
-from trainables.models.layers import Dropout, Scores
-from trainables.trainable import FoldTrainable
-from trainables.variants import Variant
+from foldsweep import Dropout, Point, SearchSpace, Shapes, TrialConfig, tune, variant
+from trainables.tasks.larger_digit import TASK
 
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceConfig(TrialConfig):
-    """What every variant has (`lr`, `batch_size`, `epochs`, `dropout`, ...) and one field more."""
+    """What every network has (`lr`, `batch_size`, `epochs`, `dropout`, ...) and one field more."""
 
     units: int = 64
     """Hidden units."""
@@ -38,31 +30,25 @@ class DifferenceNet(nn.Module):
     shape (batch, 2, 14, 14); the scores are for "left is larger" and "right is at least equal".
     """
 
-    def __init__(self, config: DifferenceConfig):
+    def __init__(self, config: DifferenceConfig, shapes: Shapes):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(14 * 14, config.units),
             nn.ReLU(),
             Dropout(config.dropout),  # nn.Dropout, but all folds get the noise they would alone
-            nn.Linear(config.units, 2),
+            nn.Linear(config.units, shapes.outputs),
         )
 
-    def forward(self, pair: Tensor) -> Scores:
-        return Scores(self.layers(pair[:, 1] - pair[:, 0]))
-
-
-class DifferenceTrainable(FoldTrainable):
-    """Binds the variant; everything else is inherited."""
-
-    variant = Variant(name="difference", model=DifferenceNet, config=DifferenceConfig)
+    def forward(self, pair: Tensor) -> Tensor:
+        return self.layers(pair[:, 1] - pair[:, 0])
 
 
 def space() -> SearchSpace:
     """Three domains, one fixed value, and a setting to try first: the baseline of the sweep."""
     return SearchSpace(
         name="own_difference",
-        trainable=DifferenceTrainable,
+        variant=variant("difference", TASK, DifferenceNet, DifferenceConfig),
         domains={
             "lr": tune.loguniform(1e-4, 1e-1),
             "units": tune.lograndint(8, 257),

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
@@ -16,17 +16,27 @@ from mlflow.entities import Metric, Param, RunTag
 
 from analysis import reproduced
 from analysis.load import Store, open_store
-from foldsweep import names as metrics
-from search_spaces.loading import SPACES
-from sweeps.resources import Allotment
-from sweeps.settings import SweepSettings
-from sweeps.sweep import run_tags
-from trainables.data.digits import digits_source
-from trainables.data.pairs import PairData, draw_pairs
+from foldsweep import names
 
 EXPERIMENT = "foldsweep"
 WRONG = {"wrong": np.eye(10, dtype=int).tolist(), "count": np.ones((10, 10), dtype=int).tolist()}
-ALLOTMENT = Allotment(cpus=1.0, gpus=0.0, concurrency=1)
+LOWER = {"better": "lower", "equal": 0.0}
+"""Of what every task can optimise besides its metrics."""
+METRICS = {
+    "val_accuracy": {"better": "higher", "equal": 0.01},
+    "val_roc_auc": {"better": "higher", "equal": 0.01},
+    "val_rmse": {"better": "lower", "equal": 0.5},
+}
+
+
+@dataclass(frozen=True)
+class DataOf:
+    """Data that sweeps were made of."""
+
+    name: str
+    digest: str
+    train_rows: int = 30
+    test_rows: int = 20
 
 
 @dataclass
@@ -35,7 +45,7 @@ class Filled:
 
     uri: str
     client: MlflowClient
-    data: dict[str, PairData]
+    data: dict[str, DataOf]
     start_time: int = field(default_factory=lambda: int(time.time() * 1000))
     parents: dict[str, str] = field(default_factory=dict)
     trials: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -50,89 +60,119 @@ class Filled:
     def add(
         self,
         sweep: str,
-        *accuracies: float | str | tuple[float, ...],
+        *scores: float | str | tuple[float, ...],
         folds: int = 2,
+        repeats: int = 1,
         origin: str | None = None,
         objective: str = "val_accuracy",
+        measured: str = "val_accuracy",
+        task: str = "larger_digit",
         dataset: str = "digits",
         seed: int = 0,
         experiment: str = EXPERIMENT,
         space_file: str | None = None,
         select_on_test: bool = False,
+        num_params: float = 321.0,
+        config: Mapping[str, Any] | None = None,
+        without: tuple[str, ...] = (),
     ) -> None:
-        """A sweep with one trial for each accuracy.
+        """A sweep with one trial for each score.
 
         A tuple has that of each fold; a word is the state of a trial that has none. `origin` is
-        that of trial 0.
+        that of trial 0. `measured` is the metric that the scores are of, and `without` are tags
+        that the runs lack.
         """
-        space_name = sweep.rpartition("/")[2]
-        space = SPACES.get(space_name, SPACES["mlp"])()
-        settings = SweepSettings(
-            space=(space_name,),
-            folds=folds,
-            seed=seed,
-            objective=(objective,),
-            dataset="digits",
-            select_on_test=select_on_test,
+        space = sweep.rpartition("/")[2]
+        data = self.data[dataset]
+        optimisable = {measured: METRICS[measured]} | dict.fromkeys(
+            ("val_loss", "num_params", "train_time_s"), LOWER
         )
-        tags = run_tags(settings, space, self.data[dataset], sweep, ALLOTMENT)
-        tags |= {metrics.TAG_SPACE: space_name, metrics.TAG_DATASET: dataset}
+        tags = {
+            names.TAG_SWEEP: sweep,
+            names.TAG_SPACE: space,
+            names.TAG_TASK: task,
+            names.TAG_METRICS: json.dumps(optimisable),
+            names.TAG_VARIANT: f"{task}/{space}",
+            "weight_sharing": "false",
+            names.TAG_DATASET: data.name,
+            names.TAG_DATA_DIGEST: data.digest,
+            names.TAG_FOLDS: str(folds),
+            names.TAG_REPEATS: str(repeats),
+            names.TAG_SEED: str(seed),
+            names.TAG_GIT_COMMIT: "c0ffee",
+            names.TAG_TRAIN_ROWS: str(data.train_rows),
+            names.TAG_TEST_ROWS: str(data.test_rows),
+            names.TAG_THREADS: "1",
+            names.TAG_DEVICE: "cpu",
+            names.TAG_MODE: "auto",
+            names.TAG_MACHINE: "a machine",
+            **{f"{names.TAG_VERSION}{library}": "1" for library in ("python", "torch", "numpy")},
+        }
         if space_file is not None:
-            tags[metrics.TAG_SPACE_FILE] = space_file
-        parent = self._run(
-            experiment, sweep, {**tags, metrics.TAG_KIND: "sweep"}, {"objective": objective}, {}
-        )
+            tags[names.TAG_SPACE_FILE] = space_file
+        if select_on_test:
+            tags[names.TAG_SELECTED_ON] = "test"
+        tags = {key: value for key, value in tags.items() if key not in without}
+        params = {"objective": objective, "folds": folds, "seed": seed, "trials": len(scores)}
+        parent = self._run(experiment, sweep, {**tags, names.TAG_KIND: "sweep"}, params, {})
         self.parents[sweep] = parent
-        for number, accuracy in enumerate(accuracies):
-            config = space.trainable.variant.config(lr=0.001 * (number + 1), epochs=4).to_dict()
+        for number, score in enumerate(scores):
             own = {
-                metrics.TAG_KIND: "trial",
-                metrics.TAG_TRIAL: str(number),
-                metrics.TAG_STATE: accuracy if isinstance(accuracy, str) else "COMPLETE",
-                metrics.TAG_CONFIG: json.dumps(config),
+                names.TAG_KIND: "trial",
+                names.TAG_TRIAL: str(number),
+                names.TAG_STATE: score if isinstance(score, str) else "COMPLETE",
                 "mlflow.parentRunId": parent,
             }
-            values = {} if accuracy == "RUNNING" else self._values(accuracy)
-            if accuracy == "RUNNING":
-                del own[metrics.TAG_STATE]
+            known = {**_config(task, space, config), "lr": 0.001 * (number + 1)}
+            own[names.TAG_CONFIG] = json.dumps(known)
+            values = {} if score == "RUNNING" else self._values(score, measured, num_params)
+            if score == "RUNNING":
+                del own[names.TAG_STATE]
             if origin is not None and number == 0:
-                own[metrics.TAG_ORIGIN] = origin
+                own[names.TAG_ORIGIN] = origin
             self.trials[sweep, number] = self._run(
-                experiment, f"{sweep}-{number}", {**tags, **own}, config, values
+                experiment, f"{sweep}-{number}", {**tags, **own}, known, values, earlier=measured
             )
 
     def measure(
-        self, sweep: str, trial: int, kind: str, scores: tuple[float, ...], protocol: str = ""
+        self,
+        sweep: str,
+        trial: int,
+        kind: str,
+        scores: tuple[float, ...],
+        protocol: str = "",
+        measured: str = "val_accuracy",
     ) -> str:
         """An evaluation or finals of a trial, as `sweeps` logs them."""
         tags = {
-            metrics.TAG_KIND: kind,
-            metrics.TAG_SWEEP: sweep,
-            metrics.TAG_TRIAL: str(trial),
-            metrics.TAG_PROTOCOL: protocol,
+            names.TAG_KIND: kind,
+            names.TAG_SWEEP: sweep,
+            names.TAG_TRIAL: str(trial),
+            names.TAG_PROTOCOL: protocol,
         }
         finals = kind == "finals"
-        name = metrics.VAL_ACCURACY if finals else metrics.TEST_ACCURACY
-        key = metrics.fold_key if finals else metrics.round_key
+        name = measured if finals else names.test_key(names.bare(measured))
+        key = names.fold_key if finals else names.round_key
         values = {key(i, name): value for i, value in enumerate(scores)}
         run_id = self._run(EXPERIMENT, f"{kind} {sweep}/{trial}", tags, {}, values)
         self.client.set_terminated(run_id)
         return run_id
 
-    def _values(self, accuracy: float | str | tuple[float, ...]) -> dict[str, float]:
-        if isinstance(accuracy, tuple):
-            values = {"num_params": 321.0, "train_time_s": 1.5}
+    def _values(
+        self, score: float | str | tuple[float, ...], measured: str, num_params: float
+    ) -> dict[str, float]:
+        values = {"num_params": num_params, "train_time_s": 1.5}
+        if isinstance(score, tuple):
             for name, folds in (
-                ("val_accuracy", accuracy),
-                ("val_loss", tuple(1 - value for value in accuracy)),
+                (measured, score),
+                ("val_loss", tuple(1 - value for value in score)),
             ):
                 values |= {name: fmean(folds), f"{name}_std": stdev(folds)}
                 values |= {f"fold_{i}/{name}": value for i, value in enumerate(folds)}
             return values
-        mean = 0.999 if isinstance(accuracy, str) else accuracy
-        loss = 1 - mean
-        values = {"num_params": 321.0, "train_time_s": 1.5, "best_val_accuracy": mean + 0.001}
-        for name, value in (("val_accuracy", mean), ("val_loss", loss)):
+        mean = 0.999 if isinstance(score, str) else score
+        values[f"best_{measured}"] = mean + 0.001
+        for name, value in ((measured, mean), ("val_loss", 1 - mean)):
             values |= {name: value, f"{name}_std": 0.0125}
             values |= {f"fold_0/{name}": value - 0.01, f"fold_1/{name}": value + 0.01}
         return values
@@ -141,9 +181,10 @@ class Filled:
         self,
         experiment: str,
         name: str,
-        tags: dict[str, str],
-        params: dict[str, Any],
-        values: dict[str, float],
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        values: Mapping[str, float],
+        earlier: str | None = None,
     ) -> str:
         self.start_time += 1000
         run_id = self.client.create_run(
@@ -151,9 +192,8 @@ class Filled:
         ).info.run_id
         points = [Metric(key, value, self.start_time, 4) for key, value in values.items()]
         # an earlier epoch was better
-        points += [
-            Metric(key, 0.9999, self.start_time, 2) for key in values if key == "val_accuracy"
-        ]
+        better = 0.9999 if earlier != "val_rmse" else 0.0001
+        points += [Metric(key, better, self.start_time, 2) for key in values if key == earlier]
         self.client.log_batch(
             run_id,
             points,
@@ -163,15 +203,23 @@ class Filled:
         return str(run_id)
 
 
+def _config(task: str, space: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The complete configuration of a network that ships, else a short one."""
+    from search_spaces.loading import SPACES
+
+    if config is not None:
+        return dict(config)
+    if task != "larger_digit" or space not in SPACES:
+        return {"epochs": 4}
+    made: dict[str, Any] = SPACES[space]().variant.config(epochs=4).to_dict()
+    return made
+
+
 @pytest.fixture(scope="session")
 def make_store(
     empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], Filled]:
-    source = digits_source()
-    data = {
-        name: draw_pairs(source, seed=seed, train_pairs=30, test_pairs=20)
-        for seed, name in enumerate(("digits", "mnist"))
-    }
+    data = {name: DataOf(name, f"digest of {name}") for name in ("digits", "mnist", "houses")}
 
     def make() -> Filled:
         path = tmp_path_factory.mktemp("store") / "mlflow.db"

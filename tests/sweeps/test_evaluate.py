@@ -9,35 +9,29 @@ from typing import Any
 import pytest
 
 from sweeps import evaluate, measured
+from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.recipe import Recipe
+from trainables.models.pairs.variants import MLP
 
 RECURRENT = """
-from dataclasses import dataclass
-from ray import tune
 from torch import nn
-from search_spaces.space import SearchSpace
-from trainables.config import TrialConfig
-from trainables.models.layers import Scores
-from trainables.trainable import FoldTrainable
-from trainables.variants import Variant
+from foldsweep import SearchSpace, TrialConfig, tune, variant
+from trainables.tasks.larger_digit import TASK
 
 class Rows(nn.Module):
-    def __init__(self, config):
+    def __init__(self, config, shapes):
         super().__init__()
         self.rows = nn.LSTM(28, 4, batch_first=True)
         self.output = nn.Linear(4, 2)
 
     def forward(self, pair):
-        return Scores(self.output(self.rows(pair.transpose(1, 2).flatten(2))[0][:, -1]))
-
-class RowsTrainable(FoldTrainable):
-    variant = Variant(name="rows", model=Rows, config=TrialConfig)
+        return self.output(self.rows(pair.transpose(1, 2).flatten(2))[0][:, -1])
 
 def space():
     domains = {"lr": tune.loguniform(1e-4, 1e-2)}
-    return SearchSpace(name="rows", trainable=RowsTrainable, domains=domains)
+    rows = variant("rows", TASK, Rows, TrialConfig)
+    return SearchSpace(name="rows", variant=rows, domains=domains)
 """
 
 
@@ -77,28 +71,11 @@ def measure(
 ) -> Callable[..., str]:
     """Evaluates a recipe of one epoch on 20 pairs; gives what is said."""
 
-    def run(*, rounds: int = 1, config: dict[str, Any] | None = None, **changes: Any) -> str:
-        values: dict[str, Any] = {
-            "space": "mlp",
-            "variant": "mlp",
-            "config": {"batch_size": 8, "epochs": 1, "lr": 0.01, **(config or {})},
-            "score": dict.fromkeys(
-                ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std"), 0.5
-            ),
-            "fold_scores": {},
-            "num_params": 3,
-            "dataset": "digits",
-            "data_digest": draw_pairs(
-                digits_source(), seed=0, train_pairs=20, test_pairs=11
-            ).digest,
-            "train_pairs": 20,
-            "test_pairs": 11,
-            "folds": 3,
-            "seed": 0,
-            "trial": 0,
-            "sweep": "first/mlp",
-        }
-        Recipe(**(values | changes)).save(here / "best.yaml", comment="")
+    def run(*, rounds: int = 1, **changes: Any) -> str:
+        data = draw_pairs(digits_source(), seed=0, train_pairs=20, test_pairs=11)
+        small = MLP.config.from_dict({"batch_size": 8, "epochs": 1, "lr": 0.01})
+        recipe = recipe_of(MLP, small, data, **{"sweep": "first/mlp", **changes})
+        recipe.save(here / "best.yaml", comment="")
         monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", str(rounds)])
         assert evaluate.main() == 0
         return capsys.readouterr().out
@@ -125,7 +102,13 @@ def test_rounds_are_trained_in_the_mode_of_the_sweep(
     measure: Callable[..., str], here: Path
 ) -> None:
     (here / "rows.py").write_text(RECURRENT)
-    mine = {"space": str(here / "rows.py"), "variant": "rows", "sweep": "first/rows"}
+    config = {"batch_size": 8, "epochs": 1}
+    mine = {
+        "space": str(here / "rows.py"),
+        "variant": "larger_digit/rows",
+        "config": config,
+        "sweep": "first/rows",
+    }
     assert "test accuracy 0." in measure(rounds=2, mode="looped", **mine)
     with pytest.raises(RuntimeError):  # vmap has no rule for an LSTM
         measure(rounds=2, mode="fused", **mine)
@@ -136,7 +119,10 @@ def test_what_was_answered_wrongly_is_kept(measure: Callable[..., str]) -> None:
     assert set(CatchingTracker.files) == {"best.yaml", "evaluation.json"}
     kept = json.loads(CatchingTracker.files["evaluation.json"])
     accuracy = CatchingTracker.metrics["test_accuracy"]
-    wrong = sum(map(sum, kept["wrong"]))
-    assert sum(map(sum, kept["count"])) == 2 * 11
-    assert wrong == round((1 - accuracy) * 2 * 11)
-    assert len(kept["first_round"]["wrong_pairs"]) == kept["first_round"]["wrong"]
+    confusion = kept["confusion"]
+    assert sum(map(sum, confusion)) == 2 * 11
+    assert confusion[0][0] + confusion[1][1] == round(accuracy * 2 * 11)
+    own = kept["details"]
+    assert sum(map(sum, own["count"])) == 2 * 11
+    assert sum(map(sum, own["wrong"])) == round((1 - accuracy) * 2 * 11)
+    assert len(own["first_round"]["wrong_pairs"]) == own["first_round"]["wrong"]

@@ -7,9 +7,10 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps import finalists, measured
+from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.recipe import Recipe
+from trainables.models.pairs.variants import MLP
 
 
 class CatchingTracker:
@@ -48,26 +49,11 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-def recipe(name, **changes):
-    values = {
-        "space": "mlp",
-        "variant": "mlp",
-        "config": {"batch_size": 8, "epochs": 1, "lr": 0.01},
-        "score": dict.fromkeys(
-            ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std"), 0.5
-        ),
-        "fold_scores": {},
-        "num_params": 3,
-        "dataset": "digits",
-        "data_digest": draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=11).digest,
-        "train_pairs": 30,
-        "test_pairs": 11,
-        "folds": 3,
-        "seed": 0,
-        "trial": 4,
-        "sweep": "first/mlp",
-    }
-    Recipe(**(values | changes)).save(Path(name), comment="")
+def recipe(name, *, lr=0.01, **changes):
+    data = draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=11)
+    config = MLP.config.from_dict({"batch_size": 8, "epochs": 1, "lr": lr})
+    values = {"trial": 4, "sweep": "first/mlp", **changes}
+    recipe_of(MLP, config, data, **values).save(Path(name), comment="")
     return name
 
 
@@ -77,7 +63,7 @@ def folds(values):
 
 def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     same = recipe("a.yaml"), recipe("b.yaml", trial=7)
-    other = recipe("c.yaml", trial=8, config={"batch_size": 8, "epochs": 1, "lr": 0.1})
+    other = recipe("c.yaml", trial=8, lr=0.1)
     code, said = run(*same, other, other, "--repeats", "2")
     assert code == 0
     words = "2 x 3 fresh folds of 30 of the same digits pairs, seed 0, digest "

@@ -9,7 +9,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from ray import tune
 
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
 from sweeps import lifecycle as lifecycle_module
@@ -18,7 +18,7 @@ from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
-from trainables.trainable import CnnTransferTrainable
+from trainables.models.pairs.variants import CNN_TRANSFER
 
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
@@ -45,7 +45,7 @@ class Recorder:
     def log_history(self, number: int, points: list[tuple[str, float, int, int]]) -> None:
         self.events.append(("history", number))
         self.steps.setdefault(number, []).extend(
-            step for key, _, step, _ in points if key == metrics.VAL_ACCURACY
+            step for key, _, step, _ in points if key == names.val_key("accuracy")
         )
 
     def log_metrics(self, number: int, values: Mapping[str, float], step: int) -> None:
@@ -83,7 +83,7 @@ def make_lifecycle(
     def make(
         *,
         tracker: Any = recorder,
-        objective: tuple[str, ...] = (metrics.VAL_ACCURACY,),
+        objective: tuple[str, ...] = (names.val_key("accuracy"),),
         time_budget: float | None = None,
         **ledger: Any,
     ) -> Lifecycle:
@@ -95,9 +95,10 @@ def make_lifecycle(
             objective=objective,
             epochs=9,
             report_at=(3, 9),
-            tags={metrics.TAG_SWEEP: "first/small"},
+            tags={names.TAG_SWEEP: "first/small"},
             dataset={"name": "digits", "digest": "0123"},
             checkpoint_folder=str(tmp_path / "checkpoints"),
+            error_folder=tmp_path / "errors",
             time_budget=time_budget,
         )
 
@@ -260,7 +261,7 @@ def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
 ) -> None:
     """Two of nine; the rung is at three."""
     space = make_space(
-        trainable=CnnTransferTrainable, domains={**TRANSFER, "pretrain": 0.2}, points=()
+        variant=CNN_TRANSFER, domains={**TRANSFER, "pretrain": 0.2}, points=()
     )
     life = make_lifecycle(space=space)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
@@ -279,7 +280,7 @@ def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
 ) -> None:
     """Four of nine; the rung is at three."""
-    space = make_space(trainable=CnnTransferTrainable, domains=TRANSFER, points=())
+    space = make_space(variant=CNN_TRANSFER, domains=TRANSFER, points=())
     life = make_lifecycle(space=space)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
         life.start(key)

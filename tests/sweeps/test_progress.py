@@ -1,6 +1,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ def life(make_ledger: Callable[..., Ledger]) -> Lifecycle:
         tags={},
         dataset={},
         checkpoint_folder="missing",
+        error_folder=Path("missing"),
         time_budget=None,
     )
 

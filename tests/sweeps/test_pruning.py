@@ -147,18 +147,19 @@ def test_there_are_no_more_brackets_than_rungs() -> None:
 
 
 def test_each_scheduler_has_its_pruner() -> None:
-    asha, hyperband = make_pruner("asha", 27), make_pruner("hyperband", 81)
+    asha = make_pruner("asha", 27, rung_epochs(27))
+    hyperband = make_pruner("hyperband", 81, rung_epochs(81))
     assert isinstance(asha, RungPruner)
     assert (asha.rungs, asha.brackets) == ((3, 9), 1)
     assert isinstance(hyperband, RungPruner)
     assert (hyperband.rungs, hyperband.brackets) == ((3, 9, 27), 3)
-    assert isinstance(make_pruner("median", 10), optuna.pruners.MedianPruner)
-    assert isinstance(make_pruner("none", 10), optuna.pruners.NopPruner)
+    assert isinstance(make_pruner("median", 10, ()), optuna.pruners.MedianPruner)
+    assert isinstance(make_pruner("none", 10, ()), optuna.pruners.NopPruner)
 
 
 @given(st.sampled_from(["asha", "hyperband", "median", "none"]), st.integers(1, 300))
 def test_trials_report_at_every_rung_and_at_the_end(scheduler: str, epochs: int) -> None:
-    at = reports(scheduler, epochs)  # type: ignore[arg-type]
+    at = reports(scheduler, epochs, rung_epochs(epochs))  # type: ignore[arg-type]
     assert at[-1] == epochs
     assert list(at) == sorted(set(at))
     if scheduler in ("asha", "hyperband"):
@@ -166,7 +167,7 @@ def test_trials_report_at_every_rung_and_at_the_end(scheduler: str, epochs: int)
 
 
 def test_a_median_compares_only_after_a_fifth_of_the_epochs() -> None:
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 10))
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 10, ()))
     for number in range(6):
         trial = study.ask()
         for epoch in range(1, 11):

@@ -9,26 +9,27 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps import rounds
-from sweeps.rounds import Scores, fold_cohort, joined, on_test, round_cohort
+from sweeps.rounds import Scores, fold_cohort, on_test, round_cohort
 from trainables.config import TrialConfig
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
-from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.pairs import draw_pairs
+from trainables.models.pairs.variants import CNN_TRANSFER, CNN_WS_AUX, MLP
 from trainables.stack.stack import FoldStack
-from trainables.variants import CNN_TRANSFER, CNN_WS_AUX, MLP, Variant
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.task import Variant
+from trainables.trial import make_stack
 
 draw = partial(draw_pairs, digits_source(), train_pairs=20, test_pairs=11)
 
-BY_MEMBER = ("accuracy", "loss", "digit_accuracy", "train_accuracy", "train_loss")
-
 
 @pytest.fixture(scope="module")
-def fresh() -> list[PairData]:
+def fresh() -> list[Data]:
     return [draw(seed=seed) for seed in range(3)]
 
 
 @pytest.fixture(scope="module")
-def same(fresh: list[PairData]) -> list[PairData]:
+def same(fresh: list[Data]) -> list[Data]:
     return [fresh[0]] * 3
 
 
@@ -42,25 +43,42 @@ def config_of(variant: Variant, **values: Any) -> TrialConfig:
 
 
 def run_rounds(
-    variant: Variant, config: TrialConfig, data: list[PairData], *, seed: int = 5, **options: Any
+    variant: Variant, config: TrialConfig, data: list[Data], *, seed: int = 5, **options: Any
 ) -> Scores:
     return round_cohort(config, data, seed=seed).train(variant, **options)
 
 
+def measured(scores: Scores) -> dict[str, np.ndarray]:
+    """All that is measured of members, by key."""
+    train = {f"train_{name}": values for name, values in scores.train.items()}
+    return {**scores.held_out, **train}
+
+
 def close(one: Scores, other: Scores, *, of_one: slice = slice(None)) -> None:
-    for name in BY_MEMBER:
-        values = getattr(one, name)[of_one]
-        np.testing.assert_allclose(values, getattr(other, name), rtol=1e-4, atol=1e-5)
+    expected = measured(other)
+    assert {"accuracy", "loss", "train_accuracy", "train_loss"} <= set(expected)
+    assert set(measured(one)) == set(expected)
+    for name, values in measured(one).items():
+        np.testing.assert_allclose(values[of_one], expected[name], rtol=1e-4, atol=1e-5)
 
 
 def equal(one: Scores, other: Scores) -> bool:
     """All but the time, to the last bit."""
-    return all(
-        np.array_equal(a, b)
-        for name in (*BY_MEMBER, "answers", "num_params")
+    same = measured(one).keys() == measured(other).keys() and one.num_params == other.num_params
+    return same and all(
+        a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
         for a, b in zip(
-            np.atleast_1d(getattr(one, name)), np.atleast_1d(getattr(other, name)), strict=True
+            (measured(one), *one.predictions), (measured(other), *other.predictions), strict=True
         )
+    )
+
+
+def same_rows(samples: Samples, rows: Any, part: Samples) -> bool:
+    """Whether some of the rows are those of another part."""
+    of_part = part.arrays()
+    taken = samples.take(rows).arrays()
+    return [name for name, _ in taken] == [name for name, _ in of_part] and all(
+        np.array_equal(a, b) for (_, a), (_, b) in zip(taken, of_part, strict=True)
     )
 
 
@@ -75,20 +93,18 @@ def test_rounds_together_are_rounds_alone(
     cohort = round_cohort(config, data, seed=5)
     together = cohort.train(variant, mode=mode)
     for i, member in enumerate(cohort.members):
-        stack = FoldStack(variant.model, [member], cohort.pairs, mode=mode)
+        stack = make_stack(variant, [member], cohort.data, mode=mode)
+        assert isinstance(stack, FoldStack)
         for _ in range(config.epochs):
             train = stack.train()
         held_out = stack.evaluate()
         alone = replace(
             together,
-            accuracy=held_out.accuracy,
-            loss=held_out.loss,
-            digit_accuracy=held_out.digit_accuracy,
-            train_accuracy=train.accuracy,
-            train_loss=train.loss,
+            held_out={name: held_out[name] for name in together.held_out},
+            train={name: train[name] for name in together.train},
         )
         close(together, alone, of_one=slice(i, i + 1))
-        assert np.array_equal(together.answers[i], stack.predict()[0])
+        assert np.array_equal(together.predictions[i]["answer"], stack.predict()[0]["answer"])
         assert together.num_params == stack.num_params
 
 
@@ -100,12 +116,12 @@ def test_more_rounds_change_none_of_the_first(pairs: str, request: pytest.Fixtur
     close(three, two, of_one=slice(2))
 
 
-def test_rounds_differ_and_repeat(same: list[PairData]) -> None:
+def test_rounds_differ_and_repeat(same: list[Data]) -> None:
     scores = run_rounds(MLP, config_of(MLP), same)
-    assert len(set(scores.loss)) == 3
+    assert len(set(scores.held_out["loss"])) == 3
     assert equal(scores, run_rounds(MLP, config_of(MLP), same))
     other = run_rounds(MLP, config_of(MLP), same, seed=6)
-    assert not set(scores.loss) & set(other.loss)
+    assert not set(scores.held_out["loss"]) & set(other.held_out["loss"])
 
 
 @pytest.mark.parametrize("pairs", ["fresh", "same"])
@@ -114,12 +130,11 @@ def test_a_round_trains_on_its_training_pairs_and_is_measured_on_its_test_pairs(
 ) -> None:
     data = request.getfixturevalue(pairs)
     cohort = round_cohort(config_of(MLP), data, seed=5)
-    assert len(cohort.pairs) == (31 if pairs == "same" else 3 * 31)
+    assert len(cohort.samples) == (31 if pairs == "same" else 3 * 31)
     for member, d in zip(cohort.members, data, strict=True):
         assert not set(member.train) & set(member.held_out)
         for index, part in ((member.train, d.train), (member.held_out, d.test)):
-            for name in ("images", "classes", "target"):
-                assert np.array_equal(getattr(cohort.pairs, name)[index], getattr(part, name))
+            assert same_rows(cohort.samples, index, part)
     assert len({member.seed for member in cohort.members}) == 3
     tests = np.concatenate([member.held_out for member in cohort.members])
     assert not set(tests) & set(np.concatenate([member.train for member in cohort.members]))
@@ -150,58 +165,48 @@ def test_each_round_holds_back_as_many_training_pairs_and_others(
 
 
 def test_a_fold_s_member_trains_on_its_part_and_is_measured_on_the_rest(
-    fresh: list[PairData],
+    fresh: list[Data],
 ) -> None:
-    folds = stratified_folds(fresh[0].train.target, num_folds=4, seed=5)
+    folds = stratified_folds(fresh[0].train.targets["target"], num_folds=4, seed=5)
     cohort = fold_cohort(config_of(MLP), fresh[0], folds, seed=5)
-    assert cohort.pairs is fresh[0].train
+    assert cohort.samples is fresh[0].train
     assert [m.train.tolist() for m in cohort.members] == [f.train.tolist() for f in folds]
     assert [m.held_out.tolist() for m in cohort.members] == [f.val.tolist() for f in folds]
     assert len({member.seed for member in cohort.members}) == 4
 
 
 def test_a_selection_on_test_trains_on_all_training_pairs_and_scores_on_all_test_pairs(
-    fresh: list[PairData],
+    fresh: list[Data],
 ) -> None:
     data = fresh[0]
     scored, folds = on_test(data, 3)
     assert len(folds) == 3
     for fold in folds:
         for index, part in ((fold.train, data.train), (fold.val, data.test)):
-            for name in ("images", "classes", "target"):
-                assert np.array_equal(getattr(scored.train, name)[index], getattr(part, name))
+            assert same_rows(scored.train, index, part)
 
 
-def test_pairs_are_joined_in_order(fresh: list[PairData]) -> None:
-    parts = [fresh[1].test, fresh[0].train, fresh[1].test]
-    both = joined(parts)
-    assert len(both) == 11 + 20 + 11
-    for name in ("images", "classes", "target"):
-        assert np.array_equal(getattr(both, name)[11:31], getattr(fresh[0].train, name))
-        assert np.array_equal(getattr(both, name)[31:], getattr(fresh[1].test, name))
-
-
-def test_test_pairs_do_not_touch_training(fresh: list[PairData]) -> None:
+def test_test_pairs_do_not_touch_training(fresh: list[Data]) -> None:
     data = fresh[0]
     other = replace(data, test=draw(seed=9).test)
     one, two = (run_rounds(MLP, config_of(MLP), [d]) for d in (data, other))
-    assert np.array_equal(one.train_loss, two.train_loss)
-    assert not np.array_equal(one.loss, two.loss)
+    assert np.array_equal(one.train["loss"], two.train["loss"])
+    assert not np.array_equal(one.held_out["loss"], two.held_out["loss"])
 
 
-def test_answers_are_those_that_the_accuracy_counts(fresh: list[PairData]) -> None:
+def test_answers_are_those_that_the_accuracy_counts(fresh: list[Data]) -> None:
     scores = run_rounds(MLP, config_of(MLP, epochs=1), fresh)
     right = [
-        float((answers == data.test.target).mean())
-        for answers, data in zip(scores.answers, fresh, strict=True)
+        float((said["answer"] == data.test_rows.targets["target"]).mean())
+        for said, data in zip(scores.predictions, fresh, strict=True)
     ]
-    assert scores.accuracy.tolist() == pytest.approx(right)
+    assert scores.held_out["accuracy"].tolist() == pytest.approx(right)
     assert 0 < np.mean(right) < 1
 
 
 @pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX], ids=lambda variant: variant.name)
 def test_curves_end_in_the_scores_which_do_not_depend_on_them(
-    fresh: list[PairData], variant: Variant
+    fresh: list[Data], variant: Variant
 ) -> None:
     config = config_of(variant, epochs=3)
     with_curves = run_rounds(variant, config, fresh, curves=True)
@@ -210,29 +215,31 @@ def test_curves_end_in_the_scores_which_do_not_depend_on_them(
     assert without.curves == {}
     for name in ("train_loss", "train_accuracy", "loss", "accuracy"):
         assert len(with_curves.curves[name]) == 3
-        assert with_curves.curves[name][-1] == getattr(without, name).tolist()
+        assert with_curves.curves[name][-1] == measured(without)[name].tolist()
     assert len(set(map(tuple, with_curves.curves["loss"]))) == 3
-    assert ("train_aux_loss" in with_curves.curves) is variant.auxiliary
-    if variant.auxiliary:
+    auxiliary = variant.tags.get("auxiliary") == "true"
+    assert ("train_aux_loss" in with_curves.curves) is auxiliary
+    if auxiliary:
         of_digits, whole = (with_curves.curves[n] for n in ("train_aux_loss", "train_loss"))
         assert (0 < np.array(of_digits)).all()
         assert (np.array(of_digits) < np.array(whole)).all()
 
 
-def test_probes_are_answered_and_not_measured(fresh: list[PairData]) -> None:
+def test_probes_are_answered_and_not_measured(fresh: list[Data]) -> None:
     cohort = round_cohort(config_of(MLP), fresh[:2], seed=5)
     probes = np.arange(20, 31)  # the test pairs of the first round
     probed = replace(cohort, probes=probes).train(MLP)
     plain = cohort.train(MLP)
     assert equal(probed, plain)
-    assert plain.probe_answers == ()
-    assert [len(answers) for answers in probed.probe_answers] == [11, 11]
-    assert np.array_equal(probed.probe_answers[0], probed.answers[0])
+    assert plain.probe_predictions == ()
+    answers = [said["answer"] for said in probed.probe_predictions]
+    assert [len(answer) for answer in answers] == [11, 11]
+    assert np.array_equal(answers[0], probed.predictions[0]["answer"])
 
 
 @pytest.mark.parametrize("mode", ["fused", "looped"])
 def test_rounds_are_trained_in_the_mode_that_is_asked_for(
-    same: list[PairData], mode: Any, monkeypatch: pytest.MonkeyPatch
+    same: list[Data], mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -240,18 +247,18 @@ def test_rounds_are_trained_in_the_mode_that_is_asked_for(
         asked.append(FoldStack(*args, **kwargs))
         return asked[-1]
 
-    monkeypatch.setattr("sweeps.rounds.FoldStack", stack)
+    monkeypatch.setattr("trainables.trial.FoldStack", stack)
     run_rounds(MLP, config_of(MLP, epochs=1), same, mode=mode)
     assert [one.mode for one in asked] == [mode]
 
 
-def test_each_epoch_is_announced(same: list[PairData]) -> None:
+def test_each_epoch_is_announced(same: list[Data]) -> None:
     epochs: list[int] = []
     run_rounds(MLP, config_of(MLP, epochs=3), same, after_epoch=epochs.append)
     assert epochs == [1, 2, 3]
 
 
-def test_divergence_is_a_user_error(same: list[PairData]) -> None:
+def test_divergence_is_a_user_error(same: list[Data]) -> None:
     config = config_of(MLP, lr=1e30, epochs=4, batch_norm=False)
     with pytest.raises(UserError, match=r"infinite or NaN in epoch \d; nothing to report"):
         run_rounds(MLP, config, same)
@@ -285,7 +292,7 @@ def killed_after(last: int) -> Callable[[int], None]:
     ids=lambda value: getattr(value, "name", value),
 )
 def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
-    fresh: list[PairData],
+    fresh: list[Data],
     variant: Variant,
     mode: Any,
     last: int,
@@ -309,7 +316,7 @@ def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
 
 
 def test_nothing_is_written_more_often_than_it_need_be(
-    same: list[PairData], tmp_path: Path
+    same: list[Data], tmp_path: Path
 ) -> None:
     written: list[list[Path]] = []
     run_rounds(

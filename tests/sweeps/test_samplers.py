@@ -9,7 +9,7 @@ from ray import tune
 from search_spaces.space import SearchSpace
 from sweeps.ledger import Asked, Ledger, open_storage
 from sweeps.samplers import make_sampler
-from trainables.trainable import MlpTrainable
+from trainables.models.pairs.variants import MLP
 
 ONE: dict[str, tuple[int, int]] = {
     "tpe": (16, 12),
@@ -28,7 +28,7 @@ SEVERAL = {"nsga2": (24, 21), "tpe": (14, 11), "random": (5, 2)}
 def space() -> SearchSpace:
     return SearchSpace(
         name="small",
-        trainable=MlpTrainable,
+        variant=MLP,
         domains={
             "lr": tune.loguniform(1e-4, 1e-2),
             "hidden": tune.qrandint(8, 64, 8),

@@ -16,20 +16,22 @@ from sweeps.settings import SweepSettings
 from sweeps.sweep import run_tags, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE
 from trainables.data.digits import digits_source
-from trainables.data.pairs import PairData, draw_pairs
-from trainables.trial import CrossValidation, Task
+from trainables.data.pairs import draw_pairs
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.samples import Data
+from trainables.trial import Context, CrossValidation
 
 ALLOTMENT = Allotment(cpus=1, gpus=0, concurrency=1)
 
 
 @pytest.fixture(scope="module")
-def data() -> PairData:
+def data() -> Data:
     return draw_pairs(digits_source(), seed=0, train_pairs=20, test_pairs=5)
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_sweep_whose_study_is_gone_does_not_start_over(
-    make_space: Callable[..., SearchSpace], data: PairData, tmp_path: Path, times: int
+    make_space: Callable[..., SearchSpace], data: Data, tmp_path: Path, times: int
 ) -> None:
     """Its runs in MLflow would be those of other trials; neither Ray nor a tracker starts."""
     folder = tmp_path / "first" / "small"
@@ -38,7 +40,9 @@ def test_a_sweep_whose_study_is_gone_does_not_start_over(
     for _ in range(times):
         with pytest.raises(UserError, match=r"sweep first cannot go on: its study is gone") as no:
             sweep_space(
-                SweepSettings(space=("small",), folds=3, storage=str(tmp_path), resume="first"),
+                SweepSettings(
+                    space=("small",), folds=3, storage=str(tmp_path), resume="first"
+                ).for_task(TASK),
                 make_space(),
                 data,
                 name="first",
@@ -72,19 +76,19 @@ class NoTracker:
 
 
 @pytest.fixture
-def task_of(
+def context_of(
     make_space: Callable[..., SearchSpace],
-    data: PairData,
+    data: Data,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Task]:
+) -> Callable[..., Context]:
     """What the trials of a sweep are given; none is run."""
 
-    def make(**settings: Any) -> Task:
-        tasks: list[Task] = []
+    def make(**settings: Any) -> Context:
+        contexts: list[Context] = []
 
-        def fit(lifecycle: Any, task: Task, *_: Any) -> bool:
-            tasks.append(task)
+        def fit(lifecycle: Any, context: Context, *_: Any) -> bool:
+            contexts.append(context)
             return False
 
         monkeypatch.setattr(sweep_module, "_fit", fit)
@@ -93,7 +97,9 @@ def task_of(
         folder.mkdir()
         space = make_space(**settings.pop("space", {}))
         sweep_space(
-            SweepSettings(space=("small",), folds=3, storage=str(tmp_path), **settings),
+            SweepSettings(
+                space=("small",), folds=3, storage=str(tmp_path), **settings
+            ).for_task(TASK),
             space,
             data,
             name="first",
@@ -103,37 +109,38 @@ def task_of(
             allotment=ALLOTMENT,
             console=Console(),
         )
-        return tasks[0]
+        return contexts[0]
 
     return make
 
 
 def test_trials_are_cross_validated_and_never_see_a_test_pair(
-    task_of: Callable[..., Task], data: PairData
+    context_of: Callable[..., Context], data: Data
 ) -> None:
-    task = task_of()
-    assert task.data is data
-    validated = np.concatenate([fold.val for fold in task.folds])
+    context = context_of()
+    assert context.data is data
+    validated = np.concatenate([fold.val for fold in context.folds])
     assert sorted(validated) == list(range(len(data.train)))
 
 
 def test_a_selection_on_test_trains_on_all_training_pairs_and_scores_all_test_pairs(
-    task_of: Callable[..., Task], data: PairData, make_space: Callable[..., SearchSpace]
+    context_of: Callable[..., Context], data: Data, make_space: Callable[..., SearchSpace]
 ) -> None:
-    task = task_of(select_on_test=True)
-    assert len(task.folds) == 3
-    for fold in task.folds:
-        assert np.array_equal(task.data.train.images[fold.train], data.train.images)
-        assert np.array_equal(task.data.train.images[fold.val], data.test.images)
+    context = context_of(select_on_test=True)
+    assert len(context.folds) == 3
+    images = context.data.train.inputs["images"]
+    for fold in context.folds:
+        assert np.array_equal(images[fold.train], data.train.inputs["images"])
+        assert np.array_equal(images[fold.val], data.test_rows.inputs["images"])
     space = make_space()
     config = space.complete({"lr": 0.01, "batch_size": 8, "hidden": 8}, epochs=1)
-    trial = CrossValidation(space.trainable.variant, config, task, 0)
+    trial = CrossValidation(space.variant, config, context, 0)
     assert len({member.seed for member in trial.stack.members}) == 3
 
 
 @pytest.mark.parametrize("on_test", [False, True])
 def test_every_run_of_a_selection_on_test_says_so(
-    make_space: Callable[..., SearchSpace], data: PairData, on_test: bool
+    make_space: Callable[..., SearchSpace], data: Data, on_test: bool
 ) -> None:
     settings = SweepSettings(space=("small",), select_on_test=on_test)
     tags = run_tags(settings, make_space(), data, "first/small", ALLOTMENT)
@@ -150,14 +157,14 @@ def test_every_run_of_a_selection_on_test_says_so(
     ],
 )
 def test_the_last_report_is_at_the_epochs_of_the_longest_trial(
-    task_of: Callable[..., Task], settings: dict[str, Any], last: int
+    context_of: Callable[..., Context], settings: dict[str, Any], last: int
 ) -> None:
-    assert task_of(**settings).report_at[-1] == last
+    assert context_of(**settings).report_at[-1] == last
 
 
 def test_ctrl_c_after_a_sweep_is_not_swallowed(
     make_space: Callable[..., SearchSpace],
-    data: PairData,
+    data: Data,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -173,7 +180,7 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
     monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
     try:
         sweep_space(
-            SweepSettings(space=("small",), folds=3, storage=str(tmp_path)),
+            SweepSettings(space=("small",), folds=3, storage=str(tmp_path)).for_task(TASK),
             make_space(),
             data,
             name="first",

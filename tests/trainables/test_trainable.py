@@ -9,13 +9,14 @@ import ray.util
 import torch
 from ray import cloudpickle, tune
 
-from foldsweep import names as metrics
+from foldsweep import names
+from tests.trainables.cases import is_tagged
 from trainables.checkpoints import load_checkpoint
-from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRAINABLES, TRIAL_NUMBER
+from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRIAL_NUMBER, trainable_for
 from trainables.trial import CrossValidation, summary
 from trainables.variants import VARIANTS
 
-VOLATILE = {metrics.TRAIN_TIME}
+VOLATILE = {names.TRAIN_TIME}
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +29,12 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make(small_config, make_task):
+def make(small_config, make_context):
     """Makes a variant's Trainable as Ray does, with a small configuration."""
 
-    def build(variant, task=None, **values):
-        bound = tune.with_parameters(TRAINABLES[variant.name], task=task or make_task(variant))
+    def build(variant, context=None, **values):
+        context = context or make_context(variant)
+        bound = tune.with_parameters(trainable_for(variant), context=context)
         return bound(config=flat(variant, **values))
 
     def flat(variant, number=3, **values):
@@ -58,48 +60,49 @@ def results_of(trainable):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_has_a_trainable_of_its_own_name(name):
-    trainable = TRAINABLES[name]
+    trainable = trainable_for(VARIANTS[name])
     assert trainable.variant is VARIANTS[name]
     assert trainable.__name__ == "".join(part.title() for part in name.split("_")) + "Trainable"
 
 
 def test_a_result_is_complete_and_finite(variant, make):
     result = make(variant).step()
-    names = {metrics.VAL_ACCURACY, metrics.VAL_LOSS, metrics.TRAIN_ACCURACY, metrics.TRAIN_LOSS}
-    if variant.auxiliary:
-        names |= {metrics.VAL_DIGIT_ACCURACY, metrics.TRAIN_MAIN_LOSS, metrics.TRAIN_AUX_LOSS}
-    about = {BY_FOLD, HISTORY, DIVERGED, metrics.EPOCH, metrics.NUM_PARAMS, metrics.TRAIN_TIME}
-    assert set(result) == names | {metrics.std_key(n) for n in names} | about | {"done"}
+    measured = {"val_accuracy", "val_loss", "train_accuracy", "train_loss"}
+    if is_tagged(variant, "auxiliary"):
+        measured |= {"val_digit_accuracy", "train_main_loss", "train_aux_loss"}
+    about = {BY_FOLD, HISTORY, DIVERGED, names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME}
+    stds = {names.std_key(name) for name in measured}
+    assert set(result) == measured | stds | about | {"done"}
     by_fold = dict(result[BY_FOLD])
-    assert {name: len(values) for name, values in by_fold.items()} == dict.fromkeys(names, 3)
+    assert {name: len(values) for name, values in by_fold.items()} == dict.fromkeys(measured, 3)
     for key, value in summary(by_fold).items():
         assert math.isfinite(value)
         assert result[key] == value
-    assert 0 < result[metrics.VAL_ACCURACY] <= 1
-    assert result[metrics.EPOCH] == len(result[HISTORY]) == 3
+    assert 0 < result["val_accuracy"] <= 1
+    assert result[names.EPOCH] == len(result[HISTORY]) == 3
     assert result["done"]
     assert not result[DIVERGED]
 
 
-def test_reports_come_at_their_epochs_with_the_history_since(family, make, make_task):
-    trainable = make(family, make_task(report_at=(1, 3, 4)), epochs=4)
+def test_reports_come_at_their_epochs_with_the_history_since(family, make, make_context):
+    trainable = make(family, make_context(report_at=(1, 3, 4)), epochs=4)
     results = results_of(trainable)
-    assert [result[metrics.EPOCH] for result in results] == [1, 3, 4]
+    assert [result[names.EPOCH] for result in results] == [1, 3, 4]
     assert [[row["epoch"] for row in r[HISTORY]] for r in results] == [[1], [2, 3], [4]]
     assert [result["done"] for result in results] == [False, False, True]
 
 
-def test_a_slow_trial_reports_in_between_too(family, make, make_task):
-    results = results_of(make(family, make_task(report_at=(2, 3), report_every_s=0.0)))
-    assert [result[metrics.EPOCH] for result in results] == [1, 2, 3]
-    same = results_of(make(family, make_task(report_at=(2, 3))))
+def test_a_slow_trial_reports_in_between_too(family, make, make_context):
+    results = results_of(make(family, make_context(report_at=(2, 3), report_every_s=0.0)))
+    assert [result[names.EPOCH] for result in results] == [1, 2, 3]
+    same = results_of(make(family, make_context(report_at=(2, 3))))
     assert results[-1][BY_FOLD] == same[-1][BY_FOLD]
 
 
-def test_a_reused_actor_gives_what_a_fresh_one_gives(family, make, make_task):
-    task = make_task(report_at=(1, 3))
-    fresh = make(family, task, dropout=0.3, number=3)
-    reused = make(family, task, lr=0.5, dropout=0.1, number=2)
+def test_a_reused_actor_gives_what_a_fresh_one_gives(family, make, make_context):
+    context = make_context(report_at=(1, 3))
+    fresh = make(family, context, dropout=0.3, number=3)
+    reused = make(family, context, lr=0.5, dropout=0.1, number=2)
     reused.step()
     torch.rand(3)
     assert reused.reset_config(make.config(family, dropout=0.3, number=3))
@@ -114,9 +117,9 @@ def test_a_configuration_is_left_as_it_came(family, make):
     assert config == before
 
 
-def test_what_ray_saved_ray_can_restore(family, make, make_task, tmp_path):
-    task = make_task(report_at=(1, 2, 3))
-    through, restored = make(family, task, dropout=0.3), make(family, task, dropout=0.3)
+def test_what_ray_saved_ray_can_restore(family, make, make_context, tmp_path):
+    context = make_context(report_at=(1, 2, 3))
+    through, restored = make(family, context, dropout=0.3), make(family, context, dropout=0.3)
     through.step()
     through.save_checkpoint(str(tmp_path))
     restored.load_checkpoint(str(tmp_path))
@@ -125,67 +128,68 @@ def test_what_ray_saved_ray_can_restore(family, make, make_task, tmp_path):
     assert later[-1] == results_of(through)[-1]
 
 
-def test_a_trial_continues_from_its_checkpoint(family, make, make_task, tmp_path):
+def test_a_trial_continues_from_its_checkpoint(family, make, make_context, tmp_path):
     folder = str(tmp_path / "checkpoints")
-    task = make_task(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
-    expected = results_of(make(family, make_task(report_at=(1, 2, 3)), dropout=0.3))
-    stopped = make(family, task, dropout=0.3)
+    context = make_context(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
+    expected = results_of(make(family, make_context(report_at=(1, 2, 3)), dropout=0.3))
+    stopped = make(family, context, dropout=0.3)
     stopped.step()
     stopped.step()
     assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
-    continued = make(family, task, dropout=0.3)
+    continued = make(family, context, dropout=0.3)
     assert continued.trial.stack.epoch == 2
     last = comparable(continued.step())
     assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
 
 
-def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_task, tmp_path, caplog):
+def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_path, caplog):
     variant, folder = VARIANTS["mlp"], tmp_path / "checkpoints"
     values = {"report_at": (1, 2, 3), "checkpoint_every_s": 0.0}
-    task = make_task(checkpoint_folder=str(folder), **values)
-    stopped = make(variant, task)
+    context = make_context(checkpoint_folder=str(folder), **values)
+    stopped = make(variant, context)
     stopped.step()
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
-    again = make(variant, task)
+    again = make(variant, context)
     assert again.trial.stack.epoch == 0
     assert [text for text in caplog.messages if "the trial starts anew" in text]
-    assert results_of(again) == results_of(make(variant, make_task(**values)))
+    assert results_of(again) == results_of(make(variant, make_context(**values)))
 
 
-def test_a_short_trial_does_not_save(make, make_task, tmp_path):
+def test_a_short_trial_does_not_save(make, make_context, tmp_path):
     folder = tmp_path / "checkpoints"
-    trainable = make(VARIANTS["mlp"], make_task(checkpoint_folder=str(folder)))
+    trainable = make(VARIANTS["mlp"], make_context(checkpoint_folder=str(folder)))
     assert trainable.step()["done"]
     assert not folder.exists()
 
 
-def test_a_trial_that_diverges_is_done_and_says_so(family, make, make_task):
-    result = make(family, make_task(report_at=(1, 2, 3)), lr=1e30).step()
+def test_a_trial_that_diverges_is_done_and_says_so(family, make, make_context):
+    result = make(family, make_context(report_at=(1, 2, 3)), lr=1e30).step()
     assert result[DIVERGED]
     assert result["done"]
-    assert result[metrics.EPOCH] == 1
+    assert result[names.EPOCH] == 1
 
 
-def test_a_trainable_only_wraps_a_trial(family, make, make_task, small_config):
-    plain = CrossValidation(family, small_config(family), make_task(), 3)
+def test_a_trainable_only_wraps_a_trial(family, make, make_context, small_config):
+    plain = CrossValidation(family, small_config(family), make_context(), 3)
     plain.advance(3)
     result = make(family).step()
     assert dict(result[BY_FOLD]) == plain.by_fold
 
 
-def test_a_trainable_bound_to_its_task_reaches_another_process(make_task, tmp_path, make):
-    """As Ray would send it; the other process has neither this module nor this task."""
+def test_a_trainable_bound_to_its_context_reaches_another_process(make_context, tmp_path, make):
+    """As Ray would send it; the other process has neither this module nor this context."""
     variant = VARIANTS["mlp"]
-    expected = make(variant).step()[metrics.VAL_LOSS]
+    expected = make(variant).step()[names.VAL_LOSS]
     parcel = tmp_path / "parcel.pkl"
-    parcel.write_bytes(cloudpickle.dumps((TRAINABLES["mlp"], make_task(), make.config(variant))))
+    contents = (trainable_for(variant), make_context(), make.config(variant))
+    parcel.write_bytes(cloudpickle.dumps(contents))
     code = """
 import sys, pickle
-cls, task, config = pickle.load(open(sys.argv[1], "rb"))
+cls, context, config = pickle.load(open(sys.argv[1], "rb"))
 trainable = cls.__new__(cls)
-trainable.setup(config, task)
+trainable.setup(config, context)
 print(repr(trainable.step()["val_loss"]))
 """
     done = subprocess.run(

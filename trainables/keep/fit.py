@@ -48,7 +48,7 @@ def fit(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(recipe.threads)
     member = Member(
-        config=config,  # type: ignore[arg-type]
+        config=config,
         train=np.arange(len(data.train)),
         held_out=np.arange(0),
         seed=derive_seed(recipe.seed, Stream.MODEL),

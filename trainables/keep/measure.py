@@ -52,19 +52,19 @@ class Measured:
         return self.rows == 1
 
 
-def measured(model: KeptModel, samples: Samples, name: str) -> Measured:
-    """A metric of the model's task on rows that are like its training rows.
+def measured(model: KeptModel, samples: Samples, name: str, metric: Metric) -> Measured:
+    """A metric on rows that are like the model's training rows.
 
     Args:
         model: The model.
         samples: Rows with targets.
-        name: Name of a metric of the task.
+        name: Name of the metric.
+        metric: A metric of the model's task, or of another task like it.
 
     Raises:
         UserError: If the metric does not apply to what the model gives.
     """
-    task = model.variant.task
-    metric = task.metrics[name]
+    target = samples.targets[model.variant.task.target]
     if metric.over == "all":
         predictions = model.predict(samples.inputs)
         if metric.needs not in predictions:
@@ -72,19 +72,20 @@ def measured(model: KeptModel, samples: Samples, name: str) -> Measured:
                 f"metric {name} takes {metric.needs}, but {model.variant.name} gives"
                 f" {', '.join(predictions)}"
             )
-        target = samples.targets[task.target]
         return Measured(metric=metric, target=target, prediction=predictions[metric.needs])
     if model.predictor is None and name == ACCURACY:
         answer = model.predict(samples.inputs)["answer"]
-        return Measured(metric=metric, rows=(answer == samples.targets[task.target]).astype(float))
-    return Measured(metric=metric, rows=_by_row(model, samples, name))
+        return Measured(metric=metric, rows=(answer == target).astype(float))
+    return Measured(metric=metric, rows=_by_row(model, samples, name, metric))
 
 
-def _by_row(model: KeptModel, samples: Samples, name: str) -> Float64[np.ndarray, " n"]:
+def _by_row(
+    model: KeptModel, samples: Samples, name: str, metric: Metric
+) -> Float64[np.ndarray, " n"]:
     """Values of a metric over rows, which takes what networks return."""
     targets = {k: as_trained(torch.as_tensor(array)) for k, array in samples.targets.items()}
     target = next(iter(targets.values())) if len(targets) == 1 else targets
-    values = model.variant.task.metrics[name].of(_output(model, samples), target)
+    values = metric.of(_output(model, samples), target)
     if values is None:
         raise UserError(f"metric {name} does not apply to {model.variant.name}")
     return values.reshape(len(samples)).double().numpy()

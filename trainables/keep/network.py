@@ -20,17 +20,17 @@ STATISTICS = "statistics."
 
 
 class Standardise(nn.Module):
-    """Numbers less their mean, by their deviation."""
+    """Numbers (n, ...) less their mean, by their deviation, (1, ...) each."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Float[Tensor, "1 *shape"], std: Float[Tensor, "1 *shape"]):
+    def __init__(self, mean: Tensor, std: Tensor):
         super().__init__()
         self.register_buffer("mean", mean.clone())
         self.register_buffer("std", std.clone())
 
-    def forward(self, x: Float[Tensor, "n *axes"]) -> Float[Tensor, "n *axes"]:
+    def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
 
 
@@ -121,7 +121,7 @@ class _Flattened(nn.Module):
         super().__init__()
         self.layers = as_torch(network)
 
-    def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n units"]:
+    def forward(self, x: Tensor) -> Float[Tensor, "n units"]:
         return self.layers(x.flatten(1))
 
 

@@ -17,6 +17,8 @@ from trainables.tasks.task import Output
 
 Sums = dict[str, Float[Tensor, " m"]]
 """Sums over the rows of a batch, for each member: `loss` and, by name, parts of it and metrics."""
+MemberSums = dict[str, Float[Tensor, ""]]
+"""The same of one member."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,9 +95,7 @@ class GraphedEngine(AbstractEngine):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.fused.load_state_dict(state)
 
-    def _run(
-        self, compute: Callable[..., Sums], batch: Batch, *others: Tensor | float
-    ) -> Sums:
+    def _run(self, compute: Callable[..., Sums], batch: Batch, *others: Tensor | float) -> Sums:
         """`compute` of a batch and other values, by its graph if there can be one."""
         tensors = batch.tensors()
         key = (compute.__name__, *((name, t.shape) for name, t in tensors.items()))

@@ -13,6 +13,7 @@ from trainables.stack.adam import MemberAdam
 from trainables.stack.engine import (
     AbstractEngine,
     Batch,
+    MemberSums,
     MemberValues,
     Sums,
     belongs,
@@ -83,7 +84,7 @@ class LoopedEngine(AbstractEngine):
     def predict(self, inputs: dict[str, Tensor]) -> Output:
         return stacked([self._output(i, inputs, m.eval()) for i, m in enumerate(self.models)])
 
-    def _forward(self, m: int, i: int, batch: Batch) -> tuple[Float[Tensor, ""], Sums]:
+    def _forward(self, m: int, i: int, batch: Batch) -> tuple[Float[Tensor, ""], MemberSums]:
         """Loss and sums of member m, which is i-th in the batch."""
         output = self._output(i, batch.inputs, self.models[m])
         targets = {name: target[i] for name, target in batch.targets.items()}
@@ -142,7 +143,7 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _joined(sums: list[Sums]) -> Sums:
+def _joined(sums: list[MemberSums]) -> Sums:
     return {name: torch.stack([s[name] for s in sums]) for name in sums[0]}
 
 

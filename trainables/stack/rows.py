@@ -57,7 +57,9 @@ class MemberRows:
             self.encoders = [task.encode.fit(samples.take(rows)) for rows in train]
             with torch.no_grad():
                 encoded = [encoder(raw) for encoder in self.encoders]
-            self.per_member = {k: torch.cat([e[k] for e in encoded]).to(device) for k in encoded[0]}
+            self.per_member = {
+                k: torch.cat([e[k] for e in encoded]).to(device) for k in encoded[0]
+            }
             self.shared = {}
         for name, how in task.standardise.items():
             self.shared[name] = self.shared[name].float()

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from foldsweep.errors import UserError
-from trainables.stack.engine import Sums
+from trainables.stack.engine import MemberSums, Sums
 from trainables.stack.outputs import changed
 from trainables.tasks.task import Output, Task
 
@@ -40,7 +40,7 @@ class Scorer:
         targets: Mapping[str, Tensor],
         weight: Float[Tensor, "*m b"],
         values: Mapping[str, Tensor],
-    ) -> tuple[Float[Tensor, "*m"], Sums]:
+    ) -> tuple[Float[Tensor, "*m"], Sums | MemberSums]:
         """The loss, to differentiate, and all sums.
 
         Of several named parts of a loss all but the first are summed too; the first is the rest.
@@ -69,14 +69,14 @@ class Scorer:
 
     def measured(
         self, output: Output, targets: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
-    ) -> Sums:
+    ) -> Sums | MemberSums:
         """Sums of the row metrics alone; without those that the output does not allow."""
         return self._measured(self._arguments(output, targets, weight), weight)
 
     @torch.no_grad()
     def _measured(
         self, args: tuple[Output, Output], weight: Float[Tensor, "*m b"]
-    ) -> Sums:
+    ) -> Sums | MemberSums:
         sums = {}
         for name, metric in self.rows.items():
             values = metric.of(*args)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import repeat
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from foldsweep.errors import UserError
 from trainables.backprop.sequential import Sequential
-from trainables.config import TrialConfig
+from trainables.config import BaseConfig, TrialConfig
 from trainables.data.batches import batches
 from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
@@ -53,7 +53,7 @@ class Member:
     augmentation and dropout.
     """
 
-    config: TrialConfig
+    config: BaseConfig
     train: Int[np.ndarray, " t"]
     held_out: Int[np.ndarray, " v"]
     seed: int
@@ -88,15 +88,16 @@ class FoldStack:
         mode: Mode = "auto",
     ):
         _require_alike(members)
-        config = members[0].config
+        configs = tuple(cast(TrialConfig, m.config) for m in members)
+        config = configs[0]
         self.task = task
         self.members = tuple(members)
+        self.configs = configs
         self.epochs = config.epochs
         self.epoch = 0
         self.device = torch.device(device)
         sizes = [len(m.train) for m in members]
         self.unequal = max(sizes) - min(sizes) > 1
-        configs = [m.config for m in self.members]
         self.rows = MemberRows(task, samples, [m.train for m in members], configs, self.device)
         self.scorer = Scorer(task)
         models = [_seeded_model(make_model, m).to(self.device) for m in self.members]
@@ -122,10 +123,14 @@ class FoldStack:
 
     def train_epoch(self) -> EpochMetrics:
         """Train every member for one epoch and measure it."""
-        train = self.train()
-        held_out = self.evaluate()
+        return self.measured(self.train())
+
+    def measured(self, train: Averages) -> EpochMetrics:
+        """What an epoch came to, whose averages over the training batches these are."""
         part = self.scorer.main_part
-        return EpochMetrics(epoch=self.epoch, train=train, held_out=held_out, main_part=part)
+        return EpochMetrics(
+            epoch=self.epoch, train=train, held_out=self.evaluate(), main_part=part
+        )
 
     def train(self) -> Averages:
         """Train every member for one epoch; averages over its batches while trained on."""
@@ -202,9 +207,9 @@ class FoldStack:
         members = [self.members[m] for m in places]
         # dropout has its own, so that it does not depend on whether another member augments
         generators = self._generators(members, AUGMENT)
-        lr = torch.tensor([m.config.lr_at(self.epoch) for m in members], device=self.device)
+        lr = torch.tensor([self.configs[m].lr_at(self.epoch) for m in places], device=self.device)
         order, weight = self._order(members, generators, chosen)
-        parts = list(batches(order.shape[1], members[0].config.batch_size))
+        parts = list(batches(order.shape[1], self.configs[0].batch_size))
         moves: Iterable[Tensor | None] = repeat(None)
         noises: Iterable[Tensor | None] = repeat(None)
         if self.rows.draws:
@@ -225,7 +230,7 @@ class FoldStack:
 
     def _make_engine(self, models: list[nn.Module], *, auto: bool) -> None:
         """Builds the engine; `auto` falls back to looped if `vmap` cannot run the model."""
-        precision = self.members[0].config.precision
+        precision = self.configs[0].precision
         given = (self._values(0), self.scorer, self.noise_sizes, precision)
         if self.mode != "looped":
             fused = FusedEngine(models, *given)
@@ -240,15 +245,14 @@ class FoldStack:
     def _enter(self, epoch: int) -> None:
         """Set what an epoch trains, and with which values; a phase begins where it differs."""
         self.engine.values = self._values(epoch)
-        frozen = self.members[0].config.frozen_at(epoch)
+        frozen = self.configs[0].frozen_at(epoch)
         if frozen != self.frozen:
             self.engine.freeze(frozen)
             self.frozen = frozen
 
     def _values(self, epoch: int) -> MemberValues:
-        configs = [m.config for m in self.members]
         statistics, names = self.rows.statistics, self.scorer.keywords
-        return MemberValues.of(configs, statistics, names, self.device, epoch=epoch)
+        return MemberValues.of(self.configs, statistics, names, self.device, epoch=epoch)
 
     def _generators(self, members: Sequence[Member], stream: int) -> list[torch.Generator]:
         """A fresh generator for each member, seeded from its seed, the stream and the epoch."""
@@ -269,9 +273,10 @@ class FoldStack:
         else:
             index, weight = padded([m.train for m in members], self.device)
         places = []
-        for member, generator in zip(members, generators, strict=True):
+        configs = self.configs if chosen is None else [self.configs[m] for m in chosen]
+        for member, config, generator in zip(members, configs, generators, strict=True):
             size = len(member.train)
-            if member.config.shuffle:
+            if config.shuffle:
                 place = torch.randperm(size, generator=generator, device=self.device)
             else:
                 place = torch.arange(size, device=self.device)

@@ -16,8 +16,8 @@ from trainables.tasks.columns import (
     distinct,
     listed,
     numbers,
-    plain,
     refuse_at,
+    word,
 )
 from trainables.tasks.holdout import check_rows, rows_apart
 from trainables.tasks.inference import columns_of
@@ -209,7 +209,7 @@ def group_values(column: Series) -> np.ndarray:
     refuse_at(column.isna().to_numpy(), column, "says no group")
     if column.dtype.kind in "iu":
         return column.to_numpy(np.int64)
-    return np.array([str(plain(value)) for value in column.tolist()])
+    return np.array([word(value) for value in column.tolist()])
 
 
 def time_values(column: Series) -> Float64[np.ndarray, " n"]:

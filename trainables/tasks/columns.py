@@ -30,13 +30,17 @@ def numbers(column: Series) -> Float64[np.ndarray, " n"]:
     """Numbers of a column; NaN where a value is missing or no number."""
     import pandas as pd
 
-    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    try:
+        found = pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # of whole numbers beyond float64, which as text are infinite
+        found = pd.to_numeric(column.map(str, na_action="ignore"), errors="coerce")
+    return found.to_numpy(np.float64, na_value=np.nan)
 
 
 def booleans(column: Series) -> Float64[np.ndarray, " n"]:
     """1 for true and 0 for false, as boolean, number or word; NaN for anything else."""
     places, values = distinct(column)
-    truth = [_TRUTH.get(_word(value).lower(), np.nan) for value in values]
+    truth = [_TRUTH.get(word(value).lower(), np.nan) for value in values]
     return np.array([*truth, np.nan])[places]
 
 
@@ -49,6 +53,8 @@ def days(column: Series) -> Float64[np.ndarray, " n"]:
 
     if pd.api.types.is_numeric_dtype(column.dtype):  # which pandas takes for nanoseconds
         return np.full(len(column), np.nan)
+    if column.dtype == object:
+        column = column.map(lambda value: None if isinstance(value, int | float) else value)
     times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
     microseconds = times.to_numpy("datetime64[us]")
     missing = np.isnat(microseconds)
@@ -65,7 +71,7 @@ def distinct(column: Series) -> tuple[Int64[np.ndarray, " n"], list[Any]]:
 
 def categories_of(column: Series) -> tuple[str, ...]:
     """Different values as text, sorted. 1, 1.0 and "1" are the same."""
-    return tuple(sorted({_word(value) for value in distinct(column)[1]}))
+    return tuple(sorted({word(value) for value in distinct(column)[1]}))
 
 
 def as_numbers(column: Series, use: Use) -> Float64[np.ndarray, " n"]:
@@ -93,7 +99,7 @@ def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
     """Place of each value among the categories; -1 where it is missing or none of them."""
     place = {category: i for i, category in enumerate(categories)}
     places, values = distinct(column)
-    coded = [place.get(_word(value), -1) for value in values]
+    coded = [place.get(word(value), -1) for value in values]
     return np.array([*coded, -1], dtype=np.int64)[places]
 
 
@@ -126,13 +132,20 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def shown(name: Any) -> str:
+    """A name or value for a line of its own, without what a terminal would act on."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)
+
+
 def listed(names: Sequence[Any], *, most: int = 12) -> str:
     """Names or values for a message, so many at most."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + rest
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value as text; whole numbers without a decimal point."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(plain(value))

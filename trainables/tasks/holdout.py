@@ -7,6 +7,7 @@ from jaxtyping import Int64
 
 from foldsweep.errors import UserError
 from trainables.tasks.columns import listed
+from trainables.tasks.splits import check_seed
 
 Apart = tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " s"]]
 """Indices of training rows and of test rows."""
@@ -61,6 +62,7 @@ def rows_apart(
         UserError: If too few rows or groups are left, or a class has too few rows.
     """
     check_holdout(holdout)
+    check_seed(seed)
     check_rows(rows)
     every = np.arange(rows)
     if holdout == 0:
@@ -72,12 +74,16 @@ def rows_apart(
         train, test = _whole_groups(groups, holdout, seed)
     else:
         train, test = _drawn(every, classes, holdout, seed)
-    if len(train) < MIN_ROWS:
-        raise UserError(
-            f"{rows} rows, of which {len(test)} are set aside, leave {len(train)} to train on: at"
-            f" least {MIN_ROWS} are needed"
-        )
+    _check_left(rows, len(test))
     return train, test
+
+
+def _check_left(rows: int, test_rows: int) -> None:
+    if rows - test_rows < MIN_ROWS:
+        raise UserError(
+            f"{rows} rows, of which {test_rows} are set aside, leave {rows - test_rows} to train"
+            f" on: at least {MIN_ROWS} are needed"
+        )
 
 
 def _drawn(
@@ -85,8 +91,10 @@ def _drawn(
 ) -> Apart:
     from sklearn.model_selection import train_test_split
 
+    test_rows = int(np.ceil(len(every) * holdout))
+    _check_left(len(every), test_rows)
     if classes is not None:
-        _check_classes(classes, int(np.ceil(len(every) * holdout)))
+        _check_classes(classes, test_rows)
     train, test = train_test_split(
         every, test_size=holdout, random_state=seed, stratify=classes, shuffle=True
     )

@@ -170,11 +170,19 @@ def _is_number(text: str) -> bool:
 
 def _parquet(content: bytes, path: Path) -> Table:
     import pandas as pd
-    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
+        sizes = pq.ParquetFile(io.BytesIO(content)).metadata
+        if sizes.num_rows * sizes.num_columns * 8 > MAX_BYTES:
+            raise UserError(
+                f"{path} unpacks to {sizes.num_rows:,} rows of {sizes.num_columns:,} columns, more"
+                " than are held in memory: give a sample of its rows"
+            )
         return Table(frame=pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file fails anywhere in the reader, with any exception
         raise UserError(f"{path} is no Parquet file that can be read: {_line(error)}") from error
 
 
@@ -200,14 +208,14 @@ def _unpacked(content: bytes, path: Path) -> dict[str, Any]:
             raise UserError(f"{path} unpacks to {size / 2**30:.1f} GiB: give a sample of its rows")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except ValueError as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file fails anywhere in the reader, with any exception
         if "allow_pickle" in str(error):
             raise UserError(
                 f"{path} holds arrays of Python objects, which are not read since that can run"
                 " code: save numbers or text"
             ) from error
-        raise UserError(f"{path} is no .npz file that can be read: {_line(error)}") from error
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError) as error:
         raise UserError(f"{path} is no .npz file that can be read: {_line(error)}") from error
 
 

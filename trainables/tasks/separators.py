@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Frame, distinct, numbers
+from trainables.tasks.columns import Frame, distinct, numbers, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -56,7 +56,9 @@ def with_commas_read(frame: Frame, delimiter: str) -> tuple[Frame, list[str]]:
             how, values = reading
             frame = frame.assign(**{name: values})
             read.setdefault(how, []).append(name)
-    return frame, [f"read commas as {how} in {', '.join(n)}" for how, n in read.items()]
+    return frame, [
+        f"read commas as {how} in {', '.join(map(shown, n))}" for how, n in read.items()
+    ]
 
 
 def _reading(column: Any, delimiter: str) -> tuple[str, Any] | None:

@@ -78,6 +78,7 @@ class Split:
         """
         if self.kind == "own":
             return _own_folds(self.function, samples, num_folds, seed)  # type: ignore[arg-type]
+        check_seed(seed)
         _check_number(num_folds, samples, self)
         seeds = [seed, *(derive_seed(seed, r) % 2**32 for r in range(1, self.repeats))]
         return tuple(
@@ -146,6 +147,16 @@ class Split:
             repeats=repeats,
             classes=classes,
         )
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that scikit-learn does not take.
+
+    Raises:
+        UserError: If it is not from 0 to 2**32 - 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"the seed is {seed}: choose one from 0 to {2**32 - 1}")
 
 
 def _check_number(num_folds: int, samples: Samples, split: Split) -> None:

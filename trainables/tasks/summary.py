@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainables.tasks.arrays import shape_told
-from trainables.tasks.columns import Frame, Use
+from trainables.tasks.columns import Frame, Use, shown
 from trainables.tasks.samples import Samples
 from trainables.tasks.schema import Schema
 from trainables.tasks.targets import counted
@@ -55,9 +55,9 @@ def _rows(train: Samples, test: Samples | None, schema: Schema, drawn: bool) -> 
 
 def _how(schema: Schema) -> str:
     if schema.time is not None:
-        return f"the latest by {schema.time}"
+        return f"the latest by {shown(schema.time)}"
     if schema.group is not None:
-        return f"whole groups by {schema.group}"
+        return f"whole groups by {shown(schema.group)}"
     return "stratified" if schema.classes else "drawn at random"
 
 
@@ -83,7 +83,7 @@ _LEFT: dict[Use, str] = {
 
 def _shortened(names: Sequence[str], most: int = 5) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    return ", ".join(map(shown, names[:most])) + rest
 
 
 def _missing(train: Samples) -> str:
@@ -102,11 +102,11 @@ def _target(train: Samples, schema: Schema) -> str:
     values = train.targets["target"]
     if schema.classes:
         told = counted(values, schema.classes)
-        return f"target {schema.target}: {len(schema.classes)} classes: {told}"
+        return f"target {shown(schema.target)}: {len(schema.classes)} classes: {told}"
     if values.ndim > 1:
-        return f"target {schema.target}: {values.shape[1]} numbers"
+        return f"target {shown(schema.target)}: {values.shape[1]} numbers"
     low, middle, high = np.quantile(values, [0, 0.5, 1])
-    return f"target {schema.target}: from {low:g} to {high:g}, median {middle:g}"
+    return f"target {shown(schema.target)}: from {low:g} to {high:g}, median {middle:g}"
 
 
 def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
@@ -123,5 +123,8 @@ def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
     unseen = schema.unseen(frame)
     return (
         *([f"{of}ignored columns: {_shortened(unknown)}"] if unknown else []),
-        *(f"{of}{n:,} values of {name} are in no training row" for name, n in unseen.items()),
+        *(
+            f"{of}{n:,} values of {shown(name)} are in no training row"
+            for name, n in unseen.items()
+        ),
     )

@@ -191,7 +191,8 @@ def data_again(
         UserError: If the data has no origin, or a file is missing or has other content.
     """
     known = {f.name: f.type for f in fields(TableOptions)}
-    if not fits(origin.get("data"), str) or not set(known) <= set(origin):
+    needed = {*known, "seed", "sha256", "test_sha256"}
+    if not needed <= set(origin) or not fits(origin["data"], str) or not fits(origin["seed"], int):
         raise UserError(
             "the data was given by a program and not by --data: it cannot be read again"
         )

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Series, as_numbers, distinct, listed, refuse_at
+from trainables.tasks.columns import Series, as_numbers, distinct, listed, refuse_at, shown
 from trainables.tasks.schema import Label
 
 TaskKind = Literal["classification", "regression"]
@@ -44,7 +44,7 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
 def _guess(values: Sequence[Label], rows: int, numeric: bool) -> tuple[TaskKind, str]:
     if not numeric:
         return "classification", f"since the target is not a number {_CHOOSE}"
-    if any(float(value) != np.floor(value) for value in values):
+    if any(isinstance(value, float) and not value.is_integer() for value in values):
         return "regression", f"since the target has fractions {_CHOOSE}"
     few = len(values) <= max(2, min(MOST_CLASSES, rows // ROWS_A_CLASS))
     kind: TaskKind = "classification" if few else "regression"
@@ -61,7 +61,8 @@ def refuse_missing(target: Series) -> None:
     if missing.any():
         raise UserError(
             f"target {target.name!r} is missing in {missing.sum()} of {len(target)} rows, first in"
-            f" row {missing.argmax() + 1}: remove these rows"
+            f" row {missing.argmax() + 1}: remove these rows (an empty cell, NA, null and None are"
+            " missing values)"
         )
 
 
@@ -136,6 +137,6 @@ def refuse_constant(values: Float64[np.ndarray, " n *t"], name: str) -> None:
 def counted(codes: Int64[np.ndarray, " n"], classes: Sequence[Label]) -> str:
     """Classes with their counts, for a message."""
     counts = np.bincount(codes, minlength=len(classes))
-    told = [f"{label} {count:,}" for label, count in zip(classes, counts, strict=True)]
+    told = [f"{shown(label)} {count:,}" for label, count in zip(classes, counts, strict=True)]
     rest = [f"{len(told) - 10} more"] if len(told) > 12 else []
     return ", ".join(told[: 10 if rest else None] + rest)

@@ -4,13 +4,14 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from trainables.config import BaseConfig
 from trainables.tasks.metrics import Better, Metric
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.splits import Split
@@ -44,6 +45,7 @@ class Shapes:
     """Columns of a table, see `trainables.tasks.tables.Schema`; None for arrays."""
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Turns a table's columns into what networks take; fitted on training rows only."""
 
@@ -60,11 +62,13 @@ class Encoder(Protocol):
         """A module of tensors by name to tensors by name; statistics are its buffers."""
 
 
+@runtime_checkable
 class Augment(Protocol):
     """Random change of training inputs, batched over rows and members."""
 
-    fields: tuple[str, ...]
-    """Fields of a configuration that say how much; 0 for all of them is no change."""
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of a configuration that say how much; 0 for all of them is no change."""
 
     def numbers(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Random numbers that one row takes."""
@@ -143,7 +147,10 @@ class Task:
 
         Plain values, as they are recorded.
         """
-        own = {names.val_key(k): {"better": m.better, "equal": m.equal} for k, m in self.metrics.items()}
+        own = {
+            names.val_key(k): {"better": m.better, "equal": m.equal}
+            for k, m in self.metrics.items()
+        }
         lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
         return {**own, **{key: {"better": "lower", "equal": 0.0} for key in lower}}
 
@@ -186,7 +193,7 @@ class Variant:
     model: Callable[..., Any]
     """`(config, shapes)` to a module of torch, a `Sequential` of `trainables.backprop` or an
     estimator of scikit-learn."""
-    config: type
+    config: type[BaseConfig]
     predict: Callable[..., Mapping[str, Tensor]] | None = None
     """Predictions of its output, where they are made otherwise than the task's."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -202,7 +209,7 @@ class Variant:
         return f"{self.task.name}/{self.name}"
 
 
-def variant(name: str, task: Task, model: Callable[..., Any], config: type) -> Variant:
+def variant(name: str, task: Task, model: Callable[..., Any], config: type[BaseConfig]) -> Variant:
     """A variant: what is compared, under a name, on a task.
 
     Args:

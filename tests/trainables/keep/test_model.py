@@ -1,164 +1,216 @@
-"""What every variant's model must hold; a new row of the registry is tested without new code."""
+"""What the model of every task must hold, network or estimator."""
 
+import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 from foldsweep.errors import UserError
-from tests.trainables.cases import recipe_of
+from foldsweep.recipe import Recipe
+from tests.trainables.keep.cases import CASES, ESTIMATORS, NETWORKS, Case, customers, recipe_of
 from trainables.keep.fit import fit
-from trainables.keep.model import RECIPE_FILE, WEIGHTS_FILE, FittedModel
-from trainables.recipe import Recipe
-from trainables.variants import CNN_DIGIT, CNN_DISTANCE, CNN_WS_AUX, MLP, VARIANTS
+from trainables.keep.model import (
+    CODE_FILE,
+    ESTIMATOR_FILE,
+    RECIPE_FILE,
+    WEIGHTS_FILE,
+    KeptModel,
+)
+from trainables.models.pairs.variants import MLP
+from trainables.tasks import disc
+from trainables.tasks.again import data_of
+from trainables.variants import variant_named
+
+FORMAT1 = Path(__file__).parents[2] / "fixtures" / "format1"
+ALL = pytest.mark.parametrize("name", CASES)
 
 
-def no_own_variant(file, name):
-    raise AssertionError(f"{name} in {file} is nobody's own")
-
-
-def load(folder):
-    return FittedModel.load(folder, own_variant=no_own_variant)
-
-
-@pytest.fixture
-def fitted(full_config, data_for):
-    """Builds a trained model of a variant, and gives the pairs to test it on."""
-
-    def build(variant, **values):
-        data = data_for(variant)
-        recipe = recipe_of(variant, full_config(variant, **values), data)
-        return fit(recipe, variant, data), data.test
-
-    return build
-
-
-def answers(model, images):
-    return {name: array for name, array in vars(model.predict(images)).items()}
+def loaded(folder, variant):
+    return KeptModel.load(folder, variant_of=lambda recipe, file: variant)
 
 
 def same(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)
 
 
-def test_a_model_comes_back_from_its_folder(variant, fitted, tmp_path):
-    model, test = fitted(variant)
+@ALL
+def test_model_comes_back_from_its_folder(name, case_of, model_of, tmp_path):
+    case, model = case_of(name), model_of(name)
     model.save(tmp_path)
-    again = load(tmp_path)
-    assert same(answers(again, test.images), answers(model, test.images))
-    assert (again.variant, again.pair_shape) == (variant, test.images.shape[1:])
-    assert sorted(f.name for f in tmp_path.iterdir()) == [RECIPE_FILE, WEIGHTS_FILE]
+    again = loaded(tmp_path, case.variant)
+    inputs = case.rows.inputs
+    assert same(again.predict(inputs), model.predict(inputs))
+    assert (again.raw, again.schema, again.classes) == (model.raw, model.schema, model.classes)
+    learnt = ESTIMATOR_FILE if name in ESTIMATORS else WEIGHTS_FILE
+    assert sorted(f.name for f in tmp_path.iterdir()) == sorted([RECIPE_FILE, learnt])
+    again.save(tmp_path)
+    assert same(loaded(tmp_path, case.variant).predict(inputs), model.predict(inputs))
 
 
-def test_answers_are_probabilities(variant, fitted):
-    model, test = fitted(variant)
-    said = model.predict(test.images)
-    assert ((said.probability >= 0) & (said.probability <= 1)).all()
-    np.testing.assert_array_equal(said.decision, said.probability > 0.5)
-    digits = said.digit_probabilities
-    assert (digits is not None) == variant.auxiliary
-    if digits is not None:
-        assert digits.shape == (len(test), 2, 10)
-        np.testing.assert_allclose(digits.sum(2), 1, rtol=1e-5)
+@pytest.mark.parametrize("name", ["cnn_digit", "mlp", "disc_relu"])
+def test_model_of_an_earlier_format_answers_to_the_last_bit(name):
+    """Kept models and their answers, as format 1 wrote them."""
+    folder = FORMAT1 / f"kept-{name}"
+    model = KeptModel.load(folder, variant_of=lambda recipe, _: variant_named(recipe.variant))
+    data = data_of(model.recipe, model.variant.task)
+    wanted = json.loads((folder / "answers.json").read_text())["probability"]
+    given = model.predict(data.test_rows.inputs)["probability"][:, 1]
+    assert given.tolist() == wanted
+    assert model.recipe.format == 2
 
 
-def test_an_answer_does_not_depend_on_the_others(variant, fitted):
-    model, test = fitted(variant)
-    together = model.predict(test.images).probability
-    alone = [model.predict(test.images[i : i + 1]).probability[0] for i in range(len(test))]
-    np.testing.assert_allclose(alone, together, rtol=1e-5)
+@ALL
+def test_predictions_are_those_of_the_task(name, case_of, model_of):
+    case, model = case_of(name), model_of(name)
+    said, rows, outputs = model.predict(case.rows.inputs), len(case.rows), case.variant.task.outputs
+    if case.variant.task.kind == "regression":
+        several = () if outputs == 1 else (outputs,)
+        assert said["value"].shape == (rows, *several)
+        target = case.rows.targets["target"]
+        assert np.abs(said["value"].mean(0) - target.mean(0)).max() < 3 * target.std()
+    else:
+        assert said["answer"].shape == (rows,)
+        assert said["answer"].dtype == np.int64
+        assert said["probability"].shape == (rows, outputs)
+        np.testing.assert_allclose(said["probability"].sum(1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(said["probability"].argmax(1), said["answer"])
 
 
-def test_many_pairs_are_answered_in_parts(fitted):
-    model, test = fitted(MLP)
-    images = np.tile(test.images, (120, 1, 1, 1))
-    many = model.predict(images).probability
-    np.testing.assert_allclose(many, np.tile(many[: len(test)], 120), rtol=1e-5)
+@ALL
+def test_row_is_predicted_alone_as_among_others(name, case_of, model_of):
+    inputs, model = case_of(name).rows.inputs, model_of(name)
+    together = model.predict(inputs)
+    for row in range(3):
+        alone = model.predict({key: array[row : row + 1] for key, array in inputs.items()})
+        for key, values in alone.items():
+            np.testing.assert_allclose(values[0], together[key][row], rtol=1e-5, atol=1e-6)
 
 
-def test_images_may_be_bytes(fitted):
-    model, test = fitted(CNN_WS_AUX)
-    whole = test.images.astype(np.uint8)
-    assert same(answers(model, whole), answers(model, whole.astype(np.float64)))
+@ALL
+def test_many_rows_are_predicted_in_parts(name, case_of, model_of):
+    inputs, model = case_of(name).rows.inputs, model_of(name)
+    rows = len(next(iter(inputs.values())))
+    times = 1200 // rows
+    many = model.predict({k: np.concatenate([array] * times) for k, array in inputs.items()})
+    for values in many.values():
+        assert len(values) == times * rows
+        parts = values.reshape(times, rows, *values.shape[1:])
+        np.testing.assert_allclose(parts, parts[:1].repeat(times, 0), rtol=1e-5, atol=1e-6)
 
 
-def test_a_logit_and_two_scores_mean_the_same(fitted):
+def test_one_input_may_come_without_its_name(case_of, model_of):
+    images = case_of("larger_digit").rows.inputs["images"]
+    model = model_of("larger_digit")
+    named = model.predict({"images": images})
+    assert same(model.predict(images), named)
+    whole = np.round(images)
+    bytes_ = model.predict(whole.astype(np.uint8))
+    assert same(bytes_, model.predict(whole.astype(np.float64)))
+
+
+def test_logit_and_two_scores_mean_the_same(case_of):
     """For one unit the loss is about its sigmoid, for two about their softmax."""
+    case = case_of("larger_digit")
     for units in (1, 2):
-        model, test = fitted(MLP, outputs=units)
-        classifier = model.classifier
-        x = (torch.from_numpy(test.images) - classifier.mean) / classifier.std
-        scores = classifier.network(x).comparison
+        config = replace(case.config, outputs=units)
+        model = fit(recipe_of(MLP, config, case.data), MLP, case.data)
+        scores = model.output(case.rows.inputs).comparison
         wanted = scores.sigmoid()[:, 0] if units == 1 else scores.softmax(1)[:, 1]
-        np.testing.assert_allclose(model.predict(test.images).probability, wanted, rtol=1e-5)
+        given = model.predict(case.rows.inputs)["probability"][:, 1]
+        np.testing.assert_allclose(given, wanted, rtol=1e-5)
 
 
-def test_a_distance_decides_as_its_threshold_does(fitted):
-    for loss in ("contrastive", "logistic"):
-        model, test = fitted(CNN_DISTANCE, distance_loss=loss)
-        classifier = model.classifier
-        x = (torch.from_numpy(test.images) - classifier.mean) / classifier.std
-        near = classifier.network(x).comparison[:, 0] > 0
-        np.testing.assert_array_equal(model.predict(test.images).decision, near)
+# Data frames -------------------------------------------------------------------------------------
+
+TABLES = pytest.mark.parametrize("name", [n for n in CASES if n.endswith(("classes", "numbers"))])
 
 
-def test_names_are_compared_by_their_probabilities(fitted):
-    model, test = fitted(CNN_DIGIT)
-    said = model.predict(test.images)
-    digits = said.digit_probabilities
-    assert digits is not None
-    joint = digits[:, 0, :, None] * digits[:, 1, None, :]
-    left, right = np.indices((10, 10))
-    np.testing.assert_allclose(said.probability, joint[:, left <= right].sum(1), rtol=1e-5)
+@TABLES
+def test_data_frame_is_predicted_by_its_columns(name, case_of, model_of):
+    case, model = case_of(name), model_of(name)
+    frame = customers(30, seed=5)
+    wanted = model.predict(case.data.schema.inputs(frame))
+    assert same(model.predict(frame), wanted)
+    shuffled = frame[[*reversed(frame.columns)]].assign(more="else")
+    assert same(model.predict(shuffled), wanted)
+    assert same(model.predict(frame.drop(columns=["customer id", "left", "bill"])), wanted)
 
 
-# A folder that is not what it was --------------------------------------------------------------
+@TABLES
+def test_category_that_no_training_row_has_is_as_a_missing_one(name, model_of):
+    frame = customers(30, seed=5)
+    unseen = model_of(name).predict(frame.assign(plan="of tomorrow"))
+    missing = model_of(name).predict(frame.assign(plan=None))
+    assert same(unseen, missing)
+    assert not same(unseen, model_of(name).predict(frame))
 
 
-@pytest.fixture
-def saved(fitted, tmp_path):
-    model, _ = fitted(MLP)
-    model.save(tmp_path)
-    return tmp_path
-
-
+@TABLES
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("change", "said"),
     [
-        (lambda folder: (folder / RECIPE_FILE).unlink(), "recipe.yaml cannot be read"),
-        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "weights.safetensors cannot be read"),
-        (
-            lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"\x80\x04."),
-            "weights.safetensors cannot be read",
-        ),
+        (lambda f: f.drop(columns="plan"), r"^columns are missing: 'plan'"),
+        (lambda f: f.rename(columns={"plan": "plane"}), r"'plan'; did you mean 'plane'\?"),
+        (lambda f: f.assign(**{"age in years": "old"}), r"'age in years': 'old' in row 1 is not"),
+        (lambda f: f.assign(active="perhaps"), "'active': 'perhaps' in row 1 is not true or false"),
+        (lambda f: f.assign(since="yesterday"), "'since': 'yesterday' in row 1 is not an ISO"),
+        (lambda f: f.iloc[:0], "^there are no rows to predict: give at least one$"),
     ],
-    ids=["no recipe", "no weights", "a pickle for weights"],
 )
-def test_a_damaged_folder_is_said(saved, damage, said):
-    damage(saved)
+def test_data_frame_with_other_columns_is_refused(name, change, said, model_of):
     with pytest.raises(UserError, match=said):
-        load(saved)
+        model_of(name).predict(change(customers(30, seed=5)))
 
 
-def test_weights_of_another_network_are_refused(saved):
-    path = saved / RECIPE_FILE
-    values = yaml.safe_load(path.read_text())
-    values["config"]["hidden"] += 1
-    path.write_text(yaml.safe_dump(values))
-    with pytest.raises(UserError, match=r"must have the shape \(9,.*\), but has \(8,"):
-        load(saved)
+def test_data_frame_is_refused_by_a_model_of_arrays(model_of):
+    with pytest.raises(UserError, match=r"takes arrays images \(n, 2, 14, 14\), no table"):
+        model_of("larger_digit").predict(pd.DataFrame({"x": [1]}))
 
 
-def test_an_unknown_variant_is_refused(saved):
-    path = saved / RECIPE_FILE
-    path.write_text(path.read_text().replace("variant: mlp\n", "variant: mlq\n"))
-    with pytest.raises(UserError, match="unknown variant 'mlq': known are mlp, "):
-        load(saved)
+# Arrays that are none ----------------------------------------------------------------------------
 
 
-# Images that are none --------------------------------------------------------------------------
+@ALL
+def test_no_rows_are_refused(name, case_of, model_of):
+    none = {key: array[:0] for key, array in case_of(name).rows.inputs.items()}
+    with pytest.raises(UserError, match="^there are no rows to predict: give at least one$"):
+        model_of(name).predict(none)
+
+
+@ALL
+def test_other_names_are_refused(name, case_of, model_of):
+    inputs, model = case_of(name).rows.inputs, model_of(name)
+    first = next(iter(inputs))
+    fewer = {key: array for key, array in inputs.items() if key != first}
+    with pytest.raises(UserError, match=rf"inputs must be {first}.* but {first} is missing"):
+        model.predict(fewer)
+    with pytest.raises(UserError, match=r"but more is none of them"):
+        model.predict({**inputs, "more": inputs[first]})
+
+
+@ALL
+def test_rows_of_another_shape_are_refused(name, case_of, model_of):
+    inputs, model = case_of(name).rows.inputs, model_of(name)
+    first = next(iter(inputs))
+    wide = np.zeros((3, 5, 9))
+    with pytest.raises(UserError, match=rf"{first} must have the shape \(n.*has \(3, 5, 9\)"):
+        model.predict({**inputs, first: wide})
+    with pytest.raises(UserError, match=rf"{first} must have the shape \(n"):
+        model.predict({**inputs, first: 1.0})
+
+
+def test_inputs_of_unequal_length_are_refused(case_of, model_of):
+    inputs = case_of("two inputs").rows.inputs
+    with pytest.raises(UserError, match="equally many rows, but have .*'numbers': 20, 'code': 3"):
+        model_of("two inputs").predict({**inputs, "code": inputs["code"][:3]})
+    with pytest.raises(UserError, match=r"arrays by name: numbers \(n, 4\), code \(n\)$"):
+        model_of("two inputs").predict(inputs["numbers"])
 
 
 def broken(images, change):
@@ -170,67 +222,181 @@ def broken(images, change):
 @pytest.mark.parametrize(
     ("of", "said"),
     [
-        (lambda x: x[0], r"shape \(n, 2, 14, 14\), but have \(2, 14, 14\)"),
-        (lambda x: x[:0], r"but have \(0, 2, 14, 14\)"),
-        (lambda x: x[:, :, :13], r"but have \(10, 2, 13, 14\)"),
+        (lambda x: x[0], r"shape \(n, 2, 14, 14\), but has \(2, 14, 14\)"),
+        (lambda x: x[:, :, :13], r"but has \(10, 2, 13, 14\)"),
         (lambda x: x.astype(str), "must be numbers, but are <U32"),
-        (lambda x: x > 9, "must be numbers, but are bool"),
         (lambda x: broken(x, lambda y: y.fill(np.nan)), "must be finite"),
         (lambda x: x / 255, "must be raw, from 0 to 255 and not all black, but .* 0 to 1$"),
         (lambda x: (x - x.mean()) / x.std(), r"but these are from -\d"),
         (lambda x: x * 2, "to 510$"),
     ],
 )
-def test_what_is_no_raw_image_is_refused(fitted, of, said):
-    model, test = fitted(MLP)
+def test_image_that_is_not_raw_is_refused(of, said, case_of, model_of):
     with pytest.raises(UserError, match=said):
-        model.predict(of(test.images))
+        model_of("larger_digit").predict(of(case_of("larger_digit").rows.inputs["images"]))
 
 
-# A user's own variant ---------------------------------------------------------------------------
+def test_missing_numbers_are_for_tables_only(case_of, model_of):
+    inputs = case_of("two inputs").rows.inputs
+    holes = {**inputs, "numbers": np.full_like(inputs["numbers"], np.nan)}
+    with pytest.raises(UserError, match="numbers must be finite"):
+        model_of("two inputs").predict(holes)
+    frame = customers(30, seed=5).assign(**{"age in years": np.nan})
+    assert np.isfinite(model_of("table classes").predict(frame)["probability"]).all()
 
 
-def test_the_file_of_a_user_s_own_variant_travels_along(small_config, data, tmp_path):
+# A folder that is not what it was ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["table classes", "estimator classes"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder, _: (folder / RECIPE_FILE).unlink(), "recipe.yaml cannot be read"),
+        (lambda _, learnt: learnt.unlink(), "cannot be read: .*No such file"),
+        (lambda _, learnt: learnt.write_bytes(b"\x80\x04."), "cannot be read|no estimator file"),
+    ],
+    ids=["no recipe", "nothing learnt", "a pickle"],
+)
+def test_damaged_folder_is_refused(name, damage, said, case_of, model_of, tmp_path):
+    model_of(name).save(tmp_path)
+    learnt = tmp_path / (ESTIMATOR_FILE if name in ESTIMATORS else WEIGHTS_FILE)
+    damage(tmp_path, learnt)
+    with pytest.raises(UserError, match=said) as caught:
+        loaded(tmp_path, case_of(name).variant)
+    assert "\n" not in str(caught.value)
+
+
+def changed(folder, change):
+    path = folder / RECIPE_FILE
+    values = yaml.safe_load(path.read_text())
+    change(values)
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v["config"].update(hidden=31), r"must have the shape \(31.*\), but has \("),
+        (lambda v: v["record"].update(inputs={}), "record of the task has no inputs"),
+        (lambda v: v["record"].update(encoded=3), "record of the task has no shapes"),
+        (lambda v: v["record"].update(schema=3), "schema of the task's record is damaged"),
+        (lambda v: v["record"]["schema"].pop("columns"), "columns must be a list of mappings"),
+        (
+            lambda v: v["record"]["inputs"]["numeric"].update(dtype="object"),
+            "input numeric of the task's record cannot be",
+        ),
+    ],
+)
+def test_damaged_recipe_is_refused(change, said, case_of, model_of, tmp_path):
+    model_of("table classes").save(tmp_path)
+    changed(tmp_path, change)
+    with pytest.raises(UserError, match=said):
+        loaded(tmp_path, case_of("table classes").variant)
+
+
+def test_unknown_variant_is_refused(model_of, tmp_path):
+    model_of("larger_digit").save(tmp_path)
+    changed(tmp_path, lambda values: values.update(variant="larger_digit/mlq"))
+    with pytest.raises(UserError, match="unknown variant 'larger_digit/mlq': known are mlp, "):
+        KeptModel.load(tmp_path, variant_of=lambda recipe, _: variant_named(recipe.variant))
+
+
+def test_folder_that_is_gone_is_named(model_of, tmp_path):
+    with pytest.raises(UserError, match=r"missing/recipe\.yaml cannot be written"):
+        model_of("larger_digit").save(tmp_path / "missing")
+
+
+# A user's own variant ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sequences", "estimator classes"])
+def test_file_of_a_user_s_own_variant_travels_along(name, case_of, tmp_path):
     """The code is copied as it is, and found again in the folder."""
+    case = case_of(name)
     file = tmp_path / "mine.py"
     file.write_text("# my own\n")
-    own = replace(MLP, name="mine")
-    assert own.name not in VARIANTS
-    recipe = recipe_of(own, small_config(MLP), data, space=str(file))
-    model = fit(recipe, own, data)
+    model = case.fit(space=str(file))
     folder = tmp_path / "model"
     folder.mkdir()
     model.save(folder)
     file.unlink()
     asked = []
 
-    def find(path, name):
-        asked.append((path, name))
-        return own
+    def find(recipe, path):
+        asked.append((path, recipe.variant))
+        return case.variant
 
-    again = FittedModel.load(folder, own_variant=find)
-    assert asked == [(str(folder / "space.py"), "mine")]
-    assert (folder / "space.py").read_text() == again.code == "# my own\n"
+    again = KeptModel.load(folder, variant_of=find)
+    assert asked == [(folder / CODE_FILE, case.variant.full_name)]
+    assert (folder / CODE_FILE).read_text() == again.code == "# my own\n"
     assert Recipe.load(folder / RECIPE_FILE).space == str(file)
-    assert same(answers(again, data.test.images), answers(model, data.test.images))
+    assert same(again.predict(case.rows.inputs), model.predict(case.rows.inputs))
 
 
-def test_weights_shared_by_name_are_kept_once(small_config, data, tmp_path):
+def test_estimator_of_a_user_s_own_type_is_trusted_with_its_file_alone(case_of, tmp_path):
+    from sklearn.linear_model import Ridge
+
+    class Mine(Ridge):
+        """Not among the types of skops."""
+
+    globals()["Mine"] = Mine
+    Mine.__qualname__ = "Mine"
+    case = case_of("estimator numbers")
+    own = replace(case.variant, model=lambda config, shapes: _after_columns(shapes, Mine()))
+    with pytest.raises(UserError, match=r"not trusted: .*Mine"):
+        Case(variant=own, config=case.config, data=case.data).fit().save(tmp_path)
+    (tmp_path / "mine.py").write_text("")
+    model = Case(variant=own, config=case.config, data=case.data).fit(
+        space=str(tmp_path / "mine.py")
+    )
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save(folder)
+    again = loaded(folder, own)
+    assert isinstance(again.estimator[-1], Mine)
+    assert same(again.predict(case.rows.inputs), model.predict(case.rows.inputs))
+    (folder / ESTIMATOR_FILE).write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match=r"estimator\.skops"):
+        loaded(folder, own)
+
+
+def _after_columns(shapes, estimator):
+    from trainables.models.estimators.columns import pipeline
+
+    return pipeline(shapes, estimator, scaled=True)
+
+
+def test_missing_code_is_refused(case_of, tmp_path):
+    (tmp_path / "mine.py").write_text("")
+    case_of("disc").fit(space=str(tmp_path / "mine.py")).save(tmp_path)
+    (tmp_path / CODE_FILE).unlink()
+    with pytest.raises(UserError, match=r"space\.py cannot be read: No such file"):
+        loaded(tmp_path, case_of("disc").variant)
+
+
+def test_weights_shared_by_name_are_kept_once(case_of, tmp_path):
     """Tied parameters have two names in a state dict, of which safetensors refuses one."""
 
     class Twice(torch.nn.Module):
-        def __init__(self, config):
+        def __init__(self, config, shapes):
             super().__init__()
             self.one = MLP.model(config)
             self.two = self.one
 
-        def forward(self, pair):
-            return self.two(pair)
+        def forward(self, images):
+            return self.two(images)
 
+    case = case_of("larger_digit")
     own = replace(MLP, name="twice", model=Twice)
-    (tmp_path / "mine.py").write_text("")
-    recipe = recipe_of(own, small_config(MLP), data, space=str(tmp_path / "mine.py"))
-    model = fit(recipe, own, data)
+    model = Case(variant=own, config=case.config, data=case.data).fit()
     model.save(tmp_path)
-    again = FittedModel.load(tmp_path, own_variant=lambda file, name: own)
-    assert same(answers(again, data.test.images), answers(model, data.test.images))
+    again = loaded(tmp_path, own)
+    assert same(again.predict(case.rows.inputs), model.predict(case.rows.inputs))
+
+
+def test_networks_and_estimators_are_both_among_the_cases():
+    assert NETWORKS
+    assert ESTIMATORS
+    assert disc.TASK.name == "disc"
+    assert os.path.isdir(FORMAT1)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
 from trainables.tasks.tables import TableOptions, new_rows, table_task
@@ -263,3 +265,53 @@ def test_a_column_to_drop_that_does_not_exist(tmp_path):
     said = refused(saved(tmp_path, FRAME), target="left", drop=("plam",))
     assert said.startswith("--drop plam: there is no such column among the inputs")
     assert said.endswith("did you mean 'plan'?")
+
+
+CELLS = st.sampled_from(
+    ["", "1", "-2.5", "inf", "x", "yes", "true", "1,5", "1,234", "2020-01-01", "?", '"', "9" * 400]
+)
+
+
+def tried(path: Path, **options) -> None:
+    """A file is data, or is refused in one line; nothing else may happen."""
+    try:
+        table_task(TableOptions(data=str(path), **options), seed=0, objective=None)
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("damaged")
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=20),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from([None, "group", "time", "fold"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_text_is_data_or_refused(folder, rows, delimiter, role):
+    lines = [delimiter.join(row) for row in [["a", "b", "c"], *rows]]
+    (folder / "t.csv").write_text("\n".join(lines))
+    tried(folder / "t.csv", target="a", **({role: "b"} if role else {}))
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_are_data_or_refused(folder, content):
+    (folder / "t.csv").write_bytes(b"a,b\n" + content)
+    tried(folder / "t.csv", target="a")
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_damaged_files_are_data_or_refused(folder, changes):
+    FRAME.to_parquet(folder / "t.parquet")
+    np.savez(folder / "t.npz", x=np.ones((N, 2)), y=GOOD["left"])
+    for name, target in (("t.parquet", "left"), ("t.npz", None)):
+        content = bytearray((folder / name).read_bytes())
+        for place, value in changes:
+            content[int(place * len(content))] = value
+        (folder / name).write_bytes(bytes(content))
+        tried(folder / name, target=target)

@@ -12,6 +12,7 @@ from trainables.tasks.columns import (
     listed,
     nearest,
     numbers,
+    shown,
 )
 
 
@@ -67,3 +68,13 @@ def test_names_in_messages():
     assert nearest("lef", ["left", "age"]) == "; did you mean 'left'?"
     assert nearest("xyz", ["left", "age"]) == ""
     assert listed(["a", "b", "c"], most=2) == "'a', 'b' and 1 more"
+
+
+def test_whole_numbers_beyond_float64_are_refused():
+    with pytest.raises(UserError, match="is infinite, or above"):
+        as_numbers(pd.Series([1, 10**400], name="a", dtype=object), "number")
+
+
+def test_names_with_control_characters_are_shown_as_such():
+    assert shown("größe (€)") == "größe (€)"
+    assert shown("\x1b[31m") == "'\\x1b[31m'"

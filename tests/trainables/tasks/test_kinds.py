@@ -102,6 +102,21 @@ def test_a_class_that_training_rows_lack_is_refused():
         classification("t", data)
 
 
+def test_what_is_no_target_of_a_kind_is_refused():
+    for target, message in (
+        (X, "must be one class per row"),
+        (CLASSES * 0, "has one class, 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            classification("t", Data(name="own", train=samples(target), test=None))
+    words = Data(name="own", train=samples(np.array(["a", "b"] * 30)), test=None)
+    with pytest.raises(UserError, match="must be numbers for a regression"):
+        regression("t", words)
+    assert classification("t", words).classes == ("a", "b")
+    with pytest.raises(UserError, match="2 classes are named, but the target has 0, 1, 2"):
+        classification("t", Data.of(X, CLASSES), classes=("a", "b"))
+
+
 def test_data_that_is_a_function():
     def load(request):
         return Data.of(X, CLASSES, seed=request.seed)

@@ -128,3 +128,10 @@ def test_arrays_that_are_not_data_are_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=message):
         read_file(tmp_path / "a.npz")
+
+
+def test_a_parquet_file_that_unpacks_to_more_than_fits_is_refused(tmp_path, monkeypatch):
+    pd.DataFrame({"a": np.zeros(100_000)}).to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr("trainables.tasks.reading.MAX_BYTES", 500_000)
+    with pytest.raises(UserError, match="unpacks to 100,000 rows of 1 columns"):
+        read_file(tmp_path / "t.parquet")

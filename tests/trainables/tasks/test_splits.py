@@ -186,3 +186,8 @@ def test_plain_values_there_and_back():
 def test_records_of_no_split_are_refused(values):
     with pytest.raises(UserError):
         Split.from_dict(values)
+
+
+def test_a_seed_that_scikit_learn_does_not_take_is_refused():
+    with pytest.raises(UserError, match="the seed is 4294967296: choose one from 0"):
+        folds_of(Split(kind="plain"), seed=2**32)

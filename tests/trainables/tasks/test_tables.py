@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import tyro
 
 from foldsweep.errors import UserError
 from trainables.tasks.embedded import EMBEDDED
@@ -128,6 +130,25 @@ def test_a_fold_column(churn, tmp_path):
     folds = task.split.folds(task.data.train, target=task.target, num_folds=3, seed=0)
     for name, fold in zip((0, 1, 2), folds, strict=True):
         assert set(task.data.train.groups[fold.val]) == {name}
+
+
+def test_fractions_in_a_fold_column_are_the_folds_they_equal(churn, tmp_path):
+    churn.assign(part=np.arange(200) % 4 - 1.0).to_csv(tmp_path / "t.csv", index=False)
+    task = task_of(tmp_path / "t.csv", target="left", fold="part")
+    assert task.split.fixed_folds(task.data.train) == 3
+
+
+def test_options_are_flags():
+    flags = ["--data", "t.csv", "--target", "y", "--drop", "a b", "c", "--holdout", "0.3"]
+    options = tyro.cli(TableOptions, args=[*flags, "--test", "u.csv", "--repeats", "2"])
+    assert options == TableOptions(
+        data="t.csv",
+        target="y",
+        drop=("a b", "c"),
+        holdout=0.3,
+        test=Path("u.csv"),
+        repeats=2,
+    )
 
 
 def test_a_file_of_test_rows(churn, tmp_path):

@@ -17,12 +17,12 @@ MARGIN = 1.0
 
 
 def pair_losses(
-    scores: Scores,
+    output: Tensor | Scores,
     target: Mapping[str, Tensor],
     *,
-    main_weight: Float[Tensor, "*#m 1"],
-    aux_weight: Float[Tensor, "*#m 1"],
-    label_smoothing: Float[Tensor, "*#m 1"],
+    main_weight: Float[Tensor, "*#m 1"] | float = 1.0,
+    aux_weight: Float[Tensor, "*#m 1"] | float = 0.0,
+    label_smoothing: Float[Tensor, "*#m 1"] | float = 0.0,
 ) -> dict[str, Float[Tensor, "*m b"]]:
     """Weighted loss of each pair in its parts, `main` and, where digits are named, `aux`.
 
@@ -33,9 +33,9 @@ def pair_losses(
     sum of two cross-entropies.
 
     Args:
-        scores: What the network returns.
+        output: What the network returns; comparison scores may come alone.
         target: `target`, 0 or 1, of shape (*m, b), and `classes`, the digits, (*m, b, 2).
-        main_weight: Weight of the comparison loss.
+        main_weight: Weight of the comparison loss, of each member.
         aux_weight: Weight of each digit loss.
         label_smoothing: Share of the target's probability spread over both outcomes.
 
@@ -43,6 +43,7 @@ def pair_losses(
         Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
         mapping", CVPR.
     """
+    scores = Scores(output) if isinstance(output, Tensor) else output
     wanted = target["target"]
     if scores.distance is not None:
         soft = wanted * (1 - label_smoothing) + label_smoothing / 2

@@ -1,0 +1,115 @@
+"""Whether one model is significantly better than another on the same test rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from scipy.stats import binomtest
+
+from foldsweep.errors import UserError
+from foldsweep.numbers import shown
+from trainables.keep.measure import ACCURACY, Measured
+
+ALPHA = 0.05
+"""A p-value from which on the difference of two models may be noise."""
+RESAMPLES = 2000
+"""Resamples of the test rows in a bootstrap."""
+MOST_ROWS = 4_000_000
+"""Rows in all resamples together; there are fewer resamples of many rows."""
+FEWEST = 400
+"""Resamples at least."""
+_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The outcome of a test."""
+
+    better: bool
+    """Whether the first model is significantly better."""
+    said: str
+    """The test's result in words."""
+
+
+def compared(
+    name: str, ours: Measured, theirs: Measured, groups: np.ndarray | None = None
+) -> Difference:
+    """Test of two models' values of a metric on the same rows.
+
+    Accuracies are compared by McNemar's exact test, which takes rows to be independent. All other
+    metrics, and rows in groups, are compared by a bootstrap of the difference.
+
+    Args:
+        name: Name of the metric.
+        ours: The first model's.
+        theirs: The second model's.
+        groups: Group of each row, where rows of a group are alike.
+
+    Raises:
+        UserError: If the rows are too few for the metric.
+    """
+    sign = ours.metric.sign
+    if name == ACCURACY and ours.rows is not None and theirs.rows is not None and groups is None:
+        p = mcnemar(ours.right, theirs.right)
+        better = sign * (ours.value() - theirs.value()) > 0 and p < ALPHA
+        return Difference(better=bool(better), said=f"p = {p:.2g}")
+    low, high = interval(ours, theirs, groups)
+    better = low > 0 if sign > 0 else high < 0
+    said = f"95 % interval of the difference {shown(low)} to {shown(high)}"
+    return Difference(better=bool(better), said=said)
+
+
+def mcnemar(ours: Bool[np.ndarray, " n"], theirs: Bool[np.ndarray, " n"]) -> float:
+    """Exact two-sided p-value of two models being right equally often, from the same n rows.
+
+    References:
+        McNemar (1947), "Note on the sampling error of the difference between correlated
+        proportions or percentages", Psychometrika 12.
+    """
+    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    differing = only_ours + only_theirs
+    return float(binomtest(only_ours, differing).pvalue) if differing else 1.0
+
+
+def interval(
+    ours: Measured, theirs: Measured, groups: np.ndarray | None = None
+) -> tuple[float, float]:
+    """95 % percentile interval of the difference of two models, by resampling the same rows.
+
+    Whole groups are drawn where there are some. Resamples that do not define the metric, such as
+    ROC AUC of one class, are left out.
+
+    References:
+        Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13.
+
+    Raises:
+        UserError: If fewer than half of the resamples define the metric.
+    """
+    size = len(ours)
+    rng = np.random.default_rng(_SEED)
+    members = None if groups is None else _members(groups)
+    count = max(FEWEST, min(RESAMPLES, MOST_ROWS // size))
+    differences = []
+    for _ in range(count):
+        if members is None:
+            rows = rng.integers(size, size=size)
+        else:
+            drawn = rng.integers(len(members), size=len(members))
+            rows = np.concatenate([members[i] for i in drawn])
+        try:
+            difference = ours.value(rows) - theirs.value(rows)
+        except UserError:
+            continue
+        if np.isfinite(difference):
+            differences.append(difference)
+    if len(differences) < count / 2:
+        raise UserError(f"{size} test rows are too few to compare models on")
+    low, high = np.quantile(differences, [ALPHA / 2, 1 - ALPHA / 2])
+    return float(low), float(high)
+
+
+def _members(groups: np.ndarray) -> list[np.ndarray]:
+    """Rows of each group."""
+    places = np.unique(groups, return_inverse=True)[1]
+    order = np.argsort(places, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(places))[:-1])

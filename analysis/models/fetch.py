@@ -1,0 +1,98 @@
+"""Models out of MLflow's registry: downloaded, and loaded with the foldsweep that is installed."""
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from analysis.models.variants import variant_of
+from foldsweep.errors import UserError
+from foldsweep.programs import console
+from foldsweep.tracking import SQLITE, shown
+from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
+
+KIND = "model"
+"""What a run, and each version of a registered model, is tagged to be."""
+FOLDER = "model"
+"""Folder of a `KeptModel` among the artifacts of a logged model."""
+QUIET = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What keeps MLflow's functions from printing."""
+
+
+@contextlib.contextmanager
+def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
+    """MLflow's own functions on a store, without notices and progress bars."""
+    logger, level = logging.getLogger("mlflow"), logging.getLogger("mlflow").level
+    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *QUIET)}
+    logger.setLevel(logging.WARNING)
+    os.environ.update(QUIET)
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def fetched(uri: str) -> KeptModel:
+    """The model that a URI of MLflow names, on the store that MLflow is set to.
+
+    Raises:
+        UserError: If there is none, or it is none of ours or cannot be read.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as to:
+            files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=to))
+            return KeptModel.load(files / "artifacts" / FOLDER, variant_of=variant_of)
+    except (MlflowException, OSError) as error:
+        raise UserError(next(iter(str(error).splitlines()), repr(error))) from None
+
+
+def opened(given: str, tracking_uri: str) -> KeptModel:
+    """A model by the path of its folder or its name in the registry.
+
+    Args:
+        given: Folder of a kept model, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or the name of
+            a registered model, which means its champion.
+        tracking_uri: MLflow server or store.
+
+    Raises:
+        UserError: If there is no such model, or it is damaged or none of ours.
+    """
+    folder = Path(given)
+    if folder.is_dir():
+        if not (folder / RECIPE_FILE).is_file():
+            raise UserError(f"{folder} holds no {RECIPE_FILE}: it is no folder of a kept model")
+        if (folder / CODE_FILE).is_file():
+            console.print(f"the model is the code in {folder / CODE_FILE}")
+        return KeptModel.load(folder, variant_of=variant_of)
+    if not given.startswith("models:/"):
+        if "/" in given or not given:
+            raise UserError(f"model {given!r}: there is no such folder")
+        given = f"models:/{given}@champion"
+    if tracking_uri.startswith(SQLITE):
+        path = Path(tracking_uri.removeprefix(SQLITE))
+        if not path.is_file():
+            raise UserError(
+                f"{given}: no MLflow store at {path}; give --tracking-uri, or a folder"
+            )
+    with quiet_mlflow(tracking_uri):
+        try:
+            return fetched(given)
+        except UserError as error:
+            raise UserError(
+                shown(f"{given} of MLflow at {tracking_uri} cannot be read: {error}")
+            ) from None

@@ -1,0 +1,50 @@
+"""Predict new rows with a kept model: `python analysis/predict.py MODEL NEW.csv`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import tracking_uri
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """Predict the rows of a file: class or value, and the probability of each class."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """Folder that `analysis/export.py --keep` wrote, name of a registered model (its champion), or
+    models:/NAME@ALIAS, models:/NAME/VERSION."""
+    new: Annotated[Path, tyro.conf.Positional]
+    """File of rows, .csv, .tsv, .parquet or .npz as for --data of a sweep; it needs no target."""
+    out: Path = Path("predictions.csv")
+    """File to write, .csv or .parquet: identifier-like columns, predictions, probabilities."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+
+
+def main() -> int:
+    """Predict what the command line asks for; returns the exit code."""
+    settings = parse(PredictSettings, sys.argv[1:], prog="analysis/predict.py")
+    from analysis.models.asking import asked, check_output  # torch and MLflow, after the options
+    from analysis.models.fetch import opened
+
+    check_output(settings.out, settings.new)
+    model = opened(settings.model, tracking_uri(settings.tracking_uri))
+    predictions = asked(model, settings.new)
+    for line in predictions.said:
+        console.print(line)
+    predictions.write(settings.out)
+    recipe = model.recipe
+    source = f"trial {recipe.trial} of {recipe.sweep}" if recipe.sweep else f"trial {recipe.trial}"
+    console.print(
+        f"{settings.out}: {len(predictions.frame):,} rows predicted by {recipe.variant}, {source}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)

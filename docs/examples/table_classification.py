@@ -1,0 +1,50 @@
+"""A table with numbers, categories and missing values, and a perceptron that is swept on it.
+
+    python sweeps/run.py --space docs/examples/table_classification.py --trials 20
+"""
+
+import numpy as np
+import pandas as pd
+
+from foldsweep import Data, Point, SearchSpace, classification, tune, variant
+from foldsweep.models import Perceptron, PerceptronClassifierConfig
+
+
+def customers(rows: int = 600) -> pd.DataFrame:
+    """Customers of a telephone company, made up; `left` says who cancelled."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "age": rng.normal(45, 12, rows).round(),
+            "plan": rng.choice(["basic", "family", "business"], rows, p=[0.6, 0.3, 0.1]),
+            "calls": rng.poisson(3, rows),
+        }
+    )
+    risk = 0.6 * table["calls"] + 1.5 * (table["plan"] == "basic") - 0.02 * table["age"]
+    table["left"] = np.where(risk + rng.logistic(size=rows) > 2.5, "yes", "no")
+    table.loc[rng.random(rows) < 0.1, "age"] = np.nan
+    return table
+
+
+table = customers()
+task = classification(
+    "churn",
+    Data.of(table.drop(columns="left"), table["left"], holdout=0.2),
+    objective="roc_auc",
+)
+
+
+def space() -> SearchSpace:
+    """Width, dropout and learning rate; the first point is the baseline."""
+    return SearchSpace(
+        name="churn_mlp",
+        variant=variant("churn_mlp", task, Perceptron, PerceptronClassifierConfig),
+        domains={
+            "lr": tune.loguniform(1e-4, 1e-1),
+            "hidden": tune.lograndint(16, 257),
+            "dropout": tune.uniform(0, 0.5),
+            "class_weight": tune.choice(["none", "balanced"]),
+            "epochs": 30,
+        },
+        points=[Point(name="plain", config={"lr": 1e-3, "hidden": 64, "dropout": 0.0})],
+    )

@@ -1,0 +1,22 @@
+"""A trained model of each case, once for all tests."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from tests.trainables.keep.cases import CASES, Case
+from trainables.keep.model import KeptModel
+
+
+@pytest.fixture(scope="session")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """Builds a case by its name."""
+    folder = tmp_path_factory.mktemp("tables")
+    return cache(lambda name: CASES[name](folder))
+
+
+@pytest.fixture(scope="session")
+def model_of(case_of: Callable[[str], Case]) -> Callable[[str], KeptModel]:
+    """Trains a model of a case, by its name."""
+    return cache(lambda name: case_of(name).fit())

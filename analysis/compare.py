@@ -5,7 +5,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -69,7 +69,8 @@ def main() -> int:
     """Compare what the command line asks for; returns the exit code."""
     settings = parse(CompareSettings, sys.argv[1:], prog="analysis/compare.py")
     check_rope(settings.rope)
-    sweeps = selected(settings)
+    piped = "-" in (str(settings.csv), str(settings.json))
+    sweeps = selected(settings, notice=_to_stderr if piped else console.print)
     comparison = compare(sweeps, rope=settings.rope, by_variant=settings.by == "variant")
     texts = {settings.csv: as_csv, settings.json: as_json}
     for path, text in texts.items():
@@ -86,6 +87,10 @@ def main() -> int:
     return 0
 
 
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def check_rope(rope: float | None) -> None:
     """Refuse a region of practical equivalence that cannot be meant.
 
@@ -96,10 +101,14 @@ def check_rope(rope: float | None) -> None:
         raise UserError(f"--rope must be at least 0, but is {rope}")
 
 
-def selected(settings: Selection) -> list[Sweep]:
+def selected(settings: Selection, *, notice: Callable[[str], None] = console.print) -> list[Sweep]:
     """The sweeps that a command line asks for: of one task, on one data, compared by one metric.
 
     Each has a complete trial.
+
+    Args:
+        settings: What is asked for.
+        notice: Told in a line each what is left out, and why.
 
     Raises:
         UserError: If there is none.
@@ -113,6 +122,7 @@ def selected(settings: Selection) -> list[Sweep]:
         task=settings.task,
         dataset=settings.dataset,
         matching=settings.filter,
+        notice=notice,
     )
     whole = [s for s in sweeps if s.complete]
     if not whole:
@@ -120,12 +130,12 @@ def selected(settings: Selection) -> list[Sweep]:
         raise UserError(f"{', '.join(s.name for s in sweeps)}: no complete trial{why}")
     for s in sweeps:
         if not s.complete and settings.sweep:
-            console.print(f"{s.name} is left out: no complete trial yet")
-    chosen = _by_one_metric(_of_one_task(whole), settings.objective)
+            notice(f"{s.name} is left out: no complete trial yet")
+    chosen = _by_one_metric(_of_one_task(whole, notice), settings.objective, notice)
     return latest_of_each(chosen) if settings.by == "variant" else chosen
 
 
-def _of_one_task(sweeps: Sequence[Sweep]) -> list[Sweep]:
+def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list[Sweep]:
     """Those of the latest sweep's task and data; it is said which others there are."""
     latest = sweeps[0]
     same_task = [s for s in sweeps if s.task == latest.task]
@@ -137,11 +147,13 @@ def _of_one_task(sweeps: Sequence[Sweep]) -> list[Sweep]:
     if others:
         which = f"of task {latest.task}" if tasks else ""
         which += f"{' ' if tasks and datasets else ''}{f'on {latest.dataset}' if datasets else ''}"
-        console.print(f"only sweeps {which}, the latest; for others {', '.join(others)}")
+        notice(f"only sweeps {which}, the latest; for others {', '.join(others)}")
     return chosen
 
 
-def _by_one_metric(sweeps: Sequence[Sweep], asked: str | None) -> list[Sweep]:
+def _by_one_metric(
+    sweeps: Sequence[Sweep], asked: str | None, notice: Callable[[str], None]
+) -> list[Sweep]:
     """All that have measured the metric asked for, or else the latest sweep's, compared by it.
 
     Raises:
@@ -159,10 +171,10 @@ def _by_one_metric(sweeps: Sequence[Sweep], asked: str | None) -> list[Sweep]:
     for sweep in sweeps:
         other = compared_by(sweep, measure)
         if not other.complete:
-            console.print(f"{sweep.name} is left out: it has not measured {measure.name}")
+            notice(f"{sweep.name} is left out: it has not measured {measure.name}")
             continue
         if sweep.measure.key != measure.key:
-            console.print(
+            notice(
                 f"{sweep.name} optimised {sweep.measure.name}; here it is compared by"
                 f" {measure.name}"
             )

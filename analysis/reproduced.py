@@ -6,7 +6,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from analysis.load import Store, find_runs, json_artifact
-from foldsweep import names as metrics
+from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.tracking import shown
 
@@ -21,13 +21,13 @@ def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[st
     """
     rows: dict[str, dict[str, Any]] = {}
     places: dict[str, int] = {}
-    for run in _runs(store, metrics.TAG_TABLE, table):  # newest first
-        preset = run.data.tags[metrics.TAG_PRESET]
-        name = run.data.tags[metrics.TAG_SWEEP].rpartition("/")[0]
+    for run in _runs(store, names.TAG_TABLE, table):  # newest first
+        preset = run.data.tags[names.TAG_PRESET]
+        name = run.data.tags[names.TAG_SWEEP].rpartition("/")[0]
         if preset not in rows and sweep in (None, name):
             sweep = name
             rows[preset] = _result(store, run)
-            places[preset] = int(run.data.tags[metrics.TAG_ROW])
+            places[preset] = int(run.data.tags[names.TAG_ROW])
     if not rows:
         raise UserError(
             f"MLflow at {shown(store.tracking_uri)} has no rows of {table!r}"
@@ -45,7 +45,7 @@ def latest_rows(store: Store, presets: Sequence[str]) -> dict[str, dict[str, Any
     """
     rows = {}
     for preset in presets:
-        latest = next(iter(_runs(store, metrics.TAG_PRESET, preset)), None)
+        latest = next(iter(_runs(store, names.TAG_PRESET, preset)), None)
         if latest is None:
             raise UserError(
                 f"MLflow at {shown(store.tracking_uri)} has no row {preset!r};"
@@ -60,7 +60,7 @@ def _runs(store: Store, tag: str, value: str) -> list[Run]:
     runs = find_runs(
         store,
         **{
-            metrics.TAG_KIND.replace(".", "__"): "reproduction",
+            names.TAG_KIND.replace(".", "__"): "reproduction",
             tag.replace(".", "__"): value.replace("'", ""),
         },
     )
@@ -71,5 +71,5 @@ def _result(store: Store, run: Run) -> dict[str, Any]:
     """The row's result as `sweeps/reproduce.py` logged it."""
     result = json_artifact(store, run.info.run_id)
     if result is None:
-        raise UserError(f"run {run.info.run_id}, {run.data.tags[metrics.TAG_PRESET]}: no result")
+        raise UserError(f"run {run.info.run_id}, {run.data.tags[names.TAG_PRESET]}: no result")
     return dict(result)

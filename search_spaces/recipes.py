@@ -5,9 +5,10 @@ from pathlib import Path
 
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
-from search_spaces.loading import load_space, load_variant
+from search_spaces.loading import load_variant
+from trainables.keep.task import task_of
 from trainables.tasks.task import Variant
-from trainables.variants import VARIANTS, variant_named
+from trainables.variants import variant_named
 
 
 def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
@@ -24,14 +25,9 @@ def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
         path = Path(recipe.space) if file is None else file
         _require_same(recipe, path)
         return load_variant(str(path), recipe.variant)
-    if recipe.short_variant in VARIANTS and recipe.task in (
-        VARIANTS[recipe.short_variant].task.name,
-        "",
-    ):
+    if recipe.record.get("schema") is None:  # a task that ships
         return variant_named(recipe.variant)
-    from trainables.tasks.record import task_from_record  # pandas, which shipped tasks do not need
-
-    return load_space(recipe.space, task_from_record(recipe.record)).variant
+    return load_variant(recipe.space, recipe.variant, task_of(recipe.record))
 
 
 def _require_same(recipe: Recipe, path: Path) -> None:

@@ -23,7 +23,7 @@ from sweeps.messages import (
     say_what_next,
     show_end,
 )
-from sweeps.preflight import check_model, check_targets
+from sweeps.preflight import check_model, check_targets, load_data
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -36,7 +36,7 @@ from trainables.config import Precision
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
-from trainables.tasks.task import DataRequest, Task
+from trainables.tasks.task import Task
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -57,12 +57,15 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     if stored is not None:
         check_resumable(stored, settings)
     _check_stores(settings, spaces)
-    data = task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
+    data = load_data(spaces[0], settings)
     if data.said:
         console.print(data.said)
     if settings.data is None and task.options is not None:
         settings = replace(settings, dataset=data.name)  # type: ignore[arg-type]
     check_targets(task, data)
+    fixed = task.split.fixed_folds(data.train)
+    if fixed is not None:
+        settings = replace(settings, folds=fixed)
     folds = make_folds(task, data, settings)
     for space in spaces:
         check_model(space, data, folds, settings)

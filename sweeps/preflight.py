@@ -14,8 +14,9 @@ from trainables.config import BaseConfig
 from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.stack.stack import FoldStack, Member
+from trainables.tasks.losses import unscaled, unscaled_values
 from trainables.tasks.samples import Data
-from trainables.tasks.task import Task, Variant
+from trainables.tasks.task import DataRequest, Task, Variant, argmax
 from trainables.trial import make_stack, over_all
 
 ROWS = 50
@@ -23,6 +24,24 @@ ROWS = 50
 LEAST_OF_A_CLASS = 10
 LEAST_UNITS = 10
 """Units of an estimator's resource, such as trees."""
+
+
+def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
+    """The data of a space's task.
+
+    Raises:
+        CodeError: If the user's own data function fails, with its traceback.
+        UserError: If the data is not available.
+    """
+    task = space.variant.task
+    try:
+        return task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
+    except UserError:
+        raise
+    except Exception as error:  # the user's function may raise anything
+        if space.file is None:
+            raise
+        raise code_error(error, space.file, f"space {space.name}: the data function of") from error
 
 
 def check_targets(task: Task, data: Data) -> None:
@@ -95,12 +114,15 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
     """
     index = torch.as_tensor(stack.members[0].train[:2]).unsqueeze(0)
     output = stack.engine.predict(stack.rows.standardised(index))
-    known = isinstance(output, torch.Tensor) and task.kind in ("classification", "regression")
-    if known and output.ndim == 3 and output.shape[2] != task.outputs and task.leading_axes:
+    counted = task.predict in (argmax, unscaled, unscaled_values)  # one number for each output
+    if not counted or not isinstance(output, torch.Tensor) or output.ndim != 3:
+        return
+    if output.shape[2] != task.outputs:
         what = "classes" if task.kind == "classification" else "values to predict"
         raise UserError(
-            f"the network returns {output.shape[2]} numbers per row, but task {task.name} has"
-            f" {task.outputs} {what}; give its last layer shapes.outputs units"
+            f"the network returns {output.shape[2]} {'number' if output.shape[2] == 1 else 'numbers'}"
+            f" per row, but task {task.name} has {task.outputs} {what}; give its last layer"
+            " shapes.outputs units"
         )
 
 

@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import tyro
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -18,16 +17,17 @@ from foldsweep.programs import (
     command,
     console,
     parse,
-    require_at_least,
     run_program,
     take_sigterm_as_ctrl_c,
 )
 from foldsweep.tracking import shown, tracking_uri
 from sweeps.cluster import Cluster
 from sweeps.messages import show_end
-from sweeps.reproduction.grids import Found, chain, exists, found, sweep_grid
+from sweeps.reproduction.data import dataset_of, draw, scaled
+from sweeps.reproduction.grids import Found, chain, found, sweep_grid
 from sweeps.reproduction.pool import log_rows, run_jobs
-from sweeps.reproduction.rows import QUICK_PAIRS, Job, quick, scaled, stored
+from sweeps.reproduction.rows import Job, quick, stored
+from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.reproduction.tables import (
     Cells,
     error_cells,
@@ -37,13 +37,11 @@ from sweeps.reproduction.tables import (
     write_between_marks,
 )
 from sweeps.resources import Allotment
-from sweeps.settings import SweepSettings
-from sweeps.tracking.spool import TrackingTarget
+from trainables.config import TrialConfig
 from trainables.data.images import load_images
-from trainables.data.pairs import draw_pairs
-from trainables.data.source import DiscSource, Source
+from trainables.data.source import ImageSource
 from trainables.presets.preset import Grid, Measurement, Preset
-from trainables.presets.registry import GRIDS, PRESETS, TABLES
+from trainables.presets.registry import GRIDS, TABLES
 from trainables.variants import VARIANTS
 
 ROWS = "rows"
@@ -51,114 +49,6 @@ WRONG = ("lenet_transfer/table1",)
 """Tables whose report draws by digits where answers are wrong."""
 LOG_WIDTH = 200
 """Wide enough that no name is folded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReproduceSettings:
-    """Train rows of the reports' tables under their own protocols, and show both figures.
-
-    Only what is missing is trained; interrupted, the same command goes on.
-    """
-
-    what: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Reports, tables or rows: kong, kong/table3, kong/a_w_net."""
-    all: bool = False
-    """Every table of every report."""
-    list: bool = False
-    """Show all tables and rows and stop."""
-    rounds: int | None = None
-    """Rounds of each row [as in its report]."""
-    quick: bool = False
-    """Smoke size: two rounds of two epochs on 60 pairs, two points of each grid."""
-    select_on_test: bool = False
-    """Choose the best points of grids on the test pairs, as one report did; labelled so."""
-    write: Path | None = None
-    """Document whose marked places are filled with these tables."""
-    seed: int = 0
-    """Everything random derives from it."""
-    dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """Handwritten digits; the reports have mnist."""
-    data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    storage: Path = Path("runs")
-    """Folder of results."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
-    tracking_uri: str | None = None
-    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
-    address: str | None = None
-    """Ray cluster to join, such as auto or head:6379 [a new local one]."""
-    concurrency: int | None = None
-    """Rows or trials at a time [as many as CPUs or GPUs allow]."""
-    cpus_per_trial: float | None = None
-    """CPUs, and torch threads, of a row or trial [1]."""
-    gpus_per_trial: float | None = None
-    """GPUs of a row or trial, may be a fraction [shared by several where there are any]."""
-
-    def validate(self) -> None:
-        """Check what the sweeps' own settings do not.
-
-        Raises:
-            UserError: At the first value that cannot be meant.
-        """
-        require_at_least(1, self, "rounds")
-        if self.all and self.what:
-            raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
-        if not (self.all or self.what):
-            raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
-        if self.write is not None and not self.write.is_file():
-            raise UserError(f"--write {self.write} does not exist")
-        TrackingTarget(  # which checks the URI
-            tracking_uri=tracking_uri(self.tracking_uri),
-            experiment=self.experiment,
-            sweep="",
-            study_storage="",
-            study_name="",
-        )
-
-    def _dataset_of(self, grid: Grid | None) -> str:
-        own = VARIANTS[PRESETS[grid.base].variant].dataset if grid else None
-        return own or self.dataset
-
-    @property
-    def name(self) -> str:
-        """Folder of the results: another one for what cannot be mixed."""
-        parts = ["reproduce"]
-        parts += ["digits"] * (self.dataset == "digits")
-        parts += ["quick"] * self.quick
-        parts += ["on_test"] * self.select_on_test
-        parts += [f"seed{self.seed}"] * (self.seed != 0)
-        return "-".join(parts)
-
-    @property
-    def root(self) -> Path:
-        """Where the results are."""
-        return self.storage / self.name
-
-    def sweep(self, grid: Grid | None = None) -> SweepSettings:
-        """Settings of the sweep of a grid, or of the cluster alone."""
-        small = self.quick
-        return SweepSettings(
-            space=(grid.space if grid else "rows",),
-            sampler="grid",
-            scheduler="asha" if grid and grid.prunes else "none",
-            folds=2 if small or grid is None else grid.folds,
-            trials=2 if small else None,
-            epochs=2 if small else None,
-            train_pairs=QUICK_PAIRS if small else None,
-            test_pairs=QUICK_PAIRS if small else None,
-            select_on_test=self.select_on_test,
-            seed=self.seed,
-            dataset=self._dataset_of(grid),  # type: ignore[arg-type]
-            resume=self.name if grid and exists(grid, self.root) else None,
-            storage=str(self.storage),
-            experiment=self.experiment,
-            tracking_uri=tracking_uri(self.tracking_uri),
-            address=self.address,
-            concurrency=self.concurrency,
-            cpus_per_trial=self.cpus_per_trial,
-            gpus_per_trial=self.gpus_per_trial,
-        )
 
 
 def main() -> int:
@@ -170,12 +60,11 @@ def main() -> int:
     settings.validate()
     tables = selected(("",) if settings.all else settings.what)
     settings.sweep().validate()
-    source, said = load_images(settings.dataset, data_dir=settings.data_dir)
+    images, said = load_images(settings.dataset, data_dir=settings.data_dir)
     console.print(said)
-    if source.dataset != "mnist":
+    if images.dataset != "mnist":
         console.print("these are not the reports' images: the differences say nothing of them")
-    settings = replace(settings, dataset=source.dataset)  # type: ignore[arg-type]
-    sources: dict[str, Source] = {source.dataset: source, "disc": DiscSource()}
+    settings = replace(settings, dataset=images.dataset)  # type: ignore[arg-type]
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(settings.root / "lock")
@@ -187,7 +76,7 @@ def main() -> int:
     take_sigterm_as_ctrl_c()
     with lock:
         try:
-            code = Reproduction(settings, sources).run(tables)
+            code = Reproduction(settings, images).run(tables)
         except KeyboardInterrupt:
             code = INTERRUPTED
         if code == INTERRUPTED:
@@ -222,9 +111,9 @@ def selected(names: Sequence[str]) -> dict[str, list[tuple[Preset, Measurement] 
 class Reproduction:
     """What one command repeats."""
 
-    def __init__(self, settings: ReproduceSettings, sources: Mapping[str, Source]):
+    def __init__(self, settings: ReproduceSettings, images: ImageSource):
         self.settings = settings
-        self.sources = sources
+        self.images = images
 
     def run(self, tables: dict[str, list[tuple[Preset, Measurement] | Grid]]) -> int:
         """Sweep the grids that are missing, train the rows that are missing, show the tables."""
@@ -270,17 +159,15 @@ class Reproduction:
                 wanted[grid.name] = grid
         return list(wanted.values())
 
-    def _source(self, preset: Preset) -> Source:
-        return self.sources[VARIANTS[preset.variant].dataset or self.settings.dataset]
-
     def _found(self, grid: Grid) -> Found | None:
         return found(grid, self.settings.root)
 
     def _sweep(self, grid: Grid, allotment: Allotment) -> bool:
         """Sweep a grid; whether it was interrupted."""
         settings = self.settings.sweep(grid)
-        data = draw_pairs(
-            self._source(PRESETS[grid.base]),
+        data = draw(
+            settings.dataset,
+            self.images,
             seed=settings.seed,
             train_pairs=settings.train_pairs,
             test_pairs=settings.test_pairs,
@@ -307,18 +194,20 @@ class Reproduction:
             if ours is None:
                 return None
             values |= ours.best
-        source = self._source(preset)
-        protocol = scaled(measurement.protocol, source)
+        dataset = dataset_of(preset, self.images.dataset)
+        protocol = scaled(measurement.protocol, dataset, self.images)
         if self.settings.quick:
             protocol = quick(protocol)
             values["epochs"] = 2
         if self.settings.rounds is not None and protocol.kind == "rounds":
             protocol = replace(protocol, count=self.settings.rounds)
+        config = VARIANTS[preset.variant].config.from_dict(values)
+        assert isinstance(config, TrialConfig)  # rows are of networks
         return Job(
             preset=preset,
             protocol=protocol,
-            config=VARIANTS[preset.variant].config.from_dict(values),
-            dataset=source.dataset,
+            config=config,
+            dataset=dataset,
             seed=self.settings.seed,
         )
 
@@ -338,7 +227,7 @@ class Reproduction:
             return []
         console.print(f"{len(jobs)} rows to train, {allotment.concurrency} at a time")
         folder = self.settings.root / ROWS
-        return run_jobs(list(jobs.values()), self.sources, folder, allotment, console)
+        return run_jobs(list(jobs.values()), self.images, folder, allotment, console)
 
     def _log(self, rows: Sequence[tuple[Preset, Measurement]]) -> int:
         done = []

@@ -14,8 +14,7 @@ from foldsweep.files import write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from trainables.config import Precision
-from trainables.tasks.options import ShippedOptions
-from trainables.tasks.tables import TableOptions
+from trainables.tasks.options import ShippedOptions, TableOptions
 
 if TYPE_CHECKING:
     from trainables.tasks.task import Task  # torch, which Ray need not wait for
@@ -133,11 +132,11 @@ class SweepSettings(ShippedOptions, TableOptions):
         if len(set(self.space)) < len(self.space):
             raise UserError(f"--space names a space twice: {' '.join(self.space)}")
         self._check_data()
-        if len(set(self.objective)) < len(self.objective):
+        if len({*map(_objective_key, self.objective)}) < len(self.objective):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
-        if len(self.objective) == 1 and self.sampler == "nsga2":
+        if len(self.objective) <= 1 and self.sampler == "nsga2":
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
 
     def _check_data(self) -> None:
@@ -161,7 +160,7 @@ class SweepSettings(ShippedOptions, TableOptions):
             UserError: If the task does not measure an objective.
         """
         asked = self.objective or (task.objective,)
-        keys = tuple(o if o in (NUM_PARAMS, TRAIN_TIME) else val_key(o) for o in asked)
+        keys = tuple(map(_objective_key, asked))
         unknown = [key for key in keys if key not in task.better]
         if unknown:
             raise UserError(
@@ -284,6 +283,10 @@ def _shown(key: str, value: Any) -> str:
     if key == "study" and value is not None:
         return masked_url(value)
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _objective_key(name: str) -> str:
+    return name if name in (NUM_PARAMS, TRAIN_TIME) else val_key(name)
 
 
 def _option(name: str) -> str:

@@ -14,6 +14,8 @@ WINDOWS = 8
 """Parts of the predictions whose median residual is drawn."""
 LEAST_ROWS = 40
 """Rows from which on there are medians."""
+FEW_ROWS = 300
+"""Rows up to which points are large and dark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +118,8 @@ def plot_residuals(infos: Sequence[PredictedInfo]) -> Figure:
 
 
 def _size(info: PredictedInfo) -> float:
-    return 16 if len(info.actual) <= 300 else 8
+    return 16.0 if len(info.actual) <= FEW_ROWS else 8.0
 
 
 def _alpha(info: PredictedInfo) -> float:
-    return 0.7 if len(info.actual) <= 300 else 0.35
+    return 0.7 if len(info.actual) <= FEW_ROWS else 0.35

@@ -2,26 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Protocol
 
 from analysis.load import Store
-from analysis.plots.drawn import Drawn
+from analysis.plots.drawn import Drawn, Notice
 from analysis.results import Sweep
 
-
-class Pictures(Protocol):
-    """Draws what only one task has, see `analysis.plots.gallery.sweep_figures`."""
-
-    def __call__(
-        self,
-        store: Store,
-        sweeps: Sequence[Sweep],
-        names: Mapping[str, str],
-        beside: Sequence[str],
-        notice: Callable[[str], None],
-    ) -> dict[str, Drawn]:
-        """Figures by name, of sweeps of the task; `names` is what each sweep is called."""
-
+Pictures = Callable[
+    [Store, Sequence[Sweep], Mapping[str, str], Sequence[str], Notice], dict[str, Drawn]
+]
+"""`(store, sweeps, names, beside, notice)` to figures by name: of sweeps of the task, by what each
+is called, with rows of reports beside; told what cannot be drawn."""
 
 PICTURES: Mapping[str, str] = {"larger_digit": "analysis.tasks.larger_digit"}
 """The module of each task that has pictures of its own; its function is `pictures`."""

@@ -1,6 +1,6 @@
 """Colour images of three kinds, and a convolutional network with distorted training images.
 
-    python sweeps/run.py --space docs/examples/colour_images.py --trials 20
+python sweeps/run.py --space docs/examples/colour_images.py --trials 20
 """
 
 import numpy as np
@@ -21,9 +21,7 @@ def flags(rows: int = 300, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
 
 
 images, kinds = flags()
-task = classification(
-    "flags", Data.of({"images": images}, kinds), augment=Affine(input="images")
-)
+task = classification("flags", Data.of({"images": images}, kinds), augment=Affine(input="images"))
 
 
 def space() -> SearchSpace:

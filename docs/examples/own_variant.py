@@ -1,6 +1,6 @@
 """A variant of one's own on a task that ships: a network that sees only a difference of images.
 
-    python sweeps/run.py --space docs/examples/own_variant.py
+python sweeps/run.py --space docs/examples/own_variant.py
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Sequences and a recurrent network; `vmap` has no rule for it, so folds train one by one.
 
-    python sweeps/run.py --space docs/examples/sequence_gru.py --trials 20
+python sweeps/run.py --space docs/examples/sequence_gru.py --trials 20
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,11 @@
 """A table with numbers, categories and missing values, and a perceptron that is swept on it.
 
     python sweeps/run.py --space docs/examples/table_classification.py --trials 20
+
+Run by itself it writes the table, for sweeps without code:
+
+    python docs/examples/table_classification.py
+    python sweeps/run.py --data churn.csv --target left --space mlp logistic
 """
 
 import numpy as np
@@ -13,25 +18,19 @@ from foldsweep.models import Perceptron, PerceptronClassifierConfig
 def customers(rows: int = 600) -> pd.DataFrame:
     """Customers of a telephone company, made up; `left` says who cancelled."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame(
-        {
-            "age": rng.normal(45, 12, rows).round(),
-            "plan": rng.choice(["basic", "family", "business"], rows, p=[0.6, 0.3, 0.1]),
-            "calls": rng.poisson(3, rows),
-        }
-    )
-    risk = 0.6 * table["calls"] + 1.5 * (table["plan"] == "basic") - 0.02 * table["age"]
+    plans = rng.choice(["basic", "family", "business"], rows, p=[0.6, 0.3, 0.1])
+    table = pd.DataFrame({"customer": np.arange(rows) + 1001, "plan": plans})
+    table["age"] = rng.normal(45, 12, rows).round()
+    table["calls"] = rng.poisson(3, rows)
+    risk = 0.6 * table["calls"] + 1.5 * (plans == "basic") - 0.02 * table["age"]
     table["left"] = np.where(risk + rng.logistic(size=rows) > 2.5, "yes", "no")
     table.loc[rng.random(rows) < 0.1, "age"] = np.nan
     return table
 
 
 table = customers()
-task = classification(
-    "churn",
-    Data.of(table.drop(columns="left"), table["left"], holdout=0.2),
-    objective="roc_auc",
-)
+data = Data.of(table.drop(columns="left"), table["left"], holdout=0.2)
+task = classification("churn", data, objective="roc_auc")
 
 
 def space() -> SearchSpace:
@@ -48,3 +47,7 @@ def space() -> SearchSpace:
         },
         points=[Point(name="plain", config={"lr": 1e-3, "hidden": 64, "dropout": 0.0})],
     )
+
+
+if __name__ == "__main__":
+    table.to_csv("churn.csv", index=False)

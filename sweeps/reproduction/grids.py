@@ -9,16 +9,17 @@ from typing import Any
 from optuna.trial import TrialState
 from rich.console import Console
 
-from foldsweep.names import TRAIN_TIME, VAL_ACCURACY
-from search_spaces.reports import grid_space
+from foldsweep.files import write_whole
+from foldsweep.names import TRAIN_TIME
+from search_spaces.larger_digit.reports import grid_space
 from sweeps.ledger import RESULT_ATTR
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.summary import ranking
 from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
-from trainables.data.pairs import PairData
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS
+from trainables.tasks.samples import Data
 
 RESULT_FILE = "grid.json"
 
@@ -67,7 +68,7 @@ def chain(grid: Grid) -> list[Grid]:
 def sweep_grid(
     grid: Grid,
     settings: SweepSettings,
-    data: PairData,
+    data: Data,
     *,
     name: str,
     root: Path,
@@ -90,7 +91,7 @@ def sweep_grid(
         allotment=allotment,
         console=console,
     )
-    ranked = ranking(end.ledger, (VAL_ACCURACY,))
+    ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:
         best, ended = ranked[0], end.ledger.ended()
         result = {
@@ -104,9 +105,7 @@ def sweep_grid(
             "select_on_test": settings.select_on_test,
             "time_s": sum(t.user_attrs.get(RESULT_ATTR, {}).get(TRAIN_TIME, 0.0) for t in ended),
         }
-        part = folder / f"{RESULT_FILE}.part"
-        part.write_text(json.dumps(result, indent=1) + "\n")
-        part.replace(folder / RESULT_FILE)
+        write_whole(folder / RESULT_FILE, json.dumps(result, indent=1) + "\n")
     return end
 
 

@@ -3,17 +3,18 @@
 import json
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 from rich.console import Console
 
-from foldsweep import names as metrics
+from foldsweep import names
+from foldsweep.numbers import shown_spread
 from sweeps.progress import shown_time
 from sweeps.provenance import user
-from sweeps.reproduction.rows import Job, measure, result_path, shown_spread, spread
+from sweeps.reproduction.rows import Job, measure, result_path, spread
 from sweeps.reproduction.tables import described
 from sweeps.resources import Allotment
 from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, MLFLOW_SOURCE_NAME, MLFLOW_USER
@@ -25,7 +26,7 @@ from sweeps.tracking.spool import (
     read_records,
 )
 from sweeps.tracking.tracker import Tracker
-from trainables.data.source import Source
+from trainables.data.source import ImageSource
 from trainables.presets.preset import Measurement
 from trainables.presets.registry import TABLES
 from trainables.variants import VARIANTS
@@ -38,7 +39,7 @@ _POLL_S = 1.0
 
 def run_jobs(
     jobs: Sequence[Job],
-    sources: Mapping[str, Source],
+    images: ImageSource,
     folder: Path,
     allotment: Allotment,
     console: Console,
@@ -48,7 +49,7 @@ def run_jobs(
     Returns:
         What went wrong, a line for each job that has no result.
     """
-    images = {dataset: ray.put(source) for dataset, source in sources.items()}
+    shared = ray.put(images)
     remote: Any = ray.remote(num_cpus=allotment.cpus, num_gpus=allotment.gpus, max_retries=RETRIES)
     task = remote(measure)
     waiting = sorted(jobs, key=lambda job: -job.cost)
@@ -61,7 +62,7 @@ def run_jobs(
             job = waiting.pop(0)
             ref = task.remote(
                 job,
-                images[job.dataset],
+                shared,
                 folder.resolve(),
                 threads=allotment.threads,
                 device=allotment.device,
@@ -70,9 +71,9 @@ def run_jobs(
         ended, _ = ray.wait(list(running), timeout=_POLL_S)
         if not ended and time.monotonic() - said_at >= QUIET_S:
             said_at = time.monotonic()
-            names = ", ".join(job.name for job in running.values())
+            now = ", ".join(job.name for job in running.values())
             console.print(
-                f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows · running {names}"
+                f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows · running {now}"
             )
         for ref in ended:
             job = running.pop(ref)
@@ -95,7 +96,7 @@ def run_jobs(
 def _said(result: dict[str, Any]) -> str:
     if "error" in result:
         return str(result["error"])
-    return shown_spread(result["accuracy"])
+    return shown_spread(*spread(result["accuracy"]))
 
 
 def log_rows(
@@ -128,12 +129,12 @@ def log_rows(
     tracker = Tracker(folder, target)
     try:
         if new:
-            tags = {metrics.TAG_KIND: "reproduction", metrics.TAG_SWEEP: sweep}
+            tags = {names.TAG_KIND: "reproduction", names.TAG_SWEEP: sweep}
             tags |= {MLFLOW_SOURCE_NAME: "sweeps/reproduce.py", MLFLOW_USER: user()}
             tracker.start_sweep(sweep, {}, tags)
             for job, measurement, result in new:
                 on_test = select_on_test and job.preset.tuned_by is not None
-                own = {metrics.TAG_SELECTED_ON: "test"} if on_test else {}
+                own = {names.TAG_SELECTED_ON: "test"} if on_test else {}
                 _log_row(tracker, tags | own, job, measurement, result, folder)
             tracker.end_sweep("FINISHED")
     finally:
@@ -163,46 +164,46 @@ def _log_row(
     variant = VARIANTS[job.preset.variant]
     tags = {
         **tags,
-        metrics.TAG_PRESET: job.preset.name,
-        metrics.TAG_TABLE: measurement.table,
-        metrics.TAG_ROW: str(TABLES[measurement.table].index((job.preset, measurement))),
-        metrics.TAG_PROTOCOL: described(job.protocol),
-        metrics.TAG_VARIANT: variant.name,
-        metrics.TAG_WEIGHT_SHARING: str(variant.weight_sharing).lower(),
-        metrics.TAG_AUXILIARY: str(variant.auxiliary).lower(),
-        metrics.TAG_DATASET: job.dataset,
-        metrics.TAG_SEED: str(job.seed),
-        metrics.TAG_CONFIG: json.dumps(result["config"]),
-        metrics.TAG_GIT_COMMIT: result["git_commit"],
-        metrics.TAG_MACHINE: result["machine"],
-        **{f"{metrics.TAG_VERSION}{lib}": v for lib, v in result["versions"].items()},
+        names.TAG_PRESET: job.preset.name,
+        names.TAG_TABLE: measurement.table,
+        names.TAG_ROW: str(TABLES[measurement.table].index((job.preset, measurement))),
+        names.TAG_PROTOCOL: described(job.protocol),
+        names.TAG_TASK: variant.task.name,
+        names.TAG_VARIANT: variant.full_name,
+        **variant.tags,
+        names.TAG_DATASET: job.dataset,
+        names.TAG_SEED: str(job.seed),
+        names.TAG_CONFIG: json.dumps(result["config"]),
+        names.TAG_GIT_COMMIT: result["git_commit"],
+        names.TAG_MACHINE: result["machine"],
+        **{f"{names.TAG_VERSION}{lib}": v for lib, v in result["versions"].items()},
     }
     tracker.start_trial(number, f"{job.preset.name} {job.protocol.kind}", result["config"], tags)
     if "error" in result:
-        tracker.set_tags(number, {metrics.TAG_ERROR: result["error"]})
+        tracker.set_tags(number, {names.TAG_ERROR: result["error"]})
         tracker.end_trial(number, "FAILED")
         return
     folds = job.protocol.kind == "folds"
+    held_out = names.val_key if folds else names.test_key
     by_name = {
-        metrics.VAL_ACCURACY if folds else metrics.TEST_ACCURACY: result["accuracy"],
-        metrics.TRAIN_ACCURACY: result["train_accuracy"],
-        metrics.TRAIN_LOSS: result["train_loss"],
+        held_out("accuracy"): result["accuracy"],
+        names.train_key("accuracy"): result["train_accuracy"],
+        names.TRAIN_LOSS: result["train_loss"],
     }
     if result["digit_accuracy"]:
-        digit = metrics.VAL_DIGIT_ACCURACY if folds else metrics.TEST_DIGIT_ACCURACY
-        by_name[digit] = result["digit_accuracy"]
-    found = {metrics.NUM_PARAMS: result["num_params"], metrics.TRAIN_TIME: result["time_s"]}
+        by_name[held_out("digit_accuracy")] = result["digit_accuracy"]
+    found = {names.NUM_PARAMS: result["num_params"], names.TRAIN_TIME: result["time_s"]}
     for name, values in by_name.items():
         found[name], std = spread(values)
         if std is not None:
-            found[metrics.std_key(name)] = std
-        key = metrics.fold_key if folds else metrics.round_key
+            found[names.std_key(name)] = std
+        key = names.fold_key if folds else names.round_key
         found |= {key(i, name): value for i, value in enumerate(values)}
-    reported = measurement.reported
+    reported, reported_key = measurement.reported, f"{names.REPORTED}accuracy"
     if reported.accuracy is not None:
-        found[metrics.REPORTED_ACCURACY] = reported.accuracy
+        found[reported_key] = reported.accuracy
     if reported.std is not None:
-        found[metrics.std_key(metrics.REPORTED_ACCURACY)] = reported.std
+        found[names.std_key(reported_key)] = reported.std
     tracker.log_metrics(number, found, step=result["config"]["epochs"])
     tracker.log_artifact(number, result_path(folder, job))
     tracker.end_trial(number, "FINISHED")

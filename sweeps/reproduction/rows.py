@@ -12,15 +12,18 @@ import numpy as np
 import torch
 
 from foldsweep.errors import UserError
-from sweeps.mistakes import by_digits
+from foldsweep.files import write_whole
 from sweeps.provenance import git_commit, machine, versions
-from sweeps.rounds import Cohort, Scores, fold_cohort, joined, round_cohort
+from sweeps.reproduction.data import POINTS, draw
+from sweeps.rounds import Cohort, Scores, fold_cohort, round_cohort
 from trainables.config import TrialConfig
 from trainables.data.folds import stratified_folds
-from trainables.data.pairs import PairData, disc_points, draw_pairs
-from trainables.data.source import NUM_CLASSES, DiscSource, Source
+from trainables.data.source import NUM_CLASSES, ImageSource
 from trainables.presets.preset import Preset, Protocol
 from trainables.seeds import Stream, derive_seed
+from trainables.tasks import disc
+from trainables.tasks.larger_digit_mistakes import by_digits
+from trainables.tasks.samples import Data, joined
 from trainables.variants import VARIANTS
 
 FORMAT = 1
@@ -76,22 +79,6 @@ def _settled(settings: TrialConfig | Protocol) -> dict[str, Any]:
     }
 
 
-def scaled(protocol: Protocol, source: Source) -> Protocol:
-    """The protocol with as many pairs as a smaller dataset allows, in the same proportions."""
-    if isinstance(source, DiscSource) or source.dataset == "mnist":
-        return protocol
-    train = min(protocol.train_pairs, len(source.train) // 2)
-    test = min(protocol.test_pairs, len(source.test) // 2)
-    return replace(
-        protocol,
-        train_pairs=train,
-        test_pairs=test,
-        held_back=protocol.held_back * train // protocol.train_pairs,
-        test_from=protocol.test_from * test // protocol.test_pairs,
-        fresh_data=False,  # there are no others
-    )
-
-
 def quick(protocol: Protocol) -> Protocol:
     """The protocol at smoke size: two members, few pairs."""
     return replace(
@@ -104,58 +91,56 @@ def quick(protocol: Protocol) -> Protocol:
     )
 
 
-def cohort(job: Job, source: Source) -> Cohort:
-    """The members that a job trains."""
-    if isinstance(source, DiscSource):
-        return _with_probes(_cohort(job, source))
-    return _cohort(job, source)
+def cohort(job: Job, images: ImageSource) -> Cohort:
+    """The members that a job trains; networks on points answer a grid of points besides."""
+    members = _cohort(job, images)
+    return _with_probes(members) if job.dataset == POINTS else members
 
 
-def _with_probes(points: Cohort) -> Cohort:
-    """A grid of points to answer besides: the regions that a network tells apart."""
+def _with_probes(members: Cohort) -> Cohort:
+    """A grid of points to answer: the regions that a network tells apart."""
     ticks = (np.arange(PROBES_PER_SIDE, dtype=np.float32) + 0.5) / PROBES_PER_SIDE
     y, x = np.meshgrid(ticks, ticks, indexing="ij")
-    grid = disc_points(np.stack([x.ravel(), y.ravel()], axis=1))
-    size = len(points.pairs)
-    return replace(
-        points,
-        pairs=joined([points.pairs, grid]),
-        probes=np.arange(size, size + len(grid)),
-    )
+    grid = disc.points(np.stack([x.ravel(), y.ravel()], axis=1))
+    size = len(members.samples)
+    data = replace(members.data, train=joined([members.samples, grid]))
+    return replace(members, data=data, probes=np.arange(size, size + len(grid)))
 
 
-def _cohort(job: Job, source: Source) -> Cohort:
+def _cohort(job: Job, images: ImageSource) -> Cohort:
     protocol = job.protocol
 
-    def draw(seed: int) -> PairData:
-        return draw_pairs(
-            source,
+    def drawn(seed: int) -> Data:
+        return draw(
+            job.dataset,
+            images,
             seed=seed,
             train_pairs=protocol.train_pairs,
             test_pairs=protocol.test_pairs,
         )
 
     if protocol.kind == "folds":
-        data = draw(job.seed)
-        folds = stratified_folds(data.train.target, num_folds=protocol.count, seed=job.seed)
+        data = drawn(job.seed)
+        target = data.train.targets["target"]
+        folds = stratified_folds(target, num_folds=protocol.count, seed=job.seed)
         return fold_cohort(job.config, data, folds, seed=job.seed)
     if protocol.fresh_data:
         seeds = [derive_seed(job.seed, Stream.ROUND_PAIRS, i) for i in range(protocol.count)]
-        drawn = [draw(seed) for seed in seeds]
+        rounds = [drawn(seed) for seed in seeds]
     else:
-        drawn = [draw(job.seed)] * protocol.count
-    return round_cohort(job.config, drawn, seed=job.seed, held_back=protocol.held_back)
+        rounds = [drawn(job.seed)] * protocol.count
+    return round_cohort(job.config, rounds, seed=job.seed, held_back=protocol.held_back)
 
 
 def measure(
-    job: Job, source: Source, folder: Path, *, threads: int, device: str
+    job: Job, images: ImageSource, folder: Path, *, threads: int, device: str
 ) -> dict[str, Any]:
     """Train and measure a job, store its result and return it; cut off, it can go on.
 
     A diverged row has the key `error` instead of scores.
     """
     torch.set_num_threads(threads)
-    members = cohort(job, source)
+    members = cohort(job, images)
     checkpoints = folder / f"{job.name}-{job.key}"
     result: dict[str, Any] = {
         "key": job.key,
@@ -182,40 +167,45 @@ def measure(
         result |= _figures(job, members, scores)
     path = result_path(folder, job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(result, indent=1) + "\n")
-    part.replace(path)
+    write_whole(path, json.dumps(result, indent=1) + "\n")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return result
 
 
 def _figures(job: Job, members: Cohort, scores: Scores) -> dict[str, Any]:
-    """Accuracy of each member on the pairs that count, and errors by pair of digits on all."""
+    """Accuracy of each member on the rows that count, and what pictures show of all of them."""
+    rounds = members.held_out()
     accuracy = []
-    for member, answers in zip(members.members, scores.answers, strict=True):
-        right = answers == members.pairs.target[member.held_out]
+    for samples, said in zip(rounds, scores.predictions, strict=True):
+        right = said["answer"] == samples.targets["target"]
         accuracy.append(float(right[job.protocol.test_from :].mean()))
-    wrong, count = by_digits(members, scores)
     more: dict[str, Any] = {"curves": scores.curves} if scores.curves else {}
-    if scores.probe_answers:
-        side = PROBES_PER_SIDE
-        first = members.members[0]
-        xy = members.pairs.images[first.train].reshape(-1, 2)
-        target = members.pairs.target[first.train, None]
-        more["points"] = np.concatenate([xy.round(4), target], axis=1).tolist()
-        more["regions"] = np.mean(scores.probe_answers, axis=0).reshape(side, side).tolist()
+    if scores.probe_predictions:
+        more |= _regions(members, scores)
+    else:
+        wrong, count = by_digits(rounds, scores.predictions)
+        more |= {"wrong": wrong.tolist(), "count": count.tolist()}
+    digits = scores.held_out.get("digit_accuracy")
     return {
         **more,
         "accuracy": accuracy,
-        "train_accuracy": scores.train_accuracy.tolist(),
-        "train_loss": scores.train_loss.tolist(),
-        "digit_accuracy": (
-            scores.digit_accuracy.tolist() if VARIANTS[job.preset.variant].auxiliary else []
-        ),
+        "train_accuracy": scores.train["accuracy"].tolist(),
+        "train_loss": scores.train["loss"].tolist(),
+        "digit_accuracy": [] if digits is None else digits.tolist(),
         "num_params": scores.num_params,
         "time_s": scores.train_time_s / len(accuracy),
-        "wrong": wrong.tolist(),
-        "count": count.tolist(),
+    }
+
+
+def _regions(members: Cohort, scores: Scores) -> dict[str, Any]:
+    """The first round's points, and how many rounds answer 1 on a grid of points."""
+    first = members.samples.take(members.members[0].train)
+    points = [first.inputs["points"].round(4), first.targets["target"][:, None]]
+    answers = [said["answer"] for said in scores.probe_predictions]
+    side = PROBES_PER_SIDE
+    return {
+        "points": np.concatenate(points, axis=1).tolist(),
+        "regions": np.mean(answers, axis=0).reshape(side, side).tolist(),
     }
 
 
@@ -237,12 +227,6 @@ def stored(folder: Path, job: Job) -> dict[str, Any] | None:
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation, which a single value has not."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
-def shown_spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation as tables show them."""
-    mean, std = spread(values)
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def error_shares(result: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -11,8 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from foldsweep.errors import UserError
+from foldsweep.numbers import shown_spread
 from sweeps.reproduction.grids import Found
-from sweeps.reproduction.rows import error_shares, shown_spread, spread
+from sweeps.reproduction.rows import error_shares, spread
 from sweeps.summary import shown_values
 from trainables.presets.preset import Grid, Measurement, Preset, Protocol, Reported
 from trainables.presets.registry import PRESETS, TABLES, Row
@@ -117,7 +118,7 @@ def _grid_cells(name: str, grids: Sequence[Grid], lookup: GridLookup) -> Cells:
             on_test |= ours.select_on_test
             cells = (
                 shown_values(ours.best),
-                f"{ours.score:.4f} ± {ours.std:.4f}",
+                shown_spread(ours.score, ours.std),
                 f"{ours.num_params:,}",
                 f"{ours.time_s:.0f}",
             )
@@ -138,7 +139,7 @@ def error_cells(name: str, lookup: Lookup) -> Cells:
             continue
         result = lookup(*row)
         shares = ("", "", "")
-        if result is not None and "error" not in result:
+        if result is not None and "wrong" in result:
             equal, next_to, apart = (f"{100 * share:.1f} %" for share in error_shares(result))
             shares = (equal, next_to, apart)
         body.append((row[0].name.partition("/")[2], *shares))
@@ -205,7 +206,7 @@ def _shown_ours(result: Result | None) -> str:
         return "not run"
     if "error" in result:
         return "diverged"
-    return shown_spread(result["accuracy"])
+    return shown_spread(*spread(result["accuracy"]))
 
 
 def _shown_difference(result: Result | None, measurement: Measurement) -> tuple[str, str]:

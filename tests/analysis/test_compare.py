@@ -57,7 +57,7 @@ def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
 
 def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
     said = run("--sweep", "b", "d", "--by", "sweep")
-    assert "b/cnn > d/cnn" in said or "d/cnn > b/cnn" in said
+    assert "b/cnn vs d/cnn" in said or "d/cnn vs b/cnn" in said
     assert "0.9100 ± 0.0141 (n = 2)" in said  # the evaluation of b's best
 
 
@@ -68,12 +68,12 @@ def test_a_sweep_without_a_complete_trial_is_left_out_by_name(run):
 def test_machines_get_csv_and_json(run):
     rows = list(csv.DictReader(io.StringIO(run("--dataset", "digits", "--csv", "-"))))
     assert [row["variant"] for row in rows] == ["cnn", "mlp"]
-    assert float(rows[0]["val_accuracy"]) == pytest.approx(0.95)
-    assert rows[0]["test_accuracy"] == ""
+    assert float(rows[0]["score"]) == pytest.approx(0.95)
+    assert (rows[0]["objective"], rows[0]["test_score"]) == ("accuracy", "")
 
     assert "cnn is best" in run("--dataset", "digits", "--json", "found.json")
     found = json.loads(Path("found.json").read_text())
-    assert found["pairs"][0]["verdict"] == "better"
+    assert found["tests"][0]["verdict"] == "better"
     assert found["like_best"]["compared"] == 3
 
 
@@ -84,7 +84,9 @@ def test_machines_get_csv_and_json(run):
         (["--sweep", "empty"], "empty/cnn_ws: no complete trial yet"),
         (["--sweep", "d", "--filter", "params.lr = '7'"], "no complete trial that passes"),
         (["--filter", "lr high"], "is no filter of MLflow"),
-        (["--rope", "1"], "--rope must be at least 0 and below 1, but is 1.0"),
+        (["--rope", "-1"], "--rope must be at least 0, but is -1.0"),
+        (["--objective", "f1"], "--objective f1 was not measured: choose accuracy, loss"),
+        (["--task", "prices"], "has no sweeps of 'prices'; it has larger_digit"),
         (["--dataset", "digits", "--csv", "no/where.csv"], "cannot be written"),
         (["--experiment", "none"], "has no experiment 'none'"),
     ],
@@ -93,3 +95,101 @@ def test_mistakes_end_in_one_line(run, args, said):
     with pytest.raises(UserError, match=said) as caught:
         run(*args)
     assert "\n" not in str(caught.value)
+
+
+# Several tasks ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tasks(make_store):
+    """A regression, a task of another metric and one of an earlier version in one experiment."""
+    filled = make_store()
+    houses = {"task": "houses", "dataset": "houses", "measured": "val_rmse", "folds": 5}
+    houses["objective"] = "val_rmse"
+    filled.add("early/mlp", GOOD, folds=5, without=("task", "foldsweep.metrics"))
+    filled.add("a/mlp", GOOD, folds=5)
+    filled.add("b/mlp", (58.0, 57.0, 59.5, 58.0, 60.0), (70.0, 71.0, 69.0, 70.0, 72.0), **houses)
+    filled.add("b/ridge", (50.0, 49.0, 51.5, 50.2, 52.0), "FAIL", num_params=0.0, **houses)
+    filled.add("b/svm", (50.2, 49.1, 51.4, 50.4, 51.9), num_params=0.0, **houses)
+    filled.measure("b/ridge", 0, "evaluation", (49.0, 51.0), measured="val_rmse")
+    return filled
+
+
+@pytest.fixture
+def run_tasks(tasks, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["compare.py", *args, "--tracking-uri", tasks.uri])
+        assert main() == 0
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_errors_are_compared_lowest_first(run_tasks):
+    found = json.loads(run_tasks("--task", "houses", "--json", "-"))
+    assert [row["variant"] for row in found["rows"]] == ["ridge", "svm", "mlp"]
+    assert (found["objective"], found["better"], found["rope"]) == ("rmse", "lower", 0.5)
+    ridge, _, mlp = found["rows"]
+    assert (ridge["score"], ridge["test_score"]) == (pytest.approx(50.54), 50.0)
+    assert mlp["expected_score"] > mlp["score"] == pytest.approx(58.5)
+    tests = {(t["a"], t["b"]): t for t in found["tests"]}
+    assert tests["ridge", "svm"]["verdict"] == "equal"
+    assert tests["ridge", "mlp"]["verdict"] == "better"
+    assert tests["ridge", "mlp"]["difference"]["high"] < 0
+    assert found["like_best"]["compared"] == 4
+
+
+def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
+    said = run_tasks("--task", "houses")
+    assert "ridge and svm are practically equal: an expected rmse of 50." in said
+    assert "best configurations by rmse, lower is better" in said
+    assert "50.000 ± 1.414 (n = 2)" in said
+    assert "published" not in said
+    assert "accuracy" not in said
+
+
+def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
+    said = run_tasks()
+    first, second, *_ = said.splitlines()
+    assert first.startswith("early/mlp is left out: an earlier version of foldsweep made it")
+    assert second == "only sweeps of task houses, the latest; for others --task larger_digit"
+    assert "ridge" in said
+    assert "0.95" not in said
+    assert "mlp reaches an expected accuracy of 0.950." in run_tasks(
+        "--variant", "larger_digit/mlp"
+    )
+
+
+def test_both_names_of_a_variant_are_known(run_tasks):
+    for name in ("ridge", "houses/ridge"):
+        assert "ridge reaches an expected rmse of 50." in run_tasks("--variant", name)
+
+
+def test_another_metric_can_be_asked_for(run_tasks):
+    said = run_tasks("--task", "houses", "--objective", "loss")
+    assert "b/ridge optimised rmse; here it is compared by loss" in said
+    assert "best configurations by loss, lower is better" in said
+    same = run_tasks("--task", "houses", "--objective", "val_rmse")
+    assert "optimised" not in same
+
+
+def test_a_sweep_that_has_not_measured_the_metric_is_left_out(make_store, monkeypatch, capsys):
+    filled = make_store()
+    filled.add("a/mlp", GOOD, folds=5)
+    filled.add("b/cnn", GOOD, folds=5, measured="val_roc_auc", objective="val_roc_auc")
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--tracking-uri", filled.uri])
+    assert main() == 0
+    said = capsys.readouterr().out
+    assert "a/mlp is left out: it has not measured roc_auc\n" in said
+    assert "cnn reaches an expected roc_auc of 0.9500." in said
+
+
+def test_nothing_but_the_data_goes_into_a_pipe(tasks, monkeypatch, capsys):
+    argv = ["compare.py", "--json", "-", "--tracking-uri", tasks.uri]
+    monkeypatch.setattr(sys, "argv", argv)
+    assert main() == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["task"] == "houses"
+    assert "only sweeps of task houses, the latest" in said.err

@@ -17,6 +17,7 @@ from analysis.load import (
 )
 from foldsweep import names as metrics
 from foldsweep.errors import UserError
+from tests.analysis.cases import RMSE
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +35,53 @@ def test_trials_come_best_first_and_only_complete_ones(store: Store) -> None:
 
 
 def test_best_is_meant_by_the_objective_of_the_sweep(store: Store) -> None:
-    assert sweep_objective(store, "loss/mlp") == "val_loss"
+    assert sweep_objective(store, "loss/mlp").key == "val_loss"
     assert numbers(store, "loss/mlp") == [1, 2, 0]
 
 
 def test_the_first_of_several_objectives_counts(make_store: Callable) -> None:
     filled = make_store()
     filled.add("first/mlp", 0.5, 0.75)
-    filled.client.log_param(filled.parents["first/mlp"], "objectives", "")
-    run = filled.client.create_run(filled.experiment("foldsweep"), run_name="x")
-    filled.client.log_param(run.info.run_id, "objective", "val_loss num_params")
-    for key, value in ((metrics.TAG_KIND, "sweep"), (metrics.TAG_SWEEP, "second/mlp")):
-        filled.client.set_tag(run.info.run_id, key, value)
+    filled.add("second/mlp", "FAIL", objective="val_loss num_params")
     store = open_store(filled.uri, "foldsweep")
-    assert sweep_objective(store, "second/mlp") == "val_loss"
+    assert sweep_objective(store, "second/mlp").key == "val_loss"
     with pytest.raises(UserError, match="sweep second/mlp has no complete trial yet"):
         complete_trials(store, "second/mlp")
+
+
+def test_the_lowest_is_best_where_the_task_says_so(make_store: Callable) -> None:
+    filled = make_store()
+    options = {"task": "houses", "dataset": "houses", "measured": "val_rmse"}
+    filled.add("a/ridge", 5.5, 4.25, 7.0, objective="val_rmse", **options)
+    store = open_store(filled.uri, "foldsweep")
+    assert sweep_objective(store, "a/ridge") == RMSE
+    assert numbers(store, "a/ridge") == [1, 0, 2]
+
+
+@pytest.mark.parametrize("tag", [metrics.TAG_TASK, metrics.TAG_METRICS])
+def test_a_sweep_of_an_earlier_version_is_refused(make_store: Callable, tag: str) -> None:
+    filled = make_store()
+    filled.add("early/mlp", 0.5, without=(tag,))
+    with pytest.raises(UserError, match="early/mlp cannot be read: an earlier version of folds"):
+        complete_trials(open_store(filled.uri, "foldsweep"), "early/mlp")
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("{", "its metrics cannot be read"),
+        ("[]", "the record of metrics is no mapping"),
+        ('{"val_accuracy": {"better": "up", "equal": 0.1}}', "the record of metric val_accuracy"),
+        ('{"val_accuracy": {"better": "higher"}}', "the record of metric val_accuracy is"),
+        ('{"val_f1": {"better": "higher", "equal": 0.1}}', "lack its objective val_accuracy"),
+    ],
+)
+def test_a_damaged_record_of_metrics_is_said(make_store: Callable, record: str, said: str) -> None:
+    filled = make_store()
+    filled.add("a/mlp", 0.5)
+    filled.client.set_tag(filled.parents["a/mlp"], metrics.TAG_METRICS, record)
+    with pytest.raises(UserError, match=said):
+        complete_trials(open_store(filled.uri, "foldsweep"), "a/mlp")
 
 
 def test_the_last_epoch_counts_and_not_the_best(store: Store) -> None:

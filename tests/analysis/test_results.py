@@ -1,8 +1,10 @@
 import pytest
 
 from analysis.load import open_store
-from analysis.results import latest_of_each, load_sweeps
+from analysis.results import compared_by, latest_of_each, load_sweeps
+from foldsweep import names as keys
 from foldsweep.errors import UserError
+from tests.analysis.cases import RMSE, ROC_AUC
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,8 @@ def test_everything_comes_newest_first(store):
         ({"sweeps": ["new/mlp", "old"]}, ["new/mlp", "old/mlp"]),
         ({"spaces": ["cnn"]}, ["other/cnn", "new/cnn"]),
         ({"variants": ["mlp"], "dataset": "digits"}, ["new/mlp", "old/mlp"]),
+        ({"variants": ["larger_digit/cnn"]}, ["other/cnn", "new/cnn"]),
+        ({"task": "larger_digit", "sweeps": ["old"]}, ["old/mlp"]),
         ({"dataset": "mnist"}, ["other/cnn"]),
     ],
 )
@@ -47,27 +51,28 @@ def test_a_trial_has_its_folds_state_and_configuration(store):
     assert [t.state for t in sweep.trials] == ["COMPLETE", "COMPLETE", "PRUNED", "RUNNING"]
     first, second, pruned, running = sweep.trials
     assert first.folds == (0.8, 0.9, 0.7)
-    assert (first.accuracy, first.std) == (pytest.approx(0.8), pytest.approx(0.1))
+    assert (first.score, first.std) == (pytest.approx(0.8), pytest.approx(0.1))
     assert (first.origin, second.origin) == ("a/b", None)
     assert first.config["lr"] == 0.001
     assert (first.num_params, first.train_time_s) == (321, 1.5)
     assert second.folds == ()  # not all three are there
     assert pruned.folds == running.folds == ()
     assert sweep.complete == [first]
-    assert (sweep.num_folds, sweep.fold_pairs) == (3, 10)
+    assert (sweep.num_folds, sweep.fold_rows) == (3, 10)
+    assert (sweep.task, sweep.variant) == ("larger_digit", "mlp")
 
 
 def test_measurements_of_a_trial_are_found_the_latest_first(store):
     (sweep,) = load_sweeps(store, sweeps=["new/mlp"])
-    assert [m.accuracy for m in sweep.evaluations] == [(0.7, 0.9), (0.5, 0.6)]
+    assert [m.scores for m in sweep.evaluations] == [(0.7, 0.9), (0.5, 0.6)]
     assert sweep.evaluation(0).mean == pytest.approx(0.8)
     assert sweep.evaluation(1) is None
     (finals,) = sweep.finals
     assert (finals.trial, finals.protocol) == (0, "1 x 3 folds")
-    assert finals.accuracy == (0.7, 0.8, 0.9)
+    assert finals.scores == (0.7, 0.8, 0.9)
 
 
-def test_the_same_pairs_and_folds_are_known_by_what_trials_were_judged_on(store):
+def test_the_same_rows_and_folds_are_known_by_what_trials_were_judged_on(store):
     judged = {s.name: s.judged_on for s in load_sweeps(store)}
     assert judged["old/mlp"] == judged["chosen/mlp_ws"]
     assert len({judged[name] for name in ("old/mlp", "new/mlp", "other/cnn")}) == 3
@@ -93,9 +98,74 @@ def test_a_filter_of_mlflow_chooses_trials(store):
         ({"spaces": ["rnn"]}, "has no sweeps of 'rnn'; it has cnn, mlp, mlp_ws"),
         ({"dataset": "cifar"}, "has no sweeps of 'cifar'; it has digits, mnist"),
         ({"variants": ["mlp"], "dataset": "mnist"}, "no sweep that is all of mlp, mnist"),
+        ({"task": "churn"}, "has no sweeps of 'churn'; it has larger_digit"),
+        (
+            {"variants": ["churn/mlp"]},
+            "has no sweeps of 'churn/mlp'; it has cnn, larger_digit/cnn",
+        ),
         ({"matching": "accuracy is high"}, "--filter 'accuracy is high' is no filter of MLflow"),
     ],
 )
 def test_what_is_not_there_is_said(store, asked, said):
     with pytest.raises(UserError, match=said):
         load_sweeps(store, **asked)
+
+
+# Tasks of other metrics -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def others(make_store):
+    filled = make_store()
+    houses = {"task": "houses", "dataset": "houses", "measured": "val_rmse"}
+    filled.add("early/mlp", 0.9, without=(keys.TAG_TASK, keys.TAG_METRICS))
+    filled.add("prices/ridge", 53.0, 51.5, 60.0, objective="val_rmse", num_params=0.0, **houses)
+    filled.add("small/ridge", 53.0, objective="num_params val_rmse", **houses)
+    repeated = tuple(0.9 + 0.01 * i for i in range(6))
+    filled.add(
+        "auc/mlp", repeated, folds=3, repeats=2, measured="val_roc_auc", objective="val_roc_auc"
+    )
+    filled.measure("prices/ridge", 1, "evaluation", (50.0, 52.0), measured="val_rmse")
+    return open_store(filled.uri, "foldsweep")
+
+
+def load(store, *sweeps):
+    said = []
+    return load_sweeps(store, sweeps=sweeps, notice=said.append), said
+
+
+def test_the_lowest_error_is_the_best(others):
+    (sweep,), _ = load(others, "prices")
+    assert sweep.objective == sweep.measure == RMSE
+    assert [t.score for t in sweep.complete] == [51.5, 53.0, 60.0]
+    assert sweep.evaluation(1).scores == (50.0, 52.0)
+
+
+def test_a_metric_by_fold_is_compared_where_the_objective_is_none(others):
+    (sweep,), _ = load(others, "small")
+    assert (sweep.objective.key, sweep.measure) == ("num_params", RMSE)
+
+
+def test_folds_are_those_of_one_repeat(others):
+    (sweep,), _ = load(others, "auc")
+    assert len(sweep.trials[0].folds) == 6
+    assert (sweep.measure, sweep.num_folds, sweep.fold_rows) == (ROC_AUC, 3, 10)
+
+
+def test_a_sweep_can_be_compared_by_what_else_it_measured(others):
+    (sweep,), _ = load(others, "prices")
+    by_loss = compared_by(sweep, sweep.metrics["val_loss"])
+    assert [t.score for t in by_loss.complete] == [-59.0, -52.0, -50.5]
+    assert by_loss.evaluation(1).scores == ()
+    assert compared_by(sweep, ROC_AUC).complete == []
+
+
+def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
+    found, said = load(others)
+    assert names(found) == ["auc/mlp", "small/ridge", "prices/ridge"]
+    assert said == [
+        "early/mlp is left out: an earlier version of foldsweep made it; sweep again to compare it"
+    ]
+    assert load(others, "auc")[1] == []
+    with pytest.raises(UserError, match="no sweep that is all of early that can be read: an earl"):
+        load(others, "early")

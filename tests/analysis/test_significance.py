@@ -145,3 +145,31 @@ def test_the_shrunken_best_is_far_less_biased_than_the_maximum(failed):
 def test_one_configuration_is_not_shrunken():
     assert shrunken_best(np.array([[0.9, 0.8]])) == pytest.approx(0.85)
     assert shrunken_best(np.full((3, 2), 0.9)) == pytest.approx(0.9)
+
+
+def test_where_lower_is_better_everything_is_mirrored():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal([[50.0], [53.0]], 1.0, (2, 5))
+    errors = difference(a, b, num_folds=5, rope=0.5, sign=-1)
+    gains = difference(-a, -b, num_folds=5, rope=0.5)
+    assert errors.mean == -gains.mean < 0  # in the scores' own unit
+    assert (errors.low, errors.high) == pytest.approx((-gains.high, -gains.low))
+    assert errors.p == gains.p
+    for name in ("p_better", "p_equal", "p_worse"):
+        assert getattr(errors, name) == pytest.approx(getattr(gains, name))
+    assert errors.p_better > 0.9
+    same = difference(a, a + 1, num_folds=5, rope=0.5, sign=-1)  # by the same in every fold
+    assert (same.p_better, same.p_worse) == (1.0, 0.0)
+
+
+def test_the_set_like_the_best_and_the_shrunken_best_take_the_lowest():
+    scores = noisy_folds(np.random.default_rng(0), 6, 5)
+    assert like_the_best(1 - scores, num_folds=5, sign=-1) == like_the_best(scores, num_folds=5)
+    assert shrunken_best(1 - scores, sign=-1) == pytest.approx(1 - shrunken_best(scores))
+    assert shrunken_best(1 - scores, sign=-1) > (1 - scores).mean(1).min()  # luck is taken off
+
+
+def test_repeats_of_the_folds_leave_the_overlap_of_training_parts():
+    scores = np.random.default_rng(5).normal(0.9, 0.02, (10, 10))
+    once, twice = shrunken_best(scores), shrunken_best(scores, num_folds=5)
+    assert np.median(scores.mean(1)) <= twice < once < scores.mean(1).max()

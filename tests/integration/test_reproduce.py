@@ -55,7 +55,7 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
         run = by_row[result["preset"]]
         assert run.tags["mlflow.parentRunId"] == parent.run_id
         assert run.tags["foldsweep.kind"] == "reproduction"
-        assert run.tags["variant"] == result["variant"]
+        assert run.tags["variant"] == f"larger_digit/{result['variant']}"
         assert json.loads(run.tags["foldsweep.config"]) == result["config"]
         one, two = result["accuracy"]
         assert run.last("test_accuracy") == pytest.approx((one + two) / 2)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def measure(
     def run(*, rounds: int = 1, **changes: Any) -> str:
         data = draw_pairs(digits_source(), seed=0, train_pairs=20, test_pairs=11)
         small = MLP.config.from_dict({"batch_size": 8, "epochs": 1, "lr": 0.01})
-        recipe = recipe_of(MLP, small, data, **{"sweep": "first/mlp", **changes})
+        recipe = replace(recipe_of(MLP, small, data, sweep="first/mlp"), **changes)
         recipe.save(here / "best.yaml", comment="")
         monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", str(rounds)])
         assert evaluate.main() == 0

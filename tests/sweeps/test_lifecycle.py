@@ -260,9 +260,7 @@ def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
 ) -> None:
     """Two of nine; the rung is at three."""
-    space = make_space(
-        variant=CNN_TRANSFER, domains={**TRANSFER, "pretrain": 0.2}, points=()
-    )
+    space = make_space(variant=CNN_TRANSFER, domains={**TRANSFER, "pretrain": 0.2}, points=())
     life = make_lifecycle(space=space)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
         life.start(key)

@@ -1,17 +1,25 @@
 """What is said at the end of a sweep, and whether what it suggests can be typed."""
 
+import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from foldsweep.tracking import tracking_uri
+from search_spaces.loading import ANY_TASK, SPACES
 from sweeps.ledger import Ledger
-from sweeps.messages import say_what_next, show_end
+from sweeps.messages import described, say_what_next, show_end, spaces_table
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
+from trainables.tasks.larger_digit import TASK, load
+from trainables.tasks.options import ShippedOptions
+from trainables.tasks.tables import TableOptions, table_task
+from trainables.tasks.task import DataRequest
 
 MakeEnd = Callable[..., SweepEnd]
 Said = Callable[[], str]
@@ -30,7 +38,8 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 
 @pytest.fixture
 def settings() -> SweepSettings:
-    return SweepSettings(space=("small",), trials=6, tracking_uri=tracking_uri(None))
+    settings = SweepSettings(space=("small",), trials=6, tracking_uri=tracking_uri(None))
+    return replace(settings, objective=("val_accuracy",))
 
 
 @pytest.fixture
@@ -78,8 +87,43 @@ def test_what_can_be_typed_next_is_said(
     assert commands["compare"].endswith("analysis/compare.py --sweep first")
     assert commands["report"].endswith("analysis/report.py --sweep first --out first.html")
     assert commands["export"].endswith("analysis/export.py --sweep first")
-    assert commands["measure"].endswith("evaluate.py best-first-small.yaml --rounds 10")
+    assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
     assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
+
+
+def test_data_of_ones_own_is_named_where_it_is_needed_again(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    (here / "my table.csv").touch()
+    end = make_end()
+    for data, option in ((str(here / "my table.csv"), True), ("iris", False)):
+        say_what_next(replace(settings, data=data), "first", [end])
+        measure = suggested(said())["measure"]
+        named = f" --data '{here}/my table.csv'" if option else ""
+        assert measure.endswith(f"evaluate.py best-first-small.yaml{named}")
+
+
+def test_what_is_swept_is_said_in_one_line(settings: SweepSettings) -> None:
+    data = load(DataRequest(seed=0, options=ShippedOptions(dataset="digits", train_pairs=20)))
+    assert described(settings, TASK, data) == (
+        "small; 6 trials of 5 folds on 20 digits pairs; tpe with asha"
+    )
+    iris = table_task(TableOptions(data="iris"), seed=0, objective=None)
+    changed = replace(settings, sampler="grid", trials=None, time_budget=5.0, space=("a/b.py",))
+    assert described(changed, iris, iris.load(DataRequest(seed=0))) == (
+        "b; the whole grid or 5 s of 5 folds on 120 iris rows; grid with asha"
+    )
+
+
+def test_spaces_are_listed_for_own_data_and_for_tasks_that_ship() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(spaces_table())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    own, _, shipped = text.partition("spaces of tasks that ship")
+    for name in ANY_TASK:
+        assert re.search(rf"│ {name} +│ \w", own), name
+    for name in SPACES:
+        assert re.search(rf"│ {name} +│ (larger_digit|disc) ", shipped), name
 
 
 def test_a_password_of_the_environment_is_neither_shown_nor_needed(
@@ -93,7 +137,7 @@ def test_a_password_of_the_environment_is_neither_shown_nor_needed(
     text = said()
     assert "secret" not in text
     assert "--tracking-uri" not in text
-    assert "MLflow at https://***@host:5000 took not everything" in text
+    assert "MLflow at https://***@host:5000 did not accept all records" in text
     assert suggested(text)["look"] == "open https://***@host:5000"
 
 
@@ -162,7 +206,7 @@ def test_waiting_records_are_replayed_from_their_local_folder(
     settings = replace(settings, storage=given)
     show_end(settings, make_end(waiting_records=3, tracking_problem="refused"), "first")
     text = said()
-    assert f"took not everything (refused): 3 records wait in {folder};" in text
+    assert f"did not accept all records (refused): 3 records wait in {folder};" in text
     assert text.endswith(f"sweeps/replay.py first{option}\n")
 
 

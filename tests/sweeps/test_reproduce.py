@@ -15,9 +15,10 @@ from filelock import FileLock
 
 from foldsweep.errors import UserError
 from sweeps import reproduce
-from sweeps.reproduce import ReproduceSettings, main, selected
+from sweeps.reproduce import main, selected
 from sweeps.reproduction.grids import RESULT_FILE
 from sweeps.reproduction.rows import Job, result_path
+from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from trainables.presets.preset import Grid
@@ -122,6 +123,7 @@ def test_a_grid_is_swept_whole_and_as_its_report_did(tmp_path: Path) -> None:
     assert (settings.folds, settings.scheduler) == (4, "none")
     assert (settings.trials, settings.epochs, settings.train_pairs) == (None, None, None)
     assert (settings.seed, settings.dataset, settings.resume) == (3, "mnist", None)
+    assert settings.objective == ("val_accuracy",)
     assert GOOD.sweep(GRIDS["aguet2019/sweep_fc"]).scheduler == "asha"
 
 
@@ -168,7 +170,7 @@ class Stage:
             (folder / RESULT_FILE).write_text(json.dumps(found | {"select_on_test": False}))
         return SimpleNamespace(interrupted=interrupted, last_error="trial 1: out of luck")
 
-    def run_jobs(self, jobs: list[Job], sources: Any, folder: Path, *_: Any) -> list[str]:
+    def run_jobs(self, jobs: list[Job], images: Any, folder: Path, *_: Any) -> list[str]:
         if self.interrupts in [job.preset.name for job in jobs]:
             raise KeyboardInterrupt
         failures = []

@@ -315,9 +315,7 @@ def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_written_more_often_than_it_need_be(
-    same: list[Data], tmp_path: Path
-) -> None:
+def test_nothing_is_written_more_often_than_it_need_be(same: list[Data], tmp_path: Path) -> None:
     written: list[list[Path]] = []
     run_rounds(
         MLP,

@@ -1,14 +1,13 @@
 """How the command line of a sweep is read, with and without --resume."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from foldsweep.errors import UserError
-from sweeps.launch import _load_spaces
+from sweeps.launch import _load
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings, check_resumable, load_settings
 
@@ -70,6 +69,31 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
     assert read("--space", "mlp").tracking_uri == "http://other:5000"
     assert read("--space", "mlp", "--tracking-uri", "http://h:1").tracking_uri == "http://h:1"
+
+
+def test_data_of_ones_own_is_read_and_its_path_becomes_absolute(here: Path) -> None:
+    args = ("--space", "mlp", "--data", "a.csv", "--target", "left at", "--drop", "id", "name")
+    settings = read(*args, "--test", "b.csv", "--objective", "roc_auc")
+    assert (settings.data, settings.test) == (str(here / "a.csv"), here / "b.csv")
+    assert (settings.target, settings.drop) == ("left at", ("id", "name"))
+    assert settings.objective == ("roc_auc",)
+    assert read("--space", "mlp", "--data", "iris").data == "iris"
+    (here / "plain").touch()  # a file without an ending, not embedded data
+    assert read("--space", "mlp", "--data", "plain").data == str(here / "plain")
+
+
+def test_a_sweep_of_ones_own_data_is_resumed_with_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"data": str(here / "a.csv"), "target": "left", "test": here / "b.csv", "repeats": 2}
+    stored = store(here / "runs" / "mine", dataset="auto", **own)
+    found, settings = _read_settings(["--resume", "mine", "--data", "a.csv"])
+    assert found == stored
+    settings.validate()
+    check_resumable(stored, settings)
+    changed = _read_settings(["--resume", "mine", "--data", "c.csv", "--target", "right"])[1]
+    with pytest.raises(UserError, match=r"--data .*a.csv -> .*c.csv; --target left -> right"):
+        check_resumable(stored, changed)
 
 
 def test_paths_of_spaces_become_absolute(here: Path) -> None:
@@ -162,6 +186,12 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
         (["--resume", "first", "--bogus"], "Unrecognized options: --bogus"),
         (["--resume", "first", "--folds", "many"], "--folds"),
         (["--resume", "first", "--storage"], "--storage"),
+        (["--space", "mlp", "--data", "a.csv", "--holdout", "1"], "--holdout must be at least 0"),
+        (["--space", "mlp", "--data", "a.csv", "--holdout", "many"], "--holdout"),
+        (["--space", "mlp", "--data", "a.csv", "--repeats", "0"], "--repeats must be at least 1"),
+        (["--space", "mlp", "--data", "a", "--group", "g", "--time", "t"], "exclude each other"),
+        (["--space", "mlp", "--data", "a", "--task", "ranking"], "--task"),
+        (["--space", "mlp", "--data", "a", "--target", "y", "--drop", "y"], "--drop y: it is the"),
     ],
 )
 def test_mistakes_are_said_in_one_line(stored: SweepSettings, args: list[str], said: str) -> None:
@@ -178,35 +208,24 @@ def test_help_is_no_mistake(stored: SweepSettings, capsys: pytest.CaptureFixture
         assert "--time-budget" in capsys.readouterr().out
 
 
-def test_an_objective_that_a_space_does_not_measure_is_refused() -> None:
-    read_spaces: Callable[..., object] = lambda *spaces: _load_spaces(
-        SweepSettings(space=spaces, objective=("val_accuracy", "val_digit_accuracy"))
-    )
-    read_spaces("cnn_ws_aux")
-    with pytest.raises(UserError, match="val_digit_accuracy is not measured in space mlp"):
-        read_spaces("cnn_ws_aux", "mlp")
-
-
 def test_two_spaces_of_one_name_are_refused(here: Path) -> None:
     text = (
-        "from ray import tune\n"
-        "from search_spaces.space import SearchSpace\n"
-        "from trainables.trainable import MlpTrainable\n"
+        "from foldsweep import SearchSpace, tune\n"
+        "from trainables.models.pairs.variants import MLP\n"
         "def space():\n"
-        "    return SearchSpace(name='mine', trainable=MlpTrainable,"
-        " domains={'lr': tune.uniform(0, 1)})\n"
+        "    return SearchSpace(name='mine', variant=MLP, domains={'lr': tune.uniform(0, 1)})\n"
     )
     for name in ("a.py", "b.py"):
         (here / name).write_text(text)
     with pytest.raises(UserError, match="two spaces have the same name: mine mine"):
-        _load_spaces(read("--space", "a.py", "b.py"))
+        _load(read("--space", "a.py", "b.py"))
 
 
 def test_a_precision_is_fixed_for_every_space_and_its_baseline() -> None:
-    for space in _load_spaces(SweepSettings(space=("mlp", "cnn"), precision="bfloat16")):
+    for space in _load(SweepSettings(space=("mlp", "cnn"), precision="bfloat16"))[1]:
         assert space.fixed["precision"] == "bfloat16"
         assert space.complete(space.points[0].config).precision == "bfloat16"
-    (plain,) = _load_spaces(SweepSettings(space=("mlp",)))
+    (plain,) = _load(SweepSettings(space=("mlp",)))[1]
     assert plain.complete(plain.points[0].config).precision == "float32"
 
 
@@ -215,7 +234,7 @@ def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
         with pytest.raises(
             UserError, match=f"--precision bfloat16 is not .* {name}: .* this library has no other"
         ):
-            _load_spaces(SweepSettings(space=("mlp", name), precision="bfloat16"))
+            _load(SweepSettings(space=(name,), precision="bfloat16"))
 
 
 def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:

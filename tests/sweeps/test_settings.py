@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from foldsweep.names import DIRECTIONS
 from sweeps.settings import (
     COMPARABLE,
     SETTINGS_FILE,
@@ -22,8 +21,11 @@ from sweeps.settings import (
     load_settings,
     masked_url,
     new_name,
-    with_dataset,
 )
+from trainables.models.disc import DISC_VARIANTS
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.options import ShippedOptions
+from trainables.tasks.tables import TableOptions
 
 GOOD = SweepSettings(space=("mlp",))
 
@@ -31,8 +33,6 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"trials": 0}, "--trials must be at least 1, but is 0"),
     ({"folds": 1}, "--folds must be at least 2, but is 1"),
     ({"epochs": 0}, "--epochs must be at least 1, but is 0"),
-    ({"train_pairs": 1}, "--train-pairs must be at least 2, but is 1"),
-    ({"test_pairs": 0}, "--test-pairs must be at least 1, but is 0"),
     ({"concurrency": 0}, "--concurrency must be at least 1, but is 0"),
     ({"max_failures": -1}, "--max-failures must be at least 0, but is -1"),
     ({"seed": -1}, "--seed must be at least 0, but is -1"),
@@ -50,14 +50,22 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"name": "../up"}, "sweep name '../up' must be letters"),
     ({"space": ()}, "give --space NAME (see --list-spaces) or --resume SWEEP"),
     ({"space": ("mlp", "cnn", "mlp")}, "--space names a space twice: mlp cnn mlp"),
-    ({"objective": ()}, "unknown objective (none): known are val_accuracy"),
-    ({"objective": ("loss", "val_loss")}, "unknown objective loss: known are val_accuracy"),
     ({"objective": ("val_loss", "val_loss")}, "--objective names one twice"),
     (
         {"objective": ("val_loss", "num_params"), "sampler": "cmaes"},
         "--sampler cmaes takes one objective",
     ),
+    ({"sampler": "nsga2", "objective": ("val_loss",)}, "--sampler nsga2 needs several objectives"),
     ({"sampler": "nsga2"}, "--sampler nsga2 needs several objectives"),
+    ({"data": "iris", "dataset": "digits"}, "--data and --dataset exclude each other"),
+    ({"data": "iris", "train_pairs": 5}, "--data and --train-pairs exclude each other"),
+    ({"data": "iris", "data_dir": Path("x")}, "--data and --data-dir exclude each other"),
+    ({"target": "left"}, "--target goes with --data FILE, which is missing"),
+    ({"holdout": 0.5}, "--holdout goes with --data FILE, which is missing"),
+    ({"test": Path("t.csv")}, "--test goes with --data FILE, which is missing"),
+    ({"repeats": 2}, "--repeats goes with --data FILE, which is missing"),
+    ({"drop": ("id",)}, "--drop goes with --data FILE, which is missing"),
+    ({"task": "regression"}, "--task goes with --data FILE, which is missing"),
 ]
 
 
@@ -76,7 +84,8 @@ def test_a_value_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: 
         {"seed": 2**32 - 1, "max_failures": 0, "gpus_per_trial": 0.0, "cpus_per_trial": 0.25},
         {"checkpoint_every_s": 0.0, "time_budget": 0.5, "name": "a" * 64},
         {"objective": ("val_loss", "num_params"), "sampler": "nsga2"},
-        {"objective": tuple(DIRECTIONS), "sampler": "tpe"},
+        {"objective": tuple(TASK.better), "sampler": "tpe"},
+        {"data": "table.csv", "target": "left", "holdout": 0.0, "repeats": 3, "drop": ("id",)},
         {"space": ("mlp", "folder/mine.py")},
     ],
 )
@@ -90,7 +99,14 @@ settings = st.builds(
     space=st.lists(words, max_size=3).map(tuple),
     trials=st.none() | st.integers(1, 10**6),
     time_budget=st.none() | st.floats(0.1, 1e9),
-    objective=st.lists(st.sampled_from(list(DIRECTIONS)), min_size=1, unique=True).map(tuple),
+    objective=st.lists(st.sampled_from(list(TASK.better)), unique=True).map(tuple),
+    data=st.none() | words,
+    target=st.none() | words,
+    task=st.sampled_from([None, "classification", "regression"]),
+    holdout=st.floats(0, 1, exclude_max=True),
+    test=st.none() | st.just(Path("some") / "test.csv"),
+    repeats=st.integers(1, 9),
+    drop=st.lists(words, max_size=2).map(tuple),
     data_dir=st.none() | st.just(Path("some") / "folder"),
     study=st.none() | words,
     storage=words,
@@ -163,6 +179,12 @@ def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> N
         {"storage": 5},
         {"study": 5},
         {"data_dir": 5},
+        {"data": 5},
+        {"test": 5},
+        {"holdout": "half"},
+        {"repeats": "twice"},
+        {"drop": 5},
+        {"task": "ranking"},
     ],
 )
 def test_settings_of_another_type_are_refused_in_one_line(
@@ -186,6 +208,16 @@ OTHER: dict[str, Any] = {
     "seed": 5,
     "study": "sqlite:///study.db",
     "select_on_test": True,
+    "data": "other.csv",
+    "target": "left",
+    "task": "regression",
+    "holdout": 0.5,
+    "test": Path("test.csv"),
+    "group": "patient",
+    "time": "day",
+    "fold": "part",
+    "repeats": 2,
+    "drop": ("id",),
 }
 
 
@@ -284,8 +316,52 @@ def test_new_names_are_never_taken(tmp_path: Path) -> None:
     assert len(names) == 5
 
 
-def test_the_dataset_that_was_found_replaces_auto() -> None:
-    assert with_dataset(GOOD, "digits") == replace(GOOD, dataset="digits")
+# Objectives and options of tasks ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ((), ("val_accuracy",)),
+        (("accuracy",), ("val_accuracy",)),
+        (("val_accuracy",), ("val_accuracy",)),
+        (("loss", "num_params"), ("val_loss", "num_params")),
+        (("digit_accuracy", "train_time_s"), ("val_digit_accuracy", "train_time_s")),
+    ],
+)
+def test_objectives_become_keys(given: tuple[str, ...], keys: tuple[str, ...]) -> None:
+    settings = replace(GOOD, objective=given).for_task(TASK)
+    assert settings == replace(GOOD, objective=keys)
+    assert settings.for_task(TASK) == settings
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "val_roc_auc", "test_accuracy", ""])
+def test_an_objective_that_the_task_does_not_measure_is_refused(name: str) -> None:
+    known = ", ".join(TASK.better)
+    with pytest.raises(
+        UserError, match=f"unknown objective val_.*: task larger_digit measures {known}"
+    ) as caught:
+        replace(GOOD, objective=("accuracy", name)).for_task(TASK)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_objective_under_two_names_is_one() -> None:
+    with pytest.raises(UserError, match="--objective names one twice"):
+        replace(GOOD, objective=("accuracy", "val_accuracy")).validate()
+
+
+def test_a_task_gets_its_own_options() -> None:
+    settings = replace(GOOD, dataset="digits", train_pairs=9, data_dir=Path("x"))
+    own = ShippedOptions(dataset="digits", train_pairs=9, data_dir=Path("x"))
+    assert settings.options_of(TASK) == own
+    assert settings.options_of(DISC_VARIANTS[0].task) == own
+    assert settings.options_of(replace(TASK, options=None)) is None
+
+
+def test_options_of_the_users_data_are_handed_on() -> None:
+    table = TableOptions(data="a.csv", target="left", holdout=0.0, drop=("id",), group="patient")
+    given = {field.name: getattr(table, field.name) for field in fields(table)}
+    assert replace(GOOD, **given).table_options == table
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def context_of(
         folder.mkdir()
         space = make_space(**settings.pop("space", {}))
         sweep_space(
-            SweepSettings(
-                space=("small",), folds=3, storage=str(tmp_path), **settings
-            ).for_task(TASK),
+            SweepSettings(space=("small",), folds=3, storage=str(tmp_path), **settings).for_task(
+                TASK
+            ),
             space,
             data,
             name="first",

@@ -93,9 +93,7 @@ def folds(data: Data) -> tuple[Fold, ...]:
 
 
 @pytest.fixture
-def make_context(
-    data_for: Callable[..., Data], folds: tuple[Fold, ...]
-) -> Callable[..., Context]:
+def make_context(data_for: Callable[..., Data], folds: tuple[Fold, ...]) -> Callable[..., Context]:
     """Builds what trials share, for a variant where its data are others than those of most."""
 
     def build(variant: Variant | None = None, **values: Any) -> Context:
@@ -133,9 +131,7 @@ def full_config(small_config: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def make_stack(
-    data_for: Callable[..., Data], folds: tuple[Fold, ...]
-) -> Callable[..., FoldStack]:
+def make_stack(data_for: Callable[..., Data], folds: tuple[Fold, ...]) -> Callable[..., FoldStack]:
     """Builds a stack of a member for each configuration; member i has fold i and seed 100 + i."""
 
     def build(

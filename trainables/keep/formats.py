@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foldsweep.errors import UserError
 from foldsweep.recipe import ModelFormat
 from trainables.keep.model import KeptModel, load_estimator
-from trainables.keep.network import Predictor
+from trainables.keep.network import Predictor, tensor_of
 from trainables.tasks.samples import Samples
 
 SUFFIXES: dict[ModelFormat, str] = {
@@ -104,8 +104,9 @@ def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) 
         )
         wanted, given = (m.predict(samples.inputs) for m in (model, read))
         return _difference([*wanted.values()], [*given.values()])
-    inputs = {k: torch.from_numpy(a) for k, a in model.checked(samples.inputs).items()}
-    two = tuple(tensor[:1].repeat(2, *[1] * (tensor.ndim - 1)) for tensor in inputs.values())
+    inputs = {k: tensor_of(a) for k, a in model.checked(samples.inputs).items()}
+    # programs keep what they were traced with, so it is nobody's row
+    two = tuple(torch.zeros_like(tensor[:1]).repeat_interleave(2, 0) for tensor in inputs.values())
     outputs = tuple(model.predictor.named(*two))
     _write(_with_names(model.predictor, tuple(inputs)), path, kind, two, outputs)
     answers = _Answers(path, kind, tuple(inputs))
@@ -214,15 +215,13 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the notices of torch to its own developers and about tracing, which we check."""
+    """Without notices of torch about tracing and its own future: what it writes is compared."""
     registry = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registry.level
     registry.setLevel(logging.ERROR)  # torchvision is not installed, and not needed
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
-            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore")
             yield
     finally:
         registry.setLevel(level)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64, Int
 
 from foldsweep.errors import UserError
 from trainables.keep.model import KeptModel
-from trainables.keep.network import as_trained
+from trainables.keep.network import as_trained, tensor_of
 from trainables.tasks.metrics import Metric
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Output
@@ -83,7 +83,7 @@ def _by_row(
     model: KeptModel, samples: Samples, name: str, metric: Metric
 ) -> Float64[np.ndarray, " n"]:
     """Values of a metric over rows, which takes what networks return."""
-    targets = {k: as_trained(torch.as_tensor(array)) for k, array in samples.targets.items()}
+    targets = {k: as_trained(tensor_of(array)) for k, array in samples.targets.items()}
     target = next(iter(targets.values())) if len(targets) == 1 else targets
     values = metric.of(_output(model, samples), target)
     if values is None:
@@ -97,7 +97,7 @@ def _output(model: KeptModel, samples: Samples) -> Output:
         return model.output(samples.inputs)
     predictions = model.predict(samples.inputs)
     if "value" in predictions:
-        return torch.from_numpy(predictions["value"])
+        return tensor_of(predictions["value"])
     if "probability" not in predictions:
         raise UserError(f"{model.variant.name} gives no probabilities, which the metric takes")
     return torch.from_numpy(np.log(np.maximum(predictions["probability"], _LEAST)))

@@ -18,7 +18,7 @@ from torch import Tensor
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.recipe import Recipe
-from trainables.keep.network import Predictor, kept_predictor
+from trainables.keep.network import Predictor, kept_predictor, tensor_of
 from trainables.keep.task import schema_of
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.stack.outputs import concatenated
@@ -133,7 +133,7 @@ class KeptModel:
         return ", ".join(f"{name} ({shape})" for name, shape in shapes.items())
 
     def _batches(self, checked: Mapping[str, np.ndarray]) -> list[tuple[Tensor, ...]]:
-        tensors = [torch.from_numpy(checked[name]) for name in self.raw]
+        tensors = [tensor_of(checked[name]) for name in self.raw]
         return list(zip(*(tensor.split(_BATCH) for tensor in tensors), strict=True))
 
     def _estimated(self, checked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -105,6 +106,11 @@ class Predictor(nn.Module):
     def values(self) -> dict[str, Tensor]:
         """Everything that was learnt, shared weights once."""
         return dict(self.named_parameters()) | persistent_buffers(self)
+
+
+def tensor_of(array: np.ndarray) -> Tensor:
+    """The array as a tensor; a copy only where the array must not be changed."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def as_trained(value: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from foldsweep.checks import fits
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.schema import Schema
-from trainables.tasks.shapes import RawInput, raw_inputs
 from trainables.tasks.task import Task
 
 
@@ -33,10 +32,9 @@ def task_of(record: Mapping[str, Any]) -> Task:
     outputs = record["outputs"]
     shape = (1, outputs) if outputs > 1 and not schema.classes else (1,)
     target = np.zeros(shape, dtype=np.int64 if schema.classes else np.float64)
-    raw = raw_inputs(record, None)  # type: ignore[arg-type]  # which a record does not need
     data = Data(
         name=record["name"],
-        train=Samples(inputs=_zeros(raw), targets={_target(record): target}),
+        train=Samples(inputs=_zeros(record), targets={_target(record): target}),
         test=None,
         own_digest=record["digest"],
         schema=schema,
@@ -63,5 +61,10 @@ def _target(record: Mapping[str, Any]) -> str:
     return str(record.get("target", "target"))
 
 
-def _zeros(raw: Mapping[str, RawInput]) -> dict[str, np.ndarray]:
-    return {name: np.zeros((1, *of.shape), dtype=of.dtype) for name, of in raw.items()}
+def _zeros(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """One row of the recorded inputs."""
+    inputs = record.get("inputs")
+    try:
+        return {name: np.zeros((1, *of["shape"]), of["dtype"]) for name, of in inputs.items()}  # type: ignore[union-attr]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(f"inputs of the task's record are damaged: {inputs!r}") from None

@@ -85,6 +85,8 @@ class Plan:
     text_numbers: bool = False
     notes: tuple[str, ...] = ()
     """Lines about the file that the user is told."""
+    choose: str = "kind="
+    """How the user chooses the kind of task."""
 
 
 def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
@@ -103,6 +105,8 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
     """
     check_rows(len(given))
     kind, why = _kind(given.target, plan.kind)
+    if plan.kind is None and kind != "other":
+        why += f" (choose with {plan.choose})"
     if given.times is not None:
         given = given.take(np.argsort(given.times, kind="stable"))
     drawn = test is None

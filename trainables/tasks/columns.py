@@ -126,6 +126,14 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def text_columns(frame: Frame) -> tuple[str, ...]:
+    """Columns that are read as text, as their like in other files must be."""
+    from pandas.api import types
+
+    kinds = frame.dtypes.items()
+    return tuple(str(k) for k, d in kinds if types.is_object_dtype(d) or types.is_string_dtype(d))
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint at the name that was meant, for the end of a message; empty if none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)

@@ -59,7 +59,7 @@ def given_test(read: Table | Arrays, schema: Schema) -> Given:
         return given_arrays(read)[0]
     if schema.layout != "table" or schema.target not in read.frame.columns:
         raise UserError(f"the test file has no column {schema.target!r}, which is the target")
-    return _apart(read.frame, replace(schema, time=None))
+    return _apart(read.frame, replace(schema, time=None, fold=None))
 
 
 def _apart(frame: Frame, schema: Schema) -> Given:

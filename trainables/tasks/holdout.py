@@ -22,7 +22,7 @@ def check_holdout(holdout: float) -> None:
         UserError: If it is not at least 0 and below 1.
     """
     if not 0 <= holdout < 1:
-        raise UserError(f"--holdout must be at least 0 and below 1, but is {holdout:g}")
+        raise UserError(f"holdout must be at least 0 and below 1, but is {holdout:g}")
 
 
 def check_rows(rows: int) -> None:
@@ -112,11 +112,11 @@ def _check_classes(classes: np.ndarray, test_rows: int) -> None:
     if single:
         raise UserError(
             f"classes have one row, which cannot be in training and test rows: {listed(single)};"
-            " remove them, or give --holdout 0"
+            " remove them, or set no rows aside (holdout 0)"
         )
     if min(test_rows, len(classes) - test_rows) < len(labels):
         raise UserError(
-            f"--holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row"
+            f"holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row"
             f" of each of {len(labels)} classes"
         )
 
@@ -128,7 +128,7 @@ def _whole_groups(groups: np.ndarray, holdout: float, seed: int) -> Apart:
     if count < 3:
         raise UserError(
             f"there are {count} groups: setting whole groups aside and cross-validating on the"
-            " rest takes at least 3; or give --holdout 0"
+            " rest takes at least 3; or set none aside (holdout 0)"
         )
     share = min(max(holdout, 1 / count), 1 - 1 / count)
     splitter: Any = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)

@@ -99,7 +99,7 @@ def _type_of(column: Series, *, text_numbers: bool) -> Use:
 
 
 def _type_of_values(present: Series, *, text_numbers: bool) -> Use:
-    values = distinct_or_refused(present)
+    values = _distinct_values(present)
     if not values:
         return "number"
     if all(str(value).lower() in ("true", "false") for value in values):
@@ -112,7 +112,7 @@ def _type_of_values(present: Series, *, text_numbers: bool) -> Use:
     return "category"
 
 
-def distinct_or_refused(present: Series) -> list[object]:
+def _distinct_values(present: Series) -> list[object]:
     """Different values of a column of objects.
 
     Raises:
@@ -136,7 +136,8 @@ def _category(column: Series, missing: bool) -> Column:
     categories = categories_of(column)
     if len(categories) == 0 or (len(categories) == 1 and not missing):
         return Column(name=name, use="constant")
-    _refuse_markers(column)
+    if column.dtype != "category":
+        _refuse_markers(column)
     if rows >= IDENTIFIER_ROWS and len(categories) == rows:
         return Column(name=name, use="identifier")
     if len(categories) > MOST_CATEGORIES:
@@ -153,7 +154,7 @@ def _refuse_markers(column: Series) -> None:
     """Refuse numbers among which a word or two stand for something else, such as `?`."""
     values = [value for value in distinct(column)[1] if isinstance(value, str)]
     odd = [value for value, number in zip(values, _tried(values), strict=True) if np.isnan(number)]
-    if 0 < len(odd) <= MOST_MARKERS < IDENTIFIER_ROWS < len(values) - len(odd):
+    if 0 < len(odd) <= MOST_MARKERS and len(values) - len(odd) > IDENTIFIER_ROWS:
         raise UserError(
             f"column {column.name!r} is numbers but for {listed(odd)}: leave those cells empty if"
             " they mean missing, or --drop the column"

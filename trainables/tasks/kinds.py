@@ -1,7 +1,7 @@
 """Kinds of tasks: classification and regression, of data with classes or numbers as its target."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,9 @@ import numpy as np
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from trainables.data.augment import Affine
 from trainables.tasks import losses
+from trainables.tasks.arrays import IMAGES
 from trainables.tasks.encode import TableEncoder
 from trainables.tasks.metrics import Metric
 from trainables.tasks.relabel import as_classes, as_numbers
@@ -24,6 +26,8 @@ CLASSIFICATION = ("accuracy", "log_loss")
 REGRESSION = ("r2", "rmse", "mae")
 """Metrics of every regression; the first is the objective unless another is chosen."""
 
+UNNAMED = "data"
+"""Name of data that was given none."""
 DataFunction = Callable[[DataRequest], Data]
 Metrics = Mapping[str, Metric] | Iterable[str]
 Loss = Callable[..., Any]
@@ -54,7 +58,7 @@ def classification(
         loss: Loss, `(output, target, **values)` to one number per row [cross-entropy].
         classes: Names of the classes in order of their codes [those of the training rows].
         target: Name of the target [the only one].
-        augment: Random change of training inputs.
+        augment: Random change of training inputs [of images: shifted, turned and zoomed].
         standardise: Inputs to standardise, and how [tables by their encoder, images by channel].
 
     Raises:
@@ -62,7 +66,7 @@ def classification(
     """
     if isinstance(data, Data):
         target = _only_target(data, target)
-        data = as_classes(data, target, classes)
+        data = as_classes(_named(data, name), target, classes)
         classes = data.schema.classes if classes is None else classes
     if classes is None:
         raise UserError(f"task {name}: name the classes, since its data is a function")
@@ -83,7 +87,7 @@ def classification(
         outputs=len(classes),
         classes=tuple(classes),
         leading_axes=loss is None and measured.known,
-        augment=augment,
+        augment=augment or _augment(data),
         **_inputs(data, standardise),
     )
 
@@ -115,7 +119,7 @@ def regression(
             `target_mean` and `target_std`.
         outputs: Numbers to predict, where data is a function.
         target: Name of the target [the only one].
-        augment: Random change of training inputs.
+        augment: Random change of training inputs [of images: shifted, turned and zoomed].
         standardise: Inputs to standardise, and how [tables by their encoder, images by channel].
 
     Raises:
@@ -125,7 +129,7 @@ def regression(
     several = outputs > 1
     if isinstance(data, Data):
         target = _only_target(data, target)
-        data = as_numbers(data, target)
+        data = as_numbers(_named(data, name), target)
         values = data.train.targets[target]
         deviation = float(values.std(axis=0).mean())
         several = values.ndim > 1
@@ -146,7 +150,7 @@ def regression(
         statistics=partial(losses.target_scale, target=target),
         outputs=outputs,
         leading_axes=loss is None and measured.known,
-        augment=augment,
+        augment=augment or _augment(data),
         **_inputs(data, standardise),
     )
 
@@ -204,6 +208,11 @@ def _measured(
     return _Measured(metrics=metrics, objective=objective, known=all(of is hits for of in rows))
 
 
+def _named(data: Data, name: str) -> Data:
+    """The data under the task's name, where it has none of its own."""
+    return replace(data, name=name) if data.name == UNNAMED else data
+
+
 def _only_target(data: Data, target: str | None) -> str:
     there = list(data.train.targets)
     if target is None and len(there) == 1:
@@ -211,6 +220,12 @@ def _only_target(data: Data, target: str | None) -> str:
     if target not in there:
         raise UserError(f"data {data.name} has targets {', '.join(there)}: name one with target=")
     return target
+
+
+def _augment(data: Data | DataFunction) -> Augment | None:
+    """Distortion of images, for configurations that say how much; nothing for other data."""
+    images = isinstance(data, Data) and data.schema is not None and data.schema.layout == IMAGES
+    return Affine(input=IMAGES) if images else None
 
 
 def _inputs(

@@ -1,8 +1,10 @@
-"""Command-line options of the tasks that ship."""
+"""Command-line options of data: of the tasks that ship, and of the user's own."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from foldsweep.errors import UserError
 
 Dataset = Literal["auto", "mnist", "digits", "disc"]
 
@@ -20,3 +22,63 @@ class ShippedOptions:
     """Training pairs [1000 for mnist, all for digits]."""
     test_pairs: int | None = None
     """Test pairs [1000 for mnist, all for digits]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Data of the user's own, and how it is split.
+
+    Raises:
+        UserError: If options exclude each other or are out of range.
+    """
+
+    data: str | None = None
+    """Data of your own: a .csv, .tsv, .parquet or .npz file, or the name of data that scikit-learn
+    embeds: breast_cancer, wine, diabetes, iris, digit_images."""
+    target: str | None = None
+    """Column to predict."""
+    task: Literal["classification", "regression"] | None = None
+    """Kind of task [inferred from the target, and said]."""
+    holdout: float = 0.2
+    """Share of rows to set aside for the test: every class with its share, whole groups with
+    --group, the latest rows with --time. 0 leaves nothing to tell the error on new data."""
+    test: Path | None = None
+    """File of test rows, in place of --holdout."""
+    group: str | None = None
+    """Column whose groups stay together in every split, such as a patient's number."""
+    time: str | None = None
+    """Column to sort rows by; each fold trains on what came before it."""
+    fold: str | None = None
+    """Column that names the fold which holds a row out; -1 for rows that are always trained on."""
+    repeats: int = 1
+    """How often the rows are cut into folds, each time differently."""
+    drop: tuple[str, ...] = ()
+    """Columns to leave out."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.holdout < 1:
+            raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
+        if self.repeats < 1:
+            raise UserError(f"--repeats must be at least 1, but is {self.repeats}")
+        chosen = {option: name for option, name in self.roles.items() if name is not None}
+        others = [option for option in chosen if option != "target"]
+        splitting = [f"--{option}" for option in others]
+        if len(splitting) > 1:
+            raise UserError(f"{' and '.join(splitting)} exclude each other: choose one")
+        if self.repeats > 1 and (self.time is not None or self.fold is not None):
+            raise UserError("--repeats needs folds that are drawn: leave out --time and --fold")
+        if self.target in [chosen[option] for option in others]:
+            raise UserError(f"column {self.target!r} cannot be both --target and {splitting[0]}")
+        for option, name in chosen.items():
+            if name in self.drop:
+                raise UserError(f"--drop {name}: it is the --{option} column")
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """Columns that are no inputs, by option."""
+        return {
+            "target": self.target,
+            "group": self.group,
+            "time": self.time,
+            "fold": self.fold,
+        }

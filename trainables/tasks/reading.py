@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,12 @@ class Arrays:
     sha256: str | None = None
 
 
-def read_file(path: Path) -> Table | Arrays:
+def read_file(path: Path, *, text: Collection[str] = ()) -> Table | Arrays:
     """The table or the arrays of a file, by its ending.
+
+    Args:
+        path: The file.
+        text: Columns of a text file that stay text even if they look like numbers.
 
     Raises:
         UserError: If it is missing, too large, damaged, empty or of another format.
@@ -59,7 +64,7 @@ def read_file(path: Path) -> Table | Arrays:
     if ending in NPZ:
         read: Table | Arrays = _npz(content, path)
     else:
-        read = _parquet(content, path) if ending in PARQUET else _text(content, path)
+        read = _parquet(content, path) if ending in PARQUET else _text(content, path, text)
     if isinstance(read, Table):
         read = _checked(read, path)
     return replace(read, sha256=hashlib.sha256(content).hexdigest())
@@ -91,7 +96,7 @@ def _checked(table: Table, path: Path) -> Table:
     return replace(table, frame=with_names(table.frame))
 
 
-def _text(content: bytes, path: Path) -> Table:
+def _text(content: bytes, path: Path, text: Collection[str]) -> Table:
     import pandas as pd
 
     content, encoding, said = _decoded(content, path)
@@ -104,6 +109,7 @@ def _text(content: bytes, path: Path) -> Table:
             frame = pd.read_csv(
                 io.BytesIO(content),
                 sep=delimiter,
+                dtype=dict.fromkeys(text, str),
                 encoding=encoding,
                 skipinitialspace=True,
                 index_col=False,
@@ -113,7 +119,7 @@ def _text(content: bytes, path: Path) -> Table:
         raise UserError(f"{path}: rows have more cells than the header has names") from error
     except (pd.errors.ParserError, ValueError) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-    frame, commas = with_commas_read(frame, delimiter)
+    frame, commas = with_commas_read(frame, delimiter, text)
     if delimiter != ",":
         said.append(f"cells are separated by {DELIMITERS[delimiter]}s")
     return Table(frame=frame, said=(*said, *commas), text_numbers=True)

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from foldsweep.errors import UserError
@@ -10,7 +10,6 @@ from trainables.tasks.columns import Frame, distinct, numbers, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
-_PLAIN = r"[-+]?\d+"
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?\d*\.?\d+")
 _DECIMAL = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?")
 
@@ -40,18 +39,25 @@ def cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     return rows or [[]]
 
 
-def with_commas_read(frame: Frame, delimiter: str) -> tuple[Frame, list[str]]:
+def with_commas_read(
+    frame: Frame, delimiter: str, text: Collection[str] = ()
+) -> tuple[Frame, list[str]]:
     """Columns of text that are numbers with commas as numbers, and what was done, a line each.
 
     A comma separates thousands in files cut by commas, decimals in others, unless a column shows
     the contrary: 1,5 is a decimal comma, 1,234,567 are thousands.
+
+    Args:
+        frame: The table as read.
+        delimiter: What its cells were separated by.
+        text: Columns that stay text.
 
     Raises:
         UserError: If a column allows both readings in a file that is not cut by commas.
     """
     read: dict[str, list[str]] = {}
     for place, name in enumerate(frame.columns):
-        reading = _reading(frame.iloc[:, place], delimiter)
+        reading = None if name in text else _reading(frame.iloc[:, place], delimiter)
         if reading is not None:
             how, values = reading
             frame = frame.assign(**{name: values})
@@ -71,9 +77,9 @@ def _reading(column: Any, delimiter: str) -> tuple[str, Any] | None:
     thousands = all(_THOUSANDS.fullmatch(value) for value in values)
     decimal = all(_DECIMAL.fullmatch(value) for value in values)
     if thousands and decimal and delimiter != ",":
-        shown = next(value for value in values if "," in value)
+        example = next(value for value in values if "," in value)
         raise UserError(
-            f"column {column.name!r}: {shown} may be thousands or a decimal comma: write numbers"
+            f"column {column.name!r}: {example} may be thousands or a decimal comma: write numbers"
             " without thousands separators and with a decimal point"
         )
     if thousands:

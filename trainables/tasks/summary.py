@@ -124,7 +124,7 @@ def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
     return (
         *([f"{of}ignored columns: {_shortened(unknown)}"] if unknown else []),
         *(
-            f"{of}{n:,} values of {shown(name)} are in no training row"
+            f"{of}values of {shown(name)} that no training row has: {n:,}"
             for name, n in unseen.items()
         ),
     )

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from foldsweep import names
 from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
+from trainables.data.augment import Affine
 from trainables.tasks.arrays import frame_of, is_table
 from trainables.tasks.assembly import Given, Plan, assembled, inputs_of
-from trainables.tasks.columns import Frame, listed, nearest
+from trainables.tasks.columns import Frame, listed, nearest, text_columns
 from trainables.tasks.embedded import EMBEDDED, TARGET, embedded
 from trainables.tasks.given import data_of as data_of
 from trainables.tasks.given import given_arrays, given_table, given_test
+from trainables.tasks.options import TableOptions as TableOptions
 from trainables.tasks.reading import Arrays, Table, read_file
 from trainables.tasks.samples import Data
 from trainables.tasks.schema import Column as Column
@@ -23,67 +25,6 @@ from trainables.tasks.schema import Schema as Schema
 from trainables.tasks.summary import told_of_new
 from trainables.tasks.targets import TaskKind
 from trainables.tasks.task import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """Data of the user's own, and how it is split.
-
-    Raises:
-        UserError: If options exclude each other or are out of range.
-    """
-
-    data: str | None = None
-    """Data of your own: a .csv, .tsv, .parquet or .npz file, or the name of data that scikit-learn
-    embeds: breast_cancer, wine, diabetes, iris, digit_images."""
-    target: str | None = None
-    """Column to predict."""
-    task: Literal["classification", "regression"] | None = None
-    """Kind of task [inferred from the target, and said]."""
-    holdout: float = 0.2
-    """Share of rows to set aside for the test: every class with its share, whole groups with
-    --group, the latest rows with --time. 0 leaves nothing to tell the error on new data."""
-    test: Path | None = None
-    """File of test rows, in place of --holdout."""
-    group: str | None = None
-    """Column whose groups stay together in every split, such as a patient's number."""
-    time: str | None = None
-    """Column to sort rows by; each fold trains on what came before it."""
-    fold: str | None = None
-    """Column that names the fold which holds a row out; -1 for rows that are always trained on."""
-    repeats: int = 1
-    """How often the rows are cut into folds, each time differently."""
-    drop: tuple[str, ...] = ()
-    """Columns to leave out."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.holdout < 1:
-            raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
-        if self.repeats < 1:
-            raise UserError(f"--repeats must be at least 1, but is {self.repeats}")
-        chosen = {option: name for option, name in self.roles.items() if name is not None}
-        splitting = [f"--{option}" for option in chosen if option != "target"]
-        if len(splitting) > 1:
-            raise UserError(f"{' and '.join(splitting)} exclude each other: choose one")
-        if self.repeats > 1 and (self.time is not None or self.fold is not None):
-            raise UserError("--repeats needs folds that are drawn: leave out --time and --fold")
-        if splitting and self.target in [
-            chosen[option] for option in chosen if option != "target"
-        ]:
-            raise UserError(f"column {self.target!r} cannot be both --target and {splitting[0]}")
-        for option, name in chosen.items():
-            if name in self.drop:
-                raise UserError(f"--drop {name}: it is the --{option} column")
-
-    @property
-    def roles(self) -> dict[str, str | None]:
-        """Columns that are no inputs, by option."""
-        return {
-            "target": self.target,
-            "group": self.group,
-            "time": self.time,
-            "fold": self.fold,
-        }
 
 
 def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Task:
@@ -105,6 +46,8 @@ def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Ta
     classes = bool(data.schema.classes)
     split = default_split(data, classes=classes, repeats=options.repeats)
     task = make(data.name, data, objective=None if general else objective, split=split)
+    if data.schema.layout == "images":
+        task = replace(task, augment=Affine(input="images"))
     said = f"{data.said}\nobjective: {objective if general else task.objective}"
     return replace(task, data=replace(data, said=said))
 
@@ -136,7 +79,8 @@ def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) 
     if isinstance(read, Table) and options.target is None and read.sha256 is None:
         options = replace(options, target=TARGET)
     given, schema = _given(read, options)
-    test = None if options.test is None else read_file(options.test)
+    text = text_columns(read.frame) if isinstance(read, Table) else ()
+    test = None if options.test is None else read_file(options.test, text=text)
     plan = Plan(
         name=name,
         schema=schema,
@@ -146,6 +90,7 @@ def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) 
         drop=options.drop,
         text_numbers=isinstance(read, Table) and read.text_numbers,
         notes=read.said if isinstance(read, Table) else (),
+        choose="--task",
     )
     data = assembled(given, plan, None if test is None else given_test(test, schema))
     kind: TaskKind = "classification" if data.schema.classes else "regression"
@@ -235,7 +180,7 @@ def new_rows(path: Path, schema: Schema) -> NewRows:
     Raises:
         UserError: If the file cannot be read, or lacks a column, or a value is not of its type.
     """
-    read = read_file(path)
+    read = read_file(path, text=tuple(schema.categorical))
     if isinstance(read, Arrays):
         given = frame_of(read.x) if is_table(read.x) else read.x
         return NewRows(inputs=inputs_of(given, schema), frame=None)

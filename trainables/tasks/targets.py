@@ -16,7 +16,6 @@ MOST_CLASSES = 20
 """Whole numbers with more values than this are taken for a number to predict."""
 ROWS_A_CLASS = 10
 """Whole numbers are taken for classes if each has at least so many rows on average."""
-_CHOOSE = "(choose with --task)"
 
 
 def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
@@ -43,12 +42,12 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
 
 def _guess(values: Sequence[Label], rows: int, numeric: bool) -> tuple[TaskKind, str]:
     if not numeric:
-        return "classification", f"since the target is not a number {_CHOOSE}"
+        return "classification", "since the target is not a number"
     if any(isinstance(value, float) and not value.is_integer() for value in values):
-        return "regression", f"since the target has fractions {_CHOOSE}"
+        return "regression", "since the target has fractions"
     few = len(values) <= max(2, min(MOST_CLASSES, rows // ROWS_A_CLASS))
     kind: TaskKind = "classification" if few else "regression"
-    return kind, f"since the target has {len(values)} different whole numbers {_CHOOSE}"
+    return kind, f"since the target has {len(values)} different whole numbers"
 
 
 def refuse_missing(target: Series) -> None:
@@ -93,7 +92,7 @@ def class_labels(target: Series) -> tuple[Label, ...]:
     if len(labels) > len(target) / 2:
         raise UserError(
             f"target {target.name!r} has {len(labels)} classes in {len(target)} rows: too few rows"
-            " of each; choose another --target, or --task regression if it is a number"
+            " of each; choose another target, or a regression if it is a number"
         )
     return labels
 

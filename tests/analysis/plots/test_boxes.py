@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from analysis.plots.boxes import BoxInfo, box_info, plot_boxes
-from tests.analysis.cases import sweep, trial
+from tests.analysis.cases import ACCURACY, RMSE, sweep, trial
 
 TRIALS = [trial(i, folds, name="one/mlp") for i, folds in enumerate([(0.6, 0.8), (0.7, 0.75)])]
 SWEEP = sweep("one/mlp", *TRIALS, rounds={1: (0.5, 0.6, 0.7)})
@@ -22,15 +22,19 @@ def test_every_single_value_is_a_point():
         BoxInfo(name="a", over="rounds", values=(0.5, 0.6, 0.7)),
         BoxInfo(name="b", over="rounds", values=(0.9,)),
     ]
-    (axes,) = plot_boxes(infos).axes
+    (axes,) = plot_boxes(infos, ACCURACY).axes
     points = [sorted(c.get_offsets()[:, 1].tolist()) for c in axes.collections]
     assert points == [[0.5, 0.6, 0.7], [0.9]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a\nn = 3", "b\nn = 1"]
-    assert axes.get_ylabel().startswith("test accuracy (share of right answers)")
+    assert axes.get_ylabel() == "test accuracy (higher is better)\none point per round"
+    (axes,) = plot_boxes(infos, RMSE).axes
+    assert axes.get_ylabel().startswith("test rmse (lower is better)")
 
 
 def test_rounds_and_folds_are_never_on_one_axis():
     rounds = BoxInfo(name="a", over="rounds", values=(0.5, 0.6))
     folds = replace(rounds, name="b", over="folds")
-    labels = [axes.get_ylabel().partition(" ")[0] for axes in plot_boxes([folds, rounds]).axes]
+    labels = [
+        axes.get_ylabel().partition(" ")[0] for axes in plot_boxes([folds, rounds], ACCURACY).axes
+    ]
     assert labels == ["test", "validation"]

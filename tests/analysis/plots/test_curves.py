@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.plots.curves import curves_info, plot_all, plot_one
+from analysis.plots.curves import CurvesInfo, curves_info, plot_all, plot_one
 
 CURVES = {
     "train_loss": [[0.9, 0.7], [0.5, 0.3]],
@@ -50,3 +50,36 @@ def test_no_panel_is_cut_off_by_the_limits_of_the_first(info):
     low = curves_info("low", {k: [[v - 0.3 for v in row] for row in c] for k, c in CURVES.items()})
     panel = plot_all([info, low], "accuracy").axes[1]
     assert panel.get_ylim()[0] < (low.mean["accuracy"] - low.std["accuracy"]).min()
+
+
+def sparse(**more):
+    """A metric over all rows, measured at few epochs and on no training batch."""
+    values = {"roc_auc": np.array([0.7, 0.8, 0.9])}
+    return CurvesInfo(
+        name="net",
+        over="folds",
+        number=5,
+        mean=values,
+        std=values,
+        epochs={"roc_auc": np.array([1, 10, 20])},
+        **more,
+    )
+
+
+def test_points_are_marked_where_not_every_epoch_was_measured(info):
+    (line,) = plot_one(sparse(), "roc_auc", "roc_auc (higher is better)").axes[0].lines
+    assert line.get_marker() == "o"
+    assert line.get_xdata().tolist() == [1, 10, 20]
+    assert line.get_label() == "validation"
+    dense = plot_one(info, "loss").axes[0].lines
+    assert {line.get_marker() for line in dense} <= {"", "None"}
+    assert [line.get_xdata().tolist() for line in dense] == [[1, 2], [1, 2]]
+
+
+def test_trees_and_epochs_do_not_share_an_axis():
+    trees = sparse(unit="trees or iterations")
+    figure = plot_all([sparse(), trees], "roc_auc")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "trees or iterations"]
+    one, two = figure.axes
+    assert not one.get_shared_x_axes().joined(one, two)
+    assert one.get_shared_y_axes().joined(one, two)

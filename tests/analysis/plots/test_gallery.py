@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from optuna.distributions import FloatDistribution
 
 from analysis import figures
 from analysis.load import json_artifact, open_store
-from analysis.plots.curves import trial_curves
+from analysis.plots.curves import learning_curves, trial_curves
 from analysis.plots.gallery import shown_names, sweep_figures
 from analysis.results import load_sweeps
 from foldsweep.errors import UserError
@@ -24,17 +25,27 @@ PAIR = {
     "target": 1,
     "probability": 0.07,
 }
-EVALUATION = {
+CLASSES = {
     "rounds": 2,
-    "wrong": np.eye(10, dtype=int).tolist(),
-    "count": np.full((10, 10), 4).tolist(),
-    "first_round": {"pairs": 100, "wrong": 1, "wrong_pairs": [PAIR]},
+    "kind": "classification",
+    "classes": ["no", "yes"],
+    "confusion": [[90, 10], [5, 95]],
+    "calibration": {"predicted": [0.1, 0.9], "observed": [0.2, 0.9], "count": [200, 200]},
+}
+EVALUATION = CLASSES | {
+    "details": {
+        "wrong": np.eye(10, dtype=int).tolist(),
+        "count": np.full((10, 10), 4).tolist(),
+        "first_round": {"pairs": 100, "wrong": 1, "wrong_pairs": [PAIR]},
+    },
 }
 NAMES = [
     "all-curves-accuracy",
     "all-curves-loss",
-    "all-weighted-loss",
     "all-boxes",
+    "all-confusion",
+    "all-calibration",
+    "all-weighted-loss",
     "all-wrong",
     "new-mlp-pairs",
     "all-parameters",
@@ -93,7 +104,8 @@ def test_what_cannot_be_drawn_is_said_in_a_line_each(drawn):
     _, said = drawn
     assert sorted(said) == [
         "new/mlp: no importances, since 3 complete trials of the sampler are fewer than 10",
-        "old/cnn_ws_aux: its best was not evaluated on test pairs: no heat map",
+        "old/cnn_ws_aux: its best was not evaluated, so there are no figures of its errors on"
+        " test rows",
         "old/cnn_ws_aux: made before its space was recorded, so no Optuna figures",
     ]
 
@@ -111,8 +123,10 @@ def test_the_best_and_the_baseline_have_their_learning_curves(drawn):
 def test_curves_that_are_not_there_are_not_drawn(store):
     (swept,) = load_sweeps(store, sweeps=["old"])
     pruned = swept.trials[1]
-    assert trial_curves(store, swept.trials[0], name="net") is not None
+    keys = {"loss": "val_loss"}
+    assert trial_curves(store, swept.trials[0], name="net", keys=keys) is not None
     assert trial_curves(store, pruned, name="net", keys={"loss": "no_such_metric"}) is None
+    assert learning_curves(store, swept.trials[0], "roc_auc", name="net") is None
 
 
 def test_artifacts_are_found_by_name(store, filled):
@@ -166,3 +180,119 @@ def test_what_cannot_be_meant_is_refused(store, arguments, said, monkeypatch) ->
     monkeypatch.setattr(sys, "argv", argv)
     with pytest.raises(UserError, match=said):
         figures.main()
+
+
+# Other tasks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def houses(make_store, tmp_path_factory):
+    """A regression: a network with a curve, an estimator without, one without test rows."""
+    filled = make_store()
+    filled.client.create_experiment(
+        "foldsweep", artifact_location=tmp_path_factory.mktemp("artifacts").as_uri()
+    )
+    of = {"task": "houses", "dataset": "houses", "measured": "val_rmse", "objective": "val_rmse"}
+    filled.add("s/ridge", (50.0, 52.0), (55.0, 54.0), num_params=0.0, config={"alpha": 1.0}, **of)
+    filled.add("s/mlp", (48.0, 49.0), (60.0, 62.0), **of)
+    filled.add("s/svm", (58.0, 59.0), num_params=0.0, config={"c": 1.0}, **of)
+    filled.client.set_tag(filled.parents["s/svm"], "test_rows", "0")
+    points = np.random.default_rng(0).normal(100, 20, (60, 2)).tolist()
+    found = {"rounds": 2, "kind": "regression", "points": points}
+    for name in ("s/mlp", "s/ridge"):
+        run_id = filled.measure(name, 0, "evaluation", (47.0, 48.0), measured="val_rmse")
+        filled.client.log_dict(run_id, found, "evaluation.json")
+    return filled
+
+
+@pytest.fixture(scope="module")
+def drawn_houses(houses):
+    said: list[str] = []
+    store = open_store(houses.uri, "foldsweep")
+    return sweep_figures(store, load_sweeps(store), notice=said.append), said
+
+
+def test_a_regression_has_its_own_figures_and_none_of_other_tasks(drawn_houses):
+    shown, _ = drawn_houses
+    assert list(shown) == [
+        "all-curves-rmse",
+        "all-curves-loss",
+        "all-boxes",
+        "all-predicted",
+        "all-residuals",
+        "all-parameters",
+        "all-training-time",
+        "all-history",
+    ]
+    for each in shown.values():
+        each.figure.draw_without_rendering()
+
+
+def test_every_axis_and_caption_says_that_less_is_better(drawn_houses):
+    shown, _ = drawn_houses
+    assert "lower is better" in shown["all-curves-rmse"].figure.get_supylabel()
+    assert "test rmse (lower is better)" in shown["all-boxes"].figure.axes[0].get_ylabel()
+    assert (
+        shown["all-training-time"].figure.axes[0].get_ylabel().startswith("validation rmse (low")
+    )
+    assert "below the line there is nothing" in shown["all-parameters"].caption
+    assert "Estimators have no number of parameters" in shown["all-parameters"].caption
+    assert "rmse\n(lower is better)" in shown["all-history"].figure.get_supylabel()
+    best = {line.get_label(): line for line in shown["all-history"].figure.axes[1].lines}
+    assert best["best so far"].get_ydata()[-1] == 48.5
+
+
+def test_what_a_regression_lacks_is_said(drawn_houses):
+    _, said = drawn_houses
+    assert (
+        "s/svm: no test rows were set aside, so there are no figures of its errors on test rows"
+        in (said)
+    )
+
+
+def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
+    filled = make_store()
+    options = {"task": "churn", "config": {"c": 1.0}, "num_params": 0.0}
+    filled.add("a/svm", (0.7, 0.8), measured="val_roc_auc", objective="val_roc_auc", **options)
+    run_id = filled.trials["a/svm", 0]
+    store = open_store(filled.uri, "foldsweep")
+    (swept,) = load_sweeps(store)
+    once = replace(swept, trials=(replace(swept.trials[0], run_id=_copied_once(filled, run_id)),))
+    said: list[str] = []
+    shown = sweep_figures(store, [once], notice=said.append)
+    assert "a/svm trial 0: no learning curve, since it was measured only at the end" in said
+    assert not [name for name in shown if "curves" in name]
+    assert "a-svm-parameters" not in shown
+    assert "a-svm-training-time" in shown
+
+
+def _copied_once(filled, run_id):
+    """A run with the last value of every metric only."""
+    found = filled.client.get_run(run_id)
+    copy = filled.client.create_run(found.info.experiment_id).info.run_id
+    points = [Metric(key, value, 0, 1) for key, value in found.data.metrics.items()]
+    filled.client.log_batch(copy, points)
+    return copy
+
+
+def test_matrices_of_many_classes_have_a_figure_each(make_store, tmp_path):
+    filled = make_store()
+    filled.client.create_experiment("foldsweep", artifact_location=tmp_path.as_uri())
+    for name in ("a/mlp", "a/svm"):
+        filled.add(name, (0.7, 0.8), task="letters")
+        found = CLASSES | {
+            "classes": list("abcdefg"),
+            "confusion": np.full((7, 7), 3).tolist(),
+        }
+        run_id = filled.measure(name, 0, "evaluation", (0.7,))
+        filled.client.log_dict(run_id, found, "evaluation.json")
+    store = open_store(filled.uri, "foldsweep")
+    shown = sweep_figures(store, load_sweeps(store), notice=lambda line: None)
+    assert {"a-mlp-confusion", "a-svm-confusion", "all-calibration"} <= set(shown)
+    assert "all-confusion" not in shown
+
+
+def test_rows_of_reports_are_refused_beside_a_task_without_such_pictures(houses):
+    store = open_store(houses.uri, "foldsweep")
+    with pytest.raises(UserError, match="--beside kong/w_net: task houses has no figures of such"):
+        sweep_figures(store, load_sweeps(store), beside=["kong/w_net"], notice=lambda line: None)

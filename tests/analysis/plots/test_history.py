@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.plots.history import history_info, plot_histories
-from tests.analysis.cases import sweep, trial
+from tests.analysis.cases import ACCURACY, LOSS, sweep, trial
 
 UP = [(0.4, 0.6), (0.6, 0.8), "PRUNED", (0.6, 0.6), "FAIL", (0.7, 0.9), "RUNNING", "PRUNED"]
 DOWN = [(0.4, 0.6), (0.6, 0.8), (0.6, 0.6)]
@@ -16,7 +16,7 @@ def sweeps():
         return sweep(name, *trials, **options)
 
     up = swept("up/mlp", UP, origin="report/row")
-    return {"up": up, "down": swept("down/mlp", DOWN, objective="val_loss")}
+    return {"up": up, "down": swept("down/mlp", DOWN, objective=LOSS, measure=ACCURACY)}
 
 
 def test_the_best_so_far_is_of_complete_trials_in_order(sweeps):

@@ -20,7 +20,7 @@ from analysis.plots.study import (
 )
 from analysis.results import load_sweeps
 from sweeps import distributions as of_sweeps
-from tests.analysis.cases import sweep, trial
+from tests.analysis.cases import RMSE, sweep, trial
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
 UNITS = IntDistribution(8, 64, step=8)
@@ -101,6 +101,20 @@ def test_what_cannot_be_placed_is_left_out_and_said(store):
         "net/mlp trial 0 is left out of its study: its units is [8, 8], which is no number"
     )
     assert rebuilt.left_out[1].startswith("net/mlp trial 3 is left out of its study: ")
+
+
+def test_the_lowest_error_is_the_best_of_its_study(store):
+    trials = [
+        trial(i, (error, error), name="net/mlp", measure=RMSE, config={"lr": 0.001 * (i + 1)})
+        for i, error in enumerate((50.0, 40.0, 45.0))
+    ]
+    swept = recorded(sweep("net/mlp", *trials, objective=RMSE), {"lr": LR})
+    rebuilt = rebuild(store, swept)
+    assert rebuilt.study.best_value == 40.0
+    figures = static_figures(rebuilt)
+    assert "val_rmse" in {axes.get_ylabel() for axes in figures["parallel"].axes} | {
+        label.get_text() for axes in figures["parallel"].axes for label in axes.get_xticklabels()
+    }
 
 
 def test_an_older_sweep_has_no_study(store):

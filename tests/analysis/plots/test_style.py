@@ -1,7 +1,9 @@
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.plots.style import in_two_lines, log_ticks, looks
+from analysis.plots.style import axis_label, in_two_lines, log_ticks, looks
+from foldsweep.objective import Objective
+from tests.analysis.cases import RMSE
 
 
 def test_names_have_one_look_whatever_their_order():
@@ -39,3 +41,10 @@ def test_logarithmic_axes_have_a_few_plain_numbers(low, high, ticks):
 def test_units_go_to_a_line_of_their_own():
     assert in_two_lines("training time (s)") == "training time\n(s)"
     assert in_two_lines("parameters") == "parameters"
+
+
+def test_axes_say_which_way_is_better():
+    assert axis_label(RMSE) == "validation rmse (lower is better)"
+    assert axis_label(RMSE, "test") == "test rmse (lower is better)"
+    size = Objective(key="num_params", better="lower", equal=0.0)
+    assert axis_label(size) == "trainable parameters"

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from analysis.plots.interactive import interactive_tradeoff, write_html
 from analysis.plots.tradeoffs import COSTS, pareto_front, plot_tradeoff, shown_cost, tradeoff_info
-from tests.analysis.cases import sweep, trial
+from tests.analysis.cases import RMSE, sweep, trial
 
 
 def test_the_front_is_what_nothing_beats():
@@ -62,8 +62,8 @@ def test_axes_have_labels_and_the_front_its_members(sweeps, cost):
     figure = plot_tradeoff(tradeoff_info(sweeps, cost))
     axes = figure.axes[0]
     assert axes.get_xscale() == "log"
-    assert "(s)" in axes.get_xlabel() or axes.get_xlabel() == "parameters"
-    assert "share of right answers" in axes.get_ylabel()
+    assert "(s)" in axes.get_xlabel() or axes.get_xlabel() == "trainable parameters"
+    assert axes.get_ylabel().startswith("validation accuracy (higher is better)")
     (legend,) = figure.legends
     assert {"cnn", "mlp", "Pareto front"} <= {text.get_text() for text in legend.get_texts()}
     assert "cnn, trial 0" in legend.get_title().get_text()
@@ -91,3 +91,18 @@ def test_pages_need_no_network(info, tmp_path):
         page = path.read_text()
         assert "cnn trial 0" in page
         assert 'src="http' not in page
+
+
+def test_the_front_of_errors_falls():
+    errors = [
+        trial(i, (error, error + 2), name="a/mlp", measure=RMSE, train_time_s=seconds)
+        for i, (error, seconds) in enumerate([(50.0, 100.0), (40.0, 200.0), (45.0, 300.0)])
+    ]
+    info = tradeoff_info([sweep("a/mlp", *errors, objective=RMSE)], "train_time_s")
+    assert [info.trials[i].number for i in info.front] == [0, 1]
+    figure = plot_tradeoff(info)
+    assert figure.axes[0].get_ylabel().startswith("validation rmse (lower is better)")
+    assert "100 s: 51.000 ± 1.414" in figure.legends[0].get_title().get_text()
+    assert (
+        interactive_tradeoff(info).layout.yaxis.title.text == "validation rmse (lower is better)"
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search_spaces.reports import grid_space
+from search_spaces.larger_digit.reports import grid_space
 from search_spaces.space import SearchSpace
 from sweeps.ledger import Asked, Ledger
 from sweeps.reproduction import grids
@@ -19,6 +19,7 @@ from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS
+from trainables.tasks.larger_digit import TASK
 
 HIDDEN, HEAD, ALPHA = (GRIDS[f"chahed/fcn_{group}"] for group in ("hidden", "head", "alpha"))
 FOUND: dict[str, Any] = {
@@ -120,7 +121,7 @@ def sweep(
             grid,
             SweepSettings(
                 space=(grid.space,), sampler="grid", trials=trials, select_on_test=select_on_test
-            ),
+            ).for_task(TASK),
             draw_pairs(digits_source(), seed=0, train_pairs=20, test_pairs=5),
             name="reproduce",
             root=tmp_path,

@@ -77,7 +77,7 @@ def run(
         patch.setattr(pool, "measure", lambda job, *args, **kwargs: measure(job))
         failures = run_jobs(
             jobs,
-            {"digits": None},  # type: ignore[dict-item]
+            None,  # type: ignore[arg-type]
             folder,
             Allotment(cpus=1, gpus=0, concurrency=concurrency),
             Console(file=said, width=200),
@@ -206,8 +206,10 @@ def test_a_row_is_a_run_below_the_one_of_all_rows(make_job: MakeJob, tmp_path: P
         "foldsweep.table": "report/table",
         "foldsweep.row": "0",
         "foldsweep.protocol": "2 rounds, the same pairs in all, 24 to train on and 20 to test",
-        "variant": "mlp",
+        "task": "larger_digit",
+        "variant": "larger_digit/mlp",
         "weight_sharing": "false",
+        "auxiliary": "false",
         "dataset": "digits",
         "seed": "0",
         "git_commit": "0123",

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.bits import machine_key
 from sweeps import rounds
+from sweeps.reproduction.data import POINTS, dataset_of, draw, scaled
 from sweeps.reproduction.rows import (
     PROBES_PER_SIDE,
     QUICK_PAIRS,
@@ -18,15 +20,17 @@ from sweeps.reproduction.rows import (
     measure,
     quick,
     result_path,
-    scaled,
-    shown_spread,
     spread,
     stored,
 )
 from trainables.data.pairs import draw_pairs
-from trainables.data.source import DiscSource, ImageSource
+from trainables.data.source import ImageSource
 from trainables.presets.preset import Protocol
+from trainables.presets.registry import PRESETS
 from trainables.stack.stack import FoldStack
+from trainables.tasks import disc
+from trainables.tasks.samples import Samples
+from trainables.variants import VARIANTS
 
 MakeJob = Callable[..., Job]
 Result = dict[str, Any]
@@ -34,6 +38,20 @@ Measured = Callable[[Job], Result]
 
 NOT_REPEATED = {"time_s"}
 """What no two measurements share."""
+KEPT = json.loads((Path(__file__).parents[2] / "fixtures" / "reproduced.json").read_text())
+
+
+def images(samples: Samples) -> np.ndarray:
+    return samples.inputs["images"]
+
+
+def target(samples: Samples) -> np.ndarray:
+    return samples.targets["target"]
+
+
+def answering(*answers: np.ndarray) -> Callable[..., list[dict[str, np.ndarray]]]:
+    """What a stack predicts whose members give these answers."""
+    return lambda stack, rows=None: [{"answer": answer} for answer in answers]
 
 
 @pytest.fixture
@@ -76,12 +94,33 @@ def test_a_key_does_not_change_with_what_is_at_its_default(make_job: MakeJob) ->
     assert make_job(name="report/other").key == plain.key
 
 
+@pytest.mark.parametrize(
+    ("preset", "dataset", "key"),
+    [
+        ("kong/a_w_net", "mnist", "97af126671ef590e"),
+        ("aguet2019/fc", "mnist", "bc3e3b07db30fb13"),
+        ("gervaise2020/disc_relu", "disc", "b3739c55861f69a7"),
+    ],
+)
+def test_rows_keep_their_keys(preset: str, dataset: str, key: str) -> None:
+    """Results of earlier runs are found by these."""
+    row = PRESETS[preset]
+    job = Job(
+        preset=row,
+        protocol=row.measurements[-1].protocol,
+        config=VARIANTS[row.variant].config.from_dict(row.config),  # type: ignore[arg-type]
+        dataset=dataset,
+        seed=0,
+    )
+    assert job.key == key
+
+
 # Protocols --------------------------------------------------------------------------------------
 
 
 def test_a_protocol_is_scaled_to_a_smaller_dataset_in_its_proportions(source: ImageSource) -> None:
     protocol = Protocol(kind="rounds", count=10, held_back=200, test_from=500)
-    small = scaled(protocol, source)
+    small = scaled(protocol, "digits", source)
     assert small == Protocol(
         kind="rounds",
         count=10,
@@ -91,13 +130,22 @@ def test_a_protocol_is_scaled_to_a_smaller_dataset_in_its_proportions(source: Im
         held_back=119,
         test_from=150,
     )
-    assert scaled(small, source) == small
-    assert scaled(protocol, replace(source, dataset="mnist")) == protocol
+    assert scaled(small, "digits", source) == small
+    assert scaled(protocol, "mnist", replace(source, dataset="mnist")) == protocol
 
 
-def test_points_are_drawn_and_not_scaled() -> None:
+def test_points_are_drawn_and_not_scaled(source: ImageSource) -> None:
     protocol = Protocol(kind="rounds", count=10)
-    assert scaled(protocol, DiscSource()) == protocol
+    assert scaled(protocol, POINTS, source) == protocol
+    points = draw(POINTS, source, seed=3, train_pairs=700, test_pairs=5)
+    assert points.digest == disc.draw(3, 700, 5).digest
+
+
+def test_a_row_is_of_points_or_of_the_images_at_hand() -> None:
+    found = {p.name: dataset_of(p, "digits") for p in PRESETS.values()}
+    assert found["kong/a_w_net"] == "digits"
+    points = {name for name, dataset in found.items() if dataset == POINTS}
+    assert points == {p.name for p in PRESETS.values() if p.variant.startswith("disc_")}
 
 
 def test_a_quick_protocol_has_two_members_and_the_proportions(source: ImageSource) -> None:
@@ -106,7 +154,7 @@ def test_a_quick_protocol_has_two_members_and_the_proportions(source: ImageSourc
     assert (small.count, small.train_pairs, small.test_pairs) == (2, QUICK_PAIRS, QUICK_PAIRS)
     assert (small.held_back, small.test_from) == (12, 30)
     assert (small.kind, small.fresh_data) == ("rounds", True)
-    on_digits = quick(scaled(protocol, source))
+    on_digits = quick(scaled(protocol, "digits", source))
     assert (on_digits.held_back, on_digits.test_from) == (11, 30)
 
 
@@ -115,15 +163,15 @@ def test_members_are_rounds_or_folds_of_the_pairs_that_the_protocol_says(
 ) -> None:
     data = draw_pairs(source, seed=0, train_pairs=24, test_pairs=20)
     same = cohort(make_job(), source)
-    assert np.array_equal(same.pairs.images[:24], data.train.images)
-    assert np.array_equal(same.pairs.images[24:], data.test.images)
+    assert np.array_equal(images(same.samples)[:24], images(data.train))
+    assert np.array_equal(images(same.samples)[24:], images(data.test_rows))
     fresh = cohort(make_job(protocol={"fresh_data": True}), source)
-    assert len(fresh.pairs) == 2 * 44
-    assert not np.array_equal(fresh.pairs.images[:24], fresh.pairs.images[44:68])
+    assert len(fresh.samples) == 2 * 44
+    assert not np.array_equal(images(fresh.samples)[:24], images(fresh.samples)[44:68])
     more = cohort(make_job(protocol={"fresh_data": True, "count": 3}), source)
-    assert np.array_equal(more.pairs.images[:88], fresh.pairs.images)
+    assert np.array_equal(images(more.samples)[:88], images(fresh.samples))
     folds = cohort(make_job(protocol={"kind": "folds", "count": 3}), source)
-    assert np.array_equal(folds.pairs.images, data.train.images)
+    assert np.array_equal(images(folds.samples), images(data.train))
     assert sorted(i for m in folds.members for i in m.held_out) == list(range(24))
     held_back = cohort(make_job(protocol={"held_back": 4}), source)
     assert [len(member.train) for member in held_back.members] == [20, 20]
@@ -168,11 +216,11 @@ def test_a_cut_off_result_is_not_found(
 def test_only_the_later_test_pairs_count_where_the_protocol_says_so(
     make_job: MakeJob, measured: Measured, source: ImageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test = draw_pairs(source, seed=0, train_pairs=24, test_pairs=20).test
+    test = target(draw_pairs(source, seed=0, train_pairs=24, test_pairs=20).test_rows)
     right = np.ones(20, dtype=bool)
     right[[0, 1, 2, 17]] = False
-    answers = np.where(right, test.target, 1 - test.target)
-    monkeypatch.setattr(FoldStack, "predict", lambda stack: [answers, test.target])
+    answers = np.where(right, test, 1 - test)
+    monkeypatch.setattr(FoldStack, "predict", answering(answers, test))
     job = make_job(protocol={"test_from": 12}, epochs=1)
     assert measured(job)["accuracy"] == [7 / 8, 1.0]
     assert measured(make_job(epochs=1))["accuracy"] == [16 / 20, 1.0]
@@ -181,19 +229,20 @@ def test_only_the_later_test_pairs_count_where_the_protocol_says_so(
 def test_wrong_answers_are_counted_by_pair_of_digits(
     make_job: MakeJob, measured: Measured, source: ImageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test = draw_pairs(source, seed=0, train_pairs=24, test_pairs=20).test
+    test = draw_pairs(source, seed=0, train_pairs=24, test_pairs=20).test_rows
     wrong_at = [[3, 11], [3]]
-    answers = [test.target.copy() for _ in wrong_at]
+    answers = [target(test).copy() for _ in wrong_at]
     for answer, indices in zip(answers, wrong_at, strict=True):
         answer[indices] = 1 - answer[indices]
-    monkeypatch.setattr(FoldStack, "predict", lambda stack: answers)
+    monkeypatch.setattr(FoldStack, "predict", answering(*answers))
     result = measured(make_job(epochs=1))
     count, wrong = np.array(result["count"]), np.array(result["wrong"])
     assert (count.sum(), wrong.sum()) == (40, 3)
-    assert wrong[tuple(test.classes[3])] == 2
-    assert wrong[tuple(test.classes[11])] == 1
-    for pair in np.unique(test.classes, axis=0):
-        assert count[tuple(pair)] == 2 * (test.classes == pair).all(axis=1).sum()
+    classes = test.targets["classes"]
+    assert wrong[tuple(classes[3])] == 2
+    assert wrong[tuple(classes[11])] == 1
+    for pair in np.unique(classes, axis=0):
+        assert count[tuple(pair)] == 2 * (classes == pair).all(axis=1).sum()
 
 
 def test_digits_are_measured_where_they_are_trained(make_job: MakeJob, measured: Measured) -> None:
@@ -212,31 +261,50 @@ def test_curves_are_kept_where_the_protocol_asks_for_them(
 
 
 def test_a_row_of_points_keeps_them_and_the_share_of_rounds_that_say_inside(
-    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_job: MakeJob, measured: Measured, source: ImageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two rounds says that a point is inside where it lies in the upper half."""
     job = make_job("disc_relu", dataset="disc", epochs=1)
-    points = cohort(job, DiscSource())
-    drawn = draw_pairs(DiscSource(), seed=0, train_pairs=24, test_pairs=20)
-    assert [len(member.held_out) for member in points.members] == [20, 20]
+    members = cohort(job, source)
+    drawn = disc.draw(0, 24, 20)
+    assert [len(member.held_out) for member in members.members] == [20, 20]
 
-    def predict(stack: FoldStack, index: Any = None) -> list[np.ndarray]:
-        if index is None:
-            return [drawn.test.target, drawn.test.target]
-        upper = (points.pairs.images[index].reshape(-1, 2)[:, 1] > 0.5).astype(int)
-        return [upper, np.zeros_like(upper)]
+    def predict(stack: FoldStack, rows: Any = None) -> list[dict[str, np.ndarray]]:
+        if rows is None:
+            return [{"answer": target(drawn.test_rows)}] * 2
+        upper = (members.samples.inputs["points"][rows, 1] > 0.5).astype(int)
+        return [{"answer": upper}, {"answer": np.zeros_like(upper)}]
 
     monkeypatch.setattr(FoldStack, "predict", predict)
-    result = measure(job, DiscSource(), tmp_path, threads=1, device="cpu")
+    result = measured(job)
     assert result["accuracy"] == [1.0, 1.0]
+    assert "wrong" not in result
     regions = np.array(result["regions"])
     assert regions.shape == (PROBES_PER_SIDE, PROBES_PER_SIDE)
     half = PROBES_PER_SIDE // 2
     assert (regions[:half] == 0.0).all()
     assert (regions[half:] == 0.5).all()
     xy_target = np.array(result["points"])
-    np.testing.assert_allclose(xy_target[:, :2], drawn.train.images.reshape(-1, 2), atol=1e-4)
-    assert np.array_equal(xy_target[:, 2], drawn.train.target)
+    np.testing.assert_allclose(xy_target[:, :2], drawn.train.inputs["points"], atol=1e-4)
+    assert np.array_equal(xy_target[:, 2], target(drawn.train))
+
+
+@pytest.mark.skipif(
+    machine_key() != KEPT["machine"],
+    reason=f"numbers were recorded with {KEPT['machine']}, and here is {machine_key()}",
+)
+@pytest.mark.parametrize("name", KEPT["rows"])
+def test_rows_keep_their_numbers_to_the_last_bit(name: str, measured: Measured) -> None:
+    row = PRESETS[name]
+    job = Job(
+        preset=row,
+        protocol=quick(row.measurements[0].protocol),
+        config=VARIANTS[row.variant].config.from_dict({**row.config, "epochs": 2}),  # type: ignore[arg-type]
+        dataset=dataset_of(row, "digits"),
+        seed=0,
+    )
+    found, kept = json.loads(json.dumps(measured(job))), KEPT["rows"][name]
+    assert {key: found[key] for key in kept} == kept
 
 
 class Killed(Exception):
@@ -330,8 +398,6 @@ def test_a_diverged_row_is_stored_with_its_error(
 def test_a_spread_is_that_of_a_sample_and_a_single_value_has_none() -> None:
     assert spread([0.5, 0.7]) == pytest.approx((0.6, 0.02**0.5))
     assert spread([0.5]) == (0.5, None)
-    assert shown_spread([0.5, 0.7]) == "0.6000 ± 0.1414"
-    assert shown_spread([0.5]) == "0.5000"
 
 
 def test_errors_are_shared_out_by_how_far_apart_the_digits_are() -> None:

@@ -33,6 +33,7 @@ REPORTED = {
     "single": Reported(accuracy=0.8, std=0.01),
     "not_run": Reported(accuracy=0.8, std=0.01),
     "not_reported": Reported(),
+    "of_points": Reported(),
 }
 
 
@@ -56,6 +57,7 @@ RESULTS = {
     "diverged": {"error": "a loss became infinite"},
     "single": result(0.7),
     "not_reported": result(0.7, 0.9),
+    "of_points": {"accuracy": [0.7, 0.9], "num_params": 321, "time_s": 2.25},
 }
 
 
@@ -210,7 +212,7 @@ def test_a_table_of_rows_and_grids_is_two(rows: Rows, monkeypatch: pytest.Monkey
 def test_wrong_answers_are_in_percent(rows: Rows) -> None:
     shown = cells_by_row(error_cells("report/table", lookup))
     assert list(shown["met"].values()) == ["met", "10.0 %", "0.0 %", "0.0 %"]
-    for name in ("diverged", "not_run"):
+    for name in ("diverged", "not_run", "of_points"):
         assert list(shown[name].values()) == [name, "", "", ""]
 
 

@@ -149,7 +149,7 @@ def sequences() -> Task:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(60, 7, 2)).astype(np.float32)
     y = np.array(["up", "down", "flat"])[np.digitize(x.sum((1, 2)), [-1, 1])]
-    return classification("sequences", Data.of(x, y, holdout=0, name="sequences"))
+    return classification("sequences", Data.of(x, y, holdout=0.0, name="sequences"))
 
 
 # A model of each ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is trained once more is the network that a stack trains, on all training pairs."""
+"""What is trained once more is what a stack trains, on all training rows."""
 
 import re
 from dataclasses import replace
@@ -7,79 +7,124 @@ import numpy as np
 import pytest
 
 from foldsweep.errors import UserError
-from tests.trainables.cases import recipe_of
+from tests.trainables.keep.cases import CASES, NETWORKS, Case, recipe_of
 from trainables.keep.fit import fit
+from trainables.models.pairs.variants import CNN_DIGIT, CNN_WS_AUX
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.stack import FoldStack, Member
-from trainables.variants import CNN_WS_AUX, MLP
+from trainables.stack.stack import Member
+from trainables.tasks.samples import joined
+from trainables.trial import make_stack
+from trainables.variants import VARIANTS
+
+SMALL = {"epochs": 2, "batch_size": 9}
 
 
-def answers_of_a_stack(variant, config, data):
-    """The same training by hand, answered by the stack itself."""
-    joined = replace(
-        data.train,
-        images=np.concatenate([data.train.images, data.test.images]),
-        classes=np.concatenate([data.train.classes, data.test.classes]),
-        target=np.concatenate([data.train.target, data.test.target]),
-    )
+def predictions_of_a_stack(case):
+    """The same training by hand, predicted by the stack itself."""
+    data, rows = case.data, case.rows
+    both = replace(data, train=joined([data.train, rows]), test=None)
     member = Member(
-        config=config,
+        config=case.config,
         train=np.arange(len(data.train)),
-        held_out=np.arange(len(data.train), len(joined)),
+        held_out=np.arange(len(data.train), len(data.train) + len(rows)),
         seed=derive_seed(0, Stream.MODEL),
     )
-    stack = FoldStack(variant.model, [member], joined)
+    stack = make_stack(case.variant, [member], both)
+    if not hasattr(stack, "train"):
+        stack.advance(stack.epochs)
+        return stack.predictions()[0]
     while stack.epoch < stack.epochs:
         stack.train()
     return stack.predict()[0]
 
 
-def test_the_model_answers_as_the_stack_that_trained_it(variant, full_config, data_for):
-    config, data = full_config(variant), data_for(variant)
-    model = fit(recipe_of(variant, config, data), variant, data)
-    said = model.predict(data.test.images)
-    decision = said.decision
-    if variant.names_only:  # a stack goes by the likeliest names only
-        left, right = said.digit_probabilities.argmax(2).T
-        decision = left <= right
-    np.testing.assert_array_equal(decision, answers_of_a_stack(variant, config, data))
+@pytest.mark.parametrize("name", CASES)
+def test_model_predicts_as_the_stack_that_trained_it(name, case_of, model_of):
+    case = case_of(name)
+    wanted = predictions_of_a_stack(case)
+    given = model_of(name).predict(case.rows.inputs)
+    assert given.keys() == wanted.keys()
+    for key, values in given.items():
+        np.testing.assert_allclose(values, wanted[key], rtol=1e-4, atol=1e-6)
+        if values.dtype.kind == "i":
+            np.testing.assert_array_equal(values, wanted[key])
 
 
-def test_the_same_recipe_gives_the_same_model(family, full_config, data):
-    recipe = recipe_of(family, full_config(family), data)
-    one, two = (fit(recipe, family, data).predict(data.test.images) for _ in range(2))
-    np.testing.assert_array_equal(one.probability, two.probability)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_that_ships_predicts_as_its_stack(name, case_of, full_config):
+    variant = VARIANTS[name]
+    data = case_of(variant.task.name).data
+    case = Case(variant=variant, config=full_config(variant), data=data)
+    wanted = predictions_of_a_stack(case)
+    given = case.fit().predict(data.test_rows.inputs)
+    np.testing.assert_array_equal(given["answer"], wanted["answer"])
+    np.testing.assert_allclose(given["probability"], wanted["probability"], rtol=1e-4, atol=1e-6)
 
 
-def test_another_seed_gives_another_model(small_config, data):
-    recipe = recipe_of(MLP, small_config(MLP), data)
-    one = fit(recipe, MLP, data).predict(data.test.images)
-    two = fit(replace(recipe, seed=1), MLP, data).predict(data.test.images)
-    assert (one.probability != two.probability).any()
+@pytest.mark.parametrize("name", CASES)
+def test_same_recipe_gives_the_same_model(name, case_of, model_of):
+    case = case_of(name)
+    one, two = (m.predict(case.rows.inputs) for m in (model_of(name), case.fit()))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
-def test_test_pairs_play_no_part(small_config, data):
-    recipe = recipe_of(MLP, small_config(MLP), data)
-    other = replace(data, test=replace(data.test, images=data.test.images[::-1].copy()))
-    one, two = (fit(recipe, MLP, d).predict(data.test.images) for d in (data, other))
-    np.testing.assert_array_equal(one.probability, two.probability)
+@pytest.mark.parametrize("name", [*NETWORKS, "estimator classes"])
+def test_another_seed_gives_another_model(name, case_of, model_of):
+    case = case_of(name)
+    one, two = (m.predict(case.rows.inputs) for m in (model_of(name), case.fit(seed=1)))
+    key = "value" if "value" in one else "probability"
+    assert (one[key] != two[key]).any()
 
 
-def test_every_epoch_is_told(small_config, data):
-    told: list[int] = []
-    recipe = recipe_of(CNN_WS_AUX, small_config(CNN_WS_AUX), data)
-    fit(recipe, CNN_WS_AUX, data, after_epoch=told.append)
-    assert told == [1, 2, 3]
+@pytest.mark.parametrize("name", CASES)
+def test_test_rows_play_no_part(name, case_of, model_of):
+    case = case_of(name)
+    if case.data.test is None:
+        return
+    backwards = case.data.test.take(slice(None, None, -1))
+    other = fit(case.recipe, case.variant, replace(case.data, test=backwards))
+    one, two = (m.predict(case.rows.inputs) for m in (model_of(name), other))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
-def test_what_diverges_is_no_model(small_config, data):
-    recipe = recipe_of(MLP, small_config(MLP, lr=1e30, epochs=20), data)
+@pytest.mark.parametrize(
+    ("name", "epochs"), [("table classes", [1, 2]), ("estimator classes", [7])]
+)
+def test_every_epoch_is_told(name, epochs, case_of):
+    case, told = case_of(name), []
+    fit(case.recipe, case.variant, case.data, after_epoch=told.append)
+    assert told == epochs
+
+
+def test_names_are_compared_by_their_probabilities(case_of):
+    data = case_of("larger_digit").data
+    case = Case(variant=CNN_DIGIT, config=CNN_DIGIT.config.from_dict(SMALL), data=data)
+    said = case.fit().predict(data.test_rows.inputs)
+    digits = said["digit_probabilities"]
+    joint = digits[:, 0, :, None] * digits[:, 1, None, :]
+    left, right = np.indices((10, 10))
+    in_order = joint[:, left <= right].sum(1)
+    np.testing.assert_allclose(said["probability"][:, 1], in_order, rtol=1e-5)
+
+
+def test_what_diverges_is_no_model(case_of):
+    case = case_of("larger_digit")
+    recipe = recipe_of(case.variant, replace(case.config, lr=1e30, epochs=20), case.data)
     with pytest.raises(UserError, match=r"infinite or NaN in epoch \d+; nothing to report"):
-        fit(recipe, MLP, data)
+        fit(recipe, case.variant, case.data)
 
 
-def test_a_missing_file_of_a_user_s_own_is_said(small_config, data, tmp_path):
+def test_missing_file_of_a_user_s_own_is_named(case_of, tmp_path):
     gone = str(tmp_path / "gone.py")
-    recipe = recipe_of(MLP, small_config(MLP), data, space=gone)
     with pytest.raises(UserError, match=rf"space file {re.escape(gone)} cannot be read: No such"):
-        fit(recipe, MLP, data)
+        case_of("disc").fit(space=gone)
+    (tmp_path / "gone.py").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=rf"space file {re.escape(gone)} cannot be read: invalid"):
+        case_of("disc").fit(space=gone)
+
+
+def test_configuration_of_another_variant_is_refused(case_of):
+    case = case_of("larger_digit")
+    with pytest.raises(UserError, match="has no field channels"):
+        case.fit(config={"channels": 3})
+    assert CNN_WS_AUX.config is not case.variant.config

@@ -1,4 +1,4 @@
-"""Stand-alone files say what their original says."""
+"""Stand-alone files give what their original gives."""
 
 import re
 from dataclasses import replace
@@ -6,116 +6,174 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime
 import pytest
+import skops.io
 import torch
 from torch import nn
 
 from foldsweep.errors import UserError
-from tests.trainables.cases import recipe_of
-from trainables.keep import formats
-from trainables.keep.fit import fit
-from trainables.keep.formats import OUTPUTS, SUFFIXES, TOLERANCE, write_standalone
-from trainables.models.layers import Scores
-from trainables.variants import CNN_DIGIT, CNN_WS_AUX, MLP, MLP_BACKPROP, VARIANTS
+from tests.trainables.keep.cases import CASES, ESTIMATORS, NETWORKS, Case
+from trainables.config import TrialConfig
+from trainables.keep.estimator import TRUSTED
+from trainables.keep.formats import SUFFIXES, TOLERANCE, write_standalone
+from trainables.models.estimators.columns import columns_of
+from trainables.models.pairs.variants import CNN_DIGIT, CNN_WS_AUX, MLP_BACKPROP
+from trainables.tasks import disc
+from trainables.tasks.task import Variant
+from trainables.variants import VARIANTS
 
+SMALL = {"epochs": 2, "batch_size": 9}
 IN_SHORT = (CNN_WS_AUX, CNN_DIGIT, MLP_BACKPROP)
 """Variants with most of what networks here are made of; the others take a second each."""
 
 
-@pytest.fixture
-def written(full_config, data_for, tmp_path):
-    """Writes a model of a variant; gives the model, the file and pairs to compare on."""
+def shipped(name, case_of, full_config):
+    """A case of a variant that ships."""
+    variant = VARIANTS[name]
+    data = case_of(variant.task.name).data
+    return Case(variant=variant, config=full_config(variant, epochs=2), data=data)
 
-    def write(variant, kind, **values):
-        data = data_for(variant)
-        config = full_config(variant, epochs=2, **values)
-        model = fit(recipe_of(variant, config, data), variant, data)
+
+def in_short():
+    """Every variant that ships; most of them in the slow run only."""
+    for variant in VARIANTS.values():
+        slow = () if variant in IN_SHORT else pytest.mark.slow
+        yield pytest.param(variant.name, id=variant.name, marks=slow)
+
+
+NETWORK = [*(pytest.param(n, id=n) for n in NETWORKS), *in_short()]
+
+
+@pytest.fixture
+def written(case_of, model_of, full_config, tmp_path):
+    """Writes a model of a case; gives the model, the file and rows to compare on."""
+
+    def write(name, kind):
+        if name in CASES:
+            case, model = case_of(name), model_of(name)
+        else:
+            case = shipped(name, case_of, full_config)
+            model = case.fit()
         path = tmp_path / f"model{SUFFIXES[kind]}"
-        difference = write_standalone(model, path, kind, data.test.images)
+        difference = write_standalone(model, path, kind, case.rows)
         assert difference <= TOLERANCE
         assert list(tmp_path.iterdir()) == [path]
-        return model, path, data.train.images
+        return model, path, case.data.train.inputs
 
     return write
 
 
-def check(model, images, given):
-    """What a file said of these pairs is what the model says."""
-    said = model.predict(images)
-    np.testing.assert_allclose(given[0], said.probability, atol=TOLERANCE)
-    assert len(given) == (1 if said.digit_probabilities is None else 2)
-    if len(given) == 2:
-        np.testing.assert_allclose(given[1], said.digit_probabilities, atol=TOLERANCE)
+def check(model, inputs, given):
+    """What a file gives for these rows is what the model gives."""
+    wanted = model.predict(inputs)
+    assert len(given) == len(wanted)
+    for values, array in zip(wanted.values(), given, strict=True):
+        array = np.asarray(array)
+        assert array.dtype == values.dtype
+        if values.dtype.kind == "i":
+            np.testing.assert_array_equal(array, values)
+        else:
+            scale = max(1.0, np.abs(values).max())
+            np.testing.assert_allclose(array, values, atol=TOLERANCE * scale)
 
 
+def tensors(inputs):
+    return {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in inputs.items()}
+
+
+@pytest.mark.parametrize("name", NETWORK)
 @pytest.mark.filterwarnings(r"ignore:`torch\.jit\.load` is deprecated:DeprecationWarning")
-def test_torchscript_says_the_same(variant, written):
-    model, path, images = written(variant, "torchscript")
-    check(model, images, torch.jit.load(str(path))(torch.from_numpy(images)))
+def test_torchscript_gives_the_same_by_names_and_in_order(name, written):
+    model, path, inputs = written(name, "torchscript")
+    loaded = torch.jit.load(str(path))
+    check(model, inputs, loaded(*tensors(inputs).values()))
+    check(model, inputs, loaded(**tensors(inputs)))
 
 
-def in_short():
-    """Every variant; most of them in the slow run only."""
-    for variant in VARIANTS.values():
-        slow = () if variant in IN_SHORT else pytest.mark.slow
-        yield pytest.param(variant, id=variant.name, marks=slow)
+@pytest.mark.parametrize("name", NETWORK)
+def test_exported_program_gives_the_same(name, written):
+    model, path, inputs = written(name, "pt2")
+    program = torch.export.load(path)
+    check(model, inputs, program.module()(*tensors(inputs).values()))
+    assert program.graph_signature.user_inputs == tuple(model.raw)
 
 
-@pytest.mark.parametrize("variant", list(in_short()))
-def test_an_exported_program_says_the_same(variant, written):
-    model, path, images = written(variant, "pt2")
-    check(model, images, torch.export.load(path).module()(torch.from_numpy(images)))
-
-
-@pytest.mark.parametrize("variant", list(in_short()))
-def test_onnx_says_the_same_by_its_names(variant, written):
-    model, path, images = written(variant, "onnx")
+@pytest.mark.parametrize("name", NETWORK)
+def test_onnx_gives_the_same_by_its_names(name, written):
+    model, path, inputs = written(name, "onnx")
     session = onnxruntime.InferenceSession(str(path))
-    given = session.run(None, {"images": images})
-    check(model, images, given)
-    assert [output.name for output in session.get_outputs()] == list(OUTPUTS[: len(given)])
+    assert [i.name for i in session.get_inputs()] == list(model.raw)
+    given = session.run(None, dict(inputs))
+    check(model, inputs, given)
+    assert [output.name for output in session.get_outputs()] == list(model.predict(inputs))
 
 
-def test_a_file_holds_no_test_pairs(written, data):
+def test_table_s_file_takes_missing_numbers_and_categories(written):
+    model, path, inputs = written("table classes", "onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    types = {i.name: i.type for i in session.get_inputs()}
+    assert types == {"numeric": "tensor(double)", "categories": "tensor(int64)"}
+    assert np.isnan(inputs["numeric"]).any()
+    holes = {
+        "numeric": np.full_like(inputs["numeric"], np.nan),
+        "categories": np.full_like(inputs["categories"], -1),
+    }
+    check(model, holes, session.run(None, holes))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_skops_gives_the_same(name, written, case_of):
+    model, path, inputs = written(name, "skops")
+    pipeline = skops.io.load(path, trusted=list(TRUSTED))
+    columns = columns_of(case_of(name).data.train)
+    wanted = model.predict(inputs)
+    key = "value" if "value" in wanted else "answer"
+    np.testing.assert_array_equal(pipeline.predict(columns), wanted[key])
+
+
+@pytest.mark.parametrize("kind", ["pt2", "torchscript", "onnx"])
+def test_file_holds_no_rows(kind, written, case_of):
     """Programs keep the example that they were traced with."""
-    _, path, _ = written(MLP, "pt2")
-    assert data.test.images[5].tobytes() not in path.read_bytes()
+    _, path, inputs = written("larger_digit", kind)
+    content = path.read_bytes()
+    for row in (*inputs["images"][:3], *case_of("larger_digit").rows.inputs["images"][:3]):
+        assert row.tobytes() not in content
 
 
 # What cannot be written ------------------------------------------------------------------------
 
 
 class Undecided(nn.Module):
-    """Takes another path where a pair is bright."""
+    """Takes another path where a row is bright."""
 
-    def __init__(self, config):
+    def __init__(self, config, shapes):
         super().__init__()
-        self.output = nn.Linear(2 * 14 * 14, 2)
+        self.output = nn.Linear(2, 2)
 
-    def forward(self, pair):
-        scores = self.output(pair.flatten(1))
-        return Scores(scores if pair[0].sum() > 0 else scores.flip(1))
+    def forward(self, points):
+        scores = self.output(points)
+        return scores if points[0].sum() > 1 else scores.flip(1)
 
 
 class Lonely(nn.Module):
-    """Counts the pairs."""
+    """Counts the rows."""
 
-    def __init__(self, config):
+    def __init__(self, config, shapes):
         super().__init__()
-        self.output = nn.Linear(2 * 14 * 14, 2)
+        self.output = nn.Linear(2, 2)
 
-    def forward(self, pair):
-        return Scores(self.output(pair.flatten(1)) * int(pair.shape[0]))
+    def forward(self, points):
+        return self.output(points) * int(points.shape[0])
 
 
 class Special(nn.Module):
     """A function that ONNX lacks."""
 
-    def __init__(self, config):
+    def __init__(self, config, shapes):
         super().__init__()
-        self.output = nn.Linear(2 * 14 * 14, 2)
+        self.output = nn.Linear(2, 2)
 
-    def forward(self, pair):
-        return Scores(torch.lgamma(self.output(pair.flatten(1)).exp() + 1))
+    def forward(self, points):
+        return torch.lgamma(self.output(points).exp() + 1)
 
 
 @pytest.mark.parametrize(
@@ -126,25 +184,56 @@ class Special(nn.Module):
         (Special, "onnx", "cannot be written as onnx: .*lgamma"),
     ],
 )
-def test_what_a_format_cannot_express_is_said(network, kind, said, small_config, data, tmp_path):
-    own = replace(MLP, name="own", model=network)
-    model = fit(recipe_of(own, small_config(MLP), data), own, data)
+def test_network_that_a_format_cannot_express_is_refused(network, kind, said, case_of, tmp_path):
+    data = case_of("disc").data
+    own = Variant(name="own", task=disc.TASK, model=network, config=TrialConfig)
+    model = Case(variant=own, config=TrialConfig(**SMALL), data=data).fit()
     path = tmp_path / f"model{SUFFIXES[kind]}"
     path.write_text("what was there")
     with pytest.raises(UserError, match=said) as caught:
-        write_standalone(model, path, kind, data.test.images)
+        write_standalone(model, path, kind, data.test_rows)
     assert "\n" not in str(caught.value)
     assert [f.name for f in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "what was there"
 
 
-def test_a_folder_that_is_not_there_is_said(small_config, data, tmp_path):
-    model = fit(recipe_of(MLP, small_config(MLP), data), MLP, data)
+def many_figures(output, **_):
+    probability = output.softmax(-1)
+    return {"answer": (probability[:, 0] * 1e9).long(), "probability": probability}
+
+
+def test_whole_numbers_are_compared_exactly(case_of, tmp_path):
+    """Probabilities differ by rounding, which is no difference, and answers made of it are one."""
+    case = case_of("table classes")
+    own = replace(case.variant, predict=many_figures)
+    model = Case(variant=own, config=case.config, data=case.data).fit()
+    with pytest.raises(UserError, match="differs from the original by inf, more than 1e-05"):
+        write_standalone(model, tmp_path / "model.onnx", "onnx", case.data.train)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "onnx", "pt2"])
+def test_estimator_is_written_by_skops_alone(kind, case_of, model_of, tmp_path):
+    rows = case_of("estimator classes").rows
+    with pytest.raises(UserError, match=rf"^random_forest is an estimator .* as {kind}: choose"):
+        write_standalone(model_of("estimator classes"), tmp_path / "model", kind, rows)
+    assert not list(tmp_path.iterdir())
+
+
+def test_network_is_not_written_by_skops(case_of, model_of, tmp_path):
+    rows = case_of("table classes").rows
+    with pytest.raises(UserError, match=r"^mlp is a network, and skops is for estimators"):
+        write_standalone(model_of("table classes"), tmp_path / "model", "skops", rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("larger_digit", "torchscript"), ("estimator classes", "skops")]
+)
+def test_folder_that_is_not_there_is_named(name, kind, case_of, model_of, tmp_path):
     path = tmp_path / "missing" / "model.pt"
     with pytest.raises(UserError, match=f"{re.escape(str(path))} cannot be written: No such"):
-        write_standalone(model, path, "torchscript", data.test.images)
+        write_standalone(model_of(name), path, kind, case_of(name).rows)
 
 
 def test_every_format_has_a_suffix_of_its_own():
-    assert len(set(SUFFIXES.values())) == len(SUFFIXES) == 3
-    assert formats.TOLERANCE < 1e-4
+    assert len(set(SUFFIXES.values())) == len(SUFFIXES) == 4
+    assert TOLERANCE < 1e-4

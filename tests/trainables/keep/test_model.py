@@ -68,7 +68,11 @@ def test_model_of_an_earlier_format_answers_to_the_last_bit(name):
 @ALL
 def test_predictions_are_those_of_the_task(name, case_of, model_of):
     case, model = case_of(name), model_of(name)
-    said, rows, outputs = model.predict(case.rows.inputs), len(case.rows), case.variant.task.outputs
+    said, rows, outputs = (
+        model.predict(case.rows.inputs),
+        len(case.rows),
+        case.variant.task.outputs,
+    )
     if case.variant.task.kind == "regression":
         several = () if outputs == 1 else (outputs,)
         assert said["value"].shape == (rows, *several)
@@ -158,7 +162,10 @@ def test_category_that_no_training_row_has_is_as_a_missing_one(name, model_of):
         (lambda f: f.drop(columns="plan"), r"^columns are missing: 'plan'"),
         (lambda f: f.rename(columns={"plan": "plane"}), r"'plan'; did you mean 'plane'\?"),
         (lambda f: f.assign(**{"age in years": "old"}), r"'age in years': 'old' in row 1 is not"),
-        (lambda f: f.assign(active="perhaps"), "'active': 'perhaps' in row 1 is not true or false"),
+        (
+            lambda f: f.assign(active="perhaps"),
+            "'active': 'perhaps' in row 1 is not true or false",
+        ),
         (lambda f: f.assign(since="yesterday"), "'since': 'yesterday' in row 1 is not an ISO"),
         (lambda f: f.iloc[:0], "^there are no rows to predict: give at least one$"),
     ],

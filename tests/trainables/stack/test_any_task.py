@@ -106,7 +106,10 @@ class TwoHeads(nn.Module):
 def two_losses(output, target):
     assert output["label"].ndim == 2, "members are not flattened into rows"
     label = F.cross_entropy(output["label"], target["label"], reduction="none")
-    return {"label": label, "level": F.mse_loss(output["level"], target["level"], reduction="none")}
+    return {
+        "label": label,
+        "level": F.mse_loss(output["level"], target["level"], reduction="none"),
+    }
 
 
 def two() -> Case:
@@ -154,7 +157,9 @@ class Recurrent(nn.Module):
 def sequences() -> Case:
     """Two classes of sequences."""
     x = numbers(7, 3)
-    task = classification("sequences", data_of({"x": x}, {"label": (x.sum((1, 2)) > 0).astype(int)}))
+    task = classification(
+        "sequences", data_of({"x": x}, {"label": (x.sum((1, 2)) > 0).astype(int)})
+    )
     return Case(task=task, model=Recurrent, config=TrialConfig(**COMMON))
 
 
@@ -175,7 +180,7 @@ def any_case(request):
 
 
 def members_of(config, sizes=(40, 41, 41)):
-    """Members of the given sizes, each held out on the other rows; `config` may be one for each."""
+    """Members of the given sizes, each held out on all other rows, of one or several configs."""
     configs = config if isinstance(config, list) else [config] * len(sizes)
     order = np.random.default_rng(1).permutation(ROWS)
     return [
@@ -277,10 +282,9 @@ def test_a_table_is_encoded_by_each_members_training_rows(mode):
     rows = np.arange(ROWS)
     words = case.samples.inputs["categories"][:, 0]
     seen = rows[words != words[0]]
-    members = [
-        Member(config=case.config, train=train, held_out=rows[:5], seed=3) for train in (rows, seen)
-    ]
-    stack = stack_of(case, [members[0], replace(members[0], train=np.append(seen, seen[:1]))])
+    parts = (rows, seen)
+    members = [Member(config=case.config, train=t, held_out=rows[:5], seed=3) for t in parts]
+    stack = stack_of(case, members)
     assert stack.mode == "looped"
     codes = [encoder({k: torch.tensor(v) for k, v in case.samples.inputs.items()})["categories"]
              for encoder in stack.rows.encoders]  # fmt: skip
@@ -377,7 +381,10 @@ def loss_in_parts(output, target):
     ("loss", "complaint"),
     [
         (mean_loss, r"the loss must be one number per row, \d+ of them, but is \(\)"),
-        (loss_of_each_score, r"the loss must be one number per row, \d+ of them, but is \(\d+, 3\)"),
+        (
+            loss_of_each_score,
+            r"the loss must be one number per row, \d+ of them, but is \(\d+, 3\)",
+        ),
         (loss_as_a_number, r"the loss must be one number per row, \d+ of them, but is float"),
         (loss_in_parts, r"part more of the loss must be one number per row, \d+ of them"),
     ],

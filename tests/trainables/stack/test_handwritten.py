@@ -115,7 +115,9 @@ def test_members_of_different_optimisers_are_refused():
         stack(config(), config(optimiser="momentum"))
 
 
-@pytest.mark.parametrize("values", [{"dropout": 0.1}, {"lr_decay": 0.9}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "values", [{"dropout": 0.1}, {"lr_decay": 0.9}, {"precision": "bfloat16"}]
+)
 def test_what_the_library_lacks_is_refused(values):
     with pytest.raises(UserError, match=f"{next(iter(values))} must be"):
         config(**values)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.trainables.same import assert_identical
-from trainables.stack.engine import belongs
 from trainables.models.pairs.variants import CNN_TRANSFER, CNN_WS_AUX
+from trainables.stack.engine import belongs
 
 MODES = ["fused", "looped"]
 DECAYS = [0.0, 0.1]

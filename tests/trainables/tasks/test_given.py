@@ -19,6 +19,7 @@ def test_a_data_frame_and_a_series(churn):
     assert data.schema.classes == ("no", "yes")
     assert data.origin == {}
     assert "target left: 2 classes" in data.said
+    assert data.said.endswith("since the target is not a number (choose with kind=)")
 
 
 def test_the_index_of_a_frame_does_not_count(churn):
@@ -113,7 +114,7 @@ def test_a_kind_that_is_asked_for():
         (X, CLASSES, {"groups": CLASSES, "time": CLASSES}, "exclude each other"),
         (X, np.zeros((N, 2, 2)), {}, "target must be one value per row"),
         (X, X[:, :2], {"kind": "classification"}, "the target has 2 columns"),
-        (X, CLASSES, {"holdout": 1.0}, "--holdout"),
+        (X, CLASSES, {"holdout": 1.0}, "holdout must be"),
         (X[:3], CLASSES[:3], {}, "3 rows are too few"),
         (np.array([["a"]] * N), CLASSES, {}, "x must be numbers"),
         (pd.DataFrame(X, columns=["a", "a", "b"]), CLASSES, {}, "columns have the same name"),

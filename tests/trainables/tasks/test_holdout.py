@@ -44,9 +44,9 @@ def test_no_rows_set_aside():
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (100, {"holdout": 1.0}, "--holdout must be at least 0 and below 1, but is 1"),
-        (100, {"holdout": -0.1}, "--holdout must be"),
-        (100, {"holdout": float("nan")}, "--holdout must be"),
+        (100, {"holdout": 1.0}, "holdout must be at least 0 and below 1, but is 1"),
+        (100, {"holdout": -0.1}, "holdout must be"),
+        (100, {"holdout": float("nan")}, "holdout must be"),
         (3, {"holdout": 0.2}, "3 rows are too few: at least 10"),
         (100, {"holdout": 0.95}, "leave 5 to train on"),
         (20, {"holdout": 0.6, "by_time": True}, "leave 8 to train on"),

@@ -49,6 +49,11 @@ def test_whole_numbers_named_like_an_identifier():
     assert column_of(pd.Series(values % 10, name="region_id")).use == "number"
 
 
+def test_a_pandas_category_of_numbers_and_a_word_is_meant():
+    values = pd.Categorical([str(i % 90) for i in range(900)] + ["?"] * 100)
+    assert column_of(pd.Series(values, name="a")).use == "category"
+
+
 def test_text_of_a_text_file_may_be_numbers():
     assert column_of(pd.Series(["1", "2.5"] * 50, name="a"), text_numbers=True).use == "number"
 

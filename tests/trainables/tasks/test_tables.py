@@ -72,7 +72,7 @@ def test_the_schema_is_that_of_the_training_rows(churn, tmp_path):
     assert other.data.schema == task.data.schema
     for name, array in task.data.train.inputs.items():
         np.testing.assert_array_equal(other.data.train.inputs[name], array)
-    note = "test rows: 1 values of plan are in no training row"
+    note = "test rows: values of plan that no training row has: 1"
     assert [line for line in other.data.said.splitlines() if line != note] == (
         task.data.said.splitlines()
     )
@@ -136,6 +136,28 @@ def test_fractions_in_a_fold_column_are_the_folds_they_equal(churn, tmp_path):
     churn.assign(part=np.arange(200) % 4 - 1.0).to_csv(tmp_path / "t.csv", index=False)
     task = task_of(tmp_path / "t.csv", target="left", fold="part")
     assert task.split.fixed_folds(task.data.train) == 3
+
+
+def test_a_test_file_may_have_the_fold_column(churn, tmp_path):
+    folded = churn.assign(part=np.arange(200) % 4)
+    folded[:150].to_csv(tmp_path / "train.csv", index=False)
+    folded[150:].to_csv(tmp_path / "test.csv", index=False)
+    options = {"target": "left", "fold": "part", "test": tmp_path / "test.csv"}
+    data = task_of(tmp_path / "train.csv", **options).data
+    assert data.test.groups is None
+    assert "ignored" not in data.said
+
+
+def test_codes_that_look_like_numbers_stay_text_in_other_files(churn, tmp_path):
+    """Such as diagnoses 250.80 and V57, of which a new file may have the first only."""
+    diagnosis = np.where(np.arange(200) % 2 == 0, "250.80", "V57")
+    churn.assign(diagnosis=diagnosis).to_csv(tmp_path / "train.csv", index=False)
+    churn[:20].assign(diagnosis="250.80").to_csv(tmp_path / "test.csv", index=False)
+    task = task_of(tmp_path / "train.csv", target="left", test=tmp_path / "test.csv")
+    place = list(task.data.schema.categorical).index("diagnosis")
+    assert (task.data.test.inputs["categories"][:, place] == 0).all()
+    rows = new_rows(tmp_path / "test.csv", task.data.schema)
+    assert (rows.inputs["categories"][:, place] == 0).all()
 
 
 def test_options_are_flags():

@@ -1,0 +1,127 @@
+"""The settings of a repetition: the command line of `sweeps/reproduce.py`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from foldsweep.errors import UserError
+from foldsweep.programs import require_at_least
+from foldsweep.tracking import tracking_uri
+from sweeps.reproduction.data import dataset_of
+from sweeps.reproduction.grids import exists
+from sweeps.reproduction.rows import QUICK_PAIRS
+from sweeps.settings import SweepSettings
+from sweeps.tracking.spool import TrackingTarget
+from trainables.presets.preset import Grid
+from trainables.presets.registry import PRESETS
+from trainables.variants import VARIANTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceSettings:
+    """Train rows of the reports' tables under their own protocols, and show both figures.
+
+    Only what is missing is trained; interrupted, the same command goes on.
+    """
+
+    what: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Reports, tables or rows: kong, kong/table3, kong/a_w_net."""
+    all: bool = False
+    """Every table of every report."""
+    list: bool = False
+    """Show all tables and rows and stop."""
+    rounds: int | None = None
+    """Rounds of each row [as in its report]."""
+    quick: bool = False
+    """Smoke size: two rounds of two epochs on 60 pairs, two points of each grid."""
+    select_on_test: bool = False
+    """Choose the best points of grids on the test pairs, as one report did; labelled so."""
+    write: Path | None = None
+    """Document whose marked places are filled with these tables."""
+    seed: int = 0
+    """Everything random derives from it."""
+    dataset: Literal["auto", "mnist", "digits"] = "auto"
+    """Handwritten digits; the reports have mnist."""
+    data_dir: Path | None = None
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
+    storage: Path = Path("runs")
+    """Folder of results."""
+    experiment: str = "foldsweep"
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+    address: str | None = None
+    """Ray cluster to join, such as auto or head:6379 [a new local one]."""
+    concurrency: int | None = None
+    """Rows or trials at a time [as many as CPUs or GPUs allow]."""
+    cpus_per_trial: float | None = None
+    """CPUs, and torch threads, of a row or trial [1]."""
+    gpus_per_trial: float | None = None
+    """GPUs of a row or trial, may be a fraction [shared by several where there are any]."""
+
+    def validate(self) -> None:
+        """Check what the sweeps' own settings do not.
+
+        Raises:
+            UserError: At the first value that cannot be meant.
+        """
+        require_at_least(1, self, "rounds")
+        if self.all and self.what:
+            raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
+        if not (self.all or self.what):
+            raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
+        if self.write is not None and not self.write.is_file():
+            raise UserError(f"--write {self.write} does not exist")
+        TrackingTarget(  # which checks the URI
+            tracking_uri=tracking_uri(self.tracking_uri),
+            experiment=self.experiment,
+            sweep="",
+            study_storage="",
+            study_name="",
+        )
+
+    @property
+    def name(self) -> str:
+        """Folder of the results: another one for what cannot be mixed."""
+        parts = ["reproduce"]
+        parts += ["digits"] * (self.dataset == "digits")
+        parts += ["quick"] * self.quick
+        parts += ["on_test"] * self.select_on_test
+        parts += [f"seed{self.seed}"] * (self.seed != 0)
+        return "-".join(parts)
+
+    @property
+    def root(self) -> Path:
+        """Where the results are."""
+        return self.storage / self.name
+
+    def sweep(self, grid: Grid | None = None) -> SweepSettings:
+        """Settings of the sweep of a grid, or of the cluster alone."""
+        small = self.quick
+        dataset = dataset_of(PRESETS[grid.base], self.dataset) if grid else self.dataset
+        settings = SweepSettings(
+            space=(grid.space if grid else "rows",),
+            sampler="grid",
+            scheduler="asha" if grid and grid.prunes else "none",
+            folds=2 if small or grid is None else grid.folds,
+            trials=2 if small else None,
+            epochs=2 if small else None,
+            train_pairs=QUICK_PAIRS if small else None,
+            test_pairs=QUICK_PAIRS if small else None,
+            select_on_test=self.select_on_test,
+            seed=self.seed,
+            dataset=dataset,  # type: ignore[arg-type]
+            resume=self.name if grid and exists(grid, self.root) else None,
+            storage=str(self.storage),
+            experiment=self.experiment,
+            tracking_uri=tracking_uri(self.tracking_uri),
+            address=self.address,
+            concurrency=self.concurrency,
+            cpus_per_trial=self.cpus_per_trial,
+            gpus_per_trial=self.gpus_per_trial,
+        )
+        if grid is None:
+            return settings
+        return settings.for_task(VARIANTS[PRESETS[grid.base].variant].task)

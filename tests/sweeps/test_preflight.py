@@ -1,0 +1,248 @@
+"""Mistakes that the first rows show: before Ray starts, and before anything is made on disk."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import pytest
+import torch
+
+from foldsweep.errors import CodeError, UserError
+from search_spaces.loading import ANY_TASK, load_space
+from sweeps.cluster import Cluster
+from sweeps.launch import launch
+from sweeps.preflight import check_model, check_targets
+from sweeps.resources import Allotment
+from sweeps.settings import SweepSettings
+from sweeps.sweep import make_folds
+from trainables.tasks.tables import TableOptions, table_task
+from trainables.tasks.task import DataRequest
+
+FILE = Template("""
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+from torch.nn import functional as F
+
+from foldsweep import (
+    Data, EstimatorConfig, Metric, Samples, SearchSpace, TrialConfig, classification, tune, variant
+)
+
+x = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+y = (x[:, 0] > 0).astype(np.int64)
+
+class Net(nn.Module):
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.layers = nn.Linear($inputs, $outputs)
+
+    def forward(self, x):
+        return self.layers(x)
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned(EstimatorConfig):
+    C: float = 1.0
+
+def loss(output, target):
+    return $loss
+
+def distance(output, target):
+    return $metric
+
+def late(target, value):
+    return $late
+
+def data(request):
+    rows = Samples(inputs={"x": x}, targets={"target": $target})
+    return Data(name="points", train=rows, test=None)
+
+task = classification(
+    "points", data, loss=loss, classes=("in", "out"),
+    metrics={
+        "distance": Metric(of=distance, better="lower", equal=0.0),
+        "late": Metric(of=late, better="lower", equal=0.0, over="all"),
+    },
+)
+
+def space():
+    return SearchSpace(
+        name="points", variant=variant("points", task, $model, $config),
+        domains={"$key": tune.uniform(1, 2)},
+    )
+""")
+SOUND = {
+    "inputs": "4",
+    "outputs": "shapes.outputs",
+    "loss": "F.cross_entropy(output, target, reduction='none')",
+    "metric": "(output.argmax(-1) != target).float()",
+    "late": "float((target != value).mean())",
+    "target": "y",
+    "model": "Net",
+    "config": "TrialConfig",
+    "key": "lr",
+}
+
+
+class Forbidden(Cluster):
+    """A Ray that must not be waited for."""
+
+    def start(self) -> None:
+        """Not yet."""
+
+    def __enter__(self) -> Allotment:
+        raise AssertionError("Ray was started")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def sweep(here: Path) -> Callable[..., None]:
+    """Launches a sweep of a file with the given mistakes."""
+
+    def run(**changes: str) -> None:
+        (here / "points.py").write_text(FILE.substitute({**SOUND, **changes}))
+        settings = SweepSettings(
+            space=(str(here / "points.py"),), folds=2, tracking_uri=f"sqlite:///{here}/mlflow.db"
+        )
+        settings.validate()
+        before = torch.random.get_rng_state()
+        try:
+            launch(settings, None, Forbidden(settings))
+        finally:
+            assert torch.equal(torch.random.get_rng_state(), before)
+            made = {path.name for path in here.iterdir()} - {"points.py", "__pycache__"}
+            assert made <= ({"runs"} if not changes else set())
+
+    return run
+
+
+def test_a_file_without_mistakes_gets_as_far_as_ray(sweep: Callable[..., None]) -> None:
+    with pytest.raises(AssertionError, match="Ray was started"):
+        sweep()
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mistake, the line of the user's that it is in, and what is raised."""
+
+    changes: dict[str, str]
+    line: str
+    said: str
+
+
+
+BUGS = {
+    "network": Bug({"inputs": "5"}, "return self.layers(x)", "RuntimeError: mat1 and mat2"),
+    "construction": Bug({"outputs": "shapes.units"}, "self.layers = ", "AttributeError: "),
+    "loss": Bug({"loss": "output['scores']"}, "return output['scores']", "IndexError: "),
+    "metric": Bug({"metric": "target.missing"}, "return target.missing", "AttributeError: "),
+    "metric over all": Bug({"late": "1 / 0"}, "return 1 / 0", "ZeroDivisionError: "),
+    "data": Bug({"target": "missing"}, 'targets={"target": missing}', "NameError: "),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
+def test_a_bug_is_shown_with_file_line_and_traceback(
+    bug: Bug, sweep: Callable[..., None], here: Path
+) -> None:
+    with pytest.raises(CodeError) as caught:
+        sweep(**bug.changes)
+    said, shown = str(caught.value), caught.value.traceback
+    lines = (here / "points.py").read_text().splitlines()
+    (number,) = [i for i, line in enumerate(lines, start=1) if bug.line in line]
+    assert "\n" not in said
+    assert f"{here}/points.py, line {number}: {bug.said}" in said
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert f'File "{here}/points.py", line {number}' in shown
+    assert re.search(rf"^{bug.said}", shown, re.MULTILINE)
+    assert "sweeps/preflight.py" not in shown  # none of the frames that called it
+
+
+NOT_ROWS = r"loss .*one number per row"
+WRONG = {
+    "three outputs for two classes": (
+        {"outputs": "3"},
+        r"space points: the network returns 3 numbers per row, but task points has 2 classes; give"
+        r" its last layer shapes.outputs units",
+    ),
+    "one output for two classes": ({"outputs": "1"}, r"returns 1 numbers? per row"),
+    "a loss that is averaged": ({"loss": "F.cross_entropy(output, target)"}, NOT_ROWS),
+    "a loss of each class": ({"loss": "F.softmax(output, -1)"}, NOT_ROWS),
+    "a metric that is averaged": ({"metric": "output.mean()"}, r"metric distance .*per row"),
+    "a class out of range": (
+        {"target": "y + 1"},
+        r"target 'target' of task points has the class 2, but classes must be from 0 to 1",
+    ),
+    "a class below 0": ({"target": "y - 1"}, r"has the class -1, but classes must be from 0 to 1"),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG.values(), ids=WRONG.keys())
+def test_what_does_not_suit_the_task_is_said_in_one_sentence(
+    changes: dict[str, str], said: str, sweep: Callable[..., None]
+) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        sweep(**changes)
+    assert "\n" not in str(caught.value)
+    assert not isinstance(caught.value, CodeError)
+
+
+def test_an_estimator_s_bug_is_shown_too(sweep: Callable[..., None], here: Path) -> None:
+    with pytest.raises(CodeError, match=r"points.py, line \d+: ZeroDivisionError") as caught:
+        sweep(model="lambda config, shapes: 1 / 0", config="Tuned", key="C")
+    assert "lambda config, shapes: 1 / 0" in caught.value.traceback
+
+
+def test_our_own_bug_is_no_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = table_task(TableOptions(data="iris"), seed=0, objective=None)
+    data = task.load(DataRequest(seed=0))
+    settings = SweepSettings(space=("mlp",)).for_task(task)
+    folds = make_folds(task, data, settings)
+    monkeypatch.setattr("sweeps.preflight.make_stack", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        check_model(load_space("mlp", task), data, folds, settings)
+
+
+@pytest.mark.parametrize("name", [name for name in ANY_TASK if name not in ("cnn", "ridge")])
+def test_the_spaces_for_any_table_pass(name: str) -> None:
+    task = table_task(TableOptions(data="wine"), seed=0, objective="roc_auc")
+    data = task.load(DataRequest(seed=0))
+    settings = SweepSettings(space=(name,)).for_task(task)
+    check_targets(task, data)
+    check_model(load_space(name, task), data, make_folds(task, data, settings), settings)
+
+
+def test_a_target_that_the_data_lacks_is_named() -> None:
+    task = table_task(TableOptions(data="wine"), seed=0, objective=None)
+    data = task.load(DataRequest(seed=0))
+    changed = type(task)(**{**vars(task), "target": "grade"})
+    with pytest.raises(UserError, match="predicts 'grade', but its data has the targets target"):
+        check_targets(changed, data)
+
+
+def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = table_task(TableOptions(data="digit_images"), seed=0, objective=None)
+    data = task.load(DataRequest(seed=0))
+    settings = SweepSettings(space=("logistic",)).for_task(task)
+    seen: list[np.ndarray] = []
+
+    def stop(variant: object, members: list, *_: object, **__: object) -> None:
+        seen.append(members[0].train)
+        raise UserError("enough")
+
+    monkeypatch.setattr("sweeps.preflight.make_stack", stop)
+    with pytest.raises(UserError, match="space cnn: enough"):
+        folds = make_folds(task, data, settings)
+        check_model(load_space("cnn", task), data, folds, settings)
+    (rows,) = seen
+    assert len(rows) == 100
+    assert set(rows) <= set(folds[0].train)
+    assert np.bincount(data.train.targets["target"][rows]).tolist() == [10] * 10

@@ -9,19 +9,24 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test lint ui
+.PHONY: help sweep test test-slow lint ui
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-	  printf 'make %-6s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	  printf 'make %-9s %s\n' "$$name" "$$text"; done
 
 sweep: $(STAMP) ## a first sweep: cnn_ws_aux on the embedded digits; ARGS go to sweeps/run.py
 	$(BIN)/python sweeps/run.py --space cnn_ws_aux --dataset digits --trials 20 $(ARGS)
 
 # A file stays in one process: its tests share what takes long to make. Ray makes more than four too many. In order
 # of the files those of minutes come first, and not at the end one after another.
+PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(STAMP) ## the default tests; ARGS go to pytest
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-slow: $(STAMP) ## the slow tests, which CI leaves out; ARGS go to pytest
+	$(PYTEST) -m slow $(ARGS)
 
 lint: $(STAMP) ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

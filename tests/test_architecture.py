@@ -151,10 +151,10 @@ def test_links_and_commands_are_found_in_markdown() -> None:
     text = (
         "[a](docs/x.md#part) ![b](y.png) [c](https://z.org) `[d](no)`\n"
         "```bash\nmake sweep ARGS=1  # then make sure\npython analysis/x.py --all\n```\n"
-        "Now make haste, or `make PYTHON=python3 test`.\n[e]: docs/z.md\n"
+        "Now make haste, or `make PYTHON=python3 test` and `make test-slow`.\n[e]: docs/z.md\n"
     )
     assert list(relative_links(text)) == ["docs/x.md", "y.png", "docs/z.md"]
-    assert TARGET.findall(code_in(text)) == ["sweep", "test"]
+    assert TARGET.findall(code_in(text)) == ["sweep", "test", "test-slow"]
     assert PROGRAM.findall(code_in(text)) == ["analysis/x.py"]
 
 

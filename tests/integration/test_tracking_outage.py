@@ -20,7 +20,7 @@ import requests
 from mlflow import MlflowClient
 
 from sweeps import replay
-from sweeps.replay import follow, main
+from sweeps.replay import main
 from sweeps.tracking.spool import (
     RUN_TAG,
     SPOOL_FILE,
@@ -259,10 +259,30 @@ def test_a_sick_server_holds_up_nothing_and_loses_nothing(
     check_sweep(f"sqlite:///{database}", 3)
 
 
+# An uploader that hangs after a call to MLflow as soon as the database has more runs than before.
+FOLLOW_AND_HANG = """
+import sqlite3, threading
+from mlflow import MlflowClient
+from sweeps.replay import follow
+
+def call_and_hang(*args, make_call=getattr(MlflowClient, call), **kwargs):
+    answer = make_call(*args, **kwargs)
+    if sqlite3.connect(database).execute("select count(*) from runs").fetchone()[0] > num_before:
+        threading.Event().wait()
+    return answer
+
+setattr(MlflowClient, call, call_and_hang)
+follow(folder)
+"""
+
+
 def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     folder: Path, database: Path
 ) -> None:
-    """Each is killed right after a run appears in the database: it may not know its id yet."""
+    """Each is killed when a run appears in the database: before it knows the id, or soon after.
+
+    It hangs there until the kill, however slow the test is.
+    """
     uri = f"sqlite:///{database}"
     tracker = Tracker(folder, target(uri))
     os.kill(tracker._uploader.pid, signal.SIGKILL)
@@ -275,13 +295,17 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     for number in range(40):  # runs that go on are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})
     tracker.log_metrics(39, {"loss": 1.0}, 1)  # what uploaders wait for, and comes again below
-    for num_before in (0, 1, 2, 7, 20):
-        uploader = context.Process(target=follow, args=(folder,))
+    create, log = "create_run", "log_batch"
+    for num_before, call in ((0, create), (1, log), (2, create), (7, log), (20, create)):
+        given = {"folder": folder, "database": database, "num_before": num_before, "call": call}
+        uploader = context.Process(target=exec, args=(FOLLOW_AND_HANG, given), daemon=True)
         uploader.start()
-        until(lambda n=num_before: num_runs(database) > n)  # type: ignore[misc]
-        uploader.kill()
-        uploader.join()
-        assert num_runs(database) < 41
+        try:
+            until(lambda n=num_before: num_runs(database) > n)  # type: ignore[misc]
+        finally:
+            uploader.kill()
+            uploader.join()
+        assert num_runs(database) == num_before + 1
     assert read_progress(folder, target(uri).server).offset == 0
     log_trials(tracker, range(40))
     tracker.end_sweep("FINISHED")

@@ -36,4 +36,6 @@ def described(hint: Any) -> str:
     """A type in words, for messages."""
     if get_origin(hint) in (Union, UnionType, Literal):
         return " or ".join(described(choice) for choice in get_args(hint))
+    if hint is NoneType:
+        return "None"
     return hint.__name__ if type(hint) is type else str(hint)

@@ -39,6 +39,11 @@ def test_key(metric: str) -> str:
     return f"test_{metric}"
 
 
+def sign(better: str) -> int:
+    """The sign that makes higher numbers better: 1, or -1 where `better` is `lower`."""
+    return 1 if better == "higher" else -1
+
+
 def bare(key: str) -> str:
     """A metric's short name, of its key.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foldsweep.checks import fits
-from foldsweep.names import bare, test_key
+from foldsweep.names import bare, sign, test_key
 
 Better = Literal["higher", "lower"]
 
@@ -29,7 +29,7 @@ class Objective:
     @property
     def sign(self) -> int:
         """1 where higher is better, -1 where lower is."""
-        return 1 if self.better == "higher" else -1
+        return sign(self.better)
 
     @property
     def by_fold(self) -> bool:

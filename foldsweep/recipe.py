@@ -100,9 +100,10 @@ class Recipe:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} is not a YAML file of ours: {reason}") from None
-        if not isinstance(values, dict) or values.get("format") not in (1, FORMAT):
+        version = values.get("format") if isinstance(values, dict) else None
+        if type(version) is not int or version not in (1, FORMAT):
             raise UserError(f"{path} is not an exported configuration of format {FORMAT}")
-        if values["format"] == 1:
+        if version == 1:
             values = upgraded(values)
         recipe = cls(**_checked(values, path))
         for name, holds, rule in recipe._rules():
@@ -125,7 +126,7 @@ class Recipe:
             ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
             (
                 "origin",
-                all(isinstance(name, str) and name == Path(name).name for name in files),
+                all(isinstance(name, str) and _is_bare(name) for name in files),
                 "name files without folders",
             ),
             (
@@ -134,6 +135,11 @@ class Recipe:
                 f"have numbers for {', '.join(means)}",
             ),
         ]
+
+
+def _is_bare(name: str) -> bool:
+    """Whether the name of a file leads to no other folder."""
+    return name == Path(name).name and name not in ("", "..")
 
 
 def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -15,28 +14,13 @@ from ray import cloudpickle
 
 from foldsweep.errors import UserError
 from foldsweep.user_code import code_error
-from search_spaces import disc
 from search_spaces.images import IMAGE_SPACES
-from search_spaces.larger_digit import PAIR_SPACES
-from search_spaces.larger_digit.reports import grid_space
+from search_spaces.shipped import SPACES as SPACES
+from search_spaces.shipped import TUNED as TUNED
 from search_spaces.space import SearchSpace
 from search_spaces.tables import ESTIMATOR_SPACES, mlp
-from trainables.models.disc import NAMES
-from trainables.presets.registry import GRIDS
 from trainables.tasks.task import Task, Variant
 from trainables.variants import variant_named
-
-TUNED: dict[str, Callable[[], SearchSpace]] = {
-    **PAIR_SPACES,
-    **{name: partial(disc.space, name) for name in NAMES},
-}
-"""A space for each variant that ships, so that all can be compared at equal budget."""
-
-SPACES: dict[str, Callable[[], SearchSpace]] = {
-    **TUNED,
-    **{grid.space: partial(grid_space, grid) for grid in GRIDS.values()},
-}
-"""Those, and the grids of the reports."""
 
 ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {
     "mlp": mlp.space,

@@ -59,7 +59,7 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
             raise UserError(
-                f"space name {self.name!r} must be letters, digits, '_', '-', '.', at most 64"
+                f"space name {self.name!r} must be letters, numbers, '_', '-', '.', at most 64"
             )
         config = self.variant.config
         known = {f.name for f in fields(config)}

@@ -35,8 +35,8 @@ def evaluation(
             found["calibration"] = _calibration(targets, probabilities)  # type: ignore[arg-type]
     elif task.kind == "regression" and targets[0].ndim == 1:
         rows = _spread(len(targets[0]))
-        pairs = np.stack([targets[0][rows], predictions[0]["value"][rows]], axis=1)
-        found["points"] = pairs.astype(float).tolist()
+        points = np.stack([targets[0][rows], predictions[0]["value"][rows]], axis=1)
+        found["points"] = points.astype(float).tolist()
     if task.details is not None:
         found["details"] = task.details(rounds, predictions)
     return found

@@ -75,7 +75,7 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
 
 
 def _clean(value: float) -> float:
-    """Without the last digits that arithmetic adds: 0.3, not 0.30000000000000004."""
+    """Without the decimals that arithmetic adds: 0.3, not 0.30000000000000004."""
     return float(f"{value:.12g}")
 
 

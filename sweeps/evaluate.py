@@ -109,7 +109,7 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     """Train the rounds, say what they came to, and log it beside the sweep."""
     task = variant.task
     seed = recipe.seed if settings.seed is None else settings.seed
-    seeds = [derive_seed(seed, Stream.ROUND_PAIRS, i) for i in range(settings.rounds)]
+    seeds = [derive_seed(seed, Stream.ROUND_DATA, i) for i in range(settings.rounds)]
     data, fresh = repeated_data(recipe, task, seeds, settings, settings.file.parent)
     config = variant.config.from_dict(recipe.config)
     torch.set_num_threads(recipe.threads)  # small networks gain nothing from more

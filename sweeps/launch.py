@@ -23,14 +23,14 @@ from sweeps.messages import (
     say_what_next,
     show_end,
 )
-from sweeps.preflight import check_model, check_targets, load_data
+from sweeps.preflight import check_model, load_data, split_data
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
     check_resumable,
     new_name,
 )
-from sweeps.sweep import JOURNAL_FILE, make_folds, sweep_space
+from sweeps.sweep import JOURNAL_FILE, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from trainables.config import Precision
 from trainables.stack.precision import has_bfloat16
@@ -62,11 +62,10 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         console.print(data.said)
     if settings.data is None and task.options is not None:
         settings = replace(settings, dataset=data.name)  # type: ignore[arg-type]
-    check_targets(task, data)
     fixed = task.split.fixed_folds(data.train)
     if fixed is not None:
         settings = replace(settings, folds=fixed)
-    folds = make_folds(task, data, settings)
+    folds = split_data(spaces[0], data, settings)
     for space in spaces:
         check_model(space, data, folds, settings)
     name = settings.resume or settings.name or new_name(settings.local_root)
@@ -102,8 +101,13 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
     """The one task of all spaces, and the spaces."""
     own = None
     if settings.data is not None:
-        first = settings.objective[0] if settings.objective else None
-        own = table_task(settings.table_options, seed=settings.seed, objective=first)
+        first, *more = settings.objective or (None,)
+        own = table_task(
+            settings.table_options,
+            seed=settings.seed,
+            objective=first,
+            more=[name for name in more if name is not None],
+        )
     spaces = [load_space(name, own) for name in settings.space]
     if settings.precision is not None:
         spaces = [_in_precision(settings.precision, space) for space in spaces]
@@ -186,7 +190,7 @@ def _sweep_all(
     """Sweep one space after another; tables follow each."""
     ends = []
     if settings.select_on_test:
-        console.print("trials are selected on the test pairs: their scores are optimistic")
+        console.print("trials are selected on the test rows: their scores are optimistic")
     if len(settings.objective) > 1 and settings.scheduler != "none":
         console.print("several objectives: no trial is stopped early")
     with cluster as allotment:

@@ -213,9 +213,9 @@ class Lifecycle:
     def _update_best(self, number: int) -> None:
         """Equals go by number, not by who ended first, so that a resumed sweep names the same."""
         new = outcome(self.ledger.frozen(number), self.space, self.objective[0])
-        sign = -1 if self.better[self.objective[0]] == "higher" else 1
+        sign = names.sign(self.better[self.objective[0]])
         candidates = [new] if self.best is None else [self.best, new]
-        self.best = min(candidates, key=lambda o: (sign * o.score, o.number))
+        self.best = min(candidates, key=lambda o: (-sign * o.score, o.number))
 
     def _log_start(
         self, asked: Asked, params: dict[str, Any], config: BaseConfig | None = None

@@ -1,6 +1,8 @@
 """Checks before any trial: targets, and one step of each space's first point on a few rows."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from foldsweep.errors import CodeError, UserError
 from foldsweep.user_code import code_error
 from search_spaces.space import SearchSpace
 from sweeps.settings import SweepSettings
+from sweeps.sweep import make_folds
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
@@ -26,22 +29,50 @@ LEAST_UNITS = 10
 """Units of an estimator's resource, such as trees."""
 
 
+@contextmanager
+def users_code(space: SearchSpace, fails: str) -> Iterator[None]:
+    """Shows what a user's own code raises, which may be anything, as a bug of theirs.
+
+    Args:
+        space: Space whose file the code is in; without a file the code is ours.
+        fails: What fails, as the beginning of the message.
+
+    Raises:
+        CodeError: If the code fails, with its traceback.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if space.file is None:
+            raise
+        raise code_error(error, space.file, f"space {space.name}: {fails}:") from error
+
+
 def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
     """The data of a space's task.
 
     Raises:
         CodeError: If the user's own data function fails, with its traceback.
-        UserError: If the data is not available.
+        UserError: If the data is not available, or a target is not the task's.
     """
     task = space.variant.task
-    try:
-        return task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
-    except UserError:
-        raise
-    except Exception as error:  # the user's function may raise anything
-        if space.file is None:
-            raise
-        raise code_error(error, space.file, f"space {space.name}: the data function of") from error
+    with users_code(space, "its data function fails"):
+        data = task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
+    check_targets(task, data)
+    return data
+
+
+def split_data(space: SearchSpace, data: Data, settings: SweepSettings) -> tuple[Fold, ...]:
+    """The folds of a space's data.
+
+    Raises:
+        CodeError: If the user's own split fails, with its traceback.
+        UserError: If the rows do not allow so many folds.
+    """
+    with users_code(space, "its split fails"):
+        return make_folds(space.variant.task, data, settings)
 
 
 def check_targets(task: Task, data: Data) -> None:
@@ -78,15 +109,12 @@ def check_model(
     """
     variant = space.variant
     try:
-        _check(variant, _first_config(space), data, folds)
+        with users_code(space, "training on a few rows fails"):
+            _check(variant, _first_config(space), data, folds)
     except CodeError:
         raise
     except UserError as error:
         raise UserError(f"space {space.name}: {error}") from None
-    except Exception as error:  # the user's network, loss or metric may raise anything
-        if space.file is None:
-            raise
-        raise code_error(error, space.file, f"space {space.name} fails on its first rows:") from error
 
 
 def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, ...]) -> None:
@@ -119,10 +147,10 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
         return
     if output.shape[2] != task.outputs:
         what = "classes" if task.kind == "classification" else "values to predict"
+        numbers = f"{output.shape[2]} number{'' if output.shape[2] == 1 else 's'}"
         raise UserError(
-            f"the network returns {output.shape[2]} {'number' if output.shape[2] == 1 else 'numbers'}"
-            f" per row, but task {task.name} has {task.outputs} {what}; give its last layer"
-            " shapes.outputs units"
+            f"the network returns {numbers} per row, but task {task.name} has {task.outputs}"
+            f" {what}; give its last layer shapes.outputs units"
         )
 
 

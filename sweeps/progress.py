@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from foldsweep.numbers import shown_score
 from sweeps.lifecycle import Lifecycle
-from sweeps.summary import shown_score, shown_values
+from sweeps.summary import shown_values
 
 PLAIN_EVERY_S = 30.0
 """Longest silence in a plain log."""

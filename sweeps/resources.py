@@ -54,5 +54,5 @@ def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
 
 
 def _times(whole: float, part: float) -> int:
-    """How often `part` fits, whatever the last digits of floats."""
+    """How often `part` fits, whatever the rounding of floats."""
     return math.floor(whole / part + 1e-9)

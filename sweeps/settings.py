@@ -65,7 +65,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     other resources."""
     precision: Precision | None = None
     """Of products and convolutions [float32, unless the space has another]. bfloat16 is faster for
-    larger convolutions where the processor has it, and rounds to three digits."""
+    larger convolutions where the processor has it, and rounds to three significant figures."""
     folds: int = 5
     """Cross-validation folds."""
     sampler: Sampler = "tpe"
@@ -268,7 +268,7 @@ def check_name(name: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
-            f"sweep name {name!r} must be letters, digits, '_', '-', '.', at most 64 of them"
+            f"sweep name {name!r} must be letters, numbers, '_', '-', '.', at most 64 of them"
         )
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foldsweep import names
+from foldsweep.numbers import places_of, shown_score, signed
 from search_spaces.space import SearchSpace
 from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
 from trainables.trainable import BY_FOLD
@@ -59,8 +60,8 @@ def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Outcome]:
     complete = [t for t in ledger.ended() if t.state == TrialState.COMPLETE]
     outcomes = [outcome(t, ledger.space, objective[0]) for t in complete]
     front = {t.number for t in ledger.study.best_trials} if len(objective) > 1 else set()
-    sign = -1 if ledger.space.variant.task.better[objective[0]] == "higher" else 1
-    return sorted(outcomes, key=lambda o: (o.number not in front, sign * o.score, o.number))
+    sign = names.sign(ledger.space.variant.task.better[objective[0]])
+    return sorted(outcomes, key=lambda o: (o.number not in front, -sign * o.score, o.number))
 
 
 def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
@@ -100,7 +101,8 @@ def _scores(
         table.add_column(f"{name}, mean ± std" if name == objective[0] else name, justify="right")
     if baseline is not None:
         table.add_column("vs baseline", justify="right")
-    if names.NUM_PARAMS not in objective:
+    with_params = names.NUM_PARAMS not in objective and any(o.num_params for o in rows)
+    if with_params:
         table.add_column("params", justify="right")
     table.add_column("train s", justify="right")
     for o in rows:
@@ -111,7 +113,7 @@ def _scores(
         ]
         if baseline is not None:
             cells.append("baseline" if o is baseline else _difference(o, baseline, objective[0]))
-        if names.NUM_PARAMS not in objective:
+        if with_params:
             cells.append(f"{o.num_params:,}")
         cells.append(f"{o.train_time_s:.1f}")
         table.add_row(*cells, style="dim" if o is baseline else "")
@@ -119,17 +121,8 @@ def _scores(
 
 
 def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
-    places = 0 if objective == names.NUM_PARAMS else 4
-    return f"{o.score - baseline.score:+,.{places}f}"
-
-
-def shown_score(objective: str, score: float, std: float | None) -> str:
-    """A score as tables and progress show it."""
-    if objective == names.NUM_PARAMS:
-        return f"{score:,.0f}"
-    if std is None:
-        return f"{score:.6g}"
-    return f"{score:.4f} ± {std:.4f}"
+    places = 0 if objective == names.NUM_PARAMS else places_of(baseline.score)
+    return signed(o.score - baseline.score, places=places)
 
 
 def shown_values(values: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from rich.console import Console
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
+from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ledger import Ledger, open_storage
@@ -29,7 +30,7 @@ from sweeps.resources import Allotment
 from sweeps.rounds import on_test
 from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings, masked_url
-from sweeps.summary import shown_score, shown_values
+from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from sweeps.tracking.tracker import Tracker
 from trainables.data.folds import Fold

@@ -111,6 +111,71 @@ def test_core_is_plain_torch() -> None:
     assert not loaded_by(modules) & set(contract["forbidden_modules"])
 
 
+# Words of one task -------------------------------------------------------------------------------
+
+ONE_TASK = re.compile(r"(?<![a-z])(?:digits?|pairs?|disc)(?![a-z])|(?<![a-z])aux_", re.IGNORECASE)
+ANY_TASK = (
+    "foldsweep",
+    "trainables/stack",
+    "trainables/keep",
+    *(
+        f"trainables/{name}.py"
+        for name in ("config", "trial", "trainable", "seeds", "checkpoints")
+    ),
+    "search_spaces",
+    "sweeps",
+    "analysis",
+)
+"""What knows no task."""
+OF_ONE_TASK = (
+    "foldsweep/format1.py",  # files of the format before tasks had names
+    "search_spaces/larger_digit",
+    "search_spaces/disc.py",
+    "search_spaces/shipped.py",  # lists the spaces of both tasks
+    "sweeps/reproduce.py",
+    "sweeps/reproduction",
+    "analysis/tasks",
+)
+"""What is there for one task only."""
+
+
+def below(places: Iterable[str]) -> set[Path]:
+    """Python files that some places are or hold."""
+    paths = [ROOT / place for place in places]
+    missing = [path for path in paths if not path.exists()]
+    assert not missing
+    return {file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))}
+
+
+def words_of_one_task(files: Iterable[Path], root: Path = ROOT) -> list[str]:
+    """Lines that name digits, pairs, the disc or an auxiliary loss: `file:line: text`."""
+    return [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file in sorted(files)
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1)
+        if ONE_TASK.search(line)
+    ]
+
+
+def test_what_is_for_any_task_names_none() -> None:
+    files = below(ANY_TASK) - below(OF_ONE_TASK)
+    assert len(files) > 80
+    assert not words_of_one_task(files)
+
+
+def test_words_of_one_task_would_be_seen(tmp_path: Path) -> None:
+    names = [
+        *("digits", "a digit_accuracy", "train_pairs: int", "Pairs", "num_pairs"),
+        *("import disc", "disc_points", "config.aux_alpha", '"val_aux_loss"', "PAIR"),
+    ]
+    free = ["repairs", "discard", "discover(", "digital", "compared", "itertools.pairwise"]
+    (tmp_path / "named.py").write_text("\n".join(names))
+    (tmp_path / "free.py").write_text("\n".join(free))
+    found = words_of_one_task(tmp_path.glob("*.py"), tmp_path)
+    assert found == [f"named.py:{i}: {line}" for i, line in enumerate(names, start=1)]
+    assert all(words_of_one_task(below([place])) for place in OF_ONE_TASK)
+
+
 def test_shapes_in_signatures_are_checked_while_tests_run() -> None:
     for name in ("trainables.config", "analysis"):
         spec = importlib.util.find_spec(name)

@@ -14,14 +14,14 @@ class Stream(IntEnum):
     """A sampler's choice: trial number, and the parameter where it is drawn by itself."""
     ROUND = 2
     """A round of an evaluation: its index."""
-    ROUND_PAIRS = 3
-    """The fresh pairs of a round: its index."""
+    ROUND_DATA = 3
+    """The fresh rows of a round: its index."""
     HELD_BACK = 4
-    """Which training pairs a round leaves out: its index."""
+    """Which training rows a round leaves out: its index."""
     MODEL = 5
     """The one training of a model that is kept."""
     FINALS = 6
-    """A repeat of the finals, its folds, initialisations and fresh pairs: its index."""
+    """A repeat of the finals, its folds, initialisations and fresh rows: its index."""
 
 
 def derive_seed(*parts: int) -> int:

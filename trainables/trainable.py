@@ -18,7 +18,7 @@ TRIAL_NUMBER = "trial_number"
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
-"""Key of a result: pairs of a metric and its values by fold (Ray would flatten a dict)."""
+"""Key of a result: each metric with its values by fold, as a list (Ray would flatten a dict)."""
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
     os.environ.update(QUIET)
     mlflow.set_tracking_uri(tracking_uri)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
         logger.setLevel(level)

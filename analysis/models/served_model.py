@@ -6,6 +6,7 @@ It loads the model from its recipe and what it learnt, with the foldsweep that i
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
@@ -14,6 +15,10 @@ from analysis.models.variants import variant_of
 from foldsweep.errors import UserError
 from trainables.keep.labels import as_columns, labelled
 from trainables.keep.model import KeptModel
+
+Rows = np.ndarray
+"""What MLflow hands on: an array, arrays by name or a data frame. Of a hint for all three it
+warns."""
 
 
 class ServedModel(PythonModel):
@@ -26,7 +31,7 @@ class ServedModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,
-        model_input: Any,
+        model_input: Rows,
         params: dict[str, Any] | None = None,
     ) -> Any:
         try:

@@ -12,6 +12,9 @@ from analysis.plots.style import INK, axis_label, looks
 from analysis.results import Sweep, Trial
 from foldsweep.objective import Objective
 
+LONGEST = 14
+"""Letters of a name that fit below a box."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BoxInfo:
@@ -44,7 +47,7 @@ def plot_boxes(infos: Sequence[BoxInfo], objective: Objective) -> Figure:
             _draw(axes, place, info, colours[info.name].colour)
         axes.set_xticks(
             range(1, len(group) + 1),
-            [f"{info.name.replace(' ', chr(10))}\nn = {len(info.values)}" for info in group],
+            [f"{_in_lines(info.name)}\nn = {len(info.values)}" for info in group],
             fontsize=9,
         )
         axes.set_xlim(0.4, len(group) + 0.6)
@@ -68,3 +71,12 @@ def _draw(axes: Axes, place: int, info: BoxInfo, colour: str) -> None:
     number = len(info.values)
     spots = place + (np.linspace(-0.16, 0.16, number) if number > 1 else np.zeros(1))
     axes.scatter(spots, info.values, s=16, color=colour, alpha=0.8, linewidths=0, zorder=3)
+
+
+def _in_lines(name: str) -> str:
+    """A name in lines that stand beside others: cut at blanks, a long one at `_` as well."""
+    if len(name) > LONGEST and " " not in name and "_" in name[1:-1]:
+        cuts = [i for i, letter in enumerate(name) if letter == "_" and 0 < i < len(name) - 1]
+        middle = min(cuts, key=lambda i: abs(i - len(name) / 2))
+        return f"{name[: middle + 1]}\n{name[middle + 1 :]}"
+    return name.replace(" ", "\n")

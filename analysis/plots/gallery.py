@@ -243,15 +243,15 @@ def _tradeoffs(sweeps: Sequence[Sweep]) -> dict[str, Drawn]:
     side = "above" if sweeps[0].measure.better == "higher" else "below"
     missing = any(not t.num_params for s in sweeps for t in s.complete)
     captions = {
-        "num_params": f"{name} against size: left of and {side} the line there is nothing; a"
+        "num_params": f"The {name} against size: left of and {side} the line there is nothing; a"
         " member of the front is the best at its size."
         + (" Estimators have no number of parameters and are left out." if missing else ""),
-        "train_time_s": f"{name} against the seconds that training took, all folds together"
+        "train_time_s": f"The {name} against the seconds that training took, all folds together"
         + (", on different machines." if several else "."),
     }
     return {
         f"{common(sweeps)}-{COST_NAMES[cost]}": Drawn(
-            figure=plot_tradeoff(info), caption=captions[cost][0].upper() + captions[cost][1:]
+            figure=plot_tradeoff(info), caption=captions[cost]
         )
         for cost in COSTS
         if (info := tradeoff_info(sweeps, cost)).trials

@@ -125,7 +125,7 @@ def _cohort(job: Job, images: ImageSource) -> Cohort:
         folds = stratified_folds(target, num_folds=protocol.count, seed=job.seed)
         return fold_cohort(job.config, data, folds, seed=job.seed)
     if protocol.fresh_data:
-        seeds = [derive_seed(job.seed, Stream.ROUND_PAIRS, i) for i in range(protocol.count)]
+        seeds = [derive_seed(job.seed, Stream.ROUND_DATA, i) for i in range(protocol.count)]
         rounds = [drawn(seed) for seed in seeds]
     else:
         rounds = [drawn(job.seed)] * protocol.count

@@ -104,3 +104,56 @@ def test_one_sweep_alone_has_a_report_too_and_may_stay_local(run, filled):
 def test_mistakes_end_in_one_line(run, args, said):
     with pytest.raises(UserError, match=said):
         run(*args)
+
+
+# Other tasks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def houses(make_store):
+    filled = make_store()
+    of = {"task": "houses", "dataset": "houses", "measured": "val_rmse", "objective": "val_rmse"}
+    of["folds"] = 5
+    filled.add("early/mlp", GOOD, folds=5, without=("task",))
+    filled.add("s/mlp", (58.0, 57.0, 59.5, 58.0, 60.0), (70.0, 71.0, 69.0, 70.0, 72.0), **of)
+    filled.add("s/ridge", (50.0, 49.0, 51.5, 50.2, 52.0), num_params=0.0, **of)
+    record = {"name": "houses", "kind": "regression", "split": {"kind": "plain"}, "unit": "homes"}
+    filled.client.log_dict(filled.parents["s/ridge"], {"record": record}, "task.json")
+    run_id = filled.measure("s/ridge", 0, "evaluation", (49.0, 51.0), measured="val_rmse")
+    points = [[float(i), i + 0.5] for i in range(50)]
+    found = {"rounds": 2, "kind": "regression", "points": points}
+    filled.client.log_dict(run_id, found, "evaluation.json")
+    return filled
+
+
+def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report.py", "--tracking-uri", houses.uri])
+    assert main() == 0
+    said = capsys.readouterr().out
+    assert "early/mlp is left out: an earlier version of foldsweep made it" in said
+    page = Page(Path("report.html").read_text())
+    assert "task houses · data houses · rmse, lower is better" in page.text
+    assert "ridge is best: an expected rmse of 50.540" in page.text
+    assert "8.056 below mlp, and the difference is real" in page.text
+    assert "50.000 ± 1.414 (n = 2)" in page.text
+    assert "Practically equal: closer than 0.5." in page.text
+    assert "houses, regression, plain split" in page.text
+    assert "30 training and 20 test homes" in page.text
+    assert "2 rounds on test homes" in page.text
+    for word in ("accurac", "Published", "pair", "digit", "report's own"):
+        assert word not in page.text, word
+
+
+def test_a_published_figure_has_its_column(make_store, tmp_path, monkeypatch):
+    filled = make_store()
+    filled.add("a/mlp", GOOD, folds=5)
+    filled.client.log_metric(filled.parents["a/mlp"], "reported_accuracy", 0.9)
+    filled.client.set_tag(filled.parents["a/mlp"], "foldsweep.preset", "kong/w_net")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report.py", "--local", "--tracking-uri", filled.uri])
+    assert main() == 0
+    text = Page(Path("report.html").read_text()).text
+    assert "Published: what a report prints" in text
+    assert "kong/w_net" in text
+    assert "0.9000" in text

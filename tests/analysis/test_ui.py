@@ -57,6 +57,17 @@ def test_an_older_experiment_gets_the_views(make_store: Callable[[], Any]) -> No
     assert ui._has_views(store)
 
 
+def test_views_are_of_the_latest_sweeps_objective(make_store: Callable[[], Any]) -> None:
+    filled = make_store()
+    filled.add("a/mlp", 0.5)
+    filled.add("b/ridge", 50.0, measured="val_rmse", objective="val_rmse", task="houses")
+    filled.add("early/mlp", 0.5, without=("task",))
+    store = open_store(filled.uri, "foldsweep")
+    assert ui._has_views(store)
+    tags = filled.client.get_experiment(store.experiment_id).tags
+    assert view_tags("val_rmse", better="lower").items() <= tags.items()
+
+
 def test_a_server_that_takes_no_tags_is_shown_without_views(
     make_store: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
+from foldsweep.errors import CodeError, UserError
 from foldsweep.programs import INTERRUPTED, EpochLine, command, parse, run_program
 
 
@@ -141,6 +141,13 @@ def test_the_exit_code_is_that_of_main(code: int, capsys: pytest.CaptureFixture[
 def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(raising(UserError("first line\n  second\tline\r\n"))) == 2
     assert capsys.readouterr().err == "error: first line second line\n"
+
+
+def test_a_bug_of_the_user_s_is_shown_above_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = CodeError("file.py, line 3: ValueError: no", "Traceback ...\nValueError: no\n")
+    assert ending(raising(error)) == 2
+    shown = capsys.readouterr().err
+    assert shown == "Traceback ...\nValueError: no\n\nerror: file.py, line 3: ValueError: no\n"
 
 
 def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

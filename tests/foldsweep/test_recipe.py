@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
+from foldsweep.recipe import FORMAT, Recipe
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.recipe import FORMAT, Recipe
+from trainables.tasks.again import data_of
+from trainables.tasks.larger_digit import TASK
 
 RECIPE = Recipe(
     space="cnn_ws_aux",
-    variant="cnn_ws_aux",
+    variant="larger_digit/cnn_ws_aux",
+    task="larger_digit",
     config={"lr": 1e-3, "channels": (16, 32), "digits": "path", "pooled": None, "epochs": 3},
     score={
         "val_accuracy": 0.1 + 0.2,
@@ -28,8 +31,8 @@ RECIPE = Recipe(
     num_params=1234,
     dataset="digits",
     data_digest="0123abcd",
-    train_pairs=100,
-    test_pairs=50,
+    origin={"dataset": "digits", "train_pairs": 100, "test_pairs": 50},
+    record={"kind": "classification", "classes": ["first", "second"], "schema": None},
     folds=2,
     seed=2**32 - 1,
     trial=7,
@@ -41,6 +44,7 @@ RECIPE = Recipe(
     versions={"python": "3.11.4", "torch": "2.13.0"},
     machine="Linux x86_64",
     exported_at="2026-01-01T00:00:00+00:00",
+    file_digest="ab" * 32,
 )
 
 
@@ -101,15 +105,15 @@ def test_what_old_files_lack_has_a_default(path: Path) -> None:
     assert (recipe.threads, recipe.mode, recipe.mlflow) == (1, "auto", {})
 
 
-@pytest.mark.parametrize("name", ["space", "variant", "config", "dataset", "folds", "seed"])
+@pytest.mark.parametrize(
+    "name", ["space", "variant", "task", "config", "dataset", "origin", "folds", "seed"]
+)
 def test_a_missing_field_is_named(path: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"lacks {name}; export it again"):
         Recipe.load(changed(path, **{name: ...}))
 
 
-@pytest.mark.parametrize(
-    "name", ["score", "fold_scores", "num_params", "data_digest", "train_pairs", "trial"]
-)
+@pytest.mark.parametrize("name", ["score", "fold_scores", "num_params", "data_digest", "trial"])
 def test_so_is_any_other(path: Path, name: str) -> None:
     with pytest.raises(UserError, match=name) as caught:
         Recipe.load(changed(path, **{name: ...}))
@@ -144,7 +148,19 @@ def test_a_value_of_the_wrong_type_is_refused(path: Path, name: str) -> None:
         ("threads", 0),
         ("mode", "fast"),
         ("score", {}),
+        ("score", {"val_accuracy": 0.5}),
+        ("task", "two words"),
+        ("task", "../up"),
+        ("task", ""),
+        ("origin", {"data": "../secret.csv"}),
+        ("origin", {"data": "/etc/passwd"}),
+        ("origin", {"data": "folder/table.csv"}),
+        ("origin", {"data": ""}),
+        ("origin", {"data": ".."}),
+        ("origin", {"data": 3}),
+        ("origin", {"data": "table.csv", "test": "../test.csv"}),
         ("format", FORMAT + 1),
+        ("format", 0),
     ],
 )
 def test_a_value_out_of_range_is_refused(path: Path, name: str, value: Any) -> None:
@@ -156,12 +172,13 @@ def test_a_value_out_of_range_is_refused(path: Path, name: str, value: Any) -> N
 WRONG_INSIDE = """
 import pathlib, sys, yaml
 from foldsweep.errors import UserError
-from trainables.recipe import Recipe
+from foldsweep.recipe import Recipe
 
 path = pathlib.Path(sys.argv[1])
 held = yaml.safe_load(path.read_text())
 for name, value in [
     ("score", {"val_accuracy": "good"}), ("score", {"val_accuracy": None}), ("mlflow", {"a": 3}),
+    ("origin", {"data": ["a.csv"]}),
 ]:
     path.write_text(yaml.safe_dump({**held, name: value}))
     try:
@@ -191,6 +208,8 @@ def test_a_value_of_the_wrong_type_inside_another_is_refused(path: Path) -> None
         "x: 1\nx: *missing\n",
         "format: 1\n? [a, b]\n: 1\n",
         "format: one\n",
+        "format: 1\n",
+        "format: true\n",
     ],
 )
 def test_a_foreign_file_is_refused_in_one_line(path: Path, text: str) -> None:
@@ -236,6 +255,18 @@ def test_the_pairs_of_the_sweep_are_proven_by_their_digest() -> None:
     source = digits_source()
     data = draw_pairs(source, seed=RECIPE.seed, train_pairs=100, test_pairs=50)
     recipe = replace(RECIPE, data_digest=data.digest)
-    assert recipe.draw_pairs(source).digest == data.digest
-    with pytest.raises(UserError, match=rf"their digest is {data.digest}, the file has 0123abcd"):
-        RECIPE.draw_pairs(source)
+    assert data_of(recipe, TASK).digest == data.digest
+    with pytest.raises(UserError, match=rf"its digest is {data.digest}, the recipe has 0123abcd"):
+        data_of(RECIPE, TASK)
+
+
+# Objectives -------------------------------------------------------------------------------------
+
+
+def test_the_score_is_that_of_the_objective(path: Path) -> None:
+    held = dict.fromkeys(("val_roc_auc", "val_roc_auc_std"), 0.75)
+    recipe = Recipe.load(changed(path, objective="roc_auc", score=held))
+    assert (recipe.objective_key, recipe.score[recipe.objective_key]) == ("val_roc_auc", 0.75)
+    with pytest.raises(UserError, match="score must have numbers for val_r2, val_r2_std"):
+        Recipe.load(changed(path, objective="r2"))
+    assert RECIPE.short_variant == "cnn_ws_aux"

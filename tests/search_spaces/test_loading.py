@@ -2,15 +2,20 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from ray import cloudpickle
 
 from foldsweep.errors import UserError
-from search_spaces.loading import SPACES, TUNED, load_space, load_variant
+from search_spaces.loading import ANY_TASK, SPACES, TUNED, load_space, load_variant
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import draw_pairs
-from trainables.trial import Task
+from trainables.tasks.kinds import classification
+from trainables.tasks.samples import Data
+from trainables.trainable import trainable_for
+from trainables.trial import Context
 from trainables.variants import VARIANTS
 
 OWN = '''
@@ -23,9 +28,8 @@ from torch import nn
 
 from search_spaces.space import SearchSpace
 from trainables.config import TrialConfig
-from trainables.models.layers import Scores
-from trainables.trainable import FoldTrainable
-from trainables.variants import Variant
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.task import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +38,21 @@ class MyConfig(TrialConfig):
 
 
 class MyNet(nn.Module):
-    def __init__(self, config):
+    def __init__(self, config, shapes):
         super().__init__()
-        layers = nn.Linear(392, config.width), nn.Linear(config.width, 2)
+        layers = nn.Linear(392, config.width), nn.Linear(config.width, shapes.outputs)
         self.net = nn.Sequential(nn.Flatten(), *layers)
 
     def forward(self, pair):
-        return Scores(self.net(pair))
+        return self.net(pair)
 
 
-class MyTrainable(FoldTrainable):
-    variant = Variant(name="mine", model=MyNet, config=MyConfig)
+MINE = Variant(name="mine", task=TASK, model=MyNet, config=MyConfig)
 
 
 def space():
     return SearchSpace(
-        name="mine", trainable=MyTrainable, domains={"width": tune.randint(4, 16), "epochs": 2}
+        name="mine", variant=MINE, domains={"width": tune.randint(4, 16), "epochs": 2}
     )
 '''
 
@@ -106,7 +109,7 @@ BROKEN = [
     ("raise ValueError('two\\nlines')\n", r"line 1: ValueError: two lines"),
     ("raise SystemExit(3)\n", r"line 1: SystemExit: 3"),
     ("import missing_here\n", r"line 1: ModuleNotFoundError"),
-    (OWN.replace('name="mine", trainable', 'name="mlp", trainable'), r"name 'mlp' is taken"),
+    (OWN.replace('name="mine", variant', 'name="mlp", variant'), r"name 'mlp' is taken"),
     (OWN.replace('"width": tune', '"depth": tune'), r"domains has depth, which MyConfig lacks"),
     (OWN.replace('"width": tune.randint(4, 16)', '"width": 4'), r"searches nothing"),
 ]
@@ -139,9 +142,9 @@ OWN_LATER = "from __future__ import annotations\nfrom typing import Literal\n" +
 ELSEWHERE = """
 import pickle, sys
 for parcel in sys.argv[1:]:
-    space, task = pickle.load(open(parcel, "rb"))
-    trainable = space.trainable.__new__(space.trainable)
-    trainable.setup({"width": 5, "epochs": 2, "trial_number": 0}, task)
+    cls, context = pickle.load(open(parcel, "rb"))
+    trainable = cls.__new__(cls)
+    trainable.setup({"width": 5, "epochs": 2, "trial_number": 0}, context)
     result = trainable.step()
     print(trainable.variant.config.__name__, result["epoch"], result["num_params"])
 """
@@ -150,13 +153,14 @@ for parcel in sys.argv[1:]:
 def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path):
     """Also where the file has its annotations as strings."""
     data = draw_pairs(digits_source(), seed=0, train_pairs=40, test_pairs=10)
-    folds = stratified_folds(data.train.target, num_folds=2, seed=0)
-    task = Task(data=data, folds=folds, seed=0)
+    folds = stratified_folds(data.train.targets["target"], num_folds=2, seed=0)
+    context = Context(data=data, folds=folds, seed=0)
     parcels = []
     for name, text in [("plain", OWN), ("later", OWN_LATER)]:
         path = write(text, f"{name}.py")
         parcels.append(tmp_path / f"{name}.pkl")
-        parcels[-1].write_bytes(cloudpickle.dumps((load_space(path), task)))
+        cls = trainable_for(load_space(path).variant)
+        parcels[-1].write_bytes(cloudpickle.dumps((cls, context)))
         os.remove(path)
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, *map(str, parcels)],
@@ -171,11 +175,40 @@ def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path
 
 def test_a_variant_is_found_by_name_or_in_a_file(write):
     assert load_variant("cnn", "cnn") is VARIANTS["cnn"]
-    assert load_variant(write(OWN), "mine").name == "mine"
+    assert load_variant("cnn", "larger_digit/cnn") is VARIANTS["cnn"]
+    for name in ("mine", "larger_digit/mine"):
+        assert load_variant(write(OWN), name).name == "mine"
 
 
 def test_a_variant_that_is_not_there_is_refused(write):
     with pytest.raises(UserError, match="unknown variant 'resnet': known are mlp, "):
         load_variant("mlp", "resnet")
-    with pytest.raises(UserError, match="own.py has variant 'mine', not 'mlp'"):
+    with pytest.raises(UserError, match="own.py has variant 'larger_digit/mine', not 'mlp'"):
         load_variant(write(OWN), "mlp")
+
+
+@pytest.fixture
+def table():
+    """A task of the user's: three classes of rows with two columns."""
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1]})
+    target = np.digitize(x[:, 0], [-0.4, 0.4])
+    return classification("mine", Data.of(frame, pd.Series(target), holdout=0.0, name="mine"))
+
+
+@pytest.mark.parametrize("name", ["mlp", "random_forest", "knn"])
+def test_a_space_for_any_task_is_one_for_the_users(name, table):
+    space = load_space(name, table)
+    assert space.name == name
+    assert space.variant.full_name == f"mine/{name}"
+    assert space.variant.task is table
+    assert load_variant(name, f"mine/{name}", table).full_name == f"mine/{name}"
+
+
+def test_names_that_are_for_other_tasks_are_refused_with_what_is_missing(table):
+    with pytest.raises(UserError, match="knn is for your own data: give --data FILE --target"):
+        load_space("knn")
+    with pytest.raises(UserError, match="cnn_ws_aux is for a task that ships: leave out --data"):
+        load_space("cnn_ws_aux", table)
+    with pytest.raises(UserError, match=f"known are {', '.join(ANY_TASK)}; or give the path"):
+        load_space("resnet", table)

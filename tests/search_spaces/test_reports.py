@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
+from search_spaces.larger_digit.reports import grid_space
 from search_spaces.loading import SPACES, TUNED
-from search_spaces.reports import grid_space
 from tests.trainables.cases import AMOUNTS
 from trainables.presets.registry import GRIDS, PRESETS
 from trainables.variants import VARIANTS
@@ -42,7 +42,7 @@ def test_a_grid_varies_fields_of_its_bases_configuration(grid):
 def test_a_grids_space_is_its_base_but_for_what_it_varies(grid):
     space = SPACES[grid.space]()
     base = PRESETS[grid.base]
-    assert space.trainable.variant is VARIANTS[base.variant]
+    assert space.variant is VARIANTS[base.variant]
     assert space.grid == grid.axes
     assert not space.searched
     config = space.complete(points_of(grid.axes)[0])
@@ -58,7 +58,7 @@ def test_every_point_of_a_grid_is_a_configuration_and_a_network(grid):
         assert all(getattr(config, key) == value for key, value in point.items())
         shapes[tuple(value for key, value in point.items() if key not in SHAPELESS)] = config
     for config in shapes.values():
-        space.trainable.variant.model(config)
+        space.variant.model(config)
 
 
 def test_the_best_point_of_a_grid_lies_on_its_axes(grid):

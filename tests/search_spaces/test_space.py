@@ -3,12 +3,12 @@ from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace, preset_point
+from trainables.models.pairs.variants import CNN_WS_AUX, MLP
 from trainables.presets.registry import PRESETS
-from trainables.trainable import CnnWsAuxTrainable, MlpTrainable
 
 
 def space(**values):
-    given = {"name": "mine", "trainable": MlpTrainable, "domains": {"lr": tune.uniform(0.1, 0.2)}}
+    given = {"name": "mine", "variant": MLP, "domains": {"lr": tune.uniform(0.1, 0.2)}}
     return SearchSpace(**{**given, **values})
 
 
@@ -90,7 +90,7 @@ def test_a_point_that_cannot_have_what_is_fixed_is_refused():
 
 def test_a_presets_point_keeps_its_auxiliary_share():
     mine = SearchSpace(
-        name="mine", trainable=CnnWsAuxTrainable, domains={"aux_alpha": tune.uniform(0.1, 0.9)}
+        name="mine", variant=CNN_WS_AUX, domains={"aux_alpha": tune.uniform(0.1, 0.9)}
     )
     config = mine.complete(preset_point("aguet2019/auxiliary").config, epochs=2)
     assert (config.aux_alpha, config.main_weight, config.aux_weight) == (0.4, 0.6, 0.2)

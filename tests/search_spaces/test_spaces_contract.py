@@ -8,7 +8,7 @@ import pytest
 from ray.tune.search.sample import Domain
 
 from search_spaces.loading import SPACES, TUNED
-from tests.trainables.cases import random_pairs, scores_of
+from tests.trainables.cases import is_tagged, random_inputs, scores_of
 from trainables.presets.registry import PRESETS
 from trainables.variants import VARIANTS
 
@@ -34,9 +34,9 @@ def samples(space):
     return [draw() for _ in range(NUM_SAMPLES)]
 
 
-def test_a_space_has_its_name_and_its_trainable(name, space):
+def test_a_space_has_its_name_and_its_variant(name, space):
     assert space.name == name
-    assert space.trainable.variant.name == name
+    assert space.variant is VARIANTS[name]
     assert space.file is None
 
 
@@ -48,7 +48,7 @@ def test_every_variant_has_a_space():
 def test_keys_are_fields_of_the_configuration(name):
     space = SPACES[name]()
     assert space.name == name
-    known = {field.name for field in fields(space.trainable.variant.config)}
+    known = {field.name for field in fields(space.variant.config)}
     assert {*space.domains, *space.grid} <= known
     assert all(isinstance(domain, Domain) for domain in space.searched.values())
 
@@ -57,13 +57,14 @@ def test_every_sampled_point_is_a_configuration(space, samples):
     for values in samples:
         config = space.complete(values)
         assert all(getattr(config, key) == value for key, value in values.items())
-        assert (config.aux_weight > 0) == space.trainable.variant.auxiliary
+        auxiliary = getattr(config, "aux_weight", 0.0) > 0
+        assert auxiliary == is_tagged(space.variant, "auxiliary")
 
 
 def test_a_sampled_point_is_a_network(space, samples):
-    variant = space.trainable.variant
+    variant = space.variant
     model = variant.model(space.complete(samples[0]))
-    assert scores_of(model, random_pairs(variant, 3)).comparison.isfinite().all()
+    assert scores_of(model, random_inputs(variant, 3)).comparison.isfinite().all()
 
 
 def test_samples_differ_in_every_searched_key(space, samples):
@@ -72,7 +73,7 @@ def test_samples_differ_in_every_searched_key(space, samples):
 
 
 def test_points_are_valid_and_the_first_is_a_reports_own(space):
-    variant = space.trainable.variant
+    variant = space.variant
     for point in space.points:
         variant.model(space.complete(point.config, epochs=2))
     first = space.points[0]

@@ -14,8 +14,8 @@ from sweeps.ledger import Ledger, open_storage
 from sweeps.settings import SweepSettings
 from trainables.data.digits import digits_source
 from trainables.data.source import ImageSource
-from trainables.presets.preset import Preset, Protocol
 from trainables.models.pairs.variants import MLP
+from trainables.presets.preset import Preset, Protocol
 from trainables.variants import VARIANTS
 
 if TYPE_CHECKING:

@@ -56,12 +56,15 @@ def distance(output, target):
 def late(target, value):
     return $late
 
+def split(samples, num_folds, seed):
+    return $split
+
 def data(request):
     rows = Samples(inputs={"x": x}, targets={"target": $target})
     return Data(name="points", train=rows, test=None)
 
 task = classification(
-    "points", data, loss=loss, classes=("in", "out"),
+    "points", data, loss=loss, split=split, classes=("in", "out"),
     metrics={
         "distance": Metric(of=distance, better="lower", equal=0.0),
         "late": Metric(of=late, better="lower", equal=0.0, over="all"),
@@ -81,6 +84,7 @@ SOUND = {
     "metric": "(output.argmax(-1) != target).float()",
     "late": "float((target != value).mean())",
     "target": "y",
+    "split": "[(np.arange(0, 40), np.arange(40, 80)), (np.arange(40, 80), np.arange(0, 40))]",
     "model": "Net",
     "config": "TrialConfig",
     "key": "lr",
@@ -138,7 +142,6 @@ class Bug:
     said: str
 
 
-
 BUGS = {
     "network": Bug({"inputs": "5"}, "return self.layers(x)", "RuntimeError: mat1 and mat2"),
     "construction": Bug({"outputs": "shapes.units"}, "self.layers = ", "AttributeError: "),
@@ -146,6 +149,7 @@ BUGS = {
     "metric": Bug({"metric": "target.missing"}, "return target.missing", "AttributeError: "),
     "metric over all": Bug({"late": "1 / 0"}, "return 1 / 0", "ZeroDivisionError: "),
     "data": Bug({"target": "missing"}, 'targets={"target": missing}', "NameError: "),
+    "split": Bug({"split": "samples.rows"}, "return samples.rows", "AttributeError: "),
 }
 
 
@@ -239,9 +243,9 @@ def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
         raise UserError("enough")
 
     monkeypatch.setattr("sweeps.preflight.make_stack", stop)
+    space, folds = load_space("cnn", task), make_folds(task, data, settings)
     with pytest.raises(UserError, match="space cnn: enough"):
-        folds = make_folds(task, data, settings)
-        check_model(load_space("cnn", task), data, folds, settings)
+        check_model(space, data, folds, settings)
     (rows,) = seen
     assert len(rows) == 100
     assert set(rows) <= set(folds[0].train)

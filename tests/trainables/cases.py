@@ -82,9 +82,6 @@ def random_inputs(variant: Variant, count: int) -> Tensor:
     return torch.randn(count, *shape)
 
 
-random_pairs = random_inputs
-
-
 def scores_of(model: nn.Module | Sequential, rows: Tensor) -> Scores:
     """What a network of either kind says of pairs or points."""
     if isinstance(model, Sequential):

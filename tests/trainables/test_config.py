@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from trainables.config import TrialConfig
+from trainables.config import ClassifierConfig, ImageConfig, TrialConfig
+from trainables.models import images, perceptron
 from trainables.models.backprop import BackpropConfig
-from trainables.models.conv import ConvConfig, PairConvConfig
-from trainables.models.digit import DigitConfig
-from trainables.models.distance import DistanceConfig
-from trainables.models.perceptron import PerceptronConfig
-from trainables.models.siamese import (
+from trainables.models.pairs.backprop import PairBackpropConfig
+from trainables.models.pairs.conv import ConvConfig, PairConvConfig
+from trainables.models.pairs.digit import DigitConfig
+from trainables.models.pairs.distance import DistanceConfig
+from trainables.models.pairs.perceptron import PerceptronConfig
+from trainables.models.pairs.scores import PairConfig
+from trainables.models.pairs.siamese import (
     ConvSiameseConfig,
     PerceptronSiameseConfig,
     TransferConfig,
@@ -78,10 +81,29 @@ OUT_OF_RANGE_IN_A_FAMILY = [
     (BackpropConfig, "lr_decay", 0.9),
     (BackpropConfig, "lr_schedule", "cosine"),
     (BackpropConfig, "precision", "bfloat16"),
+    (PairBackpropConfig, "shift", -1.0),
+    (ClassifierConfig, "label_smoothing", 1.0),
+    (ImageConfig, "rotation", math.nan),
+    (perceptron.PerceptronConfig, "hidden", 0),
+    (perceptron.PerceptronConfig, "hidden_layers", -1),
+    (perceptron.PerceptronConfig, "embedding", -1),
+    (perceptron.PerceptronClassifierConfig, "label_smoothing", -0.1),
+    (images.ConvNetConfig, "channels", 0),
+    (images.ConvNetClassifierConfig, "scale", -0.1),
 ]
 
+FIELDS = {
+    TrialConfig: (set(), {"label_smoothing", "aux_alpha", "shift", "hidden"}),
+    BackpropConfig: ({"schedule"}, {"label_smoothing", "main_weight", "shift"}),
+    PairBackpropConfig: ({"schedule", "shift"}, {"label_smoothing", "main_weight"}),
+    PairConfig: ({"label_smoothing", "aux_alpha", "shift"}, {"class_weight"}),
+    perceptron.PerceptronConfig: ({"embedding"}, {"label_smoothing", "aux_alpha", "rotation"}),
+    images.ConvNetConfig: ({"channels", "rotation"}, {"label_smoothing", "aux_alpha"}),
+}
+"""What a configuration has besides `TrialConfig`, and what it has not."""
+
 configs = st.builds(
-    TrialConfig,
+    PairConfig,
     lr=st.floats(0, 1),
     lr_decay=st.floats(0.1, 1),
     lr_schedule=st.sampled_from(["constant", "cosine"]),
@@ -98,7 +120,15 @@ configs = st.builds(
 
 @given(configs)
 def test_a_configuration_survives_its_dict(config):
-    assert TrialConfig.from_dict(config.to_dict()) == config
+    assert PairConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("config", FIELDS)
+def test_a_configuration_has_the_fields_of_its_kind_only(config):
+    known = {field.name for field in dataclasses.fields(config)}
+    more, less = FIELDS[config]
+    assert {field.name for field in dataclasses.fields(TrialConfig)} | more <= known
+    assert not less & known
 
 
 def test_a_configuration_is_frozen_and_its_dict_is_flat():
@@ -131,7 +161,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
 WRONG_TYPES = """
 from foldsweep.errors import UserError
 from trainables.variants import VARIANTS
-from trainables.models.siamese import ConvSiameseConfig as Config
+from trainables.models.pairs.siamese import ConvSiameseConfig as Config
 
 for name, value in [
     ("lr", "fast"), ("lr", None), ("lr", True), ("lr", (0.1,)), ("batch_size", 2.5),
@@ -164,24 +194,24 @@ def test_lists_become_tuples():
 
 @given(alpha=st.floats(0, 1))
 def test_aux_alpha_sets_both_weights(alpha):
-    config = TrialConfig.from_dict({"aux_alpha": alpha, "main_weight": 9.0, "aux_weight": 9.0})
+    config = PairConfig.from_dict({"aux_alpha": alpha, "main_weight": 9.0, "aux_weight": 9.0})
     assert config.main_weight == 1 - alpha
     assert config.aux_weight == alpha / 2
     assert config.main_weight + 2 * config.aux_weight == pytest.approx(1)
 
 
 def test_weights_stand_without_aux_alpha():
-    config = TrialConfig(main_weight=2.0, aux_weight=0.5)
+    config = PairConfig(main_weight=2.0, aux_weight=0.5)
     assert (config.main_weight, config.aux_weight) == (2.0, 0.5)
 
 
 def test_weights_are_constant_unless_annealed():
-    config = TrialConfig(main_weight=0.6, aux_weight=0.2, epochs=4)
+    config = PairConfig(main_weight=0.6, aux_weight=0.2, epochs=4)
     assert [config.loss_weights_at(epoch) for epoch in range(4)] == [(0.6, 0.2)] * 4
 
 
 def test_annealed_weights_move_from_the_digits_to_the_comparison():
-    config = TrialConfig(main_weight=1.0, aux_weight=2.0, aux_schedule="linear", epochs=4)
+    config = PairConfig(main_weight=1.0, aux_weight=2.0, aux_schedule="linear", epochs=4)
     weights = [config.loss_weights_at(epoch) for epoch in range(4)]
     assert weights == [(0.0, 2.0), (0.25, 1.5), (0.5, 1.0), (0.75, 0.5)]
 

@@ -7,21 +7,25 @@ import pytest
 import torch
 from torch import nn
 
+from foldsweep.errors import UserError
 from search_spaces.loading import TUNED
 from tests.trainables.cases import (
     by_autograd,
     config_of,
     distinct_networks,
-    random_pairs,
+    is_tagged,
+    random_inputs,
     scores_of,
     size_of,
     variant_of,
 )
 from trainables.backprop.losses import CRITERIA
-from trainables.losses import batch_sums
 from trainables.stack.engine import belongs
+from trainables.stack.scoring import Scorer
 from trainables.stack.stack import FoldStack, Member
-from trainables.variants import VARIANTS
+from trainables.tasks import disc
+from trainables.tasks.task import DataRequest
+from trainables.variants import TASKS, VARIANTS, variant_named
 
 
 def sampled(space):
@@ -37,7 +41,7 @@ def cases():
     for name in distinct_networks():
         yield pytest.param(variant_of(name), config_of(name), id=name)
     for name, space in TUNED.items():
-        yield pytest.param(space().trainable.variant, sampled(space()), id=f"{name}-sample")
+        yield pytest.param(space().variant, sampled(space()), id=f"{name}-sample")
 
 
 @pytest.fixture(params=[pytest.param(case.values, id=case.id) for case in cases()])
@@ -48,44 +52,64 @@ def case(request, small_config):
 
 def test_a_variant_is_registered_under_its_name(variant):
     assert VARIANTS[variant.name] is variant
+    assert variant_named(variant.name) is variant
+    assert variant_named(variant.full_name) is variant
+    assert variant.full_name == f"{variant.task.name}/{variant.name}"
+
+
+@pytest.mark.parametrize("name", ["resnet", "disc/mlp", "larger_digit/disc_relu", "mlp/"])
+def test_an_unknown_variant_is_refused_with_the_known_ones(name):
+    with pytest.raises(UserError, match=f"unknown variant '{name}': known are mlp, "):
+        variant_named(name)
+
+
+def test_variants_that_ship_are_of_two_tasks(data):
+    assert set(TASKS) == {"larger_digit", "disc"}
+    assert all(TASKS[v.task.name].name == v.task.name for v in VARIANTS.values())
+    assert VARIANTS["cnn_digit"].task.predict is not VARIANTS["cnn"].task.predict
+    for task in TASKS.values():
+        loaded = data if task.name == "larger_digit" else task.load(DataRequest(seed=0))
+        shapes = {name: array.shape[1:] for name, array in loaded.train.inputs.items()}
+        assert shapes == task.row_shapes == task.shapes(loaded).inputs
 
 
 def test_scores_have_their_shapes_and_are_finite(case):
     variant, config = case
     model = variant.model(config)
     for mode in (model.train(), model.eval()):
-        scores = scores_of(mode, random_pairs(variant, 5))
+        scores = scores_of(mode, random_inputs(variant, 5))
         assert scores.comparison.shape == (5, getattr(config, "outputs", 2))
         assert scores.comparison.isfinite().all()
-        assert (scores.digits is not None) == variant.auxiliary
-        if variant.auxiliary:
+        assert (scores.digits is not None) == is_tagged(variant, "auxiliary")
+        if is_tagged(variant, "auxiliary"):
             assert scores.digits.shape == (5, 2, 10)
             assert scores.digits.isfinite().all()
 
 
-def learning_by_autograd(model, config, draw):
+def learning_by_autograd(variant, model, config, draw):
     """Names of the parameters that get a gradient in one phase or another."""
     params = dict(model.named_parameters())
     phases = {config.frozen_at(e): config.loss_weights_at(e) for e in range(config.epochs)}
-    learning = set()
+    learning, scorer = set(), Scorer(variant.task)
     for frozen, (main, aux) in phases.items():
         for part in frozen:
             assert any(belongs(name, (part,)) for name in params)
         for name, p in params.items():
             p.requires_grad_(not belongs(name, frozen))
             p.grad = None
-        weights = (torch.tensor(main), torch.tensor(aux), torch.tensor(0.0))
+        values = {"main_weight": main, "aux_weight": aux, "label_smoothing": 0.0}
+        values = {name: torch.tensor(value) for name, value in values.items()}
         for _ in range(2):  # a unit may be dropped or dead once
-            pairs, classes, target = draw()
-            batch_sums(model(pairs), classes, target, torch.ones(40), weights)[0].backward()
+            inputs, targets = draw()
+            scorer.sums(model(inputs), targets, torch.ones(40), values)[0].backward()
         learning |= {n for n, p in params.items() if p.grad is not None and p.grad.any()}
     return learning, set(params)
 
 
-def learning_by_hand(model, config, draw):
+def learning_by_hand(variant, model, config, draw):
     criterion = CRITERIA[config.criterion]()
-    pairs, _, target = draw()
-    criterion.forward(scores_of(model, pairs).comparison, target, torch.ones(40))
+    inputs, targets = draw()
+    criterion.forward(scores_of(model, inputs).comparison, targets["target"], torch.ones(40))
     model.backward(criterion.backward())
     return {n for n, g in model.gradients().items() if g.any()}, set(model.parameters())
 
@@ -95,10 +119,11 @@ def test_every_parameter_gets_a_gradient(case):
     torch.manual_seed(0)
 
     def draw():
-        return random_pairs(variant, 40), torch.randint(10, (40, 2)), torch.randint(2, (40,))
+        targets = {"classes": torch.randint(10, (40, 2)), "target": torch.randint(2, (40,))}
+        return random_inputs(variant, 40), targets
 
     learning_in = learning_by_autograd if by_autograd(variant) else learning_by_hand
-    learning, everything = learning_in(variant.model(config), config, draw)
+    learning, everything = learning_in(variant, variant.model(config), config, draw)
     assert learning == everything
 
 
@@ -109,9 +134,9 @@ def test_encoders_are_shared_as_the_variant_says(case):
     children = model.children() if by_autograd(variant) else ()
     lists = [child for child in children if isinstance(child, nn.ModuleList)]
     if not lists:
-        assert not variant.weight_sharing
+        assert not is_tagged(variant, "weight_sharing")
     else:
-        assert len(lists[0]) == (1 if variant.weight_sharing else 2)
+        assert len(lists[0]) == (1 if is_tagged(variant, "weight_sharing") else 2)
 
 
 def test_a_network_depends_on_the_seed_only(case):
@@ -133,12 +158,12 @@ def test_weights_and_rates_do_not_change_a_networks_size(variant, small_config):
 
 def test_a_variant_learns(variant, data_for, small_config):
     """Most of forty pairs by heart; guessing would get about half of them."""
-    lr = 0.1 if variant.dataset == "disc" else 0.01
+    lr = 0.1 if variant.task is disc.TASK else 0.01
     config = small_config(variant, lr=lr, epochs=40, batch_size=20)
     everything = np.arange(40)
     member = Member(config=config, train=everything, held_out=everything, seed=0)
-    stack = FoldStack(variant.model, [member], data_for(variant).train)
+    stack = FoldStack(variant.model, [member], data_for(variant).train, task=variant.task)
     for _ in range(config.epochs):
         stack.train()
-    accuracy = stack.evaluate().accuracy
+    accuracy = stack.evaluate()["accuracy"]
     assert accuracy[0] >= 0.8

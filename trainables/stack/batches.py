@@ -1,6 +1,6 @@
 """Random numbers and padding of batches that members share.
 
-Legend of shapes: m members, t pairs of a member, n values of a batch.
+Legend of shapes: m members, t rows of a member, n values of a batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ On a GPU other numbers come of other calls. So this does not depend on how many 
 
 
 def uniform(
-    generators: Sequence[torch.Generator], parts: Sequence[slice], per_pair: int
+    generators: Sequence[torch.Generator], parts: Sequence[slice], per_row: int
 ) -> Iterator[Float[Tensor, "m n"]]:
     """Values in [0, 1) for each batch, from a generator for each member.
 
     Drawn for several batches in one call, which on a GPU is a launch for each member. On a CPU the
     numbers are those of a call for each batch.
     """
-    sizes = [(part.stop - part.start) * per_pair for part in parts]
+    sizes = [(part.stop - part.start) * per_row for part in parts]
     at_once = max(1, DRAWN_AT_ONCE // max(sizes))
     for start in range(0, len(sizes), at_once):
         now = sizes[start : start + at_once]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from foldsweep import names
+
 Better = Literal["higher", "lower"]
 Needs = Literal["answer", "probability", "value"]
 
@@ -30,4 +32,4 @@ class Metric:
     @property
     def sign(self) -> int:
         """1 where higher is better, -1 where lower is."""
-        return 1 if self.better == "higher" else -1
+        return names.sign(self.better)

@@ -1,6 +1,6 @@
 """Tables and arrays of the user's own: files, embedded data, data frames, as data and as tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import numpy as np
 from foldsweep import names
 from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
-from trainables.data.augment import Affine
 from trainables.tasks.arrays import frame_of, is_table
 from trainables.tasks.assembly import Given, Plan, assembled, inputs_of
 from trainables.tasks.columns import Frame, listed, nearest, text_columns
@@ -27,13 +26,16 @@ from trainables.tasks.targets import TaskKind
 from trainables.tasks.task import Task
 
 
-def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Task:
+def table_task(
+    options: TableOptions, *, seed: int, objective: str | None, more: Sequence[str] = ()
+) -> Task:
     """The task of a file or of embedded data; its `data.said` tells the user what was inferred.
 
     Args:
         options: What to read, and how to split it.
         seed: Seed of the draw of test rows.
         objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy or R².
+        more: What else is optimised, by the same names.
 
     Raises:
         UserError: If file, columns or options cannot be used.
@@ -43,11 +45,11 @@ def table_task(options: TableOptions, *, seed: int, objective: str | None) -> Ta
     data = table_data(options, seed=seed)
     make = classification if data.schema.classes else regression
     general = objective is not None and names.val_key(objective) in _GENERAL
+    metrics = [names.bare(name) for name in more if names.val_key(name) not in _GENERAL]
     classes = bool(data.schema.classes)
     split = default_split(data, classes=classes, repeats=options.repeats)
-    task = make(data.name, data, objective=None if general else objective, split=split)
-    if data.schema.layout == "images":
-        task = replace(task, augment=Affine(input="images"))
+    objective_of = None if general else objective
+    task = make(data.name, data, objective=objective_of, metrics=metrics, split=split)
     said = f"{data.said}\nobjective: {objective if general else task.objective}"
     return replace(task, data=replace(data, said=said))
 

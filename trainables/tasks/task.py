@@ -143,7 +143,7 @@ class Task:
 
     @property
     def optimisable(self) -> dict[str, dict[str, Any]]:
-        """All that a sweep can optimise, by key: which way is `better`, and what counts as `equal`.
+        """All that a sweep can optimise, by key: what is `better`, and what counts as `equal`.
 
         Plain values, as they are recorded.
         """
@@ -156,7 +156,7 @@ class Task:
 
     @property
     def predicts_with(self) -> tuple[str, ...]:
-        """Statistics of the training rows that predictions need: keyword arguments of `predict`."""
+        """Statistics of training rows that predictions need: keyword arguments of `predict`."""
         parameters = inspect.signature(self.predict).parameters.values()
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
@@ -223,6 +223,6 @@ def variant(name: str, task: Task, model: Callable[..., Any], config: type[BaseC
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
-            f"variant name {name!r} must be letters, digits, '_', '-', '.', at most 64"
+            f"variant name {name!r} must be letters, numbers, '_', '-', '.', at most 64"
         )
     return Variant(name=name, task=task, model=model, config=config)

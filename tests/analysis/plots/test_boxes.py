@@ -38,3 +38,9 @@ def test_rounds_and_folds_are_never_on_one_axis():
         axes.get_ylabel().partition(" ")[0] for axes in plot_boxes([folds, rounds], ACCURACY).axes
     ]
     assert labels == ["test", "validation"]
+
+
+def test_a_long_name_is_cut_in_two_lines():
+    info = BoxInfo(name="hist_gradient_boosting", over="rounds", values=(0.5, 0.6))
+    (label,) = plot_boxes([info], ACCURACY).axes[0].get_xticklabels()
+    assert label.get_text() == "hist_gradient_\nboosting\nn = 2"

@@ -58,7 +58,7 @@ def test_no_label_is_cut_off(number, infos):
     figure = plot_confusions([info] * infos)
     figure.draw_without_rendering()
     width, height = figure.get_size_inches()
-    for axes in figure.axes:
+    for axes in filter(lambda axes: axes.get_visible(), figure.axes):
         box = axes.get_tightbbox().transformed(figure.dpi_scale_trans.inverted())
         assert box.x0 > -0.02
         assert box.y0 > -0.02

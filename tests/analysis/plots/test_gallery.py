@@ -215,8 +215,7 @@ def drawn_houses(houses):
 def test_a_regression_has_its_own_figures_and_none_of_other_tasks(drawn_houses):
     shown, _ = drawn_houses
     assert list(shown) == [
-        "all-curves-rmse",
-        "all-curves-loss",
+        "all-curves-rmse",  # of the loss the store has one epoch only
         "all-boxes",
         "all-predicted",
         "all-residuals",

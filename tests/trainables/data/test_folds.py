@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 from sklearn.model_selection import StratifiedKFold
 
 from foldsweep.errors import UserError
-from trainables.data.folds import normalisation, stratified_folds
+from trainables.data.folds import stratified_folds
 
 
 @st.composite
@@ -79,31 +78,3 @@ def test_folds_of_nothing_are_refused():
 def test_a_fold_seed_out_of_range_is_refused(seed):
     with pytest.raises(UserError, match=f"seed of the folds is {seed}"):
         stratified_folds(np.arange(10) % 2, num_folds=2, seed=seed)
-
-
-@given(
-    npst.arrays(
-        np.float32,
-        st.tuples(st.integers(1, 4), st.just(2), st.just(14), st.just(14)),
-        elements=st.floats(0, 255, width=32),
-        fill=st.floats(0, 255, width=32),
-    )
-)
-def test_normalised_images_have_mean_0_and_std_1(images):
-    images[0, 0, 0, 0], images[0, 0, 0, 1] = 0, 255
-    mean, std = normalisation(images)
-    normalised = (images.astype(np.float64) - mean) / std
-    assert normalised.mean() == pytest.approx(0, abs=1e-9)
-    assert normalised.std() == pytest.approx(1)
-
-
-@pytest.mark.parametrize("value", [0, 7, np.nan, np.inf])
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_images_without_contrast_are_refused(value):
-    with pytest.raises(UserError, match="cannot normalise images with mean"):
-        normalisation(np.full((3, 2, 14, 14), value, dtype=np.float32))
-
-
-def test_normalising_nothing_is_refused():
-    with pytest.raises(UserError, match="cannot normalise 0 pairs"):
-        normalisation(np.zeros((0, 2, 14, 14), dtype=np.float32))

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
 from trainables.data.digits import digits_source
-from trainables.data.pairs import disc_points, draw_pairs
+from trainables.data.pairs import draw_pairs
 from trainables.data.source import DigitImages, ImageSource
+from trainables.tasks.larger_digit import parts
 
 
 def numbered_images(first, count):
@@ -45,15 +46,17 @@ def test_pairs_never_share_an_image(seed, num_train, num_test, data):
         (pair_data.train, 0, num_train),
         (pair_data.test, 100_000, num_test),
     ):
-        numbers = pairs.images[:, :, 0, 0].astype(np.int64)
-        assert (pairs.images == numbers[:, :, None, None]).all()
+        images, target = pairs.inputs["images"], pairs.targets["target"]
+        classes = pairs.targets["classes"]
+        numbers = images[:, :, 0, 0].astype(np.int64)
+        assert (images == numbers[:, :, None, None]).all()
         assert len(np.unique(numbers)) == numbers.size
         assert (numbers >= first).all()
         assert (numbers < first + count).all()
-        np.testing.assert_array_equal(pairs.classes, numbers % 10)
-        np.testing.assert_array_equal(pairs.target, pairs.classes[:, 0] <= pairs.classes[:, 1])
-        assert pairs.images.dtype == np.float32
-        assert pairs.classes.dtype == pairs.target.dtype == np.int64
+        np.testing.assert_array_equal(classes, numbers % 10)
+        np.testing.assert_array_equal(target, classes[:, 0] <= classes[:, 1])
+        assert images.dtype == np.float32
+        assert classes.dtype == target.dtype == np.int64
 
 
 @given(seed=seeds)
@@ -67,8 +70,9 @@ def test_pairs_depend_on_the_seed_only(seed):
 def test_fewer_pairs_are_the_first_of_more(seed, few):
     source = numbered_source(40, 20)
     more, fewer = (draw_pairs(source, seed=seed, train_pairs=num) for num in (20, few))
-    np.testing.assert_array_equal(fewer.train.images, more.train.images[:few])
-    np.testing.assert_array_equal(fewer.test.images, more.test.images)
+    images = [[part.inputs["images"] for part in (d.train, d.test)] for d in (more, fewer)]
+    np.testing.assert_array_equal(images[1][0], images[0][0][:few])
+    np.testing.assert_array_equal(images[1][1], images[0][1])
 
 
 def test_pairs_default_to_a_thousand_of_mnist():
@@ -78,9 +82,9 @@ def test_pairs_default_to_a_thousand_of_mnist():
 
 def test_pairs_default_to_all_that_digits_allow():
     pair_data = draw_pairs(digits_source(), seed=0)
-    assert pair_data.dataset == "digits"
+    assert pair_data.name == "digits"
     assert (len(pair_data.train), len(pair_data.test)) == (598, 300)
-    assert pair_data.train.target.mean() == pytest.approx(0.55, abs=0.06)
+    assert pair_data.train.targets["target"].mean() == pytest.approx(0.55, abs=0.06)
 
 
 @pytest.mark.parametrize("num_pairs", [-1, 0, 6])
@@ -97,36 +101,41 @@ def test_a_negative_seed_is_refused():
         draw_pairs(numbered_source(4, 4), seed=-1)
 
 
-def test_digest_tells_any_difference():
-    pair_data = draw_pairs(numbered_source(40, 20), seed=0)
-    train = pair_data.train
-    changed_image = train.images.copy()
-    changed_image[3, 1, 5, 5] += 1
-    changed_target = train.target.copy()
-    changed_target[0] ^= 1
+DIGESTS = {
+    (0, None, None): "51e01a891ac9cc3f488386d51e39b130",
+    (0, 41, 10): "9d93ea3cfe26748490590976555876a9",
+}
+"""Of the embedded digits, as they have been since the first pairs of them."""
+
+
+@pytest.mark.parametrize(("drawn", "digest"), DIGESTS.items())
+def test_pairs_keep_their_digest(drawn, digest):
+    seed, train_pairs, test_pairs = drawn
+    data = draw_pairs(digits_source(), seed=seed, train_pairs=train_pairs, test_pairs=test_pairs)
+    assert data.digest == digest
+
+
+def test_a_digest_tells_any_difference():
+    source = numbered_source(40, 20)
+    other_image = source.train.images.copy()
+    other_image[:, 5, 5] += 1
+    other_label = source.train.labels.copy()
+    other_label[:] = 9 - other_label
     others = [
-        dataclasses.replace(pair_data, dataset="digits"),
-        dataclasses.replace(pair_data, train=dataclasses.replace(train, images=changed_image)),
-        dataclasses.replace(pair_data, train=dataclasses.replace(train, target=changed_target)),
-        dataclasses.replace(pair_data, train=pair_data.test, test=train),
+        dataclasses.replace(source, dataset="digits"),
+        dataclasses.replace(source, train=dataclasses.replace(source.train, images=other_image)),
+        dataclasses.replace(source, train=dataclasses.replace(source.train, labels=other_label)),
+        dataclasses.replace(source, train=source.test, test=source.train),
     ]
-    digests = {pair_data.digest, *(other.digest for other in others)}
+    drawn = [draw_pairs(each, seed=0, train_pairs=10, test_pairs=10) for each in (source, *others)]
+    digests = {data.digest for data in drawn}
     assert len(digests) == 5
     assert all(len(digest) == 32 for digest in digests)
 
 
-def test_images_that_two_have_in_common_are_found():
+def test_single_images_are_what_pairs_are_made_of():
     data = draw_pairs(numbered_source(40, 20), seed=0, train_pairs=20, test_pairs=10)
-    assert not data.train.shares_images(data.test)
-    images = data.test.images.copy()
-    images[3, 1] = data.train.images[7, 0]
-    one = dataclasses.replace(data.test, images=images)
-    for other in (data.train, one):
-        assert data.train.shares_images(other)
-
-
-def test_points_are_the_same_when_both_coordinates_are():
-    xy = np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32)
-    crossed = np.array([[0.1, 0.4], [0.2, 0.1]], dtype=np.float32)
-    assert disc_points(xy).shares_images(disc_points(xy[1:]))
-    assert not disc_points(xy).shares_images(disc_points(crossed))
+    train, test = parts(data.train), parts(data.test)
+    assert (train.shape, test.shape) == ((40, 196), (20, 196))
+    assert np.array_equal(train[1], data.train.inputs["images"][0, 1].ravel())
+    assert not np.isin(train[:, 0], test[:, 0]).any()

@@ -3,12 +3,13 @@ import torch
 from torch import nn
 
 from foldsweep.errors import UserError
-from trainables.models.conv import ConvConfig, ConvNet, PairConvConfig, conv_trunk, trunk_features
+from trainables.models.conv import BlocksConfig, conv_trunk, trunk_features
 from trainables.models.layers import Dropout
+from trainables.models.pairs.conv import ConvNet, PairConvConfig
 
 
 def kinds(**values):
-    return [type(layer).__name__ for layer in conv_trunk(ConvConfig(**values), 2)]
+    return [type(layer).__name__ for layer in conv_trunk(BlocksConfig(**values), 2, 14)]
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,14 @@ def test_pooling_before_the_activation_is_pooling_after_it():
     ],
 )
 def test_a_trunk_has_as_many_features_as_its_sizes_say(values, features):
-    trunk = conv_trunk(ConvConfig(**values), 2)
-    assert trunk_features(trunk, 2) == features
+    trunk = conv_trunk(BlocksConfig(**values), 2, 14)
+    assert trunk_features(trunk, (2, 14, 14)) == features
 
 
 def test_finding_the_features_leaves_no_trace():
-    trunk = conv_trunk(ConvConfig(channels=(3,), batch_norm="before"), 2)
+    trunk = conv_trunk(BlocksConfig(channels=(3,), batch_norm="before"), 2, 14)
     before = {name: value.clone() for name, value in trunk.state_dict().items()}
-    trunk_features(trunk, 2)
+    trunk_features(trunk, (2, 14, 14))
     assert trunk.training
     assert all(torch.equal(value, before[name]) for name, value in trunk.state_dict().items())
 

@@ -11,6 +11,7 @@ from tests.trainables.cases import (
     config_of,
     distinct_networks,
     in_double_precision,
+    is_tagged,
     size_of,
     variant_of,
 )
@@ -36,7 +37,8 @@ def make(request, data_for, folds):
     ]
 
     def build(mode):
-        return FoldStack(variant.model, members, data_for(variant).train, mode=mode)
+        samples = data_for(variant).train
+        return FoldStack(variant.model, members, samples, task=variant.task, mode=mode)
 
     return build
 
@@ -48,7 +50,7 @@ def trained(make):
     def run(stack):
         history = [(0.0, stack.state_dict())]
         for _ in range(2):
-            loss = stack.train().loss
+            loss = stack.train()["loss"]
             history.append((loss, stack.state_dict()))
         return history
 
@@ -76,7 +78,7 @@ def test_a_preset_is_a_complete_configuration_of_its_variant(name):
     config, variant = config_of(name), variant_of(name)
     assert PRESETS[name].name == name
     assert type(config).from_dict(config.to_dict()) == config
-    assert (config.aux_weight > 0) == variant.auxiliary
+    assert (getattr(config, "aux_weight", 0.0) > 0) == is_tagged(variant, "auxiliary")
     for field in ("lr", "batch_size", "epochs"):
         assert field in PRESETS[name].config
 

@@ -4,8 +4,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from foldsweep.errors import UserError
-from trainables.losses import batch_sums, comparison_hits
-from trainables.models.digit import DigitConfig, DigitNet
+from trainables.models.pairs.digit import DigitConfig, DigitNet
+from trainables.models.pairs.losses import comparison_hits, pair_losses
 
 SMALL = {"channels": (3, 4), "hidden": 6}
 
@@ -31,7 +31,7 @@ def test_a_pair_is_compared_by_the_names_of_its_digits(left):
     for right in range(10):
         scores = model(named(left, right))
         assert scores.comparison.argmax(1).tolist() == [int(left <= right)]
-        assert comparison_hits(scores, torch.tensor([int(left <= right)])).all()
+        assert comparison_hits(scores, {"target": torch.tensor([int(left <= right)])}).all()
 
 
 def test_both_images_are_named_by_one_classifier():
@@ -45,13 +45,21 @@ def test_both_images_are_named_by_one_classifier():
 def test_only_the_digits_train_it():
     torch.manual_seed(0)
     model = DigitNet(DigitConfig(**SMALL))
-    classes, target = torch.randint(10, (7, 2)), torch.randint(2, (7,))
+    target = {"classes": torch.randint(10, (7, 2)), "target": torch.randint(2, (7,))}
     scores = model(torch.randn(7, 2, 14, 14))
     assert not scores.comparison.requires_grad
     config = DigitConfig()
-    weights = tuple(map(torch.tensor, (config.main_weight, config.aux_weight, 0.0)))
-    loss = batch_sums(scores, classes, target, torch.ones(7), weights)[0]
-    digits = F.cross_entropy(scores.digits.flatten(0, 1), classes.flatten(), reduction="sum")
+    loss = sum(
+        pair_losses(
+            scores,
+            target,
+            main_weight=torch.tensor([config.main_weight]),
+            aux_weight=torch.tensor([config.aux_weight]),
+            label_smoothing=torch.tensor([0.0]),
+        ).values()
+    ).sum()
+    classes = target["classes"].flatten()
+    digits = F.cross_entropy(scores.digits.flatten(0, 1), classes, reduction="sum")
     torch.testing.assert_close(loss, digits)
     assert loss.requires_grad
 

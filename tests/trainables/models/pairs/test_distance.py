@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from trainables.losses import MARGIN, comparison_hits
-from trainables.models.distance import DistanceConfig, DistanceNet
+from trainables.models.pairs.distance import DistanceConfig, DistanceNet
+from trainables.models.pairs.losses import MARGIN, comparison_hits
 
 SMALL = {"channels": (3, 4), "hidden": 6}
 ROUNDING = 1.1e-3  # the root of what keeps the gradient finite at 0
@@ -56,7 +56,7 @@ def test_the_distance_is_directed(left, right):
 def test_a_pair_nearer_than_half_the_margin_is_in_order(distance, answer):
     scores = with_embeddings([distance, 0.0, 0.0], [0.0, 0.0, 0.0])
     assert MARGIN == 1
-    assert comparison_hits(scores, torch.tensor([answer])).all()
+    assert comparison_hits(scores, {"target": torch.tensor([answer])}).all()
 
 
 def test_a_learnt_threshold_is_trained_by_the_usual_loss():

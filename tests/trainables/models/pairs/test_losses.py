@@ -4,8 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from trainables.losses import MARGIN, batch_sums, comparison_hits, pair_losses
-from trainables.models.layers import Scores
+from trainables.models.pairs.losses import (
+    MARGIN,
+    answers,
+    comparison_hits,
+    digit_hits,
+    pair_losses,
+    probabilities,
+)
+from trainables.models.pairs.scores import Scores
 
 BATCH = 7
 fractions = st.floats(0, 1)
@@ -23,17 +30,16 @@ def drawn(seed, units, *, digits):
 
 def losses(*args, **weights):
     """The whole loss of each pair."""
-    return parts(*args, **weights)[0]
+    return sum(parts(*args, **weights).values())
 
 
 def parts(scores, classes, target, *, main=1.0, aux=0.0, smoothing=0.0):
     return pair_losses(
         scores,
-        classes,
-        target,
-        main_weight=torch.tensor(main),
-        aux_weight=torch.tensor(aux),
-        label_smoothing=torch.tensor(smoothing),
+        {"classes": classes, "target": target},
+        main_weight=torch.tensor([main]),
+        aux_weight=torch.tensor([aux]),
+        label_smoothing=torch.tensor([smoothing]),
     )
 
 
@@ -88,7 +94,7 @@ def test_the_loss_weighs_the_comparison_and_both_digits(seed, main, aux, smoothi
         scores.comparison, target, label_smoothing=smoothing, reduction="none"
     )
     torch.testing.assert_close(ours, main * comparison + aux * (left + right))
-    digits = parts(scores, classes, target, main=main, aux=aux, smoothing=smoothing)[1]
+    digits = parts(scores, classes, target, main=main, aux=aux, smoothing=smoothing)["aux"]
     torch.testing.assert_close(digits, aux * (left + right))
 
 
@@ -98,22 +104,61 @@ def test_a_comparison_is_right_where_the_larger_score_is_the_targets(units):
     column = scores.comparison
     says_one = column[:, 0] > 0 if units == 1 else column[:, 1] > column[:, 0]
     expected = [bool(says) == bool(t) for says, t in zip(says_one, target, strict=True)]
-    assert comparison_hits(scores, target).tolist() == expected
+    assert comparison_hits(scores, {"target": target}).tolist() == expected
+    assert answers(scores).tolist() == [int(says) for says in says_one]
+    assert answers(scores.comparison).tolist() == answers(scores).tolist()
+
+
+def test_the_digits_are_a_part_of_the_loss_where_they_are_named():
+    assert set(parts(*drawn(0, 2, digits=True))) == {"main", "aux"}
+    assert set(parts(*drawn(0, 2, digits=False))) == {"main"}
+
+
+def test_a_digit_counts_half_where_two_are_named():
+    scores, classes, _ = drawn(1, 2, digits=True)
+    right = (scores.digits.argmax(2) == classes).float().mean(1)
+    torch.testing.assert_close(digit_hits(scores, {"classes": classes}), right)
+
+
+@pytest.mark.parametrize("output", [Scores(torch.zeros(3, 2)), torch.zeros(3, 2)], ids=type)
+def test_without_names_there_are_no_digits_to_be_right(output):
+    assert digit_hits(output, {"classes": torch.zeros(3, 2, dtype=torch.int64)}) is None
+
+
+@given(seed=st.integers(0, 999), units=st.sampled_from([1, 2]))
+def test_probabilities_are_those_of_the_loss(seed, units):
+    scores, classes, target = drawn(seed, units, digits=False)
+    chosen = probabilities(scores.comparison).gather(1, target[:, None])[:, 0]
+    torch.testing.assert_close(
+        -chosen.log(), losses(scores, classes, target), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("units", [1, 2])
 @pytest.mark.parametrize("digits", [True, False])
-def test_sums_leave_out_what_only_fills_a_batch_up(units, digits):
-    scores, classes, target = drawn(1, units, digits=digits)
-    weight = torch.tensor([1.0] * 4 + [0.0] * 3)
-    loss_weights = (torch.tensor(0.6), torch.tensor(0.2), torch.tensor(0.1))
-    sums = batch_sums(scores, classes, target, weight, loss_weights)
-    first = Scores(scores.comparison[:4], scores.digits[:4] if digits else None)
-    of_first = losses(first, classes[:4], target[:4], main=0.6, aux=0.2, smoothing=0.1)
-    torch.testing.assert_close(sums[0], of_first.sum())
-    assert sums[1] == comparison_hits(first, target[:4]).sum()
-    named = (first.digits.argmax(2) == classes[:4]).sum() if digits else 0
-    assert sums[2] == named
-    of_digits = parts(first, classes[:4], target[:4], main=0.6, aux=0.2, smoothing=0.1)[1].sum()
-    torch.testing.assert_close(sums[3], of_digits)
-    assert bool(of_digits > 0) is digits
+def test_members_in_a_leading_axis_are_members_one_by_one(units, digits):
+    """With weights of their own, which have an axis for the pairs."""
+    members = [drawn(seed, units, digits=digits) for seed in (1, 2, 3)]
+    scores = Scores(
+        torch.stack([s.comparison for s, _, _ in members]),
+        torch.stack([s.digits for s, _, _ in members]) if digits else None,
+    )
+    target = {
+        "classes": torch.stack([classes for _, classes, _ in members]),
+        "target": torch.stack([target for _, _, target in members]),
+    }
+    weights = {"main": (0.6, 1.0, 0.0), "aux": (0.2, 0.0, 0.9), "smoothing": (0.1, 0.0, 0.5)}
+    together = pair_losses(
+        scores,
+        target,
+        main_weight=torch.tensor(weights["main"])[:, None],
+        aux_weight=torch.tensor(weights["aux"])[:, None],
+        label_smoothing=torch.tensor(weights["smoothing"])[:, None],
+    )
+    for m, member in enumerate(members):
+        alone = parts(*member, **{name: values[m] for name, values in weights.items()})
+        assert alone.keys() == together.keys()
+        for name, values in alone.items():
+            torch.testing.assert_close(together[name][m], values)
+        hits = comparison_hits(member[0], {"target": member[2]})
+        assert comparison_hits(scores, target)[m].tolist() == hits.tolist()

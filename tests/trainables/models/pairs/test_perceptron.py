@@ -3,7 +3,7 @@ import torch
 
 from foldsweep.errors import UserError
 from trainables.models.layers import num_params
-from trainables.models.perceptron import Perceptron, PerceptronConfig
+from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
 
 
 @pytest.mark.parametrize("outputs", [1, 2])

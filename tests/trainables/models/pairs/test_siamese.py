@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
 from trainables.models.layers import num_params
-from trainables.models.siamese import (
+from trainables.models.pairs.siamese import (
     ConvBranch,
     ConvSiameseConfig,
     PerceptronBranch,

@@ -1,0 +1,233 @@
+"""What a launch puts together, and what it refuses before anything is made or started."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foldsweep.errors import UserError
+from sweeps import launch as launch_module
+from sweeps.cluster import Cluster
+from sweeps.launch import _load, launch
+from sweeps.resources import Allotment
+from sweeps.settings import SweepSettings, load_settings
+from trainables.tasks.samples import Data
+
+OWN_TASK = """
+import numpy as np
+from foldsweep import Data, SearchSpace, classification, tune, variant
+from foldsweep.models import Perceptron, PerceptronClassifierConfig
+
+rng = np.random.default_rng(0)
+task = classification({task!r}, Data.of(rng.normal(size=(60, 3)), rng.permutation([0, 1] * 30)))
+
+def space():
+    own = variant("mine", task, Perceptron, PerceptronClassifierConfig)
+    return SearchSpace(name={name!r}, variant=own, domains={{"lr": tune.uniform(0, 1)}})
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(here: Path) -> str:
+    """A table of two classes, a number, a category, a group, a time and a fold."""
+    rng = np.random.default_rng(0)
+    with (here / "table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["size", "colour", "patient", "day", "part", "left"])
+        for i in range(90):
+            size, colour = rng.normal(), rng.choice(["red", "green"])
+            left = "yes" if rng.normal() + size > 0 else "no"
+            writer.writerow(
+                [f"{size:.3f}", colour, i // 5, f"2024-01-{i // 3 + 1:02}", i % 3, left]
+            )
+    return str(here / "table.csv")
+
+
+class Waiting(Cluster):
+    """A Ray that is never started."""
+
+    def start(self) -> None:
+        """Not yet."""
+
+    def __enter__(self) -> Allotment:
+        return Allotment(cpus=1, gpus=0, concurrency=1)
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to end."""
+
+
+Given = dict[str, tuple[SweepSettings, list[str], Data]]
+
+
+@pytest.fixture
+def launched(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Given]:
+    """Launches sweeps that train nothing; gives what each of them would have got."""
+
+    def run(**values: Any) -> Given:
+        given: Given = {}
+
+        def end(settings: Any, spaces: Any, data: Any, name: str, *_: Any) -> int:
+            given[name] = settings, [space.variant.full_name for space in spaces], data
+            return 0
+
+        monkeypatch.setattr(launch_module, "_sweep_all", end)
+        settings = SweepSettings(**{"tracking_uri": f"sqlite:///{here}/mlflow.db", **values})
+        settings.validate()
+        assert launch(settings, None, Waiting(settings)) == 0
+        return given
+
+    return run
+
+
+# One task for all spaces ------------------------------------------------------------------------
+
+
+def test_spaces_get_the_task_of_the_users_data(
+    launched: Callable[..., Given], table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaces = ("mlp", "logistic", "hist_gradient_boosting")
+    given = launched(data=table, target="left", space=spaces, name="first", objective=("roc_auc",))
+    settings, variants, data = given["first"]
+    assert variants == [f"table/{name}" for name in spaces]
+    assert (data.name, len(data.train), len(data.test_rows)) == ("table", 72, 18)
+    assert settings.objective == ("val_roc_auc",)
+    said = capsys.readouterr().out
+    assert "objective: roc_auc" in said
+    assert "sweep first starts: mlp logistic hist_gradient_boosting; 30 trials of 5 folds" in said
+    assert load_settings(Path("runs/first")) == replace(settings, name="first")
+
+
+def test_the_same_names_without_data_are_those_of_the_task_that_ships(
+    launched: Callable[..., Given],
+) -> None:
+    given = launched(space=("mlp",), dataset="digits", train_pairs=30, name="first", folds=2)
+    settings, variants, data = given["first"]
+    assert variants == ["larger_digit/mlp"]
+    assert (settings.objective, data.name) == (("val_accuracy",), "digits")
+
+
+def test_the_fold_column_says_how_many_folds(
+    launched: Callable[..., Given], table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = launched(data=table, target="left", fold="part", space=("logistic",), name="first")
+    assert given["first"][0].folds == 3
+    assert "trials of 3 folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("role", [{"group": "patient"}, {"time": "day"}, {"repeats": 2}])
+def test_a_column_chooses_the_split(
+    role: dict[str, Any], launched: Callable[..., Given], table: str
+) -> None:
+    kinds = {"group": "grouped", "time": "time", "repeats": "stratified"}
+    task, _ = _load(SweepSettings(data=table, target="left", space=("logistic",), **role))
+    assert task.split.kind == kinds[next(iter(role))]
+    assert task.split.repeats == role.get("repeats", 1)
+    launched(data=table, target="left", space=("logistic",), **role)
+
+
+def test_a_users_file_brings_its_own_task(launched: Callable[..., Given], here: Path) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    given = launched(space=("a.py",), name="first")
+    assert given["first"][1] == ["points/mine"]
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"space": ("mlp", "disc_relu")}, r"are for the tasks larger_digit and disc: sweep"),
+        ({"space": ("mlp", "a.py")}, r"spaces mlp and a are for the tasks larger_digit and one:"),
+        ({"space": ("a.py", "b.py")}, r"spaces a and b are for the tasks one and two: sweep them"),
+        ({"space": ("logistic",)}, r"logistic is for your own data: give --data FILE --target"),
+        ({"space": ("logistc",)}, r"unknown space 'logistc': known are mlp, .*"),
+        (
+            {"space": ("cnn_ws_aux",), "data": "iris"},
+            r"unknown space 'cnn_ws_aux': .* cnn_ws_aux is for a task that ships: leave out --data",
+        ),
+        ({"space": ("mlp", "logistc"), "data": "iris"}, r"unknown space 'logistc': known are mlp"),
+        ({"space": ("cnn",), "data": "iris"}, r"space cnn is for images, which iris has none of"),
+        ({"space": ("ridge",), "data": "iris"}, r"ridge"),
+        ({"space": ("logistic",), "data": "diabetes"}, r"logistic"),
+        ({"space": ("a.py",), "data": "iris"}, r"space a brings its own task, one: leave out --"),
+        (
+            {"space": ("mlp",), "data": "diabetes", "objective": ("roc_auc",)},
+            r"objective 'roc_auc' is no metric of a regression: choose r2, ",
+        ),
+        (
+            {"space": ("mlp",), "data": "iris", "objective": ("r2",)},
+            r"objective 'r2' is no metric of a classification of 3 classes: choose accuracy, ",
+        ),
+        ({"space": ("mlp",), "data": "iris", "objective": ("val_acuracy",)}, r"acuracy"),
+        (
+            {"space": ("mlp",), "data": "iris", "objective": ("accuracy", "acuracy")},
+            r"'acuracy' is no metric of a classification of 3 classes: choose accuracy, ",
+        ),
+        (
+            {"space": ("mlp",), "dataset": "digits", "objective": ("roc_auc",)},
+            r"unknown objective val_roc_auc: task larger_digit measures val_accuracy, ",
+        ),
+        ({"space": ("mlp",), "dataset": "digits", "train_pairs": 1}, r"cannot split"),
+        ({"space": ("mlp",), "dataset": "digits", "test_pairs": 0}, r"cannot draw 0 test pairs"),
+        ({"space": ("mlp",), "dataset": "disc"}, r"not --dataset disc"),
+        ({"space": ("logistic",), "data": "iris", "folds": 60}, r"cannot split into 60 folds"),
+        (
+            {"space": ("mlp",), "data": "iris", "holdout": 0.0, "select_on_test": True},
+            r"iris has no test rows \(--holdout 0\): nothing is left to measure on",
+        ),
+        (
+            {"space": ("logistic",), "data": "iris", "precision": "bfloat16"},
+            r"--precision bfloat16 is not possible in space logistic",
+        ),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_swept_is_refused_in_one_line_and_nothing_is_made(
+    values: dict[str, Any], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, task in (("a", "one"), ("b", "two")):
+        (here / f"{name}.py").write_text(OWN_TASK.format(task=task, name=name))
+    settings = SweepSettings(**{"tracking_uri": f"sqlite:///{here}/mlflow.db", **values})
+    settings.validate()
+    with pytest.raises(UserError, match=said) as caught:
+        launch(settings, None, Waiting(settings))
+    assert "\n" not in str(caught.value)
+    assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"a.py", "b.py"}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "val_accuracy", "f1_macro", "val_roc_auc"])
+def test_an_objective_goes_by_either_name(
+    name: str, launched: Callable[..., Given], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = launched(data="iris", space=("logistic",), objective=(name,), name="first")
+    short = name.removeprefix("val_")
+    assert given["first"][0].objective == (f"val_{short}",)
+    assert f"objective: {short}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("objective", ["num_params", "loss", "train_time_s"])
+def test_what_every_task_has_can_be_the_objective(
+    objective: str, launched: Callable[..., Given]
+) -> None:
+    given = launched(data="iris", space=("mlp",), objective=(objective,), name="first")
+    assert given["first"][0].objective == ("val_loss" if objective == "loss" else objective,)
+
+
+def test_several_objectives_may_be_metrics_that_are_not_the_task_s_own(
+    launched: Callable[..., Given],
+) -> None:
+    given = launched(
+        data="iris", space=("logistic",), objective=("roc_auc", "f1_macro"), name="first"
+    )
+    assert given["first"][0].objective == ("val_roc_auc", "val_f1_macro")

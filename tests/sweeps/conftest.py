@@ -95,6 +95,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
         space: SearchSpace = space,
         resume: bool = False,
         digest: str = "0123",
+        task: str = "4567",
         **settings: Any,
     ) -> Ledger:
         return Ledger(
@@ -111,7 +112,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
                 }
             ).for_task(space.variant.task),
             epochs=9,
-            identity={"data": digest},
+            identity={"data": digest, "task": task},
         )
 
     return make

@@ -34,6 +34,7 @@ class Recorder:
         self.tags: dict[int, dict[str, str]] = {}
         self.values: dict[int, dict[str, float]] = {}
         self.steps: dict[int, list[int]] = {}
+        self.artifacts: list[tuple[int, Path]] = []
 
     def start_trial(
         self, number: int, name: str, params: Mapping[str, Any], tags: Any, dataset: Any
@@ -51,6 +52,10 @@ class Recorder:
     def log_metrics(self, number: int, values: Mapping[str, float], step: int) -> None:
         self.events.append(("metrics", number))
         self.values.setdefault(number, {}).update(values)
+
+    def log_artifact(self, number: int, path: Path) -> None:
+        self.events.append(("artifact", number))
+        self.artifacts.append((number, path))
 
     def set_tags(self, number: int, tags: Mapping[str, str]) -> None:
         self.events.append(("tags", number))
@@ -316,6 +321,45 @@ def test_a_diverged_trial_fails_with_the_epoch(
     assert recorder.tags[0]["foldsweep.state"] == "FAIL"
     assert life.last_error == f"trial 0: {reason}"
     assert life.best is None
+
+
+def test_the_traceback_of_a_crash_is_kept_and_named(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
+) -> None:
+    life = make_lifecycle()
+    kept = tmp_path / "errors" / "trial_00000.txt"
+    life.start("a")
+    life.crashed("a", "ValueError: no", "Traceback ...\nValueError: no\n")
+    life.crashed("a", "ValueError: again", "Traceback ...\nValueError: again\n")
+    assert kept.read_text() == "Traceback ...\nValueError: again\n"
+    assert recorder.artifacts == []  # it may be tried again, and end well
+    life.fail("a")
+    error = f"ValueError: again; traceback in {kept}"
+    assert life.last_error == f"trial 0: {error}"
+    assert life.ledger.ended()[0].user_attrs[ERROR_ATTR] == error
+    assert recorder.tags[0]["foldsweep.error"] == error
+    assert recorder.artifacts == [(0, kept)]
+    assert recorder.events.index(("artifact", 0)) < recorder.events.index(("end", 0, "FAILED"))
+
+
+def test_a_trial_that_diverges_has_no_traceback(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.end("a", result(math.nan, loss=math.nan))
+    assert recorder.artifacts == []
+    assert not (tmp_path / "errors").exists()
+
+
+def test_a_traceback_is_named_as_it_can_be_typed_here(
+    make_lifecycle: MakeLifecycle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    life = make_lifecycle()
+    life.start("a")
+    life.crashed("a", "ValueError: no", "Traceback")
+    assert life.last_error == "trial 0: ValueError: no; traceback in errors/trial_00000.txt"
 
 
 def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLifecycle) -> None:

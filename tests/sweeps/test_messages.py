@@ -17,8 +17,8 @@ from sweeps.messages import described, say_what_next, show_end, spaces_table
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
 from trainables.tasks.larger_digit import TASK, load
-from trainables.tasks.options import ShippedOptions
-from trainables.tasks.tables import TableOptions, table_task
+from trainables.tasks.options import ShippedOptions, TableOptions
+from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest
 
 MakeEnd = Callable[..., SweepEnd]

@@ -18,7 +18,8 @@ from sweeps.preflight import check_model, check_targets
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
-from trainables.tasks.tables import TableOptions, table_task
+from trainables.tasks.options import TableOptions
+from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest
 
 FILE = Template("""

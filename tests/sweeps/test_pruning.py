@@ -39,6 +39,14 @@ def test_rungs_are_thirds_of_thirds(epochs: int, rungs: tuple[int, ...]) -> None
     assert rung_epochs(epochs) == rungs
 
 
+@pytest.mark.parametrize(
+    ("units", "rungs"), [(300, (33, 100)), (100, (11, 33)), (9, (3,)), (2, (1,)), (1, ())]
+)
+def test_the_last_rungs_may_be_the_only_ones(units: int, rungs: tuple[int, ...]) -> None:
+    """Estimators are compared at a ninth and a third of their trees."""
+    assert rung_epochs(units, 2) == rungs
+
+
 def run_curves(
     study: optuna.Study, pruner: RungPruner, curves: list[Curve], order: list[int]
 ) -> Iterator[tuple[int, int, bool]]:

@@ -24,8 +24,7 @@ from sweeps.settings import (
 )
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
-from trainables.tasks.options import ShippedOptions
-from trainables.tasks.tables import TableOptions
+from trainables.tasks.options import ShippedOptions, TableOptions
 
 GOOD = SweepSettings(space=("mlp",))
 

@@ -345,7 +345,7 @@ def test_missing_values_of_a_request_are_missing(
 def test_csv_is_a_request_too(asked: Any, registered: dict[str, Trained]) -> None:
     frame = customers(6, seed=5)
     status, body = asked(frame.to_csv(index=False), kind="text/csv")
-    assert status == 200
+    assert status == 200, body
     wanted = registered["table classes"].model.predict(frame)["probability"][:, 1]
     given = [row["probability_yes"] for row in body["predictions"]]
     np.testing.assert_allclose(given, wanted, rtol=1e-6)

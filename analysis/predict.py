@@ -19,9 +19,9 @@ class PredictSettings:
     """Folder that `analysis/export.py --keep` wrote, name of a registered model (its champion), or
     models:/NAME@ALIAS, models:/NAME/VERSION."""
     new: Annotated[Path, tyro.conf.Positional]
-    """File of rows, .csv, .tsv, .parquet or .npz as for --data of a sweep; it needs no target."""
+    """CSV, Parquet or NPZ file of rows, as for --data of a sweep; it needs no target."""
     out: Path = Path("predictions.csv")
-    """File to write, .csv or .parquet: identifier-like columns, predictions, probabilities."""
+    """CSV or Parquet file to write: identifier-like columns, predictions, probabilities."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 

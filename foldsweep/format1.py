@@ -12,10 +12,11 @@ _GONE = {"mlp_backprop": _PAIRS, "disc": (*_PAIRS, *_IMAGES)}
 def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a format 1 recipe as those of format 2; unknown ones stay as they are."""
     new = dict(values)
-    variant = str(values.get("variant"))
+    variant = str(values.get("variant", ""))
     points = values.get("dataset") == "disc"
     new["task"] = "disc" if points else "larger_digit"
-    new["variant"] = variant if "/" in variant else f"{new['task']}/{variant}"
+    if "variant" in values:
+        new["variant"] = variant if "/" in variant else f"{new['task']}/{variant}"
     numbers = {name: new.pop(name) for name in ("train_pairs", "test_pairs") if name in new}
     new["origin"] = {"dataset": values.get("dataset"), **numbers}
     gone = _GONE.get("disc" if points else variant, ())

@@ -17,7 +17,10 @@ def code_error(error: BaseException, file: str, what: str) -> CodeError:
     path = os.path.abspath(file)
     frames = traceback.extract_tb(error.__traceback__)
     places = [i for i, frame in enumerate(frames) if frame.filename == path]
-    shown = frames[places[0] :] if places else frames
+    if places:
+        shown = frames[places[0] :]
+    else:  # a syntax error says itself where it is
+        shown = traceback.StackSummary() if isinstance(error, SyntaxError) else frames
     line = frames[places[-1]].lineno if places else getattr(error, "lineno", None)
     where = f", line {line}" if line else ""
     message = " ".join(str(error).split())

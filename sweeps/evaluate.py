@@ -27,6 +27,7 @@ from sweeps.answers import evaluation
 from sweeps.measured import MeasureSettings, log_measured, logged_where, opened, repeated_data
 from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
+from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Variant
@@ -113,8 +114,9 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     data, fresh = repeated_data(recipe, task, seeds, settings, settings.file.parent)
     config = variant.config.from_dict(recipe.config)
     torch.set_num_threads(recipe.threads)  # small networks gain nothing from more
+    length = "" if isinstance(config, EstimatorConfig) else f" of {config.epochs} epochs"
     console.print(
-        f"{recipe.variant}, {settings.rounds} rounds of {config.epochs} epochs on"
+        f"{recipe.variant}, {settings.rounds} rounds{length} on"
         f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} {task.unit}"
     )
     started = time.time()

@@ -81,14 +81,16 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
     if baseline is not None and baseline not in rows:
         rows.append(baseline)
     configurations = [
-        Text(f"  trial {o.number}: {_described(o, is_baseline=o is baseline)}") for o in rows
+        Text(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}")
+        for o in rows
     ]
     return Group(_scores(title, rows, baseline, objective), *configurations)
 
 
-def _described(o: Outcome, *, is_baseline: bool) -> str:
+def _described(o: Outcome, ledger: Ledger, *, is_baseline: bool) -> str:
     if is_baseline:
-        return f"{o.origin}, the baseline, at this sweep's epochs"
+        length = ", at this sweep's epochs" if ledger.space.resource == "epochs" else ""
+        return f"{o.origin}, the baseline{length}"
     return shown_values(o.values)
 
 

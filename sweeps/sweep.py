@@ -7,7 +7,9 @@ import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -330,10 +332,18 @@ def _fit(
 def _fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
     """Changes whenever scores would be of something else: metrics, loss, or folds."""
     sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
-    sha256.update(getattr(task.loss, "__qualname__", repr(task.loss)).encode())
+    sha256.update(_called(task.loss).encode())
     for fold in folds:
         sha256.update(fold.train.tobytes() + b"|" + fold.val.tobytes())
     return sha256.hexdigest()[:16]
+
+
+def _called(function: Any) -> str:
+    """What a function is called, the same in every process, which its `repr` may not be."""
+    if isinstance(function, partial):
+        return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _trial_dirname(trial: Trial) -> str:

@@ -18,6 +18,8 @@ MOST_SHARED = 5
 """Classes up to which matrices of several sweeps share a figure."""
 MOST_LISTED = 15
 """Confusions that are listed."""
+FEW = 20
+"""Predictions of a bin below which its share is uncertain, and drawn so."""
 LONGEST = 16
 """Letters of a class that are shown."""
 _SHADES = (0, 1, 5, 20, 50, 100)
@@ -192,7 +194,7 @@ def _rows(info: ConfusionInfo) -> str:
 def plot_calibrations(infos: Sequence[CalibrationInfo]) -> Figure:
     """Observed against predicted, a curve for each variant; below, how many predictions there are.
 
-    The diagonal is a perfect calibration.
+    The diagonal is a perfect calibration. Bins of few predictions have hollow points.
     """
     figure = Figure(figsize=(6.6, 5.2), layout="constrained")
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
@@ -200,9 +202,13 @@ def plot_calibrations(infos: Sequence[CalibrationInfo]) -> Figure:
     colours = looks(info.name for info in infos)
     for info in infos:
         look = colours[info.name]
-        style = {"color": look.colour, "marker": look.marker, "markersize": 5, "linewidth": 1.4}
+        style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5}
+        style["linewidth"] = 1.4
         label = f"{info.name} (off by {info.error:.3f})"
         curve.plot(info.predicted, info.observed, label=label, alpha=0.9, **style)
+        few = info.count < FEW
+        hollow = {**style, "linewidth": 0, "markerfacecolor": "white"}
+        curve.plot(info.predicted[few], info.observed[few], zorder=3, **hollow)
         counts.plot(info.predicted, info.count, alpha=0.9, **style)
     curve.set_ylabel("share that came true")
     curve.set_ylim(-0.03, 1.03)

@@ -221,7 +221,8 @@ def _errors(
         figures[f"{common(sweeps)}-calibration"] = Drawn(
             figure=plot_calibrations(calibrated),
             caption="Calibration on test rows: below the diagonal answers are too sure, above it"
-            " not sure enough; in brackets the mean distance from it.",
+            " not sure enough; in brackets the mean distance from it. Hollow points are of few"
+            " predictions.",
         )
     predicted = [info for info in predictions if info is not None]
     if predicted:

@@ -1,6 +1,6 @@
 """Gradient boosting by LightGBM, as an estimator of your own.
 
-    pip install "foldsweep[boosting]"
+    pip install -e ".[boosting]"
     python sweeps/run.py --space docs/examples/boosting.py
 
 Any class with scikit-learn's interface works the same way, such as `XGBClassifier` of XGBoost.

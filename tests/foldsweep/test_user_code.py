@@ -84,3 +84,4 @@ def test_a_syntax_error_has_its_own_line(tmp_path: Path) -> None:
     assert isinstance(error, CodeError)
     assert str(error).startswith(f"in {path}, line 2: SyntaxError: ")
     assert "def f(:" in error.traceback
+    assert "runpy" not in error.traceback

@@ -1,10 +1,8 @@
 """What a user gets wrong is answered in one line, and can be put right and tried again."""
 
 import gzip
-import importlib
 import runpy
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +10,27 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from foldsweep.programs import run_program
-from sweeps.cluster import Cluster
-from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
+from tests.integration.conftest import Refused
 from tests.integration.user import REPOSITORY, TINY, User
 from trainables.data.images import load_images
 from trainables.data.pairs import draw_pairs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-Refused = Callable[..., str]
 SWEEP = ("sweeps.run", *TINY, "--space", "mlp", "--name", "first")
-
-
-class Unhurried(Cluster):
-    """Starts when it is entered."""
-
-    def start(self) -> None:
-        """Not yet."""
-
-    def __enter__(self) -> Allotment:
-        super().start()
-        return super().__enter__()
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FOLDSWEEP_DATA", str(tmp_path / "no-mnist"))
-    return tmp_path
-
-
-@pytest.fixture
-def refused(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Refused:
-    """Runs a program in this process; gives the one line that it must say before exit code 2.
-
-    Ray is not started ahead, only where it is waited for.
-    """
-    monkeypatch.setattr("sweeps.run.Cluster", Unhurried)
-
-    def run(program: str, *args: object) -> str:
-        monkeypatch.setattr(sys, "argv", [program, *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            run_program(importlib.import_module(program).main)
-        err = capsys.readouterr().err
-        assert stop.value.code == 2, err
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1, err
-        assert "Traceback" not in err
-        return err
-
-    return run
 
 
 @pytest.fixture
 def known(home: Path) -> SweepSettings:
     """A sweep of another day."""
     settings = SweepSettings(
-        space=("mlp",), name="known", dataset="digits", folds=3, train_pairs=120
+        space=("mlp",),
+        name="known",
+        dataset="digits",
+        folds=3,
+        train_pairs=120,
+        objective=("val_accuracy",),
     )
     folder = home / "runs" / "known"
     folder.mkdir(parents=True)
@@ -97,13 +54,15 @@ def known(home: Path) -> SweepSettings:
         (("--seed", "-1"), "--seed must be at least 0, but is -1"),
         (("--seed", str(2**32)), "--seed must be below 2**32"),
         (("--checkpoint-every-s", "nan"), "--checkpoint-every-s must be at least 0, but is nan"),
-        (("--train-pairs", "1"), "--train-pairs must be at least 2, but is 1"),
+        (("--train-pairs", "1"), "cannot split"),
         (("--train-pairs", "100000"), "100000"),
+        (("--test-pairs", "0"), "cannot draw 0 test pairs"),
         (("--sampler", "best"), "best"),
         (("--sampler", "grid", "--space", "cnn_ws"), "space cnn_ws defines no grid"),
         (("--sampler", "nsga2"), "--sampler nsga2 needs several objectives"),
         (("--scheduler", "fast"), "fast"),
-        (("--objective", "val_acuracy"), "unknown objective val_acuracy: known are val_accuracy"),
+        (("--objective", "val_acuracy"), "unknown objective val_acuracy: task larger_digit "),
+        (("--objective", "roc_auc"), "unknown objective val_roc_auc: task larger_digit measures"),
         (("--objective", "val_loss", "val_loss"), "--objective names one twice"),
         (("--dataset", "cifar"), "cifar"),
         (("--trails", "3"), "--trails"),
@@ -139,15 +98,15 @@ def test_a_sweep_that_cannot_start_says_why_and_leaves_nothing(
         ("def space():\n    return {}['lr']\n", "line 2: KeyError: 'lr'"),
         ("raise SystemExit(0)\n", "line 1: SystemExit"),
         (
-            "from search_spaces.mlp import space as ours\ndef space():\n    return ours()\n",
+            "from search_spaces.larger_digit.mlp import space as ours\n"
+            "def space():\n    return ours()\n",
             "the name 'mlp' is taken",
         ),
         (
-            "from ray import tune\n"
-            "from search_spaces.space import SearchSpace\n"
-            "from trainables.trainable import MlpTrainable\n"
+            "from foldsweep import SearchSpace, tune\n"
+            "from trainables.models.pairs.variants import MLP\n"
             "def space():\n"
-            "    return SearchSpace(name='own', trainable=MlpTrainable,\n"
+            "    return SearchSpace(name='own', variant=MLP,\n"
             "        domains={'learning_rate': tune.uniform(0, 1)})\n",
             "learning_rate, which PerceptronConfig lacks",
         ),
@@ -157,7 +116,7 @@ def test_a_broken_space_file_is_named_with_its_line(
     home: Path, refused: Refused, code: str, said: str
 ) -> None:
     (home / "broken.py").write_text(code)
-    line = refused(*SWEEP, "--space", "broken.py")
+    line = refused(*SWEEP, "--space", "broken.py", traceback=said.startswith("line "))
     assert f"space file {home / 'broken.py'}" in line
     assert said in line
     assert not (home / "runs").exists()
@@ -274,18 +233,20 @@ RECIPE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"data_digest": "0" * 64}, "these pairs are not the sweep's"),
-        ({"format": 2}, "is not an exported configuration of format 1"),
-        ({"variant": "resnet"}, "unknown variant 'resnet'"),
+        ({"data_digest": "0" * 64}, "this data is not the sweep's"),
+        ({"format": 2}, "best.yaml lacks origin, task and has unknown test_pairs, train_pairs"),
+        ({"format": 3}, "is not an exported configuration of format 2"),
+        ({"variant": "resnet"}, "unknown variant 'larger_digit/resnet'"),
+        ({"variant": "disc/mlp"}, "unknown variant 'disc/mlp'"),
         ({"variant": ["mlp"]}, "variant"),
         ({"space": 3}, "space"),
         ({"space": "nowhere.py"}, "space file nowhere.py does not exist"),
         ({"config": [1]}, "config must be dict"),
         ({"config": {"lr": -1.0}}, "lr must be finite and at least 0"),
         ({"config": {"learning_rate": 1.0}}, "has no field learning_rate"),
-        ({"dataset": "cifar"}, "unknown dataset 'cifar'"),
+        ({"dataset": "cifar"}, "origin has dataset 'cifar', which must be auto or mnist or"),
         ({"dataset": 7}, "dataset"),
-        ({"train_pairs": "all"}, "train_pairs"),
+        ({"train_pairs": "all"}, "origin has train_pairs 'all', which must be int or None"),
         ({"train_pairs": 10**9}, str(10**9)),
         ({"seed": -1}, "seed"),
         ({"folds": 0}, "folds"),
@@ -316,9 +277,9 @@ def test_a_tampered_recipe_is_refused(
         (None, "best.yaml cannot be read: No such file or directory"),
         ("a: [", "best.yaml is not a YAML file of ours"),
         ("\x00\x01", "best.yaml is not a YAML file of ours"),
-        ("- 1\n", "best.yaml is not an exported configuration of format 1"),
-        ("", "best.yaml is not an exported configuration of format 1"),
-        ("format: 1\n", "best.yaml lacks config, dataset, folds, seed, space, variant"),
+        ("- 1\n", "best.yaml is not an exported configuration of format 2"),
+        ("", "best.yaml is not an exported configuration of format 2"),
+        ("format: 1\n", "best.yaml lacks config, data_digest, dataset, "),
         ("x: !!python/object/apply:os.mkdir ['owned']\n", "best.yaml is not a YAML file of ours"),
     ],
 )

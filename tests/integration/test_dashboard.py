@@ -32,8 +32,10 @@ def study_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 def ledger(study_url: str | None, tmp_path: Path) -> Iterator[Ledger]:
     """A sweep in which trials have ended in every way, and one is running."""
     storage = open_storage(study_url, tmp_path / "study.journal")
+    space = load_space("mlp")
     settings = SweepSettings(space=("mlp",), trials=9, sampler="random")
-    ledger = Ledger(storage, NAME, load_space("mlp"), settings, epochs=9, identity={})
+    settings = settings.for_task(space.variant.task)
+    ledger = Ledger(storage, NAME, space, settings, epochs=9, identity={})
     for number, value in enumerate((0.5, 0.75, 0.25)):
         ledger.ask()
         ledger.report(number, 3, value)

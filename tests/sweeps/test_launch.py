@@ -154,7 +154,7 @@ def test_a_users_file_brings_its_own_task(launched: Callable[..., Given], here: 
         ({"space": ("logistc",)}, r"unknown space 'logistc': known are mlp, .*"),
         (
             {"space": ("cnn_ws_aux",), "data": "iris"},
-            r"unknown space 'cnn_ws_aux': .* cnn_ws_aux is for a task that ships: leave out --data",
+            r"unknown space 'cnn_ws_aux': .* is for a task that ships: leave out --data",
         ),
         ({"space": ("mlp", "logistc"), "data": "iris"}, r"unknown space 'logistc': known are mlp"),
         ({"space": ("cnn",), "data": "iris"}, r"space cnn is for images, which iris has none of"),

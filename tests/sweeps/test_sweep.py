@@ -1,6 +1,8 @@
 import hashlib
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -268,6 +270,39 @@ def test_a_task_s_fingerprint_is_of_its_metrics_loss_and_folds(table: Task) -> N
         _fingerprint(replace(table, loss=torch.nn.functional.cross_entropy), folds),
     ]
     assert len({same, *changed}) == 1 + len(changed)
+
+
+PRINTS = """
+from dataclasses import replace
+from functools import partial
+from torch import nn
+from torch.nn.functional import cross_entropy
+from sweeps.sweep import _fingerprint
+from trainables.tasks.larger_digit import TASK
+
+class Loss:
+    def __call__(self, output, target):
+        pass
+
+for loss in (
+    partial(cross_entropy, reduction="none"),
+    partial(cross_entropy, reduction="none", label_smoothing=0.1),
+    nn.CrossEntropyLoss(reduction="none"),
+    Loss(),
+    lambda output, target: 0,
+):
+    print(_fingerprint(replace(TASK, loss=loss), ()))
+"""
+
+
+def test_a_fingerprint_is_the_same_in_every_process() -> None:
+    """A function's address is not part of it."""
+    found = [
+        subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert found[0].stdout == found[1].stdout
+    assert len(set(found[0].stdout.split())) == 5
 
 
 def test_runs_are_tagged_with_the_task(table: Task) -> None:

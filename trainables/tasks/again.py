@@ -2,8 +2,9 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
 from trainables.tasks.samples import Data
@@ -75,6 +76,12 @@ def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
     unknown = sorted(set(recipe.origin) - known)
     if unknown:
         raise UserError(f"the recipe's origin has unknown {', '.join(unknown)}; export it again")
+    hints = get_type_hints(task.options)
+    for name, value in recipe.origin.items():
+        if not fits(value, hints[name]):
+            raise UserError(
+                f"the recipe's origin has {name} {value!r}, which must be {described(hints[name])}"
+            )
     return task.options(**{**recipe.origin, "data_dir": data_dir})
 
 

@@ -282,15 +282,14 @@ def test_inputs_by_name_are_served(
 def asked(store: Store, registered: dict[str, Trained], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sends a request to the app that `mlflow models serve` runs; status and body."""
 
-    def ask(body: Any, name: str = "table classes", kind: str = "application/json") -> Any:
+    def ask(body: Any, name: str = "table classes") -> Any:
         model = served(store, name, monkeypatch)
-        content = body if isinstance(body, str) else json.dumps(body)
-        return asyncio.run(answered(init(model), content.encode(), kind))
+        return asyncio.run(answered(init(model), json.dumps(body).encode()))
 
     return ask
 
 
-async def answered(app: Any, content: bytes, kind: str) -> tuple[int, Any]:
+async def answered(app: Any, content: bytes) -> tuple[int, Any]:
     """Status and body that an app gives to a request."""
     sent = []
 
@@ -305,7 +304,7 @@ async def answered(app: Any, content: bytes, kind: str) -> tuple[int, Any]:
         "method": "POST",
         "path": "/invocations",
         "query_string": b"",
-        "headers": [(b"content-type", kind.encode())],
+        "headers": [(b"content-type", b"application/json")],
     }
     await app(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
@@ -339,16 +338,6 @@ def test_missing_values_of_a_request_are_missing(
         given = [row["probability_yes"] for row in body["predictions"]]
         np.testing.assert_allclose(given, wanted, rtol=1e-6)
     assert [row["prediction"] in ("no", "yes") for row in body["predictions"]] == [True, True]
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_csv_is_a_request_too(asked: Any, registered: dict[str, Trained]) -> None:
-    frame = customers(6, seed=5)
-    status, body = asked(frame.to_csv(index=False), kind="text/csv")
-    assert status == 200, body
-    wanted = registered["table classes"].model.predict(frame)["probability"][:, 1]
-    given = [row["probability_yes"] for row in body["predictions"]]
-    np.testing.assert_allclose(given, wanted, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

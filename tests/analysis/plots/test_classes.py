@@ -99,11 +99,12 @@ def test_the_calibration_error_is_the_mean_distance_from_the_diagonal():
 def test_a_calibration_has_its_curve_and_its_counts():
     info = calibration_info("net", {"calibration": CALIBRATION})
     curve, counts = plot_calibrations([info]).axes
-    diagonal, line = curve.lines
+    diagonal, line, hollow = curve.lines
     assert list(diagonal.get_ydata()) == [0, 1]
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[0.1, 0.9], [0.2, 0.8]])
     assert line.get_label() == "net (off by 0.100)"
     assert counts.lines[0].get_ydata().tolist() == [30, 10]
+    assert hollow.get_xdata().tolist() == [0.9]  # of 10 predictions only
 
 
 def test_answers_without_probabilities_have_no_calibration():

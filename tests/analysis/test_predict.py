@@ -1,0 +1,245 @@
+"""New rows of a file, predicted by a kept model: what is written, said and refused."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from analysis.load import open_store
+from analysis.models.registry import register
+from analysis.models.trained import Trained
+from analysis.predict import main
+from foldsweep.errors import UserError
+from tests.trainables.keep.cases import CASES, Case, customers, of_space, task_data
+from trainables.keep.model import KeptModel
+from trainables.tasks.tables import TableOptions, table_task
+
+NAMES = ("table classes", "table numbers", "estimator classes", "larger_digit", "images")
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    folder = tmp_path_factory.mktemp("tables")
+    found = {name: CASES[name](folder) for name in NAMES if name in CASES}
+    task = table_task(TableOptions(data="digit_images"), seed=0, objective=None)
+    variant, config = of_space("mlp", task, epochs=1, hidden=8)
+    found["images"] = Case(variant=variant, config=config, data=task_data(task))
+    return found
+
+
+@pytest.fixture(scope="module")
+def models(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Model and folder of each case."""
+    found = {}
+    for name, case in cases.items():
+        folder = tmp_path_factory.mktemp("model")
+        model = case.fit(sweep="s/space", trial=3)
+        model.save(folder)
+        found[name] = (model, folder)
+    return found
+
+
+@pytest.fixture
+def predict(
+    models: dict[str, tuple[KeptModel, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[list[str], pd.DataFrame]]:
+    """Runs the program in an empty folder; what it said, and what it wrote."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *args: str) -> tuple[list[str], pd.DataFrame]:
+        folder = str(models[name][1]) if name in models else name
+        monkeypatch.setattr(sys, "argv", ["predict.py", folder, *args])
+        assert main() == 0
+        out = Path(args[args.index("--out") + 1]) if "--out" in args else Path("predictions.csv")
+        read = pd.read_parquet if out.suffix == ".parquet" else pd.read_csv
+        return capsys.readouterr().out.splitlines(), read(out)
+
+    return run
+
+
+def refused(predict: Callable[..., Any], *args: str) -> str:
+    with pytest.raises(UserError) as caught:
+        predict(*args)
+    assert "\n" not in str(caught.value)
+    assert not list(Path().glob("predictions.*"))
+    return str(caught.value)
+
+
+# What is written ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["table classes", "estimator classes"])
+def test_classes_are_written_beside_the_identifiers(
+    name: str, predict: Callable, models: dict[str, Any]
+) -> None:
+    frame = customers(30, seed=5)
+    frame.drop(columns=["left", "bill"]).to_csv("new.csv", index=False)
+    said, written = predict(name, "new.csv")
+    assert list(written) == ["customer id", "prediction", "probability_no", "probability_yes"]
+    wanted = models[name][0].predict(frame)
+    assert written["customer id"].tolist() == frame["customer id"].tolist()
+    assert written["prediction"].tolist() == [("no", "yes")[a] for a in wanted["answer"]]
+    np.testing.assert_allclose(written["probability_yes"], wanted["probability"][:, 1], rtol=1e-6)
+    variant = models[name][0].recipe.variant
+    assert said == [f"predictions.csv: 30 rows predicted by {variant}, trial 3 of s/space"]
+
+
+def test_numbers_are_written_in_units_of_the_target(
+    predict: Callable, models: dict[str, Any]
+) -> None:
+    frame = customers(30, seed=5)
+    frame.to_parquet("new.parquet")
+    said, written = predict("table numbers", "new.parquet", "--out", "values.parquet")
+    assert list(written) == ["customer id", "prediction"]
+    np.testing.assert_array_equal(
+        written["prediction"], models["table numbers"][0].predict(frame)["value"]
+    )
+    assert said[-1].startswith("values.parquet: 30 rows predicted by customers/mlp")
+
+
+def test_unseen_categories_and_ignored_columns_are_told(
+    predict: Callable, models: dict[str, Any]
+) -> None:
+    frame = customers(30, seed=5).assign(more=1, other="x")
+    frame.loc[:3, "plan"] = "of tomorrow"
+    frame.to_csv("new.csv", index=False)
+    said, written = predict("table classes", "new.csv")
+    assert said[0] == "ignored columns: more, other"
+    assert "plan" in said[1]
+    assert "4" in said[1]
+    assert len(written) == 30
+
+
+def test_file_without_identifiers_is_predicted_too(predict: Callable) -> None:
+    customers(9, seed=5).drop(columns="customer id").to_csv("new.csv", index=False, sep=";")
+    said, written = predict("table classes", "new.csv")
+    assert list(written) == ["prediction", "probability_no", "probability_yes"]
+    assert len(written) == 9
+    assert "cells are separated by semicolons" in said[0]
+
+
+@pytest.mark.parametrize("name", ["larger_digit", "images"])
+def test_arrays_are_read_from_npz(
+    name: str, predict: Callable, models: dict[str, Any], cases: dict[str, Case]
+) -> None:
+    images = cases[name].rows.inputs["images"]
+    np.savez("new.npz", x=images)
+    _, written = predict(name, "new.npz")
+    wanted = models[name][0].predict({"images": images})
+    classes = np.array(models[name][0].classes)
+    assert written["prediction"].tolist() == classes[wanted["answer"]].tolist()
+    column = f"probability_{classes[1]}"
+    np.testing.assert_allclose(written[column], wanted["probability"][:, 1], rtol=1e-6)
+
+
+def test_predictions_are_replaced(predict: Callable) -> None:
+    customers(9, seed=5).to_csv("new.csv", index=False)
+    predict("table classes", "new.csv")
+    customers(4, seed=5).to_csv("new.csv", index=False)
+    assert len(predict("table classes", "new.csv")[1]) == 4
+    assert sorted(path.name for path in Path().iterdir()) == ["new.csv", "predictions.csv"]
+
+
+def test_identifier_keeps_a_name_of_its_own(
+    predict: Callable, tmp_path: Path, cases: dict[str, Case]
+) -> None:
+    frame = customers().rename(columns={"customer id": "prediction"}).drop(columns="bill")
+    frame.to_csv("own.csv", index=False)
+    task = table_task(TableOptions(data="own.csv", target="left"), seed=0, objective=None)
+    variant, config = of_space("logistic", task)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    Case(variant=variant, config=config, data=task_data(task)).fit().save(folder)
+    _, written = predict(str(folder), "own.csv")
+    assert list(written)[:2] == ["prediction_", "prediction"]
+
+
+# Mistakes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("table classes", "gone.csv"), "gone.csv cannot be read: No such file"),
+        (("table classes", "new.txt"), "new.txt"),
+        (("table classes", "new.csv", "--out", "p.xlsx"), "--out p.xlsx must end in .csv or .pa"),
+        (("table classes", "new.csv", "--out", "no/p.csv"), "there is no folder no"),
+        (("table classes", "new.csv", "--out", "new.csv"), "would replace the rows"),
+        (("table classes", "fewer.csv"), "columns are missing: 'plan'"),
+        (("table classes", "wrong.csv"), "column 'age in years': 'old' in row 2 is not a number"),
+        (("table classes", "empty.csv"), "has a header but no rows"),
+        (("larger_digit", "new.csv"), "new.csv is a table, but the model takes arrays"),
+        (("images", "new.csv"), "new.csv is a table, but the model takes arrays"),
+        (("images", "other.npz"), "rows of x must be of shape (1, 8, 8), but are (9, 9)"),
+        (("larger_digit", "other.npz"), "images must have the shape (n, 2, 14, 14)"),
+        (("empty folder", "new.csv"), "holds no recipe.yaml: it is no folder of a kept model"),
+        (("no/folder", "new.csv"), "model 'no/folder': there is no such folder"),
+        (("churn", "new.csv"), "models:/churn@champion: no MLflow store at"),
+        (("models:/churn/2", "new.csv"), "models:/churn/2: no MLflow store at"),
+        (("table classes", "new.csv", "--bogus"), "Unrecognized options: --bogus"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(
+    args: tuple[str, ...], said: str, predict: Callable, tmp_path: Path
+) -> None:
+    frame = customers(5, seed=5)
+    frame.to_csv("new.csv", index=False)
+    frame.drop(columns="plan").to_csv("fewer.csv", index=False)
+    wrong = frame.astype({"age in years": object})
+    wrong.loc[1, "age in years"] = "old"
+    wrong.to_csv("wrong.csv", index=False)
+    frame.iloc[:0].to_csv("empty.csv", index=False)
+    Path("new.txt").write_text("")
+    np.savez("other.npz", x=np.ones((4, 9, 9)))
+    Path("empty folder").mkdir()
+    assert said in refused(predict, *args)
+
+
+def test_mistake_ends_with_exit_code_2(
+    models: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from foldsweep.programs import run_program
+
+    monkeypatch.setattr(sys, "argv", ["predict.py", str(models["images"][1]), "gone.npz"])
+    with pytest.raises(SystemExit) as stop:
+        run_program(main)
+    assert stop.value.code == 2
+    assert re.fullmatch(r"error: gone\.npz cannot be read: .*\n", capsys.readouterr().err)
+
+
+# Registered models -------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_champion_of_a_registry_is_asked_by_its_name(
+    empty_mlflow: Path,
+    predict: Callable,
+    models: dict[str, Any],
+    cases: dict[str, Case],
+    tmp_path: Path,
+) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path / 'mlflow.db')}"
+    MlflowClient(tracking_uri=uri).create_experiment("foldsweep", str(tmp_path / "artifacts"))
+    store = open_store(uri, "foldsweep")
+    model = models["estimator classes"][0]
+    register(store, "churn", Trained(model=model, data=cases["estimator classes"].data), None)
+    frame = customers(6, seed=5)
+    frame.to_csv("new.csv", index=False)
+    wanted = predict("estimator classes", "new.csv")[1]
+    for name in ("churn", "models:/churn@champion", "models:/churn/1"):
+        pd.testing.assert_frame_equal(predict(name, "new.csv", "--tracking-uri", uri)[1], wanted)
+    Path("predictions.csv").unlink()
+    said = refused(predict, "other", "new.csv", "--tracking-uri", uri)
+    assert said.startswith("models:/other@champion of MLflow at sqlite:///")
+    assert "cannot be read: " in said
+    assert "/nothing" not in refused(predict, "models:/churn/7", "new.csv", "--tracking-uri", uri)

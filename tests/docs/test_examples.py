@@ -1,0 +1,139 @@
+"""Examples of the documentation are complete: loaded, checked and trained as a sweep does it."""
+
+import ast
+import math
+import re
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from search_spaces.loading import load_space
+from search_spaces.space import SearchSpace
+from sweeps.preflight import check_model, check_targets
+from sweeps.settings import SweepSettings
+from sweeps.sweep import make_folds
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.tasks.options import TableOptions
+from trainables.tasks.samples import Data
+from trainables.tasks.tables import table_task
+from trainables.tasks.task import DataRequest
+from trainables.trial import Context, CrossValidation
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+TABLE = ROOT / "docs" / "examples" / "table_classification.py"
+OUR_PACKAGES = {"trainables", "search_spaces", "sweeps", "analysis"}
+SHIPPED = {"own_variant.py": {"trainables.tasks.larger_digit"}}
+"""What an example imports besides `foldsweep`, to show how a task that ships is used."""
+FEWER = 60
+"""An example has fewer lines than this."""
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def swept(file: str) -> tuple[SearchSpace, Data, CrossValidation]:
+    """A file's space and data, checked as before any trial, and its first trial to be trained."""
+    space = load_space(file)
+    task = space.variant.task
+    few = (
+        {} if task.options is None else {"dataset": "digits", "train_pairs": 60, "test_pairs": 30}
+    )
+    settings = SweepSettings(space=(file,), folds=3, **few).for_task(task)
+    data = task.load(DataRequest(seed=0, options=settings.options_of(task)))
+    folds = make_folds(task, data, settings)
+    check_targets(task, data)
+    check_model(space, data, folds, settings)
+    if space.points:
+        values = dict(space.points[0].config)
+    else:
+        values = {key: of.sample(random_state=0) for key, of in space.searched.items()}
+    short = {} if issubclass(space.variant.config, EstimatorConfig) else {"epochs": 1}
+    context = Context(data=data, folds=folds, seed=0)
+    trial = CrossValidation(space.variant, space.complete(values, **short), context, 0)
+    return space, data, trial
+
+
+def require_scores(space: SearchSpace, trial: CrossValidation) -> None:
+    trial.advance(trial.config.epochs)
+    assert trial.finished
+    assert not trial.diverged
+    scores = trial.by_fold[f"val_{space.variant.task.objective}"]
+    assert len(scores) == 3
+    assert all(map(math.isfinite, scores))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_example_is_checked_and_trained(path: Path) -> None:
+    if path.name == "boosting.py":
+        pytest.importorskip("lightgbm")
+    space, data, trial = swept(str(path))
+    assert data.test is not None
+    require_scores(space, trial)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_example_is_short_and_says_how_to_run_it(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < FEWER
+    assert f"python sweeps/run.py --space docs/examples/{path.name}" in text
+
+
+def imported_by(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names.add(str(node.module))
+    return names
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_example_imports_from_foldsweep_only(path: Path) -> None:
+    imported = imported_by(path)
+    ours = {name for name in imported if name.partition(".")[0] in OUR_PACKAGES}
+    assert ours == SHIPPED.get(path.name, set())
+    assert any(name.partition(".")[0] == "foldsweep" for name in imported)
+
+
+def test_examples_are_linked_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert EXAMPLES
+    assert [p.name for p in EXAMPLES if f"(docs/examples/{p.name})" not in text] == []
+
+
+# The README's own CSV and file -----------------------------------------------------------------
+
+
+@pytest.fixture
+def churn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README's churn.csv."""
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(TABLE), run_name="__main__")
+    return tmp_path
+
+
+def test_table_example_writes_its_table(churn: Path) -> None:
+    table = pd.read_csv(churn / "churn.csv")
+    assert list(table.columns) == ["customer", "plan", "age", "calls", "left"]
+    assert len(table) == 600
+
+
+def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
+    options = TableOptions(data=str(churn / "churn.csv"), target="left")
+    task = table_task(options, seed=0, objective=None)
+    assert isinstance(task.data, Data)
+    assert f"\n{task.data.said}\n" in (ROOT / "README.md").read_text()
+
+
+def test_readme_file_is_checked_and_trained(churn: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(# churn\.py\n.*?)```", text, re.DOTALL)
+    (churn / "churn.py").write_text(block)
+    space, data, trial = swept(str(churn / "churn.py"))
+    assert (len(data.train), len(data.test_rows)) == (480, 120)
+    require_scores(space, trial)

@@ -166,7 +166,7 @@ def _answers(trial: Any) -> Any:
 
 
 def _tensors(model: Any) -> Any:
-    return model.classifier.values() if hasattr(model, "classifier") else model.values()
+    return (model.classifier if hasattr(model, "classifier") else model.predictor).values()
 
 
 def _probabilities(model: Any, data: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -58,13 +59,13 @@ class Scorer:
         given = self.task.loss(*args, **self._keywords(values, weight))
         parts = dict(given) if isinstance(given, Mapping) else {LOSS: given}
         self._check(parts, weight)
+        parts = {name: part.reshape(weight.shape) for name, part in parts.items()}
         self.main_part = next(iter(parts)) if len(parts) > 1 else None
         total = functools.reduce(operator.add, parts.values())
-        loss = (total.reshape(weight.shape) * weight).sum(-1)
+        loss = (total * weight).sum(-1)
         sums = {LOSS: loss.detach()}
         for name in list(parts)[1:]:
-            part = parts[name].detach().reshape(weight.shape)
-            sums[f"{name}{PART}"] = (part * weight).sum(-1)
+            sums[f"{name}{PART}"] = (parts[name].detach() * weight).sum(-1)
         return loss, sums | self._measured(args, weight)
 
     def measured(
@@ -109,7 +110,7 @@ class Scorer:
             for name, v in with_rows.items()
         }
 
-    def _check(self, parts: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]) -> None:
+    def _check(self, parts: Mapping[str, Any], weight: Float[Tensor, "*m b"]) -> None:
         for name, part in parts.items():
             if not isinstance(part, Tensor) or part.numel() != weight.numel():
                 what = "the loss" if name == LOSS else f"part {name} of the loss"

@@ -27,7 +27,7 @@ from trainables.stack.fused import FusedEngine
 from trainables.stack.graphed import GraphedEngine, cuda_graph
 from trainables.stack.handwritten import HandwrittenEngine
 from trainables.stack.looped import LoopedEngine
-from trainables.stack.outputs import concatenated, members_of
+from trainables.stack.outputs import concatenated, members_of, parts_of
 from trainables.stack.rows import MemberRows
 from trainables.stack.scoring import Scorer
 from trainables.tasks.samples import Samples
@@ -361,7 +361,7 @@ def _noise_sizes(model: nn.Module, two: dict[str, Tensor]) -> dict[str, int]:
             handles.append(layer.register_forward_pre_hook(record))
     was_training = model.training
     with torch.no_grad():
-        feed(model.eval(), two)
+        parts_of(feed(model.eval(), two))  # which refuses what is no output
     model.train(was_training)
     for handle in handles:
         handle.remove()

@@ -16,8 +16,8 @@ def cross_entropy(
     output: Float[Tensor, "*m b k"],
     target: Int[Tensor, "*m b"],
     *,
-    label_smoothing: Float[Tensor, "*m 1"] | None = None,
-    class_weights: Float[Tensor, "*m 1 k"] | None = None,
+    label_smoothing: Float[Tensor, "*m #b"] | None = None,
+    class_weights: Float[Tensor, "*m #b k"] | None = None,
 ) -> Float[Tensor, "*m b"]:
     """Cross-entropy of each row, as torch's with `reduction="none"`.
 
@@ -40,8 +40,8 @@ def scaled_squared_error(
     output: Float[Tensor, "*m b 1"] | Float[Tensor, "*m b"],
     target: Float[Tensor, "*m b"],
     *,
-    target_mean: Float[Tensor, "*m 1"],
-    target_std: Float[Tensor, "*m 1"],
+    target_mean: Float[Tensor, "*m #b"],
+    target_std: Float[Tensor, "*m #b"],
 ) -> Float[Tensor, "*m b"]:
     """Squared error of each row, in standard deviations of the training rows' target."""
     values = output.squeeze(-1) if output.ndim > target.ndim else output
@@ -52,8 +52,8 @@ def scaled_squared_errors(
     output: Float[Tensor, "*m b t"],
     target: Float[Tensor, "*m b t"],
     *,
-    target_mean: Float[Tensor, "*m 1 t"],
-    target_std: Float[Tensor, "*m 1 t"],
+    target_mean: Float[Tensor, "*m #b t"],
+    target_std: Float[Tensor, "*m #b t"],
 ) -> Float[Tensor, "*m b"]:
     """Squared error of each row as `scaled_squared_error`, mean over several values."""
     return (output - (target - target_mean) / target_std).square().mean(-1)
@@ -62,8 +62,8 @@ def scaled_squared_errors(
 def unscaled(
     output: Float[Tensor, "*m b t"] | Float[Tensor, "*m b"],
     *,
-    target_mean: Float[Tensor, "*m 1"],
-    target_std: Float[Tensor, "*m 1"],
+    target_mean: Float[Tensor, "*m #b"],
+    target_std: Float[Tensor, "*m #b"],
 ) -> dict[str, Tensor]:
     """Predictions of a regression in units of its target, (*m, b)."""
     values = output.squeeze(-1) if output.ndim > target_mean.ndim else output
@@ -73,8 +73,8 @@ def unscaled(
 def unscaled_values(
     output: Float[Tensor, "*m b t"],
     *,
-    target_mean: Float[Tensor, "*m 1 t"],
-    target_std: Float[Tensor, "*m 1 t"],
+    target_mean: Float[Tensor, "*m #b t"],
+    target_std: Float[Tensor, "*m #b t"],
 ) -> dict[str, Tensor]:
     """Predictions of several values in units of the target, (*m, b, t)."""
     return {"value": output * target_std + target_mean}

@@ -22,6 +22,10 @@ from trainables.tasks.larger_digit import TASK, predict_by_names
 from trainables.tasks.task import Shapes, Variant
 
 
+def _build(model: Callable[[Any], Any], config: Any, shapes: Shapes | None = None) -> Any:
+    return model(config)
+
+
 def _variant(
     name: str,
     model: Callable[[Any], Any],
@@ -33,14 +37,11 @@ def _variant(
 ) -> Variant:
     """A variant whose network needs no shapes: pairs have but one."""
 
-    def build(config: Any, shapes: Shapes | None = None) -> Any:
-        return model(config)
-
     tags = {"weight_sharing": weight_sharing, "auxiliary": auxiliary}
     return Variant(
         name=name,
         task=TASK,
-        model=build,
+        model=partial(_build, model),
         config=config,
         tags={key: str(value).lower() for key, value in tags.items()},
         **values,

@@ -80,8 +80,13 @@ def main() -> int:
         raise UserError(
             f"--keep is for one model, but {len(chosen)} are exported: choose by --space or --run"
         )
-    for rank, run in chosen:
-        recipe = recipe_of(store, run)
+    recipes = [(rank, recipe_of(store, run)) for rank, run in chosen]
+    if settings.format:
+        from analysis.models.trained import check_formats  # torch again
+
+        for _, recipe in recipes:
+            check_formats(recipe, settings.format)
+    for rank, recipe in recipes:
         path = _write(recipe, settings, rank=rank)
         if settings.trains:
             _train(settings, store, recipe, path)
@@ -251,12 +256,15 @@ def _data_option(recipe: Recipe, settings: ExportSettings) -> str:
 
 def _train(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
     """Train the recipe; write the model to files and register it, as asked."""
-    from analysis.models import registry, trained  # torch again
+    from analysis.models import trained  # torch again
 
-    name = settings.register
-    champion = None if name is None else registry.open_champion(store, name)
+    name, champion = settings.register, None
+    if name is not None:
+        from analysis.models import registry
+
+        champion = registry.open_champion(store, name)
     places = trained.Places(data_dir=settings.data_dir, path=settings.data, beside=settings.out)
-    model = trained.train(recipe, places, formats=settings.format)
+    model = trained.train(recipe, places)
     trained.write_files(model, settings.format, path.with_suffix(""))
     if settings.keep is not None:
         from analysis.models.keeping import keep

@@ -123,7 +123,9 @@ def _kept(name: str, values: dict[str, Any]) -> dict[str, str]:
     answers = _probabilities(model, data)
     network = {k.removeprefix("network."): v for k, v in _tensors(model).items()}
     return {
-        "weights": _of_tensors([{k: v for k, v in network.items() if v.ndim and "standard" not in k}]),
+        "weights": _of_tensors(
+            [{k: v for k, v in network.items() if v.ndim and "standard" not in k}]
+        ),
         "predictions": _sha(np.ascontiguousarray(answers).tobytes()),
     }
 

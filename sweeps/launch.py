@@ -36,7 +36,7 @@ from trainables.config import Precision
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
-from trainables.tasks.task import Task
+from trainables.tasks.task import DataRequest, Task
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -121,11 +121,28 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
             " sweep them apart"
         )
     task = spaces[0].variant.task
+    for space in spaces[1:]:
+        _require_same(task, space.variant.task, settings)
     if own is not None and task.name != own.name:
         raise UserError(
             f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
         )
     return task, spaces
+
+
+def _require_same(one: Task, other: Task, settings: SweepSettings) -> None:
+    """Refuse tasks that share a name and nothing else.
+
+    Raises:
+        UserError: If their data differ.
+    """
+    if other.data is one.data:
+        return
+    request = DataRequest(seed=settings.seed, options=settings.options_of(one))
+    if one.load(request).digest != other.load(request).digest:
+        raise UserError(
+            f"two tasks are called {one.name} and have different data: give each its own name"
+        )
 
 
 def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:

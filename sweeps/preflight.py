@@ -1,8 +1,10 @@
 """Checks before any trial: targets, and one step of each space's first point on a few rows."""
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -129,9 +131,27 @@ def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, 
             return
         assert isinstance(stack, FoldStack)
         _check_outputs(stack, variant.task)
-        stack.train()
-        stack.evaluate()
-        over_all(stack, data.train, variant.task)
+        _check_loss(stack, variant)
+        if stack.train_epoch().finite:  # a first point may diverge, as any may
+            over_all(stack, data.train, variant.task)
+
+
+def _check_loss(stack: FoldStack, variant: Variant) -> None:
+    """Refuse a loss that asks for what neither the configuration nor the task has.
+
+    Raises:
+        UserError: Naming the keyword argument, and what there is.
+    """
+    parameters = inspect.signature(variant.task.loss).parameters.values()
+    given = stack.engine.values.loss
+    for p in parameters:
+        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in given:
+            known = [*(f.name for f in fields(variant.config)), *stack.rows.statistics[0]]
+            raise UserError(
+                f"the loss takes {p.name!r}, which is neither a field of"
+                f" {variant.config.__name__} nor a statistic of the task; there are"
+                f" {', '.join(known)}"
+            )
 
 
 def _check_outputs(stack: FoldStack, task: Task) -> None:

@@ -15,7 +15,7 @@ from trainables.data.folds import Fold
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import Averages, EpochMetrics
 from trainables.stack.passes import Pass, measured, passes, predictions
-from trainables.stack.scoring import PART
+from trainables.stack.scoring import is_part, part_name
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.tasks.samples import Data, Samples, joined
 from trainables.tasks.task import Variant
@@ -128,12 +128,15 @@ class Cohort:
 
 def _without_parts(values: Averages) -> Averages:
     """Averages without parts of the loss."""
-    return {name: value for name, value in values.items() if not name.endswith(PART)}
+    return {name: value for name, value in values.items() if not is_part(name)}
 
 
 def _curve_points(values: EpochMetrics) -> Averages:
     """An epoch's averages by the names of curves."""
-    train = {names.train_key(name): value for name, value in values.train.items()}
+    train = {
+        names.train_key(part_name(name) if is_part(name) else name): value
+        for name, value in values.train.items()
+    }
     return train | _without_parts(values.held_out)
 
 

@@ -128,7 +128,7 @@ class TrialConfig(BaseConfig):
         return lr
 
     def loss_values_at(self, epoch: int) -> Mapping[str, float]:
-        """Keyword arguments of the loss whose values in an epoch, counted from 0, are no fields'."""
+        """Keyword arguments of the loss that change with the epoch, counted from 0."""
         return {}
 
     def frozen_at(self, epoch: int) -> tuple[str, ...]:

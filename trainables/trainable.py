@@ -26,9 +26,9 @@ DIVERGED = "diverged"
 class FoldTrainable(tune.Trainable):
     """Trains all folds of one configuration; subclasses only bind `variant`.
 
-    One `step()` trains up to the next epoch of `context.report_at`, or for `context.report_every_s`, and
-    returns the cross-validated mean, standard deviation and per-fold values. An actor may be
-    reused for any configuration: all state is made anew and re-seeded.
+    One `step()` trains up to the next epoch of `context.report_at`, or for
+    `context.report_every_s`, and returns the cross-validated mean, standard deviation and per-fold
+    values. An actor may be reused for any configuration: all state is built and seeded again.
     """
 
     variant: ClassVar[Variant]
@@ -90,7 +90,7 @@ class FoldTrainable(tune.Trainable):
                 self.trial.load_state_dict(state)
 
     def _save_now_and_then(self) -> None:
-        """Checkpoint at most every `context.checkpoint_every_s`, so that short trials pay nothing."""
+        """Checkpoint at most every `context.checkpoint_every_s`: short trials pay nothing."""
         folder = None if self._refits else self.context.checkpoint_folder
         due = time.monotonic() - self.saved_at >= self.context.checkpoint_every_s
         if folder is not None and due and not self.trial.finished:

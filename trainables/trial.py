@@ -16,7 +16,7 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
 from trainables.stack.passes import Stack, measured, passes
-from trainables.stack.scoring import LOSS, PART
+from trainables.stack.scoring import LOSS, is_part, part_name
 from trainables.stack.stack import FoldStack, Member, Mode
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import Task, Variant
@@ -50,16 +50,16 @@ def fold_metrics(values: EpochMetrics, task: Task) -> dict[str, list[float]]:
     Of a loss in several parts, the training loss of each part too; the first part is what the
     others leave.
     """
-    by_fold = {names.val_key(k): v for k, v in values.held_out.items() if not k.endswith(PART)}
+    by_fold = {names.val_key(k): v for k, v in values.held_out.items() if not is_part(k)}
     parts: dict[str, Any] = {}
     for name, value in values.train.items():
-        if name.endswith(PART):
-            parts[names.train_key(name)] = value
+        if is_part(name):
+            parts[names.train_key(part_name(name))] = value
         elif name == LOSS or task.metrics[name].train:
             by_fold[names.train_key(name)] = value
     if values.main_part is not None:
         rest = by_fold[names.TRAIN_LOSS] - sum(parts.values())
-        by_fold[names.train_key(f"{values.main_part}{PART}")] = rest
+        by_fold[names.train_key(part_name(values.main_part))] = rest
     return {name: np.asarray(v, dtype=float).tolist() for name, v in (by_fold | parts).items()}
 
 

@@ -100,13 +100,23 @@ class Trained:
         return f"{self.objective} {score} on {len(self.data.test)} test {self.task.unit}"
 
 
-def train(recipe: Recipe, places: Places, *, formats: Sequence[ModelFormat] = ()) -> Trained:
+def check_formats(recipe: Recipe, formats: Sequence[ModelFormat]) -> None:
+    """Refuse, before anything is trained, formats that are not for a recipe's model.
+
+    Raises:
+        UserError: At the first of them.
+    """
+    variant = variant_of(recipe)
+    for kind in formats:
+        check_format(not issubclass(variant.config, EstimatorConfig), kind, variant.name)
+
+
+def train(recipe: Recipe, places: Places) -> Trained:
     """Train what a recipe says on all of its training rows, and say what it came to.
 
     Args:
         recipe: What to train.
         places: Where its data is.
-        formats: What the model will be written to; refused before training if it cannot be.
 
     Raises:
         UserError: If data or variant are not those of the sweep, or the training diverges.
@@ -115,8 +125,6 @@ def train(recipe: Recipe, places: Places, *, formats: Sequence[ModelFormat] = ()
         console.print(f"variant {recipe.variant} is the code in {recipe.space}")
     variant = variant_of(recipe)
     network = not issubclass(variant.config, EstimatorConfig)
-    for kind in formats:
-        check_format(network, kind, variant.name)
     config = variant.config.from_dict(recipe.config)
     data = places.data_of(recipe, variant.task)
     console.print(data.said.splitlines()[0] if data.said else f"data: {data.name}")

@@ -44,7 +44,7 @@ def booster(config: BoostingConfig, shapes: Any) -> Any:
 def space() -> fs.SearchSpace:
     """Two domains, with LightGBM's defaults as the baseline."""
     if find_spec("lightgbm") is None:
-        raise fs.UserError('this example needs LightGBM: pip install "foldsweep[boosting]"')
+        raise fs.UserError("this example needs LightGBM: pip install -e '.[boosting]'")
     return fs.SearchSpace(
         name="lightgbm",
         variant=fs.variant("lightgbm", task, booster, BoostingConfig),

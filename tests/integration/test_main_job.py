@@ -68,7 +68,8 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     for trial in trials:
         run = runs[str(trial.number)]
         assert run.inputs == [("digits",)]
-        assert run.tags["variant"] == "cnn_ws_aux"
+        assert run.tags["variant"] == "larger_digit/cnn_ws_aux"
+        assert run.tags["task"] == "larger_digit"
         assert run.tags["auxiliary"] == "true"
         assert run.tags["folds"] == "3"
         assert run.params == {
@@ -142,39 +143,59 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
 
 
 SICK = """
+from dataclasses import dataclass
 from pathlib import Path
-from ray import tune
-from search_spaces.space import Point, SearchSpace
-from trainables.trainable import FoldTrainable
-from trainables.variants import MLP
+from torch import nn
+from foldsweep import Point, SearchSpace, TrialConfig, tune, variant
+from trainables.tasks.larger_digit import TASK
 
 LOG = Path({log!r})
+LOG.touch()
 
-class SickTrainable(FoldTrainable):
-    variant = MLP
+@dataclass(frozen=True, kw_only=True)
+class SickConfig(TrialConfig):
+    number: int = 0
 
-    def step(self):
-        with LOG.open("a") as log:
-            log.write(f"{{self.trial.number}}\\n")
-        tries = LOG.read_text().split().count(str(self.trial.number))
-        {sickness}
-        return super().step()
+class SickNet(nn.Module):
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.number = config.number
+        layers = nn.Linear(392, 16), nn.ReLU(), nn.Linear(16, shapes.outputs)
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
+        note(f"made-{{self.number}}")
+
+    def forward(self, pair):
+        number, tries = self.number, LOG.read_text().split().count(f"sick-{{self.number}}")
+        if self.training:  # once it is built
+            {sickness}
+        return self.layers(pair)
+
+def note(word):
+    with LOG.open("a") as log:
+        log.write(f"{{word}}\\n")
+
+def sick(number, said):
+    note(f"sick-{{number}}")
+    raise RuntimeError(said)
 
 def space():
+    rates = dict(enumerate({rates}))
     return SearchSpace(
         name={name!r},
-        trainable=SickTrainable,
-        domains={{"lr": tune.loguniform(1e-4, 1e-2), "hidden": 16}},
-        points=[Point(name=f"{{i}}", config={{"lr": lr}}) for i, lr in enumerate({rates})],
+        variant=variant("sick", TASK, SickNet, SickConfig),
+        domains={{"lr": tune.loguniform(1e-4, 1e-2)}},
+        points=[
+            Point(name=f"{{i}}", config={{"lr": rates.get(i, 1e-3), "number": i}})
+            for i in range(8)
+        ],
     )
 """
-RECOVERS = "if self.trial.number == 2 or (self.trial.number == 1 and tries == 1):"
-RECOVERS += " raise RuntimeError('out of\\nluck')"
-BREAKS = "if self.trial.number >= 2: raise RuntimeError('no such layer')"
+RECOVERS = "if number == 2 or (number == 1 and not tries): sick(number, 'out of\\nluck')"
+BREAKS = "if number >= 2: sick(number, 'no such layer')"
 
 
 def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()") -> Path:
-    """A space file whose trials fail in some way; `NAME.log` counts their steps."""
+    """A space file whose points fail in some way; `NAME.log` counts networks and failures."""
     code = SICK.format(
         log=str(folder / f"{name}.log"), name=name, sickness=sickness or "pass", rates=rates
     )
@@ -236,15 +257,22 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     # a trial that crashes is tried again, but not for ever
     assert "recovers: 7 trials complete, 0 pruned, 1 failed" in said_sick
     for number in (1, 2):
-        assert said_sick.count(f"\n      trial {number}: RuntimeError: out of luck\n") >= 1
+        assert f"\n      trial {number}: RuntimeError: out of luck; traceback in " in said_sick
     trials = user.study("sick/recovers")
     assert [t.state.name for t in trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 5
-    steps = (folder / "recovers.log").read_text().split()
-    assert steps.count("1") == 1 + 1  # a crash, then one report
-    assert steps.count("2") == 2  # once and --max-failures
+    log = (folder / "recovers.log").read_text().split()
+    assert log.count("sick-1") == 1
+    assert log.count("made-1") == 2 * log.count("made-3")  # made once more after the crash
+    assert log.count("sick-2") == 2  # once and --max-failures
     runs = user.mlflow("sick/recovers")
     assert runs["2"].status == "FAILED"
-    assert runs["2"].tags["foldsweep.error"] == "RuntimeError: out of luck"
+    kept = "runs/sick/recovers/errors/trial_00002.txt"
+    assert runs["2"].tags["foldsweep.error"] == f"RuntimeError: out of luck; traceback in {kept}"
+    assert f"{folder}/recovers.py" in (folder / kept).read_text()
+    assert "RuntimeError: out of\nluck" in (folder / kept).read_text()
+    artifacts = folder / "mlartifacts"
+    (uploaded,) = artifacts.rglob(f"{runs['2'].run_id}/artifacts/trial_00002.txt")
+    assert uploaded.read_text() == (folder / kept).read_text()
     assert runs["3"].status == "FINISHED"
 
     # one that diverges is not tried again and frees its place
@@ -256,14 +284,15 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
         error = "a loss became infinite or NaN in epoch"
         assert trials[number].user_attrs["error"].startswith(error)
         assert runs[str(number)].tags["foldsweep.error"].startswith(error)
-        assert (folder / "diverges.log").read_text().split().count(str(number)) == 1
+    log = (folder / "diverges.log").read_text().split()
+    assert log.count("made-1") == log.count("made-2") == log.count("made-3") >= 3
 
     # where most fail, the sweep gives up and says why
     trials = user.study("sick/broken")
     assert "stopped: most trials failed. Last error: trial " in said_sick
     assert "RuntimeError: no such layer" in said_sick
     assert len([t for t in trials if t.state.name == "FAIL"]) == 5
-    assert len(trials) <= 7
+    assert len([t for t in trials if t.state.name != "WAITING"]) <= 7
     assert {run.status for run in user.mlflow("sick/broken").values()} <= {
         *("FAILED", "FINISHED", "KILLED")
     }

@@ -152,7 +152,8 @@ def test_filters_in_the_documentation_find_runs(reference: User) -> None:
     experiment = client.get_experiment_by_name("foldsweep").experiment_id
     found = {text: len(client.search_runs([experiment], text)) for text in filters}
     assert found["tags.`foldsweep.kind` = 'sweep'"] == 1
-    assert found["tags.variant = 'mlp' and tags.dataset = 'digits' and tags.seed = '7'"] == 7
+    mlp = "tags.variant = 'larger_digit/mlp' and tags.dataset = 'digits' and tags.seed = '7'"
+    assert found[mlp] == 7
 
 
 def test_a_server_that_is_there_is_not_started_again(reference: User, address: str) -> None:

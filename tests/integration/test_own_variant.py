@@ -52,7 +52,7 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     assert set(trials[1].params) == {"lr", "units", "dropout"}
     for trial in trials:
         run = runs[str(trial.number)]
-        assert run.tags["variant"] == "difference"
+        assert run.tags["variant"] == "larger_digit/difference"
         assert run.tags["space_file"] == str(file)
         assert run.params["units"] == str(trial.params["units"])
 
@@ -61,7 +61,7 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     assert said.startswith(f"{exported}: trial ")
     said = user.run("sweeps/evaluate.py", exported, "--cv").stdout
     assert "equal in every fold and metric, to the last bit" in said
-    assert f"variant difference is the code in {file}" in said
+    assert f"variant larger_digit/difference is the code in {file}" in said
 
     elsewhere = file.rename(file.with_suffix(".txt"))
     said = user.run("sweeps/evaluate.py", exported, code=2).stderr

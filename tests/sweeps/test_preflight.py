@@ -225,6 +225,14 @@ def test_the_spaces_for_any_table_pass(name: str) -> None:
     check_model(load_space(name, task), data, make_folds(task, data, settings), settings)
 
 
+def test_a_first_point_may_diverge() -> None:
+    task = table_task(TableOptions(data="wine"), seed=0, objective="roc_auc")
+    data = task.load(DataRequest(seed=0))
+    settings = SweepSettings(space=("mlp",)).for_task(task)
+    space = load_space("mlp", task).with_fixed(lr=1e30, hidden_layers=4)
+    check_model(space, data, make_folds(task, data, settings), settings)
+
+
 def test_a_target_that_the_data_lacks_is_named() -> None:
     task = table_task(TableOptions(data="wine"), seed=0, objective=None)
     data = task.load(DataRequest(seed=0))

@@ -1,4 +1,4 @@
-"""A network's trial against a hand-written loop of plain PyTorch, which knows nothing of stacks."""
+"""A network's trial against a hand-written loop of plain PyTorch."""
 
 from typing import Any
 

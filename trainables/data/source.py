@@ -34,4 +34,3 @@ class ImageSource:
     train: DigitImages
     test: DigitImages
     origin: str
-

@@ -9,7 +9,7 @@ from foldsweep.errors import UserError
 from trainables.tasks.task import Standardising
 
 
-def normalisation(rows: Float[np.ndarray, "n *shape"]) -> tuple[float, float]:
+def normalisation(rows: Float[np.ndarray, "n ..."]) -> tuple[float, float]:
     """Mean and population standard deviation over all numbers of all rows.
 
     Computed in float64. Fit it on a training part and apply it to held-out and test rows.

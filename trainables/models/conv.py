@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from foldsweep.errors import UserError
 from trainables.config import TrialConfig

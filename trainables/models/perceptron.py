@@ -70,7 +70,9 @@ class Perceptron(nn.Module):
         self.names = tuple(shapes.inputs)
         self.axes = {name: len(shape) for name, shape in shapes.inputs.items()}
         features = sum(
-            torch.Size(shape).numel() for name, shape in shapes.inputs.items() if name != CATEGORIES
+            torch.Size(shape).numel()
+            for name, shape in shapes.inputs.items()
+            if name != CATEGORIES
         )
         self.categories: nn.Module | None = None
         if CATEGORIES in shapes.inputs:

@@ -19,8 +19,23 @@ from trainables.stack.outputs import changed
 from trainables.tasks.task import Output, Task
 
 LOSS = "loss"
-PART = "_loss"
-"""Suffix of a part's name among sums."""
+_PART = "part of the loss: "
+"""Prefix of a part's name among sums, which no metric's name can have."""
+
+
+def part_key(part: str) -> str:
+    """Key of a part of the loss among sums and averages."""
+    return f"{_PART}{part}"
+
+
+def is_part(key: str) -> bool:
+    """Whether a key is that of a part of the loss."""
+    return key.startswith(_PART)
+
+
+def part_name(key: str) -> str:
+    """Short name of a part's average, such as `aux_loss`."""
+    return f"{key.removeprefix(_PART)}_{LOSS}"
 
 
 class Scorer:
@@ -65,7 +80,7 @@ class Scorer:
         loss = (total * weight).sum(-1)
         sums = {LOSS: loss.detach()}
         for name in list(parts)[1:]:
-            sums[f"{name}{PART}"] = (parts[name].detach() * weight).sum(-1)
+            sums[part_key(name)] = (parts[name].detach() * weight).sum(-1)
         return loss, sums | self._measured(args, weight)
 
     def measured(

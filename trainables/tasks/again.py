@@ -41,9 +41,7 @@ def data_of(
     return data
 
 
-def fresh_data(
-    recipe: Recipe, task: Task, seed: int, *, data_dir: Path | None = None
-) -> Data:
+def fresh_data(recipe: Recipe, task: Task, seed: int, *, data_dir: Path | None = None) -> Data:
     """Other rows of the same kind, drawn with another seed.
 
     Raises:

@@ -128,9 +128,7 @@ class Data:
         return data_of(inputs, target, **options)
 
 
-def digest_of(
-    name: str, arrays: Sequence[tuple[str, np.ndarray]], *, names: bool = True
-) -> str:
+def digest_of(name: str, arrays: Sequence[tuple[str, np.ndarray]], *, names: bool = True) -> str:
     """Fingerprint of a name and arrays: type, shape and bytes of each, names if they count."""
     sha256 = hashlib.sha256(name.encode())
     for key, array in arrays:

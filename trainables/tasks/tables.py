@@ -35,6 +35,7 @@ def table_task(
         options: What to read, and how to split it.
         seed: Seed of the draw of test rows.
         objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy or R².
+        measure: More metrics to measure, such as further objectives.
         more: What else is optimised, by the same names.
 
     Raises:

@@ -84,7 +84,7 @@ def argmax(output: Output, **_: Tensor) -> dict[str, Tensor]:
     return {"answer": output.argmax(-1), "probability": output.softmax(-1)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Task:
     """What is learned: data, split, loss, metrics, objective.
 
@@ -154,6 +154,9 @@ class Task:
         lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
         return {**own, **{key: {"better": "lower", "equal": 0.0} for key in lower}}
 
+    def __repr__(self) -> str:
+        return f"Task({self.name!r})"
+
     @property
     def predicts_with(self) -> tuple[str, ...]:
         """Statistics of training rows that predictions need: keyword arguments of `predict`."""
@@ -184,7 +187,7 @@ class Task:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Variant:
     """What is compared: a network or an estimator with its configuration class, on a task."""
 
@@ -202,6 +205,9 @@ class Variant:
     def __post_init__(self) -> None:
         if self.predict is not None:
             object.__setattr__(self, "task", replace(self.task, predict=self.predict))
+
+    def __repr__(self) -> str:
+        return f"Variant({self.full_name!r})"
 
     @property
     def full_name(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.models import difference
 from analysis.models.champion import Champion, judge
 from analysis.models.difference import mcnemar
 from analysis.models.trained import Places, Trained
@@ -25,6 +26,11 @@ from trainables.tasks import disc
 from trainables.variants import VARIANTS
 
 SOURCE = digits_source()
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(difference, "RESAMPLES", difference.FEWEST)
 
 
 def images(*, seed=0, rows=300, source=SOURCE, **config):

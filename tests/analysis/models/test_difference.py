@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from analysis.models import difference
 from analysis.models.difference import compared, interval, mcnemar
 from foldsweep.errors import UserError
 from trainables.keep.measure import Measured
@@ -67,7 +68,7 @@ def test_interval_is_that_of_scipy_s_bootstrap():
     assert interval(by_row(ours), by_row(theirs)) == (low, high)
 
 
-def test_bootstrap_keeps_its_level():
+def test_bootstrap_keeps_its_level(few_resamples):
     rng = np.random.default_rng(3)
     found = []
     for _ in range(100):
@@ -88,6 +89,11 @@ def test_direction_is_that_of_the_metric():
     assert "interval of the difference 0.9" in compared("score", up, down).said
 
 
+@pytest.fixture
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(difference, "RESAMPLES", difference.FEWEST)
+
+
 def over_all(target, probability):
     return Measured(metric=AUC, target=target, prediction=probability)
 
@@ -100,15 +106,15 @@ def two_models(rows=200, seed=5):
     return target, *(np.column_stack([1 - p, p]) for p in (good, bad))
 
 
-def test_metric_over_all_rows_is_resampled_too():
+def test_metric_over_all_rows_is_resampled_too(few_resamples):
     target, good, bad = two_models()
     ours, theirs = over_all(target, good), over_all(target, bad)
     found = compared("roc_auc", ours, theirs)
     assert found.better
     assert not compared("roc_auc", theirs, ours).better
-    difference = roc_auc_score(target, good[:, 1]) - roc_auc_score(target, bad[:, 1])
+    apart = roc_auc_score(target, good[:, 1]) - roc_auc_score(target, bad[:, 1])
     low, high = interval(ours, theirs)
-    assert low < difference < high
+    assert low < apart < high
 
 
 def test_whole_groups_are_drawn():
@@ -130,7 +136,7 @@ def test_accuracy_of_grouped_rows_is_resampled():
     assert compared("accuracy", ours, theirs, groups).said.startswith("95 % interval of the")
 
 
-def test_resamples_without_a_class_are_left_out():
+def test_resamples_without_a_class_are_left_out(few_resamples):
     target, good, bad = two_models(rows=12)
     target[:] = 0
     target[:3] = 1

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trainables.models.pairs.losses import MARGIN
 from trainables.models.pairs.conv import ConvConfig
+from trainables.models.pairs.losses import MARGIN
 from trainables.models.pairs.scores import Scores
 from trainables.models.pairs.siamese import ConvBranch, each
 

@@ -78,9 +78,7 @@ def answers(output: Tensor | Scores) -> Int[Tensor, "*m b"]:
     return comparison.argmax(-1)
 
 
-def comparison_hits(
-    output: Tensor | Scores, target: Mapping[str, Tensor]
-) -> Bool[Tensor, "*m b"]:
+def comparison_hits(output: Tensor | Scores, target: Mapping[str, Tensor]) -> Bool[Tensor, "*m b"]:
     """Whether each comparison is right."""
     return answers(output) == target["target"]
 

@@ -36,7 +36,6 @@ def _variant(
     **values: Any,
 ) -> Variant:
     """A variant whose network needs no shapes: pairs have but one."""
-
     tags = {"weight_sharing": weight_sharing, "auxiliary": auxiliary}
     return Variant(
         name=name,

@@ -1,0 +1,388 @@
+"""A table of the user's own, from its file to a measured model, and what is refused on the way."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.integration.conftest import Refused
+from tests.integration.user import User, repeatable_points, scores, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+ROWS = 150
+OPTIONS = ("--data", "a table/kündigung 2024.csv", "--target", "left at", "--drop", "note")
+TWO = ("--space", "mlp", "logistic", "--trials", 2, "--epochs", 4, "--folds", 3)
+
+
+def table(rows: int = ROWS) -> pd.DataFrame:
+    """Numbers, categories, missing values, an identifier, a constant and odd names of columns."""
+    rng = np.random.default_rng(0)
+    age, plan = rng.integers(18, 90, rows), rng.choice(["a", "b", "c, d"], rows)
+    size = rng.normal(size=rows)
+    left = (age / 60 + (plan == "a") + size + 0.3 * rng.normal(size=rows)) > 1.2
+    frame = pd.DataFrame(
+        {
+            "customer": [f"c{i:05}" for i in range(rows)],
+            "age": age.astype(float),
+            'the "plan"': plan,
+            "größe": size.round(3),
+            "country": "NL",
+            "note": "whatever",
+            "left at": np.where(left, "yes", "no"),
+        }
+    )
+    frame.loc[rng.choice(rows, 20, replace=False), "age"] = np.nan
+    frame.loc[rng.choice(rows, 9, replace=False), 'the "plan"'] = None
+    return frame
+
+
+# End to end -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Own:
+    """Who swept a table of their own, and what was said."""
+
+    user: User
+    said: str
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterator[Own]:
+    user = User(tmp_path_factory.mktemp("own"), empty_mlflow)
+    (user.folder / "a table").mkdir()
+    table().to_csv(user.folder / OPTIONS[1], index=False)
+    end = user.run("sweeps/run.py", *OPTIONS, *TWO, "--name", "own", "--objective", "roc_auc")
+    assert end.stderr == ""
+    yield Own(user, end.stdout)
+    user.clean_up()
+
+
+def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
+    user, said = own.user, own.said
+    for words in ("120", "30", "2 classes", "'yes'", "'no'", "identifier", "constant", "missing"):
+        assert words in said.partition("sweep own starts")[0], words
+    assert "objective: roc_auc" in said
+    for space in ("mlp", "logistic"):
+        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in said
+        trials = user.study(f"own/{space}")
+        assert len(trials) == 2
+        runs = user.mlflow(f"own/{space}")
+        assert {run.status for run in runs.values()} == {"FINISHED"}
+        assert set(runs) == {"", "0", "1"}
+        for trial in trials:
+            run = runs[str(trial.number)]
+            assert run.tags["variant"] == f"{run.tags['task']}/{space}"
+            assert (run.tags["train_rows"], run.tags["test_rows"]) == ("120", "30")
+            assert run.last("val_roc_auc") == trial.value
+            folds = [run.last(f"fold_{i}/val_roc_auc") for i in range(3)]
+            assert run.last("val_roc_auc_std") == pytest.approx(np.std(folds, ddof=1))
+            for gone in ("rotation", "shift", "aux_alpha", "main_weight", "digits"):
+                assert gone not in run.params
+    network = user.mlflow("own/mlp")["0"]
+    assert network.params["epochs"] == "4"
+    assert "epochs" not in user.mlflow("own/logistic")["0"].params
+
+
+def printed(said: str, what: str) -> str:
+    """A command out of the list at the end of a sweep."""
+    found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
+    assert found is not None, said
+    return found[1]
+
+
+def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> None:
+    user, said = own.user, own.said
+    compared = user.run_printed(printed(said, "compare")).stdout
+    assert "mlp" in compared
+    assert "logistic" in compared
+    assert "roc_auc" in compared
+    user.run_printed(printed(said, "export"))
+    files = {space: user.folder / f"best-own-{space}.yaml" for space in ("mlp", "logistic")}
+    assert all(file.is_file() for file in files.values())
+    assert all(str(user.folder / "a table") not in file.read_text() for file in files.values())
+    command = printed(said, "measure")
+    assert f"--data '{user.folder}/a table/kündigung 2024.csv'" in command
+    measured = user.run_printed(command).stdout
+    assert re.search(r"test roc_auc [01]\.\d{4}", measured), measured
+    assert "30 test rows each" in measured
+    assert "logged to MLflow at sqlite:///" in measured
+    said = user.run_printed(printed(said, "report")).stdout
+    assert (user.folder / "own.html").is_file(), said
+
+
+@pytest.mark.parametrize("space", ["mlp", "logistic"])
+def test_a_recipe_is_measured_with_the_file_beside_it(
+    own: Own, space: str, tmp_path: Path
+) -> None:
+    user = own.user
+    user.run("analysis/export.py", "--sweep", "own", "--space", space, "--out", tmp_path)
+    (recipe,) = tmp_path.glob("*.yaml")
+    missing = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
+    assert missing == (
+        "error: the sweep's data, kündigung 2024.csv, is not beside the recipe; name it with"
+        " --data PATH\n"
+    )
+    file = tmp_path / "kündigung 2024.csv"
+    file.write_bytes((user.folder / OPTIONS[1]).read_bytes())
+    repeated = user.run("sweeps/evaluate.py", recipe, "--cv").stdout
+    assert "equal in every fold and metric, to the last bit" in repeated
+    file.write_text(file.read_text().replace("yes", "no", 1))
+    changed = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
+    assert "is not the file that the task was made from" in changed
+    assert changed.count("\n") == 1
+
+
+# A regression, images, and more trials ----------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_embedded_data_is_a_regression_by_its_target(user: User) -> None:
+    end = user.run(
+        *("sweeps/run.py", "--data", "diabetes", "--space", "mlp", "ridge", "random_forest"),
+        *("--trials", 2, "--epochs", 3, "--folds", 3, "--name", "sugar"),
+    )
+    assert "regression" in end.stdout
+    for space in ("mlp", "ridge", "random_forest"):
+        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in end.stdout
+        assert user.mlflow(f"sugar/{space}")["0"].tags["task"] == "diabetes"
+    user.run_printed(printed(end.stdout, "compare"))
+    user.run_printed(printed(end.stdout, "export"))
+    measured = user.run_printed(printed(end.stdout, "measure")).stdout
+    assert "test r2 " in measured
+    kept = json.loads(next((user.folder / "mlartifacts").rglob("evaluation.json")).read_text())
+    assert len(kept["points"]) == 89
+
+
+@pytest.mark.slow
+def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 120)
+    images = rng.integers(0, 99, (120, 10, 12, 3)).astype(np.uint8)
+    images[kind == 1, :5] += 100
+    np.savez(user.folder / "pictures.npz", x=images, y=np.array(["plain", "bright"])[kind])
+    end = user.run(
+        *("sweeps/run.py", "--data", "pictures.npz", "--space", "cnn", "mlp", "--trials", 2),
+        *("--epochs", 3, "--folds", 3, "--name", "pictures"),
+    )
+    assert "(n, h, w, c)" in end.stdout
+    for space in ("cnn", "mlp"):
+        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in end.stdout
+    assert "rotation" in user.mlflow("pictures/cnn")["0"].params
+    user.run_printed(printed(end.stdout, "export"))
+    assert "test accuracy " in user.run_printed(printed(end.stdout, "measure")).stdout
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_of_own_data_is_resumed_as_if_nothing_had_been(
+    user: User, make_user: Callable[[str], User]
+) -> None:
+    """A network and a forest, of which the one has checkpoints and the other is fitted again."""
+    args = (*OPTIONS, "--space", "mlp", "random_forest", "--trials", 5, "--epochs", 200)
+    args += ("--folds", 3, "--sampler", "random", "--checkpoint-every-s", 0)
+    peaceful = make_user("peaceful")
+    for one in (user, peaceful):
+        (one.folder / "a table").mkdir()
+        table().to_csv(one.folder / OPTIONS[1], index=False)
+    peaceful.run("sweeps/run.py", *args, "--name", "own", "--concurrency", 1)
+    again: tuple[object, ...] = (*args, "--name", "own")
+    for space, records in (("mlp", 2), ("random_forest", 1)):
+        process = user.start("sweeps/run.py", *again)
+        moment = f"own/{space}"
+        until(lambda at=moment, n=records: len(user.records(at, "metrics")) >= n, process)
+        user.kill(process)
+        again = ("--resume", "own")
+    user.run("sweeps/run.py", *again)
+    for space in ("mlp", "random_forest"):
+        sweep = f"own/{space}"
+        trials, wanted = user.study(sweep), peaceful.study(sweep)
+        first = [t for t in trials if t.number == 0]  # never pruned; others depend on the order
+        assert scores(first) == scores([t for t in wanted if t.number == 0])
+        assert [t.params for t in trials] == [t.params for t in wanted]
+        assert all(t.state.is_finished() for t in trials)
+        runs, wanted_runs = user.mlflow(sweep), peaceful.mlflow(sweep)
+        assert set(runs) == set(wanted_runs)
+        assert repeatable_points(runs["0"]) == repeatable_points(wanted_runs["0"])
+    until(lambda: all("Agent" in p for p in user.left_running().values()), within_s=30)
+
+
+# Bad input --------------------------------------------------------------------------------------
+
+DATA = ("--data", "t.csv", "--target", "left")
+Make = Callable[[Path], Any]
+
+
+def save(frame: pd.DataFrame, name: str = "t.csv", **options: Any) -> Make:
+    return lambda folder: frame.to_csv(folder / name, index=False, **options)
+
+
+def text(content: str | bytes, name: str = "t.csv") -> Make:
+    given = content.encode() if isinstance(content, str) else content
+    return lambda folder: (folder / name).write_bytes(given)
+
+
+def arrays(**values: Any) -> Make:
+    return lambda folder: np.savez(folder / "t.npz", **values)
+
+
+def huge(folder: Path) -> None:
+    """Two gigabytes that take no room."""
+    with (folder / "t.csv").open("wb") as file:
+        file.write(b"a,left\n1,0\n")
+        os.truncate(file.fileno(), 2 * 2**30)
+
+
+N = 60
+RNG = np.random.default_rng(0)
+GOOD = pd.DataFrame(
+    {"age": RNG.integers(18, 90, N), "plan": RNG.choice(["a", "b"], N), "left": [0, 1] * 30}
+)
+IMAGES = RNG.random((N, 4, 4, 3)).astype(np.float32)
+NPZ = ("--data", "t.npz")
+
+REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
+    "no file": (lambda _: None, DATA, "t.csv cannot be read: No such file"),
+    "no such column": (save(GOOD), ("--data", "t.csv", "--target", "lft"), "--target lft: "),
+    "no target": (save(GOOD), ("--data", "t.csv"), "name the column to predict with --target"),
+    "no such group": (save(GOOD), (*DATA, "--group", "who"), "--group who: "),
+    "no such column to drop": (save(GOOD), (*DATA, "--drop", "agee"), "agee"),
+    "one class": (save(GOOD.assign(left="no")), DATA, "has one class, 'no'"),
+    "a class for each row": (
+        save(GOOD.assign(left=[f"c{i}" for i in range(N)])),
+        DATA,
+        "60 classes in 60 rows",
+    ),
+    "missing targets": (
+        save(GOOD.assign(left=["yes", None, "no"] * 20)),
+        DATA,
+        "missing in 20 of 60 rows",
+    ),
+    "fewer rows than folds": (
+        save(GOOD.assign(left=[2] * 4 + [0, 1] * 28)),
+        DATA,
+        "the rarest class has 3",
+    ),
+    "no usable column": (
+        save(pd.DataFrame({"id": range(N), "one": 1, "left": GOOD.left})),
+        DATA,
+        "no usable input column is left",
+    ),
+    "thousands of texts": (
+        save(pd.DataFrame({"note": [f"n{i % 2500}" for i in range(9000)], "left": [0, 1] * 4500})),
+        DATA,
+        "column 'note' has ",
+    ),
+    "three rows": (save(GOOD[:3]), DATA, "3 rows are too few"),
+    "names twice": (text("a,left,a\n1,2,3\n"), DATA, "columns of the same name: 'a'"),
+    "empty": (text(""), DATA, "t.csv is empty"),
+    "a header only": (text("age,left\n"), DATA, "no rows"),
+    "no header": (text("1,2,0\n3,4,1\n" * 20), DATA, "has no header"),
+    "no text": (text(b"\x00\x01\x02" * 99), DATA, "is not a text file"),
+    "another ending": (text("a", "t.xlsx"), ("--data", "t.xlsx"), "t.xlsx cannot be read"),
+    "2 GB": (huge, DATA, "t.csv has 2.0 GiB, more than the 1 GiB"),
+    "a damaged table": (text("PAR1", "t.parquet"), ("--data", "t.parquet"), "t.parquet"),
+    "roc_auc of a regression": (
+        save(GOOD.assign(left=RNG.normal(size=N))),
+        (*DATA, "--objective", "roc_auc"),
+        "'roc_auc' is no metric of a regression",
+    ),
+    "r2 of classes": (
+        save(GOOD),
+        (*DATA, "--objective", "val_r2"),
+        "'r2' is no metric of a classification",
+    ),
+    "fewer groups than folds": (
+        save(GOOD.assign(who=np.arange(N) // 15)),
+        (*DATA, "--group", "who"),
+        "groups",
+    ),
+    "a missing group": (
+        save(GOOD.assign(who=[None, *range(N - 1)])),
+        (*DATA, "--group", "who"),
+        "says no group",
+    ),
+    "no time": (
+        save(GOOD.assign(day="soon")),
+        (*DATA, "--time", "day"),
+        "is not a time",
+    ),
+    "one fold": (save(GOOD.assign(part=1)), (*DATA, "--fold", "part"), "1 folds"),
+    "another test file": (
+        lambda folder: (save(GOOD)(folder), save(GOOD.drop(columns="age"), "u.csv")(folder)),
+        (*DATA, "--test", "u.csv"),
+        "test rows: ",
+    ),
+    "test rows of an unknown class": (
+        lambda folder: (save(GOOD)(folder), save(GOOD.assign(left=7), "u.csv")(folder)),
+        (*DATA, "--test", "u.csv"),
+        "7",
+    ),
+    "no test file": (save(GOOD), (*DATA, "--test", "u.csv"), "u.csv cannot be read: No such"),
+    "text as a regression": (
+        save(GOOD),
+        ("--data", "t.csv", "--target", "plan", "--task", "regression"),
+        "a regression predicts numbers",
+    ),
+    "objects": (
+        arrays(x=np.array([{}] * N, dtype=object), y=GOOD.left),
+        NPZ,
+        "holds arrays of Python objects",
+    ),
+    "no y": (arrays(x=IMAGES), NPZ, "no y"),
+    "NaN in images": (
+        arrays(x=np.where(np.arange(N)[:, None, None, None] == 7, np.nan, IMAGES), y=GOOD.left),
+        NPZ,
+        "row 8",
+    ),
+    "infinite values": (
+        arrays(x=IMAGES, y=np.append(RNG.random(N - 1), np.inf)),
+        (*NPZ, "--task", "regression"),
+        "infinite",
+    ),
+    "unequal arrays": (arrays(x=IMAGES, y=GOOD.left[1:]), NPZ, "equally many rows"),
+    "a column of arrays": (arrays(x=IMAGES, y=GOOD.left), (*NPZ, "--target", "y"), "no columns"),
+    "no archive": (text("x", "t.npz"), NPZ, "no .npz file that can be read"),
+    "--data and --dataset": (
+        save(GOOD),
+        (*DATA, "--dataset", "digits"),
+        "--data and --dataset exclude each other",
+    ),
+    "options without --data": (save(GOOD), ("--target", "left"), "--target goes with --data FILE"),
+    "all set aside": (save(GOOD), (*DATA, "--holdout", "1"), "--holdout must be at least 0"),
+    "most set aside": (save(GOOD), (*DATA, "--holdout", "0.9"), "leave 6 to train on"),
+    "two splits": (
+        save(GOOD),
+        (*DATA, "--time", "age", "--group", "plan"),
+        "--group and --time exclude each other",
+    ),
+    "a target twice": (save(GOOD), (*DATA, "--group", "left"), "cannot be both"),
+    "images for a table": (save(GOOD), (*DATA, "--space", "cnn"), "space cnn is for images"),
+    "unknown data": (lambda _: None, ("--data", "brest_cancer"), "did you mean 'breast_cancer'?"),
+}
+
+
+@pytest.mark.parametrize(("make", "args", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_bad_data_is_refused_in_one_line_and_nothing_is_made(
+    make: Make, args: tuple[object, ...], said: str, home: Path, refused: Refused
+) -> None:
+    make(home)
+    before = {path: path.stat().st_mtime_ns for path in home.iterdir()}
+    space = () if "--space" in args else ("--space", "mlp", "hist_gradient_boosting")
+    assert said in refused("sweeps.run", *args, *space, "--name", "first")
+    assert {path: path.stat().st_mtime_ns for path in home.iterdir()} == before
+
+
+def test_a_program_of_its_own_refuses_bad_data_too(user: User) -> None:
+    save(GOOD.assign(left="no"))(user.folder)
+    end = user.run("sweeps/run.py", *DATA, "--space", "mlp", "--name", "first", code=2)
+    assert end.stderr == "error: target 'left' has one class, 'no': nothing to learn\n"
+    assert end.stdout == ""
+    assert {path.name for path in user.folder.iterdir()} == {"mlflow.db", "t.csv"}

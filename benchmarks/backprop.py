@@ -64,8 +64,8 @@ def main() -> int:
 def _row(settings: BenchmarkSettings, members: int) -> str:
     source, _ = load_images("disc")
     data = draw_pairs(source, seed=0).train
-    x = torch.tensor(data.images).flatten(1)
-    target = torch.tensor(data.target)
+    x = torch.tensor(data.inputs["images"]).flatten(1)
+    target = torch.tensor(data.targets["target"])
     models = [_torch_net(i) for i in range(members)]
     runs = (_handwritten(models), _fused(models), _looped(models))
     generator = torch.Generator().manual_seed(0)

@@ -27,9 +27,11 @@ from sweeps.reproduction.tables import Cells, write_between_marks
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
+from trainables.data.pairs import draw_pairs
 from trainables.stack.stack import FoldStack, Member, Mode
-from trainables.variants import Variant
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
+from trainables.trial import make_stack
 
 FOLDS = 5
 LOOP = "loop"
@@ -95,12 +97,12 @@ def main() -> int:
     return 0
 
 
-def measured(space: SearchSpace, count: int, data: PairData, settings: ModesSettings) -> Rates:
+def measured(space: SearchSpace, count: int, data: Data, settings: ModesSettings) -> Rates:
     """Every way in turn, in each repeat; the first turn of each is not counted."""
-    variant = space.trainable.variant
+    variant = space.variant
     # searched values that the point leaves open are the classes' own
     config = space.complete(space.points[0].config, epochs=settings.repeats + 1)
-    folds = stratified_folds(data.train.target, num_folds=FOLDS, seed=0)
+    folds = stratified_folds(data.train.targets["target"], num_folds=FOLDS, seed=0)
     ways: dict[str, Callable[[], float]] = {
         LOOP: lambda: _loop_s(variant, config, data, folds[0], settings.device) * count
     }
@@ -109,7 +111,8 @@ def measured(space: SearchSpace, count: int, data: PairData, settings: ModesSett
             Member(config=config, train=fold.train, held_out=fold.val, seed=i)
             for i, fold in ((i, folds[i % FOLDS]) for i in range(count))
         ]
-        stack = FoldStack(variant.model, members, data.train, device=settings.device, mode=mode)
+        stack = make_stack(variant, members, data, device=settings.device, mode=mode)
+        assert isinstance(stack, FoldStack)
         ways[mode] = partial(_epoch_s, stack)
     turns = [{name: once() for name, once in ways.items()} for _ in range(settings.repeats + 1)]
     return {name: [count / turn[name] for turn in turns[1:]] for name in ways}
@@ -122,9 +125,7 @@ def _epoch_s(stack: FoldStack) -> float:
     return time.perf_counter() - start
 
 
-def _loop_s(
-    variant: Variant, config: TrialConfig, data: PairData, fold: Fold, device: str
-) -> float:
+def _loop_s(variant: Variant, config: TrialConfig, data: Data, fold: Fold, device: str) -> float:
     """Seconds of one epoch of one member, written by hand; others would follow one by one."""
     spent: list[float] = []
 

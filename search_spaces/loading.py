@@ -1,12 +1,14 @@
 """Finds a search space by name, or in a user's own file by path."""
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,20 +16,40 @@ from ray import cloudpickle
 
 from foldsweep.errors import UserError
 from foldsweep.user_code import code_error
-from search_spaces.images import IMAGE_SPACES
 from search_spaces.shipped import SPACES as SPACES
 from search_spaces.shipped import TUNED as TUNED
 from search_spaces.space import SearchSpace
-from search_spaces.tables import ESTIMATOR_SPACES, mlp
 from trainables.tasks.task import Task, Variant
 from trainables.variants import variant_named
 
+_MODULES = {
+    "mlp": "search_spaces.tables.mlp",
+    "cnn": "search_spaces.images.cnn",
+    "logistic": "search_spaces.tables.logistic",
+    "ridge": "search_spaces.tables.ridge",
+    "svm": "search_spaces.tables.svm",
+    "random_forest": "search_spaces.tables.random_forest",
+    "extra_trees": "search_spaces.tables.extra_trees",
+    "hist_gradient_boosting": "search_spaces.tables.hist_gradient_boosting",
+    "knn": "search_spaces.tables.knn",
+}
+"""Modules of the spaces for any task; imported when asked for, for scikit-learn takes seconds."""
+
+
+def _space_in(module: str, task: Task) -> SearchSpace:
+    space: SearchSpace = importlib.import_module(module).space(task)
+    return space
+
+
 ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {
-    "mlp": mlp.space,
-    **IMAGE_SPACES,
-    **ESTIMATOR_SPACES,
+    name: partial(_space_in, module) for name, module in _MODULES.items()
 }
 """Spaces for a task of the user's, by name."""
+
+
+def summary_of(name: str) -> str:
+    """What a space for any task is, in a line."""
+    return (importlib.import_module(_MODULES[name]).__doc__ or "").splitlines()[0]
 
 
 def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:

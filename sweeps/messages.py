@@ -1,7 +1,6 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from foldsweep.programs import command, console
 from foldsweep.tracking import SQLITE, shown, tracking_uri
-from search_spaces.loading import ANY_TASK, SPACES, load_space
+from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from sweeps.ledger import DEFAULT_TRIALS
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
@@ -135,8 +134,8 @@ def spaces_table() -> Group:
     own = Table(title="spaces for your own data (--data FILE --target COLUMN)")
     own.add_column("space")
     own.add_column("what it is")
-    for name, function in ANY_TASK.items():
-        own.add_row(name, _first_line(sys.modules[function.__module__].__doc__))
+    for name in ANY_TASK:
+        own.add_row(name, summary_of(name))
     table = Table(title="spaces of tasks that ship")
     table.add_column("space")
     table.add_column("task")
@@ -147,7 +146,3 @@ def spaces_table() -> Group:
         baseline = space.points[0].name if space.points else ""
         table.add_row(name, space.variant.task.name, " ".join(space.searched), baseline)
     return Group(own, table)
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]

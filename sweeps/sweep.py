@@ -207,6 +207,8 @@ def sweep_space(
         sweep=key,
         study_storage=settings.study or JOURNAL_FILE,
         study_name=key,
+        objective=settings.objective[0],
+        better=space.variant.task.better[settings.objective[0]],
     )
     task = space.variant.task
     folds = make_folds(task, data, settings)

@@ -98,6 +98,11 @@ def test_analysis_loads_no_scheduler_and_the_searcher_only_to_draw() -> None:
     assert "ray" not in loaded_by(drawing)
 
 
+def test_a_sweep_of_what_ships_waits_for_no_scikit_learn() -> None:
+    """It takes a second, and only tables and their splits need it."""
+    assert not loaded_by(["sweeps.run", "sweeps.launch"]) & {"sklearn", "scipy", "mlflow"}
+
+
 def test_core_is_plain_torch() -> None:
     """Also what its modules import where the linter does not look: in other libraries."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]

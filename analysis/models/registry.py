@@ -3,6 +3,8 @@
 import contextlib
 import re
 import shlex
+import shutil
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -109,7 +111,11 @@ def serve_command(store: Store, name: str) -> str:
         *("mlflow", "models", "serve", "--model-uri", f"models:/{name}@{ALIAS}"),
         *("--env-manager", "local", "--host", "127.0.0.1", "--port", "5001"),
     )
-    return f"MLFLOW_TRACKING_URI={uri} {served}"
+    folder = Path(sys.executable).parent
+    server = shutil.which("uvicorn")  # which MLflow looks for on the path
+    there = server is not None and Path(server).parent == folder
+    path = "" if there else f'PATH={shlex.quote(str(folder))}:"$PATH" '
+    return f"MLFLOW_TRACKING_URI={uri} {path}{served}"
 
 
 def _log(store: Store, trained: Trained) -> ModelInfo:

@@ -131,7 +131,8 @@ def train(recipe: Recipe, places: Places) -> Trained:
     line = EpochLine(config.epochs)
     model = fit(recipe, variant, data, after_epoch=line.done if network else lambda epoch: None)
     trained = Trained(model=model, data=data, places=places)
-    how = f"trained for {config.epochs} epochs" if network else "fitted"
+    epochs = f"{config.epochs} epoch{'' if config.epochs == 1 else 's'}"
+    how = f"trained for {epochs}" if network else "fitted"
     rows = f"all {len(data.train)} training {variant.task.unit}"
     console.print(f"{variant.name} {how} on {rows}: {trained.said}")
     return trained

@@ -7,16 +7,16 @@ import torch
 
 from peer_tools.job import Job, Recorder
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData
-from trainables.trial import CrossValidation, Task
+from trainables.tasks.samples import Data
+from trainables.trial import Context, CrossValidation
 
 
-def run_trial(number: int, job: Job, data: PairData, folds: tuple[Fold, ...]) -> None:
+def run_trial(number: int, job: Job, data: Data, folds: tuple[Fold, ...]) -> None:
     """Cross-validate one configuration; seeds are those that a sweep derives."""
     values = job.configs[number]
     recorder = Recorder(job.folder)
     trial = CrossValidation(
-        job.network, job.config(values), Task(data=data, folds=folds, seed=job.seed), number
+        job.network, job.config(values), Context(data=data, folds=folds, seed=job.seed), number
     )
     with recorder.training():
         trial.advance(job.epochs)

@@ -1,6 +1,6 @@
 """The space file that foldsweep is given: a job's configurations as points, or the shipped space.
 
-The class that trains is a user's own, which does as its parent and writes down when.
+What trains does as foldsweep's own class and writes down when.
 """
 
 from dataclasses import replace
@@ -8,11 +8,12 @@ from typing import Any
 
 from ray import tune
 
-from foldsweep.names import VAL_ACCURACY
+from foldsweep.names import val_key
 from peer_tools.job import Job, Recorder
+from peer_tools.subclass import Trainable, train_with
 from search_spaces.loading import load_space
 from search_spaces.space import Point, SearchSpace
-from trainables.trainable import BY_FOLD, TRAINABLES, FoldTrainable
+from trainables.trainable import BY_FOLD
 
 NAME = "peers"
 
@@ -20,13 +21,13 @@ NAME = "peers"
 def space() -> SearchSpace:
     """What the job in the environment asks for."""
     job = Job.load()
-    trainable = _recorded(TRAINABLES[job.variant], job)
+    train_with(lambda trainable: _recorded(trainable, job))
     if job.space is not None:
-        return replace(load_space(job.space), name=NAME, trainable=trainable)
+        return replace(load_space(job.space), name=NAME)
     configs = job.configs
     return SearchSpace(
         name=NAME,
-        trainable=trainable,
+        variant=job.network,
         domains={
             **job.fixed,
             **{key: tune.choice(values) for key, values in job.axes.items()},
@@ -38,7 +39,7 @@ def space() -> SearchSpace:
     )
 
 
-def _recorded(trainable: type[FoldTrainable], job: Job) -> type[FoldTrainable]:
+def _recorded(trainable: Trainable, job: Job) -> Trainable:
     keys = tuple(job.axes) or tuple(job.ranges)
     recorder = Recorder(job.folder)
 
@@ -49,7 +50,7 @@ def _recorded(trainable: type[FoldTrainable], job: Job) -> type[FoldTrainable]:
             if result["done"]:
                 config = self.trial.config.to_dict()
                 values = {key: config[key] for key in keys}
-                recorder.scores(values, dict(result[BY_FOLD])[VAL_ACCURACY])
+                recorder.scores(values, dict(result[BY_FOLD])[val_key("accuracy")])
             return result
 
     return Recorded

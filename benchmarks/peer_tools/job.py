@@ -14,8 +14,10 @@ from typing import Any
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
-from trainables.variants import VARIANTS, Variant
+from trainables.data.pairs import draw_pairs
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
+from trainables.variants import VARIANTS
 
 JOB_VARIABLE = "PEERS_JOB"
 """Environment variable with the path of the job's file."""
@@ -95,12 +97,13 @@ class Job:
             json.dumps([self.seed, dict(values), str(fold)], sort_keys=True).encode()
         )
 
-    def load_data(self) -> tuple[PairData, tuple[Fold, ...]]:
+    def load_data(self) -> tuple[Data, tuple[Fold, ...]]:
         """Pairs and folds, as a sweep with this seed has them."""
         data_dir = None if self.data_dir is None else Path(self.data_dir)
         source, _ = load_images(self.dataset, data_dir=data_dir)
         data = draw_pairs(source, seed=self.seed, train_pairs=self.train_pairs)
-        return data, stratified_folds(data.train.target, num_folds=self.folds, seed=self.seed)
+        target = data.train.targets["target"]
+        return data, stratified_folds(target, num_folds=self.folds, seed=self.seed)
 
     def save(self) -> Path:
         """Write to the folder; returns the file."""

@@ -42,7 +42,8 @@ def start_and_import(cluster: Cluster) -> None:
     from sweeps.tracking.tracker import Tracker
 
     mark("all imported")
-    note(sweeps.launch, "draw_pairs", None, "pairs drawn")
+    note(sweeps.launch, "load_data", None, "data loaded")
+    note(sweeps.launch, "check_model", None, "first point checked")
     note(sweeps.sweep.tune, "run", "Tune is started", "Tune has ended")
     note(Tracker, "close", "spool is closed", "MLflow has all")
 

@@ -6,32 +6,36 @@ from typing import Any
 import psutil
 
 from peer_tools.milestones import mark
+from peer_tools.subclass import Trainable, train_with
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
-from trainables.trainable import MlpTrainable
-from trainables.trial import Task
+from trainables.trial import Context
 
 FIRST_STEP = "first training step"
 LAST_STEP = "last trial trained"
 
 
-class NotingTrainable(MlpTrainable):
-    """Does as its parent, and notes."""
+def noting(trainable: Trainable) -> Trainable:
+    """A class that does as its parent, and notes."""
 
-    def setup(self, config: dict[str, Any], task: Task) -> None:  # type: ignore[override]
-        """Called in a new process, when all is imported."""
-        mark("first actor's process made", when=psutil.Process().create_time(), cpu_s=0.0)
-        mark("first actor ready")
-        super().setup(config, task)
+    class Noting(trainable):  # type: ignore[valid-type, misc]
+        def setup(self, config: dict[str, Any], context: Context) -> None:
+            """Called in a new process, when all is imported."""
+            mark("first actor's process made", when=psutil.Process().create_time(), cpu_s=0.0)
+            mark("first actor ready")
+            super().setup(config, context)
 
-    def step(self) -> dict[str, Any]:
-        """A whole trial, here."""
-        mark(FIRST_STEP)
-        result = super().step()
-        mark(LAST_STEP)
-        return result
+        def step(self) -> dict[str, Any]:
+            """A whole trial, here."""
+            mark(FIRST_STEP)
+            result: dict[str, Any] = super().step()
+            mark(LAST_STEP)
+            return result
+
+    return Noting
 
 
 def space() -> SearchSpace:
     """The shipped space by another name."""
-    return replace(load_space("mlp"), name="milestones", trainable=NotingTrainable)
+    train_with(noting)
+    return replace(load_space("mlp"), name="milestones")

@@ -19,7 +19,7 @@ from optuna_integration import MLflowCallback
 from peer_tools.job import Job, Range, Recorder
 from peer_tools.plain_loop import train_fold
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData
+from trainables.tasks.samples import Data
 
 STUDY = "peers"
 
@@ -34,7 +34,7 @@ def suggest(trial: optuna.Trial, key: str, of: Range) -> Any:
 class Objective:
     """Mean accuracy over folds."""
 
-    def __init__(self, job: Job, data: PairData, folds: tuple[Fold, ...]):
+    def __init__(self, job: Job, data: Data, folds: tuple[Fold, ...]):
         self.job, self.data, self.folds = job, data, folds
         self.recorder = Recorder(job.folder)
 
@@ -62,7 +62,7 @@ class Objective:
         return mean(scores)
 
 
-def optimize(job: Job, data: PairData, folds: tuple[Fold, ...], worker: int, trials: int) -> None:
+def optimize(job: Job, data: Data, folds: tuple[Fold, ...], worker: int, trials: int) -> None:
     """One of the processes."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -12,15 +12,15 @@ from torch.utils.data import DataLoader, TensorDataset
 from trainables.config import TrialConfig
 from trainables.data.augment import affine
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData
-from trainables.models.layers import Scores
-from trainables.variants import Variant
+from trainables.models.pairs.scores import Scores
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
 
 
 def train_fold(
     variant: Variant,
     config: TrialConfig,
-    data: PairData,
+    data: Data,
     fold: Fold,
     *,
     seed: int,
@@ -90,6 +90,7 @@ def augmented(images: Tensor, config: TrialConfig) -> Tensor:
     return affine(images, noise, shift=shift, rotation=rotation, scale=scale)
 
 
-def _dataset(data: PairData, index: np.ndarray) -> TensorDataset:
-    arrays = (data.train.images, data.train.classes, data.train.target)
+def _dataset(data: Data, index: np.ndarray) -> TensorDataset:
+    targets = data.train.targets
+    arrays = (data.train.inputs["images"], targets["classes"], targets["target"])
     return TensorDataset(*(torch.as_tensor(array[index]) for array in arrays))

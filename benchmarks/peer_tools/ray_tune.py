@@ -18,13 +18,13 @@ from ray.tune.search.optuna import OptunaSearch
 from peer_tools.job import Job, Range, Recorder
 from peer_tools.plain_loop import train_fold
 from trainables.data.folds import Fold
-from trainables.data.pairs import PairData
+from trainables.tasks.samples import Data
 
 REUSE = "--reuse-actors"
 """What the documentation offers for experiments with many short trials."""
 
 
-def train(values: dict[str, Any], job: Job, data: PairData, folds: tuple[Fold, ...]) -> None:
+def train(values: dict[str, Any], job: Job, data: Data, folds: tuple[Fold, ...]) -> None:
     """Train fold after fold; reports the mean accuracy so far."""
     torch.set_num_threads(1)
     recorder = Recorder(job.folder)

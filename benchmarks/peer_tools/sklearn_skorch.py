@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from peer_tools.job import Job, Range, Recorder, Values
 from peer_tools.plain_loop import augmented, loss
-from trainables.models.layers import Scores
+from trainables.models.pairs.scores import Scores
 from trainables.variants import VARIANTS
 
 NET_KEYS = {"lr": "lr", "weight_decay": "optimizer__weight_decay", "batch_size": "batch_size"}
@@ -133,11 +133,12 @@ def main() -> None:
         "refit": False,
         "error_score": "raise",
     }
-    y = np.column_stack([data.train.target, data.train.classes])
+    targets, images = data.train.targets, data.train.inputs["images"]
+    y = np.column_stack([targets["target"], targets["classes"]])
     if not job.ranges:
         grid = [{_param(key): [value] for key, value in values.items()} for values in job.configs]
         search = RandomizedSearchCV(net, grid, n_iter=len(grid), **common)
-        search.fit(data.train.images, y)
+        search.fit(images, y)
         print(search.cv_results_["mean_test_score"].max())
         return
     for again in range(job.trials):  # until it is stopped: a user would start another search
@@ -152,7 +153,7 @@ def main() -> None:
             random_state=1000 * job.seed + again,
             **common,
         )
-        search.fit(data.train.images, y)
+        search.fit(images, y)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def _w4() -> Workload:
         title="W4, time to a target",
         job=Job(
             workload="w4",
-            variant=space.trainable.variant.name,
+            variant=space.variant.name,
             fixed={key: value for key, value in space.fixed.items() if key != "epochs"},
             ranges={
                 key: _range(distribution)

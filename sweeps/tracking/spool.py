@@ -30,6 +30,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
+from foldsweep.objective import Better
 from foldsweep.tracking import shown
 
 Record = dict[str, Any]
@@ -199,6 +201,9 @@ class TrackingTarget:
     sweep: str
     study_storage: str
     study_name: str
+    objective: str = "val_accuracy"
+    """Key of what the sweep optimises, which views of a new experiment show."""
+    better: Better = "higher"
 
     def __post_init__(self) -> None:
         uri = self.tracking_uri
@@ -247,10 +252,7 @@ class TrackingTarget:
 
     def save(self, folder: Path) -> None:
         """Write `tracking.json`, for its owner only: a database URL may hold a password."""
-        draft = folder / f"{TARGET_FILE}.new"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        draft.replace(folder / TARGET_FILE)
+        write_whole(folder / TARGET_FILE, json.dumps(asdict(self), indent=2) + "\n", private=True)
 
     @classmethod
     def load(cls, folder: Path) -> "TrackingTarget":

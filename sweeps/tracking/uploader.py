@@ -44,8 +44,8 @@ from sweeps.tracking.spool import (
     write_progress,
 )
 
-_LOOK = {"mlflow.experimentKind": "custom_model_development", **view_tags()}
-"""Tags of a new experiment: the UI takes it for training runs and has views of sweeps."""
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of a new experiment, by which the UI takes it for training runs."""
 
 RECORDS_PER_STEP = 500
 _PAGE = 1000
@@ -149,7 +149,9 @@ class Uploader:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                self._client.create_experiment(name, self._target.artifact_root, _LOOK)
+                views = view_tags(self._target.objective, better=self._target.better)
+                root = self._target.artifact_root
+                self._client.create_experiment(name, root, {**_KIND, **views})
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

@@ -9,11 +9,13 @@ import torch
 from peer_tools.plain_loop import augmented, loss, train_fold
 from trainables.data.folds import stratified_folds
 from trainables.data.images import load_images
-from trainables.data.pairs import PairData, draw_pairs
-from trainables.losses import batch_sums
-from trainables.models.layers import Scores
-from trainables.trial import CrossValidation, Task
-from trainables.variants import CNN_WS_AUX, MLP, MLP_SPLIT, Variant
+from trainables.data.pairs import draw_pairs
+from trainables.models.pairs.losses import pair_losses
+from trainables.models.pairs.scores import Scores
+from trainables.models.pairs.variants import CNN_WS_AUX, MLP, MLP_SPLIT
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Variant
+from trainables.trial import Context, CrossValidation
 
 CASES = [
     (MLP, {"hidden": 32, "lr": 0.02, "weight_decay": 1e-3, "epochs": 7}, 6),
@@ -51,7 +53,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def data() -> PairData:
+def data() -> Data:
     return draw_pairs(load_images("digits")[0], seed=1, train_pairs=300, test_pairs=10)
 
 
@@ -59,13 +61,13 @@ def data() -> PairData:
     ("variant", "values", "seeds"), CASES, ids=lambda x: getattr(x, "name", "")
 )
 def test_scores_equal_those_of_a_plain_loop_within_noise(
-    data: PairData, variant: Variant, values: dict, seeds: int
+    data: Data, variant: Variant, values: dict, seeds: int
 ) -> None:
     config = variant.config.from_dict({"batch_size": 25, **values})
-    folds = stratified_folds(data.train.target, num_folds=3, seed=0)
+    folds = stratified_folds(data.train.targets["target"], num_folds=3, seed=0)
     differences, ours = [], []
     for seed in range(seeds):
-        trial = CrossValidation(variant, config, Task(data=data, folds=folds, seed=0), seed)
+        trial = CrossValidation(variant, config, Context(data=data, folds=folds, seed=0), seed)
         trial.advance(config.epochs)
         plain = [
             train_fold(variant, config, data, fold, seed=10 * seed + i)
@@ -74,7 +76,8 @@ def test_scores_equal_those_of_a_plain_loop_within_noise(
         ours.append(statistics.fmean(trial.by_fold["val_accuracy"]))
         differences.append(ours[-1] - statistics.fmean(plain))
     error = statistics.stdev(differences) / seeds**0.5
-    assert statistics.fmean(ours) > np.bincount(data.train.target).max() / len(data.train) + 0.05
+    share = np.bincount(data.train.targets["target"]).max() / len(data.train)
+    assert statistics.fmean(ours) > share + 0.05
     assert error < 0.03, "a difference that matters would not be seen"
     assert abs(statistics.fmean(differences)) < 3 * error
 
@@ -87,9 +90,10 @@ def test_loss_is_that_of_the_stack() -> None:
     classes = torch.randint(10, (7, 2), generator=generator)
     target = torch.randint(2, (7,), generator=generator)
     config = CNN_WS_AUX.config.from_dict({"digits": "path", "aux_alpha": 0.3})
-    weights = (torch.tensor(0.7), torch.tensor(0.15), torch.tensor(0.0))
-    total, *_ = batch_sums(scores, classes, target, torch.ones(7), weights)
-    torch.testing.assert_close(loss(scores, classes, target, config), total / 7)
+    targets = {"target": target, "classes": classes}
+    parts = pair_losses(scores, targets, main_weight=0.7, aux_weight=0.15)
+    each = torch.stack([*parts.values()]).sum(0)
+    torch.testing.assert_close(loss(scores, classes, target, config), each.mean())
 
 
 def test_images_are_augmented_each_in_its_own_way() -> None:

@@ -34,7 +34,7 @@ def is_part(key: str) -> bool:
 
 
 def part_name(key: str) -> str:
-    """Short name of a part's average, such as `aux_loss`."""
+    """Short name of a part's average, such as `main_loss`."""
     return f"{key.removeprefix(_PART)}_{LOSS}"
 
 

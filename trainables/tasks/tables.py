@@ -1,5 +1,6 @@
 """Tables and arrays of the user's own: files, embedded data, data frames, as data and as tasks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -75,7 +76,12 @@ def table_data(options: TableOptions, *, seed: int) -> Data:
             f"--data {path}: there is no such file, and no embedded data of this name; embedded"
             f" are {', '.join(EMBEDDED)}{nearest(options.data, EMBEDDED)}"
         )
-    return _data(read_file(path), options, name=path.stem, seed=seed)
+    return _data(read_file(path), options, name=_name_of(path), seed=seed)
+
+
+def _name_of(path: Path) -> str:
+    """Name of a file's data: the file's, with `_` for what the name of a task may not have."""
+    return re.sub(r"[^\w.-]+", "_", path.stem)
 
 
 def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) -> Data:
@@ -159,7 +165,7 @@ def data_again(
                 f"{file} is not the file that the task was made from: its SHA-256 is"
                 f" {data.origin[key]}, not {origin[key]}"
             )
-    name = origin["data"] if origin["sha256"] is None else Path(origin["data"]).stem
+    name = origin["data"] if origin["sha256"] is None else _name_of(Path(origin["data"]))
     return replace(data, name=name, origin=dict(origin))
 
 

@@ -93,6 +93,7 @@ class Task:
     """
 
     name: str
+    """Letters, numbers, `_`, `-` and `.`; recorded with every result."""
     data: Data | Callable[[DataRequest], Data]
     loss: Callable[..., Tensor | Mapping[str, Tensor]]
     """`(output, target, **values)` to one number per row, or to named parts that are summed."""
@@ -135,6 +136,8 @@ class Task:
     """What rows are called in messages."""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+", self.name):
+            raise UserError(f"task name {self.name!r} must be letters, numbers, '_', '-', '.'")
         if self.objective not in self.metrics:
             raise UserError(
                 f"task {self.name}: objective {self.objective!r} is none of its metrics"

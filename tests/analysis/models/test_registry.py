@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -394,9 +395,15 @@ def test_mlflow_is_left_as_it_was(
     assert (out, err) == ("", "")
 
 
-def test_command_that_serves_is_said(store: Store) -> None:
+def test_command_that_serves_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", "/nowhere")
     said = serve_command(store, "best")
-    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} ")
+    server = f'PATH={folder}:"$PATH"'  # MLflow looks for its server on the path
+    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} {server} ")
+    monkeypatch.setenv("PATH", str(folder))
+    said = serve_command(store, "best")
+    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} mlflow ")
     assert said.endswith(
         "mlflow models serve --model-uri models:/best@champion --env-manager local"
         " --host 127.0.0.1 --port 5001"

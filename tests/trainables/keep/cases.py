@@ -208,11 +208,19 @@ def _disc(_: Path) -> Case:
     return Case(variant=variant, config=config, data=disc.draw(0, 41, 10))
 
 
+def _embedded(_: Path) -> Case:
+    """A table without missing values and categories: nothing is flagged or coded."""
+    task = table_task(TableOptions(data="wine"), seed=0, objective=None)
+    variant, config = of_space("mlp", task)
+    return Case(variant=variant, config=config, data=task_data(task))
+
+
 CASES: dict[str, Callable[[Path], Case]] = {
     "larger_digit": _larger_digit,
     "disc": _disc,
     "table classes": _of_table("mlp", "left", embedding=2, batch_norm=True, dropout=0.2),
     "table numbers": _of_table("mlp", "bill", hidden=8, hidden_layers=1),
+    "embedded": _embedded,
     "two inputs": _of_own(two_inputs, Two),
     "sequences": _of_own(sequences, Recurrent),
     "estimator classes": _of_table("random_forest", "left", n_estimators=7),

@@ -1,0 +1,18 @@
+"""Has sweeps of this process train by a subclass of foldsweep's own Trainable."""
+
+from collections.abc import Callable
+
+from sweeps import sweep
+from trainables.tasks.task import Variant
+from trainables.trainable import FoldTrainable, trainable_for
+
+Trainable = type[FoldTrainable]
+
+
+def train_with(derived: Callable[[Trainable], Trainable]) -> None:
+    """Replace what trains a variant by what `derived` makes of it."""
+
+    def derived_for(variant: Variant) -> Trainable:
+        return derived(trainable_for(variant))
+
+    sweep.trainable_for = derived_for  # type: ignore[assignment]

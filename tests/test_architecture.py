@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import foldsweep
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("foldsweep", "trainables", "search_spaces", "sweeps", "analysis")
 
@@ -103,17 +105,34 @@ def test_a_sweep_of_what_ships_waits_for_no_scikit_learn() -> None:
     assert not loaded_by(["sweeps.run", "sweeps.launch"]) & {"sklearn", "scipy", "mlflow"}
 
 
-def test_core_is_plain_torch() -> None:
-    """Also what its modules import where the linter does not look: in other libraries."""
+@pytest.mark.parametrize(
+    ("name", "among"),
+    [
+        ("The ground is plain Python", {"foldsweep.errors", "foldsweep.names"}),
+        (
+            "The core knows no scheduler, no sampler and no tracker",
+            {"trainables.models", "trainables.stack", "trainables.tasks"},
+        ),
+    ],
+)
+def test_what_a_layer_must_not_import_no_library_imports_for_it(
+    name: str, among: set[str]
+) -> None:
+    """What its modules import where the linter does not look: in other libraries."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    (contract,) = [
-        contract
-        for contract in tool["importlinter"]["contracts"]
-        if contract["name"] == "The core is plain torch"
-    ]
-    assert {"trainables.models", "trainables.stack"} <= set(contract["source_modules"])
+    contracts = {contract["name"]: contract for contract in tool["importlinter"]["contracts"]}
+    contract = contracts[name]
+    assert among <= set(contract["source_modules"])
     modules = [module for name in contract["source_modules"] for module in modules_in(name)]
     assert not loaded_by(modules) & set(contract["forbidden_modules"])
+
+
+def test_what_users_import_is_loaded_when_it_is_used() -> None:
+    assert not loaded_by(["foldsweep"]) & {"torch", "ray", "mlflow", "optuna", "pandas"}
+    names = "\n".join(f"foldsweep.{name}" for name in foldsweep.__all__)
+    program = f"import foldsweep\n{names}\nimport sys\nprint('mlflow' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (run.stderr, run.stdout) == ("", "False\n")
 
 
 # Words of one task -------------------------------------------------------------------------------

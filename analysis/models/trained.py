@@ -64,8 +64,10 @@ class Trained:
     @property
     def groups(self) -> np.ndarray | None:
         """Group of each test row, where rows of a group are alike."""
-        grouped = self.data.schema is None or self.data.schema.group is not None
-        return self.data.test_rows.groups if grouped else None
+        schema = self.data.schema
+        if schema is not None and schema.fold is not None:  # which takes the place of groups
+            return None
+        return self.data.test_rows.groups
 
     def measured(self, model: KeptModel) -> Measured:
         """The objective of a model, this one or another, on the test rows.

@@ -63,7 +63,8 @@ def _read(
     if recipe.origin:
         from trainables.tasks.tables import data_again  # pandas, which shipped tasks do not need
 
-        return data_again(recipe.origin, path=path or _beside(recipe, beside))
+        file = path or _beside(recipe, "data", beside)
+        return data_again(recipe.origin, path=file, test_path=_beside(recipe, "test", beside))
     return task.load(DataRequest(seed=seed))
 
 
@@ -83,14 +84,16 @@ def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
     return task.options(**{**recipe.origin, "data_dir": data_dir})
 
 
-def _beside(recipe: Recipe, folder: Path | None) -> Path | None:
-    """The data file beside the recipe; None for data that is no file."""
-    if recipe.origin.get("sha256") is None:
+def _beside(recipe: Recipe, which: str, folder: Path | None) -> Path | None:
+    """The file of all or of test rows beside the recipe; None for data that is no file."""
+    digest = "sha256" if which == "data" else "test_sha256"
+    if recipe.origin.get(digest) is None:
         return None
-    name = Path(str(recipe.origin.get("data"))).name
+    name = Path(str(recipe.origin.get(which))).name
     found = (folder or Path()) / name
     if not found.is_file():
         raise UserError(
-            f"the sweep's data, {name}, is not beside the recipe; name it with --data PATH"
+            f"the sweep's data, {name}, is not beside the recipe: put it there"
+            f"{', or name it with --data PATH' if which == 'data' else ''}"
         )
     return found

@@ -12,6 +12,10 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Shapes, Task
 
 
+DTYPES = tuple(np.dtype(code).name for code in "?bBhHiIlLefd")
+"""Types of numbers that inputs may have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawInput:
     """One raw input as training had it."""
@@ -68,7 +72,7 @@ def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
     found = {}
     for name, value in named.items():
         shape, dtype = value.get("shape"), value.get("dtype")
-        if not fits(shape, list[int]) or dtype not in ("float32", "float64", "int64", "uint8"):
+        if not fits(shape, list[int]) or dtype not in DTYPES:
             raise UserError(f"input {name} of the task's record cannot be {value!r}")
         found[name] = RawInput(shape=tuple(shape), dtype=dtype)
     return found

@@ -229,6 +229,14 @@ def test_grouped_rows_are_compared_by_groups(folder, tmp_path):
     assert of_table(folder, "logistic", "left").groups is None
 
 
+def test_fold_column_makes_no_groups(tmp_path):
+    frame = customers().assign(part=np.arange(160) % 4)
+    (tmp_path / "customers.csv").write_text(frame.to_csv(index=False))
+    trained = of_table(tmp_path, "logistic", "left", options={"fold": "part"})
+    assert trained.data.test_rows.groups is not None
+    assert trained.groups is None
+
+
 def test_without_test_rows_the_champion_stays():
     task = sequences()
     from tests.trainables.keep.cases import SMALL, Recurrent

@@ -94,6 +94,6 @@ def digit_hits(
 
 def probabilities(comparison: Float[Tensor, "*m b units"]) -> Float[Tensor, "*m b 2"]:
     """Probability of both outcomes, of one logit or of two scores."""
-    # one unit or the difference of two, without asking which: tracing records no questions
-    logit = comparison[..., -1] - comparison[..., :-1].sum(-1)
+    one = comparison.shape[-1] == 1
+    logit = comparison[..., -1] if one else comparison[..., -1] - comparison[..., 0]
     return torch.stack([(-logit).sigmoid(), logit.sigmoid()], -1)

@@ -11,8 +11,8 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from trainables.keep.labels import as_columns, labelled
 from trainables.keep.model import KeptModel
-from trainables.tasks.columns import Frame
-from trainables.tasks.reading import Arrays, read_file
+from trainables.tasks.table.columns import Frame
+from trainables.tasks.table.reading import Arrays, read_file
 from trainables.tasks.tables import new_rows
 
 ENDINGS = (".csv", ".parquet")

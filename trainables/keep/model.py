@@ -51,7 +51,7 @@ class KeptModel:
     raw: Mapping[str, RawInput] = field(default_factory=dict)
     """Raw inputs, in order."""
     schema: Any = None
-    """Columns of a table, see `trainables.tasks.schema.Schema`; None for arrays."""
+    """Columns of a table, see `trainables.tasks.table.schema.Schema`; None for arrays."""
     code: str | None = None
     """Text of the file that a user's own variant is from."""
 

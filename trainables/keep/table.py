@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from trainables.tasks.columns import NUMERIC, Frame, Use
-from trainables.tasks.schema import Schema
+from trainables.tasks.table.columns import NUMERIC, Frame, Use
+from trainables.tasks.table.schema import Schema
 
 
 def frame_of_inputs(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Frame:

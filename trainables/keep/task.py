@@ -8,7 +8,7 @@ import numpy as np
 from foldsweep.checks import fits
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data, Samples
-from trainables.tasks.schema import Schema
+from trainables.tasks.table.schema import Schema
 from trainables.tasks.task import Task
 
 

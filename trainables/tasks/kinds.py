@@ -11,14 +11,14 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from trainables.data.augment import Affine
 from trainables.tasks import losses
-from trainables.tasks.arrays import IMAGES
-from trainables.tasks.encode import TableEncoder
 from trainables.tasks.metrics import Metric
 from trainables.tasks.relabel import as_classes, as_numbers
 from trainables.tasks.samples import Data, Samples
-from trainables.tasks.schema import Label
 from trainables.tasks.scores import hits, metric
 from trainables.tasks.splits import Split, SplitFunction
+from trainables.tasks.table.arrays import IMAGES
+from trainables.tasks.table.encode import TableEncoder
+from trainables.tasks.table.schema import Label
 from trainables.tasks.task import Augment, DataRequest, Standardising, Task, argmax
 
 CLASSIFICATION = ("accuracy", "log_loss")

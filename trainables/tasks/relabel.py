@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import listed
 from trainables.tasks.samples import Data, Samples
-from trainables.tasks.schema import Label, Schema
+from trainables.tasks.table.columns import listed
+from trainables.tasks.table.schema import Label, Schema
 
 
 def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data:

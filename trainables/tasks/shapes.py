@@ -11,7 +11,6 @@ from foldsweep.errors import UserError
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Shapes, Task
 
-
 DTYPES = tuple(np.dtype(code).name for code in "?bBhHiIlLefd")
 """Types of numbers that inputs may have."""
 

@@ -11,19 +11,19 @@ import numpy as np
 from foldsweep import names
 from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
-from trainables.tasks.arrays import frame_of, is_table
-from trainables.tasks.assembly import Given, Plan, assembled, inputs_of
-from trainables.tasks.columns import Frame, listed, nearest, text_columns
-from trainables.tasks.embedded import EMBEDDED, TARGET, embedded
-from trainables.tasks.given import data_of as data_of
-from trainables.tasks.given import given_arrays, given_table, given_test
 from trainables.tasks.options import TableOptions as TableOptions
-from trainables.tasks.reading import Arrays, Table, read_file
 from trainables.tasks.samples import Data
-from trainables.tasks.schema import Column as Column
-from trainables.tasks.schema import Schema as Schema
-from trainables.tasks.summary import told_of_new
-from trainables.tasks.targets import TaskKind
+from trainables.tasks.table.arrays import frame_of, is_table
+from trainables.tasks.table.assembly import Given, Plan, assembled, inputs_of
+from trainables.tasks.table.columns import Frame, listed, nearest, text_columns
+from trainables.tasks.table.embedded import EMBEDDED, TARGET, embedded
+from trainables.tasks.table.given import data_of as data_of
+from trainables.tasks.table.given import given_arrays, given_table, given_test
+from trainables.tasks.table.reading import Arrays, Table, read_file
+from trainables.tasks.table.schema import Column as Column
+from trainables.tasks.table.schema import Schema as Schema
+from trainables.tasks.table.summary import told_of_new
+from trainables.tasks.table.targets import TaskKind
 from trainables.tasks.task import Task
 
 

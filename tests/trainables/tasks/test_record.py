@@ -7,7 +7,7 @@ from foldsweep.errors import UserError
 from trainables.tasks.kinds import classification
 from trainables.tasks.record import task_from_record, task_record
 from trainables.tasks.samples import Data
-from trainables.tasks.schema import Schema
+from trainables.tasks.table.schema import Schema
 from trainables.tasks.tables import TableOptions, data_again, table_task
 
 

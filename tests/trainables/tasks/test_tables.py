@@ -9,7 +9,7 @@ import torch
 import tyro
 
 from foldsweep.errors import UserError
-from trainables.tasks.embedded import EMBEDDED
+from trainables.tasks.table.embedded import EMBEDDED
 from trainables.tasks.tables import TableOptions, data_again, new_rows, table_task
 
 

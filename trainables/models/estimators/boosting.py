@@ -16,7 +16,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from trainables.models.estimators.columns import widths
 from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
-from trainables.tasks.encode import RARE
+from trainables.tasks.table.encode import RARE
 from trainables.tasks.task import Shapes
 
 MOST_CATEGORIES = 255

@@ -10,8 +10,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from trainables.tasks.encode import RARE
 from trainables.tasks.samples import Samples
+from trainables.tasks.table.encode import RARE
 from trainables.tasks.task import Shapes
 
 CATEGORIES: Final = "categories"

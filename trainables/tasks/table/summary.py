@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.tasks.arrays import shape_told
-from trainables.tasks.columns import Frame, Use, shown
 from trainables.tasks.samples import Samples
-from trainables.tasks.schema import Schema
-from trainables.tasks.targets import counted
+from trainables.tasks.table.arrays import shape_told
+from trainables.tasks.table.columns import Frame, Use, shown
+from trainables.tasks.table.schema import Schema
+from trainables.tasks.table.targets import counted
 from trainables.tasks.task import Kind
 
 

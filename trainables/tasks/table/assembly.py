@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from foldsweep.errors import UserError
-from trainables.tasks.arrays import array_inputs
-from trainables.tasks.columns import (
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.table.arrays import array_inputs
+from trainables.tasks.table.columns import (
     Frame,
     Series,
     days,
@@ -19,12 +20,11 @@ from trainables.tasks.columns import (
     refuse_at,
     word,
 )
-from trainables.tasks.holdout import check_rows, rows_apart
-from trainables.tasks.inference import columns_of
-from trainables.tasks.samples import Data, Samples
-from trainables.tasks.schema import Schema
-from trainables.tasks.summary import summary, told_of_new
-from trainables.tasks.targets import (
+from trainables.tasks.table.holdout import check_rows, rows_apart
+from trainables.tasks.table.inference import columns_of
+from trainables.tasks.table.schema import Schema
+from trainables.tasks.table.summary import summary, told_of_new
+from trainables.tasks.table.targets import (
     TaskKind,
     class_codes,
     class_labels,

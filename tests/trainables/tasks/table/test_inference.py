@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.inference import column_of, columns_of
-from trainables.tasks.schema import Column
+from trainables.tasks.table.inference import column_of, columns_of
+from trainables.tasks.table.schema import Column
 
 N = 100
 RANDOM = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Series, as_numbers, distinct, listed, refuse_at, shown
-from trainables.tasks.schema import Label
+from trainables.tasks.table.columns import Series, as_numbers, distinct, listed, refuse_at, shown
+from trainables.tasks.table.schema import Label
 
 TaskKind = Literal["classification", "regression"]
 

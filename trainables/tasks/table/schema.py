@@ -8,7 +8,7 @@ import numpy as np
 
 from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
-from trainables.tasks.columns import (
+from trainables.tasks.table.columns import (
     NUMERIC,
     Frame,
     Use,

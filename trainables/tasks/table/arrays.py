@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Frame
-from trainables.tasks.schema import Schema
+from trainables.tasks.table.columns import Frame
+from trainables.tasks.table.schema import Schema
 
 IMAGES = "images"
 ARRAY = "x"

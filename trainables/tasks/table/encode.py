@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.tasks.samples import Samples
-from trainables.tasks.schema import Schema
+from trainables.tasks.table.schema import Schema
 
 RARE = 5
 """Categories of fewer training rows are `other`: what is learned of four rows is mostly noise, and

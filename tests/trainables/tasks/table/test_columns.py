@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import (
+from trainables.tasks.table.columns import (
     as_numbers,
     booleans,
     categories_of,

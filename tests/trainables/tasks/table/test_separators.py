@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.separators import delimiter_of, with_commas_read
+from trainables.tasks.table.separators import delimiter_of, with_commas_read
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import (
+from trainables.tasks.table.columns import (
     Frame,
     Series,
     Use,
@@ -19,7 +19,7 @@ from trainables.tasks.columns import (
     nearest,
     numbers,
 )
-from trainables.tasks.schema import Column
+from trainables.tasks.table.schema import Column
 
 MOST_CATEGORIES = 1000
 """Different texts that a column may have: each is a column of a network's first layer."""

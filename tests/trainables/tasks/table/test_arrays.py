@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.arrays import array_inputs, array_schema, frame_of, named_arrays, shape_told
+from trainables.tasks.table.arrays import (
+    array_inputs,
+    array_schema,
+    frame_of,
+    named_arrays,
+    shape_told,
+)
 
 
 def test_images_with_channels_first():

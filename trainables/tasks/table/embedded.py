@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from trainables.tasks.columns import Frame
-from trainables.tasks.reading import Arrays, Table
+from trainables.tasks.table.columns import Frame
+from trainables.tasks.table.reading import Arrays, Table
 
 TABLES = ("breast_cancer", "wine", "diabetes", "iris")
 DIGIT_IMAGES = "digit_images"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.schema import Column, Schema, with_names
+from trainables.tasks.table.schema import Column, Schema, with_names
 
 SCHEMA = Schema(
     columns=(

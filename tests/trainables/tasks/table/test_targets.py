@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.targets import (
+from trainables.tasks.table.targets import (
     class_codes,
     class_labels,
     counted,

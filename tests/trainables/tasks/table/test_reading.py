@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.reading import MAX_BYTES, Arrays, Table, read_file
+from trainables.tasks.table.reading import MAX_BYTES, Arrays, Table, read_file
 
 TEXT = "größe,plan\n1.5,a\n,b\n"
 
@@ -108,7 +108,7 @@ def test_a_file_of_2_gb_is_refused_before_it_is_read(tmp_path):
 
 
 def test_an_npz_that_unpacks_to_more_than_fits_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainables.tasks.reading.MAX_BYTES", 10_000)
+    monkeypatch.setattr("trainables.tasks.table.reading.MAX_BYTES", 10_000)
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((10_000, 2)), y=np.zeros(10_000))
     with pytest.raises(UserError, match="unpacks to"):
         read_file(tmp_path / "a.npz")
@@ -132,6 +132,6 @@ def test_arrays_that_are_not_data_are_refused(tmp_path, arrays, message):
 
 def test_a_parquet_file_that_unpacks_to_more_than_fits_is_refused(tmp_path, monkeypatch):
     pd.DataFrame({"a": np.zeros(100_000)}).to_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr("trainables.tasks.reading.MAX_BYTES", 500_000)
+    monkeypatch.setattr("trainables.tasks.table.reading.MAX_BYTES", 500_000)
     with pytest.raises(UserError, match="unpacks to 100,000 rows of 1 columns"):
         read_file(tmp_path / "t.parquet")

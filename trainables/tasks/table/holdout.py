@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import listed
 from trainables.tasks.splits import check_seed
+from trainables.tasks.table.columns import listed
 
 Apart = tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " s"]]
 """Indices of training rows and of test rows."""

@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.arrays import array_schema, check_array, frame_of, is_table, named_arrays
-from trainables.tasks.assembly import Given, Plan, assembled, group_values, time_values
-from trainables.tasks.columns import Frame, Series, listed, nearest
-from trainables.tasks.reading import Arrays, Table
 from trainables.tasks.samples import Data
-from trainables.tasks.schema import Schema, with_names
-from trainables.tasks.targets import TaskKind
+from trainables.tasks.table.arrays import (
+    array_schema,
+    check_array,
+    frame_of,
+    is_table,
+    named_arrays,
+)
+from trainables.tasks.table.assembly import Given, Plan, assembled, group_values, time_values
+from trainables.tasks.table.columns import Frame, Series, listed, nearest
+from trainables.tasks.table.reading import Arrays, Table
+from trainables.tasks.table.schema import Schema, with_names
+from trainables.tasks.table.targets import TaskKind
 
 
 def given_table(frame: Frame, schema: Schema) -> Given:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Frame, distinct, numbers, shown
+from trainables.tasks.table.columns import Frame, distinct, numbers, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from foldsweep.errors import UserError
-from trainables.tasks.holdout import rows_apart
+from trainables.tasks.table.holdout import rows_apart
 
 CLASSES = np.repeat([0, 1, 2], [60, 30, 10])
 

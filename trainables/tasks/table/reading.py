@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.columns import Frame, listed
-from trainables.tasks.schema import with_names
-from trainables.tasks.separators import DELIMITERS, cut, delimiter_of, with_commas_read
+from trainables.tasks.table.columns import Frame, listed
+from trainables.tasks.table.schema import with_names
+from trainables.tasks.table.separators import DELIMITERS, cut, delimiter_of, with_commas_read
 
 TEXT = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")

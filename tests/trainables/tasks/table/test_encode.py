@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.tasks.encode import RARE, TableEncoder
 from trainables.tasks.samples import Samples
-from trainables.tasks.schema import Column, Schema
+from trainables.tasks.table.encode import RARE, TableEncoder
+from trainables.tasks.table.schema import Column, Schema
 
 SCHEMA = Schema(
     columns=(

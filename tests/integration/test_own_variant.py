@@ -65,7 +65,7 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
 
     elsewhere = file.rename(file.with_suffix(".txt"))
     said = user.run("sweeps/evaluate.py", exported, code=2).stderr
-    assert said == f"error: space file {file} does not exist\n"
+    assert said == f"error: space file {file} cannot be read: No such file or directory\n"
     elsewhere.rename(file)
 
 

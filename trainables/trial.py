@@ -166,10 +166,14 @@ class CrossValidation:
             values = measured(self.stack, done)
             # validation counts too, but not metrics over all rows, which reports ask for
             self.train_time_s += done.seconds + time.perf_counter() - start
-            self.by_fold = fold_metrics(values, self.variant.task)
+            task = self.variant.task
+            by_fold = fold_metrics(values, task)
             whole = values.finite and done.epoch in self.measured_at
             if whole and isinstance(self.stack, FoldStack):
-                self.by_fold |= over_all(self.stack, self.context.data.train, self.variant.task)
+                by_fold |= over_all(self.stack, self.context.data.train, task)
+            # the objective first, as MLflow's comparisons begin with what was logged first
+            first = names.val_key(task.objective)
+            self.by_fold = {k: by_fold[k] for k in (first,) if k in by_fold} | by_fold
             row = {names.EPOCH: done.epoch, "time": int(time.time() * 1000)}
             self.history.append({**row, **summary(self.by_fold)})
             self.diverged = not values.finite

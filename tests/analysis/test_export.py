@@ -467,6 +467,7 @@ def test_damaged_file_of_a_task_that_ships_is_named(run: Callable, swept: Any) -
 # Written by a sweep, read by analysis ------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_what_a_sweep_logged_comes_back(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from tests.integration.user import TINY, User, check_mlflow, copy_out, until
 from trainables.data.digits import digits_source
+from trainables.tasks.larger_digit import TASK
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -97,7 +98,8 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
         *("--register", "mine", "--format", "torchscript"),
     ).stdout.splitlines()
     assert written.startswith("best-own-own_difference.pt: torchscript, equal to the original ")
-    assert registered.startswith("version 1 of mine registered and champion, the first one: 0.")
+    champion = "version 1 of mine registered and champion, the first one: accuracy 0."
+    assert registered.startswith(champion)
     setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
     name, _, uri = setting.partition("=")
     assert (name, words[:3]) == ("MLFLOW_TRACKING_URI", ["mlflow", "models", "serve"])
@@ -119,7 +121,9 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
         server.clean_up()
         gone.rename(own.file)
     file = torch.jit.load(str(user.folder / "best-own-own_difference.pt"))
-    (probability,) = file(torch.from_numpy(pairs))
-    assert given["probability"] == pytest.approx(probability.tolist(), abs=1e-6)
-    assert given["decision"] == [p > 0.5 for p in probability.tolist()]
-    assert set(given) == {"probability", "decision"}
+    answer, probability = file(torch.from_numpy(pairs))
+    named = {f"probability_{name}": i for i, name in enumerate(TASK.classes)}
+    assert set(given) == {"prediction", *named}
+    assert given["prediction"] == [TASK.classes[i] for i in answer.tolist()]
+    for name, i in named.items():
+        assert given[name] == pytest.approx(probability[:, i].tolist(), abs=1e-6)

@@ -156,6 +156,7 @@ def of_table(folder, space, target, *, objective=None, seed=0, options=None, **c
     return Trained(model=fit(recipe, variant, data), data=data, places=places)
 
 
+@pytest.mark.slow
 def test_network_and_estimator_are_compared_on_the_task_s_objective(folder):
     half = {"objective": "roc_auc", "options": {"holdout": 0.5}}
     network = of_table(folder, "mlp", "left", epochs=1, lr=1e-6, **half)

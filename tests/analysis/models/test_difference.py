@@ -68,6 +68,7 @@ def test_interval_is_that_of_scipy_s_bootstrap():
     assert interval(by_row(ours), by_row(theirs)) == (low, high)
 
 
+@pytest.mark.slow
 def test_bootstrap_keeps_its_level(few_resamples):
     rng = np.random.default_rng(3)
     found = []

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -11,15 +11,13 @@ from ray import tune
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger, open_storage
+from sweeps.reproduction.rows import Job
 from sweeps.settings import SweepSettings
 from trainables.data.digits import digits_source
 from trainables.data.source import ImageSource
 from trainables.models.pairs.variants import MLP
 from trainables.presets.preset import Preset, Protocol
 from trainables.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from sweeps.reproduction.rows import Job
 
 BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
 """Outside of every domain of the small space, and with a key that it fixes."""
@@ -124,7 +122,7 @@ def source() -> ImageSource:
 
 
 @pytest.fixture(scope="session")
-def make_job() -> "Callable[..., Job]":
+def make_job() -> Callable[..., Job]:
     """A row of two rounds on few pairs; `**config` is its configuration."""
 
     def make(
@@ -136,9 +134,7 @@ def make_job() -> "Callable[..., Job]":
         dataset: str = "digits",
         protocol: dict[str, Any] | None = None,
         **config: Any,
-    ) -> "Job":
-        from sweeps.reproduction.rows import Job
-
+    ) -> Job:
         small = {"batch_size": 8, "epochs": 2, "hidden": 8, "lr": 0.01}
         if variant.startswith("cnn"):
             small |= {"channels": (2, 3), "dropout": 0.3}

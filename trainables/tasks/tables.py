@@ -89,7 +89,13 @@ def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) 
         options = replace(options, target=TARGET)
     given, schema = _given(read, options)
     text = text_columns(read.frame) if isinstance(read, Table) else ()
-    test = None if options.test is None else read_file(options.test, text=text)
+    test = (
+        None
+        if options.test is None
+        else read_file(
+            options.test, text=text, commas=read.commas if isinstance(read, Table) else None
+        )
+    )
     plan = Plan(
         name=name,
         schema=schema,
@@ -98,6 +104,7 @@ def _data(read: Table | Arrays, options: TableOptions, *, name: str, seed: int) 
         kind=options.task,
         drop=options.drop,
         text_numbers=isinstance(read, Table) and read.text_numbers,
+        commas=read.commas if isinstance(read, Table) else {},
         notes=read.said if isinstance(read, Table) else (),
         choose="--task",
     )
@@ -189,7 +196,7 @@ def new_rows(path: Path, schema: Schema) -> NewRows:
     Raises:
         UserError: If the file cannot be read, or lacks a column, or a value is not of its type.
     """
-    read = read_file(path, text=tuple(schema.categorical))
+    read = read_file(path, text=tuple(schema.categorical), commas=schema.commas)
     if isinstance(read, Arrays):
         given = frame_of(read.x) if is_table(read.x) else read.x
         return NewRows(inputs=inputs_of(given, schema), frame=None)

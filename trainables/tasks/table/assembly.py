@@ -1,7 +1,7 @@
 """Assembly: rows as given become data, test rows set aside before anything looks at them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from trainables.tasks.table.columns import (
 from trainables.tasks.table.holdout import check_rows, rows_apart
 from trainables.tasks.table.inference import columns_of
 from trainables.tasks.table.schema import Schema
+from trainables.tasks.table.separators import Commas
 from trainables.tasks.table.summary import summary, told_of_new
 from trainables.tasks.table.targets import (
     TaskKind,
@@ -83,6 +84,8 @@ class Plan:
     """None to infer it from the target."""
     drop: Sequence[str] = ()
     text_numbers: bool = False
+    commas: Mapping[str, Commas] = field(default_factory=dict)
+    """How commas within numbers were read, by column."""
     notes: tuple[str, ...] = ()
     """Lines about the file that the user is told."""
     choose: str = "kind="
@@ -151,14 +154,22 @@ def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
 
 def _strata(target: Series) -> np.ndarray:
     class_labels(target)
-    return distinct(target)[0]
+    codes, labels = distinct(target)
+    single = [word(labels[c]) for c, n in enumerate(np.bincount(codes)) if n == 1]
+    if single:
+        raise UserError(
+            f"classes have one row, which cannot be in training and test rows: {listed(single)};"
+            " remove them, or set no rows aside (holdout 0)"
+        )
+    return codes
 
 
 def _inferred(given: Given, plan: Plan, kind: Kind) -> Schema:
     schema = plan.schema
     if schema.layout == "table":
         found = columns_of(given.inputs, dropped=plan.drop, text_numbers=plan.text_numbers)
-        schema = replace(schema, columns=found)
+        read = (replace(column, commas=plan.commas.get(column.name, "")) for column in found)
+        schema = replace(schema, columns=tuple(read))
     if kind == "classification":
         return replace(schema, classes=class_labels(given.target))
     if kind == "regression":

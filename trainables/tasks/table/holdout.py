@@ -7,7 +7,6 @@ from jaxtyping import Int64
 
 from foldsweep.errors import UserError
 from trainables.tasks.splits import check_seed
-from trainables.tasks.table.columns import listed
 
 Apart = tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " s"]]
 """Indices of training rows and of test rows."""
@@ -105,15 +104,9 @@ def _check_classes(classes: np.ndarray, test_rows: int) -> None:
     """Refuse what cannot be stratified.
 
     Raises:
-        UserError: If a class has one row, or there are fewer test or training rows than classes.
+        UserError: If there are fewer test or training rows than classes.
     """
-    labels, counts = np.unique(classes, return_counts=True)
-    single = [str(label) for label in labels[counts == 1]]
-    if single:
-        raise UserError(
-            f"classes have one row, which cannot be in training and test rows: {listed(single)};"
-            " remove them, or set no rows aside (holdout 0)"
-        )
+    labels = np.unique(classes)
     if min(test_rows, len(classes) - test_rows) < len(labels):
         raise UserError(
             f"holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row"

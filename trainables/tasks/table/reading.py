@@ -6,8 +6,8 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ import numpy as np
 from foldsweep.errors import UserError
 from trainables.tasks.table.columns import Frame, listed
 from trainables.tasks.table.schema import with_names
-from trainables.tasks.table.separators import DELIMITERS, cut, delimiter_of, with_commas_read
+from trainables.tasks.table.separators import (
+    DELIMITERS,
+    Commas,
+    cut,
+    delimiter_of,
+    said_of_commas,
+    with_commas_read,
+)
 
 TEXT = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
@@ -36,6 +43,8 @@ class Table:
     """What was unusual about the file, a line each."""
     text_numbers: bool = False
     """Whether text may be numbers, since the file has no types."""
+    commas: Mapping[str, Commas] = field(default_factory=dict)
+    """How commas within numbers were read, by column that has some."""
     sha256: str | None = None
 
 
@@ -49,12 +58,18 @@ class Arrays:
     sha256: str | None = None
 
 
-def read_file(path: Path, *, text: Collection[str] = ()) -> Table | Arrays:
+def read_file(
+    path: Path,
+    *,
+    text: Collection[str] = (),
+    commas: Mapping[str, Commas] | None = None,
+) -> Table | Arrays:
     """The table or the arrays of a file, by its ending.
 
     Args:
         path: The file.
         text: Columns of a text file that stay text even if they look like numbers.
+        commas: How commas within numbers are read, as in another file of the same table.
 
     Raises:
         UserError: If it is missing, too large, damaged, empty or of another format.
@@ -64,7 +79,7 @@ def read_file(path: Path, *, text: Collection[str] = ()) -> Table | Arrays:
     if ending in NPZ:
         read: Table | Arrays = _npz(content, path)
     else:
-        read = _parquet(content, path) if ending in PARQUET else _text(content, path, text)
+        read = _parquet(content, path) if ending in PARQUET else _text(content, path, text, commas)
     if isinstance(read, Table):
         read = _checked(read, path)
     return replace(read, sha256=hashlib.sha256(content).hexdigest())
@@ -96,7 +111,12 @@ def _checked(table: Table, path: Path) -> Table:
     return replace(table, frame=with_names(table.frame))
 
 
-def _text(content: bytes, path: Path, text: Collection[str]) -> Table:
+def _text(
+    content: bytes,
+    path: Path,
+    text: Collection[str],
+    known: Mapping[str, Commas] | None,
+) -> Table:
     import pandas as pd
 
     content, encoding, said = _decoded(content, path)
@@ -119,10 +139,11 @@ def _text(content: bytes, path: Path, text: Collection[str]) -> Table:
         raise UserError(f"{path}: rows have more cells than the header has names") from error
     except (pd.errors.ParserError, ValueError) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-    frame, commas = with_commas_read(frame, delimiter, text)
+    frame, commas = with_commas_read(frame, delimiter, text, known)
     if delimiter != ",":
         said.append(f"cells are separated by {DELIMITERS[delimiter]}s")
-    return Table(frame=frame, said=(*said, *commas), text_numbers=True)
+    notes = (*said, *said_of_commas(commas))
+    return Table(frame=frame, said=notes, text_numbers=True, commas=commas)
 
 
 def _decoded(content: bytes, path: Path) -> tuple[bytes, str, list[str]]:

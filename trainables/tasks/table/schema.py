@@ -32,6 +32,8 @@ class Column:
     use: Use
     missing: bool = False
     """Whether values are missing in the training rows: networks then get a flag for it."""
+    commas: Literal["", "thousands", "decimal"] = ""
+    """What commas within its numbers are, in text files."""
     categories: tuple[str, ...] = ()
     """Values of a category in the training rows, sorted."""
 
@@ -83,6 +85,11 @@ class Schema:
         """Places among the numeric columns of those that get a flag for missing values."""
         numeric = (column for column in self.columns if column.use in NUMERIC)
         return tuple(i for i, column in enumerate(numeric) if column.missing)
+
+    @property
+    def commas(self) -> dict[str, Any]:
+        """How commas within numbers are read, by column that has some."""
+        return {column.name: column.commas for column in self.columns if column.commas}
 
     def named(self, use: Use) -> tuple[str, ...]:
         """Columns of one use, such as `identifier`."""

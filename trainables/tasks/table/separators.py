@@ -2,14 +2,17 @@
 
 import csv
 import re
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 from foldsweep.errors import UserError
 from trainables.tasks.table.columns import Frame, distinct, numbers, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
+Commas = Literal["thousands", "decimal"]
+"""What commas within the numbers of a column are."""
+_WORDS: dict[Commas, str] = {"thousands": "thousands separators", "decimal": "decimal commas"}
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?\d*\.?\d+")
 _DECIMAL = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?")
 
@@ -35,14 +38,20 @@ def _of_header(lines: Sequence[str]) -> str:
 
 def cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     """The cells of some lines; a last line that a quote leaves open is left out."""
-    rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise UserError(f"the first lines cannot be cut into cells: {error}") from error
     return rows or [[]]
 
 
 def with_commas_read(
-    frame: Frame, delimiter: str, text: Collection[str] = ()
-) -> tuple[Frame, list[str]]:
-    """Columns of text that are numbers with commas as numbers, and what was done, a line each.
+    frame: Frame,
+    delimiter: str,
+    text: Collection[str] = (),
+    known: Mapping[str, Commas] | None = None,
+) -> tuple[Frame, dict[str, Commas]]:
+    """Columns of text that are numbers with commas as numbers, and how they were read.
 
     A comma separates thousands in files cut by commas, decimals in others, unless a column shows
     the contrary: 1,5 is a decimal comma, 1,234,567 are thousands.
@@ -51,23 +60,32 @@ def with_commas_read(
         frame: The table as read.
         delimiter: What its cells were separated by.
         text: Columns that stay text.
+        known: How commas of columns are read, as in another file of the same table.
 
     Raises:
-        UserError: If a column allows both readings in a file that is not cut by commas.
+        UserError: If a column allows both readings in a file that is not cut by commas, or does
+            not allow the known one.
     """
-    read: dict[str, list[str]] = {}
+    read: dict[str, Commas] = {}
     for place, name in enumerate(frame.columns):
-        reading = None if name in text else _reading(frame.iloc[:, place], delimiter)
+        as_known = (known or {}).get(str(name))
+        column = frame.iloc[:, place]
+        reading = None if name in text else _reading(column, delimiter, as_known)
         if reading is not None:
-            how, values = reading
+            read[str(name)], values = reading
             frame = frame.assign(**{name: values})
-            read.setdefault(how, []).append(name)
-    return frame, [
-        f"read commas as {how} in {', '.join(map(shown, n))}" for how, n in read.items()
-    ]
+    return frame, read
 
 
-def _reading(column: Any, delimiter: str) -> tuple[str, Any] | None:
+def said_of_commas(read: Mapping[str, Commas]) -> list[str]:
+    """How commas were read, a line for each way."""
+    by_way: dict[str, list[str]] = {}
+    for name, how in read.items():
+        by_way.setdefault(_WORDS[how], []).append(shown(name))
+    return [f"read commas as {way} in {', '.join(names)}" for way, names in by_way.items()]
+
+
+def _reading(column: Any, delimiter: str, known: Commas | None) -> tuple[Commas, Any] | None:
     """How the commas of a column are to be read, and its numbers; None where it has none."""
     if column.dtype.kind in "biufcmM":
         return None
@@ -76,6 +94,14 @@ def _reading(column: Any, delimiter: str) -> tuple[str, Any] | None:
         return None
     thousands = all(_THOUSANDS.fullmatch(value) for value in values)
     decimal = all(_DECIMAL.fullmatch(value) for value in values)
+    if known is not None:
+        if not {"thousands": thousands, "decimal": decimal}[known]:
+            raise UserError(
+                f"column {column.name!r}: commas are {_WORDS[known]} in the training table, which"
+                f" {next(value for value in values if ',' in value)} cannot have"
+            )
+        thousands = known == "thousands"
+        decimal = not thousands
     if thousands and decimal and delimiter != ",":
         example = next(value for value in values if "," in value)
         raise UserError(
@@ -83,8 +109,8 @@ def _reading(column: Any, delimiter: str) -> tuple[str, Any] | None:
             " without thousands separators and with a decimal point"
         )
     if thousands:
-        return "thousands separators", numbers(column.str.replace(",", ""))
+        return "thousands", numbers(column.str.replace(",", ""))
     if decimal:
         points = column.str.replace(".", "").str.replace(",", ".")
-        return "decimal commas", numbers(points)
+        return "decimal", numbers(points)
     return None

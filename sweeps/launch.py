@@ -23,7 +23,7 @@ from sweeps.messages import (
     say_what_next,
     show_end,
 )
-from sweeps.preflight import check_model, load_data, split_data
+from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -64,10 +64,17 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         settings = replace(settings, dataset=data.name)  # type: ignore[arg-type]
     fixed = task.split.fixed_folds(data.train)
     if fixed is not None:
+        if settings.folds not in (fixed, SweepSettings.folds):
+            raise UserError(
+                f"--folds {settings.folds} contradicts --fold {settings.fold}, which has {fixed}"
+                " folds: leave out --folds"
+            )
         settings = replace(settings, folds=fixed)
     folds = split_data(spaces[0], data, settings)
+    check_folds(task, data, folds)
     for space in spaces:
         check_model(space, data, folds, settings)
+        check_sent(space)
     name = settings.resume or settings.name or new_name(settings.local_root)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     lock = FileLock(folder / "lock")
@@ -79,7 +86,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
         replace(settings, name=name, resume=None).save(folder)
-        verb = "goes on" if settings.resume else "starts"
+        verb = "resumes" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
         try:
             return _sweep_all(settings, spaces, data, name, folder, cluster)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ray import cloudpickle
 
 from foldsweep.errors import CodeError, UserError
 from foldsweep.user_code import code_error
@@ -21,7 +22,9 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.losses import unscaled, unscaled_values
 from trainables.tasks.samples import Data
+from trainables.tasks.scores import Measure
 from trainables.tasks.task import DataRequest, Task, Variant, argmax
+from trainables.trainable import trainable_for
 from trainables.trial import make_stack, over_all
 
 ROWS = 50
@@ -62,6 +65,11 @@ def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
     task = space.variant.task
     with users_code(space, "its data function fails"):
         data = task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
+    if not isinstance(data, Data):
+        raise UserError(
+            f"space {space.name}: the task's data function must return Data, but returned"
+            f" {type(data).__name__}"
+        )
     check_targets(task, data)
     return data
 
@@ -98,6 +106,45 @@ def check_targets(task: Task, data: Data) -> None:
             f"target {task.target!r} of task {task.name} has the class {wrong}, but classes must"
             f" be from 0 to {task.outputs - 1}"
         )
+
+
+def check_folds(task: Task, data: Data, folds: tuple[Fold, ...]) -> None:
+    """Refuse folds on which a classification cannot be trained, or a metric not be measured.
+
+    Raises:
+        UserError: Naming the fold.
+    """
+    if task.kind != "classification":
+        return
+    target = data.train.targets[task.target]
+    for i, fold in enumerate(folds):
+        if len(np.unique(target[fold.train])) < 2:
+            raise UserError(f"fold {i} trains on rows of one class only: choose fewer folds")
+        held_out = target[fold.val]
+        guess = np.full((len(held_out), task.outputs), 1 / task.outputs)
+        said = {"answer": np.zeros_like(held_out), "probability": guess}
+        for metric in task.metrics.values():
+            if isinstance(metric.of, Measure):
+                try:
+                    metric.of(held_out, said[metric.needs])
+                except UserError as error:
+                    raise UserError(f"fold {i}: {error}; choose fewer folds") from None
+
+
+def check_sent(space: SearchSpace) -> None:
+    """Refuse a variant that cannot be sent to Ray's workers.
+
+    Raises:
+        UserError: Naming the user's file and the cause.
+    """
+    try:
+        cloudpickle.dumps(trainable_for(space.variant))
+    except Exception as error:  # whatever an object of the user's raises when it is pickled
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"space {space.name}: {space.file or 'its variant'} cannot be sent to workers:"
+            f" {reason}; make such objects inside the functions that use them"
+        ) from None
 
 
 def check_model(

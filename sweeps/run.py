@@ -60,8 +60,10 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
 def _absolute(settings: SweepSettings) -> SweepSettings:
     """The settings with paths that still hold when the sweep is resumed elsewhere."""
     data = settings.data
-    if data is not None and (Path(data).suffix or Path(data).exists()):  # not an embedded name
-        data = str(Path(data).resolve())
+    if data is not None:
+        from trainables.tasks.table.embedded import EMBEDDED  # numpy, which Ray need not wait for
+
+        data = data if data in EMBEDDED else str(Path(data).resolve())
     return replace(
         settings,
         data=data,

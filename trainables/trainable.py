@@ -1,6 +1,7 @@
 """The thin layer of Ray Tune on top: a Trainable class for each variant, made on demand."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,8 @@ from ray import tune
 from foldsweep import names
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
-from trainables.tasks.task import Variant
+from trainables.tasks.samples import Data
+from trainables.tasks.task import DataRequest, Variant
 from trainables.trial import Context, CrossValidation, summary
 
 TRIAL_NUMBER = "trial_number"
@@ -105,6 +107,13 @@ class FoldTrainable(tune.Trainable):
 
 def trainable_for(variant: Variant) -> type[FoldTrainable]:
     """The Trainable class of a variant, under a name of its own in Ray's tables."""
+    # workers get the data by the context: a class is sent to each of them, and should be small
+    task = replace(variant.task, data=_elsewhere)
+    variant = replace(variant, task=task)
     name = "".join(part.capitalize() for part in variant.name.split("_")) + "Trainable"
     body = {"variant": variant, "__doc__": f"Trains all folds of {variant.full_name}."}
     return type(name, (FoldTrainable,), body)
+
+
+def _elsewhere(request: DataRequest) -> Data:
+    raise AssertionError("the data of a trial is that of its context")

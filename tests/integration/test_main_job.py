@@ -133,7 +133,7 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     command = printed(said, "more")
     assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
-    assert "sweep job goes on: cnn_ws_aux; 6 trials" in said
+    assert "sweep job resumes: cnn_ws_aux; 6 trials" in said
     assert "cnn_ws_aux: 6 trials complete, 0 pruned, 0 failed" in said
     trials = user.study(JOB)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before

@@ -52,6 +52,9 @@ class Split:
     """`(samples, num_folds, seed)` to pairs of training and held-out rows."""
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(SplitKind):
+            kinds = ", ".join(get_args(SplitKind))
+            raise UserError(f"a split is one of {kinds}, but this is {self.kind!r}")
         if self.repeats < 1 or (self.repeats > 1 and self.kind in ("time", "given", "own")):
             raise UserError(f"a split {_WORDS[self.kind]} cannot be repeated {self.repeats} times")
         if (self.kind == "own") != (self.function is not None):

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -138,11 +138,40 @@ class Task:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name):
             raise UserError(f"task name {self.name!r} must be letters, numbers, '_', '-', '.'")
+        self._check_metrics()
+        for name, how in self.standardise.items():
+            if how not in get_args(Standardising):
+                raise UserError(
+                    f"task {self.name}: standardise {name!r} must be"
+                    f" {' or '.join(get_args(Standardising))}, but is {how!r}"
+                )
         if self.objective not in self.metrics:
             raise UserError(
                 f"task {self.name}: objective {self.objective!r} is none of its metrics"
                 f" {', '.join(self.metrics)}"
             )
+
+    def _check_metrics(self) -> None:
+        """Refuse metrics that cannot be measured or recorded.
+
+        Raises:
+            UserError: If one is no `Metric`, has a reserved name, or needs what is not predicted.
+        """
+        predicted = {"classification": ("answer", "probability"), "regression": ("value",)}
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, Metric):
+                raise UserError(f"task {self.name}: metric {name!r} must be a Metric")
+            if name == "loss" or not re.fullmatch(r"\w[\w.-]*", name):
+                raise UserError(
+                    f"task {self.name}: a metric cannot be called {name!r}: choose letters,"
+                    " numbers, '_', '-', '.', and not 'loss', which is there already"
+                )
+            there = predicted.get(self.kind)
+            if metric.over == "all" and there is not None and metric.needs not in there:
+                raise UserError(
+                    f"task {self.name}: metric {name} needs {metric.needs!r}, but a {self.kind}"
+                    f" predicts {' and '.join(there)}"
+                )
 
     @property
     def optimisable(self) -> dict[str, dict[str, Any]]:

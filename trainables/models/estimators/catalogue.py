@@ -40,6 +40,10 @@ ESTIMATORS: Mapping[str, Mapping[Kind, tuple[Callable[..., Any], type[EstimatorC
 }
 
 
+ONE_VALUE = ("svm", "hist_gradient_boosting")
+"""Regressors that predict one value per row."""
+
+
 def estimator_variant(name: str, task: Task) -> Variant:
     """Variant of an estimator that ships, on a task.
 
@@ -53,6 +57,11 @@ def estimator_variant(name: str, task: Task) -> Variant:
         raise UserError(
             f"{name} is for {' and '.join(kinds)}, but the kind of task {task.name} is"
             f" {task.kind}: {instead}"
+        )
+    if task.outputs > 1 and task.kind == "regression" and name in ONE_VALUE:
+        raise UserError(
+            f"{name} predicts one value, but task {task.name} has {task.outputs}: there are"
+            f" {', '.join(other for other in ESTIMATORS if other not in (*ONE_VALUE, 'logistic'))}"
         )
     model, config = kinds[task.kind]
     return Variant(name=name, task=task, model=model, config=config)

@@ -50,7 +50,6 @@ def test_no_rows_set_aside():
         (3, {"holdout": 0.2}, "3 rows are too few: at least 10"),
         (100, {"holdout": 0.95}, "leave 5 to train on"),
         (20, {"holdout": 0.6, "by_time": True}, "leave 8 to train on"),
-        (20, {"holdout": 0.2, "classes": np.array([0] * 19 + [1])}, "classes have one row"),
         (20, {"holdout": 0.05, "classes": np.arange(20) % 2}, "sets 1 of 20 rows aside"),
         (20, {"holdout": 0.2, "groups": np.arange(20) % 2}, "there are 2 groups"),
     ],

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import UserError
-from trainables.tasks.table.separators import delimiter_of, with_commas_read
+from trainables.tasks.table.separators import delimiter_of, said_of_commas, with_commas_read
 
 
 @pytest.mark.parametrize(
@@ -36,17 +36,33 @@ def test_delimiter_of_a_file(text, delimiter):
     ],
 )
 def test_commas_in_numbers(values, delimiter, expected):
-    frame, said = with_commas_read(pd.DataFrame({"pay": values}), delimiter)
+    frame, commas = with_commas_read(pd.DataFrame({"pay": values}), delimiter)
     np.testing.assert_array_equal(frame["pay"], expected)
+    said = said_of_commas(commas)
     assert len(said) == 1
     assert said[0].endswith("in pay")
 
 
 def test_commas_in_text_stay():
     frame = pd.DataFrame({"a": ["x, y", "1,5"], "b": [1, 2]})
-    read, said = with_commas_read(frame, ",")
+    read, commas = with_commas_read(frame, ",")
     pd.testing.assert_frame_equal(read, frame)
-    assert said == []
+    assert commas == {}
+
+
+def test_commas_are_read_as_in_the_training_table():
+    new = pd.DataFrame({"pay": ["1,500", "2"]})
+    as_trained, _ = with_commas_read(new, ",", known={"pay": "decimal"})
+    np.testing.assert_array_equal(as_trained["pay"], [1.5, 2])
+    alone, _ = with_commas_read(new, ",")
+    np.testing.assert_array_equal(alone["pay"], [1500, 2])
+    with pytest.raises(UserError, match="'pay': commas are thousands separators in the training"):
+        with_commas_read(pd.DataFrame({"pay": ["1,5"]}), ",", known={"pay": "thousands"})
+
+
+def test_a_cell_longer_than_csv_takes_is_refused():
+    with pytest.raises(UserError, match="cannot be cut into cells"):
+        delimiter_of([f"a,b\n{'x' * 200_000},1\n"])
 
 
 def test_commas_that_may_be_either_are_refused():

@@ -132,8 +132,8 @@ def test_a_recipe_is_measured_with_the_file_beside_it(
     (recipe,) = tmp_path.glob("*.yaml")
     missing = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
     assert missing == (
-        "error: the sweep's data, kündigung 2024.csv, is not beside the recipe; name it with"
-        " --data PATH\n"
+        "error: the sweep's data, kündigung 2024.csv, is not beside the recipe: put it there,"
+        " or name it with --data PATH\n"
     )
     file = tmp_path / "kündigung 2024.csv"
     file.write_bytes((user.folder / OPTIONS[1]).read_bytes())

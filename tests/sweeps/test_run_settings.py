@@ -92,7 +92,7 @@ def test_a_sweep_of_ones_own_data_is_resumed_with_it(
     settings.validate()
     check_resumable(stored, settings)
     changed = _read_settings(["--resume", "mine", "--data", "c.csv", "--target", "right"])[1]
-    with pytest.raises(UserError, match=r"--data .*a.csv -> .*c.csv; --target left -> right"):
+    with pytest.raises(UserError, match=r"\(--target left -> right\)"):
         check_resumable(stored, changed)
 
 

@@ -73,8 +73,8 @@ def table_data(options: TableOptions, *, seed: int) -> Data:
     path = Path(options.data)
     if not path.exists() and not path.suffix:
         raise UserError(
-            f"--data {path.name}: there is no such file, and no embedded data of this name; embedded"
-            f" are {', '.join(EMBEDDED)}{nearest(path.name, EMBEDDED)}"
+            f"--data {path.name}: there is no such file, and no embedded data of this name;"
+            f" embedded are {', '.join(EMBEDDED)}{nearest(path.name, EMBEDDED)}"
         )
     return _data(read_file(path), options, name=_name_of(path), seed=seed)
 

@@ -22,6 +22,7 @@ from trainables.models.perceptron import (
     PerceptronClassifierConfig,
     PerceptronConfig,
 )
+from trainables.stack.scoring import part_key
 from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.kinds import classification, regression
 from trainables.tasks.metrics import Metric
@@ -266,7 +267,7 @@ def test_several_targets_are_measured_apart(mode):
     stack = stack_of(case, mode=mode)
     values = stack.train_epoch()
     assert values.main_part == "label"
-    assert set(values.train) == {"loss", "level_loss", "accuracy", "distance"}
+    assert set(values.train) == {"loss", part_key("level"), "accuracy", "distance"}
     targets = case.samples.targets
     for m, (member, said) in enumerate(zip(stack.members, stack.predict(), strict=True)):
         right = said["answer"] == targets["label"][member.held_out]

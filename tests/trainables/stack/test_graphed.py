@@ -12,6 +12,7 @@ from trainables.models.pairs.scores import PairConfig
 from trainables.models.pairs.variants import CNN_TRANSFER, CNN_WS_AUX, MLP
 from trainables.stack.adam import StackedAdam
 from trainables.stack.graphed import GraphedEngine
+from trainables.stack.scoring import part_key
 from trainables.stack.stack import resolve_mode
 
 needs_cuda = [
@@ -97,7 +98,7 @@ def test_values_of_another_epoch_reach_the_graphs(configs, make_stack, graphed):
     for stack in stacks:
         for epoch in (0, 2):
             stack.engine.values = stack._values(epoch)
-            measured.append(stack.evaluate()["aux_loss"])
+            measured.append(stack.evaluate()[part_key("aux")])
     assert (measured[0] != measured[1]).all()
     np.testing.assert_allclose(measured[0], measured[2], rtol=1e-5)
     np.testing.assert_allclose(measured[1], measured[3], rtol=1e-5)

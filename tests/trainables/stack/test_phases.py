@@ -7,6 +7,7 @@ import torch
 from tests.trainables.same import assert_identical
 from trainables.models.pairs.variants import CNN_TRANSFER, CNN_WS_AUX
 from trainables.stack.engine import belongs
+from trainables.stack.scoring import part_key
 
 MODES = ["fused", "looped"]
 DECAYS = [0.0, 0.1]
@@ -48,8 +49,8 @@ def test_annealed_weights_are_those_of_their_epoch(mode, small_config, make_stac
         one, other = annealed.train_epoch(), plain.train_epoch()
         assert_identical(vars(one), vars(other))
         if epoch == 0:  # the digits have all of the loss
-            np.testing.assert_array_equal(one.train["aux_loss"], one.train["loss"])
-        assert (one.train["aux_loss"] > 0).all()
+            np.testing.assert_array_equal(one.train[part_key("aux")], one.train["loss"])
+        assert (one.train[part_key("aux")] > 0).all()
         assert_identical(annealed.state_dict(), plain.state_dict())
 
 

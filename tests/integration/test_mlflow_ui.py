@@ -156,6 +156,7 @@ def test_filters_in_the_documentation_find_runs(reference: User) -> None:
     assert found[mlp] == 7
 
 
+@pytest.mark.slow
 def test_a_server_that_is_there_is_not_started_again(reference: User, address: str) -> None:
     server = address.partition("/#")[0]
     said = reference.run("analysis/ui.py", "--tracking-uri", server).stdout

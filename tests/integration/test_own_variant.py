@@ -89,6 +89,7 @@ def answers(port: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(r"ignore:`torch\.jit\.load` is deprecated:DeprecationWarning")
 def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path) -> None:
     """The printed command, in another folder; the code of the variant travels with the model."""

@@ -10,8 +10,7 @@ from foldsweep.recipe import Recipe
 from trainables.keep.model import KeptModel, code_of
 from trainables.keep.network import Predictor, network_of
 from trainables.seeds import Stream, derive_seed
-from trainables.stack.averages import require_finite
-from trainables.stack.scoring import LOSS
+from trainables.stack.passes import passes
 from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.samples import Data
 from trainables.tasks.shapes import inputs_record, raw_inputs
@@ -54,15 +53,12 @@ def fit(
         seed=derive_seed(recipe.seed, Stream.MODEL),
     )
     stack = make_stack(variant, [member], data, device=device, mode=recipe.mode)  # type: ignore[arg-type]
+    for done in passes(stack, config.epochs, finite=True):
+        after_epoch(done.epoch)
     predictor = estimator = None
     if isinstance(stack, FoldStack):
-        for epoch in range(1, config.epochs + 1):
-            require_finite(stack.train()[LOSS], epoch)
-            after_epoch(epoch)
         predictor = predictor_of(stack, variant, data)
     else:
-        stack.advance(config.epochs)
-        after_epoch(config.epochs)
         estimator = stack.models[0]
     return KeptModel(
         recipe=recipe,

@@ -136,7 +136,7 @@ def selected(settings: Selection, *, notice: Callable[[str], None] = console.pri
 
 
 def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list[Sweep]:
-    """Those of the latest sweep's task and data; it is said which others there are."""
+    """Sweeps of the latest sweep's task and data. A notice names the other tasks and data sets."""
     latest = sweeps[0]
     same_task = [s for s in sweeps if s.task == latest.task]
     chosen = [s for s in same_task if s.dataset == latest.dataset]

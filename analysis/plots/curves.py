@@ -87,7 +87,7 @@ def trial_curves(
         mean=mean,
         std=std,
         epochs=epochs,
-        # only networks have epochs; of estimators whatever they grow by is counted
+        # networks train in epochs; estimators grow by trees or iterations
         unit="epoch" if "epochs" in trial.config else "trees or iterations",
     )
 

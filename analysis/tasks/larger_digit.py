@@ -58,7 +58,7 @@ def _wrong(
         evaluation = sweep.evaluation(best_trial(sweep).number)
         found = evaluation and json_artifact(store, evaluation.run_id, EVALUATION_FILE)
         if not found or "kind" not in found:
-            continue  # which is said of every task
+            continue  # the report already says that the evaluation is missing
         if "details" not in found:
             notice(f"{sweep.name}: its evaluation kept no wrong pairs; evaluate it again")
             continue

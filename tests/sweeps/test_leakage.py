@@ -47,15 +47,26 @@ def target(kind: str) -> np.ndarray:
     return rng.permutation([0, 1] * (ROWS // 2)) if kind == "classes" else rng.normal(size=ROWS)
 
 
-def task_of(table: pd.DataFrame, kind: str) -> tuple[Task, Data, tuple[Fold, ...]]:
-    data = Data.of(table, target(kind), holdout=0.0, name="own")
+def task_of(
+    table: pd.DataFrame, kind: str, answers: np.ndarray | None = None
+) -> tuple[Task, Data, tuple[Fold, ...]]:
+    answers = target(kind) if answers is None else answers
+    data = Data.of(table, answers, holdout=0.0, name="own")
     task = (classification if kind == "classes" else regression)("own", data)
     return task, data, make_folds(task, data, SweepSettings(folds=3))
 
 
-def trained(table: pd.DataFrame, kind: str, name: str) -> CrossValidation:
+def trained(
+    table: pd.DataFrame,
+    kind: str,
+    name: str,
+    *,
+    answers: np.ndarray | None = None,
+    folds: tuple[Fold, ...] | None = None,
+) -> CrossValidation:
     """A trial of a space's first point, short."""
-    task, data, folds = task_of(table, kind)
+    task, data, own = task_of(table, kind, answers)
+    folds = folds or own
     space = load_space(name, task)
     length = {} if space.resource is None else {space.resource: 3}
     config = space.complete(space.points[0].config, **length)
@@ -89,6 +100,21 @@ def test_held_out_rows_change_no_weight_and_do_change_the_score(kind: str, name:
         assert not same(learnt(one, member, rows), learnt(other, member, rows))
     score = "val_log_loss" if kind == "classes" else "val_r2"
     assert one.by_fold[score][1] != other.by_fold[score][1]
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_held_out_targets_change_no_weight(kind: str, name: str) -> None:
+    """Neither the scale of a target nor the weights of classes know them."""
+    _, _, folds = task_of(frame(), kind)
+    fold, answers = folds[1], target(kind)
+    answers[fold.val] = 1 if kind == "classes" else answers[fold.val] * 1000
+    one = trained(frame(), kind, name)
+    other = trained(frame(), kind, name, answers=answers, folds=folds)
+    assert same(learnt(one, 1, fold.train), learnt(other, 1, fold.train))
+    for member in (0, 2):  # which train on the rows that have changed
+        rows = np.setdiff1d(folds[member].train, fold.val)
+        assert not same(learnt(one, member, rows), learnt(other, member, rows))
 
 
 def test_rows_set_aside_change_nothing_at_all() -> None:

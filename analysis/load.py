@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from foldsweep import names
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import shown
 
@@ -45,7 +45,7 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
     except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
-        reason = next(iter(str(error).strip().splitlines()), repr(error))
+        reason = first_line(error)
         raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
     if found is None:
         raise UserError(f"MLflow at {shown(tracking_uri)} has no experiment {experiment!r}")
@@ -99,7 +99,7 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             path = store.client.download_artifacts(run_id, found[0], folder)
             return json.loads(Path(path).read_text())
     except (MlflowException, OSError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), repr(error))
+        reason = first_line(error)
         raise UserError(
             shown(f"artifact {name or '*.json'} of run {run_id} cannot be read: {reason}")
         ) from None

@@ -22,7 +22,7 @@ from analysis.load import Store, json_artifact, open_store
 from analysis.plots.gallery import sweep_figures
 from analysis.plots.style import DPI
 from foldsweep import names
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import shown_seconds, shown_spread, signed
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown as without_password
@@ -199,7 +199,7 @@ def _log(store: Store, comparison: Comparison, page: str) -> None:
             try:
                 store.client.log_artifact(row.sweep.run_id, str(path), ARTIFACT_FOLDER)
             except (MlflowException, OSError) as error:
-                reason = next(iter(str(error).strip().splitlines()), repr(error))
+                reason = first_line(error)
                 console.print(f"not logged to {row.sweep.name}: {without_password(reason)}")
                 continue
             console.print(f"logged as {ARTIFACT_FOLDER}/report.html of sweep {row.sweep.name}")

@@ -17,3 +17,8 @@ class CodeError(UserError):
     def __init__(self, message: str, traceback: str):
         super().__init__(message)
         self.traceback = traceback
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or what the error is if it has none."""
+    return next(iter(str(error).strip().splitlines()), repr(error))

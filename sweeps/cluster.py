@@ -12,7 +12,7 @@ import ray
 from ray._private import ray_constants
 from ray._private.node import Node
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from sweeps.resources import Allotment, allot
 from sweeps.settings import SweepSettings
 
@@ -123,7 +123,7 @@ class Cluster:
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = f"--address {address}" if address else "a local Ray"
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node wants its token as soon as its user has one; a driver if told to
                 reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"

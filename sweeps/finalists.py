@@ -160,8 +160,7 @@ def _said(shown: EpochLine, before: int, epoch: int) -> None:
 
 def _options(args: Sequence[str], files: Sequence[Path]) -> list[str]:
     """The command line without its files."""
-    named = {str(path) for path in files}
-    return [arg for arg in args if arg not in named]
+    return [arg for arg in args if Path(arg) not in files]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,11 +33,11 @@ from sweeps.settings import (
 )
 from sweeps.sweep import JOURNAL_FILE, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
-from trainables.config import Precision
+from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
-from trainables.tasks.task import DataRequest, Task
+from trainables.tasks.task import Task
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -58,6 +59,12 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         check_resumable(stored, settings)
     _check_stores(settings, spaces)
     data = load_data(spaces[0], settings)
+    for space in spaces[1:]:
+        own = space.variant.task.data
+        if own is not task.data and load_data(space, settings).digest != data.digest:
+            raise UserError(
+                f"two tasks are called {task.name} and have different data: give each its own name"
+            )
     if data.said:
         console.print(data.said)
     if settings.data is None and task.options is not None:
@@ -128,8 +135,6 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
             " sweep them apart"
         )
     task = spaces[0].variant.task
-    for space in spaces[1:]:
-        _require_same(task, space.variant.task, settings)
     if own is not None and task.name != own.name:
         raise UserError(
             f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
@@ -137,26 +142,11 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
     return task, spaces
 
 
-def _require_same(one: Task, other: Task, settings: SweepSettings) -> None:
-    """Refuse tasks that share a name and nothing else.
-
-    Raises:
-        UserError: If their data differ.
-    """
-    if other.data is one.data:
-        return
-    request = DataRequest(seed=settings.seed, options=settings.options_of(one))
-    if one.load(request).digest != other.load(request).digest:
-        raise UserError(
-            f"two tasks are called {one.name} and have different data: give each its own name"
-        )
-
-
 def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
     try:
+        make: Callable[..., BaseConfig] = space.variant.config
         with suppress(TypeError):  # a user's configuration may have fields without a default
-            # there may be no point to tell
-            space.variant.config(precision=precision)  # type: ignore[call-arg]
+            make(precision=precision)
         return space.with_fixed(precision=precision)
     except UserError as error:
         raise UserError(

@@ -27,7 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.names import GRID_ORIGIN
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
@@ -72,7 +72,7 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
         try:
             return RDBStorage(study_url, engine_kwargs={"pool_pre_ping": True})
         except Exception as error:  # SQLAlchemy and each driver have their own
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = first_line(error)
             if isinstance(error, ImportError):
                 reason = (
                     "its driver is missing (for PostgreSQL: pip install 'foldsweep[postgres]')"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from ray import cloudpickle
 
-from foldsweep.errors import CodeError, UserError
+from foldsweep.errors import CodeError, UserError, first_line
 from foldsweep.user_code import code_error
 from search_spaces.space import SearchSpace
 from sweeps.settings import SweepSettings
@@ -140,10 +140,11 @@ def check_sent(space: SearchSpace) -> None:
     try:
         cloudpickle.dumps(trainable_for(space.variant))
     except Exception as error:  # whatever an object of the user's raises when it is pickled
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if space.file is None:
+            raise
         raise UserError(
-            f"space {space.name}: {space.file or 'its variant'} cannot be sent to workers:"
-            f" {reason}; make such objects inside the functions that use them"
+            f"space {space.name}: {space.file} cannot be sent to workers:"
+            f" {first_line(error)}; make such objects inside the functions that use them"
         ) from None
 
 

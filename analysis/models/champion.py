@@ -11,7 +11,7 @@ from analysis.models.difference import compared
 from analysis.models.fetch import KIND, fetched
 from analysis.models.trained import Trained
 from foldsweep import names
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import shown as shown_number
 from foldsweep.tracking import shown
 from trainables.keep.model import KeptModel
@@ -50,7 +50,7 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
     except MlflowException as error:
         if error.error_code in NONE_YET:
             return None
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(
             f"MLflow at {shown(store.tracking_uri)} has no model registry that answers: {reason}"
         ) from None

@@ -12,7 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from analysis.models.variants import variant_of
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
 from foldsweep.tracking import SQLITE, shown
 from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
@@ -61,7 +61,7 @@ def fetched(uri: str) -> KeptModel:
             files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=to))
             return KeptModel.load(files / "artifacts" / FOLDER, variant_of=variant_of)
     except (MlflowException, OSError) as error:
-        raise UserError(next(iter(str(error).splitlines()), repr(error))) from None
+        raise UserError(first_line(error)) from None
 
 
 def opened(given: str, tracking_uri: str) -> KeptModel:

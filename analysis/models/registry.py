@@ -25,7 +25,7 @@ from analysis.models.champion import ALIAS, Champion, champion_version, judge, l
 from analysis.models.fetch import FOLDER, KIND, quiet_mlflow
 from analysis.models.trained import Trained
 from foldsweep import names
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.programs import command
 from foldsweep.tracking import shown
 from trainables.keep.model import KeptModel
@@ -97,7 +97,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
         if verdict.wins:
             client.set_registered_model_alias(name, ALIAS, made.version)
     except (MlflowException, OSError) as error:
-        reason = next(iter(str(error).splitlines()), repr(error))
+        reason = first_line(error)
         raise UserError(
             shown(f"MLflow at {store.tracking_uri} does not take the model: {reason}")
         ) from None

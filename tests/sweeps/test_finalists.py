@@ -90,7 +90,8 @@ def test_another_seed_means_other_folds(run):
     assert one["foldsweep.protocol"] != other["foldsweep.protocol"]
 
 
-def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch):
+@pytest.mark.parametrize("folder", ["", "./"])
+def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch, folder):
     measure = finalists._measure
 
     def interrupted(settings, recipe, *rest):
@@ -100,7 +101,7 @@ def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch):
 
     monkeypatch.setattr(finalists, "_measure", interrupted)
     files = recipe("a.yaml"), recipe("b.yaml", trial=7), recipe("c.yaml", trial=9)
-    code, said = run(*files, "--repeats", "1")
+    code, said = run(*(f"{folder}{file}" for file in files), "--repeats", "1")
     assert code == 130
     assert "interrupted; 1 of 3 are logged." in said
     assert said.rstrip().endswith("sweeps/finalists.py --repeats 1 b.yaml c.yaml")

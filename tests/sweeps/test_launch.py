@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from foldsweep.errors import CodeError, UserError
 from sweeps import launch as launch_module
 from sweeps.cluster import Cluster
 from sweeps.launch import _load, launch
@@ -133,6 +133,30 @@ def test_a_column_chooses_the_split(
     assert task.split.kind == kinds[next(iter(role))]
     assert task.split.repeats == role.get("repeats", 1)
     launched(data=table, target="left", space=("logistic",), **role)
+
+
+def test_tasks_of_one_name_must_have_the_same_data(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    other = OWN_TASK.format(task="points", name="b").replace("default_rng(0)", "default_rng(1)")
+    (here / "b.py").write_text(other)
+    with pytest.raises(UserError, match="two tasks are called points and have different data"):
+        launched(space=("a.py", "b.py"))
+
+
+def test_a_bug_in_the_data_of_a_second_file_is_shown_as_one_of_the_first(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    bug = OWN_TASK.format(task="points", name="b").replace(
+        "Data.of(rng.normal(size=(60, 3)), rng.permutation([0, 1] * 30)))",
+        "lambda request: 1 / 0, classes=[0, 1])",
+    )
+    (here / "b.py").write_text(bug)
+    with pytest.raises(CodeError, match="b.py, line 7: ZeroDivisionError") as caught:
+        launched(space=("a.py", "b.py"))
+    assert "ZeroDivisionError" in caught.value.traceback
 
 
 def test_a_users_file_brings_its_own_task(launched: Callable[..., Given], here: Path) -> None:

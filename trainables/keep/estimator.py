@@ -18,7 +18,7 @@ from sklearn.neighbors import KDTree
 from sklearn.tree import BaseDecisionTree
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 
 ESTIMATOR_FILE: Final = "estimator.skops"
@@ -56,7 +56,9 @@ def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
     try:
         content = skops.io.dumps(model)
     except (UnsupportedTypeException, TypeError, AttributeError) as error:
-        raise UserError(f"{type(model).__name__} cannot be kept as data: {_line(error)}") from None
+        raise UserError(
+            f"{type(model).__name__} cannot be kept as data: {first_line(error)}"
+        ) from None
     _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, type(model).__name__)
     write_whole(path, content)
 
@@ -84,14 +86,10 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UntrustedTypesFoundException as error:
-        raise UserError(f"{path} is not loaded: {_line(error)}") from None
+        raise UserError(f"{path} is not loaded: {first_line(error)}") from None
     except Exception as error:  # whatever a damaged file makes skops and scikit-learn raise
-        raise UserError(f"{path} is no estimator file: {_line(error)}") from None
+        raise UserError(f"{path} is no estimator file: {first_line(error)}") from None
     return model
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _refuse_untrusted(found: Collection[str], trusted: Collection[str], what: str) -> None:

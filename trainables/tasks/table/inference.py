@@ -121,7 +121,7 @@ def _distinct_values(present: Series) -> list[object]:
     try:
         values = distinct(present)[1]
     except TypeError:  # lists and mappings cannot be told apart
-        values = [present.iloc[0]]
+        values = present.tolist()
     for value in values:
         if isinstance(value, list | dict | tuple | set | bytes | np.ndarray):
             raise UserError(

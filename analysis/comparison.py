@@ -43,11 +43,6 @@ class Row:
         """What the cross-validated mean owes to having been chosen; below 0 if lower is better."""
         return self.best.score - self.expected
 
-    @property
-    def baseline(self) -> Trial | None:
-        """The trial that repeats a setting which is known."""
-        return next((t for t in self.sweep.complete if t.origin is not None), None)
-
 
 @dataclass(frozen=True, kw_only=True)
 class PairwiseTest:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -18,7 +18,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.programs import command, console, parse, require_at_least, run_program
-from foldsweep.recipe import ModelFormat, Recipe
+from foldsweep.recipe import Mode, ModelFormat, Recipe
 from foldsweep.tracking import shown, tracking_uri
 
 _FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
@@ -164,7 +164,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         trial=int(tags[names.TAG_TRIAL]),
         threads=int(tags[names.TAG_THREADS]),
         device=tags[names.TAG_DEVICE],
-        mode=tags[names.TAG_MODE],
+        mode=cast(Mode, tags[names.TAG_MODE]),  # checked when the file is read
         sweep=tags[names.TAG_SWEEP],
         file_digest=tags.get(names.TAG_FILE_DIGEST, ""),
         mlflow={

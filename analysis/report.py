@@ -34,9 +34,7 @@ CSS_DPI = 96
 TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Configurations that are listed as like the best."""
-_SETTINGS = (
-    *("sampler", "scheduler", "trials", "folds", "repeats", "epochs", "objective", "seed"),
-)
+_SETTINGS = "sampler scheduler trials folds repeats epochs objective seed".split()
 """Settings of a sweep that are shown."""
 
 
@@ -144,8 +142,7 @@ def _value(value: Any) -> str:
 
 def task_in_words(store: Store, row: Row) -> tuple[str, str]:
     """What the task is, and what its rows are called, as far as it was recorded."""
-    found = json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}
-    record = found.get("record", found)
+    record = (json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}).get("record", {})
     said = [row.sweep.task]
     if record.get("kind") in ("classification", "regression"):
         said.append(record["kind"])

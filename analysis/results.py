@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlflow.entities import Run
@@ -127,10 +127,15 @@ class Sweep:
     started: int
     trials: tuple[Trial, ...] = ()
     """In the order of their numbers."""
-    evaluations: tuple[Measured, ...] = field(default=())
+    evaluations: tuple[Measured, ...] = ()
     """Rounds on test rows, newest first."""
-    finals: tuple[Measured, ...] = field(default=())
+    finals: tuple[Measured, ...] = ()
     """On fresh folds, newest first."""
+
+    @property
+    def baseline(self) -> Trial | None:
+        """The complete trial of a known setting, if there is one."""
+        return next((trial for trial in self.complete if trial.origin is not None), None)
 
     @property
     def complete(self) -> list[Trial]:

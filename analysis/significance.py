@@ -18,6 +18,7 @@ from jaxtyping import Float
 from scipy import stats
 
 ALPHA = 0.05
+"""Significance level of all tests."""
 
 
 @dataclass(frozen=True, kw_only=True)

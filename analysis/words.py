@@ -134,7 +134,7 @@ def score(row: Row, comparison: Comparison) -> str:
 
 
 def _gain(row: Row) -> str:
-    base = row.baseline
+    base = row.sweep.baseline
     if base is None or base is row.best:
         return ""
     return f" The baseline, {base.origin}, has {shown(base.score)} on the same folds."

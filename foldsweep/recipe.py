@@ -20,7 +20,8 @@ from foldsweep.names import std_key, val_key
 FORMAT = 2
 ModelFormat = Literal["torchscript", "onnx", "pt2", "skops"]
 """Stand-alone files that a recipe's model can be written to, see `trainables.keep.formats`."""
-MODES = ("auto", "fused", "looped", "graphed")
+Mode = Literal["auto", "fused", "looped", "graphed"]
+"""How the members of a stack are trained, see `trainables.stack.stack`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Recipe:
     """Number of the trial; its random numbers derive from the seed and this."""
     threads: int = 1
     device: str = "cpu"
-    mode: str = "auto"
+    mode: Mode = "auto"
     sweep: str = ""
     file_digest: str = ""
     """SHA-256 of the user's file that `space` is; empty for spaces that ship."""
@@ -121,7 +122,6 @@ class Recipe:
             ("trial", 0 <= self.trial < 2**64, "be at least 0 and below 2**64"),
             ("folds", self.folds >= 2, "be at least 2"),
             ("threads", self.threads >= 1, "be at least 1"),
-            ("mode", self.mode in MODES, f"be one of {', '.join(MODES)}"),
             ("mlflow", all(isinstance(v, str) for v in self.mlflow.values()), "hold words only"),
             ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
             (

@@ -30,9 +30,9 @@ def evaluation(
         answers = [said["answer"] for said in predictions]
         found["classes"] = [str(name) for name in task.classes]
         found["confusion"] = _confusion(targets, answers, task.outputs)
-        probabilities = [said.get("probability") for said in predictions]
-        if all(p is not None for p in probabilities):
-            found["calibration"] = _calibration(targets, probabilities)  # type: ignore[arg-type]
+        probabilities = [said["probability"] for said in predictions if "probability" in said]
+        if len(probabilities) == len(predictions):
+            found["calibration"] = _calibration(targets, probabilities)
     elif task.kind == "regression" and targets[0].ndim == 1:
         rows = _spread(len(targets[0]))
         points = np.stack([targets[0][rows], predictions[0]["value"][rows]], axis=1)

@@ -24,7 +24,7 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from sweeps.answers import evaluation
-from sweeps.measured import MeasureSettings, log_measured, logged_where, opened, repeated_data
+from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
 from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
 from trainables.models.estimators.config import EstimatorConfig
@@ -74,7 +74,7 @@ def _cross_validate(settings: EvaluateSettings, recipe: Recipe, variant: Variant
         seed=recipe.seed,
         threads=recipe.threads,
         device=recipe.device if torch.cuda.is_available() else "cpu",
-        mode=recipe.mode,  # type: ignore[arg-type]
+        mode=recipe.mode,
     )
     trial = CrossValidation(variant, config, context, recipe.trial)
     shown = EpochLine(config.epochs)
@@ -124,15 +124,14 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     cohort = round_cohort(config, data, seed=seed)
     scores = cohort.train(
         variant,
-        mode=recipe.mode,  # type: ignore[arg-type]
+        mode=recipe.mode,
         device="cuda" if torch.cuda.is_available() else "cpu",
         after_epoch=shown.done,
     )
     _say(recipe, scores, f"{len(data[0].test_rows)} test {task.unit}")
     kept = evaluation(task, cohort.held_out(), scores.predictions)
     texts = {names.EVALUATION_FILE: json.dumps(kept) + "\n"}
-    waiting, uri = _log(settings, recipe, variant, scores, data[0], fresh, seed, started, texts)
-    console.print(logged_where(recipe, settings.storage, waiting, uri))
+    console.print(_log(settings, recipe, scores, data[0], fresh, seed, started, texts))
     return 0
 
 
@@ -155,15 +154,14 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
 def _log(
     settings: EvaluateSettings,
     recipe: Recipe,
-    variant: Variant,
     scores: Scores,
     data: Data,
     fresh: bool,
     seed: int,
     started: float,
     texts: Mapping[str, str],
-) -> tuple[int, str]:
-    """Log beside the sweep; how many records wait for MLflow, and where that is."""
+) -> str:
+    """Log beside the sweep; returns a line that says where."""
     by_name = {names.test_key(name): values for name, values in scores.held_out.items()}
     by_name |= {names.train_key(name): values for name, values in scores.train.items()}
     return log_measured(
@@ -176,13 +174,10 @@ def _log(
         },
         params={"rounds": settings.rounds, "data": "fresh" if fresh else "same"},
         values={"evaluation_time_s": time.time() - started},
-        task=variant.task,
         data=data,
         files=[settings.file],
         texts=texts,
-        storage=settings.storage,
-        experiment=settings.experiment,
-        uri=settings.tracking_uri,
+        settings=settings,
     )
 
 

@@ -25,7 +25,7 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
-from sweeps.measured import MeasureSettings, log_measured, logged_where, opened, repeated_data
+from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
 from sweeps.rounds import fold_cohort
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
@@ -125,32 +125,28 @@ def _measure(
         )
         scores = fold_cohort(config, data, folds, seed=seed).train(
             variant,
-            mode=recipe.mode,  # type: ignore[arg-type]
+            mode=recipe.mode,
             device="cuda" if torch.cuda.is_available() else "cpu",
             after_epoch=partial(_said, shown, i * config.epochs),
         )
         for name, values in scores.held_out.items():
             by_name.setdefault(names.val_key(name), []).extend(values.tolist())
-    waiting, uri = log_measured(
+    logged = log_measured(
         recipe,
         by_name,
         kind="finals",
         tags={names.TAG_PROTOCOL: protocol, names.TAG_FOLDS: str(recipe.folds)},
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},
-        task=task,
         data=repeats[0][0],
         files=[path],
-        storage=settings.storage,
-        experiment=settings.experiment,
-        uri=settings.tracking_uri,
+        settings=settings,
     )
     key = recipe.objective_key
     mean, std = float(np.mean(by_name[key])), float(np.std(by_name[key], ddof=1))
     console.print(
         f"  {key} {shown_spread(mean, std)} over {len(by_name[key])} folds;"
-        f" {recipe.score[key]:.4f} in the sweep;"
-        f" {logged_where(recipe, settings.storage, waiting, uri)}"
+        f" {recipe.score[key]:.4f} in the sweep; {logged}"
     )
 
 

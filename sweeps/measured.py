@@ -1,6 +1,5 @@
 """Logs what was measured of an exported configuration, beside the sweep it came from."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -95,7 +94,7 @@ def repeated_data(
     if path is not None and not path.is_file():
         raise UserError(f"--data {path}: no such file, nor is it {', '.join(FRESHNESS)}")
     own = data_of(recipe, task, data_dir=settings.data_dir, path=path, beside=beside)
-    console.print(own.said.splitlines()[0] if own.said else f"data: {own.name}")
+    console.print(own.headline)
     draws = not isinstance(task.data, Data) and task.options is not None
     if settings.data == "fresh" and not draws:
         raise UserError(f"task {task.name} has no fresh rows: its data is {own.name}; use same")
@@ -113,14 +112,11 @@ def log_measured(
     tags: Mapping[str, str],
     params: Mapping[str, object],
     values: Mapping[str, float],
-    task: Task,
     data: Data,
     files: Sequence[Path],
     texts: Mapping[str, str] | None = None,
-    storage: Path,
-    experiment: str | None,
-    uri: str | None,
-) -> tuple[int, str]:
+    settings: MeasureSettings,
+) -> str:
     """Log through a spool of its own below the sweep's folder.
 
     Args:
@@ -131,16 +127,13 @@ def log_measured(
         tags: Tags besides those that the recipe gives.
         params: What it depends on besides the configuration.
         values: Further metrics.
-        task: The recipe's task.
         data: Data of the first round.
         files: Small files to attach.
         texts: Texts to attach, by name of the file.
-        storage: Folder of sweeps.
-        experiment: MLflow experiment; None means that of the sweep.
-        uri: MLflow server or store; None means that of the sweep.
+        settings: Where to log.
 
     Returns:
-        How many records wait there because MLflow could not take them, and the URI as shown.
+        A line that says where it was logged, and what to do if records wait for MLflow.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -149,7 +142,7 @@ def log_measured(
     check_name(sweep_name)
     check_name(space)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{recipe.trial}"
-    folder = storage / sweep_name / f"{kind}-{space}-{stamp}"
+    folder = settings.storage / sweep_name / f"{kind}-{space}-{stamp}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -158,10 +151,10 @@ def log_measured(
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
     recorded = recipe.mlflow.get("tracking_uri", "")
     # an address with a password was exported without it, and must be given again
-    target_uri = tracking_uri(uri or (None if "***" in recorded else recorded))
+    target_uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
     target = TrackingTarget(
         tracking_uri=target_uri,
-        experiment=experiment or recipe.mlflow.get("experiment", "foldsweep"),
+        experiment=settings.experiment or recipe.mlflow.get("experiment", "foldsweep"),
         sweep=key,
         study_storage=JOURNAL_FILE,
         study_name=key,
@@ -172,7 +165,6 @@ def log_measured(
         names.TAG_TRIAL: str(recipe.trial),
         names.TAG_SPACE: space,
         names.TAG_TASK: recipe.task,
-        names.TAG_METRICS: json.dumps(task.optimisable),
         names.TAG_VARIANT: recipe.variant,
         names.TAG_DATASET: recipe.dataset,
         names.TAG_GIT_COMMIT: git_commit(),
@@ -207,15 +199,11 @@ def log_measured(
         tracker.end_sweep("FINISHED")
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
-    if not waiting:
-        shutil.rmtree(folder, ignore_errors=True)
-    return waiting, target.shown_uri
-
-
-def logged_where(recipe: Recipe, storage: Path, waiting: int, uri: str) -> str:
-    """What `log_measured` came to, in a line."""
-    if not waiting:
-        return f"logged to MLflow at {uri}"
-    name = recipe.sweep.partition("/")[0]
-    again = command("sweeps/replay.py", name, "--storage", str(storage))
-    return f"MLflow at {uri} did not accept all records: {waiting} wait; send them with: {again}"
+    if waiting:
+        again = command("sweeps/replay.py", sweep_name, "--storage", str(settings.storage))
+        return (
+            f"MLflow at {target.shown_uri} did not accept all records: {waiting} wait; send them"
+            f" with: {again}"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return f"logged to MLflow at {target.shown_uri}"

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from foldsweep import names
+from foldsweep.recipe import Mode
 from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
@@ -16,7 +17,7 @@ from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import Averages, EpochMetrics
 from trainables.stack.passes import Pass, measured, passes, predictions
 from trainables.stack.scoring import is_part, part_name
-from trainables.stack.stack import FoldStack, Member, Mode
+from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.samples import Data, Samples, joined
 from trainables.tasks.task import Variant
 from trainables.trial import make_stack, over_all

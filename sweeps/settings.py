@@ -13,6 +13,7 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
+from foldsweep.recipe import Mode
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -102,7 +103,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     """CPUs, and torch threads, of a trial [1]."""
     gpus_per_trial: float | None = None
     """GPUs of a trial, may be a fraction [shared by several trials where there are any]."""
-    mode: Literal["auto", "fused", "looped", "graphed"] = "auto"
+    mode: Mode = "auto"
     """How folds are trained: in one call, one after another, or whichever suits the device;
     graphed is in one call by CUDA graphs, which takes a GPU."""
     max_failures: int = 2

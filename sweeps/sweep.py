@@ -134,7 +134,7 @@ def dataset_record(data: Data) -> dict[str, str]:
         "name": data.name,
         "digest": data.digest[:36],
         "source_type": "code",
-        "source": json.dumps({"tags": {"mlflow.source.name": f"foldsweep {data.name}"}}),
+        "source": json.dumps({"tags": {MLFLOW_SOURCE_NAME: f"foldsweep {data.name}"}}),
         "profile": json.dumps(sizes),
         "context": "training",
     }

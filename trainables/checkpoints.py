@@ -50,7 +50,7 @@ def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(buffer, weights_only=True, map_location="cpu")
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        _log.warning("checkpoint %s cannot be read, the trial starts anew: %s", path, error)
+        _log.warning("checkpoint %s cannot be read, the trial starts again: %s", path, error)
         return None
     return state
 

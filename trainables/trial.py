@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from foldsweep import names
+from foldsweep.recipe import Mode
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
@@ -17,7 +18,7 @@ from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
 from trainables.stack.passes import Stack, measured, passes
 from trainables.stack.scoring import LOSS, is_part, part_name
-from trainables.stack.stack import FoldStack, Member, Mode
+from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import Task, Variant
 

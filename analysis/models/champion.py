@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from analysis.load import Store
 from analysis.models.difference import compared
-from analysis.models.fetch import KIND, fetched
+from analysis.models.fetch import ALIAS, KIND, fetched
 from analysis.models.trained import Trained
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
@@ -18,7 +18,6 @@ from trainables.keep.model import KeptModel
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
-ALIAS = "champion"
 NONE_YET = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers where the name or its alias is not there."""
 

@@ -6,12 +6,11 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.stats import binomtest
 
+from analysis.significance import ALPHA
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown
 from trainables.keep.measure import ACCURACY, Measured
 
-ALPHA = 0.05
-"""A p-value from which on the difference of two models may be noise."""
 RESAMPLES = 2000
 """Resamples of the test rows in a bootstrap."""
 MOST_ROWS = 4_000_000

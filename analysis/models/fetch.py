@@ -19,6 +19,8 @@ from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
 
 KIND = "model"
 """What a run, and each version of a registered model, is tagged to be."""
+ALIAS = "champion"
+"""Alias of the version of a registered model that is served."""
 FOLDER = "model"
 """Folder of a `KeptModel` among the artifacts of a logged model."""
 QUIET = {
@@ -85,7 +87,7 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
     if not given.startswith("models:/"):
         if "/" in given or not given:
             raise UserError(f"model {given!r}: there is no such folder")
-        given = f"models:/{given}@champion"
+        given = f"models:/{given}@{ALIAS}"
     if tracking_uri.startswith(SQLITE):
         path = Path(tracking_uri.removeprefix(SQLITE))
         if not path.is_file():

@@ -129,7 +129,7 @@ def train(recipe: Recipe, places: Places) -> Trained:
     network = not issubclass(variant.config, EstimatorConfig)
     config = variant.config.from_dict(recipe.config)
     data = places.data_of(recipe, variant.task)
-    console.print(data.said.splitlines()[0] if data.said else f"data: {data.name}")
+    console.print(data.headline)
     line = EpochLine(config.epochs)
     model = fit(recipe, variant, data, after_epoch=line.done if network else lambda epoch: None)
     trained = Trained(model=model, data=data, places=places)

@@ -127,7 +127,7 @@ def _curves(
         best = best_trial(sweep)
         own = f"{shown[sweep.name]}, trial {best.number}"
         chosen.append((best, f"{own}, the baseline" if best.origin else own))
-        baseline = next((t for t in sweep.complete if t.origin is not None), None)
+        baseline = sweep.baseline
         if baseline is not None and baseline.number != best.number:
             chosen.append((baseline, f"{shown[sweep.name]}, baseline"))
     measure = sweeps[0].measure

@@ -23,12 +23,6 @@ task = fs.classification("breast_cancer", data, objective="roc_auc")
 class BoostingConfig(fs.EstimatorConfig):
     """Parameters of the estimator, which are keys of the space."""
 
-    TRUSTED = (
-        "collections.OrderedDict",
-        "lightgbm.basic.Booster",
-        "lightgbm.sklearn.LGBMClassifier",
-    )
-
     n_estimators: int = 100
     learning_rate: float = 0.1
     num_leaves: int = 31

@@ -109,6 +109,6 @@ def sweep_grid(
     return end
 
 
-def exists(grid: Grid, root: Path) -> bool:
+def is_started(grid: Grid, root: Path) -> bool:
     """Whether a sweep of the grid has been started."""
     return (root / grid.space / JOURNAL_FILE).exists()

@@ -10,7 +10,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import require_at_least
 from foldsweep.tracking import tracking_uri
 from sweeps.reproduction.data import dataset_of
-from sweeps.reproduction.grids import exists
+from sweeps.reproduction.grids import is_started
 from sweeps.reproduction.rows import QUICK_PAIRS
 from sweeps.settings import SweepSettings
 from sweeps.tracking.spool import TrackingTarget
@@ -113,7 +113,7 @@ class ReproduceSettings:
             select_on_test=self.select_on_test,
             seed=self.seed,
             dataset=dataset,  # type: ignore[arg-type]
-            resume=self.name if grid and exists(grid, self.root) else None,
+            resume=self.name if grid and is_started(grid, self.root) else None,
             storage=str(self.storage),
             experiment=self.experiment,
             tracking_uri=tracking_uri(self.tracking_uri),

@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import shown
+from foldsweep.tracking import SQLITE, shown
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -43,7 +43,6 @@ SPOOL_FILE = "spool.jsonl"
 CURSOR_FILE = "spool.cursor"
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
-_SQLITE = "sqlite:///"
 OPEN: Record = {"op": "open"}
 CLOSE: Record = {"op": "close"}
 
@@ -207,7 +206,7 @@ class TrackingTarget:
 
     def __post_init__(self) -> None:
         uri = self.tracking_uri
-        is_relative = uri.startswith(_SQLITE) and not uri.startswith(_SQLITE + "/")
+        is_relative = uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/")
         if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
             raise UserError(
                 f"tracking URI {self.shown_uri!r} is not absolute: "
@@ -227,7 +226,7 @@ class TrackingTarget:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, if that is what the records go to."""
-        path = self.tracking_uri.removeprefix(_SQLITE)
+        path = self.tracking_uri.removeprefix(SQLITE)
         return None if path == self.tracking_uri else Path(path)
 
     @property

@@ -54,7 +54,7 @@ def known(home: Path) -> SweepSettings:
         (("--seed", "-1"), "--seed must be at least 0, but is -1"),
         (("--seed", str(2**32)), "--seed must be below 2**32"),
         (("--checkpoint-every-s", "nan"), "--checkpoint-every-s must be at least 0, but is nan"),
-        (("--train-pairs", "1"), "cannot split"),
+        (("--train-pairs", "1"), "cannot split 1 rows into 3 folds: choose fewer"),
         (("--train-pairs", "100000"), "100000"),
         (("--test-pairs", "0"), "cannot draw 0 test pairs"),
         (("--sampler", "best"), "best"),

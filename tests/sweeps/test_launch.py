@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from foldsweep.errors import CodeError, UserError
@@ -124,6 +125,43 @@ def test_the_fold_column_says_how_many_folds(
     assert "trials of 3 folds" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sep": ";", "decimal": ","}, "cells are separated by semicolons"),
+        ({"sep": "\t"}, "cells are separated by tabs"),
+        ({"encoding": "latin-1"}, "read as Windows-1252 (latin-1)"),
+        ({"encoding": "utf-8-sig"}, "1 numeric, 1 categorical"),
+        ({"float_format": "{:,.2f}".format}, "read commas as thousands separators in größe"),
+    ],
+)
+def test_a_file_written_otherwise_is_the_same_table(
+    options: dict[str, Any],
+    said: str,
+    launched: Callable[..., Given],
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(0)
+    size = (rng.normal(size=90) * 3000).round(2)
+    frame = pd.DataFrame({"größe": size, "plan": rng.choice(["a", "b"], 90), "left": [0, 1] * 45})
+    frame.to_csv(here / "odd.csv", index=False, **options)
+    given = launched(data="odd.csv", target="left", space=("logistic",), holdout=0.0, name="first")
+    _, _, data = given["first"]
+    assert said in capsys.readouterr().out
+    np.testing.assert_array_equal(data.train.inputs["numeric"][:, 0], size)
+
+
+def test_a_test_file_may_have_categories_that_training_has_not(
+    launched: Callable[..., Given], table: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(table)
+    frame.assign(colour="blue").to_csv(here / "test.csv", index=False)
+    launched(data=table, target="left", test=here / "test.csv", space=("logistic",), name="first")
+    said = "test rows: values of colour that no training row has: 90"
+    assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("role", [{"group": "patient"}, {"time": "day"}, {"repeats": 2}])
 def test_a_column_chooses_the_split(
     role: dict[str, Any], launched: Callable[..., Given], table: str
@@ -202,7 +240,10 @@ def test_a_users_file_brings_its_own_task(launched: Callable[..., Given], here: 
             {"space": ("mlp",), "dataset": "digits", "objective": ("roc_auc",)},
             r"unknown objective val_roc_auc: task larger_digit measures val_accuracy, ",
         ),
-        ({"space": ("mlp",), "dataset": "digits", "train_pairs": 1}, r"cannot split"),
+        (
+            {"space": ("mlp",), "dataset": "digits", "train_pairs": 1},
+            r"cannot split 1 rows",
+        ),
         ({"space": ("mlp",), "dataset": "digits", "test_pairs": 0}, r"cannot draw 0 test pairs"),
         ({"space": ("mlp",), "dataset": "disc"}, r"not --dataset disc"),
         ({"space": ("logistic",), "data": "iris", "folds": 60}, r"cannot split into 60 folds"),

@@ -14,7 +14,7 @@ from trainables.models.backprop import BackpropConfig
 from trainables.models.layers import num_params
 from trainables.models.pairs.scores import Scores
 from trainables.presets.registry import PRESETS
-from trainables.stack.stack import AUGMENT, FoldStack
+from trainables.stack.stack import ORDER, FoldStack
 from trainables.tasks.record import task_record
 from trainables.tasks.samples import Data
 from trainables.tasks.shapes import inputs_record
@@ -91,7 +91,7 @@ def scores_of(model: nn.Module | Sequential, rows: Tensor) -> Scores:
 
 def next_order(stack: FoldStack) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
     """Rows of the epoch that comes next, and their weights."""
-    return stack._order(stack.members, stack._generators(stack.members, AUGMENT), None)
+    return stack._order(stack.members, stack._generators(stack.members, ORDER), None)
 
 
 def size_of(model: nn.Module | Sequential) -> int:

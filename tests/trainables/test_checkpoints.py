@@ -61,7 +61,7 @@ def test_a_damaged_checkpoint_is_none_and_says_so(kept, folder, tmp_path, caplog
     path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
     assert load_checkpoint(folder, 1) is None
     (warning,) = caplog.messages
-    assert "trial_00001.pt cannot be read, the trial starts anew: " in warning
+    assert "trial_00001.pt cannot be read, the trial starts again: " in warning
     save_checkpoint(folder, 1, {"epoch": 2})
     assert load_checkpoint(folder, 1) == {"epoch": 2}
 

@@ -153,7 +153,7 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
     path.write_bytes(path.read_bytes()[:-100])
     again = make(variant, context)
     assert again.trial.stack.epoch == 0
-    assert [text for text in caplog.messages if "the trial starts anew" in text]
+    assert [text for text in caplog.messages if "the trial starts again" in text]
     assert results_of(again) == results_of(make(variant, make_context(**values)))
 
 

@@ -1,4 +1,4 @@
-"""The images a sweep works on: MNIST where it can be had, else the embedded digits."""
+"""The images a sweep works on: MNIST if available, else the embedded digits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ def load_images(
 
     Raises:
         UserError: If there is no such dataset, or MNIST is damaged, or it was asked for by name
-            and cannot be had.
+            and is not available.
     """
     if dataset not in DATASETS:
         raise UserError(f"unknown dataset {dataset!r}: choose from {', '.join(DATASETS)}")

@@ -21,9 +21,6 @@ from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundExc
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 
-ESTIMATOR_FILE: Final = "estimator.skops"
-"""File of the estimator in a model's folder."""
-
 TRUSTED: Final = (
     "functools.partial",  # of what is trusted itself
     "numpy.dtype",

@@ -52,7 +52,7 @@ def fit(
         held_out=np.arange(0),
         seed=derive_seed(recipe.seed, Stream.MODEL),
     )
-    stack = make_stack(variant, [member], data, device=device, mode=recipe.mode)  # type: ignore[arg-type]
+    stack = make_stack(variant, [member], data, device=device, mode=recipe.mode)
     for done in passes(stack, config.epochs, finite=True):
         after_epoch(done.epoch)
     predictor = estimator = None

@@ -151,7 +151,7 @@ def _write(
     if kind == "torchscript":
         torch.jit.trace(module, two, check_trace=False).save(str(path))
     elif kind == "pt2":
-        _empty_anew(module)
+        _reallocate_empty(module)
         program = torch.export.export(module, two, dynamic_shapes=any_number)
         torch.export.save(program, path)
     else:
@@ -168,7 +168,7 @@ def _write(
         )
 
 
-def _empty_anew(module: nn.Module) -> None:
+def _reallocate_empty(module: nn.Module) -> None:
     """Give buffers of no elements a storage of no bytes; torch cannot save others in a program."""
     for part in module.modules():
         for name, buffer in part.named_buffers(recurse=False):

@@ -51,7 +51,8 @@ class KeptModel:
     raw: Mapping[str, RawInput] = field(default_factory=dict)
     """Raw inputs, in order."""
     schema: Any = None
-    """Columns of a table, see `trainables.tasks.table.schema.Schema`; None for arrays."""
+    """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
+    where a program made the data."""
     code: str | None = None
     """Text of the file that a user's own variant is from."""
 

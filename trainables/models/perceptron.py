@@ -16,10 +16,8 @@ from trainables.models.layers import (
     dropout_layers,
     widths_of,
 )
+from trainables.tasks.samples import CATEGORIES
 from trainables.tasks.task import Shapes
-
-CATEGORIES = "categories"
-"""Name of the input that holds codes; all other inputs are numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +74,11 @@ class Perceptron(nn.Module):
         )
         self.categories: nn.Module | None = None
         if CATEGORIES in shapes.inputs:
-            kind = Embedded if config.embedding else OneHot
-            self.categories = kind(shapes.levels, config.embedding)
+            self.categories = (
+                Embedded(shapes.levels, config.embedding)
+                if config.embedding
+                else OneHot(shapes.levels)
+            )
             features += self.categories.num_features
         self.hidden = _hidden_layers(config, features)
         self.output = nn.Linear((features, *config.hidden_widths)[-1], shapes.outputs)
@@ -98,7 +99,7 @@ class OneHot(nn.Module):
     column: Tensor
     level: Tensor
 
-    def __init__(self, levels: tuple[int, ...], _: int = 0):
+    def __init__(self, levels: tuple[int, ...]):
         super().__init__()
         column = [i for i, count in enumerate(levels) for _ in range(count)]
         level = [value for count in levels for value in range(count)]

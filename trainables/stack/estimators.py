@@ -22,9 +22,6 @@ from trainables.tasks.metrics import Metric
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Shapes, Task
 
-REDUCTION = 3
-"""Each rung has so many times the units of the one before."""
-
 
 class EstimatorStack:
     """Estimators of one configuration, fitted on a member's training rows each.
@@ -51,7 +48,6 @@ class EstimatorStack:
         *,
         task: Task,
         shapes: Shapes,
-        threads: int = 1,
     ):
         if len({member.config.epochs for member in members}) > 1:
             raise ValueError("members of one stack must share the resource")
@@ -61,7 +57,6 @@ class EstimatorStack:
         # the columns themselves, whatever networks are given for them
         own = {name: array.shape[1:] for name, array in samples.inputs.items()}
         self.shapes = replace(shapes, inputs=own)
-        self.threads = threads
         self.columns = columns_of(samples)
         target = samples.targets[task.target]
         self.target = target[:, 0] if target.shape[1:] == (1,) else target
@@ -81,12 +76,6 @@ class EstimatorStack:
     def warnings(self) -> list[str]:
         """What fits and predictions warned of: a line for each kind, with how often it came."""
         return [f"{text} ({times}x)" for text, times in self._warned.items()]
-
-    def rungs(self) -> tuple[int, ...]:
-        """Units after which a report says something: a ninth, a third and all of the resource."""
-        third = round(self.epochs / REDUCTION)
-        ninth = round(third / REDUCTION)
-        return tuple(sorted({units for units in (ninth, third) if units} | {self.epochs}))
 
     def advance(self, until: int) -> None:
         """Fit up to `until` units, or to the end if there are fewer."""
@@ -174,10 +163,10 @@ class EstimatorStack:
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Run on the stack's threads, and collect warnings instead of printing them."""
-        with threadpool_limits(self.threads), warnings.catch_warnings(record=True) as caught:
+        """Run on one thread, so that rounding is the same everywhere; collect warnings."""
+        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            # which holds where the rows differ from those of the fit before
+            # right only where the rows differ from those of the fit before, which they do not
             warnings.filterwarnings("ignore", message="class_weight presets")
             yield
         for warning in caught:

@@ -53,7 +53,7 @@ class GraphedEngine(AbstractEngine):
     corrections, and the values. Parameters, buffers and moments are only ever written in place.
 
     A network whose forward pass does other things in other steps, by state in Python, is not for
-    this engine. Where capturing fails, the engine warns and goes on with fused steps.
+    this engine. Where capturing fails, the engine warns and continues with fused steps.
     """
 
     def __init__(self, fused: FusedEngine, capture: Capture):
@@ -164,7 +164,7 @@ def cuda_graph(
     """A `Capture`: warmed up on a side stream, as PyTorch asks for, and captured on it.
 
     Each graph has memory of its own. torch registers the device's default generator with it, so
-    layers that draw for themselves draw anew in each replay, and as seeded.
+    layers that draw for themselves draw again in each replay, and as seeded.
     """
     with torch.cuda.device(device):
         stream = torch.cuda.Stream()

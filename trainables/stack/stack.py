@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from foldsweep.errors import UserError
+from foldsweep.recipe import Mode
 from trainables.backprop.sequential import Sequential
 from trainables.config import BaseConfig, TrialConfig
 from trainables.data.batches import batches
@@ -33,15 +34,13 @@ from trainables.stack.scoring import Scorer
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
-Mode = Literal["auto", "fused", "looped", "graphed"]
-
 TINY_BATCH = 400
 """Channels times rows of a batch up to which convolutions are fused on a CPU too."""
 TINY_MODEL = 100_000
 """Parameters up to which they are: the optimiser of larger stacks is bound by memory."""
 EVALUATION_BATCH = 500
 """Rows per member and evaluation call; bounds memory, does not change results."""
-AUGMENT, SHUFFLE_OWN, NOISE = 1, 2, 3
+ORDER, OWN_LAYERS, NOISE = 1, 2, 3
 """Streams of a member's seed in an epoch: order and distortion, a user's layers, dropout."""
 
 
@@ -69,7 +68,7 @@ class FoldStack:
     row with weight 0, which batch-norm sees and dropout draws for. Members that differ by more
     than one training row are trained one after another, with batches of their own.
 
-    Every epoch is seeded anew from (member's seed, epoch), so the state after an epoch is the
+    Every epoch is seeded again from (member's seed, epoch), so the state after an epoch is the
     parameters, buffers, optimiser moments and the number of the epoch: nothing else is random.
 
     Raises:
@@ -136,7 +135,7 @@ class FoldStack:
         """Train every member for one epoch; averages over its batches while trained on."""
         self._enter(self.epoch)
         # layers that draw for themselves (a user's own) draw from here
-        torch.manual_seed(derive_seed(self.members[0].seed, SHUFFLE_OWN, self.epoch))
+        torch.manual_seed(derive_seed(self.members[0].seed, OWN_LAYERS, self.epoch))
         if self.unequal:
             each = [self._pass((m,)) for m in range(len(self.members))]
             sums = {name: torch.cat([part[name] for part in each]) for name in each[0]}
@@ -206,7 +205,7 @@ class FoldStack:
         places = range(len(self.members)) if chosen is None else chosen
         members = [self.members[m] for m in places]
         # dropout has its own, so that it does not depend on whether another member augments
-        generators = self._generators(members, AUGMENT)
+        generators = self._generators(members, ORDER)
         lr = torch.tensor([self.configs[m].lr_at(self.epoch) for m in places], device=self.device)
         order, weight = self._order(members, generators, chosen)
         parts = list(batches(order.shape[1], self.configs[0].batch_size))

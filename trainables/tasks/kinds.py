@@ -13,7 +13,7 @@ from trainables.data.augment import Affine
 from trainables.tasks import losses
 from trainables.tasks.metrics import Metric
 from trainables.tasks.relabel import as_classes, as_numbers
-from trainables.tasks.samples import Data, Samples
+from trainables.tasks.samples import UNNAMED, Data, Samples
 from trainables.tasks.scores import hits, metric
 from trainables.tasks.splits import Split, SplitFunction
 from trainables.tasks.table.arrays import IMAGES
@@ -26,8 +26,6 @@ CLASSIFICATION = ("accuracy", "log_loss")
 REGRESSION = ("r2", "rmse", "mae")
 """Metrics of every regression; the first is the objective unless another is chosen."""
 
-UNNAMED = "data"
-"""Name of data that was given none."""
 DataFunction = Callable[[DataRequest], Data]
 Metrics = Mapping[str, Metric] | Iterable[str]
 Loss = Callable[..., Any]

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.objective import Better as Better
 
-Better = Literal["higher", "lower"]
 Over = Literal["rows", "all"]
 Needs = Literal["answer", "probability", "value"]
 

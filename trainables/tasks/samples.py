@@ -4,12 +4,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Int
 
 from foldsweep.errors import UserError
+
+CATEGORIES: Final = "categories"
+"""Input of a table that holds category codes; all other inputs are numbers."""
+UNNAMED: Final = "data"
+"""Name of data that was given none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,11 +82,17 @@ class Data:
     own_digest: str | None = None
     """Digest in place of the computed one, for data that had one before."""
     schema: Any = None
-    """What the columns of a table mean, see `trainables.tasks.tables.Schema`; None for arrays."""
+    """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
+    where a program made the data."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """What reads the data again: file or name, and options; plain values."""
     said: str = ""
     """What the user is told about it, a line or several."""
+
+    @property
+    def headline(self) -> str:
+        """The first line of what the user is told, or the name."""
+        return self.said.splitlines()[0] if self.said else f"data: {self.name}"
 
     @cached_property
     def digest(self) -> str:

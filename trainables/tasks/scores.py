@@ -6,7 +6,7 @@ Scikit-learn computes them all, but the accuracy of networks, which is counted b
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -14,15 +14,14 @@ from torch import Tensor
 from foldsweep import names
 from foldsweep.errors import UserError
 from trainables.tasks.metrics import Better, Metric, Needs
-
-_Kind = Literal["classification", "regression"]
+from trainables.tasks.table.targets import TaskKind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """A metric of scikit-learn, before the task is known."""
 
-    kind: _Kind
+    kind: TaskKind
     function: str
     """Name in `sklearn.metrics`."""
     scorer: str
@@ -102,7 +101,7 @@ def scorer_name(name: str, num_classes: int = 0) -> str:
     return "roc_auc_ovr" if name == "roc_auc" and num_classes > 2 else SCORES[name].scorer
 
 
-def score_names(kind: _Kind, num_classes: int = 0) -> tuple[str, ...]:
+def score_names(kind: TaskKind, num_classes: int = 0) -> tuple[str, ...]:
     """Short names of the metrics that a task of a kind can have."""
     return tuple(
         name
@@ -111,7 +110,7 @@ def score_names(kind: _Kind, num_classes: int = 0) -> tuple[str, ...]:
     )
 
 
-def metric(name: str, *, kind: _Kind, num_classes: int = 0, deviation: float = 1.0) -> Metric:
+def metric(name: str, *, kind: TaskKind, num_classes: int = 0, deviation: float = 1.0) -> Metric:
     """The metric of a short name.
 
     Args:

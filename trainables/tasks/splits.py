@@ -103,13 +103,16 @@ class Split:
                 return _grouped(samples, target, num_folds, seed, classes=self.classes)
             case "time":
                 return _by_time(len(samples), num_folds)
-        return _given(self.fold_of if self.fold_of is not None else samples.groups, num_folds)
+        return _given(self._folds_given(samples))
 
     def fixed_folds(self, samples: Samples) -> int | None:
         """The number of folds that the fold column has; None where any number can be asked for."""
         if self.kind != "given":
             return None
-        return len(_folds_of(self.fold_of if self.fold_of is not None else samples.groups)[0])
+        return len(_folds_of(self._folds_given(samples))[0])
+
+    def _folds_given(self, samples: Samples) -> np.ndarray | None:
+        return samples.groups if self.fold_of is None else self.fold_of
 
     def described(self) -> str:
         """The split in words, for a line."""
@@ -228,10 +231,10 @@ def _by_time(rows: int, num_folds: int) -> Iterator[Fold]:
     return _folds(TimeSeriesSplit(num_folds).split(np.empty(rows)))
 
 
-def _given(fold_of: np.ndarray | None, num_folds: int) -> Iterator[Fold]:
+def _given(fold_of: np.ndarray | None) -> Iterator[Fold]:
     from sklearn.model_selection import PredefinedSplit
 
-    labels, places = _folds_of(fold_of)
+    _, places = _folds_of(fold_of)
     return _folds(PredefinedSplit(places).split())
 
 

@@ -24,7 +24,7 @@ from trainables.tasks.table.schema import Column as Column
 from trainables.tasks.table.schema import Schema as Schema
 from trainables.tasks.table.summary import told_of_new
 from trainables.tasks.table.targets import TaskKind
-from trainables.tasks.task import Task
+from trainables.tasks.task import GENERAL, Task
 
 
 def table_task(
@@ -36,8 +36,7 @@ def table_task(
         options: What to read, and how to split it.
         seed: Seed of the draw of test rows.
         objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy or R².
-        measure: More metrics to measure, such as further objectives.
-        more: What else is optimised, by the same names.
+        more: Further objectives, by the same short names.
 
     Raises:
         UserError: If file, columns or options cannot be used.
@@ -56,8 +55,7 @@ def table_task(
     return replace(task, data=replace(data, said=said))
 
 
-_GENERAL = {names.VAL_LOSS} | {names.val_key(k) for k in (names.NUM_PARAMS, names.TRAIN_TIME)}
-"""What every sweep can optimise, whatever the task."""
+_GENERAL = {names.val_key(key) for key in GENERAL}
 
 
 def table_data(options: TableOptions, *, seed: int) -> Data:

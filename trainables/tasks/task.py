@@ -19,6 +19,8 @@ from trainables.tasks.splits import Split
 Output = Any
 """What a network returns: a tensor, a mapping of tensors or a named tuple, batch axis first."""
 Kind = Literal["classification", "regression", "other"]
+GENERAL = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
+"""What a sweep of any task can optimise; lower is better."""
 Standardising = Literal["whole", "channels", "columns"]
 """One mean and deviation for all numbers, one for each channel, or one for each column."""
 
@@ -42,7 +44,8 @@ class Shapes:
     levels: tuple[int, ...] = ()
     """Codes that each categorical column of a table may have."""
     schema: Any = None
-    """Columns of a table, see `trainables.tasks.tables.Schema`; None for arrays."""
+    """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
+    where a program made the data."""
 
 
 @runtime_checkable
@@ -183,8 +186,7 @@ class Task:
             names.val_key(k): {"better": m.better, "equal": m.equal}
             for k, m in self.metrics.items()
         }
-        lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
-        return {**own, **{key: {"better": "lower", "equal": 0.0} for key in lower}}
+        return {**own, **{key: {"better": "lower", "equal": 0.0} for key in GENERAL}}
 
     def __repr__(self) -> str:
         return f"Task({self.name!r})"
@@ -203,8 +205,7 @@ class Task:
     def better(self) -> dict[str, Better]:
         """Which way is better, for all that a sweep can optimise."""
         own: dict[str, Better] = {names.val_key(k): m.better for k, m in self.metrics.items()}
-        lower = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
-        return {**own, **dict.fromkeys(lower, "lower")}
+        return {**own, **dict.fromkeys(GENERAL, "lower")}
 
     def shapes(self, data: Data) -> Shapes:
         """What a model is built for."""

@@ -11,7 +11,7 @@ from search_spaces.larger_digit.reports import grid_space
 from search_spaces.space import SearchSpace
 from sweeps.ledger import Asked, Ledger
 from sweeps.reproduction import grids
-from sweeps.reproduction.grids import RESULT_FILE, chain, exists, found, settled, sweep_grid
+from sweeps.reproduction.grids import RESULT_FILE, chain, found, is_started, settled, sweep_grid
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import JOURNAL_FILE, SweepEnd
@@ -75,9 +75,9 @@ def test_a_result_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None
 
 def test_a_grid_exists_once_it_has_a_study(tmp_path: Path) -> None:
     store(tmp_path, HIDDEN)
-    assert not exists(HIDDEN, tmp_path)
+    assert not is_started(HIDDEN, tmp_path)
     (tmp_path / HIDDEN.space / JOURNAL_FILE).touch()
-    assert exists(HIDDEN, tmp_path)
+    assert is_started(HIDDEN, tmp_path)
 
 
 # Sweeping ---------------------------------------------------------------------------------------

@@ -11,6 +11,12 @@ from trainables.keep.estimator import load, save
 from trainables.models.estimators.predicting import predictions_of
 
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/boosting.py"
+TYPES = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+)
+"""What a fitted pipeline of it holds that is not scikit-learn's."""
 
 
 @pytest.fixture
@@ -28,10 +34,6 @@ def test_missing_library_is_named_in_a_line(example, monkeypatch):
         example.space()
 
 
-def test_example_is_short():
-    assert len(EXAMPLE.read_text().splitlines()) < 60
-
-
 def test_booster_is_cross_validated_and_kept(example, tmp_path):
     pytest.importorskip("lightgbm")
     variant = example.space().variant
@@ -44,8 +46,8 @@ def test_booster_is_cross_validated_and_kept(example, tmp_path):
     assert held_out == again.measure()[0]
     with pytest.raises(UserError, match=r"not trusted: .*lightgbm\.basic\.Booster"):
         save(stack.models[0], tmp_path / "model.skops")
-    save(stack.models[0], tmp_path / "model.skops", trusted=variant.config.TRUSTED)
-    read = load(tmp_path / "model.skops", trusted=variant.config.TRUSTED)
+    save(stack.models[0], tmp_path / "model.skops", trusted=TYPES)
+    read = load(tmp_path / "model.skops", trusted=TYPES)
     before = predictions_of(stack.models[0], stack.columns, classes=2)
     after = predictions_of(read, stack.columns, classes=2)
     assert all((before[key] == after[key]).all() for key in before)

@@ -1,7 +1,7 @@
 """Columns of samples as estimators take them, and the first step of every pipeline."""
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -10,12 +10,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from trainables.tasks.samples import Samples
+from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.encode import RARE
 from trainables.tasks.task import Shapes
-
-CATEGORIES: Final = "categories"
-"""Input of category codes; -1 is missing or unseen."""
 
 
 def columns_of(samples: Samples) -> Float64[np.ndarray, "n p"]:

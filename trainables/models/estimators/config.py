@@ -18,9 +18,6 @@ class EstimatorConfig(BaseConfig):
 
     RESOURCE: ClassVar[str | None] = None
     """Field that counts an estimator's steps, such as trees; None where it is fitted at once."""
-    TRUSTED: ClassVar[tuple[str, ...]] = ()
-    """Full names of the types of a fitted estimator that are not scikit-learn's. A model of it is
-    kept and loaded only if all are named here."""
 
     @property
     def epochs(self) -> int:

@@ -4,6 +4,7 @@ Pandas is imported when a table is read, not before: tasks without tables do not
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -144,6 +145,11 @@ def shown(name: Any) -> str:
     """A name or value for a line of its own, without what a terminal would act on."""
     text = str(name)
     return text if text.isprintable() else repr(text)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Names that occur more than once, in order."""
+    return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def listed(names: Sequence[Any], *, most: int = 12) -> str:

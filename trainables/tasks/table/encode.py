@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.tasks.samples import Samples
+from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.schema import Schema
 
 RARE = 5
@@ -40,8 +40,8 @@ class TableEncoder:
         encoding = self.unfitted()
         if "numeric" in samples.inputs:
             _fit_numeric(encoding, samples.inputs["numeric"])
-        if "categories" in samples.inputs:
-            _fit_categories(encoding, samples.inputs["categories"], self.levels)
+        if CATEGORIES in samples.inputs:
+            _fit_categories(encoding, samples.inputs[CATEGORIES], self.levels)
         return encoding
 
     def unfitted(self) -> "TableEncoding":
@@ -56,7 +56,7 @@ class TableEncoder:
         """Shapes of one encoded row, by name."""
         numeric = len(self.schema.numeric) + len(self.schema.flagged)
         categories = len(self.levels)
-        widths = {"numeric": numeric, "categories": categories}
+        widths = {"numeric": numeric, CATEGORIES: categories}
         return {name: (width,) for name, width in widths.items() if width}
 
 
@@ -91,8 +91,8 @@ class TableEncoding(nn.Module):
         encoded = {}
         if "numeric" in inputs:
             encoded["numeric"] = self._numeric(inputs["numeric"])
-        if "categories" in inputs:
-            encoded["categories"] = self.codes[inputs["categories"] + 1 + self.offsets]
+        if CATEGORIES in inputs:
+            encoded[CATEGORIES] = self.codes[inputs[CATEGORIES] + 1 + self.offsets]
         return encoded
 
     def _numeric(self, values: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.samples import Data
+from trainables.tasks.samples import UNNAMED, Data
 from trainables.tasks.table.arrays import (
     array_schema,
     check_array,
@@ -83,7 +83,7 @@ def data_of(
     inputs: Any,
     target: Any,
     *,
-    name: str = "data",
+    name: str = UNNAMED,
     holdout: float = 0.2,
     seed: int = 0,
     groups: Any = None,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
-from trainables.tasks.table.columns import Frame, listed
+from trainables.tasks.table.columns import Frame, listed, repeated
 from trainables.tasks.table.schema import with_names
 from trainables.tasks.table.separators import (
     DELIMITERS,
@@ -177,7 +177,7 @@ def _check_header(header: list[str], path: Path) -> None:
         UserError: If so.
     """
     names = [name for name in header if name]
-    twice = sorted({name for name in names if names.count(name) > 1}) if _repeats(names) else []
+    twice = repeated(names)
     if twice:
         raise UserError(f"{path} has columns of the same name: {listed(twice)}; rename them")
     if names and all(_is_number(name) for name in names):
@@ -185,10 +185,6 @@ def _check_header(header: list[str], path: Path) -> None:
             f"{path} has no header: its first line is {listed(header, most=4)}; write the names of"
             " the columns above"
         )
-
-
-def _repeats(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
 
 
 def _is_number(text: str) -> bool:

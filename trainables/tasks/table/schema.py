@@ -8,6 +8,7 @@ import numpy as np
 
 from foldsweep.checks import described, fits
 from foldsweep.errors import UserError
+from trainables.tasks.samples import CATEGORIES
 from trainables.tasks.table.columns import (
     NUMERIC,
     Frame,
@@ -16,6 +17,7 @@ from trainables.tasks.table.columns import (
     codes,
     listed,
     nearest,
+    repeated,
 )
 
 Label = str | int | float | bool
@@ -114,7 +116,7 @@ class Schema:
             raise UserError(f"columns are missing: {listed(absent)}{near}")
         numeric = [as_numbers(frame[c.name], c.use) for c in needed if c.use in NUMERIC]
         coded = [codes(frame[c.name], c.categories) for c in needed if c.use == "category"]
-        stacked = {"numeric": numeric, "categories": coded}
+        stacked = {"numeric": numeric, CATEGORIES: coded}
         return {name: np.stack(part, axis=1) for name, part in stacked.items() if part}
 
     def unknown(self, frame: Frame) -> tuple[str, ...]:
@@ -156,14 +158,10 @@ def with_names(frame: Frame) -> Frame:
         UserError: If two columns have one name.
     """
     names = [str(name) for name in frame.columns]
-    twice = sorted({name for name in names if names.count(name) > 1}) if _repeat(names) else []
+    twice = repeated(names)
     if twice:
         raise UserError(f"columns have the same name: {listed(twice)}; rename them")
     return frame.set_axis(names, axis=1)
-
-
-def _repeat(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
 
 
 def _listed(value: Any) -> Any:

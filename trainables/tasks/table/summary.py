@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.tasks.samples import Samples
+from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.arrays import shape_told
 from trainables.tasks.table.columns import Frame, Use, shown
 from trainables.tasks.table.schema import Schema
@@ -69,7 +69,7 @@ def _columns(schema: Schema) -> str:
         for use, word in _LEFT.items()
         if (names := schema.named(use))
     ]
-    told = [f"columns: {used}", *([f"{_shortened(inside)}"] if inside else [])]
+    told = [f"columns: {used}", *([_shortened(inside)] if inside else [])]
     return "; ".join([*told, *([f"left out: {', '.join(left)}"] if left else [])])
 
 
@@ -89,7 +89,7 @@ def _shortened(names: Sequence[str], most: int = 5) -> str:
 def _missing(train: Samples) -> str:
     counts = [
         test(train.inputs[name]).sum(0)
-        for name, test in (("numeric", np.isnan), ("categories", lambda codes: codes < 0))
+        for name, test in (("numeric", np.isnan), (CATEGORIES, lambda codes: codes < 0))
         if name in train.inputs
     ]
     missing = np.concatenate(counts)

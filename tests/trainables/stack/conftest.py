@@ -1,0 +1,17 @@
+"""Tasks of every kind, for whatever a stack does with them."""
+
+import pytest
+
+from tests.trainables.stack.any_task import ALL, FUSING, Case
+
+
+@pytest.fixture(params=FUSING.values(), ids=FUSING.keys())
+def case(request: pytest.FixtureRequest) -> Case:
+    """Every kind of task whose network can be fused."""
+    return request.param()
+
+
+@pytest.fixture(params=ALL.values(), ids=ALL.keys())
+def any_case(request: pytest.FixtureRequest) -> Case:
+    """Every kind of task."""
+    return request.param()

@@ -17,7 +17,7 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
 from trainables.stack.passes import Stack, measured, passes
-from trainables.stack.scoring import LOSS, is_part, part_name
+from trainables.stack.scoring import is_part, part_name
 from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import Task, Variant
@@ -45,7 +45,7 @@ class Context:
     mode: Mode = "auto"
 
 
-def fold_metrics(values: EpochMetrics, task: Task) -> dict[str, list[float]]:
+def fold_metrics(values: EpochMetrics) -> dict[str, list[float]]:
     """Each metric's value for every fold: all on held-out rows, and those of training batches.
 
     Of a loss in several parts, the training loss of each part too; the first part is what the
@@ -56,7 +56,7 @@ def fold_metrics(values: EpochMetrics, task: Task) -> dict[str, list[float]]:
     for name, value in values.train.items():
         if is_part(name):
             parts[names.train_key(part_name(name))] = value
-        elif name == LOSS or task.metrics[name].train:
+        else:
             by_fold[names.train_key(name)] = value
     if values.main_part is not None:
         rest = by_fold[names.TRAIN_LOSS] - sum(parts.values())
@@ -168,7 +168,7 @@ class CrossValidation:
             # validation counts too, but not metrics over all rows, which reports ask for
             self.train_time_s += done.seconds + time.perf_counter() - start
             task = self.variant.task
-            by_fold = fold_metrics(values, task)
+            by_fold = fold_metrics(values)
             whole = values.finite and done.epoch in self.measured_at
             if whole and isinstance(self.stack, FoldStack):
                 by_fold |= over_all(self.stack, self.context.data.train, task)

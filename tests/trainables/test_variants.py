@@ -101,7 +101,9 @@ def learning_by_autograd(variant, model, config, draw):
         values = {name: torch.tensor(value) for name, value in values.items()}
         for _ in range(2):  # a unit may be dropped or dead once
             inputs, targets = draw()
-            scorer.sums(model(inputs), targets, torch.ones(40), values)[0].backward()
+            scorer.sums(model(inputs), targets, torch.ones(40), values, training=True)[
+                0
+            ].backward()
         learning |= {n for n, p in params.items() if p.grad is not None and p.grad.any()}
     return learning, set(params)
 

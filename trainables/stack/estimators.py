@@ -99,7 +99,7 @@ class EstimatorStack:
         few = {
             name: metric
             for name, metric in metrics.items()
-            if name == self.task.objective or (metric.over == "rows" and metric.train)
+            if metric.train and (name == self.task.objective or metric.over == "rows")
         }
         held_out = self._measured([m.held_out for m in self.members], metrics)
         return held_out, self._measured([m.train for m in self.members], few)

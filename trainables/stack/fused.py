@@ -65,7 +65,7 @@ class FusedEngine(AbstractEngine):
     @torch.no_grad()
     def evaluate(self, batch: Batch) -> Sums:
         self._set_training(False)
-        return self._forward(batch)[1]
+        return self._forward(batch, training=False)[1]
 
     @torch.no_grad()
     def predict(self, inputs: dict[str, Tensor]) -> Output:
@@ -75,7 +75,7 @@ class FusedEngine(AbstractEngine):
     def _differentiate(self, batch: Batch) -> Sums:
         """Fill in the gradients of each member's mean loss."""
         self._set_training(True)
-        loss, sums = self._forward(batch)
+        loss, sums = self._forward(batch, training=True)
         (loss / batch.weight.sum(1)).sum().backward()
         return sums
 
@@ -83,9 +83,10 @@ class FusedEngine(AbstractEngine):
         if self.networks.skeleton.training != training:  # it goes through all layers
             self.networks.skeleton.train(training)
 
-    def _forward(self, batch: Batch) -> tuple[Float[Tensor, " m"], Sums]:
+    def _forward(self, batch: Batch, *, training: bool) -> tuple[Float[Tensor, " m"], Sums]:
         output = self._output(batch.inputs, self._noise(batch.noise))
-        return self.scorer.sums(output, batch.targets, batch.weight, self.values.loss)
+        given = (output, batch.targets, batch.weight, self.values.loss)
+        return self.scorer.sums(*given, training=training)
 
     def _output(self, inputs: dict[str, Tensor], noise: dict[str, Tensor]) -> Output:
         return output_in(self.precision, lambda given: self.networks(given, noise), inputs)

@@ -45,24 +45,24 @@ class HandwrittenEngine(AbstractEngine):
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
         self.network.train()
-        sums = self._forward(batch)
+        sums = self._forward(batch, training=True)
         self.network.backward(self.criterion.backward())
         self.network.step(self.optimiser, lr, self.values.weight_decay)
         return sums
 
     def evaluate(self, batch: Batch) -> Sums:
         self.network.eval()
-        return self._forward(batch)
+        return self._forward(batch, training=False)
 
     def predict(self, inputs: dict[str, Tensor]) -> Float[Tensor, "m b units"]:
         self.network.eval()
         return self.network.forward(_flat(inputs))
 
-    def _forward(self, batch: Batch) -> Sums:
+    def _forward(self, batch: Batch, *, training: bool) -> Sums:
         scores = self.network.forward(_flat(batch.inputs))
         target = batch.targets[self.scorer.task.target]
         loss = self.criterion.forward(scores, target, batch.weight)
-        measured = self.scorer.measured(scores, batch.targets, batch.weight)
+        measured = self.scorer.measured(scores, batch.targets, batch.weight, training=training)
         return {LOSS: loss * batch.weight.sum(1), **measured}
 
     def weights(self) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ class LoopedEngine(AbstractEngine):
             if not model.training:  # it goes through all layers
                 model.train()
             self._set_noise(model, None if batch.noise is None else batch.noise[i])
-            loss, member = self._forward(m, i, batch)
+            loss, member = self._forward(m, i, batch, training=True)
             (loss / batch.weight[i].sum()).backward()
             self.adams[m].step(float(lr[i]))
             sums.append(member)
@@ -77,19 +77,21 @@ class LoopedEngine(AbstractEngine):
         sums = []
         for m, model in enumerate(self.models):
             model.eval()
-            sums.append(self._forward(m, m, batch)[1])
+            sums.append(self._forward(m, m, batch, training=False)[1])
         return _joined(sums)
 
     @torch.no_grad()
     def predict(self, inputs: dict[str, Tensor]) -> Output:
         return stacked([self._output(i, inputs, m.eval()) for i, m in enumerate(self.models)])
 
-    def _forward(self, m: int, i: int, batch: Batch) -> tuple[Float[Tensor, ""], MemberSums]:
+    def _forward(
+        self, m: int, i: int, batch: Batch, *, training: bool
+    ) -> tuple[Float[Tensor, ""], MemberSums]:
         """Loss and sums of member m, which is i-th in the batch."""
         output = self._output(i, batch.inputs, self.models[m])
         targets = {name: target[i] for name, target in batch.targets.items()}
         values = self.values.of_member(m)
-        return self.scorer.sums(output, targets, batch.weight[i], values)
+        return self.scorer.sums(output, targets, batch.weight[i], values, training=training)
 
     def _output(self, i: int, inputs: dict[str, Tensor], model: nn.Module) -> Output:
         own = {name: _channels_last(value[i]) for name, value in inputs.items()}

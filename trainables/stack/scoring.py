@@ -56,6 +56,8 @@ class Scorer:
         targets: Mapping[str, Tensor],
         weight: Float[Tensor, "*m b"],
         values: Mapping[str, Tensor],
+        *,
+        training: bool,
     ) -> tuple[Float[Tensor, "*m"], Sums | MemberSums]:
         """The loss, to differentiate, and all sums.
 
@@ -66,6 +68,7 @@ class Scorer:
             targets: Targets by name.
             weight: 1, or 0 for rows that only fill a batch up.
             values: Keyword arguments of the loss, of shape (*m, ...).
+            training: Whether it is a training batch, of which some metrics are not wanted.
 
         Raises:
             UserError: If the loss is not one number per row.
@@ -74,32 +77,39 @@ class Scorer:
         given = self.task.loss(*args, **self._keywords(values, weight))
         parts = dict(given) if isinstance(given, Mapping) else {LOSS: given}
         self._check(parts, weight)
-        parts = {name: part.reshape(weight.shape) for name, part in parts.items()}
+        parts = {name: _shaped(part, weight) for name, part in parts.items()}
         self.main_part = next(iter(parts)) if len(parts) > 1 else None
         total = functools.reduce(operator.add, parts.values())
         loss = (total * weight).sum(-1)
         sums = {LOSS: loss.detach()}
         for name in list(parts)[1:]:
             sums[part_key(name)] = (parts[name].detach() * weight).sum(-1)
-        return loss, sums | self._measured(args, weight)
+        return loss, sums | self._measured(args, weight, training=training)
 
     def measured(
-        self, output: Output, targets: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
+        self,
+        output: Output,
+        targets: Mapping[str, Tensor],
+        weight: Float[Tensor, "*m b"],
+        *,
+        training: bool,
     ) -> Sums | MemberSums:
         """Sums of the row metrics alone; without those that the output does not allow."""
-        return self._measured(self._arguments(output, targets, weight), weight)
+        return self._measured(self._arguments(output, targets, weight), weight, training=training)
 
     @torch.no_grad()
     def _measured(
-        self, args: tuple[Output, Output], weight: Float[Tensor, "*m b"]
+        self, args: tuple[Output, Output], weight: Float[Tensor, "*m b"], *, training: bool
     ) -> Sums | MemberSums:
         sums = {}
         for name, metric in self.rows.items():
+            if training and not metric.train:
+                continue
             values = metric.of(*args)
             if values is not None:
                 if values.numel() != weight.numel():
                     raise UserError(_not_rows(f"metric {name}", values, weight))
-                sums[name] = (values.reshape(weight.shape) * weight).sum(-1)
+                sums[name] = (_shaped(values, weight) * weight).sum(-1)
         return sums
 
     def _arguments(
@@ -130,6 +140,12 @@ class Scorer:
             if not isinstance(part, Tensor) or part.numel() != weight.numel():
                 what = "the loss" if name == LOSS else f"part {name} of the loss"
                 raise UserError(_not_rows(what, part, weight))
+
+
+def _shaped(values: Tensor, weight: Tensor) -> Tensor:
+    """Values of rows in the shape of their weights."""
+    # a view of the same shape is one more operation, and one more on the way back
+    return values if values.shape == weight.shape else values.reshape(weight.shape)
 
 
 def _rows(part: Tensor) -> Tensor:

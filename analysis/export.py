@@ -14,6 +14,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from analysis.load import Store, complete_trials, json_artifact, open_store, sweeps_named
+from analysis.results import load_sweeps
+from analysis.selection import Rule, check_rope
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
@@ -40,6 +42,11 @@ class ExportSettings:
     """Export the trial with this MLflow run id."""
     top: int = 1
     """How many of the best."""
+    choose: Rule = "best"
+    """What to choose of a sweep: the best mean, the smallest within one standard error of it, or
+    the smallest that is shown to be equivalent to it."""
+    rope: float | None = None
+    """With equivalent-smallest: scores closer than this are equivalent [as the task says]."""
     out: Path = Path()
     """Folder to write to."""
     register: str | None = None
@@ -104,6 +111,9 @@ def _check(settings: ExportSettings) -> None:
     require_at_least(1, settings, "top")
     if not (settings.space or settings.sweep or settings.run):
         raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
+    check_rope(settings.rope)
+    if settings.choose != "best" and (settings.run or settings.top > 1):
+        raise UserError(f"--choose {settings.choose} is of a sweep: leave out --run and --top")
     if settings.run and (settings.space or settings.sweep):
         raise UserError("--run ID names one trial: leave out --space and --sweep")
     if not settings.out.is_dir():
@@ -123,7 +133,26 @@ def _chosen(settings: ExportSettings, store: Store) -> Iterator[tuple[int, Run]]
         return
     sweeps = sweeps_named(store, name=settings.sweep, space=settings.space)
     for sweep in sweeps if settings.sweep else sweeps[:1]:
-        yield from enumerate(complete_trials(store, sweep)[: settings.top], start=1)
+        if settings.choose == "best":
+            yield from enumerate(complete_trials(store, sweep)[: settings.top], start=1)
+        else:
+            yield 1, _by_rule(settings, store, sweep)
+
+
+def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
+    """The trial of a sweep that a rule chooses; says why.
+
+    Raises:
+        UserError: If there is no complete trial.
+    """
+    from analysis.choosing import choose  # scipy, which the best alone does not need
+
+    (sweep,) = load_sweeps(store, sweeps=[name])
+    if not sweep.complete:
+        raise UserError(f"sweep {name} has no complete trial yet")
+    trial, why = choose(sweep, settings.choose, rope=settings.rope)
+    console.print(f"{name}, {settings.choose}: {why}")
+    return store.client.get_run(trial.run_id)
 
 
 def recipe_of(store: Store, run: Run) -> Recipe:
@@ -227,7 +256,7 @@ def _objective(
 def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
     """Write the recipe and say so; returns the file."""
     suffix = "" if rank == 1 else f"-{rank}"
-    path = settings.out / f"best-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
+    path = settings.out / f"{settings.choose}-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
     measure = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
     data = _data_option(recipe, settings)
     recipe.save(

@@ -16,14 +16,16 @@ from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from analysis import words
-from analysis.compare import Selection, cells, check_rope, heads, selected
-from analysis.comparison import Comparison, Row, compare
+from analysis.compare import cells, heads
+from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
 from analysis.plots.gallery import sweep_figures
 from analysis.plots.style import DPI
+from analysis.rows import Row
+from analysis.selection import Selection, check_rope, selected
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
-from foldsweep.numbers import shown_seconds, shown_spread, signed
+from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown as without_password
 from foldsweep.tracking import tracking_uri
@@ -33,7 +35,7 @@ CSS_DPI = 96
 """Pixels of an inch on a page."""
 TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
-"""Configurations that are listed as like the best."""
+"""Configurations that are listed."""
 _SETTINGS = "sampler scheduler trials folds repeats epochs objective seed".split()
 """Settings of a sweep that are shown."""
 
@@ -48,7 +50,7 @@ class ReportSettings(Selection):
     out: Path = Path("report.html")
     """File to write."""
     rope: float | None = None
-    """Scores closer than this are practically equal [as the task says of the metric]."""
+    """Scores closer than this are equivalent [as the task says of the metric]."""
     local: bool = False
     """Only write the file: log nothing to MLflow."""
 
@@ -63,9 +65,7 @@ def main() -> int:
         raise UserError(f"--out {settings.out}: folder {settings.out.parent} does not exist")
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
-    comparison = compare(
-        selected(settings), rope=settings.rope, by_variant=settings.by == "variant"
-    )
+    comparison = compare(selected(settings), rope=settings.rope)
     page = render(store, comparison)
     try:
         settings.out.write_text(page)
@@ -95,16 +95,18 @@ def render(store: Store, comparison: Comparison) -> str:
         belief=words.belief(comparison),
         sentences=words.sentences(comparison),
         advice=words.advice(comparison),
-        level=words.level(),
-        verdicts=words.VERDICTS,
+        level=words.level(comparison),
+        verdict=words.verdict,
         direction=words.direction(comparison),
         heads=heads(comparison),
         cells=cells,
         shown=shown_spread,
+        number=lambda value: shown(value, places=comparison.places),
         seconds=shown_seconds,
         signed=lambda value: signed(value, places=comparison.places),
         shown_p=words.shown_p,
-        like_best=comparison.like_best[:MOST_LISTED],
+        choice_sentences=words.choice_sentences(comparison),
+        listed=comparison.choice.undistinguished[:MOST_LISTED],
         figures=[
             {
                 "caption": drawn.caption,

@@ -81,6 +81,10 @@ class Measured:
     measured."""
     protocol: str
     """What it was measured on; equal words mean the same rows, folds and number of them."""
+    num_folds: int | None
+    """Folds of one repeat of finals."""
+    overlap: float | None
+    """Of finals, see `Sweep.overlap`."""
     started: int
 
     @property
@@ -131,6 +135,28 @@ class Sweep:
     """Rounds on test rows, newest first."""
     finals: tuple[Measured, ...] = ()
     """On fresh folds, newest first."""
+
+    @property
+    def overlap(self) -> float:
+        """Test rows per training row, mean over folds."""
+        return float(self.tags.get(names.TAG_OVERLAP, 1 / (self.num_folds - 1)))
+
+    @property
+    def resource(self) -> str:
+        """The most that a trial may train, such as `30 epochs`; empty where it is one fit."""
+        epochs = self.params.get("epochs")
+        return self.tags.get(names.TAG_RESOURCE, f"{epochs} epochs" if epochs else "")
+
+    @property
+    def asked(self) -> int:
+        """Trials asked for, or begun where that was not recorded."""
+        recorded = self.tags.get(names.TAG_TRIALS, self.params.get("trials", ""))
+        return int(recorded) if recorded.isdecimal() else len(self.trials)
+
+    @property
+    def group(self) -> str:
+        """Name of the sweep without its space, which sweeps of one command share."""
+        return self.name.rpartition("/")[0]
 
     @property
     def baseline(self) -> Trial | None:
@@ -245,15 +271,6 @@ def load_sweeps(
     return [_sweep(store, run, known, passed) for run, known in readable]
 
 
-def latest_of_each(sweeps: Sequence[Sweep]) -> list[Sweep]:
-    """The newest sweep of each variant that has something to compare, from newest first."""
-    latest: dict[tuple[str, str], Sweep] = {}
-    for sweep in sweeps:
-        if sweep.complete:
-            latest.setdefault((sweep.task, sweep.variant), sweep)
-    return list(latest.values())
-
-
 def _name(run: Run) -> str:
     return str(run.data.tags[names.TAG_SWEEP])
 
@@ -354,14 +371,17 @@ def _trial(run: Run) -> Trial:
 
 def _measured(run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
     """A measurement whose scores are still to be chosen."""
+    tags = run.data.tags
     return Measured(
         kind=kind,
-        sweep=run.data.tags[names.TAG_SWEEP],
-        trial=int(run.data.tags[names.TAG_TRIAL]),
+        sweep=tags[names.TAG_SWEEP],
+        trial=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
         values=dict(run.data.metrics),
         scores=(),
-        protocol=run.data.tags.get(names.TAG_PROTOCOL, ""),
+        protocol=tags.get(names.TAG_PROTOCOL, ""),
+        num_folds=int(tags[names.TAG_FOLDS]) if names.TAG_FOLDS in tags else None,
+        overlap=float(tags[names.TAG_OVERLAP]) if names.TAG_OVERLAP in tags else None,
         started=run.info.start_time,
     )
 

@@ -1,24 +1,109 @@
-"""Is the better one really better? Tests on scores of the same folds; what a maximum is worth.
+"""What the scores of trials on the same folds can decide: intervals, sets, the worth of a maximum.
 
-The training parts of k folds overlap, so their scores are not independent and the plain t-test
-finds differences where there are none. Legend of shapes: n scores, k folds, t trials.
+The training parts of k folds overlap, so their scores are not independent, and the variance of a
+mean is more than 1/n of a score's (Nadeau and Bengio). One interval decides everything else: it
+holds for all differences of a comparison at once. Legend of shapes: t trials, n scores of each.
 
 References:
     Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52.
-    Benavoli, Corani, Demsar and Zaffalon (2017), "Time for a change: a tutorial for comparing
-    multiple classifiers through Bayesian analysis", JMLR 18.
-    Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6.
+    Smyth (2004), "Linear models and empirical Bayes methods for assessing differential expression
+    in microarray experiments", Statistical Applications in Genetics and Molecular Biology 3.
+    Hsu (1996), "Multiple comparisons: theory and methods", Chapman and Hall, chapter 4.
+    Tukey (1953) and Kramer (1956): the studentised range for all pairs.
+    Efron and Morris (1975), "Data analysis using Stein's estimator", JASA 70.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import optimize, special, stats
 
 ALPHA = 0.05
-"""Significance level of all tests."""
+"""Chance that any interval of a comparison misses the true difference."""
+POWER = 0.8
+"""Chance with which a detectable difference is detected."""
+MOST_REPEATS = 64
+"""Repeats of the folds up to which a decision is looked for, in doublings."""
+
+Verdict = Literal["better", "slightly better", "equivalent", "inconclusive"]
+"""`slightly better`: better, by less than matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldNoise:
+    """How uncertain the mean scores of trials are, as all trials on the same folds show it."""
+
+    variances: Float[np.ndarray, " t"]
+    """Variance of one score of each trial, moderated."""
+    df: int
+    """Degrees of freedom of these."""
+    number: int
+    """Scores of each trial."""
+    overlap: float
+    """Test rows per training row: what training parts share makes a mean as uncertain."""
+
+    def error(self, a: int, b: int) -> float:
+        """Standard error of the difference of two trials' means."""
+        share = 1 / self.number + self.overlap
+        return math.sqrt(share * float(self.variances[a] + self.variances[b]))
+
+
+def fold_noise(
+    scores: Float[np.ndarray, "t n"], *, overlap: float, resolution: float = 0.0
+) -> FoldNoise:
+    """Estimate the noise of two or more trials on the same folds.
+
+    Each trial's variance is that of its scores without its mean and without the fold's, which all
+    trials share. The variances are moderated (Smyth, section 6): they are taken as draws around a
+    common one, and each is moved towards that one by as much as they agree.
+
+    Args:
+        scores: Scores by fold, of one or more repeats of the cross-validation.
+        overlap: Test rows per training row, 1 / (k - 1) for k folds.
+        resolution: Smallest step of a score, such as 1 / 200 for an accuracy over 200 rows; 0 for
+            scores that have none. A variance is at least what rounding to it brings, so that few
+            scores that happen to agree do not look certain.
+
+    Raises:
+        ValueError: If there are fewer than two trials, or two scores of each.
+    """
+    if min(scores.shape) < 2:
+        raise ValueError(f"need two trials and two scores of each, not {scores.shape}")
+    size, number = scores.shape
+    residuals = scores - scores.mean(1, keepdims=True) - (scores.mean(0) - scores.mean())
+    raw = (residuals**2).sum(1) / ((number - 1) * (1 - 1 / size))
+    raw = np.maximum(raw, resolution**2 / 12)
+    prior_df, prior = _common_variance(raw, number - 1)
+    if math.isinf(prior_df):
+        variances = np.full(size, prior)
+    else:
+        variances = (prior_df * prior + (number - 1) * raw) / (prior_df + number - 1)
+    df = min(prior_df + number - 1, (size - 1) * (number - 1))
+    # whole degrees of freedom, rounded down: an interval is never too short for it
+    return FoldNoise(variances=variances, df=int(df), number=number, overlap=overlap)
+
+
+def _common_variance(variances: Float[np.ndarray, " t"], df: int) -> tuple[float, float]:
+    """Smyth's d0 and s0^2: how much variances agree, in degrees of freedom, and around what.
+
+    Moments of their logarithms are matched; d0 is infinite where they differ by no more than
+    chance.
+    """
+    if variances.max() == 0.0:
+        return math.inf, 0.0
+    # a variance of 0 is chance, and its logarithm would outweigh all others
+    logs = np.log(np.maximum(variances, 1e-5 * np.median(variances[variances > 0])))
+    logs = logs - special.digamma(df / 2) + math.log(df / 2)
+    spread = float(logs.var(ddof=1)) - float(special.polygamma(1, df / 2))
+    if spread <= 0:
+        return math.inf, float(variances.mean())
+    half = float(optimize.brentq(lambda x: special.polygamma(1, x) - spread, 1e-6, 1e12))
+    prior = math.exp(float(logs.mean()) + float(special.digamma(half)) - math.log(half))
+    return 2 * half, prior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,123 +111,161 @@ class Difference:
     """What the scores say of `a - b`, in the scores' unit."""
 
     mean: float
-    """Mean difference."""
     low: float
-    """Lower end of its 95 % interval, corrected for overlap."""
+    """Lower end of the 95 % interval, which holds for all pairs of the comparison at once."""
     high: float
-    t: float
     p: float
-    """Two-sided p-value of the corrected resampled t-test."""
-    p_better: float
-    """Posterior probability that a is better by more than the region of practical equivalence."""
-    p_equal: float
-    p_worse: float
+    """Two-sided p-value of the test that this interval inverts."""
+    detectable: float
+    """Smallest true difference that would have been detected with a chance of 80 %."""
+
+    def verdict(self, *, rope: float, sign: int) -> Verdict:
+        """What the interval says of `a`.
+
+        Args:
+            rope: Half the width of the region of practical equivalence.
+            sign: 1 where higher scores are better, -1 where lower are.
+        """
+        low, high = sorted((sign * self.low, sign * self.high))
+        within = -rope < low and high < rope
+        if low > 0:
+            return "slightly better" if within else "better"
+        return "equivalent" if within else "inconclusive"
 
 
-def difference(
-    a: Float[np.ndarray, " n"],
-    b: Float[np.ndarray, " n"],
-    *,
-    num_folds: int,
-    rope: float = 0.0,
-    resolution: float = 0.0,
-    sign: int = 1,
-) -> Difference:
-    """Compare two configurations by their scores on the same folds.
-
-    With d = a - b, the variance of its mean is estimated as (1 / n + test / train) var(d), where
-    test / train = 1 / (k - 1) for folds (Nadeau and Bengio, eq. 9). With flat priors the posterior
-    of the true difference is a Student t with the same location and scale (Benavoli et al., eq. 3,
-    with correlation 1 / k), whose mass the region of practical equivalence cuts in three.
+def difference(mean: float, error: float, *, df: int, rows: int) -> Difference:
+    """One of all pairs of `rows` means, by Tukey's studentised range.
 
     Args:
-        a: Scores of one configuration: by fold, of one or more repeats of the cross-validation.
-        b: Scores of the other on the same folds, in the same order.
-        num_folds: Folds of one repeat.
-        rope: Half the width of the region of practical equivalence, in the scores' unit.
-        resolution: Smallest step of a score, such as 1 / 200 for an accuracy over 200 rows; 0 for
-            scores that have none. The variance is taken to be at least what rounding to it brings,
-            so that few scores that happen to differ by the same amount do not look certain.
-        sign: 1 where higher scores are better, -1 where lower are.
-
-    Raises:
-        ValueError: If there are fewer than two scores, or not the same number of both.
+        mean: Difference of two means.
+        error: Its standard error.
+        df: Degrees of freedom of that.
+        rows: How many means are compared, each with each.
     """
-    if len(a) != len(b) or len(a) < 2:
-        raise ValueError(f"need the same two or more scores of both, not {len(a)} and {len(b)}")
-    d = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    n = len(d)
-    mean = float(d.mean())
-    variance = max(float(d.var(ddof=1)), resolution**2 / 12)
-    scale = float(np.sqrt((1 / n + 1 / (num_folds - 1)) * variance))
-    if scale == 0.0:  # identical scores say nothing against equality; others differ for certain
-        t = 0.0 if mean == 0.0 else float(np.copysign(np.inf, mean))
-        p = 1.0 if mean == 0.0 else 0.0
-        better, worse = (float(mean > rope), float(mean < -rope))[::sign]
-        return Difference(
-            mean=mean,
-            low=mean,
-            high=mean,
-            t=t,
-            p=p,
-            p_better=better,
-            p_equal=1.0 - better - worse,
-            p_worse=worse,
-        )
-    posterior = stats.t(df=n - 1, loc=mean, scale=scale)
-    better, worse = (float(posterior.sf(rope)), float(posterior.cdf(-rope)))[::sign]
-    low, high = posterior.interval(1 - ALPHA)
+    if error == 0.0:  # identical scores say nothing against equality; others differ for certain
+        return Difference(mean=mean, low=mean, high=mean, p=float(mean == 0.0), detectable=0.0)
+    wide = tukey(rows, df) * error
     return Difference(
         mean=mean,
-        low=float(low),
-        high=float(high),
-        t=mean / scale,
-        p=float(2 * stats.t.sf(abs(mean) / scale, n - 1)),
-        p_better=better,
-        p_equal=1.0 - better - worse,
-        p_worse=worse,
+        low=mean - wide,
+        high=mean + wide,
+        p=_tukey_p(abs(mean) / error, rows, df),
+        detectable=wide + float(stats.t.ppf(POWER, df)) * error,
     )
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """P-values adjusted so that the chance of any false claim among them stays at the level."""
-    order = np.argsort(p, kind="stable")
-    adjusted = [0.0] * len(p)
-    highest = 0.0
-    for place, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - place) * p[i]))
-        adjusted[i] = highest
-    return adjusted
+@lru_cache(maxsize=1024)
+def tukey(rows: int, df: int) -> float:
+    """Critical value for the differences of all pairs of `rows` means, in standard errors."""
+    if rows == 2:
+        return float(stats.t.isf(ALPHA / 2, df))
+    return float(stats.studentized_range.isf(ALPHA, rows, df)) / math.sqrt(2)
 
 
-def like_the_best(
-    scores: Float[np.ndarray, "t n"], *, num_folds: int, resolution: float = 0.0, sign: int = 1
-) -> list[int]:
-    """Trials that cannot be told from the best: those that the test against it does not reject.
+def _tukey_p(t: float, rows: int, df: int) -> float:
+    if rows == 2:
+        return float(2 * stats.t.sf(t, df))
+    return float(np.clip(stats.studentized_range.sf(t * math.sqrt(2), rows, df), 0.0, 1.0))
 
-    Holm's correction over all comparisons with the best keeps the chance of leaving out one that
-    is as good at the level. `sign` is 1 where higher scores are better, -1 where lower are.
 
-    Returns:
-        Indices of the trials, best first.
+def repeats_to_decide(
+    noise: FoldNoise, a: int, b: int, *, gap: float, rows: int, num_folds: int
+) -> int | None:
+    """Repeats of the folds with which a true gap would be detected with a chance of 80 %.
+
+    More repeats do not take away what the training parts share, so there may be no such number.
+
+    Args:
+        noise: Noise of the trials.
+        a: One trial.
+        b: The other.
+        gap: Size of the true difference of their means.
+        rows: How many means are compared, each with each.
+        num_folds: Folds of one repeat.
     """
-    means = scores.mean(1)
-    order = [int(i) for i in np.argsort(-sign * means, kind="stable")]
-    best, others = order[0], order[1:]
-    p = [
-        difference(scores[best], scores[i], num_folds=num_folds, resolution=resolution).p
-        for i in others
-    ]
-    kept = [i for i, adjusted in zip(others, holm(p), strict=True) if adjusted >= ALPHA]
-    return [best, *kept]
+    variance = float(noise.variances[a] + noise.variances[b])
+    repeats = 1
+    while repeats <= MOST_REPEATS:
+        df = max(noise.df, repeats * num_folds - 1)
+        wide = tukey(rows, df) + float(stats.t.ppf(POWER, df))
+        per_score = (gap / wide) ** 2 / variance - noise.overlap
+        if per_score * num_folds * repeats >= 1:
+            return max(math.ceil(1 / (per_score * num_folds)), repeats // 2 + 1)
+        repeats *= 2
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Trials from the best mean down, and how many of the first the scores cannot part."""
+
+    order: tuple[int, ...]
+    """All trials, best first."""
+    undistinguished: int
+    """So many of the first may be the best: every trial below is worse than the best one."""
+    equivalent: int
+    """So many of the first are equivalent to the best: whichever it is, they are worse by less
+    than what matters."""
+    detectable: float
+    """Smallest true distance from the best that would have been detected with a chance of 80 %."""
+
+
+def rank(
+    scores: Float[np.ndarray, "t n"],
+    *,
+    overlap: float,
+    resolution: float = 0.0,
+    rope: float = 0.0,
+    sign: int = 1,
+) -> Ranking:
+    """Compare all trials of the same folds with the best (Hsu's multiple comparisons).
+
+    All statements hold at once at the level: t quantiles at `ALPHA / (t - 1)`, one-sided. Both
+    sets are closed in the order of means, since a set that leaves out a better trial and keeps a
+    worse one would say that more noise makes a trial better.
+
+    Args:
+        scores: Scores by fold, of one or more repeats of the cross-validation.
+        overlap: Test rows per training row.
+        resolution: Smallest step of a score, see `fold_noise`.
+        rope: Half the width of the region of practical equivalence.
+        sign: 1 where higher scores are better, -1 where lower are.
+    """
+    means = sign * scores.mean(1)
+    order = np.argsort(-means, kind="stable")
+    if len(order) < 2:
+        return Ranking(order=(0,), undistinguished=1, equivalent=1, detectable=0.0)
+    noise = fold_noise(scores[order], overlap=overlap, resolution=resolution)
+    means = means[order]
+    one_sided = float(stats.t.isf(ALPHA / (len(order) - 1), noise.df))
+    variances = noise.variances[:, None] + noise.variances
+    errors = np.sqrt((1 / noise.number + overlap) * variances)
+    # how much better each (rows) is than each (columns): at least, and at most
+    ahead = means[:, None] - means
+    at_least, at_most = ahead - one_sided * errors, ahead + one_sided * errors
+    np.fill_diagonal(at_least, 0.0)
+    np.fill_diagonal(at_most, 0.0)
+    may_be_best = at_least.max(0) <= 0
+    undistinguished = int(np.flatnonzero(may_be_best).max(initial=0)) + 1
+    # behind whichever may be the best
+    near = at_most[:undistinguished].max(0) < rope
+    near[0] = True
+    equivalent = len(near) if near.all() else int(np.flatnonzero(~near)[0])
+    return Ranking(
+        order=tuple(int(i) for i in order),
+        undistinguished=undistinguished,
+        equivalent=equivalent,
+        detectable=(one_sided + float(stats.t.ppf(POWER, noise.df)))
+        * float(np.median(errors[0, 1:])),
+    )
 
 
 def shrunken_best(
-    scores: Float[np.ndarray, "t n"], *, num_folds: int | None = None, sign: int = 1
+    scores: Float[np.ndarray, "t n"], *, overlap: float | None = None, sign: int = 1
 ) -> float:
     """What to expect of the best of many on fresh data.
 
-    The maximum of many noisy means is too high by the luck that made it the maximum. Each
+    The maximum of many noisy means is too high, by the selection that made it the maximum. Each
     trial's mean is taken as its true value plus noise of the variance that the corrected test
     uses; the true values as normal around the median, with the variance that the upper half shows
     beyond noise. The best is moved towards the median by the share of noise in that: the empirical
@@ -151,19 +274,19 @@ def shrunken_best(
 
     Args:
         scores: Scores of every trial on the same folds.
-        num_folds: Folds of one repeat [all scores of a trial are of one].
+        overlap: Test rows per training row [that of folds of equal size, each scored once].
         sign: 1 where higher scores are better, -1 where lower are.
     """
     if sign < 0:
-        return -shrunken_best(-scores, num_folds=num_folds)
+        return -shrunken_best(-scores, overlap=overlap)
     number = scores.shape[1]
-    num_folds = number if num_folds is None else num_folds
+    overlap = 1 / (number - 1) if overlap is None else overlap
     means = scores.mean(1)
     if len(means) < 2:
         return float(means.max())
     residuals = scores - means[:, None] - (scores.mean(0) - scores.mean())
     freedom = (len(means) - 1) * (number - 1)
-    noise = (residuals**2).sum() / freedom * (1 / number + 1 / (num_folds - 1))
+    noise = (residuals**2).sum() / freedom * (1 / number + overlap)
     middle = float(np.median(means))
     seen = float(((means[means >= middle] - middle) ** 2).mean())
     if seen == 0.0:

@@ -1,80 +1,93 @@
-"""What a comparison comes to in plain sentences, for the console and the report alike."""
+"""What a comparison comes to in plain sentences, for the console and the report alike.
 
-from analysis.comparison import Comparison, PairwiseTest, Row
-from analysis.significance import ALPHA
-from foldsweep.numbers import shown
+Every sentence follows from one interval, see `analysis.significance`: none claims more than it.
+"""
+
+from analysis.comparison import Comparison, PairwiseTest
+from analysis.results import Trial
+from analysis.rows import Row
+from foldsweep.numbers import counted, shown
 from foldsweep.numbers import signed as with_sign
 
 VERDICTS = {
-    "better": "really better",
-    "equal": "practically equal",
-    "open": "cannot be told apart",
+    "better": "significantly better",
+    "slightly better": "better by less than matters",
+    "equivalent": "equivalent",
+    "inconclusive": "inconclusive",
     "untested": "not tested",
 }
 
 
+def verdict(test: PairwiseTest) -> str:
+    """The verdict of a test, and what the two rows were not given alike."""
+    return f"{VERDICTS[test.verdict]}{_given(test)}"
+
+
 def headline(comparison: Comparison) -> str:
-    """Which is best, by how much, and whether to believe it."""
+    """What was decided, and the best figure; what could not be decided comes first."""
     best = comparison.rows[0]
     if len(comparison.rows) == 1:
-        return f"{best.name} reaches {score(best, comparison)}.{_gain(best)}"
+        return _alone(comparison)
     runner_up, test = comparison.rows[1], comparison.tests[0]
     if test.difference is None:
         return (
-            f"{best.name} has the {extreme(comparison)} {comparison.objective.name},"
+            f"Not tested ({test.basis.partition(': ')[2]}): {best.name} is first with"
             f" {score(best, comparison)}, before {runner_up.name} with"
-            f" {score(runner_up, comparison)}. Whether it is really better was {test.basis}."
+            f" {score(runner_up, comparison)}."
         )
-    apart = gap(test.difference.mean, comparison)
+    both = f"{score(best, comparison)}, {_than(test, comparison)}"
     if test.verdict == "better":
         return (
-            f"{best.name} is best: {score(best, comparison)}, {apart} {runner_up.name},"
-            f" and the difference is real (p {shown_p(test.p_holm)})."
+            f"{best.name} is significantly better than {runner_up.name}{_given(test)}: {both}"
+            f" (p {shown_p(test.difference.p)})."
         )
-    if test.verdict == "equal":
+    if test.verdict == "slightly better":
         return (
-            f"{best.name} and {runner_up.name} are practically equal: {score(best, comparison)}"
-            f" and {score(runner_up, comparison)}; they differ by less than"
-            f" {amount(comparison.rope, comparison)} with a probability of"
-            f" {test.difference.p_equal:.2f}."
+            f"{best.name} is better than {runner_up.name} by less than matters{_given(test)}:"
+            f" {both} (p {shown_p(test.difference.p)})."
         )
-    if amount(test.difference.mean, comparison) == amount(0.0, comparison):
+    if test.verdict == "equivalent":
         return (
-            f"{best.name} and {runner_up.name} are level at {score(best, comparison)}:"
-            f" nothing says that one of them is better."
+            f"{best.name} and {runner_up.name} are equivalent{_given(test)}:"
+            f" {score(best, comparison)} and {score(runner_up, comparison)}; they differ by less"
+            f" than {amount(comparison.rope, comparison)}."
         )
+    what = "Nothing can be decided" if nothing_decided(comparison) else "Inconclusive"
     return (
-        f"{best.name} is ahead with {score(best, comparison)}, {apart} {runner_up.name},"
-        f" but that may be luck (p {shown_p(test.p_holm)}): do not call it better yet."
+        f"{what}: {best.name} is ahead{_given(test)} with {both}, but differences below"
+        f" {amount(test.difference.detectable, comparison)} are not detected."
     )
 
 
+def nothing_decided(comparison: Comparison) -> bool:
+    """Whether every test is inconclusive or none could be made."""
+    return all(test.verdict in ("inconclusive", "untested") for test in comparison.tests)
+
+
 def belief(comparison: Comparison) -> tuple[str, str]:
-    """Whether to believe that the first is best: `yes`, `no` or `plain`, and the words for it."""
+    """Whether the first is significantly best: `yes`, `no` or `plain`, and the words for it."""
     if len(comparison.rows) < 2:
-        return "plain", "one sweep: nothing to compare it with"
-    verdict = comparison.tests[0].verdict
+        return "plain", "One sweep: nothing to compare it with"
     return {
-        "better": ("yes", "Believe it: the difference is real"),
-        "equal": ("plain", "Take either: the difference does not matter"),
-        "open": ("no", "Do not believe it yet: it may be luck"),
-        "untested": ("no", "Not tested: take it as a hint"),
-    }[verdict]
+        "better": ("yes", "Significantly better than the runner-up"),
+        "slightly better": ("plain", "Better, by less than matters"),
+        "equivalent": ("plain", "Equivalent: take either"),
+        "inconclusive": ("no", "Inconclusive: do not call it better"),
+        "untested": ("no", "Not tested"),
+    }[comparison.tests[0].verdict]
 
 
 def sentences(comparison: Comparison) -> list[str]:
     """What else the comparison says, a sentence or two each."""
     said = []
-    if len(comparison.rows) > 1 and comparison.tests[0].difference is not None:
-        said.append(_about(comparison.tests[0], comparison))
-    beaten = [p for p in comparison.tests if p.a == comparison.rows[0].name]
-    if len(beaten) > 1:
-        real = [p.b for p in beaten if p.verdict == "better"]
-        rest = [p.b for p in beaten if p.verdict in ("open", "equal")]
-        named = f"really better than {_listed(real)}" if real else "really better than none"
-        also = f"; it cannot be told from {_listed(rest)}" if rest else ""
-        said.append(f"Among all, {comparison.rows[0].name} is {named}{also}.")
-    said.append(_choice(comparison))
+    if comparison.tests and comparison.tests[0].difference is not None:
+        said.append(_interval(comparison.tests[0], comparison))
+    ahead = [test for test in comparison.tests if test.a == comparison.rows[0].name]
+    if len(ahead) > 1:
+        said.append(_against_all(ahead, comparison))
+    if any(test.verdict == "inconclusive" for test in comparison.tests):
+        said.append(_power(comparison))
+    said.extend(choice_sentences(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
             said.append(f"{row.name} was selected on test rows: its figures are too good.")
@@ -82,46 +95,138 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def advice(comparison: Comparison) -> str | None:
-    """What would decide an open question; None where none is open."""
-    if len(comparison.rows) < 2 or comparison.tests[0].verdict not in ("open", "untested"):
+    """What would decide the first test; None where it is decided, or where nothing would."""
+    if not comparison.tests:
         return None
-    return "what would decide it: the best few of each again, on fresh seeds and folds"
+    test = comparison.tests[0]
+    if test.verdict == "untested":
+        return "To decide it, cross-validate the best of each again on the same fresh folds"
+    if test.verdict == "inconclusive" and test.repeats is not None:
+        return (
+            f"If the gap is as large as it looks, finals of {counted(test.repeats, 'repeat')}"
+            " decide it with a chance of 80 %"
+        )
+    return None
 
 
-def _about(test: PairwiseTest, comparison: Comparison) -> str:
+def choice_sentences(comparison: Comparison) -> list[str]:
+    """What the scores say of the configurations of the best row's sweep."""
+    choice = comparison.choice
+    of = comparison.rows[0].sweep.name
+    number, open_ = len(choice.trials), len(choice.undistinguished)
+    if number == 1:
+        where = "was in the finals" if choice.basis == "in the finals" else "is complete"
+        return [f"One configuration of {of} {where}: nothing to choose from."]
+    said = []
+    best = choice.trials[0].label
+    if open_ == 1:
+        said.append(
+            f"Of {number} complete configurations of {of}, {best} is significantly better than"
+            f" every other {choice.basis}."
+        )
+    else:
+        others = counted(number - 1, "configuration") if number > 2 else "configuration"
+        which = f"{open_ - 1} of the other {others}" if open_ < number else f"The other {others}"
+        said.append(
+            f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
+            f" {best}, {choice.basis}: differences below {amount(choice.detectable, comparison)}"
+            " are not detected. That does not make them equal."
+        )
+    said.append(equivalence(comparison))
+    return said
+
+
+def equivalence(comparison: Comparison) -> str:
+    """Which configurations are equivalent to the best, and the smallest of them."""
+    limit, equivalent = amount(comparison.rope, comparison), comparison.choice.equivalent
+    if len(equivalent) == 1:
+        return f"No other is shown to be equivalent to it, within {limit}: keep the best."
+    others = counted(len(equivalent) - 1, "other")
+    are = "is" if len(equivalent) == 2 else "are"
+    least = size(cheapest(equivalent), equivalent[0])
+    return f"{others} {are} shown to be equivalent to it, within {limit}; {least}."
+
+
+def size(trial: Trial, best: Trial) -> str:
+    """How small, or fast, a trial is, against the best."""
+    kind = "smallest" if trial.num_params else "fastest"
+    if trial is best:
+        return f"the best is also the {kind}"
+    if trial.num_params:
+        than = f"has {trial.num_params:,} parameters instead of {best.num_params:,}"
+    else:
+        than = f"trains in {trial.train_time_s:.3g} s instead of {best.train_time_s:.3g} s"
+    return f"the {kind}, {trial.label}, {than}"
+
+
+def cheapest(trials: tuple[Trial, ...]) -> Trial:
+    """The smallest; the fastest where there are estimators, which have no parameters to count."""
+    if all(trial.num_params for trial in trials):
+        return min(trials, key=lambda trial: trial.num_params)
+    return min(trials, key=lambda trial: trial.train_time_s)
+
+
+def _alone(comparison: Comparison) -> str:
+    row, choice = comparison.rows[0], comparison.choice
+    reached = f"{row.name} reaches {score(row, comparison)}.{_gain(row)}"
+    if 1 < len(choice.trials) == len(choice.undistinguished):
+        return f"Nothing can be decided between its configurations: {reached}"
+    return reached
+
+
+def _than(test: PairwiseTest, comparison: Comparison) -> str:
+    assert test.difference is not None
+    if amount(test.difference.mean, comparison) == amount(0.0, comparison):
+        return f"level with {test.b}"
+    return f"{gap(test.difference.mean, comparison)} {test.b}"
+
+
+def _given(test: PairwiseTest) -> str:
+    return f" ({test.unequal})" if test.unequal else ""
+
+
+def _interval(test: PairwiseTest, comparison: Comparison) -> str:
     assert test.difference is not None
     d, signed = test.difference, lambda value: with_sign(value, places=comparison.places)
     return (
-        f"{test.a} minus {test.b}: {signed(d.mean)} (95 % interval {signed(d.low)} to"
-        f" {signed(d.high)}), from {test.basis}. Probability that {test.a} is better by more than"
-        f" {comparison.rope:.4g}: {d.p_better:.2f}; practically equal: {d.p_equal:.2f}; worse:"
-        f" {d.p_worse:.2f}."
+        f"{test.a} minus {test.b}: {signed(d.mean)}, 95 % interval {signed(d.low)} to"
+        f" {signed(d.high)}, from {test.basis}."
     )
 
 
-def _choice(comparison: Comparison) -> str:
-    like = comparison.like_best
-    if comparison.num_compared == 1:
-        return "There is one complete configuration: nothing to choose from."
-    if len(like) == 1:
-        return (
-            f"Of {comparison.num_compared} complete configurations on the sweep's own folds,"
-            f" {like[0].label} is better than every other."
+def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
+    by_verdict = {
+        words: [test.b for test in ahead if test.verdict == verdict]
+        for verdict, words in VERDICTS.items()
+    }
+    name = comparison.rows[0].name
+    told = {
+        "significantly better": "significantly better than {}",
+        "better by less than matters": "better than {} by less than matters",
+        "equivalent": "equivalent to {}",
+        "inconclusive": "not yet distinguished from {}",
+        "not tested": "not tested against {}",
+    }
+    parts = [told[words].format(_listed(of)) for words, of in by_verdict.items() if of]
+    return f"{name} is {'; '.join(parts)}."
+
+
+def _power(comparison: Comparison) -> str:
+    open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
+    found = [test.difference.detectable for test in open_ if test.difference is not None]
+    low, high = amount(min(found), comparison), amount(max(found), comparison)
+    size = low if low == high else f"{low} to {high} (by pair)"
+    said = (
+        f"With these folds and trials a true difference of {size} would have been detected with a"
+        " chance of 80 %."
+    )
+    first = comparison.tests[0]
+    if first.verdict == "inconclusive" and first.repeats is None:
+        said += (
+            f" No number of repeats of these folds decides a gap as small as that of {first.a} and"
+            f" {first.b}: only more rows can."
         )
-    if all(t.num_params for t in like):
-        small = min(like, key=lambda t: t.num_params)
-        size = f"smallest, {small.label}, has {small.num_params:,} parameters"
-        size += f" instead of {like[0].num_params:,}"
-    else:  # estimators have no such number
-        small = min(like, key=lambda t: t.train_time_s)
-        size = f"fastest, {small.label}, trains in {small.train_time_s:.3g} s"
-        size += f" instead of {like[0].train_time_s:.3g} s"
-    if small is like[0]:
-        size = f"best is also the {size.partition(',')[0]} of them"
-    return (
-        f"On the sweep's own folds, {len(like)} of {comparison.num_compared} complete"
-        f" configurations cannot be told from the best, {like[0].label}; the {size}."
-    )
+    return said
 
 
 def score(row: Row, comparison: Comparison) -> str:
@@ -144,11 +249,6 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def extreme(comparison: Comparison) -> str:
-    """Which end of the scale is best."""
-    return "highest" if comparison.objective.better == "higher" else "lowest"
-
-
 def amount(difference: float, comparison: Comparison) -> str:
     """How large a difference is: of accuracies in percentage points."""
     if not comparison.objective.is_share:
@@ -167,16 +267,16 @@ def direction(comparison: Comparison) -> str:
     return f"{comparison.objective.name}, {comparison.objective.better} is better"
 
 
-def shown_p(p: float | None) -> str:
+def shown_p(p: float) -> str:
     """A p-value after `p`."""
-    if p is None:
-        return "unknown"
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def level() -> str:
-    """How the tables' p-values and verdicts are to be read."""
+def level(comparison: Comparison) -> str:
+    """How the table of tests is to be read."""
+    limit = amount(comparison.rope, comparison)
     return (
-        "p: corrected resampled t-test (Nadeau and Bengio), two-sided, Holm-corrected for all"
-        f" tests; really better: p < {ALPHA:g}. Probabilities: Bayesian correlated t-test."
+        "The intervals hold for all differences at once with 95 % (Tukey's studentised range,"
+        " corrected for overlapping training parts); p belongs to the interval. Significantly"
+        f" better: the interval lies above no difference. Equivalent: it lies within {limit}."
     )

@@ -1,32 +1,36 @@
-"""How often "really better" is said where nothing differs, and what a maximum is worth.
+"""How often a comparison claims what is not so, what it can detect, and what a maximum is worth.
 
 `python benchmarks/significance.py` simulates sweeps whose truth is known: fold scores with the
-correlation 1 / k that the tests assume, rounded to one pair of 200. Some minutes on one core.
+correlation 1 / k that the intervals assume, or another, rounded to one row of 200. Some minutes
+on one core.
 """
 
+import math
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
-from analysis.significance import ALPHA, difference, holm, shrunken_best
+from analysis.significance import ALPHA, POWER, fold_noise, rank, shrunken_best, tukey
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, require_at_least, run_program
 from sweeps.reproduction.tables import Cells, write_between_marks
 
 SIGMA = 0.02
-PAIRS = 200
+ROWS = 200
+ROPE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignificanceSettings:
-    """Simulate sweeps without any true difference, and maxima of many."""
+    """Simulate sweeps without any true difference, sweeps with some, and maxima of many."""
 
-    simulations: int = 4000
+    simulations: int = 2000
     """Simulations of each row."""
     seed: int = 0
     """Everything random derives from it."""
@@ -34,13 +38,68 @@ class SignificanceSettings:
     """Document whose marked places are filled with these tables."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """How sweeps are simulated."""
+
+    folds: int = 5
+    trials: tuple[int, ...] = (30, 30)
+    """Trials of each sweep, all on the same folds."""
+    what: str = "equal"
+    """What differs from the plainest case, in words."""
+    spread: float = 0.0
+    """Standard deviation of the trials' true scores."""
+    unequal: float = 0.0
+    """Standard deviation of the logarithm of the trials' own noise."""
+    skewed: bool = False
+    """Whether the noise of a fold is exponential instead of normal."""
+    rho: float | None = None
+    """Correlation of a trial's folds [1 / folds, which the intervals assume]."""
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """True scores (t,) and fold scores (t, k) of all sweeps, one after another."""
+        size, folds = sum(self.trials), self.folds
+        rho = 1 / folds if self.rho is None else self.rho
+        truth = rng.normal(0, self.spread, size) if self.spread else np.zeros(size)
+        own = SIGMA * np.exp(rng.normal(0, self.unequal, (size, 1)))
+        noise = rng.normal(size=(size, folds))
+        if self.skewed:
+            noise = rng.exponential(size=(size, folds)) - 1
+        # what training parts share moves all folds of a configuration together
+        noise = math.sqrt(1 - rho) * noise + math.sqrt(rho) * rng.normal(size=(size, 1))
+        scores = 0.9 + truth[:, None] + rng.normal(0, SIGMA, (1, folds)) + own * noise
+        return truth, np.round(scores * ROWS) / ROWS
+
+
+CLAIMS = (
+    *(Truth(folds=k, trials=(1, 1)) for k in (3, 5, 10)),
+    *(Truth(folds=k, trials=(30,) * 5) for k in (3, 5, 10)),
+    Truth(trials=(1,) * 10),
+    Truth(trials=(10,) * 10),
+    Truth(trials=(3, 100)),
+    Truth(trials=(1, 1, 100, 100)),
+    Truth(trials=(30,) * 5, unequal=0.5, what="unequal variances"),
+    Truth(trials=(30,) * 5, skewed=True, what="skewed folds"),
+    Truth(trials=(30,) * 5, spread=0.02, what="true scores of std 0.02"),
+    Truth(trials=(30,) * 5, spread=0.02, unequal=0.5, what="of std 0.02, unequal variances"),
+    Truth(folds=10, trials=(30,) * 5, rho=0.4, what="correlation 0.4"),
+    Truth(trials=(30,) * 5, rho=0.4, what="correlation 0.4"),
+    Truth(trials=(1, 1), rho=0.4, what="correlation 0.4"),
+)
+
+
 def main() -> int:
-    """Print both tables; returns the exit code."""
+    """Print the tables; returns the exit code."""
     settings = parse(SignificanceSettings, sys.argv[1:], prog="benchmarks/significance.py")
     require_at_least(1, settings, "simulations")
     if settings.write is not None and not settings.write.is_file():
         raise UserError(f"--write {settings.write} does not exist")
-    tables = {"claims": claims(settings), "maxima": maxima(settings)}
+    tables = {
+        "claims": claims(settings),
+        "choices": choices(settings),
+        "detectable": detectable(settings),
+        "maxima": maxima(settings),
+    }
     for cells in tables.values():
         console.print(cells.title)
         console.print(cells.rich())
@@ -50,54 +109,200 @@ def main() -> int:
     return 0
 
 
-def fold_scores(
-    rng: np.random.Generator, truth: Float[np.ndarray, " t"], num_folds: int
-) -> Float[np.ndarray, "t k"]:
-    """Scores by fold; what training parts share moves all folds of a configuration together."""
-    rho, shape = 1 / num_folds, (len(truth), num_folds)
-    scores = 0.9 + truth[:, None] + rng.normal(0, SIGMA, (1, num_folds))
-    scores = scores + rng.normal(0, SIGMA * np.sqrt(rho), (len(truth), 1))
-    scores = scores + rng.normal(0, SIGMA * np.sqrt(1 - rho), shape)
-    return np.round(scores * PAIRS) / PAIRS
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """One simulated comparison: the chosen trial of each sweep, and the noise of all."""
+
+    best: tuple[int, ...]
+    """Places of the chosen trials among all."""
+    worth: tuple[float, ...]
+    """What each is expected to be worth."""
+    scores: np.ndarray
+    truth: np.ndarray
+
+
+def simulate(case: Truth, rng: np.random.Generator) -> Simulated:
+    """Draw sweeps and choose the best trial of each."""
+    truth, scores = case.draw(rng)
+    starts = np.cumsum([0, *case.trials[:-1]])
+    parts = [scores[a : a + n] for a, n in zip(starts, case.trials, strict=True)]
+    return Simulated(
+        best=tuple(int(a + part.mean(1).argmax()) for a, part in zip(starts, parts, strict=True)),
+        worth=tuple(shrunken_best(part) for part in parts),
+        scores=scores,
+        truth=truth,
+    )
 
 
 def claims(settings: SignificanceSettings) -> Cells:
-    """Share of simulations in which any pair of sweeps is called different."""
+    """Share of simulations with a false claim among all pairs, and with every interval right."""
     rng = np.random.default_rng(settings.seed)
     rows = []
-    for num_folds, budgets in (
-        *((k, (1, 1)) for k in (3, 5, 10)),
-        (5, (1, 1, 1, 1)),
-        (5, (30, 30)),
-        (5, (30, 30, 30, 30)),
-        (5, (3, 100)),
-        (5, (1, 1, 100, 100)),
-    ):
-        plain = corrected = ours = 0
+    for case in CLAIMS:
+        before = false = covered = 0
         for _ in range(settings.simulations):
-            scores = fold_scores(rng, np.zeros(sum(budgets)), num_folds)
-            parts = np.split(scores, np.cumsum(budgets)[:-1])
-            best = [part[part.mean(1).argmax()] for part in parts]
-            fair = [b - b.mean() + shrunken_best(p) for b, p in zip(best, parts, strict=True)]
-            # a test whose "training part" is infinite knows of no overlap
-            plain += _any(best, num_folds=10**9)
-            corrected += _any(best, num_folds)
-            ours += _any(fair, num_folds)
-        rates = [f"{count / settings.simulations:.3f}" for count in (plain, corrected, ours)]
-        rows.append((str(num_folds), " / ".join(map(str, budgets)), *rates))
+            drawn = simulate(case, rng)
+            noise = fold_noise(drawn.scores, overlap=1 / (case.folds - 1), resolution=1 / ROWS)
+            whole, wrong = True, False
+            for i, j in combinations(range(len(case.trials)), 2):
+                a, b = drawn.best[i], drawn.best[j]
+                gap = drawn.worth[i] - drawn.worth[j]
+                wide = tukey(len(case.trials), noise.df) * noise.error(a, b)
+                true = drawn.truth[a] - drawn.truth[b]
+                whole &= abs(gap - true) <= wide
+                wrong |= abs(gap) > wide and gap * true <= 0
+            covered += whole
+            false += wrong
+            before += false_before(drawn, case)
+        shares = [f"{n / settings.simulations:.3f}" for n in (before, false, covered)]
+        rows.append((str(case.folds), _shown(case), case.what, *shares))
     return Cells(
-        title=f"False claims at the level {ALPHA}, n = {settings.simulations} simulations each",
-        head=("folds", "configurations of each sweep", "plain t-test", "corrected", "and fair"),
+        title=(
+            f"Comparisons of sweeps at the level {ALPHA}, n = {settings.simulations} simulations"
+            " each"
+        ),
+        head=(
+            "folds",
+            "trials of each sweep",
+            "truth",
+            "false claims, Holm",
+            "false claims",
+            "coverage",
+        ),
         rows=tuple(rows),
     )
 
 
-def _any(best: Sequence[np.ndarray], num_folds: int) -> bool:
-    p = [
-        difference(a, b, num_folds=num_folds, resolution=1 / PAIRS).p
-        for a, b in combinations(best, 2)
-    ]
-    return min(holm(p)) < ALPHA
+def _shown(case: Truth) -> str:
+    if len(set(case.trials)) == 1 and len(case.trials) > 2:
+        return f"{len(case.trials)} x {case.trials[0]}"
+    return " / ".join(map(str, case.trials))
+
+
+def holm_p(drawn: Simulated, folds: int, shift: float = 0.0) -> dict[tuple[int, int], float]:
+    """P-values of all pairs by the corrected t-test and Holm, the first sweep shifted."""
+    worth = [drawn.worth[0] + shift, *drawn.worth[1:]]
+    p = {}
+    for i, j in combinations(range(len(worth)), 2):
+        d = drawn.scores[drawn.best[i]] - drawn.scores[drawn.best[j]]
+        variance = max(float(d.var(ddof=1)), 1 / ROWS**2 / 12)
+        error = math.sqrt((1 / folds + 1 / (folds - 1)) * variance)
+        p[i, j] = float(2 * stats.t.sf(abs(worth[i] - worth[j]) / error, folds - 1))
+    highest, adjusted = 0.0, {}
+    for place, pair in enumerate(sorted(p, key=lambda pair: p[pair])):
+        highest = max(highest, min(1.0, (len(p) - place) * p[pair]))
+        adjusted[pair] = highest
+    return adjusted
+
+
+def false_before(drawn: Simulated, case: Truth) -> bool:
+    """Whether the corrected t-test with Holm's correction makes a false claim."""
+    for (i, j), p in holm_p(drawn, case.folds).items():
+        gap = drawn.worth[i] - drawn.worth[j]
+        true = drawn.truth[drawn.best[i]] - drawn.truth[drawn.best[j]]
+        if p < ALPHA and gap * true <= 0:
+            return True
+    return False
+
+
+CHOICES = (
+    Truth(trials=(6,)),
+    Truth(trials=(30,)),
+    Truth(trials=(100,)),
+    Truth(trials=(30,), spread=0.02, what="true scores of std 0.02"),
+    Truth(trials=(30,), spread=0.02, unequal=0.5, what="of std 0.02, unequal variances"),
+    Truth(trials=(30,), spread=0.02, skewed=True, what="of std 0.02, skewed folds"),
+    Truth(folds=3, trials=(30,), spread=0.02, what="true scores of std 0.02"),
+    Truth(folds=10, trials=(30,), spread=0.02, what="true scores of std 0.02"),
+    Truth(trials=(30,), spread=0.02, rho=0.4, what="of std 0.02, correlation 0.4"),
+)
+
+
+def choices(settings: SignificanceSettings) -> Cells:
+    """Of the configurations of one sweep: how often the truth contradicts one of the two sets."""
+    rng = np.random.default_rng(settings.seed + 2)
+    rows = []
+    for case in CHOICES:
+        lost, wrong, size = 0, 0, 0
+        for _ in range(settings.simulations):
+            truth, scores = case.draw(rng)
+            found = rank(scores, overlap=1 / (case.folds - 1), resolution=1 / ROWS, rope=ROPE)
+            best = truth.max()
+            kept = list(found.order[: found.undistinguished])
+            lost += bool(truth[kept].max() < best)
+            wrong += bool((truth[list(found.order[1 : found.equivalent])] < best - ROPE).any())
+            size += found.undistinguished
+        shares = [f"{n / settings.simulations:.3f}" for n in (lost, wrong)]
+        number = f"{size / settings.simulations:.1f} of {case.trials[0]}"
+        rows.append((str(case.folds), str(case.trials[0]), case.what, *shares, number))
+    return Cells(
+        title=f"Configurations of one sweep, n = {settings.simulations} simulations each",
+        head=(
+            "folds",
+            "trials",
+            "truth",
+            "the best called worse",
+            "a worse one called equivalent",
+            "not yet distinguished",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def detectable(settings: SignificanceSettings) -> Cells:
+    """The true difference that is claimed in four of five simulations, before and now."""
+    rng = np.random.default_rng(settings.seed + 3)
+    number = settings.simulations // 4 + 1
+    rows = []
+    for case in (
+        Truth(trials=(1, 1)),
+        Truth(trials=(30, 30)),
+        Truth(trials=(30,) * 5),
+        Truth(trials=(30,) * 5, unequal=0.5, what="unequal variances"),
+        Truth(folds=3, trials=(30,) * 5),
+        Truth(folds=10, trials=(30,) * 5),
+    ):
+        drawn = [simulate(case, rng) for _ in range(number)]
+        needed = [_needed(each, case) for each in drawn]
+        now = float(np.quantile(needed, POWER))
+        low, high = 0.0, 1.0
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            seen = np.mean([holm_p(each, case.folds, middle)[0, 1] < ALPHA for each in drawn])
+            low, high = (low, middle) if seen >= POWER else (middle, high)
+        rows.append(
+            (
+                str(case.folds),
+                _shown(case),
+                case.what,
+                f"{high:.4f}",
+                f"{now:.4f}",
+                f"{now / high:.2f}",
+            )
+        )
+    return Cells(
+        title=(
+            f"True difference of two sweeps that is claimed with a chance of {POWER:.0%},"
+            f" n = {number} simulations each"
+        ),
+        head=("folds", "trials of each sweep", "truth", "Holm", "now", "ratio"),
+        rows=tuple(rows),
+    )
+
+
+def _needed(drawn: Simulated, case: Truth) -> float:
+    """By how much the first sweep must be better for a claim against the second."""
+    noise = fold_noise(drawn.scores, overlap=1 / (case.folds - 1), resolution=1 / ROWS)
+    wide = tukey(len(case.trials), noise.df) * noise.error(drawn.best[0], drawn.best[1])
+    return wide - (drawn.worth[0] - drawn.worth[1])
+
+
+def fold_scores(
+    rng: np.random.Generator, truth: Float[np.ndarray, " t"], num_folds: int
+) -> Float[np.ndarray, "t k"]:
+    """Fold scores of trials of these true scores."""
+    case = replace(Truth(), folds=num_folds, trials=(len(truth),))
+    return np.round((case.draw(rng)[1] + truth[:, None]) * ROWS) / ROWS
 
 
 def left_out(scores: Float[np.ndarray, "t k"]) -> float:

@@ -71,6 +71,15 @@ def shown_seconds(seconds: float) -> str:
     return f"{seconds:,.{1 if seconds >= 1 else 3}f}"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "trial"), counted(1234, "trial")
+    ('1 trial', '1,234 trials')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def signed(value: float, *, places: int = _PLACES) -> str:
     """A difference with its sign.
 

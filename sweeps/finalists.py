@@ -36,7 +36,7 @@ from trainables.tasks.task import Variant
 class FinalistsSettings(MeasureSettings):
     """Cross-validate exported configurations again, on fresh seeds and folds that all share.
 
-    The best of a sweep owes something to luck; here it has to be the best once more.
+    The score of a sweep's best is too high, by selection; here it has to be the best once more.
     `analysis/compare.py` then decides by these scores.
     """
 

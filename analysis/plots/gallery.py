@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from analysis.comparison import best_trial
 from analysis.load import Store, json_artifact
 from analysis.plots.boxes import box_info, plot_boxes
 from analysis.plots.classes import (
@@ -31,6 +30,7 @@ from analysis.plots.study import (
 )
 from analysis.plots.tradeoffs import COSTS, Cost, plot_tradeoff, tradeoff_info
 from analysis.results import Sweep, Trial
+from analysis.rows import best_trial
 from analysis.tasks import pictures_of
 from foldsweep import names as keys
 from foldsweep.errors import UserError

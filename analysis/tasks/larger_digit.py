@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.comparison import best_trial
 from analysis.load import Store, json_artifact
 from analysis.plots.drawn import Drawn, Notice, common, slug
 from analysis.reproduced import latest_rows
 from analysis.results import Sweep
+from analysis.rows import best_trial
 from analysis.tasks.heatmaps import heatmap_info, plot_heatmaps
 from analysis.tasks.pairs import pairs_info, plot_pairs
 from analysis.tasks.weighted import plot_weighted, trial_weighted

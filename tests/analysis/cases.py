@@ -83,7 +83,13 @@ def sweep(
 
 
 def measured(
-    name: str, number: int, *scores: float, kind: Any = "finals", protocol: str = "3 x 5 folds"
+    name: str,
+    number: int,
+    *scores: float,
+    kind: Any = "finals",
+    protocol: str = "3 x 5 folds",
+    num_folds: int | None = None,
+    overlap: float | None = None,
 ) -> Measured:
     """An evaluation or finals of a trial."""
     return Measured(
@@ -94,5 +100,7 @@ def measured(
         values={},
         scores=scores,
         protocol=protocol,
+        num_folds=num_folds,
+        overlap=overlap,
         started=0,
     )

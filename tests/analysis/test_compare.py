@@ -22,8 +22,7 @@ def filled(make_store):
     filled.add("elsewhere/mlp", GOOD, folds=5, dataset="mnist")
     filled.add("empty/cnn_ws", "PRUNED", folds=5)
     filled.measure("b/cnn", 0, "evaluation", (0.9, 0.92))
-    # the newest of each variant on digits is what is compared
-    filled.add("c/mlp", POOR, "FAIL", folds=5)
+    filled.add("d/mlp", POOR, "FAIL", folds=5)
     filled.add("d/cnn", GOOD, tuple(v - 0.01 for v in GOOD), folds=5)
     return filled
 
@@ -42,12 +41,13 @@ def run(filled, tmp_path, monkeypatch, capsys):
 
 def test_the_answer_comes_first(run):
     said = run("--dataset", "digits")
-    lines = said.splitlines()
-    assert lines[0].startswith("cnn is best: an expected accuracy of 0.9")
-    assert "14.8 points above mlp, and the difference is real (p = 0.0" in lines[0]
+    answer = next(line for line in said.splitlines() if line.startswith("cnn "))
+    assert answer.startswith("cnn is significantly better than mlp: an expected accuracy of 0.9")
+    assert "14.8 points above mlp (p " in answer
     assert "0.9500 ± 0.0071" in said
     assert "1 of 2" in said
-    assert "really better" in said
+    assert "pairwise tests" in said
+    assert "significantly better │" in said
 
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
@@ -56,7 +56,7 @@ def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
 
 
 def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
-    said = run("--sweep", "b", "d", "--by", "sweep")
+    said = run("--sweep", "b", "d/cnn")
     assert "b/cnn vs d/cnn" in said or "d/cnn vs b/cnn" in said
     assert "0.9100 ± 0.0141 (n = 2)" in said  # the evaluation of b's best
 
@@ -71,10 +71,11 @@ def test_machines_get_csv_and_json(run):
     assert float(rows[0]["score"]) == pytest.approx(0.95)
     assert (rows[0]["objective"], rows[0]["test_score"]) == ("accuracy", "")
 
-    assert "cnn is best" in run("--dataset", "digits", "--json", "found.json")
+    assert "cnn is significantly better" in run("--dataset", "digits", "--json", "found.json")
     found = json.loads(Path("found.json").read_text())
     assert found["tests"][0]["verdict"] == "better"
-    assert found["like_best"]["compared"] == 3
+    assert found["choice"]["compared"] == 2
+    assert [t["trial"] for t in found["choice"]["equivalent"]] == [0]
 
 
 @pytest.mark.parametrize(
@@ -135,15 +136,15 @@ def test_errors_are_compared_lowest_first(run_tasks):
     assert (ridge["score"], ridge["test_score"]) == (pytest.approx(50.54), 50.0)
     assert mlp["expected_score"] > mlp["score"] == pytest.approx(58.5)
     tests = {(t["a"], t["b"]): t for t in found["tests"]}
-    assert tests["ridge", "svm"]["verdict"] == "equal"
+    assert tests["ridge", "svm"]["verdict"] == "inconclusive"
     assert tests["ridge", "mlp"]["verdict"] == "better"
     assert tests["ridge", "mlp"]["difference"]["high"] < 0
-    assert found["like_best"]["compared"] == 4
+    assert found["choice"]["compared"] == 1
 
 
 def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
     said = run_tasks("--task", "houses")
-    assert "ridge and svm are practically equal: an expected rmse of 50." in said
+    assert "Inconclusive: ridge is ahead (2 against 1 trials) with an expected rmse of 50." in said
     assert "best configurations by rmse, lower is better" in said
     assert "50.000 ± 1.414 (n = 2)" in said
     assert "published" not in said
@@ -179,7 +180,7 @@ def test_a_sweep_that_has_not_measured_the_metric_is_left_out(make_store, monkey
     filled = make_store()
     filled.add("a/mlp", GOOD, folds=5)
     filled.add("b/cnn", GOOD, folds=5, measured="val_roc_auc", objective="val_roc_auc")
-    monkeypatch.setattr(sys, "argv", ["compare.py", "--tracking-uri", filled.uri])
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--every", "--tracking-uri", filled.uri])
     assert main() == 0
     said = capsys.readouterr().out
     assert "a/mlp is left out: it has not measured roc_auc\n" in said

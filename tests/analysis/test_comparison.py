@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from analysis import words
-from analysis.comparison import as_dict, compare
+from analysis.comparison import compare
+from analysis.records import as_dict
+from analysis.rows import budgets
+from analysis.significance import difference, fold_noise
+from foldsweep import names
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
 
@@ -16,78 +20,191 @@ SHARED = RNG.normal(0, 0.01, 5)
 
 def trial(sweep, number, mean, *, params=1000.0, noise=0.004, measure=ACCURACY, **options):
     scale = 100 if measure is RMSE else 1
-    own = np.random.default_rng(number).normal(0, noise, 5)
-    folds = tuple(float(mean + scale * value) for value in SHARED + own)
+    own = np.random.default_rng([number, len(sweep), ord(sweep[-1])]).normal(0, noise, 5)
+    folds = tuple(float(mean + scale * value) for value in SHARED + own - own.mean())
     options = {"config": {"lr": 0.1}, "num_params": params, "train_time_s": 2.0, **options}
     return cases.trial(number, folds, name=sweep, measure=measure, **options)
 
 
-def sweep(variant, *means, trials=None, objective=ACCURACY, **more):
-    name = f"s/{variant}"
+def sweep(variant, *means, trials=None, objective=ACCURACY, name="s", **more):
+    name = f"{name}/{variant}"
     if trials is None:
         trials = [trial(name, i, mean, measure=objective) for i, mean in enumerate(means)]
     return cases.sweep(name, *trials, objective=objective, **{"fold_rows": 200, **more})
 
 
-def comparison(*sweeps, by_variant=True):
-    return compare(sweeps, by_variant=by_variant)
+def comparison(*sweeps, **options):
+    return compare(sweeps, **options)
 
 
 def test_rows_are_ordered_and_all_are_tested_against_each_other():
     found = comparison(sweep("a", 0.8, 0.7), sweep("c", 0.95, 0.9), sweep("b", 0.85, 0.8))
     assert [row.name for row in found.rows] == ["c", "b", "a"]
     assert [(p.a, p.b) for p in found.tests] == [("c", "b"), ("c", "a"), ("b", "a")]
-    assert all(p.difference.mean > 0 and p.p_holm >= p.difference.p for p in found.tests)
+    assert all(p.difference.mean > 0 for p in found.tests)
 
 
-def test_a_clear_winner_is_called_better():
+def test_the_noise_is_that_of_all_trials_on_the_same_folds():
+    sweeps = sweep("a", 0.8, 0.7), sweep("c", 0.95, 0.9), sweep("b", 0.85, judged_on="others")
+    found = comparison(*sweeps)
+    by_name = {row.name: row for row in found.rows}
+    scores = np.array([t.folds for s in sweeps[:2] for t in s.trials])
+    noise = fold_noise(scores, overlap=1 / 4, resolution=1 / 200)
+    order = [t.label for s in sweeps[:2] for t in s.trials]
+    i, j = (order.index(by_name[name].best.label) for name in ("c", "a"))
+    gap = by_name["c"].expected - by_name["a"].expected
+    want = difference(gap, noise.error(i, j), df=noise.df, rows=3)
+    (test,) = [t for t in found.tests if {t.a, t.b} == {"a", "c"}]
+    assert (test.difference.low, test.difference.p) == pytest.approx((want.low, want.p))
+
+
+def test_a_clear_winner_is_significantly_better():
     found = comparison(sweep("a", 0.8, 0.79), sweep("b", 0.95, 0.94))
     assert found.tests[0].verdict == "better"
     said = words.headline(found)
-    assert said.startswith("b is best: an expected accuracy of 0.9")
-    assert "the difference is real" in said
+    assert said.startswith("b is significantly better than a: an expected accuracy of 0.9")
     assert words.belief(found)[0] == "yes"
     assert words.advice(found) is None
 
 
-def test_luck_is_taken_off_before_two_bests_are_compared():
+def test_selection_bias_is_taken_off_before_two_bests_are_compared():
     """The best of forty equal configurations seems better than a single one of them."""
-    many = [trial("s/many", i, 0.9, noise=0.02) for i in range(40)]
+    rng = np.random.default_rng(7)
+    many = [
+        cases.trial(i, tuple(0.9 + SHARED + rng.normal(0, 0.02, 5)), name="s/many")
+        for i in range(40)
+    ]
     found = comparison(sweep("one", 0.9), sweep("many", trials=tuple(many)))
     row = next(row for row in found.rows if row.name == "many")
-    assert row.luck > 0.01
-    assert row.expected == pytest.approx(row.best.score - row.luck)
-    assert found.tests[0].verdict in ("open", "equal")
+    assert row.selection_bias > 0.01
+    assert row.expected == pytest.approx(row.best.score - row.selection_bias)
+    assert found.tests[0].verdict == "inconclusive"
     assert abs(found.tests[0].difference.mean) < 0.01
 
 
-def test_what_cannot_be_told_apart_is_not_called_better():
-    wild = [trial("s/b", 0, 0.91, noise=0.03)]
-    found = comparison(sweep("a", 0.9), sweep("b", trials=tuple(wild)))
-    assert found.tests[0].verdict == "open"
-    assert "do not call it better yet" in words.headline(found)
-    assert words.belief(found)[0] == "no"
-    assert "fresh seeds" in words.advice(found)
+def test_p_value_and_interval_are_of_one_test():
+    """No p of 0.067 beside an interval far from zero, for any of several pairs."""
+    means = 0.80, 0.805, 0.81, 0.83, 0.86
+    found = comparison(*(sweep(name, mean) for name, mean in zip("abcde", means, strict=True)))
+    assert {test.verdict for test in found.tests} == {"better", "inconclusive"}
+    for test in found.tests:
+        assert (test.difference.low > 0) == (test.difference.p < 0.05)
+        assert (test.verdict == "better") == (test.difference.low > 0)
 
 
-def test_what_differs_by_next_to_nothing_is_called_equal():
-    found = comparison(sweep("a", 0.9), sweep("b", 0.9003))
-    assert found.tests[0].verdict == "equal"
-    assert "practically equal" in words.headline(found)
+def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
+    """Few folds of few rows cannot tell them apart; that is no reason to take the smaller."""
+    rng = np.random.default_rng(0)
+    wild = [(0.94, 44758.0), (0.90, 30000.0), (0.88, 20000.0), (0.80, 9000.0), (0.769, 4380.0)]
+    noise = [own - own.mean() for own in rng.normal(0, 0.12, (5, 3))]
+    trials = tuple(
+        cases.trial(i, tuple(mean + noise[i]), name="s/a", num_params=size)
+        for i, (mean, size) in enumerate(wild)
+    )
+    found = comparison(sweep("a", trials=trials))
+    poor = found.choice.trials[-1]
+    assert poor in found.choice.undistinguished
+    assert found.choice.equivalent == found.choice.trials[:1]
+    said = " ".join(words.sentences(found))
+    assert "differences below" in said
+    assert "not detected. That does not make them equal." in said
+    assert "No other is shown to be equivalent" in said
+    assert f"{int(poor.values['num_params']):,} parameters" not in said
+
+
+def test_the_sets_are_of_the_best_rows_sweep_so_that_no_verdict_contradicts_them():
+    """A trial of a row that is significantly worse is in neither set."""
+    found = comparison(sweep("a", 0.90, 0.80), sweep("b", 0.95, 0.949))
+    assert found.tests[0].verdict == "better"
+    assert {t.sweep for t in found.choice.trials} == {"s/b"}
+    twice = tuple(measured("s/b", i, 0.95, 0.95, 0.951) for i in (0, 1))
+    solid = sweep("b", 0.95, 0.949, finals=twice)
+    lucky = sweep("a", 0.955, finals=(measured("s/a", 0, 0.80, 0.80, 0.801),))
+    found = comparison(solid, lucky)
+    assert found.tests[0].verdict == "better"
+    assert {t.sweep for t in found.choice.undistinguished} == {"s/b"}
+    assert found.choice.basis == "in the finals"
+
+
+def test_what_differs_by_next_to_nothing_is_equivalent():
+    found = comparison(sweep("a", 0.9), sweep("b", 0.9003), rope=0.05)
+    assert found.tests[0].verdict == "equivalent"
+    found = comparison(sweep("a", 0.9), sweep("b", 0.92), rope=0.05)
+    assert found.tests[0].verdict == "slightly better"
+    assert comparison(sweep("a", 0.9), sweep("b", 0.92), rope=0.0).tests[0].verdict == "better"
 
 
 def test_other_folds_are_not_tested_against():
     found = comparison(sweep("a", 0.9), sweep("b", 0.8, judged_on="others"))
     assert found.tests[0].verdict == "untested"
-    assert found.tests[0].p_holm is None
+    assert found.tests[0].difference is None
     assert "other rows or folds" in words.headline(found)
-    assert found.num_compared == 1
 
 
 def test_what_was_selected_on_test_rows_is_not_tested():
     found = comparison(sweep("a", 0.9), sweep("b", 0.8, selected_on_test=True))
     assert found.tests[0].verdict == "untested"
     assert any("b was selected on test rows" in said for said in words.sentences(found))
+
+
+def test_time_ordered_folds_bring_their_own_overlap():
+    plain = comparison(sweep("a", 0.9), sweep("b", 0.93)).tests[0].difference
+    tags = {names.TAG_OVERLAP: "0.5"}
+    wide = comparison(sweep("a", 0.9, tags=tags), sweep("b", 0.93, tags=tags)).tests[0].difference
+    grown = np.sqrt((1 / 5 + 0.5) / (1 / 5 + 1 / 4))
+    assert (wide.high - wide.mean) == pytest.approx((plain.high - plain.mean) * grown)
+
+
+# Equal footing ----------------------------------------------------------------------------------
+
+
+def budget(variant, *means, epochs=30, trials=30, name="s", rows="1000"):
+    params = {"epochs": str(epochs), "trials": str(trials)}
+    return sweep(variant, *means, name=name, params=params, tags={names.TAG_TRAIN_ROWS: rows})
+
+
+def test_sweeps_of_six_and_four_epochs_are_not_tested_as_if_budgets_were_equal():
+    found = comparison(
+        budget("a", 0.80, epochs=4, name="one"), budget("a", 0.95, epochs=6, name="other")
+    )
+    (test,) = found.tests
+    assert (test.verdict, test.difference) == ("untested", None)
+    assert test.basis == "not tested: 6 epochs against 4 epochs"
+    assert words.headline(found).startswith("Not tested (6 epochs against 4 epochs): other/a")
+    assert budgets(found.rows) == ["6 epochs", "4 epochs"]
+
+
+def test_spaces_of_one_command_are_tested_on_the_epochs_that_suit_each_and_the_verdict_says_so():
+    found = comparison(budget("mlp", 0.80, epochs=50), budget("cnn", 0.95, epochs=30))
+    (test,) = found.tests
+    assert test.verdict == "better"
+    assert "(30 epochs against 50 epochs)" in words.headline(found)
+    assert words.verdict(test) == "significantly better (30 epochs against 50 epochs)"
+
+
+def test_a_smoke_run_is_named_in_row_and_verdict():
+    found = comparison(budget("a", 0.95, trials=30), budget("b", 0.80, trials=1, name="smoke"))
+    assert words.verdict(found.tests[0]) == "significantly better (30 against 1 trials)"
+    assert budgets(found.rows) == ["30 trials", "1 trial"]
+
+
+def test_other_rows_and_folds_are_named_in_the_row():
+    found = comparison(
+        budget("a", 0.95, rows="2000"),
+        replace(budget("b", 0.80), judged_on="others", num_folds=2),
+    )
+    assert budgets(found.rows) == ["5 folds, 2000 rows", "2 x 2 folds, 1000 rows"]
+    assert budgets(comparison(budget("a", 0.9), budget("b", 0.8)).rows) == []
+
+
+def test_estimators_of_one_fit_have_no_epochs_to_differ_in():
+    fit = sweep("svm", 0.9, params={"trials": "30"})
+    found = comparison(budget("mlp", 0.8), fit)
+    assert found.tests[0].difference is not None
+    assert found.tests[0].unequal == ""
+
+
+# Finals -----------------------------------------------------------------------------------------
 
 
 def test_finals_decide_where_all_rows_were_in_the_same():
@@ -99,29 +216,47 @@ def test_finals_decide_where_all_rows_were_in_the_same():
     assert found.rows[0].best.number == 1  # the one that won there, not the sweep's own best
     assert "in the finals" in words.headline(found)
     assert found.tests[0].basis == "finals: 3 x 5 folds"
+    assert not comparison(lucky, solid, finals=False).in_finals
 
     elsewhere = replace(lucky, finals=(measured("s/lucky", 0, 0.8, 0.8, protocol="other"),))
     assert not comparison(elsewhere, solid).in_finals
     assert [row.name for row in comparison(elsewhere, solid).rows] == ["lucky", "solid"]
 
 
-def test_the_set_like_the_best_spans_all_sweeps_on_its_folds():
-    close = trial("s/a", 7, 0.949, params=10.0)
+def test_the_best_of_several_finalists_pays_for_its_selection_too():
+    rng = np.random.default_rng(3)
+    many = [measured("s/many", i, *(0.9 + rng.normal(0, 0.03, 15)), num_folds=5) for i in range(5)]
+    one = measured("s/one", 0, *(0.9 + rng.normal(0, 0.03, 15)), num_folds=5)
     found = comparison(
-        sweep("a", trials=(trial("s/a", 0, 0.8), close)),
-        sweep("b", 0.95, 0.6),
-        sweep("c", 0.7, judged_on="others"),
+        sweep("many", *[0.9] * 5, finals=tuple(many)), sweep("one", 0.9, finals=(one,))
     )
-    assert found.num_compared == 4
-    assert {t.label for t in found.like_best} == {"s/a trial 7", "s/b trial 0"}
-    assert any("s/a trial 7, has 10 parameters" in said for said in words.sentences(found))
+    rows = {row.name: row for row in found.rows}
+    assert rows["many"].finals_score < rows["many"].finals.mean
+    assert rows["one"].finals_score == pytest.approx(rows["one"].finals.mean)
+    gap = rows["many"].finals_score - rows["one"].finals_score
+    assert abs(found.tests[0].difference.mean) == pytest.approx(abs(gap))
 
 
-def test_one_sweep_alone_is_set_against_its_baseline():
-    trials = (trial("s/a", 0, 0.8, origin="kong/w_net"), trial("s/a", 1, 0.9))
-    found = comparison(sweep("a", trials=trials))
-    assert found.tests == ()
-    assert "The baseline, kong/w_net, has 0.80" in words.headline(found)
+def test_an_open_gap_says_how_many_repeats_of_the_finals_decide_it():
+    def finals(name, mean):
+        noise = np.random.default_rng(ord(name[-1])).normal(0, 0.01, 5)
+        return (measured(name, 0, *(mean + noise - noise.mean()), num_folds=5),)
+
+    def both(gap):
+        a, b = finals("s/a", 0.9), finals("s/b", 0.9 + gap)
+        return comparison(sweep("a", 0.9, finals=a), sweep("b", 0.9, finals=b))
+
+    wide = both(0.7 * both(0.0).tests[0].difference.detectable)
+    assert wide.tests[0].verdict == "inconclusive"
+    assert wide.tests[0].repeats > 1
+    assert "decide it with a chance of 80 %" in words.advice(wide)
+    close = comparison(sweep("a", 0.9), sweep("b", 0.9001))
+    assert (close.tests[0].verdict, close.tests[0].repeats) == ("inconclusive", None)
+    assert words.advice(close) is None
+    assert any("only more rows can" in said for said in words.sentences(close))
+
+
+# Records ----------------------------------------------------------------------------------------
 
 
 def test_everything_can_be_written_as_json():
@@ -131,6 +266,7 @@ def test_everything_can_be_written_as_json():
     assert again["tests"][0]["verdict"] == "untested"
     assert (again["task"], again["objective"], again["better"]) == ("task", "accuracy", "higher")
     assert again["rows"][0]["score"] == found.rows[0].best.score
+    assert again["choice"]["compared"] == len(found.choice.trials)
 
 
 # Other objectives -------------------------------------------------------------------------------
@@ -145,29 +281,35 @@ def test_the_lowest_error_is_best_and_all_says_so():
     assert [row.name for row in found.rows] == ["c", "b", "a"]
     first, *_ = found.rows
     assert first.best.score == min(t.score for t in first.sweep.trials)
-    assert all(row.expected >= row.best.score for row in found.rows)  # luck makes errors too low
-    assert all(t.difference.mean < 0 and t.difference.p_better > 0.9 for t in found.tests)
+    assert all(
+        row.expected >= row.best.score for row in found.rows
+    )  # selection makes errors too low
+    assert all(t.difference.mean < 0 and t.verdict == "better" for t in found.tests)
     assert all(t.difference.low <= t.difference.mean <= t.difference.high for t in found.tests)
     said = words.headline(found)
-    assert said.startswith("c is best: an expected rmse of 4")
-    assert " below b, and the difference is real" in said
+    assert said.startswith("c is significantly better than b: an expected rmse of 4")
+    assert " below b (p " in said
     assert "point" not in said
     assert "c minus b: -" in words.sentences(found)[0]
     assert words.direction(found) == "rmse, lower is better"
 
 
-def test_luck_is_added_to_the_lowest_of_many_errors():
-    trials = [trial("s/many", i, 50.0, noise=0.02, measure=RMSE) for i in range(40)]
+def test_selection_bias_is_added_to_the_lowest_of_many_errors():
+    rng = np.random.default_rng(8)
+    trials = [
+        cases.trial(i, tuple(50 + rng.normal(0, 2, 5)), name="s/many", measure=RMSE)
+        for i in range(40)
+    ]
     found = comparison(errors("one", 50.0), errors("many", trials=trials))
     row = next(row for row in found.rows if row.name == "many")
-    assert row.luck < -1
+    assert row.selection_bias < -1
     assert row.expected > row.best.score
-    assert found.tests[0].verdict in ("open", "equal")
+    assert found.tests[0].verdict == "inconclusive"
 
 
 def test_finals_of_errors_are_won_by_the_lowest():
     lucky = errors("lucky", 45.0, 46.0, finals=(measured("s/lucky", 0, 60.0, 61.0, 62.0),))
-    finals = (measured("s/solid", 0, 58.0, 57.0), measured("s/solid", 1, 50.0, 51.0, 52.0))
+    finals = (measured("s/solid", 0, 58.0, 57.0, 57.0), measured("s/solid", 1, 50.0, 51.0, 52.0))
     found = comparison(lucky, errors("solid", 47.0, 48.0, finals=finals))
     assert [row.name for row in found.rows] == ["solid", "lucky"]
     assert found.rows[0].best.number == 1
@@ -177,11 +319,8 @@ def test_finals_of_errors_are_won_by_the_lowest():
 def test_the_region_of_practical_equivalence_is_the_tasks_own():
     sweeps = errors("a", 50.0), errors("b", 50.1)
     assert comparison(*sweeps).rope == RMSE.equal == 0.5
-    assert comparison(*sweeps).tests[0].verdict == "equal"
-    assert compare(sweeps, rope=0.0).tests[0].difference.p_equal == 0.0
-    assert "they differ by less than 0.500 with a probability" in words.headline(
-        comparison(*sweeps)
-    )
+    assert compare(sweeps, rope=2.0).tests[0].verdict == "equivalent"
+    assert "they differ by less than 2.000." in words.headline(compare(sweeps, rope=2.0))
 
 
 def test_only_shares_of_rows_come_in_steps():
@@ -203,32 +342,11 @@ def test_only_shares_of_rows_come_in_steps():
     assert p["roc_auc"] < 1e-6 < 0.01 < p["accuracy"]
 
 
-def test_the_wording_is_of_the_metric():
-    found = comparison(sweep("a", 0.9, objective=ROC_AUC), sweep("b", 0.8, objective=ROC_AUC))
-    said = words.headline(found)
-    assert said.startswith("a is best: an expected roc_auc of 0.9")
-    assert "0.1" in said
-    assert "points" not in said
-    apart = sweep("b", 0.8, objective=ROC_AUC, judged_on="others")
-    said = words.headline(comparison(sweep("a", 0.9, objective=ROC_AUC), apart))
-    assert said.startswith("a has the highest roc_auc, an expected roc_auc of")
-    said = words.headline(comparison(errors("a", 50.0), errors("b", 60.0, judged_on="others")))
-    assert said.startswith("a has the lowest rmse, an expected rmse of 50.")
-
-
-def test_among_estimators_the_fastest_is_named_instead_of_the_smallest():
-    slow = trial("s/a", 0, 0.9, params=0.0, train_time_s=20.0)
-    fast = trial("s/a", 1, 0.899, params=0.0, train_time_s=0.5)
-    (said,) = words.sentences(comparison(sweep("a", trials=[slow, fast])))
-    assert said.endswith("the fastest, s/a trial 1, trains in 0.5 s instead of 20 s.")
-    assert "parameters" not in said
-
-
 def test_repeats_are_said():
     found = comparison(sweep("a", 0.9, num_folds=5), sweep("b", 0.8, num_folds=5))
-    assert found.tests[0].basis.startswith("the sweeps' own 5 folds")
+    assert found.tests[0].basis.startswith("the sweep's own 5 folds")
     twice = [
         cases.sweep(f"s/{v}", cases.trial(0, f * 2, name=f"s/{v}"), num_folds=3)
         for v, f in (("a", (0.9, 0.91, 0.92)), ("b", (0.7, 0.73, 0.75)))
     ]
-    assert comparison(*twice).tests[0].basis.startswith("the sweeps' own 2 x 3 folds")
+    assert comparison(*twice).tests[0].basis.startswith("the sweep's own 2 x 3 folds")

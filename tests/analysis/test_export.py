@@ -183,6 +183,19 @@ def test_no_more_than_there_are(export: Callable) -> None:
     assert len(export("--sweep", "both", "--space", "mlp", "--top", "100")) == 4
 
 
+def test_a_rule_chooses_and_says_why(run: Callable) -> None:
+    said = run("--sweep", "both", "--space", "mlp", "--choose", "one-se")
+    assert said[0].startswith("both/mlp, one-se: 2 of 4 are within one standard error (0.0100) of")
+    recipe = Recipe.load(Path("one-se-both-mlp.yaml"))
+    assert recipe.trial == 2
+    said = run("--sweep", "both", "--space", "mlp", "--choose", "equivalent-smallest")
+    assert said[0] == (
+        "both/mlp, equivalent-smallest: No other is shown to be equivalent to it, within 1.0"
+        " point: keep the best."
+    )
+    assert Recipe.load(Path("equivalent-smallest-both-mlp.yaml")).trial == 2
+
+
 def test_one_run(export: Callable, swept: Any) -> None:
     ((name, recipe),) = export("--run", swept.trials["old/mlp", 1]).items()
     assert (name, recipe.trial, recipe.sweep) == ("best-old-mlp.yaml", 1, "old/mlp")
@@ -305,6 +318,9 @@ def test_commands_name_the_data_where_they_must(run: Callable, tables: Path) -> 
         (("--run", "x", "--space", "mlp"), "--run ID names one trial"),
         (("--run", "x", "--sweep", "both"), "--run ID names one trial"),
         (("--run", "0" * 32), "has no run '000"),
+        (("--run", "x", "--choose", "one-se"), "--choose one-se is of a sweep: leave out --run"),
+        (("--space", "mlp", "--choose", "one-se", "--top", "2"), "leave out --run and --top"),
+        (("--space", "mlp", "--rope", "-1"), "--rope must be at least 0, but is -1"),
         (("--run", "it's"), "has no run"),
         (("--space", "cnn_ws_aux"), "has no space cnn_ws_aux; it has: "),
         (("--sweep", "missing"), "has no sweep missing; it has: "),

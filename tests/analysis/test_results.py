@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.load import open_store
-from analysis.results import compared_by, latest_of_each, load_sweeps
+from analysis.results import compared_by, load_sweeps
 from foldsweep import names as keys
 from foldsweep.errors import UserError
 from tests.analysis.cases import RMSE, ROC_AUC
@@ -80,10 +80,6 @@ def test_the_same_rows_and_folds_are_known_by_what_trials_were_judged_on(store):
 
 def test_selection_on_test_is_known(store):
     assert [s.name for s in load_sweeps(store) if s.selected_on_test] == ["chosen/mlp_ws"]
-
-
-def test_the_latest_of_each_variant_has_something_to_compare(store):
-    assert names(latest_of_each(load_sweeps(store))) == ["chosen/mlp_ws", "other/cnn", "new/mlp"]
 
 
 def test_a_filter_of_mlflow_chooses_trials(store):

@@ -1,0 +1,40 @@
+"""Rules that choose one configuration of a sweep: the best, or a smaller one that is as good."""
+
+import numpy as np
+
+from analysis.comparison import compare
+from analysis.results import Sweep, Trial
+from analysis.selection import Rule
+from analysis.words import cheapest, equivalence, size
+from foldsweep.numbers import shown
+
+
+def choose(sweep: Sweep, rule: Rule, *, rope: float | None = None) -> tuple[Trial, str]:
+    """One complete trial of a sweep, and why it was chosen.
+
+    * `best`: the best cross-validated mean.
+    * `one-se`: the smallest within one standard error of the best (Breiman, Friedman, Olshen and
+      Stone, 1984, "Classification and regression trees", section 3.4.3). A custom, not a test.
+    * `equivalent-smallest`: the smallest of those that are shown to be equivalent to the best.
+
+    Estimators have no parameters to count: of them the fastest is taken for the smallest.
+
+    Args:
+        sweep: A sweep with a complete trial.
+        rule: The rule.
+        rope: Scores closer than this are equivalent [as the task says of the metric].
+    """
+    best = sweep.complete[0]
+    if rule == "best":
+        return best, "the best cross-validated mean"
+    if rule == "one-se":
+        error = float(np.std(best.folds, ddof=1)) / len(best.folds) ** 0.5
+        sign = sweep.measure.sign
+        near = tuple(t for t in sweep.complete if sign * (best.score - t.score) <= error)
+        chosen = cheapest(near)
+        return chosen, (
+            f"{len(near)} of {len(sweep.complete)} are within one standard error"
+            f" ({shown(error)}) of the best; {size(chosen, best)}"
+        )
+    comparison = compare([sweep], rope=rope, finals=False)
+    return cheapest(comparison.choice.equivalent), equivalence(comparison)

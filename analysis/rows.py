@@ -1,0 +1,137 @@
+"""A sweep as one row of a comparison: its best trial, what that is worth, and on what budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.results import Measured, Sweep, Trial
+from analysis.significance import shrunken_best
+from foldsweep import names
+from foldsweep.numbers import counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A sweep and its best trial."""
+
+    name: str
+    """Variant, or the sweep's own name where several sweeps of one variant are compared."""
+    sweep: Sweep
+    best: Trial
+    """By the finals where there are any, else by the cross-validated mean."""
+    expected: float
+    """Cross-validated mean less the selection bias of the best of many."""
+    test: Measured | None
+    finalists: tuple[Measured, ...]
+    """The newest finals of its trials, one of each."""
+
+    @property
+    def selection_bias(self) -> float:
+        """What the cross-validated mean owes to having been chosen; below 0 if lower is better."""
+        return self.best.score - self.expected
+
+    @property
+    def finals(self) -> Measured | None:
+        """The finals of the best trial."""
+        return next((m for m in self.finalists if m.trial == self.best.number), None)
+
+    @property
+    def finals_score(self) -> float:
+        """Mean of the finals less the selection bias of the best of several finalists."""
+        assert self.finals is not None
+        means = [measured.mean for measured in self.finalists]
+        sign = self.sweep.measure.sign
+        worth = shrunken_best(
+            np.array([measured.scores for measured in self.finalists]),
+            overlap=finals_overlap(self.finals, self.sweep),
+            sign=sign,
+        )
+        return self.finals.mean - (sign * max(sign * mean for mean in means) - worth)
+
+
+def make_row(sweep: Sweep, name: str) -> Row:
+    """The row of a sweep that has a complete trial."""
+    complete = sweep.complete
+    best = best_trial(sweep)
+    worth = shrunken_best(
+        np.array([t.folds for t in complete]), overlap=sweep.overlap, sign=sweep.measure.sign
+    )
+    test = sweep.evaluation(best.number)
+    return Row(
+        name=name,
+        sweep=sweep,
+        best=best,
+        expected=best.score - (complete[0].score - worth),
+        test=test if test is not None and test.scores else None,
+        finalists=latest_finals(sweep),
+    )
+
+
+def best_trial(sweep: Sweep) -> Trial:
+    """The best by the finals where there are any, else by the cross-validated mean."""
+    complete = sweep.complete
+    finals = latest_finals(sweep)
+    if finals:
+        chosen = max(finals, key=lambda measured: sweep.measure.sign * measured.mean).trial
+        return next((t for t in complete if t.number == chosen), complete[0])
+    return complete[0]
+
+
+def latest_finals(sweep: Sweep) -> tuple[Measured, ...]:
+    """The finals of the newest protocol, one for each trial."""
+    finals = [measured for measured in sweep.finals if measured.scores]
+    latest: dict[int, Measured] = {}
+    for measured in finals:
+        if measured.protocol == finals[0].protocol:
+            latest.setdefault(measured.trial, measured)
+    return tuple(latest.values())
+
+
+def unequal(a: Row, b: Row) -> str:
+    """What two rows were not given alike, in words; empty where all of it is equal."""
+    found = []
+    if budgets_differ(a.sweep, b.sweep):
+        found.append(f"{a.sweep.resource} against {b.sweep.resource}")
+    if a.sweep.asked != b.sweep.asked:
+        found.append(f"{a.sweep.asked:,} against {b.sweep.asked:,} trials")
+    return ", ".join(found)
+
+
+def budgets_differ(a: Sweep, b: Sweep) -> bool:
+    """Whether the trials of one may train longer, in the same unit; others cannot be compared."""
+    unit = lambda sweep: sweep.resource.partition(" ")[2]
+    return unit(a) == unit(b) and a.resource != b.resource
+
+
+def budgets(rows: Sequence[Row]) -> list[str]:
+    """What each row was given, where that is not the same for all; else nothing."""
+    facets = [
+        [row.sweep.resource for row in rows],
+        [counted(row.sweep.asked, "trial") for row in rows],
+        [_folds(row.sweep) for row in rows],
+        [f"{row.sweep.tags.get(names.TAG_TRAIN_ROWS, '?')} rows" for row in rows],
+    ]
+    # estimators of one fit have no epochs, which is no difference in what they were given
+    differing = [values for values in facets if len({v for v in values if v}) > 1]
+    return [", ".join(filter(None, of)) for of in zip(*differing, strict=True)]
+
+
+def finals_overlap(finals: Measured, sweep: Sweep) -> float:
+    """Test rows per training row in finals."""
+    if finals.overlap is not None:
+        return finals.overlap
+    return 1 / ((finals.num_folds or sweep.num_folds) - 1)
+
+
+def spread(measured: Measured | None) -> float | None:
+    """Sample standard deviation over rounds or folds; None for fewer than two."""
+    if measured is None or len(measured.scores) < 2:
+        return None
+    return float(np.std(measured.scores, ddof=1))
+
+
+def _folds(sweep: Sweep) -> str:
+    repeats = len(sweep.complete[0].folds) // sweep.num_folds
+    times = f"{repeats} x " if repeats > 1 else ""
+    return f"{times}{sweep.num_folds} folds"

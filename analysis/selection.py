@@ -1,0 +1,174 @@
+"""Which sweeps a comparison, a report or figures are of."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.load import open_store
+from analysis.results import Sweep, compared_by, load_sweeps
+from foldsweep.errors import UserError
+from foldsweep.names import val_key
+from foldsweep.numbers import counted
+from foldsweep.programs import console
+from foldsweep.tracking import tracking_uri
+
+Rule = Literal["best", "one-se", "equivalent-smallest"]
+"""How one configuration of a sweep is chosen, see `analysis.choosing`."""
+MOST_NAMED = 6
+"""Other sweeps that a notice names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which sweeps; what all programs of analysis that take several have in common."""
+
+    sweep: tuple[str, ...] = ()
+    """Sweeps by name, NAME or NAME/SPACE [the latest]."""
+    space: tuple[str, ...] = ()
+    """The latest sweep of each of these spaces."""
+    variant: tuple[str, ...] = ()
+    """The latest sweep of each of these variants, VARIANT or TASK/VARIANT."""
+    task: str | None = None
+    """Only sweeps of this task [that of the latest sweep]."""
+    dataset: str | None = None
+    """Only sweeps on this data [that of the latest sweep]."""
+    objective: str | None = None
+    """Metric to compare by, such as roc_auc [the objective of the latest sweep]."""
+    filter: str = ""
+    """Only trials that pass this MLflow filter, such as "params.lr_schedule = 'cosine'"."""
+    every: bool = False
+    """Every sweep that fits, not only the latest."""
+    experiment: str = "foldsweep"
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+
+
+def check_rope(rope: float | None) -> None:
+    """Refuse a region of practical equivalence that cannot be meant.
+
+    Raises:
+        UserError: If it is below 0 or infinite.
+    """
+    if rope is not None and not 0 <= rope < math.inf:
+        raise UserError(f"--rope must be at least 0, but is {rope}")
+
+
+def selected(settings: Selection, *, notice: Callable[[str], None] = console.print) -> list[Sweep]:
+    """The sweeps that a command line asks for: of one task, on one data, compared by one metric.
+
+    Each has a complete trial. Without `sweep`, `space`, `variant` or `every` they are the spaces
+    of the latest sweep; a notice says which others there are.
+
+    Args:
+        settings: What is asked for.
+        notice: Told in a line each what is left out, and why.
+
+    Raises:
+        UserError: If there is none.
+    """
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    sweeps = load_sweeps(
+        store,
+        sweeps=settings.sweep,
+        spaces=settings.space,
+        variants=settings.variant,
+        task=settings.task,
+        dataset=settings.dataset,
+        matching=settings.filter,
+        notice=notice,
+    )
+    whole = [s for s in sweeps if s.complete]
+    if not whole:
+        why = f" that passes {settings.filter!r}" if settings.filter else " yet"
+        raise UserError(f"{', '.join(s.name for s in sweeps)}: no complete trial{why}")
+    for s in sweeps:
+        if not s.complete and settings.sweep:
+            notice(f"{s.name} is left out: no complete trial yet")
+    alike = _of_one_task(whole, notice)
+    if settings.every or settings.sweep:
+        return _by_one_metric(alike, settings.objective, notice)
+    latest = _latest(alike, each=bool(settings.space or settings.variant))
+    _tell_of_others(latest, alike, notice)
+    return _by_one_metric(latest, settings.objective, notice)
+
+
+def _latest(sweeps: Sequence[Sweep], *, each: bool) -> list[Sweep]:
+    """The latest sweep of each variant, or the spaces of the latest sweep."""
+    if not each:
+        return [sweep for sweep in sweeps if sweep.group == sweeps[0].group]
+    newest: dict[str, Sweep] = {}
+    for sweep in sweeps:
+        newest.setdefault(sweep.variant, sweep)
+    return list(newest.values())
+
+
+def _tell_of_others(
+    chosen: Sequence[Sweep], sweeps: Sequence[Sweep], notice: Callable[[str], None]
+) -> None:
+    """Name the sweeps that are not shown, first those that the chosen ones may have displaced."""
+    names = {sweep.name for sweep in chosen}
+    others = [sweep for sweep in sweeps if sweep.name not in names]
+    for sweep in chosen:
+        larger = [s for s in others if s.variant == sweep.variant and s.asked > sweep.asked]
+        if larger:
+            most = max(larger, key=lambda s: s.asked)
+            notice(
+                f"{sweep.name} is the latest, of {counted(sweep.asked, 'trial')}; {most.name} is"
+                f" of {counted(most.asked, 'trial')}: for that one --sweep {most.group}"
+            )
+    groups = list(dict.fromkeys(sweep.group for sweep in others))
+    if groups:
+        named = ", ".join(groups[:MOST_NAMED]) + (", ..." if len(groups) > MOST_NAMED else "")
+        shown = ", ".join(dict.fromkeys(sweep.group for sweep in chosen))
+        notice(f"sweep {shown} only; others: {named} (--sweep NAME NAME, or --every)")
+
+
+def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list[Sweep]:
+    """Sweeps of the latest sweep's task and data. A notice names the other tasks and data sets."""
+    latest = sweeps[0]
+    same_task = [s for s in sweeps if s.task == latest.task]
+    chosen = [s for s in same_task if s.dataset == latest.dataset]
+    tasks = sorted({s.task for s in sweeps} - {latest.task})
+    datasets = sorted({s.dataset for s in same_task} - {latest.dataset})
+    others = [f"--task {' or '.join(tasks)}"] * bool(tasks)
+    others += [f"--dataset {' or '.join(datasets)}"] * bool(datasets)
+    if others:
+        which = f"of task {latest.task}" if tasks else ""
+        which += f"{' ' if tasks and datasets else ''}{f'on {latest.dataset}' if datasets else ''}"
+        notice(f"only sweeps {which}, the latest; for others {', '.join(others)}")
+    return chosen
+
+
+def _by_one_metric(
+    sweeps: Sequence[Sweep], asked: str | None, notice: Callable[[str], None]
+) -> list[Sweep]:
+    """All that have measured the metric asked for, or else the latest sweep's, compared by it.
+
+    Raises:
+        UserError: If no sweep has measured it.
+    """
+    measure = sweeps[0].measure
+    if asked is not None:
+        key = val_key(asked)
+        known = {k: o for s in sweeps for k, o in s.metrics.items() if o.by_fold}
+        if key not in known:
+            there = ", ".join(sorted(o.name for o in known.values()))
+            raise UserError(f"--objective {asked} was not measured: choose {there}")
+        measure = known[key]
+    chosen = []
+    for sweep in sweeps:
+        other = compared_by(sweep, measure)
+        if not other.complete:
+            notice(f"{sweep.name} is left out: it has not measured {measure.name}")
+            continue
+        if sweep.measure.key != measure.key:
+            notice(
+                f"{sweep.name} optimised {sweep.measure.name}; here it is compared by"
+                f" {measure.name}"
+            )
+        chosen.append(other)
+    if not chosen:
+        raise UserError(f"--objective {asked}: no complete trial has measured it")
+    return chosen

@@ -1,0 +1,59 @@
+"""Which sweeps are compared, and what is said of the others."""
+
+from collections.abc import Callable
+
+import pytest
+
+from analysis.results import Sweep
+from analysis.selection import Selection, selected
+
+FOLDS = (0.9, 0.91, 0.92, 0.93, 0.94)
+
+
+@pytest.fixture(scope="module")
+def uri(make_store: Callable) -> str:
+    """A sweep of two spaces, then one of a third, then a smoke run of the first."""
+    filled = make_store()
+    filled.add("real/mlp", *[FOLDS] * 3, folds=5)
+    filled.add("real/cnn", *[FOLDS] * 3, folds=5)
+    filled.add("more/svm", *[FOLDS] * 3, folds=5)
+    filled.add("smoke/mlp", FOLDS, folds=5)
+    return str(filled.uri)
+
+
+def select(uri: str, **asked: object) -> tuple[list[str], list[str]]:
+    said: list[str] = []
+    found: list[Sweep] = selected(Selection(tracking_uri=uri, **asked), notice=said.append)  # type: ignore[arg-type]
+    return [sweep.name for sweep in found], said
+
+
+def test_a_smoke_run_displaces_no_sweep_silently(uri: str) -> None:
+    assert select(uri) == (
+        ["smoke/mlp"],
+        [
+            "smoke/mlp is the latest, of 1 trial; real/mlp is of 3 trials: for that one --sweep"
+            " real",
+            "sweep smoke only; others: more, real (--sweep NAME NAME, or --every)",
+        ],
+    )
+
+
+def test_a_sweep_by_name_is_all_its_spaces_and_nothing_else(uri: str) -> None:
+    assert select(uri, sweep=("real",)) == (["real/cnn", "real/mlp"], [])
+    assert select(uri, sweep=("real/cnn", "smoke")) == (["smoke/mlp", "real/cnn"], [])
+
+
+def test_two_sweeps_of_one_variant_are_both_there_when_asked_for(uri: str) -> None:
+    assert select(uri, sweep=("real/mlp", "smoke/mlp"))[0] == ["smoke/mlp", "real/mlp"]
+
+
+def test_of_spaces_the_latest_sweep_each_is_taken_and_what_it_displaces_is_said(uri: str) -> None:
+    found, said = select(uri, space=("mlp", "cnn"))
+    assert found == ["smoke/mlp", "real/cnn"]
+    assert said[0].startswith("smoke/mlp is the latest, of 1 trial; real/mlp is of 3 trials")
+    assert select(uri, variant=("svm",)) == (["more/svm"], [])
+
+
+def test_every_sweep_can_be_asked_for(uri: str) -> None:
+    every = ["smoke/mlp", "more/svm", "real/cnn", "real/mlp"]
+    assert select(uri, every=True) == (every, [])

@@ -6,6 +6,7 @@ Legend of shapes: m members, b rows in a batch, n noise values.
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -91,9 +92,13 @@ class MemberValues:
         decay = torch.tensor([float(config.weight_decay) for config in configs], device=device)
         return cls(weight_decay=decay, loss=loss)
 
-    def of_member(self, m: int) -> dict[str, Tensor]:
-        """Keyword arguments of the loss for one member, without a member axis."""
-        return {name: value[m] for name, value in self.loss.items()}
+    @cached_property
+    def by_member(self) -> list[dict[str, Tensor]]:
+        """Keyword arguments of the loss for each member, without a member axis."""
+        return [
+            {name: value[m] for name, value in self.loss.items()}
+            for m in range(len(self.weight_decay))
+        ]
 
 
 def _value(config: TrialConfig, statistics: Mapping[str, Any], name: str, epoch: int) -> Any:

@@ -90,7 +90,7 @@ class LoopedEngine(AbstractEngine):
         """Loss and sums of member m, which is i-th in the batch."""
         output = self._output(i, batch.inputs, self.models[m])
         targets = {name: target[i] for name, target in batch.targets.items()}
-        values = self.values.of_member(m)
+        values = self.values.by_member[m]
         return self.scorer.sums(output, targets, batch.weight[i], values, training=training)
 
     def _output(self, i: int, inputs: dict[str, Tensor], model: nn.Module) -> Output:

@@ -102,20 +102,19 @@ class MemberRows:
             noise: Noise for dropout layers.
             members: The members that `index` is of [all].
         """
-        chosen = slice(None) if members is None else list(members)
-        inputs = self.inputs(index, chosen)
+        inputs = self.inputs(index, members)
         if move is not None and self.augment is not None:
-            amounts = {name: amount[chosen] for name, amount in self.amounts.items()}
+            amounts = {name: _of(amount, members) for name, amount in self.amounts.items()}
             inputs = self.augment(inputs, move, amounts)
         return Batch(
-            inputs=self._standardised(inputs, chosen),
+            inputs=self._standardised(inputs, members),
             targets={name: target[index] for name, target in self.targets.items()},
             weight=weight,
             noise=noise,
         )
 
     def inputs(
-        self, index: Int[Tensor, "m b"], members: slice | list[int] = slice(None)
+        self, index: Int[Tensor, "m b"], members: Sequence[int] | None = None
     ) -> dict[str, Tensor]:
         """Rows of each member, (m, b, ...), not yet standardised."""
         # rows in one piece each, which indexing by two axes does not copy as such
@@ -124,7 +123,7 @@ class MemberRows:
             for name, value in self.shared.items()
         }
         if self.per_member:
-            places = (index + self.offsets[members]).flatten()
+            places = (index + _of(self.offsets, members)).flatten()
             gathered |= {
                 name: value.index_select(0, places).unflatten(0, index.shape)
                 for name, value in self.per_member.items()
@@ -133,14 +132,19 @@ class MemberRows:
 
     def standardised(self, index: Int[Tensor, "m b"]) -> dict[str, Tensor]:
         """Rows of each member as its network gets them in evaluation mode."""
-        return self._standardised(self.inputs(index), slice(None))
+        return self._standardised(self.inputs(index), None)
 
     def _standardised(
-        self, inputs: dict[str, Tensor], members: slice | list[int]
+        self, inputs: dict[str, Tensor], members: Sequence[int] | None
     ) -> dict[str, Tensor]:
         for name, (mean, std) in self.constants.items():
-            inputs[name] = inputs[name].sub_(mean[members]).div_(std[members])
+            inputs[name] = inputs[name].sub_(_of(mean, members)).div_(_of(std, members))
         return inputs
+
+
+def _of(values: Tensor, members: Sequence[int] | None) -> Tensor:
+    """Values of some members; of all without an operation, which every batch would pay for."""
+    return values if members is None else values[list(members)]
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:

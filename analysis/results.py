@@ -144,8 +144,10 @@ class Sweep:
     @property
     def resource(self) -> str:
         """The most that a trial may train, such as `30 epochs`; empty where it is one fit."""
-        epochs = self.params.get("epochs")
-        return self.tags.get(names.TAG_RESOURCE, f"{epochs} epochs" if epochs else "")
+        if names.TAG_RESOURCE in self.tags:
+            return self.tags[names.TAG_RESOURCE]
+        networks = any("epochs" in trial.config for trial in self.trials)
+        return f"{self.params.get('epochs', '?')} epochs" if networks else ""
 
     @property
     def asked(self) -> int:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from analysis.results import Measured, Sweep, Trial
 from analysis.significance import shrunken_best
 from foldsweep import names
-from foldsweep.numbers import counted
+from foldsweep.numbers import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +107,14 @@ def budgets_differ(a: Sweep, b: Sweep) -> bool:
 
 def budgets(rows: Sequence[Row]) -> list[str]:
     """What each row was given, where that is not the same for all; else nothing."""
+    alike = not any(budgets_differ(a.sweep, b.sweep) for a, b in combinations(rows, 2))
     facets = [
-        [row.sweep.resource for row in rows],
-        [counted(row.sweep.asked, "trial") for row in rows],
+        [""] * len(rows) if alike else [row.sweep.resource for row in rows],
+        [plural(row.sweep.asked, "trial") for row in rows],
         [_folds(row.sweep) for row in rows],
         [f"{row.sweep.tags.get(names.TAG_TRAIN_ROWS, '?')} rows" for row in rows],
     ]
-    # estimators of one fit have no epochs, which is no difference in what they were given
-    differing = [values for values in facets if len({v for v in values if v}) > 1]
+    differing = [values for values in facets if len(set(values)) > 1]
     return [", ".join(filter(None, of)) for of in zip(*differing, strict=True)]
 
 

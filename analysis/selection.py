@@ -9,7 +9,7 @@ from analysis.load import open_store
 from analysis.results import Sweep, compared_by, load_sweeps
 from foldsweep.errors import UserError
 from foldsweep.names import val_key
-from foldsweep.numbers import counted
+from foldsweep.numbers import plural
 from foldsweep.programs import console
 from foldsweep.tracking import tracking_uri
 
@@ -115,8 +115,8 @@ def _tell_of_others(
         if larger:
             most = max(larger, key=lambda s: s.asked)
             notice(
-                f"{sweep.name} is the latest, of {counted(sweep.asked, 'trial')}; {most.name} is"
-                f" of {counted(most.asked, 'trial')}: for that one --sweep {most.group}"
+                f"{sweep.name} is the latest, of {plural(sweep.asked, 'trial')}; {most.name} is"
+                f" of {plural(most.asked, 'trial')}: for that one --sweep {most.group}"
             )
     groups = list(dict.fromkeys(sweep.group for sweep in others))
     if groups:

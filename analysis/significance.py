@@ -9,7 +9,7 @@ References:
     Smyth (2004), "Linear models and empirical Bayes methods for assessing differential expression
     in microarray experiments", Statistical Applications in Genetics and Molecular Biology 3.
     Hsu (1996), "Multiple comparisons: theory and methods", Chapman and Hall, chapter 4.
-    Tukey (1953) and Kramer (1956): the studentised range for all pairs.
+    Tukey (1953) and Kramer (1956): the studentised range for all differences.
     Efron and Morris (1975), "Data analysis using Stein's estimator", JASA 70.
 """
 
@@ -112,7 +112,7 @@ class Difference:
 
     mean: float
     low: float
-    """Lower end of the 95 % interval, which holds for all pairs of the comparison at once."""
+    """Lower end of the 95 % interval, which holds for all differences compared at once."""
     high: float
     p: float
     """Two-sided p-value of the test that this interval inverts."""
@@ -134,7 +134,7 @@ class Difference:
 
 
 def difference(mean: float, error: float, *, df: int, rows: int) -> Difference:
-    """One of all pairs of `rows` means, by Tukey's studentised range.
+    """One of all differences of `rows` means, by Tukey's studentised range.
 
     Args:
         mean: Difference of two means.
@@ -156,7 +156,7 @@ def difference(mean: float, error: float, *, df: int, rows: int) -> Difference:
 
 @lru_cache(maxsize=1024)
 def tukey(rows: int, df: int) -> float:
-    """Critical value for the differences of all pairs of `rows` means, in standard errors."""
+    """Critical value for all differences of `rows` means, in standard errors."""
     if rows == 2:
         return float(stats.t.isf(ALPHA / 2, df))
     return float(stats.studentized_range.isf(ALPHA, rows, df)) / math.sqrt(2)

@@ -6,7 +6,7 @@ Every sentence follows from one interval, see `analysis.significance`: none clai
 from analysis.comparison import Comparison, PairwiseTest
 from analysis.results import Trial
 from analysis.rows import Row
-from foldsweep.numbers import counted, shown
+from foldsweep.numbers import plural, shown
 from foldsweep.numbers import signed as with_sign
 
 VERDICTS = {
@@ -103,7 +103,7 @@ def advice(comparison: Comparison) -> str | None:
         return "To decide it, cross-validate the best of each again on the same fresh folds"
     if test.verdict == "inconclusive" and test.repeats is not None:
         return (
-            f"If the gap is as large as it looks, finals of {counted(test.repeats, 'repeat')}"
+            f"If the gap is as large as it looks, finals of {plural(test.repeats, 'repeat')}"
             " decide it with a chance of 80 %"
         )
     return None
@@ -125,7 +125,7 @@ def choice_sentences(comparison: Comparison) -> list[str]:
             f" every other {choice.basis}."
         )
     else:
-        others = counted(number - 1, "configuration") if number > 2 else "configuration"
+        others = plural(number - 1, "configuration") if number > 2 else "configuration"
         which = f"{open_ - 1} of the other {others}" if open_ < number else f"The other {others}"
         said.append(
             f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
@@ -141,7 +141,7 @@ def equivalence(comparison: Comparison) -> str:
     limit, equivalent = amount(comparison.rope, comparison), comparison.choice.equivalent
     if len(equivalent) == 1:
         return f"No other is shown to be equivalent to it, within {limit}: keep the best."
-    others = counted(len(equivalent) - 1, "other")
+    others = plural(len(equivalent) - 1, "other")
     are = "is" if len(equivalent) == 2 else "are"
     least = size(cheapest(equivalent), equivalent[0])
     return f"{others} {are} shown to be equivalent to it, within {limit}; {least}."
@@ -215,7 +215,7 @@ def _power(comparison: Comparison) -> str:
     open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
-    size = low if low == high else f"{low} to {high} (by pair)"
+    size = low if low == high else f"{low} to {high} (one size for each test)"
     said = (
         f"With these folds and trials a true difference of {size} would have been detected with a"
         " chance of 80 %."

@@ -71,10 +71,10 @@ def shown_seconds(seconds: float) -> str:
     return f"{seconds:,.{1 if seconds >= 1 else 3}f}"
 
 
-def counted(number: int, thing: str) -> str:
+def plural(number: int, thing: str) -> str:
     """A number of things.
 
-    >>> counted(1, "trial"), counted(1234, "trial")
+    >>> plural(1, "trial"), plural(1234, "trial")
     ('1 trial', '1,234 trials')
     """
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -159,8 +159,12 @@ def test_time_ordered_folds_bring_their_own_overlap():
 
 
 def budget(variant, *means, epochs=30, trials=30, name="s", rows="1000"):
-    params = {"epochs": str(epochs), "trials": str(trials)}
-    return sweep(variant, *means, name=name, params=params, tags={names.TAG_TRAIN_ROWS: rows})
+    tags = {
+        names.TAG_TRAIN_ROWS: rows,
+        names.TAG_RESOURCE: f"{epochs} epochs" if isinstance(epochs, int) else epochs,
+        names.TAG_TRIALS: str(trials),
+    }
+    return sweep(variant, *means, name=name, tags=tags)
 
 
 def test_sweeps_of_six_and_four_epochs_are_not_tested_as_if_budgets_were_equal():
@@ -197,11 +201,20 @@ def test_other_rows_and_folds_are_named_in_the_row():
     assert budgets(comparison(budget("a", 0.9), budget("b", 0.8)).rows) == []
 
 
-def test_estimators_of_one_fit_have_no_epochs_to_differ_in():
-    fit = sweep("svm", 0.9, params={"trials": "30"})
-    found = comparison(budget("mlp", 0.8), fit)
+@pytest.mark.parametrize("resource", ["", "300 max_iter"])
+def test_epochs_are_not_compared_with_one_fit_or_other_units(resource):
+    found = comparison(budget("mlp", 0.8), budget("svm", 0.9, epochs=resource, name="other"))
     assert found.tests[0].difference is not None
     assert found.tests[0].unequal == ""
+    assert budgets(found.rows) == []
+
+
+def test_sweeps_without_the_record_have_the_epochs_of_their_networks():
+    params = {"epochs": "30", "trials": "30"}
+    network = trial("s/a", 0, 0.9, config={"epochs": 30, "lr": 0.1})
+    assert sweep("a", trials=[network], params=params).resource == "30 epochs"
+    assert sweep("svm", 0.9, params=params).resource == ""
+    assert sweep("svm", 0.9, params=params).asked == 30
 
 
 # Finals -----------------------------------------------------------------------------------------

@@ -202,8 +202,8 @@ INTERVAL = (
                 INTERVAL[0],
                 "a is significantly better than d and e; better than f by less than matters;"
                 " equivalent to g; not yet distinguished from b and c; not tested against h.",
-                "With these folds and trials a true difference of 3.0 points to 4.1 points (by"
-                " pair) would have been detected with a chance of 80 %.",
+                "With these folds and trials a true difference of 3.0 points to 4.1 points (one"
+                " size for each test) would have been detected with a chance of 80 %.",
             ],
             id="many rows: all verdicts against the first",
         ),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foldsweep.numbers import plural
 from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.arrays import shape_told
 from trainables.tasks.table.columns import Frame, Use, shown
@@ -95,7 +96,8 @@ def _missing(train: Samples) -> str:
     missing = np.concatenate(counts)
     if not missing.any():
         return "missing values: none"
-    return f"missing values: {missing.sum():,} in {np.count_nonzero(missing)} columns"
+    columns = plural(int(np.count_nonzero(missing)), "column")
+    return f"missing values: {missing.sum():,} in {columns}"
 
 
 def _target(train: Samples, schema: Schema) -> str:

@@ -25,7 +25,8 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
+from foldsweep.tracking import store_options
+from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data, store_of
 from sweeps.rounds import fold_cohort
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
@@ -76,8 +77,24 @@ def main() -> int:
                 f" {command('sweeps/finalists.py', *again)}"
             )
             return INTERRUPTED
-    console.print(f"compare them: {command('analysis/compare.py')}")
+    for line in _compare_commands(settings, recipes):
+        console.print(f"compare them: {line}")
     return 0
+
+
+def _compare_commands(settings: FinalistsSettings, recipes: Sequence[Recipe]) -> list[str]:
+    """The commands that show these finals, one for each store that they were logged to."""
+    by_store: dict[tuple[str, str], list[Recipe]] = {}
+    for recipe in recipes:
+        by_store.setdefault(store_of(recipe, settings), []).append(recipe)
+    commands = []
+    for store, logged in by_store.items():
+        sweeps = list(dict.fromkeys(recipe.sweep for recipe in logged))
+        # by default a variant has the row of its latest sweep only
+        rows = ["--by", "sweep"] if len(sweeps) > len({r.variant for r in logged}) else []
+        args = ["--sweep", *sweeps, *rows, *store_options(*store)]
+        commands.append(command("analysis/compare.py", *args))
+    return commands
 
 
 def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Path) -> None:
@@ -135,7 +152,10 @@ def _measure(
         recipe,
         by_name,
         kind="finals",
-        tags={names.TAG_PROTOCOL: protocol, names.TAG_FOLDS: str(recipe.folds)},
+        tags={
+            names.TAG_PROTOCOL: protocol,
+            names.TAG_FOLDS: str(recipe.folds),
+        },
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},
         data=repeats[0][0],

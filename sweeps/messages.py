@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 
 from foldsweep.programs import command, console
-from foldsweep.tracking import SQLITE, shown, tracking_uri
+from foldsweep.tracking import SQLITE, shown, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from sweeps.ledger import DEFAULT_TRIALS
 from sweeps.settings import SweepSettings
@@ -74,19 +74,20 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
 def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) -> None:
     """Where the results are, and the next commands to type."""
     where = f"results are in {settings.local_root / name}"
-    commands = []
+    commands, store = [], _store(settings)
     if not any(end.waiting_records for end in ends):
         where += f" and in MLflow, experiment {settings.experiment!r}"
         commands.append(("look", _look(settings)))
         complete = [end.ledger.space.name for end in ends if end.complete]
         if complete:
-            compare = command("analysis/compare.py", "--sweep", name)
-            commands.append(("compare", compare + _store(settings)))
-            report = command("analysis/report.py", "--sweep", name, "--out", f"{name}.html")
-            commands.append(("report", report + _store(settings)))
+            compare = command("analysis/compare.py", "--sweep", name, *store)
+            commands.append(("compare", compare))
+            out = f"{name}.html"
+            report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
+            commands.append(("report", report))
         if complete and not settings.select_on_test:
-            export = command("analysis/export.py", "--sweep", name)
-            commands.append(("export", export + _store(settings)))
+            export = command("analysis/export.py", "--sweep", name, *store)
+            commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
             commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
     if settings.sampler != "grid":
@@ -102,7 +103,7 @@ def _look(settings: SweepSettings) -> str:
         return f"open {shown(uri)}"
     if Path("Makefile").is_file() and not options:
         return "make ui"
-    return command("analysis/ui.py") + options
+    return command("analysis/ui.py", *options)
 
 
 def _data(settings: SweepSettings) -> list[str]:
@@ -112,12 +113,7 @@ def _data(settings: SweepSettings) -> list[str]:
 
 def _store(settings: SweepSettings) -> str:
     """The options with which analysis finds what the sweep logged; never a password."""
-    uri, options = settings.tracking_uri or "", ""
-    if uri != tracking_uri(None):
-        options += f" --tracking-uri {shlex.quote(shown(uri))}"
-    if settings.experiment != SweepSettings.experiment:
-        options += f" --experiment {shlex.quote(settings.experiment)}"
-    return options
+    return store_options(settings.tracking_uri or "", settings.experiment)
 
 
 def _resume_command(settings: SweepSettings, name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -23,7 +24,7 @@ from foldsweep.files import write_whole
 from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
-from sweeps.ledger import Ledger, open_storage
+from sweeps.ledger import Ledger, distributions_of, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
 from sweeps.provenance import git_commit, machine, user, versions
@@ -82,6 +83,20 @@ def make_folds(task: Task, data: Data, settings: SweepSettings) -> tuple[Fold, .
     return task.split.folds(
         data.train, target=task.target, num_folds=settings.folds, seed=settings.seed
     )
+
+
+def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
+    """Epochs, or units of an estimator's resource, of a space's longest trials; 1 for one fit."""
+    most = space.most_epochs()
+    if space.resource is None:
+        return most
+    varied: Any = distributions_of(space, settings).get(space.resource)
+    if varied is not None:
+        choices = isinstance(varied, CategoricalDistribution)
+        most = int(max(varied.choices) if choices else varied.high)
+    if settings.epochs is None or space.resource != "epochs":
+        return most
+    return settings.epochs if varied is None else min(settings.epochs, most)
 
 
 def run_tags(
@@ -198,9 +213,7 @@ def sweep_space(
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
-    epochs = space.most_epochs(on_grid=settings.sampler == "grid")
-    if settings.epochs is not None and space.resource == "epochs":
-        epochs = settings.epochs
+    epochs = most_epochs(space, settings)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,

@@ -167,6 +167,10 @@ def test_every_run_of_a_selection_on_test_says_so(
         ({"space": {"domains": {"lr": 0.1}, "grid": {"epochs": (2, 5)}}, "sampler": "grid"}, 5),
         ({"space": {"domains": {"epochs": tune.choice([2, 7])}}}, 7),
     ],
+        ({"space": {"domains": {"epochs": tune.choice([2, 7])}}, "epochs": 4}, 4),
+        ({"space": {"domains": {"epochs": tune.choice([2, 7])}}, "epochs": 50}, 7),
+        ({"space": {"domains": {"epochs": tune.randint(2, 7)}}}, 6),
+        ({"space": {"domains": {"epochs": tune.qrandint(2, 8, 2)}}}, 8),
 )
 def test_the_last_report_is_at_the_epochs_of_the_longest_trial(
     context_of: Callable[..., Context], settings: dict[str, Any], last: int

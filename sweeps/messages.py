@@ -10,10 +10,12 @@ from rich.table import Table
 from foldsweep.programs import command, console
 from foldsweep.tracking import SQLITE, shown, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
-from sweeps.ledger import DEFAULT_TRIALS
+from search_spaces.space import SearchSpace
+from sweeps.ledger import DEFAULT_TRIALS, num_sampled
+from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
-from sweeps.sweep import SweepEnd
+from sweeps.sweep import SweepEnd, most_epochs
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
@@ -30,6 +32,35 @@ def described(settings: SweepSettings, task: Task, data: Data) -> str:
         f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
         f"{'; selected on test' if settings.select_on_test else ''}"
     )
+
+
+def stopping(
+    settings: SweepSettings, space: SearchSpace, stored: SweepSettings | None
+) -> str | None:
+    """What to say of early stopping before a space is swept; None where nothing is unexpected.
+
+    Args:
+        settings: Settings of the sweep.
+        space: The space.
+        stored: Settings that a resumed sweep had; None for a new one.
+    """
+    epochs = most_epochs(space, settings)
+    at = reports(settings.scheduler, epochs, rung_epochs(epochs, space.most_rungs))
+    if settings.scheduler == "none" or len(settings.objective) > 1 or len(at) == 1:
+        return None
+    sampled = num_sampled(space, settings)
+    said = f"{space.name}: {_counted(sampled, settings)}"
+    if in_force(settings, sampled) == "none":
+        return f"{said}: no early stopping ({settings.scheduler} from {LEAST_SAMPLED} on)"
+    if stored is not None and in_force(stored, num_sampled(space, stored)) == "none":
+        return f"{said}: early stopping from here on ({settings.scheduler})"
+    return None
+
+
+def _counted(sampled: int, settings: SweepSettings) -> str:
+    if settings.sampler == "grid":
+        return f"{sampled} point{'s' * (sampled != 1)} of the grid"
+    return f"{sampled} sampled trial{'s' * (sampled != 1)}"
 
 
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
@@ -111,7 +142,7 @@ def _data(settings: SweepSettings) -> list[str]:
     return ["--data", settings.data] if settings.data and Path(settings.data).is_file() else []
 
 
-def _store(settings: SweepSettings) -> str:
+def _store(settings: SweepSettings) -> list[str]:
     """The options with which analysis finds what the sweep logged; never a password."""
     return store_options(settings.tracking_uri or "", settings.experiment)
 

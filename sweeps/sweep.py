@@ -246,9 +246,12 @@ def sweep_space(
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
+        params["scheduler"] = ledger.scheduler
         own = {
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
+            # what a resumed sweep may change, which params cannot
+            names.TAG_SCHEDULER: ledger.scheduler,
         }
         preset = reported_row(space)
         if preset is not None:

@@ -11,9 +11,16 @@ import pytest
 from rich.console import Console
 
 from foldsweep.tracking import tracking_uri
-from search_spaces.loading import ANY_TASK, SPACES
+from search_spaces.loading import ANY_TASK, SPACES, load_space
+from search_spaces.space import SearchSpace
 from sweeps.ledger import Ledger
-from sweeps.messages import described, say_what_next, show_end, spaces_table
+from sweeps.messages import (
+    described,
+    say_what_next,
+    show_end,
+    spaces_table,
+    stopping,
+)
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
 from trainables.tasks.larger_digit import TASK, load
@@ -113,6 +120,66 @@ def test_what_is_swept_is_said_in_one_line(settings: SweepSettings) -> None:
     assert described(changed, iris, iris.load(DataRequest(seed=0))) == (
         "b; the whole grid or 5 s of 5 folds on 120 iris rows; grid with asha"
     )
+
+
+# Early stopping ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"trials": 5}, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
+        ({"trials": 2}, "small: 1 sampled trial: no early stopping (asha from 9 on)"),
+        (
+            {"trials": 9, "scheduler": "median"},
+            "small: 8 sampled trials: no early stopping (median from 9 on)",
+        ),
+        ({"trials": 10}, None),
+        ({"trials": None}, None),
+        ({"trials": 5, "scheduler": "none"}, None),
+        ({"trials": 5, "epochs": 1}, None),
+        ({"trials": 5, "objective": ("val_accuracy", "num_params")}, None),
+    ],
+)
+def test_a_space_of_few_trials_says_that_none_is_stopped_early(
+    settings: SweepSettings, space: SearchSpace, values: dict[str, Any], said: str | None
+) -> None:
+    assert stopping(replace(settings, **values), space, None) == said
+
+
+def test_so_does_a_small_grid(
+    settings: SweepSettings, make_space: Callable[..., SearchSpace]
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
+    said = stopping(replace(settings, sampler="grid", trials=None), space, None)
+    assert said == "small: 4 points of the grid: no early stopping (asha from 9 on)"
+
+
+def test_what_is_fitted_at_once_says_nothing_of_early_stopping(settings: SweepSettings) -> None:
+    iris = table_task(TableOptions(data="iris"), seed=0, objective=None)
+    few = replace(settings, trials=2)
+    assert stopping(few, load_space("logistic", iris), None) is None
+    assert stopping(few, load_space("random_forest", iris), None) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (5, 30, "small: 29 sampled trials: early stopping from here on (asha)"),
+        (5, 6, "small: 5 sampled trials: no early stopping (asha from 9 on)"),
+        (5, 5, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
+        (30, 30, None),
+        (30, 60, None),
+    ],
+)
+def test_a_resumed_sweep_says_from_where_trials_are_stopped_early(
+    settings: SweepSettings, space: SearchSpace, before: int, now: int, said: str | None
+) -> None:
+    stored = replace(settings, trials=before)
+    assert stopping(replace(settings, trials=now), space, stored) == said
+
+
+# What is where ----------------------------------------------------------------------------------
 
 
 def test_spaces_are_listed_for_own_data_and_for_tasks_that_ship() -> None:

@@ -1,6 +1,7 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from foldsweep.programs import command, console
 from foldsweep.tracking import SQLITE, shown, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
-from sweeps.ledger import DEFAULT_TRIALS, num_sampled
+from sweeps.ledger import DEFAULT_TRIALS, is_sampled, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
@@ -63,6 +64,29 @@ def _counted(sampled: int, settings: SweepSettings) -> str:
     return f"{sampled} sampled trial{'s' * (sampled != 1)}"
 
 
+def trained_to_the_end(end: SweepEnd) -> str:
+    """How many sampled configurations trained to the end; if none did, what that means."""
+    ledger = end.ledger
+    states = Counter(t.state.name for t in ledger.ended() if is_sampled(t))
+    complete, stopped, failed = (states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
+    on_grid = ledger.settings.sampler == "grid"
+    what = "configurations of the grid" if on_grid else "sampled configurations"
+    parts = [f"{stopped} stopped early"] * bool(stopped) + [f"{failed} failed"] * bool(failed)
+    line = f"{ledger.space.name}: {complete} of {states.total()} {what} trained to the end"
+    line += f" ({', '.join(parts)})" if parts else ""
+    if complete or end.interrupted:
+        return line
+    first = "the baseline" if len(ledger.space.points) == 1 else "an initial point"
+    best = f"the best is {first} by default" if end.complete else "there is no best"
+    if stopped and on_grid:
+        advice = "start a sweep with --scheduler none"
+    elif stopped:
+        advice = "try more trials (--trials) or --scheduler none"
+    else:
+        advice = "see why they failed" if failed else "try more trials (--trials)"
+    return f"{line}\nwarning: no {what} trained to the end, so {best}; {advice}"
+
+
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     """How the sweep of one space came to its end, with its best configurations."""
     table = best_table(end.ledger, settings.objective)
@@ -74,6 +98,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
         f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
     )
+    console.print(trained_to_the_end(end))
     if table is not None:
         console.print(table)
     if end.hopeless and end.ledger.trials_left:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from foldsweep.tracking import tracking_uri
 from search_spaces.loading import ANY_TASK, SPACES, load_space
-from search_spaces.space import SearchSpace
+from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger
 from sweeps.messages import (
     described,
@@ -20,6 +20,7 @@ from sweeps.messages import (
     show_end,
     spaces_table,
     stopping,
+    trained_to_the_end,
 )
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
@@ -177,6 +178,110 @@ def test_a_resumed_sweep_says_from_where_trials_are_stopped_early(
 ) -> None:
     stored = replace(settings, trials=before)
     assert stopping(replace(settings, trials=now), space, stored) == said
+
+
+@pytest.fixture
+def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callable[..., SweepEnd]:
+    """The end of a sweep whose trials ended as the words say, those to try first included."""
+
+    def make(*states: str, interrupted: bool = False, **ledger: Any) -> SweepEnd:
+        made = make_ledger(trials=ledger.pop("trials", 30), **ledger)
+        for state in states:
+            asked = made.ask()
+            assert asked is not None
+            if state == "fails":
+                made.fail(asked.number, "broken")
+            elif state == "stops":
+                made.report(asked.number, 3, 0.5)
+                made.prune(asked.number, {})
+            else:
+                made.complete(asked.number, [0.5], {})
+        return SweepEnd(
+            ledger=made,
+            interrupted=interrupted,
+            out_of_time=False,
+            hopeless=False,
+            last_error=None,
+            waiting_records=0,
+            tracking_problem="",
+        )
+
+    return make
+
+
+MakeEnded = Callable[..., SweepEnd]
+BASELINE_ONLY = "warning: no sampled configurations trained to the end, so the best is"
+
+
+@pytest.mark.parametrize(
+    ("states", "counted"),
+    [
+        (["ends", "ends", "stops", "stops", "fails"], "1 of 4 {} (2 stopped early, 1 failed)"),
+        (["fails", "ends", "stops"], "1 of 2 {} (1 stopped early)"),
+        (["ends", "ends", "ends"], "2 of 2 {}"),
+    ],
+)
+def test_the_end_says_how_many_sampled_configurations_trained_to_the_end(
+    make_ended: MakeEnded, states: list[str], counted: str
+) -> None:
+    said = trained_to_the_end(make_ended(*states))
+    assert said == "small: " + counted.format("sampled configurations trained to the end")
+
+
+def test_it_is_said_above_the_best(make_end: MakeEnd, settings: SweepSettings, said: Said) -> None:
+    show_end(settings, make_end(), "first")
+    lines = said().splitlines()
+    assert lines[0] == "small: 1 trials complete, 0 pruned, 0 failed"
+    assert lines[1] == "small: 0 of 0 sampled configurations trained to the end"
+    assert lines[2] == f"{BASELINE_ONLY} the baseline by default; try more trials (--trials)"
+    assert lines[3] == "small: best configurations"
+
+
+@pytest.mark.parametrize(
+    ("states", "warned"),
+    [
+        (
+            ["ends", "stops", "stops"],
+            f"{BASELINE_ONLY} the baseline by default; try more trials (--trials) or"
+            " --scheduler none",
+        ),
+        (["ends", "fails"], f"{BASELINE_ONLY} the baseline by default; see why they failed"),
+        (
+            ["fails", "stops"],
+            "warning: no sampled configurations trained to the end, so there is no best; try more"
+            " trials (--trials) or --scheduler none",
+        ),
+    ],
+)
+def test_where_none_did_a_warning_says_what_to_do(
+    make_ended: MakeEnded, states: list[str], warned: str
+) -> None:
+    assert trained_to_the_end(make_ended(*states)).splitlines()[1:] == [warned]
+
+
+def test_of_several_initial_points_any_may_be_the_best(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    points = [Point(name=name, config={"lr": 0.1}) for name in "ab"]
+    end = make_ended("ends", "ends", "stops", space=make_space(points=points))
+    assert f"{BASELINE_ONLY} an initial point by default" in trained_to_the_end(end)
+
+
+def test_a_grid_is_swept_anew(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
+    end = make_ended("ends", "stops", "stops", space=space, sampler="grid", trials=None)
+    assert trained_to_the_end(end).splitlines() == [
+        "small: 0 of 2 configurations of the grid trained to the end (2 stopped early)",
+        "warning: no configurations of the grid trained to the end, so the best is the baseline"
+        " by default; start a sweep with --scheduler none",
+    ]
+
+
+def test_an_interrupted_sweep_is_not_warned_of(make_ended: MakeEnded) -> None:
+    said = trained_to_the_end(make_ended("ends", "stops", interrupted=True))
+    assert said == "small: 0 of 1 sampled configurations trained to the end (1 stopped early)"
 
 
 # What is where ----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from foldsweep.recipe import Recipe
 from foldsweep.tracking import store_options
 from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data, store_of
 from sweeps.rounds import fold_cohort
+from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Variant
@@ -136,10 +137,12 @@ def _measure(
     started = time.time()
     shown = EpochLine(config.epochs * len(repeats))
     by_name: dict[str, list[float]] = {}
+    every_fold: list[Fold] = []
     for i, (data, seed) in enumerate(repeats):
         folds = task.split.folds(
             data.train, target=task.target, num_folds=recipe.folds, seed=seed % 2**32
         )
+        every_fold += folds
         scores = fold_cohort(config, data, folds, seed=seed).train(
             variant,
             mode=recipe.mode,
@@ -155,6 +158,7 @@ def _measure(
         tags={
             names.TAG_PROTOCOL: protocol,
             names.TAG_FOLDS: str(recipe.folds),
+            names.TAG_OVERLAP: repr(overlap(every_fold)),
         },
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},

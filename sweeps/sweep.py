@@ -36,7 +36,7 @@ from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from sweeps.tracking.tracker import Tracker
-from trainables.data.folds import Fold
+from trainables.data.folds import Fold, overlap
 from trainables.presets.preset import Preset
 from trainables.presets.registry import PRESETS
 from trainables.tasks.record import task_record
@@ -243,6 +243,7 @@ def sweep_space(
     tracker = Tracker(folder, target)
     try:
         tags = run_tags(settings, space, data, key, allotment)
+        tags[names.TAG_OVERLAP] = repr(overlap(folds))
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri

@@ -75,6 +75,7 @@ def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     assert tags["foldsweep.kind"] == "finals"
     assert (tags["foldsweep.sweep"], tags["foldsweep.trial"]) == ("first/mlp", "4")
     assert tags["foldsweep.protocol"].startswith(words)
+    assert tags["foldsweep.overlap"] == "0.5"
     assert {t["foldsweep.protocol"] for t, _ in CatchingTracker.runs.values()} == {
         tags["foldsweep.protocol"]
     }

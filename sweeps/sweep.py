@@ -252,6 +252,8 @@ def sweep_space(
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
             # what a resumed sweep may change, which params cannot
+            names.TAG_TRIALS: str(ledger.budget),
+            names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: ledger.scheduler,
         }
         preset = reported_row(space)

@@ -17,6 +17,7 @@ from analysis.selection import Selection, check_rope, selected
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
+from foldsweep.tracking import store_options, tracking_uri
 
 LOG_WIDTH = 160
 
@@ -82,7 +83,7 @@ def show(comparison: Comparison, settings: Selection) -> None:
 def finals_commands(comparison: Comparison, settings: Selection) -> str:
     """What to type for finals of the best two rows."""
     names = dict.fromkeys(row.sweep.group for row in comparison.rows[:2])
-    store = store_options(settings)
+    store = store_options(tracking_uri(settings.tracking_uri), settings.experiment)
     export = [
         command("analysis/export.py", "--sweep", name, "--top", "3", "--out", "finalists", *store)
         for name in names
@@ -93,15 +94,6 @@ def finals_commands(comparison: Comparison, settings: Selection) -> str:
     return "\n  ".join(
         ["mkdir -p finalists", *export, finals.replace("FILES", "finalists/*.yaml")]
     )
-
-
-def store_options(settings: Selection) -> list[str]:
-    """The options that lead to the same sweeps, where they were given."""
-    given = {"--experiment": settings.experiment, "--tracking-uri": settings.tracking_uri}
-    usual = Selection()
-    if settings.experiment == usual.experiment:
-        del given["--experiment"]
-    return [word for option, value in given.items() if value for word in (option, value)]
 
 
 def _row_table(comparison: Comparison) -> Table:

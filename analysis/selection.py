@@ -11,7 +11,7 @@ from foldsweep.errors import UserError
 from foldsweep.names import val_key
 from foldsweep.numbers import plural
 from foldsweep.programs import console
-from foldsweep.tracking import tracking_uri
+from foldsweep.tracking import DEFAULT_EXPERIMENT, tracking_uri
 
 Rule = Literal["best", "one-se", "equivalent-smallest"]
 """How one configuration of a sweep is chosen, see `analysis.choosing`."""
@@ -39,7 +39,7 @@ class Selection:
     """Only trials that pass this MLflow filter, such as "params.lr_schedule = 'cosine'"."""
     every: bool = False
     """Every sweep that fits, not only the latest."""
-    experiment: str = "foldsweep"
+    experiment: str = DEFAULT_EXPERIMENT
     """MLflow experiment."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""

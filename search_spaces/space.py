@@ -96,13 +96,11 @@ class SearchSpace:
         """Rungs that its trials may have at most; None for as many as epochs allow."""
         return 2 if issubclass(self.variant.config, EstimatorConfig) else None
 
-    def most_epochs(self, *, on_grid: bool = False) -> int:
-        """Epochs of its longest trials; a space, or its grid, may search them."""
+    def most_epochs(self) -> int:
+        """Epochs of its longest trials; a space may search them."""
         if self.resource is None:
             return 1
         epochs = self.domains.get(self.resource, getattr(self.variant.config, self.resource))
-        if on_grid and self.resource in self.grid:
-            return int(max(self.grid[self.resource]))
         if isinstance(epochs, Categorical):
             return int(max(epochs.categories))
         return int(epochs.upper if isinstance(epochs, Integer) else epochs)

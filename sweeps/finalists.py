@@ -25,8 +25,10 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
+from foldsweep.tracking import store_options
+from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data, store_of
 from sweeps.rounds import fold_cohort
+from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Variant
@@ -76,8 +78,21 @@ def main() -> int:
                 f" {command('sweeps/finalists.py', *again)}"
             )
             return INTERRUPTED
-    console.print(f"compare them: {command('analysis/compare.py')}")
+    for line in _compare_commands(settings, recipes):
+        console.print(f"compare them: {line}")
     return 0
+
+
+def _compare_commands(settings: FinalistsSettings, recipes: Sequence[Recipe]) -> list[str]:
+    """The commands that show these finals, one for each store that they were logged to."""
+    by_store: dict[tuple[str, str], list[Recipe]] = {}
+    for recipe in recipes:
+        by_store.setdefault(store_of(recipe, settings), []).append(recipe)
+    commands = []
+    for store, logged in by_store.items():
+        sweeps = list(dict.fromkeys(recipe.sweep for recipe in logged))
+        commands.append(command("analysis/compare.py", "--sweep", *sweeps, *store_options(*store)))
+    return commands
 
 
 def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Path) -> None:
@@ -119,10 +134,12 @@ def _measure(
     started = time.time()
     shown = EpochLine(config.epochs * len(repeats))
     by_name: dict[str, list[float]] = {}
+    every_fold: list[Fold] = []
     for i, (data, seed) in enumerate(repeats):
         folds = task.split.folds(
             data.train, target=task.target, num_folds=recipe.folds, seed=seed % 2**32
         )
+        every_fold += folds
         scores = fold_cohort(config, data, folds, seed=seed).train(
             variant,
             mode=recipe.mode,
@@ -135,7 +152,11 @@ def _measure(
         recipe,
         by_name,
         kind="finals",
-        tags={names.TAG_PROTOCOL: protocol, names.TAG_FOLDS: str(recipe.folds)},
+        tags={
+            names.TAG_PROTOCOL: protocol,
+            names.TAG_FOLDS: str(recipe.folds),
+            names.TAG_OVERLAP: repr(overlap(every_fold)),
+        },
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},
         data=repeats[0][0],

@@ -23,6 +23,7 @@ from sweeps.messages import (
     say_how_to_go_on,
     say_what_next,
     show_end,
+    stopping,
 )
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.settings import (
@@ -95,6 +96,10 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         replace(settings, name=name, resume=None).save(folder)
         verb = "resumes" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
+        for space in spaces:
+            said = stopping(settings, space, stored)
+            if said is not None:
+                console.print(said)
         try:
             return _sweep_all(settings, spaces, data, name, folder, cluster)
         except KeyboardInterrupt:

@@ -32,7 +32,7 @@ from foldsweep.names import GRID_ORIGIN
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
 from sweeps.journal import journal_storage, together
-from sweeps.pruning import make_pruner, rung_epochs
+from sweeps.pruning import in_force, make_pruner, rung_epochs
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings, masked_url
 from trainables.seeds import Stream, derive_seed
@@ -120,7 +120,8 @@ class Ledger:
         better = space.variant.task.better
         self.study = _open_study(storage, name, settings, better)
         rungs = rung_epochs(epochs, space.most_rungs)
-        self.study.pruner = make_pruner(settings.scheduler, epochs, rungs)
+        self.scheduler = in_force(settings, num_sampled(space, settings))
+        self.study.pruner = make_pruner(self.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         with together(self.study):
@@ -137,11 +138,7 @@ class Ledger:
     @property
     def budget(self) -> int:
         """Trials that the sweep may have in all."""
-        trials = self.settings.trials
-        if self.settings.sampler == "grid":
-            whole = len(self.space.points) + len(_combinations(self.space.grid))
-            return whole if trials is None else min(trials, whole)
-        return DEFAULT_TRIALS if trials is None else trials
+        return num_asked(self.space, self.settings)
 
     @property
     def trials_left(self) -> int:
@@ -183,8 +180,7 @@ class Ledger:
             return False
         if epoch not in self.frozen(number).intermediate_values:
             trial.report(value, epoch)
-        point = trial.user_attrs.get(POINT_ATTR)
-        return (point is None or point["name"] == GRID_POINT) and trial.should_prune()
+        return is_sampled(trial) and trial.should_prune()
 
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Record a trial that trained all epochs; `result` is kept as JSON."""
@@ -293,6 +289,26 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
     if free:
         raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
     return to_distributions({key: Categorical(values) for key, values in space.grid.items()})
+
+
+def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
+    """Trials that the sweep of a space may have in all."""
+    trials = settings.trials
+    if settings.sampler == "grid":
+        whole = len(space.points) + len(_combinations(space.grid))
+        return whole if trials is None else min(trials, whole)
+    return DEFAULT_TRIALS if trials is None else trials
+
+
+def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
+    """Those of them that are no points to try first; on a grid, its own points."""
+    return max(0, num_asked(space, settings) - len(space.points))
+
+
+def is_sampled(trial: optuna.Trial | FrozenTrial) -> bool:
+    """Whether a trial is no point to try first, or one of a grid."""
+    point = trial.user_attrs.get(POINT_ATTR)
+    return point is None or point["name"] == GRID_POINT
 
 
 def _combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -206,7 +206,8 @@ class Lifecycle:
             reports.append(result)
         for row in reports:
             if row[names.EPOCH] > running.pretrain_epochs:
-                value = row.get(name, result[name])
+                # a metric over all rows is in some rows only, the number of parameters in none
+                value = row[name] if name in row else result[name]
                 stop |= self.ledger.report(number, int(row[names.EPOCH]), value)
         return stop
 

@@ -15,7 +15,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.programs import command, console
 from foldsweep.recipe import Recipe
-from foldsweep.tracking import shown, tracking_uri
+from foldsweep.tracking import DEFAULT_EXPERIMENT, shown, tracking_uri
 from search_spaces.recipes import variant_of
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
@@ -104,6 +104,14 @@ def repeated_data(
     return [own] * len(seeds), False
 
 
+def store_of(recipe: Recipe, settings: MeasureSettings) -> tuple[str, str]:
+    """Tracking URI, absolute, and experiment that a recipe's measurements are logged to."""
+    recorded = recipe.mlflow.get("tracking_uri", "")
+    # an address with a password was exported without it, and must be given again
+    uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
+    return uri, settings.experiment or recipe.mlflow.get("experiment", DEFAULT_EXPERIMENT)
+
+
 def log_measured(
     recipe: Recipe,
     scores: Mapping[str, Sequence[float] | np.ndarray],
@@ -149,12 +157,10 @@ def log_measured(
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     key = f"{recipe.sweep}/{kind}-{stamp}"
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
-    recorded = recipe.mlflow.get("tracking_uri", "")
-    # an address with a password was exported without it, and must be given again
-    target_uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
+    target_uri, experiment = store_of(recipe, settings)
     target = TrackingTarget(
         tracking_uri=target_uri,
-        experiment=settings.experiment or recipe.mlflow.get("experiment", "foldsweep"),
+        experiment=experiment,
         sweep=key,
         study_storage=JOURNAL_FILE,
         study_name=key,
@@ -173,7 +179,7 @@ def log_measured(
         **tags,
     }
     parent = recipe.mlflow.get("sweep_run_id")
-    if parent and shown(target_uri) == recorded:
+    if parent and shown(target_uri) == recipe.mlflow.get("tracking_uri", ""):
         all_tags["mlflow.parentRunId"] = parent
     part_key = names.round_key if kind == "evaluation" else names.fold_key
     found = dict(values)

@@ -1,6 +1,7 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from rich.console import Group
 from rich.table import Table
 
 from foldsweep.programs import command, console
-from foldsweep.tracking import SQLITE, shown, tracking_uri
+from foldsweep.tracking import SQLITE, shown, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
-from sweeps.ledger import DEFAULT_TRIALS
+from search_spaces.space import SearchSpace
+from sweeps.ledger import DEFAULT_TRIALS, is_sampled, num_sampled
+from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
-from sweeps.sweep import SweepEnd
+from sweeps.sweep import SweepEnd, most_epochs
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
@@ -32,6 +35,58 @@ def described(settings: SweepSettings, task: Task, data: Data) -> str:
     )
 
 
+def stopping(
+    settings: SweepSettings, space: SearchSpace, stored: SweepSettings | None
+) -> str | None:
+    """What to say of early stopping before a space is swept; None where nothing is unexpected.
+
+    Args:
+        settings: Settings of the sweep.
+        space: The space.
+        stored: Settings that a resumed sweep had; None for a new one.
+    """
+    epochs = most_epochs(space, settings)
+    at = reports(settings.scheduler, epochs, rung_epochs(epochs, space.most_rungs))
+    if settings.scheduler == "none" or len(settings.objective) > 1 or len(at) == 1:
+        return None
+    sampled = num_sampled(space, settings)
+    said = f"{space.name}: {_counted(sampled, settings)}"
+    if in_force(settings, sampled) == "none":
+        return f"{said}: no early stopping ({settings.scheduler} from {LEAST_SAMPLED} on)"
+    if stored is not None and in_force(stored, num_sampled(space, stored)) == "none":
+        return f"{said}: early stopping from here on ({settings.scheduler})"
+    return None
+
+
+def _counted(sampled: int, settings: SweepSettings) -> str:
+    if settings.sampler == "grid":
+        return f"{sampled} point{'s' * (sampled != 1)} of the grid"
+    return f"{sampled} sampled trial{'s' * (sampled != 1)}"
+
+
+def trained_to_the_end(end: SweepEnd) -> str:
+    """How many sampled configurations trained to the end; if none did, what that means."""
+    ledger = end.ledger
+    states = Counter(t.state.name for t in ledger.ended() if is_sampled(t))
+    complete, stopped, failed = (states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
+    on_grid = ledger.settings.sampler == "grid"
+    what = "configurations of the grid" if on_grid else "sampled configurations"
+    parts = [f"{stopped} stopped early"] * bool(stopped) + [f"{failed} failed"] * bool(failed)
+    line = f"{ledger.space.name}: {complete} of {states.total()} {what} trained to the end"
+    line += f" ({', '.join(parts)})" if parts else ""
+    if complete or end.interrupted:
+        return line
+    first = "the baseline" if len(ledger.space.points) == 1 else "an initial point"
+    best = f"the best is {first} by default" if end.complete else "there is no best"
+    if stopped and on_grid:
+        advice = "start a sweep with --scheduler none"
+    elif stopped:
+        advice = "try more trials (--trials) or --scheduler none"
+    else:
+        advice = "see why they failed" if failed else "try more trials (--trials)"
+    return f"{line}\nwarning: no {what} trained to the end, so {best}; {advice}"
+
+
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     """How the sweep of one space came to its end, with its best configurations."""
     table = best_table(end.ledger, settings.objective)
@@ -43,6 +98,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
         f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
     )
+    console.print(trained_to_the_end(end))
     if table is not None:
         console.print(table)
     if end.hopeless and end.ledger.trials_left:
@@ -74,19 +130,20 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
 def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) -> None:
     """Where the results are, and the next commands to type."""
     where = f"results are in {settings.local_root / name}"
-    commands = []
+    commands, store = [], _store(settings)
     if not any(end.waiting_records for end in ends):
         where += f" and in MLflow, experiment {settings.experiment!r}"
         commands.append(("look", _look(settings)))
         complete = [end.ledger.space.name for end in ends if end.complete]
         if complete:
-            compare = command("analysis/compare.py", "--sweep", name)
-            commands.append(("compare", compare + _store(settings)))
-            report = command("analysis/report.py", "--sweep", name, "--out", f"{name}.html")
-            commands.append(("report", report + _store(settings)))
+            compare = command("analysis/compare.py", "--sweep", name, *store)
+            commands.append(("compare", compare))
+            out = f"{name}.html"
+            report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
+            commands.append(("report", report))
         if complete and not settings.select_on_test:
-            export = command("analysis/export.py", "--sweep", name)
-            commands.append(("export", export + _store(settings)))
+            export = command("analysis/export.py", "--sweep", name, *store)
+            commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
             commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
     if settings.sampler != "grid":
@@ -102,7 +159,7 @@ def _look(settings: SweepSettings) -> str:
         return f"open {shown(uri)}"
     if Path("Makefile").is_file() and not options:
         return "make ui"
-    return command("analysis/ui.py") + options
+    return command("analysis/ui.py", *options)
 
 
 def _data(settings: SweepSettings) -> list[str]:
@@ -110,14 +167,9 @@ def _data(settings: SweepSettings) -> list[str]:
     return ["--data", settings.data] if settings.data and Path(settings.data).is_file() else []
 
 
-def _store(settings: SweepSettings) -> str:
+def _store(settings: SweepSettings) -> list[str]:
     """The options with which analysis finds what the sweep logged; never a password."""
-    uri, options = settings.tracking_uri or "", ""
-    if uri != tracking_uri(None):
-        options += f" --tracking-uri {shlex.quote(shown(uri))}"
-    if settings.experiment != SweepSettings.experiment:
-        options += f" --experiment {shlex.quote(settings.experiment)}"
-    return options
+    return store_options(settings.tracking_uri or "", settings.experiment)
 
 
 def _resume_command(settings: SweepSettings, name: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import optuna
 from optuna.study import StudyDirection
 
-from sweeps.settings import Scheduler
+from sweeps.settings import Scheduler, SweepSettings
 from trainables.seeds import derive_seed
 
 REDUCTION = 3
 """A rung lets one in so many trials go on, to so many times the epochs."""
+LEAST_SAMPLED = REDUCTION**2
+"""Sampled trials from which on a space's are stopped early: of as many, two rungs leave one."""
 BRACKETS = 3
 LEAST_RUNG = 3
 """Epochs before which a comparison says little, unless it is the only one."""
@@ -61,6 +63,13 @@ class RungPruner(optuna.pruners.BasePruner):
         ]
         better = sum(other > value for other in others)
         return better >= max(1, (len(others) + 1) // REDUCTION)
+
+
+def in_force(settings: SweepSettings, num_sampled: int) -> Scheduler:
+    """What stops trials of a space early: `none` with several objectives or few sampled trials."""
+    if len(settings.objective) > 1 or num_sampled < LEAST_SAMPLED:
+        return "none"
+    return settings.scheduler
 
 
 def make_pruner(

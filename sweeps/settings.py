@@ -14,6 +14,7 @@ from foldsweep.files import write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
+from foldsweep.tracking import DEFAULT_EXPERIMENT
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -90,7 +91,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
     """Database URL of the Optuna study [a journal file in the sweep's folder]."""
-    experiment: str = "foldsweep"
+    experiment: str = DEFAULT_EXPERIMENT
     """MLflow experiment."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -23,7 +24,7 @@ from foldsweep.files import write_whole
 from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
-from sweeps.ledger import Ledger, open_storage
+from sweeps.ledger import Ledger, distributions_of, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
 from sweeps.provenance import git_commit, machine, user, versions
@@ -35,7 +36,7 @@ from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
 from sweeps.tracking.tracker import Tracker
-from trainables.data.folds import Fold
+from trainables.data.folds import Fold, overlap
 from trainables.presets.preset import Preset
 from trainables.presets.registry import PRESETS
 from trainables.tasks.record import task_record
@@ -82,6 +83,20 @@ def make_folds(task: Task, data: Data, settings: SweepSettings) -> tuple[Fold, .
     return task.split.folds(
         data.train, target=task.target, num_folds=settings.folds, seed=settings.seed
     )
+
+
+def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
+    """Epochs, or units of an estimator's resource, of a space's longest trials; 1 for one fit."""
+    most = space.most_epochs()
+    if space.resource is None:
+        return most
+    varied: Any = distributions_of(space, settings).get(space.resource)
+    if varied is not None:
+        choices = isinstance(varied, CategoricalDistribution)
+        most = int(max(varied.choices) if choices else varied.high)
+    if settings.epochs is None or space.resource != "epochs":
+        return most
+    return settings.epochs if varied is None else min(settings.epochs, most)
 
 
 def run_tags(
@@ -198,9 +213,7 @@ def sweep_space(
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
-    epochs = space.most_epochs(on_grid=settings.sampler == "grid")
-    if settings.epochs is not None and space.resource == "epochs":
-        epochs = settings.epochs
+    epochs = most_epochs(space, settings)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
@@ -230,12 +243,18 @@ def sweep_space(
     tracker = Tracker(folder, target)
     try:
         tags = run_tags(settings, space, data, key, allotment)
+        tags[names.TAG_OVERLAP] = repr(overlap(folds))
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
+        params["scheduler"] = ledger.scheduler
         own = {
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
+            # what a resumed sweep may change, which params cannot
+            names.TAG_TRIALS: str(ledger.budget),
+            names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
+            names.TAG_SCHEDULER: ledger.scheduler,
         }
         preset = reported_row(space)
         if preset is not None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.tracking import DEFAULT_URI, absolute_uri, shown, tracking_uri
+from foldsweep.tracking import DEFAULT_URI, absolute_uri, shown, store_options, tracking_uri
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,18 @@ def test_a_relative_file_means_the_same_from_elsewhere(
     assert uri == f"sqlite:///{here}/some/mlflow.db"
     monkeypatch.chdir("/")
     assert absolute_uri(uri) == uri
+
+
+def test_only_a_store_that_is_not_the_one_here_needs_options(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store_options(f"sqlite:///{here}/mlflow.db", "foldsweep") == []
+    assert store_options(f"sqlite:///{here}/mlflow.db", "my own") == ["--experiment", "my own"]
+    assert store_options("http://u:secret@host", "foldsweep") == [
+        *("--tracking-uri", "http://***@host")
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://u:secret@host")
+    assert store_options("http://u:secret@host", "foldsweep") == []
 
 
 def test_text_for_people_holds_no_password() -> None:

@@ -62,6 +62,11 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     assert parent.tags["foldsweep.kind"] == "sweep"
     assert parent.params["objective"] == "val_accuracy"
     assert parent.inputs == [("digits",)]
+    assert (parent.tags["foldsweep.trials"], parent.tags["foldsweep.resource"]) == (
+        "3",
+        "2 epochs",
+    )
+    assert {run.tags["foldsweep.overlap"] for run in runs.values()} == {"0.5"}
     best = max(trials, key=lambda t: (t.value, -t.number))
     assert parent.last("best_val_accuracy") == parent.last("val_accuracy") == best.value
     assert parent.tags["best_trial"] == str(best.number)
@@ -138,7 +143,10 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     trials = user.study(JOB)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6
-    check_mlflow(user.mlflow(JOB), trials)
+    check_mlflow(runs := user.mlflow(JOB), trials)
+    # params cannot change, tags can
+    assert runs[""].params["trials"] == "3"
+    assert runs[""].tags["foldsweep.trials"] == "6"
     assert sum(r["run"] in map(str, before) for r in user.records(JOB, "start")) == 3
 
 

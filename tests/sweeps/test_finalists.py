@@ -1,11 +1,13 @@
 """Finals in this process, with what they log caught before it reaches a spool."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from foldsweep.errors import UserError
+from foldsweep.recipe import Recipe
 from sweeps import finalists, measured
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
@@ -68,11 +70,12 @@ def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     assert code == 0
     words = "2 x 3 fresh folds of 30 of the same digits pairs, seed 0, digest "
     assert f"3 finalists, each: {words}" in said
-    assert "compare them: " in said
+    assert said.rstrip().endswith("analysis/compare.py --sweep first/mlp")
     (tags, first), (_, second), (_, third) = CatchingTracker.runs.values()
     assert tags["foldsweep.kind"] == "finals"
     assert (tags["foldsweep.sweep"], tags["foldsweep.trial"]) == ("first/mlp", "4")
     assert tags["foldsweep.protocol"].startswith(words)
+    assert tags["foldsweep.overlap"] == "0.5"
     assert {t["foldsweep.protocol"] for t, _ in CatchingTracker.runs.values()} == {
         tags["foldsweep.protocol"]
     }
@@ -88,6 +91,49 @@ def test_another_seed_means_other_folds(run):
     (one, first), (other, second) = CatchingTracker.runs.values()
     assert folds(first) != folds(second)
     assert one["foldsweep.protocol"] != other["foldsweep.protocol"]
+
+
+def compared(said):
+    """What the last lines say to type, after the name of the program."""
+    return [
+        line.partition("analysis/compare.py ")[2]
+        for line in said.splitlines()
+        if line.startswith("compare them: ")
+    ]
+
+
+def test_finals_are_compared_in_the_store_that_was_given(run, tmp_path):
+    _, said = run(
+        *(recipe("a.yaml"), recipe("b.yaml", trial=5), "--repeats", "1"),
+        *("--experiment", "my own", "--tracking-uri", "sqlite:///a b.db"),
+    )
+    assert compared(said) == [
+        f"--sweep first/mlp --tracking-uri 'sqlite:///{tmp_path}/a b.db' --experiment 'my own'"
+    ]
+
+
+def test_the_sweeps_of_all_finalists_are_compared_once_each(run):
+    recipe("a.yaml")
+    of_mlp = Recipe.load(Path("a.yaml"))
+    of_cnn = replace(of_mlp, sweep="first/cnn", variant="larger_digit/cnn")
+    settings = finalists.FinalistsSettings(files=())
+    (line,) = finalists._compare_commands(settings, [of_mlp, of_cnn, replace(of_mlp, trial=5)])
+    assert line.endswith("analysis/compare.py --sweep first/mlp first/cnn")
+
+
+def test_where_two_sweeps_are_of_one_variant_each_has_a_row(run):
+    _, said = run(recipe("a.yaml"), recipe("b.yaml", sweep="second/mlp"), "--repeats", "1")
+    assert compared(said) == ["--sweep first/mlp second/mlp"]
+
+
+def test_finals_in_several_stores_are_compared_in_each(run):
+    elsewhere = {"tracking_uri": "http://***@host:5000", "experiment": "theirs"}
+    files = recipe("a.yaml"), recipe("b.yaml", sweep="second/mlp", mlflow=elsewhere)
+    _, said = run(*files, "--repeats", "1")
+    assert compared(said) == [
+        "--sweep first/mlp",
+        "--sweep second/mlp --experiment theirs",
+    ]
 
 
 @pytest.mark.parametrize("folder", ["", "./"])

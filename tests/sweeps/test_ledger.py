@@ -37,6 +37,9 @@ Reopen = Callable[[], BaseStorage]
 BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
 NEAREST = {"lr": 1e-2, "batch_size": 16, "dropout": 0.6, "hidden": 16}
 GRID = {"lr": (1e-3, 1e-2), "hidden": (8, 16, 24)}
+LARGER_GRID = {**GRID, "batch_size": (16, 32)}
+ENOUGH = 10
+"""Trials, the baseline included, that are enough for early stopping."""
 
 
 @pytest.fixture
@@ -414,7 +417,7 @@ def test_what_is_not_finite_is_not_reported(make_ledger: MakeLedger, value: floa
 
 
 def test_the_worse_is_stopped_and_the_baseline_never(make_ledger: MakeLedger) -> None:
-    ledger = make_ledger()
+    ledger = make_ledger(trials=ENOUGH)
     numbers = [ask(ledger).number for _ in range(4)]
     assert not ledger.report(numbers[1], 3, 0.9)
     assert ledger.report(numbers[2], 3, 0.1)
@@ -426,7 +429,7 @@ def test_the_worse_is_stopped_and_the_baseline_never(make_ledger: MakeLedger) ->
 def test_points_of_a_grid_may_be_stopped_and_the_baseline_before_them_not(
     make_space: MakeSpace, make_ledger: MakeLedger, storage: BaseStorage
 ) -> None:
-    space = make_space(domains={}, grid=GRID)
+    space = make_space(domains={}, grid=LARGER_GRID)
     ledger = make_ledger(space=space, sampler="grid", trials=None)
     asked = [ask(ledger) for _ in range(4)]
     assert [a.origin for a in asked] == ["report/row", "grid", "grid", "grid"]
@@ -441,22 +444,78 @@ def test_points_of_a_grid_may_be_stopped_and_the_baseline_before_them_not(
 
 
 def test_the_worse_is_the_greater_of_a_loss(make_ledger: MakeLedger) -> None:
-    ledger = make_ledger(objective=("val_loss",))
+    ledger = make_ledger(objective=("val_loss",), trials=ENOUGH)
     numbers = [ask(ledger).number for _ in range(3)]
     assert not ledger.report(numbers[1], 3, 0.1)
     assert ledger.report(numbers[2], 3, 0.9)
 
 
 def test_a_resumed_sweep_stops_the_same_trials(reopen: Reopen, make_ledger: MakeLedger) -> None:
-    ledger = make_ledger(over=reopen())
+    ledger = make_ledger(over=reopen(), trials=ENOUGH)
     asked = [ask(ledger) for _ in range(4)]
     assert not ledger.report(asked[1].number, 3, 0.9)
     complete(ledger, asked[1], 0.9)
     assert ledger.report(asked[2].number, 3, 0.1)
-    again = make_ledger(over=reopen(), resume=True)
+    again = make_ledger(over=reopen(), resume=True, trials=ENOUGH)
     assert [ask(again) for _ in range(3)] == [asked[0], asked[2], asked[3]]
     assert again.report(asked[2].number, 3, 0.1)
     assert again.report(asked[3].number, 3, 0.2)
+
+
+def worse_is_stopped(ledger: Ledger) -> bool:
+    """Whether the third trial is stopped at a rung where it is behind the second."""
+    asked = [ask(ledger) for _ in range(3)]
+    assert not ledger.report(asked[1].number, 3, 0.9)
+    return ledger.report(asked[2].number, 3, 0.1)
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+@pytest.mark.parametrize(("trials", "stops"), [(3, False), (9, False), (10, True), (None, True)])
+def test_fewer_than_nine_sampled_trials_are_not_stopped_early(
+    make_ledger: MakeLedger, scheduler: str, trials: int | None, stops: bool
+) -> None:
+    """The baseline is not sampled."""
+    ledger = make_ledger(trials=trials, scheduler=scheduler)
+    assert ledger.scheduler == (scheduler if stops else "none")
+    assert worse_is_stopped(ledger) is stops
+
+
+def test_without_a_baseline_all_trials_are_sampled(
+    make_ledger: MakeLedger, make_space: MakeSpace
+) -> None:
+    assert make_ledger(trials=9, space=make_space(points=())).scheduler == "asha"
+
+
+@pytest.mark.parametrize(
+    ("grid", "trials", "stops"),
+    [(GRID, None, False), (LARGER_GRID, None, True), (LARGER_GRID, 9, False)],
+)
+def test_on_a_grid_the_points_of_the_grid_count(
+    make_ledger: MakeLedger,
+    make_space: MakeSpace,
+    grid: dict[str, Any],
+    trials: int | None,
+    stops: bool,
+) -> None:
+    ledger = make_ledger(space=make_space(domains={}, grid=grid), sampler="grid", trials=trials)
+    assert worse_is_stopped(ledger) is stops
+
+
+def test_an_extended_sweep_stops_trials_early_by_all_that_was_reported(
+    reopen: Reopen, make_ledger: MakeLedger
+) -> None:
+    few = make_ledger(over=reopen(), trials=4)
+    assert not worse_is_stopped(few)
+    for number in (1, 2):
+        few.complete(number, [0.5], {})
+    more = make_ledger(over=reopen(), resume=True, trials=ENOUGH)
+    assert more.scheduler == "asha"
+    numbers = [ask(more).number for _ in range(3)]
+    assert numbers == [0, 3, 4]
+    assert more.report(numbers[1], 3, 0.5)
+    assert not more.report(numbers[2], 3, 0.95)
+    again = make_ledger(over=reopen(), resume=True, trials=4)
+    assert again.scheduler == "none"
 
 
 def test_with_several_objectives_nothing_is_stopped(

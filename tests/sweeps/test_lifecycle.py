@@ -22,6 +22,8 @@ from trainables.models.pairs.variants import CNN_TRANSFER
 
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
+ENOUGH = 10
+"""Trials, the baseline included, that are enough for early stopping."""
 
 
 class Recorder:
@@ -159,6 +161,19 @@ def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> 
     assert set(life.ledger.frozen(0).intermediate_values) == {3, 9}
 
 
+def test_a_report_without_the_objective_passes_on_those_before_it(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    """A metric over all held-out rows is measured at some epochs only."""
+    life = make_lifecycle()
+    life.start("a")
+    report = result(0.7, epoch=4)
+    for row in (report, report["history"][0], report["history"][1], report["history"][3]):
+        del row["val_accuracy"]
+    life.result("a", report)
+    assert life.ledger.frozen(0).intermediate_values == {3: pytest.approx(0.8)}
+
+
 def test_a_trial_starts_with_a_whole_configuration(
     make_lifecycle: MakeLifecycle, recorder: Recorder
 ) -> None:
@@ -180,7 +195,7 @@ def test_a_trial_starts_with_a_whole_configuration(
 def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
     make_lifecycle: MakeLifecycle, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = make_lifecycle()
+    life = make_lifecycle(trials=ENOUGH)
     for owner, name in (
         (life.ledger, "complete"),
         (life.ledger, "prune"),
@@ -245,7 +260,7 @@ def test_the_end_of_a_trial_is_logged_in_full(
 def test_a_stopped_trial_is_told_as_pruned(
     make_lifecycle: MakeLifecycle, recorder: Recorder
 ) -> None:
-    life = make_lifecycle()
+    life = make_lifecycle(trials=ENOUGH)
     run(life, "baseline")
     for key, accuracy, stops in (("a", 0.9, False), ("b", 0.1, True)):
         life.start(key)
@@ -266,7 +281,7 @@ def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
 ) -> None:
     """Two of nine; the rung is at three."""
     space = make_space(variant=CNN_TRANSFER, domains={**TRANSFER, "pretrain": 0.2}, points=())
-    life = make_lifecycle(space=space)
+    life = make_lifecycle(space=space, trials=ENOUGH)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
         life.start(key)
         assert not life.result(key, result(accuracy, epoch=1))
@@ -284,7 +299,7 @@ def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
 ) -> None:
     """Four of nine; the rung is at three."""
     space = make_space(variant=CNN_TRANSFER, domains=TRANSFER, points=())
-    life = make_lifecycle(space=space)
+    life = make_lifecycle(space=space, trials=ENOUGH)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
         life.start(key)
         assert not life.result(key, result(accuracy, epoch=3))

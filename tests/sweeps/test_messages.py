@@ -11,9 +11,17 @@ import pytest
 from rich.console import Console
 
 from foldsweep.tracking import tracking_uri
-from search_spaces.loading import ANY_TASK, SPACES
+from search_spaces.loading import ANY_TASK, SPACES, load_space
+from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger
-from sweeps.messages import described, say_what_next, show_end, spaces_table
+from sweeps.messages import (
+    described,
+    say_what_next,
+    show_end,
+    spaces_table,
+    stopping,
+    trained_to_the_end,
+)
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
 from trainables.tasks.larger_digit import TASK, load
@@ -113,6 +121,170 @@ def test_what_is_swept_is_said_in_one_line(settings: SweepSettings) -> None:
     assert described(changed, iris, iris.load(DataRequest(seed=0))) == (
         "b; the whole grid or 5 s of 5 folds on 120 iris rows; grid with asha"
     )
+
+
+# Early stopping ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"trials": 5}, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
+        ({"trials": 2}, "small: 1 sampled trial: no early stopping (asha from 9 on)"),
+        (
+            {"trials": 9, "scheduler": "median"},
+            "small: 8 sampled trials: no early stopping (median from 9 on)",
+        ),
+        ({"trials": 10}, None),
+        ({"trials": None}, None),
+        ({"trials": 5, "scheduler": "none"}, None),
+        ({"trials": 5, "epochs": 1}, None),
+        ({"trials": 5, "objective": ("val_accuracy", "num_params")}, None),
+    ],
+)
+def test_a_space_of_few_trials_says_that_none_is_stopped_early(
+    settings: SweepSettings, space: SearchSpace, values: dict[str, Any], said: str | None
+) -> None:
+    assert stopping(replace(settings, **values), space, None) == said
+
+
+def test_so_does_a_small_grid(
+    settings: SweepSettings, make_space: Callable[..., SearchSpace]
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
+    said = stopping(replace(settings, sampler="grid", trials=None), space, None)
+    assert said == "small: 4 points of the grid: no early stopping (asha from 9 on)"
+
+
+def test_what_is_fitted_at_once_says_nothing_of_early_stopping(settings: SweepSettings) -> None:
+    iris = table_task(TableOptions(data="iris"), seed=0, objective=None)
+    few = replace(settings, trials=2)
+    assert stopping(few, load_space("logistic", iris), None) is None
+    assert stopping(few, load_space("random_forest", iris), None) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (5, 30, "small: 29 sampled trials: early stopping from here on (asha)"),
+        (5, 6, "small: 5 sampled trials: no early stopping (asha from 9 on)"),
+        (5, 5, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
+        (30, 30, None),
+        (30, 60, None),
+    ],
+)
+def test_a_resumed_sweep_says_from_where_trials_are_stopped_early(
+    settings: SweepSettings, space: SearchSpace, before: int, now: int, said: str | None
+) -> None:
+    stored = replace(settings, trials=before)
+    assert stopping(replace(settings, trials=now), space, stored) == said
+
+
+@pytest.fixture
+def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callable[..., SweepEnd]:
+    """The end of a sweep whose trials ended as the words say, those to try first included."""
+
+    def make(*states: str, interrupted: bool = False, **ledger: Any) -> SweepEnd:
+        made = make_ledger(trials=ledger.pop("trials", 30), **ledger)
+        for state in states:
+            asked = made.ask()
+            assert asked is not None
+            if state == "fails":
+                made.fail(asked.number, "broken")
+            elif state == "stops":
+                made.report(asked.number, 3, 0.5)
+                made.prune(asked.number, {})
+            else:
+                made.complete(asked.number, [0.5], {})
+        return SweepEnd(
+            ledger=made,
+            interrupted=interrupted,
+            out_of_time=False,
+            hopeless=False,
+            last_error=None,
+            waiting_records=0,
+            tracking_problem="",
+        )
+
+    return make
+
+
+MakeEnded = Callable[..., SweepEnd]
+BASELINE_ONLY = "warning: no sampled configurations trained to the end, so the best is"
+
+
+@pytest.mark.parametrize(
+    ("states", "counted"),
+    [
+        (["ends", "ends", "stops", "stops", "fails"], "1 of 4 {} (2 stopped early, 1 failed)"),
+        (["fails", "ends", "stops"], "1 of 2 {} (1 stopped early)"),
+        (["ends", "ends", "ends"], "2 of 2 {}"),
+    ],
+)
+def test_the_end_says_how_many_sampled_configurations_trained_to_the_end(
+    make_ended: MakeEnded, states: list[str], counted: str
+) -> None:
+    said = trained_to_the_end(make_ended(*states))
+    assert said == "small: " + counted.format("sampled configurations trained to the end")
+
+
+def test_it_is_said_above_the_best(make_end: MakeEnd, settings: SweepSettings, said: Said) -> None:
+    show_end(settings, make_end(), "first")
+    lines = said().splitlines()
+    assert lines[0] == "small: 1 trials complete, 0 pruned, 0 failed"
+    assert lines[1] == "small: 0 of 0 sampled configurations trained to the end"
+    assert lines[2] == f"{BASELINE_ONLY} the baseline by default; try more trials (--trials)"
+    assert lines[3] == "small: best configurations"
+
+
+@pytest.mark.parametrize(
+    ("states", "warned"),
+    [
+        (
+            ["ends", "stops", "stops"],
+            f"{BASELINE_ONLY} the baseline by default; try more trials (--trials) or"
+            " --scheduler none",
+        ),
+        (["ends", "fails"], f"{BASELINE_ONLY} the baseline by default; see why they failed"),
+        (
+            ["fails", "stops"],
+            "warning: no sampled configurations trained to the end, so there is no best; try more"
+            " trials (--trials) or --scheduler none",
+        ),
+    ],
+)
+def test_where_none_did_a_warning_says_what_to_do(
+    make_ended: MakeEnded, states: list[str], warned: str
+) -> None:
+    assert trained_to_the_end(make_ended(*states)).splitlines()[1:] == [warned]
+
+
+def test_of_several_initial_points_any_may_be_the_best(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    points = [Point(name=name, config={"lr": 0.1}) for name in "ab"]
+    end = make_ended("ends", "ends", "stops", space=make_space(points=points))
+    assert f"{BASELINE_ONLY} an initial point by default" in trained_to_the_end(end)
+
+
+def test_a_grid_is_swept_anew(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
+    end = make_ended("ends", "stops", "stops", space=space, sampler="grid", trials=None)
+    assert trained_to_the_end(end).splitlines() == [
+        "small: 0 of 2 configurations of the grid trained to the end (2 stopped early)",
+        "warning: no configurations of the grid trained to the end, so the best is the baseline"
+        " by default; start a sweep with --scheduler none",
+    ]
+
+
+def test_an_interrupted_sweep_is_not_warned_of(make_ended: MakeEnded) -> None:
+    said = trained_to_the_end(make_ended("ends", "stops", interrupted=True))
+    assert said == "small: 0 of 1 sampled configurations trained to the end (1 stopped early)"
+
+
+# What is where ----------------------------------------------------------------------------------
 
 
 def test_spaces_are_listed_for_own_data_and_for_tasks_that_ship() -> None:

@@ -11,11 +11,13 @@ from optuna.trial import TrialState
 from sweeps.pruning import (
     BRACKETS,
     RungPruner,
+    in_force,
     make_pruner,
     report_epochs,
     reports,
     rung_epochs,
 )
+from sweeps.settings import SweepSettings
 from trainables.seeds import derive_seed
 
 Curve = list[float]
@@ -163,6 +165,17 @@ def test_each_scheduler_has_its_pruner() -> None:
     assert (hyperband.rungs, hyperband.brackets) == ((3, 9, 27), 3)
     assert isinstance(make_pruner("median", 10, ()), optuna.pruners.MedianPruner)
     assert isinstance(make_pruner("none", 10, ()), optuna.pruners.NopPruner)
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median", "none"])
+def test_any_scheduler_stops_trials_from_nine_sampled_ones_on(scheduler: str) -> None:
+    settings = SweepSettings(scheduler=scheduler, objective=("val_loss",))  # type: ignore[arg-type]
+    assert [in_force(settings, n) for n in (0, 1, 8)] == ["none"] * 3
+    assert [in_force(settings, n) for n in (9, 10, 1000)] == [scheduler] * 3
+
+
+def test_with_several_objectives_no_scheduler_stops_any() -> None:
+    assert in_force(SweepSettings(objective=("val_loss", "num_params")), 100) == "none"
 
 
 @given(st.sampled_from(["asha", "hyperband", "median", "none"]), st.integers(1, 300))

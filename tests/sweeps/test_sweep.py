@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from trainables.data.pairs import draw_pairs
 from trainables.tasks.larger_digit import TASK
 from trainables.tasks.options import TableOptions
 from trainables.tasks.samples import Data
+from trainables.tasks.splits import Split
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest, Task
 from trainables.trial import Context, CrossValidation
@@ -166,12 +167,133 @@ def test_every_run_of_a_selection_on_test_says_so(
         ({"epochs": 4}, 4),
         ({"space": {"domains": {"lr": 0.1}, "grid": {"epochs": (2, 5)}}, "sampler": "grid"}, 5),
         ({"space": {"domains": {"epochs": tune.choice([2, 7])}}}, 7),
+        ({"space": {"domains": {"epochs": tune.choice([2, 7])}}, "epochs": 4}, 4),
+        ({"space": {"domains": {"epochs": tune.choice([2, 7])}}, "epochs": 50}, 7),
+        ({"space": {"domains": {"epochs": tune.randint(2, 7)}}}, 6),
+        ({"space": {"domains": {"epochs": tune.qrandint(2, 8, 2)}}}, 8),
     ],
 )
 def test_the_last_report_is_at_the_epochs_of_the_longest_trial(
     context_of: Callable[..., Context], settings: dict[str, Any], last: int
 ) -> None:
     assert context_of(**settings).report_at[-1] == last
+
+
+# What its run in MLflow says --------------------------------------------------------------------
+
+
+@dataclass
+class Noted:
+    """What a sweep logs of itself, and what its trials are tagged with."""
+
+    params: dict[str, Any]
+    tags: dict[str, str]
+    trial_tags: dict[str, str]
+
+
+@pytest.fixture
+def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Noted]:
+    """Sweeps, or resumes a sweep, none of whose trials is run."""
+
+    def run(space: SearchSpace, data: Data, *, resume: bool = False, **settings: Any) -> Noted:
+        started: list[Any] = []
+        lives: list[Lifecycle] = []
+
+        class Noting(NoTracker):
+            def start_sweep(self, name: str, params: Any, tags: Any, dataset: Any) -> None:
+                started.append((params, tags))
+
+        monkeypatch.setattr(sweep_module, "Tracker", Noting)
+        monkeypatch.setattr(sweep_module, "_fit", lambda life, *_: bool(lives.append(life)))
+        sweep_space(
+            SweepSettings(
+                space=(space.name,),
+                storage=str(tmp_path),
+                resume="first" if resume else None,
+                **{"folds": 5, **settings},
+            ).for_task(space.variant.task),
+            space,
+            data,
+            name="first",
+            folder=tmp_path,
+            checkpoint_root=str(tmp_path),
+            tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+            allotment=ALLOTMENT,
+            console=Console(),
+        )
+        return Noted(*started[0], lives[0].tags)
+
+    return run
+
+
+def test_a_sweep_records_what_it_may_spend(
+    noted: Callable[..., Noted], make_space: Callable[..., SearchSpace], data: Data
+) -> None:
+    found = noted(make_space(), data, epochs=50)
+    assert found.tags["foldsweep.trials"] == "30"
+    assert found.tags["foldsweep.resource"] == "50 epochs"
+    assert (found.tags["foldsweep.scheduler"], found.params["scheduler"]) == ("asha", "asha")
+    assert found.params["epochs"] == 50
+
+
+def test_a_whole_grid_records_its_size_and_longest_trial(
+    noted: Callable[..., Noted], make_space: Callable[..., SearchSpace], data: Data
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "epochs": (3, 6)})
+    tags = noted(space, data, sampler="grid").tags
+    assert (tags["foldsweep.trials"], tags["foldsweep.resource"]) == ("5", "6 epochs")
+
+
+@pytest.mark.parametrize(
+    ("name", "resource"), [("random_forest", "300 n_estimators"), ("logistic", "")]
+)
+def test_an_estimator_records_its_own_resource_if_it_has_one(
+    noted: Callable[..., Noted], table: Task, name: str, resource: str
+) -> None:
+    data = table.load(DataRequest(seed=0))
+    tags = noted(load_space(name, table), data, epochs=2).tags
+    assert tags["foldsweep.resource"] == resource
+
+
+def test_a_small_sweep_records_that_nothing_is_stopped_until_it_is_extended(
+    noted: Callable[..., Noted], make_space: Callable[..., SearchSpace], data: Data
+) -> None:
+    few = noted(make_space(), data, trials=4)
+    assert (few.tags["foldsweep.scheduler"], few.params["scheduler"]) == ("none", "none")
+    assert few.tags["foldsweep.trials"] == "4"
+    more = noted(make_space(), data, trials=20, resume=True)
+    assert more.tags["foldsweep.scheduler"] == "asha"
+    assert more.tags["foldsweep.trials"] == "20"
+
+
+def test_every_run_records_how_much_its_folds_overlap(
+    noted: Callable[..., Noted], table: Task, data: Data, make_space: Callable[..., SearchSpace]
+) -> None:
+    found = noted(make_space(), data)
+    assert found.tags["foldsweep.overlap"] == found.trial_tags["foldsweep.overlap"] == "0.25"
+
+
+def test_folds_in_time_overlap_otherwise(
+    noted: Callable[..., Noted], table: Task, tmp_path: Path
+) -> None:
+    in_time = replace(table, split=Split(kind="time"))
+    data = table.load(DataRequest(seed=0))
+    tags = noted(load_space("logistic", in_time), data, folds=3).trial_tags
+    folds = in_time.split.folds(data.train, target=table.target, num_folds=3, seed=0)
+    expected = np.mean([len(fold.val) / len(fold.train) for fold in folds])
+    assert float(tags["foldsweep.overlap"]) == pytest.approx(expected)
+    assert expected > 0.5
+
+
+def test_the_overlap_is_no_part_of_what_a_sweep_is(
+    noted: Callable[..., Noted],
+    make_space: Callable[..., SearchSpace],
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted(make_space(), data)
+    monkeypatch.setattr(sweep_module, "overlap", lambda folds: 0.5)
+    assert noted(make_space(), data, resume=True).tags["foldsweep.overlap"] == "0.5"
 
 
 # Any task ---------------------------------------------------------------------------------------

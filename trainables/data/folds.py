@@ -1,6 +1,9 @@
 """Stratified cross-validation folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from statistics import mean
 
 import numpy as np
 from jaxtyping import Int, Int64
@@ -16,6 +19,15 @@ class Fold:
 
     train: Int64[np.ndarray, " t"]
     val: Int64[np.ndarray, " v"]
+
+
+def overlap(folds: Sequence[Fold]) -> float:
+    """Held-out rows for each training row, mean over folds: 1 / (k - 1) for k equal folds.
+
+    Args:
+        folds: At least one fold, each with training rows.
+    """
+    return float(mean(Fraction(len(fold.val), len(fold.train)) for fold in folds))
 
 
 def stratified_folds(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from foldsweep.errors import UserError
-from trainables.data.folds import stratified_folds
+from trainables.data.folds import Fold, overlap, stratified_folds
 
 
 @st.composite
@@ -78,3 +78,15 @@ def test_folds_of_nothing_are_refused():
 def test_a_fold_seed_out_of_range_is_refused(seed):
     with pytest.raises(UserError, match=f"seed of the folds is {seed}"):
         stratified_folds(np.arange(10) % 2, num_folds=2, seed=seed)
+
+
+@pytest.mark.parametrize("num_folds", [2, 5, 10])
+def test_equal_folds_overlap_by_one_in_their_number_less_one(num_folds):
+    folds = stratified_folds(np.repeat([0, 1], 50), num_folds=num_folds, seed=0)
+    assert overlap(folds) == 1 / (num_folds - 1)
+
+
+def test_the_overlap_of_unequal_folds_is_the_mean_of_their_own():
+    rows = np.arange(12)
+    in_time = [Fold(train=rows[:n], val=rows[n : n + 3]) for n in (3, 6, 9)]
+    assert overlap(in_time) == pytest.approx((3 / 3 + 3 / 6 + 3 / 9) / 3)

@@ -13,6 +13,18 @@ from foldsweep.numbers import plural
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """What the best of a sweep is expected to be on fresh data, see `sweeps.bootstrap`."""
+
+    value: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    trials: int
+    """Complete trials that it is of."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A sweep and its best trial."""
 
@@ -31,6 +43,19 @@ class Row:
     def selection_bias(self) -> float:
         """What the cross-validated mean owes to having been chosen; below 0 if lower is better."""
         return self.best.score - self.expected
+
+    @property
+    def bootstrap(self) -> Bootstrap | None:
+        """The sweep's bootstrap; None where it has none, or is compared by another metric."""
+        key, values = self.sweep.measure.key, self.sweep.values
+        if names.bootstrap_key(key) not in values:
+            return None
+        return Bootstrap(
+            value=values[names.bootstrap_key(key)],
+            low=values[names.bootstrap_low_key(key)],
+            high=values[names.bootstrap_high_key(key)],
+            trials=int(values[names.bootstrap_trials_key(key)]),
+        )
 
     @property
     def finals(self) -> Measured | None:

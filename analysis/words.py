@@ -6,7 +6,7 @@ Every sentence follows from one interval, see `analysis.significance`: none clai
 from analysis.comparison import Comparison, PairwiseTest
 from analysis.results import Trial
 from analysis.rows import Row
-from foldsweep.numbers import plural, shown
+from foldsweep.numbers import places_of, plural, shown
 from foldsweep.numbers import signed as with_sign
 
 VERDICTS = {
@@ -87,6 +87,8 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said.append(_power(comparison))
+    if not comparison.in_finals:
+        said.extend(fresh_data(row) for row in comparison.rows[:1] if row.bootstrap)
     said.extend(choice_sentences(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
@@ -134,6 +136,24 @@ def choice_sentences(comparison: Comparison) -> list[str]:
         )
     said.append(equivalence(comparison))
     return said
+
+
+def fresh_data(row: Row) -> str:
+    """What the best of a row is expected to be on fresh data, with its interval."""
+    found = row.bootstrap
+    assert found is not None
+    value, low, high = (
+        shown(number, places=places_of(found.value))
+        for number in (found.value, found.low, found.high)
+    )
+    said = (
+        f"On fresh data the best of {row.sweep.name} is expected to have"
+        f" {row.sweep.measure.name} {value}, 95 % interval {low} to {high}: bootstrap over"
+        f" {found.trials} complete of {plural(len(row.sweep.trials), 'trial')}"
+    )
+    if any(trial.state == "PRUNED" for trial in row.sweep.trials):
+        said += "; selection before the last rung is not corrected"
+    return f"{said}."
 
 
 def equivalence(comparison: Comparison) -> str:

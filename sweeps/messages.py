@@ -45,6 +45,8 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     )
     if table is not None:
         console.print(table)
+    if end.expected:
+        console.print(end.expected)
     if end.hopeless and end.ledger.trials_left:
         console.print(f"stopped: most trials failed. Last error: {end.last_error}")
     elif end.last_error:

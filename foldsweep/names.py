@@ -73,6 +73,46 @@ def best_key(metric: str) -> str:
     return f"best_{metric}"
 
 
+def bootstrap_key(metric: str) -> str:
+    """Key of what the best trial's `metric` is expected to be on fresh data.
+
+    It is on the run of a sweep, see `sweeps.bootstrap`.
+
+    >>> bootstrap_key("val_accuracy")
+    'bootstrap_val_accuracy'
+    """
+    return f"bootstrap_{metric}"
+
+
+def bootstrap_low_key(metric: str) -> str:
+    """Key of the lower end of the 95 % interval of `bootstrap_key`."""
+    return f"{bootstrap_key(metric)}_low"
+
+
+def bootstrap_high_key(metric: str) -> str:
+    """Key of the upper end of the 95 % interval of `bootstrap_key`."""
+    return f"{bootstrap_key(metric)}_high"
+
+
+def bootstrap_trials_key(metric: str) -> str:
+    """Key of the number of complete trials that `bootstrap_key` is computed from."""
+    return f"{bootstrap_key(metric)}_trials"
+
+
+HELD_OUT: Final = "held_out"
+"""Folder of what trials came to on each held-out row: of a sweep's space, and of a trial's
+artifacts."""
+
+
+def held_out_file(trial: int) -> str:
+    """Name of a trial's file in `HELD_OUT`, see `trainables.stack.held_out`.
+
+    >>> held_out_file(12)
+    'trial_00012.npz'
+    """
+    return f"trial_{trial:05d}.npz"
+
+
 EVALUATION_FILE: Final = "evaluation.json"
 """Artifact of an evaluation: what was answered to the test rows, see `sweeps.answers`."""
 

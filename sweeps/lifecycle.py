@@ -1,9 +1,9 @@
 """The life of each trial as the driver sees it: asked, trained, ended; in study and spool alike.
 
-Order matters where a kill may fall between two writes. What was measured goes to the spool before
-the study says that a trial is over, and the run's end to the spool after it: a resumed sweep finds
-either a trial to run again, whose repeated metrics the spool recognises, or an ended trial whose
-run it closes.
+Order matters where a kill may fall between two writes. Before the study says that a trial is
+over, what was measured goes to the spool, and what it came to on held-out rows to a file and the
+spool; after that the run's end goes to the spool. A resumed sweep finds either a trial to run
+again, whose repeated metrics the spool recognises, or an ended trial whose run it closes.
 """
 
 import json
@@ -48,6 +48,7 @@ class Running:
     pruned: bool = False
     error: str = "unknown error"
     traceback: Path | None = None
+    held_out: bytes | None = None
 
 
 class Lifecycle:
@@ -66,6 +67,7 @@ class Lifecycle:
         dataset: MLflow's dataset record.
         checkpoint_folder: Where trials in training are checkpointed.
         error_folder: Local folder of the tracebacks of trials that crashed.
+        held_out_folder: Local folder of what complete trials came to on each held-out row.
         time_budget: Seconds until the sweep is `out_of_time`.
     """
 
@@ -82,6 +84,7 @@ class Lifecycle:
         dataset: Mapping[str, str],
         checkpoint_folder: str,
         error_folder: Path,
+        held_out_folder: Path,
         time_budget: float | None,
     ):
         self.ledger = ledger
@@ -94,6 +97,7 @@ class Lifecycle:
         self.dataset = dict(dataset)
         self.checkpoint_folder = checkpoint_folder
         self.error_folder = error_folder
+        self.held_out_folder = held_out_folder
         self.better = space.variant.task.better
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
         self.running: dict[str, Running] = {}
@@ -127,6 +131,10 @@ class Lifecycle:
         running.pruned = self._report(running, result)
         return running.pruned
 
+    def take_held_out(self, key: str, content: bytes) -> None:
+        """Take in the file of a trial's held-out rows, which `end` keeps if it is complete."""
+        self.running[key].held_out = content
+
     def end(self, key: str, result: Mapping[str, Any]) -> None:
         """Record a trial that has trained its last epoch, with its last report."""
         running = self.running[key]
@@ -145,6 +153,7 @@ class Lifecycle:
             self.ledger.prune(number, kept)
             self._close(key, TrialState.PRUNED)
         else:
+            self._keep_held_out(running)
             if self.ledger.prunes:
                 self._report(running, result, ended=True)
             self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
@@ -210,6 +219,20 @@ class Lifecycle:
                 value = row[name] if name in row else result[name]
                 stop |= self.ledger.report(number, int(row[names.EPOCH]), value)
         return stop
+
+    def _keep_held_out(self, running: Running) -> None:
+        """Write the file of a trial's held-out rows, and have it attached to the trial's run.
+
+        The study has no complete trial without its file: a kill before it says so has the trial
+        run again, which writes the same.
+        """
+        if running.held_out is None:
+            return
+        number = running.asked.number
+        self.held_out_folder.mkdir(parents=True, exist_ok=True)
+        path = self.held_out_folder / names.held_out_file(number)
+        write_whole(path, running.held_out)
+        self.tracker.log_artifact(number, path, names.HELD_OUT)
 
     def _update_best(self, number: int) -> None:
         """Equals go by number, not by who ended first, so that a resumed sweep names the same."""

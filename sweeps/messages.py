@@ -101,6 +101,8 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     console.print(trained_to_the_end(end))
     if table is not None:
         console.print(table)
+    if end.expected:
+        console.print(end.expected)
     if end.hopeless and end.ledger.trials_left:
         console.print(f"stopped: most trials failed. Last error: {end.last_error}")
     elif end.last_error:

@@ -14,6 +14,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
+from trainables.trainable import HELD_OUT
 
 
 class StudySearcher(Searcher):
@@ -90,6 +91,29 @@ class LifecycleScheduler(FIFOScheduler):
         """Note why a trial crashed, whether Ray starts it again or gives it up."""
         text = _error_text(trial)
         self.lifecycle.crashed(trial.trial_id, _cause(text), text)
+
+
+class HeldOutTaker(tune.Callback):
+    """Takes the file of held-out rows out of a trial's last result; the first of all callbacks.
+
+    Neither Ray's loggers nor its record of the trial then have it.
+    """
+
+    def __init__(self, lifecycle: Lifecycle):
+        self.lifecycle = lifecycle
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        """Hand the file to the lifecycle, before the trial's end is recorded."""
+        content = result.pop(HELD_OUT, None)
+        if content is not None:
+            self.lifecycle.take_held_out(trial.trial_id, content)
 
 
 class LifecycleStopper(tune.Stopper):

@@ -24,6 +24,7 @@ from foldsweep.files import write_whole
 from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
+from sweeps.expected import log_expected
 from sweeps.ledger import Ledger, distributions_of, open_storage
 from sweeps.lifecycle import Lifecycle
 from sweeps.progress import Progress
@@ -31,7 +32,7 @@ from sweeps.provenance import git_commit, machine, user, versions
 from sweeps.pruning import reports, rung_epochs
 from sweeps.resources import Allotment
 from sweeps.rounds import on_test
-from sweeps.scheduling import LifecycleScheduler, LifecycleStopper, StudySearcher
+from sweeps.scheduling import HeldOutTaker, LifecycleScheduler, LifecycleStopper, StudySearcher
 from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
@@ -39,6 +40,7 @@ from sweeps.tracking.tracker import Tracker
 from trainables.data.folds import Fold, overlap
 from trainables.presets.preset import Preset
 from trainables.presets.registry import PRESETS
+from trainables.seeds import Stream, derive_seed
 from trainables.tasks.record import task_record
 from trainables.tasks.samples import Data
 from trainables.tasks.shapes import inputs_record
@@ -69,6 +71,8 @@ class SweepEnd:
     last_error: str | None
     waiting_records: int
     tracking_problem: str
+    expected: str = ""
+    """What the best is expected to be on fresh data, in a line; empty if it is not known."""
 
     @property
     def complete(self) -> bool:
@@ -278,6 +282,7 @@ def sweep_space(
             dataset=dataset_record(data),
             checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
             error_folder=folder / "errors",
+            held_out_folder=folder / names.HELD_OUT,
             time_budget=settings.time_budget,
         )
         context = Context(
@@ -292,9 +297,21 @@ def sweep_space(
             threads=allotment.threads,
             device=allotment.device,
             mode=settings.mode,
+            keep=None if settings.select_on_test else settings.objective[0],
         )
+        expected = ""
         interrupted = _fit(lifecycle, context, settings, allotment, checkpoint_root, console)
         _log_best(tracker, lifecycle)
+        if context.keep is not None:
+            expected = log_expected(
+                ledger,
+                tracker,
+                data,
+                objective=context.keep,
+                folder=lifecycle.held_out_folder,
+                seed=derive_seed(settings.seed, Stream.BOOTSTRAP),
+                console=console,
+            )
         tracker.end_sweep("KILLED" if interrupted else "FINISHED")
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
@@ -306,6 +323,7 @@ def sweep_space(
         last_error=lifecycle.last_error,
         waiting_records=waiting,
         tracking_problem=tracker.problem,
+        expected=expected,
     )
 
 
@@ -332,7 +350,7 @@ def _fit(
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
             scheduler=LifecycleScheduler(lifecycle),
             stop=LifecycleStopper(lifecycle),
-            callbacks=[progress],
+            callbacks=[HeldOutTaker(lifecycle), progress],
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
             reuse_actors=True,

@@ -22,6 +22,8 @@ class Stream(IntEnum):
     """The one training of a model that is kept."""
     FINALS = 6
     """A repeat of the finals, its folds, initialisations and fresh rows: its index."""
+    BOOTSTRAP = 7
+    """The rows that samples of the bootstrap of a sweep's trials draw."""
 
 
 def derive_seed(*parts: int) -> int:

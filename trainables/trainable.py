@@ -23,6 +23,9 @@ BY_FOLD = "by_fold"
 """Key of a result: each metric with its values by fold, as a list (Ray would flatten a dict)."""
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
+HELD_OUT = "held_out"
+"""Key of a trial's last result: the file of its held-out rows, see `HeldOut.to_bytes`; absent if
+nothing is kept."""
 
 
 class FoldTrainable(tune.Trainable):
@@ -54,7 +57,7 @@ class FoldTrainable(tune.Trainable):
                 break
         history = self.trial.history[self.num_reported :]
         self.num_reported = len(self.trial.history)
-        return {
+        result = {
             **summary(self.trial.by_fold),
             BY_FOLD: list(self.trial.by_fold.items()),
             HISTORY: history,
@@ -64,6 +67,11 @@ class FoldTrainable(tune.Trainable):
             names.TRAIN_TIME: self.trial.train_time_s,
             "done": self.trial.finished,
         }
+        if self.trial.finished and not self.trial.diverged:
+            kept = self.trial.held_out()
+            if kept is not None:
+                result[HELD_OUT] = kept.to_bytes()
+        return result
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial in the same process."""

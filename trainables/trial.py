@@ -16,6 +16,7 @@ from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
+from trainables.stack.held_out import HeldOut, held_out
 from trainables.stack.passes import Stack, measured, passes
 from trainables.stack.scoring import is_part, part_name
 from trainables.stack.stack import FoldStack, Member
@@ -43,6 +44,9 @@ class Context:
     threads: int = 1
     device: str = "cpu"
     mode: Mode = "auto"
+    keep: str | None = None
+    """Objective that a trial keeps for each held-out row once it is trained to its end; None for
+    none."""
 
 
 def fold_metrics(values: EpochMetrics) -> dict[str, list[float]]:
@@ -181,6 +185,13 @@ class CrossValidation:
             after_epoch()
             if self.diverged:
                 return
+
+    def held_out(self) -> HeldOut | None:
+        """What `context.keep` comes to on each held-out row; None if it has no rows."""
+        if self.context.keep is None:
+            return None
+        given = (self.stack, self.context.data.train, self.variant.task)
+        return held_out(*given, self.context.keep)
 
     @property
     def measured_at(self) -> set[int]:

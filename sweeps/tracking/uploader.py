@@ -204,10 +204,7 @@ class Uploader:
             if record["dataset"]:
                 inputs = [dataset_input(record["dataset"])]
                 self._attempt(run, self._client.log_inputs, run_id, inputs)
-        for record in records:
-            if record["op"] == "artifact":
-                args = record["path"], record["to"] or None
-                self._attempt(run, self._client.log_artifact, run_id, *args)
+        self._attach(run, records)
         changes = [record for record in records if record["op"] in ("start", "end")]
         if changes and changes[-1]["op"] == "end":
             end = changes[-1]
@@ -223,7 +220,7 @@ class Uploader:
         for run, records in runs.items():
             ops = [record["op"] for record in records]
             new = run != "" and run not in self._ids
-            if new and ops[0] == "start" and ops[-1] == "end" and "artifact" not in ops:
+            if new and ops[0] == "start" and ops[-1] == "end":
                 try:
                     whole[run] = self._whole(run, records)
                 except MlflowException:
@@ -243,7 +240,16 @@ class Uploader:
         self._failed_inserts = 0
         self._ids |= {run: made.run_id for run, made in whole.items()}
         self._note_in_study(whole)
+        for run in whole:  # if one fails, the next try finds the run and sends all of it again
+            self._attach(run, runs[run])
         return set(whole)
+
+    def _attach(self, run: str, records: Sequence[Record]) -> None:
+        """Attach the files of a run that is on the server."""
+        for record in records:
+            if record["op"] == "artifact":
+                args = record["path"], record["to"] or None
+                self._attempt(run, self._client.log_artifact, self._ids[run], *args)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
         first, last = records[0], records[-1]

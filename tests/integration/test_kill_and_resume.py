@@ -79,6 +79,15 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
     for number in map(str, range(6)):
         assert repeatable_points(runs[number]) == repeatable_points(wanted_runs[number])
 
+    files = user.held_out(SWEEP)
+    assert set(files) == set(range(6))
+    assert files == reference.held_out("reference/mlp")
+    for number, content in files.items():
+        assert user.artifacts(runs[str(number)], "held_out") == [content]
+    for end in ("", "_low", "_high", "_trials"):
+        key = f"bootstrap_val_accuracy{end}"
+        assert runs[""].last(key) == wanted_runs[""].last(key)
+
     # what a checkpoint held was not trained again: each epoch has the time of its first training
     for run, history in kept.items():
         times = {

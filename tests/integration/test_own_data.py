@@ -90,8 +90,14 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
             assert run.last("val_roc_auc") == trial.value
             folds = [run.last(f"fold_{i}/val_roc_auc") for i in range(3)]
             assert run.last("val_roc_auc_std") == pytest.approx(np.std(folds, ddof=1))
+            assert len(user.artifacts(run, "held_out")) == 1
             for gone in ("rotation", "shift", "aux_alpha", "main_weight", "digits"):
                 assert gone not in run.params
+        low, value, high = (
+            runs[""].last(f"bootstrap_val_roc_auc{end}") for end in ("_low", "", "_high")
+        )
+        assert low < value < high
+        assert f"fresh data: roc_auc {value:.4f}, 95 % interval {low:.4f} to {high:.4f}" in said
     network = user.mlflow("own/mlp")["0"]
     assert network.params["epochs"] == "4"
     assert "epochs" not in user.mlflow("own/logistic")["0"].params

@@ -154,6 +154,16 @@ class User:
         storage = JournalStorage(JournalFileBackend(str(journal)))
         return optuna.load_study(study_name=sweep, storage=storage).trials
 
+    def held_out(self, sweep: str) -> dict[int, bytes]:
+        """Files of the held-out rows of trials in `NAME/SPACE`, by number."""
+        folder = self.folder / "runs" / sweep / "held_out"
+        return {int(path.stem[-5:]): path.read_bytes() for path in folder.iterdir()}
+
+    def artifacts(self, run: "RunRow", folder: str) -> list[bytes]:
+        """Files that a run in MLflow has in a folder of its artifacts."""
+        paths = (self.folder / "mlartifacts").glob(f"*/{run.run_id}/artifacts/{folder}/*")
+        return [path.read_bytes() for path in sorted(paths)]
+
     def mlflow(self, sweep: str, database: Path | None = None) -> "dict[str, RunRow]":
         """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
         found: dict[str, RunRow] = {}

@@ -55,7 +55,7 @@ class Recorder:
         self.events.append(("metrics", number))
         self.values.setdefault(number, {}).update(values)
 
-    def log_artifact(self, number: int, path: Path) -> None:
+    def log_artifact(self, number: int, path: Path, to: str = "") -> None:
         self.events.append(("artifact", number))
         self.artifacts.append((number, path))
 
@@ -106,6 +106,7 @@ def make_lifecycle(
             dataset={"name": "digits", "digest": "0123"},
             checkpoint_folder=str(tmp_path / "checkpoints"),
             error_folder=tmp_path / "errors",
+            held_out_folder=tmp_path / "held_out",
             time_budget=time_budget,
         )
 
@@ -425,6 +426,76 @@ def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:
     life.fail("b")
     left = [load_checkpoint(life.checkpoint_folder, number) for number in range(3)]
     assert left == [None, None, {"epoch": 1}]
+
+
+def test_held_out_rows_of_a_complete_trial_are_kept_and_attached(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.take_held_out("a", b"rows")
+    life.end("a", result())
+    kept = tmp_path / "held_out" / "trial_00000.npz"
+    assert kept.read_bytes() == b"rows"
+    assert recorder.artifacts == [(0, kept)]
+    assert recorder.events.index(("artifact", 0)) < recorder.events.index(("end", 0, "FINISHED"))
+    (trial,) = life.ledger.ended()
+    assert set(trial.user_attrs[RESULT_ATTR]) == {
+        *("by_fold", "epoch", "num_params", "train_time_s"),
+    }
+
+
+def test_other_trials_keep_no_held_out_rows(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
+) -> None:
+    """Neither a pruned, a diverged or a crashed one, nor one whose objective has no rows."""
+    life = make_lifecycle()
+    run(life, "a")
+    for key, accuracy in (("b", 0.9), ("c", 0.1)):
+        life.start(key)
+        life.result(key, result(accuracy, epoch=3))
+        life.take_held_out(key, b"rows")
+    life.end("c", result(0.1, epoch=3))
+    life.end("b", result(math.nan, epoch=4, loss=math.nan))
+    life.start("d")
+    life.take_held_out("d", b"rows")
+    life.crashed("d", "out of memory")
+    life.fail("d")
+    assert [t.state.name for t in life.ledger.ended()] == ["COMPLETE", "FAIL", "PRUNED", "FAIL"]
+    assert recorder.artifacts == []
+    assert not (tmp_path / "held_out").exists()
+
+
+@pytest.mark.parametrize("killed_in", ["write_whole", "log_artifact", "complete"])
+def test_no_trial_is_complete_without_its_held_out_rows_whenever_the_driver_dies(
+    make_lifecycle: MakeLifecycle,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    killed_in: str,
+) -> None:
+    def killed(*args: Any) -> None:
+        raise SystemExit
+
+    life = make_lifecycle()
+    owner = {"write_whole": lifecycle_module, "log_artifact": recorder}.get(killed_in, life.ledger)
+    life.start("a")
+    life.take_held_out("a", b"rows")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, killed_in, killed)
+        with pytest.raises(SystemExit):
+            life.end("a", result())
+    assert not life.ledger.ended()
+    again = make_lifecycle(resume=True)
+    config = again.start("x")
+    assert config is not None
+    assert config["trial_number"] == 0
+    again.take_held_out("x", b"rows")
+    again.end("x", result())
+    kept = tmp_path / "held_out" / "trial_00000.npz"
+    assert recorder.artifacts[-1] == (0, kept)
+    assert kept.read_bytes() == b"rows"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 # The sweep --------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def life(make_ledger: Callable[..., Ledger]) -> Lifecycle:
         dataset={},
         checkpoint_folder="missing",
         error_folder=Path("missing"),
+        held_out_folder=Path("missing"),
         time_budget=None,
     )
 

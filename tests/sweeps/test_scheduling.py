@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from sweeps.lifecycle import Lifecycle
-from sweeps.scheduling import LifecycleScheduler
+from sweeps.scheduling import HeldOutTaker, LifecycleScheduler
 
 
 def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> None:
@@ -30,3 +30,13 @@ def test_no_record_is_kept_of_trials_that_the_study_has() -> None:
     assert TuneController._get_trial_checkpoints(controller) == {}
     TuneController._mark_trial_to_checkpoint(controller, trial)
     assert TuneController._get_trial_checkpoints(controller) == {"1": "80 KB"}
+
+
+def test_held_out_rows_are_taken_out_of_a_result_before_loggers_see_it() -> None:
+    taken: dict[str, bytes] = {}
+    life: Any = SimpleNamespace(take_held_out=taken.__setitem__)
+    trial = Mock(spec=Trial, trial_id="1")
+    for result in ({"epoch": 3}, {"epoch": 9, "held_out": b"rows"}):
+        HeldOutTaker(life).on_trial_result(1, [trial], trial, result)
+        assert set(result) == {"epoch"}
+    assert taken == {"1": b"rows"}

@@ -151,6 +151,20 @@ def test_a_selection_on_test_trains_on_all_training_pairs_and_scores_all_test_pa
     assert len({member.seed for member in trial.stack.members}) == 3
 
 
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, "val_accuracy"),
+        ({"objective": ("val_loss", "num_params")}, "val_loss"),
+        ({"select_on_test": True}, None),
+    ],
+)
+def test_trials_keep_held_out_rows_of_the_first_objective_unless_these_are_test_rows(
+    context_of: Callable[..., Context], settings: dict[str, Any], kept: str | None
+) -> None:
+    assert context_of(**settings).keep == kept
+
+
 @pytest.mark.parametrize("on_test", [False, True])
 def test_every_run_of_a_selection_on_test_says_so(
     make_space: Callable[..., SearchSpace], data: Data, on_test: bool

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import ray.util
 import torch
@@ -12,7 +13,15 @@ from ray import cloudpickle, tune
 from foldsweep import names
 from tests.trainables.cases import is_tagged
 from trainables.checkpoints import load_checkpoint
-from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRIAL_NUMBER, trainable_for
+from trainables.stack.held_out import HeldOut
+from trainables.trainable import (
+    BY_FOLD,
+    DIVERGED,
+    HELD_OUT,
+    HISTORY,
+    TRIAL_NUMBER,
+    trainable_for,
+)
 from trainables.trial import CrossValidation, summary
 from trainables.variants import VARIANTS
 
@@ -82,6 +91,24 @@ def test_a_result_is_complete_and_finite(variant, make):
     assert result[names.EPOCH] == len(result[HISTORY]) == 3
     assert result["done"]
     assert not result[DIVERGED]
+
+
+def test_the_last_result_alone_has_the_held_out_rows(family, make, make_context):
+    context = make_context(report_at=(1, 3), keep="val_accuracy")
+    first, last = results_of(make(family, context))
+    assert HELD_OUT not in first
+    held = HeldOut.from_bytes(last[HELD_OUT])
+    assert held.key == "val_accuracy"
+    assert np.isfinite(held.values).all()
+    scores = dict(last[BY_FOLD])["val_accuracy"]
+    assert [held.values[held.fold == k].mean() for k in range(3)] == pytest.approx(scores)
+    assert results_of(make(family, context))[-1][HELD_OUT] == last[HELD_OUT]
+
+
+def test_a_trial_that_diverges_keeps_no_held_out_rows(family, make, make_context):
+    (last,) = results_of(make(family, make_context(keep="val_accuracy"), lr=1e30))
+    assert last[DIVERGED]
+    assert HELD_OUT not in last
 
 
 def test_reports_come_at_their_epochs_with_the_history_since(family, make, make_context):

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
 from foldsweep.errors import UserError
 from trainables.models.estimators.columns import columns_of
 from trainables.models.estimators.predicting import predictions_of
-from trainables.models.estimators.scoring import loss_of, measured
+from trainables.models.estimators.scoring import loss_of, losses_of, measured, row_values
 from trainables.seeds import derive_seed
 from trainables.stack.scoring import LOSS
 from trainables.stack.stack import Member
@@ -87,6 +87,27 @@ class EstimatorStack:
     ) -> list[dict[str, np.ndarray]]:
         """Each member's predictions, on its held-out rows or on others of the samples."""
         return self._predict([m.held_out if rows is None else rows for m in self.members])
+
+    def row_values(self, name: str) -> list[Float[np.ndarray, " _"]] | None:
+        """Each member's loss, or a metric of rows, on each of its held-out rows.
+
+        Args:
+            name: `loss`, or a metric's name.
+
+        Returns:
+            None where the estimator's predictions do not allow it.
+        """
+        found = []
+        for member, said in zip(self.members, self.predictions(), strict=True):
+            target = self.target[member.held_out]
+            if name == LOSS:
+                values = losses_of(target, said, self.target[member.train].std(axis=0))
+            else:
+                values = row_values(name, self.task.metrics[name], target, said)
+            if values is None:
+                return None
+            found.append(values)
+        return found
 
     def measure(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
         """Metrics by name, a value for each member: on held-out rows, and on training rows.

@@ -98,6 +98,32 @@ class Scorer:
         return self._measured(self._arguments(output, targets, weight), weight, training=training)
 
     @torch.no_grad()
+    def row_values(
+        self,
+        name: str,
+        output: Output,
+        targets: Mapping[str, Tensor],
+        weight: Float[Tensor, "*m b"],
+        values: Mapping[str, Tensor],
+    ) -> Float[Tensor, "*m b"] | None:
+        """The loss, or a metric of rows, of each row; None where the output does not allow it.
+
+        Args:
+            name: `loss`, or a metric's name.
+            output: What the networks return.
+            targets: Targets by name.
+            weight: 1, or 0 for rows that only fill a batch up.
+            values: Keyword arguments of the loss, of shape (*m, ...).
+        """
+        args = self._arguments(output, targets, weight)
+        if name != LOSS:
+            found = self.rows[name].of(*args)
+            return None if found is None else _shaped(found, weight).to(weight.dtype)
+        given = self.task.loss(*args, **self._keywords(values, weight))
+        parts = list(given.values()) if isinstance(given, Mapping) else [given]
+        return functools.reduce(operator.add, (_shaped(part, weight) for part in parts))
+
+    @torch.no_grad()
     def _measured(
         self, args: tuple[Output, Output], weight: Float[Tensor, "*m b"], *, training: bool
     ) -> Sums | MemberSums:

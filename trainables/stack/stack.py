@@ -30,7 +30,7 @@ from trainables.stack.handwritten import HandwrittenEngine
 from trainables.stack.looped import LoopedEngine
 from trainables.stack.outputs import concatenated, members_of, parts_of
 from trainables.stack.rows import MemberRows
-from trainables.stack.scoring import Scorer
+from trainables.stack.scoring import LOSS, Scorer
 from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
@@ -173,6 +173,31 @@ class FoldStack:
             size = len(wanted[m])
             found.append({name: value[:size].cpu().numpy() for name, value in named.items()})
         return found
+
+    @torch.no_grad()
+    def row_values(self, name: str) -> list[Float[np.ndarray, " _"]] | None:
+        """Each member's loss, or a metric of rows, on each of its held-out rows.
+
+        Args:
+            name: `loss`, or a metric's name.
+
+        Returns:
+            None where networks give no such value for a row, as those without autograd no loss.
+        """
+        if name == LOSS and isinstance(self.engine, HandwrittenEngine):
+            return None
+        index, weight = self._held_out_rows
+        parts = []
+        for start in range(0, index.shape[1], EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            batch = self.rows.batch(index[:, part], weight[:, part])
+            given = (self.engine.predict(batch.inputs), batch.targets, batch.weight)
+            values = self.scorer.row_values(name, *given, self.engine.values.loss)
+            if values is None:
+                return None
+            parts.append(values)
+        whole = torch.cat(parts, 1).cpu().numpy()
+        return [values[: len(m.held_out)] for values, m in zip(whole, self.members, strict=True)]
 
     def _known(self, m: int) -> dict[str, Tensor]:
         """What a member's predictions need of its training rows, with an axis for the rows."""

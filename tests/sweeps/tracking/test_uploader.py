@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import DatasetInput, Run, ViewType
+from requests import RequestException
 
 from foldsweep.errors import UserError
 from foldsweep.views import view_tags
@@ -369,6 +371,48 @@ def test_small_files_are_attached(
     run_id = runs_of(client)["first/cnn_ws_aux"].info.run_id
     assert [file.path for file in client.list_artifacts(run_id, "code")] == ["code/space.py"]
     assert (tmp_path / "mlartifacts").is_dir()
+
+
+def test_a_run_that_has_ended_is_inserted_whole_with_its_files(
+    tmp_path: Path,
+    folder: Path,
+    target: TrackingTarget,
+    client: MlflowClient,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if the first try to attach them fails."""
+    (tmp_path / "rows.npz").write_bytes(b"rows")
+    attach = {"op": "artifact", "run": "0", "path": str(tmp_path / "rows.npz"), "to": "held_out"}
+    fill(spool, start(""), start("0"), metrics("0", ("a", 1.0, 1)), attach, end("0"), end(""))
+    uploader = Uploader(folder, target)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_run", _only_the_sweep_s(client.create_run))
+        patch.setattr(MlflowClient, "log_artifact", _away)
+        with pytest.raises(RequestException):
+            uploader.send_next()
+        assert runs_of(client)["first/cnn_ws_aux/0"].info.status == "FINISHED"
+    while uploader.send_next():
+        pass
+    run = runs_of(client)["first/cnn_ws_aux/0"]
+    assert [f.path for f in client.list_artifacts(run.info.run_id, "held_out")] == [
+        "held_out/rows.npz"
+    ]
+    assert run.info.status == "FINISHED"
+    assert history(client, run, "a") == [(1, 1.0, 1501)]
+    assert uploader.progress.refused == 0
+
+
+def _away(*args: object) -> None:
+    raise RequestException
+
+
+def _only_the_sweep_s(create: Callable[..., Run]) -> Callable[..., Run]:
+    def checked(client: MlflowClient, *args: Any) -> Run:
+        assert args[-1] == "run ", "a trial's run is created by itself"
+        return create(*args)
+
+    return checked
 
 
 def test_a_run_left_by_a_lost_answer_is_removed(

@@ -1,0 +1,189 @@
+"""How often the interval of the bootstrap holds the truth, and how far its estimate is from it.
+
+`python benchmarks/bootstrap.py` simulates sweeps whose truth is known, stopped early at two rungs.
+Some minutes on one core. Legend of shapes: t trials, n rows, k folds.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+from analysis.significance import shrunken_best
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, require_at_least, run_program
+from sweeps.bootstrap import expected_of_rows
+from sweeps.pruning import REDUCTION
+from sweeps.reproduction.tables import Cells, write_between_marks
+
+FOLDS = 5
+ACCURACY = 0.9
+SHARED = 0.8
+"""Share of a row's latent difficulty that all configurations have in common."""
+RUNGS = ((0.1, 0.5), (0.04, 0.7))
+"""What a trial lacks of its final accuracy at each rung, a ninth and a third of its epochs, and
+how its luck on each row there correlates with that at the end."""
+LEARNING = 0.01
+"""Standard deviation of a trial's true accuracy at a rung around what its end would suggest."""
+TRUTHS = {
+    "all equal": (0.0, 0.0, 0.0),
+    "normal, std 0.02": (0.02, 0.0, 0.0),
+    "with a long tail of bad ones": (0.005, 0.05, 0.0),
+    "normal; models of a configuration differ, std 0.005": (0.02, 0.0, 0.005),
+    "normal; models of a configuration differ, std 0.01": (0.02, 0.0, 0.01),
+}
+"""Of true accuracies: standard deviation, mean of an exponential tail, and the standard deviation
+of the models that folds train."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapSettings:
+    """Simulate sweeps with early stopping, and what their best trial is said to be worth."""
+
+    simulations: int = 300
+    """Simulations of each row of the table."""
+    seed: int = 0
+    """Everything random derives from it."""
+    write: Path | None = None
+    """Document whose marked place is filled with the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """The complete trials of a sweep."""
+
+    truth: Float[np.ndarray, " t"]
+    """Accuracy over the population of rows."""
+    right: Bool[np.ndarray, "t n"]
+    fold: Int[np.ndarray, " n"]
+
+
+def main() -> int:
+    """Print the table; returns the exit code."""
+    settings = parse(BootstrapSettings, sys.argv[1:], prog="benchmarks/bootstrap.py")
+    require_at_least(1, settings, "simulations")
+    if settings.write is not None and not settings.write.is_file():
+        raise UserError(f"--write {settings.write} does not exist")
+    cells = worth(settings)
+    console.print(cells.title)
+    console.print(cells.rich())
+    if settings.write is not None:
+        write_between_marks(settings.write, {"bootstrap": f"{cells.title}\n\n{cells.markdown()}"})
+    return 0
+
+
+def worth(settings: BootstrapSettings) -> Cells:
+    """Coverage of the interval, and mean error of each estimate."""
+    rows = []
+    for num_rows in (200, 500, 2000):
+        for trials in (6, 30, 100):
+            for what, truths in TRUTHS.items():
+                rng = np.random.default_rng([settings.seed, num_rows, trials, len(rows)])
+                inside, widths, errors = [], [], []
+                for _ in range(settings.simulations):
+                    sweep = simulated(rng, num_rows, trials, *truths)
+                    found, error = _estimated(sweep, seed=int(rng.integers(2**32)))
+                    inside.append(found.low <= found.truth <= found.high)
+                    widths.append(found.high - found.low)
+                    errors.append(error)
+                means, roots = np.mean(errors, axis=0), np.sqrt(np.square(errors).mean(0))
+                shown = [f"{m:+.4f} ({r:.4f})" for m, r in zip(means, roots, strict=True)]
+                held = (f"{np.mean(inside):.3f}", f"{np.mean(widths):.3f}")
+                rows.append((str(num_rows), str(trials), what, *held, *shown))
+    return Cells(
+        title=(
+            "Coverage and mean width of the 95 % interval, and mean error (root mean square error)"
+            f" of three estimates of the chosen configuration's true accuracy, {FOLDS} folds,"
+            f" n = {settings.simulations} simulations each"
+        ),
+        head=(
+            *("rows", "trials", "true accuracies", "coverage", "width"),
+            *("bootstrap", "maximum", "shrunken"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    truth: float
+    low: float
+    high: float
+
+
+def _estimated(sweep: Simulated, *, seed: int) -> tuple[_Found, list[float]]:
+    """The interval, and the errors of bootstrap, maximum and shrunken maximum."""
+    scores = np.stack([sweep.right[:, sweep.fold == k].mean(1) for k in range(FOLDS)], axis=1)
+    means = scores.mean(1)
+    truth = float(sweep.truth[np.round(means, 12).argmax()])
+    values = sweep.right[:, None].astype(np.float32)
+    rows = np.arange(len(sweep.fold))
+    found = expected_of_rows(values, sweep.fold[None], rows, sign=1, seed=seed)
+    assert found is not None
+    estimates = (found.value, float(means.max()), shrunken_best(scores))
+    interval = _Found(truth=truth, low=found.low, high=found.high)
+    return interval, [estimate - truth for estimate in estimates]
+
+
+def simulated(
+    rng: np.random.Generator, rows: int, trials: int, spread: float, tail: float, models: float
+) -> Simulated:
+    """A sweep with two complete trials or more, drawn again until there are.
+
+    A row is answered rightly where its latent difficulty, a part that all configurations share and
+    a part of its own, is below a threshold. A rung has the same rows, other luck of its own that
+    correlates with that at the end, and lets one in three go on, as `sweeps.pruning` does.
+
+    Args:
+        rng: Source of all draws.
+        rows: Rows that are held out once each.
+        trials: Trials that are started.
+        spread: Standard deviation of true accuracies.
+        tail: Mean of what is taken from each, exponentially distributed.
+        models: Standard deviation of accuracy of the models of one configuration, whose training
+            rows overlap: correlated by 1 / k.
+    """
+    fold = rng.permutation(np.arange(rows) % FOLDS)
+    while True:
+        truth = ACCURACY + rng.normal(0, 1, trials) * spread - rng.exponential(1, trials) * tail
+        truth = truth.clip(0.2, 0.99)
+        difficulty = np.sqrt(SHARED) * rng.normal(size=rows)
+        luck = rng.normal(size=(trials, rows))
+        going = np.arange(trials)
+        for lack, correlation in RUNGS:
+            there = truth[going] - lack + rng.normal(0, LEARNING, len(going))
+            other = np.sqrt(1 - correlation**2) * rng.normal(size=(len(going), rows))
+            right = _right(there[:, None], difficulty, correlation * luck[going] + other)
+            going = going[_promoted(right.mean(1))]
+        if len(going) >= 2:
+            break
+    shared = np.sqrt(1 / FOLDS) * rng.normal(size=(len(going), 1))
+    own = np.sqrt(1 - 1 / FOLDS) * rng.normal(size=(len(going), FOLDS))
+    by_fold = (truth[going, None] + models * (shared + own)).clip(0.01, 0.999)
+    right = _right(by_fold[:, fold], difficulty, luck[going])
+    return Simulated(truth=truth[going], right=right, fold=fold)
+
+
+def _right(
+    accuracy: Float[np.ndarray, "t _"],
+    difficulty: Float[np.ndarray, " n"],
+    luck: Float[np.ndarray, "t n"],
+) -> Bool[np.ndarray, "t n"]:
+    return difficulty + np.sqrt(1 - SHARED) * luck < stats.norm.ppf(accuracy)
+
+
+def _promoted(scores: Float[np.ndarray, " t"]) -> list[int]:
+    """Places of the trials that go on, which arrive one after another."""
+    places = []
+    for i, score in enumerate(scores):
+        better = int((scores[:i] > score).sum())
+        if better < max(1, (i + 1) // REDUCTION):
+            places.append(i)
+    return places
+
+
+if __name__ == "__main__":
+    run_program(main)

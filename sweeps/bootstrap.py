@@ -1,0 +1,267 @@
+"""What the best of many trials is worth on fresh data: bootstrap bias-corrected cross-validation.
+
+The score of the best trial is too high, since the rows that chose it also measured it. So rows are
+drawn with replacement, the best trial is chosen on those drawn and measured on those left out,
+again and again. No model is trained again. Legend of shapes: t trials, n rows, r repeats, f folds,
+u units, which are rows or whole groups, c samples at once, b samples.
+
+References:
+    Tsamardinos, Greasidou and Borboudakis (2018), "Bootstrapping the out-of-sample predictions for
+    efficient and accurate cross-validation", Machine Learning 107.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from trainables.stack.held_out import NO_FOLD
+
+LEVEL = 0.95
+"""Level of the interval."""
+SAMPLES = 1000
+"""Samples for a metric of rows."""
+SAMPLES_OVER_ALL = 200
+"""Samples for a metric over all held-out rows, which is computed again for each of them."""
+PLAUSIBLE = 4.0
+"""Standard errors below the best up to which a trial is plausible."""
+_LEAST_SAMPLES = 50
+_WORK = 10_000
+"""Metrics of one fold that are computed at most, in all, each about a millisecond. One of several
+classes or many rows counts as several."""
+_ROWS = 4000
+"""Rows of a fold that take as long as all that does not depend on them."""
+_DRAWN_AT_ONCE = 2**20
+_DIGITS = 12
+"""Scores that agree to so many digits are equal; the lower trial number is then the best."""
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the best trial is expected to be on fresh data."""
+
+    value: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    trials: int
+    """Trials that it was chosen from."""
+
+
+def expected_of_rows(
+    values: Float[np.ndarray, "t r n"],
+    fold: Int[np.ndarray, "r n"],
+    unit: Int[np.ndarray, " n"],
+    *,
+    sign: int,
+    seed: int,
+    samples: int = SAMPLES,
+) -> Expected | None:
+    """What to expect of the best trial by a metric of rows, whose mean over folds is the score.
+
+    Args:
+        values: The metric of each trial, repeat and row; not looked at where no fold holds out.
+        fold: Fold that holds out each row, or `NO_FOLD`.
+        unit: Unit of each row, from 0; units are drawn whole.
+        sign: 1 where higher is better, -1 where lower is.
+        seed: Seed of the draws.
+        samples: Number of samples.
+
+    Returns:
+        None where no sample leaves a unit out, as with one unit.
+    """
+    weight = _row_weights(fold)
+    held = weight > 0
+    weighted = np.einsum("trn,rn->tn", np.where(held, values, 0.0), weight, dtype=np.float64)
+    used = held.any(0)
+    unit = np.unique(unit[used], return_inverse=True)[1]
+    size = np.bincount(unit, weights=weight.sum(0)[used])
+    sums = np.stack([np.bincount(unit, weights=row) for row in weighted[:, used]])
+    best = _best(sums.sum(1) / size.sum(), sign)
+    chosen_scores, best_scores = [], []
+    for counts in _draws(len(size), samples, seed):
+        counts = counts[(counts == 0).any(1)]
+        drawn, left = counts.astype(np.float64), (counts == 0).astype(np.float64)
+        chosen = _best((drawn @ sums.T) / (drawn @ size)[:, None], sign)
+        left_size = left @ size
+        chosen_scores.append((left * sums[chosen]).sum(1) / left_size)
+        best_scores.append(left @ sums[best] / left_size)
+    score = float(sums[best].sum() / size.sum())
+    return _expected(score, chosen_scores, best_scores, trials=len(values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much of a metric over all held-out rows is computed."""
+
+    trials: tuple[int, ...]
+    """Those that may be chosen, the best first."""
+    samples: int
+    seconds: float
+    """About how long it takes."""
+
+
+def plan_of(
+    by_fold: Float[np.ndarray, "t f"], fold: Int[np.ndarray, "r n"], *, columns: int, sign: int
+) -> Plan:
+    """The trials that may be chosen, and as many samples as there is time for.
+
+    A trial is plausibly the best if it is within `PLAUSIBLE` standard errors of it, of the paired
+    difference over folds, whose training parts overlap (Nadeau and Bengio, 2003). Where there are
+    more of these than there is time for, the best take part. All depends on the sizes only, never
+    on a clock.
+
+    Args:
+        by_fold: Score of each trial on each fold.
+        fold: Fold that holds out each row, or `NO_FOLD`.
+        columns: Classes or values of a prediction.
+        sign: 1 where higher is better, -1 where lower is.
+    """
+    num_folds = by_fold.shape[1] // len(fold)
+    order = np.argsort(-sign * _rounded(by_fold.mean(1)), kind="stable")
+    gaps = sign * (by_fold[order[0]] - by_fold[order])
+    spread = 1 / by_fold.shape[1] + 1 / max(num_folds - 1, 1)
+    error = np.sqrt(spread * gaps.var(axis=1, ddof=1))
+    near = order[gaps.mean(1) <= PLAUSIBLE * error]
+    rows = np.count_nonzero(fold != NO_FOLD) / by_fold.shape[1]
+    cost = by_fold.shape[1] * max(1, columns - 1) * (1 + rows / _ROWS)
+    most = _WORK / (_LEAST_SAMPLES * cost) - 2
+    trials = tuple(int(i) for i in near[: max(2, int(most))])
+    work = cost * (len(trials) + 2)
+    samples = int(np.clip(_WORK / work, _LEAST_SAMPLES, SAMPLES_OVER_ALL))
+    return Plan(trials=trials, samples=samples, seconds=samples * work / 1000)
+
+
+def expected_over_all(
+    measure: Measure,
+    target: np.ndarray,
+    predictions: Mapping[int, np.ndarray],
+    fold: Int[np.ndarray, "r n"],
+    unit: Int[np.ndarray, " n"],
+    by_fold: Float[np.ndarray, "t f"],
+    *,
+    plan: Plan,
+    sign: int,
+    seed: int,
+) -> Expected | None:
+    """What to expect of the best trial by a metric over all held-out rows of each fold.
+
+    Only the trials of the plan take part. Parts of a fold for which the metric is not
+    defined, as ROC AUC of one class, are left out; a sample with nothing else is passed over.
+
+    Args:
+        measure: `(target, prediction)` of some rows to the metric; may raise where it is not
+            defined.
+        target: Target of each row, (n, ...).
+        predictions: Predictions of each trial of the plan, (r, n, ...), by its place.
+        fold: Fold that holds out each row, or `NO_FOLD`.
+        unit: Unit of each row, from 0; units are drawn whole.
+        by_fold: Score of each trial on each fold, as the sweep has it.
+        plan: How much is computed.
+        sign: 1 where higher is better, -1 where lower is.
+        seed: Seed of the draws.
+
+    Returns:
+        None where too few samples define the metric.
+    """
+    best = plan.trials[0]
+    rows = [np.nonzero(fold == number) for number in range(fold.max() + 1)]
+    unit = np.unique(unit, return_inverse=True)[1]
+    used = (fold != NO_FOLD).any(0)
+    chosen_scores, best_scores = [], []
+
+    def score(trial: int, counts: Int[np.ndarray, " n"]) -> Float[np.ndarray, " f"]:
+        """The metric of a trial on each fold, rows as often as they count."""
+        found = []
+        for repeat, row in rows:
+            times = counts[row]
+            again = np.repeat(row, times)
+            said = predictions[trial][np.repeat(repeat, times), again]
+            found.append(_measured(measure, target[again], said))
+        return np.array(found)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        units = np.unique(unit[used], return_inverse=True)[1]
+        for counts in _draws(int(units.max()) + 1, plan.samples, seed):
+            for of_units in counts:
+                times = np.zeros(len(unit), dtype=np.int64)
+                times[used] = of_units[units]
+                left = (times == 0) & used
+                drawn = np.stack([score(trial, times) for trial in plan.trials])
+                defined = np.isfinite(drawn).all(0)
+                if not defined.any() or not left.any():
+                    continue
+                chosen = plan.trials[int(_best(drawn[:, defined].mean(1), sign))]
+                out = np.stack([score(t, left.astype(np.int64)) for t in (chosen, best)])
+                defined = np.isfinite(out).all(0)
+                if defined.any():
+                    of_chosen, of_best = out[:, defined].mean(1, keepdims=True)
+                    chosen_scores.append(of_chosen)
+                    best_scores.append(of_best)
+    if 2 * len(chosen_scores) < plan.samples:
+        return None
+    score_of_best = float(by_fold[best].mean())
+    return _expected(score_of_best, chosen_scores, best_scores, trials=len(by_fold))
+
+
+def _row_weights(fold: Int[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
+    """Share of each row in the mean over folds of means over rows."""
+    sizes = np.bincount(fold[fold != NO_FOLD])
+    share = 1 / np.where(sizes == 0, 1, sizes * np.count_nonzero(sizes))
+    return np.where(fold == NO_FOLD, 0.0, share[fold])
+
+
+def _draws(units: int, samples: int, seed: int) -> Iterator[Int[np.ndarray, "c u"]]:
+    """How often each unit is drawn in each sample."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, min(samples, _DRAWN_AT_ONCE // units))
+    for start in range(0, samples, at_once):
+        number = min(at_once, samples - start)
+        drawn = rng.integers(0, units, (number, units)) + units * np.arange(number)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=number * units).reshape(number, units)
+
+
+def _best(scores: Float[np.ndarray, "*c t"], sign: int) -> Int[np.ndarray, "*c"]:
+    """Place of the best score; the first of equal ones, as the sweep names its best."""
+    return np.asarray((sign * _rounded(scores)).argmax(-1))
+
+
+def _rounded(scores: Float[np.ndarray, "*c"]) -> Float[np.ndarray, "*c"]:
+    """Scores without what rounding may have added."""
+    largest = float(np.abs(scores).max(initial=0.0))
+    return scores if largest == 0 else np.round(scores / largest, _DIGITS)
+
+
+def _measured(measure: Measure, target: np.ndarray, prediction: np.ndarray) -> float:
+    """The metric; NaN where some rows do not define it."""
+    if not len(target):
+        return np.nan
+    try:
+        return float(measure(target, prediction))
+    except Exception:  # a metric of the user's own may raise anything for few rows
+        return np.nan
+
+
+def _expected(
+    score: float,
+    chosen: Sequence[Float[np.ndarray, " _"]],
+    best: Sequence[Float[np.ndarray, " _"]],
+    *,
+    trials: int,
+) -> Expected | None:
+    """Mean and percentiles of what the chosen came to on rows left out.
+
+    The best trial's own mean there estimates its score. What it is off by, which is chance or the
+    metric's dependence on the number of rows, is taken from all.
+    """
+    if not sum(map(len, chosen)):
+        return None
+    values = np.concatenate(chosen) - (np.concatenate(best).mean() - score)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Expected(value=float(values.mean()), low=float(low), high=float(high), trials=trials)

@@ -1,0 +1,162 @@
+"""What to expect of a sweep's best trial on fresh data, computed from the trials' files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from foldsweep import names
+from foldsweep.numbers import places_of, shown, shown_seconds
+from sweeps.bootstrap import Expected, expected_of_rows, expected_over_all, plan_of
+from sweeps.ledger import RESULT_ATTR, Ledger
+from sweeps.tracking.tracker import Tracker
+from trainables.stack.held_out import HeldOut
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task
+from trainables.trainable import BY_FOLD
+
+LONG_S = 5.0
+"""Seconds from which on a bootstrap is announced."""
+
+
+def log_expected(
+    ledger: Ledger,
+    tracker: Tracker,
+    data: Data,
+    *,
+    objective: str,
+    folder: Path,
+    seed: int,
+    console: Console,
+) -> str:
+    """Log what to expect of the best trial by the first objective to the run of the sweep.
+
+    Args:
+        ledger: The sweep's study.
+        tracker: The sweep's spool.
+        data: The data that trials were validated on.
+        objective: Key of the first objective.
+        folder: Folder of the trials' files.
+        seed: Seed of the bootstrap.
+        console: Where a bootstrap that takes long is announced.
+
+    Returns:
+        What the user is told, in a line; empty where there is nothing to tell.
+    """
+    task = ledger.space.variant.task
+    ended = ledger.ended()
+    complete = [t for t in ended if t.state == TrialState.COMPLETE]
+    if len(complete) < 2 or not folder.is_dir():
+        return ""
+    paths = [folder / names.held_out_file(t.number) for t in complete]
+    first = next((held for path in paths if (held := read_held_out(path)) is not None), None)
+    missing = [
+        t.number
+        for t, path in zip(complete, paths, strict=True)
+        if first is None or not _fits(read_held_out(path), first)
+    ]
+    if missing:
+        return (
+            "expected of the best on fresh data: not known, as trial"
+            f"{'s' if len(missing) > 1 else ''} {_listed(missing)} kept no held-out rows"
+        )
+    assert first is not None
+    sign = names.sign(task.better[objective])
+    unit = units_of(task, data)
+    if first.kind == "metric":
+        values = np.stack([_read(path).values for path in paths])
+        found = expected_of_rows(values, first.fold, unit, sign=sign, seed=seed)
+    else:
+        of = (task, data, complete, paths, first, objective, unit)
+        found = _over_all(*of, sign=sign, seed=seed, console=console)
+    if found is None:
+        return ""
+    metrics = {
+        names.bootstrap_key(objective): found.value,
+        names.bootstrap_low_key(objective): found.low,
+        names.bootstrap_high_key(objective): found.high,
+        names.bootstrap_trials_key(objective): float(found.trials),
+    }
+    tracker.log_metrics(None, metrics, step=len(ended))
+    return _described(objective, found, ended)
+
+
+def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:
+    """What is drawn whole: groups where rows have them, else rows."""
+    groups = data.train.groups
+    if groups is None or (task.split.kind == "given" and task.split.fold_of is None):
+        return np.arange(len(data.train))  # groups are then the folds
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def read_held_out(path: Path) -> HeldOut | None:
+    """A trial's file; None where there is none that can be read."""
+    try:
+        return HeldOut.from_bytes(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _read(path: Path) -> HeldOut:
+    return HeldOut.from_bytes(path.read_bytes())
+
+
+def _fits(held: HeldOut | None, first: HeldOut) -> bool:
+    """Whether it is of the same objective, rows and folds."""
+    return (
+        held is not None
+        and (held.key, held.kind) == (first.key, first.kind)
+        and held.values.shape == first.values.shape
+        and np.array_equal(held.fold, first.fold)
+    )
+
+
+def _over_all(
+    task: Task,
+    data: Data,
+    complete: Sequence[FrozenTrial],
+    paths: Sequence[Path],
+    first: HeldOut,
+    objective: str,
+    unit: Int[np.ndarray, " n"],
+    *,
+    sign: int,
+    seed: int,
+    console: Console,
+) -> Expected | None:
+    by_fold = np.array([t.user_attrs[RESULT_ATTR][BY_FOLD][objective] for t in complete])
+    columns = int(np.prod(first.values.shape[2:]))
+    plan = plan_of(by_fold, first.fold, columns=columns, sign=sign)
+    if plan.seconds >= LONG_S:
+        console.print(
+            f"bootstrap of the best {len(plan.trials)} trials: about"
+            f" {shown_seconds(plan.seconds)} s"
+        )
+    measure = next(m for name, m in task.metrics.items() if names.val_key(name) == objective).of
+    target = data.train.targets[task.target]
+    if target.shape[1:] == (1,) and first.values.ndim == 2:
+        target = target[:, 0]  # as estimators take it
+    predictions = {i: _read(paths[i]).predictions() for i in plan.trials}
+    rows = (target, predictions, first.fold, unit, by_fold)
+    return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)
+
+
+def _described(objective: str, found: Expected, ended: Sequence[FrozenTrial]) -> str:
+    places = places_of(found.value)
+    value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
+    line = (
+        f"expected of the best on fresh data: {names.bare(objective)} {value},"
+        f" 95 % interval {low} to {high} (bootstrap over {found.trials} complete trials of"
+        f" {len(ended)} tried"
+    )
+    if any(t.state == TrialState.PRUNED for t in ended):
+        line += "; selection before the last rung is not corrected"
+    return f"{line})"
+
+
+def _listed(numbers: Sequence[int], most: int = 5) -> str:
+    shown_numbers = ", ".join(map(str, numbers[:most]))
+    return shown_numbers if len(numbers) <= most else f"{shown_numbers} and others"

@@ -326,6 +326,29 @@ def test_what_was_selected_on_test_rows_is_said_to_be_too_good() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "end"),
+    [("FAIL", "."), ("PRUNED", "; selection before the last rung is not corrected.")],
+)
+def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> None:
+    first = row("a", 0.95)
+    values = {
+        names.bootstrap_key("val_accuracy"): 0.9412,
+        names.bootstrap_low_key("val_accuracy"): 0.92,
+        names.bootstrap_high_key("val_accuracy"): 0.963,
+        names.bootstrap_trials_key("val_accuracy"): 1.0,
+    }
+    both = (first.best, cases.trial(1, state, name="s/a"))
+    first = replace(first, sweep=replace(first.sweep, values=values, trials=both))
+    said = words.sentences(comparison(rows=(first,)))
+    assert said[0] == (
+        "On fresh data the best of s/a is expected to have accuracy 0.9412, 95 % interval 0.9200"
+        f" to 0.9630: bootstrap over 1 complete of 2 trials{end}"
+    )
+    by_loss = replace(first, sweep=replace(first.sweep, measure=cases.LOSS))
+    assert by_loss.bootstrap is None
+
+
 def test_a_row_in_the_finals_is_said_by_them() -> None:
     first = row("a", 0.95)
     finals = measured("s/a", first.best.number, 0.97, 0.98)

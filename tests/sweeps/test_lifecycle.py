@@ -449,7 +449,7 @@ def test_other_trials_keep_no_held_out_rows(
     make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
 ) -> None:
     """Neither a pruned, a diverged or a crashed one, nor one whose objective has no rows."""
-    life = make_lifecycle()
+    life = make_lifecycle(trials=ENOUGH)
     run(life, "a")
     for key, accuracy in (("b", 0.9), ("c", 0.1)):
         life.start(key)

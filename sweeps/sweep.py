@@ -251,14 +251,16 @@ def sweep_space(
         params = {**settings.to_dict(), "space": space.name, "name": name, "epochs": epochs}
         params["study"] = masked_url(settings.study) if settings.study else JOURNAL_FILE
         params["tracking_uri"] = target.shown_uri
-        params["scheduler"] = ledger.scheduler
+        rungs = rung_epochs(epochs, space.most_rungs)
+        in_steps = len(reports(settings.scheduler, epochs, rungs)) > 1
+        params["scheduler"] = ledger.scheduler if in_steps else "none"
         own = {
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
             # what a resumed sweep may change, which params cannot
             names.TAG_TRIALS: str(ledger.budget),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
-            names.TAG_SCHEDULER: ledger.scheduler,
+            names.TAG_SCHEDULER: params["scheduler"],
         }
         preset = reported_row(space)
         if preset is not None:
@@ -267,7 +269,6 @@ def sweep_space(
         tracker.log_artifact(None, write_task(folder, task, data))
         if preset is not None:
             tracker.log_metrics(None, reported_figures(preset))
-        rungs = rung_epochs(epochs, space.most_rungs)
         report_at: tuple[int, ...] = (epochs,)
         if ledger.prunes:
             report_at = reports(settings.scheduler, epochs, rungs)

@@ -259,14 +259,16 @@ def test_a_whole_grid_records_its_size_and_longest_trial(
 
 
 @pytest.mark.parametrize(
-    ("name", "resource"), [("random_forest", "300 n_estimators"), ("logistic", "")]
+    ("name", "resource", "scheduler"),
+    [("random_forest", "300 n_estimators", "asha"), ("logistic", "", "none")],
 )
 def test_an_estimator_records_its_own_resource_if_it_has_one(
-    noted: Callable[..., Noted], table: Task, name: str, resource: str
+    noted: Callable[..., Noted], table: Task, name: str, resource: str, scheduler: str
 ) -> None:
     data = table.load(DataRequest(seed=0))
     tags = noted(load_space(name, table), data, epochs=2).tags
     assert tags["foldsweep.resource"] == resource
+    assert tags["foldsweep.scheduler"] == scheduler
 
 
 def test_a_small_sweep_records_that_nothing_is_stopped_until_it_is_extended(

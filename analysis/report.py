@@ -165,7 +165,10 @@ def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
     if row.test:
         rounds = f"{len(row.test.scores)} rounds on test {unit}"
         measured.append(("test", f"{rounds}; run {row.test.run_id}"))
-    settings = " ".join(f"{key}={sweep.params[key]}" for key in _SETTINGS if key in sweep.params)
+    # a sweep that was extended has other trials than its parameters, which MLflow never changes
+    latest = {"trials": names.TAG_TRIALS, "scheduler": names.TAG_SCHEDULER}
+    known = sweep.params | {key: tags[tag] for key, tag in latest.items() if tag in tags}
+    settings = " ".join(f"{key}={known[key]}" for key in _SETTINGS if key in known)
     versions = " ".join(
         f"{key.removeprefix(names.TAG_VERSION)} {value}"
         for key, value in sorted(tags.items())

@@ -145,6 +145,18 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
         assert word not in page.text, word
 
 
+def test_settings_are_those_after_the_last_extension(make_store, tmp_path, monkeypatch):
+    filled = make_store()
+    filled.add("a/mlp", GOOD, folds=5)
+    for tag, value in (("foldsweep.trials", "30"), ("foldsweep.scheduler", "asha")):
+        filled.client.set_tag(filled.parents["a/mlp"], tag, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report.py", "--local", "--tracking-uri", filled.uri])
+    assert main() == 0
+    text = Page(Path("report.html").read_text()).text
+    assert "scheduler=asha trials=30 folds=5" in text
+
+
 def test_a_published_figure_has_its_column(make_store, tmp_path, monkeypatch):
     filled = make_store()
     filled.add("a/mlp", GOOD, folds=5)

@@ -235,12 +235,12 @@ class Ledger:
         for key, value in identity.items():
             if stored.get(key) != value:
                 raise UserError(
-                    f"sweep {self.settings.resume} cannot go on: its {key} has changed since;"
+                    f"sweep {self.settings.resume} cannot be resumed: its {key} has changed since;"
                     " start a new sweep"
                 )
 
     def _enqueue_points(self) -> None:
-        """Put the points to try first, and a grid, into the study; once, also after a kill."""
+        """Put the initial points, and a grid, into the study; once, also after a kill."""
         if self.study.user_attrs.get(ENQUEUED_ATTR):
             return
         points = list(self.space.points)
@@ -301,7 +301,7 @@ def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
 
 
 def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
-    """Those of them that are no points to try first; on a grid, its own points."""
+    """Those of them that are no initial points; on a grid, its own points."""
     return max(0, num_asked(space, settings) - len(space.points))
 
 

@@ -192,7 +192,7 @@ class Lifecycle:
 
     @property
     def hopeless(self) -> bool:
-        """Whether most trials fail; a resumed sweep, whose cause may be mended, counts anew."""
+        """Whether most trials fail since the sweep was resumed: the cause may be mended."""
         here = self.ended - self._ended_before
         ended = here.total()
         return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended

@@ -36,8 +36,8 @@ def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
 class RungPruner(optuna.pruners.BasePruner):
     """Asynchronous successive halving on what a study has recorded.
 
-    A trial goes on past a rung if it is in the top 1 / `REDUCTION` of those that have reached it,
-    counting itself; the first to arrive always goes on. With several brackets, trials fall into
+    A trial continues past a rung if it is in the top 1 / `REDUCTION` of those that have reached
+    it, counting itself; the first to arrive always continues. With several brackets, trials fall into
     them by number; bracket b skips the b lowest rungs, and rungs are shared by all who reach them.
 
     References:

@@ -71,9 +71,9 @@ class SweepSettings(ShippedOptions, TableOptions):
     folds: int = 5
     """Cross-validation folds."""
     sampler: Sampler = "tpe"
-    """What chooses configurations; nsga2 is for several objectives, grid for spaces with one."""
+    """Sampler of configurations; nsga2 is for several objectives, grid for spaces with one."""
     scheduler: Scheduler = "asha"
-    """What stops trials early, on the mean over folds."""
+    """Scheduler: early stopping on the mean over folds; from nine sampled trials on."""
     objective: tuple[str, ...] = ()
     """What to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
     accuracy num_params) give a Pareto front."""
@@ -86,7 +86,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     name: str | None = None
     """Name of the sweep [made from the time]."""
     resume: str | None = None
-    """Name of a sweep to go on with; settings are those it had, except for what is given here."""
+    """Name of a sweep to resume; settings are those it had, except for what is given here."""
     storage: str = "runs"
     """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
@@ -247,7 +247,7 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
     ]
     if changed:
         raise UserError(
-            f"sweep {wanted.resume} cannot go on with other settings ({'; '.join(changed)});"
+            f"sweep {wanted.resume} cannot be resumed with other settings ({'; '.join(changed)});"
             " leave them out or start a new sweep"
         )
 

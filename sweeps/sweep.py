@@ -200,7 +200,7 @@ def sweep_space(
     allotment: Allotment,
     console: Console,
 ) -> SweepEnd:
-    """Run, or go on with, the sweep of one space on a Ray that has been started.
+    """Run, or resume, the sweep of one space on a Ray that has been started.
 
     Args:
         settings: Settings of the sweep.
@@ -233,7 +233,7 @@ def sweep_space(
     storage = open_storage(settings.study, folder / JOURNAL_FILE)
     if (folder / SPOOL_FILE).exists() and key not in optuna.get_all_study_names(storage):
         raise UserError(
-            f"sweep {name} cannot go on: its study is gone, from {settings.local_root / name}"
+            f"sweep {name} cannot be resumed: its study is gone, from {settings.local_root / name}"
             " or its database; restore it or start a new sweep"
         )
     ledger = Ledger(

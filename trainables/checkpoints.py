@@ -39,7 +39,7 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> No
 def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
     """The trial's last checkpoint, or None where there is none that can be read.
 
-    A machine that loses power may leave a damaged one, and the trial then starts anew. Nothing in
+    A machine that loses power may leave a damaged one, and the trial then starts again. Nothing in
     a checkpoint is executed (`weights_only`).
     """
     filesystem, path = _locate(folder, trial_number)

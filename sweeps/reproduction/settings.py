@@ -23,7 +23,7 @@ from trainables.variants import VARIANTS
 class ReproduceSettings:
     """Train rows of the reports' tables under their own protocols, and show both figures.
 
-    Only what is missing is trained; interrupted, the same command goes on.
+    Only what is missing is trained; interrupted, the same command resumes.
     """
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional] = ()

@@ -42,7 +42,7 @@ class Tracker:
     """Logs one sweep; at most one lives per folder.
 
     `number` is a trial's number in the study, None the sweep itself. Over the spool of an earlier
-    driver it goes on where that one stopped: a run started again is the same run in MLflow, and
+    driver it continues where that one stopped: a run started again is the same run in MLflow, and
     metric points that a trial repeats from an older checkpoint are skipped.
     """
 

@@ -546,9 +546,9 @@ def test_other_data_or_another_space_cannot_go_on(
     reopen: Reopen, make_space: MakeSpace, make_ledger: MakeLedger
 ) -> None:
     make_ledger(over=reopen())
-    with pytest.raises(UserError, match="sweep first cannot go on: its data has changed"):
+    with pytest.raises(UserError, match="sweep first cannot be resumed: its data has changed"):
         make_ledger(over=reopen(), resume=True, digest="4567")
-    with pytest.raises(UserError, match="sweep first cannot go on: its task has changed"):
+    with pytest.raises(UserError, match="sweep first cannot be resumed: its task has changed"):
         make_ledger(over=reopen(), resume=True, task="89ab")
     narrower = {"lr": tune.loguniform(1e-4, 9e-3)}
     for change in (

@@ -51,7 +51,7 @@ def test_a_sweep_whose_study_is_gone_does_not_start_over(
     folder.mkdir(parents=True)
     (folder / SPOOL_FILE).write_text("")
     for _ in range(times):
-        with pytest.raises(UserError, match=r"sweep first cannot go on: its study is gone") as no:
+        with pytest.raises(UserError, match=r"cannot be resumed: its study is gone") as no:
             sweep_space(
                 SweepSettings(
                     space=("small",), folds=3, storage=str(tmp_path), resume="first"

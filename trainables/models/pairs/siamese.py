@@ -64,8 +64,8 @@ class PerceptronSiameseConfig(SiameseConfig, PerceptronConfig):
 class TransferConfig(ConvSiameseConfig):
     """Two phases: first the digit classifier alone, then the comparison on its features.
 
-    In the second phase the convolutions may stay as they are, the branch's linear layers go on
-    learning and the optimiser starts anew.
+    In the second phase the convolutions may stay as they are, the branch's linear layers
+    continue to learn and the optimiser starts again.
     """
 
     pretrain: float = 0.5

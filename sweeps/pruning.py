@@ -37,8 +37,8 @@ class RungPruner(optuna.pruners.BasePruner):
     """Asynchronous successive halving on what a study has recorded.
 
     A trial continues past a rung if it is in the top 1 / `REDUCTION` of those that have reached
-    it, counting itself; the first to arrive always continues. With several brackets, trials fall into
-    them by number; bracket b skips the b lowest rungs, and rungs are shared by all who reach them.
+    it, counting itself; the first to arrive always continues. With several brackets, trials fall
+    into them by number; bracket b skips the b lowest rungs, and rungs are shared by all.
 
     References:
         Li et al. (2020), "A system for massively parallel hyperparameter tuning", MLSys.

@@ -266,11 +266,12 @@ def shrunken_best(
     """What to expect of the best of many on fresh data.
 
     The maximum of many noisy means is too high, by the selection that made it the maximum. Each
-    trial's mean is taken as its true value plus noise of the variance that the corrected test
-    uses; the true values as normal around the median, with the variance that the upper half shows
-    beyond noise. The best is moved towards the median by the share of noise in that: the empirical
-    Bayes estimate of Efron and Morris (1975), except that the lower half, with its failed
-    settings, has no say. `docs/significance.md` compares it with alternatives by simulation.
+    trial's mean is taken as its true value plus noise of its own moderated variance; the true
+    values as normal around the median, with the variance that the upper half shows beyond noise,
+    trials weighted by how little noise they have. The best is moved towards the median by the
+    share of noise in its mean: the empirical Bayes estimate of Efron and Morris (1975), except
+    that the lower half, with its failed settings, has no say. `docs/significance.md` compares it
+    with alternatives by simulation.
 
     Args:
         scores: Scores of every trial on the same folds.
@@ -282,14 +283,15 @@ def shrunken_best(
     number = scores.shape[1]
     overlap = 1 / (number - 1) if overlap is None else overlap
     means = scores.mean(1)
+    best = int(means.argmax())
     if len(means) < 2:
-        return float(means.max())
-    residuals = scores - means[:, None] - (scores.mean(0) - scores.mean())
-    freedom = (len(means) - 1) * (number - 1)
-    noise = (residuals**2).sum() / freedom * (1 / number + overlap)
+        return float(means[best])
+    noise = (1 / number + overlap) * fold_noise(scores, overlap=overlap).variances
+    if noise.min() == 0.0:
+        return float(means[best])
     middle = float(np.median(means))
-    seen = float(((means[means >= middle] - middle) ** 2).mean())
-    if seen == 0.0:
-        return middle
-    kept = max(seen - float(noise), 0.0) / seen
-    return middle + kept * (float(means.max()) - middle)
+    upper = means >= middle
+    weight = 1 / noise[upper]
+    beyond = float((weight * (means[upper] - middle) ** 2).sum() - len(weight)) / weight.sum()
+    kept = beyond / (beyond + noise[best]) if beyond > 0 else 0.0
+    return middle + float(kept) * (float(means[best]) - middle)

@@ -10,9 +10,11 @@ References:
     efficient and accurate cross-validation", Machine Learning 107.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,6 +23,8 @@ from trainables.stack.held_out import NO_FOLD
 
 LEVEL = 0.95
 """Level of the interval."""
+LEFT_OUT = 1 / math.e
+"""Share of units that a sample leaves out."""
 SAMPLES = 1000
 """Samples for a metric of rows."""
 SAMPLES_OVER_ALL = 200
@@ -34,8 +38,8 @@ classes or many rows counts as several."""
 _ROWS = 4000
 """Rows of a fold that take as long as all that does not depend on them."""
 _DRAWN_AT_ONCE = 2**20
-_DIGITS = 12
-"""Scores that agree to so many digits are equal; the lower trial number is then the best."""
+_PLACES = 12
+"""Scores that agree to so many places are equal; the lower trial number is then the best."""
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
@@ -78,9 +82,9 @@ def expected_of_rows(
     held = weight > 0
     weighted = np.einsum("trn,rn->tn", np.where(held, values, 0.0), weight, dtype=np.float64)
     used = held.any(0)
-    unit = np.unique(unit[used], return_inverse=True)[1]
-    size = np.bincount(unit, weights=weight.sum(0)[used])
-    sums = np.stack([np.bincount(unit, weights=row) for row in weighted[:, used]])
+    units = np.unique(unit[used], return_inverse=True)[1]
+    size = np.bincount(units, weights=weight.sum(0)[used])
+    sums = np.stack([np.bincount(units, weights=row) for row in weighted[:, used]])
     best = _best(sums.sum(1) / size.sum(), sign)
     chosen_scores, best_scores = [], []
     for counts in _draws(len(size), samples, seed):
@@ -91,7 +95,18 @@ def expected_of_rows(
         chosen_scores.append((left * sums[chosen]).sum(1) / left_size)
         best_scores.append(left @ sums[best] / left_size)
     score = float(sums[best].sum() / size.sum())
-    return _expected(score, chosen_scores, best_scores, trials=len(values))
+    places = [np.nonzero(fold == number) for number in np.unique(fold[held])]
+    parts = [values[:, repeat, row] for repeat, row in places]
+    by_fold = np.stack([part.mean(1, dtype=np.float64) for part in parts], axis=1)
+    noises = [
+        _noise_of_rows(part, unit[row]) for part, (_, row) in zip(parts, places, strict=True)
+    ]
+    models = _variance_of_models(by_fold, float(np.mean(noises)), repeats=len(fold))
+    found = _expected(score, chosen_scores, best_scores, trials=len(values), models=models)
+    if found is None:
+        return None
+    least, most = (float(end([end(part) for part in parts])) for end in (np.min, np.max))
+    return replace(found, low=max(found.low, least), high=min(found.high, most))  # of a mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +187,7 @@ def expected_over_all(
     rows = [np.nonzero(fold == number) for number in range(fold.max() + 1)]
     unit = np.unique(unit, return_inverse=True)[1]
     used = (fold != NO_FOLD).any(0)
-    chosen_scores, best_scores = [], []
+    chosen_scores, best_scores, drawn_scores = [], [], []
 
     def score(trial: int, counts: Int[np.ndarray, " n"]) -> Float[np.ndarray, " f"]:
         """The metric of a trial on each fold, rows as often as they count."""
@@ -193,6 +208,7 @@ def expected_over_all(
                 times[used] = of_units[units]
                 left = (times == 0) & used
                 drawn = np.stack([score(trial, times) for trial in plan.trials])
+                drawn_scores.append(drawn)
                 defined = np.isfinite(drawn).all(0)
                 if not defined.any() or not left.any():
                     continue
@@ -206,7 +222,42 @@ def expected_over_all(
     if 2 * len(chosen_scores) < plan.samples:
         return None
     score_of_best = float(by_fold[best].mean())
-    return _expected(score_of_best, chosen_scores, best_scores, trials=len(by_fold))
+    scores = np.stack(drawn_scores)
+    scores -= scores.mean(1, keepdims=True)
+    noise = float(np.nanmean(np.nanvar(scores, axis=0)))
+    near = by_fold[list(plan.trials)]
+    models = _variance_of_models(near, noise, repeats=len(fold))
+    return _expected(score_of_best, chosen_scores, best_scores, trials=len(by_fold), models=models)
+
+
+def _noise_of_rows(values: Float[np.ndarray, "t v"], unit: Int[np.ndarray, " v"]) -> float:
+    """Variance that a fold's units bring into a trial's difference from the mean of all trials."""
+    differences = values - values.mean(0, dtype=np.float64)
+    differences -= differences.mean(1, keepdims=True)
+    _, unit = np.unique(unit, return_inverse=True)
+    sums = np.stack([np.bincount(unit, weights=row) for row in differences])
+    number = sums.shape[1]
+    return float((sums**2).sum(1).mean() / values.shape[1] ** 2 * number / max(number - 1, 1))
+
+
+def _variance_of_models(by_fold: Float[np.ndarray, "t f"], noise: float, *, repeats: int) -> float:
+    """Variance of a score because each fold trains a model of its own, by the method of moments.
+
+    It is what differences of trials vary between folds, beyond what their rows bring, with the
+    factor for training parts that overlap (Nadeau and Bengio, 2003).
+
+    Args:
+        by_fold: Score of each trial on each fold.
+        noise: Variance that rows bring into a difference from the mean of all trials on a fold.
+        repeats: How often rows were cut into folds.
+    """
+    trials, number = by_fold.shape
+    if trials < 2:
+        return 0.0
+    differences = by_fold - by_fold.mean(0)
+    beyond = max(0.0, float(differences.var(axis=1, ddof=1).mean()) - noise)
+    share = 1 / number + 1 / max(number // repeats - 1, 1)
+    return beyond * trials / (trials - 1) * share
 
 
 def _row_weights(fold: Int[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
@@ -234,7 +285,7 @@ def _best(scores: Float[np.ndarray, "*c t"], sign: int) -> Int[np.ndarray, "*c"]
 def _rounded(scores: Float[np.ndarray, "*c"]) -> Float[np.ndarray, "*c"]:
     """Scores without what rounding may have added."""
     largest = float(np.abs(scores).max(initial=0.0))
-    return scores if largest == 0 else np.round(scores / largest, _DIGITS)
+    return scores if largest == 0 else np.round(scores / largest, _PLACES)
 
 
 def _measured(measure: Measure, target: np.ndarray, prediction: np.ndarray) -> float:
@@ -253,15 +304,27 @@ def _expected(
     best: Sequence[Float[np.ndarray, " _"]],
     *,
     trials: int,
+    models: float,
 ) -> Expected | None:
-    """Mean and percentiles of what the chosen came to on rows left out.
+    """Mean of what the chosen came to on rows left out, and an interval around it.
 
     The best trial's own mean there estimates its score. What it is off by, which is chance or the
     metric's dependence on the number of rows, is taken from all.
+
+    The mean of a share q of the rows varies around that of all by (1 - q) / q times what that one
+    varies around the truth. So the percentiles are brought closer by the root of this; what models
+    vary, which rows do not show, is added to the squares.
     """
     if not sum(map(len, chosen)):
         return None
     values = np.concatenate(chosen) - (np.concatenate(best).mean() - score)
-    tail = (1 - LEVEL) / 2
+    value, tail = float(values.mean()), (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
-    return Expected(value=float(values.mean()), low=float(low), high=float(high), trials=trials)
+    closer = math.sqrt(LEFT_OUT / (1 - LEFT_OUT))
+    of_models = NormalDist().inv_cdf(1 - tail) * math.sqrt(models)
+    return Expected(
+        value=value,
+        low=value - math.hypot(closer * (value - low), of_models),
+        high=value + math.hypot(closer * (high - value), of_models),
+        trials=trials,
+    )

@@ -67,6 +67,7 @@ def row_dict(row: Row) -> dict[str, Any]:
     """One row as plain values, a column each."""
     states = [t.state for t in row.sweep.trials]
     test, finals, reported = row.test, row.finals, row.sweep.reported
+    bootstrap = row.bootstrap
     return {
         "name": row.name,
         "task": row.sweep.task,
@@ -85,6 +86,9 @@ def row_dict(row: Row) -> dict[str, Any]:
         "score": row.best.score,
         "score_std": row.best.std,
         "expected_score": row.expected,
+        "fresh_score": bootstrap.value if bootstrap else None,
+        "fresh_low": bootstrap.low if bootstrap else None,
+        "fresh_high": bootstrap.high if bootstrap else None,
         "finals_score": finals.mean if finals else None,
         "finals_score_std": spread(finals),
         "finals_scores": len(finals.scores) if finals else None,

@@ -98,6 +98,23 @@ def test_mistakes_end_in_one_line(run, args, said):
     assert "\n" not in str(caught.value)
 
 
+def test_the_bootstrap_of_a_sweep_has_its_column(make_store, monkeypatch, capsys):
+    filled = make_store()
+    filled.add("a/mlp", GOOD, POOR, folds=5)
+    filled.add("a/cnn", GOOD, folds=5)
+    for name, value in (("", 0.94), ("_low", 0.91), ("_high", 0.96), ("_trials", 2.0)):
+        filled.client.log_metric(filled.parents["a/mlp"], f"bootstrap_val_accuracy{name}", value)
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--tracking-uri", filled.uri])
+    assert main() == 0
+    said = capsys.readouterr().out
+    assert "on fresh data" in said
+    assert "0.9400 (0.9100 .. 0.9600)" in said
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--csv", "-"])
+    assert main() == 0
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert (rows["mlp"]["fresh_high"], rows["cnn"]["fresh_high"]) == ("0.96", "")
+
+
 # Several tasks ----------------------------------------------------------------------------------
 
 

@@ -37,7 +37,7 @@ class ExportSettings:
     space: str | None = None
     """Export from the latest sweep of this space."""
     sweep: str | None = None
-    """Export from the sweep of this name, for each of its spaces."""
+    """Export from the sweep of this name, for each of its spaces; or NAME/SPACE."""
     run: str | None = None
     """Export the trial with this MLflow run id."""
     top: int = 1

@@ -169,6 +169,10 @@ def test_one_space_of_a_sweep(export: Callable) -> None:
     assert list(export("--sweep", "both", "--space", "cnn")) == ["best-both-cnn.yaml"]
 
 
+def test_a_sweep_is_named_as_messages_name_it(export: Callable) -> None:
+    assert list(export("--sweep", "both/cnn")) == ["best-both-cnn.yaml"]
+
+
 def test_several_of_the_best(export: Callable) -> None:
     recipes = export("--sweep", "both", "--space", "mlp", "--top", "3")
     assert [recipe.trial for recipe in recipes.values()] == [6, 4, 2]

@@ -15,7 +15,7 @@ from analysis.records import as_csv, as_json
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
 from foldsweep.errors import UserError
-from foldsweep.numbers import places_of, shown, shown_seconds, shown_spread, signed
+from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
 from foldsweep.tracking import store_options, tracking_uri
 
@@ -78,6 +78,9 @@ def show(comparison: Comparison, settings: Selection) -> None:
     if comparison.tests:
         wide.print(_test_table(comparison))
         console.print(words.level(comparison))
+    for row in comparison.rows:
+        if row.bootstrap is not None:
+            console.print(words.fresh_data(row))
 
 
 def finals_commands(comparison: Comparison, settings: Selection) -> str:
@@ -109,9 +112,7 @@ def _row_table(comparison: Comparison) -> Table:
 def heads(comparison: Comparison) -> list[str]:
     """Heads of the columns of `cells`."""
     return [
-        *["", "complete", "cross-validated", "expected"],
-        *["on fresh data"] * _has_bootstrap(comparison),
-        *["finals", "test", "params", "train s"],
+        *["", "complete", "cross-validated", "expected", "finals", "test", "params", "train s"],
         *["published"] * _has_published(comparison),
         *["given"] * bool(budgets(comparison.rows)),
     ]
@@ -129,7 +130,6 @@ def cells(row: Row, comparison: Comparison) -> list[str]:
         f"{states.count('COMPLETE')} of {len(states)}",
         shown_spread(row.best.score, row.best.std),
         shown_spread(row.expected, None),
-        *[_interval(row)] * _has_bootstrap(comparison),
         shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
         test,
         f"{row.best.num_params:,}" if row.best.num_params else "",
@@ -139,19 +139,6 @@ def cells(row: Row, comparison: Comparison) -> list[str]:
         named.append(shown_spread(reported[1], reported[2]) if reported else "")
     given = dict(zip([r.name for r in comparison.rows], budgets(comparison.rows), strict=False))
     return [*named, *([given[row.name]] if given else [])]
-
-
-def _has_bootstrap(comparison: Comparison) -> bool:
-    return any(row.bootstrap for row in comparison.rows)
-
-
-def _interval(row: Row) -> str:
-    found = row.bootstrap
-    if found is None:
-        return ""
-    places = places_of(found.value)
-    value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
-    return f"{value} ({low} .. {high})"
 
 
 def _has_published(comparison: Comparison) -> bool:

@@ -177,7 +177,8 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
     chosen = [
         sweep
         for sweep in known
-        if name in (None, sweep, sweep.rpartition("/")[0]) and space in (None, sweep.rpartition("/")[2])
+        if name in (None, sweep, sweep.rpartition("/")[0])
+        and space in (None, sweep.rpartition("/")[2])
     ]
     if not chosen:
         asked = " ".join(

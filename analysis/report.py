@@ -105,6 +105,7 @@ def render(store: Store, comparison: Comparison) -> str:
         seconds=shown_seconds,
         signed=lambda value: signed(value, places=comparison.places),
         shown_p=words.shown_p,
+        fresh=[words.fresh_data(row) for row in comparison.rows if row.bootstrap],
         choice_sentences=words.choice_sentences(comparison),
         listed=comparison.choice.undistinguished[:MOST_LISTED],
         figures=[

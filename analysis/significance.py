@@ -59,8 +59,7 @@ def fold_noise(
 
     Each trial's variance is that of its scores without its mean and without the fold's, which all
     trials share. The variances are moderated (Smyth, section 6): they are taken as draws around a
-    common one, and each is moved towards that one by as much as they agree. None is below the
-    common one: a low estimate of few scores is mostly chance, and would make intervals too short.
+    common one, and each is moved towards that one by as much as they agree.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.
@@ -82,9 +81,9 @@ def fold_noise(
     if math.isinf(prior_df):
         variances = np.full(size, prior)
     else:
-        moderated = (prior_df * prior + (number - 1) * raw) / (prior_df + number - 1)
-        variances = np.maximum(moderated, prior)
-    df = min(prior_df + number - 1, (size - 1) * (number - 1))
+        variances = (prior_df * prior + (number - 1) * raw) / (prior_df + number - 1)
+    # one less than Smyth's, for the common variance is estimated too
+    df = min(prior_df + number - 2, (size - 1) * (number - 1))
     # whole degrees of freedom, rounded down: an interval is never too short for it
     return FoldNoise(variances=variances, df=int(df), number=number, overlap=overlap)
 

@@ -87,8 +87,6 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said.append(_power(comparison))
-    if not comparison.in_finals:
-        said.extend(fresh_data(row) for row in comparison.rows[:1] if row.bootstrap)
     said.extend(choice_sentences(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:

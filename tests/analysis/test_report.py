@@ -18,6 +18,8 @@ def filled(make_store):
     filled.add("b/mlp", POOR, tuple(v - 0.02 for v in POOR), "PRUNED", folds=5)
     filled.add("b/cnn", GOOD, tuple(v - 0.03 for v in GOOD), folds=5, origin="<kong>&")
     filled.measure("b/cnn", 0, "evaluation", (0.9, 0.92))
+    for name, value in (("", 0.94), ("_low", 0.91), ("_high", 0.96), ("_trials", 2.0)):
+        filled.client.log_metric(filled.parents["b/cnn"], f"bootstrap_val_accuracy{name}", value)
     return filled
 
 
@@ -74,6 +76,7 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
     for run_id in (filled.trials["b/cnn", 0], filled.trials["b/mlp", 0], filled.parents["b/cnn"]):
         assert run_id in page.text  # where the numbers are from
     assert "0.9100 ± 0.0141 (n = 2)" in page.text
+    assert "best of b/cnn is expected to have accuracy 0.9400, 95 % interval" in page.text
 
 
 def test_it_is_attached_to_every_sweep_in_it(run, filled):

@@ -80,16 +80,8 @@ def test_variances_that_agree_are_pooled_and_others_are_kept_apart():
     assert alike.df > 100
     loud = np.where(np.arange(200) < 100, 1.0, 30.0)[:, None]
     apart = fold_noise(rng.normal(0, loud, (200, 5)), overlap=FIVE)
-    assert apart.variances[:100].mean() < apart.variances[100:].mean() / 3
-    assert 4 <= apart.df < 10
-
-
-def test_no_variance_is_below_the_common_one() -> None:
-    """A trial that happens to score alike on five folds is no more certain than others."""
-    scores = np.random.default_rng(3).normal(0, [[1.0], [1.0], [4.0], [4.0], [9.0]], (5, 5))
-    scores[0] = scores.mean(0) + 0.3
-    noise = fold_noise(scores, overlap=FIVE)
-    assert noise.variances[0] == noise.variances.min() > 0.05
+    assert apart.variances[:100].mean() < apart.variances[100:].mean() / 50
+    assert 3 <= apart.df < 9
 
 
 def test_the_common_variance_is_that_of_smyth():
@@ -101,15 +93,13 @@ def test_the_common_variance_is_that_of_smyth():
     scores = rng.normal(0, np.sqrt(truth)[:, None], (20_000, df + 1))
     noise = fold_noise(scores, overlap=FIVE)
     raw = scores.var(1, ddof=1)
-    high = raw > prior  # none is below the common one
-    slope, middle = np.polyfit(raw[high], noise.variances[high], 1)
+    slope, middle = np.polyfit(raw, noise.variances, 1)
     assert slope == pytest.approx(df / (df + prior_df), rel=0.05)
     assert middle == pytest.approx(prior_df * prior / (df + prior_df), rel=0.05)
-    assert noise.variances.min() == pytest.approx(prior, rel=0.05)
-    assert noise.df == pytest.approx(df + prior_df, abs=1)
+    assert noise.df == pytest.approx(df + prior_df - 1, abs=1)  # the common one is estimated
     # the equation of his section 6.2
     logs = np.log(raw) - special.digamma(df / 2) + np.log(df / 2)
-    half = (noise.df - df) / 2
+    half = (noise.df + 1 - df) / 2
     assert special.polygamma(1, half) == pytest.approx(
         logs.var(ddof=1) - special.polygamma(1, df / 2), rel=0.2
     )

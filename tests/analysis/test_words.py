@@ -340,8 +340,7 @@ def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> 
     }
     both = (first.best, cases.trial(1, state, name="s/a"))
     first = replace(first, sweep=replace(first.sweep, values=values, trials=both))
-    said = words.sentences(comparison(rows=(first,)))
-    assert said[0] == (
+    assert words.fresh_data(first) == (
         "On fresh data the best of s/a is expected to have accuracy 0.9412, 95 % interval 0.9200"
         f" to 0.9630: bootstrap over 1 complete of 2 trials{end}"
     )

@@ -85,7 +85,7 @@ def fold_noise(
     # one less than Smyth's, for the common variance is estimated too
     df = min(prior_df + number - 2, (size - 1) * (number - 1))
     # whole degrees of freedom, rounded down: an interval is never too short for it
-    return FoldNoise(variances=variances, df=int(df), number=number, overlap=overlap)
+    return FoldNoise(variances=variances, df=max(1, int(df)), number=number, overlap=overlap)
 
 
 def _common_variance(variances: Float[np.ndarray, " t"], df: int) -> tuple[float, float]:

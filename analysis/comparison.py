@@ -143,6 +143,9 @@ class _SweepScores:
     def num_folds(self, row: Row) -> int:
         return row.sweep.num_folds
 
+    def fresh_rows(self, row: Row) -> bool:
+        return False
+
 
 class _FinalsScores:
     """Scores of the finals that all rows were in."""
@@ -174,6 +177,9 @@ class _FinalsScores:
         assert row.finals is not None
         return row.finals.num_folds or row.sweep.num_folds
 
+    def fresh_rows(self, row: Row) -> bool:
+        return row.finals is not None and row.finals.fresh_rows
+
 
 def _test(
     a: Row, b: Row, scores: _SweepScores | _FinalsScores, *, rows: int, rope: float
@@ -197,7 +203,13 @@ def _test(
     repeats = None
     if verdict == "inconclusive":
         repeats = repeats_to_decide(
-            noise, i, j, gap=abs(found.mean), rows=rows, num_folds=scores.num_folds(a)
+            noise,
+            i,
+            j,
+            gap=abs(found.mean),
+            rows=rows,
+            num_folds=scores.num_folds(a),
+            fresh_rows=scores.fresh_rows(a),
         )
     return PairwiseTest(
         a=a.name,

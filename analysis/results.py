@@ -84,7 +84,9 @@ class Measured:
     num_folds: int | None
     """Folds of one repeat of finals."""
     overlap: float | None
-    """Of finals, see `Sweep.overlap`."""
+    """Of the folds of finals, see `Sweep.overlap`."""
+    fresh_rows: bool
+    """Whether each repeat of finals has rows of its own."""
     started: int
 
     @property
@@ -384,6 +386,7 @@ def _measured(run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
         protocol=tags.get(names.TAG_PROTOCOL, ""),
         num_folds=int(tags[names.TAG_FOLDS]) if names.TAG_FOLDS in tags else None,
         overlap=float(tags[names.TAG_OVERLAP]) if names.TAG_OVERLAP in tags else None,
+        fresh_rows=tags.get(names.TAG_FRESH_ROWS) == "true",
         started=run.info.start_time,
     )
 

@@ -144,10 +144,13 @@ def budgets(rows: Sequence[Row]) -> list[str]:
 
 
 def finals_overlap(finals: Measured, sweep: Sweep) -> float:
-    """Test rows per training row in finals."""
-    if finals.overlap is not None:
-        return finals.overlap
-    return 1 / ((finals.num_folds or sweep.num_folds) - 1)
+    """Test rows per training row in finals, as far as the mean of all scores is concerned.
+
+    Repeats with rows of their own share no training rows, so each brings what one brings.
+    """
+    num_folds = finals.num_folds or sweep.num_folds
+    overlap = 1 / (num_folds - 1) if finals.overlap is None else finals.overlap
+    return overlap * num_folds / len(finals.scores) if finals.fresh_rows else overlap
 
 
 def spread(measured: Measured | None) -> float | None:

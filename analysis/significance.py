@@ -170,11 +170,19 @@ def _tukey_p(t: float, rows: int, df: int) -> float:
 
 
 def repeats_to_decide(
-    noise: FoldNoise, a: int, b: int, *, gap: float, rows: int, num_folds: int
+    noise: FoldNoise,
+    a: int,
+    b: int,
+    *,
+    gap: float,
+    rows: int,
+    num_folds: int,
+    fresh_rows: bool = False,
 ) -> int | None:
     """Repeats of the folds with which a true gap would be detected with a chance of 80 %.
 
-    More repeats do not take away what the training parts share, so there may be no such number.
+    More repeats of the same rows do not take away what the training parts share, so there may be
+    no such number.
 
     Args:
         noise: Noise of the trials.
@@ -183,15 +191,23 @@ def repeats_to_decide(
         gap: Size of the true difference of their means.
         rows: How many means are compared, each with each.
         num_folds: Folds of one repeat.
+        fresh_rows: Whether each repeat has rows of its own.
     """
+    overlap_of_one = noise.overlap * (noise.number / num_folds if fresh_rows else 1)
     variance = float(noise.variances[a] + noise.variances[b])
     repeats = 1
     while repeats <= MOST_REPEATS:
         df = max(noise.df, repeats * num_folds - 1)
         wide = tukey(rows, df) + float(stats.t.ppf(POWER, df))
-        per_score = (gap / wide) ** 2 / variance - noise.overlap
-        if per_score * num_folds * repeats >= 1:
-            return max(math.ceil(1 / (per_score * num_folds)), repeats // 2 + 1)
+        share = (gap / wide) ** 2 / variance  # which 1 / n and the overlap may be together
+        if fresh_rows:
+            needed = (1 / num_folds + overlap_of_one) / share
+        else:
+            needed = (
+                1 / ((share - overlap_of_one) * num_folds) if share > overlap_of_one else math.inf
+            )
+        if needed <= repeats:
+            return max(math.ceil(needed), repeats // 2 + 1)
         repeats *= 2
     return None
 

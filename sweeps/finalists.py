@@ -60,7 +60,7 @@ def main() -> int:
     recipes = [recipe for recipe, _ in found]
     for path, recipe in zip(files, recipes, strict=True):
         _check_comparable(recipes[0], files[0], recipe, path)
-    repeats, protocol = _repeats(settings, recipes[0], found[0][1], files[0].parent)
+    repeats, protocol, fresh = _repeats(settings, recipes[0], found[0][1], files[0].parent)
     console.print(f"{len(recipes)} finalists, each: {protocol}")
     started = time.monotonic()
     for i, (path, (recipe, variant)) in enumerate(zip(files, found, strict=True)):
@@ -70,7 +70,7 @@ def main() -> int:
             left = f"; about {each * (len(recipes) - i) / 60:.0f} min left"
         console.print(f"{i + 1} of {len(recipes)}: {recipe.sweep} trial {recipe.trial}{left}")
         try:
-            _measure(settings, recipe, variant, path, repeats, protocol)
+            _measure(settings, recipe, variant, path, repeats, protocol, fresh=fresh)
         except KeyboardInterrupt:
             again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
             console.print(
@@ -106,8 +106,8 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
 
 def _repeats(
     settings: FinalistsSettings, recipe: Recipe, variant: Variant, beside: Path
-) -> tuple[list[tuple[Data, int]], str]:
-    """Data and seed of each repeat, and the whole in words."""
+) -> tuple[list[tuple[Data, int]], str, bool]:
+    """Data and seed of each repeat, the whole in words, and whether each repeat has fresh rows."""
     seed = recipe.seed if settings.seed is None else settings.seed
     seeds = [derive_seed(seed, Stream.FINALS, i) for i in range(settings.repeats)]
     data, fresh = repeated_data(recipe, variant.task, seeds, settings, beside)
@@ -116,7 +116,7 @@ def _repeats(
     words = f"{settings.repeats} x {recipe.folds} fresh folds of {rows}, seed {seed}"
     if not fresh:
         words += f", digest {recipe.data_digest[:12]}"
-    return list(zip(data, seeds, strict=True)), words
+    return list(zip(data, seeds, strict=True)), words, fresh
 
 
 def _measure(
@@ -126,6 +126,8 @@ def _measure(
     path: Path,
     repeats: Sequence[tuple[Data, int]],
     protocol: str,
+    *,
+    fresh: bool,
 ) -> None:
     """Cross-validate one configuration, say what it came to and log it."""
     task = variant.task
@@ -156,6 +158,7 @@ def _measure(
             names.TAG_PROTOCOL: protocol,
             names.TAG_FOLDS: str(recipe.folds),
             names.TAG_OVERLAP: repr(overlap(every_fold)),
+            names.TAG_FRESH_ROWS: str(fresh).lower(),
         },
         params={"repeats": settings.repeats},
         values={"evaluation_time_s": time.time() - started},

@@ -90,6 +90,7 @@ def measured(
     protocol: str = "3 x 5 folds",
     num_folds: int | None = None,
     overlap: float | None = None,
+    fresh_rows: bool = False,
 ) -> Measured:
     """An evaluation or finals of a trial."""
     return Measured(
@@ -102,5 +103,6 @@ def measured(
         protocol=protocol,
         num_folds=num_folds,
         overlap=overlap,
+        fresh_rows=fresh_rows,
         started=0,
     )

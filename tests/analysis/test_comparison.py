@@ -250,6 +250,23 @@ def test_the_best_of_several_finalists_pays_for_its_selection_too():
     assert abs(found.tests[0].difference.mean) == pytest.approx(abs(gap))
 
 
+def test_repeats_of_finals_with_fresh_rows_are_independent():
+    def both(fresh):
+        rng = np.random.default_rng(5)
+        made = [
+            measured(
+                f"s/{name}", 0, *(0.9 + rng.normal(0, 0.01, 15)), num_folds=5, fresh_rows=fresh
+            )
+            for name in "ab"
+        ]
+        sweeps = [sweep(m.sweep[-1], 0.9, finals=(m,)) for m in made]
+        return comparison(*sweeps).tests[0].difference
+
+    same, fresh = both(False), both(True)
+    narrower = np.sqrt((1 / 15 + 1 / 12) / (1 / 15 + 1 / 4))
+    assert (fresh.high - fresh.mean) == pytest.approx((same.high - same.mean) * narrower)
+
+
 def test_an_open_gap_says_how_many_repeats_of_the_finals_decide_it():
     def finals(name, mean):
         noise = np.random.default_rng(ord(name[-1])).normal(0, 0.01, 5)

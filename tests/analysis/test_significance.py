@@ -213,6 +213,12 @@ def test_more_repeats_decide_a_gap_unless_the_overlap_forbids_it():
     assert wanted[2] is not None
     assert 1 < wanted[1] < wanted[2]
     assert wanted[3] is None  # more than 3 standard errors even with repeats without end
+    fresh = repeats_to_decide(noise, 0, 1, gap=0.01, rows=2, num_folds=5, fresh_rows=True)
+    assert fresh is not None
+    # repeats with rows of their own: the error falls as the root of their number
+    error = np.sqrt((1 / 5 + FIVE) / fresh * noise.variances.sum())
+    df = 5 * fresh - 1
+    assert (tukey(2, df) + stats.t.ppf(POWER, df)) * error == pytest.approx(0.01, rel=0.05)
 
 
 # Trials of a sweep ------------------------------------------------------------------------------

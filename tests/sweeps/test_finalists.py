@@ -76,6 +76,7 @@ def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     assert (tags["foldsweep.sweep"], tags["foldsweep.trial"]) == ("first/mlp", "4")
     assert tags["foldsweep.protocol"].startswith(words)
     assert tags["foldsweep.overlap"] == "0.5"
+    assert tags["foldsweep.fresh_rows"] == "false"
     assert {t["foldsweep.protocol"] for t, _ in CatchingTracker.runs.values()} == {
         tags["foldsweep.protocol"]
     }
@@ -140,10 +141,10 @@ def test_finals_in_several_stores_are_compared_in_each(run):
 def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch, folder):
     measure = finalists._measure
 
-    def interrupted(settings, recipe, *rest):
+    def interrupted(settings, recipe, *rest, **options):
         if recipe.trial == 7:
             raise KeyboardInterrupt
-        measure(settings, recipe, *rest)
+        measure(settings, recipe, *rest, **options)
 
     monkeypatch.setattr(finalists, "_measure", interrupted)
     files = recipe("a.yaml"), recipe("b.yaml", trial=7), recipe("c.yaml", trial=9)

@@ -10,7 +10,14 @@ import numpy as np
 
 from analysis import significance
 from analysis.results import Sweep, Trial
-from analysis.rows import Row, budgets_differ, finals_overlap, make_row, unequal
+from analysis.rows import (
+    Row,
+    bootstrap_of,
+    budgets_differ,
+    finals_overlap,
+    make_row,
+    unequal,
+)
 from analysis.significance import Difference, FoldNoise, fold_noise, rank, repeats_to_decide
 from foldsweep.numbers import places_of
 from foldsweep.objective import Objective
@@ -87,7 +94,13 @@ def compare(
     rope = objective.equal if rope is None else rope
     variants = Counter(sweep.variant for sweep in sweeps)
     once = max(variants.values()) == 1
-    rows = [make_row(sweep, sweep.variant if once else sweep.name) for sweep in sweeps]
+    # one kind of estimate for all, or their differences would be of two kinds; one trial alone has
+    # not been selected and needs none
+    bootstrap = all(bootstrap_of(s) is not None or len(s.complete) == 1 for s in sweeps)
+    rows = [
+        make_row(sweep, sweep.variant if once else sweep.name, bootstrap=bootstrap)
+        for sweep in sweeps
+    ]
     protocols = {row.finals.protocol if row.finals else row.name for row in rows}
     in_finals = finals and len(protocols) == 1 and rows[0].finals is not None
     worth = lambda row: row.finals_score if in_finals else row.expected

@@ -34,7 +34,8 @@ class Row:
     best: Trial
     """By the finals where there are any, else by the cross-validated mean."""
     expected: float
-    """Cross-validated mean less the selection bias of the best of many."""
+    """Cross-validated mean less the selection bias of the best of many: by the bootstrap where all
+    rows have one, else shrunken."""
     test: Measured | None
     finalists: tuple[Measured, ...]
     """The newest finals of its trials, one of each."""
@@ -47,15 +48,7 @@ class Row:
     @property
     def bootstrap(self) -> Bootstrap | None:
         """The sweep's bootstrap; None where it has none, or is compared by another metric."""
-        key, values = self.sweep.measure.key, self.sweep.values
-        if names.bootstrap_key(key) not in values:
-            return None
-        return Bootstrap(
-            value=values[names.bootstrap_key(key)],
-            low=values[names.bootstrap_low_key(key)],
-            high=values[names.bootstrap_high_key(key)],
-            trials=int(values[names.bootstrap_trials_key(key)]),
-        )
+        return bootstrap_of(self.sweep)
 
     @property
     def finals(self) -> Measured | None:
@@ -76,13 +69,22 @@ class Row:
         return self.finals.mean - (sign * max(sign * mean for mean in means) - worth)
 
 
-def make_row(sweep: Sweep, name: str) -> Row:
-    """The row of a sweep that has a complete trial."""
+def make_row(sweep: Sweep, name: str, *, bootstrap: bool) -> Row:
+    """The row of a sweep that has a complete trial.
+
+    Args:
+        sweep: The sweep.
+        name: Name of the row.
+        bootstrap: Whether what its best is worth is by the bootstrap, if it has one.
+    """
     complete = sweep.complete
     best = best_trial(sweep)
-    worth = shrunken_best(
-        np.array([t.folds for t in complete]), overlap=sweep.overlap, sign=sweep.measure.sign
-    )
+    found = bootstrap_of(sweep) if bootstrap else None
+    if found is not None:
+        worth = found.value
+    else:
+        scores = np.array([trial.folds for trial in complete])
+        worth = shrunken_best(scores, overlap=sweep.overlap, sign=sweep.measure.sign)
     test = sweep.evaluation(best.number)
     return Row(
         name=name,
@@ -91,6 +93,19 @@ def make_row(sweep: Sweep, name: str) -> Row:
         expected=best.score - (complete[0].score - worth),
         test=test if test is not None and test.scores else None,
         finalists=latest_finals(sweep),
+    )
+
+
+def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
+    """The bootstrap of a sweep's complete trials; None where it has none of just these."""
+    key, values = sweep.measure.key, sweep.values
+    if values.get(names.bootstrap_trials_key(key)) != len(sweep.complete):
+        return None
+    return Bootstrap(
+        value=values[names.bootstrap_key(key)],
+        low=values[names.bootstrap_low_key(key)],
+        high=values[names.bootstrap_high_key(key)],
+        trials=len(sweep.complete),
     )
 
 

@@ -6,16 +6,17 @@ Some minutes on one core. Legend of shapes: t trials, n rows, k folds.
 
 import sys
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from analysis.significance import shrunken_best
+from analysis.significance import fold_noise, shrunken_best, tukey
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, require_at_least, run_program
-from sweeps.bootstrap import expected_of_rows
+from sweeps.bootstrap import Expected, expected_of_rows
 from sweeps.pruning import REDUCTION
 from sweeps.reproduction.tables import Cells, write_between_marks
 
@@ -67,11 +68,13 @@ def main() -> int:
     require_at_least(1, settings, "simulations")
     if settings.write is not None and not settings.write.is_file():
         raise UserError(f"--write {settings.write} does not exist")
-    cells = worth(settings)
-    console.print(cells.title)
-    console.print(cells.rich())
+    tables = {"bootstrap-between": between(settings), "bootstrap": worth(settings)}
+    for cells in tables.values():
+        console.print(cells.title)
+        console.print(cells.rich())
     if settings.write is not None:
-        write_between_marks(settings.write, {"bootstrap": f"{cells.title}\n\n{cells.markdown()}"})
+        blocks = {name: f"{c.title}\n\n{c.markdown()}" for name, c in tables.items()}
+        write_between_marks(settings.write, blocks)
     return 0
 
 
@@ -107,6 +110,82 @@ def worth(settings: BootstrapSettings) -> Cells:
     )
 
 
+def between(settings: BootstrapSettings) -> Cells:
+    """False claims and coverage of intervals between sweeps, by either estimate of their bests."""
+    rows = []
+    for num_rows in (200, 2000):
+        for trials in ((30, 30), (30,) * 5, (6, 100)):
+            for what in ("all equal", "normal, std 0.02"):
+                rng = np.random.default_rng([settings.seed, num_rows, len(trials), len(rows)])
+                counts = np.zeros((2, 2), dtype=int)
+                for _ in range(settings.simulations):
+                    counts += _claimed(rng, num_rows, trials, TRUTHS[what])
+                shares = [f"{n / settings.simulations:.3f}" for n in counts.ravel()]
+                shown = " / ".join(map(str, trials)) if len(trials) < 3 else f"{len(trials)} x 30"
+                rows.append((str(num_rows), shown, what, *shares))
+    return Cells(
+        title=(
+            "False claims and coverage of the simultaneous interval between sweeps, whose bests"
+            " are expected to be what the bootstrap or the shrunken mean says,"
+            f" {FOLDS} folds, n = {settings.simulations} simulations each"
+        ),
+        head=(
+            *("rows", "trials of each sweep", "true accuracies", "false claims, bootstrap"),
+            *("coverage, bootstrap", "false claims, shrunken", "coverage, shrunken"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _claimed(
+    rng: np.random.Generator,
+    num_rows: int,
+    trials: tuple[int, ...],
+    truths: tuple[float, float, float],
+) -> Int[np.ndarray, "2 2"]:
+    """For bootstrap and shrunken mean: whether any claim is false, and all intervals are right."""
+    fold = rng.permutation(np.arange(num_rows) % FOLDS)
+    difficulty = np.sqrt(SHARED) * rng.normal(size=num_rows)
+    sweeps = [
+        simulated(rng, num_rows, number, *truths, fold=fold, difficulty=difficulty)
+        for number in trials
+    ]
+    scores = [_by_fold(sweep) for sweep in sweeps]
+    every = np.concatenate(scores)
+    noise = fold_noise(every, overlap=1 / (FOLDS - 1), resolution=FOLDS / num_rows)
+    starts = np.cumsum([0, *map(len, scores[:-1])])
+    best = [int(np.round(of.mean(1), 12).argmax()) for of in scores]
+    truth = [float(sweep.truth[i]) for sweep, i in zip(sweeps, best, strict=True)]
+    worth_of: list[list[float]] = [[], []]
+    for sweep, of in zip(sweeps, scores, strict=True):
+        found = _bootstrap(sweep, seed=int(rng.integers(2**32)))
+        worth_of[0].append(found.value)
+        worth_of[1].append(shrunken_best(of))
+    critical = tukey(len(trials), noise.df)
+    outcome = np.zeros((2, 2), dtype=int)
+    for kind, values in enumerate(worth_of):
+        false, whole = False, True
+        for i, j in combinations(range(len(trials)), 2):
+            wide = critical * noise.error(int(starts[i]) + best[i], int(starts[j]) + best[j])
+            gap, true = values[i] - values[j], truth[i] - truth[j]
+            false |= abs(gap) > wide and gap * true <= 0
+            whole &= abs(gap - true) <= wide
+        outcome[kind] = false, whole
+    return outcome
+
+
+def _by_fold(sweep: Simulated) -> Float[np.ndarray, "t k"]:
+    return np.stack([sweep.right[:, sweep.fold == k].mean(1) for k in range(FOLDS)], axis=1)
+
+
+def _bootstrap(sweep: Simulated, *, seed: int) -> Expected:
+    values = sweep.right[:, None].astype(np.float32)
+    rows = np.arange(len(sweep.fold))
+    found = expected_of_rows(values, sweep.fold[None], rows, sign=1, seed=seed)
+    assert found is not None
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Found:
     truth: float
@@ -116,20 +195,25 @@ class _Found:
 
 def _estimated(sweep: Simulated, *, seed: int) -> tuple[_Found, list[float]]:
     """The interval, and the errors of bootstrap, maximum and shrunken maximum."""
-    scores = np.stack([sweep.right[:, sweep.fold == k].mean(1) for k in range(FOLDS)], axis=1)
+    scores = _by_fold(sweep)
     means = scores.mean(1)
     truth = float(sweep.truth[np.round(means, 12).argmax()])
-    values = sweep.right[:, None].astype(np.float32)
-    rows = np.arange(len(sweep.fold))
-    found = expected_of_rows(values, sweep.fold[None], rows, sign=1, seed=seed)
-    assert found is not None
+    found = _bootstrap(sweep, seed=seed)
     estimates = (found.value, float(means.max()), shrunken_best(scores))
     interval = _Found(truth=truth, low=found.low, high=found.high)
     return interval, [estimate - truth for estimate in estimates]
 
 
 def simulated(
-    rng: np.random.Generator, rows: int, trials: int, spread: float, tail: float, models: float
+    rng: np.random.Generator,
+    rows: int,
+    trials: int,
+    spread: float,
+    tail: float,
+    models: float,
+    *,
+    fold: Int[np.ndarray, " n"] | None = None,
+    difficulty: Float[np.ndarray, " n"] | None = None,
 ) -> Simulated:
     """A sweep with two complete trials or more, drawn again until there are.
 
@@ -145,12 +229,15 @@ def simulated(
         tail: Mean of what is taken from each, exponentially distributed.
         models: Standard deviation of accuracy of the models of one configuration, whose training
             rows overlap: correlated by 1 / k.
+        fold: Fold of each row [drawn].
+        difficulty: What is difficult for all configurations in each row [drawn].
     """
-    fold = rng.permutation(np.arange(rows) % FOLDS)
+    fold = rng.permutation(np.arange(rows) % FOLDS) if fold is None else fold
+    given = difficulty
     while True:
         truth = ACCURACY + rng.normal(0, 1, trials) * spread - rng.exponential(1, trials) * tail
         truth = truth.clip(0.2, 0.99)
-        difficulty = np.sqrt(SHARED) * rng.normal(size=rows)
+        difficulty = np.sqrt(SHARED) * rng.normal(size=rows) if given is None else given
         luck = rng.normal(size=(trials, rows))
         going = np.arange(trials)
         for lack, correlation in RUNGS:

@@ -82,6 +82,36 @@ def test_selection_bias_is_taken_off_before_two_bests_are_compared():
     assert abs(found.tests[0].difference.mean) < 0.01
 
 
+def bootstrapped(variant, *means, value, trials=None, **more):
+    key = "val_accuracy"
+    values = {
+        names.bootstrap_key(key): value,
+        names.bootstrap_low_key(key): value - 0.02,
+        names.bootstrap_high_key(key): value + 0.02,
+        names.bootstrap_trials_key(key): float(len(means) if trials is None else trials),
+    }
+    return sweep(variant, *means, values=values, **more)
+
+
+def test_rows_are_worth_what_the_bootstrap_says_where_all_have_one():
+    both = bootstrapped("a", 0.9, 0.89, value=0.88), bootstrapped("b", 0.89, 0.88, value=0.885)
+    found = comparison(*both)
+    assert [(row.name, row.expected) for row in found.rows] == [("b", 0.885), ("a", 0.88)]
+    assert found.tests[0].difference.mean == pytest.approx(0.005)
+    alone = comparison(both[0], sweep("c", 0.7))  # one trial has not been selected
+    assert [row.expected for row in alone.rows] == pytest.approx([0.88, 0.7], abs=1e-3)
+
+
+def test_estimates_of_two_kinds_are_not_compared():
+    kept = bootstrapped("a", 0.9, 0.89, value=0.5)
+    found = comparison(kept, sweep("b", 0.8, 0.7))
+    assert found.rows[0].name == "a"
+    assert found.rows[0].expected > 0.8
+    filtered = bootstrapped("a", 0.9, 0.89, value=0.5, trials=12)  # of other trials than these
+    assert comparison(filtered).rows[0].bootstrap is None
+    assert comparison(filtered).rows[0].expected > 0.8
+
+
 def test_p_value_and_interval_are_of_one_test():
     """No p of 0.067 beside an interval far from zero, for any of several pairs."""
     means = 0.80, 0.805, 0.81, 0.83, 0.86

@@ -63,7 +63,7 @@ def _to_stderr(line: str) -> None:
 def show(comparison: Comparison, settings: Selection) -> None:
     """Print the comparison: words first, then the table, then the tests."""
     console.print(words.headline(comparison))
-    for sentence in words.sentences(comparison):
+    for sentence in [*words.sentences(comparison), *words.choice_sentences(comparison)]:
         console.print(sentence)
     advice = words.advice(comparison)
     if advice is not None:

@@ -87,7 +87,6 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said.append(_power(comparison))
-    said.extend(choice_sentences(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
             said.append(f"{row.name} was selected on test rows: its figures are too good.")
@@ -233,7 +232,8 @@ def _power(comparison: Comparison) -> str:
     open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
-    size = low if low == high else f"{low} to {high} (one size for each test)"
+    low = low if low == high else low.partition(" ")[0]
+    size = low if low == high else f"{low} to {high}, by test,"
     said = (
         f"With these folds and trials a true difference of {size} would have been detected with a"
         " chance of 80 %."

@@ -135,7 +135,7 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     poor = found.choice.trials[-1]
     assert poor in found.choice.undistinguished
     assert found.choice.equivalent == found.choice.trials[:1]
-    said = " ".join(words.sentences(found))
+    said = " ".join(words.choice_sentences(found))
     assert "differences below" in said
     assert "not detected. That does not make them equal." in said
     assert "No other is shown to be equivalent" in said

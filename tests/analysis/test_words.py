@@ -202,8 +202,8 @@ INTERVAL = (
                 INTERVAL[0],
                 "a is significantly better than d and e; better than f by less than matters;"
                 " equivalent to g; not yet distinguished from b and c; not tested against h.",
-                "With these folds and trials a true difference of 3.0 points to 4.1 points (one"
-                " size for each test) would have been detected with a chance of 80 %.",
+                "With these folds and trials a true difference of 3.0 to 4.1 points, by test,"
+                " would have been detected with a chance of 80 %.",
             ],
             id="many rows: all verdicts against the first",
         ),
@@ -211,7 +211,8 @@ INTERVAL = (
     ],
 )
 def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) -> None:
-    assert words.sentences(comparison(*tests)) == [*said, ONE]
+    assert words.sentences(comparison(*tests)) == said
+    assert words.choice_sentences(comparison(*tests)) == [ONE]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +380,8 @@ def test_no_two_sentences_of_one_page_contradict_each_other() -> None:
     """Of all verdicts: equality is claimed by the interval alone, never by lack of power."""
     for verdict in words.VERDICTS:
         found = comparison(pair(verdict), of=choice(trials(LARGE, SMALL), 2, 1))
-        page = " ".join([words.headline(found), *words.sentences(found)])
+        said = [*words.sentences(found), *words.choice_sentences(found)]
+        page = " ".join([words.headline(found), *said])
         assert ("equivalent: an" in page) == (verdict == "equivalent")
         assert ("significantly better than b" in page) == (verdict == "better")
         assert str(SMALL) not in page.replace(",", "")  # nothing recommends the small one

@@ -85,7 +85,7 @@ def show(comparison: Comparison, settings: Selection) -> None:
 
 def finals_commands(comparison: Comparison, settings: Selection) -> str:
     """What to type for finals of the best two rows."""
-    names = dict.fromkeys(row.sweep.group for row in comparison.rows[:2])
+    names = [row.sweep.name for row in comparison.rows[:2]]
     store = store_options(tracking_uri(settings.tracking_uri), settings.experiment)
     export = [
         command("analysis/export.py", "--sweep", name, "--top", "3", "--out", "finalists", *store)

@@ -15,7 +15,9 @@ from analysis.rows import (
     bootstrap_of,
     budgets_differ,
     finals_overlap,
+    latest_finals,
     make_row,
+    resolution,
     unequal,
 )
 from analysis.significance import Difference, FoldNoise, fold_noise, rank, repeats_to_decide
@@ -97,12 +99,11 @@ def compare(
     # one kind of estimate for all, or their differences would be of two kinds; one trial alone has
     # not been selected and needs none
     bootstrap = all(bootstrap_of(s) is not None or len(s.complete) == 1 for s in sweeps)
+    in_finals = finals and _same_finals(sweeps)
     rows = [
-        make_row(sweep, sweep.variant if once else sweep.name, bootstrap=bootstrap)
-        for sweep in sweeps
+        make_row(s, s.variant if once else s.name, bootstrap=bootstrap, finals=in_finals)
+        for s in sweeps
     ]
-    protocols = {row.finals.protocol if row.finals else row.name for row in rows}
-    in_finals = finals and len(protocols) == 1 and rows[0].finals is not None
     worth = lambda row: row.finals_score if in_finals else row.expected
     rows.sort(key=lambda row: -objective.sign * worth(row))
     scores = _FinalsScores(rows) if in_finals else _SweepScores(rows)
@@ -116,6 +117,15 @@ def compare(
         objective=objective,
         rope=rope,
     )
+
+
+def _same_finals(sweeps: Sequence[Sweep]) -> bool:
+    """Whether all were in the same finals, with a trial that is here."""
+    protocols = set()
+    for sweep in sweeps:
+        here = {trial.number for trial in sweep.complete}
+        protocols.add(next((m.protocol for m in latest_finals(sweep) if m.trial in here), None))
+    return len(protocols) == 1 and None not in protocols
 
 
 class _SweepScores:
@@ -165,6 +175,7 @@ class _FinalsScores:
 
     def __init__(self, rows: Sequence[Row]):
         self.finalists = [measured for row in rows for measured in row.finalists]
+        self.num_rows = len(rows)
 
     def worth(self, row: Row) -> float:
         return row.finals_score
@@ -174,7 +185,8 @@ class _FinalsScores:
 
     def basis(self, row: Row) -> str:
         assert row.finals is not None
-        return f"finals: {row.finals.protocol}"
+        several = ", corrected for selection" if len(self.finalists) > self.num_rows else ""
+        return f"finals: {row.finals.protocol}{several}"
 
     def noise(self, a: Row, b: Row) -> tuple[FoldNoise, int, int]:
         assert a.finals is not None
@@ -273,8 +285,3 @@ def folds_in_words(row: Row) -> str:
     repeats = len(row.best.folds) // row.sweep.num_folds
     times = f"{repeats} x " if repeats > 1 else ""
     return f"the sweep's own {times}{row.sweep.num_folds} folds"
-
-
-def resolution(sweep: Sweep) -> float:
-    """Smallest step of a score: that of a share of rows, else none."""
-    return 1 / sweep.fold_rows if sweep.measure.is_share and sweep.fold_rows else 0.0

@@ -90,6 +90,7 @@ def row_dict(row: Row) -> dict[str, Any]:
         "fresh_low": bootstrap.low if bootstrap else None,
         "fresh_high": bootstrap.high if bootstrap else None,
         "finals_score": finals.mean if finals else None,
+        "finals_expected": row.finals_score if finals else None,
         "finals_score_std": spread(finals),
         "finals_scores": len(finals.scores) if finals else None,
         "test_score": test.mean if test else None,

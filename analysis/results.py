@@ -1,6 +1,7 @@
 """Sweeps as MLflow has them: their trials, fold scores, and what was measured afterwards."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -199,6 +200,7 @@ def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
     trials = []
     for trial, folds in zip(sweep.trials, by_trial, strict=True):
         whole = trial.state == "COMPLETE" and len(folds) == number
+        whole = whole and all(map(math.isfinite, folds))  # a metric of the user's own may be NaN
         trials.append(replace(trial, metric=measure.key, folds=folds if whole else ()))
     repeats = int(sweep.tags.get(names.TAG_REPEATS, 1))
     once = number // repeats if number % repeats == 0 else number

@@ -32,7 +32,7 @@ class Row:
     """Variant, or the sweep's own name where several sweeps of one variant are compared."""
     sweep: Sweep
     best: Trial
-    """By the finals where there are any, else by the cross-validated mean."""
+    """By the finals where these decide, else by the cross-validated mean."""
     expected: float
     """Cross-validated mean less the selection bias of the best of many: by the bootstrap where all
     rows have one, else shrunken."""
@@ -64,27 +64,34 @@ class Row:
         worth = shrunken_best(
             np.array([measured.scores for measured in self.finalists]),
             overlap=finals_overlap(self.finals, self.sweep),
+            resolution=resolution(self.sweep),
             sign=sign,
         )
         return self.finals.mean - (sign * max(sign * mean for mean in means) - worth)
 
 
-def make_row(sweep: Sweep, name: str, *, bootstrap: bool) -> Row:
+def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
     """The row of a sweep that has a complete trial.
 
     Args:
         sweep: The sweep.
         name: Name of the row.
         bootstrap: Whether what its best is worth is by the bootstrap, if it has one.
+        finals: Whether the best is the best of the finals.
     """
     complete = sweep.complete
-    best = best_trial(sweep)
+    best = best_trial(sweep) if finals else complete[0]
     found = bootstrap_of(sweep) if bootstrap else None
     if found is not None:
         worth = found.value
     else:
         scores = np.array([trial.folds for trial in complete])
-        worth = shrunken_best(scores, overlap=sweep.overlap, sign=sweep.measure.sign)
+        worth = shrunken_best(
+            scores,
+            overlap=sweep.overlap,
+            resolution=resolution(sweep),
+            sign=sweep.measure.sign,
+        )
     test = sweep.evaluation(best.number)
     return Row(
         name=name,
@@ -111,12 +118,11 @@ def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
 
 def best_trial(sweep: Sweep) -> Trial:
     """The best by the finals where there are any, else by the cross-validated mean."""
-    complete = sweep.complete
-    finals = latest_finals(sweep)
-    if finals:
-        chosen = max(finals, key=lambda measured: sweep.measure.sign * measured.mean).trial
-        return next((t for t in complete if t.number == chosen), complete[0])
-    return complete[0]
+    by_number = {trial.number: trial for trial in sweep.complete}
+    finalists = [m for m in latest_finals(sweep) if m.trial in by_number]
+    if not finalists:
+        return sweep.complete[0]
+    return by_number[max(finalists, key=lambda m: sweep.measure.sign * m.mean).trial]
 
 
 def latest_finals(sweep: Sweep) -> tuple[Measured, ...]:
@@ -166,6 +172,11 @@ def finals_overlap(finals: Measured, sweep: Sweep) -> float:
     num_folds = finals.num_folds or sweep.num_folds
     overlap = 1 / (num_folds - 1) if finals.overlap is None else finals.overlap
     return overlap * num_folds / len(finals.scores) if finals.fresh_rows else overlap
+
+
+def resolution(sweep: Sweep) -> float:
+    """Smallest step of a score: that of a share of rows, else none."""
+    return 1 / sweep.fold_rows if sweep.measure.is_share and sweep.fold_rows else 0.0
 
 
 def spread(measured: Measured | None) -> float | None:

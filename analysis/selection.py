@@ -84,23 +84,23 @@ def selected(settings: Selection, *, notice: Callable[[str], None] = console.pri
         why = f" that passes {settings.filter!r}" if settings.filter else " yet"
         raise UserError(f"{', '.join(s.name for s in sweeps)}: no complete trial{why}")
     for s in sweeps:
-        if not s.complete and settings.sweep:
+        if not s.complete and (settings.sweep or s.group == sweeps[0].group):
             notice(f"{s.name} is left out: no complete trial yet")
     alike = _of_one_task(whole, notice)
     if settings.every or settings.sweep:
         return _by_one_metric(alike, settings.objective, notice)
-    latest = _latest(alike, each=bool(settings.space or settings.variant))
+    latest = _latest(alike, settings)
     _tell_of_others(latest, alike, notice)
     return _by_one_metric(latest, settings.objective, notice)
 
 
-def _latest(sweeps: Sequence[Sweep], *, each: bool) -> list[Sweep]:
-    """The latest sweep of each variant, or the spaces of the latest sweep."""
-    if not each:
+def _latest(sweeps: Sequence[Sweep], settings: Selection) -> list[Sweep]:
+    """The latest sweep of each space or variant asked for, or the spaces of the latest sweep."""
+    if not (settings.space or settings.variant):
         return [sweep for sweep in sweeps if sweep.group == sweeps[0].group]
     newest: dict[str, Sweep] = {}
     for sweep in sweeps:
-        newest.setdefault(sweep.variant, sweep)
+        newest.setdefault(sweep.space if settings.space else sweep.variant, sweep)
     return list(newest.values())
 
 

@@ -59,7 +59,8 @@ def fold_noise(
 
     Each trial's variance is that of its scores without its mean and without the fold's, which all
     trials share. The variances are moderated (Smyth, section 6): they are taken as draws around a
-    common one, and each is moved towards that one by as much as they agree.
+    common one, and each is moved towards that one by as much as they agree. Only upwards: trials of
+    a variant that is noisier than the others are not to borrow the others' certainty.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.
@@ -78,12 +79,9 @@ def fold_noise(
     raw = (residuals**2).sum(1) / ((number - 1) * (1 - 1 / size))
     raw = np.maximum(raw, resolution**2 / 12)
     prior_df, prior = _common_variance(raw, number - 1)
-    if math.isinf(prior_df):
-        variances = np.full(size, prior)
-    else:
-        variances = (prior_df * prior + (number - 1) * raw) / (prior_df + number - 1)
-    # one less than Smyth's, for the common variance is estimated too
-    df = min(prior_df + number - 2, (size - 1) * (number - 1))
+    share = 0.0 if math.isinf(prior_df) else (number - 1) / (prior_df + number - 1)
+    variances = np.maximum(prior + share * (raw - prior), raw)
+    df = min(prior_df + number - 1, (size - 1) * (number - 1))
     # whole degrees of freedom, rounded down: an interval is never too short for it
     return FoldNoise(variances=variances, df=max(1, int(df)), number=number, overlap=overlap)
 
@@ -195,6 +193,8 @@ def repeats_to_decide(
     """
     overlap_of_one = noise.overlap * (noise.number / num_folds if fresh_rows else 1)
     variance = float(noise.variances[a] + noise.variances[b])
+    if gap == 0.0 or variance == 0.0:
+        return None
     repeats = 1
     while repeats <= MOST_REPEATS:
         df = max(noise.df, repeats * num_folds - 1)
@@ -278,7 +278,11 @@ def rank(
 
 
 def shrunken_best(
-    scores: Float[np.ndarray, "t n"], *, overlap: float | None = None, sign: int = 1
+    scores: Float[np.ndarray, "t n"],
+    *,
+    overlap: float | None = None,
+    resolution: float = 0.0,
+    sign: int = 1,
 ) -> float:
     """What to expect of the best of many on fresh data.
 
@@ -293,17 +297,19 @@ def shrunken_best(
     Args:
         scores: Scores of every trial on the same folds.
         overlap: Test rows per training row [that of folds of equal size, each scored once].
+        resolution: Smallest step of a score, see `fold_noise`.
         sign: 1 where higher scores are better, -1 where lower are.
     """
     if sign < 0:
-        return -shrunken_best(-scores, overlap=overlap)
+        return -shrunken_best(-scores, overlap=overlap, resolution=resolution)
     number = scores.shape[1]
     overlap = 1 / (number - 1) if overlap is None else overlap
     means = scores.mean(1)
     best = int(means.argmax())
     if len(means) < 2:
         return float(means[best])
-    noise = (1 / number + overlap) * fold_noise(scores, overlap=overlap).variances
+    found = fold_noise(scores, overlap=overlap, resolution=resolution)
+    noise = (1 / number + overlap) * found.variances
     if noise.min() == 0.0:
         return float(means[best])
     middle = float(np.median(means))

@@ -6,9 +6,12 @@ Every sentence follows from one interval, see `analysis.significance`: none clai
 from analysis.comparison import Comparison, PairwiseTest
 from analysis.results import Trial
 from analysis.rows import Row
+from analysis.significance import MOST_REPEATS
 from foldsweep.numbers import places_of, plural, shown
 from foldsweep.numbers import signed as with_sign
 
+_NOTHING = 1e-9
+"""Differences below this are none."""
 VERDICTS = {
     "better": "significantly better",
     "slightly better": "better by less than matters",
@@ -53,10 +56,14 @@ def headline(comparison: Comparison) -> str:
             f" than {amount(comparison.rope, comparison)}."
         )
     what = "Nothing can be decided" if nothing_decided(comparison) else "Inconclusive"
-    return (
-        f"{what}: {best.name} is ahead{_given(test)} with {both}, but differences below"
-        f" {amount(test.difference.detectable, comparison)} are not detected."
+    weak = (
+        f"differences below {amount(test.difference.detectable, comparison)} are detected with a"
+        " chance below 80 %"
     )
+    if abs(test.difference.mean) < _NOTHING:
+        level = f"{best.name} and {runner_up.name} are level{_given(test)}"
+        return f"{what}: {level} with {score(best, comparison)}; {weak}."
+    return f"{what}: {best.name} is ahead{_given(test)} with {both}, but {weak}."
 
 
 def nothing_decided(comparison: Comparison) -> bool:
@@ -98,6 +105,8 @@ def advice(comparison: Comparison) -> str | None:
     if not comparison.tests:
         return None
     test = comparison.tests[0]
+    if any(row.sweep.selected_on_test for row in comparison.rows[:2]):
+        return None  # which cannot be exported
     if test.verdict == "untested":
         return "To decide it, cross-validate the best of each again on the same fresh folds"
     if test.verdict == "inconclusive" and test.repeats is not None:
@@ -118,18 +127,20 @@ def choice_sentences(comparison: Comparison) -> list[str]:
         return [f"One configuration of {of} {where}: nothing to choose from."]
     said = []
     best = choice.trials[0].label
+    kind = "finalists" if choice.basis == "in the finals" else "complete configurations"
     if open_ == 1:
         said.append(
-            f"Of {number} complete configurations of {of}, {best} is significantly better than"
-            f" every other {choice.basis}."
+            f"Of {number} {kind} of {of}, {best} is significantly better than every other"
+            f" {choice.basis}{'' if len(choice.equivalent) == 1 else ', if only just'}."
         )
     else:
-        others = plural(number - 1, "configuration") if number > 2 else "configuration"
+        one = kind.removesuffix("s")
+        others = plural(number - 1, one) if number > 2 else one
         which = f"{open_ - 1} of the other {others}" if open_ < number else f"The other {others}"
         said.append(
             f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
             f" {best}, {choice.basis}: differences below {amount(choice.detectable, comparison)}"
-            " are not detected. That does not make them equal."
+            " are detected with a chance below 80 %. That does not make them equal."
         )
     said.append(equivalence(comparison))
     return said
@@ -185,16 +196,15 @@ def cheapest(trials: tuple[Trial, ...]) -> Trial:
 
 def _alone(comparison: Comparison) -> str:
     row, choice = comparison.rows[0], comparison.choice
-    reached = f"{row.name} reaches {score(row, comparison)}.{_gain(row)}"
-    if 1 < len(choice.trials) == len(choice.undistinguished):
+    gain = "" if comparison.in_finals else _gain(row)
+    reached = f"{row.name} reaches {score(row, comparison)}.{gain}"
+    if 1 < len(choice.trials) == len(choice.undistinguished) and len(choice.equivalent) == 1:
         return f"Nothing can be decided between its configurations: {reached}"
     return reached
 
 
 def _than(test: PairwiseTest, comparison: Comparison) -> str:
     assert test.difference is not None
-    if amount(test.difference.mean, comparison) == amount(0.0, comparison):
-        return f"level with {test.b}"
     return f"{gap(test.difference.mean, comparison)} {test.b}"
 
 
@@ -239,10 +249,11 @@ def _power(comparison: Comparison) -> str:
         " chance of 80 %."
     )
     first = comparison.tests[0]
-    if first.verdict == "inconclusive" and first.repeats is None:
+    gap = 0.0 if first.difference is None else abs(first.difference.mean)
+    if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
         said += (
-            f" No number of repeats of these folds decides a gap as small as that of {first.a} and"
-            f" {first.b}: only more rows can."
+            f" Not even {MOST_REPEATS} repeats of these folds decide a gap as small as that of"
+            f" {first.a} and {first.b}: more rows can."
         )
     return said
 
@@ -252,7 +263,7 @@ def score(row: Row, comparison: Comparison) -> str:
     places = comparison.places - 1 if comparison.objective.is_share else comparison.places
     if comparison.in_finals and row.finals:
         name = comparison.objective.name
-        return f"{name} {shown(row.finals.mean, places=places)} in the finals"
+        return f"{name} {shown(row.finals_score, places=places)} in the finals"
     return f"an expected {comparison.objective.name} of {shown(row.expected, places=places)}"
 
 
@@ -272,6 +283,8 @@ def amount(difference: float, comparison: Comparison) -> str:
     if not comparison.objective.is_share:
         return shown(abs(difference), places=comparison.places)
     value = f"{100 * abs(difference):.1f}"
+    if value == "0.0" and abs(difference) >= _NOTHING:
+        value = f"{100 * abs(difference):.1g}"
     return f"{value} point{'' if value == '1.0' else 's'}"
 
 

@@ -59,8 +59,8 @@ def fold_noise(
 
     Each trial's variance is that of its scores without its mean and without the fold's, which all
     trials share. The variances are moderated (Smyth, section 6): they are taken as draws around a
-    common one, and each is moved towards that one by as much as they agree. Only upwards: trials of
-    a variant that is noisier than the others are not to borrow the others' certainty.
+    common one, and each is moved towards that one by as much as they agree. Only upwards: trials
+    of a variant that is noisier than the others are not to borrow the others' certainty.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.

@@ -127,11 +127,12 @@ def choice_sentences(comparison: Comparison) -> list[str]:
         return [f"One configuration of {of} {where}: nothing to choose from."]
     said = []
     best = choice.trials[0].label
+    near = len(choice.equivalent) > 1
     kind = "finalists" if choice.basis == "in the finals" else "complete configurations"
     if open_ == 1:
         said.append(
             f"Of {number} {kind} of {of}, {best} is significantly better than every other"
-            f" {choice.basis}{'' if len(choice.equivalent) == 1 else ', if only just'}."
+            f" {choice.basis}{', than some by less than matters' if near else ''}."
         )
     else:
         one = kind.removesuffix("s")

@@ -82,6 +82,15 @@ def test_selection_on_test_is_known(store):
     assert [s.name for s in load_sweeps(store) if s.selected_on_test] == ["chosen/mlp_ws"]
 
 
+def test_a_trial_whose_metric_is_not_finite_has_no_scores(make_store):
+    filled = make_store()
+    filled.add("a/mlp", (0.8, 0.85, 0.9), (0.7, 0.8, 0.9), folds=3)
+    run_id = filled.trials["a/mlp", 0]
+    filled.client.log_metric(run_id, "fold_1/val_accuracy", float("nan"), step=9)
+    (sweep,) = load_sweeps(open_store(filled.uri, "foldsweep"))
+    assert [t.number for t in sweep.complete] == [1]
+
+
 def test_a_filter_of_mlflow_chooses_trials(store):
     (sweep,) = load_sweeps(store, sweeps=["old"], matching="params.lr = '0.002'")
     assert [t.number for t in sweep.trials] == [1]

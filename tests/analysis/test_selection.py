@@ -54,6 +54,18 @@ def test_of_spaces_the_latest_sweep_each_is_taken_and_what_it_displaces_is_said(
     assert select(uri, variant=("svm",)) == (["more/svm"], [])
 
 
+def test_what_the_latest_sweep_has_not_finished_is_said(make_store: Callable) -> None:
+    filled = make_store()
+    filled.add("old/mlp", FOLDS, folds=5)
+    filled.add("new/mlp", "PRUNED", folds=5)
+    assert select(filled.uri) == (["old/mlp"], ["new/mlp is left out: no complete trial yet"])
+    filled.add("half/cnn", FOLDS, folds=5)
+    filled.add("half/mlp", "FAIL", folds=5)
+    found, said = select(filled.uri)
+    assert found == ["half/cnn"]
+    assert said[0] == "half/mlp is left out: no complete trial yet"
+
+
 def test_every_sweep_can_be_asked_for(uri: str) -> None:
     every = ["smoke/mlp", "more/svm", "real/cnn", "real/mlp"]
     assert select(uri, every=True) == (every, [])

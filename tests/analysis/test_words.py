@@ -123,7 +123,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         pytest.param(
             pair("inconclusive", repeats=4),
             "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 2.0 points"
-            " above b, but differences below 3.0 points are not detected.",
+            " above b, but differences below 3.0 points are detected with a chance below 80 %.",
             ("no", "Inconclusive: do not call it better"),
             "If the gap is as large as it looks, finals of 4 repeats decide it with a chance of"
             " 80 %",
@@ -131,11 +131,19 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("inconclusive", 0.0001),
-            "Nothing can be decided: a is ahead with an expected accuracy of 0.950, level with b,"
-            " but differences below 3.0 points are not detected.",
+            "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 0.01 points"
+            " above b, but differences below 3.0 points are detected with a chance below 80 %.",
             ("no", "Inconclusive: do not call it better"),
             None,
             id="inconclusive, and no number of repeats would",
+        ),
+        pytest.param(
+            pair("inconclusive", 0.0),
+            "Nothing can be decided: a and b are level with an expected accuracy of 0.950;"
+            " differences below 3.0 points are detected with a chance below 80 %.",
+            ("no", "Inconclusive: do not call it better"),
+            None,
+            id="no difference at all",
         ),
         pytest.param(
             pair("untested", basis="not tested: other rows or folds"),
@@ -183,8 +191,8 @@ INTERVAL = (
             (pair("inconclusive"),),
             [
                 INTERVAL[0],
-                f"{INTERVAL[1]} No number of repeats of these folds decides a gap as small as that"
-                " of a and b: only more rows can.",
+                f"{INTERVAL[1]} Not even 64 repeats of these folds decide a gap as small as that"
+                " of a and b: more rows can.",
             ],
             id="an open pair that repeats do not decide",
         ),
@@ -236,9 +244,9 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
         pytest.param(
             choice(trials(LARGE, 9000, SMALL), 3, 1),
             [
-                "The other 2 configurations of s/a are not yet distinguished from the best, s/a"
-                " trial 0, on the sweep's own 5 folds: differences below 5.0 points are not"
-                " detected. That does not make them equal.",
+                "The other 2 complete configurations of s/a are not yet distinguished from"
+                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
+                " are detected with a chance below 80 %. That does not make them equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
@@ -246,9 +254,9 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
         pytest.param(
             choice(trials(LARGE, SMALL), 2, 1),
             [
-                "The other configuration of s/a is not yet distinguished from the best, s/a"
-                " trial 0, on the sweep's own 5 folds: differences below 5.0 points are not"
-                " detected. That does not make them equal.",
+                "The other complete configuration of s/a is not yet distinguished from"
+                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
+                " are detected with a chance below 80 %. That does not make them equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="two trials",
@@ -256,9 +264,9 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
         pytest.param(
             choice(trials(LARGE, 9000, SMALL, 100), 3, 3),
             [
-                "2 of the other 3 configurations of s/a are not yet distinguished from the best,"
-                " s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points are not"
-                " detected. That does not make them equal.",
+                "2 of the other 3 complete configurations of s/a are not yet distinguished from"
+                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
+                " are detected with a chance below 80 %. That does not make them equal.",
                 "2 others are shown to be equivalent to it, within 1.0 point; the smallest, s/a"
                 " trial 2, has 4,380 parameters instead of 44,758.",
             ],
@@ -268,7 +276,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(SMALL, LARGE), 1, 2),
             [
                 "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds.",
+                " every other on the sweep's own 5 folds, than some by less than matters.",
                 "1 other is shown to be equivalent to it, within 1.0 point; the best is also the"
                 " smallest.",
             ],
@@ -278,7 +286,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(0, 0, seconds=20.0), 1, 2),
             [
                 "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds.",
+                " every other on the sweep's own 5 folds, than some by less than matters.",
                 "1 other is shown to be equivalent to it, within 1.0 point; the fastest, s/a"
                 " trial 1, trains in 10 s instead of 20 s.",
             ],

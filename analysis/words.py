@@ -141,7 +141,7 @@ def choice_sentences(comparison: Comparison) -> list[str]:
         said.append(
             f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
             f" {best}, {choice.basis}: differences below {amount(choice.detectable, comparison)}"
-            " are detected with a chance below 80 %. That does not make them equal."
+            " are detected with a chance below 80 %. That does not mean equal."
         )
     said.append(equivalence(comparison))
     return said

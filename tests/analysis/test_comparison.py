@@ -137,7 +137,7 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     assert found.choice.equivalent == found.choice.trials[:1]
     said = " ".join(words.choice_sentences(found))
     assert "differences below" in said
-    assert "chance below 80 %. That does not make them equal." in said
+    assert "chance below 80 %. That does not mean equal." in said
     assert "No other is shown to be equivalent" in said
     assert f"{int(poor.values['num_params']):,} parameters" not in said
 

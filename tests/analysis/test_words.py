@@ -246,7 +246,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             [
                 "The other 2 complete configurations of s/a are not yet distinguished from"
                 " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not make them equal.",
+                " are detected with a chance below 80 %. That does not mean equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
@@ -256,7 +256,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             [
                 "The other complete configuration of s/a is not yet distinguished from"
                 " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not make them equal.",
+                " are detected with a chance below 80 %. That does not mean equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="two trials",
@@ -266,7 +266,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             [
                 "2 of the other 3 complete configurations of s/a are not yet distinguished from"
                 " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not make them equal.",
+                " are detected with a chance below 80 %. That does not mean equal.",
                 "2 others are shown to be equivalent to it, within 1.0 point; the smallest, s/a"
                 " trial 2, has 4,380 parameters instead of 44,758.",
             ],

@@ -98,7 +98,7 @@ def _common_variance(variances: Float[np.ndarray, " t"], df: int) -> tuple[float
     logs = np.log(np.maximum(variances, 1e-5 * np.median(variances[variances > 0])))
     logs = logs - special.digamma(df / 2) + math.log(df / 2)
     spread = float(logs.var(ddof=1)) - float(special.polygamma(1, df / 2))
-    if spread <= 0:
+    if spread < 1e-9:
         return math.inf, float(variances.mean())
     half = float(optimize.brentq(lambda x: special.polygamma(1, x) - spread, 1e-6, 1e12))
     prior = math.exp(float(logs.mean()) + float(special.digamma(half)) - math.log(half))

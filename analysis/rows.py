@@ -41,11 +41,6 @@ class Row:
     """The newest finals of its trials, one of each."""
 
     @property
-    def selection_bias(self) -> float:
-        """What the cross-validated mean owes to having been chosen; below 0 if lower is better."""
-        return self.best.score - self.expected
-
-    @property
     def bootstrap(self) -> Bootstrap | None:
         """The sweep's bootstrap; None where it has none, or is compared by another metric."""
         return bootstrap_of(self.sweep)

@@ -291,7 +291,7 @@ def shrunken_best(
     values as normal around the median, with the variance that the upper half shows beyond noise,
     trials weighted by how little noise they have. The best is moved towards the median by the
     share of noise in its mean: the empirical Bayes estimate of Efron and Morris (1975), except
-    that the lower half, with its failed settings, has no say. `docs/significance.md` compares it
+    that the lower half, where failed settings are, is left out. `docs/significance.md` compares it
     with alternatives by simulation.
 
     Args:

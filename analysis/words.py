@@ -1,4 +1,4 @@
-"""What a comparison comes to in plain sentences, for the console and the report alike.
+"""Sentences of a comparison, the same on the console and in the report.
 
 Every sentence follows from one interval, see `analysis.significance`: none claims more than it.
 """

@@ -42,7 +42,7 @@ of the models that folds train."""
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapSettings:
-    """Simulate sweeps with early stopping, and what their best trial is said to be worth."""
+    """Simulate sweeps with early stopping; measure the estimates of their best trial."""
 
     simulations: int = 300
     """Simulations of each row of the table."""

@@ -139,7 +139,7 @@ def check_sent(space: SearchSpace) -> None:
     """
     try:
         cloudpickle.dumps(trainable_for(space.variant))
-    except Exception as error:  # whatever an object of the user's raises when it is pickled
+    except Exception as error:  # pickling runs the user's code, which may raise anything
         if space.file is None:
             raise
         raise UserError(

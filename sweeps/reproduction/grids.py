@@ -75,7 +75,7 @@ def sweep_grid(
     allotment: Allotment,
     console: Console,
 ) -> SweepEnd:
-    """Sweep a grid, or resume it, and keep its result if it comes to its end."""
+    """Sweep a grid, or resume it, and keep its result once it is complete."""
     values = settled(grid, root)
     space = grid_space(grid, values)
     folder = root / grid.space

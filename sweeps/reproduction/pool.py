@@ -14,10 +14,11 @@ from foldsweep import names
 from foldsweep.numbers import shown_spread
 from sweeps.progress import shown_time
 from sweeps.provenance import user
+from sweeps.records import MLFLOW_SOURCE_NAME, MLFLOW_USER
 from sweeps.reproduction.rows import Job, measure, result_path, spread
 from sweeps.reproduction.tables import described
 from sweeps.resources import Allotment
-from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE, MLFLOW_SOURCE_NAME, MLFLOW_USER
+from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE
 from sweeps.tracking.spool import (
     SPOOL_FILE,
     TrackingTarget,

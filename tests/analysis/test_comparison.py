@@ -76,8 +76,7 @@ def test_selection_bias_is_taken_off_before_two_bests_are_compared():
     ]
     found = comparison(sweep("one", 0.9), sweep("many", trials=tuple(many)))
     row = next(row for row in found.rows if row.name == "many")
-    assert row.selection_bias > 0.01
-    assert row.expected == pytest.approx(row.best.score - row.selection_bias)
+    assert row.best.score - row.expected > 0.01
     assert found.tests[0].verdict == "inconclusive"
     assert abs(found.tests[0].difference.mean) < 0.01
 
@@ -395,8 +394,7 @@ def test_selection_bias_is_added_to_the_lowest_of_many_errors():
     ]
     found = comparison(errors("one", 50.0), errors("many", trials=trials))
     row = next(row for row in found.rows if row.name == "many")
-    assert row.selection_bias < -1
-    assert row.expected > row.best.score
+    assert row.expected - row.best.score > 1
     assert found.tests[0].verdict == "inconclusive"
 
 

@@ -1,4 +1,4 @@
-"""Which sweeps are compared, and what is said of the others."""
+"""Sweeps that are compared, and lines about the others."""
 
 from collections.abc import Callable
 

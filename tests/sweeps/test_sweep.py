@@ -20,9 +20,10 @@ from search_spaces.space import SearchSpace
 from sweeps import sweep as sweep_module
 from sweeps.lifecycle import Lifecycle
 from sweeps.pruning import RungPruner
+from sweeps.records import run_tags, write_task
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.sweep import _fingerprint, make_folds, run_tags, sweep_space, write_task
+from sweeps.sweep import _fingerprint, make_folds, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs

@@ -46,14 +46,7 @@ def row_values(
     Accuracy is 1 where the answer is right. Every other metric gets what a network would return:
     logarithms of probabilities, or values. Where it gives several numbers a row, it is their mean.
 
-    Args:
-        name: The metric's name in the task.
-        metric: The metric.
-        target: Codes of classes, or values.
-        predictions: Predictions by name, see `predictions_of`.
-
-    Raises:
-        UserError: If the metric takes a prediction that the estimator does not give.
+    Arguments, and what is raised, as of `measured`.
     """
     rows = _rows(name, metric, target, predictions)
     return None if rows is None else rows.double().reshape(len(target), -1).mean(1).numpy()

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -128,15 +129,16 @@ class GraphedEngine(AbstractEngine):
             for value in values
         ]
         batch = Batch.of(dict(zip(names, inputs, strict=False)))
-        sums: Sums = {}
+        keys: list[str] = []
 
         def run() -> Tensor:
-            sums.update(compute(batch, *inputs[len(names) :]))
-            return torch.stack(list(sums.values()))
+            sums = compute(batch, *inputs[len(names) :])
+            keys[:] = sums
+            return torch.stack(list(sums.values())).detach()  # or it keeps autograd's nodes alive
 
         with self._unchanged():
             replay, output = capture(run)
-        return _Graph(inputs=inputs, replay=replay, output=output, names=tuple(sums))
+        return _Graph(inputs=inputs, replay=replay, output=output, names=tuple(keys))
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
@@ -158,16 +160,23 @@ class GraphedEngine(AbstractEngine):
                     p.grad = None
 
 
+@cache
+def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
+
+
 def cuda_graph(
     device: torch.device, run: Callable[[], Tensor]
 ) -> tuple[Callable[[], None], Tensor]:
     """A `Capture`: warmed up on a side stream, as PyTorch asks for, and captured on it.
 
-    Each graph has memory of its own. torch registers the device's default generator with it, so
-    layers that draw for themselves draw again in each replay, and as seeded.
+    All graphs of a device are captured on one stream: nodes of autograd that outlive a capture
+    belong to its stream, and torch warns where they meet another. Each graph has memory of its
+    own. torch registers the device's default generator with it, so layers that draw for themselves
+    draw again in each replay, and as seeded.
     """
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream()
+        stream = _capture_stream(device)
         stream.wait_stream(torch.cuda.current_stream())
         graph = torch.cuda.CUDAGraph()
         try:

@@ -1,10 +1,9 @@
 """Export the best configurations: `python analysis/export.py --space mlp`."""
 
-import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,16 @@ from typing import Any, cast
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, complete_trials, json_artifact, open_store, sweeps_named
+from analysis.load import (
+    Store,
+    complete_trials,
+    config_of,
+    json_artifact,
+    objective_keys,
+    open_store,
+    sweeps_named,
+    what_is_wrong,
+)
 from analysis.results import load_sweeps
 from analysis.selection import Rule, check_rope
 from foldsweep import names
@@ -87,7 +95,7 @@ def main() -> int:
         raise UserError(
             f"--keep is for one model, but {len(chosen)} are exported: choose by --space or --run"
         )
-    recipes = [(rank, recipe_of(store, run)) for rank, run in chosen]
+    recipes = _recipes(store, chosen)
     if settings.format:
         from analysis.models.trained import check_formats  # torch again
 
@@ -155,13 +163,32 @@ def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
     return store.client.get_run(trial.run_id)
 
 
+def _recipes(store: Store, chosen: Sequence[tuple[int, Run]]) -> list[tuple[int, Recipe]]:
+    """Recipes of all that can be exported; a line on stderr names each that cannot.
+
+    Raises:
+        UserError: If none can.
+    """
+    recipes, errors = [], []
+    for rank, run in chosen:
+        try:
+            recipes.append((rank, recipe_of(store, run)))
+        except UserError as error:
+            errors.append(error)
+    if errors and not recipes:
+        raise errors[0]
+    for left_out in errors:
+        print(f"left out: {left_out}", file=sys.stderr)
+    return recipes
+
+
 def recipe_of(store: Store, run: Run) -> Recipe:
     """The recipe that repeats a trial.
 
     Raises:
         UserError: If the run is no complete trial, or its sweep has no record of its task.
     """
-    tags, values = run.data.tags, run.data.metrics
+    tags = run.data.tags
     if tags.get(names.TAG_STATE) != "COMPLETE":
         raise UserError(f"run {run.info.run_id} is no complete trial of a sweep")
     if tags.get(names.TAG_SELECTED_ON):
@@ -169,6 +196,16 @@ def recipe_of(store: Store, run: Run) -> Recipe:
             f"run {run.info.run_id} was selected on test rows: none are left to measure it on;"
             " sweep without --select-on-test"
         )
+    try:
+        return _recipe(store, run)
+    except (LookupError, ValueError, TypeError) as error:
+        raise UserError(
+            f"run {run.info.run_id} cannot be exported: {what_is_wrong(error)}"
+        ) from None
+
+
+def _recipe(store: Store, run: Run) -> Recipe:
+    tags, values = run.data.tags, run.data.metrics
     fold_scores = _fold_scores(values)
     score = {}
     for name in fold_scores:
@@ -179,7 +216,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         space=tags.get(names.TAG_SPACE_FILE, tags[names.TAG_SPACE]),
         variant=tags[names.TAG_VARIANT],
         task=tags[names.TAG_TASK],
-        config=json.loads(tags[names.TAG_CONFIG]),
+        config=config_of(run),
         objective=_objective(store, run, task["record"], score),
         score=score,
         fold_scores=fold_scores,
@@ -247,7 +284,7 @@ def _objective(
 ) -> str:
     """What the sweep optimised; the task's objective where that is no score, such as a size."""
     sweep = store.client.get_run(_sweep_run(run))
-    key = str(sweep.data.params.get("objective", "")).split()[:1]
+    key = objective_keys(sweep)[:1]
     if key and names.val_key(key[0]) in score:
         return names.bare(key[0])
     return str(record.get("objective", "accuracy"))

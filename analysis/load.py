@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,6 +79,61 @@ def find_runs(
             return
 
 
+@contextmanager
+def readable(run: Run) -> Iterator[None]:
+    """Read a run; one that is damaged is left out with a line on stderr, and hides no other."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        print(f"{_called(run)} is left out: {what_is_wrong(error)}", file=sys.stderr)
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Why a run cannot be read."""
+    return f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
+
+
+def _called(run: Run) -> str:
+    known = (names.TAG_KIND, names.TAG_TRIAL, names.TAG_SWEEP)
+    parts = [run.data.tags[tag] for tag in known if tag in run.data.tags]
+    return f"run {run.info.run_id} ({' '.join(parts) or run.info.run_name})"
+
+
+def config_of(run: Run) -> dict[str, Any]:
+    """The complete configuration of a trial; empty where it has none yet.
+
+    Raises:
+        ValueError: If it is damaged, or was cut.
+    """
+    return json_tag(run.data.tags, names.TAG_CONFIG) or {}
+
+
+def json_tag(tags: Mapping[str, str], key: str) -> dict[str, Any] | None:
+    """The mapping that a tag holds as JSON; None where there is no such tag.
+
+    Raises:
+        ValueError: If it is damaged, or was cut.
+    """
+    try:
+        text = names.whole_tag(tags, key)
+        found = None if text is None else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its {key} is damaged: {error}") from None
+    if not isinstance(found, dict | None):
+        raise ValueError(f"its {key} is no mapping")
+    return found
+
+
+def objective_keys(sweep: Run) -> list[str]:
+    """Keys of what a sweep optimises; of an earlier version's, which has no tag, the parameter.
+
+    Raises:
+        ValueError: If a part of them is missing.
+    """
+    tag = names.whole_tag(sweep.data.tags, names.TAG_OBJECTIVE)
+    return (tag or sweep.data.params.get("objective", "")).split()
+
+
 def metric_history(store: Store, run_id: str, metric: str) -> dict[int, float]:
     """Values of a run's metric by step, which counts epochs."""
     points = store.client.get_metric_history(run_id, metric)
@@ -118,10 +175,10 @@ def objectives(sweep: Run) -> dict[str, Objective]:
     if names.TAG_TASK not in tags or names.TAG_METRICS not in tags:
         raise UserError("an earlier version of foldsweep made it; sweep again to compare it")
     try:
-        known = objectives_of(tags[names.TAG_METRICS])
-    except ValueError as error:
+        known = objectives_of(names.whole_tag(tags, names.TAG_METRICS) or "")
+        keys = objective_keys(sweep)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"its metrics cannot be read: {error}") from None
-    keys = sweep.data.params.get("objective", "").split()
     unknown = [key for key in keys if key not in known]
     if unknown or not keys or not any(objective.by_fold for objective in known.values()):
         raise UserError(f"its metrics lack its objective {' '.join(unknown or keys) or '(none)'}")
@@ -131,7 +188,7 @@ def objectives(sweep: Run) -> dict[str, Objective]:
 def complete_trials(store: Store, sweep: str) -> list[Run]:
     """Trials of a sweep, `NAME/SPACE`, that trained all their epochs; best first.
 
-    Best by the sweep's own first objective.
+    Best by the sweep's own first objective. Those that cannot be read are left out.
 
     Raises:
         UserError: If there are none.
@@ -140,16 +197,15 @@ def complete_trials(store: Store, sweep: str) -> list[Run]:
     trials = find_runs(
         store, foldsweep__sweep=sweep, foldsweep__kind="trial", foldsweep__state="COMPLETE"
     )
-    ranked = sorted(
-        trials,
-        key=lambda run: (
-            -objective.sign * run.data.metrics[objective.key],
-            int(run.data.tags[names.TAG_TRIAL]),
-        ),
-    )
+    ranked = []
+    for run in trials:
+        with readable(run):
+            config_of(run)
+            score, number = run.data.metrics[objective.key], int(run.data.tags[names.TAG_TRIAL])
+            ranked.append((-objective.sign * score, number, run))
     if not ranked:
         raise UserError(f"sweep {sweep} has no complete trial yet")
-    return ranked
+    return [run for *_, run in sorted(ranked, key=lambda of: of[:2])]
 
 
 def sweep_objective(store: Store, sweep: str) -> Objective:
@@ -162,7 +218,7 @@ def sweep_objective(store: Store, sweep: str) -> Objective:
     if not runs:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
     try:
-        return objectives(runs[0])[runs[0].data.params["objective"].split()[0]]
+        return objectives(runs[0])[objective_keys(runs[0])[0]]
     except UserError as error:
         raise UserError(f"sweep {sweep} cannot be read: {error}") from None
 
@@ -173,7 +229,10 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
     Raises:
         UserError: If there is none; the message lists what there is.
     """
-    known = [run.data.tags[names.TAG_SWEEP] for run in find_runs(store, foldsweep__kind="sweep")]
+    known = []
+    for run in find_runs(store, foldsweep__kind="sweep"):
+        with readable(run):
+            known.append(run.data.tags[names.TAG_SWEEP])
     chosen = [
         sweep
         for sweep in known

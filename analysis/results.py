@@ -1,6 +1,5 @@
 """Sweeps as MLflow has them: their trials, fold scores, and what was measured afterwards."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,15 @@ from typing import Any, Literal
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import PAGE, Store, find_runs, objectives
+from analysis.load import (
+    PAGE,
+    Store,
+    config_of,
+    find_runs,
+    objective_keys,
+    objectives,
+    readable,
+)
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.objective import Objective
@@ -199,7 +206,7 @@ def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
     number = max(done, default=0)
     trials = []
     for trial, folds in zip(sweep.trials, by_trial, strict=True):
-        whole = trial.state == "COMPLETE" and len(folds) == number
+        whole = trial.state == "COMPLETE" and len(folds) == number and measure.key in trial.values
         whole = whole and all(map(math.isfinite, folds))  # a metric of the user's own may be NaN
         trials.append(replace(trial, metric=measure.key, folds=folds if whole else ()))
     repeats = int(sweep.tags.get(names.TAG_REPEATS, 1))
@@ -244,7 +251,11 @@ def load_sweeps(
     Raises:
         UserError: If there is none, or MLflow does not understand `matching`.
     """
-    parents = list(find_runs(store, foldsweep__kind="sweep"))
+    parents = []
+    for run in find_runs(store, foldsweep__kind="sweep"):
+        with readable(run):
+            _name(run)
+            parents.append(run)
     asked = (sweeps, spaces, variants, [task] if task else [], [dataset] if dataset else [])
     for i, wanted in enumerate(asked):
         known = {word for run in parents for word in _words(run)[i]}
@@ -261,20 +272,26 @@ def load_sweeps(
             not wanted or has & set(wanted) for wanted, has in zip(asked, _words(run), strict=True)
         )
     ]
-    readable, last = [], ""
+    known_sweeps, last = [], ""
     for run in chosen:
         try:
-            readable.append((run, objectives(run)))
+            known_sweeps.append((run, objectives(run)))
         except UserError as error:
             last = str(error)
             notice(f"{_name(run)} is left out: {error}")
-    if not readable:
+    if not known_sweeps:
         what = ", ".join(word for wanted in asked for word in wanted)
         why = f" that is all of {what}" if what else ""
         after = f" that can be read: {last}" if last else "; run sweeps/run.py first"
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
-    return [_sweep(store, run, known, passed) for run, known in readable]
+    loaded = []
+    for run, metrics in known_sweeps:
+        with readable(run):
+            loaded.append(_sweep(store, run, metrics, passed))
+    if not loaded:
+        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep that can be read")
+    return loaded
 
 
 def _name(run: Run) -> str:
@@ -315,18 +332,19 @@ def _sweep(
     store: Store, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
 ) -> Sweep:
     tags, name = parent.data.tags, _name(parent)
-    optimised = [metrics[key] for key in parent.data.params["objective"].split()]
+    optimised = [metrics[key] for key in objective_keys(parent)]
     # the number of parameters is not measured by fold: then another metric is compared
     measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
     trials, evaluations, finals = [], [], []
     for run in find_runs(store, foldsweep__sweep=name):
-        kind = run.data.tags[names.TAG_KIND]
-        if kind == "trial" and (passed is None or run.info.run_id in passed):
-            trials.append(_trial(run))
-        elif kind == "evaluation" and run.info.status == "FINISHED":
-            evaluations.append(_measured(run, "evaluation"))
-        elif kind == "finals" and run.info.status == "FINISHED":
-            finals.append(_measured(run, "finals"))
+        kind = run.data.tags.get(names.TAG_KIND)
+        with readable(run):
+            if kind == "trial" and (passed is None or run.info.run_id in passed):
+                trials.append(_trial(run))
+            elif kind == "evaluation" and run.info.status == "FINISHED":
+                evaluations.append(_measured(run, "evaluation"))
+            elif kind == "finals" and run.info.status == "FINISHED":
+                finals.append(_measured(run, "finals"))
     sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,
@@ -349,6 +367,8 @@ def _sweep(
         evaluations=tuple(evaluations),
         finals=tuple(finals),
     )
+    if not sweep.overlap >= 0:  # read here, where a damaged tag leaves out the sweep
+        raise ValueError(f"its {names.TAG_OVERLAP} is {sweep.overlap}")
     return compared_by(sweep, measure)
 
 
@@ -367,7 +387,7 @@ def _trial(run: Run) -> Trial:
         run_id=run.info.run_id,
         state=tags.get(names.TAG_STATE, "RUNNING"),
         origin=None if origin == names.GRID_ORIGIN else origin,
-        config=json.loads(tags.get(names.TAG_CONFIG, "{}")),
+        config=config_of(run),
         values=dict(run.data.metrics),
         metric="",
         folds=(),

@@ -101,14 +101,12 @@ def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
 def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
     """The bootstrap of a sweep's complete trials; None where it has none of just these."""
     key, values = sweep.measure.key, sweep.values
-    if values.get(names.bootstrap_trials_key(key)) != len(sweep.complete):
+    of = (names.bootstrap_key(key), names.bootstrap_low_key(key), names.bootstrap_high_key(key))
+    whole = all(name in values for name in of)
+    if not whole or values.get(names.bootstrap_trials_key(key)) != len(sweep.complete):
         return None
-    return Bootstrap(
-        value=values[names.bootstrap_key(key)],
-        low=values[names.bootstrap_low_key(key)],
-        high=values[names.bootstrap_high_key(key)],
-        trials=len(sweep.complete),
-    )
+    value, low, high = (values[name] for name in of)
+    return Bootstrap(value=value, low=low, high=high, trials=len(sweep.complete))
 
 
 def best_trial(sweep: Sweep) -> Trial:

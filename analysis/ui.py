@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, find_runs, objectives, open_store
+from analysis.load import Store, find_runs, objective_keys, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown, tracking_uri
@@ -73,7 +73,7 @@ def _views(store: Store) -> dict[str, str]:
             known = objectives(sweep)
         except UserError:
             continue
-        first = known[sweep.data.params["objective"].split()[0]]
+        first = known[objective_keys(sweep)[0]]
         return view_tags(first.key, better=first.better)
     return view_tags()
 

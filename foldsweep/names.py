@@ -4,6 +4,7 @@ Metrics are `<split>_<quantity>[_std]`: the mean over folds, and with `_std` the
 deviation over folds; one fold's value is `fold_<k>/<metric>`.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 VAL_LOSS: Final = "val_loss"
@@ -119,6 +120,44 @@ EVALUATION_FILE: Final = "evaluation.json"
 TASK_FILE: Final = "task.json"
 """Artifact of a sweep: the task's record, see `trainables.tasks.record`."""
 
+STATE: Final = "foldsweep."
+"""Prefix of the tags that programs read back: they are kept whole, see `tags_of`. Others, and all
+params, are for people, and MLflow cuts them."""
+_TAG_FITS: Final = 4000
+"""Characters of one tag's value: MLflow cuts at 8,000 without a word, its earlier servers refuse
+more than 5,000."""
+_IN_PARTS: Final = "in parts: "
+
+
+def tags_of(key: str, value: str) -> dict[str, str]:
+    """The tags that hold a value whole: one, or as many numbered ones as it takes.
+
+    >>> list(tags_of("foldsweep.config", 9000 * "x"))
+    ['foldsweep.config', 'foldsweep.config.1', 'foldsweep.config.2', 'foldsweep.config.3']
+    """
+    if len(value) <= _TAG_FITS and not value.startswith(_IN_PARTS):
+        return {key: value}
+    parts = [value[i : i + _TAG_FITS] for i in range(0, len(value), _TAG_FITS)]
+    numbered = {f"{key}.{i}": part for i, part in enumerate(parts, start=1)}
+    return {key: f"{_IN_PARTS}{len(parts)}", **numbered}
+
+
+def whole_tag(tags: Mapping[str, str], key: str) -> str | None:
+    """The value that `tags_of` was given; None where there is none.
+
+    Raises:
+        ValueError: If a part is missing.
+    """
+    value = tags.get(key)
+    if value is None or not value.startswith(_IN_PARTS):
+        return value
+    keys = [f"{key}.{i}" for i in range(1, int(value.removeprefix(_IN_PARTS)) + 1)]
+    missing = [part for part in keys if part not in tags]
+    if missing:
+        raise ValueError(f"tag {missing[0]} is missing")
+    return "".join(tags[part] for part in keys)
+
+
 TAG_KIND: Final = "foldsweep.kind"
 """`sweep`, `trial`, `evaluation`, `finals`, `model` or `reproduction`."""
 TAG_SWEEP: Final = "foldsweep.sweep"
@@ -135,6 +174,8 @@ TAG_CONFIG: Final = "foldsweep.config"
 """The complete configuration as JSON."""
 TAG_DISTRIBUTIONS: Final = "foldsweep.distributions"
 """What the sampler chose from, on the run of a sweep: by parameter, JSON as Optuna writes it."""
+TAG_OBJECTIVE: Final = "foldsweep.objective"
+"""Keys of what a sweep optimises, with spaces between."""
 TAG_TRIALS: Final = "foldsweep.trials"
 """Trials asked for, on the run of a sweep; a param would keep what a resumed sweep first had."""
 TAG_RESOURCE: Final = "foldsweep.resource"

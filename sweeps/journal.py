@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
+
+from foldsweep.errors import UserError
 
 POLL_S = 0.002
 """As a rule others keep the lock for milliseconds, though a sampler may think longer."""
@@ -56,6 +58,9 @@ class Journal(JournalFileBackend):
         super().__init__(str(path), lock_obj=lock)
         self._path = path
         self._own_lock = lock
+        self._next = 0, 0
+        self.line = 0
+        """The line that was read last, counted from 1."""
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -65,6 +70,43 @@ class Journal(JournalFileBackend):
             yield
         finally:
             self._own_lock.release()
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Logs from a number on, which counts lines from 0.
+
+        Optuna's own passes over a damaged last line, to which others are then appended.
+
+        Raises:
+            UserError: If a line is damaged.
+        """
+        number, offset = self._next if self._next[0] == log_number_from else (0, 0)
+        with self._path.open("rb") as file:
+            left = os.fstat(file.fileno()).st_size - file.seek(offset)
+            for line in file:
+                left -= len(line)
+                if left < 0 or not line.endswith(b"\n"):
+                    return  # another process is writing it
+                number, offset = number + 1, offset + len(line)
+                self._next = number, offset
+                self.line = number
+                if number > log_number_from:
+                    yield self._log(line)
+
+    def _log(self, line: bytes) -> dict[str, Any]:
+        try:
+            log = json.loads(line)
+            JournalOperation(log["op_code"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise self.damaged() from None
+        return dict(log)
+
+    def damaged(self) -> UserError:
+        """The error that names the last line read."""
+        return UserError(
+            f"{self._path}, line {self.line} is damaged: restore the file from a copy, or keep"
+            f" only the {self.line - 1} lines before it (head -n {self.line - 1}); trials from"
+            " there on are then trained again"
+        )
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
@@ -86,11 +128,16 @@ def journal_storage(journal: Path) -> JournalStorage:
 
     Raises:
         OSError: If the file cannot be read or written.
+        UserError: If a line of it is damaged.
     """
     lock = JournalLock(journal)
     lock.acquire()
     lock.release()
-    return JournalStorage(Journal(journal, lock))
+    backend = Journal(journal, lock)
+    try:
+        return JournalStorage(backend)
+    except (LookupError, ValueError, TypeError, AttributeError):  # a line that is no operation
+        raise backend.damaged() from None
 
 
 def _cut_incomplete_line(journal: Path) -> None:

@@ -1,7 +1,5 @@
 """From settings to sweeps: checks everything first, then sweeps one space after another."""
 
-import errno
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
-from ray.tune import TuneError
 
 from foldsweep.errors import UserError
+from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
@@ -39,8 +37,6 @@ from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
-
-FULL = os.strerror(errno.ENOSPC)
 
 
 def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:
@@ -90,6 +86,8 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
+    except OSError as error:
+        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     with lock:
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
@@ -108,12 +106,14 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         except UserError:
             _undo(folder, stored)
             raise
-        except (OSError, TuneError) as error:
-            if FULL not in str(error):
+        except Exception as error:
+            if stored is None:
+                _undo(folder, None)
+            problem = disk_problem(error)
+            if problem is None:
                 raise
-            raise UserError(
-                f"{FULL} in {folder}: free some, then continue with --resume {name}"
-            ) from None
+            again = f"continue with --resume {name}" if folder.is_dir() else "start again"
+            raise UserError(f"{problem} in {folder}: free some space, then {again}") from None
 
 
 def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
@@ -181,14 +181,16 @@ def _taken(name: str) -> UserError:
 def _undo(folder: Path, stored: SweepSettings | None) -> None:
     """Leave a sweep that could not be started or resumed as it was, so that it can be."""
     if stored is not None:
-        stored.save(folder)
+        with suppress(UserError):  # a full disk has the first word
+            stored.save(folder)
     elif not any(folder.glob(f"*/{SPOOL_FILE}")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_folder(folder: Path, *, resumed: bool) -> Path:
     try:
-        if not resumed and any(path.name != "lock" for path in folder.glob("*")):
+        left_by_a_kill = ("lock", f"{SETTINGS_FILE}.part")
+        if not resumed and any(path.name not in left_by_a_kill for path in folder.glob("*")):
             raise _taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):  # that it can be written

@@ -8,13 +8,16 @@ import json
 import math
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -26,6 +29,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
+from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import GRID_ORIGIN
@@ -45,11 +49,15 @@ RESULT_ATTR = "result"
 ERROR_ATTR = "error"
 IDENTITY_ATTR = "identity"
 ENQUEUED_ATTR = "enqueued"
+STOPPED_ATTR = "stopped_at"
+"""Epoch after which a trial is to be stopped early, recorded before it is."""
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
+SQLITE_WAIT_S = 60.0
+"""How long a SQLite file may be in use by other sweeps."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -60,6 +68,8 @@ class Asked:
     number: int
     values: Mapping[str, Any]
     origin: str | None
+    reported_at: int | None = field(default=None, compare=False)
+    """Of a trial that was cut off: the last epoch after which it was decided to go on, or 0."""
 
 
 def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
@@ -70,7 +80,7 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
     """
     if study_url is not None:
         try:
-            return RDBStorage(study_url, engine_kwargs={"pool_pre_ping": True})
+            return _open_database(study_url)
         except Exception as error:  # SQLAlchemy and each driver have their own
             reason = first_line(error)
             if isinstance(error, ImportError):
@@ -86,6 +96,26 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
         return journal_storage(journal)
     except OSError as error:
         raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
+
+
+def _open_database(url: str) -> RDBStorage:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if make_url(url).get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": SQLITE_WAIT_S}
+    with _alone(url):
+        return RDBStorage(url, engine_kwargs=options)
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Let nobody else open a SQLite file: the first makes its tables, which bears no company."""
+    given = make_url(url)
+    path = Path(given.database or "")
+    if given.get_backend_name() != "sqlite" or not given.database or not path.parent.is_dir():
+        yield
+        return
+    with FileLock(f"{path}.lock", timeout=SQLITE_WAIT_S):
+        yield
 
 
 class Ledger:
@@ -152,6 +182,7 @@ class Ledger:
     def ask(self) -> Asked | None:
         """The next values, those first that a killed sweep was training; None at the end."""
         with together(self.study):
+            resumed = bool(self._cut_off)
             trial = self._next()
             if trial is None:
                 return None
@@ -165,22 +196,57 @@ class Ledger:
         if point is not None:
             values |= point["config"]
         return Asked(
-            number=trial.number, values=values, origin=None if point is None else point["name"]
+            number=trial.number,
+            values=values,
+            origin=None if point is None else point["name"],
+            reported_at=self._passed(trial.number) if resumed else None,
         )
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
+    def report(self, number: int, epoch: int, value: float, *, ended: bool = False) -> bool:
         """Record an intermediate value; whether the trial should stop.
+
+        The decision is recorded before the value that it is about, and never made again: a kill
+        changes it as little as what other trials report later. A value without a decision means
+        that the trial goes on.
 
         Points to try first are never stopped, so that the baseline is a whole one; those of a
         grid may be. With several objectives nothing is stopped, since a trial behind in one may
         lead in another.
+
+        Args:
+            number: Number of the trial.
+            epoch: Epochs that it has trained.
+            value: Value of the objective.
+            ended: Whether it was the last epoch, after which there is nothing to decide.
         """
         trial = self._live[number]
         if not self.prunes or not math.isfinite(value):
             return False
-        if epoch not in self.frozen(number).intermediate_values:
+        known = self.frozen(number)
+        stopped = known.user_attrs.get(STOPPED_ATTR)
+        if epoch not in known.intermediate_values:
+            if stopped is None and not ended and self._is_to_stop(known, epoch, value):
+                stopped = epoch
+                trial.set_user_attr(STOPPED_ATTR, epoch)
             trial.report(value, epoch)
-        return is_sampled(trial) and trial.should_prune()
+        return bool(stopped == epoch)
+
+    def _is_to_stop(self, known: FrozenTrial, epoch: int, value: float) -> bool:
+        if not is_sampled(known):
+            return False
+        reported = deepcopy(known)
+        reported.intermediate_values[epoch] = value
+        return self.study.pruner.prune(self.study, reported)
+
+    def _passed(self, number: int) -> int:
+        known = self.frozen(number)
+        stopped = known.user_attrs.get(STOPPED_ATTR, math.inf)
+        return max((e for e in known.intermediate_values if e < stopped), default=0)
+
+    def give_back(self, number: int) -> None:
+        """Have a trial whose process died asked for again, before all others."""
+        del self._live[number]
+        self._cut_off.appendleft(number)
 
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Record a trial that trained all epochs; `result` is kept as JSON."""

@@ -26,7 +26,7 @@ from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
 from trainables.config import BaseConfig
-from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, TRIAL_NUMBER
+from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, REPORTED_AT, TRIAL_NUMBER
 
 RUN_STATUS = {
     TrialState.COMPLETE: "FINISHED",
@@ -69,6 +69,7 @@ class Lifecycle:
         error_folder: Local folder of the tracebacks of trials that crashed.
         held_out_folder: Local folder of what complete trials came to on each held-out row.
         time_budget: Seconds until the sweep is `out_of_time`.
+        max_failures: How often a trial that crashed is tried again.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Lifecycle:
         error_folder: Path,
         held_out_folder: Path,
         time_budget: float | None,
+        max_failures: int = 0,
     ):
         self.ledger = ledger
         self.tracker = tracker
@@ -100,6 +102,8 @@ class Lifecycle:
         self.held_out_folder = held_out_folder
         self.better = space.variant.task.better
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
+        self.max_failures = max_failures
+        self.crashes: Counter[int] = Counter()
         self.running: dict[str, Running] = {}
         self.ended: Counter[TrialState] = Counter(t.state for t in ledger.ended())
         self._ended_before = self.ended.copy()
@@ -121,7 +125,8 @@ class Lifecycle:
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
             self._log_start(asked, config.to_dict(), config)
-            return {**config.to_dict(), TRIAL_NUMBER: asked.number}
+            resumed = {} if asked.reported_at is None else {REPORTED_AT: asked.reported_at}
+            return {**config.to_dict(), TRIAL_NUMBER: asked.number, **resumed}
         return None
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
@@ -161,7 +166,7 @@ class Lifecycle:
             self._close(key, TrialState.COMPLETE)
 
     def crashed(self, key: str, error: str, traceback: str = "") -> None:
-        """Note why a trial failed; it may be tried again.
+        """Note why a trial failed; `lost` decides whether it is tried again.
 
         Args:
             key: The scheduler's name of the trial.
@@ -176,6 +181,19 @@ class Lifecycle:
             error = f"{error}; traceback in {_from_here(running.traceback)}"
         running.error = error
         self.last_error = f"trial {running.asked.number}: {error}"
+
+    def lost(self, key: str) -> None:
+        """Have a trial that crashed tried again, or record that it did so too often.
+
+        Not left to Ray, which tries none again whose process dies between two trials.
+        """
+        number = self.running[key].asked.number
+        self.crashes[number] += 1
+        if self.crashes[number] > self.max_failures:
+            self.fail(key)
+        else:
+            del self.running[key]
+            self.ledger.give_back(number)
 
     def fail(self, key: str) -> None:
         """Record a trial that diverged, or crashed more often than it may."""
@@ -217,7 +235,10 @@ class Lifecycle:
             if row[names.EPOCH] > running.pretrain_epochs:
                 # a metric over all rows is in some rows only, the number of parameters in none
                 value = row[name] if name in row else result[name]
-                stop |= self.ledger.report(number, int(row[names.EPOCH]), value)
+                epoch = int(row[names.EPOCH])
+                stop = self.ledger.report(number, epoch, value, ended=ended) or stop
+                if stop and not ended:
+                    break
         return stop
 
     def _keep_held_out(self, running: Running) -> None:

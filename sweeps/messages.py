@@ -17,6 +17,7 @@ from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd, most_epochs
+from sweeps.tracking.spool import REJECTED_FILE
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
@@ -112,6 +113,9 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
             f" {_resume_command(settings, name)} --time-budget SECONDS"
         )
+    if end.set_aside:
+        file = settings.local_root / name / end.ledger.space.name / REJECTED_FILE
+        console.print(f"wrong lines of the spool are not sent, but set aside: see {file}")
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         console.print(

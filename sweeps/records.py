@@ -32,6 +32,7 @@ def run_tags(
         names.TAG_SPACE: space.name,
         names.TAG_TASK: variant.task.name,
         names.TAG_METRICS: json.dumps(variant.task.optimisable),
+        names.TAG_OBJECTIVE: " ".join(settings.objective),
         names.TAG_VARIANT: variant.full_name,
         **variant.tags,
         names.TAG_DATASET: data.name,

@@ -25,6 +25,7 @@ from foldsweep.tracking import absolute_uri
 from sweeps.tracking.spool import (
     CLOSE,
     OPEN,
+    REJECTED_FILE,
     SPOOL_FILE,
     TARGET_FILE,
     UPLOADER_LOCK,
@@ -121,10 +122,9 @@ def _wait_for_results(folder: Path) -> None:
     while not has_results and time.monotonic() < end and driver_lives(folder):
         for offset, record in read_records(folder / SPOOL_FILE, read_up_to):
             read_up_to = offset
-            of_trial = bool(record.get("run")) and record["op"] in ("metrics", "end")
-            has_results = record["op"] != OPEN["op"] and (
-                has_results or of_trial or record["op"] == CLOSE["op"]
-            )
+            op = record.get("op")
+            of_trial = bool(record.get("run")) and op in ("metrics", "end")
+            has_results = op != OPEN["op"] and (has_results or of_trial or op == CLOSE["op"])
         if not has_results:
             time.sleep(_POLL_S)
 
@@ -178,9 +178,13 @@ def _replay(folder: Path, target: TrackingTarget) -> str:
             f"({one_line(error)})"
         ) from error
     report = f"{folder}: sent {uploader.num_sent} records of {len(uploader.sent_runs)} runs"
-    if passed := uploader.progress.refused - refused:
+    if passed := uploader.progress.refused - refused - uploader.num_set_aside:
         report += f", {passed} refused by the server"
-    return f"{report} to {target.shown_uri}"
+    report += f" to {target.shown_uri}"
+    if uploader.num_set_aside:
+        aside = f"{uploader.num_set_aside} wrong lines of the spool"
+        report += f"; {aside} are set aside in {folder / REJECTED_FILE}"
+    return report
 
 
 def sweep_folders(name: str, storage: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """What Ray Tune is given: a searcher, a scheduler and a stopper over one lifecycle.
 
-Ray decides where trials run and starts crashed ones again. Which configurations there are, when
-one stops and what is remembered is the lifecycle's: Ray's own experiment state is not needed.
+Ray decides where trials run. Which configurations there are, when one stops, which is tried again
+and what is remembered is the lifecycle's: Ray's own experiment state is not needed.
 """
 
 import re
@@ -37,6 +37,8 @@ class StudySearcher(Searcher):
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
             return str(Searcher.FINISHED)
         config = self.lifecycle.start(trial_id)
+        if config is None and self.lifecycle.running:
+            return None  # one of these may crash, and be tried again
         return str(Searcher.FINISHED) if config is None else config
 
     def on_trial_complete(
@@ -44,7 +46,7 @@ class StudySearcher(Searcher):
     ) -> None:
         """Record the end of a trial; one that was cut off stays to be run again."""
         if error:
-            self.lifecycle.fail(trial_id)
+            self.lifecycle.lost(trial_id)
         elif result is not None:
             self.lifecycle.end(trial_id, result)
 
@@ -88,7 +90,7 @@ class LifecycleScheduler(FIFOScheduler):
         tune_controller._trials_to_cache.clear()
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Note why a trial crashed, whether Ray starts it again or gives it up."""
+        """Note why a trial crashed."""
         text = _error_text(trial)
         self.lifecycle.crashed(trial.trial_id, _cause(text), text)
 

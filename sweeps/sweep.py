@@ -63,6 +63,8 @@ class SweepEnd:
     last_error: str | None
     waiting_records: int
     tracking_problem: str
+    set_aside: int = 0
+    """Lines of the spool that are no records, see `sweeps.tracking.spool`."""
     expected: str = ""
     """What the best is expected to be on fresh data, in a line; empty if it is not known."""
 
@@ -138,7 +140,8 @@ def sweep_space(
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
     storage = open_storage(settings.study, folder / JOURNAL_FILE)
-    if (folder / SPOOL_FILE).exists() and key not in optuna.get_all_study_names(storage):
+    is_known = key in optuna.get_all_study_names(storage)
+    if (folder / SPOOL_FILE).exists() and not is_known:
         raise UserError(
             f"sweep {name} cannot be resumed: its study is gone, from {settings.local_root / name}"
             " or its database; restore it or start a new sweep"
@@ -151,7 +154,12 @@ def sweep_space(
         epochs=epochs,
         identity={"data": data.digest, "task": _fingerprint(task, folds)},
     )
-    tracker = Tracker(folder, target)
+    try:
+        tracker = Tracker(folder, target)
+    except Exception:
+        if not is_known:  # nothing was begun: the name is free again
+            optuna.delete_study(study_name=key, storage=storage)
+        raise
     try:
         tags = run_tags(settings, space, data, key, allotment)
         tags[names.TAG_OVERLAP] = repr(overlap(folds))
@@ -192,6 +200,7 @@ def sweep_space(
             error_folder=folder / "errors",
             held_out_folder=folder / names.HELD_OUT,
             time_budget=settings.time_budget,
+            max_failures=settings.max_failures,
         )
         context = Context(
             data=scored,
@@ -231,6 +240,7 @@ def sweep_space(
         last_error=lifecycle.last_error,
         waiting_records=waiting,
         tracking_problem=tracker.problem,
+        set_aside=tracker.num_set_aside,
         expected=expected,
     )
 
@@ -262,7 +272,7 @@ def _fit(
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
             reuse_actors=True,
-            max_failures=settings.max_failures,
+            max_failures=0,  # the lifecycle tries again
             raise_on_failed_trial=False,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             trial_dirname_creator=_trial_dirname,

@@ -17,6 +17,9 @@ from trainables.trial import Context, CrossValidation, summary
 
 TRIAL_NUMBER = "trial_number"
 """Key that the searcher adds to a configuration: the trial's number in its study."""
+REPORTED_AT = "reported_at"
+"""Key that the searcher adds to that of a trial that was cut off: the last epoch after which it is
+known that the trial goes on."""
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
@@ -38,6 +41,7 @@ class FoldTrainable(tune.Trainable):
 
     variant: ClassVar[Variant]
     num_reported: int
+    reported_at: int
 
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
         """Build the folds, and continue from the trial's checkpoint where there is one."""
@@ -48,7 +52,10 @@ class FoldTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train to the next report and return its result."""
         report_at = (*self.context.report_at, self.trial.config.epochs)
-        until = next((e for e in report_at if e > self.trial.stack.epoch), report_at[-1])
+        epoch = self.trial.stack.epoch
+        until = next((e for e in report_at if e > epoch), report_at[-1])
+        if self.reported_at < epoch and epoch in report_at:
+            until = epoch  # nobody has decided yet whether the trial goes on from its checkpoint
         late = time.monotonic() + self.context.report_every_s
         while self.trial.stack.epoch < until and not self.trial.finished:
             by = until if self._refits else self.trial.stack.epoch + 1
@@ -56,7 +63,7 @@ class FoldTrainable(tune.Trainable):
             if time.monotonic() >= late:
                 break
         history = self.trial.history[self.num_reported :]
-        self.num_reported = len(self.trial.history)
+        self.num_reported, self.reported_at = len(self.trial.history), self.trial.stack.epoch
         result = {
             **summary(self.trial.by_fold),
             BY_FOLD: list(self.trial.by_fold.items()),
@@ -86,10 +93,11 @@ class FoldTrainable(tune.Trainable):
         """Continue from where Ray saved."""
         path = Path(checkpoint_dir) / "trial.pt"
         self.trial.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+        self.reported_at = self.trial.stack.epoch
 
     def _start(self, config: dict[str, Any]) -> None:
         values = dict(config)
-        number = values.pop(TRIAL_NUMBER)
+        number, reported_at = values.pop(TRIAL_NUMBER), values.pop(REPORTED_AT, None)
         trial_config = self.variant.config.from_dict(values)
         self.trial = CrossValidation(self.variant, trial_config, self.context, number)
         self.num_reported = 0
@@ -98,6 +106,7 @@ class FoldTrainable(tune.Trainable):
             state = load_checkpoint(self.context.checkpoint_folder, number)
             if state is not None:
                 self.trial.load_state_dict(state)
+        self.reported_at = self.trial.stack.epoch if reported_at is None else reported_at
 
     def _save_now_and_then(self) -> None:
         """Checkpoint at most every `context.checkpoint_every_s`: short trials pay nothing."""

@@ -5,6 +5,7 @@ sweep's own is not opened.
 """
 
 import json
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.visualization import matplotlib as drawn
 
-from analysis.load import Store, metric_history
+from analysis.load import Store, json_tag, metric_history
 from analysis.plots import restyle
 from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
@@ -125,11 +126,16 @@ class Rebuilt:
 
 def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
     """A sweep's study for its first objective; None where MLflow has no distributions of it."""
-    written = sweep.tags.get(names.TAG_DISTRIBUTIONS)
-    if written is None:
+    try:
+        parts = json_tag(sweep.tags, names.TAG_DISTRIBUTIONS)
+        if parts is None:
+            return None
+        distributions = {
+            key: json_to_distribution(json.dumps(part)) for key, part in parts.items()
+        }
+    except (LookupError, ValueError, TypeError) as error:
+        print(f"run {sweep.run_id} ({sweep.name}): no study: {error}", file=sys.stderr)
         return None
-    parts = json.loads(written)
-    distributions = {name: json_to_distribution(json.dumps(part)) for name, part in parts.items()}
     higher = sweep.objective.better == "higher"
     direction = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
     study, searched = (optuna.create_study(direction=direction) for _ in range(2))

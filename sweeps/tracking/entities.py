@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
+from foldsweep import names
 from sweeps.tracking.spool import Record
 
 Item = Metric | Param | RunTag
@@ -14,20 +15,32 @@ _TAG_CHARS = 8000
 
 
 def entities(records: Iterable[Record]) -> list[Item]:
-    """Parameters, tags and metrics of a run, as MLflow's limits have them."""
+    """Parameters, tags and metrics of a run, as MLflow's limits have them.
+
+    Parameters, and tags that are for people, are cut; what programs read back is not.
+    """
     params: dict[tuple[str, str], None] = {}  # in order; a changed value is for MLflow to refuse
     tags: dict[str, str] = {}
     metrics = []
     for record in records:
-        params |= dict.fromkeys(record.get("params", {}).items())
-        tags |= record.get("tags", {})
+        for key, value in record.get("params", {}).items():
+            params[key, storable(value)] = None
+        for key, text in record.get("tags", {}).items():
+            value = storable(text)
+            is_state = key.startswith(names.STATE)
+            tags |= names.tags_of(key, value) if is_state else {key: value[:_TAG_CHARS]}
         for key, value, step, time_ms in record.get("points", ()):
             metrics.append(Metric(_clean(key), value, time_ms, step))
     return [
         *(Param(_clean(key), value[:_PARAM_CHARS]) for key, value in params),
-        *(RunTag(_clean(key), value[:_TAG_CHARS]) for key, value in tags.items()),
+        *(RunTag(_clean(key), value) for key, value in tags.items()),
         *metrics,
     ]
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: zero bytes, and halves of characters."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _clean(key: str) -> str:
@@ -37,6 +50,6 @@ def _clean(key: str) -> str:
 
 def dataset_input(dataset: dict[str, str]) -> DatasetInput:
     """The dataset of a `start` record."""
-    fields = {key: value for key, value in dataset.items() if key != "context"}
+    fields = {key: storable(value) for key, value in dataset.items() if key != "context"}
     tags = [InputTag("mlflow.data.context", dataset["context"])] if "context" in dataset else []
     return DatasetInput(Dataset(**fields), tags)

@@ -3,6 +3,7 @@
 A sweep's folder holds `spool.jsonl` (one JSON record per line, only ever appended to),
 `spool.cursor` (how far each tracking server has it), `tracking.json` (where to send it) and two
 locks: the driver's, which tells others that it lives, and the uploader's, which keeps it alone.
+Lines that are wrong are copied to `spool.rejected.jsonl`, and the rest is sent.
 
 Records name their run by trial number, `"12"`; the run of the sweep itself is `""`:
 
@@ -22,7 +23,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.objective import Better
 from foldsweep.tracking import SQLITE, shown
+from sweeps.tracking.wrong import are_points, is_run
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -41,6 +43,7 @@ RUN_TAG = "foldsweep.run"
 TARGET_FILE = "tracking.json"
 SPOOL_FILE = "spool.jsonl"
 CURSOR_FILE = "spool.cursor"
+REJECTED_FILE = "spool.rejected.jsonl"
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
 OPEN: Record = {"op": "open"}
@@ -100,9 +103,39 @@ def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
             offset += len(line)
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 record = None
             yield offset, record if isinstance(record, dict) else {"op": "unreadable"}
+
+
+def set_aside(folder: Path, wrong: Sequence[tuple[int, str]]) -> int:
+    """Copy lines to a file beside the spool, each once; returns how many are new.
+
+    Args:
+        folder: Folder of the spool.
+        wrong: Where each line begins, and what is wrong with it.
+    """
+    path = folder / REJECTED_FILE
+    known = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    new = []
+    with (folder / SPOOL_FILE).open("rb") as spool:
+        for offset, why in wrong:
+            spool.seek(offset)
+            text = spool.readline().decode(errors="replace").rstrip("\n")
+            line = json.dumps({"offset": offset, "why": why, "line": text})
+            new += [line] if line not in known else []
+    if new:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in new)
+    return len(new)
+
+
+def num_set_aside(folder: Path) -> int:
+    """Number of lines that were set aside."""
+    try:
+        return (folder / REJECTED_FILE).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 def count_records(path: Path, offset: int) -> int:
@@ -134,14 +167,15 @@ def run_states(path: Path) -> dict[str, RunState]:
     """State of every run in a spool, in the order of their start."""
     states: dict[str, RunState] = {}
     for _, record in read_records(path):
-        if "run" not in record:
+        run, op = record.get("run"), record.get("op")
+        if not is_run(run):
             continue
-        state = states.setdefault(record["run"], RunState())
-        if record["op"] == "metrics":
+        state = states.setdefault(run, RunState())
+        if op == "metrics" and are_points(record.get("points")):
             for key, _, step, _ in record["points"]:
                 state.last_step[key] = max(step, state.last_step.get(key, step))
-        elif record["op"] in ("start", "end"):
-            state.is_open = record["op"] == "start"
+        elif op in ("start", "end"):
+            state.is_open = op == "start"
     return states
 
 
@@ -159,8 +193,28 @@ class Progress:
 
 
 def read_progress(folder: Path, server: str) -> Progress:
-    """Progress of a server (`TrackingTarget.server`); nothing yet for one never seen."""
-    return Progress(**_cursors(folder).get(server, {}))
+    """Progress of a server (`TrackingTarget.server`); nothing yet for one never seen.
+
+    Nothing, too, where the cursor is damaged: what is sent again adds nothing.
+    """
+    try:
+        progress = Progress(**_cursors(folder).get(server, {}))
+    except TypeError:
+        return Progress()
+    counts = (progress.offset, progress.part, progress.refused)
+    if not all(type(count) is int and count >= 0 for count in counts):
+        return Progress()
+    is_said = isinstance(progress.problem, str)
+    return progress if is_said and _is_place(folder / SPOOL_FILE, progress.offset) else Progress()
+
+
+def _is_place(spool: Path, offset: int) -> bool:
+    """Whether a record begins at an offset, or may be appended there."""
+    if offset == 0 or not spool.exists():
+        return True
+    with spool.open("rb") as file:
+        file.seek(offset - 1)
+        return file.read(1) == b"\n"
 
 
 def write_progress(folder: Path, server: str, progress: Progress) -> None:
@@ -174,7 +228,7 @@ def write_progress(folder: Path, server: str, progress: Progress) -> None:
 def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         return dict(json.loads((folder / CURSOR_FILE).read_text()))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -27,6 +27,7 @@ from sweeps.tracking.spool import (
     TrackingTarget,
     count_records,
     now_ms,
+    num_set_aside,
     read_progress,
     run_states,
 )
@@ -138,6 +139,11 @@ class Tracker:
     def problem(self) -> str:
         """What the server last failed with, in one line; empty while all is well."""
         return self._progress().problem
+
+    @property
+    def num_set_aside(self) -> int:
+        """Lines of the spool that are no records and wait in a file beside it."""
+        return num_set_aside(self._folder)
 
     def close(self, wait_s: float = 30.0) -> int:
         """End what is still open as KILLED and wait for the uploader.

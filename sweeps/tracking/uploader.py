@@ -32,8 +32,9 @@ from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
-from sweeps.tracking.entities import Item, dataset_input, entities
+from sweeps.tracking.entities import Item, dataset_input, entities, storable
 from sweeps.tracking.spool import (
+    REJECTED_FILE,
     RUN_TAG,
     SPOOL_FILE,
     Record,
@@ -41,8 +42,10 @@ from sweeps.tracking.spool import (
     read_progress,
     read_records,
     run_states,
+    set_aside,
     write_progress,
 )
+from sweeps.tracking.wrong import problem_of
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of a new experiment, by which the UI takes it for training runs."""
@@ -63,6 +66,7 @@ class Uploader:
     def __init__(self, folder: Path, target: TrackingTarget) -> None:
         self.progress = read_progress(folder, target.server)
         self.num_sent = 0
+        self.num_set_aside = 0
         self.sent_runs: set[str] = set()
         self._folder = folder
         self._path = folder / SPOOL_FILE
@@ -87,11 +91,14 @@ class Uploader:
             self._connect()
             chunk = list(islice(read_records(self._path, self.progress.offset), RECORDS_PER_STEP))
             runs: dict[str, list[Record]] = {}
-            for _, record in chunk:
-                if "run" in record:
+            wrong, begin = [], self.progress.offset
+            for end, record in chunk:
+                if why := problem_of(record):
+                    wrong.append((begin, why))
+                elif "run" in record:
                     runs.setdefault(record["run"], []).append(record)
-                elif record["op"] == "unreadable":
-                    self._refuse("a line of the spool", "it is unreadable")
+                begin = end
+            self._set_aside(wrong)
             if "" in runs:  # the parent of the others
                 self._send_run("", runs[""])
             inserted = self._insert_whole(runs)
@@ -126,6 +133,19 @@ class Uploader:
             for run, state in run_states(self._path).items():
                 if state.is_open and run in self._ids:
                     self._client.set_terminated(self._ids[run], "KILLED", ended)
+
+    def _set_aside(self, wrong: Sequence[tuple[int, str]]) -> None:
+        """Copy what is no record to a file beside the spool; the log says so once.
+
+        It can never be sent, to no server: the records behind it need not wait.
+        """
+        if not wrong:
+            return
+        if set_aside(self._folder, wrong) and not self.num_set_aside:
+            file, why = self._folder / REJECTED_FILE, wrong[0][1]
+            _log.warning("passed over a line of the spool, %s: it is set aside in %s", why, file)
+        self.num_set_aside += len(wrong)
+        self.progress.refused += len(wrong)
 
     def _save(self, problem: str) -> None:
         self.progress.problem = problem
@@ -255,7 +275,7 @@ class Uploader:
         first, last = records[0], records[-1]
         items = entities(records)
         return WholeRun(
-            name=first["name"],
+            name=storable(first["name"]),
             status=last["status"],
             start_time=first["time"],
             end_time=last["time"],
@@ -275,7 +295,8 @@ class Uploader:
 
     def _create(self, run: str, start: Record) -> str:
         experiment, tags = self._experiment.experiment_id, self._own_tags(run)
-        return _id(self._client.create_run(experiment, start["time"], tags, start["name"]))
+        name = storable(start["name"])
+        return _id(self._client.create_run(experiment, start["time"], tags, name))
 
     def _send_items(self, run: str, items: Sequence[Item]) -> bool:
         """Whether the run is there to take them; a refused item is passed over."""

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.load import open_store
+from analysis.load import complete_trials, open_store
 from analysis.results import compared_by, load_sweeps
 from foldsweep import names as keys
 from foldsweep.errors import UserError
@@ -174,3 +174,56 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
     assert load(others, "auc")[1] == []
     with pytest.raises(UserError, match="no sweep that is all of early that can be read: an earl"):
         load(others, "early")
+
+
+# Damaged runs -----------------------------------------------------------------------------------
+
+
+def damaged(make_store, capsys, tag, value, run="trial"):
+    """Names and trials of what is read, and what is said, after one tag of one run is damaged."""
+    filled = make_store()
+    filled.add("bad/mlp", 0.5, 0.75, 0.625)
+    filled.add("good/cnn", 0.5, 0.75)
+    run_id = filled.trials["bad/mlp", 1] if run == "trial" else filled.parents["bad/mlp"]
+    if value is None:
+        filled.client.delete_tag(run_id, tag)
+    else:
+        filled.client.set_tag(run_id, tag, value)
+    store = open_store(filled.uri, "foldsweep")
+    sweeps = load_sweeps(store, notice=lambda line: None)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"run {run_id} (" in said
+    return {s.name: [t.number for t in s.trials] for s in sweeps}, store
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        (keys.TAG_CONFIG, '{"hidden": [1, 2'),  # as MLflow cuts it
+        (keys.TAG_CONFIG, "[1]"),
+        (keys.TAG_CONFIG, "[" * 5000),
+        (keys.TAG_CONFIG, "in parts: 2"),
+        (keys.TAG_TRIAL, "one"),
+        (keys.TAG_VARIANT, None),
+    ],
+)
+def test_a_damaged_trial_is_left_out_with_a_line_and_hides_no_other(
+    make_store, capsys, tag, value
+):
+    found, store = damaged(make_store, capsys, tag, value)
+    assert found == {"good/cnn": [0, 1], "bad/mlp": [0, 2]}
+    if tag != keys.TAG_VARIANT:
+        runs = complete_trials(store, "bad/mlp")
+        assert [run.data.tags[keys.TAG_TRIAL] for run in runs] == ["2", "0"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [(keys.TAG_SPACE, None), (keys.TAG_FOLDS, "five"), (keys.TAG_OVERLAP, "x")],
+)
+def test_a_damaged_sweep_is_left_out_with_a_line_and_hides_no_other(
+    make_store, capsys, tag, value
+):
+    found, _ = damaged(make_store, capsys, tag, value, run="sweep")
+    assert found == {"good/cnn": [0, 1]}

@@ -1,5 +1,6 @@
 """Whole runs inserted at once are the runs that MLflow's client makes."""
 
+import json
 import math
 import shutil
 import sqlite3
@@ -12,6 +13,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Run
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
 
+from foldsweep import names
 from foldsweep.errors import UserError
 from sweeps.tracking import uploader
 from sweeps.tracking.spool import CLOSE, RUN_TAG, SPOOL_FILE, Spool, TrackingTarget
@@ -222,3 +224,23 @@ def test_nothing_is_inserted_into_an_experiment_that_was_deleted_meanwhile(
     while made.send_next():
         pass
     assert len(described(client, tmp_path / "gone")) == 5
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["inserted", "by the client"])
+def test_state_is_whole_however_long(
+    tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """More parts than MLflow takes tags at a time; what is for people is cut."""
+    config = json.dumps({"weights": list(range(100_000))})
+    tags = {names.TAG_CONFIG: config, "note": "x" * 9000}
+    records = [start(""), start("0", params={"weights": "1" * 9000}, tags=tags)]
+    monkeypatch.setitem(globals(), "RECORDS", records + [end("0")] * ended)
+    client, made = sent(tmp_path / "a", empty_mlflow)
+    assert made.progress.refused == 0
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    (run,) = (run for run in found if run.data.tags[RUN_TAG] == "first/mlp/0")
+    assert names.whole_tag(run.data.tags, names.TAG_CONFIG) == config
+    assert len(run.data.tags["note"]) == 8000
+    assert len(run.data.params["weights"]) == 6000

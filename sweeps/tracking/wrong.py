@@ -1,0 +1,106 @@
+"""What is wrong with a record of a spool: a damaged disk, or an editor, may leave any JSON."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
+
+_MOST = 2**63
+"""Where a database's integers end."""
+_DATASET = {"name", "digest", "source_type", "source"}
+_DATASET_MORE = {"schema", "profile", "context"}
+_STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
+
+
+def _is_time(value: object) -> bool:
+    return _is_integer(value) and value >= 0  # type: ignore[operator]
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        math.isnan(value)  # which makes it a float
+    except OverflowError:
+        return False
+    return True
+
+
+def _is_point(value: object) -> bool:
+    checks = (_is_text, _is_number, _is_integer, _is_time)
+    if not isinstance(value, list) or len(value) != len(checks):
+        return False
+    return all(check(part) for check, part in zip(checks, value, strict=True))
+
+
+def are_points(value: object) -> bool:
+    """Whether these are points of metrics, `[key, value, step, time]` each."""
+    return isinstance(value, list) and all(map(_is_point, value))
+
+
+def is_run(value: object) -> TypeGuard[str]:
+    """Whether this is a trial's number, or the sweep itself: the empty text."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9]{0,18}", value) is not None
+
+
+def _is_dataset(value: object) -> bool:
+    if not value:
+        return value is None
+    if not isinstance(value, dict) or not _is_texts(value):
+        return False
+    return _DATASET <= value.keys() <= _DATASET | _DATASET_MORE
+
+
+def _is_path(value: object) -> bool:
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+_FIELDS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
+    "start": {
+        "time": _is_time,
+        "name": _is_text,
+        "params": _is_texts,
+        "tags": _is_texts,
+        "dataset": _is_dataset,
+    },
+    "metrics": {"points": are_points},
+    "tags": {"tags": _is_texts},
+    "artifact": {"path": _is_path, "to": _is_path},
+    "end": {"status": lambda value: value in _STATUSES, "time": _is_time},
+}
+"""The operations on a run, with what each needs."""
+
+
+def problem_of(record: Any) -> str:
+    """What is wrong with a record, in a few words; empty if nothing is."""
+    op = record.get("op") if isinstance(record, dict) else "unreadable"
+    if op == "unreadable":
+        return "it is no JSON object"
+    if op in ("open", "close"):
+        return "" if "run" not in record else f"op {op} has a run"
+    if not isinstance(op, str) or op not in _FIELDS:
+        return "its op is unknown"
+    if not is_run(record.get("run")):
+        return "its run is no number of a trial"
+    for name, is_right in _FIELDS[op].items():
+        if name not in record:
+            return f"its {name} is missing"
+        if not is_right(record[name]):
+            return f"its {name} is wrong"
+    return ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import disk_problem, write_whole
 
 
 @pytest.fixture
@@ -65,3 +65,20 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none/file cannot be written: No such file") as caught:
         write_whole(tmp_path / "none" / "file", "text")
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError):
+        write_whole(tmp_path / "file", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cause_of_an_error_may_be_the_disk() -> None:
+    error = RuntimeError("a library's own")
+    error.__cause__ = OSError(122, "Disk quota exceeded")
+    assert disk_problem(error) == "Disk quota exceeded"
+    assert disk_problem(PermissionError(13, "Permission denied")) is None

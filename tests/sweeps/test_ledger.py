@@ -696,3 +696,125 @@ def test_only_the_end_of_a_trial_waits_for_the_disk(
     assert len(synced) == before + 1 <= 2  # a point that waits changes its state when asked for
     assert synced[-1] == journal.stat().st_size  # and with it all that was written before
     assert second.number != first.number
+
+
+# Decisions on stopping early ---------------------------------------------------------------------
+
+
+def reported(ledger: Ledger, value: float) -> bool:
+    """Whether a new trial that reports a value at the rung of 3 epochs is to stop."""
+    return ledger.report(ask(ledger).number, 3, value)
+
+
+def many(make_ledger: MakeLedger, **values: Any) -> Ledger:
+    return make_ledger(trials=30, scheduler="asha", space=values.pop("space"), **values)
+
+
+@pytest.fixture
+def no_points(make_space: MakeSpace) -> SearchSpace:
+    return make_space(points=())
+
+
+def test_a_kill_between_report_and_end_changes_no_decision(
+    reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
+) -> None:
+    """By what is there after the kill, trial 2 would go on: three are below it now."""
+    ledger = many(make_ledger, over=reopen(), space=no_points)
+    assert [reported(ledger, value) for value in (0.5, 0.6, 0.55)] == [False, False, True]
+    for value in (0.1, 0.2, 0.3):
+        reported(ledger, value)
+    again = many(make_ledger, over=reopen(), space=no_points, resume=True)
+    asked = [ask(again) for _ in range(3)]
+    assert [a.number for a in asked] == [0, 1, 2]
+    assert [a.reported_at for a in asked] == [3, 3, 0]
+    assert [
+        again.report(a.number, 3, v) for a, v in zip(asked, (0.5, 0.6, 0.55), strict=True)
+    ] == [
+        False,
+        False,
+        True,
+    ]
+    again.prune(2, {})
+    assert again.frozen(2).state == TrialState.PRUNED
+
+
+def test_a_trial_that_went_on_is_not_stopped_by_what_came_later(
+    reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
+) -> None:
+    ledger = many(make_ledger, over=reopen(), space=no_points)
+    assert not reported(ledger, 0.5)
+    for value in (0.6, 0.7, 0.8):
+        reported(ledger, value)
+    again = many(make_ledger, over=reopen(), space=no_points, resume=True)
+    assert not again.report(ask(again).number, 3, 0.5)
+
+
+def test_a_kill_between_decision_and_report_loses_neither(
+    reopen: Reopen,
+    make_ledger: MakeLedger,
+    no_points: SearchSpace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = many(make_ledger, over=reopen(), space=no_points)
+    reported(ledger, 0.5)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Trial, "report", killed)
+        with pytest.raises(KeyboardInterrupt):
+            reported(ledger, 0.4)
+    again = many(make_ledger, over=reopen(), space=no_points, resume=True)
+    ask(again)
+    second = ask(again)
+    assert again.frozen(second.number).intermediate_values == {}
+    assert again.report(second.number, 3, 0.4)
+    assert again.frozen(second.number).intermediate_values == {3: 0.4}
+
+
+def test_the_last_epoch_decides_nothing(make_ledger: MakeLedger, no_points: SearchSpace) -> None:
+    ledger = many(make_ledger, space=no_points)
+    reported(ledger, 0.5)
+    assert not ledger.report(ask(ledger).number, 3, 0.1, ended=True)
+
+
+def test_a_trial_given_back_is_the_next(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger(trials=3)
+    first, second = ask(ledger), ask(ledger)
+    ledger.give_back(first.number)
+    assert ledger.trials_left == 3
+    assert ask(ledger) == first
+    assert ask(ledger).number == 2
+    ledger.give_back(second.number)
+    assert ask(ledger) == second
+    assert ledger.ask() is None
+
+
+@pytest.mark.integration
+def test_sweeps_may_make_the_tables_of_a_fresh_database_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sweeps.ledger import open_storage;"
+        "print(flush=True); sys.stdin.readline();"
+        "open_storage(sys.argv[1], Path('unused'))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, f"sqlite:///{tmp_path}/study.db"],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:  # all have imported what they need
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ends = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, ends

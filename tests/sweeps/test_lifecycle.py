@@ -15,6 +15,7 @@ from search_spaces.space import Point, SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
 from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
+from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
@@ -92,6 +93,7 @@ def make_lifecycle(
         tracker: Any = recorder,
         objective: tuple[str, ...] = (names.val_key("accuracy"),),
         time_budget: float | None = None,
+        max_failures: int = 0,
         **ledger: Any,
     ) -> Lifecycle:
         ledger = make_ledger(objective=objective, **ledger)
@@ -108,6 +110,7 @@ def make_lifecycle(
             error_folder=tmp_path / "errors",
             held_out_folder=tmp_path / "held_out",
             time_budget=time_budget,
+            max_failures=max_failures,
         )
 
     return make
@@ -698,3 +701,48 @@ def test_what_cannot_go_on_touches_no_run(
     with pytest.raises(UserError, match="exists already"):
         make_lifecycle()
     assert recorder.events == []
+
+
+# Crashes ----------------------------------------------------------------------------------------
+
+
+def test_a_trial_whose_process_dies_is_tried_again_as_often_as_it_may(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle(max_failures=2)
+    first = life.start("a")
+    for key in "ab":
+        life.crashed(key, "the process died")
+        life.lost(key)
+        assert life.start({"a": "b", "b": "c"}[key]) == {**(first or {}), "reported_at": 0}
+    life.crashed("c", "the process died")
+    life.lost("c")
+    assert life.ledger.frozen(0).state == TrialState.FAIL
+    assert [event for event in recorder.events if event[0] == "end"] == [("end", 0, "FAILED")]
+    second = life.start("d")
+    assert second is not None
+    assert second["trial_number"] == 1
+    life.crashed("d", "the process died")
+    life.lost("d")
+    life.start("e")
+    life.end("e", result())
+    assert life.ledger.frozen(1).state == TrialState.COMPLETE
+
+
+def test_ray_hears_that_all_is_asked_for_only_when_nothing_runs(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    """Else the last trials could not be tried again."""
+    life = make_lifecycle(max_failures=1, trials=2)
+    searcher = StudySearcher(life, concurrency=3)
+    searcher.suggest("a")
+    searcher.suggest("b")
+    assert searcher.suggest("c") is None
+    life.crashed("b", "the process died")
+    searcher.on_trial_complete("b", error=True)
+    again = searcher.suggest("c")
+    assert isinstance(again, dict)
+    assert again["trial_number"] == 1
+    for key in "ac":
+        searcher.on_trial_complete(key, result())
+    assert searcher.suggest("d") == "FINISHED"

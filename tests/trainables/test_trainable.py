@@ -227,3 +227,22 @@ print(repr(trainable.step()["val_loss"]))
         timeout=50,
     )
     assert float(done.stdout.split()[-1]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("reported_at", "epochs"), [(1, [1, 2]), (2, [1, 2, 3])])
+def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
+    make, make_context, tmp_path, reported_at, epochs
+):
+    """Whether the trial goes on from there has not been decided."""
+    variant = VARIANTS["mlp"]
+    folder = str(tmp_path / "checkpoints")
+    context = make_context(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
+    stopped = make(variant, context)
+    first, second = stopped.step(), comparable(stopped.step())
+    again = make(variant, context)
+    again.reset_config({**make.config(variant), "reported_at": reported_at})
+    now = comparable(again.step())
+    assert [row["epoch"] for row in now[HISTORY]] == epochs
+    if reported_at == 1:
+        assert {**now, HISTORY: []} == {**second, HISTORY: []}
+        assert first["epoch"] == 1

@@ -231,3 +231,36 @@ def test_a_damaged_target_is_named(tmp_path: Path, text: str) -> None:
 def test_a_folder_without_a_target_holds_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no sweep"):
         TrackingTarget.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "[]",
+        "3",
+        '{"server": 3}',
+        '{"server": {"offset": "12"}}',
+        '{"server": {"offset": -1}}',
+        '{"server": {"offset": 3}}',
+        '{"server": {"offset": 100000}}',
+        '{"server": {"offset": 0, "unknown": 1}}',
+        "[" * 5000,
+    ],
+)
+def test_a_damaged_cursor_sends_all_again(spool_path: Path, damage: str) -> None:
+    """An offset within a line, or behind the end, would lose records."""
+    write(spool_path, *RECORDS)
+    (spool_path.parent / CURSOR_FILE).write_text(damage)
+    assert read_progress(spool_path.parent, "server") == Progress()
+
+
+def test_wrong_records_open_no_runs(spool_path: Path) -> None:
+    wrong = [
+        {"op": "start", "run": "one"},
+        {"op": "start", "run": ["1"]},
+        {"run": "2"},
+        {"op": "metrics", "run": "3", "points": [["acc", 1.0]]},
+    ]
+    write(spool_path, *wrong, {"op": "start", "run": "4"})
+    states = run_states(spool_path)
+    assert [run for run, state in states.items() if state.is_open] == ["4"]

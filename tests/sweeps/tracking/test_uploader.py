@@ -1,5 +1,6 @@
 """Against a real SQLite store, which is also what a tracking server keeps."""
 
+import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,10 +19,12 @@ from foldsweep.views import view_tags
 from sweeps.tracking.spool import (
     CLOSE,
     CURSOR_FILE,
+    REJECTED_FILE,
     RUN_TAG,
     SPOOL_FILE,
     Spool,
     TrackingTarget,
+    num_set_aside,
     read_progress,
 )
 from sweeps.tracking.uploader import Uploader
@@ -532,3 +535,76 @@ def test_a_failure_at_any_call_is_mended_by_the_next_try(
     assert read_progress(folder, target.server).problem == ""
     deleted = client.search_runs(["1"], run_view_type=ViewType.DELETED_ONLY)
     assert not deleted
+
+
+WRONG = [
+    b'{"op": "start", "run": "5", "name": "no time"}',
+    b'{"op": "metrics", "run": "0", "points": [["acc", 0.5]]}',
+    b'{"op": "metrics", "run": "0", "points": [["acc", 0.5, 36893488147419103232, 1]]}',
+    b'{"op": "tags", "run": ["0"], "tags": {}}',
+    b'{"op": "end", "run": "0", "status": "DONE", "time": 1}',
+    b'{"op": "artifact", "run": "0", "path": "a\\u0000b", "to": ""}',
+    b'{"run": "0"}',
+    b"[1, 2]",
+    b"\xff\xfe",
+]
+
+
+def test_a_wrong_record_is_set_aside_and_holds_up_no_other(
+    folder: Path,
+    target: TrackingTarget,
+    client: MlflowClient,
+    spool: Spool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (folder / SPOOL_FILE).open("ab") as file:
+        for line in WRONG[:5]:
+            file.write(line + b"\n")
+    small_sweep(spool)
+    with (folder / SPOOL_FILE).open("ab") as file:
+        for line in WRONG[5:]:
+            file.write(line + b"\n")
+    for _ in "ab":  # the second time from the start, as to another server
+        uploader = send(folder, target)
+        assert uploader.num_set_aside == len(WRONG)
+        (folder / CURSOR_FILE).unlink()
+    check_small_sweep(client)
+    aside = (folder / REJECTED_FILE).read_text().splitlines()
+    assert [json.loads(line)["line"] for line in aside][:-1] == [w.decode() for w in WRONG[:-1]]
+    assert num_set_aside(folder) == len(WRONG)
+    said = [text for text in caplog.messages if REJECTED_FILE in text]
+    assert len(said) == 1, "said once"
+
+
+def test_a_server_that_is_away_sets_nothing_aside(
+    folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_sweep(spool)
+    uploader = Uploader(folder, target)
+
+    def away(*_: object) -> None:
+        raise ValueError("the server answers in HTML")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Uploader, "_send_run", away)
+        for _ in range(3):
+            with pytest.raises(ValueError, match="HTML"):
+                uploader.send_next()
+    assert not (folder / REJECTED_FILE).exists()
+    assert uploader.progress.offset == 0
+    assert send(folder, target).num_sent > 0
+
+
+def test_text_that_no_database_takes_is_sent_without_it(
+    folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
+) -> None:
+    fill(
+        spool,
+        start("", name="a\ud800b", params={"p": "\0"}, tags={"t": "x\udfff"}),
+        start("0", name="\0", params={"p": "\ud800"}, tags={"foldsweep.config": "\ud800"}),
+        end("0"),
+    )
+    assert send(folder, target).progress.refused == 0
+    runs = runs_of(client)
+    assert runs["first/cnn_ws_aux"].data.tags["t"] == "x?"
+    assert runs["first/cnn_ws_aux/0"].data.params == {"p": "?"}

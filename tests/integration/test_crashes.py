@@ -1,4 +1,4 @@
-"""Processes that die where it hurts: in the reset of a reused worker, and in front of a pruning."""
+"""Processes killed where it hurts: in the reset of a reused worker, in front of a pruning."""
 
 import pytest
 from optuna.trial import TrialState

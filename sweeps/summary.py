@@ -18,6 +18,8 @@ from trainables.trainable import BY_FOLD
 
 BEST_SHOWN = 5
 FRONT_SHOWN = 12
+VALUE_SHOWN = 60
+"""Characters of a value that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,5 +132,11 @@ def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
 def shown_values(values: Mapping[str, Any]) -> str:
     """A choice of values in one line."""
     return " ".join(
-        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()
+        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={shorten(v)}" for k, v in values.items()
     )
+
+
+def shorten(value: Any) -> str:
+    """A value as people read it; no more than the beginning of a long one."""
+    text = str(value)
+    return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."

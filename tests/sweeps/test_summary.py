@@ -167,3 +167,8 @@ def test_numbers_are_short() -> None:
     assert shown_score("val_accuracy", 0.98765, 0.01234) == "0.9877 ± 0.0123"
     values = {"lr": 0.00123456, "hidden": 64, "batch_norm": "before", "dropout": 0.5}
     assert shown_values(values) == "lr=0.00123 hidden=64 batch_norm=before dropout=0.5"
+
+
+def test_a_long_value_is_shown_by_its_beginning() -> None:
+    shown = shown_values({"lr": 0.00123, "note": "a" * 9000})
+    assert shown == f"lr=0.00123 note={'a' * 60}..."

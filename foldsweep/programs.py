@@ -17,12 +17,10 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 from rich.console import Console
 
+from foldsweep.early import INTERRUPTED, leave_to_python
 from foldsweep.errors import CodeError, UserError
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 PLAIN_EVERY_S = 10.0
 """Seconds between two lines about progress where there is no terminal."""
@@ -84,6 +82,7 @@ def _complaint(fail: Callable[[], object]) -> str:
 def run_program(main: Callable[[], int]) -> NoReturn:
     """Run a program's main function; a user's mistake ends in one line and exit code 2."""
     try:
+        leave_to_python()
         code = main()
     except UserError as error:
         if isinstance(error, CodeError):

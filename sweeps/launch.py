@@ -16,10 +16,12 @@ from foldsweep.errors import UserError
 from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
+from sweeps.channel import keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.ledger import distributions_of, open_storage
 from sweeps.messages import (
     described,
+    resume_command,
     say_how_to_go_on,
     say_what_next,
     show_end,
@@ -41,6 +43,8 @@ from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
 
 FULL = os.strerror(errno.ENOSPC)
+LOG_FILE = "ray.log"
+"""What Ray says below Python, in the folder of a sweep."""
 
 
 def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:
@@ -94,6 +98,9 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
         replace(settings, name=name, resume=None).save(folder)
+        tell(resume=resume_command(settings, name))
+        keep_dumps_in(folder / LOG_FILE)
+        cluster.keep_logs_in(folder / LOG_FILE)
         verb = "resumes" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
         for space in spaces:

@@ -110,7 +110,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     if end.out_of_time and end.ledger.trials_left:
         console.print(
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
-            f" {_resume_command(settings, name)} --time-budget SECONDS"
+            f" {resume_command(settings, name)} --time-budget SECONDS"
         )
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
@@ -125,7 +125,7 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     """After an interruption."""
     console.print(
         "interrupted; nothing that has ended is lost. Continue with:"
-        f" {_resume_command(settings, name)}"
+        f" {resume_command(settings, name)}"
     )
 
 
@@ -150,7 +150,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
     if settings.sampler != "grid":
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
-        commands.append(("more", f"{_resume_command(settings, name)} --trials {trials}"))
+        commands.append(("more", f"{resume_command(settings, name)} --trials {trials}"))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 
@@ -174,7 +174,8 @@ def _store(settings: SweepSettings) -> list[str]:
     return store_options(settings.tracking_uri or "", settings.experiment)
 
 
-def _resume_command(settings: SweepSettings, name: str) -> str:
+def resume_command(settings: SweepSettings, name: str) -> str:
+    """The command that resumes a sweep."""
     return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}"
 
 

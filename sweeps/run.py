@@ -1,8 +1,10 @@
 """Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest.
 
-Reads the command line and has Ray start while `sweeps.launch` and all that it needs is imported:
-either takes seconds.
+Reads the command line; `sweeps.driver` does the rest, in a process of its own.
 """
+
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
 
 import argparse
 import sys
@@ -10,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, run_program, take_sigterm_as_ctrl_c
+from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
-from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings, check_name, load_settings
+from sweeps.supervisor import apart
 
 
 def main() -> int:
@@ -25,13 +27,7 @@ def main() -> int:
         console.print(spaces_table())
         return 0
     settings.validate()
-    take_sigterm_as_ctrl_c()
-    cluster = Cluster(settings)
-    cluster.start()
-
-    from sweeps.launch import launch
-
-    return launch(settings, stored, cluster)
+    return apart("sweeps.driver.sweep", settings, stored)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:

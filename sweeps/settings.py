@@ -184,6 +184,11 @@ class SweepSettings(ShippedOptions, TableOptions):
         return TableOptions(**{name: getattr(self, name) for name in OWN_DATA})
 
     @property
+    def space_files(self) -> list[str]:
+        """Absolute paths of the spaces that are files of the user's."""
+        return [str(Path(space).resolve()) for space in self.space if space.endswith(".py")]
+
+    @property
     def local_root(self) -> Path:
         """Local folder of sweeps: studies and spools are never on a remote store."""
         return Path("runs" if "://" in self.storage else self.storage)

@@ -1,0 +1,95 @@
+"""The process in which Ray lives: `sweeps.supervisor` starts it as a module.
+
+Nothing that Ray does to a process reaches the program that the user started: handlers of signals,
+scheduling class, environment, or a sudden end below Python.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from foldsweep.early import end_at_once, leave_to_python
+from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
+from sweeps.channel import open_channel, tell
+from sweeps.settings import SweepSettings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What the program that starts this process holds back until this can take it."""
+
+
+def sweep(settings: SweepSettings, stored: SweepSettings | None) -> int:
+    """Run sweeps; returns the exit code.
+
+    Has Ray start while `sweeps.launch` and all that it needs is imported: either takes seconds.
+
+    Args:
+        settings: Validated settings.
+        stored: Settings of the sweep to resume; None for a new one.
+
+    Raises:
+        foldsweep.errors.UserError: If anything is wrong; nothing has been made or changed then.
+    """
+    from sweeps.cluster import Cluster
+
+    cluster = Cluster(settings)
+    cluster.start()
+
+    from sweeps.launch import launch
+
+    leave_to_python()
+    return launch(settings, stored, cluster)
+
+
+def main() -> int:
+    """Do what the program asks for that started this one; returns the exit code."""
+    take_sigterm_as_ctrl_c()
+    signal.signal(signal.SIGINT, end_at_once)  # as long as modules are imported
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # the terminal takes this for a job in the background, which it would stop at a line of output
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    name, arguments, dumps = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
+    _apart(dumps)
+    module, _, function = name.rpartition(".")
+    call: Callable[..., int] = getattr(import_module(module), function)
+    try:
+        return call(*arguments)
+    finally:
+        tell(ended=True)
+
+
+def _take_stdin() -> int:
+    """The pipe from the program that started this one; users' code reads nothing instead."""
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return pipe
+
+
+def _end_with(pipe: int) -> None:
+    """End this process as Ctrl-C does when the program that started it has ended."""
+    while os.read(pipe, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _apart(dumps: str) -> None:
+    """Let what libraries below Python write go to a file, and Python's errors to the user."""
+    if sys.stderr is not None:
+        kind: Any = sys.stderr
+        sys.stderr = open(  # noqa: SIM115
+            os.dup(2), "w", buffering=1, encoding=kind.encoding, errors=kind.errors
+        )
+    with open(dumps, "ab", 0) as file:
+        os.dup2(file.fileno(), 2)
+
+
+if __name__ == "__main__":
+    open_channel(int(sys.argv[1]))
+    run_program(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _place: int | None = None
+_dumps: Path | None = None
 
 
 def open_channel(descriptor: int) -> None:
@@ -32,8 +33,17 @@ def keep_dumps_in(path: Path) -> None:
 
     File descriptor 2 is theirs; Python's own errors go where the user sees them.
     """
+    global _dumps
     if _place is None:
         return
+    _dumps = path
     with path.open("ab", 0) as file:
         os.dup2(file.fileno(), 2)
     tell(log=str(path.absolute()))
+
+
+def drop_empty_dumps() -> None:
+    """Remove the file of `keep_dumps_in` if there is nothing in it."""
+    with suppress(OSError):
+        if _dumps is not None and not _dumps.stat().st_size:
+            _dumps.unlink()

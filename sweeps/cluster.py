@@ -45,6 +45,8 @@ It has a setting for none of them. Together they are a third of what starting it
 all of ending it.
 """
 
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
 
 class Cluster:
     """A Ray to run trials on: one to join, or one of our own that ends with the program.
@@ -137,7 +139,9 @@ class Cluster:
             if address is None:
                 self._init_local(env)
             else:
-                ray.init(address, runtime_env=env, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(
+                    address, runtime_env=env, log_to_driver=False, logging_level=logging.ERROR
+                )
         except UserError:
             raise
         # a socket, a port, a full disk, a time limit, an exit: Ray has no common exception
@@ -156,10 +160,9 @@ class Cluster:
                 address="local",  # whatever RAY_ADDRESS says
                 num_cpus=available_cpus(),
                 include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
                 runtime_env=env,
                 _temp_dir=self._session.folder,
+                **QUIET,
             )
         finally:
             self._session.begun()

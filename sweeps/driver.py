@@ -15,7 +15,7 @@ from typing import Any
 
 from foldsweep.early import end_at_once, leave_to_python
 from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
-from sweeps.channel import open_channel, tell
+from sweeps.channel import drop_empty_dumps, open_channel, tell
 from sweeps.settings import SweepSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -52,14 +52,14 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # the terminal takes this for a job in the background, which it would stop at a line of output
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    name, arguments, dumps = pickle.load(sys.stdin.buffer)
+    name, arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
-    _apart(dumps)
     module, _, function = name.rpartition(".")
     call: Callable[..., int] = getattr(import_module(module), function)
     try:
         return call(*arguments)
     finally:
+        drop_empty_dumps()
         tell(ended=True)
 
 
@@ -79,17 +79,16 @@ def _end_with(pipe: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _apart(dumps: str) -> None:
+def _apart(dumps: int) -> None:
     """Let what libraries below Python write go to a file, and Python's errors to the user."""
     if sys.stderr is not None:
         kind: Any = sys.stderr
-        sys.stderr = open(  # noqa: SIM115
-            os.dup(2), "w", buffering=1, encoding=kind.encoding, errors=kind.errors
-        )
-    with open(dumps, "ab", 0) as file:
-        os.dup2(file.fileno(), 2)
+        sys.stderr = open(os.dup(2), "w", buffering=1, encoding=kind.encoding, errors=kind.errors)
+    os.dup2(dumps, 2)
+    os.close(dumps)
 
 
 if __name__ == "__main__":
     open_channel(int(sys.argv[1]))
+    _apart(int(sys.argv[2]))
     run_program(main)

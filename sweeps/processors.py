@@ -29,15 +29,15 @@ def _quotas(root: Path, own: str) -> Iterator[float]:
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            tops, quota = (root, root / "unified"), _quota
+            tops, quota = [root, root / "unified"], _quota
         elif "cpu" in controllers.split(","):
-            tops, quota = (root / "cpu", root / "cpu,cpuacct", root / controllers), _quota_v1
+            tops, quota = [root / "cpu", root / "cpu,cpuacct", root / controllers], _quota_v1
         else:
             continue
         for top in tops:
             place = top / path.lstrip("/")
             # in a container the path may be that of the host, which is not to be seen here
-            for folder in {top, place, *place.parents} - {*top.parents}:
+            for folder in {place, *place.parents} - {*top.parents}:
                 with suppress(OSError, ValueError, ZeroDivisionError):
                     yield quota(folder)
 

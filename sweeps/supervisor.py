@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 from foldsweep.early import INTERRUPTED
 from foldsweep.programs import console
@@ -33,8 +34,6 @@ RAY_ENVIRONMENT = {
 LOOK_EVERY_S = 0.5
 STOPPED_S = 5.0
 """How long a process of Ray may be stopped before it counts as gone."""
-END_WITHIN_S = 2.0
-"""How long a driver whose Ray is gone may take to end by itself."""
 CLEARED_WITHIN_S = 15.0
 ENOUGH = 3
 """Ctrl-C for the third time ends the driver at once."""
@@ -61,31 +60,35 @@ class Supervisor:
         self.known: dict[str, Any] = {"ray": {}}
         self.asked = 0
         self.stopped_s = 0.0
-        self.dumps = _make_file()
+        self.killed = False
 
     def run(self, call: str, *arguments: object) -> int:
         """See `apart`."""
         told, tells = os.pipe()
         os.set_blocking(told, False)
-        try:
+        with open(told), _unnamed_file() as dumps:
             # what the user asks for meanwhile waits until the driver can take it
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-            self.driver = _start(tells)
-            os.close(tells)
-            with self._handlers():
+            try:
+                self.driver = _start(tells, dumps.fileno())
+                os.close(tells)
+                with self._handlers():
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+                    self._send(call, arguments)
+                    gone = self._wait(told)
+                    code = self.driver.wait()
+                    self._read_to_end(told)
+            finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-                assert self.driver.stdin is not None
-                with suppress(BrokenPipeError):
-                    pickle.dump((call, arguments, self.dumps), self.driver.stdin)
-                    self.driver.stdin.flush()
-                gone = self._wait(told)
-                code = self.driver.wait()
-                self._read_to_end(told)
-            return self._verdict(code, gone)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-            os.close(told)
-            self._drop_dumps()
+            if code == INTERRUPTED or self.known.get("ended"):
+                return code if code >= 0 else 1
+            return self._say(code, gone, dumps)
+
+    def _send(self, *what: object) -> None:
+        assert self.driver.stdin is not None
+        with suppress(BrokenPipeError):
+            pickle.dump(what, self.driver.stdin)
+            self.driver.stdin.flush()
 
     @contextmanager
     def _handlers(self) -> Iterator[None]:
@@ -119,7 +122,7 @@ class Supervisor:
 
     def _wait(self, told: int) -> str:
         """Wait for the driver's end, which a missing Ray brings about; what was missing."""
-        gone, since = "", 0.0
+        gone = ""
         watched = _Watched()
         watched.add("driver", self.driver.pid)
         while self.driver.poll() is None:
@@ -127,11 +130,12 @@ class Supervisor:
             self._read(told)
             for name, pid in self.known["ray"].items():
                 watched.add(name, pid)
+            gone = gone or self._missing()
+            self._read(told)
             if not self.known["ray"]:  # the driver has ended it
                 gone = ""
-            elif not gone:
-                gone, since = self._missing(), time.monotonic()
-            if gone and time.monotonic() > since + END_WITHIN_S:
+            if gone:  # else pages of Ray's complaints follow, or a minute of silence
+                self.killed = True
                 self.driver.kill()
         watched.close()
         return gone
@@ -167,35 +171,27 @@ class Supervisor:
         while self._read(told) and time.monotonic() < deadline:
             select.select([told], [], [], LOOK_EVERY_S)
 
-    def _verdict(self, code: int, gone: str) -> int:
-        if code == INTERRUPTED or self.known.get("ended"):
-            return code if code >= 0 else 1
+    def _say(self, code: int, gone: str, dumps: BinaryIO) -> int:
+        """What has happened to the driver, in a line; returns the exit code."""
         if console.is_terminal:
             console.show_cursor()
             console.print()
         if self.asked >= ENOUGH:
-            said, code = "ended at once", INTERRUPTED
-        elif gone:
-            said, code = f"Ray's {gone}", 1
-        elif code < 0:
+            said = "ended at once"
+        elif code < 0 and not self.killed:
             said = f"the process with Ray was killed by {_signal_name(-code)}"
-            said, code = f"{said}, which the system does when memory runs out", 1
+            if code == -signal.SIGKILL:
+                said += ", as the system does when memory runs out"
         else:
-            said, code = "Ray has ended the process that it ran in", 1
+            said = f"Ray's {gone}" if gone else "Ray has ended the process that it ran in"
         if self.known.get("resume"):
             said += "; nothing that has ended is lost. Continue with:"
             said += f" {self.known['resume']}"
-        log = self.known.get("log", self.dumps)
-        if Path(log).is_file() and Path(log).stat().st_size:
-            said += f" (Ray's own messages are in {_short(log)})"
-            self.known["keep"] = log == self.dumps
+        log = _kept(self.known.get("log"), dumps)
+        if log is not None:
+            said += f" (Ray's own messages are in {log})"
         print(f"error: {said}", file=sys.stderr)
-        return code
-
-    def _drop_dumps(self) -> None:
-        if self.dumps != os.devnull and not self.known.get("keep"):
-            with suppress(OSError):
-                os.unlink(self.dumps)
+        return INTERRUPTED if self.asked >= ENOUGH else 1
 
 
 class _Watched:
@@ -223,17 +219,17 @@ class _Watched:
             os.close(end)
 
 
-def _start(tells: int) -> "subprocess.Popen[bytes]":
+def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
     """A driver, in a process group of its own: a terminal signals the user's program only."""
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "sweeps.driver", str(tells)],
+        [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
         env=os.environ | RAY_ENVIRONMENT | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=None if sys.stdout is not None else subprocess.DEVNULL,
         stderr=None if sys.stderr is not None else subprocess.DEVNULL,
-        pass_fds=(tells,),
+        pass_fds=(tells, dumps),
         process_group=0,
     )
 
@@ -246,22 +242,30 @@ def _state(pid: int) -> str:
         return "X"
 
 
-def _make_file() -> str:
-    """A file for what Ray says until the sweep has a folder."""
+def _unnamed_file() -> BinaryIO:
+    """For what Ray says until the sweep has a folder."""
     try:
-        number, path = tempfile.mkstemp(prefix="foldsweep-ray-", suffix=".log")
+        return tempfile.TemporaryFile()
     except OSError:
-        return os.devnull
-    os.close(number)
-    return path
+        return open(os.devnull, "r+b")
+
+
+def _kept(log: str | None, dumps: BinaryIO) -> str | None:
+    """The file that has what Ray said, if it said anything."""
+    with suppress(OSError):
+        if log is None and dumps.seek(0, os.SEEK_END):
+            dumps.seek(0)
+            with tempfile.NamedTemporaryFile(prefix="foldsweep-ray-", delete=False) as file:
+                shutil.copyfileobj(dumps, file)
+            return file.name
+        if log is not None and Path(log).stat().st_size:
+            place = Path(log)
+            here = place.is_relative_to(Path.cwd())
+            return str(place.relative_to(Path.cwd()) if here else place)
+    return None
 
 
 def _signal_name(number: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(number).name
     return f"signal {number}"
-
-
-def _short(path: str) -> str:
-    place = Path(path)
-    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)

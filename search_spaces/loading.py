@@ -14,6 +14,7 @@ from types import ModuleType
 
 from ray import cloudpickle
 
+from foldsweep.beside import find_beside
 from foldsweep.errors import UserError
 from foldsweep.user_code import code_error
 from search_spaces.shipped import SPACES as SPACES
@@ -128,7 +129,7 @@ def _import_by_value(path: Path) -> ModuleType:
     """Import a file that workers need not have: its classes travel to them by value."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"foldsweep_user_{digest}"
-    _find_beside(path.resolve())
+    find_beside(str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -137,32 +138,3 @@ def _import_by_value(path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     cloudpickle.register_pickle_by_value(module)
     return module
-
-
-def _find_beside(path: Path) -> None:
-    """Let a file import the modules beside it; a module that is found elsewhere comes first.
-
-    Raises:
-        UserError: If a file from another folder has imported another module of such a name.
-    """
-    folder = str(path.parent)
-    for earlier in _BESIDE - {folder}:
-        for name, module in list(sys.modules.items()):
-            origin = getattr(module, "__file__", None) or ""
-            own = [path.parent / f"{name}.py", path.parent / name / "__init__.py"]
-            if origin.startswith(earlier + os.sep) and any(place.is_file() for place in own):
-                raise UserError(
-                    f"a module {name} is beside two space files, as {origin} and in {folder}:"
-                    " give each its own name"
-                )
-    if folder in _BESIDE:
-        sys.path.remove(folder)
-    elif folder in sys.path:
-        return
-    first = min(map(sys.path.index, _BESIDE & {*sys.path}), default=len(sys.path))
-    sys.path.insert(first, folder)
-    _BESIDE.add(folder)
-
-
-_BESIDE: set[str] = set()
-"""Folders of users' files that are last on the path of modules."""

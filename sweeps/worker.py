@@ -1,8 +1,8 @@
 """What every worker process of Ray does before it takes work.
 
 Ray puts the driver's current folder first on the path of its workers: a file there that is named
-like a module of a library would be imported instead of it. Here that folder comes
-off the path again. The folders of users' space files come last on it, for the modules beside them.
+like a module of a library would be imported instead of it. Here that folder comes off the path
+again. Modules beside users' space files are found as in the driver.
 """
 
 import json
@@ -13,28 +13,27 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from foldsweep.beside import beside
+
 CURRENT = "FOLDSWEEP_CURRENT_FOLDER"
 BESIDE = "FOLDSWEEP_BESIDE"
 HOOK = "sweeps.worker.prepare"
 
 
-class Last:
-    """Stands for a folder that has been put first on the path, until it is asked for a module.
+class OffThePath:
+    """Stands for a folder that will be put first on the path.
 
-    Then it takes the folder off the path, or puts it last, and lets Python search again.
+    When it is first asked for a module, it takes the folder off and lets Python search again.
     """
 
-    def __init__(self, folder: str, *, wanted: bool):
+    def __init__(self, folder: str):
         self.folder = folder
-        self.wanted = wanted
 
     def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The module as it is found with the folder in its place."""
+        """The module as it is found without the folder."""
         # another list: the importer is in the middle of this one
         sys.path = [place for place in sys.path if place != self.folder]
-        if self.wanted:
-            sys.path.append(self.folder)
-        sys.path_importer_cache.pop(self.folder, None)
+        del sys.path_importer_cache[self.folder]
         return PathFinder.find_spec(name, None, target)
 
 
@@ -42,16 +41,16 @@ def variables(folders: Sequence[str]) -> dict[str, str]:
     """What `prepare` reads from the environment of a worker.
 
     Args:
-        folders: Folders of users' files.
+        folders: Folders of users' space files.
     """
     return {CURRENT: os.getcwd(), BESIDE: json.dumps(folders)}
 
 
 def prepare() -> None:
     """Set up the search for modules."""
-    folders = json.loads(os.environ.get(BESIDE, "[]"))
     current = os.environ.get(CURRENT)
     if current is not None and current not in sys.path:
-        last: Any = Last(current, wanted=current in folders)
-        sys.path_importer_cache[current] = last
-    sys.path += [folder for folder in folders if folder not in (*sys.path, current)]
+        finder: Any = OffThePath(current)
+        sys.path_importer_cache[current] = finder
+    for folder in json.loads(os.environ.get(BESIDE, "[]")):
+        beside.add(folder)

@@ -1,4 +1,4 @@
-"""`sweeps/run.py` in one process, with a note at each milestone; `benchmarks/startup.py` starts it."""
+"""`sweeps/run.py` in one process, with a note at each milestone, for `benchmarks/startup.py`."""
 
 import importlib
 from collections.abc import Callable

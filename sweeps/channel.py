@@ -6,6 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+LOG_FILE = "ray.log"
+"""What Ray says below Python, in the folder of a sweep."""
+
 _place: int | None = None
 _dumps: Path | None = None
 

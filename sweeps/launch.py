@@ -16,7 +16,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
-from sweeps.channel import keep_dumps_in, tell
+from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.ledger import distributions_of, open_storage
 from sweeps.messages import (
@@ -43,8 +43,6 @@ from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
 
 FULL = os.strerror(errno.ENOSPC)
-LOG_FILE = "ray.log"
-"""What Ray says below Python, in the folder of a sweep."""
 
 
 def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:

@@ -53,7 +53,8 @@ def refused(
     it is waited for.
     """
     monkeypatch.setattr("sweeps.cluster.Cluster", Unhurried)
-    monkeypatch.setattr("sweeps.run.apart", called_here)
+    for program in ("run", "reproduce"):
+        monkeypatch.setattr(f"sweeps.{program}.apart", called_here)
 
     def run(program: str, *args: object, traceback: bool = False) -> str:
         monkeypatch.setattr(sys, "argv", [program, *map(str, args)])

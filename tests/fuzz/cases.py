@@ -75,6 +75,7 @@ def options_of(program: str) -> list[Option]:
         return [
             Option(name=max(a.option_strings, key=len, default=""), takes=int(a.nargs != 0))
             for a in parser._actions
+            if a.help != argparse.SUPPRESS
         ]
     hints = get_type_hints(parser, include_extras=True)
     return [_option(field.name, hints[field.name]) for field in dataclasses.fields(parser)]

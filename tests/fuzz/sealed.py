@@ -4,6 +4,7 @@ Trials run in the process itself, one after another, by the sweep's own searcher
 """
 
 import os
+import pickle
 import resource
 import runpy
 import shutil
@@ -13,8 +14,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +119,8 @@ def _child(box: Box, program: str, args: Sequence[str], out: Path, err: Path, cu
         runpy.run_path(path, run_name="__main__")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Accepted:
+        code = 0
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -137,8 +142,24 @@ def _limit() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class Accepted(BaseException):
+    """A program has come to the work that is not done here."""
+
+
+def _in_place(call: str, *arguments: object) -> int:
+    """Call a function here that a program calls in a process of its own."""
+    module, _, name = call.rpartition(".")
+    function: Callable[..., int] = getattr(import_module(module), name)
+    return function(*pickle.loads(pickle.dumps(arguments)))
+
+
+def _accept(*args: Any, **options: Any) -> None:
+    raise Accepted
+
+
 def _seal(cut: bool) -> None:
     """Put harmless things in the place of Ray, of other processes and of the network."""
+    import ray
     from ray import tune
 
     from sweeps.cluster import Cluster
@@ -149,6 +170,11 @@ def _seal(cut: bool) -> None:
     here.stop = lambda self: None
     here.__enter__ = lambda self: Allotment(cpus=1.0, gpus=0.0, concurrency=1)
     here.__exit__ = lambda self, *exception: None
+    if find_spec("sweeps.supervisor") is not None:  # what starts the process with Ray
+        supervisor: Any = import_module("sweeps.supervisor")
+        supervisor.apart = _in_place
+    core: Any = ray
+    core.init = core.put = _accept
     there: Any = tune
     there.with_parameters = lambda trainable, **values: (trainable, values)
     there.run = lambda *args, **options: _run_here(*args, cut=cut, **options)

@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import shown, sqlite_path
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -205,9 +205,9 @@ class TrackingTarget:
     better: Better = "higher"
 
     def __post_init__(self) -> None:
-        uri = self.tracking_uri
-        is_relative = uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/")
-        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
+        path = self.sqlite_path
+        is_relative = path is not None and not path.is_absolute()
+        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", self.tracking_uri):
             raise UserError(
                 f"tracking URI {self.shown_uri!r} is not absolute: "
                 "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
@@ -226,8 +226,7 @@ class TrackingTarget:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, if that is what the records go to."""
-        path = self.tracking_uri.removeprefix(SQLITE)
-        return None if path == self.tracking_uri else Path(path)
+        return sqlite_path(self.tracking_uri)
 
     @property
     def artifact_root(self) -> str | None:
@@ -239,7 +238,9 @@ class TrackingTarget:
         if self.sqlite_path is None:
             return None
         folder = re.sub(r"[^\w.-]", "_", self.experiment)
-        return str(self.sqlite_path.parent / "mlartifacts" / folder)
+        root = self.sqlite_path.parent / "mlartifacts" / folder
+        # MLflow takes a path for a URI, where `%` escapes
+        return root.as_uri() if "%" in str(root) else str(root)
 
     def run_key(self, run: str) -> str:
         """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""

@@ -16,6 +16,7 @@ from foldsweep.programs import (
     INTERRUPTED,
     command,
     console,
+    on_terminal,
     parse,
     run_program,
     take_sigterm_as_ctrl_c,
@@ -292,7 +293,7 @@ class Reproduction:
 def show(cells: Cells) -> None:
     """Print a table; in a log its lines are whole."""
     console.print(cells.title)
-    width = None if console.is_terminal else LOG_WIDTH
+    width = None if on_terminal() else LOG_WIDTH
     Console(highlight=False, markup=False, emoji=False, width=width).print(cells.rich())
 
 

@@ -14,7 +14,7 @@ from analysis.comparison import Comparison, compare
 from analysis.records import as_csv, as_json
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
-from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, on_terminal, parse, run_program
 from foldsweep.streams import why_output_was_lost
@@ -45,10 +45,7 @@ def main() -> int:
     texts = {settings.csv: as_csv, settings.json: as_json}
     for path, text in texts.items():
         if path is not None and str(path) != "-":
-            try:
-                path.write_text(text(comparison))
-            except OSError as error:
-                raise UserError(f"{path} cannot be written: {error.strerror}") from None
+            write_whole(path, text(comparison))
     printed = [text for path, text in texts.items() if str(path) == "-"]
     for text in printed:
         print(text(comparison), end="")

@@ -96,7 +96,7 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             return None
         with TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, found[0], folder)
-            return json.loads(Path(path).read_text())
+            return json.loads(Path(path).read_bytes())
     except (MlflowException, OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(

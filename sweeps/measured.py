@@ -13,6 +13,7 @@ import optuna
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.programs import command, console
 from foldsweep.recipe import Recipe
 from foldsweep.tracking import default_experiment, shown, tracking_uri
@@ -201,7 +202,7 @@ def log_measured(
         for path in files:
             tracker.log_artifact(None, path)
         for name, text in (texts or {}).items():  # from where they can wait for MLflow
-            (folder / name).write_text(text)
+            write_whole(folder / name, text)
             tracker.log_artifact(None, folder / name)
         tracker.end_sweep("FINISHED")
     finally:

@@ -271,7 +271,8 @@ class Reproduction:
                 # arguments are for all to read, and it may hold a password
                 env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(self.settings.tracking_uri)},
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
             )
             if done.returncode:
                 console.print(f"no figures of {name}: {done.stderr.strip()}")

@@ -224,7 +224,7 @@ def load_settings(folder: Path) -> SweepSettings:
         shown = ", ".join(known[-5:]) or "none"
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
-        settings = SweepSettings.from_dict(json.loads(path.read_text()))
+        settings = SweepSettings.from_dict(json.loads(path.read_bytes()))
         for key, kind in get_type_hints(SweepSettings).items():
             if not fits(getattr(settings, key), kind):
                 raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")

@@ -167,13 +167,13 @@ def write_progress(folder: Path, server: str, progress: Progress) -> None:
     """Store progress in one step, so that a kill leaves the old or the new."""
     cursors = _cursors(folder) | {server: asdict(progress)}
     draft = folder / f"{CURSOR_FILE}.new"
-    draft.write_text(json.dumps(cursors))
+    draft.write_text(json.dumps(cursors), "utf-8")
     draft.replace(folder / CURSOR_FILE)
 
 
 def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(json.loads((folder / CURSOR_FILE).read_text()))
+        return dict(json.loads((folder / CURSOR_FILE).read_bytes()))
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -263,7 +263,7 @@ class TrackingTarget:
         """
         path = folder / TARGET_FILE
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_bytes()))
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
         except (TypeError, ValueError) as error:

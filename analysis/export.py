@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.programs import command, console, parse, require_at_least, run_program
 from foldsweep.recipe import Mode, ModelFormat, Recipe
-from foldsweep.tracking import shown, tracking_uri
+from foldsweep.tracking import default_experiment, shown, tracking_uri
 
 _FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
 """Key of a fold's metric."""
@@ -61,8 +61,8 @@ class ExportSettings:
     """Your own data file, where the sweep was of one [the file of its name in --out]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 

@@ -19,6 +19,7 @@ from analysis.reproduced import table_rows
 from analysis.selection import Selection, selected
 from analysis.tasks.tables import table_pictures
 from foldsweep.errors import UserError
+from foldsweep.files import whole
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import tracking_uri
 
@@ -81,7 +82,8 @@ def _write(
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             path = folder / f"{name}.png"
-            figure.savefig(path, dpi=DPI)
+            with whole(path) as part:
+                figure.savefig(part, dpi=DPI, format="png")
             console.print(str(path))
         for path in write_html(pages or {}, folder):
             console.print(str(path))

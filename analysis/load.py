@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
 from foldsweep.objective import Objective, objectives_of
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import shown, sqlite_path
 
 PAGE = 500
 
@@ -36,10 +36,9 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     Raises:
         UserError: If the store does not answer or has no such experiment.
     """
-    if tracking_uri.startswith(SQLITE):
-        path = Path(tracking_uri.removeprefix(SQLITE))
-        if not path.is_file():
-            raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
+    path = sqlite_path(tracking_uri)
+    if path is not None and not path.is_file():
+        raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # not minutes of silence
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
@@ -97,7 +96,7 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             return None
         with TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, found[0], folder)
-            return json.loads(Path(path).read_text())
+            return json.loads(Path(path).read_bytes())
     except (MlflowException, OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(

@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlflow.exceptions import MlflowException
 
 from analysis.load import Store, find_runs, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
-from foldsweep.tracking import shown, tracking_uri
+from foldsweep.tracking import default_experiment, shown, tracking_uri
 from foldsweep.views import SWEEPS, address, view_tags
 
 SERVER = {
@@ -37,8 +37,8 @@ class UiSettings:
     """Port to listen on."""
     host: str = "127.0.0.1"
     """Address to listen on; MLflow has no password, so another one opens it to a whole network."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 

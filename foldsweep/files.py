@@ -1,5 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, as UTF-8 whatever the locale."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foldsweep.errors import UserError
@@ -10,16 +12,43 @@ def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> N
 
     Args:
         path: Replaced if it is there.
-        content: Text in UTF-8, or bytes.
+        content: Bytes, or text, written as UTF-8; lone surrogates, which are no text, as escapes.
         private: Nobody but its owner may read it.
 
     Raises:
         UserError: If the file cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    encoded = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    with whole(path, private=private) as part:
+        part.write_bytes(encoded)
+
+
+@contextmanager
+def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` at the end; if writing fails, it is gone.
+
+    Args:
+        path: Replaced if it is there; what is no file, such as a device or a pipe, is written to.
+        private: Nobody but its owner may read it.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     try:
-        part.touch(mode=0o600 if private else 0o666)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        goal = path.resolve() if path.is_symlink() else path
+        part = goal.with_name(f"{goal.name}.part")
+        try:
+            part.touch(mode=0o600 if private else 0o666)
+            yield part
+            part.replace(goal)
+        except BaseException:
+            with suppress(OSError, ValueError):
+                part.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+    except UnicodeEncodeError:
+        raise UserError(f"{path} cannot be written: it is no name for a file here") from None

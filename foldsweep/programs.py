@@ -1,6 +1,7 @@
 """How the programs of this project read their command line and how they end."""
 
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -16,7 +17,12 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
+from rich.control import Control
+from rich.highlighter import Highlighter
+from rich.segment import ControlType
+from rich.text import Text
 
+from foldsweep import streams
 from foldsweep.early import INTERRUPTED, leave_to_python
 from foldsweep.errors import CodeError, UserError
 
@@ -28,8 +34,27 @@ PLAIN_EVERY_S = 10.0
 STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 """No `{None}|` in the help, no `--no-` twin of each flag."""
 
+
+class _Harmless(Highlighter):
+    """Shows the control characters of names and errors instead of sending them to a terminal."""
+
+    def __call__(self, text: str | Text) -> Text:
+        return Text(streams.escaped(str(text)))
+
+    def highlight(self, text: Text) -> None:
+        """Nothing is highlighted."""
+
+
 # no markup: a path or an error in brackets is no style
-console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+console = Console(highlighter=_Harmless(), soft_wrap=True, markup=False, emoji=False)
+
+
+def on_terminal(shown: Console = console) -> bool:
+    """Whether a person watches, so that a line may be written over.
+
+    FORCE_COLOR makes rich take any file for a terminal, for the sake of its colours.
+    """
+    return shown.is_terminal and shown.file.isatty()
 
 
 def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:
@@ -80,23 +105,37 @@ def _complaint(fail: Callable[[], object]) -> str:
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
-    """Run a program's main function; a user's mistake ends in one line and exit code 2."""
+    """Run a program's main function; a user's mistake ends in one line and exit code 2.
+
+    The exit code is that of the work, also where nobody is left to read what it says.
+    """
+    streams.start_in_utf8()
+    streams.secure()
     try:
         leave_to_python()
         code = main()
     except UserError as error:
         if isinstance(error, CodeError):
-            print(error.traceback, file=sys.stderr)
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(streams.escaped(error.traceback), file=sys.stderr)
+        _complain(str(error))
+        code = 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _complain(f"{error.strerror}: {error.filename}")
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
-        code = 1
+    sys.stdout.flush()
+    if (reason := streams.why_output_was_lost()) is not None:
+        _complain(f"standard output was not written to the end: {reason}")
     gc.freeze()  # else a second goes into looking for garbage in what ends anyway
     sys.exit(code)
+
+
+def _complain(problem: str) -> None:
+    print(f"error: {streams.escaped(' '.join(problem.split()))}", file=sys.stderr)
 
 
 def take_sigterm_as_ctrl_c() -> None:
@@ -122,8 +161,9 @@ class EpochLine:
         now = time.monotonic()
         left = (now - self.started) / epoch * (self.epochs - epoch)
         line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
-        if console.is_terminal:
-            console.print(f"\r{line} ", end="\n" if epoch == self.epochs else "")
+        if on_terminal():
+            console.control(Control(ControlType.CARRIAGE_RETURN))
+            console.print(f"{line} ", end="\n" if epoch == self.epochs else "")
         elif now - self.said >= PLAIN_EVERY_S:
             console.print(line)
             self.said = now

@@ -95,7 +95,7 @@ class Recipe:
             UserError: If there is no such file or it is not a recipe.
         """
         try:
-            values = yaml.safe_load(path.read_text())
+            values = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:

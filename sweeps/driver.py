@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from foldsweep import streams
 from foldsweep.early import end_at_once, leave_to_python
 from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
 from sweeps.channel import drop_empty_dumps, open_channel, tell
@@ -81,9 +82,8 @@ def _end_with(pipe: int) -> None:
 
 def _apart(dumps: int) -> None:
     """Let what libraries below Python write go to a file, and Python's errors to the user."""
-    if sys.stderr is not None:
-        kind: Any = sys.stderr
-        sys.stderr = open(os.dup(2), "w", buffering=1, encoding=kind.encoding, errors=kind.errors)
+    streams.secure()
+    sys.stderr = streams.lasting(sys.stderr, os.dup(2))
     os.dup2(dumps, 2)
     os.close(dumps)
 

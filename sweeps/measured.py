@@ -13,9 +13,10 @@ import optuna
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.programs import command, console
 from foldsweep.recipe import Recipe
-from foldsweep.tracking import DEFAULT_EXPERIMENT, shown, tracking_uri
+from foldsweep.tracking import default_experiment, shown, tracking_uri
 from search_spaces.recipes import variant_of
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
@@ -46,7 +47,7 @@ class MeasureSettings:
     storage: Path = Path("runs")
     """Folder of sweeps, for the records on their way to MLflow."""
     experiment: str | None = None
-    """MLflow experiment [that of the sweep]."""
+    """MLflow experiment [that of the sweep, else MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [that of the sweep]."""
 
@@ -110,7 +111,7 @@ def store_of(recipe: Recipe, settings: MeasureSettings) -> tuple[str, str]:
     recorded = recipe.mlflow.get("tracking_uri", "")
     # an address with a password was exported without it, and must be given again
     uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
-    return uri, settings.experiment or recipe.mlflow.get("experiment", DEFAULT_EXPERIMENT)
+    return uri, settings.experiment or recipe.mlflow.get("experiment", default_experiment())
 
 
 def log_measured(
@@ -201,7 +202,7 @@ def log_measured(
         for path in files:
             tracker.log_artifact(None, path)
         for name, text in (texts or {}).items():  # from where they can wait for MLflow
-            (folder / name).write_text(text)
+            write_whole(folder / name, text)
             tracker.log_artifact(None, folder / name)
         tracker.end_sweep("FINISHED")
     finally:

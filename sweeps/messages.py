@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from foldsweep.programs import command, console
-from foldsweep.tracking import SQLITE, shown, store_options
+from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
 from sweeps.ledger import DEFAULT_TRIALS, is_sampled, num_sampled
@@ -157,7 +157,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
 
 def _look(settings: SweepSettings) -> str:
     uri, options = settings.tracking_uri or "", _store(settings)
-    if not uri.startswith(SQLITE):
+    if sqlite_path(uri) is None:
         return f"open {shown(uri)}"
     if Path("Makefile").is_file() and not options:
         return "make ui"

@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from foldsweep.numbers import shown_score
+from foldsweep.programs import on_terminal
+from foldsweep.streams import escaped
 from sweeps.lifecycle import Lifecycle
 from sweeps.summary import shown_values
 
@@ -29,25 +31,27 @@ class Progress(tune.Callback):
         self.shown_ended = -1
         self.shown_best: int | None = None
         self.shown_error: str | None = None
+        self.is_live = on_terminal(console)
         # the programs' console does not fold long lines, which a live display must
         folding = Console(
             file=console.file,
-            force_terminal=console.is_terminal,
+            force_terminal=self.is_live,
             highlight=False,
             markup=False,
             emoji=False,
         )
         self.live = Live(console=folding, refresh_per_second=4, transient=True)
-        if console.is_terminal:
+        if self.is_live:
             self.live.start()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the terminal, or write a line where there is something to say."""
         if self.lifecycle.last_error != self.shown_error:
             self.shown_error = self.lifecycle.last_error
-            self.live.console.print(f"      {self.shown_error}", soft_wrap=True)
-        if self.console.is_terminal:
-            self.live.update(Text(f"{self.line()}\n{self.best_line()}", overflow="fold"))
+            self.live.console.print(f"      {escaped(str(self.shown_error))}", soft_wrap=True)
+        if self.is_live:
+            shown = f"{self.line()}\n{escaped(self.best_line())}"
+            self.live.update(Text(shown, overflow="fold"))
             return
         now = time.monotonic()
         ended = self.lifecycle.ended_here

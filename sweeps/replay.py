@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
+from foldsweep import streams
 from foldsweep.errors import UserError
 from foldsweep.tracking import absolute_uri
 from sweeps.tracking.spool import (
@@ -242,4 +243,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    streams.start_in_utf8()
+    streams.secure()
     sys.exit(main())

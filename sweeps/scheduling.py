@@ -138,7 +138,7 @@ class LifecycleStopper(tune.Stopper):
 def _error_text(trial: Trial) -> str:
     """The file that Ray keeps of all failures; empty where there is none."""
     try:
-        return Path(trial.error_file).read_text()
+        return Path(trial.error_file).read_text("utf-8", errors="replace")
     except (OSError, TypeError):
         return ""
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
@@ -14,7 +14,7 @@ from foldsweep.files import write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
-from foldsweep.tracking import DEFAULT_EXPERIMENT
+from foldsweep.tracking import default_experiment
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -91,8 +91,8 @@ class SweepSettings(ShippedOptions, TableOptions):
     """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
     """Database URL of the Optuna study [a journal file in the sweep's folder]."""
-    experiment: str = DEFAULT_EXPERIMENT
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
@@ -229,7 +229,7 @@ def load_settings(folder: Path) -> SweepSettings:
         shown = ", ".join(known[-5:]) or "none"
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
-        settings = SweepSettings.from_dict(json.loads(path.read_text()))
+        settings = SweepSettings.from_dict(json.loads(path.read_bytes()))
         for key, kind in get_type_hints(SweepSettings).items():
             if not fits(getattr(settings, key), kind):
                 raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from foldsweep import names
 from foldsweep.numbers import places_of, shown_score, signed
+from foldsweep.streams import escaped
 from search_spaces.space import SearchSpace
 from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
 from trainables.trainable import BY_FOLD
@@ -81,7 +82,7 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
     if baseline is not None and baseline not in rows:
         rows.append(baseline)
     configurations = [
-        Text(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}")
+        Text(escaped(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}"))
         for o in rows
     ]
     return Group(_scores(title, rows, baseline, objective), *configurations)

@@ -54,7 +54,7 @@ def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
 def found(grid: Grid, root: Path) -> Found | None:
     """The result of a grid that has been swept; None if it has not."""
     try:
-        return Found(**json.loads((root / grid.space / RESULT_FILE).read_text()))
+        return Found(**json.loads((root / grid.space / RESULT_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -269,7 +269,8 @@ class Reproduction:
                 # arguments are for all to read, and it may hold a password
                 env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(self.settings.tracking_uri)},
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
             )
             if done.returncode:
                 console.print(f"no figures of {name}: {done.stderr.strip()}")
@@ -291,5 +292,5 @@ class Reproduction:
 def show(cells: Cells) -> None:
     """Print a table; in a log its lines are whole."""
     console.print(cells.title)
-    width = None if console.is_terminal else LOG_WIDTH
+    width = None if on_terminal() else LOG_WIDTH
     Console(highlight=False, markup=False, emoji=False, width=width).print(cells.rich())

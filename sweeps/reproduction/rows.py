@@ -217,7 +217,7 @@ def result_path(folder: Path, job: Job) -> Path:
 def stored(folder: Path, job: Job) -> dict[str, Any] | None:
     """The result of a job that has been done as it is now; None if there is none."""
     try:
-        result = json.loads(result_path(folder, job).read_text())
+        result = json.loads(result_path(folder, job).read_bytes())
     except (OSError, ValueError):
         return None
     matches = isinstance(result, dict) and result.get("key") == job.key

@@ -1,6 +1,6 @@
 """The settings of a repetition: the command line of `sweeps/reproduce.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ import tyro
 
 from foldsweep.errors import UserError
 from foldsweep.programs import require_at_least
-from foldsweep.tracking import tracking_uri
+from foldsweep.tracking import default_experiment, tracking_uri
 from sweeps.reproduction.data import dataset_of
 from sweeps.reproduction.grids import is_started
 from sweeps.reproduction.rows import QUICK_PAIRS
@@ -48,8 +48,8 @@ class ReproduceSettings:
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     storage: Path = Path("runs")
     """Folder of results."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
     address: str | None = None

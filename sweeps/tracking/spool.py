@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import shown, sqlite_path
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -167,13 +167,13 @@ def write_progress(folder: Path, server: str, progress: Progress) -> None:
     """Store progress in one step, so that a kill leaves the old or the new."""
     cursors = _cursors(folder) | {server: asdict(progress)}
     draft = folder / f"{CURSOR_FILE}.new"
-    draft.write_text(json.dumps(cursors))
+    draft.write_text(json.dumps(cursors), "utf-8")
     draft.replace(folder / CURSOR_FILE)
 
 
 def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(json.loads((folder / CURSOR_FILE).read_text()))
+        return dict(json.loads((folder / CURSOR_FILE).read_bytes()))
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -205,9 +205,9 @@ class TrackingTarget:
     better: Better = "higher"
 
     def __post_init__(self) -> None:
-        uri = self.tracking_uri
-        is_relative = uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/")
-        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
+        path = self.sqlite_path
+        is_relative = path is not None and not path.is_absolute()
+        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", self.tracking_uri):
             raise UserError(
                 f"tracking URI {self.shown_uri!r} is not absolute: "
                 "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
@@ -226,8 +226,7 @@ class TrackingTarget:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, if that is what the records go to."""
-        path = self.tracking_uri.removeprefix(SQLITE)
-        return None if path == self.tracking_uri else Path(path)
+        return sqlite_path(self.tracking_uri)
 
     @property
     def artifact_root(self) -> str | None:
@@ -239,7 +238,9 @@ class TrackingTarget:
         if self.sqlite_path is None:
             return None
         folder = re.sub(r"[^\w.-]", "_", self.experiment)
-        return str(self.sqlite_path.parent / "mlartifacts" / folder)
+        root = self.sqlite_path.parent / "mlartifacts" / folder
+        # MLflow takes a path for a URI, where `%` escapes
+        return root.as_uri() if "%" in str(root) else str(root)
 
     def run_key(self, run: str) -> str:
         """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""
@@ -262,7 +263,7 @@ class TrackingTarget:
         """
         path = folder / TARGET_FILE
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_bytes()))
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
         except (TypeError, ValueError) as error:

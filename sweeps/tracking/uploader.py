@@ -22,6 +22,7 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
@@ -372,7 +373,11 @@ def _connected_client(target: TrackingTarget) -> MlflowClient:
     if (database := target.sqlite_path) is None:
         return MlflowClient(tracking_uri=target.tracking_uri)
     database.parent.mkdir(parents=True, exist_ok=True)
+    here = Path.cwd()
     with FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S):
+        if "'" in str(here) and not database.exists():
+            # else MLflow writes the path of this folder into a statement of SQL, as it is
+            SqlAlchemyStore(target.tracking_uri, (here / "mlruns").as_uri())
         return MlflowClient(tracking_uri=target.tracking_uri)
 
 

@@ -201,7 +201,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         assert process.stdout.readline() == "line 0\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_suggested_command_can_be_typed_where_the_user_is(

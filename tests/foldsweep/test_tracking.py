@@ -1,8 +1,24 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
-from foldsweep.tracking import DEFAULT_URI, absolute_uri, shown, store_options, tracking_uri
+from analysis.export import ExportSettings
+from analysis.selection import Selection
+from analysis.ui import UiSettings
+from foldsweep.programs import parse
+from foldsweep.tracking import (
+    DEFAULT_URI,
+    absolute_uri,
+    default_experiment,
+    shown,
+    sqlite_path,
+    sqlite_uri,
+    store_options,
+    tracking_uri,
+)
+from sweeps.reproduction.settings import ReproduceSettings
+from sweeps.settings import SweepSettings
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +73,55 @@ def test_only_a_store_that_is_not_the_one_here_needs_options(
 def test_text_for_people_holds_no_password() -> None:
     text = "http://user:secret@host:1/x and postgresql://u:p@h/db, sqlite:////a/b.db, a@b"
     assert shown(text) == "http://***@host:1/x and postgresql://***@h/db, sqlite:////a/b.db, a@b"
+
+
+@pytest.mark.parametrize("folder", ["a?b", "a#b", "a%20b", "a%b", "ü 中", 'it\'s "x"', "a@b"])
+def test_the_default_store_is_in_this_folder_whatever_it_is_called(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / folder
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for uri in (
+        tracking_uri(None),
+        absolute_uri("sqlite:///mlflow.db"),
+        sqlite_uri(here / "s.db"),
+    ):
+        path = sqlite_path(uri)
+        assert path is not None
+        assert path.parent == here
+        assert absolute_uri(uri) == uri == shown(uri)
+        assert make_url(uri).database == str(path)
+        assert not make_url(uri).query
+
+
+def test_options_of_a_uri_stay() -> None:
+    assert absolute_uri("sqlite:///m.db?timeout=9").endswith("/m.db?timeout=9")
+    assert sqlite_path("postgresql://u@h/db") is None
+
+
+def test_the_experiment_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_experiment() == "foldsweep"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "")
+    assert default_experiment() == "foldsweep"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert default_experiment() == "mine"
+    assert store_options(tracking_uri(None), "mine") == []
+    assert store_options(tracking_uri(None), "foldsweep") == ["--experiment", "foldsweep"]
+
+
+def test_every_program_with_an_experiment_reads_it_in_one_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    kinds = (SweepSettings, ReproduceSettings, Selection, ExportSettings, UiSettings)
+    for kind in kinds:
+        assert parse(kind, [], prog="x.py").experiment == "mine", kind
+        assert parse(kind, ["--experiment", "given"], prog="x.py").experiment == "given"
+
+
+def test_help_names_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in (SweepSettings, ReproduceSettings, Selection, ExportSettings, UiSettings):
+        with pytest.raises(SystemExit):
+            parse(kind, ["--help"], prog="x.py")
+        assert "MLFLOW_EXPERIMENT_NAME" in capsys.readouterr().out

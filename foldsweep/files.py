@@ -1,6 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and text that may be damaged in any way."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from foldsweep.errors import UserError
 
@@ -23,3 +26,15 @@ def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> N
         part.replace(path)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
+    """What a parser makes of a text, JSON's unless another is given.
+
+    Raises:
+        ValueError: If the text is damaged; also if it is nested deeper than Python can follow.
+    """
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

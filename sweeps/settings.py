@@ -108,7 +108,11 @@ class SweepSettings(ShippedOptions, TableOptions):
     """How folds are trained: in one call, one after another, or whichever suits the device;
     graphed is in one call by CUDA graphs, which takes a GPU."""
     max_failures: int = 2
-    """How often a trial that crashed is tried again before it counts as failed."""
+    """How often a trial that crashed is tried again before it counts as failed; not if it would
+    fail the same way."""
+    trial_timeout: float | None = None
+    """Seconds after which an attempt at a trial is ended and the trial counts as failed, however
+    it hangs [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
 
@@ -125,6 +129,7 @@ class SweepSettings(ShippedOptions, TableOptions):
             rule = "at least 0" if self.seed < 0 else "below 2**32"
             raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
         _above_zero(self, "time_budget")
+        _above_zero(self, "trial_timeout")
         _above_zero(self, "cpus_per_trial")
         if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
             raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")

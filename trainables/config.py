@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
-from foldsweep.checks import brief, described, fits, is_huge, meant
+from foldsweep.checks import MOST, brief, described, fits, is_huge, meant
 from foldsweep.errors import UserError, first_line, shown_error
 
 LrSchedule = Literal["constant", "cosine"]
@@ -128,6 +128,7 @@ class TrialConfig(BaseConfig):
         self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
         self.require("batch_size", self.batch_size >= 1, "at least 1")
         self.require("epochs", self.epochs >= 1, "at least 1")
+        self.require("epochs", self.epochs <= MOST, f"at most {MOST:,}")
         self.require("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
 
     def lr_at(self, epoch: int) -> float:

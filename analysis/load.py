@@ -1,6 +1,5 @@
 """Reads runs out of MLflow; the only reader of their schema."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
+from foldsweep.files import parsed
 from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import shown, sqlite_path
 
@@ -96,7 +96,7 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             return None
         with TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, found[0], folder)
-            return json.loads(Path(path).read_bytes())
+            return parsed(Path(path).read_bytes())
     except (MlflowException, OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(

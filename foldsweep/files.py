@@ -1,8 +1,10 @@
-"""Files that are written whole or not at all, as UTF-8 whatever the locale."""
+"""Files that are written whole or not at all, as UTF-8, and text that may be damaged."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from foldsweep.errors import UserError
 
@@ -52,3 +54,15 @@ def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
     except UnicodeEncodeError:
         raise UserError(f"{path} cannot be written: it is no name for a file here") from None
+
+
+def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
+    """What a parser makes of a text, JSON's unless another is given.
+
+    Raises:
+        ValueError: If the text is damaged; also if it is nested deeper than Python can follow.
+    """
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -23,6 +23,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from foldsweep import streams
+from foldsweep.checks import MOST, brief
 from foldsweep.early import INTERRUPTED, leave_to_python
 from foldsweep.errors import CodeError, UserError
 
@@ -73,16 +74,18 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     raise UserError(f"{said} (see --help)")
 
 
-def require_at_least(least: int, settings: Any, *names: str) -> None:
-    """Refuse options below `least`; None is no value.
+def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -> None:
+    """Refuse options below `least`, or above what can be meant; None is no value.
 
     Raises:
         UserError: At the first, with its value.
     """
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not value >= least:  # NaN is not
-            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
+        if value is None or least <= value <= most:  # NaN is not
+            continue
+        rule = f"at most {most:,}" if value > most else f"at least {least}"
+        raise UserError(f"--{name.replace('_', '-')} must be {rule}, but is {brief(value)}")
 
 
 def _complaint(fail: Callable[[], object]) -> str:

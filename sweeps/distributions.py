@@ -18,6 +18,7 @@ from optuna.distributions import (
 )
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
+from foldsweep.checks import brief
 from foldsweep.errors import UserError
 
 _ROUNDING = 1e-9
@@ -42,7 +43,7 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
         for value in domain.categories:
             if not isinstance(value, str | int | float | bool | None):
                 raise UserError(
-                    f"{key}: choice({value!r}, ...) is not possible;"
+                    f"{key}: choice({brief(value)}, ...) is not possible;"
                     " choose among strings, numbers, booleans and None"
                 )
         if not domain.categories:

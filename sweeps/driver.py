@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from foldsweep import streams
 from foldsweep.early import end_at_once, leave_to_python

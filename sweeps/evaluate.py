@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from foldsweep import names
+from foldsweep.checks import MOST_FOLDS
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
@@ -49,7 +50,7 @@ class EvaluateSettings(MeasureSettings):
 def main() -> int:
     """Evaluate what the command line asks for; returns the exit code."""
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
-    require_at_least(1, settings, "rounds")
+    require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check_seed()
     recipe, variant = opened(settings.file)
     try:

@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from foldsweep import names
+from foldsweep.checks import MOST_FOLDS
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
@@ -51,7 +52,7 @@ class FinalistsSettings(MeasureSettings):
 def main() -> int:
     """Run the finals that the command line asks for; returns the exit code."""
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
-    require_at_least(1, settings, "repeats")
+    require_at_least(1, settings, "repeats", most=MOST_FOLDS)
     settings.check_seed()
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")

@@ -1,6 +1,7 @@
 """What a user sees while a sweep runs: a live line on a terminal, plain lines in a log."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.trial import TrialState
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from foldsweep import names
 from foldsweep.numbers import shown_score
 from foldsweep.programs import on_terminal
 from foldsweep.streams import escaped
@@ -75,7 +77,7 @@ class Progress(tune.Callback):
             f"{life.ended.total()}/{life.ended.total() + life.ledger.trials_left} trials",
             f"{len(life.running)} running",
             f"{life.ended[TrialState.PRUNED]} pruned",
-            f"{life.ended[TrialState.FAIL]} failed",
+            f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
         ]
         best = life.best
         if best is not None:
@@ -102,6 +104,12 @@ class Progress(tune.Callback):
             rest = max(0.0, self.time_budget - elapsed)
             left = rest if left is None else min(left, rest)
         return left
+
+
+def shown_failures(failures: Mapping[str, int]) -> str:
+    """Kinds of failure that are counted apart, in brackets; nothing where there are none."""
+    kinds = [f"{failures[k]} {k}" for k in (names.REFUSED, names.TIMED_OUT) if failures.get(k)]
+    return f" ({', '.join(kinds)})" if kinds else ""
 
 
 def shown_time(seconds: float) -> str:

@@ -5,16 +5,19 @@ one stops and what is remembered is the lifecycle's: Ray's own experiment state 
 """
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
-from trainables.trainable import HELD_OUT
+from trainables.refusals import signature_in, without_signatures
+from trainables.trainable import HELD_OUT, LAST_ERROR
 
 
 class StudySearcher(Searcher):
@@ -36,7 +39,9 @@ class StudySearcher(Searcher):
             return None
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
             return str(Searcher.FINISHED)
-        config = self.lifecycle.start(trial_id)
+        config = self.lifecycle.start(trial_id) if self.lifecycle.ledger.may_ask else None
+        if config is None and self.lifecycle.running and not self.lifecycle.hopeless:
+            return None  # one of these may be refused, and another tried in its place
         return str(Searcher.FINISHED) if config is None else config
 
     def on_trial_complete(
@@ -90,7 +95,47 @@ class LifecycleScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note why a trial crashed, whether Ray starts it again or gives it up."""
         text = _error_text(trial)
+        last = signature_in(text)
+        if last is not None:  # by which the next attempt knows the same failure
+            trial.set_config({**trial.config, LAST_ERROR: last})
+        text = without_signatures(text)
         self.lifecycle.crashed(trial.trial_id, _cause(text), text)
+
+
+class TrialTimeout(tune.Callback):
+    """Ends trials that take too long, also those that hang in native code.
+
+    An attempt's time runs from when its process is ready for it, so it includes building the
+    networks. The process is killed: whatever hangs in it does not hear of anything else.
+
+    Args:
+        lifecycle: The sweep's trials.
+        seconds: Longest time of an attempt.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, seconds: float):
+        self.lifecycle = lifecycle
+        self.seconds = seconds
+        self.started: dict[Trial, float] = {}
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Begin to count for an attempt."""
+        self.started[trial] = time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End what runs for too long; Ray then finds the process gone, and the trial failed."""
+        now = time.monotonic()
+        for trial, started in list(self.started.items()):
+            actor = trial.temporary_state.ray_actor
+            if trial.status != Trial.RUNNING or trial.trial_id not in self.lifecycle.running:
+                del self.started[trial]
+            elif now - started > self.seconds and actor is not None:
+                del self.started[trial]
+                self.lifecycle.timed_out(trial.trial_id, self.seconds)
+                trial.max_failures = 0  # it would hang again
+                ray.kill(actor)
 
 
 class HeldOutTaker(tune.Callback):

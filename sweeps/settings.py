@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from foldsweep.checks import fits
+from foldsweep.checks import MOST_FOLDS, brief, fits
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
@@ -108,7 +108,11 @@ class SweepSettings(ShippedOptions, TableOptions):
     """How folds are trained: in one call, one after another, or whichever suits the device;
     graphed is in one call by CUDA graphs, which takes a GPU."""
     max_failures: int = 2
-    """How often a trial that crashed is tried again before it counts as failed."""
+    """How often a trial that crashed is tried again before it counts as failed; not if it would
+    fail the same way."""
+    trial_timeout: float | None = None
+    """Seconds after which an attempt at a trial is ended and the trial counts as failed, however
+    it hangs [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
 
@@ -119,11 +123,13 @@ class SweepSettings(ShippedOptions, TableOptions):
             UserError: At the first value that cannot be meant.
         """
         require_at_least(1, self, "trials", "epochs", "concurrency")
-        require_at_least(2, self, "folds")
-        require_at_least(0, self, "max_failures", "seed", "checkpoint_every_s")
-        if self.seed >= 2**32:
-            raise UserError(f"--seed must be below 2**32, but is {self.seed}")
+        require_at_least(2, self, "folds", most=MOST_FOLDS)
+        require_at_least(0, self, "max_failures", "checkpoint_every_s")
+        if not 0 <= self.seed < 2**32:
+            rule = "at least 0" if self.seed < 0 else "below 2**32"
+            raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
         _above_zero(self, "time_budget")
+        _above_zero(self, "trial_timeout")
         _above_zero(self, "cpus_per_trial")
         if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
             raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
@@ -229,10 +235,10 @@ def load_settings(folder: Path) -> SweepSettings:
         shown = ", ".join(known[-5:]) or "none"
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
-        settings = SweepSettings.from_dict(json.loads(path.read_bytes()))
+        settings = SweepSettings.from_dict(parsed(path.read_bytes()))
         for key, kind in get_type_hints(SweepSettings).items():
             if not fits(getattr(settings, key), kind):
-                raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")
+                raise TypeError(f"{key} cannot be {brief(getattr(settings, key))}")
         return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None

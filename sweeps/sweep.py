@@ -24,14 +24,20 @@ from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.expected import log_expected
-from sweeps.ledger import Ledger, distributions_of, open_storage
-from sweeps.lifecycle import Lifecycle
+from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
+from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import dataset_record, reported_figures, reported_row, run_tags, write_task
 from sweeps.resources import Allotment
 from sweeps.rounds import on_test
-from sweeps.scheduling import HeldOutTaker, LifecycleScheduler, LifecycleStopper, StudySearcher
+from sweeps.scheduling import (
+    HeldOutTaker,
+    LifecycleScheduler,
+    LifecycleStopper,
+    StudySearcher,
+    TrialTimeout,
+)
 from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
@@ -60,11 +66,20 @@ class SweepEnd:
     interrupted: bool
     out_of_time: bool
     hopeless: bool
+    """Whether so many trials failed that the sweep was given up."""
     last_error: str | None
     waiting_records: int
     tracking_problem: str
     expected: str = ""
     """What the best is expected to be on fresh data, in a line; empty if it is not known."""
+
+    @property
+    def hopeless_because(self) -> str:
+        """What a sweep was given up for."""
+        last = self.ledger.ended()[-REFUSED_TO_GIVE_UP:]
+        if len(failures(last, names.REFUSED)) == REFUSED_TO_GIVE_UP:
+            return f"the last {REFUSED_TO_GIVE_UP} configurations cannot be trained"
+        return "most trials failed"
 
     @property
     def complete(self) -> bool:
@@ -165,7 +180,7 @@ def sweep_space(
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
             # what a resumed sweep may change, which params cannot
-            names.TAG_TRIALS: str(ledger.budget),
+            names.TAG_TRIALS: str(num_asked(space, settings)),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
         }
@@ -248,6 +263,9 @@ def _fit(
         return False
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
     progress = Progress(lifecycle, console, time_budget=settings.time_budget)
+    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), progress]
+    if settings.trial_timeout is not None:
+        callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         # not Tuner.fit, which pickles all that it is given for a restore of its own
@@ -258,7 +276,7 @@ def _fit(
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
             scheduler=LifecycleScheduler(lifecycle),
             stop=LifecycleStopper(lifecycle),
-            callbacks=[HeldOutTaker(lifecycle), progress],
+            callbacks=callbacks,
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
             reuse_actors=True,
@@ -312,6 +330,8 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"
         tracker.set_tags(None, {"best_trial": str(best.number), MLFLOW_RUN_NOTE: note})
+    for kind, number in lifecycle.failures.items():
+        found[f"trials_{kind.replace(' ', '_')}"] = float(number)
     # each resumption ends later than the one before
     tracker.log_metrics(None, found, step=lifecycle.ended.total())
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
-from foldsweep.checks import described, fits
-from foldsweep.errors import UserError
+from foldsweep.checks import MOST, brief, described, fits, is_huge, meant
+from foldsweep.errors import UserError, first_line, shown_error
 
 LrSchedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
@@ -29,7 +29,12 @@ class BaseConfig:
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            self.require(name, fits(getattr(self, name), hint), described(hint))
+            given = getattr(self, name)
+            value = meant(given, hint)
+            if value is not given:
+                object.__setattr__(self, name, value)  # frozen only from here on
+            rule = f"{described(hint)}{', below 2**64' if is_huge(value) else ''}"
+            self.require(name, fits(value, hint), rule)
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Refuse a field's value, in words, unless a condition holds.
@@ -38,7 +43,7 @@ class BaseConfig:
             UserError: Naming field, rule and value.
         """
         if not holds:
-            raise UserError(f"{name} must be {rule}, but is {getattr(self, name)!r}")
+            raise UserError(f"{name} must be {rule}, but is {brief(getattr(self, name))}")
 
     def require_amounts(self, *names: str) -> None:
         """Refuse what is not finite or below 0.
@@ -69,8 +74,13 @@ class BaseConfig:
                 values = {k: v for k, v in values.items() if k not in given}
         try:
             return cls(**values)
-        except TypeError as error:
-            raise UserError(f"{cls.__name__} cannot be built from {values}: {error}") from None
+        except UserError:
+            raise
+        except Exception as error:  # a class of the user's may check its fields in any way
+            what = first_line(error) if isinstance(error, TypeError) else shown_error(error)
+            raise UserError(
+                f"{cls.__name__} cannot be built from {brief(values)}: {what}"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, flat; what MLflow records and what `from_dict` reads back."""
@@ -118,6 +128,7 @@ class TrialConfig(BaseConfig):
         self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
         self.require("batch_size", self.batch_size >= 1, "at least 1")
         self.require("epochs", self.epochs >= 1, "at least 1")
+        self.require("epochs", self.epochs <= MOST, f"at most {MOST:,}")
         self.require("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
 
     def lr_at(self, epoch: int) -> float:

@@ -17,6 +17,7 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
 from trainables.stack.held_out import HeldOut, held_out
+from trainables.stack.memory import check_size
 from trainables.stack.passes import Stack, measured, passes
 from trainables.stack.scoring import is_part, part_name
 from trainables.stack.stack import FoldStack, Member
@@ -153,6 +154,10 @@ class CrossValidation:
             )
             for i, fold in enumerate(context.folds)
         ]
+        shapes = variant.task.shapes(context.data)
+        if not issubclass(variant.config, EstimatorConfig):
+            size = len(members)
+            check_size(lambda: variant.model(config, shapes), members=size, device=context.device)
         self.stack = make_stack(
             variant, members, context.data, device=context.device, mode=context.mode
         )

@@ -41,6 +41,7 @@ from analysis.plots import restyle
 from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
 from foldsweep import names
+from foldsweep.files import parsed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -128,7 +129,7 @@ def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
     written = sweep.tags.get(names.TAG_DISTRIBUTIONS)
     if written is None:
         return None
-    parts = json.loads(written)
+    parts = parsed(written)
     distributions = {name: json_to_distribution(json.dumps(part)) for name, part in parts.items()}
     higher = sweep.objective.better == "higher"
     direction = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 from rich.console import Console
 
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.names import TRAIN_TIME
 from search_spaces.larger_digit.reports import grid_space
 from sweeps.ledger import RESULT_ATTR
@@ -54,7 +54,7 @@ def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
 def found(grid: Grid, root: Path) -> Found | None:
     """The result of a grid that has been swept; None if it has not."""
     try:
-        return Found(**json.loads((root / grid.space / RESULT_FILE).read_bytes()))
+        return Found(**parsed((root / grid.space / RESULT_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 

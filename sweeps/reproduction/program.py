@@ -13,7 +13,7 @@ from rich.console import Console
 
 from foldsweep.early import INTERRUPTED, leave_to_python
 from foldsweep.errors import UserError
-from foldsweep.programs import command, console, parse
+from foldsweep.programs import command, console, on_terminal, parse
 from foldsweep.tracking import shown, tracking_uri
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster

@@ -30,7 +30,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
 from foldsweep.tracking import shown, sqlite_path
 
@@ -99,7 +99,7 @@ def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
                 return
             offset += len(line)
             try:
-                record = json.loads(line)
+                record = parsed(line)
             except ValueError:
                 record = None
             yield offset, record if isinstance(record, dict) else {"op": "unreadable"}
@@ -173,7 +173,7 @@ def write_progress(folder: Path, server: str, progress: Progress) -> None:
 
 def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(json.loads((folder / CURSOR_FILE).read_bytes()))
+        return dict(parsed((folder / CURSOR_FILE).read_bytes()))
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -263,7 +263,7 @@ class TrackingTarget:
         """
         path = folder / TARGET_FILE
         try:
-            return cls(**json.loads(path.read_bytes()))
+            return cls(**parsed(path.read_bytes()))
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
         except (TypeError, ValueError) as error:

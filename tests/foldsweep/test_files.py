@@ -1,13 +1,16 @@
+import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from foldsweep.errors import UserError
-from foldsweep.files import whole, write_whole
+from foldsweep.files import parsed, whole, write_whole
 
 
 @pytest.fixture
@@ -135,3 +138,11 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none/file cannot be written: No such file") as caught:
         write_whole(tmp_path / "none" / "file", "text")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("parse", [json.loads, yaml.safe_load])
+def test_text_that_is_nested_too_deeply_is_damaged_like_any_other(parse: Any) -> None:
+    for left, right in ("[]", ('{"a":', "}")):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            parsed(left * 20_000 + "1" + right * 20_000, parse)
+    assert parsed('{"a": [1]}', parse) == {"a": [1]}

@@ -14,7 +14,7 @@ from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
-from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
+from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
@@ -408,7 +408,9 @@ def test_an_invalid_configuration_fails_and_the_next_is_asked(
     run(life, "a")
     assert life.start("b") is None
     assert life.running == {}
-    assert life.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 2}
+    # two of the three asked for, and as many again in their place as there may be at most
+    assert life.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 5}
+    assert life.failures == {"refused": 5}
     reason = life.ledger.ended()[1].user_attrs[ERROR_ATTR]
     assert reason.startswith("not a valid configuration: dropout must be ")
     assert recorder.tags[1]["foldsweep.error"] == reason
@@ -614,7 +616,11 @@ def test_runs_of_trials_that_ended_just_before_a_kill_are_closed(
     ]
     assert recorder.tags == {
         0: {"foldsweep.state": "COMPLETE"},
-        1: {"foldsweep.state": "FAIL", "foldsweep.error": "broken"},
+        1: {
+            "foldsweep.state": "FAIL",
+            "foldsweep.error": "broken",
+            "foldsweep.failure": "crashed",
+        },
     }
     assert again.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 1}
     assert again.ended_here == 0
@@ -698,3 +704,60 @@ def test_what_cannot_go_on_touches_no_run(
     with pytest.raises(UserError, match="exists already"):
         make_lifecycle()
     assert recorder.events == []
+
+
+def test_refused_combinations_are_counted_and_replaced(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    """Whether the driver or a worker refuses them; a resumed sweep counts on."""
+    life = make_lifecycle(trials=4)
+    run(life, "a")
+    for key in ("b", "c"):
+        assert life.start(key) is not None
+        life.end(key, {"failed": ["refused", "block 1 leaves no image", ""], "done": True})
+    assert (life.ledger.budget, life.ledger.trials_left) == (6, 3)
+    assert recorder.tags[1]["foldsweep.failure"] == "refused"
+    assert recorder.tags[1]["foldsweep.error"] == "block 1 leaves no image"
+    again = make_lifecycle(trials=4, resume=True)
+    assert (again.ledger.budget, again.failures) == (6, {"refused": 2})
+    for key in ("d", "e", "f"):
+        run(again, key)
+    assert again.start("g") is None
+    assert again.ended == {TrialState.COMPLETE: 4, TrialState.FAIL: 2}
+    assert not again.hopeless
+
+
+def test_a_space_of_which_nothing_can_be_trained_is_given_up(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
+) -> None:
+    """Trials that never start count too, whatever `--trials`."""
+    space = make_space(domains={"hidden": tune.choice([0, -1])}, points=())
+    life = make_lifecycle(space=space, trials=300)
+    assert life.start("a") is None
+    assert life.hopeless
+    assert life.ended == {TrialState.FAIL: REFUSED_TO_GIVE_UP}
+
+
+def test_a_grid_has_no_replacements(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
+) -> None:
+    grid = {"hidden": [4, 0, 8], "lr": [0.1]}
+    space = make_space(domains={}, points=(), grid=grid)
+    life = make_lifecycle(space=space, sampler="grid", trials=None)
+    tried = [run(life, key) for key in "ab"]
+    assert (tried, life.start("c")) == ([0, 2], None)
+    assert life.ended == {TrialState.COMPLETE: 2, TrialState.FAIL: 1}
+
+
+def test_a_trial_that_took_too_long_says_so_and_not_that_its_process_died(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.timed_out("a", 2.5)
+    life.crashed("a", "the trial's process died", "ActorDiedError")
+    life.fail("a")
+    assert life.failures == {"timed out": 1}
+    assert recorder.tags[0]["foldsweep.failure"] == "timed out"
+    assert recorder.tags[0]["foldsweep.error"] == "ended after 2.5 s (--trial-timeout)"
+    assert not life.error_folder.exists()

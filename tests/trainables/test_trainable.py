@@ -164,7 +164,6 @@ def test_a_trial_continues_from_its_checkpoint(family, make, make_context, tmp_p
     stopped.step()
     assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
     continued = make(family, context, dropout=0.3)
-    assert continued.trial.stack.epoch == 2
     last = comparable(continued.step())
     assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
@@ -179,9 +178,8 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
     again = make(variant, context)
-    assert again.trial.stack.epoch == 0
-    assert [text for text in caplog.messages if "the trial starts again" in text]
     assert results_of(again) == results_of(make(variant, make_context(**values)))
+    assert [text for text in caplog.messages if "the trial starts again" in text]
 
 
 def test_a_short_trial_does_not_save(make, make_context, tmp_path):

@@ -20,7 +20,7 @@ def available_cpus(root: Path = ROOT, own: Path = OWN) -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     least: float = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     with suppress(OSError):
-        least = min([least, *_quotas(root, own.read_text())])
+        least = min([least, *_quotas(root, own.read_text("utf-8"))])
     return max(1, math.floor(least))
 
 
@@ -43,10 +43,10 @@ def _quotas(root: Path, own: str) -> Iterator[float]:
 
 
 def _quota(folder: Path) -> float:
-    most, period = (folder / "cpu.max").read_text().split()
+    most, period = (folder / "cpu.max").read_text("utf-8").split()
     return math.inf if most == "max" else int(most) / int(period)
 
 
 def _quota_v1(folder: Path) -> float:
-    most = int((folder / "cpu.cfs_quota_us").read_text())
-    return math.inf if most <= 0 else most / int((folder / "cpu.cfs_period_us").read_text())
+    most = int((folder / "cpu.cfs_quota_us").read_text("utf-8"))
+    return math.inf if most <= 0 else most / int((folder / "cpu.cfs_period_us").read_text("utf-8"))

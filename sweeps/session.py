@@ -126,6 +126,8 @@ def _lock(folder: str) -> str:
 
 def _described(pid: int) -> tuple[str, int]:
     """Name of a process and its parent."""
-    found = re.fullmatch(r"\d+ \((.*)\) \S (\d+) .*", Path(f"/proc/{pid}/stat").read_text(), re.S)
+    found = re.fullmatch(
+        r"\d+ \((.*)\) \S (\d+) .*", Path(f"/proc/{pid}/stat").read_text("utf-8"), re.S
+    )
     assert found is not None
     return found[1], int(found[2])

@@ -66,7 +66,7 @@ class Supervisor:
         """See `apart`."""
         told, tells = os.pipe()
         os.set_blocking(told, False)
-        with open(told), _unnamed_file() as dumps:
+        with open(told, encoding="utf-8"), _unnamed_file() as dumps:
             # what the user asks for meanwhile waits until the driver can take it
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
             try:
@@ -237,7 +237,7 @@ def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
 def _state(pid: int) -> str:
     """State of a process, as /proc has it: R, S, T for stopped, Z or X for ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
     except FileNotFoundError:
         return "X"
 

@@ -56,5 +56,5 @@ def memory(device: str = "cpu") -> int:
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(device).total_memory)
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    texts = [Path(path).read_text().strip() for path in _LIMITS if Path(path).is_file()]
+    texts = [Path(path).read_text("utf-8").strip() for path in _LIMITS if Path(path).is_file()]
     return min([whole, *(int(text) for text in texts if text.isdigit())])

@@ -128,7 +128,5 @@ def _described(pid: int) -> tuple[str, int]:
     """Name of a process and its parent."""
     stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
     found = re.fullmatch(r"\d+ \((.*)\) \S (\d+) .*", stat, re.S)
-        r"\d+ \((.*)\) \S (\d+) .*", Path(f"/proc/{pid}/stat").read_text("utf-8"), re.S
-    )
     assert found is not None
     return found[1], int(found[2])

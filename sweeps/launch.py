@@ -87,9 +87,8 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         check_sent(space)
     name = settings.resume or settings.name or new_name(settings.local_root)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
-    lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(folder / "lock").acquire(timeout=0)
     except Timeout:
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
     with lock:

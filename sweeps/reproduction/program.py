@@ -63,8 +63,7 @@ def main(args: Sequence[str]) -> int:
     settings = replace(settings, dataset=images.dataset)  # type: ignore[arg-type]
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(settings.root / "lock")
-        lock.acquire(timeout=0)
+        lock = FileLock(settings.root / "lock").acquire(timeout=0)
     except Timeout:
         raise UserError(f"{settings.root} is being worked on by another process") from None
     except OSError as error:

@@ -28,6 +28,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
+from foldsweep.checks import meant
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import CRASHED, GRID_ORIGIN, REFUSED
 from search_spaces.space import Point, SearchSpace
@@ -262,14 +263,15 @@ class Ledger:
             for values in _combinations(self.space.grid):
                 points.append(Point(name=GRID_POINT, config=values))
         for point in points[len(self.study.get_trials(deepcopy=False)) :]:
+            config = {key: meant(value, Any) for key, value in point.config.items()}
             params = {
-                name: nearest(distribution, point.config[name])
+                name: nearest(distribution, config[name])
                 for name, distribution in self.distributions.items()
-                if name in point.config
+                if name in config
             }
             self.study.enqueue_trial(
                 {name: value for name, value in params.items() if value is not None},
-                user_attrs={POINT_ATTR: {"name": point.name, "config": dict(point.config)}},
+                user_attrs={POINT_ATTR: {"name": point.name, "config": config}},
             )
         self.study.set_user_attr(ENQUEUED_ATTR, True)
 

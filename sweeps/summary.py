@@ -130,6 +130,11 @@ def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
 
 def shown_values(values: Mapping[str, Any]) -> str:
     """A choice of values in one line."""
-    return " ".join(
-        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()
-    )
+    return " ".join(f"{key}={_shown(value)}" for key, value in values.items())
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    # steps of a whole size give whole floats, which an integer field takes as they are meant
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

@@ -68,7 +68,9 @@ class BaseConfig:
             raise UserError(
                 f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(known)}"
             )
+        hints = _hints(cls)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        values = {k: meant(v, hints.get(k, Any)) for k, v in values.items()}
         for giving, given in cls.IMPLIED.items():
             if values.get(giving) is not None:
                 values = {k: v for k, v in values.items() if k not in given}

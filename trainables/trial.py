@@ -96,6 +96,20 @@ def over_all(stack: FoldStack, samples: Samples, task: Task) -> dict[str, list[f
     }
 
 
+def check_model_size(
+    variant: Variant, config: BaseConfig, data: Data, *, members: int, device: str = "cpu"
+) -> None:
+    """Refuse a network whose members cannot fit into memory.
+
+    Raises:
+        UserError: Naming the number of parameters, what they need and what there is.
+    """
+    if issubclass(variant.config, EstimatorConfig):
+        return
+    shapes = variant.task.shapes(data)
+    check_size(lambda: variant.model(config, shapes), members=members, device=device)
+
+
 def make_stack(
     variant: Variant,
     members: list[Member],
@@ -154,10 +168,8 @@ class CrossValidation:
             )
             for i, fold in enumerate(context.folds)
         ]
-        shapes = variant.task.shapes(context.data)
-        if not issubclass(variant.config, EstimatorConfig):
-            size = len(members)
-            check_size(lambda: variant.model(config, shapes), members=size, device=context.device)
+        size, device = len(members), context.device
+        check_model_size(variant, config, context.data, members=size, device=device)
         self.stack = make_stack(
             variant, members, context.data, device=context.device, mode=context.mode
         )

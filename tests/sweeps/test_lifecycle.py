@@ -1,6 +1,7 @@
 import math
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ray import tune
 
 from foldsweep import names
 from foldsweep.errors import UserError
-from search_spaces.space import Point, SearchSpace
+from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
 from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, REFUSED_TO_GIVE_UP, Lifecycle
@@ -19,6 +20,7 @@ from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.pairs.variants import CNN_TRANSFER
+from trainables.models.perceptron import PerceptronClassifierConfig
 
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
@@ -76,6 +78,23 @@ class Recorder:
             do(*args)
 
         return noted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualConfig(PerceptronClassifierConfig):
+    """Half of all combinations make no configuration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        equal = self.hidden_layers == self.embedding
+        self.require("hidden_layers", equal, f"equal to embedding, {self.embedding}")
+
+
+EQUAL: dict[str, Any] = {
+    "variant": replace(CNN_TRANSFER, config=EqualConfig),
+    "domains": {"hidden_layers": tune.choice([1, 2]), "embedding": tune.choice([1, 2])},
+    "points": (),
+}
 
 
 @pytest.fixture
@@ -402,19 +421,16 @@ def test_a_retried_trial_that_ends_well_is_complete(make_lifecycle: MakeLifecycl
 def test_an_invalid_configuration_fails_and_the_next_is_asked(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
 ) -> None:
-    domains = {"dropout": tune.choice([7.0, 8.0]), "lr": tune.uniform(0, 1)}
-    space = make_space(domains=domains, points=(Point(name="good", config={"dropout": 0.5}),))
-    life = make_lifecycle(space=space, trials=3)
-    run(life, "a")
-    assert life.start("b") is None
+    life = make_lifecycle(space=make_space(**EQUAL), trials=12)
+    while life.start("a") is not None:
+        life.end("a", result())
     assert life.running == {}
-    # two of the three asked for, and as many again in their place as there may be at most
-    assert life.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 5}
-    assert life.failures == {"refused": 5}
-    reason = life.ledger.ended()[1].user_attrs[ERROR_ATTR]
-    assert reason.startswith("not a valid configuration: dropout must be ")
-    assert recorder.tags[1]["foldsweep.error"] == reason
-    assert ("end", 2, "FAILED") in recorder.events
+    assert life.ended == {TrialState.COMPLETE: 12, TrialState.FAIL: life.failures["refused"]}
+    refused = next(t for t in life.ledger.ended() if t.state == TrialState.FAIL)
+    reason = refused.user_attrs[ERROR_ATTR]
+    assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
+    assert recorder.tags[refused.number]["foldsweep.error"] == reason
+    assert ("end", refused.number, "FAILED") in recorder.events
 
 
 def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:
@@ -728,25 +744,42 @@ def test_refused_combinations_are_counted_and_replaced(
 
 
 def test_a_space_of_which_nothing_can_be_trained_is_given_up(
-    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
+    make_lifecycle: MakeLifecycle,
+    make_space: Callable[..., SearchSpace],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Trials that never start count too, whatever `--trials`."""
-    space = make_space(domains={"hidden": tune.choice([0, -1])}, points=())
-    life = make_lifecycle(space=space, trials=300)
-    assert life.start("a") is None
+    """Trials that never start count too, whatever `--trials`; a resumed sweep counts anew."""
+    life = make_lifecycle(trials=300)
+    for _ in range(REFUSED_TO_GIVE_UP - 1):
+        life.start("a")
+        life.end("a", {"failed": ["refused", "no image is left", ""], "done": True})
+        assert not life.hopeless
+    life.start("a")
+    life.end("a", {"failed": ["refused", "no image is left", ""], "done": True})
     assert life.hopeless
-    assert life.ended == {TrialState.FAIL: REFUSED_TO_GIVE_UP}
+    assert life.start("b") is None
+    again = make_lifecycle(trials=300, resume=True)
+    assert not again.hopeless
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise UserError("nothing suits")
+
+    monkeypatch.setattr(SearchSpace, "complete", refuse)
+    assert again.start("c") is None
+    assert again.hopeless
+    assert again.ended == {TrialState.FAIL: 2 * REFUSED_TO_GIVE_UP}
 
 
 def test_a_grid_has_no_replacements(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
 ) -> None:
-    grid = {"hidden": [4, 0, 8], "lr": [0.1]}
-    space = make_space(domains={}, points=(), grid=grid)
+    grid = {"hidden_layers": [1, 2], "embedding": [1, 2]}
+    space = make_space(**{**EQUAL, "domains": {}, "grid": grid})
     life = make_lifecycle(space=space, sampler="grid", trials=None)
-    tried = [run(life, key) for key in "ab"]
-    assert (tried, life.start("c")) == ([0, 2], None)
-    assert life.ended == {TrialState.COMPLETE: 2, TrialState.FAIL: 1}
+    run(life, "a")
+    run(life, "b")
+    assert life.start("c") is None
+    assert life.ended == {TrialState.COMPLETE: 2, TrialState.FAIL: 2}
 
 
 def test_a_trial_that_took_too_long_says_so_and_not_that_its_process_died(

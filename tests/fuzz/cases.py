@@ -15,6 +15,7 @@ import tyro
 from tests.fuzz import damage
 from tests.fuzz.box import Box
 from tests.fuzz.damage import Damage
+from tests.fuzz.sealed import in_place
 from tests.fuzz.values import text
 from tests.fuzz.world import SWEEP
 
@@ -59,6 +60,8 @@ def options_of(program: str) -> list[Option]:
         (tyro, "cli", lambda settings, **options: _note(parsers, settings)),
         (argparse.ArgumentParser, "parse_args", lambda self, *args: _note(parsers, self)),
     ]
+    if hasattr(module, "apart"):  # reads its options in another process
+        stand_ins.append((module, "apart", in_place))
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in stand_ins]
     try:
         for holder, name, stand_in in stand_ins:

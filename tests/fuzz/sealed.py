@@ -146,7 +146,7 @@ class Accepted(BaseException):
     """A program has come to the work that is not done here."""
 
 
-def _in_place(call: str, *arguments: object) -> int:
+def in_place(call: str, *arguments: object) -> int:
     """Call a function here that a program calls in a process of its own."""
     module, _, name = call.rpartition(".")
     function: Callable[..., int] = getattr(import_module(module), name)
@@ -172,7 +172,7 @@ def _seal(cut: bool) -> None:
     here.__exit__ = lambda self, *exception: None
     if find_spec("sweeps.supervisor") is not None:  # what starts the process with Ray
         supervisor: Any = import_module("sweeps.supervisor")
-        supervisor.apart = _in_place
+        supervisor.apart = in_place
     core: Any = ray
     core.init = core.put = _accept
     there: Any = tune

@@ -31,9 +31,9 @@ def fuzz(*args: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 def test_absurd_command_lines_and_damaged_files_break_no_program() -> None:
-    done = fuzz("--seed", 0, "--cases", 48)
+    done = fuzz("--seed", 0, "--cases", 26)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"all: 48 cases, \d+ refused, \d+ cut off, 0 with faults", done.stdout)
+    assert re.search(r"all: 26 cases, \d+ refused, \d+ cut off, 0 with faults", done.stdout)
 
 
 def test_a_case_that_is_not_there_is_refused() -> None:

@@ -23,7 +23,7 @@ from sweeps.provenance import machine
 from sweeps.reproduction.tables import Cells, marked_text, write_between_marks
 from tests.chaos.moments import lines_in
 from tests.chaos.outcome import SWEEP, WHAT, Difference, Outcome, differences, outcome_of
-from tests.chaos.processes import KINDS, adopt_orphans, end_all
+from tests.chaos.processes import KINDS, Kind, adopt_orphans, end_all
 from tests.chaos.sweeping import SPACE, SPACE_FILE, Kill, Life, Sweeping
 
 BLOCK = "chaos"
@@ -41,6 +41,8 @@ class ChaosSettings:
     seed: int = 0
     """Of what is killed, and when; a moment is drawn, but what runs in it depends on the clock."""
     kills: int = 100
+    kinds: tuple[Kind, ...] = ()
+    """What is killed [all of them]."""
     trials: int = 24
     """Trials of a sweep; further sweeps follow until all kills are spent."""
     concurrency: int = 1
@@ -154,7 +156,7 @@ def _run(settings: ChaosSettings, folder: Path) -> Result:
         "max-failures": settings.kills,
     }
     args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    sweeping = Sweeping(folder, args, console.print)
+    sweeping = Sweeping(folder, args, settings.kinds or KINDS, console.print)
 
     def outcome(name: str) -> Outcome:
         return outcome_of(sweeping.place(name), folder / "mlflow.db", f"{name}/{SPACE}")
@@ -227,7 +229,7 @@ def block(settings: ChaosSettings, result: Result) -> str:
     """What stands in a document."""
     default, shown = ChaosSettings(), ("seed", "kills", "folder", "write")
     options = "".join(
-        f" --{key} {value}"
+        f" --{key} {' '.join(value) if isinstance(value, tuple) else value}"
         for key, value in asdict(settings).items()
         if key not in shown and value != getattr(default, key)
     )

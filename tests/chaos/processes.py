@@ -6,9 +6,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, get_args
 
 PR_SET_CHILD_SUBREAPER = 36
-KINDS = ("program", "driver", "raylet", "gcs", "uploader", "train", "reset")
+Kind = Literal["program", "driver", "raylet", "gcs", "uploader", "train", "reset"]
+KINDS: tuple[str, ...] = get_args(Kind)
 """What can be killed: the program that the user started, the process that runs Ray (the same one
 where there is no other), Ray's two servers, what sends to MLflow, and a trial's process while it
 trains or builds its next network."""

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from tests.chaos.moments import Line, catch, draw_moment, wait_for
 from tests.chaos.outcome import study_of
-from tests.chaos.processes import KINDS, end_all, find
+from tests.chaos.processes import end_all, find
 
 ROOT = Path(__file__).parents[2]
 SPACE_FILE = Path(__file__).with_name("space.py")
@@ -64,12 +64,20 @@ class Sweeping:
     Args:
         folder: Where to work.
         args: Options of a new sweep, without its name.
+        kinds: What is killed.
         say: Takes a line about each kill.
     """
 
-    def __init__(self, folder: Path, args: Sequence[str], say: Callable[[str], None]):
+    def __init__(
+        self,
+        folder: Path,
+        args: Sequence[str],
+        kinds: Sequence[str],
+        say: Callable[[str], None],
+    ):
         self.folder = folder
         self.args = args
+        self.kinds = kinds
         self.say = say
         self._logs = 0
 
@@ -133,7 +141,7 @@ class Sweeping:
             return process.poll() is None
 
         while len(life.kills) < kills and lives():
-            kind = rng.choice(KINDS)
+            kind = rng.choice(self.kinds)
             moment = draw_moment(kind, rng, lines)
             if not wait_for(moment, self.place(life.name), lives):
                 return

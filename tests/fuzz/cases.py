@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tyro
@@ -15,7 +16,8 @@ import tyro
 from tests.fuzz import damage
 from tests.fuzz.box import Box
 from tests.fuzz.damage import Damage
-from tests.fuzz.values import text
+from tests.fuzz.sealed import in_place
+from tests.fuzz.values import FILES, NUMBERS, WORDS, text
 from tests.fuzz.world import SWEEP
 
 PROGRAMS = (
@@ -48,6 +50,7 @@ class Option:
     takes: int
     """Values at most."""
     choices: tuple[str, ...] = ()
+    ordinary: tuple[str, ...] = WORDS
 
 
 def options_of(program: str) -> list[Option]:
@@ -59,6 +62,8 @@ def options_of(program: str) -> list[Option]:
         (tyro, "cli", lambda settings, **options: _note(parsers, settings)),
         (argparse.ArgumentParser, "parse_args", lambda self, *args: _note(parsers, self)),
     ]
+    if hasattr(module, "apart"):  # reads its options in another process
+        stand_ins.append((module, "apart", in_place))
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in stand_ins]
     try:
         for holder, name, stand_in in stand_ins:
@@ -95,16 +100,21 @@ def _option(name: str, hint: Any) -> Option:
     choices = [str(v) for part in parts if get_origin(part) is Literal for v in get_args(part)]
     takes = 0 if hint is bool else 3 if get_origin(hint) is tuple else 1
     shown = "" if positional else "--" + name.replace("_", "-")
-    return Option(name=shown, takes=takes, choices=tuple(choices))
+    kinds = {part if get_origin(part) is None else get_args(part)[0] for part in parts}
+    ordinary = FILES if Path in kinds else NUMBERS if kinds & {int, float} else WORDS
+    return Option(name=shown, takes=takes, choices=tuple(choices), ordinary=ordinary)
 
 
 def command(rng: random.Random, options: Sequence[Option], program: str) -> list[str]:
     """A command line."""
     args = " ".join(USUAL.get(program, ())).split() if rng.random() < 0.75 else []
+    strange = rng.random() < 0.75
     for option in rng.sample(options, k=min(len(options), rng.choice((1, 1, 1, 2, 3)))):
         least = 0 if rng.random() < 0.1 else min(1, option.takes)
         values = [
-            rng.choice(option.choices) if option.choices and rng.random() < 0.3 else text(rng)
+            text(rng)
+            if strange and rng.random() < 0.7
+            else rng.choice(option.choices or option.ordinary)
             for _ in range(rng.randint(least, option.takes))
         ]
         joined = option.name and len(values) == 1 and rng.random() < 0.3

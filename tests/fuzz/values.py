@@ -3,10 +3,13 @@
 import random
 from typing import Any
 
-ORDINARY = (
-    *("1", "2", "3", "0.5", "mlp", "logistic", "first", "cut", "first/mlp", "kind", "accuracy"),
-    *("rows.csv", "best-first-mlp.yaml", "kept", "runs", "digits", "random", "none", "val_loss"),
+NUMBERS = ("1", "2", "3", "0.5", "100")
+FILES = ("rows.csv", "best-first-mlp.yaml", "kept", "runs", "new.html", "new", ".")
+WORDS = (
+    *("mlp", "logistic", "first", "cut", "first/mlp", "kind", "size", "accuracy", "val_loss"),
+    *("churn", "foldsweep", "sqlite:///mlflow.db", "sqlite:///new.db"),
 )
+ORDINARY = (*NUMBERS, *FILES, *WORDS)
 EMPTY = ("", " ", "\t", "-", "--", "''", "\n")
 ABSURD = (
     *("-1", "0", "-0", "nan", "inf", "-inf", "1e400", "1e-400", "9" * 400, "0x10", "1_000"),

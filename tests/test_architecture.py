@@ -156,7 +156,6 @@ OF_ONE_TASK = (
     "search_spaces/larger_digit",
     "search_spaces/disc.py",
     "search_spaces/shipped.py",  # lists the spaces of both tasks
-    "sweeps/reproduce.py",
     "sweeps/reproduction",
     "analysis/tasks",
 )

@@ -1,5 +1,8 @@
 """Which is better, as far as the data decide? `python analysis/compare.py`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,8 @@
 """Export the best configurations: `python analysis/export.py --space mlp`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import json
 import re
 import shlex

@@ -1,5 +1,8 @@
 """Figures of a repeated table or of sweeps: `python analysis/figures.py --sweep NAME`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """One page to hand on: `python analysis/report.py --out report.html`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import base64
 import io
 import os

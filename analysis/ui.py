@@ -1,5 +1,8 @@
 """The MLflow UI, open where the sweeps are: `python analysis/ui.py`, or `make ui`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import os
 import signal
 import socket

@@ -50,11 +50,17 @@ class Beside(MetaPathFinder):
 
 
 def _importer() -> FrameType | None:
-    """The frame with the import in it."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("importlib"):
-        frame = frame.f_back
+    """The frame with the import in it: the one that called Python's import system."""
+    frame: FrameType | None = sys._getframe()
+    for inside in (False, True):
+        while frame is not None and inside == _is_importlib(frame):
+            frame = frame.f_back
     return frame
+
+
+def _is_importlib(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.startswith(("importlib", "_frozen_importlib"))
 
 
 beside = Beside()

@@ -55,8 +55,8 @@ def main() -> int:
     name, arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
     module, _, function = name.rpartition(".")
-    call: Callable[..., int] = getattr(import_module(module), function)
     try:
+        call: Callable[..., int] = getattr(import_module(module), function)
         return call(*arguments)
     finally:
         drop_empty_dumps()

@@ -1,5 +1,8 @@
 """Measure an exported configuration: `python sweeps/evaluate.py FILE --rounds 10`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import json
 import sys
 import time

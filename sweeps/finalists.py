@@ -1,5 +1,8 @@
 """Cross-validate exported configurations again: `python sweeps/finalists.py best-*.yaml`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 import time
 from collections.abc import Sequence

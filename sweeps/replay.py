@@ -7,6 +7,9 @@ Sending again what the server already has changes nothing. Exit codes: 0 all is 
 server does not take it, 2 a mistake in the command.
 """
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import argparse
 import logging
 import os
@@ -21,6 +24,7 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from foldsweep import streams
+from foldsweep.early import leave_to_python
 from foldsweep.errors import UserError
 from foldsweep.tracking import absolute_uri
 from sweeps.tracking.spool import (
@@ -228,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         follow(Path(options.name))
         return 0
     try:
+        leave_to_python()
         for folder in sweep_folders(options.name, options.storage):
             print(replay(folder, options.tracking_uri))
     except UserError as error:

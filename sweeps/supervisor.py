@@ -78,11 +78,17 @@ class Supervisor:
                     gone = self._wait(told)
                     code = self.driver.wait()
                     self._read_to_end(told)
+                    self._close()
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             if code == INTERRUPTED or self.known.get("ended"):
                 return code if code >= 0 else 1
             return self._say(code, gone, dumps)
+
+    def _close(self) -> None:
+        assert self.driver.stdin is not None
+        with suppress(BrokenPipeError):
+            self.driver.stdin.close()
 
     def _send(self, *what: object) -> None:
         assert self.driver.stdin is not None

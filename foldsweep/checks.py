@@ -1,10 +1,15 @@
-"""Whether a value is of an annotated type, at run time: configurations, settings, recipes."""
+"""Whether values are what they must be, at run time: configurations, recipes, command lines."""
 
 import math
+import os
 import reprlib
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
+
+from foldsweep.errors import UserError
 
 MOST = 10**9
 """The largest count that can be meant: of trials, epochs, rounds, simulations."""
@@ -12,6 +17,62 @@ MOST_FOLDS = 10_000
 MOST_THREADS = 4096
 LARGEST = 2**64
 """Whole numbers are below this in size: no seed, count or width is larger."""
+
+
+def refuse_empty(args: Sequence[str]) -> None:
+    """Refuse a command line with an empty value: it would mean "none" here and "all" there.
+
+    Raises:
+        UserError: At the first, with its option.
+    """
+    option = ""
+    for arg in args:
+        if arg.startswith("--"):
+            option, equals, value = arg.partition("=")
+            given = value if equals else arg
+        else:
+            given = arg
+        if not given.strip():
+            where = f"{option} has an empty value" if option else "an argument is empty"
+            raise UserError(f"{where}: give one or leave it out (see --help)")
+
+
+def refuse_no_text(values: Mapping[str, object]) -> None:
+    """Refuse bytes that are no UTF-8, which reach a program as lone surrogates.
+
+    Only the name of a file may have them, where a file is called so.
+
+    Raises:
+        UserError: At the first option, with its value.
+    """
+    for name, value in values.items():
+        for word in value if isinstance(value, tuple) else (value,):
+            no_text = isinstance(word, str) and not is_text(word) and not os.path.exists(word)
+            if no_text or (isinstance(word, Path) and not _can_be_a_name(word)):
+                raise UserError(f"--{name.replace('_', '-')} {str(word)!r} is no text in UTF-8")
+
+
+def _can_be_a_name(path: Path) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_text(word: str) -> bool:
+    """Whether a string has no lone surrogates, which no encoding can write."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+def require_local(folder: Path) -> None:
+    """Refuse a URI where only a folder of this machine will do.
+
+    Raises:
+        UserError: If it is one.
+    """
+    if folder.parts and folder.parts[0].endswith(":"):
+        raise UserError(f"--storage {folder} must be a folder of this machine, not a URI")
 
 
 def fits(value: Any, hint: Any) -> bool:

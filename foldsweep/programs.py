@@ -23,7 +23,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from foldsweep import streams
-from foldsweep.checks import MOST, brief
+from foldsweep.checks import MOST, brief, refuse_empty, refuse_no_text
 from foldsweep.early import INTERRUPTED, leave_to_python
 from foldsweep.errors import CodeError, UserError
 
@@ -62,11 +62,14 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     """Command line to dataclass; what is wrong with it is said in one line.
 
     Raises:
-        UserError: If the command line cannot be parsed.
+        UserError: If the command line cannot be parsed, or a value is empty or no text.
     """
+    refuse_empty(args)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            return tyro.cli(settings, args=args, config=STYLE, **tyro_options)
+            parsed = tyro.cli(settings, args=args, config=STYLE, **tyro_options)
+        refuse_no_text(vars(parsed))
+        return parsed
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

@@ -10,9 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
+from pyarrow.fs import FileSystem
 from ray.tune import TuneError
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.programs import INTERRUPTED, console
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
@@ -172,10 +173,27 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
         study_storage="",
         study_name="",
     )
+    if "://" in settings.storage:
+        _check_remote(settings.storage)
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
         open_storage(settings.study, Path(JOURNAL_FILE))
+
+
+def _check_remote(uri: str) -> None:
+    try:
+        path = FileSystem.from_uri(uri)[1]
+    except (OSError, ValueError) as error:  # unreachable, and of a kind or form that is none
+        reason = first_line(error)
+    else:
+        if path:
+            return
+        reason = "it names no bucket or folder"
+    raise UserError(
+        f"--storage {uri} cannot be used: {reason}; give a folder, or a URI such as"
+        " s3://bucket/path"
+    )
 
 
 def _taken(name: str) -> UserError:

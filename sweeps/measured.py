@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 
 from foldsweep import names
+from foldsweep.checks import require_local
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.programs import command, console
@@ -52,13 +53,14 @@ class MeasureSettings:
     """MLflow server or store [that of the sweep]."""
 
     def check_seed(self) -> None:
-        """Refuse a seed that cannot be one.
+        """Refuse a seed that cannot be one, and a folder that is a URI.
 
         Raises:
             UserError: If it is out of range.
         """
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
+        require_local(self.storage)
 
 
 def opened(path: Path) -> tuple[Recipe, Variant]:

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,7 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from foldsweep import streams
+from foldsweep.checks import refuse_empty, require_local
 from foldsweep.early import leave_to_python
 from foldsweep.errors import UserError
 from foldsweep.tracking import absolute_uri
@@ -49,6 +51,8 @@ _GIVE_UP_S = 60.0
 _FIRST_RESULTS_S = 15.0
 """Longest wait for a sweep's first results, before its run is made without any."""
 _LOCK_WAIT_S = 2.0
+_DEPTHS = (TARGET_FILE, f"*/{TARGET_FILE}", f"*/*/{TARGET_FILE}")
+"""In the folder of a space, of a sweep, and of sweeps."""
 _REQUESTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what is known
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -195,9 +199,12 @@ def sweep_folders(name: str, storage: Path) -> list[Path]:
         UserError: If there are none.
     """
     for folder in (storage / name, Path(name)):
-        found = sorted(path.parent for path in folder.glob(f"**/{TARGET_FILE}"))
+        found: list[Path] = []
+        with suppress(OSError, UnicodeEncodeError):  # a name that no file can have
+            depths = _DEPTHS if folder.resolve().name else ()  # no sweeps are in the root
+            found = [path.parent for depth in depths for path in folder.glob(depth)]
         if found:
-            return found
+            return sorted(found)
     known = ", ".join(
         sorted({path.parent.parent.name for path in storage.glob(f"*/*/{TARGET_FILE}")})
     )
@@ -219,9 +226,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="send everything to this server instead")
     parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
     try:
+        refuse_empty(sys.argv[1:] if argv is None else argv)
         options = parser.parse_args(argv)
+        require_local(options.storage)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {streams.escaped(str(error))}", file=sys.stderr)
         return 2
     os.environ.update({key: os.environ.get(key, value) for key, value in _REQUESTS.items()})
     logging.basicConfig(format="%(asctime)s %(message)s")

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
@@ -32,6 +33,7 @@ def main() -> int:
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
     """The settings, those of a resumed sweep being the defaults, and what that sweep had."""
+    refuse_empty(args)
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--resume")
     finder.add_argument("--storage", default=SweepSettings.storage)

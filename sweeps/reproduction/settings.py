@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from foldsweep.checks import MOST_FOLDS
+from foldsweep.checks import MOST_FOLDS, require_local
 from foldsweep.errors import UserError
 from foldsweep.programs import require_at_least
 from foldsweep.tracking import default_experiment, tracking_uri
@@ -69,6 +69,7 @@ class ReproduceSettings:
             UserError: At the first value that cannot be meant.
         """
         require_at_least(1, self, "rounds", most=MOST_FOLDS)
+        require_local(self.storage)
         if self.all and self.what:
             raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
         if not (self.all or self.what):

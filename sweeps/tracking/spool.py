@@ -45,6 +45,8 @@ DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
 OPEN: Record = {"op": "open"}
 CLOSE: Record = {"op": "close"}
+_LONGEST_NAME = 200
+"""Bytes of an experiment's name; a folder of artifacts is called by it."""
 
 
 def now_ms() -> int:
@@ -205,6 +207,11 @@ class TrackingTarget:
     better: Better = "higher"
 
     def __post_init__(self) -> None:
+        if not self.experiment.isprintable() or len(self.experiment.encode()) > _LONGEST_NAME:
+            raise UserError(
+                f"--experiment {self.experiment!r} must be printable and have at most"
+                f" {_LONGEST_NAME} bytes"
+            )
         path = self.sqlite_path
         is_relative = path is not None and not path.is_absolute()
         if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", self.tracking_uri):
@@ -266,5 +273,5 @@ class TrackingTarget:
             return cls(**parsed(path.read_bytes()))
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None

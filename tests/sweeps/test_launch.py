@@ -330,3 +330,18 @@ def test_several_objectives_may_be_metrics_that_are_not_the_task_s_own(
         data="iris", space=("logistic",), objective=("roc_auc", "f1_macro"), name="first"
     )
     assert given["first"][0].objective == ("val_roc_auc", "val_f1_macro")
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://", "s3:///path", "gs://", "nosuch://bucket/path", "http://host", "://", "s3://ü"]
+)
+def test_a_remote_storage_that_cannot_be_is_refused_before_anything_is_made(
+    uri: str, here: Path
+) -> None:
+    settings = SweepSettings(data="iris", space=("logistic",), storage=uri)
+    settings = replace(settings, tracking_uri=f"sqlite:///{here}/mlflow.db")
+    with pytest.raises(UserError) as caught:
+        launch(settings, None, Waiting(settings))
+    assert str(caught.value).startswith(f"--storage {uri} cannot be used: ")
+    assert "\n" not in str(caught.value)
+    assert not list(here.iterdir())

@@ -1,5 +1,6 @@
 """When an uploader begins; what it does is tested with the uploader and in `integration`."""
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from foldsweep.errors import UserError
 from sweeps import replay
-from sweeps.replay import _wait_for_results
-from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, Spool
+from sweeps.replay import _wait_for_results, main, sweep_folders
+from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, TARGET_FILE, Spool
 
 POINTS = [["val_accuracy", 0.5, 1, 1000]]
 OF_SWEEP = {"op": "metrics", "run": "", "points": POINTS}
@@ -52,3 +54,42 @@ def test_an_uploader_begins_with_the_first_results(
     spool.append(awaited)
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+# Which sweeps a name stands for ------------------------------------------------------------------
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A folder of sweeps, two of them of two spaces."""
+    for name in ("one/mlp", "one/cnn", "two/mlp"):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / TARGET_FILE).touch()
+    return tmp_path / "runs"
+
+
+def test_a_name_or_a_path_stands_for_the_sweeps_there(storage: Path) -> None:
+    both = [storage / "one" / "cnn", storage / "one" / "mlp"]
+    assert sweep_folders("one", storage) == both
+    assert sweep_folders(str(storage / "one"), Path("elsewhere")) == both
+    assert sweep_folders(str(storage / "one" / "mlp"), storage) == both[1:]
+    assert len(sweep_folders(str(storage), storage)) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["/", "../" * 40, "a" * 300, "a\x1b[2J", "\ud800", "*", "x" + "/y" * 3000]
+)
+def test_an_absurd_name_is_refused_at_once(storage: Path, name: str) -> None:
+    with pytest.raises(UserError, match="no sweep .* choose one of: one, two") as caught:
+        sweep_folders(name, storage)
+    assert str(caught.value).isprintable()
+
+
+def test_an_empty_name_or_a_remote_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for args in ([""], ["a", "--storage", ""], ["a", "--tracking-uri="], ["a", "--storage=s3://"]):
+        assert main(args) == 2
+        said = capsys.readouterr().err
+        assert re.fullmatch("error: .*(empty|not a URI).*\n", said), said

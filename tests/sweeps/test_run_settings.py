@@ -179,7 +179,7 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
         (["--resume", "missing"], "no sweep 'missing' in runs; the latest there: first"),
         (["--resume", "../first"], "must be letters"),
         (["--resume", "/first"], "must be letters"),
-        (["--resume", ""], "must be letters"),
+        (["--resume", ""], "--resume has an empty value"),
         (["--resume"], "--resume"),
         (["--space", "mlp", "--resume", "--trials", "3"], "--resume"),
         (["--resume", "first", "--name", "second"], "--name second and --resume first contradict"),

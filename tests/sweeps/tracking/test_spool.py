@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from foldsweep.errors import UserError
-from foldsweep.tracking import absolute_uri
+from foldsweep.tracking import absolute_uri, sqlite_uri
 from sweeps.tracking.spool import (
     CLOSE,
     CURSOR_FILE,
@@ -231,3 +232,18 @@ def test_a_damaged_target_is_named(tmp_path: Path, text: str) -> None:
 def test_a_folder_without_a_target_holds_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no sweep"):
         TrackingTarget.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "ü" * 101, "a\x1b[2J", "\ud800", "a\nb", "\x00"])
+def test_a_name_of_an_experiment_that_no_store_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="--experiment .* must be printable and have at most 200"):
+        target(experiment=name)
+
+
+@pytest.mark.parametrize("folder", ["a?b", "a#b", "a%20b", "it's"])
+def test_artifacts_are_beside_the_database_whatever_its_folder_is_called(folder: str) -> None:
+    path = Path("/tmp") / folder / "mlflow.db"
+    root = target(tracking_uri=sqlite_uri(path), experiment="mine").artifact_root
+    assert root is not None
+    found = local_file_uri_to_path(root)
+    assert Path(found) == path.parent / "mlartifacts" / "mine"

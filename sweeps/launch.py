@@ -14,9 +14,11 @@ from ray.tune import TuneError
 
 from foldsweep.errors import UserError
 from foldsweep.programs import INTERRUPTED, console
+from foldsweep.tracking import SQLITE, check_store, shown
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps.cluster import Cluster
+from sweeps.identity import Identity
 from sweeps.ledger import distributions_of, open_storage
 from sweeps.messages import (
     described,
@@ -29,11 +31,14 @@ from sweeps.preflight import check_folds, check_model, check_sent, load_data, sp
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
+    check_place,
     check_resumable,
     new_name,
+    recorded_identity,
 )
 from sweeps.sweep import JOURNAL_FILE, sweep_space
-from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
+from sweeps.tracking.spool import SPOOL_FILE
+from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
@@ -54,6 +59,15 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
     """
+    new = settings.name if stored is None else None
+    _check_tracking(settings, stored)
+    with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
+        return _launch(settings, stored, cluster, names)
+
+
+def _launch(
+    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
+) -> int:
     task, spaces = _load(settings)
     settings = settings.for_task(task)
     if stored is not None:
@@ -84,6 +98,8 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         check_model(space, data, folds, settings)
         check_sent(space)
     name = settings.resume or settings.name or new_name(settings.local_root)
+    names.refuse()
+    identity = _identity(settings, stored, name)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     lock = FileLock(folder / "lock")
     try:
@@ -93,7 +109,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     with lock:
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
-        replace(settings, name=name, resume=None).save(folder)
+        replace(settings, name=name, resume=None).save(folder, identity)
         verb = "resumes" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
         for space in spaces:
@@ -101,7 +117,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
             if said is not None:
                 console.print(said)
         try:
-            return _sweep_all(settings, spaces, data, name, folder, cluster)
+            return _sweep_all(settings, spaces, data, name, folder, identity, cluster)
         except KeyboardInterrupt:
             say_how_to_go_on(settings, name)
             return INTERRUPTED
@@ -160,18 +176,42 @@ def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
 
 
 def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
-    """Find out what is wrong with the study and MLflow before anything is made or started."""
-    TrackingTarget(
-        tracking_uri=settings.tracking_uri or "",
-        experiment=settings.experiment,
-        sweep="",
-        study_storage="",
-        study_name="",
-    )
+    """Find out what is wrong with the study before anything is made or started."""
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
         open_storage(settings.study, Path(JOURNAL_FILE))
+
+
+def _check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
+    """Find out what is wrong with the place of MLflow's runs before anything is made or started.
+
+    Raises:
+        UserError: If it can take no record, or a resumed sweep's is gone.
+    """
+    uri = settings.tracking_uri or ""
+    check_store(uri)
+    if stored is not None and uri == stored.tracking_uri and uri.startswith(SQLITE):
+        store = Path(uri.removeprefix(SQLITE))
+        if not store.parent.is_dir():
+            raise UserError(
+                f"sweep {settings.resume} has its runs in {store}, whose folder is gone: give"
+                " --tracking-uri"
+            )
+
+
+def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) -> Identity:
+    """What a new sweep will be known by, or a resumed one is; says if that has moved."""
+    folder = settings.local_root / name
+    if stored is None:
+        return Identity.new(folder)
+    identity, recorded = check_place(folder), recorded_identity(folder)
+    if recorded is not None and recorded.folder != identity.folder:
+        console.print(
+            f"sweep {name} has moved here from {recorded.folder}; its runs go to MLflow at"
+            f" {shown(settings.tracking_uri or '')}"
+        )
+    return identity
 
 
 def _taken(name: str) -> UserError:
@@ -204,6 +244,7 @@ def _sweep_all(
     data: Data,
     name: str,
     folder: Path,
+    identity: Identity,
     cluster: Cluster,
 ) -> int:
     """Sweep one space after another; tables follow each."""
@@ -232,6 +273,7 @@ def _sweep_all(
                 tracking_uri=settings.tracking_uri or "",
                 allotment=allotment,
                 console=console,
+                identity=identity,
             )
             show_end(settings, end, name)
             if end.interrupted:

@@ -112,6 +112,11 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
             f" {_resume_command(settings, name)} --time-budget SECONDS"
         )
+    if end.refused:
+        console.print(
+            f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
+            " everything"
+        )
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         console.print(

@@ -13,7 +13,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program, take_sigterm_as_ctrl_c
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.cluster import Cluster
-from sweeps.settings import SweepSettings, check_name, load_settings
+from sweeps.settings import SweepSettings, check_name, check_place, load_settings
 
 
 def main() -> int:
@@ -49,6 +49,14 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     check_name(found.resume)
     root = replace(SweepSettings(), storage=found.storage).local_root
     stored = load_settings(root / found.resume)
+    check_place(root / found.resume)
+    if stored.name not in (None, found.resume):
+        raise UserError(
+            f"{root / found.resume} holds the sweep {stored.name}: give the folder its name back"
+            f" and use --resume {stored.name}"
+        )
+    if "://" not in stored.storage:  # where it was found, which may not be where it was made
+        stored = replace(stored, storage=found.storage)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")

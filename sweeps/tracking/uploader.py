@@ -1,8 +1,9 @@
 """Carries the records of one spool to one MLflow server.
 
-MLflow cannot create a run with a chosen id, so a run is known by its tag `RUN_TAG`. Before the
-first run is created, and after every failure, the runs of the sweep are looked up by that tag and
-adopted: however often an uploader is killed or a spool is sent again, a trial has one run.
+MLflow cannot create a run with a chosen id, so a run is known by its tags `RUN_TAG` and
+`TAG_UUID`, the sweep's. Before the first run is created, and after every failure, the runs of the
+sweep are looked up by them and adopted: however often an uploader is killed or a spool is sent
+again, a trial has one run, and none of another sweep of the same name is touched.
 """
 
 import logging
@@ -28,6 +29,8 @@ from optuna.study import Study, load_study
 from requests import RequestException
 
 from foldsweep.errors import UserError
+from foldsweep.names import TAG_UUID
+from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
@@ -164,19 +167,22 @@ class Uploader:
 
     def _find_runs(self) -> dict[str, str]:
         """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
-        key = self._target.run_key("")
+        key, uuid = self._target.run_key(""), self._target.uuid
         pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        of_sweep = f" and tags.`{TAG_UUID}` = '{re.sub('[^0-9a-f-]', '', uuid)}'" if uuid else ""
         found: dict[str, list[Run]] = {}
         token: str | None = None
         while token != "":
             page = self._client.search_runs(
                 [self._experiment.experiment_id],
-                f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
+                f"tags.`{RUN_TAG}` LIKE '{pattern}%'{of_sweep}",
                 max_results=_PAGE,
                 page_token=token,
             )
             for run in page:
                 name = run.data.tags[RUN_TAG]
+                if run.data.tags.get(TAG_UUID, "") != uuid:
+                    continue
                 if name == key or name.startswith(key + "/"):
                     found.setdefault(name[len(key) + 1 :], []).append(run)
             token = page.token or ""
@@ -248,7 +254,7 @@ class Uploader:
         """Attach the files of a run that is on the server."""
         for record in records:
             if record["op"] == "artifact":
-                args = record["path"], record["to"] or None
+                args = str(self._folder / record["path"]), record["to"] or None
                 self._attempt(run, self._client.log_artifact, self._ids[run], *args)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
@@ -271,7 +277,8 @@ class Uploader:
     def _own_tags(self, run: str) -> dict[str, str]:
         """What a run is known by, and which run it is below."""
         parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
-        return {RUN_TAG: self._target.run_key(run)} | parent
+        own = {TAG_UUID: self._target.uuid} if self._target.uuid else {}
+        return {RUN_TAG: self._target.run_key(run)} | own | parent
 
     def _create(self, run: str, start: Record) -> str:
         experiment, tags = self._experiment.experiment_id, self._own_tags(run)
@@ -324,6 +331,7 @@ class Uploader:
 
     def _refuse(self, what: str, why: str) -> None:
         self.progress.refused += 1
+        self.progress.refusal = shown(f"{what}: {why}")
         _log.warning("passed over %s: %s", what, why)
 
     def _note_in_study(self, runs: Iterable[str]) -> None:

@@ -240,6 +240,7 @@ def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
 def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:
     file = Path("runs/first/settings.json")
     values = json.loads(file.read_text())
-    del values["precision"]
+    for key in ("format", "uuid", "folder", "project", "precision"):
+        del values[key]
     file.write_text(json.dumps(values))
     check_resumable(load_settings(file.parent), stored)

@@ -32,6 +32,13 @@ def absolute_uri(uri: str) -> str:
     return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"
 
 
+def portable_uri(uri: str) -> str:
+    """The same URI with the path of a SQLite file in this folder made relative to it."""
+    path = Path(uri.removeprefix(SQLITE))
+    is_here = uri.startswith(SQLITE) and path.is_relative_to(Path.cwd())
+    return f"{SQLITE}{path.relative_to(Path.cwd())}" if is_here else uri
+
+
 def check_uri(uri: str) -> None:
     """Refuse a tracking URI that MLflow can never reach anything by.
 

@@ -152,7 +152,8 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
-            commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
+            measure = command("sweeps/evaluate.py", best, *_data(settings), *store)
+            commands.append(("measure", measure))
     if settings.sampler != "grid":
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
         commands.append(("more", f"{_resume_command(settings, name)} --trials {trials}"))

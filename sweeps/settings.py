@@ -280,7 +280,9 @@ def _check_keys(values: dict[str, Any]) -> None:
 
 def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """The values with their paths, and URIs of files, changed."""
-    paths = {k: change(v) for k in PLACES if isinstance(v := values.get(k), str)}
+    paths: dict[str, Any] = {
+        key: change(value) for key in PLACES if isinstance(value := values.get(key), str)
+    }
     if isinstance(values.get("space"), list | tuple):
         own = (isinstance(s, str) and s.endswith(".py") for s in values["space"])
         spaces = zip(values["space"], own, strict=True)

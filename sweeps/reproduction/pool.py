@@ -23,6 +23,7 @@ from sweeps.tracking.spool import (
     SPOOL_FILE,
     TrackingTarget,
     count_records,
+    identity_in,
     read_progress,
     read_records,
 )
@@ -116,10 +117,13 @@ def log_rows(
     Returns:
         Number of records that wait because MLflow could not take them.
     """
+    identity = identity_in(folder, within=folder.parent)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=experiment,
         sweep=sweep,
+        uuid=identity.uuid,
+        project=identity.project,
         study_storage=JOURNAL_FILE,
         study_name=sweep,
     )

@@ -279,11 +279,16 @@ class TrackingTarget:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
 
 
-def identity_in(folder: Path) -> Identity:
-    """What the spool in a folder is known by where the sweep's settings do not say it."""
-    recorded = spool_identity(folder)
-    if recorded is not None:
-        return recorded.at(folder)
+def identity_in(folder: Path, *, within: Path | None = None) -> Identity:
+    """What the spool in a folder is known by where the sweep's settings do not say it.
+
+    Args:
+        folder: Folder of the spool.
+        within: Folder of spools that are known by one UUID.
+    """
+    for place in (folder, *sorted(path.parent for path in (within or folder).glob("*/"))):
+        if (recorded := spool_identity(place)) is not None:
+            return replace(recorded.at(place), folder=folder.resolve())
     made = Identity.new(folder)  # a spool without a record is of an earlier version
     return replace(made, uuid="") if (folder / SPOOL_FILE).exists() else made
 
@@ -293,4 +298,12 @@ def spool_identity(folder: Path) -> Identity | None:
     try:
         return Identity.of(dict(json.loads((folder / TARGET_FILE).read_text())), folder)
     except (OSError, TypeError, ValueError):
+        return None
+
+
+def made_in(folder: Path) -> Path | None:
+    """Where the spool in a folder was when a sweep last wrote to it; None if it does not say."""
+    try:
+        return Path(dict(json.loads((folder / TARGET_FILE).read_text()))["folder"])
+    except (KeyError, OSError, TypeError, ValueError):
         return None

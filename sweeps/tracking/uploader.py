@@ -60,10 +60,12 @@ _log = logging.getLogger(__name__)
 class Uploader:
     """Sends a spool step by step; an exception leaves the cursor where it was.
 
-    What the server refuses for good is written to the log, counted and passed over.
+    What the server refuses for good is written to the log, counted and passed over. With
+    `inside_only` so are files outside of the folder, which a spool from elsewhere may name.
     """
 
-    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+    def __init__(self, folder: Path, target: TrackingTarget, *, inside_only: bool = False) -> None:
+        self._inside_only = inside_only
         self.progress = read_progress(folder, target.server)
         self.num_sent = 0
         self.sent_runs: set[str] = set()
@@ -254,7 +256,11 @@ class Uploader:
         """Attach the files of a run that is on the server."""
         for record in records:
             if record["op"] == "artifact":
-                args = str(self._folder / record["path"]), record["to"] or None
+                path = self._folder / record["path"]
+                if self._inside_only and not _is_inside(path, self._folder):
+                    self._refuse(f"{path} of run {run!r}", "it is outside of the folder")
+                    continue
+                args = str(path), record["to"] or None
                 self._attempt(run, self._client.log_artifact, self._ids[run], *args)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
@@ -389,6 +395,10 @@ def _is_refusal(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
     return isinstance(error, OSError)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _id(run: Run) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +12,10 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from foldsweep import names
+from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError, first_line
 from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import SQLITE, shown
@@ -44,6 +47,9 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
+        if found is not None:
+            with suppress(OperationalError):  # a database that may only be read
+                follow_database(tracking_uri, found)
     except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
         reason = first_line(error)
         raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None

@@ -89,6 +89,7 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
         file = Path(recipe.space)
         if not file.is_absolute() and not file.is_file() and (path.parent / file).is_file():
             file = path.parent / file
+        file = file.absolute() if recipe.file_digest else file
         if not (recipe.file_digest or trust or _is_near(file, path)):
             raise UserError(
                 f"{path} names the code in {file} without its digest: it is executed only from"

@@ -28,6 +28,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
 
+from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError
 from foldsweep.names import TAG_UUID
 from foldsweep.tracking import shown
@@ -165,6 +166,8 @@ class Uploader:
             raise UserError(
                 f"MLflow experiment {name!r} is deleted: restore it or choose another name"
             )
+        if follow_database(self._target.tracking_uri, experiment):
+            experiment = self._client.get_experiment(experiment.experiment_id)
         return experiment
 
     def _find_runs(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from foldsweep import names
 from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError, first_line
 from foldsweep.objective import Objective, objectives_of
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import SQLITE, check_uri, shown
 
 PAGE = 500
 
@@ -37,8 +37,9 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     """Connect to a store that exists; none is made.
 
     Raises:
-        UserError: If the store does not answer or has no such experiment.
+        UserError: If the URI is none, or the store does not answer or has no such experiment.
     """
+    check_uri(tracking_uri)
     if tracking_uri.startswith(SQLITE):
         path = Path(tracking_uri.removeprefix(SQLITE))
         if not path.is_file():

@@ -30,21 +30,19 @@ def follow_database(tracking_uri: str, experiment: Experiment) -> bool:
     Returns:
         Whether anything was changed.
     """
-    location = experiment.artifact_location
+    location = experiment.artifact_location or ""
     if not tracking_uri.startswith(SQLITE) or not os.path.isabs(location):
         return False
-    here = artifacts_beside(Path(tracking_uri.removeprefix(SQLITE)), experiment.name)
-    there = Path(location)
-    if there == here or there.parts[-2:] != here.parts[-2:] or _same(there.parents[1], here):
+    database = Path(tracking_uri.removeprefix(SQLITE))
+    here, there = artifacts_beside(database, experiment.name), Path(location)
+    if there == here or there.parts[-2:] != here.parts[-2:]:
+        return False
+    before = there.parents[1] / database.name
+    if before.exists() and before.samefile(database):  # the same place by another name
         return False
     moved = here.is_dir() or not there.is_dir()
     _rewrite(tracking_uri, experiment, str(there), str(here), runs=moved)
     return True
-
-
-def _same(old: Path, here: Path) -> bool:
-    """Whether the folder is the present one by another name."""
-    return old.is_dir() and old.samefile(here.parents[1])
 
 
 def _rewrite(uri: str, experiment: Experiment, old: str, new: str, *, runs: bool) -> None:

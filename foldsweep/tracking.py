@@ -29,7 +29,7 @@ def tracking_uri(given: str | None) -> str:
 def absolute_uri(uri: str) -> str:
     """The same URI with a relative SQLite path made absolute."""
     path = uri.removeprefix(SQLITE)
-    return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"
+    return uri if path == uri else f"{SQLITE}{os.path.abspath(path)}"
 
 
 def portable_uri(uri: str) -> str:

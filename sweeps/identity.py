@@ -58,7 +58,7 @@ class Identity:
 def portable(value: str, project: Path) -> str:
     """A path, or the URI of a SQLite file, as it is stored: relative if inside the project."""
     scheme = SQLITE if value.startswith(SQLITE) else ""
-    path = Path(value.removeprefix(scheme))
+    path = Path(os.path.normpath(value.removeprefix(scheme)))  # `..` may lead out of it
     if not path.is_absolute() or not path.is_relative_to(project):
         return value
     return f"{scheme}{HERE}{path.relative_to(project)}"

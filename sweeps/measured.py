@@ -158,13 +158,14 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
     for recipe in recipes:
         uri, experiment = store_of(recipe, settings)
         check_store(uri)
+        _target(recipe, settings, recipe.sweep)  # which checks the UUID
         said.append(f"measurements go to MLflow at {shown(uri)}, experiment {experiment!r}")
         theirs = absolute_uri(recipe.mlflow.get("tracking_uri") or uri)
         experiments = recipe.mlflow.get("experiment", experiment)
         if settings.trust or (theirs, experiments) == (shown(uri), experiment):
             continue
         said.append(
-            f"{recipe.sweep} was swept at {shown(theirs)}, experiment {experiments!r}, which its"
+            f"{recipe.sweep} was swept at {shown(theirs)!r}, experiment {experiments!r}, which its"
             " file says and is used with --trust only"
         )
     for line in dict.fromkeys(said):
@@ -179,6 +180,19 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
                 pass
         except OSError as error:
             raise UserError(f"folder {own} cannot be written: {error.strerror}") from None
+
+
+def _target(recipe: Recipe, settings: MeasureSettings, key: str) -> TrackingTarget:
+    """Where a measurement goes, and what it is known by there."""
+    uri, experiment = store_of(recipe, settings)
+    return TrackingTarget(
+        tracking_uri=uri,
+        experiment=experiment,
+        sweep=key,
+        uuid=recipe.mlflow.get("sweep_uuid", ""),
+        study_storage=JOURNAL_FILE,
+        study_name=key,
+    )
 
 
 def log_measured(
@@ -227,15 +241,7 @@ def log_measured(
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     key = f"{recipe.sweep}/{kind}-{stamp}"
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
-    target_uri, experiment = store_of(recipe, settings)
-    target = TrackingTarget(
-        tracking_uri=target_uri,
-        experiment=experiment,
-        sweep=key,
-        uuid=recipe.mlflow.get("sweep_uuid", ""),
-        study_storage=JOURNAL_FILE,
-        study_name=key,
-    )
+    target = _target(recipe, settings, key)
     all_tags = {
         names.TAG_KIND: kind,
         names.TAG_SWEEP: recipe.sweep,
@@ -250,7 +256,7 @@ def log_measured(
         **tags,
     }
     parent = recipe.mlflow.get("sweep_run_id")
-    if parent and shown(target_uri) == absolute_uri(recipe.mlflow.get("tracking_uri", "")):
+    if parent and target.shown_uri == absolute_uri(recipe.mlflow.get("tracking_uri", "")):
         all_tags["mlflow.parentRunId"] = parent
     part_key = names.round_key if kind == "evaluation" else names.fold_key
     found = dict(values)

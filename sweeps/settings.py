@@ -310,7 +310,8 @@ def check_place(folder: Path) -> Identity:
         return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
     if recorded.uuid and recorded.folder != folder.resolve():
         there = recorded_identity(recorded.folder)
-        if there is not None and there.uuid == recorded.uuid:
+        is_other = there is not None and not recorded.folder.samefile(folder)
+        if there is not None and there.uuid == recorded.uuid and is_other:
             raise UserError(
                 f"{folder} is a copy of the sweep in {recorded.folder}, and its results would be"
                 " taken for that one's: start a sweep with another --name, or resume the original"

@@ -215,6 +215,8 @@ class TrackingTarget:
 
     def __post_init__(self) -> None:
         check_uri(self.tracking_uri)
+        if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
+            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is no UUID")
 
     @property
     def server(self) -> str:

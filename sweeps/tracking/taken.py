@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -59,8 +60,9 @@ class NameCheck:
                 start_new_session=True,
             )
             assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(self._asked) + "\n")
-            self._process.stdin.flush()
+            with suppress(BrokenPipeError):  # `refuse` finds that it has ended
+                self._process.stdin.write(json.dumps(self._asked) + "\n")
+                self._process.stdin.flush()
         return self
 
     def __exit__(self, *exception: object) -> None:

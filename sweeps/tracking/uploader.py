@@ -174,7 +174,7 @@ class Uploader:
         """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
         key, uuid = self._target.run_key(""), self._target.uuid
         pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
-        of_sweep = f" and tags.`{TAG_UUID}` = '{re.sub('[^0-9a-f-]', '', uuid)}'" if uuid else ""
+        of_sweep = f" and tags.`{TAG_UUID}` = '{uuid}'" if uuid else ""
         found: dict[str, list[Run]] = {}
         token: str | None = None
         while token != "":

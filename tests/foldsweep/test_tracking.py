@@ -49,6 +49,7 @@ def test_a_relative_file_means_the_same_from_elsewhere(
 ) -> None:
     uri = absolute_uri("sqlite:///some/mlflow.db")
     assert uri == f"sqlite:///{here}/some/mlflow.db"
+    assert absolute_uri("sqlite:///some/../some/mlflow.db") == uri
     monkeypatch.chdir("/")
     assert absolute_uri(uri) == uri
 

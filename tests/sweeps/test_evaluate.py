@@ -182,7 +182,7 @@ def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
     assert said.startswith(
         f"measurements go to MLflow at sqlite:///{here}/mlflow.db, experiment 'foldsweep'\n"
     )
-    assert f"first/mlp was swept at {uri}, experiment 'their own'" in said
+    assert f"first/mlp was swept at '{uri}', experiment 'their own'" in said
     assert not theirs.exists()
     target = CatchingTracker.target
     assert (target.tracking_uri, target.experiment) == (f"sqlite:///{here}/mlflow.db", "foldsweep")
@@ -191,6 +191,13 @@ def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
 def test_a_measurement_is_of_the_sweep_with_the_recipe_s_uuid(measure: Callable[..., str]) -> None:
     measure(mlflow={"sweep_uuid": "0123"})
     assert CatchingTracker.target.uuid == "0123"
+
+
+def test_a_uuid_that_is_none_is_refused_before_anything_is_trained(
+    measure: Callable[..., str],
+) -> None:
+    with pytest.raises(UserError, match="is no UUID"):
+        measure(mlflow={"sweep_uuid": "x' or 1"})
 
 
 def test_code_elsewhere_without_a_digest_is_not_executed(

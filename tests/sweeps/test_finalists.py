@@ -143,7 +143,7 @@ def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
     _, said = run(recipe("a.yaml", mlflow=theirs), "--repeats", "1")
     assert said.startswith(
         f"measurements go to MLflow at sqlite:///{tmp_path}/mlflow.db, experiment 'foldsweep'\n"
-        f"first/mlp was swept at {theirs['tracking_uri']}, experiment 'theirs', which its file"
+        f"first/mlp was swept at '{theirs['tracking_uri']}', experiment 'theirs', which its file"
         " says and is used with --trust only\n"
     )
     assert compared(said) == ["--sweep first/mlp"]

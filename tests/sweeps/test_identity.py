@@ -72,6 +72,7 @@ def test_a_sweep_outside_of_its_project_goes_on_there_or_else_here(
         ("/a/project/code/mine.py", "./code/mine.py"),
         ("/a/other/data.csv", "/a/other/data.csv"),
         ("/a/project2/data.csv", "/a/project2/data.csv"),
+        ("/a/project/../data.csv", "/a/project/../data.csv"),
         ("sqlite:////a/other/mlflow.db", "sqlite:////a/other/mlflow.db"),
         ("http://host:5000", "http://host:5000"),
         ("iris", "iris"),

@@ -299,6 +299,17 @@ def recorded_identity(folder: Path) -> Identity | None:
         return None
 
 
+def is_copy(folder: Path) -> bool:
+    """Whether the sweep in a folder is also where the folder says that it was made."""
+    recorded = recorded_identity(folder)
+    if recorded is None or not recorded.uuid or recorded.folder == folder.resolve():
+        return False
+    there = recorded_identity(recorded.folder)
+    if there is None or there.uuid != recorded.uuid:
+        return False
+    return not recorded.folder.samefile(folder)
+
+
 def check_place(folder: Path) -> Identity:
     """The identity of the sweep in a folder, which is there for the first time if it was moved.
 
@@ -308,14 +319,12 @@ def check_place(folder: Path) -> Identity:
     recorded = recorded_identity(folder)
     if recorded is None:
         return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
-    if recorded.uuid and recorded.folder != folder.resolve():
-        there = recorded_identity(recorded.folder)
-        is_other = there is not None and not recorded.folder.samefile(folder)
-        if there is not None and there.uuid == recorded.uuid and is_other:
-            raise UserError(
-                f"{folder} is a copy of the sweep in {recorded.folder}, and its results would be"
-                " taken for that one's: start a sweep with another --name, or resume the original"
-            )
+    if is_copy(folder):
+        raise UserError(
+            f"{folder} is a copy of the sweep in {recorded.folder}, and its results would be"
+            f" taken for that one's: give it a name of its own, --resume {folder.name} --name"
+            " NEW, or resume the original"
+        )
     return recorded.at(folder)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from foldsweep import names
 from foldsweep.numbers import shown_spread
+from foldsweep.programs import console
 from sweeps.progress import shown_time
 from sweeps.provenance import user
 from sweeps.records import MLFLOW_SOURCE_NAME, MLFLOW_USER
@@ -144,6 +145,8 @@ def log_rows(
             tracker.end_sweep("FINISHED")
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
+    if tracker.refused:
+        console.print(f"MLflow at {target.shown_uri} refused {tracker.refused}")
     return waiting
 
 

@@ -26,6 +26,11 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     copy = User(Path(shutil.copytree(user.folder, tmp_path_factory.mktemp("copy") / "project")))
     end = copy.run("sweeps/run.py", "--resume", "first", "--trials", 3, code=2)
     assert f"runs/first is a copy of the sweep in {user.folder}/runs/first, " in end.stderr
+    end = copy.run("sweeps/run.py", "--resume", "first", "--name", "second", "--trials", 3)
+    assert "the copy runs/first of sweep first is now sweep second, of its own" in end.stdout
+    check_mlflow(copy.mlflow("second/mlp"), copy.study("second/mlp"))
+    assert len(copy.mlflow("first/mlp")) == 3
+    assert len(user.mlflow("first/mlp")) == 3
     shutil.rmtree(copy.folder / "runs")
     end = copy.run(*SWEEP, "--trials", 2, code=2)
     assert "has another sweep first in experiment 'foldsweep', first/mlp of " in end.stderr

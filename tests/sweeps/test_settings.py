@@ -195,7 +195,7 @@ def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "other" / "first"))
     with pytest.raises(UserError, match=f"{copy} is a copy of the sweep in {folder}, ") as caught:
         check_place(copy)
-    assert "another --name" in str(caught.value)
+    assert "a name of its own, --resume first --name NEW" in str(caught.value)
     shutil.rmtree(folder)
     assert check_place(copy).uuid == uuid
     GOOD.save(copy)  # as a resumption does

@@ -274,6 +274,8 @@ def _check_keys(values: dict[str, Any]) -> None:
         parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)
         raise ValueError("; ".join(parts))
     wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
+    if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):
+        wrong = ["uuid"]
     if wrong:
         raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r}")
 

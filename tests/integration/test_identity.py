@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.user import TINY, User, check_mlflow
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SWEEP = ("sweeps/run.py", *TINY, "--space", "mlp", "--epochs", 1, "--name", "first")
 

@@ -153,6 +153,9 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
     with pytest.raises(UserError, match="format is 99, which this version does not know"):
         load_settings(tmp_path)
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"uuid": "x' or"}))
+    with pytest.raises(UserError, match='uuid cannot be "x\' or"'):
+        load_settings(tmp_path)
 
 
 def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:

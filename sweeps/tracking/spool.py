@@ -126,11 +126,13 @@ class RunState:
     """What a spool says about one run.
 
     `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
-    below it repeats one that is already there.
+    below it repeats one that is already there. `params` are those of the sweep's own run as it
+    first had them: MLflow refuses others.
     """
 
     is_open: bool = False
     last_step: dict[str, int] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
 
 
 def run_states(path: Path) -> dict[str, RunState]:
@@ -145,6 +147,8 @@ def run_states(path: Path) -> dict[str, RunState]:
                 state.last_step[key] = max(step, state.last_step.get(key, step))
         elif record["op"] in ("start", "end"):
             state.is_open = record["op"] == "start"
+            if record["op"] == "start" and not record["run"]:
+                state.params = {**record.get("params", {}), **state.params}
     return states
 
 

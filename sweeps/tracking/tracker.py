@@ -224,13 +224,15 @@ class Tracker:
         tags: Mapping[str, Any],
         dataset: Mapping[str, str] | None,
     ) -> None:
-        self._state(number).is_open = True
+        state, given = self._state(number), _strings(params)
+        state.is_open = True
         self._append(
             number,
             "start",
             time=now_ms(),
             name=name,
-            params=_strings(params),
+            # a resumed sweep's changed ones would be refused; what may change is in tags
+            params={k: v for k, v in given.items() if state.params.get(k, v) == v},
             tags=_strings(tags),
             dataset=None if dataset is None else dict(dataset),
         )

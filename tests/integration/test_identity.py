@@ -41,6 +41,7 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     moved = User(old.rename(old.with_name("moved")))
     end = moved.run("sweeps/run.py", "--resume", "first", "--trials", 3)
     assert f"sweep first has moved here from {old}/runs/first; its runs go to" in end.stdout
+    assert "refused" not in end.stdout
     assert not old.exists()
     trials = moved.study("first/mlp")
     assert len(trials) == 3

@@ -216,3 +216,16 @@ def test_what_was_refused_before_a_resumption_is_not_said_again(
     tracker = Tracker(tmp_path, target)
     tracker.close(wait_s=0)
     assert tracker.refused == ""
+
+
+def test_a_resumed_sweep_sends_no_parameter_that_has_changed(
+    tmp_path: Path, target: TrackingTarget
+) -> None:
+    """MLflow would refuse it, and the refusal be said at the end."""
+    for params in ({"trials": 2, "seed": 1}, {"trials": 3, "seed": 1, "concurrency": 4}):
+        tracker = Tracker(tmp_path, target)
+        tracker.start_sweep("first", params, {})
+        tracker.close(wait_s=0)
+    first, again = records(tmp_path, "start")
+    assert first["params"] == {"trials": "2", "seed": "1"}
+    assert again["params"] == {"seed": "1", "concurrency": "4"}

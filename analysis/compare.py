@@ -95,6 +95,7 @@ def finals_commands(comparison: Comparison, settings: Selection) -> str:
     ]
     repeats = comparison.tests[0].repeats
     options = [] if repeats is None else ["--repeats", str(repeats)]
+    options += store
     finals = command("sweeps/finalists.py", "FILES", *options)
     return "\n  ".join(
         ["mkdir -p finalists", *export, finals.replace("FILES", "finalists/*.yaml")]

@@ -3,6 +3,7 @@
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
 
+import hashlib
 import json
 import re
 import shlex
@@ -16,7 +17,14 @@ from typing import Any, cast
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, complete_trials, json_artifact, open_store, sweeps_named
+from analysis.load import (
+    Store,
+    complete_trials,
+    json_artifact,
+    open_store,
+    sweep_uuid,
+    sweeps_named,
+)
 from analysis.results import load_sweeps
 from analysis.selection import Rule, check_rope
 from foldsweep import names
@@ -24,7 +32,13 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.programs import command, console, parse, require_at_least, run_program
 from foldsweep.recipe import Mode, ModelFormat, Recipe
-from foldsweep.tracking import default_experiment, shown, tracking_uri
+from foldsweep.tracking import (
+    default_experiment,
+    portable_uri,
+    shown,
+    store_options,
+    tracking_uri,
+)
 
 _FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
 """Key of a fold's metric."""
@@ -179,7 +193,7 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         score[names.std_key(name)] = values[names.std_key(name)]
     task = _task(store, run)
     return Recipe(
-        space=tags.get(names.TAG_SPACE_FILE, tags[names.TAG_SPACE]),
+        space=_space(tags),
         variant=tags[names.TAG_VARIANT],
         task=tags[names.TAG_TASK],
         config=json.loads(tags[names.TAG_CONFIG]),
@@ -200,10 +214,11 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         sweep=tags[names.TAG_SWEEP],
         file_digest=tags.get(names.TAG_FILE_DIGEST, ""),
         mlflow={
-            "tracking_uri": shown(store.tracking_uri),
+            "tracking_uri": shown(portable_uri(store.tracking_uri)),
             "experiment": store.experiment,
             "run_id": run.info.run_id,
             "sweep_run_id": _sweep_run(run),
+            **({"sweep_uuid": uuid} if (uuid := sweep_uuid(run)) else {}),
         },
         git_commit=tags[names.TAG_GIT_COMMIT],
         versions={
@@ -214,6 +229,25 @@ def recipe_of(store: Store, run: Run) -> Recipe:
         machine=tags[names.TAG_MACHINE],
         exported_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _space(tags: Mapping[str, str]) -> str:
+    """Name of the space, or path of the user's file: the same file in this folder if it is here.
+
+    The recorded path is that of the folder that was swept in, which may have moved since.
+    """
+    file = tags.get(names.TAG_SPACE_FILE)
+    if file is None:
+        return tags[names.TAG_SPACE]
+    parts = Path(file).parts
+    for i in range(1, len(parts)):
+        here = Path(*parts[i:])
+        if here.is_file() and (
+            here.resolve() == Path(file)
+            or hashlib.sha256(here.read_bytes()).hexdigest() == tags.get(names.TAG_FILE_DIGEST)
+        ):
+            return str(here)
+    return file
 
 
 def _fold_scores(values: Mapping[str, float]) -> dict[str, list[float]]:
@@ -261,12 +295,14 @@ def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
     suffix = "" if rank == 1 else f"-{rank}"
     path = settings.out / f"{settings.choose}-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
     measure = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
+    store = store_options(tracking_uri(settings.tracking_uri), settings.experiment)
+    logged = f"\nTo log beside the sweep, add: {shlex.join(store)}" if store else ""
     data = _data_option(recipe, settings)
     recipe.save(
         path,
         comment=f"Trial {recipe.trial} of sweep {recipe.sweep}.\n"
         f"On test rows, over 10 rounds: {measure} --rounds 10{data}\n"
-        f"This cross-validated score again: {measure} --cv{data}",
+        f"This cross-validated score again: {measure} --cv{data}{logged}",
     )
     key = recipe.objective_key
     score = shown_score(key, recipe.score[key], recipe.score[names.std_key(key)])
@@ -314,7 +350,7 @@ def _trial(store: Store, run_id: str) -> Run:
     except MlflowException:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no run {run_id!r}") from None
     if run.data.tags.get(names.TAG_KIND) == "sweep":
-        return complete_trials(store, run.data.tags[names.TAG_SWEEP])[0]
+        return complete_trials(store, run)[0]
     return run
 
 

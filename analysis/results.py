@@ -9,7 +9,7 @@ from typing import Any, Literal
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.load import PAGE, Store, find_runs, objectives
+from analysis.load import PAGE, Store, called, objectives, require_one, runs_of, sweep_runs
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.objective import Objective
@@ -107,7 +107,7 @@ class Sweep:
     """One sweep of one space."""
 
     name: str
-    """`NAME/SPACE`."""
+    """`NAME/SPACE`, or `NAME@UUID/SPACE` where several sweeps have the name."""
     run_id: str
     task: str
     variant: str
@@ -244,49 +244,48 @@ def load_sweeps(
     Raises:
         UserError: If there is none, or MLflow does not understand `matching`.
     """
-    parents = list(find_runs(store, foldsweep__kind="sweep"))
+    parents = sweep_runs(store)
     asked = (sweeps, spaces, variants, [task] if task else [], [dataset] if dataset else [])
     for i, wanted in enumerate(asked):
-        known = {word for run in parents for word in _words(run)[i]}
+        known = {word for name, run in parents.items() for word in _words(name, run)[i]}
         for word in wanted:
             if word not in known:
                 there = ", ".join(sorted(known)[:20]) or "nothing"
                 raise UserError(
                     f"experiment {store.experiment!r} has no sweeps of {word!r}; it has {there}"
                 )
-    chosen = [
-        run
-        for run in parents
+    for word in sweeps:
+        require_one(word, parents)
+    chosen = {
+        name: run
+        for name, run in parents.items()
         if all(
-            not wanted or has & set(wanted) for wanted, has in zip(asked, _words(run), strict=True)
+            not wanted or has & set(wanted)
+            for wanted, has in zip(asked, _words(name, run), strict=True)
         )
-    ]
+    }
     readable, last = [], ""
-    for run in chosen:
+    for name, run in chosen.items():
         try:
-            readable.append((run, objectives(run)))
+            readable.append((name, run, objectives(run)))
         except UserError as error:
             last = str(error)
-            notice(f"{_name(run)} is left out: {error}")
+            notice(f"{name} is left out: {error}")
     if not readable:
         what = ", ".join(word for wanted in asked for word in wanted)
         why = f" that is all of {what}" if what else ""
         after = f" that can be read: {last}" if last else "; run sweeps/run.py first"
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
-    return [_sweep(store, run, known, passed) for run, known in readable]
+    return [_sweep(store, name, run, known, passed) for name, run, known in readable]
 
 
-def _name(run: Run) -> str:
-    return str(run.data.tags[names.TAG_SWEEP])
-
-
-def _words(run: Run) -> tuple[set[str], ...]:
+def _words(name: str, run: Run) -> tuple[set[str], ...]:
     """What a sweep can be asked for by: its names, space, variant, task and data."""
-    tags, name = run.data.tags, _name(run)
+    tags = run.data.tags
     variant = tags.get(names.TAG_VARIANT, "")
     return (
-        {name, name.rpartition("/")[0]},
+        called(name, run),
         {tags.get(names.TAG_SPACE, "")} - {""},
         {variant, variant.rpartition("/")[2]} - {""},
         {tags.get(names.TAG_TASK, "")} - {""},
@@ -312,21 +311,21 @@ def _run_ids(store: Store, matching: str) -> set[str]:
 
 
 def _sweep(
-    store: Store, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
+    store: Store, name: str, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
 ) -> Sweep:
-    tags, name = parent.data.tags, _name(parent)
+    tags = parent.data.tags
     optimised = [metrics[key] for key in parent.data.params["objective"].split()]
     # the number of parameters is not measured by fold: then another metric is compared
     measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
     trials, evaluations, finals = [], [], []
-    for run in find_runs(store, foldsweep__sweep=name):
+    for run in runs_of(store, parent):
         kind = run.data.tags[names.TAG_KIND]
         if kind == "trial" and (passed is None or run.info.run_id in passed):
-            trials.append(_trial(run))
+            trials.append(_trial(name, run))
         elif kind == "evaluation" and run.info.status == "FINISHED":
-            evaluations.append(_measured(run, "evaluation"))
+            evaluations.append(_measured(name, run, "evaluation"))
         elif kind == "finals" and run.info.status == "FINISHED":
-            finals.append(_measured(run, "finals"))
+            finals.append(_measured(name, run, "finals"))
     sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,
@@ -356,12 +355,12 @@ def _short(tags: Mapping[str, str]) -> str:
     return tags[names.TAG_VARIANT].rpartition("/")[2]
 
 
-def _trial(run: Run) -> Trial:
+def _trial(sweep: str, run: Run) -> Trial:
     """A trial whose scores are still to be chosen."""
     tags = run.data.tags
     origin = tags.get(names.TAG_ORIGIN)
     return Trial(
-        sweep=tags[names.TAG_SWEEP],
+        sweep=sweep,
         variant=_short(tags),
         number=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
@@ -375,12 +374,12 @@ def _trial(run: Run) -> Trial:
     )
 
 
-def _measured(run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
+def _measured(sweep: str, run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
     """A measurement whose scores are still to be chosen."""
     tags = run.data.tags
     return Measured(
         kind=kind,
-        sweep=tags[names.TAG_SWEEP],
+        sweep=sweep,
         trial=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
         values=dict(run.data.metrics),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from mlflow.exceptions import MlflowException
 
@@ -51,6 +52,8 @@ def main() -> int:
     settings = parse(UiSettings, sys.argv[1:], prog="analysis/ui.py")
     if not 0 < settings.port < 2**16:
         raise UserError(f"--port must be between 1 and 65535, but is {settings.port}")
+    if not settings.host.strip():
+        raise UserError("--host is empty, which would listen on every network: give an address")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     view = SWEEPS if _has_views(store) else None
     if store.tracking_uri.startswith("http"):
@@ -58,6 +61,8 @@ def main() -> int:
         return 0
     _check_free(settings)
     console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
+    if _is_everywhere(settings.host):
+        console.print(f"--host {settings.host} listens on every network, without a password")
     with _server(settings, store) as server:
         if not _answers(server, settings):
             raise UserError(f"MLflow's server has ended with exit code {server.wait()}")
@@ -138,9 +143,18 @@ def _answers(server: subprocess.Popen[bytes], settings: UiSettings) -> bool:
     return False
 
 
+def _is_everywhere(host: str) -> bool:
+    """Whether a server that listens on `host` is found from other machines, by any address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return any(ip_address(address[0]).is_unspecified for *_, address in found)
+
+
 def _reachable(host: str) -> str:
     """The address at which a browser on this machine finds a server that listens on `host`."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
+    return "127.0.0.1" if _is_everywhere(host) else host
 
 
 if __name__ == "__main__":

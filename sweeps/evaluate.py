@@ -28,7 +28,13 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from sweeps.answers import evaluation
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
+from sweeps.measured import (
+    MeasureSettings,
+    check_logging,
+    log_measured,
+    opened,
+    repeated_data,
+)
 from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
 from trainables.models.estimators.config import EstimatorConfig
@@ -55,7 +61,9 @@ def main() -> int:
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
     require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check_seed()
-    recipe, variant = opened(settings.file)
+    recipe, variant = opened(settings.file, trust=settings.trust)
+    if not settings.cv:
+        check_logging([recipe], settings)
     try:
         return (_cross_validate if settings.cv else _measure)(settings, recipe, variant)
     except KeyboardInterrupt:

@@ -30,7 +30,14 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from foldsweep.tracking import store_options
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data, store_of
+from sweeps.measured import (
+    MeasureSettings,
+    check_logging,
+    log_measured,
+    opened,
+    repeated_data,
+    store_of,
+)
 from sweeps.rounds import fold_cohort
 from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
@@ -60,10 +67,11 @@ def main() -> int:
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
     files = list(dict.fromkeys(settings.files))
-    found = [opened(path) for path in files]
+    found = [opened(path, trust=settings.trust) for path in files]
     recipes = [recipe for recipe, _ in found]
     for path, recipe in zip(files, recipes, strict=True):
         _check_comparable(recipes[0], files[0], recipe, path)
+    check_logging(recipes, settings)
     repeats, protocol, fresh = _repeats(settings, recipes[0], found[0][1], files[0].parent)
     console.print(f"{len(recipes)} finalists, each: {protocol}")
     started = time.monotonic()

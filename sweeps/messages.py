@@ -145,6 +145,11 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
             f" {resume_command(settings, name)} --time-budget SECONDS"
         )
+    if end.refused:
+        console.print(
+            f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
+            " everything"
+        )
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         console.print(
@@ -180,7 +185,8 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
-            commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
+            measure = command("sweeps/evaluate.py", best, *_data(settings), *store)
+            commands.append(("measure", measure))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
         commands.append(("more", f"{resume_command(settings, name)} --trials {trials}"))

@@ -15,7 +15,7 @@ from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
-from sweeps.settings import SweepSettings, check_name, load_settings
+from sweeps.settings import SweepSettings, check_name, check_place, is_copy, load_settings
 from sweeps.supervisor import apart
 
 
@@ -36,6 +36,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     refuse_empty(args)
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--resume")
+    finder.add_argument("--name")
     finder.add_argument("--storage", default=SweepSettings.storage)
     try:
         found = finder.parse_known_args(args)[0]
@@ -47,12 +48,40 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     check_name(found.resume)
     root = replace(SweepSettings(), storage=found.storage).local_root
     stored = load_settings(root / found.resume)
+    if found.name is not None and is_copy(root / found.resume):
+        check_name(found.name)
+        return _adopt(args, root / found.resume, stored, found.name)
+    check_place(root / found.resume)
+    if stored.name not in (None, found.resume):
+        raise UserError(
+            f"{root / found.resume} holds the sweep {stored.name}: give the folder its name back"
+            f" and use --resume {stored.name}"
+        )
+    if "://" not in stored.storage:  # where it was found, which may not be where it was made
+        stored = replace(stored, storage=found.storage)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
+
+
+def _adopt(
+    args: list[str], folder: Path, stored: SweepSettings, name: str
+) -> tuple[SweepSettings, SweepSettings]:
+    """The settings of a copy that gets a name of its own, and goes on under it."""
+    parse(SweepSettings, args, default=stored, prog="sweeps/run.py")  # before anything is changed
+    if name == stored.name:
+        raise UserError(f"--name {name} is the name of the original: give the copy another")
+    from sweeps.adoption import adopt  # Optuna, which Ray need not wait for
+
+    adopt(folder, stored, name)
+    console.print(f"the copy {folder} of sweep {stored.name} is now sweep {name}, of its own")
+    rest = [*args, "--resume", name]
+    again, settings = _read_settings(rest)
+    assert again is not None
+    return again, settings
 
 
 def _absolute(settings: SweepSettings) -> SweepSettings:

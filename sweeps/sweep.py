@@ -24,6 +24,7 @@ from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.expected import log_expected
+from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
@@ -40,7 +41,7 @@ from sweeps.scheduling import (
 )
 from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
-from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
+from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
 from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
@@ -70,6 +71,8 @@ class SweepEnd:
     last_error: str | None
     waiting_records: int
     tracking_problem: str
+    refused: str = ""
+    """What MLflow did not take, in a line; empty if nothing."""
     expected: str = ""
     """What the best is expected to be on fresh data, in a line; empty if it is not known."""
 
@@ -121,6 +124,7 @@ def sweep_space(
     tracking_uri: str,
     allotment: Allotment,
     console: Console,
+    identity: Identity | None = None,
 ) -> SweepEnd:
     """Run, or resume, the sweep of one space on a Ray that has been started.
 
@@ -134,16 +138,20 @@ def sweep_space(
         tracking_uri: MLflow server or store, absolute.
         allotment: Resources of a trial.
         console: Where progress goes.
+        identity: What the sweep is known by [as recorded in `folder`, or a new one].
 
     Raises:
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
     epochs = most_epochs(space, settings)
+    identity = identity or identity_in(folder)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
         sweep=key,
+        uuid=identity.uuid,
+        project=identity.project,
         study_storage=settings.study or JOURNAL_FILE,
         study_name=key,
         objective=settings.objective[0],
@@ -246,6 +254,7 @@ def sweep_space(
         last_error=lifecycle.last_error,
         waiting_records=waiting,
         tracking_problem=tracker.problem,
+        refused=tracker.refused,
         expected=expected,
     )
 

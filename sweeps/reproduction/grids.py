@@ -17,6 +17,7 @@ from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.summary import ranking
 from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
+from sweeps.tracking.spool import identity_in
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS
 from trainables.tasks.samples import Data
@@ -90,6 +91,7 @@ def sweep_grid(
         tracking_uri=settings.tracking_uri or "",
         allotment=allotment,
         console=console,
+        identity=identity_in(folder, within=root),
     )
     ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:

@@ -9,12 +9,11 @@ import tyro
 from foldsweep.checks import MOST_FOLDS, require_local
 from foldsweep.errors import UserError
 from foldsweep.programs import require_at_least
-from foldsweep.tracking import default_experiment, tracking_uri
+from foldsweep.tracking import check_store, default_experiment, tracking_uri
 from sweeps.reproduction.data import dataset_of
 from sweeps.reproduction.grids import is_started
 from sweeps.reproduction.rows import QUICK_PAIRS
 from sweeps.settings import SweepSettings
-from sweeps.tracking.spool import TrackingTarget
 from trainables.presets.preset import Grid
 from trainables.presets.registry import PRESETS
 from trainables.variants import VARIANTS
@@ -76,13 +75,7 @@ class ReproduceSettings:
             raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
         if self.write is not None and not self.write.is_file():
             raise UserError(f"--write {self.write} does not exist")
-        TrackingTarget(  # which checks the URI
-            tracking_uri=tracking_uri(self.tracking_uri),
-            experiment=self.experiment,
-            sweep="",
-            study_storage="",
-            study_name="",
-        )
+        check_store(tracking_uri(self.tracking_uri))
 
     @property
     def name(self) -> str:

@@ -13,8 +13,9 @@ Records name their run by trial number, `"12"`; the run of the sweep itself is `
     {"op": "end", "run", "status", "time"}
     {"op": "open"}, {"op": "close"}: a driver came or went
 
-Times are milliseconds since the epoch and travel with the record: MLflow tells a repeated metric
-point from a new one by its time, so sending a spool twice adds nothing.
+The path of an artifact is relative to the sweep's folder if it is inside. Times are milliseconds
+since the epoch and travel with the record: MLflow tells a repeated metric point from a new one by
+its time, so sending a spool twice adds nothing.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import shown, sqlite_path
+from foldsweep.tracking import check_uri, shown, sqlite_path
+from sweeps.identity import Identity, portable, resolved
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -43,6 +45,7 @@ SPOOL_FILE = "spool.jsonl"
 CURSOR_FILE = "spool.cursor"
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
+_PLACES = ("tracking_uri", "study_storage")
 OPEN: Record = {"op": "open"}
 CLOSE: Record = {"op": "close"}
 _LONGEST_NAME = 200
@@ -125,11 +128,13 @@ class RunState:
     """What a spool says about one run.
 
     `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
-    below it repeats one that is already there.
+    below it repeats one that is already there. `params` are those of the sweep's own run as it
+    first had them: MLflow refuses others.
     """
 
     is_open: bool = False
     last_step: dict[str, int] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
 
 
 def run_states(path: Path) -> dict[str, RunState]:
@@ -144,6 +149,8 @@ def run_states(path: Path) -> dict[str, RunState]:
                 state.last_step[key] = max(step, state.last_step.get(key, step))
         elif record["op"] in ("start", "end"):
             state.is_open = record["op"] == "start"
+            if record["op"] == "start" and not record["run"]:
+                state.params = {**record.get("params", {}), **state.params}
     return states
 
 
@@ -151,13 +158,15 @@ def run_states(path: Path) -> dict[str, RunState]:
 class Progress:
     """How far one tracking server has a spool, what it refused, what it last failed with.
 
-    `part` counts the runs that it has of the records just behind `offset`.
+    `part` counts the runs that it has of the records just behind `offset`; `refusal` is the last
+    of those that `refused` counts.
     """
 
     offset: int = 0
     part: int = 0
     refused: int = 0
     problem: str = ""
+    refusal: str = ""
 
 
 def read_progress(folder: Path, server: str) -> Progress:
@@ -195,6 +204,7 @@ class TrackingTarget:
 
     `sweep` is its name for ever, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
     path of an Optuna journal, relative to the sweep's folder if the two are to move together.
+    `uuid` is that of the sweep: runs of other sweeps of the same name are never touched.
     """
 
     tracking_uri: str
@@ -205,6 +215,9 @@ class TrackingTarget:
     objective: str = "val_accuracy"
     """Key of what the sweep optimises, which views of a new experiment show."""
     better: Better = "higher"
+    uuid: str = ""
+    project: Path | None = field(default=None, compare=False)
+    """Folder that the user works in, see `sweeps.identity`; None for the present one."""
 
     def __post_init__(self) -> None:
         if not self.experiment.isprintable() or len(self.experiment.encode()) > _LONGEST_NAME:
@@ -212,13 +225,9 @@ class TrackingTarget:
                 f"--experiment {self.experiment!r} must be printable and have at most"
                 f" {_LONGEST_NAME} bytes"
             )
-        path = self.sqlite_path
-        is_relative = path is not None and not path.is_absolute()
-        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", self.tracking_uri):
-            raise UserError(
-                f"tracking URI {self.shown_uri!r} is not absolute: "
-                "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
-            )
+        check_uri(self.tracking_uri)
+        if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
+            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is no UUID")
 
     @property
     def server(self) -> str:
@@ -259,7 +268,11 @@ class TrackingTarget:
 
     def save(self, folder: Path) -> None:
         """Write `tracking.json`, for its owner only: a database URL may hold a password."""
-        write_whole(folder / TARGET_FILE, json.dumps(asdict(self), indent=2) + "\n", private=True)
+        project = self.project or Path.cwd()
+        place = Identity(uuid=self.uuid, folder=folder.resolve(), project=project)
+        values = asdict(self) | place.to_dict()
+        values |= {key: portable(values[key], project) for key in _PLACES}
+        write_whole(folder / TARGET_FILE, json.dumps(values, indent=2) + "\n", private=True)
 
     @classmethod
     def load(cls, folder: Path) -> "TrackingTarget":
@@ -270,8 +283,41 @@ class TrackingTarget:
         """
         path = folder / TARGET_FILE
         try:
-            return cls(**parsed(path.read_bytes()))
+            values = dict(parsed(path.read_bytes()))
+            project = Identity.of(values, folder).at(folder).project
+            values |= {key: resolved(values[key], project) for key in _PLACES}
+            return cls(**{k: v for k, v in values.items() if k != "folder"} | {"project": project})
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
+
+
+def identity_in(folder: Path, *, within: Path | None = None) -> Identity:
+    """What the spool in a folder is known by where the sweep's settings do not say it.
+
+    Args:
+        folder: Folder of the spool.
+        within: Folder of spools that are known by one UUID.
+    """
+    for place in (folder, *sorted(path.parent for path in (within or folder).glob("*/"))):
+        if (recorded := spool_identity(place)) is not None:
+            return replace(recorded.at(place), folder=folder.resolve())
+    made = Identity.new(folder)  # a spool without a record is of an earlier version
+    return replace(made, uuid="") if (folder / SPOOL_FILE).exists() else made
+
+
+def spool_identity(folder: Path) -> Identity | None:
+    """What a spool is known by, as its target was last written; None where there is none."""
+    try:
+        return Identity.of(dict(parsed((folder / TARGET_FILE).read_bytes())), folder)
+    except (OSError, TypeError, ValueError):
+        return None
+
+
+def made_in(folder: Path) -> Path | None:
+    """Where the spool in a folder was when a sweep last wrote to it; None if it does not say."""
+    try:
+        return Path(dict(parsed((folder / TARGET_FILE).read_bytes()))["folder"])
+    except (KeyError, OSError, TypeError, ValueError):
+        return None

@@ -1,8 +1,9 @@
 """Carries the records of one spool to one MLflow server.
 
-MLflow cannot create a run with a chosen id, so a run is known by its tag `RUN_TAG`. Before the
-first run is created, and after every failure, the runs of the sweep are looked up by that tag and
-adopted: however often an uploader is killed or a spool is sent again, a trial has one run.
+MLflow cannot create a run with a chosen id, so a run is known by its tags `RUN_TAG` and
+`TAG_UUID`, the sweep's. Before the first run is created, and after every failure, the runs of the
+sweep are looked up by them and adopted: however often an uploader is killed or a spool is sent
+again, a trial has one run, and none of another sweep of the same name is touched.
 """
 
 import logging
@@ -28,7 +29,10 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
 
+from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError
+from foldsweep.names import TAG_UUID
+from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
@@ -58,10 +62,12 @@ _log = logging.getLogger(__name__)
 class Uploader:
     """Sends a spool step by step; an exception leaves the cursor where it was.
 
-    What the server refuses for good is written to the log, counted and passed over.
+    What the server refuses for good is written to the log, counted and passed over. With
+    `inside_only` so are files outside of the folder, which a spool from elsewhere may name.
     """
 
-    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+    def __init__(self, folder: Path, target: TrackingTarget, *, inside_only: bool = False) -> None:
+        self._inside_only = inside_only
         self.progress = read_progress(folder, target.server)
         self.num_sent = 0
         self.sent_runs: set[str] = set()
@@ -161,23 +167,28 @@ class Uploader:
             raise UserError(
                 f"MLflow experiment {name!r} is deleted: restore it or choose another name"
             )
+        if follow_database(self._target.tracking_uri, experiment):
+            experiment = self._client.get_experiment(experiment.experiment_id)
         return experiment
 
     def _find_runs(self) -> dict[str, str]:
         """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
-        key = self._target.run_key("")
+        key, uuid = self._target.run_key(""), self._target.uuid
         pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        of_sweep = f" and tags.`{TAG_UUID}` = '{uuid}'" if uuid else ""
         found: dict[str, list[Run]] = {}
         token: str | None = None
         while token != "":
             page = self._client.search_runs(
                 [self._experiment.experiment_id],
-                f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
+                f"tags.`{RUN_TAG}` LIKE '{pattern}%'{of_sweep}",
                 max_results=_PAGE,
                 page_token=token,
             )
             for run in page:
                 name = run.data.tags[RUN_TAG]
+                if run.data.tags.get(TAG_UUID, "") != uuid:
+                    continue
                 if name == key or name.startswith(key + "/"):
                     found.setdefault(name[len(key) + 1 :], []).append(run)
             token = page.token or ""
@@ -249,7 +260,11 @@ class Uploader:
         """Attach the files of a run that is on the server."""
         for record in records:
             if record["op"] == "artifact":
-                args = record["path"], record["to"] or None
+                path = self._folder / record["path"]
+                if self._inside_only and not _is_inside(path, self._folder):
+                    self._refuse(f"{path} of run {run!r}", "it is outside of the folder")
+                    continue
+                args = str(path), record["to"] or None
                 self._attempt(run, self._client.log_artifact, self._ids[run], *args)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
@@ -272,7 +287,8 @@ class Uploader:
     def _own_tags(self, run: str) -> dict[str, str]:
         """What a run is known by, and which run it is below."""
         parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
-        return {RUN_TAG: self._target.run_key(run)} | parent
+        own = {TAG_UUID: self._target.uuid} if self._target.uuid else {}
+        return {RUN_TAG: self._target.run_key(run)} | own | parent
 
     def _create(self, run: str, start: Record) -> str:
         experiment, tags = self._experiment.experiment_id, self._own_tags(run)
@@ -325,6 +341,7 @@ class Uploader:
 
     def _refuse(self, what: str, why: str) -> None:
         self.progress.refused += 1
+        self.progress.refusal = shown(f"{what}: {why}")
         _log.warning("passed over %s: %s", what, why)
 
     def _note_in_study(self, runs: Iterable[str]) -> None:
@@ -386,6 +403,10 @@ def _is_refusal(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
     return isinstance(error, OSError)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _id(run: Run) -> str:

@@ -420,3 +420,12 @@ def test_an_error_is_said_letter_by_letter(
     error = "trial 3: ValueError: no [/such] layer [red] :warning:"
     show_end(settings, make_end(hopeless=hopeless, last_error=error), "first")
     assert error in said()
+
+
+def test_what_mlflow_refused_is_said_at_the_end(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    settings = replace(settings, tracking_uri="http://host:5000")
+    refused = "2 items, the last param lr: too long; see runs/first/small/uploader.log"
+    show_end(settings, make_end(refused=refused), "first")
+    assert f"MLflow at http://host:5000 refused {refused}; the study has everything" in said()

@@ -96,10 +96,10 @@ def _values(domain: Domain) -> list[Any]:
     if isinstance(domain, Integer):
         return [*({low, high - 1} if not _steps(domain) else ()), *values]
     # the ends themselves are never drawn
-    return values if _steps(domain) else [low + share * (high - low) for share in _ENDS] + values
+    return values if _steps(domain) else values + [low + e * (high - low) for e in _NEAR_ENDS]
 
 
-_ENDS = (1e-9, 1 - 1e-9)
+_NEAR_ENDS = (1e-9, 1 - 1e-9)
 
 
 def _steps(domain: Domain) -> bool:

@@ -31,7 +31,7 @@ IMPOSSIBLE: list[tuple[str, Any, str]] = [
     ("hidden", tune.quniform(8, 64, 0.5), "hidden must be int or tuple[int, ...], but is "),
     ("batch_size", tune.loguniform(8, 64), "batch_size must be int, but is "),
     ("batch_size", tune.randint(0, 9), "batch_size must be at least 1, but is 0"),
-    ("dropout", tune.uniform(0, 1.5), "dropout must be at least 0 and below 1, but is 1.4"),
+    ("dropout", tune.uniform(0, 1.5), "dropout must be at least 0 and below 1, but is 1."),
     ("dropout", tune.choice([0.1, "a"]), "dropout must be float, but is 'a'"),
     ("lr", tune.choice([10**400]), "lr must be float, below 2**64, but is a whole number of"),
     ("lr", tune.choice([float("nan")]), "lr must be finite and at least 0, but is nan"),

@@ -74,9 +74,16 @@ def test_a_domain_of_possible_values_is_taken(key: str, domain: Any) -> None:
 def test_a_domain_with_an_impossible_value_is_refused(key: str, domain: Any, said: str) -> None:
     with pytest.raises(UserError) as no:
         space(domains={key: domain, "weight_decay": tune.uniform(0, 1)})
-    assert str(no.value).startswith(f"space mine, domain of {key}: ")
+    assert str(no.value).startswith(f"space mine: domain of {key}: ")
     assert said in str(no.value)
     assert len(str(no.value)) < 300
+
+
+def test_a_fixed_value_that_is_impossible_is_no_matter_of_a_domain() -> None:
+    for value in (0, 10**400, "wide"):
+        with pytest.raises(UserError, match="^space mine: hidden must be ") as no:
+            space(domains={"lr": tune.uniform(0, 1), "hidden": value})
+        assert len(str(no.value)) < 200
 
 
 def test_so_is_an_impossible_value_of_a_grid() -> None:

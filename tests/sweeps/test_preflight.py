@@ -284,5 +284,5 @@ def test_a_network_that_some_values_cannot_make_is_no_mistake(here: Path, wrong:
 def test_a_domain_that_the_field_cannot_have_is_refused(
     sweep: Callable[..., None], key: str
 ) -> None:
-    with pytest.raises(UserError, match=f"space points, domain of {key}: {key} must be int, but"):
+    with pytest.raises(UserError, match=f"space points: domain of {key}: {key} must be int, but"):
         sweep(key=key)

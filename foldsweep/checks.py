@@ -91,15 +91,15 @@ class _Brief(reprlib.Repr):
     def repr_int(self, value: int, level: int) -> str:
         if abs(value) < 10**40:
             return repr(value)
-        digits = int(abs(value).bit_length() * math.log10(2)) + 1  # Python refuses to write some
-        return f"a whole number of about {digits:,} digits"
+        figures = int(abs(value).bit_length() * math.log10(2)) + 1  # Python refuses to write some
+        return f"a whole number of about {figures:,} figures"
 
 
 def brief(value: Any) -> str:
     """A value as a message shows it: its `repr`, shortened where that would be long.
 
     >>> brief((1, 2)), brief("a"), brief(10**400)
-    ('(1, 2)', "'a'", 'a whole number of about 401 digits')
+    ('(1, 2)', "'a'", 'a whole number of about 401 figures')
     """
     text = _BRIEF.repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -152,8 +152,8 @@ class _Brief(reprlib.Repr):
     def repr_int(self, value: int, level: int) -> str:
         if abs(value) < 10**40:
             return repr(value)
-        length = int(abs(value).bit_length() * math.log10(2)) + 1  # Python refuses to write some
-        return f"a whole number of about {length:,} figures"
+        figures = int(abs(value).bit_length() * math.log10(2)) + 1  # Python refuses to write some
+        return f"a whole number of about {figures:,} figures"
 
 
 def brief(value: Any) -> str:

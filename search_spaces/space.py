@@ -78,7 +78,7 @@ class SearchSpace:
         try:
             try_values(self.complete, self.searched, self.grid)
         except UserError as error:
-            raise UserError(f"space {self.name}, {error}") from None
+            raise UserError(f"space {self.name}: {error}") from None
 
     @property
     def searched(self) -> dict[str, Domain]:

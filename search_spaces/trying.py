@@ -36,10 +36,13 @@ def try_values(
     Raises:
         UserError: Naming the key, the value and what is allowed.
     """
+    error = _fails(complete, {}, _draws(searched, grid))
+    if error is not None and str(error).partition(" ")[0] not in {*searched, *grid}:
+        raise error  # whatever is drawn: it is what is fixed
     possible = {key: _values(domain) for key, domain in searched.items()}
     for key, values in [*possible.items(), *grid.items()]:
         for value in values:
-            error = _fails(complete, key, value, _draws(searched, grid))
+            error = _fails(complete, {key: value}, _draws(searched, grid))
             if error is not None:
                 raise UserError(f"domain of {key}: {error}")
 
@@ -58,13 +61,13 @@ def draw(
 
 
 def _fails(
-    complete: Complete, key: str, value: Any, others: Iterator[dict[str, Any]]
+    complete: Complete, values: Mapping[str, Any], others: Iterator[dict[str, Any]]
 ) -> UserError | None:
-    """The first error of a value, if it fails with all others."""
+    """The first error of values, if they fail with all others."""
     first = None
     for other in others:
         try:
-            complete({**other, key: value})
+            complete({**other, **values})
             return None
         except UserError as error:
             first = first or error
@@ -96,10 +99,10 @@ def _values(domain: Domain) -> list[Any]:
     if isinstance(domain, Integer):
         return [*({low, high - 1} if not _steps(domain) else ()), *values]
     # the ends themselves are never drawn
-    return values if _steps(domain) else [low + share * (high - low) for share in _ENDS] + values
+    return values if _steps(domain) else values + [low + e * (high - low) for e in _NEAR_ENDS]
 
 
-_ENDS = (1e-9, 1 - 1e-9)
+_NEAR_ENDS = (1e-9, 1 - 1e-9)
 
 
 def _steps(domain: Domain) -> bool:

@@ -1,7 +1,6 @@
 """The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from foldsweep.checks import MOST_FOLDS, brief, fits
+from foldsweep.checks import MOST, MOST_FOLDS, MOST_THREADS, brief, fits
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
@@ -139,9 +138,8 @@ class SweepSettings(ShippedOptions, TableOptions):
             raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
         _above_zero(self, "time_budget")
         _above_zero(self, "trial_timeout")
-        _above_zero(self, "cpus_per_trial")
-        if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
-            raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
+        _above_zero(self, "cpus_per_trial", most=MOST_THREADS)
+        require_at_least(0, self, "gpus_per_trial", most=MOST_THREADS)
         if self.name is not None:
             check_name(self.name)
         if not self.space:
@@ -403,7 +401,8 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _above_zero(settings: SweepSettings, name: str) -> None:
+def _above_zero(settings: SweepSettings, name: str, *, most: int = MOST) -> None:
     value = getattr(settings, name)
-    if value is not None and not 0 < value < math.inf:
-        raise UserError(f"{_option(name)} must be above 0, but is {value}")
+    if value is not None and not 0 < value <= most:
+        rule = f"at most {most:,}" if value > most else "above 0"
+        raise UserError(f"{_option(name)} must be {rule}, but is {value}")

@@ -29,12 +29,8 @@ class BaseConfig:
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            given = getattr(self, name)
-            value = meant(given, hint)
-            if value is not given:
-                object.__setattr__(self, name, value)  # frozen only from here on
-            rule = f"{described(hint)}{', below 2**64' if is_huge(value) else ''}"
-            self.require(name, fits(value, hint), rule)
+            # frozen only from here on
+            object.__setattr__(self, name, _as_typed(name, getattr(self, name), hint))
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Refuse a field's value, in words, unless a condition holds.
@@ -70,7 +66,7 @@ class BaseConfig:
             )
         hints = _hints(cls)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        values = {k: meant(v, hints.get(k, Any)) for k, v in values.items()}
+        values = {k: _as_typed(k, v, hints.get(k, Any)) for k, v in values.items()}
         for giving, given in cls.IMPLIED.items():
             if values.get(giving) is not None:
                 values = {k: v for k, v in values.items() if k not in given}
@@ -188,6 +184,19 @@ class ImageConfig(TrialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_amounts("shift", "rotation", "scale")
+
+
+def _as_typed(name: str, given: Any, hint: Any) -> Any:
+    """The value of a field as its type has it.
+
+    Raises:
+        UserError: If it is of another type.
+    """
+    value = meant(given, hint)
+    if not fits(value, hint):
+        below = ", below 2**64" if is_huge(value) else ""
+        raise UserError(f"{name} must be {described(hint)}{below}, but is {brief(value)}")
+    return value
 
 
 def _hints(config: type[BaseConfig]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def happens_again(error: Exception, *, building: bool, last: str | None) -> bool
     """
     if isinstance(error, UserError):
         return True
-    if isinstance(error, SURROUNDINGS):
+    if isinstance(error, SURROUNDINGS) or "allocate memory" in str(error):  # torch's, on a CPU
         return False
     return building or signature(error) == last
 

@@ -31,7 +31,7 @@ IMPOSSIBLE: list[tuple[str, Any, str]] = [
     ("hidden", tune.quniform(8, 64, 0.5), "hidden must be int or tuple[int, ...], but is "),
     ("batch_size", tune.loguniform(8, 64), "batch_size must be int, but is "),
     ("batch_size", tune.randint(0, 9), "batch_size must be at least 1, but is 0"),
-    ("dropout", tune.uniform(0, 1.5), "dropout must be at least 0 and below 1, but is 1.4"),
+    ("dropout", tune.uniform(0, 1.5), "dropout must be at least 0 and below 1, but is 1."),
     ("dropout", tune.choice([0.1, "a"]), "dropout must be float, but is 'a'"),
     ("lr", tune.choice([10**400]), "lr must be float, below 2**64, but is a whole number of"),
     ("lr", tune.choice([float("nan")]), "lr must be finite and at least 0, but is nan"),
@@ -74,9 +74,16 @@ def test_a_domain_of_possible_values_is_taken(key: str, domain: Any) -> None:
 def test_a_domain_with_an_impossible_value_is_refused(key: str, domain: Any, said: str) -> None:
     with pytest.raises(UserError) as no:
         space(domains={key: domain, "weight_decay": tune.uniform(0, 1)})
-    assert str(no.value).startswith(f"space mine, domain of {key}: ")
+    assert str(no.value).startswith(f"space mine: domain of {key}: ")
     assert said in str(no.value)
     assert len(str(no.value)) < 300
+
+
+def test_a_fixed_value_that_is_impossible_is_no_matter_of_a_domain() -> None:
+    for value in (0, 10**400, "wide"):
+        with pytest.raises(UserError, match="^space mine: hidden must be ") as no:
+            space(domains={"lr": tune.uniform(0, 1), "hidden": value})
+        assert len(str(no.value)) < 200
 
 
 def test_so_is_an_impossible_value_of_a_grid() -> None:

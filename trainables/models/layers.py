@@ -90,8 +90,9 @@ def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int,
     Raises:
         UserError: If there are more layers than can be meant.
     """
-    if repeat > MOST_LAYERS:
-        raise UserError(f"{brief(repeat)} layers are too many: choose at most {MOST_LAYERS}")
+    layers = repeat if isinstance(widths, int) else len(widths)
+    if layers > MOST_LAYERS:
+        raise UserError(f"{brief(layers)} layers are too many: choose at most {MOST_LAYERS}")
     if isinstance(widths, int):
         return tuple(widths * factor**i for i in range(repeat))
     return widths

@@ -35,8 +35,10 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             model = make_model()
-    except Exception:  # it shows, with its cause, when the network is built
-        return
+    except Exception as error:
+        if "overflow" in str(error).lower():  # as torch says it
+            raise UserError("a layer is too large for any memory; use smaller layers") from None
+        return  # it shows, with its cause, when the network is built
     if isinstance(model, nn.Module):
         parameters = sum(p.numel() for p in model.parameters())
     elif isinstance(model, Sequential):

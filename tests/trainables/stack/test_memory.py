@@ -18,6 +18,12 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_built() -> None:
             check_size(make, members=3)
 
 
+def test_a_layer_whose_size_cannot_be_counted_is_refused() -> None:
+    for size in (10**12, 2**62, 2**63):
+        with pytest.raises(UserError, match="a layer is too large for any memory"):
+            check_size(lambda size=size: nn.Linear(size, 10**12), members=2)
+
+
 def test_what_cannot_be_built_without_numbers_is_not_judged() -> None:
     def make() -> nn.Module:
         nn.Linear(2, 2).weight.detach().numpy()

@@ -15,7 +15,7 @@ WATCHED = {"study.journal": "op_code", "spool.jsonl": "op"}
 START_S = 8.0
 """The start of a sweep takes about so long; nothing is written in it that could be waited for."""
 LATER_S = 0.3
-POLL_S = 0.0002
+POLL_S = 0.0005
 """The driver takes some milliseconds from a report to the decision on it."""
 LOOK_AGAIN_S = 0.1
 

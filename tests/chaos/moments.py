@@ -16,7 +16,7 @@ START_S = 8.0
 """The start of a sweep takes about so long; nothing is written in it that could be waited for."""
 LATER_S = 0.3
 MOST_OTHERS = 40
-"""Lines after which no longer is waited for one that may never come: those of two or three trials."""
+"""Lines, those of some trials, after which one that may never come is waited for no longer."""
 POLL_S = 0.0005
 """The driver takes some milliseconds from a report to the decision on it."""
 LOOK_AGAIN_S = 0.1

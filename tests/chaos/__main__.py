@@ -145,7 +145,7 @@ def _run(settings: ChaosSettings, folder: Path) -> Result:
     options = {
         "space": SPACE_FILE,
         "dataset": "digits",
-        "train-pairs": 60,
+        "train-pairs": 120,
         "test-pairs": 20,
         "folds": 2,
         "trials": settings.trials,

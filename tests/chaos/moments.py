@@ -15,7 +15,10 @@ WATCHED = {"study.journal": "op_code", "spool.jsonl": "op"}
 START_S = 8.0
 """The start of a sweep takes about so long; nothing is written in it that could be waited for."""
 LATER_S = 0.3
-POLL_S = 0.001
+MOST_OTHERS = 40
+"""Lines, those of some trials, after which one that may never come is waited for no longer."""
+POLL_S = 0.0005
+"""The driver takes some milliseconds from a report to the decision on it."""
 LOOK_AGAIN_S = 0.1
 
 Line = tuple[str, str]
@@ -85,9 +88,11 @@ class Lines:
 
 def wait_for(moment: Moment, folder: Path, lives: Callable[[], bool]) -> bool:
     """Wait for a moment; whether the program still lives then."""
-    lines, left = Lines(folder), moment.times
-    while moment.line is not None and left > 0 and lives():
-        left -= lines.new()[moment.line]
+    lines, left, others = Lines(folder), moment.times, 0
+    while moment.line is not None and left > 0 and others < MOST_OTHERS and lives():
+        new = lines.new()
+        left -= new[moment.line]
+        others += new.total()
         time.sleep(POLL_S)
     end = time.monotonic() + moment.later_s
     while time.monotonic() < end and lives():
@@ -95,7 +100,7 @@ def wait_for(moment: Moment, folder: Path, lives: Callable[[], bool]) -> bool:
     return lives()
 
 
-def catch(kind: str, program: int, lives: Callable[[], bool]) -> int | None:
+def catch(kind: str, program: int, lives: Callable[[], bool], marks: Path) -> int | None:
     """The process to kill; one of a trial as soon as it trains or builds its next network.
 
     None where there is none: the program has ended, or has not come so far.
@@ -105,7 +110,7 @@ def catch(kind: str, program: int, lives: Callable[[], bool]) -> int | None:
     while lives():
         workers, look_again = find_workers(program), time.monotonic() + LOOK_AGAIN_S
         while time.monotonic() < look_again and lives():
-            found = next((pid for pid in workers if does(pid, kind)), None)
+            found = next((pid for pid in workers if does(pid, kind, marks)), None)
             if found is not None:
                 return found
             time.sleep(POLL_S)

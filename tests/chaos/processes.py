@@ -37,7 +37,7 @@ def descendants(root: int) -> dict[int, str]:
 
 
 def find(kind: str, program: int) -> int | None:
-    """The process of a kind in the sweep that `program` runs; None if there is none now."""
+    """The process of a kind, but of a trial, in the sweep of `program`; None if there is none."""
     if kind == "program":
         return program
     commands = descendants(program)
@@ -52,14 +52,20 @@ def find(kind: str, program: int) -> int | None:
         if kind != "driver":
             return found
         return program if found is None else dict(_parents()).get(found)
-    return next((pid for pid in commands if does(pid, kind)), None)
+    raise ValueError(kind)
 
 
-def does(pid: int, what: str) -> bool:
-    """Whether a trial's process is in its method `train` or `reset`; Ray puts it in its title."""
+def does(pid: int, what: str, marks: Path) -> bool:
+    """Whether a trial's process trains, or builds a network (`reset`), of which it leaves a mark.
+
+    Ray puts the method into its title.
+    """
+    builds = (marks / str(pid)).exists()
+    if what == "reset":
+        return builds
     with suppress(OSError):
         title = _command(pid)
-        return title.startswith("ray::") and title.rstrip("\0 ").endswith(f".{what}")
+        return title.startswith("ray::") and title.rstrip("\0 ").endswith(".train") and not builds
     return False
 
 

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from tests.chaos.moments import Line, catch, draw_moment, wait_for
 from tests.chaos.outcome import study_of
 from tests.chaos.processes import end_all, find
+from tests.chaos.space import MARKS
 
 ROOT = Path(__file__).parents[2]
 SPACE_FILE = Path(__file__).with_name("space.py")
@@ -79,6 +80,8 @@ class Sweeping:
         self.args = args
         self.kinds = kinds
         self.say = say
+        self.marks = folder / "marks"
+        self.marks.mkdir()
         self._logs = 0
 
     def place(self, name: str) -> Path:
@@ -145,7 +148,7 @@ class Sweeping:
             moment = draw_moment(kind, rng, lines)
             if not wait_for(moment, self.place(life.name), lives):
                 return
-            pid = catch(kind, process.pid, lives)
+            pid = catch(kind, process.pid, lives, self.marks)
             if pid is None:
                 continue
             try:
@@ -222,7 +225,6 @@ class Sweeping:
         if done.returncode != 0:
             raise RuntimeError(f"{name} cannot be sent: {done.stderr.strip()[-300:]}")
 
-    @staticmethod
-    def _environment() -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-        return kept | {"PYTHONPATH": str(ROOT)}
+        return kept | {"PYTHONPATH": str(ROOT), MARKS: str(self.marks)}

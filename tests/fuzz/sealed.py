@@ -180,7 +180,9 @@ def _seal(cut: bool) -> None:
     core.init = core.put = _accept
     there: Any = tune
     there.with_parameters = lambda trainable, **values: (trainable, values)
-    there.run = lambda *args, **options: _run_here(*args, cut=cut, **options)
+    there.run = _run_here
+    if cut:
+        _interrupt_after_checkpoint()
     sys.executable = shutil.which("true") or "/bin/true"  # uploaders and servers
     connect = socket.socket.connect
 
@@ -199,18 +201,29 @@ def _seal(cut: bool) -> None:
     net.socket.connect, net.getaddrinfo = local, unknown
 
 
+def _interrupt_after_checkpoint() -> None:
+    """Have the user press Ctrl-C in the middle of a trial."""
+    from trainables import trainable
+
+    save = trainable.save_checkpoint
+
+    def save_and_stop(folder: str, number: int, state: dict[str, Any]) -> None:
+        save(folder, number, state)
+        if number == CUT_AFTER:
+            raise KeyboardInterrupt
+
+    trainable.save_checkpoint = save_and_stop
+
+
 def _run_here(
     trainable: tuple[Any, dict[str, Any]],
     *,
     search_alg: Any,
     scheduler: Any,
     callbacks: Sequence[Any],
-    cut: bool,
     **options: Any,
 ) -> None:
     """What Ray Tune does with a sweep, in this process."""
-    from trainables.checkpoints import save_checkpoint
-
     kind, values = trainable
     for key in map(str, range(10**6)):
         config = search_alg.suggest(key)
@@ -218,11 +231,6 @@ def _run_here(
             return
         actor = kind.__new__(kind)
         actor.setup(config, **values)
-        if cut and actor.trial.number == CUT_AFTER:
-            actor.trial.advance(1)
-            folder = values["context"].checkpoint_folder
-            save_checkpoint(folder, actor.trial.number, actor.trial.state_dict())
-            raise KeyboardInterrupt
         while True:
             result = actor.step()
             callbacks[0].on_trial_result(0, [], SimpleNamespace(trial_id=key), result)

@@ -9,6 +9,7 @@ import torch
 from ray import tune
 
 from foldsweep import names
+from foldsweep.streams import forgive
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.tasks.samples import Data
@@ -42,6 +43,7 @@ class FoldTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
         """Build the folds, and continue from the trial's checkpoint where there is one."""
         self.context = context
+        forgive()
         torch.set_num_threads(context.threads)
         self._start(config)
 

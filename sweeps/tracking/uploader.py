@@ -318,7 +318,7 @@ class Uploader:
         """Call, passing over what can never succeed: a refusal or an unusable local file."""
         try:
             call(*args)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, UnicodeError) as error:
             if isinstance(error, RequestException) or not _is_refusal(error):
                 raise
             self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
@@ -385,7 +385,7 @@ def _is_refusal(error: Exception) -> bool:
     """Whether sending the same once more can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
-    return isinstance(error, OSError)
+    return isinstance(error, OSError | UnicodeError)
 
 
 def _id(run: Run) -> str:

@@ -73,8 +73,10 @@ class Spool:
         Raises:
             OSError: If the disk takes no more; the spool is then as it was before.
         """
-        written = record if record["op"] == "artifact" else _plain(record)
-        line = (json.dumps(written) + "\n").encode()
+        text = json.dumps(record)
+        if r"\ud" in text and record.get("op") != "artifact":
+            text = json.dumps(_plain(record))
+        line = f"{text}\n".encode()
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):

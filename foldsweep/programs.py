@@ -179,16 +179,17 @@ def command(program: str, *args: str) -> str:
     """A command line that can be typed here: this environment's program, from this folder.
 
     Args:
-        program: Path of a program in this project, or the name of one that is installed beside
-            Python, such as `mlflow`.
+        program: Path of a program in this project, or the name of a library's module that is
+            one, such as `mlflow`.
         args: Its arguments.
     """
     folder = Path(sys.executable).parent
     found = shutil.which("python")
     on_path = found is not None and Path(found).parent == folder
-    if not program.endswith(".py"):
-        return shlex.join([program if on_path else _from_here(folder / program), *args])
     python = "python" if on_path else _from_here(Path(sys.executable))
+    if not program.endswith(".py"):
+        # not its script, which need not be there; -P, else files of this folder are its modules
+        return shlex.join([python, "-P", "-m", program, *args])
     return shlex.join([python, _from_here(Path(__file__).parents[1] / program), *args])
 
 

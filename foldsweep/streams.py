@@ -57,6 +57,14 @@ def secure() -> None:
             os.environ["PYTHONIOENCODING"] = f"{getattr(sys, name).encoding}:backslashreplace"
 
 
+def forgive() -> None:
+    """Let a process whose output another program has redirected print whatever it likes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # of what Ray wraps, too
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
 def start_in_utf8() -> None:
     """Start this program again in Python's UTF-8 mode where text could be ASCII only.
 

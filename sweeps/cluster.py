@@ -131,6 +131,8 @@ class Cluster:
         _check_reachable(address)
         # its handler would take SIGTERM for a crash
         ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
+        # else the command line, for all of the cluster to see, which fails where it is no UTF-8
+        ray._private.utils.get_entrypoint_name = lambda: "foldsweep"
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
         folders = list(dict.fromkeys(os.path.dirname(f) for f in self._settings.space_files))

@@ -11,6 +11,7 @@ from ray import tune
 
 from foldsweep import names
 from foldsweep.errors import UserError, shown_error
+from foldsweep.streams import forgive
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.refusals import happens_again, signed
@@ -52,6 +53,7 @@ class FoldTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
         """Take the configuration; `step` builds the folds, whose failure is then a result."""
         self.context = context
+        forgive()
         torch.set_num_threads(context.threads)
         self.trial = None
         self.waiting: dict[str, Any] | None = config

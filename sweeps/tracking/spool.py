@@ -69,12 +69,17 @@ class Spool:
             self._file.truncate(_complete_length(reader.read()))
 
     def append(self, record: Record) -> None:
-        """Add one record; NaN and infinities are kept.
+        """Add one record; NaN and infinities are kept, lone surrogates as escapes.
+
+        No server takes those. Only the path of a file may have them, which none gets to see.
 
         Raises:
             OSError: If the disk takes no more; the spool is then as it was before.
         """
-        line = (json.dumps(record) + "\n").encode()
+        text = json.dumps(record)
+        if r"\ud" in text and record.get("op") != "artifact":
+            text = json.dumps(_plain(record))
+        line = f"{text}\n".encode()
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
@@ -86,6 +91,18 @@ class Spool:
     def close(self) -> None:
         """Close the file; the records stay."""
         self._file.close()
+
+
+def _plain(value: Any) -> Any:
+    """The value with text that every encoding of Unicode has."""
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_plain(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+    return value
 
 
 def _complete_length(data: bytes) -> int:

@@ -334,7 +334,7 @@ class Uploader:
         """Call, passing over what can never succeed: a refusal or an unusable local file."""
         try:
             call(*args)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, UnicodeError) as error:
             if isinstance(error, RequestException) or not _is_refusal(error):
                 raise
             self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
@@ -402,7 +402,7 @@ def _is_refusal(error: Exception) -> bool:
     """Whether sending the same once more can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
-    return isinstance(error, OSError)
+    return isinstance(error, OSError | UnicodeError)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

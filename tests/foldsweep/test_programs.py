@@ -288,11 +288,11 @@ def test_a_suggested_command_can_be_typed_where_the_user_is(
     monkeypatch.setenv("PATH", f"{environment}{os.pathsep}/usr/bin")
     monkeypatch.chdir(root)
     assert command("sweeps/run.py", "--name", "a b") == "python sweeps/run.py --name 'a b'"
-    assert command("mlflow") == "mlflow"
+    assert command("mlflow") == "python -P -m mlflow"
     monkeypatch.setenv("PATH", "/usr/bin")  # the environment is not activated
     monkeypatch.chdir(tmp_path)
     assert command("sweeps/run.py") == f"{sys.executable} {root / 'sweeps/run.py'}"
-    assert command("mlflow") == str(environment / "mlflow")
+    assert command("mlflow") == f"{sys.executable} -P -m mlflow"
 
 
 # Progress ---------------------------------------------------------------------------------------

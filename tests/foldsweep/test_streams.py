@@ -1,5 +1,6 @@
 """Programs in their own processes: output is replaced only where it is the real one."""
 
+import io
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.streams import escaped
+from foldsweep.streams import escaped, forgive
 
 WORK = r"""
 import sys
@@ -106,3 +107,12 @@ def test_colours_that_are_asked_for_move_no_cursor_in_a_file(done: Path) -> None
 )
 def test_text_for_a_terminal_moves_no_cursor(text: str, shown: str) -> None:
     assert escaped(text) == shown
+
+
+def test_a_redirected_process_prints_whatever_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # has no encoding
+    forgive()
+    print("\ud800 ä", flush=True)
+    assert written.getvalue() == rb"\ud800 \xe4" + b"\n"

@@ -247,3 +247,14 @@ def test_artifacts_are_beside_the_database_whatever_its_folder_is_called(folder:
     assert root is not None
     found = local_file_uri_to_path(root)
     assert Path(found) == path.parent / "mlartifacts" / "mine"
+
+
+def test_lone_surrogates_reach_no_server_and_paths_keep_them(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.jsonl")
+    hostile = {"a\udce9": ["\ud800", 1.5, None, "größe 🙂"]}
+    spool.append({"op": "tags", "run": "0", "tags": hostile})
+    spool.append({"op": "artifact", "run": "0", "path": "caf\udce9", "to": ""})
+    spool.close()
+    tags, artifact = [record for _, record in read_records(tmp_path / "spool.jsonl")]
+    assert tags["tags"] == {r"a\udce9": [r"\ud800", 1.5, None, "größe 🙂"]}
+    assert artifact["path"] == "caf\udce9"

@@ -250,6 +250,7 @@ def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
         [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
         env=os.environ | RAY_ENVIRONMENT | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
+        # a stream that is closed here must be one there
         stdout=None if sys.stdout is not None else subprocess.DEVNULL,
         stderr=None if sys.stderr is not None else subprocess.DEVNULL,
         pass_fds=(tells, dumps),

@@ -34,8 +34,8 @@ RAY_ENVIRONMENT = {
 LOOK_EVERY_S = 0.5
 STOPPED_S = 5.0
 """How long a process of Ray may be stopped before it counts as gone."""
-SOON_S = 0.1
-END_WITHIN_S = 2.0
+SOON_S = 0.5
+END_WITHIN_S = 5.0
 CLEARED_WITHIN_S = 15.0
 ENDED = "ZX"
 """States of a process, see `_state`."""

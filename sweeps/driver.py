@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any, TextIO, cast
 
 from foldsweep import streams
 from foldsweep.early import end_at_once, leave_to_python
@@ -79,12 +80,27 @@ def _end_with(pipe: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class _ByThread:
+    """A stream of the user's, but for threads of Ray's own, which write into its file."""
+
+    def __init__(self, users: Any, rays: Any):
+        self._users = users
+        self._rays = rays
+
+    def __getattr__(self, name: str) -> Any:
+        of_ray = threading.current_thread().name.startswith("ray_")
+        return getattr(self._rays if of_ray else self._users, name)
+
+
 def _apart(dumps: int) -> None:
-    """Let what libraries below Python write go to a file, and Python's errors to the user."""
+    """Let what Ray writes go to a file, and what Python writes to the user."""
     streams.secure()
-    sys.stderr = streams.lasting(sys.stderr, os.dup(2))
+    users = streams.lasting(sys.stderr, os.dup(2))
     os.dup2(dumps, 2)
     os.close(dumps)
+    rays = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stdout = cast(TextIO, _ByThread(sys.stdout, rays))
+    sys.stderr = cast(TextIO, _ByThread(users, rays))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ def marked(folder: str) -> list[int]:
 def end_all(folder: str) -> None:
     """Kill the processes of a Ray, and remove its files."""
     deadline = time.monotonic() + WITHIN_S
-    while (left := marked(folder)) and time.monotonic() < deadline:
-        for pid in left:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+    for _ in range(2):  # what is just being started has no environment for a moment
+        while (left := marked(folder)) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
         time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
     Path(f"{folder}.lock").unlink(missing_ok=True)

@@ -90,11 +90,11 @@ def clear_up() -> None:
     """Remove what earlier sessions have left whose processes were all killed."""
     for root in _roots():
         for path in Path(root).glob(f"{PREFIX}*.lock"):
-            if path.is_symlink() or path.lstat().st_uid != os.getuid():
-                continue
-            lock = FileLock(path)
-            with suppress(Timeout, OSError), lock.acquire(timeout=0):
-                reaper.end_all(str(path.with_suffix("")))
+            with suppress(Timeout, OSError):  # another one may clear up just now
+                if path.is_symlink() or path.lstat().st_uid != os.getuid():
+                    continue
+                with FileLock(path).acquire(timeout=0):
+                    reaper.end_all(str(path.with_suffix("")))
 
 
 def _roots() -> list[str]:

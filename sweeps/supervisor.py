@@ -34,7 +34,11 @@ RAY_ENVIRONMENT = {
 LOOK_EVERY_S = 0.5
 STOPPED_S = 5.0
 """How long a process of Ray may be stopped before it counts as gone."""
+SOON_S = 0.5
+END_WITHIN_S = 5.0
 CLEARED_WITHIN_S = 15.0
+ENDED = "ZX"
+"""States of a process, see `_state`."""
 ENOUGH = 3
 """Ctrl-C for the third time ends the driver at once."""
 
@@ -140,17 +144,30 @@ class Supervisor:
             self._read(told)
             if not self.known["ray"]:  # the driver has ended it
                 gone = ""
-            if gone:  # else pages of Ray's complaints follow, or a minute of silence
-                self.killed = True
-                self.driver.kill()
+            if gone:
+                self._end_driver()
         watched.close()
         return gone
+
+    def _end_driver(self) -> None:
+        """End a driver that has no Ray, else pages of complaints follow, or a minute of silence.
+
+        A driver that is itself killed takes all of Ray with it, and ends a little later.
+        """
+        for grace in (SOON_S, END_WITHIN_S):
+            with suppress(subprocess.TimeoutExpired):
+                self.driver.wait(grace)
+                return
+            if any(_state(pid) not in ENDED for pid in self.known["ray"].values()):
+                break
+        self.killed = True
+        self.driver.kill()
 
     def _missing(self) -> str:
         """Which process of Ray has ended, or is stopped; empty if all is well."""
         states = {name: _state(pid) for name, pid in self.known["ray"].items()}
         for name, state in states.items():
-            if state in "ZX":
+            if state in ENDED:
                 return f"{name} has ended"
         stopped = next((name for name, state in states.items() if state in "Tt"), None)
         self.stopped_s = 0.0 if stopped is None else self.stopped_s + LOOK_EVERY_S
@@ -233,6 +250,7 @@ def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
         [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
         env=os.environ | RAY_ENVIRONMENT | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
+        # a stream that is closed here must be one there
         stdout=None if sys.stdout is not None else subprocess.DEVNULL,
         stderr=None if sys.stderr is not None else subprocess.DEVNULL,
         pass_fds=(tells, dumps),

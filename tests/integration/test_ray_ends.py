@@ -49,8 +49,10 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     os.kill(killed[0], signal.SIGKILL)
     out, err = process.communicate()
     assert process.returncode == 1
-    what = "the process with Ray was killed by SIGKILL" if "." in name else f"Ray's {name} has"
-    assert err.startswith(f"error: {what}")
+    # which of them has ended first is not always to be seen where the driver takes all with it
+    whats = ("the process with Ray was killed by SIGKILL", "Ray's ")
+    assert err.startswith(tuple(f"error: {what}" for what in whats))
+    assert name == "sweeps.driver" or f"Ray's {name} has ended" in err
     resume = f"Continue with: {User.shown('sweeps/run.py')} --resume cut"
     assert f"nothing that has ended is lost. {resume} (Ray's own" in err
     assert err.endswith("messages are in runs/cut/ray.log)\n")
@@ -58,7 +60,7 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     assert "raylet)" not in out
     assert "raylet.out" in (tmp_path / "runs" / "cut" / "ray.log").read_text()
     # the uploader sends what there is, which is all that may still run
-    assert all("sweeps.replay" in line for line in user.left_running().values())
+    until(lambda: all("sweeps.replay" in line for line in user.left_running().values()))
     assert sessions() <= before
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -62,3 +63,11 @@ def outlives() -> int:
     except KeyboardInterrupt:
         print("asked to end", flush=True)
     return 0
+
+
+def has_a_thread_of_ray() -> int:
+    for name, text in (("ray_listen_error_messages", "pages"), ("own", "progress")):
+        thread = threading.Thread(target=print, args=(text,), name=name)
+        thread.start()
+        thread.join()
+    return is_ended_below_python("ray.log")

@@ -74,7 +74,7 @@ def test_more_than_there_is_ends_ray() -> None:
     [
         (Exception("The current node timed out during startup."), "timed out during startup"),
         (OSError("AF_UNIX path length cannot exceed 107 bytes: /x"), "AF_UNIX path length"),
-        (ray.exceptions.RuntimeEnvSetupError("no agent"), "no agent"),
+        (ray.exceptions.RuntimeEnvSetupError("no agent"), "runtime environment"),
         (AssertionError(), "AssertionError"),
         (SystemExit(1), "1"),
     ],

@@ -56,6 +56,16 @@ def test_what_ray_says_below_python_is_in_a_file_that_is_named(
     assert (tmp_path / "ray.log").read_text() == "of an earlier one\npages\n"
 
 
+def test_what_threads_of_ray_print_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert apart(f"{DRIVEN}.has_a_thread_of_ray") == 1
+    shown = capfd.readouterr()
+    assert shown.out == "progress\n"
+    assert "pages" not in shown.err
+
+
 def test_what_ray_says_before_there_is_a_folder_is_kept_too(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

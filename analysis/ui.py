@@ -52,8 +52,6 @@ def main() -> int:
     settings = parse(UiSettings, sys.argv[1:], prog="analysis/ui.py")
     if not 0 < settings.port < 2**16:
         raise UserError(f"--port must be between 1 and 65535, but is {settings.port}")
-    if not settings.host.strip():
-        raise UserError("--host is empty, which would listen on every network: give an address")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     view = SWEEPS if _has_views(store) else None
     if store.tracking_uri.startswith("http"):

@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow lint ui
+.PHONY: help sweep test test-slow fuzz chaos lint ui
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -27,6 +27,12 @@ test: $(STAMP) ## the default tests; ARGS go to pytest
 
 test-slow: $(STAMP) ## the slow tests, which CI leaves out; ARGS go to pytest
 	$(PYTEST) -m slow $(ARGS)
+
+fuzz: $(STAMP) ## absurd command lines and damaged files; ARGS go to python -m tests.fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: $(STAMP) ## sweeps that are killed and resumed; ARGS go to python -m tests.chaos
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(STAMP) ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

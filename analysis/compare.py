@@ -1,5 +1,8 @@
 """Which is better, as far as the data decide? `python analysis/compare.py`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +17,10 @@ from analysis.comparison import Comparison, compare
 from analysis.records import as_csv, as_json
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
-from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
-from foldsweep.programs import command, console, parse, run_program
+from foldsweep.programs import command, console, on_terminal, parse, run_program
+from foldsweep.streams import why_output_was_lost
 from foldsweep.tracking import store_options, tracking_uri
 
 LOG_WIDTH = 160
@@ -44,16 +48,14 @@ def main() -> int:
     texts = {settings.csv: as_csv, settings.json: as_json}
     for path, text in texts.items():
         if path is not None and str(path) != "-":
-            try:
-                path.write_text(text(comparison))
-            except OSError as error:
-                raise UserError(f"{path} cannot be written: {error.strerror}") from None
+            write_whole(path, text(comparison))
     printed = [text for path, text in texts.items() if str(path) == "-"]
     for text in printed:
         print(text(comparison), end="")
     if not printed:
         show(comparison, settings)
-    return 0
+    sys.stdout.flush()
+    return int(why_output_was_lost() is not None)
 
 
 def _to_stderr(line: str) -> None:
@@ -72,7 +74,7 @@ def show(comparison: Comparison, settings: Selection) -> None:
         highlight=False,
         markup=False,
         emoji=False,
-        width=None if console.is_terminal else LOG_WIDTH,
+        width=None if on_terminal() else LOG_WIDTH,
     )
     wide.print(_row_table(comparison))
     if comparison.tests:
@@ -93,6 +95,7 @@ def finals_commands(comparison: Comparison, settings: Selection) -> str:
     ]
     repeats = comparison.tests[0].repeats
     options = [] if repeats is None else ["--repeats", str(repeats)]
+    options += store
     finals = command("sweeps/finalists.py", "FILES", *options)
     return "\n  ".join(
         ["mkdir -p finalists", *export, finals.replace("FILES", "finalists/*.yaml")]

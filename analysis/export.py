@@ -1,10 +1,14 @@
 """Export the best configurations: `python analysis/export.py --space mlp`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
+import hashlib
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +23,7 @@ from analysis.load import (
     json_artifact,
     objective_keys,
     open_store,
+    sweep_uuid,
     sweeps_named,
     what_is_wrong,
 )
@@ -29,7 +34,13 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.programs import command, console, parse, require_at_least, run_program
 from foldsweep.recipe import Mode, ModelFormat, Recipe
-from foldsweep.tracking import shown, tracking_uri
+from foldsweep.tracking import (
+    default_experiment,
+    portable_uri,
+    shown,
+    store_options,
+    tracking_uri,
+)
 
 _FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
 """Key of a fold's metric."""
@@ -69,8 +80,8 @@ class ExportSettings:
     """Your own data file, where the sweep was of one [the file of its name in --out]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
@@ -213,7 +224,7 @@ def _recipe(store: Store, run: Run) -> Recipe:
         score[names.std_key(name)] = values[names.std_key(name)]
     task = _task(store, run)
     return Recipe(
-        space=tags.get(names.TAG_SPACE_FILE, tags[names.TAG_SPACE]),
+        space=_space(tags),
         variant=tags[names.TAG_VARIANT],
         task=tags[names.TAG_TASK],
         config=config_of(run),
@@ -234,10 +245,11 @@ def _recipe(store: Store, run: Run) -> Recipe:
         sweep=tags[names.TAG_SWEEP],
         file_digest=tags.get(names.TAG_FILE_DIGEST, ""),
         mlflow={
-            "tracking_uri": shown(store.tracking_uri),
+            "tracking_uri": shown(portable_uri(store.tracking_uri)),
             "experiment": store.experiment,
             "run_id": run.info.run_id,
             "sweep_run_id": _sweep_run(run),
+            **({"sweep_uuid": uuid} if (uuid := sweep_uuid(run)) else {}),
         },
         git_commit=tags[names.TAG_GIT_COMMIT],
         versions={
@@ -248,6 +260,25 @@ def _recipe(store: Store, run: Run) -> Recipe:
         machine=tags[names.TAG_MACHINE],
         exported_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _space(tags: Mapping[str, str]) -> str:
+    """Name of the space, or path of the user's file: the same file in this folder if it is here.
+
+    The recorded path is that of the folder that was swept in, which may have moved since.
+    """
+    file = tags.get(names.TAG_SPACE_FILE)
+    if file is None:
+        return tags[names.TAG_SPACE]
+    parts = Path(file).parts
+    for i in range(1, len(parts)):
+        here = Path(*parts[i:])
+        if here.is_file() and (
+            here.resolve() == Path(file)
+            or hashlib.sha256(here.read_bytes()).hexdigest() == tags.get(names.TAG_FILE_DIGEST)
+        ):
+            return str(here)
+    return file
 
 
 def _fold_scores(values: Mapping[str, float]) -> dict[str, list[float]]:
@@ -295,12 +326,14 @@ def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
     suffix = "" if rank == 1 else f"-{rank}"
     path = settings.out / f"{settings.choose}-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
     measure = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
+    store = store_options(tracking_uri(settings.tracking_uri), settings.experiment)
+    logged = f"\nTo log beside the sweep, add: {shlex.join(store)}" if store else ""
     data = _data_option(recipe, settings)
     recipe.save(
         path,
         comment=f"Trial {recipe.trial} of sweep {recipe.sweep}.\n"
         f"On test rows, over 10 rounds: {measure} --rounds 10{data}\n"
-        f"This cross-validated score again: {measure} --cv{data}",
+        f"This cross-validated score again: {measure} --cv{data}{logged}",
     )
     key = recipe.objective_key
     score = shown_score(key, recipe.score[key], recipe.score[names.std_key(key)])
@@ -348,7 +381,7 @@ def _trial(store: Store, run_id: str) -> Run:
     except MlflowException:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no run {run_id!r}") from None
     if run.data.tags.get(names.TAG_KIND) == "sweep":
-        return complete_trials(store, run.data.tags[names.TAG_SWEEP])[0]
+        return complete_trials(store, run)[0]
     return run
 
 

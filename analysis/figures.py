@@ -1,5 +1,8 @@
 """Figures of a repeated table or of sweeps: `python analysis/figures.py --sweep NAME`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from analysis.reproduced import table_rows
 from analysis.selection import Selection, selected
 from analysis.tasks.tables import table_pictures
 from foldsweep.errors import UserError
+from foldsweep.files import whole
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import tracking_uri
 
@@ -81,7 +85,8 @@ def _write(
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             path = folder / f"{name}.png"
-            figure.savefig(path, dpi=DPI)
+            with whole(path) as part:
+                figure.savefig(part, dpi=DPI, format="png")
             console.print(str(path))
         for path in write_html(pages or {}, folder):
             console.print(str(path))

@@ -1,11 +1,11 @@
 """Reads runs out of MLflow; the only reader of their schema."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,11 +13,14 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from foldsweep import names
+from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError, first_line
+from foldsweep.files import parsed
 from foldsweep.objective import Objective, objectives_of
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import check_uri, shown, sqlite_path
 
 PAGE = 500
 
@@ -36,16 +39,19 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     """Connect to a store that exists; none is made.
 
     Raises:
-        UserError: If the store does not answer or has no such experiment.
+        UserError: If the URI is none, or the store does not answer or has no such experiment.
     """
-    if tracking_uri.startswith(SQLITE):
-        path = Path(tracking_uri.removeprefix(SQLITE))
-        if not path.is_file():
-            raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
+    check_uri(tracking_uri)
+    path = sqlite_path(tracking_uri)
+    if path is not None and not path.is_file():
+        raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # not minutes of silence
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
+        if found is not None:
+            with suppress(OperationalError):  # a database that may only be read
+                follow_database(tracking_uri, found)
     except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
         reason = first_line(error)
         raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
@@ -85,7 +91,13 @@ def readable(run: Run) -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        print(f"{_called(run)} is left out: {what_is_wrong(error)}", file=sys.stderr)
+        _say(f"{_label(run)} is left out: {what_is_wrong(error)}")
+
+
+@cache
+def _say(line: str) -> None:
+    """Say on stderr, once, what is left out: a program looks at the same run more than once."""
+    print(line, file=sys.stderr)
 
 
 def what_is_wrong(error: Exception) -> str:
@@ -93,7 +105,7 @@ def what_is_wrong(error: Exception) -> str:
     return f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
 
 
-def _called(run: Run) -> str:
+def _label(run: Run) -> str:
     known = (names.TAG_KIND, names.TAG_TRIAL, names.TAG_SWEEP)
     parts = [run.data.tags[tag] for tag in known if tag in run.data.tags]
     return f"run {run.info.run_id} ({' '.join(parts) or run.info.run_name})"
@@ -116,8 +128,8 @@ def json_tag(tags: Mapping[str, str], key: str) -> dict[str, Any] | None:
     """
     try:
         text = names.whole_tag(tags, key)
-        found = None if text is None else json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = None if text is None else parsed(text)
+    except ValueError as error:
         raise ValueError(f"its {key} is damaged: {error}") from None
     if not isinstance(found, dict | None):
         raise ValueError(f"its {key} is no mapping")
@@ -132,6 +144,73 @@ def objective_keys(sweep: Run) -> list[str]:
     """
     tag = names.whole_tag(sweep.data.tags, names.TAG_OBJECTIVE)
     return (tag or sweep.data.params.get("objective", "")).split()
+
+
+def sweep_runs(store: Store) -> dict[str, Run]:
+    """The own run of each sweep, newest first, by its name, `NAME/SPACE`.
+
+    Where several sweeps have one `NAME`, each is `NAME@UUID/SPACE`, with the first eight
+    characters of its UUID; zeros are a sweep that was made before there were UUIDs. One that
+    cannot be read is left out.
+    """
+    runs = []
+    for run in find_runs(store, foldsweep__kind="sweep"):
+        with readable(run):
+            _group(run)
+            runs.append(run)
+    uuids: dict[str, set[str]] = {}
+    for run in runs:
+        uuids.setdefault(_group(run), set()).add(sweep_uuid(run))
+    named: dict[str, Run] = {}
+    for run in runs:
+        name = str(run.data.tags[names.TAG_SWEEP])
+        if len(uuids[_group(run)]) > 1:
+            name = f"{_group(run)}@{sweep_uuid(run)[:8] or '0' * 8}/{name.rpartition('/')[2]}"
+        named.setdefault(name, run)
+    return named
+
+
+def called(name: str, run: Run) -> set[str]:
+    """All that a sweep can be asked for by: with its UUID and without, with its space and without.
+
+    Args:
+        name: As `sweep_runs` has it.
+        run: Its own run.
+    """
+    return {name, name.rpartition("/")[0], str(run.data.tags[names.TAG_SWEEP]), _group(run)}
+
+
+def require_one(word: str, runs: Mapping[str, Run]) -> None:
+    """Refuse a name that several sweeps have.
+
+    Raises:
+        UserError: Saying what each is called.
+    """
+    groups = {
+        name.rpartition("/")[0]: run for name, run in runs.items() if word in called(name, run)
+    }
+    if len({sweep_uuid(run) for run in groups.values()}) > 1:
+        raise UserError(
+            f"{len(groups)} sweeps are called {word}: say which, {', '.join(sorted(groups))}"
+        )
+
+
+def runs_of(store: Store, sweep: Run, **tags: str) -> Iterator[Run]:
+    """Runs of one sweep that carry all of `tags`; none of another of the same name."""
+    uuid = sweep_uuid(sweep)
+    own = {"foldsweep__uuid": uuid} if uuid else {}
+    for run in find_runs(store, foldsweep__sweep=sweep.data.tags[names.TAG_SWEEP], **own, **tags):
+        if sweep_uuid(run) == uuid:
+            yield run
+
+
+def sweep_uuid(run: Run) -> str:
+    """UUID of a run's sweep; empty if it was made before there were UUIDs."""
+    return str(run.data.tags.get(names.TAG_UUID, ""))
+
+
+def _group(run: Run) -> str:
+    return str(run.data.tags[names.TAG_SWEEP]).rpartition("/")[0]
 
 
 def metric_history(store: Store, run_id: str, metric: str) -> dict[int, float]:
@@ -154,7 +233,7 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             return None
         with TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, found[0], folder)
-            return json.loads(Path(path).read_text())
+            return parsed(Path(path).read_bytes())
     except (MlflowException, OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(
@@ -185,20 +264,21 @@ def objectives(sweep: Run) -> dict[str, Objective]:
     return known
 
 
-def complete_trials(store: Store, sweep: str) -> list[Run]:
-    """Trials of a sweep, `NAME/SPACE`, that trained all their epochs; best first.
+def complete_trials(store: Store, sweep: str | Run) -> list[Run]:
+    """Trials of a sweep, by name or own run, that trained all their epochs; best first.
 
     Best by the sweep's own first objective. Those that cannot be read are left out.
 
     Raises:
         UserError: If there are none.
     """
-    objective = sweep_objective(store, sweep)
-    trials = find_runs(
-        store, foldsweep__sweep=sweep, foldsweep__kind="trial", foldsweep__state="COMPLETE"
-    )
+    if isinstance(sweep, str):
+        parent = _parent(store, sweep)
+    else:
+        parent, sweep = sweep, str(sweep.data.tags[names.TAG_SWEEP])
+    objective = _objective(sweep, parent)
     ranked = []
-    for run in trials:
+    for run in runs_of(store, parent, foldsweep__kind="trial", foldsweep__state="COMPLETE"):
         with readable(run):
             config_of(run)
             score, number = run.data.metrics[objective.key], int(run.data.tags[names.TAG_TRIAL])
@@ -214,11 +294,22 @@ def sweep_objective(store: Store, sweep: str) -> Objective:
     Raises:
         UserError: If there is no such sweep, or an earlier version made it.
     """
-    runs = list(find_runs(store, foldsweep__sweep=sweep, foldsweep__kind="sweep"))
-    if not runs:
-        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
+    return _objective(sweep, _parent(store, sweep))
+
+
+def _parent(store: Store, sweep: str) -> Run:
+    """The own run of a sweep, `NAME/SPACE` or `NAME@UUID/SPACE`."""
+    known = sweep_runs(store)
+    require_one(sweep, known)
+    for name, run in known.items():
+        if sweep in (name, run.data.tags[names.TAG_SWEEP]):
+            return run
+    raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
+
+
+def _objective(sweep: str, parent: Run) -> Objective:
     try:
-        return objectives(runs[0])[objective_keys(runs[0])[0]]
+        return objectives(parent)[objective_keys(parent)[0]]
     except UserError as error:
         raise UserError(f"sweep {sweep} cannot be read: {error}") from None
 
@@ -229,15 +320,13 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
     Raises:
         UserError: If there is none; the message lists what there is.
     """
-    known = []
-    for run in find_runs(store, foldsweep__kind="sweep"):
-        with readable(run):
-            known.append(run.data.tags[names.TAG_SWEEP])
+    known = sweep_runs(store)
+    if name is not None:
+        require_one(name, known)
     chosen = [
         sweep
-        for sweep in known
-        if name in (None, sweep, sweep.rpartition("/")[0])
-        and space in (None, sweep.rpartition("/")[2])
+        for sweep, run in known.items()
+        if name in (None, *called(sweep, run)) and space in (None, sweep.rpartition("/")[2])
     ]
     if not chosen:
         asked = " ".join(
@@ -245,6 +334,6 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
         )
         raise UserError(
             f"experiment {store.experiment!r} has no {asked};"
-            f" it has: {', '.join(known[:8]) or 'none'}"
+            f" it has: {', '.join(list(known)[:8]) or 'none'}"
         )
     return chosen

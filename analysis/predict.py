@@ -1,5 +1,8 @@
 """Predict new rows with a kept model: `python analysis/predict.py MODEL NEW.csv`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path

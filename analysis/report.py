@@ -1,5 +1,8 @@
 """One page to hand on: `python analysis/report.py --out report.html`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import base64
 import io
 import os
@@ -25,6 +28,7 @@ from analysis.rows import Row
 from analysis.selection import Selection, check_rope, selected
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
+from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown as without_password
@@ -67,10 +71,7 @@ def main() -> int:
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     comparison = compare(selected(settings), rope=settings.rope)
     page = render(store, comparison)
-    try:
-        settings.out.write_text(page)
-    except OSError as error:
-        raise UserError(f"{settings.out} cannot be written: {error.strerror}") from None
+    write_whole(settings.out, page)
     console.print(words.headline(comparison))
     console.print(f"{settings.out}: {len(page) / 1e6:.1f} MB")
     if not settings.local:
@@ -197,7 +198,7 @@ def _log(store: Store, comparison: Comparison, page: str) -> None:
     """Attach the page to the run of every sweep in it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
-        path.write_text(page)
+        write_whole(path, page)
         for row in comparison.rows:
             try:
                 store.client.log_artifact(row.sweep.run_id, str(path), ARTIFACT_FOLDER)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from analysis.load import Store, find_runs, json_artifact
+from analysis.load import Store, find_runs, json_artifact, sweep_uuid
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.tracking import shown
@@ -21,11 +21,12 @@ def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[st
     """
     rows: dict[str, dict[str, Any]] = {}
     places: dict[str, int] = {}
+    uuid: str | None = None
     for run in _runs(store, names.TAG_TABLE, table):  # newest first
         preset = run.data.tags[names.TAG_PRESET]
         name = run.data.tags[names.TAG_SWEEP].rpartition("/")[0]
-        if preset not in rows and sweep in (None, name):
-            sweep = name
+        if preset not in rows and sweep in (None, name) and uuid in (None, sweep_uuid(run)):
+            sweep, uuid = name, sweep_uuid(run)
             rows[preset] = _result(store, run)
             places[preset] = int(run.data.tags[names.TAG_ROW])
     if not rows:

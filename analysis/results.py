@@ -11,11 +11,14 @@ from mlflow.exceptions import MlflowException
 from analysis.load import (
     PAGE,
     Store,
+    called,
     config_of,
-    find_runs,
     objective_keys,
     objectives,
     readable,
+    require_one,
+    runs_of,
+    sweep_runs,
 )
 from foldsweep import names
 from foldsweep.errors import UserError
@@ -114,7 +117,7 @@ class Sweep:
     """One sweep of one space."""
 
     name: str
-    """`NAME/SPACE`."""
+    """`NAME/SPACE`, or `NAME@UUID/SPACE` where several sweeps have the name."""
     run_id: str
     task: str
     variant: str
@@ -251,34 +254,33 @@ def load_sweeps(
     Raises:
         UserError: If there is none, or MLflow does not understand `matching`.
     """
-    parents = []
-    for run in find_runs(store, foldsweep__kind="sweep"):
-        with readable(run):
-            _name(run)
-            parents.append(run)
+    parents = sweep_runs(store)
     asked = (sweeps, spaces, variants, [task] if task else [], [dataset] if dataset else [])
     for i, wanted in enumerate(asked):
-        known = {word for run in parents for word in _words(run)[i]}
+        known = {word for name, run in parents.items() for word in _words(name, run)[i]}
         for word in wanted:
             if word not in known:
                 there = ", ".join(sorted(known)[:20]) or "nothing"
                 raise UserError(
                     f"experiment {store.experiment!r} has no sweeps of {word!r}; it has {there}"
                 )
-    chosen = [
-        run
-        for run in parents
+    for word in sweeps:
+        require_one(word, parents)
+    chosen = {
+        name: run
+        for name, run in parents.items()
         if all(
-            not wanted or has & set(wanted) for wanted, has in zip(asked, _words(run), strict=True)
+            not wanted or has & set(wanted)
+            for wanted, has in zip(asked, _words(name, run), strict=True)
         )
-    ]
+    }
     known_sweeps, last = [], ""
-    for run in chosen:
+    for name, run in chosen.items():
         try:
-            known_sweeps.append((run, objectives(run)))
+            known_sweeps.append((name, run, objectives(run)))
         except UserError as error:
             last = str(error)
-            notice(f"{_name(run)} is left out: {error}")
+            notice(f"{name} is left out: {error}")
     if not known_sweeps:
         what = ", ".join(word for wanted in asked for word in wanted)
         why = f" that is all of {what}" if what else ""
@@ -286,24 +288,20 @@ def load_sweeps(
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
     loaded = []
-    for run, metrics in known_sweeps:
+    for name, run, metrics in known_sweeps:
         with readable(run):
-            loaded.append(_sweep(store, run, metrics, passed))
+            loaded.append(_sweep(store, name, run, metrics, passed))
     if not loaded:
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep that can be read")
     return loaded
 
 
-def _name(run: Run) -> str:
-    return str(run.data.tags[names.TAG_SWEEP])
-
-
-def _words(run: Run) -> tuple[set[str], ...]:
+def _words(name: str, run: Run) -> tuple[set[str], ...]:
     """What a sweep can be asked for by: its names, space, variant, task and data."""
-    tags, name = run.data.tags, _name(run)
+    tags = run.data.tags
     variant = tags.get(names.TAG_VARIANT, "")
     return (
-        {name, name.rpartition("/")[0]},
+        called(name, run),
         {tags.get(names.TAG_SPACE, "")} - {""},
         {variant, variant.rpartition("/")[2]} - {""},
         {tags.get(names.TAG_TASK, "")} - {""},
@@ -329,22 +327,22 @@ def _run_ids(store: Store, matching: str) -> set[str]:
 
 
 def _sweep(
-    store: Store, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
+    store: Store, name: str, parent: Run, metrics: Mapping[str, Objective], passed: set[str] | None
 ) -> Sweep:
-    tags, name = parent.data.tags, _name(parent)
+    tags = parent.data.tags
     optimised = [metrics[key] for key in objective_keys(parent)]
     # the number of parameters is not measured by fold: then another metric is compared
     measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
     trials, evaluations, finals = [], [], []
-    for run in find_runs(store, foldsweep__sweep=name):
+    for run in runs_of(store, parent):
         kind = run.data.tags.get(names.TAG_KIND)
         with readable(run):
             if kind == "trial" and (passed is None or run.info.run_id in passed):
-                trials.append(_trial(run))
+                trials.append(_trial(name, run))
             elif kind == "evaluation" and run.info.status == "FINISHED":
-                evaluations.append(_measured(run, "evaluation"))
+                evaluations.append(_measured(name, run, "evaluation"))
             elif kind == "finals" and run.info.status == "FINISHED":
-                finals.append(_measured(run, "finals"))
+                finals.append(_measured(name, run, "finals"))
     sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,
@@ -376,12 +374,12 @@ def _short(tags: Mapping[str, str]) -> str:
     return tags[names.TAG_VARIANT].rpartition("/")[2]
 
 
-def _trial(run: Run) -> Trial:
+def _trial(sweep: str, run: Run) -> Trial:
     """A trial whose scores are still to be chosen."""
     tags = run.data.tags
     origin = tags.get(names.TAG_ORIGIN)
     return Trial(
-        sweep=tags[names.TAG_SWEEP],
+        sweep=sweep,
         variant=_short(tags),
         number=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
@@ -395,12 +393,12 @@ def _trial(run: Run) -> Trial:
     )
 
 
-def _measured(run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
+def _measured(sweep: str, run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
     """A measurement whose scores are still to be chosen."""
     tags = run.data.tags
     return Measured(
         kind=kind,
-        sweep=tags[names.TAG_SWEEP],
+        sweep=sweep,
         trial=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,
         values=dict(run.data.metrics),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.load import open_store
@@ -11,7 +11,7 @@ from foldsweep.errors import UserError
 from foldsweep.names import val_key
 from foldsweep.numbers import plural
 from foldsweep.programs import console
-from foldsweep.tracking import DEFAULT_EXPERIMENT, tracking_uri
+from foldsweep.tracking import default_experiment, tracking_uri
 
 Rule = Literal["best", "one-se", "equivalent-smallest"]
 """How one configuration of a sweep is chosen, see `analysis.choosing`."""
@@ -39,8 +39,8 @@ class Selection:
     """Only trials that pass this MLflow filter, such as "params.lr_schedule = 'cosine'"."""
     every: bool = False
     """Every sweep that fits, not only the latest."""
-    experiment: str = DEFAULT_EXPERIMENT
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 

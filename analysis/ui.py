@@ -1,5 +1,8 @@
 """The MLflow UI, open where the sweeps are: `python analysis/ui.py`, or `make ui`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import os
 import signal
 import socket
@@ -8,14 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from mlflow.exceptions import MlflowException
 
 from analysis.load import Store, find_runs, objective_keys, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
-from foldsweep.tracking import shown, tracking_uri
+from foldsweep.tracking import default_experiment, shown, tracking_uri
 from foldsweep.views import SWEEPS, address, view_tags
 
 SERVER = {
@@ -37,8 +41,8 @@ class UiSettings:
     """Port to listen on."""
     host: str = "127.0.0.1"
     """Address to listen on; MLflow has no password, so another one opens it to a whole network."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
@@ -55,6 +59,8 @@ def main() -> int:
         return 0
     _check_free(settings)
     console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
+    if _is_everywhere(settings.host):
+        console.print(f"--host {settings.host} listens on every network, without a password")
     with _server(settings, store) as server:
         if not _answers(server, settings):
             raise UserError(f"MLflow's server has ended with exit code {server.wait()}")
@@ -135,9 +141,18 @@ def _answers(server: subprocess.Popen[bytes], settings: UiSettings) -> bool:
     return False
 
 
+def _is_everywhere(host: str) -> bool:
+    """Whether a server that listens on `host` is found from other machines, by any address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return any(ip_address(address[0]).is_unspecified for *_, address in found)
+
+
 def _reachable(host: str) -> str:
     """The address at which a browser on this machine finds a server that listens on `host`."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
+    return "127.0.0.1" if _is_everywhere(host) else host
 
 
 if __name__ == "__main__":

@@ -22,3 +22,9 @@ class CodeError(UserError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or what the error is if it has none."""
     return next(iter(str(error).strip().splitlines()), repr(error))
+
+
+def shown_error(error: BaseException) -> str:
+    """An exception in one line: its type and all of its message."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

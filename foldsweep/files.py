@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, as UTF-8, and text that may be damaged."""
 
 import errno
+import json
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from foldsweep.errors import UserError
 
@@ -13,21 +16,58 @@ def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> N
 
     Args:
         path: Replaced if it is there.
-        content: Text in UTF-8, or bytes.
+        content: Bytes, or text, written as UTF-8; lone surrogates, which are no text, as escapes.
         private: Nobody but its owner may read it.
 
     Raises:
         UserError: If the file cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    encoded = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    with whole(path, private=private) as part:
+        part.write_bytes(encoded)
+
+
+@contextmanager
+def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` at the end; if writing fails, it is gone.
+
+    Args:
+        path: Replaced if it is there; what is no file, such as a device or a pipe, is written to.
+        private: Nobody but its owner may read it.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     try:
-        part.touch(mode=0o600 if private else 0o666)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        goal = path.resolve() if path.is_symlink() else path
+        part = goal.with_name(f"{goal.name}.part")
+        try:
+            part.touch(mode=0o600 if private else 0o666)
+            yield part
+            part.replace(goal)
+        except BaseException:
+            with suppress(OSError, ValueError):
+                part.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+    except UnicodeEncodeError:
+        raise UserError(f"{path} cannot be written: it is no name for a file here") from None
+
+
+def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
+    """What a parser makes of a text, JSON's unless another is given.
+
+    Raises:
+        ValueError: If the text is damaged; also if it is nested deeper than Python can follow.
+    """
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

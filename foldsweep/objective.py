@@ -1,11 +1,11 @@
 """Objectives: what is optimised or compared, which way is better, and what counts as equal."""
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from foldsweep.checks import fits
+from foldsweep.checks import brief, fits
+from foldsweep.files import parsed
 from foldsweep.names import bare, sign, test_key
 
 Better = Literal["higher", "lower"]
@@ -53,7 +53,7 @@ def objectives_of(record: str) -> dict[str, Objective]:
     Raises:
         ValueError: If the record is damaged.
     """
-    values = json.loads(record)
+    values = parsed(record)
     if not isinstance(values, dict):
         raise ValueError("the record of metrics is no mapping")
     return {key: _objective(key, value) for key, value in values.items()}
@@ -64,5 +64,5 @@ def _objective(key: str, value: object) -> Objective:
     better, equal = known.get("better"), known.get("equal")
     number = float(equal) if equal is not None and fits(equal, float) else math.nan
     if better not in ("higher", "lower") or not 0 <= number < math.inf:
-        raise ValueError(f"the record of metric {key} is {value!r}")
+        raise ValueError(f"the record of metric {key} is {brief(value)}")
     return Objective(key=key, better=better, equal=number)

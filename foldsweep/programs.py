@@ -1,6 +1,7 @@
 """How the programs of this project read their command line and how they end."""
 
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -16,13 +17,17 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
+from rich.control import Control
+from rich.highlighter import Highlighter
+from rich.segment import ControlType
+from rich.text import Text
 
+from foldsweep import streams
+from foldsweep.checks import MOST, brief, refuse_empty, refuse_no_text
 from foldsweep.errors import CodeError, UserError
+from foldsweep.interrupts import INTERRUPTED, leave_to_python
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 PLAIN_EVERY_S = 10.0
 """Seconds between two lines about progress where there is no terminal."""
@@ -30,19 +35,41 @@ PLAIN_EVERY_S = 10.0
 STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 """No `{None}|` in the help, no `--no-` twin of each flag."""
 
+
+class _Harmless(Highlighter):
+    """Shows the control characters of names and errors instead of sending them to a terminal."""
+
+    def __call__(self, text: str | Text) -> Text:
+        return Text(streams.escaped(str(text)))
+
+    def highlight(self, text: Text) -> None:
+        """Nothing is highlighted."""
+
+
 # no markup: a path or an error in brackets is no style
-console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+console = Console(highlighter=_Harmless(), soft_wrap=True, markup=False, emoji=False)
+
+
+def on_terminal(shown: Console = console) -> bool:
+    """Whether a person watches, so that a line may be written over.
+
+    FORCE_COLOR makes rich take any file for a terminal, for the sake of its colours.
+    """
+    return shown.is_terminal and shown.file.isatty()
 
 
 def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:
     """Command line to dataclass; what is wrong with it is said in one line.
 
     Raises:
-        UserError: If the command line cannot be parsed.
+        UserError: If the command line cannot be parsed, or a value is empty or no text.
     """
+    refuse_empty(args)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            return tyro.cli(settings, args=args, config=STYLE, **tyro_options)
+            parsed = tyro.cli(settings, args=args, config=STYLE, **tyro_options)
+        refuse_no_text(vars(parsed))
+        return parsed
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -50,16 +77,18 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
     raise UserError(f"{said} (see --help)")
 
 
-def require_at_least(least: int, settings: Any, *names: str) -> None:
-    """Refuse options below `least`; None is no value.
+def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -> None:
+    """Refuse options below `least`, or above what can be meant; None is no value.
 
     Raises:
         UserError: At the first, with its value.
     """
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not value >= least:  # NaN is not
-            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, but is {value}")
+        if value is None or least <= value <= most:  # NaN is not
+            continue
+        rule = f"at most {most:,}" if value > most else f"at least {least}"
+        raise UserError(f"--{name.replace('_', '-')} must be {rule}, but is {brief(value)}")
 
 
 def _complaint(fail: Callable[[], object]) -> str:
@@ -82,22 +111,37 @@ def _complaint(fail: Callable[[], object]) -> str:
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
-    """Run a program's main function; a user's mistake ends in one line and exit code 2."""
+    """Run a program's main function; a user's mistake ends in one line and exit code 2.
+
+    The exit code is that of the work, also where nobody is left to read what it says.
+    """
+    streams.start_in_utf8()
+    streams.secure()
     try:
+        leave_to_python()
         code = main()
     except UserError as error:
         if isinstance(error, CodeError):
-            print(error.traceback, file=sys.stderr)
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(streams.escaped(error.traceback), file=sys.stderr)
+        _complain(str(error))
+        code = 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _complain(f"{error.strerror}: {error.filename}")
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
-        code = 1
+    sys.stdout.flush()
+    if (reason := streams.why_output_was_lost()) is not None:
+        _complain(f"standard output was not written to the end: {reason}")
     gc.freeze()  # else a second goes into looking for garbage in what ends anyway
     sys.exit(code)
+
+
+def _complain(problem: str) -> None:
+    print(f"error: {streams.escaped(' '.join(problem.split()))}", file=sys.stderr)
 
 
 def take_sigterm_as_ctrl_c() -> None:
@@ -123,8 +167,9 @@ class EpochLine:
         now = time.monotonic()
         left = (now - self.started) / epoch * (self.epochs - epoch)
         line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
-        if console.is_terminal:
-            console.print(f"\r{line} ", end="\n" if epoch == self.epochs else "")
+        if on_terminal():
+            console.control(Control(ControlType.CARRIAGE_RETURN))
+            console.print(f"{line} ", end="\n" if epoch == self.epochs else "")
         elif now - self.said >= PLAIN_EVERY_S:
             console.print(line)
             self.said = now
@@ -134,16 +179,17 @@ def command(program: str, *args: str) -> str:
     """A command line that can be typed here: this environment's program, from this folder.
 
     Args:
-        program: Path of a program in this project, or the name of one that is installed beside
-            Python, such as `mlflow`.
+        program: Path of a program in this project, or the name of a library's module that is
+            one, such as `mlflow`.
         args: Its arguments.
     """
     folder = Path(sys.executable).parent
     found = shutil.which("python")
     on_path = found is not None and Path(found).parent == folder
-    if not program.endswith(".py"):
-        return shlex.join([program if on_path else _from_here(folder / program), *args])
     python = "python" if on_path else _from_here(Path(sys.executable))
+    if not program.endswith(".py"):
+        # not its script, which need not be there; -P, else files of this folder are its modules
+        return shlex.join([python, "-P", "-m", program, *args])
     return shlex.join([python, _from_here(Path(__file__).parents[1] / program), *args])
 
 

@@ -4,6 +4,7 @@ A recipe is a small YAML file that holds all that repeats a trial: configuration
 folds, seeds. It is data only; a user's own task is named by the path of its file.
 """
 
+import math
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from foldsweep.checks import described, fits
+from foldsweep.checks import LARGEST, MOST_FOLDS, MOST_THREADS, brief, described, fits
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.format1 import upgraded
 from foldsweep.names import std_key, val_key
 
@@ -95,10 +96,10 @@ class Recipe:
             UserError: If there is no such file or it is not a recipe.
         """
         try:
-            values = yaml.safe_load(path.read_text())
+            values = parsed(path.read_text("utf-8"), yaml.safe_load)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} is not a YAML file of ours: {reason}") from None
         version = values.get("format") if isinstance(values, dict) else None
@@ -109,7 +110,9 @@ class Recipe:
         recipe = cls(**_checked(values, path))
         for name, holds, rule in recipe._rules():
             if not holds:
-                raise UserError(f"{path}: {name} must {rule}, but is {getattr(recipe, name)!r}")
+                raise UserError(
+                    f"{path}: {name} must {rule}, but is {brief(getattr(recipe, name))}"
+                )
         return recipe
 
     def _rules(self) -> list[tuple[str, bool, str]]:
@@ -119,9 +122,9 @@ class Recipe:
         files = [v for k in ("data", "test") if (v := self.origin.get(k)) is not None]
         return [
             ("seed", 0 <= self.seed < 2**32, "be at least 0 and below 2**32"),
-            ("trial", 0 <= self.trial < 2**64, "be at least 0 and below 2**64"),
-            ("folds", self.folds >= 2, "be at least 2"),
-            ("threads", self.threads >= 1, "be at least 1"),
+            ("trial", 0 <= self.trial < LARGEST, "be at least 0 and below 2**64"),
+            ("folds", 2 <= self.folds <= MOST_FOLDS, f"be from 2 to {MOST_FOLDS}"),
+            ("threads", 1 <= self.threads <= MOST_THREADS, f"be from 1 to {MOST_THREADS}"),
             ("mlflow", all(isinstance(v, str) for v in self.mlflow.values()), "hold words only"),
             ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
             (
@@ -131,7 +134,7 @@ class Recipe:
             ),
             (
                 "score",
-                all(isinstance(n, int | float) for n in numbers),
+                all(n is not None and fits(n, float) and math.isfinite(n) for n in numbers),
                 f"have numbers for {', '.join(means)}",
             ),
         ]
@@ -160,7 +163,7 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
         plain = Any if key in ("score", "fold_scores") else known[key]
         if not isinstance(value, dict) if plain is Any else not fits(value, plain):
             kind = "dict" if plain is Any else described(plain)
-            raise UserError(f"{path}: {key} must be {kind}, but is {value!r}")
+            raise UserError(f"{path}: {key} must be {kind}, but is {brief(value)}")
     return values
 
 

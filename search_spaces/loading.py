@@ -14,6 +14,7 @@ from types import ModuleType
 
 from ray import cloudpickle
 
+from foldsweep.beside import find_beside
 from foldsweep.errors import UserError
 from foldsweep.user_code import code_error
 from search_spaces.shipped import SPACES as SPACES
@@ -128,6 +129,7 @@ def _import_by_value(path: Path) -> ModuleType:
     """Import a file that workers need not have: its classes travel to them by value."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"foldsweep_user_{digest}"
+    find_beside(str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

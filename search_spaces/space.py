@@ -1,13 +1,15 @@
 """What a search space is: domains over the fields of a variant's configuration."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ray.tune.search.sample import Categorical, Domain, Integer
+from ray.tune.search.sample import Categorical, Domain, Float, Integer
 
+from foldsweep.checks import is_text
 from foldsweep.errors import UserError
+from search_spaces.trying import draw, try_values
 from trainables.config import BaseConfig
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.presets.registry import PRESETS
@@ -45,7 +47,7 @@ class SearchSpace:
 
     Raises:
         UserError: If a key is not a field, a name is not usable as a folder, nothing is searched,
-            or a point is not a valid configuration.
+            or a point or a value of a domain is not a valid configuration.
     """
 
     name: str
@@ -70,10 +72,27 @@ class SearchSpace:
                     f"space {self.name}: {what} has {', '.join(unknown)}, which {config.__name__}"
                     f" lacks; it has {', '.join(sorted(known))}"
                 )
+        for where, value in self._values():
+            if isinstance(value, str) and not is_text(value):
+                raise UserError(
+                    f"space {self.name}: {where} may be {value!r}, which is no text in UTF-8"
+                )
         if not self.searched and not self.grid:
             raise UserError(f"space {self.name} searches nothing: give a ray.tune domain to a key")
         for point in self.points:
             self.complete(point.config)
+        try:
+            try_values(self.complete, self.searched, self.grid)
+        except UserError as error:
+            raise UserError(f"space {self.name}: {error}") from None
+
+    def _values(self) -> Iterator[tuple[str, Any]]:
+        """All single values that are named, each with its key."""
+        for mapping in (self.fixed, *(point.config for point in self.points)):
+            yield from mapping.items()
+        chosen = {k: d.categories for k, d in self.searched.items() if isinstance(d, Categorical)}
+        for key, values in (*chosen.items(), *self.grid.items()):
+            yield from ((key, value) for value in values)
 
     @property
     def searched(self) -> dict[str, Domain]:
@@ -103,7 +122,11 @@ class SearchSpace:
         epochs = self.domains.get(self.resource, getattr(self.variant.config, self.resource))
         if isinstance(epochs, Categorical):
             return int(max(epochs.categories))
-        return int(epochs.upper if isinstance(epochs, Integer) else epochs)
+        return int(epochs.upper if isinstance(epochs, Integer | Float) else epochs)
+
+    def draw(self, seed: int) -> dict[str, Any]:
+        """Values of what is searched, drawn independently of each other."""
+        return draw(self.searched, self.grid, seed)
 
     def with_fixed(self, **values: Any) -> "SearchSpace":
         """The space with values that neither vary nor differ in any of its points.

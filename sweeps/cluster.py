@@ -7,16 +7,23 @@ import os
 import re
 import socket
 import threading
+from pathlib import Path
+from typing import Any
 
 import ray
 from ray._private import ray_constants
 from ray._private.node import Node
 
 from foldsweep.errors import UserError, first_line
+from sweeps.channel import tell
+from sweeps.processors import available_cpus
 from sweeps.resources import Allotment, allot
+from sweeps.session import Session
 from sweeps.settings import SweepSettings
+from sweeps.worker import HOOK, variables
 
 REACHED_WITHIN_S = 5.0
+STARTED_WITHIN_S = 180.0
 STOPPED_WITHIN_S = 20.0
 
 RAY_ENVIRONMENT = {
@@ -38,6 +45,8 @@ It has a setting for none of them. Together they are a third of what starting it
 all of ending it.
 """
 
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
 
 class Cluster:
     """A Ray to run trials on: one to join, or one of our own that ends with the program.
@@ -53,7 +62,8 @@ class Cluster:
         self._thread: threading.Thread | None = None
         self._running = threading.Event()
         self._enough = threading.Event()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
+        self._session: Session | None = None
 
     def start(self) -> None:
         """Begin to start Ray; whatever fails is said on entering."""
@@ -72,7 +82,8 @@ class Cluster:
         if self._thread is None:
             self.start()
         try:
-            self._running.wait()
+            if not self._running.wait(STARTED_WITHIN_S):
+                raise UserError(f"{self._where} did not start within {STARTED_WITHIN_S:g} s")
             if self._error is not None:
                 raise self._error
             return self._allotment()
@@ -89,6 +100,11 @@ class Cluster:
         if self._thread is not None:
             self._thread.join(STOPPED_WITHIN_S)
 
+    def keep_logs_in(self, path: Path) -> None:
+        """Have what Ray says kept in a file, unless all ends well."""
+        if self._session is not None:
+            self._session.keep_logs_in(path)
+
     def _allotment(self) -> Allotment:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
         resources = ray.cluster_resources()
@@ -101,33 +117,63 @@ class Cluster:
     def _live(self) -> None:
         try:
             self._init()
-        except Exception as error:  # whatever it is, it belongs to whoever waits
+        except BaseException as error:  # whatever it is, it belongs to whoever waits
             self._error = error
         self._running.set()
         self._enough.wait()
+        tell(ray={})
         ray.shutdown()
+        if self._session is not None:
+            self._session.end()
 
     def _init(self) -> None:
         address = self._settings.address
         _check_reachable(address)
         # its handler would take SIGTERM for a crash
         ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
+        # else the command line, for all of the cluster to see, which fails where it is no UTF-8
+        ray._private.utils.get_entrypoint_name = lambda: "foldsweep"
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
+        folders = list(dict.fromkeys(os.path.dirname(f) for f in self._settings.space_files))
+        env = {"worker_process_setup_hook": HOOK, "env_vars": variables(folders)}
         try:
-            ray.init(
-                address=address or "local",  # whatever RAY_ADDRESS says
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            where = f"--address {address}" if address else "a local Ray"
+            if address is None:
+                self._init_local(env)
+            else:
+                ray.init(
+                    address, runtime_env=env, log_to_driver=False, logging_level=logging.ERROR
+                )
+        except UserError:
+            raise
+        # a socket, a port, a full disk, a time limit, an exit: Ray has no common exception
+        except (Exception, SystemExit) as error:
             reason = first_line(error)
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node wants its token as soon as its user has one; a driver if told to
                 reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
-            raise UserError(f"{where} cannot be used: {reason}") from None
+            raise UserError(f"{self._where} cannot be used: {reason}") from None
+
+    def _init_local(self, env: dict[str, Any]) -> None:
+        self._session = Session()
+        self._session.begin()
+        try:
+            ray.init(
+                address="local",  # whatever RAY_ADDRESS says
+                num_cpus=available_cpus(),
+                include_dashboard=False,
+                runtime_env=env,
+                _temp_dir=self._session.folder,
+                **QUIET,
+            )
+        finally:
+            self._session.begun()
+        tell(ray=self._session.processes())
+
+    @property
+    def _where(self) -> str:
+        address = self._settings.address
+        return f"--address {address}" if address else "a local Ray"
 
 
 def _schedule_as_batch() -> None:

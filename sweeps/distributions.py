@@ -18,6 +18,7 @@ from optuna.distributions import (
 )
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
+from foldsweep.checks import brief, is_huge, meant
 from foldsweep.errors import UserError
 
 _ROUNDING = 1e-9
@@ -39,15 +40,16 @@ def distributions_json(distributions: Mapping[str, BaseDistribution]) -> str:
 
 def _convert(key: str, domain: Domain) -> BaseDistribution:
     if isinstance(domain, Categorical):
-        for value in domain.categories:
+        choices = [meant(value, Any) for value in domain.categories]
+        for value in choices:
             if not isinstance(value, str | int | float | bool | None):
                 raise UserError(
-                    f"{key}: choice({value!r}, ...) is not possible;"
+                    f"{key}: choice({brief(value)}, ...) is not possible;"
                     " choose among strings, numbers, booleans and None"
                 )
-        if not domain.categories:
+        if not choices:
             raise UserError(f"{key}: choice([]) leaves nothing to choose")
-        return CategoricalDistribution(list(domain.categories))
+        return CategoricalDistribution(choices)
     sampler = domain.get_sampler()
     step = None
     if isinstance(sampler, Quantized):
@@ -58,6 +60,9 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
             f"{key}: {_shown(domain)} is not possible; use uniform, loguniform, quniform, randint,"
             " lograndint, qrandint or choice"
         )
+    if any(is_huge(end) or not math.isfinite(end) for end in (domain.lower, domain.upper)):
+        ends = f"{brief(domain.lower)} to {brief(domain.upper)}"
+        raise UserError(f"{key}: the ends of a domain must be finite numbers, but are {ends}")
     log = isinstance(sampler, LogUniform)
     if log and (step not in (None, 1) or (step and isinstance(domain, Float))):
         raise UserError(f"{key}: a log scale with steps of {step} is not possible; drop one")

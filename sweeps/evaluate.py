@@ -1,5 +1,8 @@
 """Measure an exported configuration: `python sweeps/evaluate.py FILE --rounds 10`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import json
 import sys
 import time
@@ -13,6 +16,7 @@ import torch
 import tyro
 
 from foldsweep import names
+from foldsweep.checks import MOST_FOLDS
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
@@ -24,7 +28,13 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from sweeps.answers import evaluation
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data
+from sweeps.measured import (
+    MeasureSettings,
+    check_logging,
+    log_measured,
+    opened,
+    repeated_data,
+)
 from sweeps.provenance import machine, versions
 from sweeps.rounds import Scores, round_cohort
 from trainables.models.estimators.config import EstimatorConfig
@@ -49,9 +59,11 @@ class EvaluateSettings(MeasureSettings):
 def main() -> int:
     """Evaluate what the command line asks for; returns the exit code."""
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
-    require_at_least(1, settings, "rounds")
+    require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check_seed()
-    recipe, variant = opened(settings.file)
+    recipe, variant = opened(settings.file, trust=settings.trust)
+    if not settings.cv:
+        check_logging([recipe], settings)
     try:
         return (_cross_validate if settings.cv else _measure)(settings, recipe, variant)
     except KeyboardInterrupt:

@@ -1,5 +1,8 @@
 """Cross-validate exported configurations again: `python sweeps/finalists.py best-*.yaml`."""
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ import torch
 import tyro
 
 from foldsweep import names
+from foldsweep.checks import MOST_FOLDS
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
@@ -26,7 +30,14 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from foldsweep.tracking import store_options
-from sweeps.measured import MeasureSettings, log_measured, opened, repeated_data, store_of
+from sweeps.measured import (
+    MeasureSettings,
+    check_logging,
+    log_measured,
+    opened,
+    repeated_data,
+    store_of,
+)
 from sweeps.rounds import fold_cohort
 from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
@@ -51,15 +62,16 @@ class FinalistsSettings(MeasureSettings):
 def main() -> int:
     """Run the finals that the command line asks for; returns the exit code."""
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
-    require_at_least(1, settings, "repeats")
+    require_at_least(1, settings, "repeats", most=MOST_FOLDS)
     settings.check_seed()
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
     files = list(dict.fromkeys(settings.files))
-    found = [opened(path) for path in files]
+    found = [opened(path, trust=settings.trust) for path in files]
     recipes = [recipe for recipe, _ in found]
     for path, recipe in zip(files, recipes, strict=True):
         _check_comparable(recipes[0], files[0], recipe, path)
+    check_logging(recipes, settings)
     repeats, protocol, fresh = _repeats(settings, recipes[0], found[0][1], files[0].parent)
     console.print(f"{len(recipes)} finalists, each: {protocol}")
     started = time.monotonic()

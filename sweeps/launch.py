@@ -8,16 +8,21 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
+from pyarrow.fs import FileSystem
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
+from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
+from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
+from sweeps.identity import Identity
 from sweeps.ledger import distributions_of, open_storage
 from sweeps.messages import (
     described,
+    resume_command,
     say_how_to_go_on,
     say_what_next,
     show_end,
@@ -27,11 +32,14 @@ from sweeps.preflight import check_folds, check_model, check_sent, load_data, sp
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
+    check_place,
     check_resumable,
     new_name,
+    recorded_identity,
 )
 from sweeps.sweep import JOURNAL_FILE, sweep_space
-from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
+from sweeps.tracking.spool import SPOOL_FILE
+from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
@@ -50,6 +58,15 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
     """
+    new = settings.name if stored is None else None
+    _check_tracking(settings, stored)
+    with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
+        return _launch(settings, stored, cluster, names)
+
+
+def _launch(
+    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
+) -> int:
     task, spaces = _load(settings)
     settings = settings.for_task(task)
     if stored is not None:
@@ -80,10 +97,11 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         check_model(space, data, folds, settings)
         check_sent(space)
     name = settings.resume or settings.name or new_name(settings.local_root)
+    names.refuse()
+    identity = _identity(settings, stored, name)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
-    lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(folder / "lock").acquire(timeout=0)
     except Timeout:
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
     except OSError as error:
@@ -91,7 +109,10 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     with lock:
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
-        replace(settings, name=name, resume=None).save(folder)
+        replace(settings, name=name, resume=None).save(folder, identity)
+        tell(resume=resume_command(settings, name))
+        keep_dumps_in(folder / LOG_FILE)
+        cluster.keep_logs_in(folder / LOG_FILE)
         verb = "resumes" if settings.resume else "starts"
         console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
         for space in spaces:
@@ -99,7 +120,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
             if said is not None:
                 console.print(said)
         try:
-            return _sweep_all(settings, spaces, data, name, folder, cluster)
+            return _sweep_all(settings, spaces, data, name, folder, identity, cluster)
         except KeyboardInterrupt:
             say_how_to_go_on(settings, name)
             return INTERRUPTED
@@ -160,18 +181,59 @@ def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
 
 
 def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
-    """Find out what is wrong with the study and MLflow before anything is made or started."""
-    TrackingTarget(
-        tracking_uri=settings.tracking_uri or "",
-        experiment=settings.experiment,
-        sweep="",
-        study_storage="",
-        study_name="",
-    )
+    """Find out what is wrong with the places of a sweep before anything is made or started."""
+    if "://" in settings.storage:
+        _check_remote(settings.storage)
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
         open_storage(settings.study, Path(JOURNAL_FILE))
+
+
+def _check_remote(uri: str) -> None:
+    try:
+        path = FileSystem.from_uri(uri)[1]
+    except (OSError, ValueError) as error:  # unreachable, and of a kind or form that is none
+        reason = first_line(error)
+    else:
+        if path:
+            return
+        reason = "it names no bucket or folder"
+    raise UserError(
+        f"--storage {uri} cannot be used: {reason}; give a folder, or a URI such as"
+        " s3://bucket/path"
+    )
+
+
+def _check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
+    """Find out what is wrong with the place of MLflow's runs before anything is made or started.
+
+    Raises:
+        UserError: If it can take no record, or a resumed sweep's is gone.
+    """
+    uri = settings.tracking_uri or ""
+    check_store(uri)
+    store = sqlite_path(uri)
+    if stored is not None and uri == stored.tracking_uri and store is not None:
+        if not store.parent.is_dir():
+            raise UserError(
+                f"sweep {settings.resume} has its runs in {store}, whose folder is gone: give"
+                " --tracking-uri"
+            )
+
+
+def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) -> Identity:
+    """What a new sweep will be known by, or a resumed one is; says if that has moved."""
+    folder = settings.local_root / name
+    if stored is None:
+        return Identity.new(folder)
+    identity, recorded = check_place(folder), recorded_identity(folder)
+    if recorded is not None and recorded.folder != identity.folder:
+        console.print(
+            f"sweep {name} has moved here from {recorded.folder}; its runs go to MLflow at"
+            f" {shown(settings.tracking_uri or '')}"
+        )
+    return identity
 
 
 def _taken(name: str) -> UserError:
@@ -206,6 +268,7 @@ def _sweep_all(
     data: Data,
     name: str,
     folder: Path,
+    identity: Identity,
     cluster: Cluster,
 ) -> int:
     """Sweep one space after another; tables follow each."""
@@ -234,6 +297,7 @@ def _sweep_all(
                 tracking_uri=settings.tracking_uri or "",
                 allotment=allotment,
                 console=console,
+                identity=identity,
             )
             show_end(settings, end, name)
             if end.interrupted:

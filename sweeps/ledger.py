@@ -6,6 +6,7 @@ All that matters is in the study; a killed sweep is continued from it alone.
 import hashlib
 import json
 import math
+import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,9 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 from sqlalchemy.engine import make_url
 
+from foldsweep.checks import meant
 from foldsweep.errors import UserError, first_line
-from foldsweep.names import GRID_ORIGIN
+from foldsweep.names import CRASHED, GRID_ORIGIN, REFUSED
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, to_distributions
 from sweeps.journal import journal_storage, together
@@ -47,6 +49,7 @@ GRID_POINT = GRID_ORIGIN
 """Name of the points of a grid, which unlike others may be pruned."""
 RESULT_ATTR = "result"
 ERROR_ATTR = "error"
+FAILURE_ATTR = "failure"
 IDENTITY_ATTR = "identity"
 ENQUEUED_ATTR = "enqueued"
 STOPPED_ATTR = "stopped_at"
@@ -163,12 +166,22 @@ class Ledger:
         self._num_trials = len(trials)
         self._num_ended = len(self.ended())
         self._num_asked = len(self._cut_off) + self._num_ended
+        self._num_refused = len(failures(trials, REFUSED))
         self._live: dict[int, optuna.Trial] = {}
 
     @property
     def budget(self) -> int:
-        """Trials that the sweep may have in all."""
-        return num_asked(self.space, self.settings)
+        """Trials that the sweep may have in all.
+
+        Those that are asked for, and one more for each that was refused: as many again at most.
+        """
+        asked = num_asked(self.space, self.settings)
+        return min(asked + min(self._num_refused, asked), most_asked(self.space, self.settings))
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether `ask` has something to give."""
+        return bool(self._cut_off) or self._num_asked < self.budget
 
     @property
     def trials_left(self) -> int:
@@ -258,9 +271,11 @@ class Ledger:
         self._live[number].set_user_attr(RESULT_ATTR, dict(result))
         self._end(number, TrialState.PRUNED)
 
-    def fail(self, number: int, error: str) -> None:
-        """Record a trial that diverged or crashed, with the reason."""
+    def fail(self, number: int, error: str, kind: str = CRASHED) -> None:
+        """Record a trial that failed, with the reason and its kind, see `names.TAG_FAILURE`."""
+        self._live[number].set_user_attr(FAILURE_ATTR, kind)
         self._live[number].set_user_attr(ERROR_ATTR, error[:ERROR_LENGTH])
+        self._num_refused += kind == REFUSED
         self._end(number, TrialState.FAIL)
 
     def frozen(self, number: int) -> FrozenTrial:
@@ -280,7 +295,7 @@ class Ledger:
             number = self._cut_off.popleft()
             self._seed_sampler(number)
             return optuna.Trial(self.study, self.frozen(number)._trial_id)
-        if self._num_asked >= self.budget:
+        if not self.may_ask:
             return None
         self._num_asked += 1
         self._seed_sampler(self._waiting.popleft() if self._waiting else self._num_trials)
@@ -314,14 +329,15 @@ class Ledger:
             for values in _combinations(self.space.grid):
                 points.append(Point(name=GRID_POINT, config=values))
         for point in points[len(self.study.get_trials(deepcopy=False)) :]:
+            config = {key: meant(value, Any) for key, value in point.config.items()}
             params = {
-                name: nearest(distribution, point.config[name])
+                name: nearest(distribution, config[name])
                 for name, distribution in self.distributions.items()
-                if name in point.config
+                if name in config
             }
             self.study.enqueue_trial(
                 {name: value for name, value in params.items() if value is not None},
-                user_attrs={POINT_ATTR: {"name": point.name, "config": dict(point.config)}},
+                user_attrs={POINT_ATTR: {"name": point.name, "config": config}},
             )
         self.study.set_user_attr(ENQUEUED_ATTR, True)
 
@@ -361,9 +377,21 @@ def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
     """Trials that the sweep of a space may have in all."""
     trials = settings.trials
     if settings.sampler == "grid":
-        whole = len(space.points) + len(_combinations(space.grid))
+        whole = most_asked(space, settings)
         return whole if trials is None else min(trials, whole)
     return DEFAULT_TRIALS if trials is None else trials
+
+
+def most_asked(space: SearchSpace, settings: SweepSettings) -> int:
+    """Trials that there can be: those of a grid and the initial points; else any number."""
+    if settings.sampler != "grid":
+        return sys.maxsize
+    return len(space.points) + math.prod(map(len, space.grid.values()))
+
+
+def failures(trials: Sequence[FrozenTrial], kind: str) -> list[FrozenTrial]:
+    """Trials that failed in one way."""
+    return [t for t in trials if t.user_attrs.get(FAILURE_ATTR) == kind]
 
 
 def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:

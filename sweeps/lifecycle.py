@@ -21,12 +21,20 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
-from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Asked, Ledger
+from sweeps.ledger import ERROR_ATTR, FAILURE_ATTR, RESULT_ATTR, Asked, Ledger
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
 from trainables.config import BaseConfig
-from trainables.trainable import BY_FOLD, DIVERGED, HISTORY, REPORTED_AT, TRIAL_NUMBER
+from trainables.trainable import (
+    BY_FOLD,
+    DIVERGED,
+    FAILED,
+    HISTORY,
+    LAST_ERROR,
+    REPORTED_AT,
+    TRIAL_NUMBER,
+)
 
 RUN_STATUS = {
     TrialState.COMPLETE: "FINISHED",
@@ -35,6 +43,8 @@ RUN_STATUS = {
 }
 LEAST_ENDED_TO_GIVE_UP = 5
 """Trials that must have ended before a majority of failures stops the sweep."""
+REFUSED_TO_GIVE_UP = 20
+"""Refused trials in a row that stop it: combinations of which so many fail are no space."""
 
 
 @dataclass(kw_only=True)
@@ -47,6 +57,7 @@ class Running:
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
     error: str = "unknown error"
+    failure: str = names.CRASHED
     traceback: Path | None = None
     held_out: bytes | None = None
 
@@ -104,29 +115,40 @@ class Lifecycle:
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
         self.max_failures = max_failures
         self.crashes: Counter[int] = Counter()
+        self.signatures: dict[int, str] = {}
+        """The last failure of a trial that may be tried again, see `trainables.refusals`."""
         self.running: dict[str, Running] = {}
         self.ended: Counter[TrialState] = Counter(t.state for t in ledger.ended())
         self._ended_before = self.ended.copy()
         self.ended_here = 0
+        self.failures = Counter(
+            str(t.user_attrs[FAILURE_ATTR]) for t in ledger.ended() if FAILURE_ATTR in t.user_attrs
+        )
+        self._refused_before = self.failures[names.REFUSED]
+        self._refused_in_a_row = 0
         self.last_error: str | None = None
         self.best: Outcome | None = next(iter(ranking(ledger, objective)), None)
         self._close_ended_runs()
 
     def start(self, key: str) -> dict[str, Any] | None:
         """The configuration of the next trial, with its number; None if there is none."""
-        while (asked := self.ledger.ask()) is not None:
+        while not self.hopeless and (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             try:
                 config = self.space.complete(asked.values, **self._length(asked))
             except UserError as error:
                 self._log_start(asked, dict(asked.values))
                 self.crashed(key, f"not a valid configuration: {error}")
-                self.fail(key)
+                self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
             self._log_start(asked, config.to_dict(), config)
-            resumed = {} if asked.reported_at is None else {REPORTED_AT: asked.reported_at}
-            return {**config.to_dict(), TRIAL_NUMBER: asked.number, **resumed}
+            more: dict[str, Any] = {TRIAL_NUMBER: asked.number}
+            if asked.reported_at is not None:
+                more[REPORTED_AT] = asked.reported_at
+            if asked.number in self.signatures:
+                more[LAST_ERROR] = self.signatures[asked.number]
+            return {**config.to_dict(), **more}
         return None
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
@@ -143,11 +165,16 @@ class Lifecycle:
     def end(self, key: str, result: Mapping[str, Any]) -> None:
         """Record a trial that has trained its last epoch, with its last report."""
         running = self.running[key]
+        if FAILED in result:
+            kind, error, traceback = result[FAILED]
+            self.crashed(key, error, traceback)
+            self.fail(key, kind)
+            return
         number = running.asked.number
         self._log_result(running, result)
         if result[DIVERGED]:
             self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
-            self.fail(key)
+            self.fail(key, names.DIVERGED)
             return
         kept = {
             BY_FOLD: dict(result[BY_FOLD]),
@@ -165,43 +192,59 @@ class Lifecycle:
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
 
-    def crashed(self, key: str, error: str, traceback: str = "") -> None:
+    def crashed(
+        self, key: str, error: str, traceback: str = "", signature: str | None = None
+    ) -> None:
         """Note why a trial failed; `lost` decides whether it is tried again.
 
         Args:
             key: The scheduler's name of the trial.
             error: The cause in a line.
             traceback: Kept in a file of the sweep's folder, which the line names.
+            signature: By which the next attempt knows the same failure; None if it has none.
         """
         running = self.running[key]
+        if running.failure == names.TIMED_OUT:
+            return  # its process was ended
         if traceback:
             self.error_folder.mkdir(parents=True, exist_ok=True)
             running.traceback = self.error_folder / f"trial_{running.asked.number:05d}.txt"
             write_whole(running.traceback, traceback)
             error = f"{error}; traceback in {_from_here(running.traceback)}"
+        if signature is not None:
+            self.signatures[running.asked.number] = signature
         running.error = error
         self.last_error = f"trial {running.asked.number}: {error}"
+
+    def timed_out(self, key: str, seconds: float) -> None:
+        """Note that a trial took longer than it may; its process is being ended."""
+        self.crashed(key, f"ended after {seconds:g} s (--trial-timeout)")
+        self.running[key].failure = names.TIMED_OUT
 
     def lost(self, key: str) -> None:
         """Have a trial that crashed tried again, or record that it did so too often.
 
-        Not left to Ray, which tries none again whose process dies between two trials.
+        One that took longer than it may would do so again. Not left to Ray, which tries none
+        again whose process dies between two trials.
         """
         number = self.running[key].asked.number
         self.crashes[number] += 1
-        if self.crashes[number] > self.max_failures:
+        timed_out = self.running[key].failure == names.TIMED_OUT
+        if timed_out or self.crashes[number] > self.max_failures:
             self.fail(key)
         else:
             del self.running[key]
             self.ledger.give_back(number)
 
-    def fail(self, key: str) -> None:
-        """Record a trial that diverged, or crashed more often than it may."""
+    def fail(self, key: str, kind: str | None = None) -> None:
+        """Record a trial that diverged, was refused, or crashed more often than it may."""
         running = self.running[key]
+        running.failure = kind or running.failure
         if running.traceback is not None:
             self.tracker.log_artifact(running.asked.number, running.traceback)
-        self.ledger.fail(running.asked.number, running.error)
-        self._close(key, TrialState.FAIL, running.error)
+        self.failures[running.failure] += 1
+        self.ledger.fail(running.asked.number, running.error, running.failure)
+        self._close(key, TrialState.FAIL, running.error, running.failure)
 
     @property
     def out_of_time(self) -> bool:
@@ -210,10 +253,16 @@ class Lifecycle:
 
     @property
     def hopeless(self) -> bool:
-        """Whether most trials fail since the sweep was resumed: the cause may be mended."""
+        """Whether most trials fail since the sweep was resumed: the cause may be mended.
+
+        Refused trials cost next to nothing: others are tried until `REFUSED_TO_GIVE_UP` in a row
+        are refused.
+        """
         here = self.ended - self._ended_before
-        ended = here.total()
-        return ended >= LEAST_ENDED_TO_GIVE_UP and 2 * here[TrialState.FAIL] > ended
+        refused = self.failures[names.REFUSED] - self._refused_before
+        ended, failed = here.total() - refused, here[TrialState.FAIL] - refused
+        most_fail = ended >= LEAST_ENDED_TO_GIVE_UP and 2 * failed > ended
+        return most_fail or self._refused_in_a_row >= REFUSED_TO_GIVE_UP
 
     def _length(self, asked: Asked) -> dict[str, int]:
         """Epochs of a trial, or its estimator's resource; nothing for what is fitted at once."""
@@ -296,17 +345,24 @@ class Lifecycle:
             final[name] = float(result[name])
         return final
 
-    def _close(self, key: str, state: TrialState, error: str | None = None) -> None:
+    def _close(
+        self, key: str, state: TrialState, error: str | None = None, failure: str | None = None
+    ) -> None:
         number = self.running.pop(key).asked.number
+        self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
         self.ended[state] += 1
         self.ended_here += 1
-        self._end_run(number, state, error)
+        self._end_run(number, state, error, failure)
         delete_checkpoint(self.checkpoint_folder, number)
 
-    def _end_run(self, number: int, state: TrialState, error: str | None) -> None:
+    def _end_run(
+        self, number: int, state: TrialState, error: str | None, failure: str | None
+    ) -> None:
         tags = {names.TAG_STATE: state.name}
         if error is not None:
             tags[names.TAG_ERROR] = error
+        if failure is not None:
+            tags[names.TAG_FAILURE] = failure
         self.tracker.set_tags(number, tags)
         self.tracker.end_trial(number, RUN_STATUS[state])
 
@@ -316,7 +372,9 @@ class Lifecycle:
         for trial in self.ledger.ended():
             if trial.number in open_runs:
                 assert RESULT_ATTR in trial.user_attrs or ERROR_ATTR in trial.user_attrs
-                self._end_run(trial.number, trial.state, trial.user_attrs.get(ERROR_ATTR))
+                ended = trial.user_attrs
+                found = ended.get(ERROR_ATTR), ended.get(FAILURE_ATTR)
+                self._end_run(trial.number, trial.state, *found)
 
 
 def _from_here(path: Path) -> Path:

@@ -1,21 +1,30 @@
 """Logs what was measured of an exported configuration, beside the sweep it came from."""
 
-import os
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 import numpy as np
 import optuna
 
 from foldsweep import names
+from foldsweep.checks import require_local
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.programs import command, console
 from foldsweep.recipe import Recipe
-from foldsweep.tracking import DEFAULT_EXPERIMENT, shown, tracking_uri
+from foldsweep.tracking import (
+    absolute_uri,
+    check_store,
+    default_experiment,
+    shown,
+    tracking_uri,
+)
 from search_spaces.recipes import variant_of
 from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
@@ -46,22 +55,30 @@ class MeasureSettings:
     storage: Path = Path("runs")
     """Folder of sweeps, for the records on their way to MLflow."""
     experiment: str | None = None
-    """MLflow experiment [that of the sweep]."""
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
-    """MLflow server or store [that of the sweep]."""
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+    trust: bool = False
+    """Use the MLflow store, the experiment and the code that the exported files name, wherever
+    they are; leave it out for files of other people."""
 
     def check_seed(self) -> None:
-        """Refuse a seed that cannot be one.
+        """Refuse a seed that cannot be one, and a folder that is a URI.
 
         Raises:
             UserError: If it is out of range.
         """
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
+        require_local(self.storage)
 
 
-def opened(path: Path) -> tuple[Recipe, Variant]:
+def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
     """A recipe and its variant, whose configuration is valid.
+
+    Args:
+        path: File of the recipe.
+        trust: Whether code that it names without a digest is executed wherever it is.
 
     Raises:
         UserError: If the file, its sweep's name, its variant or its configuration is not.
@@ -69,11 +86,28 @@ def opened(path: Path) -> tuple[Recipe, Variant]:
     recipe = Recipe.load(path)
     for part in recipe.sweep.split("/", 1):
         check_name(part)
-    if recipe.space.endswith(".py"):
-        console.print(f"variant {recipe.variant} is the code in {recipe.space}")
-    variant = variant_of(recipe)
+    if not recipe.space.endswith(".py"):
+        variant = variant_of(recipe)
+    else:
+        file = Path(recipe.space)
+        if not file.is_absolute() and not file.is_file() and (path.parent / file).is_file():
+            file = path.parent / file
+        file = file.absolute() if recipe.file_digest else file
+        if not (recipe.file_digest or trust or _is_near(file, path)):
+            raise UserError(
+                f"{path} names the code in {file} without its digest: it is executed only from"
+                " this folder, or with --trust"
+            )
+        console.print(f"variant {recipe.variant} is the code in {file}")
+        variant = variant_of(recipe, file)
     variant.config.from_dict(recipe.config)
     return recipe, variant
+
+
+def _is_near(file: Path, recipe: Path) -> bool:
+    """Whether a file is in the present folder or beside the recipe, or below."""
+    near = Path.cwd().resolve(), recipe.parent.resolve()
+    return any(file.resolve().is_relative_to(folder) for folder in near)
 
 
 def repeated_data(
@@ -106,11 +140,62 @@ def repeated_data(
 
 
 def store_of(recipe: Recipe, settings: MeasureSettings) -> tuple[str, str]:
-    """Tracking URI, absolute, and experiment that a recipe's measurements are logged to."""
-    recorded = recipe.mlflow.get("tracking_uri", "")
+    """Tracking URI, absolute, and experiment that a recipe's measurements are logged to.
+
+    A recipe may be from somebody else, so what it names counts only with `trust`.
+    """
+    known = recipe.mlflow if settings.trust else {}
+    recorded = known.get("tracking_uri", "")
     # an address with a password was exported without it, and must be given again
     uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
-    return uri, settings.experiment or recipe.mlflow.get("experiment", DEFAULT_EXPERIMENT)
+    return uri, settings.experiment or known.get("experiment", default_experiment())
+
+
+def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
+    """Say where measurements will be logged, and refuse before anything is trained what cannot.
+
+    Raises:
+        UserError: If MLflow's store can take no record, or the folder cannot be written.
+    """
+    said = []
+    for recipe in recipes:
+        uri, experiment = store_of(recipe, settings)
+        check_store(uri)
+        _target(recipe, settings, recipe.sweep)  # which checks the UUID
+        said.append(f"measurements go to MLflow at {shown(uri)}, experiment {experiment!r}")
+        theirs = absolute_uri(recipe.mlflow.get("tracking_uri") or uri)
+        experiments = recipe.mlflow.get("experiment", experiment)
+        if settings.trust or (theirs, experiments) == (shown(uri), experiment):
+            continue
+        said.append(
+            f"{recipe.sweep} was swept at {shown(theirs)!r}, experiment {experiments!r}, which its"
+            " file says and is used with --trust only"
+        )
+    for line in dict.fromkeys(said):
+        console.print(line)
+    folder = next(
+        f for f in (settings.storage, *settings.storage.absolute().parents) if f.exists()
+    )
+    for sweep in dict.fromkeys(recipe.sweep.partition("/")[0] for recipe in recipes):
+        own = settings.storage / sweep
+        try:
+            with TemporaryFile(dir=own if own.exists() else folder):
+                pass
+        except OSError as error:
+            raise UserError(f"folder {own} cannot be written: {error.strerror}") from None
+
+
+def _target(recipe: Recipe, settings: MeasureSettings, key: str) -> TrackingTarget:
+    """Where a measurement goes, and what it is known by there."""
+    uri, experiment = store_of(recipe, settings)
+    return TrackingTarget(
+        tracking_uri=uri,
+        experiment=experiment,
+        sweep=key,
+        uuid=recipe.mlflow.get("sweep_uuid", ""),
+        study_storage=JOURNAL_FILE,
+        study_name=key,
+    )
 
 
 def log_measured(
@@ -150,7 +235,8 @@ def log_measured(
     sweep_name, _, space = recipe.sweep.partition("/")
     check_name(sweep_name)
     check_name(space)
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{recipe.trial}"
+    # machines that share a store may have the same time and process
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}-{recipe.trial}"
     folder = settings.storage / sweep_name / f"{kind}-{space}-{stamp}"
     try:
         folder.mkdir(parents=True)
@@ -158,14 +244,7 @@ def log_measured(
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     key = f"{recipe.sweep}/{kind}-{stamp}"
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
-    target_uri, experiment = store_of(recipe, settings)
-    target = TrackingTarget(
-        tracking_uri=target_uri,
-        experiment=experiment,
-        sweep=key,
-        study_storage=JOURNAL_FILE,
-        study_name=key,
-    )
+    target = _target(recipe, settings, key)
     all_tags = {
         names.TAG_KIND: kind,
         names.TAG_SWEEP: recipe.sweep,
@@ -180,7 +259,7 @@ def log_measured(
         **tags,
     }
     parent = recipe.mlflow.get("sweep_run_id")
-    if parent and shown(target_uri) == recipe.mlflow.get("tracking_uri", ""):
+    if parent and target.shown_uri == absolute_uri(recipe.mlflow.get("tracking_uri", "")):
         all_tags["mlflow.parentRunId"] = parent
     part_key = names.round_key if kind == "evaluation" else names.fold_key
     found = dict(values)
@@ -201,7 +280,7 @@ def log_measured(
         for path in files:
             tracker.log_artifact(None, path)
         for name, text in (texts or {}).items():  # from where they can wait for MLflow
-            (folder / name).write_text(text)
+            write_whole(folder / name, text)
             tracker.log_artifact(None, folder / name)
         tracker.end_sweep("FINISHED")
     finally:
@@ -212,5 +291,7 @@ def log_measured(
             f"MLflow at {target.shown_uri} did not accept all records: {waiting} wait; send them"
             f" with: {again}"
         )
+    if tracker.refused:
+        return f"logged to MLflow at {target.shown_uri}, which refused {tracker.refused}"
     shutil.rmtree(folder, ignore_errors=True)
     return f"logged to MLflow at {target.shown_uri}"

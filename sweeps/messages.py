@@ -5,14 +5,24 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from optuna.trial import TrialState
 from rich.console import Group
 from rich.table import Table
 
+from foldsweep import names
+from foldsweep.numbers import plural
 from foldsweep.programs import command, console
-from foldsweep.tracking import SQLITE, shown, store_options
+from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
-from sweeps.ledger import DEFAULT_TRIALS, is_sampled, num_sampled
+from sweeps.ledger import (
+    DEFAULT_TRIALS,
+    ERROR_ATTR,
+    failures,
+    is_sampled,
+    num_asked,
+    num_sampled,
+)
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
@@ -88,6 +98,27 @@ def trained_to_the_end(end: SweepEnd) -> str:
     return f"{line}\nwarning: no {what} trained to the end, so {best}; {advice}"
 
 
+def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
+    """A line for each kind of failure that is counted apart, with an example."""
+    ended, name = end.ledger.ended(), end.ledger.space.name
+    lines = []
+    refused = failures(ended, names.REFUSED)
+    if refused:
+        first, more = refused[0], end.ledger.budget - num_asked(end.ledger.space, settings)
+        instead = f", {more} more were tried instead" if more else ""
+        lines.append(
+            f"{name}: {plural(len(refused), 'configuration')} cannot be trained{instead};"
+            f" for example trial {first.number}: {first.user_attrs[ERROR_ATTR]}"
+        )
+    late = failures(ended, names.TIMED_OUT)
+    if late:
+        lines.append(
+            f"{name}: {plural(len(late), 'trial')} took too long; for example trial"
+            f" {late[0].number}: {late[0].user_attrs[ERROR_ATTR]}"
+        )
+    return lines
+
+
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     """How the sweep of one space came to its end, with its best configurations."""
     table = best_table(end.ledger, settings.objective)
@@ -100,18 +131,25 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
         f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
     )
     console.print(trained_to_the_end(end))
+    for line in failed_apart(end, settings):
+        console.print(line)
     if table is not None:
         console.print(table)
     if end.expected:
         console.print(end.expected)
     if end.hopeless and end.ledger.trials_left:
-        console.print(f"stopped: most trials failed. Last error: {end.last_error}")
+        console.print(f"stopped: {end.hopeless_because}. Last error: {end.last_error}")
     elif end.last_error:
         console.print(f"last error: {end.last_error}")
     if end.out_of_time and end.ledger.trials_left:
         console.print(
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
-            f" {_resume_command(settings, name)} --time-budget SECONDS"
+            f" {resume_command(settings, name)} --time-budget SECONDS"
+        )
+    if end.refused:
+        console.print(
+            f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
+            " everything"
         )
     if end.set_aside:
         file = settings.local_root / name / end.ledger.space.name / REJECTED_FILE
@@ -129,7 +167,7 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     """After an interruption."""
     console.print(
         "interrupted; nothing that has ended is lost. Continue with:"
-        f" {_resume_command(settings, name)}"
+        f" {resume_command(settings, name)}"
     )
 
 
@@ -151,17 +189,24 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
-            commands.append(("measure", command("sweeps/evaluate.py", best, *_data(settings))))
-    if settings.sampler != "grid":
+            measure = command("sweeps/evaluate.py", best, *_data(settings), *store)
+            commands.append(("measure", measure))
+    if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
-        commands.append(("more", f"{_resume_command(settings, name)} --trials {trials}"))
+        commands.append(("more", f"{resume_command(settings, name)} --trials {trials}"))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 
 
+def fails_again(end: SweepEnd) -> bool:
+    """Whether more trials of a space would fail as those so far: most did, or all."""
+    ended = end.ledger.ended()
+    return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
+
+
 def _look(settings: SweepSettings) -> str:
     uri, options = settings.tracking_uri or "", _store(settings)
-    if not uri.startswith(SQLITE):
+    if sqlite_path(uri) is None:
         return f"open {shown(uri)}"
     if Path("Makefile").is_file() and not options:
         return "make ui"
@@ -178,7 +223,8 @@ def _store(settings: SweepSettings) -> list[str]:
     return store_options(settings.tracking_uri or "", settings.experiment)
 
 
-def _resume_command(settings: SweepSettings, name: str) -> str:
+def resume_command(settings: SweepSettings, name: str) -> str:
+    """The command that resumes a sweep."""
     return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}"
 
 

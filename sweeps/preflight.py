@@ -14,6 +14,7 @@ from ray import cloudpickle
 from foldsweep.errors import CodeError, UserError, first_line
 from foldsweep.user_code import code_error
 from search_spaces.space import SearchSpace
+from search_spaces.trying import DRAWS
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
 from trainables.config import BaseConfig
@@ -25,11 +26,13 @@ from trainables.tasks.samples import Data
 from trainables.tasks.scores import Measure
 from trainables.tasks.task import DataRequest, Task, Variant, argmax
 from trainables.trainable import trainable_for
-from trainables.trial import make_stack, over_all
+from trainables.trial import check_model_size, make_stack, over_all
 
 ROWS = 50
 """Rows that the check trains on, or as many as it takes to have some of each class."""
 LEAST_OF_A_CLASS = 10
+FIRST_DRAWS = 5
+"""Configurations of a space without points of which one must train."""
 LEAST_UNITS = 10
 """Units of an estimator's resource, such as trees."""
 
@@ -157,14 +160,18 @@ def check_model(
         CodeError: If the user's own code fails, with its traceback.
         UserError: If the model, the loss or a metric does not suit the task.
     """
-    variant = space.variant
-    try:
-        with users_code(space, "training on a few rows fails"):
-            _check(variant, _first_config(space), data, folds)
-    except CodeError:
-        raise
-    except UserError as error:
-        raise UserError(f"space {space.name}: {error}") from None
+    first: UserError | None = None
+    for config in _first_configs(space):
+        try:
+            with users_code(space, "training on a few rows fails"):
+                _check(space.variant, config, data, folds)
+            return
+        except UserError as error:
+            first = first or error
+    assert first is not None
+    if isinstance(first, CodeError):
+        raise first
+    raise UserError(f"space {space.name}: {first}")
 
 
 def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, ...]) -> None:
@@ -172,6 +179,7 @@ def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, 
     member = Member(config=config, train=rows, held_out=rows, seed=0)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # trials say what there is to say
+        check_model_size(variant, config, data, members=len(folds))
         stack: Any = make_stack(variant, [member], data, mode="looped")
         if isinstance(config, EstimatorConfig):
             stack.advance(min(stack.epochs, LEAST_UNITS))
@@ -222,16 +230,30 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
         )
 
 
-def _first_config(space: SearchSpace) -> BaseConfig:
-    """The first point's configuration, or one that is drawn from the domains."""
-    if space.points:
-        values = dict(space.points[0].config)
-    else:
-        values = {k: domain.sample(random_state=0) for k, domain in space.searched.items()}
-        values |= {name: of[0] for name, of in space.grid.items()}
+def _first_configs(space: SearchSpace) -> list[BaseConfig]:
+    """The first point's configuration, or a few that are drawn from the domains.
+
+    One of these is enough: values may be impossible in some combinations.
+
+    Raises:
+        UserError: If no draw is a configuration.
+    """
     resource = space.resource
     length = {} if resource is None else {resource: space.most_epochs()}
-    return space.complete(values, **length)
+    if space.points:
+        return [space.complete(space.points[0].config, **length)]
+    found: list[BaseConfig] = []
+    first: UserError | None = None
+    for seed in range(DRAWS):
+        try:
+            found.append(space.complete(space.draw(seed), **length))
+        except UserError as error:
+            first = first or error
+        if len(found) == FIRST_DRAWS:
+            break
+    if not found and first is not None:
+        raise UserError(f"space {space.name}: {first}")
+    return found
 
 
 def _few(task: Task, data: Data, train: np.ndarray) -> np.ndarray:

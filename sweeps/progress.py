@@ -1,6 +1,7 @@
 """What a user sees while a sweep runs: a live line on a terminal, plain lines in a log."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.trial import TrialState
@@ -9,7 +10,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from foldsweep import names
 from foldsweep.numbers import shown_score
+from foldsweep.programs import on_terminal
+from foldsweep.streams import escaped
 from sweeps.lifecycle import Lifecycle
 from sweeps.summary import shown_values
 
@@ -29,25 +33,27 @@ class Progress(tune.Callback):
         self.shown_ended = -1
         self.shown_best: int | None = None
         self.shown_error: str | None = None
+        self.is_live = on_terminal(console)
         # the programs' console does not fold long lines, which a live display must
         folding = Console(
             file=console.file,
-            force_terminal=console.is_terminal,
+            force_terminal=self.is_live,
             highlight=False,
             markup=False,
             emoji=False,
         )
         self.live = Live(console=folding, refresh_per_second=4, transient=True)
-        if console.is_terminal:
+        if self.is_live:
             self.live.start()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the terminal, or write a line where there is something to say."""
         if self.lifecycle.last_error != self.shown_error:
             self.shown_error = self.lifecycle.last_error
-            self.live.console.print(f"      {self.shown_error}", soft_wrap=True)
-        if self.console.is_terminal:
-            self.live.update(Text(f"{self.line()}\n{self.best_line()}", overflow="fold"))
+            self.live.console.print(f"      {escaped(str(self.shown_error))}", soft_wrap=True)
+        if self.is_live:
+            shown = f"{self.line()}\n{escaped(self.best_line())}"
+            self.live.update(Text(shown, overflow="fold"))
             return
         now = time.monotonic()
         ended = self.lifecycle.ended_here
@@ -71,7 +77,7 @@ class Progress(tune.Callback):
             f"{life.ended.total()}/{life.ended.total() + life.ledger.trials_left} trials",
             f"{len(life.running)} running",
             f"{life.ended[TrialState.PRUNED]} pruned",
-            f"{life.ended[TrialState.FAIL]} failed",
+            f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
         ]
         best = life.best
         if best is not None:
@@ -98,6 +104,12 @@ class Progress(tune.Callback):
             rest = max(0.0, self.time_budget - elapsed)
             left = rest if left is None else min(left, rest)
         return left
+
+
+def shown_failures(failures: Mapping[str, int]) -> str:
+    """Kinds of failure that are counted apart, in brackets; nothing where there are none."""
+    kinds = [f"{failures[k]} {k}" for k in (names.REFUSED, names.TIMED_OUT) if failures.get(k)]
+    return f" ({', '.join(kinds)})" if kinds else ""
 
 
 def shown_time(seconds: float) -> str:

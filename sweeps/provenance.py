@@ -42,6 +42,6 @@ def user() -> str:
 
 def _git(root: Path, *args: str) -> str:
     result = subprocess.run(
-        ["git", "-C", str(root), *args], capture_output=True, text=True, check=True, timeout=10
+        ["git", "-C", str(root), *args], capture_output=True, check=True, timeout=10
     )
-    return result.stdout.strip()
+    return result.stdout.decode(errors="replace").strip()

@@ -7,6 +7,9 @@ Sending again what the server already has changes nothing. Exit codes: 0 all is 
 server does not take it, 2 a mistake in the command.
 """
 
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
 import argparse
 import logging
 import os
@@ -14,14 +17,19 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
+from foldsweep import streams
+from foldsweep.checks import refuse_empty, require_local
 from foldsweep.errors import UserError
-from foldsweep.tracking import absolute_uri
+from foldsweep.interrupts import leave_to_python
+from foldsweep.tracking import absolute_uri, check_store
+from foldsweep.tracking import tracking_uri as present_uri
 from sweeps.tracking.spool import (
     CLOSE,
     OPEN,
@@ -33,9 +41,11 @@ from sweeps.tracking.spool import (
     count_records,
     driver_lives,
     is_closed,
+    made_in,
     read_records,
 )
 
+JOURNAL_FILE = "study.journal"
 _POLL_S = 0.2
 _REST = 9.0
 """Rests per unit of work, up to `_LAST_DELAY_S`: sending takes a tenth of a processor, in chunks
@@ -45,6 +55,8 @@ _GIVE_UP_S = 60.0
 _FIRST_RESULTS_S = 15.0
 """Longest wait for a sweep's first results, before its run is made without any."""
 _LOCK_WAIT_S = 2.0
+_DEPTHS = (TARGET_FILE, f"*/{TARGET_FILE}", f"*/*/{TARGET_FILE}")
+"""In the folder of a space, of a sweep, and of sweeps."""
 _REQUESTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what is known
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -138,32 +150,58 @@ def _pause(spool: Path, seconds: float) -> None:
         time.sleep(min(left, _POLL_S))
 
 
-def replay(folder: Path, tracking_uri: str | None = None) -> str:
+def replay(folder: Path, tracking_uri: str | None = None, *, trust: bool = False) -> str:
     """Send what waits in one sweep's folder, and say what was sent.
 
+    Args:
+        folder: Folder of the spool.
+        tracking_uri: Server or store to send to [that of the sweep].
+        trust: Whether a server or store that only the folder names is used, though the folder may
+            be from somebody else.
+
     Raises:
-        UserError: If another uploader is at work in the folder, or the experiment is deleted.
+        UserError: If another uploader is at work in the folder, the experiment is deleted, or the
+            server or store can take nothing or is not the user's.
         ConnectionError: If the server does not take the records; they stay.
     """
     target = TrackingTarget.load(folder)
     if tracking_uri is not None:
         target = replace(target, tracking_uri=absolute_uri(tracking_uri))
+    check_store(target.tracking_uri)
+    foreign = not trust and made_in(folder) != folder.resolve()
+    if foreign:
+        target = _checked(folder, target, given=tracking_uri is not None)
     if not (folder / SPOOL_FILE).exists():
         return f"{folder}: nothing was recorded"
     try:
         with FileLock(folder / UPLOADER_LOCK, timeout=_LOCK_WAIT_S):
-            return _replay(folder, target)
+            return _replay(folder, target, foreign=foreign)
     except Timeout:
         raise UserError(
             f"another uploader is at work on {folder}: it sends what waits there"
         ) from None
 
 
-def _replay(folder: Path, target: TrackingTarget) -> str:
+def _checked(folder: Path, target: TrackingTarget, *, given: bool) -> TrackingTarget:
+    """The target of a folder that was made elsewhere, as far as it is the user's own.
+
+    Raises:
+        UserError: If it names a store that is not the user's, and none was given.
+    """
+    if not given and target.tracking_uri != present_uri(None):
+        raise UserError(
+            f"{folder} was made elsewhere and names MLflow at {target.shown_uri}: say where to"
+            " send it with --tracking-uri, or give --trust if that is meant"
+        )
+    return replace(target, study_storage=JOURNAL_FILE)
+
+
+def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
     from sweeps.tracking.uploader import Uploader, one_line
 
-    uploader = Uploader(folder, target)
+    uploader = Uploader(folder, target, inside_only=foreign)
     spool, refused = folder / SPOOL_FILE, uploader.progress.refused
+    print(f"{folder}: sends to MLflow at {target.shown_uri}, experiment {target.experiment!r}")
     try:
         while uploader.send_next():
             pass
@@ -178,8 +216,8 @@ def _replay(folder: Path, target: TrackingTarget) -> str:
             f"({one_line(error)})"
         ) from error
     report = f"{folder}: sent {uploader.num_sent} records of {len(uploader.sent_runs)} runs"
-    if passed := uploader.progress.refused - refused - uploader.num_set_aside:
-        report += f", {passed} refused by the server"
+    if passed := uploader.progress.refused - refused:
+        report += f", {passed} refused by the server, the last {uploader.progress.refusal}"
     report += f" to {target.shown_uri}"
     if uploader.num_set_aside:
         aside = f"{uploader.num_set_aside} wrong lines of the spool"
@@ -194,9 +232,12 @@ def sweep_folders(name: str, storage: Path) -> list[Path]:
         UserError: If there are none.
     """
     for folder in (storage / name, Path(name)):
-        found = sorted(path.parent for path in folder.glob(f"**/{TARGET_FILE}"))
+        found: list[Path] = []
+        with suppress(OSError, UnicodeEncodeError):  # a name that no file can have
+            depths = _DEPTHS if folder.resolve().name else ()  # no sweeps are in the root
+            found = [path.parent for depth in depths for path in folder.glob(depth)]
         if found:
-            return found
+            return sorted(found)
     known = ", ".join(
         sorted({path.parent.parent.name for path in storage.glob(f"*/*/{TARGET_FILE}")})
     )
@@ -216,11 +257,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="name of the sweep, or the path of its folder")
     parser.add_argument("--storage", type=Path, default=Path("runs"), help="where the sweeps are")
     parser.add_argument("--tracking-uri", help="send everything to this server instead")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="use the MLflow store that the folder names, though it was made elsewhere",
+    )
     parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
     try:
+        refuse_empty(sys.argv[1:] if argv is None else argv)
         options = parser.parse_args(argv)
+        require_local(options.storage)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {streams.escaped(str(error))}", file=sys.stderr)
         return 2
     os.environ.update({key: os.environ.get(key, value) for key, value in _REQUESTS.items()})
     logging.basicConfig(format="%(asctime)s %(message)s")
@@ -231,8 +279,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         follow(Path(options.name))
         return 0
     try:
+        leave_to_python()
         for folder in sweep_folders(options.name, options.storage):
-            print(replay(folder, options.tracking_uri))
+            print(replay(folder, options.tracking_uri, trust=options.trust))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -246,4 +295,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    streams.start_in_utf8()
+    streams.secure()
     sys.exit(main())

@@ -1,19 +1,22 @@
 """Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest.
 
-Reads the command line and has Ray start while `sweeps.launch` and all that it needs is imported:
-either takes seconds.
+Reads the command line; `sweeps.driver` does the rest, in a process of its own.
 """
+
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
 
 import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, run_program, take_sigterm_as_ctrl_c
+from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
-from sweeps.cluster import Cluster
-from sweeps.settings import SweepSettings, check_name, load_settings
+from sweeps.settings import SweepSettings, check_name, check_place, is_copy, load_settings
+from sweeps.supervisor import apart
 
 
 def main() -> int:
@@ -25,19 +28,15 @@ def main() -> int:
         console.print(spaces_table())
         return 0
     settings.validate()
-    take_sigterm_as_ctrl_c()
-    cluster = Cluster(settings)
-    cluster.start()
-
-    from sweeps.launch import launch
-
-    return launch(settings, stored, cluster)
+    return apart("sweeps.driver.sweep", settings, stored)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
     """The settings, those of a resumed sweep being the defaults, and what that sweep had."""
+    refuse_empty(args)
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--resume")
+    finder.add_argument("--name")
     finder.add_argument("--storage", default=SweepSettings.storage)
     try:
         found = finder.parse_known_args(args)[0]
@@ -49,12 +48,40 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     check_name(found.resume)
     root = replace(SweepSettings(), storage=found.storage).local_root
     stored = load_settings(root / found.resume)
+    if found.name is not None and is_copy(root / found.resume):
+        check_name(found.name)
+        return _adopt(args, root / found.resume, stored, found.name)
+    check_place(root / found.resume)
+    if stored.name not in (None, found.resume):
+        raise UserError(
+            f"{root / found.resume} holds the sweep {stored.name}: give the folder its name back"
+            f" and use --resume {stored.name}"
+        )
+    if "://" not in stored.storage:  # where it was found, which may not be where it was made
+        stored = replace(stored, storage=found.storage)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
+
+
+def _adopt(
+    args: list[str], folder: Path, stored: SweepSettings, name: str
+) -> tuple[SweepSettings, SweepSettings]:
+    """The settings of a copy that gets a name of its own, and goes on under it."""
+    parse(SweepSettings, args, default=stored, prog="sweeps/run.py")  # before anything is changed
+    if name == stored.name:
+        raise UserError(f"--name {name} is the name of the original: give the copy another")
+    from sweeps.adoption import adopt  # Optuna, which Ray need not wait for
+
+    adopt(folder, stored, name)
+    console.print(f"the copy {folder} of sweep {stored.name} is now sweep {name}, of its own")
+    rest = [*args, "--resume", name]
+    again, settings = _read_settings(rest)
+    assert again is not None
+    return again, settings
 
 
 def _absolute(settings: SweepSettings) -> SweepSettings:

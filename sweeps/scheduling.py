@@ -5,15 +5,18 @@ and what is remembered is the lifecycle's: Ray's own experiment state is not nee
 """
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
+from trainables.refusals import signature_in, without_signatures
 from trainables.trainable import HELD_OUT
 
 
@@ -36,9 +39,9 @@ class StudySearcher(Searcher):
             return None
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
             return str(Searcher.FINISHED)
-        config = self.lifecycle.start(trial_id)
-        if config is None and self.lifecycle.running:
-            return None  # one of these may crash, and be tried again
+        config = self.lifecycle.start(trial_id) if self.lifecycle.ledger.may_ask else None
+        if config is None and self.lifecycle.running and not self.lifecycle.hopeless:
+            return None  # one of these may crash and be tried again, or another in its place
         return str(Searcher.FINISHED) if config is None else config
 
     def on_trial_complete(
@@ -91,8 +94,44 @@ class LifecycleScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note why a trial crashed."""
-        text = _error_text(trial)
-        self.lifecycle.crashed(trial.trial_id, _cause(text), text)
+        signed = _error_text(trial)
+        text = without_signatures(signed)
+        self.lifecycle.crashed(trial.trial_id, _cause(text), text, signature_in(signed))
+
+
+class TrialTimeout(tune.Callback):
+    """Ends trials that take too long, also those that hang in native code.
+
+    An attempt's time runs from when its process is ready for it, so it includes building the
+    networks. The process is killed: whatever hangs in it does not hear of anything else.
+
+    Args:
+        lifecycle: The sweep's trials.
+        seconds: Longest time of an attempt.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, seconds: float):
+        self.lifecycle = lifecycle
+        self.seconds = seconds
+        self.started: dict[Trial, float] = {}
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Begin to count for an attempt."""
+        self.started[trial] = time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End what runs for too long; Ray then finds the process gone, and the trial failed."""
+        now = time.monotonic()
+        for trial, started in list(self.started.items()):
+            actor = trial.temporary_state.ray_actor
+            if trial.status != Trial.RUNNING or trial.trial_id not in self.lifecycle.running:
+                del self.started[trial]
+            elif now - started > self.seconds and actor is not None:
+                del self.started[trial]
+                self.lifecycle.timed_out(trial.trial_id, self.seconds)
+                ray.kill(actor)
 
 
 class HeldOutTaker(tune.Callback):
@@ -140,7 +179,7 @@ class LifecycleStopper(tune.Stopper):
 def _error_text(trial: Trial) -> str:
     """The file that Ray keeps of all failures; empty where there is none."""
     try:
-        return Path(trial.error_file).read_text()
+        return Path(trial.error_file).read_text("utf-8", errors="replace")
     except (OSError, TypeError):
         return ""
 

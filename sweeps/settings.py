@@ -1,20 +1,22 @@
 """The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
 import json
-import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from foldsweep.checks import fits
+from foldsweep.checks import MOST, MOST_FOLDS, MOST_THREADS, brief, fits
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
-from foldsweep.tracking import DEFAULT_EXPERIMENT
+from foldsweep.tracking import default_experiment
+from sweeps.identity import Identity, portable, resolved
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -41,6 +43,12 @@ COMPARABLE = (
 """What a resumed sweep may not change: its scores would not be comparable with those it has."""
 
 SETTINGS_FILE = "settings.json"
+FORMAT = 2
+"""Of that file. Format 1 had no number and no identity, and may lack settings; a file of this one
+has all of them. Whoever adds a setting after a release raises the number."""
+IDENTITY = ("uuid", "folder", "project")
+PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
+"""Settings that name a file or folder, besides the spaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +99,8 @@ class SweepSettings(ShippedOptions, TableOptions):
     """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
     """Database URL of the Optuna study [a journal file in the sweep's folder]."""
-    experiment: str = DEFAULT_EXPERIMENT
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
 
@@ -108,7 +116,11 @@ class SweepSettings(ShippedOptions, TableOptions):
     """How folds are trained: in one call, one after another, or whichever suits the device;
     graphed is in one call by CUDA graphs, which takes a GPU."""
     max_failures: int = 2
-    """How often a trial that crashed is tried again before it counts as failed."""
+    """How often a trial that crashed is tried again before it counts as failed; not if it would
+    fail the same way."""
+    trial_timeout: float | None = None
+    """Seconds after which an attempt at a trial is ended and the trial counts as failed, however
+    it hangs [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
 
@@ -119,14 +131,15 @@ class SweepSettings(ShippedOptions, TableOptions):
             UserError: At the first value that cannot be meant.
         """
         require_at_least(1, self, "trials", "epochs", "concurrency")
-        require_at_least(2, self, "folds")
-        require_at_least(0, self, "max_failures", "seed", "checkpoint_every_s")
-        if self.seed >= 2**32:
-            raise UserError(f"--seed must be below 2**32, but is {self.seed}")
+        require_at_least(2, self, "folds", most=MOST_FOLDS)
+        require_at_least(0, self, "max_failures", "checkpoint_every_s")
+        if not 0 <= self.seed < 2**32:
+            rule = "at least 0" if self.seed < 0 else "below 2**32"
+            raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
         _above_zero(self, "time_budget")
-        _above_zero(self, "cpus_per_trial")
-        if self.gpus_per_trial is not None and not 0 <= self.gpus_per_trial < math.inf:
-            raise UserError(f"--gpus-per-trial must be at least 0, but is {self.gpus_per_trial}")
+        _above_zero(self, "trial_timeout")
+        _above_zero(self, "cpus_per_trial", most=MOST_THREADS)
+        require_at_least(0, self, "gpus_per_trial", most=MOST_THREADS)
         if self.name is not None:
             check_name(self.name)
         if not self.space:
@@ -184,6 +197,11 @@ class SweepSettings(ShippedOptions, TableOptions):
         return TableOptions(**{name: getattr(self, name) for name in OWN_DATA})
 
     @property
+    def space_files(self) -> list[str]:
+        """Absolute paths of the spaces that are files of the user's."""
+        return [str(Path(space).resolve()) for space in self.space if space.endswith(".py")]
+
+    @property
     def local_root(self) -> Path:
         """Local folder of sweeps: studies and spools are never on a remote store."""
         return Path("runs" if "://" in self.storage else self.storage)
@@ -204,9 +222,19 @@ class SweepSettings(ShippedOptions, TableOptions):
                 plain[name] = Path(plain[name])
         return cls(**plain)
 
-    def save(self, folder: Path) -> None:
-        """Write to a sweep's folder at once, so that no reader sees half a file."""
-        text = json.dumps(self.to_dict(), indent=2) + "\n"
+    def save(self, folder: Path, identity: Identity | None = None) -> None:
+        """Write to a sweep's folder at once, so that no reader sees half a file.
+
+        Args:
+            folder: The sweep's folder.
+            identity: What the sweep is known by [as the file has it, or a new one].
+        """
+        if identity is None:
+            recorded = recorded_identity(folder)
+            identity = Identity.new(folder) if recorded is None else recorded.at(folder)
+        values = {"format": FORMAT, **identity.to_dict()}
+        values |= _places(self.to_dict(), partial(portable, project=identity.project))
+        text = json.dumps(values, indent=2) + "\n"
         write_whole(
             folder / SETTINGS_FILE, text, private=True
         )  # a study's URL may hold a password
@@ -224,13 +252,91 @@ def load_settings(folder: Path) -> SweepSettings:
         shown = ", ".join(known[-5:]) or "none"
         raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
     try:
-        settings = SweepSettings.from_dict(json.loads(path.read_text()))
+        values = parsed(path.read_bytes())
+        _check_keys(values)
+        project = Identity.of(values, folder).at(folder).project
+        places = _places(values, partial(resolved, project=project))
+        settings = SweepSettings.from_dict(places)
         for key, kind in get_type_hints(SweepSettings).items():
             if not fits(getattr(settings, key), kind):
-                raise TypeError(f"{key} cannot be {getattr(settings, key)!r}")
+                raise TypeError(f"{key} cannot be {brief(getattr(settings, key))}")
         return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
+
+
+def _check_keys(values: dict[str, Any]) -> None:
+    """Refuse a file that has lost a setting, for its default would be taken, or has got one.
+
+    Raises:
+        ValueError: Naming the keys.
+    """
+    form = values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
+    if form == 1:
+        return
+    if form != FORMAT:
+        raise ValueError(f"format is {form!r}, which this version does not know")
+    known = {"format", *IDENTITY, *(field.name for field in fields(SweepSettings))}
+    missing, unknown = sorted(known - set(values)), sorted(set(values) - known)
+    if missing or unknown:
+        parts = [f"{', '.join(missing)} is missing"] * bool(missing)
+        parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)
+        raise ValueError("; ".join(parts))
+    wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
+    if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):
+        wrong = ["uuid"]
+    if wrong:
+        raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r}")
+
+
+def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The values with their paths, and URIs of files, changed."""
+    paths: dict[str, Any] = {
+        key: change(value) for key in PLACES if isinstance(value := values.get(key), str)
+    }
+    if isinstance(values.get("space"), list | tuple):
+        own = (isinstance(s, str) and s.endswith(".py") for s in values["space"])
+        spaces = zip(values["space"], own, strict=True)
+        paths["space"] = [change(space) if is_own else space for space, is_own in spaces]
+    return values | paths
+
+
+def recorded_identity(folder: Path) -> Identity | None:
+    """What the sweep in a folder is known by, as its file has it; None where there is none."""
+    try:
+        values = parsed((folder / SETTINGS_FILE).read_bytes())
+        return Identity.of(values, folder)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether the sweep in a folder is also where the folder says that it was made."""
+    recorded = recorded_identity(folder)
+    if recorded is None or not recorded.uuid or recorded.folder == folder.resolve():
+        return False
+    there = recorded_identity(recorded.folder)
+    if there is None or there.uuid != recorded.uuid:
+        return False
+    return not recorded.folder.samefile(folder)
+
+
+def check_place(folder: Path) -> Identity:
+    """The identity of the sweep in a folder, which is there for the first time if it was moved.
+
+    Raises:
+        UserError: If the folder is a copy, whose results would be taken for the original's.
+    """
+    recorded = recorded_identity(folder)
+    if recorded is None:
+        return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
+    if is_copy(folder):
+        raise UserError(
+            f"{folder} is a copy of the sweep in {recorded.folder}, and its results would be"
+            f" taken for that one's: give it a name of its own, --resume {folder.name} --name"
+            " NEW, or resume the original"
+        )
+    return recorded.at(folder)
 
 
 def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
@@ -295,7 +401,8 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _above_zero(settings: SweepSettings, name: str) -> None:
+def _above_zero(settings: SweepSettings, name: str, *, most: int = MOST) -> None:
     value = getattr(settings, name)
-    if value is not None and not 0 < value < math.inf:
-        raise UserError(f"{_option(name)} must be above 0, but is {value}")
+    if value is not None and not 0 < value <= most:
+        rule = f"at most {most:,}" if value > most else "above 0"
+        raise UserError(f"{_option(name)} must be {rule}, but is {value}")

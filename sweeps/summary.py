@@ -12,6 +12,7 @@ from rich.text import Text
 
 from foldsweep import names
 from foldsweep.numbers import places_of, shown_score, signed
+from foldsweep.streams import escaped
 from search_spaces.space import SearchSpace
 from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
 from trainables.trainable import BY_FOLD
@@ -83,7 +84,7 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
     if baseline is not None and baseline not in rows:
         rows.append(baseline)
     configurations = [
-        Text(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}")
+        Text(escaped(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}"))
         for o in rows
     ]
     return Group(_scores(title, rows, baseline, objective), *configurations)
@@ -131,12 +132,17 @@ def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
 
 def shown_values(values: Mapping[str, Any]) -> str:
     """A choice of values in one line."""
-    return " ".join(
-        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={shorten(v)}" for k, v in values.items()
-    )
+    return " ".join(f"{key}={_shown(value)}" for key, value in values.items())
 
 
 def shorten(value: Any) -> str:
     """A value as people read it; no more than the beginning of a long one."""
     text = str(value)
     return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, float):
+        return shorten(value)
+    # steps of a whole size give whole floats, which an integer field takes as they are meant
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

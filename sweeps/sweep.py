@@ -24,17 +24,24 @@ from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.expected import log_expected
-from sweeps.ledger import Ledger, distributions_of, open_storage
-from sweeps.lifecycle import Lifecycle
+from sweeps.identity import Identity
+from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
+from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import dataset_record, reported_figures, reported_row, run_tags, write_task
 from sweeps.resources import Allotment
 from sweeps.rounds import on_test
-from sweeps.scheduling import HeldOutTaker, LifecycleScheduler, LifecycleStopper, StudySearcher
+from sweeps.scheduling import (
+    HeldOutTaker,
+    LifecycleScheduler,
+    LifecycleStopper,
+    StudySearcher,
+    TrialTimeout,
+)
 from sweeps.settings import SweepSettings, masked_url
 from sweeps.summary import shown_values
-from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget
+from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
 from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
@@ -60,13 +67,24 @@ class SweepEnd:
     interrupted: bool
     out_of_time: bool
     hopeless: bool
+    """Whether so many trials failed that the sweep was given up."""
     last_error: str | None
     waiting_records: int
     tracking_problem: str
     set_aside: int = 0
     """Lines of the spool that are no records, see `sweeps.tracking.spool`."""
+    refused: str = ""
+    """What MLflow did not take, in a line; empty if nothing."""
     expected: str = ""
     """What the best is expected to be on fresh data, in a line; empty if it is not known."""
+
+    @property
+    def hopeless_because(self) -> str:
+        """What a sweep was given up for."""
+        last = self.ledger.ended()[-REFUSED_TO_GIVE_UP:]
+        if len(failures(last, names.REFUSED)) == REFUSED_TO_GIVE_UP:
+            return f"the last {REFUSED_TO_GIVE_UP} configurations cannot be trained"
+        return "most trials failed"
 
     @property
     def complete(self) -> bool:
@@ -108,6 +126,7 @@ def sweep_space(
     tracking_uri: str,
     allotment: Allotment,
     console: Console,
+    identity: Identity | None = None,
 ) -> SweepEnd:
     """Run, or resume, the sweep of one space on a Ray that has been started.
 
@@ -121,16 +140,20 @@ def sweep_space(
         tracking_uri: MLflow server or store, absolute.
         allotment: Resources of a trial.
         console: Where progress goes.
+        identity: What the sweep is known by [as recorded in `folder`, or a new one].
 
     Raises:
         UserError: If the study or the folder cannot be used.
     """
     key = f"{name}/{space.name}"
     epochs = most_epochs(space, settings)
+    identity = identity or identity_in(folder)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=settings.experiment,
         sweep=key,
+        uuid=identity.uuid,
+        project=identity.project,
         study_storage=settings.study or JOURNAL_FILE,
         study_name=key,
         objective=settings.objective[0],
@@ -173,7 +196,7 @@ def sweep_space(
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
             # what a resumed sweep may change, which params cannot
-            names.TAG_TRIALS: str(ledger.budget),
+            names.TAG_TRIALS: str(num_asked(space, settings)),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
         }
@@ -241,6 +264,7 @@ def sweep_space(
         waiting_records=waiting,
         tracking_problem=tracker.problem,
         set_aside=tracker.num_set_aside,
+        refused=tracker.refused,
         expected=expected,
     )
 
@@ -258,6 +282,9 @@ def _fit(
         return False
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
     progress = Progress(lifecycle, console, time_budget=settings.time_budget)
+    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), progress]
+    if settings.trial_timeout is not None:
+        callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         # not Tuner.fit, which pickles all that it is given for a restore of its own
@@ -268,7 +295,7 @@ def _fit(
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
             scheduler=LifecycleScheduler(lifecycle),
             stop=LifecycleStopper(lifecycle),
-            callbacks=[HeldOutTaker(lifecycle), progress],
+            callbacks=callbacks,
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
             reuse_actors=True,
@@ -322,6 +349,8 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"
         tracker.set_tags(None, {"best_trial": str(best.number), MLFLOW_RUN_NOTE: note})
+    for kind, number in lifecycle.failures.items():
+        found[f"trials_{kind.replace(' ', '_')}"] = float(number)
     # each resumption ends later than the one before
     tracker.log_metrics(None, found, step=lifecycle.ended.total())
 

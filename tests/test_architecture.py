@@ -1,5 +1,6 @@
 """What must stay true of the whole repository, whatever the code does."""
 
+import ast
 import importlib.metadata
 import importlib.util
 import re
@@ -135,6 +136,45 @@ def test_what_users_import_is_loaded_when_it_is_used() -> None:
     assert (run.stderr, run.stdout) == ("", "False\n")
 
 
+# Text -------------------------------------------------------------------------------------------
+
+
+def text_in_the_locale(source: str) -> list[int]:
+    """Lines that read or write text in whatever encoding the locale has."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        words = {word.arg for word in node.keywords}
+        if name in ("read_text", "write_text"):
+            given = len(node.args) > (name == "write_text") or "encoding" in words
+        elif name == "open":
+            mode = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            given = "encoding" in words or any("b" in str(value) for value in mode)
+            given |= isinstance(node.func, ast.Attribute) and not mode  # of another kind
+        else:
+            starts = name in ("run", "Popen", "check_output", "check_call")
+            given = not starts or "text" not in words or "encoding" in words
+        if not given:
+            found.append(node.lineno)
+    return found
+
+
+def test_text_in_the_locale_would_be_seen() -> None:
+    wrong = ["p.read_text()", "p.write_text(x)", "open(p)", "p.open('w')", "run(x, text=True)"]
+    right = ["p.read_text('utf-8')", "p.open('rb')", "open(p, encoding='utf-8')", "run(x)"]
+    assert all(text_in_the_locale(source) for source in wrong)
+    assert not any(text_in_the_locale(source) for source in right)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_text_in_the_locale(package: str) -> None:
+    files = sorted((ROOT / package).rglob("*.py"))
+    found = {str(f.relative_to(ROOT)): text_in_the_locale(f.read_text("utf-8")) for f in files}
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
 # Words of one task -------------------------------------------------------------------------------
 
 ONE_TASK = re.compile(r"(?<![a-z])(?:digits?|pairs?|disc)(?![a-z])|(?<![a-z])aux_", re.IGNORECASE)
@@ -156,7 +196,6 @@ OF_ONE_TASK = (
     "search_spaces/larger_digit",
     "search_spaces/disc.py",
     "search_spaces/shipped.py",  # lists the spaces of both tasks
-    "sweeps/reproduce.py",
     "sweeps/reproduction",
     "analysis/tasks",
 )

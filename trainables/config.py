@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
-from foldsweep.checks import described, fits
-from foldsweep.errors import UserError
+from foldsweep.checks import MOST, brief, described, fits, is_huge, meant
+from foldsweep.errors import UserError, first_line, shown_error
 
 LrSchedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
@@ -29,7 +29,8 @@ class BaseConfig:
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            self.require(name, fits(getattr(self, name), hint), described(hint))
+            # frozen only from here on
+            object.__setattr__(self, name, _as_typed(name, getattr(self, name), hint))
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Refuse a field's value, in words, unless a condition holds.
@@ -38,7 +39,7 @@ class BaseConfig:
             UserError: Naming field, rule and value.
         """
         if not holds:
-            raise UserError(f"{name} must be {rule}, but is {getattr(self, name)!r}")
+            raise UserError(f"{name} must be {rule}, but is {brief(getattr(self, name))}")
 
     def require_amounts(self, *names: str) -> None:
         """Refuse what is not finite or below 0.
@@ -63,14 +64,21 @@ class BaseConfig:
             raise UserError(
                 f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(known)}"
             )
+        hints = _hints(cls)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        values = {k: _as_typed(k, v, hints.get(k, Any)) for k, v in values.items()}
         for giving, given in cls.IMPLIED.items():
             if values.get(giving) is not None:
                 values = {k: v for k, v in values.items() if k not in given}
         try:
             return cls(**values)
-        except TypeError as error:
-            raise UserError(f"{cls.__name__} cannot be built from {values}: {error}") from None
+        except UserError:
+            raise
+        except Exception as error:  # a class of the user's may check its fields in any way
+            what = first_line(error) if isinstance(error, TypeError) else shown_error(error)
+            raise UserError(
+                f"{cls.__name__} cannot be built from {brief(values)}: {what}"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, flat; what MLflow records and what `from_dict` reads back."""
@@ -118,6 +126,7 @@ class TrialConfig(BaseConfig):
         self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
         self.require("batch_size", self.batch_size >= 1, "at least 1")
         self.require("epochs", self.epochs >= 1, "at least 1")
+        self.require("epochs", self.epochs <= MOST, f"at most {MOST:,}")
         self.require("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
 
     def lr_at(self, epoch: int) -> float:
@@ -175,6 +184,19 @@ class ImageConfig(TrialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_amounts("shift", "rotation", "scale")
+
+
+def _as_typed(name: str, given: Any, hint: Any) -> Any:
+    """The value of a field as its type has it.
+
+    Raises:
+        UserError: If it is of another type.
+    """
+    value = meant(given, hint)
+    if not fits(value, hint):
+        below = ", below 2**64" if is_huge(value) else ""
+        raise UserError(f"{name} must be {described(hint)}{below}, but is {brief(value)}")
+    return value
 
 
 def _hints(config: type[BaseConfig]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The thin layer of Ray Tune on top: a Trainable class for each variant, made on demand."""
 
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,8 +10,11 @@ import torch
 from ray import tune
 
 from foldsweep import names
+from foldsweep.errors import UserError, shown_error
+from foldsweep.streams import forgive
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
+from trainables.refusals import happens_again, signed
 from trainables.tasks.samples import Data
 from trainables.tasks.task import DataRequest, Variant
 from trainables.trial import Context, CrossValidation, summary
@@ -20,6 +24,11 @@ TRIAL_NUMBER = "trial_number"
 REPORTED_AT = "reported_at"
 """Key that the searcher adds to that of a trial that was cut off: the last epoch after which it is
 known that the trial goes on."""
+LAST_ERROR = "last_error"
+"""Key that the lifecycle adds after a failure: its signature, see `trainables.refusals`."""
+FAILED = "failed"
+"""Key of the only result of a trial that would fail again: a list of the kind of failure, what it
+was in a line, and its traceback. It is not tried again, and its process goes on."""
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
@@ -40,17 +49,43 @@ class FoldTrainable(tune.Trainable):
     """
 
     variant: ClassVar[Variant]
+    trial: CrossValidation | None
+    last_error: str | None
     num_reported: int
     reported_at: int
 
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
-        """Build the folds, and continue from the trial's checkpoint where there is one."""
+        """Take the configuration; `step` builds the folds, whose failure is then a result."""
         self.context = context
+        forgive()
         torch.set_num_threads(context.threads)
-        self._start(config)
+        self.trial = None
+        self.waiting: dict[str, Any] | None = config
 
     def step(self) -> dict[str, Any]:
         """Train to the next report and return its result."""
+        try:
+            if self.waiting is not None:
+                self.last_error = self.waiting.get(LAST_ERROR)
+                self._start(self.waiting)
+                self.waiting = None
+            return self._train()
+        except Exception as error:
+            built = self.waiting is None
+            # an estimator looks at its parameters when it is fitted
+            building = not built or (self._refits and isinstance(error, ValueError | TypeError))
+            if not happens_again(error, building=building, last=self.last_error):
+                signed(error)
+                raise
+            refused = building or isinstance(error, UserError)
+            ours = isinstance(error, UserError)
+            text = "" if ours else traceback.format_exc()
+            line = " ".join(str(error).split()) if ours else shown_error(error)
+            kind = names.REFUSED if refused else names.CRASHED
+            return {FAILED: [kind, line, text], "done": True}
+
+    def _train(self) -> dict[str, Any]:
+        assert self.trial is not None
         report_at = (*self.context.report_at, self.trial.config.epochs)
         epoch = self.trial.stack.epoch
         until = next((e for e in report_at if e > epoch), report_at[-1])
@@ -82,15 +117,21 @@ class FoldTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial in the same process."""
-        self._start(new_config)
+        self.trial = None  # which frees its memory for the next
+        self.waiting = new_config
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save where Ray asks, for schedulers that pause trials."""
+        assert self.trial is not None
         torch.save(self.trial.state_dict(), Path(checkpoint_dir) / "trial.pt")
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
         """Continue from where Ray saved."""
+        if self.waiting is not None:
+            self._start(self.waiting)
+            self.waiting = None
+        assert self.trial is not None
         path = Path(checkpoint_dir) / "trial.pt"
         self.trial.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
         self.reported_at = self.trial.stack.epoch
@@ -98,6 +139,7 @@ class FoldTrainable(tune.Trainable):
     def _start(self, config: dict[str, Any]) -> None:
         values = dict(config)
         number, reported_at = values.pop(TRIAL_NUMBER), values.pop(REPORTED_AT, None)
+        values.pop(LAST_ERROR, None)
         trial_config = self.variant.config.from_dict(values)
         self.trial = CrossValidation(self.variant, trial_config, self.context, number)
         self.num_reported = 0
@@ -112,6 +154,7 @@ class FoldTrainable(tune.Trainable):
         """Checkpoint at most every `context.checkpoint_every_s`: short trials pay nothing."""
         folder = None if self._refits else self.context.checkpoint_folder
         due = time.monotonic() - self.saved_at >= self.context.checkpoint_every_s
+        assert self.trial is not None
         if folder is not None and due and not self.trial.finished:
             save_checkpoint(folder, self.trial.number, self.trial.state_dict())
             self.saved_at = time.monotonic()

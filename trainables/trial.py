@@ -17,6 +17,7 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import EpochMetrics
 from trainables.stack.held_out import HeldOut, held_out
+from trainables.stack.memory import check_size
 from trainables.stack.passes import Stack, measured, passes
 from trainables.stack.scoring import is_part, part_name
 from trainables.stack.stack import FoldStack, Member
@@ -95,6 +96,20 @@ def over_all(stack: FoldStack, samples: Samples, task: Task) -> dict[str, list[f
     }
 
 
+def check_model_size(
+    variant: Variant, config: BaseConfig, data: Data, *, members: int, device: str = "cpu"
+) -> None:
+    """Refuse a network whose members cannot fit into memory.
+
+    Raises:
+        UserError: Naming the number of parameters, what they need and what there is.
+    """
+    if issubclass(variant.config, EstimatorConfig):
+        return
+    shapes = variant.task.shapes(data)
+    check_size(lambda: variant.model(config, shapes), members=members, device=device)
+
+
 def make_stack(
     variant: Variant,
     members: list[Member],
@@ -153,6 +168,8 @@ class CrossValidation:
             )
             for i, fold in enumerate(context.folds)
         ]
+        size, device = len(members), context.device
+        check_model_size(variant, config, context.data, members=size, device=device)
         self.stack = make_stack(
             variant, members, context.data, device=context.device, mode=context.mode
         )

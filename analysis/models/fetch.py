@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from analysis.models.variants import variant_of
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
-from foldsweep.tracking import SQLITE, shown
+from foldsweep.tracking import shown, sqlite_path
 from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
 
 KIND = "model"
@@ -88,12 +88,9 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
         if "/" in given or not given:
             raise UserError(f"model {given!r}: there is no such folder")
         given = f"models:/{given}@{ALIAS}"
-    if tracking_uri.startswith(SQLITE):
-        path = Path(tracking_uri.removeprefix(SQLITE))
-        if not path.is_file():
-            raise UserError(
-                f"{given}: no MLflow store at {path}; give --tracking-uri, or a folder"
-            )
+    path = sqlite_path(tracking_uri)
+    if path is not None and not path.is_file():
+        raise UserError(f"{given}: no MLflow store at {path}; give --tracking-uri, or a folder")
     with quiet_mlflow(tracking_uri):
         try:
             return fetched(given)

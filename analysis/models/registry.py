@@ -205,6 +205,7 @@ def _tags(trained: Trained) -> dict[str, str]:
     return {
         names.TAG_KIND: KIND,
         names.TAG_SWEEP: recipe.sweep,
+        **({names.TAG_UUID: uuid} if (uuid := recipe.mlflow.get("sweep_uuid")) else {}),
         names.TAG_TRIAL: str(recipe.trial),
         names.TAG_SPACE: recipe.sweep.rpartition("/")[2],
         names.TAG_TASK: recipe.task,

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from analysis.plots.style import COST_LABELS, INK, axis_label, looks
 from analysis.plots.tradeoffs import TradeoffInfo
 from analysis.results import Trial
+from foldsweep.files import whole
 from foldsweep.numbers import shown_spread
 
 
@@ -16,7 +17,8 @@ def write_html(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.html")
-        figure.write_html(paths[-1], include_plotlyjs="directory")
+        with whole(paths[-1]) as part:
+            figure.write_html(part, include_plotlyjs="directory")
     return paths
 
 

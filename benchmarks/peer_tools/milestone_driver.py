@@ -1,4 +1,4 @@
-"""`sweeps/run.py` with a note at each milestone; `benchmarks/startup.py` starts it."""
+"""`sweeps/run.py` in one process, with a note at each milestone, for `benchmarks/startup.py`."""
 
 import importlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from peer_tools.milestones import PYTHON_RUNS, mark
-from sweeps import run
+from sweeps import driver, run
 from sweeps.cluster import Cluster
 
 
@@ -28,6 +28,12 @@ def note(owner: Any, name: str, before: str | None, after: str) -> None:
 
 
 start = Cluster.start
+
+
+def call_here(call: str, *arguments: Any) -> int:
+    """What a driver does, in this process."""
+    assert call == "sweeps.driver.sweep"
+    return driver.sweep(*arguments)
 
 
 def start_and_import(cluster: Cluster) -> None:
@@ -52,7 +58,10 @@ if __name__ == "__main__":
     mark("Python runs", *PYTHON_RUNS)
     note(Cluster, "_init", None, "Ray runs")
     note(Cluster, "stop", None, "Ray has stopped")
-    with patch.object(Cluster, "start", start_and_import):
+    with (
+        patch.object(Cluster, "start", start_and_import),
+        patch.object(run, "apart", call_here),
+    ):
         code = run.main()
     mark("main has returned")
     raise SystemExit(code)

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 from rich.console import Console
 
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.names import TRAIN_TIME
 from search_spaces.larger_digit.reports import grid_space
 from sweeps.ledger import RESULT_ATTR
@@ -17,6 +17,7 @@ from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.summary import ranking
 from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
+from sweeps.tracking.spool import identity_in
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS
 from trainables.tasks.samples import Data
@@ -54,7 +55,7 @@ def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
 def found(grid: Grid, root: Path) -> Found | None:
     """The result of a grid that has been swept; None if it has not."""
     try:
-        return Found(**json.loads((root / grid.space / RESULT_FILE).read_text()))
+        return Found(**parsed((root / grid.space / RESULT_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -90,6 +91,7 @@ def sweep_grid(
         tracking_uri=settings.tracking_uri or "",
         allotment=allotment,
         console=console,
+        identity=identity_in(folder, within=root),
     )
     ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from foldsweep import names
 from foldsweep.numbers import shown_spread
+from foldsweep.programs import console
 from sweeps.progress import shown_time
 from sweeps.provenance import user
 from sweeps.records import MLFLOW_SOURCE_NAME, MLFLOW_USER
@@ -23,6 +24,7 @@ from sweeps.tracking.spool import (
     SPOOL_FILE,
     TrackingTarget,
     count_records,
+    identity_in,
     read_progress,
     read_records,
 )
@@ -116,10 +118,13 @@ def log_rows(
     Returns:
         Number of records that wait because MLflow could not take them.
     """
+    identity = identity_in(folder, within=folder.parent)
     target = TrackingTarget(
         tracking_uri=tracking_uri,
         experiment=experiment,
         sweep=sweep,
+        uuid=identity.uuid,
+        project=identity.project,
         study_storage=JOURNAL_FILE,
         study_name=sweep,
     )
@@ -140,6 +145,8 @@ def log_rows(
             tracker.end_sweep("FINISHED")
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
+    if tracker.refused:
+        console.print(f"MLflow at {target.shown_uri} refused {tracker.refused}")
     return waiting
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.reproduction.data import POINTS, draw
 from sweeps.rounds import Cohort, Scores, fold_cohort, round_cohort
@@ -217,7 +217,7 @@ def result_path(folder: Path, job: Job) -> Path:
 def stored(folder: Path, job: Job) -> dict[str, Any] | None:
     """The result of a job that has been done as it is now; None if there is none."""
     try:
-        result = json.loads(result_path(folder, job).read_text())
+        result = parsed(result_path(folder, job).read_bytes())
     except (OSError, ValueError):
         return None
     matches = isinstance(result, dict) and result.get("key") == job.key

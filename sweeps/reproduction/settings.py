@@ -1,19 +1,19 @@
 """The settings of a repetition: the command line of `sweeps/reproduce.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from foldsweep.checks import MOST_FOLDS, require_local
 from foldsweep.errors import UserError
 from foldsweep.programs import require_at_least
-from foldsweep.tracking import tracking_uri
+from foldsweep.tracking import check_store, default_experiment, tracking_uri
 from sweeps.reproduction.data import dataset_of
 from sweeps.reproduction.grids import is_started
 from sweeps.reproduction.rows import QUICK_PAIRS
 from sweeps.settings import SweepSettings
-from sweeps.tracking.spool import TrackingTarget
 from trainables.presets.preset import Grid
 from trainables.presets.registry import PRESETS
 from trainables.variants import VARIANTS
@@ -48,8 +48,8 @@ class ReproduceSettings:
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     storage: Path = Path("runs")
     """Folder of results."""
-    experiment: str = "foldsweep"
-    """MLflow experiment."""
+    experiment: str = field(default_factory=default_experiment)
+    """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
     address: str | None = None
@@ -67,20 +67,15 @@ class ReproduceSettings:
         Raises:
             UserError: At the first value that cannot be meant.
         """
-        require_at_least(1, self, "rounds")
+        require_at_least(1, self, "rounds", most=MOST_FOLDS)
+        require_local(self.storage)
         if self.all and self.what:
             raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
         if not (self.all or self.what):
             raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
         if self.write is not None and not self.write.is_file():
             raise UserError(f"--write {self.write} does not exist")
-        TrackingTarget(  # which checks the URI
-            tracking_uri=tracking_uri(self.tracking_uri),
-            experiment=self.experiment,
-            sweep="",
-            study_storage="",
-            study_name="",
-        )
+        check_store(tracking_uri(self.tracking_uri))
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from foldsweep.errors import UserError
+from foldsweep.files import write_whole
 from foldsweep.numbers import shown_spread
 from sweeps.reproduction.grids import Found
 from sweeps.reproduction.rows import error_shares, spread
@@ -270,10 +271,7 @@ def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
         block = blocks.get(match.group(2))
         return match.group(0) if block is None else match.group(1) + block + match.group(3)
 
-    try:
-        path.write_text(_MARK.sub(filled, text))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, _MARK.sub(filled, text))
     return len(found)
 
 
@@ -284,7 +282,7 @@ def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
         UserError: If the file cannot be read, or has no such mark.
     """
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

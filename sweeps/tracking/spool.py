@@ -14,8 +14,9 @@ Records name their run by trial number, `"12"`; the run of the sweep itself is `
     {"op": "end", "run", "status", "time"}
     {"op": "open"}, {"op": "close"}: a driver came or went
 
-Times are milliseconds since the epoch and travel with the record: MLflow tells a repeated metric
-point from a new one by its time, so sending a spool twice adds nothing.
+The path of an artifact is relative to the sweep's folder if it is inside. Times are milliseconds
+since the epoch and travel with the record: MLflow tells a repeated metric point from a new one by
+its time, so sending a spool twice adds nothing.
 """
 
 import hashlib
@@ -24,17 +25,18 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from foldsweep.errors import UserError
-from foldsweep.files import write_whole
+from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import SQLITE, shown
-from sweeps.tracking.wrong import are_points, is_run
+from foldsweep.tracking import check_uri, shown, sqlite_path
+from sweeps.identity import Identity, portable, resolved
+from sweeps.tracking.wrong import are_points, is_run, is_texts
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]
@@ -46,8 +48,11 @@ CURSOR_FILE = "spool.cursor"
 REJECTED_FILE = "spool.rejected.jsonl"
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
+_PLACES = ("tracking_uri", "study_storage")
 OPEN: Record = {"op": "open"}
 CLOSE: Record = {"op": "close"}
+_LONGEST_NAME = 200
+"""Bytes of an experiment's name; a folder of artifacts is called by it."""
 
 
 def now_ms() -> int:
@@ -67,12 +72,17 @@ class Spool:
             self._file.truncate(_complete_length(reader.read()))
 
     def append(self, record: Record) -> None:
-        """Add one record; NaN and infinities are kept.
+        """Add one record; NaN and infinities are kept, lone surrogates as escapes.
+
+        No server takes those. Only the path of a file may have them, which none gets to see.
 
         Raises:
             OSError: If the disk takes no more; the spool is then as it was before.
         """
-        line = (json.dumps(record) + "\n").encode()
+        text = json.dumps(record)
+        if r"\ud" in text and record.get("op") != "artifact":
+            text = json.dumps(_plain(record))
+        line = f"{text}\n".encode()
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
@@ -84,6 +94,18 @@ class Spool:
     def close(self) -> None:
         """Close the file; the records stay."""
         self._file.close()
+
+
+def _plain(value: Any) -> Any:
+    """The value with text that every encoding of Unicode has."""
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_plain(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+    return value
 
 
 def _complete_length(data: bytes) -> int:
@@ -102,8 +124,8 @@ def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
                 return
             offset += len(line)
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
+                record = parsed(line)
+            except ValueError:
                 record = None
             yield offset, record if isinstance(record, dict) else {"op": "unreadable"}
 
@@ -156,11 +178,13 @@ class RunState:
     """What a spool says about one run.
 
     `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
-    below it repeats one that is already there.
+    below it repeats one that is already there. `params` are those of the sweep's own run as it
+    first had them: MLflow refuses others.
     """
 
     is_open: bool = False
     last_step: dict[str, int] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
 
 
 def run_states(path: Path) -> dict[str, RunState]:
@@ -176,6 +200,9 @@ def run_states(path: Path) -> dict[str, RunState]:
                 state.last_step[key] = max(step, state.last_step.get(key, step))
         elif op in ("start", "end"):
             state.is_open = op == "start"
+            params = record.get("params", {})
+            if op == "start" and not run and is_texts(params):
+                state.params = {**params, **state.params}
     return states
 
 
@@ -183,13 +210,15 @@ def run_states(path: Path) -> dict[str, RunState]:
 class Progress:
     """How far one tracking server has a spool, what it refused, what it last failed with.
 
-    `part` counts the runs that it has of the records just behind `offset`.
+    `part` counts the runs that it has of the records just behind `offset`; `refusal` is the last
+    of those that `refused` counts.
     """
 
     offset: int = 0
     part: int = 0
     refused: int = 0
     problem: str = ""
+    refusal: str = ""
 
 
 def read_progress(folder: Path, server: str) -> Progress:
@@ -204,7 +233,7 @@ def read_progress(folder: Path, server: str) -> Progress:
     counts = (progress.offset, progress.part, progress.refused)
     if not all(type(count) is int and count >= 0 for count in counts):
         return Progress()
-    is_said = isinstance(progress.problem, str)
+    is_said = isinstance(progress.problem, str) and isinstance(progress.refusal, str)
     return progress if is_said and _is_place(folder / SPOOL_FILE, progress.offset) else Progress()
 
 
@@ -221,14 +250,14 @@ def write_progress(folder: Path, server: str, progress: Progress) -> None:
     """Store progress in one step, so that a kill leaves the old or the new."""
     cursors = _cursors(folder) | {server: asdict(progress)}
     draft = folder / f"{CURSOR_FILE}.new"
-    draft.write_text(json.dumps(cursors))
+    draft.write_text(json.dumps(cursors), "utf-8")
     draft.replace(folder / CURSOR_FILE)
 
 
 def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(json.loads((folder / CURSOR_FILE).read_text()))
-    except (FileNotFoundError, ValueError, TypeError, RecursionError):
+        return dict(parsed((folder / CURSOR_FILE).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
         return {}
 
 
@@ -247,6 +276,7 @@ class TrackingTarget:
 
     `sweep` is its name for ever, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
     path of an Optuna journal, relative to the sweep's folder if the two are to move together.
+    `uuid` is that of the sweep: runs of other sweeps of the same name are never touched.
     """
 
     tracking_uri: str
@@ -257,15 +287,19 @@ class TrackingTarget:
     objective: str = "val_accuracy"
     """Key of what the sweep optimises, which views of a new experiment show."""
     better: Better = "higher"
+    uuid: str = ""
+    project: Path | None = field(default=None, compare=False)
+    """Folder that the user works in, see `sweeps.identity`; None for the present one."""
 
     def __post_init__(self) -> None:
-        uri = self.tracking_uri
-        is_relative = uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/")
-        if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
+        if not self.experiment.isprintable() or len(self.experiment.encode()) > _LONGEST_NAME:
             raise UserError(
-                f"tracking URI {self.shown_uri!r} is not absolute: "
-                "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
+                f"--experiment {self.experiment!r} must be printable and have at most"
+                f" {_LONGEST_NAME} bytes"
             )
+        check_uri(self.tracking_uri)
+        if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
+            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is no UUID")
 
     @property
     def server(self) -> str:
@@ -280,8 +314,7 @@ class TrackingTarget:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, if that is what the records go to."""
-        path = self.tracking_uri.removeprefix(SQLITE)
-        return None if path == self.tracking_uri else Path(path)
+        return sqlite_path(self.tracking_uri)
 
     @property
     def artifact_root(self) -> str | None:
@@ -293,7 +326,9 @@ class TrackingTarget:
         if self.sqlite_path is None:
             return None
         folder = re.sub(r"[^\w.-]", "_", self.experiment)
-        return str(self.sqlite_path.parent / "mlartifacts" / folder)
+        root = self.sqlite_path.parent / "mlartifacts" / folder
+        # MLflow takes a path for a URI, where `%` escapes
+        return root.as_uri() if "%" in str(root) else str(root)
 
     def run_key(self, run: str) -> str:
         """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""
@@ -305,7 +340,11 @@ class TrackingTarget:
 
     def save(self, folder: Path) -> None:
         """Write `tracking.json`, for its owner only: a database URL may hold a password."""
-        write_whole(folder / TARGET_FILE, json.dumps(asdict(self), indent=2) + "\n", private=True)
+        project = self.project or Path.cwd()
+        place = Identity(uuid=self.uuid, folder=folder.resolve(), project=project)
+        values = asdict(self) | place.to_dict()
+        values |= {key: portable(values[key], project) for key in _PLACES}
+        write_whole(folder / TARGET_FILE, json.dumps(values, indent=2) + "\n", private=True)
 
     @classmethod
     def load(cls, folder: Path) -> "TrackingTarget":
@@ -316,8 +355,41 @@ class TrackingTarget:
         """
         path = folder / TARGET_FILE
         try:
-            return cls(**json.loads(path.read_text()))
+            values = dict(parsed(path.read_bytes()))
+            project = Identity.of(values, folder).at(folder).project
+            values |= {key: resolved(values[key], project) for key in _PLACES}
+            return cls(**{k: v for k, v in values.items() if k != "folder"} | {"project": project})
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
+
+
+def identity_in(folder: Path, *, within: Path | None = None) -> Identity:
+    """What the spool in a folder is known by where the sweep's settings do not say it.
+
+    Args:
+        folder: Folder of the spool.
+        within: Folder of spools that are known by one UUID.
+    """
+    for place in (folder, *sorted(path.parent for path in (within or folder).glob("*/"))):
+        if (recorded := spool_identity(place)) is not None:
+            return replace(recorded.at(place), folder=folder.resolve())
+    made = Identity.new(folder)  # a spool without a record is of an earlier version
+    return replace(made, uuid="") if (folder / SPOOL_FILE).exists() else made
+
+
+def spool_identity(folder: Path) -> Identity | None:
+    """What a spool is known by, as its target was last written; None where there is none."""
+    try:
+        return Identity.of(dict(parsed((folder / TARGET_FILE).read_bytes())), folder)
+    except (OSError, TypeError, ValueError):
+        return None
+
+
+def made_in(folder: Path) -> Path | None:
+    """Where the spool in a folder was when a sweep last wrote to it; None if it does not say."""
+    try:
+        return Path(dict(parsed((folder / TARGET_FILE).read_bytes()))["folder"])
+    except (KeyError, OSError, TypeError, ValueError):
+        return None

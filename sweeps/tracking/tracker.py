@@ -69,6 +69,7 @@ class Tracker:
         self._runs = run_states(folder / SPOOL_FILE)
         progress = self._progress()
         self._sent_before = progress.offset, progress.part
+        self._refused_before = progress.refused
         self._spool.append(OPEN)
         self._start_uploader()
 
@@ -121,7 +122,9 @@ class Tracker:
 
     def log_artifact(self, number: int | None, path: Path, to: str = "") -> None:
         """Attach a small local file, in the folder `to` of the run's artifacts."""
-        self._append(number, "artifact", path=str(path.absolute()), to=to)
+        found, folder = path.absolute(), self._folder.absolute()
+        inside = found.relative_to(folder) if found.is_relative_to(folder) else found
+        self._append(number, "artifact", path=str(inside), to=to)
 
     def end_trial(self, number: int, status: str) -> None:
         """End a trial as `"FINISHED"`, `"FAILED"` or `"KILLED"`."""
@@ -144,6 +147,16 @@ class Tracker:
     def num_set_aside(self) -> int:
         """Lines of the spool that are no records and wait in a file beside it."""
         return num_set_aside(self._folder)
+
+    @property
+    def refused(self) -> str:
+        """What MLflow did not take since this tracker began, in one line; empty if nothing."""
+        progress = self._progress()
+        number = progress.refused - self._refused_before
+        if number <= 0:
+            return ""
+        what = f"{number} item{'s' * (number != 1)}"
+        return f"{what}, the last {progress.refusal}; see {self._folder / LOG_FILE}"
 
     def close(self, wait_s: float = 30.0) -> int:
         """End what is still open as KILLED and wait for the uploader.
@@ -217,13 +230,15 @@ class Tracker:
         tags: Mapping[str, Any],
         dataset: Mapping[str, str] | None,
     ) -> None:
-        self._state(number).is_open = True
+        state, given = self._state(number), _strings(params)
+        state.is_open = True
         self._append(
             number,
             "start",
             time=now_ms(),
             name=name,
-            params=_strings(params),
+            # a resumed sweep's changed ones would be refused; what may change is in tags
+            params={k: v for k, v in given.items() if state.params.get(k, v) == v},
             tags=_strings(tags),
             dataset=None if dataset is None else dict(dataset),
         )

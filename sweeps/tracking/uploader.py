@@ -1,8 +1,9 @@
 """Carries the records of one spool to one MLflow server.
 
-MLflow cannot create a run with a chosen id, so a run is known by its tag `RUN_TAG`. Before the
-first run is created, and after every failure, the runs of the sweep are looked up by that tag and
-adopted: however often an uploader is killed or a spool is sent again, a trial has one run.
+MLflow cannot create a run with a chosen id, so a run is known by its tags `RUN_TAG` and
+`TAG_UUID`, the sweep's. Before the first run is created, and after every failure, the runs of the
+sweep are looked up by them and adopted: however often an uploader is killed or a spool is sent
+again, a trial has one run, and none of another sweep of the same name is touched.
 """
 
 import logging
@@ -22,12 +23,16 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
 
+from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError
+from foldsweep.names import TAG_UUID
+from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
@@ -60,10 +65,12 @@ _log = logging.getLogger(__name__)
 class Uploader:
     """Sends a spool step by step; an exception leaves the cursor where it was.
 
-    What the server refuses for good is written to the log, counted and passed over.
+    What the server refuses for good is written to the log, counted and passed over. With
+    `inside_only` so are files outside of the folder, which a spool from elsewhere may name.
     """
 
-    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+    def __init__(self, folder: Path, target: TrackingTarget, *, inside_only: bool = False) -> None:
+        self._inside_only = inside_only
         self.progress = read_progress(folder, target.server)
         self.num_sent = 0
         self.num_set_aside = 0
@@ -86,7 +93,7 @@ class Uploader:
             UserError: If the experiment of the sweep is deleted.
             Exception: Whatever the server or the network fails with; call again later.
         """
-        refused = self.progress.refused
+        refused, aside = self.progress.refused, self.num_set_aside
         try:
             self._connect()
             chunk = list(islice(read_records(self._path, self.progress.offset), RECORDS_PER_STEP))
@@ -111,7 +118,7 @@ class Uploader:
         except Exception as error:
             self._is_connected = False
             self._had_failure = True
-            self.progress.refused = refused
+            self.progress.refused, self.num_set_aside = refused, aside
             self._save(one_line(error))
             raise
         if chunk:
@@ -145,7 +152,6 @@ class Uploader:
             file, why = self._folder / REJECTED_FILE, wrong[0][1]
             _log.warning("passed over a line of the spool, %s: it is set aside in %s", why, file)
         self.num_set_aside += len(wrong)
-        self.progress.refused += len(wrong)
 
     def _save(self, problem: str) -> None:
         self.progress.problem = problem
@@ -180,23 +186,28 @@ class Uploader:
             raise UserError(
                 f"MLflow experiment {name!r} is deleted: restore it or choose another name"
             )
+        if follow_database(self._target.tracking_uri, experiment):
+            experiment = self._client.get_experiment(experiment.experiment_id)
         return experiment
 
     def _find_runs(self) -> dict[str, str]:
         """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
-        key = self._target.run_key("")
+        key, uuid = self._target.run_key(""), self._target.uuid
         pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        of_sweep = f" and tags.`{TAG_UUID}` = '{uuid}'" if uuid else ""
         found: dict[str, list[Run]] = {}
         token: str | None = None
         while token != "":
             page = self._client.search_runs(
                 [self._experiment.experiment_id],
-                f"tags.`{RUN_TAG}` LIKE '{pattern}%'",
+                f"tags.`{RUN_TAG}` LIKE '{pattern}%'{of_sweep}",
                 max_results=_PAGE,
                 page_token=token,
             )
             for run in page:
                 name = run.data.tags[RUN_TAG]
+                if run.data.tags.get(TAG_UUID, "") != uuid:
+                    continue
                 if name == key or name.startswith(key + "/"):
                     found.setdefault(name[len(key) + 1 :], []).append(run)
             token = page.token or ""
@@ -268,7 +279,11 @@ class Uploader:
         """Attach the files of a run that is on the server."""
         for record in records:
             if record["op"] == "artifact":
-                args = record["path"], record["to"] or None
+                path = self._folder / record["path"]
+                if self._inside_only and not _is_inside(path, self._folder):
+                    self._refuse(f"{path} of run {run!r}", "it is outside of the folder")
+                    continue
+                args = str(path), record["to"] or None
                 self._attempt(run, self._client.log_artifact, self._ids[run], *args)
 
     def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
@@ -291,7 +306,8 @@ class Uploader:
     def _own_tags(self, run: str) -> dict[str, str]:
         """What a run is known by, and which run it is below."""
         parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
-        return {RUN_TAG: self._target.run_key(run)} | parent
+        own = {TAG_UUID: self._target.uuid} if self._target.uuid else {}
+        return {RUN_TAG: self._target.run_key(run)} | own | parent
 
     def _create(self, run: str, start: Record) -> str:
         experiment, tags = self._experiment.experiment_id, self._own_tags(run)
@@ -338,13 +354,14 @@ class Uploader:
         """Call, passing over what can never succeed: a refusal or an unusable local file."""
         try:
             call(*args)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, UnicodeError) as error:
             if isinstance(error, RequestException) or not _is_refusal(error):
                 raise
             self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
 
     def _refuse(self, what: str, why: str) -> None:
         self.progress.refused += 1
+        self.progress.refusal = shown(f"{what}: {why}")
         _log.warning("passed over %s: %s", what, why)
 
     def _note_in_study(self, runs: Iterable[str]) -> None:
@@ -393,7 +410,11 @@ def _connected_client(target: TrackingTarget) -> MlflowClient:
     if (database := target.sqlite_path) is None:
         return MlflowClient(tracking_uri=target.tracking_uri)
     database.parent.mkdir(parents=True, exist_ok=True)
+    here = Path.cwd()
     with FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S):
+        if "'" in str(here) and not database.exists():
+            # else MLflow writes the path of this folder into a statement of SQL, as it is
+            SqlAlchemyStore(target.tracking_uri, (here / "mlruns").as_uri())
         return MlflowClient(tracking_uri=target.tracking_uri)
 
 
@@ -401,7 +422,11 @@ def _is_refusal(error: Exception) -> bool:
     """Whether sending the same once more can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
-    return isinstance(error, OSError)
+    return isinstance(error, OSError | UnicodeError)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _id(run: Run) -> str:

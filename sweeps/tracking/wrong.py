@@ -17,7 +17,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_texts(value: object) -> bool:
+def is_texts(value: object) -> TypeGuard[dict[str, str]]:
+    """Whether this is a mapping of texts to texts."""
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
@@ -59,7 +60,7 @@ def is_run(value: object) -> TypeGuard[str]:
 def _is_dataset(value: object) -> bool:
     if not value:
         return value is None
-    if not isinstance(value, dict) or not _is_texts(value):
+    if not isinstance(value, dict) or not is_texts(value):
         return False
     return _DATASET <= value.keys() <= _DATASET | _DATASET_MORE
 
@@ -75,12 +76,12 @@ _FIELDS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "start": {
         "time": _is_time,
         "name": _is_text,
-        "params": _is_texts,
-        "tags": _is_texts,
+        "params": is_texts,
+        "tags": is_texts,
         "dataset": _is_dataset,
     },
     "metrics": {"points": are_points},
-    "tags": {"tags": _is_texts},
+    "tags": {"tags": is_texts},
     "artifact": {"path": _is_path, "to": _is_path},
     "end": {"status": lambda value: value in _STATUSES, "time": _is_time},
 }

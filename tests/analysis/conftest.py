@@ -75,6 +75,7 @@ class Filled:
         num_params: float = 321.0,
         config: Mapping[str, Any] | None = None,
         without: tuple[str, ...] = (),
+        uuid: str = "",
     ) -> None:
         """A sweep with one trial for each score.
 
@@ -112,6 +113,8 @@ class Filled:
             tags[names.TAG_SPACE_FILE] = space_file
         if select_on_test:
             tags[names.TAG_SELECTED_ON] = "test"
+        if uuid:
+            tags[names.TAG_UUID] = uuid
         tags = {key: value for key, value in tags.items() if key not in without}
         params = {"objective": objective, "folds": folds, "seed": seed, "trials": len(scores)}
         parent = self._run(experiment, sweep, {**tags, names.TAG_KIND: "sweep"}, params, {})
@@ -142,6 +145,7 @@ class Filled:
         scores: tuple[float, ...],
         protocol: str = "",
         measured: str = "val_accuracy",
+        uuid: str = "",
     ) -> str:
         """An evaluation or finals of a trial, as `sweeps` logs them."""
         tags = {
@@ -149,6 +153,7 @@ class Filled:
             names.TAG_SWEEP: sweep,
             names.TAG_TRIAL: str(trial),
             names.TAG_PROTOCOL: protocol,
+            **({names.TAG_UUID: uuid} if uuid else {}),
         }
         finals = kind == "finals"
         name = measured if finals else names.test_key(names.bare(measured))

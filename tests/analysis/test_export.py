@@ -1,5 +1,6 @@
 """Recipes, files, folders and versions of models, out of sweeps in MLflow."""
 
+import hashlib
 import json
 import os
 import re
@@ -241,6 +242,32 @@ def test_space_of_one_s_own_is_named_by_its_file(export: Callable, swept: Any) -
     assert (recipe.space, recipe.file_digest) == ("/spaces/mine.py", "d" * 64)
 
 
+def test_a_space_of_one_s_own_is_found_where_the_project_has_moved_to(
+    export: Callable, swept: Any, tmp_path: Path
+) -> None:
+    """The path is the old one's; the same file is here. Another file of its name is not taken."""
+    run, file = swept.trials["own/mine", 0], tmp_path / "spaces" / "mine.py"
+    file.parent.mkdir()
+    file.write_text("def space(): ...\n")
+    swept.client.set_tag(run, names.TAG_FILE_DIGEST, hashlib.sha256(b"other").hexdigest())
+    (recipe,) = export("--space", "mine").values()
+    assert recipe.space == "/spaces/mine.py"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    swept.client.set_tag(run, names.TAG_FILE_DIGEST, digest)
+    (recipe,) = export("--space", "mine").values()
+    assert recipe.space == "spaces/mine.py"
+
+
+def test_a_store_in_this_folder_is_named_relative_to_it(
+    swept: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gets the recipe has a store of their own in theirs."""
+    monkeypatch.chdir(Path(swept.uri.removeprefix("sqlite:///")).parent)
+    store = open_store(swept.uri, "foldsweep")
+    recipe = recipe_of(store, complete_trials(store, "both/mlp")[0])
+    assert recipe.mlflow["tracking_uri"] == "sqlite:///mlflow.db"
+
+
 def test_scores_are_in_order_of_folds(export: Callable) -> None:
     """Repeats have more folds than one cut, and 10 comes after 9."""
     (recipe,) = export("--sweep", "twelve").values()
@@ -456,7 +483,7 @@ def test_data_that_is_not_there_is_asked_for(run: Callable) -> None:
     assert not Path("kept").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../up"])
+@pytest.mark.parametrize("name", ["ä", "a b", "../up"])
 def test_name_that_cannot_be_registered_is_refused_at_once(run: Callable, name: str) -> None:
     said = refused(run, "--space", "mlp", "--register", name)
     assert said.startswith(f"model name {name!r} must be letters, numbers")

@@ -13,8 +13,10 @@ from analysis.load import (
     find_runs,
     open_store,
     sweep_objective,
+    sweep_runs,
     sweeps_named,
 )
+from analysis.results import load_sweeps
 from foldsweep import names as metrics
 from foldsweep.errors import UserError
 from tests.analysis.cases import RMSE
@@ -148,11 +150,82 @@ def test_deleted_runs_are_gone(make_store: Callable) -> None:
     assert numbers(open_store(filled.uri, "foldsweep"), "first/mlp") == [0]
 
 
+def test_a_sweep_without_its_name_hides_no_other(
+    make_store: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = make_store()
+    filled.add("bad/mlp", 0.5)
+    filled.add("good/mlp", 0.5)
+    bad = filled.parents["bad/mlp"]
+    filled.client.delete_tag(bad, metrics.TAG_SWEEP)
+    store = open_store(filled.uri, "foldsweep")
+    assert list(sweep_runs(store)) == ["good/mlp"]
+    assert sweeps_named(store, name="good", space=None) == ["good/mlp"]
+    assert numbers(store, "good/mlp") == [0]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, "said once"
+    assert f"run {bad} (sweep) is left out: it has no foldsweep.sweep" in said
+
+
 def test_an_empty_experiment_has_no_sweep(make_store: Callable) -> None:
     filled = make_store()
     filled.experiment("foldsweep")
     with pytest.raises(UserError, match="experiment 'foldsweep' has no space mlp; it has: none"):
         sweeps_named(open_store(filled.uri, "foldsweep"), name=None, space="mlp")
+
+
+# Several sweeps of one name ----------------------------------------------------------------------
+
+
+@pytest.fixture(params=["", "bbbbbbbb-2"], ids=["an earlier version's", "another"])
+def twice(make_store: Callable, request: pytest.FixtureRequest) -> tuple[Store, str, str]:
+    """A store with two sweeps `a/mlp`, and what each is called."""
+    filled, other = make_store(), request.param
+    filled.add("a/mlp", 0.5, 0.75, uuid=other)
+    filled.add("a/mlp", 0.25, uuid="aaaaaaaa-1")
+    filled.add("c/mlp", 0.9, uuid="cccccccc-3")
+    filled.measure("a/mlp", 0, "evaluation", (0.6, 0.7), uuid=other)
+    filled.measure("a/mlp", 0, "evaluation", (0.2, 0.3), uuid="aaaaaaaa-1")
+    store = open_store(filled.uri, "foldsweep")
+    return store, "a@aaaaaaaa/mlp", f"a@{other[:8] or '00000000'}/mlp"
+
+
+def test_sweeps_of_one_name_are_told_apart(twice: tuple[Store, str, str]) -> None:
+    store, new, old = twice
+    assert sweeps_named(store, name=None, space="mlp") == ["c/mlp", new, old]
+    scores = {
+        s: [r.data.metrics["val_accuracy"] for r in complete_trials(store, s)] for s in twice[1:]
+    }
+    assert scores == {new: [0.25], old: [0.75, 0.5]}
+    sweeps = {sweep.name: sweep for sweep in load_sweeps(store)}
+    assert set(sweeps) == {"c/mlp", new, old}
+    assert [len(sweeps[name].trials) for name in (new, old)] == [1, 2]
+    assert [sweeps[name].evaluations[0].scores for name in (new, old)] == [(0.2, 0.3), (0.6, 0.7)]
+    assert {trial.sweep for trial in sweeps[new].trials} == {new}
+    (one,) = load_sweeps(store, sweeps=[new.rpartition("/")[0]])
+    assert one.name == new
+
+
+@pytest.mark.parametrize("word", ["a", "a/mlp"])
+def test_a_name_that_several_sweeps_have_is_asked_for(
+    twice: tuple[Store, str, str], word: str
+) -> None:
+    store, *both = twice
+    which = ", ".join(sorted(name.rpartition("/")[0] for name in both))
+    for ask in (
+        lambda: load_sweeps(store, sweeps=[word]),
+        lambda: sweeps_named(store, name=word, space=None),
+        lambda: complete_trials(store, "a/mlp"),
+    ):
+        with pytest.raises(UserError, match=f"2 sweeps are called {word}.*: say which, {which}"):
+            ask()
+
+
+def test_one_sweep_of_two_spaces_is_one(make_store: Callable) -> None:
+    filled = make_store()
+    for space in ("mlp", "cnn"):
+        filled.add(f"a/{space}", 0.5, uuid="aaaaaaaa-1")
+    assert set(sweep_runs(open_store(filled.uri, "foldsweep"))) == {"a/mlp", "a/cnn"}
 
 
 # Stores that cannot be opened -------------------------------------------------------------------

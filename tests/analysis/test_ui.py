@@ -42,6 +42,19 @@ def test_a_port_must_be_one(refused: Callable[..., str]) -> None:
     assert refused("--port", "0") == "--port must be between 1 and 65535, but is 0"
 
 
+@pytest.mark.parametrize("host", ["", " ", "\t"])
+def test_an_empty_host_is_none(refused: Callable[..., str], host: str) -> None:
+    assert refused("--host", host).startswith("--host has an empty value: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "everywhere"),
+    [("0.0.0.0", True), ("0", True), ("::", True), ("127.0.0.1", False), ("localhost", False)],
+)
+def test_a_host_that_means_every_network_is_known(host: str, everywhere: bool) -> None:
+    assert ui._is_everywhere(host) is everywhere
+
+
 def test_no_store_is_made(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "no MLflow store" in refused(uri=f"sqlite:///{tmp_path}/none.db")
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,12 @@
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union
 
+import numpy as np
 import pytest
 
-from foldsweep.checks import described, fits
+from foldsweep.checks import brief, described, fits, meant
 
 Number = Union[int, str]  # noqa: UP007  # as a user may write it
 
@@ -51,6 +53,34 @@ WRONG = [
     ({1: 1}, dict[str, int]),
     ([], dict),
     ("a", Path | None),
+    (10**400, int),
+    (10**400, float),
+    (-(2**64), int | None),
+]
+MEANT: list[tuple[Any, Any, Any]] = [
+    (4.0, int, 4),
+    (4.0, int | None, 4),
+    (4.0, int | tuple[int, ...], 4),
+    ([4.0, 5], int | tuple[int, ...], (4, 5)),
+    (np.int64(4), int, 4),
+    (np.float32(4), int, 4),
+    (np.float64(0.5), float, 0.5),
+    (np.bool_(True), bool, True),
+    (np.str_("a"), Literal["a", "b"], "a"),
+    (np.array(3), int, 3),
+    (np.array([3.0, 4.0]), tuple[int, ...], (3, 4)),
+    (2.0, Literal[1, 2], 2),
+]
+OTHER = [
+    (4.5, int),
+    (float("nan"), int),
+    (float("inf"), int | None),
+    (np.float64(4.5), int),
+    (np.int64(1), bool),
+    (np.True_, int),
+    ("4", int),
+    (Fraction(4), int),
+    (1.0, bool),
 ]
 
 
@@ -78,3 +108,38 @@ def test_another_value_does_not(value: object, hint: Any) -> None:
 )
 def test_a_type_is_said_in_words(hint: Any, words: str) -> None:
     assert described(hint) == words
+
+
+@pytest.mark.parametrize(("value", "hint", "expected"), MEANT, ids=str)
+def test_a_number_in_another_guise_is_taken_as_what_it_means(
+    value: Any, hint: Any, expected: Any
+) -> None:
+    taken = meant(value, hint)
+    assert (taken, type(taken)) == (expected, type(expected))
+    assert fits(taken, hint)
+
+
+@pytest.mark.parametrize(("value", "hint"), OTHER, ids=str)
+def test_what_means_nothing_else_still_does_not_fit(value: Any, hint: Any) -> None:
+    assert not fits(meant(value, hint), hint)
+
+
+def test_a_value_is_shown_in_a_line_however_large_or_deep() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    shared: list[Any] = [0]
+    for _ in range(40):
+        shared = [shared] * 10
+    for value in (
+        10**400,
+        -(10**100_000),
+        deep,
+        shared,
+        "a" * 10**6,
+        {i: i for i in range(10**5)},
+    ):
+        assert len(brief(value)) < 500
+    assert brief({"a": (1, 2.5, None)}) == "{'a': (1, 2.5, None)}"
+    while deep:
+        deep = deep.pop()  # Python frees what is nested so deeply only level by level

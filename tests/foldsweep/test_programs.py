@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +13,19 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.compare import CompareSettings
+from analysis.export import ExportSettings
+from analysis.figures import FiguresSettings
+from analysis.predict import PredictSettings
+from analysis.report import ReportSettings
+from analysis.ui import UiSettings
 from foldsweep.errors import CodeError, UserError
 from foldsweep.programs import INTERRUPTED, EpochLine, command, parse, run_program
+from sweeps.evaluate import EvaluateSettings
+from sweeps.finalists import FinalistsSettings
+from sweeps.reproduction.settings import ReproduceSettings
+from sweeps.run import _read_settings
+from sweeps.settings import SweepSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +109,56 @@ def test_nothing_but_a_user_error_comes_of_any_words(args: list[str]) -> None:
         assert isinstance(parse(Settings, args, prog="x.py"), Settings)
 
 
+PROGRAMS = [
+    SweepSettings,
+    EvaluateSettings,
+    FinalistsSettings,
+    ReproduceSettings,
+    CompareSettings,
+    ReportSettings,
+    ExportSettings,
+    FiguresSettings,
+    PredictSettings,
+    UiSettings,
+]
+
+
+@pytest.mark.parametrize("settings", PROGRAMS)
+def test_no_option_of_any_program_takes_an_empty_value(settings: type) -> None:
+    for field in fields(settings):
+        option = f"--{field.name.replace('_', '-')}"
+        for args in ([option, ""], [f"{option}="], [option, "a", " "], [option, "\n", "--x"]):
+            with pytest.raises(UserError) as caught:
+                parse(settings, args, prog="x.py")
+            assert str(caught.value) == (
+                f"{option} has an empty value: give one or leave it out (see --help)"
+            )
+    with pytest.raises(UserError, match="^an argument is empty"):
+        parse(settings, [""], prog="x.py")
+
+
+def test_an_empty_value_beside_resume_is_refused_as_well() -> None:
+    for args in (["--resume", ""], ["--resume", "x", "--storage", ""], ["--resume="]):
+        with pytest.raises(UserError, match="has an empty value"):
+            _read_settings(args)
+
+
+def test_bytes_that_are_no_text_are_refused_unless_a_file_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in ("--target", "--data", "--space", "--experiment"):
+        with pytest.raises(UserError) as caught:
+            parse(SweepSettings, [option, "caf\udce9.csv"], prog="x.py")
+        assert str(caught.value) == rf"{option} 'caf\udce9.csv' is no text in UTF-8"
+    with pytest.raises(UserError, match="is no text"):
+        parse(ReportSettings, ["--out", "\ud800.html"], prog="x.py")
+    Path("caf\udce9.csv").touch()
+    assert parse(SweepSettings, ["--data", "caf\udce9.csv"], prog="x.py").data == "caf\udce9.csv"
+    out = parse(ReportSettings, ["--out", "caf\udce9.html"], prog="x.py").out
+    assert out == Path("caf\udce9.html")
+
+
 def test_the_width_of_the_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for columns in (None, "40"):
         if columns is None:
@@ -148,6 +209,21 @@ def test_a_bug_of_the_user_s_is_shown_above_the_line(capsys: pytest.CaptureFixtu
     assert ending(raising(error)) == 2
     shown = capsys.readouterr().err
     assert shown == "Traceback ...\nValueError: no\n\nerror: file.py, line 3: ValueError: no\n"
+
+
+def test_a_name_that_no_file_can_have_is_a_mistake_of_the_user_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending(lambda: int(Path("a" * 300).is_file())) == 2
+    assert ending(lambda: len(Path("b/" * 2500).read_bytes())) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["error", "error"]
+    assert lines[0] == f"error: File name too long: {'a' * 300}"
+
+
+def test_what_a_mistake_says_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(raising(UserError("no sweep \x1b[2J\ud800"))) == 2
+    assert capsys.readouterr().err == "error: no sweep \\x1b[2J\\ud800\n"
 
 
 def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +277,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         assert process.stdout.readline() == "line 0\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_suggested_command_can_be_typed_where_the_user_is(
@@ -212,11 +288,11 @@ def test_a_suggested_command_can_be_typed_where_the_user_is(
     monkeypatch.setenv("PATH", f"{environment}{os.pathsep}/usr/bin")
     monkeypatch.chdir(root)
     assert command("sweeps/run.py", "--name", "a b") == "python sweeps/run.py --name 'a b'"
-    assert command("mlflow") == "mlflow"
+    assert command("mlflow") == "python -P -m mlflow"
     monkeypatch.setenv("PATH", "/usr/bin")  # the environment is not activated
     monkeypatch.chdir(tmp_path)
     assert command("sweeps/run.py") == f"{sys.executable} {root / 'sweeps/run.py'}"
-    assert command("mlflow") == str(environment / "mlflow")
+    assert command("mlflow") == f"{sys.executable} -P -m mlflow"
 
 
 # Progress ---------------------------------------------------------------------------------------

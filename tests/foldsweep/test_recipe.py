@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -146,6 +147,13 @@ def test_a_value_of_the_wrong_type_is_refused(path: Path, name: str) -> None:
         ("seed", 2**32),
         ("trial", -1),
         ("threads", 0),
+        ("threads", 2**40),
+        ("threads", 10**400),
+        ("folds", 10**9),
+        ("trial", 10**400),
+        ("num_params", -(10**400)),
+        ("score", {"val_accuracy": math.nan, "val_accuracy_std": 0.0}),
+        ("score", {"val_accuracy": 0.5, "val_accuracy_std": -math.inf}),
         ("mode", "fast"),
         ("score", {}),
         ("score", {"val_accuracy": 0.5}),
@@ -167,6 +175,7 @@ def test_a_value_out_of_range_is_refused(path: Path, name: str, value: Any) -> N
     with pytest.raises(UserError, match=name) as caught:
         Recipe.load(changed(path, **{name: value}))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 WRONG_INSIDE = """
@@ -210,7 +219,12 @@ def test_a_value_of_the_wrong_type_inside_another_is_refused(path: Path) -> None
         "format: one\n",
         "format: 1\n",
         "format: true\n",
+        "format: 2\nseed: 2001-13-45\n",  # YAML takes it for a date
+        f"format: {'9' * 5000}\n",
+        f"format: 2\nconfig: {'[' * 20_000}{']' * 20_000}\n",
+        f"format: 2\nconfig: {'{a: ' * 20_000}1{'}' * 20_000}\n",
     ],
+    ids=lambda text: text[:20],
 )
 def test_a_foreign_file_is_refused_in_one_line(path: Path, text: str) -> None:
     path.write_text(text)

@@ -1,8 +1,29 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
-from foldsweep.tracking import DEFAULT_URI, absolute_uri, shown, store_options, tracking_uri
+from analysis.export import ExportSettings
+from analysis.selection import Selection
+from analysis.ui import UiSettings
+from foldsweep.errors import UserError
+from foldsweep.programs import parse
+from foldsweep.tracking import (
+    DATABASES,
+    DEFAULT_URI,
+    absolute_uri,
+    check_store,
+    check_uri,
+    default_experiment,
+    portable_uri,
+    shown,
+    sqlite_path,
+    sqlite_uri,
+    store_options,
+    tracking_uri,
+)
+from sweeps.reproduction.settings import ReproduceSettings
+from sweeps.settings import SweepSettings
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +59,7 @@ def test_a_relative_file_means_the_same_from_elsewhere(
 ) -> None:
     uri = absolute_uri("sqlite:///some/mlflow.db")
     assert uri == f"sqlite:///{here}/some/mlflow.db"
+    assert absolute_uri("sqlite:///some/../some/mlflow.db") == uri
     monkeypatch.chdir("/")
     assert absolute_uri(uri) == uri
 
@@ -57,3 +79,152 @@ def test_only_a_store_that_is_not_the_one_here_needs_options(
 def test_text_for_people_holds_no_password() -> None:
     text = "http://user:secret@host:1/x and postgresql://u:p@h/db, sqlite:////a/b.db, a@b"
     assert shown(text) == "http://***@host:1/x and postgresql://***@h/db, sqlite:////a/b.db, a@b"
+
+
+@pytest.mark.parametrize("folder", ["a?b", "a#b", "a%20b", "a%b", "ü 中", 'it\'s "x"', "a@b"])
+def test_the_default_store_is_in_this_folder_whatever_it_is_called(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / folder
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for uri in (
+        tracking_uri(None),
+        absolute_uri("sqlite:///mlflow.db"),
+        sqlite_uri(here / "s.db"),
+    ):
+        path = sqlite_path(uri)
+        assert path is not None
+        assert path.parent == here
+        assert absolute_uri(uri) == uri == shown(uri)
+        assert make_url(uri).database == str(path)
+        assert not make_url(uri).query
+
+
+def test_options_of_a_uri_stay() -> None:
+    assert absolute_uri("sqlite:///m.db?timeout=9").endswith("/m.db?timeout=9")
+    assert sqlite_path("postgresql://u@h/db") is None
+
+
+def test_the_experiment_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_experiment() == "foldsweep"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "")
+    assert default_experiment() == "foldsweep"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert default_experiment() == "mine"
+    assert store_options(tracking_uri(None), "mine") == []
+    assert store_options(tracking_uri(None), "foldsweep") == ["--experiment", "foldsweep"]
+
+
+def test_every_program_with_an_experiment_reads_it_in_one_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    kinds = (SweepSettings, ReproduceSettings, Selection, ExportSettings, UiSettings)
+    for kind in kinds:
+        assert parse(kind, [], prog="x.py").experiment == "mine", kind
+        assert parse(kind, ["--experiment", "given"], prog="x.py").experiment == "given"
+
+
+def test_help_names_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in (SweepSettings, ReproduceSettings, Selection, ExportSettings, UiSettings):
+        with pytest.raises(SystemExit):
+            parse(kind, ["--help"], prog="x.py")
+        assert "MLFLOW_EXPERIMENT_NAME" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("here", "is not absolute"),
+        ("ftp://x", "MLflow keeps no runs in ftp"),
+        ("s3://bucket/mlflow", "MLflow keeps no runs in s3"),
+        ("redis://host:6379", "MLflow keeps no runs in redis"),
+        ("mlflow-artifacts:/x", "MLflow keeps no runs in mlflow-artifacts"),
+        ("sqlite://", "MLflow keeps no runs in sqlite"),
+        ("http://", "names no host"),
+        ("https:///path", "names no host"),
+        ("http://:5000", "names no host"),
+        ("http://my host:5000", "names no host"),
+        ("http://h:99999999", "cannot be one: Port out of range"),
+        ("http://h:abc", "cannot be one: Port could not be cast"),
+        ("http://h:-1", "cannot be one: Port"),
+        ("http://h:0", "has port 0"),
+        ("http://[::1", "cannot be one: Invalid IPv6 URL"),
+        ("file:///tmp/mlruns", "MLflow keeps no runs in file"),
+    ],
+)
+def test_a_uri_that_can_never_work_is_refused_in_one_line(uri: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        check_uri(uri)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_uri_shows_no_password() -> None:
+    with pytest.raises(UserError) as caught:
+        check_uri("ftp://user:s3cr3t@host")
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://h",
+        "https://u:p@h:65535/path",
+        "http://[::1]:5000",
+        "postgresql+psycopg://u@h/db",
+        "databricks",
+        "databricks://profile",
+        "sqlite:////a/m.db",
+    ],
+)
+def test_a_uri_that_may_work_is_taken(uri: str) -> None:
+    check_uri(uri)
+
+
+def test_file_stores_are_taken_where_mlflow_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    check_uri("file:///tmp/mlruns")
+
+
+def test_databases_are_those_of_mlflow() -> None:
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    assert {*DATABASES, "sqlite"} == {*DATABASE_ENGINES}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "is a folder: name a file in it"),
+        ("/text", "text is no SQLite database"),
+        ("/text/mlflow.db", "cannot be written: Not a directory"),
+        ("/../../../../../../../../proc/none/mlflow.db", "cannot be written"),
+    ],
+)
+def test_a_file_that_can_take_no_record_is_refused(here: Path, path: str, said: str) -> None:
+    (here / "text").write_text("no database, but more than sixteen bytes")
+    with pytest.raises(UserError, match=said) as caught:
+        check_store(f"sqlite:///{here}{path}")
+    assert "\n" not in str(caught.value)
+    assert [p.name for p in here.iterdir()] == ["text"]
+
+
+def test_a_store_is_not_made_by_looking_at_it(here: Path) -> None:
+    (here / "empty.db").touch()
+    check_store(f"sqlite:///{here}/empty.db")
+    check_store(f"sqlite:///{here}/new/folder/mlflow.db")
+    check_store("http://127.0.0.1:1")  # it may come
+    assert [p.name for p in here.iterdir()] == ["empty.db"]
+
+
+def test_a_database_without_its_driver_is_refused() -> None:
+    with pytest.raises(UserError, match="'mssql://\\*\\*\\*@h/db' cannot be used: No module"):
+        check_store("mssql://u:p@h/db")
+
+
+def test_a_store_in_this_folder_is_named_relative_to_it(here: Path) -> None:
+    assert portable_uri(f"sqlite:///{here}/some/m.db") == "sqlite:///some/m.db"
+    assert absolute_uri(portable_uri(f"sqlite:///{here}/m.db")) == f"sqlite:///{here}/m.db"
+    for uri in (f"sqlite:///{here.parent}/m.db", "http://h:1"):
+        assert portable_uri(uri) == uri

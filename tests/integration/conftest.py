@@ -28,6 +28,13 @@ class Unhurried(Cluster):
         return super().__enter__()
 
 
+def called_here(call: str, *arguments: object) -> int:
+    """What a driver does, in this process."""
+    module, _, function = call.rpartition(".")
+    code: int = getattr(importlib.import_module(module), function)(*arguments)
+    return code
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in."""
@@ -45,7 +52,9 @@ def refused(
     With `traceback` that is the user's own, above the line. Ray is not started ahead, only where
     it is waited for.
     """
-    monkeypatch.setattr("sweeps.run.Cluster", Unhurried)
+    monkeypatch.setattr("sweeps.cluster.Cluster", Unhurried)
+    for program in ("run", "reproduce"):
+        monkeypatch.setattr(f"sweeps.{program}.apart", called_here)
 
     def run(program: str, *args: object, traceback: bool = False) -> str:
         monkeypatch.setattr(sys, "argv", [program, *map(str, args)])

@@ -68,7 +68,7 @@ def known(home: Path) -> SweepSettings:
         (("--trails", "3"), "--trails"),
         (("--name", "a/b"), "sweep name 'a/b' must be letters"),
         (("--name", ".."), "sweep name '..' must be letters"),
-        (("--name", ""), "sweep name '' must be letters"),
+        (("--name", ""), "--name has an empty value"),
         (("--study", "nosql://somewhere"), "--study nosql://somewhere cannot be opened"),
         (("--study", "sqlite:///no/such/folder/study.db"), "unable to open database file"),
         (("--study", "study.db"), "--study study.db cannot be opened"),

@@ -1,5 +1,7 @@
 """Processes killed where it hurts: in the reset of a reused worker, in front of a pruning."""
 
+import os
+
 import pytest
 from optuna.trial import TrialState
 
@@ -55,11 +57,15 @@ def space() -> SearchSpace:
 
 KILLED = """
 import os, signal, sys
-from sweeps import lifecycle, run
-from sweeps.ledger import Ledger
+from sweeps import driver, run, supervisor
+
+def sweep(*settings):
+    from sweeps.ledger import Ledger
+    Ledger.prune = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+    return driver.sweep(*settings)
 
 if __name__ == "__main__":
-    Ledger.prune = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+    run.apart = lambda _, *settings: supervisor.apart("killed.sweep", *settings)
     sys.exit(run.main())
 """
 
@@ -80,11 +86,12 @@ def test_a_driver_killed_in_front_of_each_pruning_prunes_as_one_left_in_peace(us
     user.run("sweeps/run.py", *args, "--name", "whole")
     killed = user.folder / "killed.py"
     again: tuple[object, ...] = (*args, "--name", "first")
-    path = str(REPOSITORY)
+    path = f"{REPOSITORY}{os.pathsep}{user.folder}"
     for _ in range(3):
         process = user.start_command("python", killed, *again, PYTHONPATH=path)
-        process.communicate(timeout=100)
-        assert process.returncode == -9
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 1
+        assert "was killed by SIGKILL" in err
         again = ("--resume", "first")
     user.run("sweeps/run.py", "--resume", "first")
     whole, resumed = user.study("whole/mlp"), user.study("first/mlp")

@@ -102,18 +102,17 @@ class User:
         return f"python {REPOSITORY / program}"
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """End a driver without a word; whatever it started is left to itself."""
-        process.kill()
+        """End a program and its driver without a word; what these started is left to itself."""
+        drivers = [pid for pid, line in self.left_running().items() if "-m sweeps.driver" in line]
+        for pid in (*drivers, process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.wait()
         for pipe in (process.stdout, process.stderr):
             assert pipe is not None
             pipe.close()
 
     def left_running(self) -> dict[int, str]:
-        """Processes that programs of this user started, and what started from these.
-
-        Two of Ray's agents (`ray::DashboardAgent`, `ray::RuntimeEnvAgent`) outlive a kill.
-        """
+        """Processes that programs of this user started, and what started from these."""
         mark = f"{MARK}={self.mark}".encode()
         found = {}
         for path in Path("/proc").glob("[0-9]*"):

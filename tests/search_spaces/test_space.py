@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from ray import tune
 
@@ -94,3 +96,21 @@ def test_a_presets_point_keeps_its_auxiliary_share():
     )
     config = mine.complete(preset_point("aguet2019/auxiliary").config, epochs=2)
     assert (config.aux_alpha, config.main_weight, config.aux_weight) == (0.4, 0.6, 0.2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"domains": {"lr_schedule": tune.choice(["constant", "\ud800"])}},
+        {"domains": {"lr": tune.uniform(0, 1), "lr_schedule": "\ud800"}},
+        {"grid": {"lr_schedule": ["constant", "\ud800"]}},
+    ],
+    ids=["a choice", "a fixed value", "a grid"],
+)
+def test_a_value_that_no_store_can_have_is_refused(changes: dict[str, Any]) -> None:
+    values: dict[str, Any] = {"domains": {"lr": tune.uniform(0, 1)}, **changes}
+    with pytest.raises(UserError) as caught:
+        SearchSpace(name="hostile", variant=MLP, **values)
+    assert str(caught.value) == (
+        r"space hostile: lr_schedule may be '\ud800', which is no text in UTF-8"
+    )

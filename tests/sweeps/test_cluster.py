@@ -67,3 +67,49 @@ def test_more_than_there_is_ends_ray() -> None:
     ):
         pass
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Exception("The current node timed out during startup."), "timed out during startup"),
+        (OSError("AF_UNIX path length cannot exceed 107 bytes: /x"), "AF_UNIX path length"),
+        (ray.exceptions.RuntimeEnvSetupError("no agent"), "runtime environment"),
+        (AssertionError(), "AssertionError"),
+        (SystemExit(1), "1"),
+    ],
+)
+def test_whatever_ray_fails_to_start_with_is_one_line(
+    error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**options: object) -> None:
+        assert len(str(options["_temp_dir"])) <= 40
+        raise error
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(UserError, match=f"a local Ray cannot be used: .*{said}"):
+        Cluster(SweepSettings()).__enter__()
+    assert not ray_threads()
+
+
+def test_a_start_that_takes_for_ever_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = threading.Event()
+    monkeypatch.setattr(ray, "init", lambda **options: late.wait())
+    monkeypatch.setattr("sweeps.cluster.STARTED_WITHIN_S", 0.0)
+    monkeypatch.setattr("sweeps.cluster.STOPPED_WITHIN_S", 0.0)
+    cluster = Cluster(SweepSettings())
+    with pytest.raises(UserError, match="a local Ray did not start within 0 s"):
+        cluster.__enter__()
+    late.set()
+    for thread in ray_threads():
+        thread.join()
+
+
+def test_a_local_ray_has_the_processors_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr(ray, "init", lambda **options: given.update(options))
+    monkeypatch.setattr("sweeps.cluster.available_cpus", lambda: 3)
+    cluster = Cluster(SweepSettings())
+    cluster.start()
+    cluster.stop()
+    assert given["num_cpus"] == 3

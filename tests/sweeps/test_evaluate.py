@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from foldsweep.errors import UserError
 from sweeps import evaluate, measured
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
@@ -42,8 +43,12 @@ class CatchingTracker:
     metrics: dict[str, float]
     files: dict[str, str]
 
+    target: Any
+    refused = ""
+
     def __init__(self, folder: Path, target: Any) -> None:
         CatchingTracker.files = {}
+        CatchingTracker.target = target
 
     def log_artifact(self, number: None, path: Path) -> None:
         CatchingTracker.files[path.name] = path.read_text()
@@ -67,16 +72,28 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def measure(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Evaluates a recipe of one epoch on 20 pairs; gives what is said."""
+def saved(here: Path) -> Callable[..., None]:
+    """Writes a recipe of one epoch on 20 pairs."""
 
-    def run(*, rounds: int = 1, **changes: Any) -> str:
+    def save(**changes: Any) -> None:
         data = draw_pairs(digits_source(), seed=0, train_pairs=20, test_pairs=11)
         small = MLP.config.from_dict({"batch_size": 8, "epochs": 1, "lr": 0.01})
         recipe = replace(recipe_of(MLP, small, data, sweep="first/mlp"), **changes)
         recipe.save(here / "best.yaml", comment="")
+
+    return save
+
+
+@pytest.fixture
+def measure(
+    saved: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., str]:
+    """Evaluates that recipe; gives what is said."""
+
+    def run(*, rounds: int = 1, **changes: Any) -> str:
+        saved(**changes)
         monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", str(rounds)])
         assert evaluate.main() == 0
         return capsys.readouterr().out
@@ -127,3 +144,69 @@ def test_what_was_answered_wrongly_is_kept(measure: Callable[..., str]) -> None:
     assert sum(map(sum, own["count"])) == 2 * 11
     assert sum(map(sum, own["wrong"])) == round((1 - accuracy) * 2 * 11)
     assert len(own["first_round"]["wrong_pairs"]) == own["first_round"]["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
+        (("--tracking-uri", "http://"), "tracking URI 'http://' names no host"),
+        (("--tracking-uri", "sqlite:////proc/no/mlflow.db"), "/proc/no/mlflow.db cannot be"),
+        (("--storage", "best.yaml"), "folder best.yaml/first cannot be written: Not a directory"),
+    ],
+)
+def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
+    args: tuple[str, ...],
+    said: str,
+    saved: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def trained(*_: Any, **__: Any) -> None:
+        pytest.fail("it was trained")
+
+    monkeypatch.setattr(evaluate, "round_cohort", trained)
+    saved()
+    monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", *args])
+    with pytest.raises(UserError, match=said) as caught:
+        evaluate.main()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
+    measure: Callable[..., str], here: Path
+) -> None:
+    """Neither its store nor its experiment; the first lines say what is used."""
+    theirs = here / "theirs"
+    uri = f"sqlite:///{theirs}/deep/mlflow.db"
+    said = measure(mlflow={"tracking_uri": uri, "experiment": "their own"})
+    assert said.startswith(
+        f"measurements go to MLflow at sqlite:///{here}/mlflow.db, experiment 'foldsweep'\n"
+    )
+    assert f"first/mlp was swept at '{uri}', experiment 'their own'" in said
+    assert not theirs.exists()
+    target = CatchingTracker.target
+    assert (target.tracking_uri, target.experiment) == (f"sqlite:///{here}/mlflow.db", "foldsweep")
+
+
+def test_a_measurement_is_of_the_sweep_with_the_recipe_s_uuid(measure: Callable[..., str]) -> None:
+    measure(mlflow={"sweep_uuid": "0123"})
+    assert CatchingTracker.target.uuid == "0123"
+
+
+def test_a_uuid_that_is_none_is_refused_before_anything_is_trained(
+    measure: Callable[..., str],
+) -> None:
+    with pytest.raises(UserError, match="is no UUID"):
+        measure(mlflow={"sweep_uuid": "x' or 1"})
+
+
+def test_code_elsewhere_without_a_digest_is_not_executed(
+    saved: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("elsewhere") / "evil.py"
+    file.write_text("raise SystemExit('executed')\n")
+    saved(space=str(file), variant="larger_digit/evil")
+    with pytest.raises(
+        UserError, match="without its digest: it is executed only from this folder"
+    ):
+        measured.opened(Path("best.yaml"))

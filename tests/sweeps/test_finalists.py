@@ -19,6 +19,7 @@ class CatchingTracker:
     """Keeps what a tracker would log, by trial."""
 
     runs: dict[str, tuple[dict, dict]] = {}
+    refused = ""
 
     def __init__(self, folder, target):
         self.sweep = target.sweep
@@ -130,11 +131,45 @@ def test_where_two_sweeps_are_of_one_variant_each_has_a_row(run):
 def test_finals_in_several_stores_are_compared_in_each(run):
     elsewhere = {"tracking_uri": "http://***@host:5000", "experiment": "theirs"}
     files = recipe("a.yaml"), recipe("b.yaml", sweep="second/mlp", mlflow=elsewhere)
-    _, said = run(*files, "--repeats", "1")
+    _, said = run(*files, "--repeats", "1", "--trust")
     assert compared(said) == [
         "--sweep first/mlp",
         "--sweep second/mlp --experiment theirs",
     ]
+
+
+def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
+    theirs = {"tracking_uri": f"sqlite:///{tmp_path}/their/mlflow.db", "experiment": "theirs"}
+    _, said = run(recipe("a.yaml", mlflow=theirs), "--repeats", "1")
+    assert said.startswith(
+        f"measurements go to MLflow at sqlite:///{tmp_path}/mlflow.db, experiment 'foldsweep'\n"
+        f"first/mlp was swept at '{theirs['tracking_uri']}', experiment 'theirs', which its file"
+        " says and is used with --trust only\n"
+    )
+    assert compared(said) == ["--sweep first/mlp"]
+    assert not (tmp_path / "their").exists()
+    _, said = run("a.yaml", "--repeats", "1", "--trust")
+    assert said.startswith(f"measurements go to MLflow at {theirs['tracking_uri']}, experiment")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
+        (("--tracking-uri", "ftp://x"), "MLflow keeps no runs in ftp"),
+        (("--tracking-uri", "sqlite:///a.yaml"), "a.yaml is no SQLite database"),
+        (("--storage", "a.yaml"), "folder a.yaml/first cannot be written: Not a directory"),
+    ],
+)
+def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
+    run, monkeypatch, args, said
+):
+    recipe("a.yaml")
+    monkeypatch.setattr(finalists, "fold_cohort", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(UserError) as caught:
+        run("a.yaml", *args)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("folder", ["", "./"])

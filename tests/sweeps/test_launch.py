@@ -1,6 +1,7 @@
 """What a launch puts together, and what it refuses before anything is made or started."""
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sweeps import launch as launch_module
 from sweeps.cluster import Cluster
 from sweeps.launch import _load, launch
 from sweeps.resources import Allotment
-from sweeps.settings import SweepSettings, load_settings
+from sweeps.settings import SweepSettings, check_place, load_settings
 from trainables.tasks.samples import Data
 
 OWN_TASK = """
@@ -305,6 +306,74 @@ def test_what_cannot_be_swept_is_refused_in_one_line_and_nothing_is_made(
     assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"a.py", "b.py"}
 
 
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("ftp://x", "MLflow keeps no runs in ftp"),
+        ("http://", "names no host"),
+        ("http://127.0.0.1:99999999", "Port out of range"),
+        ("sqlite:////proc/none/mlflow.db", "MLflow store /proc/none/mlflow.db cannot be written"),
+        ("mssql://h/db", "cannot be used: No module"),
+    ],
+)
+def test_where_runs_can_never_go_is_said_before_anything_is_made(
+    uri: str, said: str, here: Path
+) -> None:
+    settings = SweepSettings(space=("mlp",), data="iris", tracking_uri=uri)
+    with pytest.raises(UserError, match=said) as caught:
+        launch(settings, None, Waiting(settings))
+    assert "\n" not in str(caught.value)
+    assert not list(here.iterdir())
+
+
+def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    launched(
+        data="iris", space=("mlp",), name="first", tracking_uri=f"sqlite:///{here}/old/mlflow.db"
+    )
+    stored = load_settings(Path("runs/first"))
+    settings = replace(stored, resume="first")
+    with pytest.raises(
+        UserError, match=f"runs in {here}/old/mlflow.db, whose folder is gone: giv"
+    ):
+        launch(settings, stored, Waiting(settings))
+    settings = replace(settings, tracking_uri=f"sqlite:///{here}/new.db")
+    assert launch(settings, stored, Waiting(settings)) == 0
+    assert not (here / "old").exists()
+
+
+def test_a_resumed_sweep_keeps_its_uuid_and_one_from_before_has_none(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    launched(data="iris", space=("mlp",), name="first")
+    made = check_place(Path("runs/first"))
+    stored = load_settings(Path("runs/first"))
+    settings = replace(stored, resume="first")
+    assert launch(settings, stored, Waiting(settings)) == 0
+    assert check_place(Path("runs/first")) == made
+    file = Path("runs/first/settings.json")
+    file.write_text(json.dumps(stored.to_dict()))
+    for _ in range(2):
+        assert launch(settings, load_settings(file.parent), Waiting(settings)) == 0
+        assert check_place(file.parent).uuid == ""
+
+
+def test_a_sweep_that_has_moved_says_where_its_runs_go(
+    launched: Callable[..., Given], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched(data="iris", space=("mlp",), name="first")
+    (here / "archive").mkdir()
+    Path("runs/first").rename("archive/first")
+    stored = replace(load_settings(Path("archive/first")), storage="archive")
+    settings = replace(stored, resume="first")
+    said = f"sweep first has moved here from {here}/runs/first; its runs go to MLflow at sqlite:"
+    for expected in (True, False):
+        capsys.readouterr()
+        assert launch(settings, stored, Waiting(settings)) == 0
+        assert (said in capsys.readouterr().out) is expected
+
+
 @pytest.mark.parametrize("name", ["accuracy", "val_accuracy", "f1_macro", "val_roc_auc"])
 def test_an_objective_goes_by_either_name(
     name: str, launched: Callable[..., Given], capsys: pytest.CaptureFixture[str]
@@ -330,6 +399,21 @@ def test_several_objectives_may_be_metrics_that_are_not_the_task_s_own(
         data="iris", space=("logistic",), objective=("roc_auc", "f1_macro"), name="first"
     )
     assert given["first"][0].objective == ("val_roc_auc", "val_f1_macro")
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://", "s3:///path", "gs://", "nosuch://bucket/path", "http://host", "://", "s3://ü"]
+)
+def test_a_remote_storage_that_cannot_be_is_refused_before_anything_is_made(
+    uri: str, here: Path
+) -> None:
+    settings = SweepSettings(data="iris", space=("logistic",), storage=uri)
+    settings = replace(settings, tracking_uri=f"sqlite:///{here}/mlflow.db")
+    with pytest.raises(UserError) as caught:
+        launch(settings, None, Waiting(settings))
+    assert str(caught.value).startswith(f"--storage {uri} cannot be used: ")
+    assert "\n" not in str(caught.value)
+    assert not list(here.iterdir())
 
 
 # Starts that fail ------------------------------------------------------------------------------
@@ -371,6 +455,7 @@ def test_a_kill_while_settings_are_written_leaves_the_name_free(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a kill tidies nothing up
         with pytest.raises(KeyboardInterrupt):
             begun(here, monkeypatch, None)
     assert {path.name for path in Path("runs/first").iterdir()} == {"lock", "settings.json.part"}

@@ -1,6 +1,7 @@
 import math
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ from ray import tune
 
 from foldsweep import names
 from foldsweep.errors import UserError
-from search_spaces.space import Point, SearchSpace
+from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
-from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, Lifecycle
+from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.pairs.variants import CNN_TRANSFER
+from trainables.models.perceptron import PerceptronClassifierConfig
 
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
@@ -77,6 +79,23 @@ class Recorder:
             do(*args)
 
         return noted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualConfig(PerceptronClassifierConfig):
+    """Half of all combinations make no configuration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        equal = self.hidden_layers == self.embedding
+        self.require("hidden_layers", equal, f"equal to embedding, {self.embedding}")
+
+
+EQUAL: dict[str, Any] = {
+    "variant": replace(CNN_TRANSFER, config=EqualConfig),
+    "domains": {"hidden_layers": tune.choice([1, 2]), "embedding": tune.choice([1, 2])},
+    "points": (),
+}
 
 
 @pytest.fixture
@@ -405,17 +424,16 @@ def test_a_retried_trial_that_ends_well_is_complete(make_lifecycle: MakeLifecycl
 def test_an_invalid_configuration_fails_and_the_next_is_asked(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
 ) -> None:
-    domains = {"dropout": tune.choice([7.0, 8.0]), "lr": tune.uniform(0, 1)}
-    space = make_space(domains=domains, points=(Point(name="good", config={"dropout": 0.5}),))
-    life = make_lifecycle(space=space, trials=3)
-    run(life, "a")
-    assert life.start("b") is None
+    life = make_lifecycle(space=make_space(**EQUAL), trials=12)
+    while life.start("a") is not None:
+        life.end("a", result())
     assert life.running == {}
-    assert life.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 2}
-    reason = life.ledger.ended()[1].user_attrs[ERROR_ATTR]
-    assert reason.startswith("not a valid configuration: dropout must be ")
-    assert recorder.tags[1]["foldsweep.error"] == reason
-    assert ("end", 2, "FAILED") in recorder.events
+    assert life.ended == {TrialState.COMPLETE: 12, TrialState.FAIL: life.failures["refused"]}
+    refused = next(t for t in life.ledger.ended() if t.state == TrialState.FAIL)
+    reason = refused.user_attrs[ERROR_ATTR]
+    assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
+    assert recorder.tags[refused.number]["foldsweep.error"] == reason
+    assert ("end", refused.number, "FAILED") in recorder.events
 
 
 def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:
@@ -617,7 +635,11 @@ def test_runs_of_trials_that_ended_just_before_a_kill_are_closed(
     ]
     assert recorder.tags == {
         0: {"foldsweep.state": "COMPLETE"},
-        1: {"foldsweep.state": "FAIL", "foldsweep.error": "broken"},
+        1: {
+            "foldsweep.state": "FAIL",
+            "foldsweep.error": "broken",
+            "foldsweep.failure": "crashed",
+        },
     }
     assert again.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 1}
     assert again.ended_here == 0
@@ -703,6 +725,80 @@ def test_what_cannot_go_on_touches_no_run(
     assert recorder.events == []
 
 
+def test_refused_combinations_are_counted_and_replaced(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    """Whether the driver or a worker refuses them; a resumed sweep counts on."""
+    life = make_lifecycle(trials=4)
+    run(life, "a")
+    for key in ("b", "c"):
+        assert life.start(key) is not None
+        life.end(key, {"failed": ["refused", "block 1 leaves no image", ""], "done": True})
+    assert (life.ledger.budget, life.ledger.trials_left) == (6, 3)
+    assert recorder.tags[1]["foldsweep.failure"] == "refused"
+    assert recorder.tags[1]["foldsweep.error"] == "block 1 leaves no image"
+    again = make_lifecycle(trials=4, resume=True)
+    assert (again.ledger.budget, again.failures) == (6, {"refused": 2})
+    for key in ("d", "e", "f"):
+        run(again, key)
+    assert again.start("g") is None
+    assert again.ended == {TrialState.COMPLETE: 4, TrialState.FAIL: 2}
+    assert not again.hopeless
+
+
+def test_a_space_of_which_nothing_can_be_trained_is_given_up(
+    make_lifecycle: MakeLifecycle,
+    make_space: Callable[..., SearchSpace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trials that never start count too, whatever `--trials`; a resumed sweep counts anew."""
+    life = make_lifecycle(trials=300)
+    for _ in range(REFUSED_TO_GIVE_UP - 1):
+        life.start("a")
+        life.end("a", {"failed": ["refused", "no image is left", ""], "done": True})
+        assert not life.hopeless
+    life.start("a")
+    life.end("a", {"failed": ["refused", "no image is left", ""], "done": True})
+    assert life.hopeless
+    assert life.start("b") is None
+    again = make_lifecycle(trials=300, resume=True)
+    assert not again.hopeless
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise UserError("nothing suits")
+
+    monkeypatch.setattr(SearchSpace, "complete", refuse)
+    assert again.start("c") is None
+    assert again.hopeless
+    assert again.ended == {TrialState.FAIL: 2 * REFUSED_TO_GIVE_UP}
+
+
+def test_a_grid_has_no_replacements(
+    make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
+) -> None:
+    grid = {"hidden_layers": [1, 2], "embedding": [1, 2]}
+    space = make_space(**{**EQUAL, "domains": {}, "grid": grid})
+    life = make_lifecycle(space=space, sampler="grid", trials=None)
+    run(life, "a")
+    run(life, "b")
+    assert life.start("c") is None
+    assert life.ended == {TrialState.COMPLETE: 2, TrialState.FAIL: 2}
+
+
+def test_a_trial_that_took_too_long_says_so_and_not_that_its_process_died(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.timed_out("a", 2.5)
+    life.crashed("a", "the trial's process died", "ActorDiedError")
+    life.fail("a")
+    assert life.failures == {"timed out": 1}
+    assert recorder.tags[0]["foldsweep.failure"] == "timed out"
+    assert recorder.tags[0]["foldsweep.error"] == "ended after 2.5 s (--trial-timeout)"
+    assert not life.error_folder.exists()
+
+
 # Crashes ----------------------------------------------------------------------------------------
 
 
@@ -727,6 +823,38 @@ def test_a_trial_whose_process_dies_is_tried_again_as_often_as_it_may(
     life.start("e")
     life.end("e", result())
     assert life.ledger.frozen(1).state == TrialState.COMPLETE
+
+
+def test_the_next_attempt_knows_what_the_last_one_failed_of(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    """Also if a process died without a word in between; another trial hears nothing of it."""
+    life = make_lifecycle(max_failures=3)
+    life.start("a")
+    life.crashed("a", "RuntimeError: boom", "boom", "0123")
+    life.lost("a")
+    assert (life.start("b") or {})["last_error"] == "0123"
+    life.crashed("b", "the trial's process died")
+    life.lost("b")
+    again = life.start("c")
+    assert again is not None
+    assert (again["trial_number"], again["last_error"]) == (0, "0123")
+    assert "last_error" not in (life.start("d") or {})
+
+
+def test_what_took_too_long_or_would_fail_again_is_not_tried_again(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle(max_failures=3)
+    life.start("a")
+    life.timed_out("a", 2.5)
+    life.crashed("a", "the trial's process died", "ActorDiedError")
+    life.lost("a")
+    life.start("b")
+    life.end("b", {"failed": ["crashed", "RuntimeError: boom", ""], "done": True})
+    assert [t.state for t in life.ledger.ended()] == 2 * [TrialState.FAIL]
+    assert life.failures == {"timed out": 1, "crashed": 1}
+    assert (life.start("c") or {})["trial_number"] == 2
 
 
 def test_ray_hears_that_all_is_asked_for_only_when_nothing_runs(

@@ -339,8 +339,39 @@ def test_another_store_and_experiment_are_among_the_options(
 def test_nothing_is_exported_where_no_trial_is_complete(
     settings: SweepSettings, make_end: MakeEnd, said: Said
 ) -> None:
-    say_what_next(settings, "first", [make_end(complete=False)])
+    end = make_end(complete=False)
+    say_what_next(settings, "first", [end])
+    assert list(suggested(said())) == ["look"]  # more would fail as all so far
+    asked = end.ledger.ask()
+    assert asked is not None
+    end.ledger.prune(asked.number, {"by_fold": {}})
+    say_what_next(settings, "first", [end])
     assert list(suggested(said())) == ["look", "more"]
+    say_what_next(settings, "first", [replace(end, hopeless=True)])
+    assert list(suggested(said())) == ["look"]
+
+
+def test_refused_and_late_trials_are_counted_with_an_example(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    end = make_end()
+    for kind, error in (
+        ("refused", "block 2 leaves no image"),
+        ("refused", "kernel must be odd"),
+        ("timed out", "ended after 9 s (--trial-timeout)"),
+    ):
+        asked = end.ledger.ask()
+        assert asked is not None
+        end.ledger.fail(asked.number, error, kind)
+    show_end(settings, end, "first")
+    lines = said().splitlines()
+    assert (
+        "small: 2 configurations cannot be trained, 2 more were tried instead; for example trial"
+        " 1: block 2 leaves no image"
+    ) in lines
+    assert (
+        "small: 1 trial took too long; for example trial 3: ended after 9 s (--trial-timeout)"
+    ) in lines
 
 
 def test_nothing_is_exported_that_was_selected_on_test_pairs(
@@ -389,3 +420,12 @@ def test_an_error_is_said_letter_by_letter(
     error = "trial 3: ValueError: no [/such] layer [red] :warning:"
     show_end(settings, make_end(hopeless=hopeless, last_error=error), "first")
     assert error in said()
+
+
+def test_what_mlflow_refused_is_said_at_the_end(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    settings = replace(settings, tracking_uri="http://host:5000")
+    refused = "2 items, the last param lr: too long; see runs/first/small/uploader.log"
+    show_end(settings, make_end(refused=refused), "first")
+    assert f"MLflow at http://host:5000 refused {refused}; the study has everything" in said()

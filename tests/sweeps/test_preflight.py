@@ -14,7 +14,7 @@ from foldsweep.errors import CodeError, UserError
 from search_spaces.loading import ANY_TASK, load_space
 from sweeps.cluster import Cluster
 from sweeps.launch import launch
-from sweeps.preflight import check_model, check_targets
+from sweeps.preflight import check_model, check_targets, load_data, split_data
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
@@ -263,3 +263,26 @@ def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(rows) == 100
     assert set(rows) <= set(folds[0].train)
     assert np.bincount(data.train.targets["target"][rows]).tolist() == [10] * 10
+
+
+def test_a_network_that_no_memory_holds_is_refused_at_once(sweep: Callable[..., None]) -> None:
+    with pytest.raises(UserError, match=r"space points: a network of 5,000,000,000,000 param"):
+        sweep(outputs="10**12")
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_network_that_some_values_cannot_make_is_no_mistake(here: Path, wrong: int) -> None:
+    """Trials find these out, whichever is drawn first."""
+    inputs = ("4 if config.lr > 1.5 else 5", "4 if config.lr < 1.5 else 5")[wrong]
+    (here / "points.py").write_text(FILE.substitute({**SOUND, "inputs": inputs}))
+    space, settings = load_space(str(here / "points.py")), SweepSettings(folds=2)
+    data = load_data(space, settings)
+    check_model(space, data, split_data(space, data, settings), settings)
+
+
+@pytest.mark.parametrize("key", ["batch_size", "epochs"])
+def test_a_domain_that_the_field_cannot_have_is_refused(
+    sweep: Callable[..., None], key: str
+) -> None:
+    with pytest.raises(UserError, match=f"space points: domain of {key}: {key} must be int, but"):
+        sweep(key=key)

@@ -55,6 +55,13 @@ def life(make_ledger: Callable[..., Ledger]) -> Lifecycle:
     )
 
 
+class Screen(io.StringIO):
+    """What a terminal got."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def show(life: Lifecycle, clock: Clock) -> Iterator[Callable[..., tuple[Progress, io.StringIO]]]:
     shown: list[Progress] = []
@@ -62,8 +69,8 @@ def show(life: Lifecycle, clock: Clock) -> Iterator[Callable[..., tuple[Progress
     def make(
         *, terminal: bool = False, time_budget: float | None = None
     ) -> tuple[Progress, io.StringIO]:
-        file = io.StringIO()
-        console = Console(file=file, force_terminal=terminal, width=80, soft_wrap=True)
+        file = Screen() if terminal else io.StringIO()
+        console = Console(file=file, width=80, soft_wrap=True)
         shown.append(Progress(life, console, time_budget=time_budget))
         return shown[-1], file
 
@@ -222,6 +229,32 @@ def test_no_line_of_a_log_moves_the_cursor(life: Lifecycle, show: Callable) -> N
     progress.stop()
     assert "\x1b" not in file.getvalue()
     assert "\r" not in file.getvalue()
+
+
+def test_colours_that_are_asked_for_move_no_cursor_in_a_log(
+    life: Lifecycle, show: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "1")
+            progress, file = show()
+            assert progress.console.is_terminal
+            end(life)
+            progress.on_step_end(0, [])
+            progress.stop()
+            assert "trials" in file.getvalue()
+            assert not re.search(r"\r|\x1b\[[0-9?;]*[^m0-9?;]", file.getvalue())
+
+
+def test_a_value_that_would_clear_the_screen_is_shown_as_it_is_written(
+    life: Lifecycle, show: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress, file = show(terminal=True)
+    monkeypatch.setattr(progress, "best_line", lambda: "best is kernel=\x1b[2J\ud800")
+    end(life)
+    progress.on_step_end(0, [])
+    progress.live.refresh()
+    assert r"kernel=\x1b[2J\ud800" in file.getvalue()
 
 
 def test_a_terminal_gets_a_live_line_that_goes_away(life: Lifecycle, show: Callable) -> None:

@@ -1,16 +1,28 @@
 """When an uploader begins; what it does is tested with the uploader and in `integration`."""
 
+import json
+import re
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
+from foldsweep.errors import UserError
 from sweeps import replay
-from sweeps.replay import _wait_for_results
-from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, OPEN, SPOOL_FILE, Spool
+from sweeps.replay import _wait_for_results, main, sweep_folders
+from sweeps.tracking.spool import (
+    CLOSE,
+    DRIVER_LOCK,
+    OPEN,
+    SPOOL_FILE,
+    TARGET_FILE,
+    Spool,
+    TrackingTarget,
+)
 
 POINTS = [["val_accuracy", 0.5, 1, 1000]]
 OF_SWEEP = {"op": "metrics", "run": "", "points": POINTS}
@@ -52,3 +64,116 @@ def test_an_uploader_begins_with_the_first_results(
     spool.append(awaited)
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+# Which sweeps a name stands for ------------------------------------------------------------------
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A folder of sweeps, two of them of two spaces."""
+    for name in ("one/mlp", "one/cnn", "two/mlp"):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / TARGET_FILE).touch()
+    return tmp_path / "runs"
+
+
+def test_a_name_or_a_path_stands_for_the_sweeps_there(storage: Path) -> None:
+    both = [storage / "one" / "cnn", storage / "one" / "mlp"]
+    assert sweep_folders("one", storage) == both
+    assert sweep_folders(str(storage / "one"), Path("elsewhere")) == both
+    assert sweep_folders(str(storage / "one" / "mlp"), storage) == both[1:]
+    assert len(sweep_folders(str(storage), storage)) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["/", "../" * 40, "a" * 300, "a\x1b[2J", "\ud800", "*", "x" + "/y" * 3000]
+)
+def test_an_absurd_name_is_refused_at_once(storage: Path, name: str) -> None:
+    with pytest.raises(UserError, match="no sweep .* choose one of: one, two") as caught:
+        sweep_folders(name, storage)
+    assert str(caught.value).isprintable()
+
+
+def test_an_empty_name_or_a_remote_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for args in ([""], ["a", "--storage", ""], ["a", "--tracking-uri="], ["a", "--storage=s3://"]):
+        assert main(args) == 2
+        said = capsys.readouterr().err
+        assert re.fullmatch("error: .*(empty|not a URI).*\n", said), said
+
+
+# Folders from elsewhere --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A folder that somebody else's sweep was in, unless it says that it was made `here`."""
+
+    def make(*, here: bool = False, **changes: Any) -> Path:
+        folder = tmp_path / "runs" / "theirs" / "mlp"
+        folder.mkdir(parents=True)
+        values = {
+            "tracking_uri": f"sqlite:///{tmp_path}/deep/theirs.db",
+            "experiment": "theirs",
+            "sweep": "theirs/mlp",
+            "study_storage": f"{tmp_path}/study.journal",
+            "study_name": "theirs/mlp",
+        }
+        TrackingTarget(**values | changes).save(folder)
+        if not here:
+            recorded = json.loads((folder / TARGET_FILE).read_text())
+            recorded |= {"folder": "/elsewhere/runs/theirs/mlp", "project": "/elsewhere"}
+            (folder / TARGET_FILE).write_text(json.dumps(recorded))
+        spool = Spool(folder / SPOOL_FILE)
+        spool.append(CLOSE)
+        spool.close()
+        return folder
+
+    monkeypatch.chdir(tmp_path)
+    return make
+
+
+def test_a_folder_from_elsewhere_is_sent_where_the_user_says(
+    sent: Callable[..., Path], tmp_path: Path, empty_mlflow: Path
+) -> None:
+    folder = sent()
+    with pytest.raises(
+        UserError, match="was made elsewhere and names MLflow at sqlite:"
+    ) as caught:
+        replay.replay(folder)
+    assert "--tracking-uri, or give --trust" in str(caught.value)
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
+    said = replay.replay(folder, "sqlite:///mlflow.db")
+    assert said.endswith(f"to sqlite:///{tmp_path}/mlflow.db")
+    assert not (tmp_path / "deep").exists()
+    assert not (tmp_path / "study.journal").exists()
+
+
+def test_a_folder_that_says_nothing_of_its_place_is_from_elsewhere(
+    sent: Callable[..., Path],
+) -> None:
+    folder = sent()
+    values = json.loads((folder / TARGET_FILE).read_text())
+    for key in ("folder", "project", "uuid"):
+        del values[key]
+    (folder / TARGET_FILE).write_text(json.dumps(values))
+    with pytest.raises(UserError, match="was made elsewhere"):
+        replay.replay(folder)
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_the_store_of_one_s_own_folder_is_used_and_another_s_with_trust(
+    sent: Callable[..., Path], trust: bool, tmp_path: Path, empty_mlflow: Path
+) -> None:
+    folder = sent(here=not trust)
+    (tmp_path / "deep").mkdir()
+    shutil.copy(empty_mlflow, tmp_path / "deep" / "theirs.db")
+    assert "deep/theirs.db" in replay.replay(folder, trust=trust)
+
+
+def test_a_store_that_can_never_work_is_refused(sent: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="MLflow keeps no runs in ftp"):
+        replay.replay(sent(here=True), "ftp://host")

@@ -2,21 +2,20 @@
 
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from filelock import FileLock
 
 from foldsweep.errors import UserError
-from sweeps import reproduce
-from sweeps.reproduce import main, selected
+from sweeps.reproduction import program
 from sweeps.reproduction.grids import RESULT_FILE
+from sweeps.reproduction.program import main, selected
 from sweeps.reproduction.rows import Job, result_path
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
@@ -152,10 +151,11 @@ class Stage:
         self.drawn: list[list[str]] = []
         self.drawn_from: list[str] = []
 
-    @contextmanager
-    def Cluster(self, settings: SweepSettings) -> Iterator[Allotment]:
+    def Cluster(self, settings: SweepSettings) -> Any:
         self.started.append("ray")
-        yield Allotment(cpus=1, gpus=0, concurrency=2)
+        cluster = MagicMock()
+        cluster.__enter__.return_value = Allotment(cpus=1, gpus=0, concurrency=2)
+        return cluster
 
     def sweep_grid(self, grid: Grid, settings: SweepSettings, data: Any, **options: Any) -> Any:
         self.started.append(grid.name)
@@ -204,9 +204,9 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     stage = Stage()
     monkeypatch.chdir(tmp_path)
     for name in ("Cluster", "sweep_grid", "run_jobs", "log_rows"):
-        monkeypatch.setattr(reproduce, name, getattr(stage, name))
-    monkeypatch.setattr(reproduce.subprocess, "run", stage.draw)
-    monkeypatch.setattr(reproduce, "show_end", lambda *args: None)
+        monkeypatch.setattr(program, name, getattr(stage, name))
+    monkeypatch.setattr(program.subprocess, "run", stage.draw)
+    monkeypatch.setattr(program, "show_end", lambda *args: None)
     handler = signal.getsignal(signal.SIGTERM)
     yield stage
     signal.signal(signal.SIGTERM, handler)
@@ -220,10 +220,8 @@ def run(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     """Runs the program on the embedded digits; gives what it says."""
 
     def run(*args: object, code: int = 0) -> str:
-        argv = ["reproduce.py", *map(str, args), "--dataset", "digits"]
-        monkeypatch.setattr(sys, "argv", argv)
         stage.started.clear()
-        assert main() == code
+        assert main([*map(str, args), "--dataset", "digits"]) == code
         return capsys.readouterr().out
 
     return run

@@ -1,6 +1,7 @@
 """How the command line of a sweep is read, with and without --resume."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,47 @@ def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
         _read_settings(["--resume", "first"])
 
 
+def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its default store, a relative study, its own space and its absolute storage too."""
+    project = here / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    args = ("--space", "mine.py", "--study", "sqlite:///study.db", "--data", "a.csv")
+    made = read(*args, "--target", "left", "--storage", str(project / "runs"))
+    folder = project / "runs" / "first"
+    folder.mkdir(parents=True)
+    replace(made, name="first").save(folder)
+    moved = project.rename(here / "moved")
+    monkeypatch.chdir(moved)
+    stored, settings = _read_settings(["--resume", "first"])
+    assert stored is not None
+    assert str(project) not in str(settings)
+    assert settings.local_root.resolve() == moved / "runs"
+    assert settings.tracking_uri == f"sqlite:///{moved}/mlflow.db"
+    assert settings.study == f"sqlite:///{moved}/study.db"
+    assert (settings.space, settings.data) == ((str(moved / "mine.py"),), str(moved / "a.csv"))
+    check_resumable(stored, settings)
+    again = _read_settings(["--resume", "first", "--study", "sqlite:///study.db"])[1]
+    check_resumable(stored, again)
+
+
+def test_a_copied_sweep_is_not_resumed(here: Path, stored: SweepSettings) -> None:
+    shutil.copytree(here / "runs", here / "copies")
+    with pytest.raises(UserError, match=f"copies/first is a copy of the sweep in {here}/runs/fir"):
+        _read_settings(["--resume", "first", "--storage", "copies"])
+    assert _read_settings(["--resume", "first"])[0] == stored
+
+
+def test_a_folder_that_was_renamed_is_asked_for_its_name(
+    here: Path, stored: SweepSettings
+) -> None:
+    (here / "runs" / "first").rename(here / "runs" / "second")
+    with pytest.raises(UserError, match="runs/second holds the sweep first: give the folder its"):
+        _read_settings(["--resume", "second"])
+
+
 def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: Path) -> None:
     store(here / "runs" / "first", storage="s3://bucket/path")
     for args in (["--resume", "first"], ["--resume", "first", "--storage", "s3://bucket/path"]):
@@ -179,7 +221,7 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
         (["--resume", "missing"], "no sweep 'missing' in runs; the latest there: first"),
         (["--resume", "../first"], "must be letters"),
         (["--resume", "/first"], "must be letters"),
-        (["--resume", ""], "must be letters"),
+        (["--resume", ""], "--resume has an empty value"),
         (["--resume"], "--resume"),
         (["--space", "mlp", "--resume", "--trials", "3"], "--resume"),
         (["--resume", "first", "--name", "second"], "--name second and --resume first contradict"),
@@ -240,6 +282,7 @@ def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
 def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:
     file = Path("runs/first/settings.json")
     values = json.loads(file.read_text())
-    del values["precision"]
+    for key in ("format", "uuid", "folder", "project", "precision"):
+        del values[key]
     file.write_text(json.dumps(values))
     check_resumable(load_settings(file.parent), stored)

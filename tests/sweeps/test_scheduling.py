@@ -1,15 +1,18 @@
 """What Ray Tune is given. What it makes of it is tested in tests/integration."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
 
+import pytest
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
-from sweeps.scheduling import HeldOutTaker, LifecycleScheduler
+from sweeps.scheduling import HeldOutTaker, LifecycleScheduler, StudySearcher, TrialTimeout
 
 
 def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> None:
@@ -40,3 +43,65 @@ def test_held_out_rows_are_taken_out_of_a_result_before_loggers_see_it() -> None
         HeldOutTaker(life).on_trial_result(1, [trial], trial, result)
         assert set(result) == {"epoch"}
     assert taken == {"1": b"rows"}
+
+
+def test_a_trial_that_hangs_is_killed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, killed, late = [100.0], [], []
+    monkeypatch.setattr("sweeps.scheduling.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sweeps.scheduling.ray.kill", killed.append)
+    hangs, ends = (
+        Mock(spec=Trial, trial_id=i, status=Trial.RUNNING, temporary_state=Mock()) for i in "ab"
+    )
+    life: Any = SimpleNamespace(
+        running={"a": 1, "b": 1}, timed_out=lambda key, seconds: late.append((key, seconds))
+    )
+    limit = TrialTimeout(life, 10.0)
+    for trial in (hangs, ends):
+        limit.on_trial_start(1, [], trial)
+    now[0] += 9
+    limit.on_step_end(1, [])
+    assert not killed
+    del life.running["b"]
+    now[0] += 2
+    limit.on_step_end(2, [])
+    assert (killed, late) == ([hangs.temporary_state.ray_actor], [("a", 10.0)])
+    now[0] += 100
+    limit.on_step_end(3, [])
+    assert len(killed) == 1
+
+
+def test_an_attempts_time_begins_again_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, killed = [0.0], []
+    monkeypatch.setattr("sweeps.scheduling.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sweeps.scheduling.ray.kill", killed.append)
+    trial = Mock(spec=Trial, trial_id="a", status=Trial.RUNNING, temporary_state=Mock())
+    limit = TrialTimeout(cast(Lifecycle, SimpleNamespace(running={"a": 1})), 10.0)
+    limit.on_trial_start(1, [], trial)
+    now[0] = 8.0
+    limit.on_trial_start(2, [], trial)
+    now[0] = 12.0
+    limit.on_step_end(3, [])
+    assert not killed
+
+
+def test_the_lifecycle_is_told_the_signature_of_a_failure(tmp_path: Path) -> None:
+    text = "Failure # 1\nRuntimeError: boom\nfoldsweep error 0123456789abcdef\n"
+    (tmp_path / "error.txt").write_text(text)
+    trial = Mock(spec=Trial, trial_id="a", config={"lr": 1}, error_file=tmp_path / "error.txt")
+    crashes: list[tuple[str | None, ...]] = []
+    life: Any = SimpleNamespace(crashed=lambda *said: crashes.append(said))
+    LifecycleScheduler(life).on_trial_error(None, trial)
+    text = "Failure # 1\nRuntimeError: boom\n"
+    assert crashes == [("a", "RuntimeError: boom", text, "0123456789abcdef")]
+
+
+def test_the_search_goes_on_while_a_trial_may_still_be_replaced() -> None:
+    life: Any = SimpleNamespace(
+        running={"a": 1}, hopeless=False, out_of_time=False, ledger=SimpleNamespace(may_ask=False)
+    )
+    searcher = StudySearcher(life, concurrency=2)
+    assert searcher.suggest("b") is None
+    life.running.clear()
+    assert searcher.suggest("b") == Searcher.FINISHED

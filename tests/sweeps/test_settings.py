@@ -2,6 +2,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,10 +18,12 @@ from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
     check_name,
+    check_place,
     check_resumable,
     load_settings,
     masked_url,
     new_name,
+    recorded_identity,
 )
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
@@ -34,14 +37,25 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "--epochs must be at least 1, but is 0"),
     ({"concurrency": 0}, "--concurrency must be at least 1, but is 0"),
     ({"max_failures": -1}, "--max-failures must be at least 0, but is -1"),
+    ({"folds": 10**9}, "--folds must be at most 10,000, but is 1000000000"),
+    ({"trials": 10**400}, "--trials must be at most 1,000,000,000, but is a whole number of"),
+    ({"epochs": 10**12}, "--epochs must be at most 1,000,000,000, but is 1000000000000"),
+    ({"concurrency": 2**64}, "--concurrency must be at most 1,000,000,000, but is"),
+    ({"max_failures": 10**5000}, "--max-failures must be at most 1,000,000,000, but is a whole"),
+    ({"seed": 10**400}, "--seed must be below 2**32, but is a whole number of about 401 figures"),
+    ({"checkpoint_every_s": math.inf}, "--checkpoint-every-s must be at most 1,000,000,000"),
     ({"seed": -1}, "--seed must be at least 0, but is -1"),
     ({"seed": 2**32}, "--seed must be below 2**32, but is 4294967296"),
     ({"time_budget": 0.0}, "--time-budget must be above 0, but is 0.0"),
     ({"time_budget": -3.0}, "--time-budget must be above 0, but is -3.0"),
     ({"time_budget": math.nan}, "--time-budget must be above 0, but is nan"),
-    ({"time_budget": math.inf}, "--time-budget must be above 0, but is inf"),
+    ({"time_budget": math.inf}, "--time-budget must be at most 1,000,000,000, but is inf"),
     ({"cpus_per_trial": 0.0}, "--cpus-per-trial must be above 0, but is 0.0"),
-    ({"cpus_per_trial": math.inf}, "--cpus-per-trial must be above 0, but is inf"),
+    ({"cpus_per_trial": math.inf}, "--cpus-per-trial must be at most 4,096, but is inf"),
+    ({"cpus_per_trial": 2.0**40}, "--cpus-per-trial must be at most 4,096, but is 1099511627776"),
+    ({"gpus_per_trial": math.inf}, "--gpus-per-trial must be at most 4,096, but is inf"),
+    ({"trial_timeout": 0.0}, "--trial-timeout must be above 0, but is 0.0"),
+    ({"trial_timeout": math.nan}, "--trial-timeout must be above 0, but is nan"),
     ({"gpus_per_trial": -0.5}, "--gpus-per-trial must be at least 0, but is -0.5"),
     ({"gpus_per_trial": math.nan}, "--gpus-per-trial must be at least 0, but is nan"),
     ({"checkpoint_every_s": -1.0}, "--checkpoint-every-s must be at least 0, but is -1.0"),
@@ -128,6 +142,80 @@ def test_settings_survive_their_file(
     settings.save(folder)
     assert load_settings(folder) == settings
     assert [path.name for path in folder.iterdir()] == [SETTINGS_FILE]
+
+
+@pytest.mark.parametrize("key", ["seed", "scheduler", "trials", "uuid", "folder", "format"])
+def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, key: str) -> None:
+    GOOD.save(tmp_path)
+    values = json.loads((tmp_path / SETTINGS_FILE).read_text())
+    del values[key]
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    with pytest.raises(UserError, match=f"are broken: {key} is missing$") as caught:
+        load_settings(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path) -> None:
+    GOOD.save(tmp_path)
+    values = json.loads((tmp_path / SETTINGS_FILE).read_text())
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
+    with pytest.raises(UserError, match="are broken: sede is no setting$"):
+        load_settings(tmp_path)
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
+    with pytest.raises(UserError, match="format is 99, which this version does not know"):
+        load_settings(tmp_path)
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"uuid": "x' or"}))
+    with pytest.raises(UserError, match='uuid cannot be "x\' or"'):
+        load_settings(tmp_path)
+
+
+def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:
+    GOOD.save(tmp_path)
+    first = recorded_identity(tmp_path)
+    replace(GOOD, trials=99).save(tmp_path)
+    assert first is not None
+    assert recorded_identity(tmp_path) == first
+
+
+def test_paths_in_the_project_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    (project / "runs" / "first").mkdir(parents=True)
+    monkeypatch.chdir(project)
+
+    def settings(at: Path) -> SweepSettings:
+        return SweepSettings(
+            space=(str(at / "mine.py"), "mlp"),
+            data=str(at / "data.csv"),
+            test=at / "test.csv",
+            data_dir=Path("/shared/mnist"),
+            study=f"sqlite:///{at}/study.db",
+            tracking_uri=f"sqlite:///{at}/mlflow.db",
+        )
+
+    settings(project).save(project / "runs" / "first")
+    assert load_settings(project / "runs" / "first") == settings(project)
+    moved = project.rename(tmp_path / "moved")
+    assert load_settings(moved / "runs" / "first") == settings(moved)
+    monkeypatch.chdir(tmp_path)
+    copied = Path(shutil.copytree(moved, tmp_path / "copied"))
+    assert load_settings(copied / "runs" / "first") == settings(copied)
+
+
+def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
+    folder = tmp_path / "first"
+    folder.mkdir()
+    GOOD.save(folder)
+    uuid = check_place(folder).uuid
+    copy = Path(shutil.copytree(folder, tmp_path / "other" / "first"))
+    with pytest.raises(UserError, match=f"{copy} is a copy of the sweep in {folder}, ") as caught:
+        check_place(copy)
+    assert "a name of its own, --resume first --name NEW" in str(caught.value)
+    shutil.rmtree(folder)
+    assert check_place(copy).uuid == uuid
+    GOOD.save(copy)  # as a resumption does
+    folder.mkdir()
+    GOOD.save(folder)  # another sweep of that name
+    assert check_place(copy).uuid == uuid != check_place(folder).uuid
 
 
 def test_settings_of_another_version_are_read(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ from trainables.models.pairs.siamese import ConvSiameseConfig as Config
 for name, value in [
     ("lr", "fast"), ("lr", None), ("lr", True), ("lr", (0.1,)), ("batch_size", 2.5),
     ("epochs", "3"), ("batch_norm", True), ("activation", "gelu"), ("channels", "32"),
-    ("channels", [8, 2.5]), ("hidden", None), ("squash", 1), ("digits", "beside"), ("pooled", 1.0),
+    ("channels", [8, 2.5]), ("hidden", None), ("squash", 1), ("digits", "beside"), ("pooled", 1.5),
     ("head_hidden", 2.5), ("digit_hidden", 3), ("shuffle", 1), ("aux_schedule", "cosine"),
     ("precision", "float16"), ("precision", None),
 ]:

@@ -3,22 +3,32 @@
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import ray.util
 import torch
 from ray import cloudpickle, tune
+from sklearn.base import BaseEstimator, ClassifierMixin
+from torch import nn
 
 from foldsweep import names
+from foldsweep.errors import UserError
 from tests.trainables.cases import is_tagged
 from trainables.checkpoints import load_checkpoint
+from trainables.config import TrialConfig
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.refusals import signature_in
 from trainables.stack.held_out import HeldOut
+from trainables.tasks.task import Variant
 from trainables.trainable import (
     BY_FOLD,
     DIVERGED,
+    FAILED,
     HELD_OUT,
     HISTORY,
+    LAST_ERROR,
     TRIAL_NUMBER,
     trainable_for,
 )
@@ -164,7 +174,6 @@ def test_a_trial_continues_from_its_checkpoint(family, make, make_context, tmp_p
     stopped.step()
     assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
     continued = make(family, context, dropout=0.3)
-    assert continued.trial.stack.epoch == 2
     last = comparable(continued.step())
     assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
@@ -179,9 +188,8 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
     again = make(variant, context)
-    assert again.trial.stack.epoch == 0
-    assert [text for text in caplog.messages if "the trial starts again" in text]
     assert results_of(again) == results_of(make(variant, make_context(**values)))
+    assert [text for text in caplog.messages if "the trial starts again" in text]
 
 
 def test_a_short_trial_does_not_save(make, make_context, tmp_path):
@@ -246,3 +254,82 @@ def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
     if reported_at == 1:
         assert {**now, HISTORY: []} == {**second, HISTORY: []}
         assert first["epoch"] == 1
+
+
+class Sick(nn.Module):
+    """Fails as its configuration says."""
+
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.how = config.how
+        if self.how == "refuses":
+            raise UserError("the kernel is larger than the image")
+        self.layers = nn.Linear(5 if self.how == "shape" else 392, shapes.outputs)
+
+    def forward(self, images):
+        if self.training and self.how == "crashes":
+            raise RuntimeError("boom")
+        return self.layers(images.flatten(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SickConfig(TrialConfig):
+    how: str = ""
+
+
+@pytest.fixture
+def sick(make_context):
+    variant = Variant(name="sick", task=VARIANTS["mlp"].task, model=Sick, config=SickConfig)
+    trainable = tune.with_parameters(trainable_for(variant), context=make_context(VARIANTS["mlp"]))
+    return trainable, {**SickConfig(epochs=1, batch_size=8).to_dict(), TRIAL_NUMBER: 0}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("refuses", "the kernel is larger than the image"),
+        ("shape", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x392 and 5x2)"),
+    ],
+)
+def test_what_cannot_be_built_is_a_result_and_its_process_serves_another(sick, how, said):
+    trainable, config = sick
+    actor = trainable(config={**config, "how": how})
+    kind, line, text = actor.step()[FAILED]
+    assert (kind, line) == (names.REFUSED, said)
+    assert ("Traceback" in text) == (how == "shape")
+    actor.reset_config(config)
+    assert FAILED not in actor.step()
+
+
+def test_a_crash_is_tried_again_unless_it_is_the_same_again(sick):
+    trainable, config = sick
+    with pytest.raises(RuntimeError, match="boom") as first:
+        trainable(config={**config, "how": "crashes"}).step()
+    last = signature_in("\n".join(first.value.__notes__))
+    again = trainable(config={**config, "how": "crashes", LAST_ERROR: last})
+    kind, line, text = again.step()[FAILED]
+    assert (kind, line) == (names.CRASHED, "RuntimeError: boom")
+    assert "in forward" in text
+    with pytest.raises(RuntimeError, match="boom"):
+        trainable(config={**config, "how": "crashes", LAST_ERROR: "another"}).step()
+
+
+class Picky(ClassifierMixin, BaseEstimator):
+    """Looks at its parameters when it is fitted, as scikit-learn's estimators do."""
+
+    def fit(self, x, y):
+        raise ValueError("Solver lbfgs supports only 'l2' or None penalties, got l1 penalty.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickyConfig(EstimatorConfig):
+    penalty: str = "l1"
+
+
+def test_an_estimator_whose_parameters_do_not_go_together_is_refused(make_context):
+    task = VARIANTS["mlp"].task
+    variant = Variant(name="own", task=task, model=lambda *_: Picky(), config=PickyConfig)
+    trainable = tune.with_parameters(trainable_for(variant), context=make_context(VARIANTS["mlp"]))
+    kind, line, _ = trainable(config={"penalty": "l1", TRIAL_NUMBER: 0}).step()[FAILED]
+    assert kind == names.REFUSED
+    assert line.startswith("ValueError: Solver lbfgs supports only")

@@ -48,7 +48,7 @@ def download_progress(*, wanted: bool = True) -> Progress:
         TransferSpeedColumn(),
         console=console,
         transient=True,
-        disable=not (wanted and console.is_terminal),
+        disable=not (wanted and console.is_terminal and console.file.isatty()),
     )
 
 

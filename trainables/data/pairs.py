@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int64
 
+from foldsweep.checks import brief
 from foldsweep.errors import UserError
 from trainables.data.source import DigitImages, ImageSource
 from trainables.tasks.samples import Data, Samples
@@ -50,7 +51,7 @@ def draw_pairs(
             num_pairs = min(limit, most_by_default or limit)
         if not 1 <= num_pairs <= limit:
             raise UserError(
-                f"cannot draw {num_pairs} {part} pairs: {source.dataset} has {len(images)} "
+                f"cannot draw {brief(num_pairs)} {part} pairs: {source.dataset} has {len(images)} "
                 f"{part} images, so choose between 1 and {limit} pairs"
             )
         rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))

@@ -248,7 +248,7 @@ def code_of(path: Path) -> str:
         UserError: If it cannot be read.
     """
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
         raise UserError(f"space file {path} cannot be read: {reason}") from None

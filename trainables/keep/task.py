@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from foldsweep.checks import fits
+from foldsweep.checks import brief, fits
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.table.schema import Schema
@@ -26,7 +26,9 @@ def task_of(record: Mapping[str, Any]) -> Task:
     schema = schema_of(record)
     for key, hint in (("outputs", int), ("name", str), ("digest", str), ("origin", dict)):
         if not fits(record.get(key), hint):
-            raise UserError(f"the record of the task has {key} {record.get(key)!r}; export again")
+            raise UserError(
+                f"the record of the task has {key} {brief(record.get(key))}; export again"
+            )
     if schema is None:
         raise UserError(f"task {record['name']} is defined by a program: name its file")
     outputs = record["outputs"]
@@ -67,4 +69,4 @@ def _zeros(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
     try:
         return {name: np.zeros((1, *of["shape"]), of["dtype"]) for name, of in inputs.items()}  # type: ignore[union-attr]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"inputs of the task's record are damaged: {inputs!r}") from None
+        raise UserError(f"inputs of the task's record are damaged: {brief(inputs)}") from None

@@ -7,10 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.checks import brief
+from foldsweep.errors import UserError
+
 Activation = Literal["relu", "leaky_relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 
 Widths = int | tuple[int, ...]
+MOST_LAYERS = 1000
 
 
 class Dropout(nn.Module):
@@ -81,7 +85,14 @@ def dense_layers(
 
 
 def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int, ...]:
-    """Exact widths: a tuple as is, a number as first of `repeat`, each `factor` times wider."""
+    """Exact widths: a tuple as is, a number as first of `repeat`, each `factor` times wider.
+
+    Raises:
+        UserError: If there are more layers than can be meant.
+    """
+    layers = repeat if isinstance(widths, int) else len(widths)
+    if layers > MOST_LAYERS:
+        raise UserError(f"{brief(layers)} layers are too many: choose at most {MOST_LAYERS}")
     if isinstance(widths, int):
         return tuple(widths * factor**i for i in range(repeat))
     return widths

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from foldsweep.checks import described, fits
+from foldsweep.checks import brief, described, fits
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
 from trainables.tasks.samples import Data
@@ -79,7 +79,8 @@ def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
     for name, value in recipe.origin.items():
         if not fits(value, hints[name]):
             raise UserError(
-                f"the recipe's origin has {name} {value!r}, which must be {described(hints[name])}"
+                f"the recipe's origin has {name} {brief(value)}, which must be"
+                f" {described(hints[name])}"
             )
     return task.options(**{**recipe.origin, "data_dir": data_dir})
 

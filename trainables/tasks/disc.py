@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
+from foldsweep.checks import brief
 from foldsweep.errors import UserError
 from trainables.tasks.metrics import Metric
 from trainables.tasks.options import ShippedOptions
@@ -16,6 +17,7 @@ from trainables.tasks.task import DataRequest, Task
 RADIUS = 1 / math.sqrt(2 * math.pi)
 """Radius of a disc whose area is half of the unit square."""
 DEFAULT_POINTS = 1000
+MOST_POINTS = 10_000_000
 _TRAIN_STREAM, _TEST_STREAM = 0, 1
 
 
@@ -58,8 +60,9 @@ def points(xy: Float32[np.ndarray, "n 2"]) -> Samples:
 
 def _points(number: int | None, seed: int, stream: int) -> Samples:
     number = DEFAULT_POINTS if number is None else number
-    if number < 1:
-        raise UserError(f"cannot draw {number} points: choose 1 or more")
+    if not 1 <= number <= MOST_POINTS:
+        choice = "1 or more" if number < 1 else f"at most {MOST_POINTS:,}"
+        raise UserError(f"cannot draw {brief(number)} points: choose {choice}")
     rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
     return points(rng.random((number, 2), dtype=np.float32))
 

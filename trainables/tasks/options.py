@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from foldsweep.checks import MOST_FOLDS, brief
 from foldsweep.errors import UserError
 
 Dataset = Literal["auto", "mnist", "digits", "disc"]
@@ -58,8 +59,9 @@ class TableOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.holdout < 1:
             raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
-        if self.repeats < 1:
-            raise UserError(f"--repeats must be at least 1, but is {self.repeats}")
+        if not 1 <= self.repeats <= MOST_FOLDS:
+            rule = "at least 1" if self.repeats < 1 else f"at most {MOST_FOLDS:,}"
+            raise UserError(f"--repeats must be {rule}, but is {brief(self.repeats)}")
         chosen = {option: name for option, name in self.roles.items() if name is not None}
         others = [option for option in chosen if option != "target"]
         splitting = [f"--{option}" for option in others]

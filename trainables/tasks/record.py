@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from foldsweep.checks import described, fits
+from foldsweep.checks import brief, described, fits
 from foldsweep.errors import UserError
 from trainables.tasks.kinds import classification, regression
 from trainables.tasks.metrics import Metric
@@ -66,7 +66,8 @@ def task_from_record(record: Mapping[str, Any], data: Data) -> Task:
     for key, hint in _KEYS.items():
         if not fits(record.get(key), hint):
             raise UserError(
-                f"the task's record has {key} {record.get(key)!r}, which must be {described(hint)}"
+                f"the task's record has {key} {brief(record.get(key))}, which must be"
+                f" {described(hint)}"
             )
     if record["digest"] != data.digest:
         raise UserError(

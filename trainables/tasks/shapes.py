@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from foldsweep.checks import fits
+from foldsweep.checks import brief, fits
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Shapes, Task
@@ -72,7 +72,7 @@ def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
     for name, value in named.items():
         shape, dtype = value.get("shape"), value.get("dtype")
         if not fits(shape, list[int]) or dtype not in DTYPES:
-            raise UserError(f"input {name} of the task's record cannot be {value!r}")
+            raise UserError(f"input {name} of the task's record cannot be {brief(value)}")
         found[name] = RawInput(shape=tuple(shape), dtype=dtype)
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from foldsweep import names
-from foldsweep.checks import described, fits
+from foldsweep.checks import brief, described, fits
 from foldsweep.errors import UserError
 from trainables.tasks.options import TableOptions as TableOptions
 from trainables.tasks.samples import Data
@@ -162,7 +162,7 @@ def data_again(
     values |= {"test": None if test is None else Path(test)}
     for name, hint in known.items():
         if not fits(values[name], hint):
-            raise UserError(f"{name} must be {described(hint)}, but is {values[name]!r}")
+            raise UserError(f"{name} must be {described(hint)}, but is {brief(values[name])}")
     data = table_data(TableOptions(**values), seed=origin["seed"])
     for key, file in (("sha256", values["data"]), ("test_sha256", values["test"])):
         if data.origin[key] != origin[key]:

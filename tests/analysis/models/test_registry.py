@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -395,15 +396,29 @@ def test_mlflow_is_left_as_it_was(
     assert (out, err) == ("", "")
 
 
-def test_command_that_serves_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.integration
+def test_command_that_serves_is_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     folder = Path(sys.executable).parent
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.chdir(tmp_path)
     said = serve_command(store, "best")
     server = f'PATH={folder}:"$PATH"'  # MLflow looks for its server on the path
-    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} {server} ")
+    python = f"{sys.executable} -P -m mlflow models serve"
+    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} {server} {python} ")
+    known = subprocess.run(
+        ["/bin/sh", "-c", said.replace("--model-uri", "--help --model-uri")],
+        env={"HOME": "/", "PATH": "/nowhere"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert known.returncode == 0, known.stderr
+    assert "--env-manager" in known.stdout
     monkeypatch.setenv("PATH", str(folder))
     said = serve_command(store, "best")
-    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} mlflow ")
+    assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} python -P -m mlflow ")
     assert said.endswith(
         "mlflow models serve --model-uri models:/best@champion --env-manager local"
         " --host 127.0.0.1 --port 5001"

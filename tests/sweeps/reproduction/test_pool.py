@@ -239,7 +239,7 @@ def test_a_row_is_a_run_below_the_one_of_all_rows(make_job: MakeJob, tmp_path: P
         }
     )
     (artifact,) = records(tmp_path, "artifact")
-    assert artifact["path"] == str(result_path(tmp_path, job))
+    assert tmp_path / artifact["path"] == result_path(tmp_path, job)
     ends = {record["run"]: record["status"] for record in records(tmp_path, "end")}
     assert ends == {"": "FINISHED", row["run"]: "FINISHED"}
 

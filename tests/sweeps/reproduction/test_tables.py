@@ -313,9 +313,10 @@ def test_what_cannot_be_read_as_a_document_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused(
     document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     write: Callable[..., Any] = full
-    monkeypatch.setattr(Path, "write_text", write)
+    monkeypatch.setattr(Path, "write_bytes", write)
     assert "cannot be written: No space left on device" in refused(document)
+    assert document.read_text() == DOCUMENT

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from foldsweep.errors import UserError
-from foldsweep.tracking import absolute_uri
+from foldsweep.tracking import absolute_uri, sqlite_uri
 from sweeps.tracking.spool import (
     CLOSE,
     CURSOR_FILE,
@@ -264,3 +265,29 @@ def test_wrong_records_open_no_runs(spool_path: Path) -> None:
     write(spool_path, *wrong, {"op": "start", "run": "4"})
     states = run_states(spool_path)
     assert [run for run, state in states.items() if state.is_open] == ["4"]
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "ü" * 101, "a\x1b[2J", "\ud800", "a\nb", "\x00"])
+def test_a_name_of_an_experiment_that_no_store_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="--experiment .* must be printable and have at most 200"):
+        target(experiment=name)
+
+
+@pytest.mark.parametrize("folder", ["a?b", "a#b", "a%20b", "it's"])
+def test_artifacts_are_beside_the_database_whatever_its_folder_is_called(folder: str) -> None:
+    path = Path("/tmp") / folder / "mlflow.db"
+    root = target(tracking_uri=sqlite_uri(path), experiment="mine").artifact_root
+    assert root is not None
+    found = local_file_uri_to_path(root)
+    assert Path(found) == path.parent / "mlartifacts" / "mine"
+
+
+def test_lone_surrogates_reach_no_server_and_paths_keep_them(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.jsonl")
+    hostile = {"a\udce9": ["\ud800", 1.5, None, "größe 🙂"]}
+    spool.append({"op": "tags", "run": "0", "tags": hostile})
+    spool.append({"op": "artifact", "run": "0", "path": "caf\udce9", "to": ""})
+    spool.close()
+    tags, artifact = [record for _, record in read_records(tmp_path / "spool.jsonl")]
+    assert tags["tags"] == {r"a\udce9": [r"\ud800", 1.5, None, "größe 🙂"]}
+    assert artifact["path"] == "caf\udce9"

@@ -12,7 +12,14 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps.tracking import tracker as tracker_module
-from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, is_closed, read_records
+from sweeps.tracking.spool import (
+    SPOOL_FILE,
+    Progress,
+    TrackingTarget,
+    is_closed,
+    read_records,
+    write_progress,
+)
 from sweeps.tracking.tracker import LOG_FILE, Tracker
 
 
@@ -181,3 +188,44 @@ def test_the_driver_imports_no_tracking_client() -> None:
         check=True,
     )
     assert done.stdout == "set()\n"
+
+
+def test_artifacts_in_the_folder_are_named_relative_to_it(
+    tmp_path: Path, tracker: Tracker
+) -> None:
+    tracker.log_artifact(None, tmp_path / "errors" / "trial.txt")
+    tracker.log_artifact(None, Path("/elsewhere/best.yaml"))
+    assert [r["path"] for r in records(tmp_path, "artifact")] == [
+        "errors/trial.txt",
+        "/elsewhere/best.yaml",
+    ]
+
+
+def test_what_mlflow_refuses_is_said_with_the_log(
+    tmp_path: Path, tracker: Tracker, target: TrackingTarget
+) -> None:
+    assert tracker.refused == ""
+    write_progress(tmp_path, target.server, Progress(refused=2, refusal="param lr: too long"))
+    assert tracker.refused == f"2 items, the last param lr: too long; see {tmp_path / LOG_FILE}"
+
+
+def test_what_was_refused_before_a_resumption_is_not_said_again(
+    tmp_path: Path, target: TrackingTarget
+) -> None:
+    write_progress(tmp_path, target.server, Progress(refused=2, refusal="param lr: too long"))
+    tracker = Tracker(tmp_path, target)
+    tracker.close(wait_s=0)
+    assert tracker.refused == ""
+
+
+def test_a_resumed_sweep_sends_no_parameter_that_has_changed(
+    tmp_path: Path, target: TrackingTarget
+) -> None:
+    """MLflow would refuse it, and the refusal be said at the end."""
+    for params in ({"trials": 2, "seed": 1}, {"trials": 3, "seed": 1, "concurrency": 4}):
+        tracker = Tracker(tmp_path, target)
+        tracker.start_sweep("first", params, {})
+        tracker.close(wait_s=0)
+    first, again = records(tmp_path, "start")
+    assert first["params"] == {"trials": "2", "seed": "1"}
+    assert again["params"] == {"seed": "1", "concurrency": "4"}

@@ -326,7 +326,8 @@ def test_refused_records_are_counted_and_the_rest_arrives(
         file.write(b"\0\0\n")
     fill(spool, end("0"))
     uploader = send(folder, target)
-    assert uploader.progress.refused == read_progress(folder, target.server).refused == 4
+    assert uploader.progress.refused == read_progress(folder, target.server).refused == 3
+    assert uploader.num_set_aside == 1
     assert len([text for text in caplog.messages if text.startswith("passed over")]) == 4
     check_small_sweep(client)
     run = runs_of(client)["first/cnn_ws_aux/0"]
@@ -598,13 +599,87 @@ def test_a_server_that_is_away_sets_nothing_aside(
 def test_text_that_no_database_takes_is_sent_without_it(
     folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
 ) -> None:
-    fill(
-        spool,
+    records = [
         start("", name="a\ud800b", params={"p": "\0"}, tags={"t": "x\udfff"}),
         start("0", name="\0", params={"p": "\ud800"}, tags={"foldsweep.config": "\ud800"}),
         end("0"),
-    )
+    ]
+    with (folder / SPOOL_FILE).open("a", encoding="utf-8") as file:  # past what `Spool` escapes
+        file.writelines(f"{json.dumps(record)}\n" for record in records)
     assert send(folder, target).progress.refused == 0
     runs = runs_of(client)
     assert runs["first/cnn_ws_aux"].data.tags["t"] == "x?"
     assert runs["first/cnn_ws_aux/0"].data.params == {"p": "?"}
+
+
+# Another sweep of the same name ------------------------------------------------------------------
+
+
+def uuids_of(client: MlflowClient) -> dict[tuple[str, str], Run]:
+    """Active runs by tag and UUID; a run that is there twice fails the test."""
+    found = client.get_experiment_by_name("digits")
+    assert found is not None
+    runs = client.search_runs([found.experiment_id])
+    named = {(r.data.tags[RUN_TAG], r.data.tags.get("foldsweep.uuid", "")): r for r in runs}
+    assert len(named) == len(runs)
+    return named
+
+
+@pytest.mark.parametrize("other", ["", "1111"])
+def test_a_sweep_of_the_same_name_is_left_alone(
+    other: str, folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
+) -> None:
+    """One of an earlier version, without a UUID, too."""
+    small_sweep(spool)
+    for _ in range(2):
+        for uuid in (other, "2222"):
+            (folder / CURSOR_FILE).unlink(missing_ok=True)
+            send(folder, replace(target, uuid=uuid))
+    runs = uuids_of(client)
+    assert len(runs) == 6
+    for uuid in (other, "2222"):
+        parent = runs["first/cnn_ws_aux", uuid]
+        for trial in "01":
+            run = runs[f"first/cnn_ws_aux/{trial}", uuid]
+            assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+            assert len(history(client, run, "val_accuracy")) == 3
+
+
+def test_what_mlflow_refuses_is_counted_and_the_last_is_kept(
+    folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
+) -> None:
+    fill(spool, start("", params={"seed": "1"}), start("0", params={"lr": "0.1"}))
+    send(folder, target)
+    fill(spool, start("0", params={"lr": "0.2"}), end("0"), end(""))
+    fill(spool, {"op": "artifact", "run": "", "path": "gone.txt", "to": ""}, CLOSE)
+    send(folder, target)
+    progress = read_progress(folder, target.server)
+    assert progress.refused == 2
+    assert progress.refusal
+
+
+def test_an_artifact_in_the_folder_is_found_where_the_folder_has_moved_to(
+    folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
+) -> None:
+    (folder / "task.json").write_text("{}")
+    fill(spool, start(""), {"op": "artifact", "run": "", "path": "task.json", "to": ""}, CLOSE)
+    moved = folder.rename(folder.with_name("moved"))
+    assert send(moved, target).progress.refused == 0
+    (run,) = runs_of(client).values()
+    assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["task.json"]
+
+
+def test_files_outside_of_a_folder_from_elsewhere_are_not_sent(
+    folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    paths = [str(tmp_path / "secret"), "../../../secret", "link"]
+    records = [{"op": "artifact", "run": "", "path": path, "to": ""} for path in paths]
+    fill(spool, start(""), *records, CLOSE)
+    uploader = Uploader(folder, target, inside_only=True)
+    while uploader.send_next():
+        pass
+    assert uploader.progress.refused == 3
+    (run,) = runs_of(client).values()
+    assert client.list_artifacts(run.info.run_id) == []

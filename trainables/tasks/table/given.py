@@ -194,4 +194,7 @@ def _series(values: Any, name: str) -> Series:
     array = np.asarray(values)
     if array.ndim != 1:
         raise UserError(f"{name} must be one value per row, but is of shape {array.shape}")
-    return pd.Series(array, name=name)
+    try:
+        return pd.Series(array, name=name)
+    except UnicodeEncodeError:
+        raise UserError(f"{name} holds lone surrogates, which are no text") from None

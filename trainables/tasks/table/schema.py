@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from foldsweep.checks import described, fits
+from foldsweep.checks import brief, described, fits
 from foldsweep.errors import UserError
 from trainables.tasks.samples import CATEGORIES
 from trainables.tasks.table.columns import (
@@ -183,5 +183,5 @@ def _read(cls: type[Read], values: Mapping[str, Any]) -> Read:
     read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     for name, hint in hints.items():
         if not fits(read[name], hint):
-            raise UserError(f"{name} must be {described(hint)}, but is {values[name]!r}")
+            raise UserError(f"{name} must be {described(hint)}, but is {brief(values[name])}")
     return cls(**read)

@@ -4,6 +4,8 @@ import pytest
 
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data
+from trainables.tasks.table.given import given_arrays
+from trainables.tasks.table.reading import Arrays
 
 RANDOM = np.random.default_rng(0)
 N = 60
@@ -123,3 +125,9 @@ def test_a_kind_that_is_asked_for():
 def test_what_cannot_be_data_is_refused(inputs, target, options, message):
     with pytest.raises(UserError, match=message):
         Data.of(inputs, target, **options)
+
+
+def test_classes_that_are_no_text_are_refused() -> None:
+    classes = np.array(["a\ud800", "b"] * 10)
+    with pytest.raises(UserError, match="y holds lone surrogates, which are no text"):
+        given_arrays(Arrays(x=np.zeros((20, 2)), y=classes))

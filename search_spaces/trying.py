@@ -1,0 +1,109 @@
+"""Whether each value that a space may draw is possible at all, found out when it is made."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ray.tune.search.sample import Categorical, Domain, Float, Integer, Quantized
+
+from foldsweep.checks import is_huge
+from foldsweep.errors import UserError
+
+DRAWS = 300
+"""Draws of the other values with which a value is tried before it is taken for impossible."""
+SAMPLES = 6
+"""Values inside a domain that are tried besides its ends."""
+
+Complete = Callable[[Mapping[str, Any]], object]
+
+
+def try_values(
+    complete: Complete,
+    searched: Mapping[str, Domain],
+    grid: Mapping[str, Sequence[Any]],
+) -> None:
+    """Refuse a value that makes no configuration, whatever the others are.
+
+    What is impossible in some combinations only is left to the trials: a value is refused if it
+    fails with every one of many draws of the other values.
+
+    Args:
+        complete: Makes a configuration, or raises a `UserError`.
+        searched: Domains by key.
+        grid: Values of a grid by key.
+
+    Raises:
+        UserError: Naming the key, the value and what is allowed.
+    """
+    error = _fails(complete, {}, _draws(searched, grid))
+    if error is not None and str(error).partition(" ")[0] not in {*searched, *grid}:
+        raise error  # whatever is drawn: it is what is fixed
+    possible = {key: _values(domain) for key, domain in searched.items()}
+    for key, values in [*possible.items(), *grid.items()]:
+        for value in values:
+            error = _fails(complete, {key: value}, _draws(searched, grid))
+            if error is not None:
+                raise UserError(f"domain of {key}: {error}")
+
+
+def draw(
+    searched: Mapping[str, Domain], grid: Mapping[str, Sequence[Any]], seed: int
+) -> dict[str, Any]:
+    """Values that a space may have, drawn independently."""
+    rng = np.random.RandomState(seed)
+    values: dict[str, Any] = {}
+    for key, domain in searched.items():
+        values[key] = domain.sample(random_state=rng)
+    for key, choices in grid.items():
+        values[key] = choices[rng.randint(len(choices))]
+    return values
+
+
+def _fails(
+    complete: Complete, values: Mapping[str, Any], others: Iterator[dict[str, Any]]
+) -> UserError | None:
+    """The first error of values, if they fail with all others."""
+    first = None
+    for other in others:
+        try:
+            complete({**other, **values})
+            return None
+        except UserError as error:
+            first = first or error
+    return first
+
+
+def _draws(
+    searched: Mapping[str, Domain], grid: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, Any]]:
+    drawn = {key: domain for key, domain in searched.items() if _values(domain)}
+    for seed in range(DRAWS):
+        yield draw(drawn, {k: v for k, v in grid.items() if v}, seed)
+
+
+def _values(domain: Domain) -> list[Any]:
+    """Ends of a domain and some values between; none of what the study refuses by name."""
+    if isinstance(domain, Categorical):
+        return list(domain.categories)
+    if not isinstance(domain, Integer | Float):
+        return []
+    low, high = domain.lower, domain.upper
+    if any(is_huge(end) or not math.isfinite(end) for end in (low, high)) or not low < high:
+        return []
+    try:
+        inside = domain.sample(size=SAMPLES, random_state=np.random.RandomState(0))
+    except (ValueError, OverflowError):
+        return []
+    values = list(np.atleast_1d(inside).tolist())
+    if isinstance(domain, Integer):
+        return [*({low, high - 1} if not _steps(domain) else ()), *values]
+    # the ends themselves are never drawn
+    return values if _steps(domain) else values + [low + e * (high - low) for e in _NEAR_ENDS]
+
+
+_NEAR_ENDS = (1e-9, 1 - 1e-9)
+
+
+def _steps(domain: Domain) -> bool:
+    return isinstance(domain.get_sampler(), Quantized)

@@ -1,0 +1,72 @@
+"""Makes the copy of a sweep's folder a sweep of its own, under a name of its own."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+
+from foldsweep.errors import UserError
+from foldsweep.files import write_whole
+from foldsweep.names import TAG_SWEEP
+from sweeps.identity import Identity
+from sweeps.ledger import open_storage
+from sweeps.settings import SweepSettings, recorded_identity
+from sweeps.sweep import JOURNAL_FILE
+from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
+
+
+def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
+    """Give a copy a new name, a new UUID and studies and records of that name.
+
+    The original, and its study where that is in a database which both use, stay as they are.
+
+    Args:
+        folder: Folder of the copy.
+        stored: Its settings.
+        name: The new name, which the folder gets too.
+
+    Raises:
+        UserError: If the name is taken, or a study is gone.
+    """
+    to, recorded = folder.with_name(name), recorded_identity(folder)
+    project = Path.cwd() if recorded is None else recorded.at(folder).project
+    if to != folder and to.exists():
+        raise UserError(f"sweep {name} exists already; give the copy another --name")
+    for spool in sorted(folder.glob(f"*/{SPOOL_FILE}")):
+        space = spool.parent.name
+        _copy_study(stored, spool.parent, f"{stored.name}/{space}", f"{name}/{space}")
+        _rename_records(spool, f"{stored.name}/{space}", f"{name}/{space}", name)
+        for file in (TARGET_FILE, CURSOR_FILE):  # nothing of this sweep has been sent
+            (spool.parent / file).unlink(missing_ok=True)
+    folder.rename(to)
+    replace(stored, name=name, resume=None).save(to, replace(Identity.new(to), project=project))
+
+
+def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None:
+    storage = open_storage(stored.study, folder / JOURNAL_FILE)
+    known = optuna.get_all_study_names(storage)
+    if new in known:  # an adoption that was cut off, or another sweep
+        if stored.study is not None:
+            raise UserError(f"study {new!r} exists already; give the copy another --name")
+        optuna.delete_study(study_name=new, storage=storage)
+    if old not in known:
+        raise UserError(f"the study {old!r} of the copy in {folder} is gone: copy it again")
+    optuna.copy_study(
+        from_study_name=old, from_storage=storage, to_storage=storage, to_study_name=new
+    )
+
+
+def _rename_records(spool: Path, old: str, new: str, name: str) -> None:
+    """Have the runs of a spool start under the new name; whole lines only are kept."""
+    lines = []
+    for _, record in read_records(spool):
+        if record["op"] == "start":
+            if record["name"] == old:
+                record["name"] = new
+            if record["tags"].get(TAG_SWEEP) == old:
+                record["tags"][TAG_SWEEP] = new
+            if "name" in record["params"] and not record["run"]:
+                record["params"]["name"] = name
+        lines.append(json.dumps(record) + "\n")
+    write_whole(spool, "".join(lines))

@@ -1,0 +1,109 @@
+"""The process in which Ray lives: `sweeps.supervisor` starts it as a module.
+
+Nothing that Ray does to a process reaches the program that the user started: handlers of signals,
+scheduling class, environment, or a sudden end below Python.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TextIO, cast
+
+from foldsweep import streams
+from foldsweep.interrupts import end_at_once, leave_to_python
+from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
+from sweeps.channel import drop_empty_dumps, open_channel, tell
+from sweeps.settings import SweepSettings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What the program that starts this process holds back until this can take it."""
+
+
+def sweep(settings: SweepSettings, stored: SweepSettings | None) -> int:
+    """Run sweeps; returns the exit code.
+
+    Has Ray start while `sweeps.launch` and all that it needs is imported: either takes seconds.
+
+    Args:
+        settings: Validated settings.
+        stored: Settings of the sweep to resume; None for a new one.
+
+    Raises:
+        foldsweep.errors.UserError: If anything is wrong; nothing has been made or changed then.
+    """
+    from sweeps.cluster import Cluster
+
+    cluster = Cluster(settings)
+    cluster.start()
+
+    from sweeps.launch import launch
+
+    leave_to_python()
+    return launch(settings, stored, cluster)
+
+
+def main() -> int:
+    """Do what the program asks for that started this one; returns the exit code."""
+    take_sigterm_as_ctrl_c()
+    signal.signal(signal.SIGINT, end_at_once)  # as long as modules are imported
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # the terminal takes this for a job in the background, which it would stop at a line of output
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    name, arguments = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
+    module, _, function = name.rpartition(".")
+    try:
+        call: Callable[..., int] = getattr(import_module(module), function)
+        return call(*arguments)
+    finally:
+        drop_empty_dumps()
+        tell(ended=True)
+
+
+def _take_stdin() -> int:
+    """The pipe from the program that started this one; users' code reads nothing instead."""
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return pipe
+
+
+def _end_with(pipe: int) -> None:
+    """End this process as Ctrl-C does when the program that started it has ended."""
+    while os.read(pipe, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _ByThread:
+    """A stream of the user's, but for threads of Ray's own, which write into its file."""
+
+    def __init__(self, users: Any, rays: Any):
+        self._users = users
+        self._rays = rays
+
+    def __getattr__(self, name: str) -> Any:
+        of_ray = threading.current_thread().name.startswith("ray_")
+        return getattr(self._rays if of_ray else self._users, name)
+
+
+def _apart(dumps: int) -> None:
+    """Let what Ray writes go to a file, and what Python writes to the user."""
+    streams.secure()
+    users = streams.lasting(sys.stderr, os.dup(2))
+    os.dup2(dumps, 2)
+    os.close(dumps)
+    rays = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stdout = cast(TextIO, _ByThread(sys.stdout, rays))
+    sys.stderr = cast(TextIO, _ByThread(users, rays))
+
+
+if __name__ == "__main__":
+    open_channel(int(sys.argv[1]))
+    _apart(int(sys.argv[2]))
+    run_program(main)

@@ -1,0 +1,295 @@
+"""Runs what needs Ray in a process of its own, and says what became of it.
+
+Ray's core ends a process below Python, where no handler runs. So the program that the user
+started never imports Ray. It starts `sweeps.driver`, passes Ctrl-C on, and if Ray ends says in one
+line what happened and how to continue.
+"""
+
+import contextlib
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO
+
+from foldsweep.interrupts import INTERRUPTED
+from foldsweep.programs import console
+
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RAY_ENVIRONMENT = {
+    # all of these are read when Ray is imported
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it would take SIGTERM for a crash
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it sends the current folder to workers
+}
+LOOK_EVERY_S = 0.5
+STOPPED_S = 5.0
+"""How long a process of Ray may be stopped before it counts as gone."""
+SOON_S = 0.5
+END_WITHIN_S = 5.0
+CLEARED_WITHIN_S = 15.0
+ENDED = "ZX"
+"""States of a process, see `_state`."""
+ENOUGH = 3
+"""Ctrl-C for the third time ends the driver at once."""
+
+
+def apart(call: str, *arguments: object) -> int:
+    """Run a function in a driver, a process that may have Ray; returns the exit code.
+
+    Args:
+        call: Dotted name of the function, which returns the exit code.
+        arguments: What it is called with, which must be picklable.
+    """
+    return Supervisor().run(call, *arguments)
+
+
+class Supervisor:
+    """Watches one driver.
+
+    `known` holds what the driver has told: `resume`, the command that continues; `log`, the file
+    with what Ray says; `ray`, its processes by name; `ended`, that it ends by itself.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {"ray": {}}
+        self.asked = 0
+        self.stopped_s = 0.0
+        self.killed = False
+
+    def run(self, call: str, *arguments: object) -> int:
+        """See `apart`."""
+        told, tells = os.pipe()
+        os.set_blocking(told, False)
+        with open(told, encoding="utf-8"), _unnamed_file() as dumps:
+            # what the user asks for meanwhile waits until the driver can take it
+            signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+            try:
+                self.driver = _start(tells, dumps.fileno())
+                os.close(tells)
+                with self._handlers():
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+                    self._send(call, arguments)
+                    gone = self._wait(told)
+                    code = self.driver.wait()
+                    self._read_to_end(told)
+                    self._close()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+            if code == INTERRUPTED or self.known.get("ended"):
+                return code if code >= 0 else 1
+            return self._say(code, gone, dumps)
+
+    def _close(self) -> None:
+        assert self.driver.stdin is not None
+        with suppress(BrokenPipeError):
+            self.driver.stdin.close()
+
+    def _send(self, *what: object) -> None:
+        assert self.driver.stdin is not None
+        with suppress(BrokenPipeError):
+            pickle.dump(what, self.driver.stdin)
+            self.driver.stdin.flush()
+
+    @contextmanager
+    def _handlers(self) -> Iterator[None]:
+        """Take the user's signals, each where it is not ignored."""
+        taken: dict[int, Any] = {number: self._pass_on for number in HELD}
+        taken[signal.SIGTSTP] = self._pause
+        before = {
+            number: signal.signal(number, handler)
+            for number, handler in taken.items()
+            if signal.getsignal(number) != signal.SIG_IGN
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+        if self.asked < ENOUGH:
+            self.driver.send_signal(signal.SIGTERM)
+        else:
+            self.driver.kill()
+
+    def _pause(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-Z: stop with all that was started, until this continues."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.driver.pid, signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.killpg(self.driver.pid, signal.SIGCONT)
+
+    def _wait(self, told: int) -> str:
+        """Wait for the driver's end, which a missing Ray brings about; what was missing."""
+        gone = ""
+        watched = _Watched()
+        watched.add("driver", self.driver.pid)
+        while self.driver.poll() is None:
+            watched.wait(told)
+            self._read(told)
+            for name, pid in self.known["ray"].items():
+                watched.add(name, pid)
+            gone = gone or self._missing()
+            self._read(told)
+            if not self.known["ray"]:  # the driver has ended it
+                gone = ""
+            if gone:
+                self._end_driver()
+        watched.close()
+        return gone
+
+    def _end_driver(self) -> None:
+        """End a driver that has no Ray, else pages of complaints follow, or a minute of silence.
+
+        A driver that is itself killed takes all of Ray with it, and ends a little later.
+        """
+        for grace in (SOON_S, END_WITHIN_S):
+            with suppress(subprocess.TimeoutExpired):
+                self.driver.wait(grace)
+                return
+            if any(_state(pid) not in ENDED for pid in self.known["ray"].values()):
+                break
+        self.killed = True
+        self.driver.kill()
+
+    def _missing(self) -> str:
+        """Which process of Ray has ended, or is stopped; empty if all is well."""
+        states = {name: _state(pid) for name, pid in self.known["ray"].items()}
+        for name, state in states.items():
+            if state in ENDED:
+                return f"{name} has ended"
+        stopped = next((name for name, state in states.items() if state in "Tt"), None)
+        self.stopped_s = 0.0 if stopped is None else self.stopped_s + LOOK_EVERY_S
+        return f"{stopped} is stopped" if stopped and self.stopped_s > STOPPED_S else ""
+
+    def _read(self, told: int) -> bool:
+        """Take in what the driver has told; whether it may tell more."""
+        text = b""
+        try:
+            while not text.endswith(b"\n"):
+                got = os.read(told, 65536)
+                if not got:
+                    return False
+                text += got
+        except BlockingIOError:
+            pass
+        for line in text.splitlines():
+            self.known |= json.loads(line)
+        return True
+
+    def _read_to_end(self, told: int) -> None:
+        """Until what clears up after Ray has ended, too."""
+        deadline = time.monotonic() + CLEARED_WITHIN_S
+        while self._read(told) and time.monotonic() < deadline:
+            select.select([told], [], [], LOOK_EVERY_S)
+
+    def _say(self, code: int, gone: str, dumps: BinaryIO) -> int:
+        """What has happened to the driver, in a line; returns the exit code."""
+        if console.is_terminal:
+            console.show_cursor()
+            console.print()
+        if self.asked >= ENOUGH:
+            said = "ended at once"
+        elif code < 0 and not self.killed:
+            said = f"the process with Ray was killed by {_signal_name(-code)}"
+            if code == -signal.SIGKILL:
+                said += ", as the system does when memory runs out"
+        else:
+            said = f"Ray's {gone}" if gone else "Ray has ended the process that it ran in"
+        if self.known.get("resume"):
+            said += "; nothing that has ended is lost. Continue with:"
+            said += f" {self.known['resume']}"
+        log = _kept(self.known.get("log"), dumps)
+        if log is not None:
+            said += f" (Ray's own messages are in {log})"
+        print(f"error: {said}", file=sys.stderr)
+        return INTERRUPTED if self.asked >= ENOUGH else 1
+
+
+class _Watched:
+    """File descriptors that say at once that a process has ended, where the system has such."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.ends: list[int] = []
+
+    def add(self, name: str, pid: int) -> None:
+        if name not in self.names:
+            self.names.add(name)
+            with suppress(OSError, AttributeError):
+                self.ends.append(os.pidfd_open(pid))
+
+    def wait(self, told: int) -> None:
+        """Until one has ended or the driver tells something, but not for long."""
+        ready, _, _ = select.select([told, *self.ends], [], [], LOOK_EVERY_S)
+        for end in set(ready) - {told}:
+            self.ends.remove(end)
+            os.close(end)
+
+    def close(self) -> None:
+        for end in self.ends:
+            os.close(end)
+
+
+def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
+    """A driver, in a process group of its own: a terminal signals the user's program only."""
+    root = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
+        env=os.environ | RAY_ENVIRONMENT | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        # a stream that is closed here must be one there
+        stdout=None if sys.stdout is not None else subprocess.DEVNULL,
+        stderr=None if sys.stderr is not None else subprocess.DEVNULL,
+        pass_fds=(tells, dumps),
+        process_group=0,
+    )
+
+
+def _state(pid: int) -> str:
+    """State of a process, as /proc has it: R, S, T for stopped, Z or X for ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
+    except FileNotFoundError:
+        return "X"
+
+
+def _unnamed_file() -> BinaryIO:
+    """For what Ray says until the sweep has a folder."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")
+
+
+def _kept(log: str | None, dumps: BinaryIO) -> str | None:
+    """The file that has what Ray said, if it said anything."""
+    with suppress(OSError):
+        if log is None and dumps.seek(0, os.SEEK_END):
+            dumps.seek(0)
+            with tempfile.NamedTemporaryFile(prefix="foldsweep-ray-", delete=False) as file:
+                shutil.copyfileobj(dumps, file)
+            return file.name
+        if log is not None and Path(log).stat().st_size:
+            place = Path(log)
+            here = place.is_relative_to(Path.cwd())
+            return str(place.relative_to(Path.cwd()) if here else place)
+    return None
+
+
+def _signal_name(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"

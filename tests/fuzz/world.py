@@ -1,0 +1,44 @@
+"""A user's work of some days: two sweeps, one of them cut off, exports, kept models."""
+
+import random
+
+from tests.fuzz.box import Box
+from tests.fuzz.sealed import run
+
+SWEEP = (
+    "--data rows.csv --target kind --folds 2 --trials 3 --epochs 3 --checkpoint-every-s 0"
+).split()
+STEPS: tuple[tuple[str, str, bool], ...] = (
+    ("sweeps/run.py", "--space mlp logistic --name first", False),
+    ("sweeps/run.py", "--space mlp --name cut", True),
+    ("sweeps/replay.py", "first", False),
+    ("sweeps/replay.py", "cut", False),
+    ("analysis/export.py", "--sweep first", False),
+    ("analysis/export.py", "--sweep first/mlp --keep kept", False),
+    ("analysis/export.py", "--sweep first/logistic --keep kept_estimator", False),
+    ("sweeps/evaluate.py", "best-first-mlp.yaml --rounds 2", False),
+    ("sweeps/replay.py", "first", False),
+)
+
+
+def build(box: Box) -> None:
+    """Make the work in an empty box, with the programs themselves, and keep it."""
+    box.make()
+    (box.work / "rows.csv").write_text(_table())
+    for program, text, cut in STEPS:
+        args = [*text.split(), *(SWEEP if program == "sweeps/run.py" else ())]
+        ended = run(box, program, args, cut=cut)
+        wanted = 130 if cut else 0
+        if ended.code != wanted:
+            raise RuntimeError(f"{program} {text}: {ended.code}, {ended.out}{ended.err}")
+    box.keep()
+
+
+def _table() -> str:
+    rng = random.Random(0)
+    lines = ["size,weight,colour,kind"]
+    for i in range(40):
+        kind = "ab"[i % 2]
+        size = rng.gauss(i % 2, 0.5)
+        lines.append(f"{size:.3f},{rng.random():.3f},{rng.choice(['red', 'blue'])},{kind}")
+    return "\n".join(lines) + "\n"

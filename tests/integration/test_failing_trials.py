@@ -1,0 +1,97 @@
+"""Trials that cannot be built, fail the same way again, or never end."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.user import TINY, User, until
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,  # processes that are killed are started again, and a trial hangs for 20 s
+    pytest.mark.timeout(240),
+]
+
+FILE = """
+import ctypes, os
+from dataclasses import dataclass
+from pathlib import Path
+from torch import nn
+from foldsweep import Point, SearchSpace, TrialConfig, UserError, tune, variant
+from trainables.tasks.larger_digit import TASK
+
+LOG = Path({log!r})
+
+@dataclass(frozen=True, kw_only=True)
+class SickConfig(TrialConfig):
+    how: str = "sound"
+
+class SickNet(nn.Module):
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.how = config.how
+        note(self.how, "made")
+        if self.how == "refuses":
+            raise UserError("the kernel is larger than the image")
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(392, shapes.outputs))
+
+    def forward(self, pair):
+        if self.training and self.how != "sound":
+            note(self.how, "trained")
+            if self.how == "hangs":
+                ctypes.PyDLL(None).sleep(1000)  # and holds the interpreter
+            raise RuntimeError("no luck")
+        return self.layers(pair)
+
+def note(*words):
+    with LOG.open("a") as log:
+        log.write(f"{{' '.join(words)}} {{os.getpid()}}\\n")
+
+def space():
+    return SearchSpace(
+        name="sick",
+        variant=variant("sick", TASK, SickNet, SickConfig),
+        domains={{"lr": tune.loguniform(1e-4, 1e-2)}},
+        points=[
+            Point(name=f"{{i}}", config={{"lr": 1e-3, "how": how}})
+            for i, how in enumerate(["sound", "refuses", "crashes", "hangs", "sound", "sound"])
+        ],
+    )
+"""
+
+
+def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
+    log = user.folder / "log"
+    (user.folder / "sick.py").write_text(FILE.format(log=str(log)))
+    said = user.run(
+        *("sweeps/run.py", "--space", "sick.py", "--name", "sick", *TINY, "--trials", 6),
+        *("--epochs", 2, "--concurrency", 1, "--trial-timeout", 20, "--max-failures", 5),
+    ).stdout
+    # the refused one is replaced, by a sampled one
+    assert "7/7 trials · 0 running · 0 pruned · 3 failed (1 refused, 1 timed out)" in said
+    assert (
+        "sick: 1 configuration cannot be trained, 1 more were tried instead; for example trial 1:"
+        " the kernel is larger than the image"
+    ) in said
+    assert "sick: 1 trial took too long; for example trial 3: ended after 20 s (--trial-" in said
+    assert "\n      trial 2: RuntimeError: no luck; traceback in runs/sick/" in said
+    notes = [line.split() for line in log.read_text().splitlines()]
+    assert len({pid for how, _, pid in notes if how == "crashes"}) == 2  # and not 1 + 5
+    hung = {pid for how, what, pid in notes if (how, what) == ("hangs", "trained")}
+    assert len(hung) == 1
+    assert not Path(f"/proc/{hung.pop()}").exists()
+    # what comes after it has its place, in another process
+    states = [t.state.name for t in user.study("sick/sick")]
+    assert states == ["COMPLETE", "FAIL", "FAIL", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    runs = user.mlflow("sick/sick")
+    kinds = [runs[str(n)].tags["foldsweep.failure"] for n in (1, 2, 3)]
+    assert kinds == ["refused", "crashed", "timed out"]
+    assert runs["3"].tags["foldsweep.error"] == "ended after 20 s (--trial-timeout)"
+    assert runs[""].last("trials_timed_out") == runs[""].last("trials_refused") == 1
+
+    # a resumed sweep has the limit, and leaves the failed ones alone
+    said = user.run("sweeps/run.py", "--resume", "sick", "--trials", 7).stdout
+    assert "3 failed (1 refused, 1 timed out)" in said
+    assert [t.state.name for t in user.study("sick/sick")] == [*states, "COMPLETE"]
+    assert '"trial_timeout": 20.0' in (user.folder / "runs/sick/settings.json").read_text()
+    until(lambda: not user.left_running(), within_s=30)

@@ -1,0 +1,51 @@
+"""A sweep's name, its UUID and its folder, as a user may mix them up."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.user import TINY, User, check_mlflow
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+
+SWEEP = ("sweeps/run.py", *TINY, "--space", "mlp", "--epochs", 1, "--name", "first")
+
+
+def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
+    user: User, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = user.run(*SWEEP, "--trials", 2)
+    assert "refused" not in first.stdout
+    settings = json.loads((user.folder / "runs/first/settings.json").read_text())
+    runs = user.mlflow("first/mlp")
+    assert {run.tags["foldsweep.uuid"] for run in runs.values()} == {settings["uuid"]}
+    assert len(runs) == 3
+
+    copy = User(Path(shutil.copytree(user.folder, tmp_path_factory.mktemp("copy") / "project")))
+    end = copy.run("sweeps/run.py", "--resume", "first", "--trials", 3, code=2)
+    assert f"runs/first is a copy of the sweep in {user.folder}/runs/first, " in end.stderr
+    end = copy.run("sweeps/run.py", "--resume", "first", "--name", "second", "--trials", 3)
+    assert "the copy runs/first of sweep first is now sweep second, of its own" in end.stdout
+    check_mlflow(copy.mlflow("second/mlp"), copy.study("second/mlp"))
+    assert len(copy.mlflow("first/mlp")) == 3
+    assert len(user.mlflow("first/mlp")) == 3
+    shutil.rmtree(copy.folder / "runs")
+    end = copy.run(*SWEEP, "--trials", 2, code=2)
+    assert "has another sweep first in experiment 'foldsweep', first/mlp of " in end.stderr
+    assert end.stderr.count("\n") == 1
+    assert not (copy.folder / "runs").exists()
+
+    old = user.folder
+    moved = User(old.rename(old.with_name("moved")))
+    end = moved.run("sweeps/run.py", "--resume", "first", "--trials", 3)
+    assert f"sweep first has moved here from {old}/runs/first; its runs go to" in end.stdout
+    assert "refused" not in end.stdout
+    assert not old.exists()
+    trials = moved.study("first/mlp")
+    assert len(trials) == 3
+    check_mlflow(moved.mlflow("first/mlp"), trials)
+    again = json.loads((moved.folder / "runs/first/settings.json").read_text())
+    assert (again["uuid"], again["folder"]) == (settings["uuid"], f"{moved.folder}/runs/first")
+    old.mkdir()  # for those who clean up

@@ -1,0 +1,120 @@
+"""Ray ends below Python, and runs where libraries and users' files get into each other's way."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.user import REPOSITORY, TINY, User, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+SWEEP = "cut/slow_mlp"
+SPACE = """
+import time
+from dataclasses import replace
+from search_spaces.larger_digit import mlp
+
+def space():
+    known = mlp.space()
+
+    def slow(config, shapes):
+        time.sleep(0.2)
+        return known.variant.model(config, shapes)
+
+    return replace(known, name="slow_mlp", variant=replace(known.variant, model=slow))
+"""
+ARGS = (*TINY, "--trials", 200, "--epochs", 2, "--sampler", "random", "--scheduler", "none")
+
+
+def sessions() -> set[Path]:
+    return {*Path("/tmp").glob("foldsweep-*.lock")}
+
+
+@pytest.mark.parametrize(
+    "name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow), "sweeps.driver"]
+)
+def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
+    name: str, user: User, tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(SPACE)
+    before = sessions()
+    process = user.start("sweeps/run.py", "--space", "slow.py", "--name", "cut", *ARGS)
+    until(lambda: user.records(SWEEP, "end"), process)
+    killed = [
+        pid for pid, line in user.left_running().items() if name in " ".join(line.split()[:4])
+    ]
+    os.kill(killed[0], signal.SIGKILL)
+    out, err = process.communicate()
+    assert process.returncode == 1
+    # which of them has ended first is not always to be seen where the driver takes all with it
+    whats = ("the process with Ray was killed by SIGKILL", "Ray's ")
+    assert err.startswith(tuple(f"error: {what}" for what in whats))
+    assert name == "sweeps.driver" or f"Ray's {name} has ended" in err
+    resume = f"Continue with: {User.shown('sweeps/run.py')} --resume cut"
+    assert f"nothing that has ended is lost. {resume} (Ray's own" in err
+    assert err.endswith("messages are in runs/cut/ray.log)\n")
+    assert err.count("\n") == 1
+    assert "raylet)" not in out
+    assert "raylet.out" in (tmp_path / "runs" / "cut" / "ray.log").read_text()
+    # the uploader sends what there is, which is all that may still run
+    until(lambda: all("sweeps.replay" in line for line in user.left_running().values()))
+    assert sessions() <= before
+
+
+HELPED = """
+import fs_helper
+from dataclasses import replace
+from search_spaces.larger_digit import mlp
+
+def space():
+    known = mlp.space()
+
+    def model(config, shapes):
+        import fs_late
+        assert fs_late.x + fs_helper.cached() == 3
+        return known.variant.model(config, shapes)
+
+    return replace(known, name="helped_mlp", variant=replace(known.variant, model=model))
+"""
+HELPER = """
+import threading
+from functools import lru_cache
+
+LOCK = threading.Lock()
+
+@lru_cache
+def cached():
+    return 2
+"""
+LIBRARIES = ("cuda", "numpy", "torch", "optuna", "ray", "json", "pandas", "tensorboardX")
+AS_UV = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+
+
+def test_a_sweep_runs_under_uv_on_one_processor_beside_files_named_like_libraries(
+    user: User, tmp_path: Path
+) -> None:
+    for name in LIBRARIES:
+        (tmp_path / f"{name}.py").write_text(f"open('executed_{name}', 'w')\nraise ImportError")
+    for name, text in {"space": HELPED, "fs_helper": HELPER, "fs_late": "x = 1"}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "run").write_text(AS_UV)  # an ancestor whose command line is `uv run ...`
+    long = tmp_path / ("x" * 110)
+    long.mkdir()
+    args = ["--space", "space.py", "--name", "amid", *TINY, "--trials", 3, "--epochs", 2]
+    done = user.end(
+        user.start_command(
+            *("taskset", "-c", min(os.sched_getaffinity(0))),
+            *("bash", "-c", 'exec -a uv "$0" "$@"', sys.executable, "run"),
+            *(sys.executable, REPOSITORY / "sweeps" / "run.py", *args),
+            TMPDIR=str(long),
+        )
+    )
+    assert "helped_mlp: 3 trials complete, 0 pruned, 0 failed" in done.stdout
+    assert "2 running" not in done.stdout
+    assert done.stderr == ""
+    assert not list(tmp_path.glob("executed_*"))
+    assert not list(long.iterdir())
+    assert not (tmp_path / "runs" / "amid" / "ray.log").exists()

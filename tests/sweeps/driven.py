@@ -1,0 +1,73 @@
+"""What drivers are made to do in the tests of their supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from sweeps.channel import keep_dumps_in, tell
+
+
+def returns(code: int) -> int:
+    print("said", os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"])
+    return code
+
+
+def is_killed(number: int) -> int:
+    tell(resume="again")
+    os.kill(os.getpid(), number)
+    return 0
+
+
+def is_ended_below_python(log: str | None) -> int:
+    tell(resume="again")
+    if log is not None:
+        keep_dumps_in(Path(log))
+    os.write(2, b"pages\n")
+    os._exit(1)
+
+
+def loses_ray(number: int) -> int:
+    """Like a driver in a call that never returns, whose raylet is killed or stopped."""
+    raylet = subprocess.Popen(["sleep", "600"])
+    tell(resume="again", ray={"raylet": raylet.pid})
+    raylet.send_signal(number)
+    time.sleep(600)
+    return 0
+
+
+def counts() -> int:
+    """Says each Ctrl-C, and ends at SIGUSR1."""
+    heard: list[int] = []
+
+    def hear(*_: object) -> None:
+        heard.append(1)
+        print("heard", flush=True)
+
+    signal.signal(signal.SIGINT, hear)
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit(10 + len(heard)))
+    print(os.getpid(), flush=True)
+    while True:
+        time.sleep(600)
+
+
+def outlives() -> int:
+    """Says when it is asked to end."""
+    print(os.getpid(), flush=True)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        print("asked to end", flush=True)
+    return 0
+
+
+def has_a_thread_of_ray() -> int:
+    for name, text in (("ray_listen_error_messages", "pages"), ("own", "progress")):
+        thread = threading.Thread(target=print, args=(text,), name=name)
+        thread.start()
+        thread.join()
+    return is_ended_below_python("ray.log")

@@ -1,0 +1,104 @@
+"""Copies of sweeps that get a name of their own; the original stays as it is."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from foldsweep.errors import UserError
+from sweeps.ledger import Ledger, open_storage
+from sweeps.run import _read_settings
+from sweeps.settings import SweepSettings, check_place, recorded_identity
+from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, Spool, read_records
+
+
+@pytest.fixture(params=["journal", "database"])
+def copy(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    make_ledger: Callable[..., Ledger],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A copy of sweep `first` in `copies`, whose study has three trials; two have ended."""
+    monkeypatch.chdir(tmp_path)
+    study = f"sqlite:///{tmp_path}/study.db" if request.param == "database" else None
+    folder = tmp_path / "runs" / "first"
+    (folder / "small").mkdir(parents=True)
+    ledger = make_ledger(over=open_storage(study, folder / "small" / "study.journal"))
+    for state in ("complete", "fail", None):
+        asked = ledger.ask()
+        assert asked is not None
+        if state == "complete":
+            ledger.complete(asked.number, [0.5], {"by_fold": {}})
+        elif state == "fail":
+            ledger.fail(asked.number, "broken")
+    SweepSettings(space=("small",), name="first", study=study).save(folder)
+    spool = Spool(folder / "small" / SPOOL_FILE)
+    tags, params = {"foldsweep.sweep": "first/small"}, {"name": "first"}
+    for run, name in (("", "first/small"), ("0", "small-00000")):
+        spool.append({"op": "start", "run": run, "name": name, "tags": tags, "params": params})
+        spool.append({"op": "end", "run": run, "status": "FINISHED", "time": 1})
+    spool.close()
+    for file in (TARGET_FILE, CURSOR_FILE):
+        (folder / "small" / file).write_text("{}")
+    return Path(shutil.copytree(folder, tmp_path / "copies" / "first"))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_copy_goes_on_under_a_name_of_its_own(copy: Path, tmp_path: Path) -> None:
+    original = tmp_path / "runs" / "first"
+    before, recorded = contents(original), recorded_identity(original)
+    args = ["--resume", "first", "--storage", "copies", "--name", "second", "--trials", "9"]
+    stored, settings = _read_settings(args)
+    assert stored is not None
+    assert (settings.name, settings.resume, settings.trials) == ("second", "second", 9)
+    assert contents(original) == before
+    assert not copy.exists()
+    folder = copy.with_name("second")
+    identity = check_place(folder)
+    assert recorded is not None
+    assert identity.uuid not in ("", recorded.uuid)
+    assert (identity.folder, identity.project) == (folder, recorded.project)
+
+    storage = open_storage(settings.study, folder / "small" / "study.journal")
+    trials = [
+        optuna.load_study(study_name=name, storage=storage).get_trials()
+        for name in ("first/small", "second/small")
+    ]
+    ours, theirs = ([(t.number, t.state, t.params, t.values) for t in of] for of in trials)
+    assert ours == theirs
+    starts = [r for _, r in read_records(folder / "small" / SPOOL_FILE) if r["op"] == "start"]
+    assert [r["name"] for r in starts] == ["second/small", "small-00000"]
+    assert {r["tags"]["foldsweep.sweep"] for r in starts} == {"second/small"}
+    assert starts[0]["params"]["name"] == "second"
+    assert not (folder / "small" / TARGET_FILE).exists()
+    assert not (folder / "small" / CURSOR_FILE).exists()
+    assert _read_settings(["--resume", "second", "--storage", "copies"])[0] == replace(
+        stored, storage="copies"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--name", "first"), "--name first is the name of the original: give the copy another"),
+        (("--name", "../up"), "sweep name '../up' must be"),
+        (("--name", "there"), "sweep there exists already; give the copy another --name"),
+        (("--name", "second", "--bogus"), "--bogus"),
+        ((), "is a copy of the sweep in"),
+    ],
+)
+def test_a_copy_that_gets_no_good_name_stays_as_it_is(
+    copy: Path, args: tuple[str, ...], said: str
+) -> None:
+    copy.with_name("there").mkdir()
+    before = contents(copy)
+    with pytest.raises(UserError, match=said):
+        _read_settings(["--resume", "first", "--storage", "copies", *args])
+    assert contents(copy) == before

@@ -1,0 +1,72 @@
+"""Ray's folder is short, and goes with what runs from it."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from foldsweep.errors import UserError
+from sweeps import reaper, session
+from sweeps.session import LONGEST, Session, clear_up
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A short folder for temporary files, the only one."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="r") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield folder
+
+
+@pytest.mark.integration
+def test_a_long_or_broken_folder_for_temporary_files_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    for variable, path in (("RAY_TMPDIR", long), ("TMPDIR", "/nowhere"), ("XDG_RUNTIME_DIR", "")):
+        monkeypatch.setenv(variable, str(path))
+    own = Session()
+    own.end()
+    assert len(own.folder) <= LONGEST
+    assert not os.path.exists(own.folder)
+
+
+def test_no_folder_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_roots", lambda: ["/nowhere", "/proc"])
+    with pytest.raises(UserError, match=r"no folder for Ray.*\(/nowhere: No such"):
+        Session()
+
+
+@pytest.mark.integration
+def test_processes_of_a_ray_end_with_it_and_no_others(root: str) -> None:
+    own = Session()
+    own.begin()
+    inside = subprocess.Popen(["sleep", "600"])
+    own.begun()
+    outside = subprocess.Popen(["sleep", "600"])
+    try:
+        assert reaper.marked(own.folder) == [inside.pid]
+        own.end()
+        assert inside.wait() == -9
+        assert outside.poll() is None
+        assert os.listdir(root) == []
+    finally:
+        outside.kill()
+        outside.wait()
+
+
+def test_what_was_left_is_cleared_up_and_what_is_used_is_not(root: str) -> None:
+    for name in ("left", "used"):
+        Path(root, f"foldsweep-{name}").mkdir()
+        Path(root, f"foldsweep-{name}.lock").touch()
+    Path(root, "foldsweep-other").mkdir()
+    with FileLock(f"{root}/foldsweep-used.lock"):
+        clear_up()
+    left = {name for name in os.listdir(root) if "left" in name}
+    assert not left
+    assert {"foldsweep-used", "foldsweep-other"} <= {*os.listdir(root)}

@@ -1,0 +1,154 @@
+"""A driver's end, however it comes, is one line; the user's signals reach it once."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.supervisor import apart
+
+pytestmark = pytest.mark.integration
+
+DRIVEN = "driven"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _driven_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{Path(__file__).parent}")
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_what_a_driver_returns_is_the_exit_code(
+    code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert apart(f"{DRIVEN}.returns", code) == code
+    # Ray would send the current folder to its workers under `uv run`
+    assert capfd.readouterr() == ("said 0\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_driver_that_is_killed_is_one_line_with_the_resume_command(
+    number: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert apart(f"{DRIVEN}.is_killed", number) == 1
+    err = capfd.readouterr().err
+    assert err.startswith(f"error: the process with Ray was killed by {number.name}")
+    assert err.endswith("nothing that has ended is lost. Continue with: again\n")
+    assert err.count("\n") == 1
+    assert ("memory" in err) == (number == signal.SIGKILL)
+
+
+def test_what_ray_says_below_python_is_in_a_file_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ray.log").write_text("of an earlier one\n")
+    assert apart(f"{DRIVEN}.is_ended_below_python", "ray.log") == 1
+    assert capfd.readouterr().err == (
+        "error: Ray has ended the process that it ran in; nothing that has ended is lost."
+        " Continue with: again (Ray's own messages are in ray.log)\n"
+    )
+    assert (tmp_path / "ray.log").read_text() == "of an earlier one\npages\n"
+
+
+def test_what_threads_of_ray_print_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert apart(f"{DRIVEN}.has_a_thread_of_ray") == 1
+    shown = capfd.readouterr()
+    assert shown.out == "progress\n"
+    assert "pages" not in shown.err
+
+
+def test_what_ray_says_before_there_is_a_folder_is_kept_too(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert apart(f"{DRIVEN}.is_ended_below_python", None) == 1
+    kept = Path(capfd.readouterr().err.rpartition("are in ")[2].rstrip(")\n"))
+    assert kept.read_text() == "pages\n"
+    kept.unlink()
+
+
+@pytest.mark.parametrize(
+    ("number", "what"), [(signal.SIGKILL, "has ended"), (signal.SIGSTOP, "is stopped")]
+)
+def test_a_raylet_that_is_gone_ends_a_driver_that_waits_for_it(
+    number: int,
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sweeps.supervisor.STOPPED_S", 0.0)
+    assert apart(f"{DRIVEN}.loses_ray", number) == 1
+    assert capfd.readouterr().err == (
+        f"error: Ray's raylet {what}; nothing that has ended is lost. Continue with: again\n"
+    )
+
+
+@pytest.fixture
+def started() -> Iterator[list["subprocess.Popen[str]"]]:
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def start(started: list["subprocess.Popen[str]"], call: str) -> "subprocess.Popen[str]":
+    """A program with a driver, in a process group as a terminal makes it."""
+    program = f"import sys; from sweeps.supervisor import apart; sys.exit(apart('{call}'))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    started.append(process)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("group", [True, False])
+def test_a_signal_reaches_the_driver_once(
+    group: bool, number: int, started: list["subprocess.Popen[str]"]
+) -> None:
+    process = start(started, f"{DRIVEN}.counts")
+    assert process.stdout is not None
+    driver = int(process.stdout.readline())
+    (os.killpg if group else os.kill)(process.pid, number)
+    assert process.stdout.readline() == "heard\n"
+    os.kill(driver, signal.SIGUSR1)
+    assert process.communicate() == ("", "")
+    assert process.returncode == 11
+
+
+def test_a_third_ctrl_c_ends_a_driver_that_does_not_end(
+    started: list["subprocess.Popen[str]"],
+) -> None:
+    process = start(started, f"{DRIVEN}.counts")
+    assert process.stdout is not None
+    process.stdout.readline()
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "heard\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == "error: ended at once\n"
+    assert process.returncode == 130
+
+
+def test_a_driver_whose_program_is_killed_ends_as_by_ctrl_c(
+    started: list["subprocess.Popen[str]"],
+) -> None:
+    process = start(started, f"{DRIVEN}.outlives")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    assert process.communicate() == ("asked to end\n", "")  # to its end, for it holds the pipe

@@ -1,0 +1,62 @@
+"""Whether the networks of a trial can fit into memory at all, before any of them is built."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from foldsweep.errors import UserError
+from trainables.backprop.sequential import Sequential
+
+BYTES = 4
+"""Of a number; parameters are always float32."""
+COPIES = 4
+"""Numbers that training keeps for each parameter: itself, its gradient and Adam's two moments."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cpu") -> None:
+    """Refuse a network whose copies for all folds need more memory than there is.
+
+    It is built on torch's `meta` device, which gives shapes and no numbers. What cannot be built
+    there is not judged.
+
+    Args:
+        make_model: Builds the network.
+        members: How many of them train at a time.
+        device: Where they train.
+
+    Raises:
+        UserError: Naming the number of parameters, what they need and what there is.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            model = make_model()
+    except Exception as error:
+        if "overflow" in str(error).lower():  # as torch says it
+            raise UserError("a layer is too large for any memory; use smaller layers") from None
+        return  # it shows, with its cause, when the network is built
+    if isinstance(model, nn.Module):
+        parameters = sum(p.numel() for p in model.parameters())
+    elif isinstance(model, Sequential):
+        parameters = model.num_params
+    else:
+        return
+    needed, there = parameters * BYTES * COPIES * members, memory(device)
+    if needed > there:
+        raise UserError(
+            f"a network of {parameters:,} parameters needs {needed / 2**30:,.1f} GiB to train"
+            f" {members} folds, but there are {there / 2**30:,.1f} GiB; use smaller layers"
+        )
+
+
+def memory(device: str = "cpu") -> int:
+    """Bytes that this process may use at most, of the machine or of a GPU."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    texts = [Path(path).read_text("utf-8").strip() for path in _LIMITS if Path(path).is_file()]
+    return min([whole, *(int(text) for text in texts if text.isdigit())])

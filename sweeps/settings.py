@@ -304,7 +304,7 @@ def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, A
 def recorded_identity(folder: Path) -> Identity | None:
     """What the sweep in a folder is known by, as its file has it; None where there is none."""
     try:
-        values = json.loads((folder / SETTINGS_FILE).read_text())
+        values = parsed((folder / SETTINGS_FILE).read_bytes())
         return Identity.of(values, folder)
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -56,7 +56,7 @@ class NameCheck:
                 stdin=subprocess.PIPE,  # an argument could be read by others
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
+                encoding="utf-8",
                 start_new_session=True,
             )
             assert self._process.stdin is not None

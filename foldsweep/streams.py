@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -24,18 +24,29 @@ _lost: dict[int, OSError] = {}
 """Why nobody gets what is written to a file descriptor any more."""
 
 
-class _Lasting(io.FileIO):
-    """A file that takes everything: what cannot be written is dropped, and all that follows."""
+class _Lasting(io.TextIOWrapper):
+    """A text file that takes everything: what cannot be written is dropped, and all that follows.
 
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
+    Only text is safe, not its `buffer`: below text, Python's code could be interrupted by a signal
+    whose handler prints, and what is half written would be written twice.
+    """
+
+    def write(self, text: str) -> int:
+        self._try(lambda: super(_Lasting, self).write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(super().flush)
+
+    def _try(self, send: Callable[[], object]) -> None:
         try:
-            while (count := super().write(data)) is None:  # another program made it non-blocking
-                select.select([], [self], [])
-            return count
+            send()
+        except BlockingIOError:  # another program made it non-blocking; the text is kept
+            select.select([], [self.fileno()], [])
+            self.flush()
         except OSError as error:
             _lost.setdefault(self.fileno(), error)
             _replace(self.fileno())  # for the processes that are started from here on, too
-            return len(data)
 
 
 def secure() -> None:
@@ -113,8 +124,8 @@ def lasting(stream: TextIO | None, descriptor: int) -> TextIO:
     if stream is not None:
         with suppress(OSError):
             stream.flush()
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Lasting(descriptor, "w", closefd=False)),  # type: ignore[type-var]
+    return _Lasting(
+        open(descriptor, "wb", closefd=False),
         encoding="utf-8" if stream is None else stream.encoding,
         errors=_SHOWN,
         line_buffering=bool(by_line),

@@ -18,6 +18,7 @@ from trainables.tasks.shapes import inputs_record
 from trainables.tasks.task import Task
 
 # MLflow's own tags, spelled out so that the driver need not import it
+MLFLOW_RUN_NOTE = "mlflow.note.content"
 MLFLOW_SOURCE_NAME = "mlflow.source.name"
 MLFLOW_USER = "mlflow.user"
 
@@ -81,7 +82,7 @@ def dataset_record(data: Data) -> dict[str, str]:
 
 def write_task(folder: Path, task: Task, data: Data) -> Path:
     """Write the task's record, which exports and analysis read; returns the file."""
-    # file names without folders: whoever reads the record has the files elsewhere
+    # names without folders, which differ between the machines that read the record
     origin = {
         k: Path(v).name if k in ("data", "test") and v else v for k, v in data.origin.items()
     }
@@ -93,13 +94,13 @@ def write_task(folder: Path, task: Task, data: Data) -> Path:
 
 
 def reported_row(space: SearchSpace) -> Preset | None:
-    """The row of a report that the space's baseline repeats, if one with figures."""
+    """The report's row that the space's baseline repeats; None if it has no figures."""
     preset = PRESETS.get(space.points[0].name) if space.points else None
     return preset if preset is not None and reported_figures(preset) else None
 
 
 def reported_figures(preset: Preset) -> dict[str, float]:
-    """What the report prints of a row: accuracy and its standard deviation, as far as it does."""
+    """Accuracy that the report prints of a row, with its standard deviation if it prints one."""
     for measurement in preset.measurements:
         accuracy, std = measurement.reported.accuracy, measurement.reported.std
         if accuracy is not None:

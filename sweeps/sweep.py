@@ -29,7 +29,14 @@ from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_st
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
-from sweeps.records import dataset_record, reported_figures, reported_row, run_tags, write_task
+from sweeps.records import (
+    MLFLOW_RUN_NOTE,
+    dataset_record,
+    reported_figures,
+    reported_row,
+    run_tags,
+    write_task,
+)
 from sweeps.resources import Allotment
 from sweeps.rounds import on_test
 from sweeps.scheduling import (
@@ -49,8 +56,6 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 from trainables.trainable import trainable_for
 from trainables.trial import Context
-
-MLFLOW_RUN_NOTE = "mlflow.note.content"  # spelled out so that the driver need not import it
 
 JOURNAL_FILE = "study.journal"
 REPORT_EVERY_S = 5.0

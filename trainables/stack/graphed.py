@@ -129,16 +129,15 @@ class GraphedEngine(AbstractEngine):
             for value in values
         ]
         batch = Batch.of(dict(zip(names, inputs, strict=False)))
-        keys: list[str] = []
+        sums: Sums = {}
 
         def run() -> Tensor:
-            sums = compute(batch, *inputs[len(names) :])
-            keys[:] = sums
-            return torch.stack(list(sums.values())).detach()  # or it keeps autograd's nodes alive
+            sums.update(compute(batch, *inputs[len(names) :]))
+            return torch.stack(list(sums.values()))
 
         with self._unchanged():
             replay, output = capture(run)
-        return _Graph(inputs=inputs, replay=replay, output=output, names=tuple(keys))
+        return _Graph(inputs=inputs, replay=replay, output=output, names=tuple(sums))
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:

@@ -46,7 +46,7 @@ def row_values(
     Accuracy is 1 where the answer is right. Every other metric gets what a network would return:
     logarithms of probabilities, or values. Where it gives several numbers a row, it is their mean.
 
-    Arguments, and what is raised, as of `measured`.
+    Takes and raises what `measured` does.
     """
     rows = _rows(name, metric, target, predictions)
     return None if rows is None else rows.double().reshape(len(target), -1).mean(1).numpy()

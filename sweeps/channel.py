@@ -25,7 +25,7 @@ def descriptors() -> tuple[int, ...]:
 
 
 def tell(**facts: Any) -> None:
-    """Tell facts, see `sweeps.supervisor.Known`."""
+    """Tell facts, see `sweeps.supervisor.Supervisor`."""
     if _place is not None:
         with suppress(OSError):  # the program has gone
             os.write(_place, json.dumps(facts).encode() + b"\n")

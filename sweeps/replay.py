@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -150,8 +150,18 @@ def _pause(spool: Path, seconds: float) -> None:
         time.sleep(min(left, _POLL_S))
 
 
-def replay(folder: Path, tracking_uri: str | None = None, *, trust: bool = False) -> str:
-    """Send what waits in one sweep's folder, and say what was sent.
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A sweep's folder, checked, with the place that its records go to."""
+
+    folder: Path
+    target: TrackingTarget
+    foreign: bool
+    """Whether the folder was made elsewhere, so that nothing outside it is read for it."""
+
+
+def waiting(folder: Path, tracking_uri: str | None = None, *, trust: bool = False) -> Waiting:
+    """Check one sweep's folder before anything is sent.
 
     Args:
         folder: Folder of the spool.
@@ -160,9 +170,8 @@ def replay(folder: Path, tracking_uri: str | None = None, *, trust: bool = False
             be from somebody else.
 
     Raises:
-        UserError: If another uploader is at work in the folder, the experiment is deleted, or the
-            server or store can take nothing or is not the user's.
-        ConnectionError: If the server does not take the records; they stay.
+        UserError: If its files are damaged, or the server or store can take nothing or is not the
+            user's.
     """
     target = TrackingTarget.load(folder)
     if tracking_uri is not None:
@@ -171,11 +180,22 @@ def replay(folder: Path, tracking_uri: str | None = None, *, trust: bool = False
     foreign = not trust and made_in(folder) != folder.resolve()
     if foreign:
         target = _checked(folder, target, given=tracking_uri is not None)
+    return Waiting(folder=folder, target=target, foreign=foreign)
+
+
+def replay(sweep: Waiting) -> str:
+    """Send what waits in one sweep's folder, and say what was sent.
+
+    Raises:
+        UserError: If another uploader is at work in the folder, or the experiment is deleted.
+        ConnectionError: If the server does not take the records; they stay.
+    """
+    folder = sweep.folder
     if not (folder / SPOOL_FILE).exists():
         return f"{folder}: nothing was recorded"
     try:
         with FileLock(folder / UPLOADER_LOCK, timeout=_LOCK_WAIT_S):
-            return _replay(folder, target, foreign=foreign)
+            return _replay(folder, sweep.target, foreign=sweep.foreign)
     except Timeout:
         raise UserError(
             f"another uploader is at work on {folder}: it sends what waits there"
@@ -280,13 +300,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         leave_to_python()
-        for folder in sweep_folders(options.name, options.storage):
-            print(replay(folder, options.tracking_uri, trust=options.trust))
+        sweeps = [
+            waiting(folder, options.tracking_uri, trust=options.trust)
+            for folder in sweep_folders(options.name, options.storage)
+        ]
+        for sweep in sweeps:
+            print(replay(sweep))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {streams.escaped(str(error))}", file=sys.stderr)
         return 2
     except ConnectionError as error:
-        print(error, file=sys.stderr)
+        print(streams.escaped(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; what was not sent waits", file=sys.stderr)

@@ -262,7 +262,7 @@ def _state(pid: int) -> str:
     """State of a process, as /proc has it: R, S, T for stopped, Z or X for ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return "X"
 
 

@@ -188,6 +188,11 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
         distributions_of(space, settings)
     if settings.study is not None:
         open_storage(settings.study, Path(JOURNAL_FILE))
+    elif settings.resume is not None and len(spaces) > 1:
+        for space in spaces:  # a damaged one would be found when those before it are swept
+            journal = settings.local_root / settings.resume / space.name / JOURNAL_FILE
+            if journal.exists():
+                open_storage(None, journal)
 
 
 def _check_remote(uri: str) -> None:

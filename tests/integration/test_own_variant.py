@@ -103,7 +103,8 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
     assert registered.startswith(champion)
     setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
     name, _, uri = setting.partition("=")
-    assert (name, words[:3]) == ("MLFLOW_TRACKING_URI", ["mlflow", "models", "serve"])
+    module = ["-P", "-m", "mlflow", "models", "serve"]
+    assert (name, words[1:6]) == ("MLFLOW_TRACKING_URI", module)
     assert words[words.index("--host") + 1] == "127.0.0.1"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -343,6 +343,19 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
     assert not (here / "old").exists()
 
 
+def test_a_damaged_study_of_any_space_is_found_before_any_is_swept(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    launched(data="iris", space=("mlp", "logistic"), name="first")
+    journal = Path("runs/first/logistic/study.journal")
+    journal.parent.mkdir()
+    journal.write_text("{}\n")
+    stored = load_settings(Path("runs/first"))
+    settings = replace(stored, resume="first")
+    with pytest.raises(UserError, match="logistic/study.journal, line 1 is damaged"):
+        launch(settings, stored, Waiting(settings))
+
+
 def test_a_resumed_sweep_keeps_its_uuid_and_one_from_before_has_none(
     launched: Callable[..., Given], here: Path
 ) -> None:

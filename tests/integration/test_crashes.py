@@ -70,6 +70,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow  # crashed processes are started again
 def test_a_worker_that_dies_in_a_reset_costs_one_try(user: User) -> None:
     (user.folder / "dying.py").write_text(SPACE)
     args = ("--space", "dying.py", "--name", "first", "--trials", 4, "--concurrency", 1)

@@ -59,9 +59,9 @@ def counts() -> int:
 
 def outlives() -> int:
     """Says when it is asked to end."""
-    print(os.getpid(), flush=True)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        print(os.getpid(), flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
         print("asked to end", flush=True)

@@ -143,10 +143,10 @@ def test_a_folder_from_elsewhere_is_sent_where_the_user_says(
     with pytest.raises(
         UserError, match="was made elsewhere and names MLflow at sqlite:"
     ) as caught:
-        replay.replay(folder)
+        replay.waiting(folder)
     assert "--tracking-uri, or give --trust" in str(caught.value)
     shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
-    said = replay.replay(folder, "sqlite:///mlflow.db")
+    said = replay.replay(replay.waiting(folder, "sqlite:///mlflow.db"))
     assert said.endswith(f"to sqlite:///{tmp_path}/mlflow.db")
     assert not (tmp_path / "deep").exists()
     assert not (tmp_path / "study.journal").exists()
@@ -161,7 +161,7 @@ def test_a_folder_that_says_nothing_of_its_place_is_from_elsewhere(
         del values[key]
     (folder / TARGET_FILE).write_text(json.dumps(values))
     with pytest.raises(UserError, match="was made elsewhere"):
-        replay.replay(folder)
+        replay.waiting(folder)
 
 
 @pytest.mark.parametrize("trust", [False, True])
@@ -171,9 +171,23 @@ def test_the_store_of_one_s_own_folder_is_used_and_another_s_with_trust(
     folder = sent(here=not trust)
     (tmp_path / "deep").mkdir()
     shutil.copy(empty_mlflow, tmp_path / "deep" / "theirs.db")
-    assert "deep/theirs.db" in replay.replay(folder, trust=trust)
+    assert "deep/theirs.db" in replay.replay(replay.waiting(folder, trust=trust))
 
 
 def test_a_store_that_can_never_work_is_refused(sent: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="MLflow keeps no runs in ftp"):
-        replay.replay(sent(here=True), "ftp://host")
+        replay.waiting(sent(here=True), "ftp://host")
+
+
+def test_a_damaged_folder_is_refused_before_any_other_is_sent(
+    sent: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = sent(here=True)
+    damaged = whole.with_name("zz_last")
+    shutil.copytree(whole, damaged)
+    (damaged / TARGET_FILE).write_text('{"tracking_uri": 3}')
+    assert main(["theirs"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "tracking.json is damaged" in shown.err
+    assert not (tmp_path / "deep").exists()

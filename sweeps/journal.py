@@ -38,7 +38,11 @@ class JournalLock(BaseJournalFileLock):
         """Wait for the lock and mend the journal."""
         self._lock.acquire(poll_interval=POLL_S)
         if self._lock.lock_counter == 1 and self._journal.exists():
-            _cut_incomplete_line(self._journal)
+            try:
+                _cut_incomplete_line(self._journal)
+            except BaseException:
+                self._lock.release()
+                raise
         return True
 
     def release(self) -> None:
@@ -102,11 +106,7 @@ class Journal(JournalFileBackend):
 
     def damaged(self) -> UserError:
         """The error that names the last line read."""
-        return UserError(
-            f"{self._path}, line {self.line} is damaged: restore the file from a copy, or keep"
-            f" only the {self.line - 1} lines before it (head -n {self.line - 1}); trials from"
-            " there on are then trained again"
-        )
+        return _damaged(self._path, self.line)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
@@ -141,10 +141,29 @@ def journal_storage(journal: Path) -> JournalStorage:
 
 
 def _cut_incomplete_line(journal: Path) -> None:
+    """Remove what a kill or a power cut left of a line.
+
+    Raises:
+        UserError: If a line before it is damaged, which leaves the file as it is.
+    """
     with journal.open("r+b") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 1))
         if file.read(1) in (b"\n", b""):
             return
         file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+        *whole, _ = file.read().split(b"\n")
+        for number, line in enumerate(whole, start=1):
+            try:
+                json.loads(line)
+            except (ValueError, RecursionError):
+                raise _damaged(journal, number) from None
+        file.truncate(sum(len(line) + 1 for line in whole))
+
+
+def _damaged(journal: Path, line: int) -> UserError:
+    return UserError(
+        f"{journal}, line {line} is damaged: restore the file from a copy, or keep only the"
+        f" {line - 1} lines before it (head -n {line - 1}); trials from there on are then trained"
+        " again"
+    )

@@ -37,8 +37,8 @@ from sweeps.settings import (
     new_name,
     recorded_identity,
 )
-from sweeps.sweep import JOURNAL_FILE, sweep_space
-from sweeps.tracking.spool import SPOOL_FILE
+from sweeps.sweep import JOURNAL_FILE, study_storage, sweep_space
+from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
@@ -188,11 +188,13 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
         distributions_of(space, settings)
     if settings.study is not None:
         open_storage(settings.study, Path(JOURNAL_FILE))
-    elif settings.resume is not None and len(spaces) > 1:
-        for space in spaces:  # a damaged one would be found when those before it are swept
-            journal = settings.local_root / settings.resume / space.name / JOURNAL_FILE
-            if journal.exists():
-                open_storage(None, journal)
+    if settings.resume is not None:
+        for space in spaces:
+            folder = settings.local_root / settings.resume / space.name
+            check_files(folder, JOURNAL_FILE)
+            if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
+                # else found when the spaces before it have been swept
+                study_storage(settings, f"{settings.resume}/{space.name}", folder)
 
 
 def _check_remote(uri: str) -> None:

@@ -38,6 +38,7 @@ from sweeps.tracking.spool import (
     TARGET_FILE,
     UPLOADER_LOCK,
     TrackingTarget,
+    check_files,
     count_records,
     driver_lives,
     is_closed,
@@ -173,6 +174,7 @@ def waiting(folder: Path, tracking_uri: str | None = None, *, trust: bool = Fals
         UserError: If its files are damaged, or the server or store can take nothing or is not the
             user's.
     """
+    check_files(folder)
     target = TrackingTarget.load(folder)
     if tracking_uri is not None:
         target = replace(target, tracking_uri=absolute_uri(tracking_uri))

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -120,6 +121,31 @@ def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
     return settings.epochs if varied is None else min(settings.epochs, most)
 
 
+def study_storage(settings: SweepSettings, key: str, folder: Path) -> tuple[BaseStorage, bool]:
+    """Where the study of a space is, and whether it is there already.
+
+    Args:
+        settings: Settings of the sweep.
+        key: Name of the study, `NAME/SPACE`.
+        folder: Local folder of this space's study and spool.
+
+    Raises:
+        UserError: If the place cannot be used, the study is damaged, or it is gone though the
+            spool has records of it.
+    """
+    journal, was_begun = folder / JOURNAL_FILE, (folder / SPOOL_FILE).exists()
+    is_known = False
+    if settings.study is not None or journal.exists() or not was_begun:
+        storage = open_storage(settings.study, journal)
+        is_known = key in optuna.get_all_study_names(storage)
+    if was_begun and not is_known:
+        raise UserError(
+            f"sweep {key.partition('/')[0]} cannot be resumed: its study is gone, from"
+            f" {folder.parent} or its database; restore it or start a new sweep"
+        )
+    return storage, is_known
+
+
 def sweep_space(
     settings: SweepSettings,
     space: SearchSpace,
@@ -167,13 +193,7 @@ def sweep_space(
     task = space.variant.task
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
-    storage = open_storage(settings.study, folder / JOURNAL_FILE)
-    is_known = key in optuna.get_all_study_names(storage)
-    if (folder / SPOOL_FILE).exists() and not is_known:
-        raise UserError(
-            f"sweep {name} cannot be resumed: its study is gone, from {settings.local_root / name}"
-            " or its database; restore it or start a new sweep"
-        )
+    storage, is_known = study_storage(settings, key, folder)
     ledger = Ledger(
         storage,
         key,

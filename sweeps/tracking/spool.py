@@ -361,8 +361,24 @@ class TrackingTarget:
             return cls(**{k: v for k, v in values.items() if k != "folder"} | {"project": project})
         except FileNotFoundError:
             raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
+
+
+def check_files(folder: Path, *more: str) -> None:
+    """Refuse a folder in which something else stands where a spool's files belong.
+
+    Args:
+        folder: Folder of the spool, which may be new.
+        more: Names of further files.
+
+    Raises:
+        UserError: At the first, which may be a folder, or a link that leads nowhere.
+    """
+    for name in (SPOOL_FILE, TARGET_FILE, CURSOR_FILE, REJECTED_FILE, *more):
+        path = folder / name
+        if not path.is_file() and (path.exists() or path.is_symlink()):
+            raise UserError(f"{path} is no file: restore it or remove it")
 
 
 def identity_in(folder: Path, *, within: Path | None = None) -> Identity:

@@ -72,6 +72,14 @@ def test_a_last_line_that_a_kill_left_is_cut_off(journal: Path, cut: bytes) -> N
     assert journal.read_bytes() == whole
 
 
+def test_a_journal_in_another_encoding_is_left_as_it_is(journal: Path) -> None:
+    journal.write_bytes(journal.read_text().encode("utf-16"))
+    before = journal.read_bytes()
+    with pytest.raises(UserError, match="is damaged"):
+        journal_storage(journal)
+    assert journal.read_bytes() == before
+
+
 def test_what_another_process_appends_is_read(journal: Path) -> None:
     ours, theirs = (
         optuna.load_study(storage=journal_storage(journal), study_name="first") for _ in "ab"

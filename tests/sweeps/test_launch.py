@@ -343,17 +343,28 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
     assert not (here / "old").exists()
 
 
-def test_a_damaged_study_of_any_space_is_found_before_any_is_swept(
-    launched: Callable[..., Given], here: Path
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}\n", "logistic/study.journal, line 1 is damaged"),
+        (None, "first cannot be resumed: its study is gone, from runs/first or its database"),
+    ],
+)
+def test_a_study_that_is_damaged_or_gone_is_found_before_any_space_is_swept(
+    launched: Callable[..., Given], here: Path, text: str | None, said: str
 ) -> None:
     launched(data="iris", space=("mlp", "logistic"), name="first")
-    journal = Path("runs/first/logistic/study.journal")
-    journal.parent.mkdir()
-    journal.write_text("{}\n")
+    folder = Path("runs/first/logistic")
+    folder.mkdir()
+    (folder / "spool.jsonl").touch()
+    if text is not None:
+        (folder / "study.journal").write_text(text)
+    before = sorted(folder.iterdir())
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
-    with pytest.raises(UserError, match="logistic/study.journal, line 1 is damaged"):
+    with pytest.raises(UserError, match=said):
         launch(settings, stored, Waiting(settings))
+    assert [path for path in sorted(folder.iterdir()) if path.suffix != ".flock"] == before
 
 
 def test_a_resumed_sweep_keeps_its_uuid_and_one_from_before_has_none(

@@ -17,10 +17,12 @@ from sweeps.tracking.spool import (
     CURSOR_FILE,
     DRIVER_LOCK,
     OPEN,
+    SPOOL_FILE,
     TARGET_FILE,
     Progress,
     Spool,
     TrackingTarget,
+    check_files,
     count_records,
     driver_lives,
     is_closed,
@@ -291,3 +293,16 @@ def test_lone_surrogates_reach_no_server_and_paths_keep_them(tmp_path: Path) -> 
     tags, artifact = [record for _, record in read_records(tmp_path / "spool.jsonl")]
     assert tags["tags"] == {r"a\udce9": [r"\ud800", 1.5, None, "größe 🙂"]}
     assert artifact["path"] == "caf\udce9"
+
+
+@pytest.mark.parametrize("name", [SPOOL_FILE, TARGET_FILE, CURSOR_FILE, "study.journal"])
+@pytest.mark.parametrize("what", ["folder", "loop", "dangling"])
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str, what: str) -> None:
+    check_files(tmp_path, "study.journal")
+    path = tmp_path / name
+    if what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(name if what == "loop" else "nowhere")
+    with pytest.raises(UserError, match=f"{name} is no file: restore it or remove it"):
+        check_files(tmp_path, "study.journal")

@@ -1,7 +1,8 @@
 """Whether each value that a space may draw is possible at all, found out when it is made."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,16 @@ def try_values(
     Raises:
         UserError: Naming the key, the value and what is allowed.
     """
-    error = _fails(complete, {}, _draws(searched, grid))
+    drawable = {key: domain for key, domain in searched.items() if _values(domain)}
+    choices = {key: values for key, values in grid.items() if values}
+    others = cache(lambda seed: draw(drawable, choices, seed))
+    error = _fails(complete, {}, others)
     if error is not None and str(error).partition(" ")[0] not in {*searched, *grid}:
         raise error  # whatever is drawn: it is what is fixed
     possible = {key: _values(domain) for key, domain in searched.items()}
     for key, values in [*possible.items(), *grid.items()]:
         for value in values:
-            error = _fails(complete, {key: value}, _draws(searched, grid))
+            error = _fails(complete, {key: value}, others)
             if error is not None:
                 raise UserError(f"domain of {key}: {error}")
 
@@ -61,25 +65,17 @@ def draw(
 
 
 def _fails(
-    complete: Complete, values: Mapping[str, Any], others: Iterator[dict[str, Any]]
+    complete: Complete, values: Mapping[str, Any], others: Callable[[int], Mapping[str, Any]]
 ) -> UserError | None:
-    """The first error of values, if they fail with all others."""
+    """The first error of values, if they fail with all draws of the others."""
     first = None
-    for other in others:
+    for seed in range(DRAWS):
         try:
-            complete({**other, **values})
+            complete({**others(seed), **values})
             return None
         except UserError as error:
             first = first or error
     return first
-
-
-def _draws(
-    searched: Mapping[str, Domain], grid: Mapping[str, Sequence[Any]]
-) -> Iterator[dict[str, Any]]:
-    drawn = {key: domain for key, domain in searched.items() if _values(domain)}
-    for seed in range(DRAWS):
-        yield draw(drawn, {k: v for k, v in grid.items() if v}, seed)
 
 
 def _values(domain: Domain) -> list[Any]:

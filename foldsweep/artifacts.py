@@ -5,20 +5,12 @@ would go on reading and writing where the project was.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Experiment
 
-from foldsweep.tracking import sqlite_path
-
-FOLDER = "mlartifacts"
-
-
-def artifacts_beside(database: Path, experiment: str) -> Path:
-    """Folder of an experiment's artifacts, beside the database."""
-    return database.parent / FOLDER / re.sub(r"[^\w.-]", "_", experiment)
+from foldsweep.tracking import artifacts_beside, sqlite_path
 
 
 def follow_database(tracking_uri: str, experiment: Experiment) -> bool:

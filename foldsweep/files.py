@@ -72,7 +72,7 @@ def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
 
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _SAID = ("database or disk is full", "disk full", "disk I/O error", *map(os.strerror, _OF_DISKS))
-"""How SQLite says so, and whoever hands on an error as text."""
+"""Parts of messages about a disk: those of SQLite, and of errors that arrive as text only."""
 
 
 def disk_problem(error: BaseException | None) -> str | None:

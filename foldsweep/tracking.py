@@ -59,6 +59,11 @@ def sqlite_uri(path: str | Path) -> str:
     return f"sqlite{'' if escaped == str(path) else '+pysqlite'}:///{escaped}"
 
 
+def artifacts_beside(database: Path, experiment: str) -> Path:
+    """Folder of an experiment's artifacts, beside the SQLite file that has its runs."""
+    return database.parent / "mlartifacts" / re.sub(r"[^\w.-]", "_", experiment)
+
+
 def portable_uri(uri: str) -> str:
     """The same URI with the path of a SQLite file in this folder made relative to it."""
     path = sqlite_path(uri)

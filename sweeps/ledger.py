@@ -111,7 +111,7 @@ def _open_database(url: str) -> RDBStorage:
 
 @contextmanager
 def _alone(url: str) -> Iterator[None]:
-    """Let nobody else open a SQLite file: the first makes its tables, which bears no company."""
+    """Lock a SQLite file while it is opened: two processes cannot create its tables at a time."""
     given = make_url(url)
     path = Path(given.database or "")
     if given.get_backend_name() != "sqlite" or not given.database or not path.parent.is_dir():

@@ -34,7 +34,7 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
-from foldsweep.tracking import check_uri, shown, sqlite_path
+from foldsweep.tracking import artifacts_beside, check_uri, shown, sqlite_path
 from sweeps.identity import Identity, portable, resolved
 from sweeps.tracking.wrong import are_points, is_run, is_texts
 
@@ -325,8 +325,7 @@ class TrackingTarget:
         """
         if self.sqlite_path is None:
             return None
-        folder = re.sub(r"[^\w.-]", "_", self.experiment)
-        root = self.sqlite_path.parent / "mlartifacts" / folder
+        root = artifacts_beside(self.sqlite_path, self.experiment)
         # MLflow takes a path for a URI, where `%` escapes
         return root.as_uri() if "%" in str(root) else str(root)
 

@@ -22,12 +22,12 @@ def is_texts(value: object) -> TypeGuard[dict[str, str]]:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
-def _is_integer(value: object) -> bool:
+def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def _is_time(value: object) -> bool:
-    return _is_integer(value) and value >= 0  # type: ignore[operator]
+    return _is_integer(value) and value >= 0
 
 
 def _is_number(value: object) -> bool:

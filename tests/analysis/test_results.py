@@ -180,7 +180,7 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
 
 
 def damaged(make_store, capsys, tag, value, run="trial"):
-    """Names and trials of what is read, and what is said, after one tag of one run is damaged."""
+    """Damages one tag of one run; the names and trials that are still read, and the warning."""
     filled = make_store()
     filled.add("bad/mlp", 0.5, 0.75, 0.625)
     filled.add("good/cnn", 0.5, 0.75)

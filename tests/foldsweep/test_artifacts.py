@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from foldsweep.artifacts import artifacts_beside, follow_database
+from foldsweep.artifacts import follow_database
+from foldsweep.tracking import artifacts_beside
 
 Made = tuple[MlflowClient, str]
 

@@ -1,4 +1,4 @@
-"""State in tags is read back as it was written, whatever its length."""
+"""Tags of any length are read back unchanged."""
 
 import pytest
 

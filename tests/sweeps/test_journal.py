@@ -1,4 +1,4 @@
-"""A damaged journal is said in one line; a cut one is mended."""
+"""A damaged journal raises a one-line error; an incomplete last line is removed."""
 
 import json
 from pathlib import Path

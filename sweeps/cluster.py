@@ -1,6 +1,7 @@
 """Starts Ray, or joins a cluster, quietly."""
 
 import atexit
+import concurrent.futures.thread  # noqa: F401  its hooks of forks, before Ray forks
 import contextlib
 import logging
 import os

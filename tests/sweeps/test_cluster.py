@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import ray
@@ -10,6 +13,16 @@ import ray
 from foldsweep.errors import UserError
 from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings
+
+ROOT = Path(__file__).parents[2]
+HOOKS = """
+import os
+import sweeps.cluster
+added = []
+os.register_at_fork = lambda **hooks: added.append(hooks.get("after_in_parent"))
+import sweeps.launch
+print([hook for hook in added if hook is not None])
+"""
 
 
 def ray_threads() -> list[threading.Thread]:
@@ -113,3 +126,11 @@ def test_a_local_ray_has_the_processors_that_there_are(monkeypatch: pytest.Monke
     cluster.start()
     cluster.stop()
     assert given["num_cpus"] == 3
+
+
+def test_nothing_is_hooked_to_forks_while_ray_starts() -> None:
+    """A hook that is added between the two halves of a fork releases a lock that nobody holds."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOOKS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -23,9 +23,10 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
+from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.identity import Identity
-from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
+from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
@@ -47,6 +48,7 @@ from sweeps.scheduling import (
     TrialTimeout,
 )
 from sweeps.settings import SweepSettings, masked_url
+from sweeps.study import has_study, open_storage
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
@@ -168,7 +170,7 @@ def sweep_space(
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
     storage = open_storage(settings.study, folder / JOURNAL_FILE)
-    is_known = key in optuna.get_all_study_names(storage)
+    is_known = has_study(storage, key)
     if (folder / SPOOL_FILE).exists() and not is_known:
         raise UserError(
             f"sweep {name} cannot be resumed: its study is gone, from {settings.local_root / name}"

@@ -689,6 +689,19 @@ def test_only_the_end_of_a_trial_waits_for_the_disk(
     assert second.number != first.number
 
 
+def test_a_trial_is_a_few_lines_of_the_journal(tmp_path: Path, make_ledger: MakeLedger) -> None:
+    """Not one for each value, as it was."""
+    journal = tmp_path / "study.journal"
+    ledger = make_ledger(over=open_storage(None, journal), sampler="tpe", trials=30)
+    complete(ledger, ask(ledger))
+    before = journal.read_bytes().count(b"\n")
+    for _ in range(20):
+        asked = ask(ledger)
+        ledger.report(asked.number, 9, 0.5, ended=True)
+        complete(ledger, asked)
+    assert journal.read_bytes().count(b"\n") - before == 20 * 4
+
+
 # Decisions on stopping early ---------------------------------------------------------------------
 
 

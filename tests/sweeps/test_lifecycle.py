@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.storages import InMemoryStorage
+import sqlalchemy
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from ray import tune
 
@@ -610,6 +611,24 @@ def test_time_is_up_after_the_budget(
     assert life.out_of_time
     now = 1e9
     assert not unlimited.out_of_time
+
+
+@pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
+def test_a_database_is_asked_for_nothing_while_trials_run(
+    make_lifecycle: MakeLifecycle, reopen: Callable[[], BaseStorage]
+) -> None:
+    """Each transaction is a step of a trial: its start, its two reports, its result and its end."""
+    storage = reopen()
+    assert isinstance(storage, RDBStorage)
+    life = make_lifecycle(over=storage)
+    commits: list[object] = []
+    sqlalchemy.event.listen(storage.engine, "commit", commits.append)
+    for accuracy in (0.5, 0.7, 0.6):
+        commits.clear()
+        run(life, "a", accuracy=accuracy)
+        assert len(commits) == 5
+    assert life.best is not None
+    assert (life.best.number, life.best.values["lr"]) == (1, life.ledger.chosen(1)["lr"])
 
 
 # After a kill -----------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ study, spool, MLflow store, driver, actors.
 
 import shutil
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from foldsweep.errors import UserError
@@ -23,8 +25,11 @@ from peer_tools.checks import (
     require_psutil,
 )
 from peer_tools.report import here, show
-from sweeps.ledger import open_storage
+from search_spaces.loading import load_space
+from sweeps.ledger import IDENTITY_ATTR, Ledger
 from sweeps.reproduction.tables import Cells, write_between_marks
+from sweeps.settings import load_settings
+from sweeps.study import StoredStudy, has_study, open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import SPOOL_FILE
 
@@ -52,6 +57,8 @@ class GrowthSettings:
     train_pairs: int = 40
     folds: int = 2
     processes: int = 2
+    study: str | None = None
+    """Database URL of the studies [a journal file each]; studies that were there are deleted."""
     limit_s: float = 7200.0
     """Seconds after which a sweep is ended."""
     folder: Path = Path("runs/growth")
@@ -73,6 +80,9 @@ class Growth:
     memory_mb: dict[str, float]
     cpu_s: dict[str, float]
     study_mb: float
+    """Of its journal file; 0 of a database."""
+    opening_s: float
+    """To open the study again, by this process."""
     spool_mb: float
     store_mb: float
 
@@ -117,9 +127,13 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
 
     shutil.rmtree(settings.folder / str(trials), ignore_errors=True)
     folder = made_folder(settings.folder / str(trials))
+    name = f"growth{trials}"
+    key = f"{name}/{SPACE}"
+    if settings.study is not None and has_study(open_storage(settings.study, folder), key):
+        optuna.delete_study(study_name=key, storage=open_storage(settings.study, folder))
     options = {
         "space": SPACE,
-        "name": "growth",
+        "name": name,
         "dataset": "digits",
         "train-pairs": settings.train_pairs,
         "folds": settings.folds,
@@ -130,17 +144,21 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
         "concurrency": settings.processes,
         "tracking-uri": f"sqlite:///{folder}/mlflow.db",
     }
-    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    if settings.study is not None:
+        options["study"] = settings.study
+    args = [part for option, value in options.items() for part in (f"--{option}", str(value))]
     command = [sys.executable, str(ROOT / "sweeps" / "run.py"), *args]
     seen = measure(command, folder, {}, limit_s=settings.limit_s)
     if seen.code != 0:
         how = "took too long" if seen.code is None else f"ended with code {seen.code}"
         said = last_words(folder / "output.log")
         raise UserError(f"the sweep of {trials} trials {how}: {said}")
-    sweep = folder / "runs" / "growth" / SPACE
-    study = optuna.load_study(
-        study_name=f"growth/{SPACE}", storage=open_storage(None, sweep / JOURNAL_FILE)
-    )
+    sweep = folder / "runs" / name / SPACE
+    began = time.perf_counter()
+    storage = open_storage(settings.study, sweep / JOURNAL_FILE)
+    _reopened(storage, key, sweep.parent)
+    opening_s = time.perf_counter() - began
+    study = optuna.load_study(study_name=key, storage=storage)
     ends = ends_of(study.get_trials(deepcopy=False))
     return Growth(
         trials=trials,
@@ -149,10 +167,19 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
         slowdown=slowdown(ends),
         memory_mb=seen.peak_by_role,
         cpu_s=seen.cpu_by_role,
-        study_mb=_mb(sweep / JOURNAL_FILE),
+        study_mb=0.0 if settings.study else _mb(sweep / JOURNAL_FILE),
+        opening_s=opening_s,
         spool_mb=_mb(sweep / SPOOL_FILE),
         store_mb=_mb(folder / "mlflow.db"),
     )
+
+
+def _reopened(storage: BaseStorage, key: str, folder: Path) -> Ledger:
+    """The ledger of a sweep that has ended, as a sweep that resumes it has it."""
+    stored = load_settings(folder)
+    settings = replace(stored, resume=stored.name)
+    identity = StoredStudy(storage, key).user_attrs()[IDENTITY_ATTR]
+    return Ledger(storage, key, load_space(SPACE), settings, epochs=1, identity=identity)
 
 
 def ends_of(trials: Sequence[FrozenTrial]) -> list[float]:
@@ -177,6 +204,7 @@ def growth_cells(rows: Sequence[Growth]) -> Cells:
         "actors, MB",
         "uploader, MB",
         "study, MB",
+        "opening, s",
         "spool, MB",
         "MLflow store, MB",
     )
@@ -187,7 +215,9 @@ def growth_cells(rows: Sequence[Growth]) -> Cells:
             f"{row.trial_ms:.1f}",
             f"{row.slowdown:.2f}",
             *(f"{row.memory_mb.get(role, 0):.0f}" for role in ("driver", "actors", "uploader")),
-            *(f"{size:.1f}" for size in (row.study_mb, row.spool_mb, row.store_mb)),
+            f"{row.study_mb:.1f}",
+            f"{row.opening_s:.1f}",
+            *(f"{size:.1f}" for size in (row.spool_mb, row.store_mb)),
         )
         for row in rows
     )

@@ -10,8 +10,8 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import TAG_SWEEP
 from sweeps.identity import Identity
-from sweeps.ledger import open_storage
 from sweeps.settings import SweepSettings, recorded_identity
+from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
 

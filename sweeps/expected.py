@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from rich.console import Console
 
 from foldsweep import names
 from foldsweep.numbers import places_of, shown, shown_seconds
 from sweeps.bootstrap import Expected, expected_of_rows, expected_over_all, plan_of
-from sweeps.ledger import RESULT_ATTR, Ledger
+from sweeps.ended import Ended
+from sweeps.ledger import Ledger
 from sweeps.tracking.tracker import Tracker
 from trainables.stack.held_out import HeldOut
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
-from trainables.trainable import BY_FOLD
 
 LONG_S = 5.0
 """Seconds from which on a bootstrap is announced."""
@@ -117,7 +117,7 @@ def _fits(held: HeldOut | None, first: HeldOut) -> bool:
 def _over_all(
     task: Task,
     data: Data,
-    complete: Sequence[FrozenTrial],
+    complete: Sequence[Ended],
     paths: Sequence[Path],
     first: HeldOut,
     objective: str,
@@ -127,7 +127,7 @@ def _over_all(
     seed: int,
     console: Console,
 ) -> Expected | None:
-    by_fold = np.array([t.user_attrs[RESULT_ATTR][BY_FOLD][objective] for t in complete])
+    by_fold = np.array([t.by_fold for t in complete])
     columns = int(np.prod(first.values.shape[2:]))
     plan = plan_of(by_fold, first.fold, columns=columns, sign=sign)
     if plan.seconds >= LONG_S:
@@ -144,7 +144,7 @@ def _over_all(
     return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)
 
 
-def _described(objective: str, found: Expected, ended: Sequence[FrozenTrial]) -> str:
+def _described(objective: str, found: Expected, ended: Sequence[Ended]) -> str:
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
     line = (

@@ -19,7 +19,7 @@ from search_spaces.space import SearchSpace
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.identity import Identity
-from sweeps.ledger import distributions_of, open_storage
+from sweeps.ledger import distributions_of
 from sweeps.messages import (
     described,
     resume_command,
@@ -37,6 +37,7 @@ from sweeps.settings import (
     new_name,
     recorded_identity,
 )
+from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE, study_storage, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck

@@ -21,7 +21,8 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
-from sweeps.ledger import ERROR_ATTR, FAILURE_ATTR, RESULT_ATTR, Asked, Ledger
+from sweeps.ended import ERROR_ATTR, FAILURE_ATTR
+from sweeps.ledger import Asked, Ledger
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
@@ -118,16 +119,16 @@ class Lifecycle:
         self.signatures: dict[int, str] = {}
         """The last failure of a trial that may be tried again, see `trainables.refusals`."""
         self.running: dict[str, Running] = {}
-        self.ended: Counter[TrialState] = Counter(t.state for t in ledger.ended())
+        ended = ledger.ended()
+        self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
-        self.failures = Counter(
-            str(t.user_attrs[FAILURE_ATTR]) for t in ledger.ended() if FAILURE_ATTR in t.user_attrs
-        )
+        self.failures = Counter(t.failure for t in ended if t.failure is not None)
         self._refused_before = self.failures[names.REFUSED]
         self._refused_in_a_row = 0
         self.last_error: str | None = None
-        self.best: Outcome | None = next(iter(ranking(ledger, objective)), None)
+        best = next(iter(ranking(ledger, objective)), None)
+        self.best: Outcome | None = None if best is None else outcome(ledger, best)
         self._close_ended_runs()
 
     def start(self, key: str) -> dict[str, Any] | None:
@@ -306,10 +307,10 @@ class Lifecycle:
 
     def _update_best(self, number: int) -> None:
         """Equals go by number, not by who ended first, so that a resumed sweep names the same."""
-        new = outcome(self.ledger.frozen(number), self.space, self.objective[0])
-        sign = names.sign(self.better[self.objective[0]])
-        candidates = [new] if self.best is None else [self.best, new]
-        self.best = min(candidates, key=lambda o: (-sign * o.score, o.number))
+        sign, best = names.sign(self.better[self.objective[0]]), self.best
+        new = self.ledger.end_of(number)
+        if best is None or (-sign * new.score, number) < (-sign * best.score, best.number):
+            self.best = outcome(self.ledger, new)
 
     def _log_start(
         self, asked: Asked, params: dict[str, Any], config: BaseConfig | None = None
@@ -371,9 +372,8 @@ class Lifecycle:
         open_runs = self.tracker.open_trials()
         for trial in self.ledger.ended():
             if trial.number in open_runs:
-                assert RESULT_ATTR in trial.user_attrs or ERROR_ATTR in trial.user_attrs
-                ended = trial.user_attrs
-                found = ended.get(ERROR_ATTR), ended.get(FAILURE_ATTR)
+                attrs = self.ledger.frozen(trial.number).user_attrs
+                found = attrs.get(ERROR_ATTR), attrs.get(FAILURE_ATTR)
                 self._end_run(trial.number, trial.state, *found)
 
 

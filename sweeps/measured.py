@@ -26,10 +26,10 @@ from foldsweep.tracking import (
     tracking_uri,
 )
 from search_spaces.recipes import variant_of
-from sweeps.ledger import open_storage
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.records import dataset_record
 from sweeps.settings import check_name
+from sweeps.study import open_storage
 from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE
 from sweeps.tracking.spool import TrackingTarget
 from sweeps.tracking.tracker import Tracker

@@ -15,14 +15,8 @@ from foldsweep.programs import command, console
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
-from sweeps.ledger import (
-    DEFAULT_TRIALS,
-    ERROR_ATTR,
-    failures,
-    is_sampled,
-    num_asked,
-    num_sampled,
-)
+from sweeps.ended import ERROR_ATTR, failures
+from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
@@ -78,7 +72,7 @@ def _counted(sampled: int, settings: SweepSettings) -> str:
 def trained_to_the_end(end: SweepEnd) -> str:
     """How many sampled configurations trained to the end; if none did, what that means."""
     ledger = end.ledger
-    states = Counter(t.state.name for t in ledger.ended() if is_sampled(t))
+    states = Counter(t.state.name for t in ledger.ended() if t.is_sampled)
     complete, stopped, failed = (states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
     on_grid = ledger.settings.sampler == "grid"
     what = "configurations of the grid" if on_grid else "sampled configurations"
@@ -108,15 +102,19 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
         instead = f", {more} more were tried instead" if more else ""
         lines.append(
             f"{name}: {plural(len(refused), 'configuration')} cannot be trained{instead};"
-            f" for example trial {first.number}: {first.user_attrs[ERROR_ATTR]}"
+            f" for example trial {first.number}: {_error(end, first.number)}"
         )
     late = failures(ended, names.TIMED_OUT)
     if late:
         lines.append(
             f"{name}: {plural(len(late), 'trial')} took too long; for example trial"
-            f" {late[0].number}: {late[0].user_attrs[ERROR_ATTR]}"
+            f" {late[0].number}: {_error(end, late[0].number)}"
         )
     return lines
+
+
+def _error(end: SweepEnd, number: int) -> str:
+    return str(end.ledger.frozen(number).user_attrs[ERROR_ATTR])
 
 
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:

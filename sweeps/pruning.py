@@ -1,10 +1,13 @@
 """Early stopping as a function of the study alone, so that a resumed sweep prunes as before."""
 
+import abc
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import optuna
-from optuna.study import StudyDirection
+import numpy as np
 
 from sweeps.settings import Scheduler, SweepSettings
 from trainables.seeds import derive_seed
@@ -33,36 +36,110 @@ def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
     return tuple(reversed([r for r in rungs if r < epochs][:most]))
 
 
-class RungPruner(optuna.pruners.BasePruner):
+class Reports:
+    """Values of the objective that trials have reported, by epoch: all that stopping goes by.
+
+    Args:
+        higher: Whether a higher value is the better.
+    """
+
+    def __init__(self, *, higher: bool):
+        self.higher = higher
+        self.num_complete = 0
+        """Trials that have trained all their epochs."""
+        self._all: dict[int, list[float]] = defaultdict(list)
+        self._complete: dict[int, list[float]] = defaultdict(list)
+
+    def add(self, epoch: int, value: float) -> None:
+        """Take in a report, of whatever trial."""
+        insort(self._all[epoch], value)
+
+    def add_complete(self, curve: Mapping[int, float]) -> None:
+        """Take in that a trial is complete, with its reports by epoch, each of which is known."""
+        self.num_complete += 1
+        for epoch, value in curve.items():
+            self._complete[epoch].append(value)
+
+    def at(self, epoch: int) -> Sequence[float]:
+        """What all trials reported after an epoch, in rising order."""
+        return self._all.get(epoch, ())
+
+    def of_complete(self, epoch: int) -> Sequence[float]:
+        """What trials that are complete reported after an epoch."""
+        return self._complete.get(epoch, ())
+
+
+class AbstractRule(abc.ABC):
+    """Decides whether a trial stops; the same for the same reports."""
+
+    @abc.abstractmethod
+    def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
+        """Whether a trial should stop after its last report.
+
+        Args:
+            number: Number of the trial.
+            curve: Its reports by epoch.
+            others: All reports but its last one.
+        """
+
+
+@dataclass(frozen=True)
+class RungRule(AbstractRule):
     """Asynchronous successive halving on what a study has recorded.
 
     A trial continues past a rung if it is in the top 1 / `REDUCTION` of those that have reached
     it, counting itself; the first to arrive always continues. With several brackets, trials fall
-    into them by number; bracket b skips the b lowest rungs, and rungs are shared by all.
+    into them by number; bracket b skips the b lowest rungs, and rungs are shared by all. There are
+    no more brackets than rungs.
 
     References:
         Li et al. (2020), "A system for massively parallel hyperparameter tuning", MLSys.
     """
 
-    def __init__(self, rungs: tuple[int, ...], *, brackets: int = 1):
-        self.rungs = rungs
-        self.brackets = min(brackets, max(len(rungs), 1))
+    rungs: tuple[int, ...]
+    brackets: int = 1
 
-    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        """Whether `trial` should stop after its last report."""
-        step = trial.last_step
-        bracket = derive_seed(trial.number) % self.brackets
-        if step is None or step not in self.rungs[bracket:]:
+    def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
+        epoch = max(curve)
+        bracket = derive_seed(number) % min(self.brackets, max(len(self.rungs), 1))
+        if epoch not in self.rungs[bracket:]:
             return False
-        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-        value = sign * trial.intermediate_values[step]
-        others = [
-            sign * t.intermediate_values[step]
-            for t in study.get_trials(deepcopy=False)
-            if step in t.intermediate_values and t.number != trial.number
-        ]
-        better = sum(other > value for other in others)
-        return better >= max(1, (len(others) + 1) // REDUCTION)
+        value, reached = curve[epoch], others.at(epoch)
+        lower = bisect_left(reached, value)
+        better = len(reached) - bisect_right(reached, value) if others.higher else lower
+        return better >= max(1, (len(reached) + 1) // REDUCTION)
+
+
+@dataclass(frozen=True)
+class MedianRule(AbstractRule):
+    """Stops a trial whose best so far is worse than the median of the complete ones by then.
+
+    Optuna's `MedianPruner`, which looks through all trials for it.
+
+    Args:
+        warmup: Epochs before which no trial is stopped.
+        least: Complete trials before which no trial is stopped.
+    """
+
+    warmup: int
+    least: int = 5
+
+    def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
+        epoch = max(curve)
+        values = others.of_complete(epoch)
+        if others.num_complete < self.least or epoch < self.warmup or not values:
+            return False
+        median = float(np.percentile(values, 50.0))
+        if others.higher:
+            return max(curve.values()) < median
+        return min(curve.values()) > median
+
+
+class NoRule(AbstractRule):
+    """Stops no trial."""
+
+    def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
+        return False
 
 
 def in_force(settings: SweepSettings, num_sampled: int) -> Scheduler:
@@ -72,18 +149,11 @@ def in_force(settings: SweepSettings, num_sampled: int) -> Scheduler:
     return settings.scheduler
 
 
-def make_pruner(
-    scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]
-) -> optuna.pruners.BasePruner:
-    """The pruner of a scheduler; `rungs` are the epochs at which trials are compared."""
+def make_rule(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> AbstractRule:
+    """The rule of a scheduler; `rungs` are the epochs at which trials are compared."""
     if scheduler in ("asha", "hyperband"):
-        brackets = BRACKETS if scheduler == "hyperband" else 1
-        return RungPruner(rungs, brackets=brackets)
-    if scheduler == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=5, n_warmup_steps=math.ceil(epochs / 5), interval_steps=1
-        )
-    return optuna.pruners.NopPruner()
+        return RungRule(rungs, brackets=BRACKETS if scheduler == "hyperband" else 1)
+    return MedianRule(warmup=math.ceil(epochs / 5)) if scheduler == "median" else NoRule()
 
 
 def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,11 +1,10 @@
 """The end of a sweep in a table: the best configurations against the baseline."""
 
-import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +12,8 @@ from rich.text import Text
 from foldsweep import names
 from foldsweep.numbers import places_of, shown_score, signed
 from foldsweep.streams import escaped
-from search_spaces.space import SearchSpace
-from sweeps.ledger import POINT_ATTR, RESULT_ATTR, Ledger
-from trainables.trainable import BY_FOLD
+from sweeps.ended import Ended
+from sweeps.ledger import Ledger
 
 BEST_SHOWN = 5
 FRONT_SHOWN = 12
@@ -41,30 +39,45 @@ class Outcome:
         return self.scores[0]
 
 
-def outcome(trial: FrozenTrial, space: SearchSpace, objective: str) -> Outcome:
-    """Read a complete trial."""
-    result = trial.user_attrs[RESULT_ATTR]
-    by_fold = result[BY_FOLD].get(objective)
-    point = trial.user_attrs.get(POINT_ATTR) or {"name": None, "config": {}}
-    chosen = {**trial.params, **point["config"]}
+def outcome(ledger: Ledger, trial: Ended) -> Outcome:
+    """A complete trial with the values that it was trained with."""
+    space, chosen = ledger.space, ledger.chosen(trial.number)
     return Outcome(
         number=trial.number,
-        origin=point["name"],
+        origin=trial.origin,
         values={k: v for k, v in chosen.items() if k in space.searched or k in space.grid},
-        scores=tuple(trial.values),
-        std=statistics.stdev(by_fold) if by_fold else None,
-        num_params=result[names.NUM_PARAMS],
-        train_time_s=result[names.TRAIN_TIME],
+        scores=trial.values or (),
+        std=trial.std,
+        num_params=trial.num_params,
+        train_time_s=trial.train_time_s,
     )
 
 
-def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Outcome]:
+def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Ended]:
     """Complete trials, best first by the first objective; the Pareto front first if several."""
     complete = [t for t in ledger.ended() if t.state == TrialState.COMPLETE]
-    outcomes = [outcome(t, ledger.space, objective[0]) for t in complete]
-    front = {t.number for t in ledger.study.best_trials} if len(objective) > 1 else set()
+    front = _front(ledger, complete, objective)
     sign = names.sign(ledger.space.variant.task.better[objective[0]])
-    return sorted(outcomes, key=lambda o: (o.number not in front, -sign * o.score, o.number))
+    return sorted(complete, key=lambda t: (t.number not in front, -sign * t.score, t.number))
+
+
+def _front(ledger: Ledger, complete: Sequence[Ended], objective: tuple[str, ...]) -> set[int]:
+    """Trials that no other is better than in all objectives; none where there is one objective."""
+    if len(objective) < 2:
+        return set()
+    signs = [names.sign(ledger.space.variant.task.better[name]) for name in objective]
+    front: dict[int, tuple[float, ...]] = {}
+    for trial in complete:
+        scores = tuple(s * v for s, v in zip(signs, trial.values or (), strict=True))
+        if not any(_dominates(other, scores) for other in front.values()):
+            front = {n: other for n, other in front.items() if not _dominates(scores, other)}
+            front[trial.number] = scores
+    return set(front)
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether one is better in some objective and worse in none; higher is better."""
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
 def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
@@ -73,16 +86,18 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
     if not ranked:
         return None
     points = ledger.space.points
-    baseline = next((o for o in ranked if points and o.origin == points[0].name), None)
+    first = next((t for t in ranked if points and t.origin == points[0].name), None)
     if len(objective) > 1:
-        front = {t.number for t in ledger.study.best_trials}
-        rows = [o for o in ranked if o.number in front][:FRONT_SHOWN]
+        front = _front(ledger, ranked, objective)
+        best = [t for t in ranked if t.number in front][:FRONT_SHOWN]
         title = f"{ledger.space.name}: Pareto front, {len(front)} configurations"
     else:
-        rows = ranked[:BEST_SHOWN]
+        best = ranked[:BEST_SHOWN]
         title = f"{ledger.space.name}: best configurations"
-    if baseline is not None and baseline not in rows:
-        rows.append(baseline)
+    if first is not None and first not in best:
+        best.append(first)
+    rows = [outcome(ledger, t) for t in best]
+    baseline = None if first is None else rows[best.index(first)]
     configurations = [
         Text(escaped(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}"))
         for o in rows

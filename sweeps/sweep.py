@@ -24,9 +24,10 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
+from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.identity import Identity
-from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
+from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
@@ -48,6 +49,7 @@ from sweeps.scheduling import (
     TrialTimeout,
 )
 from sweeps.settings import SweepSettings, masked_url
+from sweeps.study import has_study, open_storage
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
@@ -137,7 +139,7 @@ def study_storage(settings: SweepSettings, key: str, folder: Path) -> tuple[Base
     is_known = False
     if settings.study is not None or journal.exists() or not was_begun:
         storage = open_storage(settings.study, journal)
-        is_known = key in optuna.get_all_study_names(storage)
+        is_known = has_study(storage, key)
     if was_begun and not is_known:
         raise UserError(
             f"sweep {key.partition('/')[0]} cannot be resumed: its study is gone, from"

@@ -10,12 +10,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from foldsweep.files import parsed, write_whole
-from foldsweep.names import TRAIN_TIME
 from search_spaces.larger_digit.reports import grid_space
-from sweeps.ledger import RESULT_ATTR
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.summary import ranking
+from sweeps.summary import outcome, ranking
 from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
 from sweeps.tracking.spool import identity_in
 from trainables.presets.preset import Grid
@@ -95,7 +93,7 @@ def sweep_grid(
     )
     ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:
-        best, ended = ranked[0], end.ledger.ended()
+        best, ended = outcome(end.ledger, ranked[0]), end.ledger.ended()
         result = {
             "best": dict(best.values),
             "values": {**(grid.values if values is None else values), **best.values},
@@ -105,7 +103,7 @@ def sweep_grid(
             "trials": len(ended),
             "failed": sum(trial.state == TrialState.FAIL for trial in ended),
             "select_on_test": settings.select_on_test,
-            "time_s": sum(t.user_attrs.get(RESULT_ATTR, {}).get(TRAIN_TIME, 0.0) for t in ended),
+            "time_s": sum(trial.train_time_s for trial in ended),
         }
         write_whole(folder / RESULT_FILE, json.dumps(result, indent=1) + "\n")
     return end

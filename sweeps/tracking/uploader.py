@@ -368,10 +368,12 @@ class Uploader:
         """Keep runs' ids in the study too, as far as the study can be had.
 
         The tag in MLflow is what identifies a run; a study that is gone does not stop an upload.
+        A database has the id of the sweep's own run only: each would be a transaction.
         """
         if self._study is None:
             return
-        ids = {self._target.run_attribute(run): self._ids[run] for run in runs}
+        noted = [run for run in runs if run == "" or "://" not in self._target.study_storage]
+        ids = {self._target.run_attribute(run): self._ids[run] for run in noted}
         missing = {key: run_id for key, run_id in ids.items() if self._noted.get(key) != run_id}
         if not missing:
             return
@@ -388,7 +390,8 @@ class Uploader:
         name, storage = self._target.study_name, self._target.study_storage
         try:
             study = load_study(study_name=name, storage=_study_storage(storage, self._folder))
-            self._noted = study.user_attrs  # a copy, which takes long where there are many runs
+            if "://" not in storage:
+                self._noted = study.user_attrs  # a copy, which takes long where runs are many
             return study
         except Exception as error:  # any database or file error
             reason = one_line(error).replace(storage, masked_url(storage))

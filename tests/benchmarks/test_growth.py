@@ -17,6 +17,7 @@ def row(trials: int, *, span_s: float = 10.0, slowdown: float = 1.0) -> Growth:
         memory_mb={"driver": 300.4},
         cpu_s={"driver": 1.0, "actors": 2.0},
         study_mb=1.0,
+        opening_s=0.5,
         spool_mb=2.0,
         store_mb=3.0,
     )

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep import names
-from sweeps.ledger import RESULT_ATTR
+from sweeps.ended import RESULT_ATTR
 
 WHAT = ("lost", "doubled", "state", "score")
 UNREPEATABLE = (names.TRAIN_TIME,)

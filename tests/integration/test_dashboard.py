@@ -13,8 +13,9 @@ import requests
 from optuna.storages import RDBStorage
 
 from search_spaces.loading import load_space
-from sweeps.ledger import Ledger, open_storage
+from sweeps.ledger import Ledger
 from sweeps.settings import SweepSettings
+from sweeps.study import open_storage
 from tests.integration.test_mlflow_ui import free_port
 from tests.integration.user import until
 

@@ -10,9 +10,10 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from ray import tune
 
 from search_spaces.space import Point, SearchSpace
-from sweeps.ledger import Ledger, open_storage
+from sweeps.ledger import Ledger
 from sweeps.reproduction.rows import Job
 from sweeps.settings import SweepSettings
+from sweeps.study import open_storage
 from trainables.data.digits import digits_source
 from trainables.data.source import ImageSource
 from trainables.models.pairs.variants import MLP

@@ -9,9 +9,10 @@ import optuna
 import pytest
 
 from foldsweep.errors import UserError
-from sweeps.ledger import Ledger, open_storage
+from sweeps.ledger import Ledger
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings, check_place, recorded_identity
+from sweeps.study import open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, Spool, read_records
 
 

@@ -16,21 +16,15 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
-from sweeps.ledger import (
-    DEFAULT_TRIALS,
-    ERROR_ATTR,
-    ERROR_LENGTH,
-    POINT_ATTR,
-    RESULT_ATTR,
-    Asked,
-    Ledger,
-    open_storage,
-)
+from sweeps.ended import ERROR_ATTR, POINT_ATTR, RESULT_ATTR
+from sweeps.ledger import DEFAULT_TRIALS, ERROR_LENGTH, Asked, Ledger
+from sweeps.study import StoredStudy, open_storage
+from tests.sweeps.earlier import EarlierLedger
 
 MakeLedger = Callable[..., Ledger]
 MakeSpace = Callable[..., SearchSpace]
@@ -60,6 +54,15 @@ def ask(ledger: Ledger) -> Asked:
     return asked
 
 
+def study_of(storage: BaseStorage) -> optuna.Study:
+    """The study as any other program finds it."""
+    return optuna.load_study(study_name="first/small", storage=storage)
+
+
+def trials_of(ledger: Ledger) -> list[FrozenTrial]:
+    return study_of(ledger.study.storage).trials
+
+
 # Points to try first ----------------------------------------------------------------------------
 
 
@@ -75,10 +78,10 @@ def test_the_baseline_comes_first_and_exactly(make_ledger: MakeLedger) -> None:
 def test_no_trial_looks_through_all_that_were_before_it(
     make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each would take longer than the one before; Optuna's `ask` does so once."""
+    """Each would take longer than the one before."""
     ledger = make_ledger()
     looked: list[object] = []
-    storage = ledger.study._storage
+    storage = ledger.study.storage
     look = storage.get_all_trials
     monkeypatch.setattr(
         storage, "get_all_trials", lambda *args, **kw: looked.append(args) or look(*args, **kw)
@@ -89,7 +92,7 @@ def test_no_trial_looks_through_all_that_were_before_it(
     before = ledger.trials_left
     complete(ledger, asked)
     assert ledger.trials_left == before - 1
-    assert len(looked) == 1
+    assert not looked
 
 
 def test_the_sampler_is_told_the_nearest_of_the_baseline(make_ledger: MakeLedger) -> None:
@@ -118,54 +121,41 @@ def test_tuples_of_a_point_survive_the_study(
     assert (config["hidden"], config["lr"]) == ((8, 4), 1e-3)
 
 
-def test_points_are_put_into_the_study_once(reopen: Reopen, make_ledger: MakeLedger) -> None:
+def test_points_are_put_into_the_study_when_they_run_and_once(
+    reopen: Reopen, make_ledger: MakeLedger
+) -> None:
     make_ledger(over=reopen())
     for _ in range(2):
         ledger = make_ledger(over=reopen(), resume=True)
-        assert len(ledger.study.get_trials()) == 1
+        assert trials_of(ledger) == []
     assert ask(ledger).origin == "report/row"
     assert ask(ledger).origin is None
+    (point, _) = trials_of(ledger)
+    assert point.system_attrs["fixed_params"] == NEAREST
+    again = make_ledger(over=reopen(), resume=True)
+    assert [ask(again).origin for _ in range(3)] == ["report/row", None, None]
 
 
-@pytest.mark.parametrize("enqueued", [0, 1, 2, 3])
-def test_a_kill_between_points_loses_and_repeats_none(
-    enqueued: int,
-    make_space: MakeSpace,
-    make_ledger: MakeLedger,
-    storage: BaseStorage,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("enqueued", "begun"), [(0, False), (1, False), (2, False), (3, False), (3, True)]
+)
+def test_points_that_an_earlier_version_put_into_the_study_are_tried_once(
+    enqueued: int, begun: bool, reopen: Reopen, make_space: MakeSpace, make_ledger: MakeLedger
 ) -> None:
+    """It did so before the first trial; a kill may have come in between."""
     points = [Point(name=f"row {i}", config={"lr": 1e-3 * (i + 1)}) for i in range(3)]
     space = make_space(points=points)
-    left = enqueued
-    enqueue = optuna.Study.enqueue_trial
-
-    def killed(study: optuna.Study, *args: Any, **kwargs: Any) -> None:
-        nonlocal left
-        if left == 0:
-            raise KeyboardInterrupt
-        left -= 1
-        enqueue(study, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(optuna.Study, "enqueue_trial", killed)
-        patch.setattr(optuna.Study, "set_user_attr", killed_at(optuna.Study.set_user_attr))
-        with pytest.raises(KeyboardInterrupt):
-            make_ledger(space=space)
-    ledger = make_ledger(space=space, resume=True)
-    origins = [ask(ledger).origin for _ in range(5)]
-    assert origins == ["row 0", "row 1", "row 2", None, None]
-
-
-def killed_at(set_user_attr: Callable[..., None]) -> Callable[..., None]:
-    """Dies before the study says that all points are in it."""
-
-    def killed(study: optuna.Study, key: str, value: Any) -> None:
-        if key == "enqueued":
-            raise KeyboardInterrupt
-        set_user_attr(study, key, value)
-
-    return killed
+    earlier = EarlierLedger(reopen(), make_ledger(space=space), enqueued=enqueued)
+    if begun:
+        earlier.study.ask()
+    ledger = make_ledger(over=reopen(), space=space, resume=True)
+    asked = [ask(ledger) for _ in range(5)]
+    assert [a.origin for a in asked] == ["row 0", "row 1", "row 2", None, None]
+    assert [a.number for a in asked] == [0, 1, 2, 3, 4]
+    assert [a.values["lr"] for a in asked[:3]] == [1e-3, 2e-3, 3e-3]
+    for a in asked:
+        complete(ledger, a)
+    assert [t.state for t in trials_of(ledger)] == [TrialState.COMPLETE] * 5
 
 
 # The budget -------------------------------------------------------------------------------------
@@ -292,14 +282,15 @@ def test_a_kill_before_the_values_are_chosen_changes_none(
     """The study has the trial, RUNNING, without parameters."""
     ledger = make_ledger(over=reopen(), sampler=sampler)
     complete(ledger, ask(ledger))
-    ledger.study.ask()
+    study_of(reopen()).ask()
     again = make_ledger(over=reopen(), sampler=sampler, resume=True)
     asked = [ask(again) for _ in range(3)]
     assert [a.number for a in asked] == [1, 2, 3]
     assert all(set(a.values) == set(again.distributions) for a in asked)
     assert len({a.values["lr"] for a in asked}) == 3
+    found = study_of(reopen()).trials
     for a in asked:
-        assert again.frozen(a.number).params == a.values
+        assert found[a.number].params == a.values
         complete(again, a)
 
 
@@ -308,9 +299,8 @@ def test_a_random_trial_without_values_gets_those_it_would_have_had(
 ) -> None:
     undisturbed = make_ledger(over=optuna.storages.InMemoryStorage())
     expected = [ask(undisturbed) for _ in range(3)]
-    ledger = make_ledger()
-    ask(ledger)
-    ledger.study.ask()
+    ask(make_ledger())
+    study_of(storage).ask()
     again = make_ledger(resume=True)
     assert [ask(again) for _ in range(3)] == expected
 
@@ -318,8 +308,7 @@ def test_a_random_trial_without_values_gets_those_it_would_have_had(
 def test_a_baseline_that_was_cut_off_is_still_the_baseline(
     reopen: Reopen, make_ledger: MakeLedger
 ) -> None:
-    first = make_ledger(over=reopen())
-    first.study.ask()
+    EarlierLedger(reopen(), make_ledger()).study.ask()
     again = ask(make_ledger(over=reopen(), resume=True))
     assert (again.number, again.origin) == (0, "report/row")
     assert {key: again.values[key] for key in BASELINE} == BASELINE
@@ -330,12 +319,11 @@ def test_a_kill_just_before_the_end_is_told_repeats_the_end(
 ) -> None:
     ledger = make_ledger(over=reopen())
     asked = ask(ledger)
-    ledger.study.get_trials()
-    ledger._live[asked.number].set_user_attr(RESULT_ATTR, {"num_params": 1})
+    ledger.study.note(asked.number, RESULT_ATTR, {"num_params": 1})
     again = make_ledger(over=reopen(), resume=True)
     assert ask(again).number == asked.number
     complete(again, asked, 0.75)
-    (trial,) = again.ended()
+    (trial,) = trials_of(again)
     assert (trial.values, trial.user_attrs[RESULT_ATTR]) == ([0.75], {"num_params": 3})
 
 
@@ -349,10 +337,10 @@ def test_a_half_written_line_of_the_journal_is_cut_off(
     journal.write_bytes(whole + whole.splitlines(keepends=True)[-1][:-5])
     again = make_ledger(over=open_storage(None, journal), resume=True)
     assert journal.read_bytes().startswith(whole)
-    assert [t.values for t in again.ended()] == [[0.5]]
+    assert [t.values for t in again.ended()] == [(0.5,)]
     complete(again, ask(again), 0.6)
     last = make_ledger(over=open_storage(None, journal), resume=True)
-    assert [t.values for t in last.ended()] == [[0.5], [0.6]]
+    assert [t.values for t in last.ended()] == [(0.5,), (0.6,)]
 
 
 def test_every_cut_of_the_journal_can_be_resumed(tmp_path: Path, make_ledger: MakeLedger) -> None:
@@ -373,9 +361,10 @@ def test_every_cut_of_the_journal_can_be_resumed(tmp_path: Path, make_ledger: Ma
         for asked in iter(resumed.ask, None):
             complete(resumed, asked)
         assert len(resumed.ended()) == 3, cut
-        assert [t.number for t in resumed.study.get_trials()] == [0, 1, 2], cut
-        origins = [t.user_attrs.get(POINT_ATTR, {}).get("name") for t in resumed.ended()]
-        assert origins == ["report/row", None, None], cut
+        trials = trials_of(resumed)
+        assert [t.number for t in trials] == [0, 1, 2], cut
+        origins = [t.user_attrs.get(POINT_ATTR, {}).get("name") for t in trials]
+        assert origins == [t.origin for t in resumed.ended()] == ["report/row", None, None], cut
 
 
 # Reports and ends -------------------------------------------------------------------------------
@@ -389,8 +378,8 @@ def test_the_ends_of_trials_are_in_the_study(reopen: Reopen, make_ledger: MakeLe
     ledger.prune(1, {"num_params": 4})
     ledger.fail(2, "x" * 2 * ERROR_LENGTH)
     again = make_ledger(over=reopen(), resume=True)
-    trials = again.ended()
-    assert [t.number for t in trials] == numbers[:3]
+    trials = trials_of(again)[:3]
+    assert [t.number for t in again.ended()] == numbers[:3]
     assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
     assert trials[0].value == 0.75
     assert trials[0].user_attrs[RESULT_ATTR]["by_fold"] == {"val_loss": [1.0, 2.0]}
@@ -532,7 +521,7 @@ def test_with_several_objectives_nothing_is_stopped(
     ledger.complete(1, [0.8, 10.0], {})
     ledger.complete(2, [0.7, 50.0], {})
     again = make_ledger(over=reopen(), objective=objective, resume=True)
-    assert sorted(t.number for t in again.study.best_trials) == [0, 1]
+    assert sorted(t.number for t in study_of(again.study.storage).best_trials) == [0, 1]
 
 
 # Whose study it is ------------------------------------------------------------------------------
@@ -695,9 +684,22 @@ def test_only_the_end_of_a_trial_waits_for_the_disk(
     ledger.report(first.number, 1, 0.5)
     before = len(synced)
     complete(ledger, first)
-    assert len(synced) == before + 1 <= 2  # a point that waits changes its state when asked for
+    assert len(synced) == before + 1 == 1
     assert synced[-1] == journal.stat().st_size  # and with it all that was written before
     assert second.number != first.number
+
+
+def test_a_trial_is_a_few_lines_of_the_journal(tmp_path: Path, make_ledger: MakeLedger) -> None:
+    """Not one for each value, as it was."""
+    journal = tmp_path / "study.journal"
+    ledger = make_ledger(over=open_storage(None, journal), sampler="tpe", trials=30)
+    complete(ledger, ask(ledger))
+    before = journal.read_bytes().count(b"\n")
+    for _ in range(20):
+        asked = ask(ledger)
+        ledger.report(asked.number, 9, 0.5, ended=True)
+        complete(ledger, asked)
+    assert journal.read_bytes().count(b"\n") - before == 20 * 4
 
 
 # Decisions on stopping early ---------------------------------------------------------------------
@@ -759,7 +761,7 @@ def test_a_kill_between_decision_and_report_loses_neither(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(optuna.Trial, "report", killed)
+        patch.setattr(StoredStudy, "report", killed)
         with pytest.raises(KeyboardInterrupt):
             reported(ledger, 0.4)
     again = many(make_ledger, over=reopen(), space=no_points, resume=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.storages import InMemoryStorage
+import sqlalchemy
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from ray import tune
 
@@ -14,7 +15,8 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
-from sweeps.ledger import ERROR_ATTR, RESULT_ATTR, Ledger
+from sweeps.ended import ERROR_ATTR, RESULT_ATTR
+from sweeps.ledger import Ledger
 from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
@@ -273,7 +275,7 @@ def test_the_end_of_a_trial_is_logged_in_full(
     assert (values["num_params"], values["train_time_s"]) == (100.0, 1.5)
     assert recorder.steps[0] == list(range(1, 10))
     assert recorder.tags[0]["foldsweep.state"] == "COMPLETE"
-    (trial,) = life.ledger.ended()
+    trial = life.ledger.frozen(0)
     assert trial.values == [0.75]
     kept = trial.user_attrs[RESULT_ATTR]
     assert kept["by_fold"]["val_accuracy"] == [0.74, 0.76]
@@ -289,7 +291,7 @@ def test_a_stopped_trial_is_told_as_pruned(
         life.start(key)
         assert life.result(key, result(accuracy, epoch=3)) is stops
     life.end("b", result(0.1, epoch=3))
-    trial = life.ledger.ended()[-1]
+    trial = life.ledger.frozen(2)
     assert (trial.state, trial.value) == (TrialState.PRUNED, 0.1)
     assert trial.user_attrs[RESULT_ATTR]["epoch"] == 3
     assert recorder.tags[2]["foldsweep.state"] == "PRUNED"
@@ -329,7 +331,7 @@ def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
     life.start("c")
     for key in "abc":
         life.end(key, result(0.75))
-    assert [set(t.intermediate_values) for t in life.ledger.ended()] == [{9}, {9}, {9}]
+    assert [set(life.ledger.frozen(n).intermediate_values) for n in range(3)] == [{9}, {9}, {9}]
 
 
 @pytest.mark.parametrize(("searched", "trained"), [((5, 7), {5, 7}), ((5, 20), {5, 9})])
@@ -352,7 +354,7 @@ def test_a_diverged_trial_fails_with_the_epoch(
     life = make_lifecycle()
     life.start("a")
     life.end("a", result(math.nan, epoch=4, loss=loss))
-    (trial,) = life.ledger.ended()
+    trial = life.ledger.frozen(0)
     reason = "a loss became infinite or NaN in epoch 4"
     assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, reason)
     assert recorder.tags[0]["foldsweep.error"] == reason
@@ -374,7 +376,7 @@ def test_the_traceback_of_a_crash_is_kept_and_named(
     life.fail("a")
     error = f"ValueError: again; traceback in {kept}"
     assert life.last_error == f"trial 0: {error}"
-    assert life.ledger.ended()[0].user_attrs[ERROR_ATTR] == error
+    assert life.ledger.frozen(0).user_attrs[ERROR_ATTR] == error
     assert recorder.tags[0]["foldsweep.error"] == error
     assert recorder.artifacts == [(0, kept)]
     assert recorder.events.index(("artifact", 0)) < recorder.events.index(("end", 0, "FAILED"))
@@ -408,8 +410,7 @@ def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLif
     life.result("a", result(0.5, epoch=3))
     life.crashed("a", "out of memory again")
     life.fail("a")
-    (trial,) = life.ledger.ended()
-    assert trial.user_attrs[ERROR_ATTR] == "out of memory again"
+    assert life.ledger.frozen(0).user_attrs[ERROR_ATTR] == "out of memory again"
     assert (life.running, life.last_error) == ({}, "trial 0: out of memory again")
 
 
@@ -430,7 +431,7 @@ def test_an_invalid_configuration_fails_and_the_next_is_asked(
     assert life.running == {}
     assert life.ended == {TrialState.COMPLETE: 12, TrialState.FAIL: life.failures["refused"]}
     refused = next(t for t in life.ledger.ended() if t.state == TrialState.FAIL)
-    reason = refused.user_attrs[ERROR_ATTR]
+    reason = life.ledger.frozen(refused.number).user_attrs[ERROR_ATTR]
     assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
     assert recorder.tags[refused.number]["foldsweep.error"] == reason
     assert ("end", refused.number, "FAILED") in recorder.events
@@ -460,8 +461,7 @@ def test_held_out_rows_of_a_complete_trial_are_kept_and_attached(
     assert kept.read_bytes() == b"rows"
     assert recorder.artifacts == [(0, kept)]
     assert recorder.events.index(("artifact", 0)) < recorder.events.index(("end", 0, "FINISHED"))
-    (trial,) = life.ledger.ended()
-    assert set(trial.user_attrs[RESULT_ATTR]) == {
+    assert set(life.ledger.frozen(0).user_attrs[RESULT_ATTR]) == {
         *("by_fold", "epoch", "num_params", "train_time_s"),
     }
 
@@ -562,7 +562,7 @@ def test_several_objectives_are_told_together(make_lifecycle: MakeLifecycle) -> 
     life.start("b")
     assert not life.result("b", result(0.0, epoch=3))
     life.end("b", result(0.75, since=3, params=1000))
-    assert [t.values for t in life.ledger.ended()] == [[0.5, 10.0], [0.75, 1000.0]]
+    assert [t.values for t in life.ledger.ended()] == [(0.5, 10.0), (0.75, 1000.0)]
     assert life.best is not None
     assert life.best.number == 1
 
@@ -611,6 +611,24 @@ def test_time_is_up_after_the_budget(
     assert life.out_of_time
     now = 1e9
     assert not unlimited.out_of_time
+
+
+@pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
+def test_a_database_is_asked_for_nothing_while_trials_run(
+    make_lifecycle: MakeLifecycle, reopen: Callable[[], BaseStorage]
+) -> None:
+    """A transaction is a step of a trial: its start, two reports, its result and its end."""
+    storage = reopen()
+    assert isinstance(storage, RDBStorage)
+    life = make_lifecycle(over=storage)
+    commits: list[object] = []
+    sqlalchemy.event.listen(storage.engine, "commit", commits.append)
+    for accuracy in (0.5, 0.7, 0.6):
+        commits.clear()
+        run(life, "a", accuracy=accuracy)
+        assert len(commits) == 5
+    assert life.best is not None
+    assert (life.best.number, life.best.values["lr"]) == (1, life.ledger.chosen(1)["lr"])
 
 
 # After a kill -----------------------------------------------------------------------------------
@@ -712,7 +730,7 @@ def test_a_checkpoint_past_a_rung_makes_up_for_its_report(make_lifecycle: MakeLi
     life = make_lifecycle()
     life.start("a")
     life.end("a", result(0.75))
-    assert set(life.ledger.ended()[0].intermediate_values) == {3, 9}
+    assert set(life.ledger.frozen(0).intermediate_values) == {3, 9}
 
 
 def test_what_cannot_go_on_touches_no_run(

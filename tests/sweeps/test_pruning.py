@@ -1,18 +1,21 @@
-import math
 from collections.abc import Iterator
+from random import Random
 
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweeps.pruning import (
     BRACKETS,
-    RungPruner,
+    AbstractRule,
+    MedianRule,
+    NoRule,
+    Reports,
+    RungRule,
     in_force,
-    make_pruner,
+    make_rule,
     report_epochs,
     reports,
     rung_epochs,
@@ -50,26 +53,25 @@ def test_the_last_rungs_may_be_the_only_ones(units: int, rungs: tuple[int, ...])
 
 
 def run_curves(
-    study: optuna.Study, pruner: RungPruner, curves: list[Curve], order: list[int]
+    rule: AbstractRule, curves: list[Curve], order: list[int], *, higher: bool
 ) -> Iterator[tuple[int, int, bool]]:
     """Report epoch after epoch, trials in `order`, which names one as often as it reports."""
-    trials = [study.ask() for _ in curves]
+    reports = Reports(higher=higher)
+    seen: list[dict[int, float]] = [{} for _ in curves]
     stopped: set[int] = set()
-    epochs = [0] * len(curves)
     for i in order:
-        if i in stopped or epochs[i] == len(curves[i]):
+        if i in stopped or len(seen[i]) == len(curves[i]):
             continue
-        epochs[i] += 1
-        trials[i].report(curves[i][epochs[i] - 1], epochs[i])
-        frozen = study.get_trials()[i]
-        decision = pruner.prune(study, frozen)
-        assert pruner.prune(study, frozen) == decision
+        epoch = len(seen[i]) + 1
+        seen[i][epoch] = curves[i][epoch - 1]
+        decision = rule.stops(i, seen[i], reports)
+        assert rule.stops(i, seen[i], reports) == decision
+        reports.add(epoch, seen[i][epoch])
         if decision:
             stopped.add(i)
-            study.tell(trials[i], state=TrialState.PRUNED)
-        elif epochs[i] == len(curves[i]):
-            study.tell(trials[i], curves[i][-1])
-        yield i, epochs[i], decision
+        elif epoch == len(curves[i]):
+            reports.add_complete(seen[i])
+        yield i, epoch, decision
 
 
 def expected(
@@ -92,79 +94,82 @@ curves = st.lists(
 
 @given(curves, st.randoms(use_true_random=False), st.booleans(), st.integers(1, 3))
 def test_decisions_are_those_of_successive_halving(
-    curves: list[Curve], rng: object, minimize: bool, brackets: int
+    curves: list[Curve], rng: Random, minimize: bool, brackets: int
 ) -> None:
-    study = optuna.create_study(direction="minimize" if minimize else "maximize")
     order = [i for i in range(len(curves)) for _ in range(5)]
-    rng.shuffle(order)  # type: ignore[attr-defined]
+    rng.shuffle(order)
     seen: dict[int, list[float]] = {epoch: [] for epoch in range(1, 6)}
     sign = -1 if minimize else 1
-    pruner = RungPruner(RUNGS, brackets=brackets)
-    for number, epoch, decision in run_curves(study, pruner, curves, order):
+    rule = RungRule(RUNGS, brackets=brackets)
+    for number, epoch, decision in run_curves(rule, curves, order, higher=not minimize):
         value = curves[number][epoch - 1]
         assert decision == expected(number, epoch, value, seen, brackets, sign)
         seen[epoch].append(value)
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_the_first_to_arrive_goes_on_and_a_worse_second_does_not(direction: str) -> None:
-    study = optuna.create_study(direction=direction)
-    pruner = RungPruner((1,))
-    better, worse = (0.1, 0.9) if direction == "minimize" else (0.9, 0.1)
-    first, second, third = (study.ask() for _ in range(3))
-    for trial, value, decision in ((first, better, False), (second, worse, True)):
-        trial.report(value, 1)
-        assert pruner.prune(study, study.get_trials()[trial.number]) is decision
-    assert not pruner.prune(study, study.get_trials()[third.number])
-    assert study.direction == StudyDirection[direction.upper()]
+def stopped(rule: AbstractRule, curves: list[Curve], *, higher: bool = True) -> list[bool]:
+    """Which trials are stopped that report one after the other."""
+    order = [i for i, curve in enumerate(curves) for _ in curve]
+    decisions = [False] * len(curves)
+    for number, _, decision in run_curves(rule, curves, order, higher=higher):
+        decisions[number] |= decision
+    return decisions
+
+
+@pytest.mark.parametrize("higher", [False, True])
+def test_the_first_to_arrive_goes_on_and_a_worse_second_does_not(higher: bool) -> None:
+    better, worse = (0.9, 0.1) if higher else (0.1, 0.9)
+    assert stopped(RungRule((1,)), [[better], [worse]], higher=higher) == [False, True]
 
 
 def test_a_tie_with_the_best_goes_on() -> None:
-    study = optuna.create_study(direction="maximize")
-    pruner = RungPruner((1,))
-    for _ in range(5):
-        trial = study.ask()
-        trial.report(0.5, 1)
-        assert not pruner.prune(study, study.get_trials()[trial.number])
+    assert not any(stopped(RungRule((1,)), [[0.5]] * 5))
 
 
 def test_between_rungs_nothing_is_stopped() -> None:
-    study = optuna.create_study(direction="maximize")
-    for number in range(4):
-        trial = study.ask()
-        for epoch in (1, 2):
-            trial.report(-number, epoch)
-        assert not RungPruner((1, 3)).prune(study, study.get_trials()[number])
+    assert not any(stopped(RungRule((3, 5)), [[-number, -number] for number in range(4)]))
 
 
 def test_trials_of_higher_brackets_pass_the_lower_rungs() -> None:
-    study = optuna.create_study(direction="maximize")
-    pruner = RungPruner(RUNGS, brackets=BRACKETS)
-    decisions: dict[int, set[bool]] = {0: set(), 1: set(), 2: set()}
-    for number in range(40):
-        trial = study.ask()
-        trial.report(-number, 1)
-        decisions[derive_seed(number) % BRACKETS].add(
-            pruner.prune(study, study.get_trials()[number])
-        )
-    assert True in decisions[0]
-    assert decisions[1] == decisions[2] == {False}
+    found = stopped(RungRule(RUNGS, brackets=BRACKETS), [[-number] for number in range(40)])
+    by_bracket: dict[int, set[bool]] = {0: set(), 1: set(), 2: set()}
+    for number, decision in enumerate(found):
+        by_bracket[derive_seed(number) % BRACKETS].add(decision)
+    assert True in by_bracket[0]
+    assert by_bracket[1] == by_bracket[2] == {False}
 
 
 def test_there_are_no_more_brackets_than_rungs() -> None:
-    assert RungPruner((3,), brackets=3).brackets == 1
-    assert RungPruner((), brackets=3).brackets == 1
+    curves = [[-number] for number in range(20)]
+    assert stopped(RungRule((1,), brackets=3), curves) == stopped(RungRule((1,)), curves)
+    assert not any(stopped(RungRule((), brackets=3), curves))
 
 
-def test_each_scheduler_has_its_pruner() -> None:
-    asha = make_pruner("asha", 27, rung_epochs(27))
-    hyperband = make_pruner("hyperband", 81, rung_epochs(81))
-    assert isinstance(asha, RungPruner)
-    assert (asha.rungs, asha.brackets) == ((3, 9), 1)
-    assert isinstance(hyperband, RungPruner)
-    assert (hyperband.rungs, hyperband.brackets) == ((3, 9, 27), 3)
-    assert isinstance(make_pruner("median", 10, ()), optuna.pruners.MedianPruner)
-    assert isinstance(make_pruner("none", 10, ()), optuna.pruners.NopPruner)
+@given(curves, st.randoms(use_true_random=False), st.booleans())
+def test_the_median_rule_is_that_of_optuna(
+    curves: list[Curve], rng: Random, minimize: bool
+) -> None:
+    order = [i for i in range(len(curves)) for _ in range(5)]
+    rng.shuffle(order)
+    study = optuna.create_study(direction="minimize" if minimize else "maximize")
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2, interval_steps=1)
+    trials = [study.ask() for _ in curves]
+    rule = MedianRule(warmup=2, least=2)
+    for number, epoch, decision in run_curves(rule, curves, order, higher=not minimize):
+        trials[number].report(curves[number][epoch - 1], epoch)
+        assert decision == pruner.prune(study, study.get_trials()[number])
+        if decision:
+            study.tell(number, state=TrialState.PRUNED)
+        elif epoch == len(curves[number]):
+            study.tell(number, curves[number][-1])
+
+
+def test_each_scheduler_has_its_rule() -> None:
+    assert make_rule("asha", 27, rung_epochs(27)) == RungRule((3, 9))
+    assert make_rule("hyperband", 81, rung_epochs(81)) == RungRule((3, 9, 27), brackets=3)
+    assert make_rule("median", 10, ()) == MedianRule(warmup=2, least=5)
+    assert isinstance(make_rule("none", 10, ()), NoRule)
+    assert not any(stopped(make_rule("none", 10, ()), [[-number] for number in range(20)]))
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median", "none"])
@@ -188,15 +193,11 @@ def test_trials_report_at_every_rung_and_at_the_end(scheduler: str, epochs: int)
 
 
 def test_a_median_compares_only_after_a_fifth_of_the_epochs() -> None:
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", 10, ()))
-    for number in range(6):
-        trial = study.ask()
-        for epoch in range(1, 11):
-            trial.report(1.0 if number < 5 else 0.0, epoch)
-            if trial.should_prune():
-                assert (number, epoch) == (5, math.ceil(10 / 5))
-                break
-        study.tell(trial, 1.0)
+    curves = [[1.0] * 10] * 5 + [[0.0] * 10]
+    order = [i for i in range(6) for _ in range(10)]
+    rule = make_rule("median", 10, ())
+    found = [(i, e) for i, e, stops in run_curves(rule, curves, order, higher=True) if stops]
+    assert found == [(5, 2)]
 
 
 @given(

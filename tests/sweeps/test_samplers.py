@@ -7,8 +7,9 @@ import pytest
 from ray import tune
 
 from search_spaces.space import SearchSpace
-from sweeps.ledger import Asked, Ledger, open_storage
+from sweeps.ledger import Asked, Ledger
 from sweeps.samplers import make_sampler
+from sweeps.study import open_storage
 from trainables.models.pairs.variants import MLP
 
 ONE: dict[str, tuple[int, int]] = {

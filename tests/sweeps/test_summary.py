@@ -11,6 +11,7 @@ from sweeps.summary import (
     BEST_SHOWN,
     FRONT_SHOWN,
     best_table,
+    outcome,
     ranking,
     shown_score,
     shown_values,
@@ -127,7 +128,7 @@ def test_the_front_comes_first(make_ledger: MakeLedger) -> None:
         complete(ledger, score, params)
     ranked = ranking(ledger, BOTH)
     assert [o.number for o in ranked] == [1, 3, 2, 0]
-    assert ranked[0].scores == (0.9, 900.0)
+    assert ranked[0].values == (0.9, 900.0)
     text = rendered(best_table(ledger, BOTH))
     assert "Pareto front, 2 configurations" in text
     assert re.findall(r"^  trial (\d+):", text, re.MULTILINE) == ["1", "3", "0"]
@@ -158,7 +159,7 @@ def test_an_objective_that_folds_share_has_no_spread(make_ledger: MakeLedger) ->
 def test_the_baseline_is_shown_with_its_own_values(make_ledger: MakeLedger) -> None:
     ledger = make_ledger()
     complete(ledger, 0.5)
-    (found,) = ranking(ledger, ACCURACY)
+    found = outcome(ledger, ranking(ledger, ACCURACY)[0])
     assert (found.origin, found.values["lr"], found.values["hidden"]) == ("report/row", 0.5, 13)
     assert "weight_decay" not in found.values
 

@@ -19,7 +19,7 @@ from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps import sweep as sweep_module
 from sweeps.lifecycle import Lifecycle
-from sweeps.pruning import RungPruner
+from sweeps.pruning import RungRule
 from sweeps.records import run_tags, write_task
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
@@ -367,9 +367,8 @@ def test_only_what_trains_in_steps_is_stopped_early_at_its_own_rungs(
         most = life.space.most_epochs()
         report_at = (round(round(most / 3) / 3), round(most / 3), most)
     assert life.report_at == context.report_at == report_at
-    pruner = life.ledger.study.pruner
-    assert isinstance(pruner, RungPruner)
-    assert pruner.rungs == report_at[:-1]
+    assert isinstance(life.ledger.rule, RungRule)
+    assert life.ledger.rule.rungs == report_at[:-1]
 
 
 @pytest.mark.parametrize("name", ["logistic", "random_forest", "hist_gradient_boosting"])

@@ -199,6 +199,18 @@ def test_run_ids_are_in_the_study(
         assert study.user_attrs[target.run_attribute(run)] == run_id
 
 
+def test_a_study_in_a_database_has_the_id_of_the_sweep_s_run_only(
+    folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool, tmp_path: Path
+) -> None:
+    """Each would be a transaction; runs are known by their tags."""
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(study_name="first/cnn_ws_aux", storage=url)
+    small_sweep(spool)
+    send(folder, replace(target, study_storage=url))
+    run_id = runs_of(client)[target.run_key("")].info.run_id
+    assert study.user_attrs == {target.run_attribute(""): run_id}
+
+
 def test_what_the_study_notes_is_read_once_however_many_runs_there_are(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,226 @@
+"""A study in its journal file or database: how it is opened, all that is read and written."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext, make_url
+
+from foldsweep.errors import UserError, first_line
+from sweeps.journal import journal_storage
+from sweeps.settings import masked_url
+
+SQLITE_WAIT_S = 60.0
+"""How long a SQLite file may be in use by other sweeps."""
+_MOST_SINGLE = 1000
+"""Trials that are read one by one; for more it is quicker to read all that there are."""
+
+
+def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
+    """The study's storage: a database by URL, or a journal file.
+
+    Raises:
+        UserError: If the URL is wrong, the database does not answer or the file cannot be written.
+    """
+    if study_url is not None:
+        try:
+            return _open_database(study_url)
+        except Exception as error:  # SQLAlchemy and each driver have their own
+            reason = first_line(error)
+            if isinstance(error, ImportError):
+                reason = (
+                    "its driver is missing (for PostgreSQL: pip install 'foldsweep[postgres]')"
+                )
+            shown = masked_url(study_url)
+            raise UserError(
+                f"--study {shown} cannot be opened: {reason.replace(study_url, shown)};"
+                " give a URL such as sqlite:///study.db or postgresql://user@host/database"
+            ) from None
+    try:
+        return journal_storage(journal)
+    except OSError as error:
+        raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
+
+
+def _open_database(url: str) -> RDBStorage:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if make_url(url).get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": SQLITE_WAIT_S}
+    with _alone(url):
+        return RDBStorage(url, engine_kwargs=options)
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Lock a SQLite file while it is opened: two processes cannot create its tables at a time."""
+    given = make_url(url)
+    path = Path(given.database or "")
+    if given.get_backend_name() != "sqlite" or not given.database or not path.parent.is_dir():
+        yield
+        return
+    with FileLock(f"{path}.lock", timeout=SQLITE_WAIT_S):
+        yield
+
+
+def has_study(storage: BaseStorage, name: str) -> bool:
+    """Whether there is a study of this name."""
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return False
+    return True
+
+
+class _NotTwice(Exception):
+    """A failure that Optuna does not know, and hands on."""
+
+
+class StoredStudy:
+    """A study where it is kept; only here is it read or written while a sweep runs.
+
+    Every method may be called again after it failed, also if its work was done and only the
+    answer was lost. This process is the only one that creates and changes trials. A method that
+    writes is one transaction of a database.
+
+    Args:
+        storage: Where the study is.
+        name: Its name.
+    """
+
+    def __init__(self, storage: BaseStorage, name: str):
+        self.storage = storage
+        self.name = name
+        self.in_database = isinstance(storage, RDBStorage)
+        self._study_id = storage.get_study_id_from_name(name)
+        self._ids: dict[int, int] = {}
+        self._begun: set[int] = set()
+        self._is_creating = False
+        if isinstance(storage, RDBStorage):
+            event.listen(storage.engine, "handle_error", self._not_twice)
+
+    def user_attrs(self) -> dict[str, Any]:
+        """The study's attributes."""
+        return self.storage.get_study_user_attrs(self._study_id)
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Set one of them."""
+        self.storage.set_study_user_attr(self._study_id, key, value)
+
+    def system_attrs(self) -> dict[str, Any]:
+        """Attributes that no user is shown."""
+        return self.storage.get_study_system_attrs(self._study_id)
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Set one of them."""
+        self.storage.set_study_system_attr(self._study_id, key, value)
+
+    def create(self, number: int, trial: FrozenTrial) -> None:
+        """Add a trial with all that it has, which becomes the one of this number."""
+        known = self._id(number) if number in self._begun else None
+        if known is None:
+            self._begun.add(number)
+            self._is_creating = True
+            try:
+                known = self.storage.create_new_trial(self._study_id, trial)
+            except _NotTwice as error:
+                raise StorageInternalError(first_line(error)) from error.__cause__
+            finally:
+                self._is_creating = False
+        self._begun.discard(number)
+        self._ids[number] = known
+
+    def start(self, number: int) -> None:
+        """Have a trial that waits run."""
+        self.storage.set_trial_state_values(self._known_id(number), TrialState.RUNNING)
+
+    def set_param(
+        self, number: int, name: str, value: Any, distribution: BaseDistribution
+    ) -> None:
+        """Add a parameter to a trial that was created without it."""
+        internal = distribution.to_internal_repr(value)
+        self.storage.set_trial_param(self._known_id(number), name, internal, distribution)
+
+    def set_trial_system_attr(self, number: int, key: str, value: Any) -> None:
+        """Add a sampler's attribute to a trial that was created without it."""
+        self.storage.set_trial_system_attr(self._known_id(number), key, value)
+
+    def note(self, number: int, key: str, value: Any) -> None:
+        """Set an attribute of a trial."""
+        self.storage.set_trial_user_attr(self._known_id(number), key, value)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Add a report of a trial."""
+        self.storage.set_trial_intermediate_value(self._known_id(number), epoch, value)
+
+    def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
+        """End a trial."""
+        try:
+            self.storage.set_trial_state_values(self._known_id(number), state, values)
+        except UpdateFinishedTrialError:
+            if self.trial(number).state != state:
+                raise
+        self._ids.pop(number, None)
+
+    def trial(self, number: int) -> FrozenTrial:
+        """What there is of a trial."""
+        return self.storage.get_trial(self._known_id(number))
+
+    def number_of(self, trial_id: int) -> int | None:
+        """The number of a trial, also one of another study; None if there is none."""
+        try:
+            return self.storage.get_trial_number_from_id(trial_id)
+        except KeyError:
+            return None
+
+    def length(self) -> int:
+        """Number of trials; Optuna can count those of a database only by reading them all."""
+        if not self.in_database:
+            return len(self.storage.get_all_trials(self._study_id, deepcopy=False))
+        least, most = 0, 1
+        while self._id(most - 1) is not None:
+            least, most = most, 2 * most
+        while most - least > 1:
+            middle = (least + most) // 2
+            if self._id(middle - 1) is None:
+                most = middle
+            else:
+                least = middle
+        return least
+
+    def trials(self, numbers: Sequence[int]) -> Iterator[FrozenTrial]:
+        """What there is of these trials, by number."""
+        if self.in_database and len(numbers) <= _MOST_SINGLE:
+            yield from map(self.trial, numbers)
+            return
+        wanted = set(numbers)
+        for trial in self.storage.get_all_trials(self._study_id, deepcopy=False):
+            if trial.number in wanted:
+                yield trial
+
+    def _not_twice(self, context: ExceptionContext) -> None:
+        """Have a failure end the creation of a trial, which Optuna would at once try again.
+
+        The trial may be there, and only the answer be lost.
+        """
+        if self._is_creating and not context.is_pre_ping:
+            error = context.original_exception
+            raise _NotTwice(first_line(error)) from error
+
+    def _known_id(self, number: int) -> int:
+        if number not in self._ids:
+            found = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+            self._ids[number] = found
+        return self._ids[number]
+
+    def _id(self, number: int) -> int | None:
+        try:
+            return self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        except KeyError:
+            return None

@@ -1,0 +1,211 @@
+"""The trials that samplers look at, in memory."""
+
+import copy
+from bisect import insort
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+LATEST = 2000
+"""The latest trials in the view of a longer study."""
+BEST = 300
+"""The best complete trials in it, which may be older; of several objectives, in equal parts."""
+_ID = 0
+
+
+class View(BaseStorage):
+    """A storage of one study, with the part of its trials that samplers look at.
+
+    All of up to `LATEST` trials are in it. Of more, those that have not ended, the latest and the
+    best are: which these are depends on the study alone, so a resumed sweep has the same, and what
+    a sampler takes to choose does not grow for ever. The id of a trial is its number.
+
+    Args:
+        name: Name of the study.
+        directions: Of its objectives.
+        length: Trials that the study has.
+    """
+
+    def __init__(self, name: str, directions: Sequence[StudyDirection], *, length: int):
+        self.length = length
+        self.attrs: Mapping[str, Any] = {}
+        """What samplers keep for later trials."""
+        self._changes: dict[str, Any] = {}
+        self._name = name
+        self._directions = list(directions)
+        self._trials: dict[int, FrozenTrial] = {}
+        most = BEST // len(directions)
+        self._best = [_Best(direction, most) for direction in directions]
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Take in a trial as it is in the study, or as it has become; in any order."""
+        self._trials[trial.number] = trial
+        changed = [trial.number]
+        if trial.state == TrialState.COMPLETE:
+            for best, value in zip(self._best, trial.values, strict=True):
+                changed += best.add(trial.number, value)
+        for number in changed:
+            self._drop(number)
+
+    def find(self, number: int) -> FrozenTrial | None:
+        """A trial, if it is in the view."""
+        return self._trials.get(number)
+
+    def taken_changes(self) -> dict[str, Any]:
+        """Of `attrs`, those that have changed since this was asked last."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def _drop(self, number: int) -> None:
+        """Forget a trial unless it belongs to the view."""
+        trial = self._trials.get(number)
+        if trial is None or not trial.state.is_finished():
+            return
+        if trial.number < self.length - LATEST and not any(trial.number in b for b in self._best):
+            del self._trials[trial.number]
+
+    def _change(self, number: int, **values: Any) -> None:
+        """Replace a trial: who was given it before keeps what it was."""
+        trial = copy.copy(self._trials[number])
+        for name, value in values.items():
+            setattr(trial, name, value)
+        self.add(trial)
+
+    # What Optuna asks of a storage --------------------------------------------------------------
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        raise NotImplementedError
+
+    def delete_study(self, study_id: int) -> None:
+        raise NotImplementedError
+
+    def get_all_studies(self) -> list[Any]:
+        raise NotImplementedError
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return {}
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.attrs = {**self.attrs, key: value}
+        self._changes[key] = value
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return dict(self.attrs)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return _ID
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._directions
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        number = self.length
+        trial = template_trial or create_trial(state=TrialState.RUNNING)
+        self.length += 1
+        self.add(numbered(trial, number, trial.user_attrs))
+        self._drop(number - LATEST)
+        return number
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        trial, value = self._trials[trial_id], distribution.to_external_repr(param_value_internal)
+        self._change(
+            trial_id,
+            params={**trial.params, param_name: value},
+            distributions={**trial.distributions, param_name: distribution},
+        )
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        started = {"datetime_start": datetime.now()} if state == TrialState.RUNNING else {}
+        self._change(trial_id, state=state, **started)
+        return True
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        reported = {**self._trials[trial_id].intermediate_values, step: intermediate_value}
+        self._change(trial_id, intermediate_values=reported)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._change(trial_id, user_attrs={**self._trials[trial_id].user_attrs, key: value})
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._change(trial_id, system_attrs={**self._trials[trial_id].system_attrs, key: value})
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._trials[trial_id]
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        trials = [self._trials[number] for number in sorted(self._trials)]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+
+def numbered(trial: FrozenTrial, number: int, user_attrs: Mapping[str, Any]) -> FrozenTrial:
+    """A trial under the number that it has here, with these attributes of ours.
+
+    Nothing of it is shared with `trial`: Optuna changes parameters in place.
+    """
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=trial.state,
+        value=None,
+        values=trial.values,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_complete,
+        params=dict(trial.params),
+        distributions=dict(trial.distributions),
+        user_attrs=dict(user_attrs),
+        system_attrs=dict(trial.system_attrs),
+        intermediate_values=dict(trial.intermediate_values),
+    )
+
+
+class _Best:
+    """Numbers of the best trials by one objective; the earlier of equals is the better."""
+
+    def __init__(self, direction: StudyDirection, most: int):
+        self._sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+        self._most = most
+        self._ranked: list[tuple[float, int]] = []
+        self._numbers: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._numbers
+
+    def add(self, number: int, value: float) -> list[int]:
+        """Rank a trial; the one that is no longer among the best, if any."""
+        insort(self._ranked, (self._sign * value, number))
+        self._numbers.add(number)
+        if len(self._ranked) <= self._most:
+            return []
+        _, last = self._ranked.pop()
+        self._numbers.discard(last)
+        return [last]

@@ -1,0 +1,230 @@
+import copy
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import TrialState, create_trial
+
+from search_spaces.space import SearchSpace
+from sweeps.ledger import Ledger
+from sweeps.study import StoredStudy, has_study, open_storage
+
+MakeLedger = Callable[..., Ledger]
+MOST_COMMITS = 6
+"""Of a trial, with two reports before its last epoch."""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[RDBStorage]:
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path / "unused")
+    assert isinstance(storage, RDBStorage)
+    yield storage
+    storage.engine.dispose()
+
+
+class Commits:
+    """Counts the transactions of a database, those that only read included."""
+
+    def __init__(self, storage: RDBStorage):
+        self.number = 0
+        sqlalchemy.event.listen(storage.engine, "commit", self._count)
+
+    def _count(self, connection: object) -> None:
+        self.number += 1
+
+    def of(self, do: Callable[[], Any]) -> int:
+        before = self.number
+        do()
+        return self.number - before
+
+
+def trained(ledger: Ledger, how: str) -> None:
+    asked = ledger.ask()
+    assert asked is not None
+    number = asked.number
+    best, worst = 1 - number / 1000, -number / 1000
+    assert not ledger.report(number, 1, 0.5)
+    if how == "PRUNED":
+        assert ledger.report(number, 3, worst)
+        return ledger.prune(number, {"by_fold": {}})
+    assert not ledger.report(number, 3, best + number / 500)
+    if how == "FAIL":
+        return ledger.fail(number, "a loss became infinite")
+    ledger.report(number, 9, best, ended=True)
+    ledger.complete(number, [best], {"by_fold": {"val_accuracy": [best, best]}})
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "qmc"])
+def test_a_trial_is_a_few_transactions_however_it_ends(
+    sampler: str, database: RDBStorage, make_ledger: MakeLedger
+) -> None:
+    ledger = make_ledger(over=database, trials=60, sampler=sampler, scheduler="asha")
+    commits = Commits(database)
+    found: dict[str, set[int]] = {}
+    for how in ("COMPLETE", "FAIL", "PRUNED") * 14:
+        found.setdefault(how, set()).add(commits.of(lambda how=how: trained(ledger, how)))
+    assert found == {"COMPLETE": {6}, "FAIL": {6}, "PRUNED": {6}}
+    assert {t.state.name for t in ledger.ended()} == set(found)
+    assert max(max(numbers) for numbers in found.values()) <= MOST_COMMITS
+
+
+def test_so_is_one_of_several_objectives(database: RDBStorage, make_ledger: MakeLedger) -> None:
+    """NSGA-II keeps the parents of each generation."""
+    both = ("val_accuracy", "num_params")
+    ledger = make_ledger(over=database, trials=60, sampler="nsga2", objective=both)
+    commits = Commits(database)
+
+    def train() -> None:
+        asked = ledger.ask()
+        assert asked is not None
+        ledger.complete(asked.number, [0.5, float(asked.number)], {})
+
+    assert {commits.of(train) for _ in range(50)} == {3}
+
+
+def test_a_grid_is_no_row_of_the_study_before_it_runs(
+    database: RDBStorage, make_ledger: MakeLedger, make_space: Callable[..., SearchSpace]
+) -> None:
+    values = tuple(range(1, 101))
+    grid = {"hidden": values, "batch_size": values, "epochs": tuple(range(1, 11))}
+    space = make_space(domains={}, grid=grid)
+    ledger = make_ledger(over=database, space=space, sampler="grid", trials=None)
+    assert (ledger.budget, ledger.study.length()) == (100_001, 0)
+    asked = [ledger.ask() for _ in range(3)]
+    assert [a and a.origin for a in asked] == ["report/row", "grid", "grid"]
+    assert [a and a.values["hidden"] for a in asked[1:]] == [1, 2]
+    assert ledger.study.length() == 3
+
+
+# Repeating --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def study(reopen: Callable[[], BaseStorage]) -> StoredStudy:
+    storage = reopen()
+    optuna.create_study(study_name="first", storage=storage)
+    return StoredStudy(storage, "first")
+
+
+class AnswerLost:
+    """A storage that does what it is told, and then says that it failed; once for each method."""
+
+    def __init__(self, storage: BaseStorage):
+        self.storage = storage
+        self.failed: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.storage, name)
+        if not name.startswith(("set_", "create_")):
+            return method
+
+        def lost(*args: Any, **kwargs: Any) -> Any:
+            answer = method(*args, **kwargs)
+            if name in self.failed:
+                return answer
+            self.failed.add(name)
+            raise StorageInternalError("no answer")
+
+        return lost
+
+
+def again(do: Callable[..., Any], *args: Any) -> Any:
+    """As whoever waits for a database to come back."""
+    with pytest.raises(StorageInternalError):
+        do(*args)
+    return do(*args)
+
+
+def test_what_is_written_again_after_a_lost_answer_is_there_once(study: StoredStudy) -> None:
+    kept = study.storage
+    study.storage = AnswerLost(kept)  # type: ignore[assignment]
+    again(study.set_user_attr, "identity", {"data": "0123"})
+    again(study.set_system_attr, "foldsweep:ended:0", "packed")
+    again(study.create, 0, create_trial(state=TrialState.RUNNING))
+    again(study.report, 0, 3, 0.5)
+    again(study.note, 0, "result", {"num_params": 3})
+    again(study.end, 0, TrialState.COMPLETE, [0.75])
+    study.create(1, create_trial(state=TrialState.RUNNING))
+    study.storage = kept
+    assert study.length() == 2
+    trial = study.trial(0)
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, [0.75])
+    assert trial.intermediate_values == {3: 0.5}
+    assert trial.user_attrs == {"result": {"num_params": 3}}
+    assert study.trial(1).state == TrialState.RUNNING
+
+
+def test_optuna_does_not_create_a_trial_again_whose_commit_was_not_answered(
+    database: RDBStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so up to five times by itself; the first may be there already."""
+    optuna.create_study(study_name="first", storage=database)
+    study = StoredStudy(database, "first")
+    commit = database.engine.dialect.do_commit
+
+    def lost(connection: Any) -> None:
+        commit(connection)
+        raise sqlite3.OperationalError("connection closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database.engine.dialect, "do_commit", lost)
+        with pytest.raises(StorageInternalError, match="connection closed"):
+            study.create(0, create_trial(state=TrialState.RUNNING))
+    study.create(0, create_trial(state=TrialState.RUNNING))
+    assert study.length() == 1
+
+
+def test_a_create_that_did_nothing_is_done_when_it_is_repeated(
+    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise StorageInternalError("away")
+
+    trial = create_trial(state=TrialState.RUNNING)
+    with monkeypatch.context() as patch:
+        patch.setattr(study.storage, "create_new_trial", away)
+        for _ in range(2):
+            with pytest.raises(StorageInternalError):
+                study.create(0, trial)
+    study.create(0, trial)
+    assert study.length() == 1
+
+
+def test_another_end_is_refused(study: StoredStudy) -> None:
+    study.create(0, create_trial(state=TrialState.RUNNING))
+    study.end(0, TrialState.FAIL, None)
+    with pytest.raises(UpdateFinishedTrialError):
+        study.end(0, TrialState.COMPLETE, [0.5])
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 8, 9])
+def test_the_length_of_a_study_is_its_number_of_trials(study: StoredStudy, length: int) -> None:
+    for number in range(length):
+        study.create(number, create_trial(state=TrialState.RUNNING))
+    assert study.length() == length
+    assert [t.number for t in study.trials(range(length))] == list(range(length))
+
+
+def test_a_study_is_known_by_its_name(study: StoredStudy) -> None:
+    assert has_study(study.storage, "first")
+    assert not has_study(study.storage, "second")
+
+
+@pytest.mark.parametrize("single", [0, 1000])
+def test_trials_are_read_alike_one_by_one_and_at_once(
+    study: StoredStudy, single: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.study._MOST_SINGLE", single)
+    trial = create_trial(state=TrialState.RUNNING)
+    for number in range(4):
+        study.create(number, copy.deepcopy(trial))
+    assert [t.number for t in study.trials([1, 3])] == [1, 3]

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -20,13 +21,17 @@ from rich.console import Console
 
 from foldsweep import names
 from foldsweep.errors import UserError
-from foldsweep.numbers import shown_score
+from foldsweep.files import joined
+from foldsweep.numbers import plural, shown_score
+from search_spaces.loading import USER_MODULE
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.expected import log_expected
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, failures, num_asked, open_storage
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.mirror import Mirror, records_of
+from sweeps.outages import TRACKING, Outages
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (
@@ -46,7 +51,7 @@ from sweeps.scheduling import (
     StudySearcher,
     TrialTimeout,
 )
-from sweeps.settings import SweepSettings, masked_url
+from sweeps.settings import SweepSettings, masked_url, without_password
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
@@ -132,6 +137,8 @@ def sweep_space(
     allotment: Allotment,
     console: Console,
     identity: Identity | None = None,
+    storage: BaseStorage | None = None,
+    outages: Outages | None = None,
 ) -> SweepEnd:
     """Run, or resume, the sweep of one space on a Ray that has been started.
 
@@ -146,6 +153,8 @@ def sweep_space(
         allotment: Resources of a trial.
         console: Where progress goes.
         identity: What the sweep is known by [as recorded in `folder`, or a new one].
+        storage: Where the study is [as the settings say].
+        outages: Knows which services are away.
 
     Raises:
         UserError: If the study or the folder cannot be used.
@@ -159,7 +168,7 @@ def sweep_space(
         sweep=key,
         uuid=identity.uuid,
         project=identity.project,
-        study_storage=settings.study or JOURNAL_FILE,
+        study_storage=without_password(settings.study) if settings.study else JOURNAL_FILE,
         study_name=key,
         objective=settings.objective[0],
         better=space.variant.task.better[settings.objective[0]],
@@ -167,7 +176,11 @@ def sweep_space(
     task = space.variant.task
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
-    storage = open_storage(settings.study, folder / JOURNAL_FILE)
+    outages = outages or Outages(settings.patience)
+    mirror = None
+    if storage is not None and "://" in checkpoint_root:
+        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages)
+    storage = storage or open_storage(settings.study, folder / JOURNAL_FILE)
     is_known = key in optuna.get_all_study_names(storage)
     if (folder / SPOOL_FILE).exists() and not is_known:
         raise UserError(
@@ -183,7 +196,7 @@ def sweep_space(
         identity={"data": data.digest, "task": _fingerprint(task, folds)},
     )
     try:
-        tracker = Tracker(folder, target)
+        tracker = Tracker(folder, target, mirror=mirror)
     except Exception:
         if not is_known:  # nothing was begun: the name is free again
             optuna.delete_study(study_name=key, storage=storage)
@@ -224,12 +237,14 @@ def sweep_space(
             report_at=report_at,
             tags=tags,
             dataset=dataset_record(data),
-            checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
+            checkpoint_folder=joined(checkpoint_root, space.name, "checkpoints"),
             error_folder=folder / "errors",
             held_out_folder=folder / names.HELD_OUT,
             time_budget=settings.time_budget,
             max_failures=settings.max_failures,
+            outages=outages,
         )
+        outages.watch(TRACKING, lambda: tracker.problem)
         context = Context(
             data=scored,
             folds=folds,
@@ -239,14 +254,21 @@ def sweep_space(
             report_every_s=REPORT_EVERY_S,
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
+            patience_s=settings.patience,
             threads=allotment.threads,
             device=allotment.device,
             mode=settings.mode,
             keep=None if settings.select_on_test else settings.objective[0],
         )
         expected = ""
-        interrupted = _fit(lifecycle, context, settings, allotment, checkpoint_root, console)
+        interrupted = _fit(lifecycle, context, settings, allotment, folder, console)
         _log_best(tracker, lifecycle)
+        lifecycle.delete_left_over()
+        if lifecycle.left_over:
+            console.print(
+                f"{plural(len(lifecycle.left_over), 'checkpoint')} of ended trials could not be"
+                f" deleted from {lifecycle.checkpoint_folder}"
+            )
         if context.keep is not None:
             expected = log_expected(
                 ledger,
@@ -279,10 +301,13 @@ def _fit(
     context: Context,
     settings: SweepSettings,
     allotment: Allotment,
-    checkpoint_root: str,
+    folder: Path,
     console: Console,
 ) -> bool:
-    """Let Ray Tune run the trials; whether it was interrupted."""
+    """Let Ray Tune run the trials; whether it was interrupted.
+
+    Ray's own files, which nobody reads, stay on this machine.
+    """
     if not lifecycle.ledger.trials_left:
         return False
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
@@ -296,7 +321,7 @@ def _fit(
         tune.run(
             tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
-            storage_path=f"{checkpoint_root}/{lifecycle.space.name}",
+            storage_path=str(folder.resolve()),
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
             scheduler=LifecycleScheduler(lifecycle),
             stop=LifecycleStopper(lifecycle),
@@ -313,8 +338,7 @@ def _fit(
     finally:
         signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
         progress.stop()
-        if "://" not in checkpoint_root:
-            shutil.rmtree(f"{checkpoint_root}/{lifecycle.space.name}/ray", ignore_errors=True)
+        shutil.rmtree(folder / "ray", ignore_errors=True)
     return bool(lifecycle.ledger.trials_left) and not (lifecycle.out_of_time or lifecycle.hopeless)
 
 
@@ -332,7 +356,8 @@ def _called(function: Any) -> str:
     if isinstance(function, partial):
         return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    module = USER_MODULE if named.__module__.startswith(USER_MODULE) else named.__module__
+    return f"{module}.{named.__qualname__}"
 
 
 def _trial_dirname(trial: Trial) -> str:

@@ -46,7 +46,8 @@ RUN_STATUS = {
 }
 LEAST_ENDED_TO_GIVE_UP = 5
 """Trials that must have ended before a majority of failures stops the sweep."""
-STORE_RESTS_S = 30.0
+STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
+"""How long a store that took no deletion is left alone: at least so many times what it took."""
 REFUSED_TO_GIVE_UP = 20
 """Refused trials in a row that stop it: combinations of which so many fail are no space."""
 
@@ -392,12 +393,14 @@ class Lifecycle:
 
     def delete_left_over(self) -> None:
         """Delete the checkpoints of trials that are over, as far as the store allows."""
+        began = time.monotonic()
         try:
             while self.left_over:
                 delete_checkpoint(self.checkpoint_folder, self.left_over[0])
                 del self.left_over[0]
         except STORE_ERRORS as error:
-            self._store_rests_until = time.monotonic() + STORE_RESTS_S
+            now = time.monotonic()
+            self._store_rests_until = now + max(STORE_RESTS_S, STORE_SHARE * (now - began))
             self.outages.note(STORAGE, 0.0, first_line(error))
         else:
             if not self._unsaved:

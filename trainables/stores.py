@@ -8,6 +8,11 @@ import pyarrow.fs as pafs
 STORE_ERRORS: tuple[type[Exception], ...] = (OSError, pa.ArrowException)
 """What a store raises that is away, full, or refuses what it is asked for; also a wrong URI."""
 
+CONNECT_WITHIN_S = 5
+ANSWER_WITHIN_S = 10
+"""How long an S3 service may send nothing."""
+ATTEMPTS = 2
+
 
 def located(place: str) -> tuple[pafs.FileSystem, str]:
     """The filesystem that a path or a URI is in, and the path there.
@@ -24,8 +29,24 @@ def located(place: str) -> tuple[pafs.FileSystem, str]:
 
 @cache
 def _remote(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Kept, since each connection to a store asks for its bucket first."""
-    return pafs.FileSystem.from_uri(uri)
+    """Kept, since each connection to a store asks for its bucket first.
+
+    S3 services get limits of time, for which a URI has no options: what asks a silent one would
+    wait for minutes. Whoever can wait asks again.
+    """
+    filesystem, path = pafs.FileSystem.from_uri(uri)
+    if isinstance(filesystem, pafs.S3FileSystem) and "tls_verify" not in uri:
+        # as it pickles itself: it has no other way to be asked for its options
+        rebuild, (options,) = filesystem.__reduce__()
+        filesystem = rebuild(
+            options
+            | {
+                "connect_timeout": CONNECT_WITHIN_S,
+                "request_timeout": ANSWER_WITHIN_S,
+                "retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+            }
+        )
+    return filesystem, path
 
 
 def replace_file(filesystem: pafs.FileSystem, path: str, content: bytes | memoryview) -> None:

@@ -34,6 +34,9 @@ LAST_ERROR = "last_error"
 FAILED = "failed"
 """Key of the only result of a trial that would fail again: a list of the kind of failure, what it
 was in a line, and its traceback. It is not tried again, and its process goes on."""
+LONG_S, SHARE = 1.0, 4.0
+"""A save that took longer and failed is tried again after so many times as long, at least: a store
+that is silent costs a trial a part of its time."""
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
@@ -172,12 +175,14 @@ class FoldTrainable(tune.Trainable):
             began, state = time.monotonic(), self.trial.state_dict()
             try:
                 save_checkpoint(folder, self.trial.number, state)
-                self.unsaved = None
+                self.unsaved, rests = None, 0.0
             except STORE_ERRORS as error:  # the trial goes on, and would lose more if it crashed
                 reason = first_line(error)
                 _log.warning("trial %d could not be saved: %s", self.trial.number, reason)
                 self.unsaved = began if self.unsaved is None else self.unsaved[0], reason
-            self.saved_at = time.monotonic()
+                took = time.monotonic() - began
+                rests = SHARE * took if took > LONG_S else 0.0
+            self.saved_at = time.monotonic() + rests
 
     def _load(self, folder: str, number: int) -> dict[str, Any] | None:
         """The trial's checkpoint; None also where the store stays away: then it starts again."""

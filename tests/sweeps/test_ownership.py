@@ -67,6 +67,14 @@ def end_connections(postgres: Postgres) -> None:
     engine.dispose()
 
 
+def check_after(cut: Callable[[], None], lock: DatabaseLock) -> None:
+    """Check until the lock has noticed: the end of a connection takes its time on the way."""
+    before = lock._connection
+    cut()
+    while lock._connection is before:
+        lock.check()
+
+
 @pytest.mark.cluster
 def test_a_sweep_has_one_driver_and_the_others_are_told_which(
     lock_of: Callable[..., DatabaseLock], named: dict[str, Any]
@@ -117,10 +125,7 @@ def test_a_driver_whose_connection_was_cut_goes_on_if_nobody_else_has_run_the_sw
     lock.acquire()
     named |= holder
     lock.belongs_to(holder)
-    before = lock._connection
-    end_connections(postgres)
-    while lock._connection is before:  # the end of the connection is on its way
-        lock.check()
+    check_after(lambda: end_connections(postgres), lock)
     with pytest.raises(UserError, match="is being run by process"):
         lock_of().acquire()
 
@@ -149,11 +154,9 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
         lock.check()
     other.release()
     lock.check()  # it has not run
-    end_connections(postgres)
     named |= new_holder(tmp_path)  # now it has
     with pytest.raises(ServiceLost, match="has taken the sweep over"):
-        while True:  # the end of the connection is on its way
-            lock.check()
+        check_after(lambda: end_connections(postgres), lock)
     proxy.cut()
 
 

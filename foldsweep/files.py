@@ -58,6 +58,12 @@ def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
         raise UserError(f"{path} cannot be written: it is no name for a file here") from None
 
 
+def joined(place: str, *names: str) -> str:
+    """A place below another; what follows `?` in a URI stays at its end."""
+    path, mark, options = place.partition("?") if "://" in place else (place, "", "")
+    return "/".join([path.rstrip("/"), *names]) + mark + options
+
+
 def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
     """What a parser makes of a text, JSON's unless another is given.
 

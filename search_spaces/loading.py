@@ -37,6 +37,10 @@ _MODULES = {
 """Modules of the spaces for any task; imported when asked for, for scikit-learn takes seconds."""
 
 
+USER_MODULE = "foldsweep_user_"
+"""Beginning of the names of modules that are users' files; the rest depends on where they are."""
+
+
 def _space_in(module: str, task: Task) -> SearchSpace:
     space: SearchSpace = importlib.import_module(module).space(task)
     return space
@@ -128,7 +132,7 @@ def _load_file(path: Path) -> SearchSpace:
 def _import_by_value(path: Path) -> ModuleType:
     """Import a file that workers need not have: its classes travel to them by value."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"foldsweep_user_{digest}"
+    name = f"{USER_MODULE}{digest}"
     find_beside(str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

@@ -1,14 +1,15 @@
 """From settings to sweeps: checks everything first, then sweeps one space after another."""
 
+import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from pyarrow.fs import FileSystem
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import disk_problem
@@ -24,11 +25,15 @@ from sweeps.messages import (
     described,
     resume_command,
     say_how_to_go_on,
+    say_what_is_lost,
     say_what_next,
     show_end,
     stopping,
 )
+from sweeps.outages import Outages, ServiceLost
+from sweeps.ownership import file_lock
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
+from sweeps.retries import CONNECT_WITHIN_S
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -37,12 +42,14 @@ from sweeps.settings import (
     new_name,
     recorded_identity,
 )
+from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE, study_storage, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
+from trainables.stores import STORE_ERRORS, located, replace_file
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
@@ -107,24 +114,35 @@ def _launch(
         raise UserError(f"sweep {name} is being run by another process; wait for it") from None
     except OSError as error:
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
-    with lock:
+    with lock, file_lock(settings.study, name):
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise _taken(name)
-        replace(settings, name=name, resume=None).save(folder, identity)
-        tell(resume=resume_command(settings, name))
-        keep_dumps_in(folder / LOG_FILE)
-        cluster.keep_logs_in(folder / LOG_FILE)
-        verb = "resumes" if settings.resume else "starts"
-        console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
-        for space in spaces:
-            said = stopping(settings, space, stored)
-            if said is not None:
-                console.print(said)
+        outages = Outages(settings.patience)
+        owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
-            return _sweep_all(settings, spaces, data, name, folder, identity, cluster)
+            with owner as shared, _forgotten_unless_begun(shared, folder, stored):
+                replace(settings, name=name, resume=None).save(folder, identity)
+                if shared is not None:
+                    shared.save(settings, spaces, identity)
+                tell(resume=resume_command(settings, name))
+                keep_dumps_in(folder / LOG_FILE)
+                cluster.keep_logs_in(folder / LOG_FILE)
+                verb = "resumes" if settings.resume else "starts"
+                console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
+                for space in spaces:
+                    said = stopping(settings, space, stored)
+                    if said is not None:
+                        console.print(said)
+                kept = Kept(folder=folder, shared=shared, outages=outages)
+                return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
         except KeyboardInterrupt:
+            if not (folder / SETTINGS_FILE).exists():
+                raise
             say_how_to_go_on(settings, name)
             return INTERRUPTED
+        except ServiceLost as error:
+            say_what_is_lost(settings, name, error)
+            return 1
         except UserError:
             _undo(folder, stored)
             raise
@@ -136,6 +154,17 @@ def _launch(
                 raise
             again = f"continue with --resume {name}" if folder.is_dir() else "start again"
             raise UserError(f"{problem} in {folder}: free some space, then {again}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Where a sweep is kept."""
+
+    folder: Path
+    """On this machine."""
+    shared: Shared | None
+    """In a database, if it is there."""
+    outages: Outages
 
 
 def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
@@ -188,6 +217,7 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
+        os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_WITHIN_S))
         open_storage(settings.study, Path(JOURNAL_FILE))
     if settings.resume is not None:
         for space in spaces:
@@ -199,17 +229,22 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
 
 
 def _check_remote(uri: str) -> None:
+    """Write and delete a small file, as checkpoints will be."""
     try:
-        path = FileSystem.from_uri(uri)[1]
-    except (OSError, ValueError) as error:  # unreachable, and of a kind or form that is none
-        reason = first_line(error)
-    else:
+        filesystem, path = located(uri)
         if path:
+            probe = f"{path}/.foldsweep-{uuid4().hex}"
+            replace_file(filesystem, probe, b"foldsweep looks whether it may write here")
+            filesystem.delete_file(probe)
             return
         reason = "it names no bucket or folder"
+    # unreachable, forbidden, and of a kind or form that is none
+    except STORE_ERRORS as error:
+        reason = first_line(error)
     raise UserError(
-        f"--storage {uri} cannot be used: {reason}; give a folder, or a URI such as"
-        " s3://bucket/path"
+        f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
+        " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"
+        " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )
 
 
@@ -248,6 +283,19 @@ def _taken(name: str) -> UserError:
     return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
 
 
+@contextmanager
+def _forgotten_unless_begun(
+    shared: Shared | None, folder: Path, stored: SweepSettings | None
+) -> Iterator[None]:
+    """Leave the database without a new sweep that could not be started."""
+    try:
+        yield
+    except Exception:
+        if shared is not None and stored is None and not any(folder.glob(f"*/{SPOOL_FILE}")):
+            shared.forget()
+        raise
+
+
 def _undo(folder: Path, stored: SweepSettings | None) -> None:
     """Leave a sweep that could not be started or resumed as it was, so that it can be."""
     if stored is not None:
@@ -259,7 +307,7 @@ def _undo(folder: Path, stored: SweepSettings | None) -> None:
 
 def _make_folder(folder: Path, *, resumed: bool) -> Path:
     try:
-        left_by_a_kill = ("lock", f"{SETTINGS_FILE}.part")
+        left_by_a_kill = ("lock", f"{SETTINGS_FILE}.part", DRIVER_FILE)
         if not resumed and any(path.name not in left_by_a_kill for path in folder.glob("*")):
             raise _taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -275,7 +323,7 @@ def _sweep_all(
     spaces: list[SearchSpace],
     data: Data,
     name: str,
-    folder: Path,
+    kept: Kept,
     identity: Identity,
     cluster: Cluster,
 ) -> int:
@@ -291,21 +339,21 @@ def _sweep_all(
             console.print(
                 "this processor has no instructions for bfloat16: float32 would be faster"
             )
-        remote = "://" in settings.storage
-        root = f"{settings.storage.rstrip('/')}/{name}" if remote else str(folder.resolve())
         for space in spaces:
-            (folder / space.name).mkdir(exist_ok=True)
+            (kept.folder / space.name).mkdir(exist_ok=True)
             end = sweep_space(
                 settings,
                 space,
                 data,
                 name=name,
-                folder=folder / space.name,
-                checkpoint_root=root,
+                folder=kept.folder / space.name,
+                checkpoint_root=settings.checkpoint_root(name),
                 tracking_uri=settings.tracking_uri or "",
                 allotment=allotment,
                 console=console,
                 identity=identity,
+                storage=None if kept.shared is None else kept.shared.storage,
+                outages=kept.outages,
             )
             show_end(settings, end, name)
             if end.interrupted:

@@ -18,15 +18,17 @@ from typing import Any
 from optuna.trial import TrialState
 
 from foldsweep import names
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.ended import ERROR_ATTR, FAILURE_ATTR
 from sweeps.ledger import Asked, Ledger
+from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
 from trainables.config import BaseConfig
+from trainables.stores import STORE_ERRORS
 from trainables.trainable import (
     BY_FOLD,
     DIVERGED,
@@ -35,6 +37,7 @@ from trainables.trainable import (
     LAST_ERROR,
     REPORTED_AT,
     TRIAL_NUMBER,
+    UNSAVED,
 )
 
 RUN_STATUS = {
@@ -44,6 +47,8 @@ RUN_STATUS = {
 }
 LEAST_ENDED_TO_GIVE_UP = 5
 """Trials that must have ended before a majority of failures stops the sweep."""
+STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
+"""How long a store that took no deletion is left alone: at least so many times what it took."""
 REFUSED_TO_GIVE_UP = 20
 """Refused trials in a row that stop it: combinations of which so many fail are no space."""
 
@@ -82,6 +87,7 @@ class Lifecycle:
         held_out_folder: Local folder of what complete trials came to on each held-out row.
         time_budget: Seconds until the sweep is `out_of_time`.
         max_failures: How often a trial that crashed is tried again.
+        outages: Knows which services are away.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class Lifecycle:
         held_out_folder: Path,
         time_budget: float | None,
         max_failures: int = 0,
+        outages: Outages | None = None,
     ):
         self.ledger = ledger
         self.tracker = tracker
@@ -129,6 +136,11 @@ class Lifecycle:
         self.last_error: str | None = None
         best = next(iter(ranking(ledger, objective)), None)
         self.best: Outcome | None = None if best is None else outcome(ledger, best)
+        self.outages = outages or Outages()
+        self.left_over: list[int] = []
+        """Trials that are over and whose checkpoints could not be deleted yet."""
+        self._store_rests_until = -math.inf
+        self._unsaved: set[int] = set()
         self._close_ended_runs()
 
     def start(self, key: str) -> dict[str, Any] | None:
@@ -183,12 +195,14 @@ class Lifecycle:
         }
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
         if running.pruned:
+            self.tracker.secure()
             self.ledger.prune(number, kept)
             self._close(key, TrialState.PRUNED)
         else:
             self._keep_held_out(running)
             if self.ledger.prunes:
                 self._report(running, result, ended=True)
+            self.tracker.secure()
             self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
@@ -244,6 +258,7 @@ class Lifecycle:
         if running.traceback is not None:
             self.tracker.log_artifact(running.asked.number, running.traceback)
         self.failures[running.failure] += 1
+        self.tracker.secure()
         self.ledger.fail(running.asked.number, running.error, running.failure)
         self._close(key, TrialState.FAIL, running.error, running.failure)
 
@@ -335,7 +350,18 @@ class Lifecycle:
                     pick = max if self.better[name] == "higher" else min
                     running.best[name] = pick(value, running.best.get(name, value))
         running.epoch = int(result[names.EPOCH])
+        self._note_unsaved(running.asked.number, result)
         self.tracker.log_history(running.asked.number, points)
+
+    def _note_unsaved(self, number: int, result: Mapping[str, Any]) -> None:
+        """Show that checkpoints cannot be saved, as long as any trial says so."""
+        known = number in self._unsaved
+        self._unsaved.discard(number)
+        if UNSAVED in result:
+            self._unsaved.add(number)
+            self.outages.note(STORAGE, *result[UNSAVED])
+        elif known and not self._unsaved:
+            self.outages.over(STORAGE)
 
     def _final_metrics(self, running: Running, result: Mapping[str, Any]) -> dict[str, float]:
         final = {names.best_key(name): value for name, value in running.best.items()}
@@ -350,11 +376,36 @@ class Lifecycle:
         self, key: str, state: TrialState, error: str | None = None, failure: str | None = None
     ) -> None:
         number = self.running.pop(key).asked.number
+        self._unsaved.discard(number)
         self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
         self.ended[state] += 1
         self.ended_here += 1
         self._end_run(number, state, error, failure)
-        delete_checkpoint(self.checkpoint_folder, number)
+        self._delete_checkpoint(number)
+
+    def _delete_checkpoint(self, number: int) -> None:
+        """Delete the checkpoint of a trial that is over, and those that could not be before.
+
+        A store that is away is left alone for a while: each call to it takes time of all trials.
+        """
+        self.left_over.append(number)
+        if time.monotonic() >= self._store_rests_until:
+            self.delete_left_over()
+
+    def delete_left_over(self) -> None:
+        """Delete the checkpoints of trials that are over, as far as the store allows."""
+        began = time.monotonic()
+        try:
+            while self.left_over:
+                delete_checkpoint(self.checkpoint_folder, self.left_over[0])
+                del self.left_over[0]
+        except STORE_ERRORS as error:
+            now = time.monotonic()
+            self._store_rests_until = now + max(STORE_RESTS_S, STORE_SHARE * (now - began))
+            self.outages.note(STORAGE, 0.0, first_line(error))
+        else:
+            if not self._unsaved:
+                self.outages.over(STORAGE)
 
     def _end_run(
         self, number: int, state: TrialState, error: str | None, failure: str | None

@@ -1,6 +1,7 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 from foldsweep import names
 from foldsweep.numbers import plural
 from foldsweep.programs import command, console
+from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
@@ -166,6 +168,15 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     console.print(
         "interrupted; nothing that has ended is lost. Continue with:"
         f" {resume_command(settings, name)}"
+    )
+
+
+def say_what_is_lost(settings: SweepSettings, name: str, why: BaseException) -> None:
+    """After a service has been away for too long."""
+    print(
+        f"error: {escaped(str(why))}; nothing that has ended is lost. Continue with:"
+        f" {resume_command(settings, name)}",
+        file=sys.stderr,
     )
 
 

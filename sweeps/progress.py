@@ -33,6 +33,8 @@ class Progress(tune.Callback):
         self.shown_ended = -1
         self.shown_best: int | None = None
         self.shown_error: str | None = None
+        self.shown_away = False
+        lifecycle.outages.show = self.while_away
         self.is_live = on_terminal(console)
         # the programs' console does not fold long lines, which a live display must
         folding = Console(
@@ -52,9 +54,9 @@ class Progress(tune.Callback):
             self.shown_error = self.lifecycle.last_error
             self.live.console.print(f"      {escaped(str(self.shown_error))}", soft_wrap=True)
         if self.is_live:
-            shown = f"{self.line()}\n{escaped(self.best_line())}"
-            self.live.update(Text(shown, overflow="fold"))
+            self._refresh()
             return
+        self.shown_away = False
         now = time.monotonic()
         ended = self.lifecycle.ended_here
         if ended != self.shown_ended or now - self.shown_at >= PLAIN_EVERY_S:
@@ -66,8 +68,22 @@ class Progress(tune.Callback):
                     self.shown_best = best.number
             self.shown_at, self.shown_ended = now, ended
 
+    def while_away(self) -> None:
+        """Show that a service is waited for, in the middle of a step."""
+        now = time.monotonic()
+        if self.is_live:
+            self._refresh()
+        elif not self.shown_away or now - self.shown_at >= PLAIN_EVERY_S:
+            self.console.print(f"{self.line()} ({self.lifecycle.outages.why()})")
+            self.shown_at, self.shown_away = now, True
+
+    def _refresh(self) -> None:
+        shown = f"{self.line()}\n{escaped(self.best_line())}"
+        self.live.update(Text(shown, overflow="fold"))
+
     def stop(self) -> None:
         """Leave the terminal as it was."""
+        self.lifecycle.outages.show = lambda: None
         self.live.stop()
 
     def line(self) -> str:
@@ -85,6 +101,9 @@ class Progress(tune.Callback):
             parts.append(f"best {score}")
         left = self.seconds_left()
         parts.append(f"about {shown_time(left)} left" if left is not None else "estimating time")
+        away = life.outages.shown()
+        if away:
+            parts.append(away)
         return f"{shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
 
     def best_line(self) -> str:

@@ -15,7 +15,15 @@ from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
-from sweeps.settings import SweepSettings, check_name, check_place, is_copy, load_settings
+from sweeps.settings import (
+    SETTINGS_FILE,
+    SweepSettings,
+    check_name,
+    check_place,
+    is_copy,
+    load_settings,
+    refuse_password,
+)
 from sweeps.supervisor import apart
 
 
@@ -37,16 +45,26 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--resume")
     finder.add_argument("--name")
-    finder.add_argument("--storage", default=SweepSettings.storage)
+    finder.add_argument("--storage")
+    finder.add_argument("--study")
+    finder.add_argument("--tracking-uri")
+    finder.add_argument("--trust", action="store_true")
     try:
         found = finder.parse_known_args(args)[0]
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from None
+    for option in ("study", "tracking_uri", "storage"):
+        refuse_password(f"--{option.replace('_', '-')}", getattr(found, option) or "")
     if found.resume is None:
         settings = parse(SweepSettings, args, prog="sweeps/run.py")
         return None, _absolute(settings)
     check_name(found.resume)
-    root = replace(SweepSettings(), storage=found.storage).local_root
+    storage = found.storage or SweepSettings.storage
+    root = replace(SweepSettings(), storage=storage).local_root
+    if found.study is not None and not (root / found.resume / SETTINGS_FILE).exists():
+        from sweeps.shared import bring  # Optuna, which Ray need not wait for
+
+        bring(root / found.resume, study=found.study, storage=found.storage, trust=found.trust)
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
         check_name(found.name)
@@ -58,8 +76,9 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
             f" and use --resume {stored.name}"
         )
     if "://" not in stored.storage:  # where it was found, which may not be where it was made
-        stored = replace(stored, storage=found.storage)
+        stored = replace(stored, storage=storage)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
+    settings = replace(settings, trust=False)
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
     if settings.dataset == "auto" and settings.data is None:

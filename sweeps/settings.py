@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
 from foldsweep.checks import MOST, MOST_FOLDS, MOST_THREADS, brief, fits
 from foldsweep.errors import UserError
-from foldsweep.files import parsed, write_whole
+from foldsweep.files import joined, parsed, write_whole
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
-from foldsweep.tracking import default_experiment
+from foldsweep.retrying import PATIENCE_S
+from foldsweep.tracking import default_experiment, sqlite_path
 from sweeps.identity import Identity, portable, resolved
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
@@ -123,6 +124,12 @@ class SweepSettings(ShippedOptions, TableOptions):
     it hangs [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
+    patience: float = PATIENCE_S
+    """Seconds that the study or the storage may be away before the sweep ends and can be resumed;
+    trials train on meanwhile, up to their next report."""
+    trust: bool = False
+    """With --resume: run a space file that is not here, or is another, as the study has it. Others
+    may have written that study, and a space file is code."""
 
     def validate(self) -> None:
         """Check every range.
@@ -132,7 +139,7 @@ class SweepSettings(ShippedOptions, TableOptions):
         """
         require_at_least(1, self, "trials", "epochs", "concurrency")
         require_at_least(2, self, "folds", most=MOST_FOLDS)
-        require_at_least(0, self, "max_failures", "checkpoint_every_s")
+        require_at_least(0, self, "max_failures", "checkpoint_every_s", "patience")
         if not 0 <= self.seed < 2**32:
             rule = "at least 0" if self.seed < 0 else "below 2**32"
             raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
@@ -142,6 +149,8 @@ class SweepSettings(ShippedOptions, TableOptions):
         require_at_least(0, self, "gpus_per_trial", most=MOST_THREADS)
         if self.name is not None:
             check_name(self.name)
+        if self.trust and self.resume is None:
+            raise UserError("--trust goes with --resume: a new sweep runs files that are here")
         if not self.space:
             raise UserError("give --space NAME (see --list-spaces) or --resume SWEEP")
         if len(set(self.space)) < len(self.space):
@@ -206,6 +215,12 @@ class SweepSettings(ShippedOptions, TableOptions):
         """Local folder of sweeps: studies and spools are never on a remote store."""
         return Path("runs" if "://" in self.storage else self.storage)
 
+    def checkpoint_root(self, name: str) -> str:
+        """The folder of a sweep that all nodes reach: a URI, or an absolute path."""
+        if "://" in self.storage:
+            return joined(self.storage, name)
+        return str((self.local_root / name).resolve())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
@@ -222,6 +237,11 @@ class SweepSettings(ShippedOptions, TableOptions):
                 plain[name] = Path(plain[name])
         return cls(**plain)
 
+    def recorded(self, identity: Identity) -> dict[str, Any]:
+        """What `settings.json` has: plain values, and what the sweep is known by."""
+        values = {"format": FORMAT, **identity.to_dict()}
+        return values | _places(self.to_dict(), partial(portable, project=identity.project))
+
     def save(self, folder: Path, identity: Identity | None = None) -> None:
         """Write to a sweep's folder at once, so that no reader sees half a file.
 
@@ -232,9 +252,7 @@ class SweepSettings(ShippedOptions, TableOptions):
         if identity is None:
             recorded = recorded_identity(folder)
             identity = Identity.new(folder) if recorded is None else recorded.at(folder)
-        values = {"format": FORMAT, **identity.to_dict()}
-        values |= _places(self.to_dict(), partial(portable, project=identity.project))
-        text = json.dumps(values, indent=2) + "\n"
+        text = json.dumps(self.recorded(identity), indent=2) + "\n"
         write_whole(
             folder / SETTINGS_FILE, text, private=True
         )  # a study's URL may hold a password
@@ -385,6 +403,41 @@ def masked_url(url: str) -> str:
     head, at, tail = re.sub(r"([?&]password=)[^&]*", r"\1***", url).rpartition("@")
     scheme, slashes, user = head.partition("//") if "//" in head else ("", "", head)
     return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}"
+
+
+def without_password(url: str) -> str:
+    """The URL with which a user who has the password elsewhere can do the same."""
+    if sqlite_path(url) is not None:
+        return url
+    return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
+
+
+def refuse_password(option: str, url: str) -> None:
+    """Refuse a password on the command line: everybody on the machine sees it in `ps`.
+
+    Raises:
+        UserError: If the URL has one, with what to do instead.
+    """
+    if sqlite_path(url) is not None or masked_url(url) == url:
+        return
+    scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
+    raise UserError(
+        f"{option} {masked_url(url)} must not hold a password, which `ps` and the shell's history"
+        f" show to others: leave it out, and {_ELSEWHERE.get(scheme, _OPTION_FILE)}"
+    )
+
+
+_OPTION_FILE = "name a file that has it, such as ?read_default_file=~/.my.cnf for MySQL"
+_POSTGRES = "set PGPASSWORD or write it into ~/.pgpass"
+_MLFLOW = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+_ELSEWHERE = {
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+    "http": _MLFLOW,
+    "https": _MLFLOW,
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or write them into ~/.aws/credentials",
+}
+"""Where a password belongs, by scheme."""
 
 
 def _shown(key: str, value: Any) -> str:

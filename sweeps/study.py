@@ -7,14 +7,13 @@ from typing import Any
 
 from filelock import FileLock
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
-from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError, first_line
 from sweeps.journal import journal_storage
+from sweeps.retries import PatientStorage, num_trials
 from sweeps.settings import masked_url
 
 SQLITE_WAIT_S = 60.0
@@ -78,16 +77,11 @@ def has_study(storage: BaseStorage, name: str) -> bool:
     return True
 
 
-class _NotTwice(Exception):
-    """A failure that Optuna does not know, and hands on."""
-
-
 class StoredStudy:
     """A study where it is kept; only here is it read or written while a sweep runs.
 
-    Every method may be called again after it failed, also if its work was done and only the
-    answer was lost. This process is the only one that creates and changes trials. A method that
-    writes is one transaction of a database.
+    This process is the only one that creates and changes trials. A method that writes is one
+    transaction of a database.
 
     Args:
         storage: Where the study is.
@@ -97,13 +91,9 @@ class StoredStudy:
     def __init__(self, storage: BaseStorage, name: str):
         self.storage = storage
         self.name = name
-        self.in_database = isinstance(storage, RDBStorage)
+        self.in_database = isinstance(storage, RDBStorage | PatientStorage)
         self._study_id = storage.get_study_id_from_name(name)
         self._ids: dict[int, int] = {}
-        self._begun: set[int] = set()
-        self._is_creating = False
-        if isinstance(storage, RDBStorage):
-            event.listen(storage.engine, "handle_error", self._not_twice)
 
     def user_attrs(self) -> dict[str, Any]:
         """The study's attributes."""
@@ -123,18 +113,7 @@ class StoredStudy:
 
     def create(self, number: int, trial: FrozenTrial) -> None:
         """Add a trial with all that it has, which becomes the one of this number."""
-        known = self._id(number) if number in self._begun else None
-        if known is None:
-            self._begun.add(number)
-            self._is_creating = True
-            try:
-                known = self.storage.create_new_trial(self._study_id, trial)
-            except _NotTwice as error:
-                raise StorageInternalError(first_line(error)) from error.__cause__
-            finally:
-                self._is_creating = False
-        self._begun.discard(number)
-        self._ids[number] = known
+        self._ids[number] = self.storage.create_new_trial(self._study_id, trial)
 
     def start(self, number: int) -> None:
         """Have a trial that waits run."""
@@ -161,11 +140,7 @@ class StoredStudy:
 
     def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
         """End a trial."""
-        try:
-            self.storage.set_trial_state_values(self._known_id(number), state, values)
-        except UpdateFinishedTrialError:
-            if self.trial(number).state != state:
-                raise
+        self.storage.set_trial_state_values(self._known_id(number), state, values)
         self._ids.pop(number, None)
 
     def trial(self, number: int) -> FrozenTrial:
@@ -181,18 +156,9 @@ class StoredStudy:
 
     def length(self) -> int:
         """Number of trials; Optuna can count those of a database only by reading them all."""
-        if not self.in_database:
-            return len(self.storage.get_all_trials(self._study_id, deepcopy=False))
-        least, most = 0, 1
-        while self._id(most - 1) is not None:
-            least, most = most, 2 * most
-        while most - least > 1:
-            middle = (least + most) // 2
-            if self._id(middle - 1) is None:
-                most = middle
-            else:
-                least = middle
-        return least
+        if self.in_database:
+            return num_trials(self.storage, self._study_id)
+        return len(self.storage.get_all_trials(self._study_id, deepcopy=False))
 
     def trials(self, numbers: Sequence[int]) -> Iterator[FrozenTrial]:
         """What there is of these trials, by number."""
@@ -204,23 +170,8 @@ class StoredStudy:
             if trial.number in wanted:
                 yield trial
 
-    def _not_twice(self, context: ExceptionContext) -> None:
-        """Have a failure end the creation of a trial, which Optuna would at once try again.
-
-        The trial may be there, and only the answer be lost.
-        """
-        if self._is_creating and not context.is_pre_ping:
-            error = context.original_exception
-            raise _NotTwice(first_line(error)) from error
-
     def _known_id(self, number: int) -> int:
         if number not in self._ids:
             found = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
             self._ids[number] = found
         return self._ids[number]
-
-    def _id(self, number: int) -> int | None:
-        try:
-            return self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        except KeyError:
-            return None

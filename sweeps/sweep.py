@@ -21,7 +21,9 @@ from rich.console import Console
 
 from foldsweep import names
 from foldsweep.errors import UserError
-from foldsweep.numbers import shown_score
+from foldsweep.files import joined
+from foldsweep.numbers import plural, shown_score
+from search_spaces.loading import USER_MODULE
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ended import failures
@@ -29,6 +31,8 @@ from sweeps.expected import log_expected
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.mirror import Mirror, records_of
+from sweeps.outages import TRACKING, Outages
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (
@@ -48,7 +52,7 @@ from sweeps.scheduling import (
     StudySearcher,
     TrialTimeout,
 )
-from sweeps.settings import SweepSettings, masked_url
+from sweeps.settings import SweepSettings, masked_url, without_password
 from sweeps.study import has_study, open_storage
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
@@ -123,24 +127,26 @@ def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
     return settings.epochs if varied is None else min(settings.epochs, most)
 
 
-def study_storage(settings: SweepSettings, key: str, folder: Path) -> tuple[BaseStorage, bool]:
+def study_storage(
+    settings: SweepSettings, key: str, folder: Path, storage: BaseStorage | None = None
+) -> tuple[BaseStorage, bool]:
     """Where the study of a space is, and whether it is there already.
 
     Args:
         settings: Settings of the sweep.
         key: Name of the study, `NAME/SPACE`.
         folder: Local folder of this space's study and spool.
+        storage: The study's database, if it is open.
 
     Raises:
         UserError: If the place cannot be used, the study is damaged, or it is gone though the
             spool has records of it.
     """
     journal, was_begun = folder / JOURNAL_FILE, (folder / SPOOL_FILE).exists()
-    is_known = False
-    if settings.study is not None or journal.exists() or not was_begun:
+    if storage is None and (settings.study is not None or journal.exists() or not was_begun):
         storage = open_storage(settings.study, journal)
-        is_known = has_study(storage, key)
-    if was_begun and not is_known:
+    is_known = storage is not None and has_study(storage, key)
+    if storage is None or (was_begun and not is_known):
         raise UserError(
             f"sweep {key.partition('/')[0]} cannot be resumed: its study is gone, from"
             f" {folder.parent} or its database; restore it or start a new sweep"
@@ -160,6 +166,8 @@ def sweep_space(
     allotment: Allotment,
     console: Console,
     identity: Identity | None = None,
+    storage: BaseStorage | None = None,
+    outages: Outages | None = None,
 ) -> SweepEnd:
     """Run, or resume, the sweep of one space on a Ray that has been started.
 
@@ -174,6 +182,8 @@ def sweep_space(
         allotment: Resources of a trial.
         console: Where progress goes.
         identity: What the sweep is known by [as recorded in `folder`, or a new one].
+        storage: Where the study is [as the settings say].
+        outages: Knows which services are away.
 
     Raises:
         UserError: If the study or the folder cannot be used.
@@ -187,7 +197,7 @@ def sweep_space(
         sweep=key,
         uuid=identity.uuid,
         project=identity.project,
-        study_storage=settings.study or JOURNAL_FILE,
+        study_storage=without_password(settings.study) if settings.study else JOURNAL_FILE,
         study_name=key,
         objective=settings.objective[0],
         better=space.variant.task.better[settings.objective[0]],
@@ -195,7 +205,11 @@ def sweep_space(
     task = space.variant.task
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
-    storage, is_known = study_storage(settings, key, folder)
+    outages = outages or Outages(settings.patience)
+    mirror = None
+    if storage is not None and "://" in checkpoint_root:
+        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages)
+    storage, is_known = study_storage(settings, key, folder, storage)
     ledger = Ledger(
         storage,
         key,
@@ -205,7 +219,7 @@ def sweep_space(
         identity={"data": data.digest, "task": _fingerprint(task, folds)},
     )
     try:
-        tracker = Tracker(folder, target)
+        tracker = Tracker(folder, target, mirror=mirror)
     except Exception:
         if not is_known:  # nothing was begun: the name is free again
             optuna.delete_study(study_name=key, storage=storage)
@@ -246,12 +260,14 @@ def sweep_space(
             report_at=report_at,
             tags=tags,
             dataset=dataset_record(data),
-            checkpoint_folder=f"{checkpoint_root}/{space.name}/checkpoints",
+            checkpoint_folder=joined(checkpoint_root, space.name, "checkpoints"),
             error_folder=folder / "errors",
             held_out_folder=folder / names.HELD_OUT,
             time_budget=settings.time_budget,
             max_failures=settings.max_failures,
+            outages=outages,
         )
+        outages.watch(TRACKING, lambda: tracker.problem)
         context = Context(
             data=scored,
             folds=folds,
@@ -261,14 +277,21 @@ def sweep_space(
             report_every_s=REPORT_EVERY_S,
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
+            patience_s=settings.patience,
             threads=allotment.threads,
             device=allotment.device,
             mode=settings.mode,
             keep=None if settings.select_on_test else settings.objective[0],
         )
         expected = ""
-        interrupted = _fit(lifecycle, context, settings, allotment, checkpoint_root, console)
+        interrupted = _fit(lifecycle, context, settings, allotment, folder, console)
         _log_best(tracker, lifecycle)
+        lifecycle.delete_left_over()
+        if lifecycle.left_over:
+            console.print(
+                f"{plural(len(lifecycle.left_over), 'checkpoint')} of ended trials could not be"
+                f" deleted from {lifecycle.checkpoint_folder}"
+            )
         if context.keep is not None:
             expected = log_expected(
                 ledger,
@@ -301,10 +324,13 @@ def _fit(
     context: Context,
     settings: SweepSettings,
     allotment: Allotment,
-    checkpoint_root: str,
+    folder: Path,
     console: Console,
 ) -> bool:
-    """Let Ray Tune run the trials; whether it was interrupted."""
+    """Let Ray Tune run the trials; whether it was interrupted.
+
+    Ray's own files, which nobody reads, stay on this machine.
+    """
     if not lifecycle.ledger.trials_left:
         return False
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
@@ -318,7 +344,7 @@ def _fit(
         tune.run(
             tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
-            storage_path=f"{checkpoint_root}/{lifecycle.space.name}",
+            storage_path=str(folder.resolve()),
             search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
             scheduler=LifecycleScheduler(lifecycle),
             stop=LifecycleStopper(lifecycle),
@@ -335,8 +361,7 @@ def _fit(
     finally:
         signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
         progress.stop()
-        if "://" not in checkpoint_root:
-            shutil.rmtree(f"{checkpoint_root}/{lifecycle.space.name}/ray", ignore_errors=True)
+        shutil.rmtree(folder / "ray", ignore_errors=True)
     return bool(lifecycle.ledger.trials_left) and not (lifecycle.out_of_time or lifecycle.hopeless)
 
 
@@ -354,7 +379,8 @@ def _called(function: Any) -> str:
     if isinstance(function, partial):
         return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    module = USER_MODULE if named.__module__.startswith(USER_MODULE) else named.__module__
+    return f"{module}.{named.__qualname__}"
 
 
 def _trial_dirname(trial: Trial) -> str:

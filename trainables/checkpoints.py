@@ -8,14 +8,13 @@ from typing import Any
 import pyarrow.fs as pafs
 import torch
 
+from trainables.stores import located, replace_file
+
 _log = logging.getLogger(__name__)
 
 
 def _locate(folder: str, trial_number: int) -> tuple[pafs.FileSystem, str]:
-    if "://" in folder:
-        filesystem, path = pafs.FileSystem.from_uri(folder)
-    else:
-        filesystem, path = pafs.LocalFileSystem(), folder
+    filesystem, path = located(folder)
     return filesystem, f"{path}/trial_{trial_number:05d}.pt"
 
 
@@ -26,14 +25,13 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> No
         folder: A local path or a URI such as `s3://bucket/sweep`.
         trial_number: Number of the trial in its study.
         state: Tensors, numbers, strings and containers of these.
+
+    Raises:
+        OSError: If the store does not take it.
     """
-    filesystem, path = _locate(folder, trial_number)
-    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    with filesystem.open_output_stream(f"{path}.part") as stream:
-        stream.write(buffer.getbuffer())
-    filesystem.move(f"{path}.part", path)
+    replace_file(*_locate(folder, trial_number), buffer.getbuffer())
 
 
 def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
@@ -41,6 +39,9 @@ def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
 
     A machine that loses power may leave a damaged one, and the trial then starts again. Nothing in
     a checkpoint is executed (`weights_only`).
+
+    Raises:
+        OSError: If the store is away.
     """
     filesystem, path = _locate(folder, trial_number)
     if filesystem.get_file_info(path).type != pafs.FileType.File:
@@ -56,7 +57,11 @@ def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
 
 
 def delete_checkpoint(folder: str, trial_number: int) -> None:
-    """Remove the trial's checkpoint where there is one."""
+    """Remove the trial's checkpoint where there is one.
+
+    Raises:
+        OSError: If the store is away.
+    """
     filesystem, path = _locate(folder, trial_number)
     if filesystem.get_file_info(path).type == pafs.FileType.File:
         filesystem.delete_file(path)

@@ -1,5 +1,6 @@
 """The thin layer of Ray Tune on top: a Trainable class for each variant, made on demand."""
 
+import logging
 import time
 import traceback
 from dataclasses import replace
@@ -10,14 +11,18 @@ import torch
 from ray import tune
 
 from foldsweep import names
-from foldsweep.errors import UserError, shown_error
+from foldsweep.errors import UserError, first_line, shown_error
+from foldsweep.retrying import retried
 from foldsweep.streams import forgive
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.refusals import happens_again, signed
+from trainables.stores import STORE_ERRORS
 from trainables.tasks.samples import Data
 from trainables.tasks.task import DataRequest, Variant
 from trainables.trial import Context, CrossValidation, summary
+
+_log = logging.getLogger(__name__)
 
 TRIAL_NUMBER = "trial_number"
 """Key that the searcher adds to a configuration: the trial's number in its study."""
@@ -29,12 +34,18 @@ LAST_ERROR = "last_error"
 FAILED = "failed"
 """Key of the only result of a trial that would fail again: a list of the kind of failure, what it
 was in a line, and its traceback. It is not tried again, and its process goes on."""
+LONG_S, SHARE = 1.0, 4.0
+"""A save that took longer and failed is tried again after so many times as long, at least: a store
+that is silent costs a trial a part of its time."""
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
 """Key of a result: each metric with its values by fold, as a list (Ray would flatten a dict)."""
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
+UNSAVED = "unsaved"
+"""Key of a result whose trial cannot be checkpointed at present: a list of the seconds since the
+first save that failed, and why; absent if all is well."""
 HELD_OUT = "held_out"
 """Key of a trial's last result: the file of its held-out rows, see `HeldOut.to_bytes`; absent if
 nothing is kept."""
@@ -51,6 +62,7 @@ class FoldTrainable(tune.Trainable):
     variant: ClassVar[Variant]
     trial: CrossValidation | None
     last_error: str | None
+    unsaved: tuple[float, str] | None
     num_reported: int
     reported_at: int
 
@@ -109,6 +121,9 @@ class FoldTrainable(tune.Trainable):
             names.TRAIN_TIME: self.trial.train_time_s,
             "done": self.trial.finished,
         }
+        if self.unsaved is not None:
+            since, reason = self.unsaved
+            result[UNSAVED] = [time.monotonic() - since, reason]
         if self.trial.finished and not self.trial.diverged:
             kept = self.trial.held_out()
             if kept is not None:
@@ -144,8 +159,9 @@ class FoldTrainable(tune.Trainable):
         self.trial = CrossValidation(self.variant, trial_config, self.context, number)
         self.num_reported = 0
         self.saved_at = time.monotonic()
+        self.unsaved = None
         if self.context.checkpoint_folder is not None:
-            state = load_checkpoint(self.context.checkpoint_folder, number)
+            state = self._load(self.context.checkpoint_folder, number)
             if state is not None:
                 self.trial.load_state_dict(state)
         self.reported_at = self.trial.stack.epoch if reported_at is None else reported_at
@@ -156,8 +172,30 @@ class FoldTrainable(tune.Trainable):
         due = time.monotonic() - self.saved_at >= self.context.checkpoint_every_s
         assert self.trial is not None
         if folder is not None and due and not self.trial.finished:
-            save_checkpoint(folder, self.trial.number, self.trial.state_dict())
-            self.saved_at = time.monotonic()
+            began, state = time.monotonic(), self.trial.state_dict()
+            try:
+                save_checkpoint(folder, self.trial.number, state)
+                self.unsaved, rests = None, 0.0
+            except STORE_ERRORS as error:  # the trial goes on, and would lose more if it crashed
+                reason = first_line(error)
+                _log.warning("trial %d could not be saved: %s", self.trial.number, reason)
+                self.unsaved = began if self.unsaved is None else self.unsaved[0], reason
+                took = time.monotonic() - began
+                rests = SHARE * took if took > LONG_S else 0.0
+            self.saved_at = time.monotonic() + rests
+
+    def _load(self, folder: str, number: int) -> dict[str, Any] | None:
+        """The trial's checkpoint; None also where the store stays away: then it starts again."""
+        try:
+            return retried(
+                lambda: load_checkpoint(folder, number),
+                is_away=lambda error: isinstance(error, STORE_ERRORS),
+                patience_s=self.context.patience_s,
+            )
+        except STORE_ERRORS as error:
+            reason = first_line(error)
+            _log.warning("checkpoint of trial %d is out of reach: %s", number, reason)
+            return None
 
     @property
     def _refits(self) -> bool:

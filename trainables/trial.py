@@ -11,6 +11,7 @@ import numpy as np
 
 from foldsweep import names
 from foldsweep.recipe import Mode
+from foldsweep.retrying import PATIENCE_S
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
 from trainables.models.estimators.config import EstimatorConfig
@@ -42,6 +43,8 @@ class Context:
     checkpoint_folder: str | None = None
     checkpoint_every_s: float = 20.0
     """Least time between two checkpoints of a trial."""
+    patience_s: float = PATIENCE_S
+    """How long a trial waits for its checkpoint, before it starts again from its first epoch."""
     threads: int = 1
     device: str = "cpu"
     mode: Mode = "auto"

@@ -30,10 +30,10 @@ def entities(records: Iterable[Record]) -> list[Item]:
             is_state = key.startswith(names.STATE)
             tags |= names.tags_of(key, value) if is_state else {key: value[:_TAG_CHARS]}
         for key, value, step, time_ms in record.get("points", ()):
-            metrics.append(Metric(_clean(key), value, time_ms, step))
+            metrics.append(Metric(clean(key), value, time_ms, step))
     return [
-        *(Param(_clean(key), value[:_PARAM_CHARS]) for key, value in params),
-        *(RunTag(_clean(key), value) for key, value in tags.items()),
+        *(Param(clean(key), value[:_PARAM_CHARS]) for key, value in params),
+        *(RunTag(clean(key), value) for key, value in tags.items()),
         *metrics,
     ]
 
@@ -43,7 +43,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def _clean(key: str) -> str:
+def clean(key: str) -> str:
     """The key with `_` for each character that MLflow allows in no name."""
     return re.sub(r"[^/\w.\- :]", "_", key)
 

@@ -46,6 +46,8 @@ TARGET_FILE = "tracking.json"
 SPOOL_FILE = "spool.jsonl"
 CURSOR_FILE = "spool.cursor"
 REJECTED_FILE = "spool.rejected.jsonl"
+RESTORED_FILE = "spool.restored"
+"""Says up to which offset a spool was brought from a copy, see `restored_up_to`."""
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
 _PLACES = ("tracking_uri", "study_storage")
@@ -259,6 +261,20 @@ def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
         return dict(parsed((folder / CURSOR_FILE).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return {}
+
+
+def restored_up_to(folder: Path) -> int | None:
+    """The end of what was brought from a copy; None where the spool was written here.
+
+    The server may have records of the lost original that the copy has not.
+    """
+    try:
+        offset = dict(parsed((folder / RESTORED_FILE).read_bytes())).get("offset")
+        return offset if type(offset) is int and offset >= 0 else 0
+    except FileNotFoundError:
+        return None
+    except (OSError, TypeError, ValueError):
+        return 0
 
 
 def driver_lives(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from foldsweep.errors import UserError
+from sweeps.mirror import Mirror
 from sweeps.tracking.spool import (
     CLOSE,
     DRIVER_LOCK,
@@ -47,8 +48,15 @@ class Tracker:
     metric points that a trial repeats from an older checkpoint are skipped.
     """
 
-    def __init__(self, folder: Path, target: TrackingTarget) -> None:
+    def __init__(
+        self, folder: Path, target: TrackingTarget, *, mirror: Mirror | None = None
+    ) -> None:
         """Take the folder and start the uploader.
+
+        Args:
+            folder: Folder of the spool.
+            target: Where its records go.
+            mirror: Copies them to where the sweep lives, if that is not the folder.
 
         Raises:
             UserError: If another driver is at work in the folder.
@@ -65,6 +73,7 @@ class Tracker:
         target.save(folder)
         self._folder = folder
         self._target = target
+        self._mirror = mirror
         self._spool = Spool(folder / SPOOL_FILE)
         self._runs = run_states(folder / SPOOL_FILE)
         progress = self._progress()
@@ -125,6 +134,16 @@ class Tracker:
         found, folder = path.absolute(), self._folder.absolute()
         inside = found.relative_to(folder) if found.is_relative_to(folder) else found
         self._append(number, "artifact", path=str(inside), to=to)
+        if self._mirror is not None:
+            self._mirror.add(path)
+
+    def secure(self) -> None:
+        """Return once all that was logged is where the sweep lives.
+
+        Call it before the study is told that a trial is over.
+        """
+        if self._mirror is not None:
+            self._mirror.copy()
 
     def end_trial(self, number: int, status: str) -> None:
         """End a trial as `"FINISHED"`, `"FAILED"` or `"KILLED"`."""
@@ -173,6 +192,8 @@ class Tracker:
                 self._end(int(run) if run else None, "KILLED")
             self._spool.append(CLOSE)
             self._spool.close()
+            if self._mirror is not None:
+                self._mirror.copy_if_there()
             if self._uploader.poll() is not None:
                 self._start_uploader()
             try:

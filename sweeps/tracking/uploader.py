@@ -37,7 +37,7 @@ from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.settings import masked_url
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
-from sweeps.tracking.entities import Item, dataset_input, entities, storable
+from sweeps.tracking.entities import Item, clean, dataset_input, entities, storable
 from sweeps.tracking.spool import (
     REJECTED_FILE,
     RUN_TAG,
@@ -46,6 +46,7 @@ from sweeps.tracking.spool import (
     TrackingTarget,
     read_progress,
     read_records,
+    restored_up_to,
     run_states,
     set_aside,
     write_progress,
@@ -82,6 +83,9 @@ class Uploader:
         self._study: Study | None = None
         self._noted: dict[str, Any] = {}
         self._ids: dict[str, str] = {}
+        self._restored_up_to = restored_up_to(folder)
+        self._found: dict[str, str] = {}
+        self._known_steps: dict[tuple[str, str], set[int]] = {}
         self._is_connected = False
         self._had_failure = False
         self._failed_inserts = 0
@@ -103,7 +107,7 @@ class Uploader:
                 if why := problem_of(record):
                     wrong.append((begin, why))
                 elif "run" in record:
-                    runs.setdefault(record["run"], []).append(record)
+                    runs.setdefault(record["run"], []).append(self._new_in(record, begin))
                 begin = end
             self._set_aside(wrong)
             if "" in runs:  # the parent of the others
@@ -141,6 +145,27 @@ class Uploader:
                 if state.is_open and run in self._ids:
                     self._client.set_terminated(self._ids[run], "KILLED", ended)
 
+    def _new_in(self, record: Record, begin: int) -> Record:
+        """The record without points of steps that the server has from a lost driver.
+
+        That driver measured them in a trial that was trained again, so their times differ.
+        """
+        run, from_here = record["run"], self._restored_up_to
+        foreign = from_here is not None and begin >= from_here and run in self._found
+        if record["op"] != "metrics" or not foreign:
+            return record
+        points = [
+            point for point in record["points"] if point[2] not in self._steps(run, point[0])
+        ]
+        return {**record, "points": points}
+
+    def _steps(self, run: str, key: str) -> set[int]:
+        """Steps of a metric that the server had when this connected."""
+        if (run, key) not in self._known_steps:
+            history = self._client.get_metric_history(self._found[run], clean(key))
+            self._known_steps[run, key] = {metric.step for metric in history}
+        return self._known_steps[run, key]
+
     def _set_aside(self, wrong: Sequence[tuple[int, str]]) -> None:
         """Copy what is no record to a file beside the spool; the log says so once.
 
@@ -168,6 +193,8 @@ class Uploader:
             self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
         self._study = self._open_study()
         self._note_in_study(self._ids)
+        self._found = dict(self._ids)
+        self._known_steps.clear()
         self._is_connected = True
 
     def _find_experiment(self) -> Experiment:

@@ -42,6 +42,7 @@ class Recorder:
         self.values: dict[int, dict[str, float]] = {}
         self.steps: dict[int, list[int]] = {}
         self.artifacts: list[tuple[int, Path]] = []
+        self.secured: list[int] = []
 
     def start_trial(
         self, number: int, name: str, params: Mapping[str, Any], tags: Any, dataset: Any
@@ -73,6 +74,9 @@ class Recorder:
 
     def open_trials(self) -> set[int]:
         return self.still_open
+
+    def secure(self) -> None:
+        self.secured.append(len(self.events))
 
     def noting(self, name: str, do: Callable[..., None]) -> Callable[..., None]:
         def noted(*args: Any) -> None:
@@ -448,6 +452,74 @@ def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:
     life.fail("b")
     left = [load_checkpoint(life.checkpoint_folder, number) for number in range(3)]
     assert left == [None, None, {"epoch": 1}]
+
+
+def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
+    make_lifecycle: MakeLifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = make_lifecycle()
+    for key in "abc":
+        life.start(key)
+        save_checkpoint(life.checkpoint_folder, life.running[key].asked.number, {"epoch": 1})
+    asked: list[int] = []
+
+    def away(folder: str, number: int) -> None:
+        asked.append(number)
+        raise OSError("AWS Error SLOW_DOWN")
+
+    monkeypatch.setattr(lifecycle_module, "delete_checkpoint", away)
+    life.end("a", result())
+    life.end("b", result())
+    assert life.ended == {TrialState.COMPLETE: 2}
+    assert not life.failures
+    assert life.outages.shown().startswith("storage away for")
+    assert asked == [0]  # it is left alone for a while, since each call takes time of all trials
+    monkeypatch.undo()
+    monkeypatch.setattr(lifecycle_module, "STORE_RESTS_S", 0.0)
+    life.delete_left_over()
+    assert [load_checkpoint(life.checkpoint_folder, n) for n in range(3)] == [
+        None,
+        None,
+        {"epoch": 1},
+    ]
+    assert not life.left_over
+    assert not life.outages.shown()
+
+
+def test_what_workers_say_of_the_store_is_shown_as_long_as_any_says_so(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle(scheduler="none")
+    for key in "ab":
+        life.start(key)
+    life.result("a", {**result(epoch=3), "unsaved": [40.0, "AWS Error SLOW_DOWN"]})
+    life.result("b", {**result(epoch=3), "unsaved": [1.0, "AWS Error SLOW_DOWN"]})
+    assert life.outages.shown() == "storage away for 40 s"
+    assert life.outages.why() == "storage: AWS Error SLOW_DOWN"
+    life.result("a", result(epoch=4, since=3))
+    assert life.outages.shown()
+    life.end("b", result(since=3))
+    assert not life.outages.shown()
+
+
+def test_records_are_where_the_sweep_lives_before_the_study_has_the_end(
+    make_lifecycle: MakeLifecycle, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = make_lifecycle(trials=ENOUGH)
+    told: list[tuple[str, int]] = []
+    for name in ("complete", "fail"):
+        do = getattr(life.ledger, name)
+
+        def tell(number: int, *args: Any, do: Any = do, name: str = name) -> None:
+            assert recorder.secured[-1:] == [len(recorder.events)]
+            told.append((name, number))
+            do(number, *args)
+
+        monkeypatch.setattr(life.ledger, name, tell)
+    run(life, "a")
+    life.start("b")
+    life.end("b", result(math.nan, loss=math.nan))
+    assert told == [("complete", 0), ("fail", 1)]
 
 
 def test_held_out_rows_of_a_complete_trial_are_kept_and_attached(

@@ -113,7 +113,7 @@ def test_a_study_file_becomes_absolute(here: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(here / "elsewhere")
     settings = _read_settings(["--resume", "first", "--storage", str(here / "runs")])[1]
     assert settings.study == absolute
-    url = "postgresql://user:secret@host/studies"
+    url = "postgresql://user@host/studies"
     assert read("--space", "mlp", "--study", url).study == url
 
 

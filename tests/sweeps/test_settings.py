@@ -24,6 +24,8 @@ from sweeps.settings import (
     masked_url,
     new_name,
     recorded_identity,
+    refuse_password,
+    without_password,
 )
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
@@ -473,3 +475,38 @@ def test_a_shown_url_holds_no_password(url: str, shown: str) -> None:
 @given(st.from_regex(r"[A-Z0-9!:/@#%]{6,12}", fullmatch=True))
 def test_no_password_gets_through(password: str) -> None:
     assert password not in masked_url(f"postgresql://user:{password}@host/studies")
+
+
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("postgresql://user:secret@host/studies", "set PGPASSWORD or write it into ~/.pgpass"),
+        ("postgresql+psycopg://host/x?user=u&password=secret", "set PGPASSWORD"),
+        ("mysql+pymysql://user:secret@host/x", r"\?read_default_file=~/.my.cnf"),
+        ("https://user:secret@host", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ("s3://key:secret@bucket/path", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_a_password_on_the_command_line_is_refused_with_the_alternative(
+    url: str, instead: str
+) -> None:
+    with pytest.raises(UserError, match=f"must not hold a password.*{instead}") as caught:
+        refuse_password("--study", url)
+    assert "secret" not in str(caught.value)
+    refuse_password("--study", without_password(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://user@host/x", "sqlite:////a:b@c/study.db", "runs", "s3://bucket/path", ""],
+)
+def test_what_holds_no_password_is_not_refused(url: str) -> None:
+    refuse_password("--study", url)
+    assert without_password(url) == url
+
+
+def test_checkpoints_of_a_sweep_are_below_its_storage_whatever_the_uri_ends_with() -> None:
+    uri = "s3://bucket/path?endpoint_override=127.0.0.1:9000&scheme=http"
+    assert replace(GOOD, storage=uri).checkpoint_root("first") == (
+        "s3://bucket/path/first?endpoint_override=127.0.0.1:9000&scheme=http"
+    )

@@ -1,5 +1,4 @@
 import copy
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +6,7 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState, create_trial
 
@@ -102,9 +101,6 @@ def test_a_grid_is_no_row_of_the_study_before_it_runs(
     assert ledger.study.length() == 3
 
 
-# Repeating --------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def study(reopen: Callable[[], BaseStorage]) -> StoredStudy:
     storage = reopen()
@@ -112,98 +108,11 @@ def study(reopen: Callable[[], BaseStorage]) -> StoredStudy:
     return StoredStudy(storage, "first")
 
 
-class AnswerLost:
-    """A storage that does what it is told, and then says that it failed; once for each method."""
-
-    def __init__(self, storage: BaseStorage):
-        self.storage = storage
-        self.failed: set[str] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.storage, name)
-        if not name.startswith(("set_", "create_")):
-            return method
-
-        def lost(*args: Any, **kwargs: Any) -> Any:
-            answer = method(*args, **kwargs)
-            if name in self.failed:
-                return answer
-            self.failed.add(name)
-            raise StorageInternalError("no answer")
-
-        return lost
-
-
-def again(do: Callable[..., Any], *args: Any) -> Any:
-    """As whoever waits for a database to come back."""
-    with pytest.raises(StorageInternalError):
-        do(*args)
-    return do(*args)
-
-
-def test_what_is_written_again_after_a_lost_answer_is_there_once(study: StoredStudy) -> None:
-    kept = study.storage
-    study.storage = AnswerLost(kept)  # type: ignore[assignment]
-    again(study.set_user_attr, "identity", {"data": "0123"})
-    again(study.set_system_attr, "foldsweep:ended:0", "packed")
-    again(study.create, 0, create_trial(state=TrialState.RUNNING))
-    again(study.report, 0, 3, 0.5)
-    again(study.note, 0, "result", {"num_params": 3})
-    again(study.end, 0, TrialState.COMPLETE, [0.75])
-    study.create(1, create_trial(state=TrialState.RUNNING))
-    study.storage = kept
-    assert study.length() == 2
-    trial = study.trial(0)
-    assert (trial.state, trial.values) == (TrialState.COMPLETE, [0.75])
-    assert trial.intermediate_values == {3: 0.5}
-    assert trial.user_attrs == {"result": {"num_params": 3}}
-    assert study.trial(1).state == TrialState.RUNNING
-
-
-def test_optuna_does_not_create_a_trial_again_whose_commit_was_not_answered(
-    database: RDBStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It does so up to five times by itself; the first may be there already."""
-    optuna.create_study(study_name="first", storage=database)
-    study = StoredStudy(database, "first")
-    commit = database.engine.dialect.do_commit
-
-    def lost(connection: Any) -> None:
-        commit(connection)
-        raise sqlite3.OperationalError("connection closed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(database.engine.dialect, "do_commit", lost)
-        with pytest.raises(StorageInternalError, match="connection closed"):
-            study.create(0, create_trial(state=TrialState.RUNNING))
-    study.create(0, create_trial(state=TrialState.RUNNING))
-    assert study.length() == 1
-
-
-def test_a_create_that_did_nothing_is_done_when_it_is_repeated(
-    study: StoredStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*_: Any) -> None:
-        raise StorageInternalError("away")
-
-    trial = create_trial(state=TrialState.RUNNING)
-    with monkeypatch.context() as patch:
-        patch.setattr(study.storage, "create_new_trial", away)
-        for _ in range(2):
-            with pytest.raises(StorageInternalError):
-                study.create(0, trial)
-    study.create(0, trial)
-    assert study.length() == 1
-
-
 def test_another_end_is_refused(study: StoredStudy) -> None:
     study.create(0, create_trial(state=TrialState.RUNNING))
     study.end(0, TrialState.FAIL, None)
     with pytest.raises(UpdateFinishedTrialError):
         study.end(0, TrialState.COMPLETE, [0.5])
-
-
-# Reading ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 8, 9])

@@ -76,7 +76,7 @@ class NoTracker:
 
     problem = ""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
     def open_trials(self) -> set[int]:

@@ -30,6 +30,7 @@ from trainables.trainable import (
     HISTORY,
     LAST_ERROR,
     TRIAL_NUMBER,
+    UNSAVED,
     trainable_for,
 )
 from trainables.trial import CrossValidation, summary
@@ -190,6 +191,74 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
     again = make(variant, context)
     assert results_of(again) == results_of(make(variant, make_context(**values)))
     assert [text for text in caplog.messages if "the trial starts again" in text]
+
+
+@pytest.fixture
+def broken_store(tmp_path):
+    """A folder of checkpoints that takes none: a file is in its place; gone, it is whole again."""
+    (tmp_path / "store").write_text("in the way")
+    return tmp_path / "store"
+
+
+def test_a_checkpoint_that_cannot_be_saved_costs_a_warning(
+    make, make_context, broken_store, caplog
+):
+    context = make_context(
+        report_at=(1, 2, 3),
+        checkpoint_folder=str(broken_store / "checkpoints"),
+        checkpoint_every_s=0.0,
+    )
+    expected = results_of(make(VARIANTS["mlp"], make_context(report_at=(1, 2, 3))))
+    trainable = make(VARIANTS["mlp"], make_context(report_at=(1, 2, 3)))
+    trainable.context = context
+    results = [trainable.step()]
+    seconds, reason = results[0][UNSAVED]
+    assert seconds >= 0
+    assert "Not a directory" in reason
+    assert [text for text in caplog.messages if text.startswith("trial 3 could not be saved: ")]
+    broken_store.unlink()
+    results += [trainable.step(), trainable.step()]
+    assert [UNSAVED in result for result in results] == [True, False, False]
+    del results[0][UNSAVED]
+    assert [comparable(result) for result in results] == expected
+    assert load_checkpoint(context.checkpoint_folder, 3)["stack"]["epoch"] == 2
+
+
+def test_a_checkpoint_is_loaded_as_soon_as_the_store_is_there(
+    make, make_context, tmp_path, monkeypatch
+):
+    folder = str(tmp_path / "checkpoints")
+    context = make_context(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
+    stopped = make(VARIANTS["mlp"], context)
+    stopped.step()
+    stopped.step()
+    tries = []
+
+    def away_at_first(*args):
+        tries.append(args)
+        if len(tries) < 3:
+            raise OSError("503 Slow Down")
+        return load_checkpoint(*args)
+
+    monkeypatch.setattr("trainables.trainable.load_checkpoint", away_at_first)
+    continued = make(VARIANTS["mlp"], context)
+    assert [row["epoch"] for row in continued.step()[HISTORY]] == [1, 2, 3]
+    assert continued.trial.stack.epoch == 3
+    assert len(tries) == 3
+
+
+def test_a_store_that_stays_away_costs_a_trial_its_epochs_and_not_its_result(
+    make, make_context, broken_store, monkeypatch, caplog
+):
+    def away(*args):
+        raise OSError("refused")
+
+    monkeypatch.setattr("trainables.trainable.load_checkpoint", away)
+    values = {"report_at": (1, 2, 3)}
+    context = make_context(checkpoint_folder=str(broken_store), patience_s=0.0, **values)
+    again = results_of(make(VARIANTS["mlp"], context))
+    assert again == results_of(make(VARIANTS["mlp"], make_context(**values)))
+    assert "checkpoint of trial 3 is out of reach: refused" in caplog.messages
 
 
 def test_a_short_trial_does_not_save(make, make_context, tmp_path):

@@ -20,6 +20,7 @@ from sweeps.tracking.spool import (
     CLOSE,
     CURSOR_FILE,
     REJECTED_FILE,
+    RESTORED_FILE,
     RUN_TAG,
     SPOOL_FILE,
     Spool,
@@ -70,6 +71,32 @@ def spool(folder: Path) -> Iterator[Spool]:
     spool = Spool(folder / SPOOL_FILE)
     yield spool
     spool.close()
+
+
+def test_steps_that_a_lost_driver_has_sent_are_not_there_twice(
+    folder: Path, target: TrackingTarget, spool: Spool, client: MlflowClient, tmp_path: Path
+) -> None:
+    """It was ahead of the copy that the sweep is resumed from, which trains them again."""
+    fill(spool, start(""), start("1"), metrics("1", ("loss", 0.5, 1), ("loss", 0.4, 2)))
+    send(folder, target)
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    lines = (again / SPOOL_FILE).read_text().splitlines(keepends=True)
+    lines[-1] = json.dumps(metrics("1", ("loss", 0.5, 1))) + "\n"
+    (again / SPOOL_FILE).write_text("".join(lines))
+    (again / CURSOR_FILE).unlink()
+    (again / RESTORED_FILE).write_text(json.dumps({"offset": sum(map(len, lines))}))
+    other = Spool(again / SPOOL_FILE)
+    later = [["loss", 0.4, 2, 9000], ["loss", 0.3, 3, 9001], ["a%", 1.0, 1, 9001]]
+    fill(other, start("1"), {"op": "metrics", "run": "1", "points": later}, end("1"))
+    fill(other, start("2"), metrics("2", ("loss", 0.9, 1)), end("2"))
+    other.close()
+    for _ in range(2):
+        send(again, target)
+    runs = runs_of(client)
+    assert [step for step, *_ in history(client, runs["first/cnn_ws_aux/1"], "loss")] == [1, 2, 3]
+    assert [step for step, *_ in history(client, runs["first/cnn_ws_aux/1"], "a_")] == [1]
+    assert [step for step, *_ in history(client, runs["first/cnn_ws_aux/2"], "loss")] == [1]
 
 
 def start(run: str, time: int = 1000, **changes: object) -> dict:

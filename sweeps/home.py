@@ -1,0 +1,178 @@
+"""What a sweep is, kept in its database: settings, identity, source of spaces, present driver.
+
+A study that is called as the sweep, beside those of its spaces, has it as user attributes: so the
+sweep is resumed from any folder or machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
+
+from foldsweep.errors import UserError
+from foldsweep.files import parsed
+
+HOLDER = "holder"
+RECORD = "record"
+"""Attribute that says which others hold the record, and its digest."""
+LONGEST = 15_000
+"""Characters of one attribute: MySQL has room for 65,535 bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceFile:
+    """A space that is a file of the user's, as it was when the sweep started."""
+
+    path: str
+    """As in the settings."""
+    source: str
+    digest: str
+
+    @classmethod
+    def read(cls, path: str, shown: str) -> "SpaceFile":
+        """A file that is there.
+
+        Args:
+            path: Where it is.
+            shown: What the settings call it.
+        """
+        content = Path(path).read_bytes()
+        source = content.decode(errors="surrogateescape")  # a file may have another encoding
+        return cls(path=shown, source=source, digest=digest_of(content))
+
+    @property
+    def content(self) -> bytes:
+        """The file as it was."""
+        return self.source.encode(errors="surrogateescape")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the database has of a sweep: the content of `settings.json`, and its space files."""
+
+    settings: Mapping[str, Any]
+    files: tuple[SpaceFile, ...] = ()
+
+    def to_text(self) -> str:
+        """As JSON."""
+        files = [vars(file) for file in self.files]
+        return json.dumps({"settings": dict(self.settings), "files": files}, sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Record":
+        """What `to_text` gave.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        try:
+            values = parsed(text)
+            files = tuple(SpaceFile(**file) for file in values["files"])
+            if any(digest_of(file.content) != file.digest for file in files):
+                raise ValueError("a space file has another digest than it should")
+            return cls(settings=dict(values["settings"]), files=files)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from None
+
+
+class Home:
+    """The study that holds a sweep's record.
+
+    Args:
+        storage: The database.
+        name: Name of the sweep.
+    """
+
+    def __init__(self, storage: BaseStorage, name: str):
+        self.name = name
+        self._storage = storage
+        self._study: optuna.Study | None = None
+        with suppress(KeyError):
+            self._study = optuna.load_study(study_name=name, storage=storage)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the database knows the sweep."""
+        return self._study is not None
+
+    def create(self) -> None:
+        """Make it.
+
+        Raises:
+            UserError: If it is there already.
+        """
+        try:
+            self._study = optuna.create_study(storage=self._storage, study_name=self.name)
+        except DuplicatedStudyError:
+            raise UserError(
+                f"sweep {self.name} exists already in the database of --study; use --resume"
+                f" {self.name} or another --name"
+            ) from None
+
+    def delete(self) -> None:
+        """Forget a sweep that was not begun."""
+        optuna.delete_study(study_name=self.name, storage=self._storage)
+        self._study = None
+
+    def holder(self) -> dict[str, Any] | None:
+        """The driver that has the sweep, or had it last."""
+        found = None if self._study is None else self._study.user_attrs.get(HOLDER)
+        return found if isinstance(found, dict) else None
+
+    def set_holder(self, holder: Mapping[str, Any]) -> None:
+        """Name the driver that has the sweep now."""
+        assert self._study is not None
+        self._study.set_user_attr(HOLDER, dict(holder))
+
+    def record(self) -> Record | None:
+        """The sweep's record; None if it has none yet.
+
+        Raises:
+            UserError: If it is damaged.
+        """
+        attrs = {} if self._study is None else self._study.user_attrs
+        if RECORD not in attrs:
+            return None
+        try:
+            place = attrs[RECORD]
+            text = "".join(attrs[key] for key in _parts(place["digest"], place["parts"]))
+            if digest_of(text.encode()) != place["digest"]:
+                raise ValueError("its digest is wrong")
+            return Record.from_text(text)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"the record of sweep {self.name} in the database of --study is damaged: {error}"
+            ) from None
+
+    def save(self, record: Record) -> None:
+        """Keep a record; a reader sees the old one or this one."""
+        assert self._study is not None
+        text = record.to_text()
+        digest, old = digest_of(text.encode()), self._study.user_attrs.get(RECORD)
+        if old is not None and old.get("digest") == digest:
+            return
+        pieces = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
+        for key, piece in zip(_parts(digest, len(pieces)), pieces, strict=True):
+            self._study.set_user_attr(key, piece)
+        self._study.set_user_attr(RECORD, {"digest": digest, "parts": len(pieces)})
+
+
+def sweeps_in(storage: BaseStorage) -> Sequence[str]:
+    """Names of the sweeps that a database has records of."""
+    return sorted(name for name in optuna.get_all_study_names(storage) if "/" not in name)
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parts(digest: str, number: int) -> list[str]:
+    return [f"{RECORD}:{digest[:12]}:{i}" for i in range(number)]

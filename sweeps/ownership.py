@@ -1,0 +1,170 @@
+"""Who may run a sweep: one driver at a time, whatever folder or machine it is on.
+
+A lock of the study's database belongs to a connection of the driver's own, so the database frees
+it when the driver dies. Sweeps in files have a lock file, which the system frees.
+"""
+
+import hashlib
+import os
+import select
+import socket
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from foldsweep.errors import UserError, first_line
+from foldsweep.tracking import sqlite_path
+from sweeps.outages import ServiceAway, ServiceLost
+from sweeps.retries import give_up_in_time
+
+Holder = Mapping[str, Any]
+FREED_AFTER = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+"""Settings of a connection by which the database finds out that its driver's machine is gone."""
+UNANSWERED_MS = 30_000
+
+
+def new_holder(folder: Path) -> dict[str, Any]:
+    """This driver, as the study names it. `token` is its alone."""
+    return {
+        "token": uuid.uuid4().hex,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folder": str(folder.resolve()),
+    }
+
+
+def shown_holder(holder: Holder | None) -> str:
+    """A driver, for messages."""
+    if holder is None:
+        return "another process"
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+
+
+class Unshared:
+    """Stands where nobody else can write, or a lock file sees to it."""
+
+    def check(self) -> None:
+        """Return at once."""
+
+
+class DatabaseLock:
+    """A lock in PostgreSQL, held by a connection of its own.
+
+    Args:
+        url: The study's URL.
+        name: Name of the sweep.
+        holder: What the study names as its driver, None if nobody; it may raise `ServiceAway`.
+    """
+
+    def __init__(self, url: str, name: str, holder: Callable[[], Holder | None]):
+        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        give_up_in_time(self._engine)
+        digest = hashlib.sha256(f"foldsweep sweep {name}".encode()).digest()
+        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        self._name = name
+        self._holder = holder
+        self._mine: str | None = None
+        self._connection: Connection | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            UserError: If another driver has it.
+            ServiceAway: If the database does not answer.
+        """
+        if not self._take():
+            raise UserError(
+                f"sweep {self._name} is being run by {shown_holder(self._holder())}; wait for it"
+            )
+
+    def belongs_to(self, holder: Holder) -> None:
+        """From now on `check` makes sure that this driver is the last that the study names."""
+        self._mine = holder["token"]
+
+    def check(self) -> None:
+        """Return if the lock is held; take it again if its connection was cut.
+
+        Raises:
+            ServiceAway: If the database does not answer, or another process has the lock now.
+            ServiceLost: If another driver has run the sweep meanwhile.
+        """
+        if self._connection is not None and self._is_connected(self._connection):
+            return
+        self._drop()
+        if not self._take():
+            raise ServiceAway(f"sweep {self._name} is held by {shown_holder(self._holder())}")
+        holder = self._holder()
+        if self._mine is not None and (holder is None or holder["token"] != self._mine):
+            self._drop()
+            raise ServiceLost(
+                f"the study was out of reach, and {shown_holder(holder)} has taken the sweep over"
+            )
+
+    def release(self) -> None:
+        """Let another driver have it."""
+        self._drop()
+        self._engine.dispose()
+
+    def _take(self) -> bool:
+        try:
+            connection = self._engine.connect()
+            try:
+                for key, value in {**FREED_AFTER, "tcp_user_timeout": UNANSWERED_MS}.items():
+                    connection.execute(text(f"SET {key} = {value}"))
+                taken = connection.execute(
+                    text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}
+                ).scalar_one()
+            except BaseException:
+                connection.close()
+                raise
+        except SQLAlchemyError as error:
+            raise ServiceAway(first_line(getattr(error, "orig", None) or error)) from None
+        if not taken:
+            connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    def _is_connected(self, connection: Connection) -> bool:
+        """Asks the system first, which costs nothing: a database that goes says so."""
+        try:
+            socket_of: Any = connection.connection.driver_connection
+            if not select.select([socket_of.fileno()], [], [], 0)[0]:
+                return True
+            connection.execute(text("SELECT 1"))
+            return True
+        except Exception:  # SQLAlchemy's, the system's, the driver's of what is closed
+            return False
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def file_lock(url: str | None, name: str) -> AbstractContextManager[object]:
+    """The lock of a sweep whose study is in a SQLite file, which other folders may use too.
+
+    Raises:
+        UserError: If another driver has it.
+    """
+    path = sqlite_path(url or "")
+    if path is None or not path.parent.is_dir():
+        return nullcontext()
+    try:
+        return FileLock(f"{path}.{name}.lock").acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"sweep {name} is being run by another process; wait for it") from None
+    except OSError as error:
+        raise UserError(f"folder {path.parent} cannot be written: {error.strerror}") from None

@@ -1,0 +1,246 @@
+"""A study in a database that may go away: every call is repeated until it is there again.
+
+A call whose answer was lost may have done its work. So before one is repeated that must not happen
+twice, the study is asked whether it has.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from typing import Any, Protocol, TypeVar
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from foldsweep.errors import first_line
+from sweeps.outages import STUDY, Outages, ServiceAway
+
+T = TypeVar("T")
+
+CONNECT_WITHIN_S = 10
+POSTGRES: dict[str, object] = {
+    "connect_timeout": CONNECT_WITHIN_S,
+    # a peer that was cut off says nothing: the system finds out within half a minute
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""Parameters of libpq for every connection, unless the URL has its own."""
+LIBPQ = ("psycopg", "psycopg2")
+"""Drivers that take them."""
+
+
+class Owner(Protocol):
+    """Whoever makes sure that this process alone writes."""
+
+    def check(self) -> None:
+        """Return if this process may write.
+
+        Raises:
+            ServiceAway: If that is not known at present.
+            ServiceLost: If another process may.
+        """
+
+
+class PatientStorage(BaseStorage):
+    """Another storage, waited for where it is away.
+
+    Args:
+        database: The study's database.
+        outages: Waits.
+        owner: Asked before every write.
+    """
+
+    def __init__(self, database: RDBStorage, outages: Outages, owner: Owner):
+        say_when_away(database.engine)
+        give_up_in_time(database.engine)
+        self._inner = database
+        self._outages = outages
+        self._owner = owner
+        self._num_trials: dict[int, int] = {}
+
+    def _read(self, call: Callable[[], T]) -> T:
+        return self._outages.waited(STUDY, call)
+
+    def _write(self, call: Callable[[], T], done: Callable[[], T | None] | None = None) -> T:
+        """Do what changes the study.
+
+        Args:
+            call: The change.
+            done: What the change has returned if it was made by a call that failed; None if it
+                was not made. Left out where a change may be made twice.
+        """
+        tried = False
+
+        def attempt() -> T:
+            nonlocal tried
+            self._owner.check()
+            if tried and done is not None and (found := done()) is not None:
+                return found
+            tried = True
+            return call()
+
+        return self._outages.waited(STUDY, attempt)
+
+    # Studies ------------------------------------------------------------------------------------
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        def done() -> int | None:
+            assert study_name is not None
+            try:
+                return self._inner.get_study_id_from_name(study_name)
+            except KeyError:
+                return None
+
+        return self._write(lambda: self._inner.create_new_study(directions, study_name), done)
+
+    def delete_study(self, study_id: int) -> None:
+        def done() -> bool | None:
+            try:
+                self._inner.get_study_name_from_id(study_id)
+            except KeyError:
+                return True
+            return None
+
+        def delete() -> bool:
+            self._inner.delete_study(study_id)
+            return True
+
+        self._write(delete, done)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._write(lambda: self._inner.set_study_user_attr(study_id, key, value))
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._write(lambda: self._inner.set_study_system_attr(study_id, key, value))
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._read(lambda: self._inner.get_study_id_from_name(study_name))
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._read(lambda: self._inner.get_study_name_from_id(study_id))
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._read(lambda: self._inner.get_study_directions(study_id))
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._read(lambda: self._inner.get_study_user_attrs(study_id))
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._read(lambda: self._inner.get_study_system_attrs(study_id))
+
+    def get_all_studies(self) -> list[Any]:
+        return self._read(self._inner.get_all_studies)
+
+    # Trials -------------------------------------------------------------------------------------
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        if study_id not in self._num_trials:
+            self._num_trials[study_id] = num_trials(self, study_id)
+
+        def done() -> int | None:
+            return _trial_id(self._inner, study_id, self._num_trials[study_id])
+
+        made = self._write(lambda: self._inner.create_new_trial(study_id, template_trial), done)
+        self._num_trials[study_id] += 1
+        return made
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        given = (trial_id, param_name, param_value_internal, distribution)
+        self._write(lambda: self._inner.set_trial_param(*given))
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        def done() -> bool | None:
+            return True if self._inner.get_trial(trial_id).state == state else None
+
+        return self._write(
+            lambda: self._inner.set_trial_state_values(trial_id, state, values), done
+        )
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        given = (trial_id, step, intermediate_value)
+        self._write(lambda: self._inner.set_trial_intermediate_value(*given))
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._write(lambda: self._inner.set_trial_user_attr(trial_id, key, value))
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._write(lambda: self._inner.set_trial_system_attr(trial_id, key, value))
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        given = (study_id, trial_number)
+        return self._read(lambda: self._inner.get_trial_id_from_study_id_trial_number(*given))
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._read(lambda: self._inner.get_trial(trial_id))
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        return self._read(lambda: self._inner.get_all_trials(study_id, deepcopy, states))
+
+
+def num_trials(storage: BaseStorage, study_id: int) -> int:
+    """Number of a study's trials, found by halving: Optuna counts them by reading them all."""
+    fewest, beyond = 0, 1
+    while _trial_id(storage, study_id, beyond - 1) is not None:
+        fewest, beyond = beyond, 2 * beyond
+    while beyond - fewest > 1:
+        middle = (fewest + beyond) // 2
+        if _trial_id(storage, study_id, middle - 1) is None:
+            beyond = middle
+        else:
+            fewest = middle
+    return fewest
+
+
+def _trial_id(storage: BaseStorage, study_id: int, number: int) -> int | None:
+    try:
+        return storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    except KeyError:
+        return None
+
+
+def say_when_away(engine: Engine) -> None:
+    """Have a database raise `ServiceAway` for what may succeed later.
+
+    Optuna hides such errors behind one of its own, and repeats the creation of a trial by itself,
+    which may have been made.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def _away(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        is_away = isinstance(error, OperationalError | InterfaceError) or context.is_disconnect
+        if is_away and not context.is_pre_ping:
+            raise ServiceAway(first_line(context.original_exception)) from None
+
+
+def give_up_in_time(engine: Engine) -> None:
+    """Have connections find out that their peer is gone, which may say nothing."""
+    if engine.dialect.driver not in LIBPQ:
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
+        for key, value in POSTGRES.items():
+            parameters.setdefault(key, value)

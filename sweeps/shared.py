@@ -1,0 +1,203 @@
+"""A sweep whose study is in a database: run by one driver, and resumed wherever there is one.
+
+What matters is in the database (`sweeps.home`) and on `--storage` (`sweeps.mirror`). The local
+folder has copies, which are as good if this folder had the last driver, and replaced if not.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optuna.storages import BaseStorage, RDBStorage
+
+from foldsweep.errors import UserError, first_line
+from foldsweep.files import write_whole
+from foldsweep.programs import console
+from foldsweep.tracking import absolute_uri, shown, sqlite_path
+from search_spaces.space import SearchSpace
+from sweeps.home import Home, Record, SpaceFile, digest_of, sweeps_in
+from sweeps.identity import Identity, portable, resolved
+from sweeps.mirror import records_of, restore
+from sweeps.outages import Outages, ServiceAway
+from sweeps.ownership import DatabaseLock, Unshared, new_holder
+from sweeps.retries import PatientStorage
+from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url
+from sweeps.study import open_storage
+from trainables.stores import STORE_ERRORS
+
+DRIVER_FILE = "last_driver"
+"""In a sweep's folder: the token of the driver that wrote there last, see `Home.holder`."""
+NO_JOURNAL = Path()
+SPACES = "spaces"
+"""Folder of space files that were restored from the study."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A sweep's database while this process owns the sweep."""
+
+    storage: BaseStorage
+    home: Home
+
+    def save(
+        self, settings: SweepSettings, spaces: Sequence[SearchSpace], identity: Identity
+    ) -> None:
+        """Keep what the sweep is; no password."""
+        uri = settings.tracking_uri or ""
+        public = replace(settings, name=self.home.name, resume=None, study=None)
+        if shown(uri) != uri:  # whoever resumes has a password of their own
+            public = replace(public, tracking_uri=None)
+        files = tuple(
+            SpaceFile.read(space.file, portable(space.file, identity.project))
+            for space in spaces
+            if space.file is not None
+        )
+        self.home.save(Record(settings=public.recorded(identity), files=files))
+
+    def forget(self) -> None:
+        """Leave no trace of a sweep that was not begun."""
+        self.home.delete()
+
+
+@contextmanager
+def owned(
+    settings: SweepSettings,
+    spaces: Sequence[str],
+    name: str,
+    folder: Path,
+    outages: Outages,
+) -> Iterator[Shared | None]:
+    """The sweep's database, which no other driver writes to until this ends; None without one.
+
+    Args:
+        settings: The sweep's settings; with `resume` it exists.
+        spaces: Names of its spaces.
+        name: Its name.
+        folder: Its local folder.
+        outages: Waits where the database is away.
+
+    Raises:
+        UserError: If another driver runs it, its name is taken, or its records are out of reach.
+    """
+    if settings.study is None:
+        yield None
+        return
+    database = open_storage(settings.study, NO_JOURNAL)
+    lock: DatabaseLock | None = None
+    storage: BaseStorage = database
+    if isinstance(database, RDBStorage) and sqlite_path(settings.study) is None:
+        if database.engine.dialect.name == "postgresql":
+            lock = DatabaseLock(settings.study, name, lambda: Home(database, name).holder())
+        storage = PatientStorage(database, outages, lock or Unshared())
+    try:
+        if lock is not None:
+            _take(lock, settings.study)
+        home = Home(storage, name)
+        _settle(home, settings, spaces, folder)
+        holder = new_holder(folder)
+        write_whole(folder / DRIVER_FILE, holder["token"])
+        home.set_holder(holder)
+        if lock is not None:
+            lock.belongs_to(holder)
+        yield Shared(storage=storage, home=home)
+    finally:
+        if lock is not None:
+            lock.release()
+        if isinstance(database, RDBStorage):
+            database.engine.dispose()
+
+
+def _take(lock: DatabaseLock, url: str) -> None:
+    try:
+        lock.acquire()
+    except ServiceAway as error:
+        raise UserError(f"--study {masked_url(url)} cannot be opened: {error}") from None
+
+
+def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: Path) -> None:
+    """Make the study of a new sweep, or the folder that of a resumed one as it is now."""
+    if not home.exists:
+        home.create()
+        return
+    if settings.resume is None:
+        if home.record() is None:  # left by a kill
+            return
+        raise UserError(
+            f"sweep {home.name} exists already in the database of --study; use --resume"
+            f" {home.name} or another --name"
+        )
+    holder, here = home.holder(), folder / DRIVER_FILE
+    is_last = holder is None or (here.is_file() and here.read_text("utf-8") == holder["token"])
+    if is_last or "://" not in settings.storage:
+        return
+    for space in spaces:
+        try:
+            place = records_of(settings.checkpoint_root(home.name), space)
+            if restore(folder / space, place):
+                console.print(f"records of {space} are restored from {shown(place)}")
+        except STORE_ERRORS as error:
+            raise UserError(
+                f"--storage {shown(settings.storage)} cannot be used: {first_line(error)}"
+            ) from None
+
+
+def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None:
+    """Make the local folder of a sweep that was made elsewhere.
+
+    Args:
+        folder: Where it will be; its name is that of the sweep.
+        study: URL of the database.
+        storage: Where its records are [as the database has it].
+        trust: Whether a space file that is not here may come from the database.
+
+    Raises:
+        UserError: If the database does not know it, or a part of it is not to be had here.
+    """
+    name, url = folder.name, absolute_uri(study)
+    database = open_storage(url, NO_JOURNAL)
+    record = Home(database, name).record()
+    if record is None:
+        known = ", ".join(sweeps_in(database)[-5:]) or "none"
+        raise UserError(
+            f"no sweep {name!r} in {folder.parent}, nor in --study {masked_url(study)}; there:"
+            f" {known}"
+        )
+    place = storage or str(record.settings.get("storage"))
+    if "://" not in place:
+        raise UserError(
+            f"sweep {name} was made in {record.settings.get('folder')}, and keeps its records in"
+            f" a folder, {place}: give --storage with a folder that has them"
+        )
+    values = dict(record.settings)
+    values |= {"folder": str(folder.resolve()), "project": str(Path.cwd())}
+    values |= {"study": url, "storage": place}
+    restored = {file.path: _space_file(file, folder, trust=trust) for file in record.files}
+    values["space"] = [restored.get(path, path) for path in values["space"]]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in record.files:
+        if Path(restored[file.path]).parent == folder.resolve() / SPACES:
+            (folder / SPACES).mkdir(exist_ok=True)
+            write_whole(Path(restored[file.path]), file.content)
+    write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
+    console.print(f"sweep {name} is brought here from {masked_url(study)}")
+
+
+def _space_file(file: SpaceFile, folder: Path, *, trust: bool) -> str:
+    """Where a space file is here, or will be.
+
+    Raises:
+        UserError: If it is not here as it was, and code from the database is not trusted.
+    """
+    there = Path(resolved(file.path, Path.cwd()))
+    for path in (there, Path.cwd() / there.name):
+        if path.is_file() and digest_of(path.read_bytes()) == file.digest:
+            return str(path)
+    if not trust:
+        raise UserError(
+            f"space file {there.name} of sweep {folder.name} is not here as it was (SHA-256"
+            f" {file.digest[:16]}): bring it, or run the code that the study has of it with"
+            " --trust"
+        )
+    return str(folder.resolve() / SPACES / there.name)

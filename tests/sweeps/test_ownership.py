@@ -1,0 +1,169 @@
+"""Who may run a sweep: locks in a real PostgreSQL, and beside SQLite files."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from foldsweep.errors import UserError
+from sweeps.outages import ServiceAway, ServiceLost
+from sweeps.ownership import DatabaseLock, file_lock, new_holder
+from tests.integration.user import REPOSITORY
+from tests.sweeps.services import PASSWORD, Postgres, Proxy, running_postgres
+
+HOLDS = """
+import sys, time
+from sweeps.ownership import DatabaseLock
+lock = DatabaseLock(sys.argv[1], sys.argv[2], lambda: None)
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def named() -> dict[str, Any]:
+    """The driver that the study names."""
+    return {}
+
+
+@pytest.fixture
+def lock_of(
+    postgres: Postgres, named: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., DatabaseLock]]:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    made = []
+
+    def make(name: str = "first", port: int | None = None) -> DatabaseLock:
+        made.append(DatabaseLock(postgres.url(port), name, lambda: named or None))
+        return made[-1]
+
+    yield make
+    for lock in made:
+        lock.release()
+
+
+def end_connections(postgres: Postgres) -> None:
+    """As an administrator does, or a failover."""
+    engine = create_engine(postgres.url())
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            )
+        )
+    engine.dispose()
+
+
+def check_after(cut: Callable[[], None], lock: DatabaseLock) -> None:
+    """Check until the lock has noticed: the end of a connection takes its time on the way."""
+    before = lock._connection
+    cut()
+    while lock._connection is before:
+        lock.check()
+
+
+@pytest.mark.cluster
+def test_a_sweep_has_one_driver_and_the_others_are_told_which(
+    lock_of: Callable[..., DatabaseLock], named: dict[str, Any]
+) -> None:
+    first, second = lock_of(), lock_of()
+    first.acquire()
+    named |= {"pid": 17, "host": "other", "since": "2026-01-01", "token": "a"}
+    with pytest.raises(UserError, match="sweep first is being run by process 17 on other since"):
+        second.acquire()
+    lock_of("second").acquire()
+    first.release()
+    second.acquire()
+    second.check()
+
+
+@pytest.mark.cluster
+@pytest.mark.integration
+def test_a_dead_driver_s_lock_is_taken_over_at_once(
+    postgres: Postgres, lock_of: Callable[..., DatabaseLock]
+) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, postgres.url(), "first"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    lock = lock_of()
+    with pytest.raises(UserError, match="is being run by another process"):
+        lock.acquire()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    while True:  # the database finds out by itself
+        try:
+            lock.acquire()
+            return
+        except UserError:
+            continue
+
+
+@pytest.mark.cluster
+def test_a_driver_whose_connection_was_cut_goes_on_if_nobody_else_has_run_the_sweep(
+    postgres: Postgres, lock_of: Callable[..., DatabaseLock], named: dict[str, Any], tmp_path: Path
+) -> None:
+    lock, holder = lock_of(), new_holder(tmp_path)
+    lock.acquire()
+    named |= holder
+    lock.belongs_to(holder)
+    check_after(lambda: end_connections(postgres), lock)
+    with pytest.raises(UserError, match="is being run by process"):
+        lock_of().acquire()
+
+
+@pytest.mark.cluster
+def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
+    postgres: Postgres, lock_of: Callable[..., DatabaseLock], named: dict[str, Any], tmp_path: Path
+) -> None:
+    proxy = Proxy(postgres.port)
+    lock, holder = lock_of(port=proxy.port), new_holder(tmp_path)
+    lock.acquire()
+    named |= holder
+    lock.belongs_to(holder)
+    proxy.cut()
+    with pytest.raises(ServiceAway, match="refused"):
+        lock.check()
+    other = lock_of()
+    while True:
+        try:
+            other.acquire()
+            break
+        except UserError:
+            continue
+    proxy.restore()
+    with pytest.raises(ServiceAway, match="sweep first is held by process"):
+        lock.check()
+    other.release()
+    lock.check()  # it has not run
+    named |= new_holder(tmp_path)  # now it has
+    with pytest.raises(ServiceLost, match="has taken the sweep over"):
+        check_after(lambda: end_connections(postgres), lock)
+    proxy.cut()
+
+
+def test_a_sweep_in_a_sqlite_file_has_one_driver_whatever_its_folder(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    with file_lock(url, "first"), file_lock(url, "second"):
+        with pytest.raises(UserError, match="sweep first is being run by another process"):
+            file_lock(url, "first")
+    with file_lock(url, "first"), file_lock(None, "first"):
+        pass

@@ -1,0 +1,199 @@
+"""A study in a PostgreSQL whose connections are cut, and whose answers are lost."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.trial import TrialState
+
+from sweeps.ledger import Ledger
+from sweeps.outages import Outages, ServiceLost
+from sweeps.ownership import Unshared
+from sweeps.retries import PatientStorage, num_trials
+from sweeps.study import open_storage
+from tests.sweeps.services import PASSWORD, Postgres, Proxy, running_postgres
+
+pytestmark = [pytest.mark.cluster, pytest.mark.integration]
+LR = {"lr": FloatDistribution(0.0, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(postgres: Postgres) -> Iterator[Proxy]:
+    proxy = Proxy(postgres.port)
+    yield proxy
+    proxy.cut()
+
+
+@pytest.fixture
+def outages() -> Outages:
+    return Outages(patience_s=60.0)
+
+
+@pytest.fixture
+def database(
+    postgres: Postgres, proxy: Proxy, outages: Outages, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PatientStorage]:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    opened = open_storage(postgres.url(proxy.port), Path("unused"))
+    assert isinstance(opened, RDBStorage)
+    database = PatientStorage(opened, outages, Unshared())
+    yield database
+    proxy.restore()
+    for study in database.get_all_studies():
+        database.delete_study(database.get_study_id_from_name(study.study_name))
+    opened.engine.dispose()
+
+
+@pytest.fixture
+def study(database: PatientStorage) -> optuna.Study:
+    return optuna.create_study(storage=database, study_name="first", direction="maximize")
+
+
+def changes(study: optuna.Study) -> dict[str, Callable[[], Any]]:
+    """One of each kind of what a sweep does to its study."""
+    trial = study.ask()
+    study.enqueue_trial({"lr": 0.25})
+    whole = optuna.trial.create_trial(params={"lr": 0.5}, distributions=LR, value=1.0)
+    return {
+        "param": lambda: trial.suggest_float("lr", 0.0, 1.0),
+        "report": lambda: trial.report(0.5, 1),
+        "attribute": lambda: trial.set_user_attr("a", 1),
+        "study attribute": lambda: study.set_user_attr("a", 1),
+        "add": lambda: study.add_trial(whole),
+        "take": lambda: study.ask(),
+        "tell": lambda: study.tell(trial, 0.5),
+        "ask": lambda: study.ask(),
+        "read": lambda: study.get_trials(deepcopy=False),
+        "other": lambda: optuna.create_study(storage=study._storage, study_name="second"),
+        "delete": lambda: optuna.delete_study(study_name="second", storage=study._storage),
+    }
+
+
+def shape(study: optuna.Study) -> list[tuple[Any, ...]]:
+    return [
+        (t.number, t.state.name, sorted(t.params), t.values, t.intermediate_values, t.user_attrs)
+        for t in study.get_trials()
+    ]
+
+
+@pytest.fixture
+def undisturbed() -> list[tuple[Any, ...]]:
+    study = optuna.create_study(storage=InMemoryStorage(), direction="maximize")
+    for change in changes(study).values():
+        change()
+    return shape(study)
+
+
+def test_every_call_is_repeated_until_the_database_is_back(
+    study: optuna.Study, proxy: Proxy, outages: Outages, undisturbed: list[tuple[Any, ...]]
+) -> None:
+    waits = []
+
+    def come_back() -> None:
+        waits.append(outages.why())
+        proxy.restore()
+
+    outages.show = come_back
+    for change in changes(study).values():
+        proxy.cut()
+        change()
+        assert waits, "the cut was not noticed"
+        assert not outages.shown()
+        waits.clear()
+    assert shape(study) == undisturbed
+
+
+def test_a_change_whose_answer_was_lost_is_not_made_twice(
+    study: optuna.Study, proxy: Proxy, outages: Outages, undisturbed: list[tuple[Any, ...]]
+) -> None:
+    """The database has committed, and the driver is not told."""
+    for name, change in changes(study).items():
+        before = proxy.lost
+        proxy.lose_commits(True)
+        change()
+        proxy.lose_commits(False)
+        assert proxy.lost > before or name == "read", name
+    assert shape(study) == undisturbed
+
+
+def test_a_restarted_database_goes_on(
+    postgres: Postgres, study: optuna.Study, outages: Outages
+) -> None:
+    trial = study.ask()
+    postgres.stop()
+    outages.show = lambda: None
+    started = []
+
+    def start() -> None:
+        if not started:
+            started.append(True)
+            postgres.start()
+
+    outages.show = start
+    study.tell(trial, 0.5)
+    assert started
+    assert [t.state for t in study.get_trials()] == [TrialState.COMPLETE]
+
+
+def test_a_database_that_stays_away_ends_the_sweep(
+    study: optuna.Study, proxy: Proxy, outages: Outages
+) -> None:
+    outages.patience_s = 0.1
+    proxy.cut()
+    with pytest.raises(ServiceLost, match=r"the study has been away for 0.1 s \(.*refused"):
+        study.ask()
+
+
+def test_a_mistake_is_not_repeated(
+    database: PatientStorage, study: optuna.Study, outages: Outages
+) -> None:
+    outages.show = lambda: pytest.fail("nothing is away")
+    with pytest.raises(KeyError):
+        database.get_study_id_from_name("missing")
+    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+        optuna.create_study(storage=database, study_name="first")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 8, 9])
+def test_trials_are_counted_without_reading_them(
+    database: PatientStorage, study: optuna.Study, number: int
+) -> None:
+    for _ in range(number):
+        study.ask()
+    study_id = database.get_study_id_from_name("first")
+    assert num_trials(database, study_id) == number
+
+
+def test_a_ledger_in_a_database_that_comes_and_goes_is_that_of_one_that_stays(
+    database: PatientStorage,
+    proxy: Proxy,
+    outages: Outages,
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    outages.show = proxy.restore
+    asked = []
+    for over in (None, database):
+        ledger = make_ledger(over=over, trials=12, scheduler="asha")
+        found = []
+        for i in range(12):
+            if over is not None:
+                proxy.cut() if i % 2 else proxy.drop()
+            trial = ledger.ask()
+            assert trial is not None
+            if not ledger.report(trial.number, 3, i % 5 / 5):
+                ledger.complete(trial.number, [i % 5 / 5], {})
+            else:
+                ledger.prune(trial.number, {})
+            found.append((trial, ledger.frozen(trial.number).state))
+        asked.append(found)
+    assert asked[0] == asked[1]

@@ -1,0 +1,61 @@
+"""Folders and object stores: the places that a path or a URI such as `s3://bucket/path` names."""
+
+from functools import cache
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+STORE_ERRORS: tuple[type[Exception], ...] = (OSError, pa.ArrowException)
+"""What a store raises that is away, full, or refuses what it is asked for; also a wrong URI."""
+
+CONNECT_WITHIN_S = 5
+ANSWER_WITHIN_S = 10
+"""How long an S3 service may send nothing."""
+ATTEMPTS = 2
+
+
+def located(place: str) -> tuple[pafs.FileSystem, str]:
+    """The filesystem that a path or a URI is in, and the path there.
+
+    Raises:
+        OSError: If the store is away, or has no such bucket.
+        ValueError: If the URI is none that is known.
+    """
+    if "://" not in place:
+        return pafs.LocalFileSystem(), place
+    filesystem, path = _remote(place)
+    return filesystem, path.rstrip("/")
+
+
+@cache
+def _remote(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Kept, since each connection to a store asks for its bucket first.
+
+    S3 services get limits of time, for which a URI has no options: what asks a silent one would
+    wait for minutes. Whoever can wait asks again.
+    """
+    filesystem, path = pafs.FileSystem.from_uri(uri)
+    if isinstance(filesystem, pafs.S3FileSystem) and "tls_verify" not in uri:
+        # as it pickles itself: it has no other way to be asked for its options
+        rebuild, (options,) = filesystem.__reduce__()
+        filesystem = rebuild(
+            options
+            | {
+                "connect_timeout": CONNECT_WITHIN_S,
+                "request_timeout": ANSWER_WITHIN_S,
+                "retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+            }
+        )
+    return filesystem, path
+
+
+def replace_file(filesystem: pafs.FileSystem, path: str, content: bytes | memoryview) -> None:
+    """Write a file at once: a reader sees the old one or the new one.
+
+    Raises:
+        OSError: If the store does not take it.
+    """
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    with filesystem.open_output_stream(f"{path}.part") as stream:
+        stream.write(content)
+    filesystem.move(f"{path}.part", path)

@@ -298,6 +298,7 @@ def _sweep_all(
                 allotment=allotment,
                 console=console,
                 identity=identity,
+                machines=cluster.machines,
             )
             show_end(settings, end, name)
             if end.interrupted:

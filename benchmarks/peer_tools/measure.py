@@ -71,12 +71,12 @@ class Tree:
 
     def role(self, pid: int) -> str:
         """`driver`, `actors`, `uploader`, or `ray` for everything else."""
-        if pid == self.root:
-            return "driver"
         try:
             command = " ".join(self.known[pid].cmdline())
         except (psutil.Error, KeyError):
             return "ray"
+        if pid == self.root or "sweeps.driver" in command:
+            return "driver"
         if command.startswith("ray::") and not re.match(r"ray::(IDLE|\w+Agent)", command):
             return "actors"
         return "uploader" if "replay" in command else "ray"

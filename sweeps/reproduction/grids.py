@@ -13,6 +13,7 @@ from foldsweep.files import parsed, write_whole
 from foldsweep.names import TRAIN_TIME
 from search_spaces.larger_digit.reports import grid_space
 from sweeps.ledger import RESULT_ATTR
+from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.summary import ranking
@@ -75,6 +76,7 @@ def sweep_grid(
     root: Path,
     allotment: Allotment,
     console: Console,
+    machines: Machines | None = None,
 ) -> SweepEnd:
     """Sweep a grid, or resume it, and keep its result once it is complete."""
     values = settled(grid, root)
@@ -92,6 +94,7 @@ def sweep_grid(
         allotment=allotment,
         console=console,
         identity=identity_in(folder, within=root),
+        machines=machines,
     )
     ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:

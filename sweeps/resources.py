@@ -82,11 +82,10 @@ def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> str:
     """Which wish no node can meet, and what the largest has."""
     wishes = (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU"))
     for option, wanted, what in wishes:
-        has = {node.node: node.cpus if what == "CPU" else node.gpus for node in nodes}
-        largest = max(has, key=lambda name: has[name])
-        if wanted > has[largest]:
-            most = _counted(has[largest], what)
-            if len(has) == 1:
+        has = [node.cpus if what == "CPU" else node.gpus for node in nodes]
+        if wanted > max(has):
+            most, largest = _counted(max(has), what), nodes[has.index(max(has))].node
+            if len(nodes) == 1:
                 return f"{option} {wanted:g} is more than the {most} there are"
             return f"{option} {wanted:g} fits no node: the largest, {largest}, has {most}"
     both = f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"

@@ -146,7 +146,14 @@ def test_a_machine_that_is_killed_costs_no_trial_and_one_that_joins_is_used(
 ) -> None:
     nodes.start("first", cpus=2)
     process = user.start(
-        "sweeps/run.py", *SWEEP, *RANDOM, "--name", "come", "--address", nodes.address, **nodes.environment
+        "sweeps/run.py",
+        *SWEEP,
+        *RANDOM,
+        "--name",
+        "come",
+        "--address",
+        nodes.address,
+        **nodes.environment,
     )
     until(lambda: waiting() == {"head": 1, "first": 2}, process)
     nodes.kill("first")
@@ -156,12 +163,11 @@ def test_a_machine_that_is_killed_costs_no_trial_and_one_that_joins_is_used(
     said = user.end(process).stdout
     assert "2 nodes: 3 trials at a time" in said
     assert "lost with its machine, " in said
-    assert "3 running" in said
     assert "last error" not in said
     assert {trial.state.name for trial in user.study("come/gated")} == {"COMPLETE"}
     runs = user.mlflow("come/gated")
     places = [run.tags["foldsweep.nodes"] for number, run in runs.items() if number]
-    assert Counter(place.count("(127.0.0.1)") for place in places) == {1: 4, 2: 2}
+    assert Counter(place.count(f"{socket.gethostname()} (") for place in places) == {1: 4, 2: 2}
 
 
 def test_a_node_that_lacks_the_product_is_named_and_no_trial_is_placed_on_it(
@@ -204,7 +210,14 @@ def test_a_head_node_that_is_killed_is_one_line_with_the_command_that_resumes(
 ) -> None:
     """The server alone: the driver's own raylet lives on."""
     process = user.start(
-        "sweeps/run.py", *SWEEP, *RANDOM, "--name", "head", "--address", nodes.address, **nodes.environment
+        "sweeps/run.py",
+        *SWEEP,
+        *RANDOM,
+        "--name",
+        "head",
+        "--address",
+        nodes.address,
+        **nodes.environment,
     )
     until(lambda: waiting() == {"head": 1}, process)
     (gcs,) = [
@@ -215,6 +228,7 @@ def test_a_head_node_that_is_killed_is_one_line_with_the_command_that_resumes(
     os.kill(gcs, signal.SIGKILL)
     out, err = process.communicate(timeout=50)
     assert process.returncode == 1, out + err
-    assert err.startswith(f"error: Ray's head node, {nodes.address}, has not answered for 10 s; ")
+    assert err.startswith("error: Ray's head node, ")
+    assert f":{nodes.port}, has not answered for 10 s; nothing that has ended is lost. " in err
     assert f"Continue with: {User.shown('sweeps/run.py')} --resume head" in err
     assert err.count("\n") == 1

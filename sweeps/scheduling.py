@@ -92,6 +92,17 @@ class Places(tune.Callback):
         self.lifecycle.placed(trial.trial_id)
         self._asked[actor.place.remote()] = weakref.ref(actor), trial.trial_id
 
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        """Take in what processes have answered, which they did before they trained."""
+        self._take_in()
+
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Take in what processes have answered."""
         self._take_in()

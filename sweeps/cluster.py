@@ -5,8 +5,6 @@ import concurrent.futures.thread  # noqa: F401  its hooks of forks, before Ray f
 import contextlib
 import logging
 import os
-import re
-import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,17 @@ from ray._private import ray_constants
 from ray._private.node import Node
 
 from foldsweep.errors import UserError, first_line
+from foldsweep.programs import console
 from sweeps.channel import tell
+from sweeps.head import HeadWatch, check_is_node, check_reachable
+from sweeps.machines import LOOK_EVERY_S, Machines, sent_by_value
+from sweeps.probe import prepare_where_possible
 from sweeps.processors import available_cpus
-from sweeps.resources import Allotment, allot
+from sweeps.resources import Allotment, Capacity, allot
 from sweeps.session import Session
 from sweeps.settings import SweepSettings
 from sweeps.worker import HOOK, variables
 
-REACHED_WITHIN_S = 5.0
 STARTED_WITHIN_S = 180.0
 STOPPED_WITHIN_S = 20.0
 
@@ -53,6 +54,7 @@ class Cluster:
     """A Ray to run trials on: one to join, or one of our own that ends with the program.
 
     `start` returns at once; entering waits until Ray runs and gives what each trial gets of it.
+    `machines` are its nodes from then on.
 
     Ray lives in a thread of its own: Linux ends its processes with the thread that made them, and
     the signals stay ours.
@@ -65,6 +67,7 @@ class Cluster:
         self._enough = threading.Event()
         self._error: BaseException | None = None
         self._session: Session | None = None
+        self.machines = Machines(settings)
 
     def start(self) -> None:
         """Begin to start Ray; whatever fails is said on entering."""
@@ -108,12 +111,20 @@ class Cluster:
 
     def _allotment(self) -> Allotment:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
+        if self._settings.address is not None:
+            allotment = self.machines.begin()
+            for line in self.machines.news():
+                console.print(line)
+            return allotment
         resources = ray.cluster_resources()
         import torch  # takes seconds, in which Ray starts
 
         # a CPU build of torch cannot use the GPUs that Ray sees
         gpus = resources.get("GPU", 0) if torch.backends.cuda.is_built() else 0
-        return allot(self._settings, cpus=resources.get("CPU", 0), gpus=gpus)
+        here = Capacity(node="this machine", cpus=resources.get("CPU", 0), gpus=gpus)
+        allotment = allot(self._settings, [here])
+        self.machines = Machines.fixed(allotment)
+        return allotment
 
     def _live(self) -> None:
         try:
@@ -121,15 +132,29 @@ class Cluster:
         except BaseException as error:  # whatever it is, it belongs to whoever waits
             self._error = error
         self._running.set()
-        self._enough.wait()
+        if self._settings.address is None or self._error is not None:
+            self._enough.wait()
+        else:
+            self._look_after_nodes()
         tell(ray={})
         ray.shutdown()
         if self._session is not None:
             self._session.end()
 
+    def _look_after_nodes(self) -> None:
+        """Follow the nodes of a cluster until it is enough."""
+        address = ray.get_runtime_context().gcs_address
+        watch = HeadWatch(address, lambda what: tell(gone=what))
+        while not self._enough.wait(LOOK_EVERY_S):
+            # Ray's errors have no common base here; a head node that has gone is said elsewhere
+            with contextlib.suppress(Exception):
+                self.machines.look()
+        watch.stop()
+
     def _init(self) -> None:
         address = self._settings.address
-        _check_reachable(address)
+        check_reachable(address)
+        check_is_node(address)
         # its handler would take SIGTERM for a crash
         ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
         # else the command line, for all of the cluster to see, which fails where it is no UTF-8
@@ -137,14 +162,15 @@ class Cluster:
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
         folders = list(dict.fromkeys(os.path.dirname(f) for f in self._settings.space_files))
-        env = {"worker_process_setup_hook": HOOK, "env_vars": variables(folders)}
+        env: dict[str, Any] = {"env_vars": variables(folders)}
         try:
             if address is None:
-                self._init_local(env)
+                self._init_local({**env, "worker_process_setup_hook": HOOK})
             else:
-                ray.init(
-                    address, runtime_env=env, log_to_driver=False, logging_level=logging.ERROR
-                )
+                with sent_by_value():
+                    hook = {"worker_process_setup_hook": prepare_where_possible}
+                    ray.init(address, runtime_env={**env, **hook}, **QUIET)
+                self.machines.look()
         except UserError:
             raise
         # a socket, a port, a full disk, a time limit, an exit: Ray has no common exception
@@ -186,16 +212,3 @@ def _schedule_as_batch() -> None:
     if hasattr(os, "SCHED_BATCH"):
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-def _check_reachable(address: str | None) -> None:
-    """Ask a head node whether it is there: Ray itself would try for minutes, noisily."""
-    found = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address or "")
-    if found is None:
-        return
-    try:
-        socket.create_connection((found[1], int(found[2])), REACHED_WITHIN_S).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"--address {address} cannot be used: {error}; is Ray's head node running there?"
-        ) from None

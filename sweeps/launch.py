@@ -354,6 +354,7 @@ def _sweep_all(
                 identity=identity,
                 storage=None if kept.shared is None else kept.shared.storage,
                 outages=kept.outages,
+                machines=cluster.machines,
             )
             show_end(settings, end, name)
             if end.interrupted:

@@ -51,6 +51,10 @@ STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
 """How long a store that took no deletion is left alone: at least so many times what it took."""
 REFUSED_TO_GIVE_UP = 20
 """Refused trials in a row that stop it: combinations of which so many fail are no space."""
+MOST_LOST = 10
+"""How often a trial may lose its machine. None is the trial's fault, unless it is what brings its
+machines down, one after another; a long trial on machines that are taken away goes on from its
+checkpoint each time."""
 
 
 @dataclass(kw_only=True)
@@ -62,6 +66,8 @@ class Running:
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
+    has_process: bool = False
+    machine_lost: bool = False
     error: str = "unknown error"
     failure: str = names.CRASHED
     traceback: Path | None = None
@@ -123,6 +129,7 @@ class Lifecycle:
         self.deadline = math.inf if time_budget is None else time.monotonic() + time_budget
         self.max_failures = max_failures
         self.crashes: Counter[int] = Counter()
+        self.losses: Counter[int] = Counter()
         self.signatures: dict[int, str] = {}
         """The last failure of a trial that may be tried again, see `trainables.refusals`."""
         self.running: dict[str, Running] = {}
@@ -139,6 +146,7 @@ class Lifecycle:
         self.outages = outages or Outages()
         self.left_over: list[int] = []
         """Trials that are over and whose checkpoints could not be deleted yet."""
+        self._errors: dict[int, str] = {}
         self._store_rests_until = -math.inf
         self._unsaved: set[int] = set()
         self._close_ended_runs()
@@ -163,6 +171,15 @@ class Lifecycle:
                 more[LAST_ERROR] = self.signatures[asked.number]
             return {**config.to_dict(), **more}
         return None
+
+    def placed(self, key: str, node: str | None = None) -> None:
+        """Note that a trial has a process now and, as soon as it is known, on which node."""
+        running = self.running.get(key)
+        if running is None:
+            return
+        running.has_process = True
+        if node is not None:
+            self.tracker.log_node(running.asked.number, node)
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
         """Take in a report of a trial that could go on; whether it should stop."""
@@ -230,19 +247,37 @@ class Lifecycle:
             self.signatures[running.asked.number] = signature
         running.error = error
         self.last_error = f"trial {running.asked.number}: {error}"
+        self._errors.pop(running.asked.number, None)
+        self._errors[running.asked.number] = self.last_error
 
     def timed_out(self, key: str, seconds: float) -> None:
         """Note that a trial took longer than it may; its process is being ended."""
         self.crashed(key, f"ended after {seconds:g} s (--trial-timeout)")
         self.running[key].failure = names.TIMED_OUT
 
+    def machine_lost(self, key: str, what: str) -> None:
+        """Note that a trial ended for what happened to its machine; `lost` has it tried again."""
+        running = self.running[key]
+        running.machine_lost = running.failure != names.TIMED_OUT
+        again = self.losses[running.asked.number] + 1 < MOST_LOST
+        self.crashed(key, f"{what}; it is tried again" if again else f"{what}, {MOST_LOST} times")
+
     def lost(self, key: str) -> None:
         """Have a trial that crashed tried again, or record that it did so too often.
 
-        One that took longer than it may would do so again. Not left to Ray, which tries none
-        again whose process dies between two trials.
+        One that took longer than it may would do so again. One that lost its machine did not
+        crash: it is given back, `MOST_LOST` times at most. Not left to Ray, which tries none again
+        whose process dies between two trials.
         """
         number = self.running[key].asked.number
+        if self.running[key].machine_lost:
+            self.losses[number] += 1
+            if self.losses[number] < MOST_LOST:
+                del self.running[key]
+                self.ledger.give_back(number)
+            else:
+                self.fail(key)
+            return
         self.crashes[number] += 1
         timed_out = self.running[key].failure == names.TIMED_OUT
         if timed_out or self.crashes[number] > self.max_failures:
@@ -250,6 +285,12 @@ class Lifecycle:
         else:
             del self.running[key]
             self.ledger.give_back(number)
+
+    def give_all_back(self) -> None:
+        """Have all trials in training tried again: what ran them has ended."""
+        for running in self.running.values():
+            self.ledger.give_back(running.asked.number)
+        self.running.clear()
 
     def fail(self, key: str, kind: str | None = None) -> None:
         """Record a trial that diverged, was refused, or crashed more often than it may."""
@@ -261,6 +302,16 @@ class Lifecycle:
         self.tracker.secure()
         self.ledger.fail(running.asked.number, running.error, running.failure)
         self._close(key, TrialState.FAIL, running.error, running.failure)
+
+    @property
+    def num_training(self) -> int:
+        """Trials that have a process; others wait for one."""
+        return sum(running.has_process for running in self.running.values())
+
+    @property
+    def remaining_error(self) -> str | None:
+        """The last error of a trial that has not ended well since."""
+        return next(reversed(self._errors.values()), None)
 
     @property
     def out_of_time(self) -> bool:
@@ -377,6 +428,8 @@ class Lifecycle:
     ) -> None:
         number = self.running.pop(key).asked.number
         self._unsaved.discard(number)
+        if state != TrialState.FAIL:
+            self._errors.pop(number, None)
         self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
         self.ended[state] += 1
         self.ended_here += 1

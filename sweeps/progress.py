@@ -15,6 +15,7 @@ from foldsweep.numbers import shown_score
 from foldsweep.programs import on_terminal
 from foldsweep.streams import escaped
 from sweeps.lifecycle import Lifecycle
+from sweeps.machines import Machines
 from sweeps.summary import shown_values
 
 PLAIN_EVERY_S = 30.0
@@ -24,8 +25,16 @@ PLAIN_EVERY_S = 30.0
 class Progress(tune.Callback):
     """Shows trials done, running, pruned, failed, the best so far and the time left."""
 
-    def __init__(self, lifecycle: Lifecycle, console: Console, *, time_budget: float | None):
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        console: Console,
+        *,
+        time_budget: float | None,
+        machines: Machines | None = None,
+    ):
         self.lifecycle = lifecycle
+        self.machines = machines
         self.console = console
         self.time_budget = time_budget
         self.started = time.monotonic()
@@ -50,6 +59,8 @@ class Progress(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the terminal, or write a line where there is something to say."""
+        for line in self.machines.news() if self.machines is not None else ():
+            self.live.console.print(f"      {escaped(line)}", soft_wrap=True)
         if self.lifecycle.last_error != self.shown_error:
             self.shown_error = self.lifecycle.last_error
             self.live.console.print(f"      {escaped(str(self.shown_error))}", soft_wrap=True)
@@ -91,10 +102,13 @@ class Progress(tune.Callback):
         life = self.lifecycle
         parts = [
             f"{life.ended.total()}/{life.ended.total() + life.ledger.trials_left} trials",
-            f"{len(life.running)} running",
+            f"{life.num_training} running",
             f"{life.ended[TrialState.PRUNED]} pruned",
             f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
         ]
+        waiting = len(life.running) - life.num_training
+        if waiting and self.machines is not None and self.machines.change:
+            parts.insert(2, f"{waiting} waiting for a process")
         best = life.best
         if best is not None:
             score = shown_score(life.objective[0], best.score, best.std)

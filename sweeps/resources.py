@@ -1,6 +1,7 @@
 """How many trials run at a time, and what each gets."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foldsweep.errors import UserError
@@ -8,6 +9,17 @@ from sweeps.settings import SweepSettings
 
 TRIALS_PER_GPU = 4
 """Small networks leave most of a GPU idle; a few trials share one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What one node has for trials."""
+
+    node: str
+    """Name of the node, for messages."""
+    cpus: float
+    gpus: float = 0.0
+    """GPUs that torch can use there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,28 +41,59 @@ class Allotment:
         return max(1, int(self.cpus))
 
 
-def allot(settings: SweepSettings, *, cpus: float, gpus: float) -> Allotment:
-    """Share the cluster's CPUs and GPUs among trials.
+def allot(settings: SweepSettings, nodes: Sequence[Capacity]) -> Allotment:
+    """Share the nodes' CPUs and GPUs among trials.
 
     Raises:
-        UserError: If a trial wants more than there is, or what its device cannot do.
+        UserError: If a trial wants more than any node has, or what its device cannot do.
     """
-    per_cpu = 1.0 if settings.cpus_per_trial is None else settings.cpus_per_trial
-    automatic = 1 / TRIALS_PER_GPU if gpus else 0.0
+    automatic = 1 / TRIALS_PER_GPU if any(node.gpus for node in nodes) else 0.0
+    per_cpu = cpus_per_trial(settings)
     per_gpu = automatic if settings.gpus_per_trial is None else settings.gpus_per_trial
-    if per_cpu > cpus:
-        raise UserError(f"--cpus-per-trial {per_cpu:g} is more than the {cpus:g} CPUs there are")
-    if per_gpu > gpus:
-        raise UserError(f"--gpus-per-trial {per_gpu:g} is more than the {gpus:g} GPUs there are")
+    fits = num_fitting(nodes, cpus=per_cpu, gpus=per_gpu)
+    if not fits:
+        raise UserError(_too_much(nodes, per_cpu, per_gpu))
     if settings.mode == "graphed" and not per_gpu:
         raise UserError("mode graphed needs a CUDA device, but the device is cpu: use fused")
-    fits = _times(cpus, per_cpu)
-    if per_gpu:  # a part of a GPU is never made of parts of two
-        shared = per_gpu < 1
-        fits = min(fits, int(gpus) * _times(1, per_gpu) if shared else _times(gpus, per_gpu))
     return Allotment(
         cpus=per_cpu, gpus=per_gpu, concurrency=min(settings.concurrency or fits, fits)
     )
+
+
+def cpus_per_trial(settings: SweepSettings) -> float:
+    """CPUs of a trial."""
+    return 1.0 if settings.cpus_per_trial is None else settings.cpus_per_trial
+
+
+def num_fitting(nodes: Sequence[Capacity], *, cpus: float, gpus: float) -> int:
+    """How many trials fit: each on one node, and a part of a GPU is never made of two."""
+    return sum(_fitting(node, cpus, gpus) for node in nodes)
+
+
+def _fitting(node: Capacity, cpus: float, gpus: float) -> int:
+    fits = _times(node.cpus, cpus)
+    if not gpus:
+        return fits
+    shared = gpus < 1
+    return min(fits, int(node.gpus) * _times(1, gpus) if shared else _times(node.gpus, gpus))
+
+
+def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> str:
+    """Which wish no node can meet, and what the largest has."""
+    wishes = (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU"))
+    for option, wanted, what in wishes:
+        has = [node.cpus if what == "CPU" else node.gpus for node in nodes]
+        if wanted > max(has):
+            most, largest = _counted(max(has), what), nodes[has.index(max(has))].node
+            if len(nodes) == 1:
+                return f"{option} {wanted:g} is more than the {most} there are"
+            return f"{option} {wanted:g} fits no node: the largest, {largest}, has {most}"
+    both = f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"
+    return f"no node has {both} for a trial: set --cpus-per-trial or --gpus-per-trial"
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"
 
 
 def _times(whole: float, part: float) -> int:

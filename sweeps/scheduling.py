@@ -6,16 +6,20 @@ and what is remembered is the lifecycle's: Ray's own experiment state is not nee
 
 import re
 import time
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
+from sweeps.machines import Machines
 from trainables.refusals import signature_in, without_signatures
 from trainables.trainable import HELD_OUT
 
@@ -23,10 +27,10 @@ from trainables.trainable import HELD_OUT
 class StudySearcher(Searcher):
     """Asks the study for configurations and tells it how they ended.
 
-    Keeps at most `concurrency` trials in flight.
+    Keeps at most as many trials in flight as `concurrency` says when it is asked.
     """
 
-    def __init__(self, lifecycle: Lifecycle, *, concurrency: int):
+    def __init__(self, lifecycle: Lifecycle, *, concurrency: Callable[[], int]):
         super().__init__()
         self.lifecycle = lifecycle
         self.concurrency = concurrency
@@ -35,7 +39,7 @@ class StudySearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """The next configuration, None to wait, or FINISHED."""
-        if len(self.lifecycle.running) >= self.concurrency:
+        if len(self.lifecycle.running) >= self.concurrency():
             return None
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
             return str(Searcher.FINISHED)
@@ -63,12 +67,91 @@ class StudySearcher(Searcher):
         """Nothing: the study is the state."""
 
 
-class LifecycleScheduler(FIFOScheduler):
-    """Stops trials when the lifecycle says so."""
+class Places(tune.Callback):
+    """Knows on which node each trial runs, without waiting for it.
+
+    A process is asked once, before it trains the first of its trials.
+    """
 
     def __init__(self, lifecycle: Lifecycle):
+        self.lifecycle = lifecycle
+        self.of: dict[str, tuple[str, str]] = {}
+        """Id and name of the node of each trial that runs."""
+        # a process lives as long as somebody knows its handle
+        self._known: weakref.WeakKeyDictionary[Any, tuple[str, str]] = weakref.WeakKeyDictionary()
+        self._asked: dict[ray.ObjectRef, tuple[weakref.ref[Any], str]] = {}
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Ask the process of a trial where it is, unless it has said so before."""
+        actor: Any = trial.temporary_state.ray_actor
+        if actor in self._known:
+            self._note(trial.trial_id, self._known[actor])
+            return
+        self.lifecycle.placed(trial.trial_id)
+        self._asked[actor.place.remote()] = weakref.ref(actor), trial.trial_id
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        """Take in what processes have answered, which they did before they trained."""
+        self._take_in()
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Take in what processes have answered."""
+        self._take_in()
+
+    def left(self, key: str) -> tuple[str, str] | None:
+        """The node on which a trial ran that has ended; None where it ran on none."""
+        self._take_in()
+        return self.of.pop(key, None)
+
+    def _take_in(self) -> None:
+        asked = list(self._asked)
+        if not asked:
+            return
+        for answer in ray.wait(asked, num_returns=len(asked), timeout=0)[0]:
+            reference, key = self._asked.pop(answer)
+            try:
+                place = ray.get(answer)
+            except RayError:  # it died before it could answer
+                continue
+            actor = reference()
+            if actor is not None:
+                self._known[actor] = place
+            self._note(key, place)
+
+    def _note(self, key: str, place: tuple[str, str]) -> None:
+        self.of[key] = place
+        self.lifecycle.placed(key, place[1])
+
+
+class LifecycleScheduler(FIFOScheduler):
+    """Stops trials when the lifecycle says so, and tells what ended those that failed.
+
+    Args:
+        lifecycle: The sweep's trials.
+        machines: The nodes that they run on.
+        places: On which of them each runs.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, machines: Machines, places: Places):
         super().__init__()
         self.lifecycle = lifecycle
+        self.machines = machines
+        self.places = places
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Keep a trial off the nodes that cannot be used."""
+        request = self.machines.request()
+        if request is not None:
+            trial.update_resources(request)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """None: Tune starts waiting trials in their order by itself.
@@ -91,12 +174,31 @@ class LifecycleScheduler(FIFOScheduler):
         Nobody reads it; it takes milliseconds and 80 KB of memory for each trial.
         """
         tune_controller._trials_to_cache.clear()
+        self.places.of.pop(trial.trial_id, None)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Note why a trial crashed."""
+        """Note why a trial crashed, or that it lost its machine."""
+        place = self.places.left(trial.trial_id)
         signed = _error_text(trial)
         text = without_signatures(signed)
+        if self._lost_its_machine(_error(trial), None if place is None else place[0]):
+            what = f"its process did not start: {_cause(text)}"
+            if place is not None:
+                what = f"lost with its machine, {place[1]}"
+            self.lifecycle.machine_lost(trial.trial_id, what)
+            return
         self.lifecycle.crashed(trial.trial_id, _cause(text), text, signature_in(signed))
+
+    def _lost_its_machine(self, error: Exception | None, node: str | None) -> bool:
+        """Whether what ended a trial happened to its machine.
+
+        A process that dies on a node that lives on was ended by what it did, such as taking all
+        memory. Where its node does not say so, the node cannot be reached, or is going.
+        """
+        if not isinstance(error, RayActorError) or not self.machines.change:
+            return False
+        unsaid = error.preempted or isinstance(error, ActorUnavailableError)
+        return unsaid or self.machines.is_lost(node)
 
 
 class TrialTimeout(tune.Callback):
@@ -182,6 +284,15 @@ def _error_text(trial: Trial) -> str:
         return Path(trial.error_file).read_text("utf-8", errors="replace")
     except (OSError, TypeError):
         return ""
+
+
+def _error(trial: Trial) -> Exception | None:
+    """What Ray keeps of the last failure; None where it is not there, or cannot be read."""
+    try:
+        found = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except Exception:  # whatever an exception of a user's own raises
+        return None
+    return found if isinstance(found, Exception) else None
 
 
 def _cause(text: str) -> str:

@@ -57,7 +57,8 @@ class Supervisor:
     """Watches one driver.
 
     `known` holds what the driver has told: `resume`, the command that continues; `log`, the file
-    with what Ray says; `ray`, its processes by name; `ended`, that it ends by itself.
+    with what Ray says; `ray`, its processes by name; `gone`, what a cluster has lost; `ended`,
+    that it ends by itself.
     """
 
     def __init__(self) -> None:
@@ -146,6 +147,10 @@ class Supervisor:
                 gone = ""
             if gone:
                 self._end_driver()
+            elif self.known.get("gone"):  # its calls wait for a minute
+                gone = self.known["gone"]
+                self.killed = True
+                self.driver.kill()
         watched.close()
         return gone
 

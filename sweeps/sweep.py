@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
+from ray.exceptions import ObjectLostError
 from ray.tune.experiment import Trial
 from rich.console import Console
 
@@ -30,7 +31,8 @@ from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
-from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of
 from sweeps.outages import TRACKING, Outages
 from sweeps.progress import Progress
@@ -49,6 +51,7 @@ from sweeps.scheduling import (
     HeldOutTaker,
     LifecycleScheduler,
     LifecycleStopper,
+    Places,
     StudySearcher,
     TrialTimeout,
 )
@@ -67,6 +70,8 @@ from trainables.trial import Context
 JOURNAL_FILE = "study.journal"
 REPORT_EVERY_S = 5.0
 """Where no rung is due, a trial reports after the first epoch that ends later than this."""
+MOST_PENDING = 1_000_000
+"""Trials that Tune may have without a process: what there is room for is the searcher's to say."""
 CLOSE_WAIT_S = 10.0
 """How long the end of a sweep waits for a tracking server that takes nothing."""
 
@@ -168,6 +173,7 @@ def sweep_space(
     identity: Identity | None = None,
     storage: BaseStorage | None = None,
     outages: Outages | None = None,
+    machines: Machines | None = None,
 ) -> SweepEnd:
     """Run, or resume, the sweep of one space on a Ray that has been started.
 
@@ -184,6 +190,7 @@ def sweep_space(
         identity: What the sweep is known by [as recorded in `folder`, or a new one].
         storage: Where the study is [as the settings say].
         outages: Knows which services are away.
+        machines: The nodes of that Ray [one, with room for the allotment].
 
     Raises:
         UserError: If the study or the folder cannot be used.
@@ -284,7 +291,11 @@ def sweep_space(
             keep=None if settings.select_on_test else settings.objective[0],
         )
         expected = ""
-        interrupted = _fit(lifecycle, context, settings, allotment, folder, console)
+        interrupted = _through_losses(
+            lifecycle,
+            machines or Machines.fixed(allotment),
+            partial(_fit, lifecycle, context, settings, allotment, folder, console),
+        )
         _log_best(tracker, lifecycle)
         lifecycle.delete_left_over()
         if lifecycle.left_over:
@@ -310,13 +321,31 @@ def sweep_space(
         interrupted=interrupted,
         out_of_time=lifecycle.out_of_time,
         hopeless=lifecycle.hopeless,
-        last_error=lifecycle.last_error,
+        last_error=lifecycle.remaining_error,
         waiting_records=waiting,
         tracking_problem=tracker.problem,
         set_aside=tracker.num_set_aside,
         refused=tracker.refused,
         expected=expected,
     )
+
+
+def _through_losses(
+    lifecycle: Lifecycle, machines: Machines, fit: Callable[[Machines], bool]
+) -> bool:
+    """Fit, again where a lost node has taken a result with it; see `_fit`.
+
+    Tune knows processes that die and tasks that raise. An answer that is lost between two nodes is
+    neither, and ends it.
+    """
+    for _ in range(MOST_LOST):
+        try:
+            return fit(machines)
+        except RuntimeError as error:
+            if not machines.change or not isinstance(error.__cause__, ObjectLostError):
+                raise
+            lifecycle.give_all_back()
+    raise UserError(f"results were lost with nodes {MOST_LOST} times: see what ends them")
 
 
 def _fit(
@@ -326,6 +355,7 @@ def _fit(
     allotment: Allotment,
     folder: Path,
     console: Console,
+    machines: Machines,
 ) -> bool:
     """Let Ray Tune run the trials; whether it was interrupted.
 
@@ -333,9 +363,10 @@ def _fit(
     """
     if not lifecycle.ledger.trials_left:
         return False
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)
-    progress = Progress(lifecycle, console, time_budget=settings.time_budget)
-    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), progress]
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)  # read once, here
+    progress = Progress(lifecycle, console, time_budget=settings.time_budget, machines=machines)
+    places = Places(lifecycle)
+    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, progress]
     if settings.trial_timeout is not None:
         callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
     on_ctrl_c = signal.getsignal(signal.SIGINT)
@@ -345,8 +376,8 @@ def _fit(
             tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
             storage_path=str(folder.resolve()),
-            search_alg=StudySearcher(lifecycle, concurrency=allotment.concurrency),
-            scheduler=LifecycleScheduler(lifecycle),
+            search_alg=StudySearcher(lifecycle, concurrency=lambda: machines.room),
+            scheduler=LifecycleScheduler(lifecycle, machines, places),
             stop=LifecycleStopper(lifecycle),
             callbacks=callbacks,
             num_samples=-1,

@@ -1,12 +1,14 @@
 """The thin layer of Ray Tune on top: a Trainable class for each variant, made on demand."""
 
 import logging
+import socket
 import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import ray
 import torch
 from ray import tune
 
@@ -129,6 +131,11 @@ class FoldTrainable(tune.Trainable):
             if kept is not None:
                 result[HELD_OUT] = kept.to_bytes()
         return result
+
+    def place(self) -> tuple[str, str]:
+        """The node on which this runs: Ray's id of it, and its host name and address."""
+        node = ray.get_runtime_context().get_node_id()
+        return node, f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial in the same process."""

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from foldsweep.files import parsed, write_whole
 from search_spaces.larger_digit.reports import grid_space
+from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.summary import outcome, ranking
@@ -73,6 +74,7 @@ def sweep_grid(
     root: Path,
     allotment: Allotment,
     console: Console,
+    machines: Machines | None = None,
 ) -> SweepEnd:
     """Sweep a grid, or resume it, and keep its result once it is complete."""
     values = settled(grid, root)
@@ -90,6 +92,7 @@ def sweep_grid(
         allotment=allotment,
         console=console,
         identity=identity_in(folder, within=root),
+        machines=machines,
     )
     ranked = ranking(end.ledger, settings.objective)
     if ranked and not end.interrupted and not end.ledger.trials_left:

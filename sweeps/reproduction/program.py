@@ -17,6 +17,7 @@ from foldsweep.programs import command, console, on_terminal, parse
 from foldsweep.tracking import shown, tracking_uri
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
+from sweeps.machines import Machines
 from sweeps.messages import show_end
 from sweeps.reproduction.data import dataset_of, draw, scaled
 from sweeps.reproduction.grids import Found, chain, found, sweep_grid
@@ -124,7 +125,7 @@ class Reproduction:
                 cluster.keep_logs_in(self.settings.root / LOG_FILE)
                 for i, grid in enumerate(missing):
                     console.print(f"grid {i + 1} of {len(missing)}: {grid.name}")
-                    if self._sweep(grid, allotment):
+                    if self._sweep(grid, allotment, cluster.machines):
                         return INTERRUPTED
                 failures = self._train(measured, allotment)
         waiting = self._log(measured)
@@ -160,7 +161,7 @@ class Reproduction:
     def _found(self, grid: Grid) -> Found | None:
         return found(grid, self.settings.root)
 
-    def _sweep(self, grid: Grid, allotment: Allotment) -> bool:
+    def _sweep(self, grid: Grid, allotment: Allotment, machines: Machines) -> bool:
         """Sweep a grid; whether it was interrupted."""
         settings = self.settings.sweep(grid)
         data = draw(
@@ -178,6 +179,7 @@ class Reproduction:
             root=self.settings.root,
             allotment=allotment,
             console=console,
+            machines=machines,
         )
         show_end(settings, end, self.settings.name)
         if not end.interrupted and self._found(grid) is None:

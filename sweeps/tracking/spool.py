@@ -31,6 +31,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
@@ -181,12 +182,13 @@ class RunState:
 
     `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
     below it repeats one that is already there. `params` are those of the sweep's own run as it
-    first had them: MLflow refuses others.
+    first had them: MLflow refuses others. `nodes` is the tag of that name, which grows.
     """
 
     is_open: bool = False
     last_step: dict[str, int] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
+    nodes: str = ""
 
 
 def run_states(path: Path) -> dict[str, RunState]:
@@ -200,6 +202,8 @@ def run_states(path: Path) -> dict[str, RunState]:
         if op == "metrics" and are_points(record.get("points")):
             for key, _, step, _ in record["points"]:
                 state.last_step[key] = max(step, state.last_step.get(key, step))
+        elif op == "tags" and is_texts(record.get("tags")):
+            state.nodes = record["tags"].get(names.TAG_NODES, state.nodes)
         elif op in ("start", "end"):
             state.is_open = op == "start"
             params = record.get("params", {})

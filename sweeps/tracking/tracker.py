@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from foldsweep import names
 from foldsweep.errors import UserError
 from sweeps.mirror import Mirror
 from sweeps.tracking.spool import (
@@ -128,6 +129,12 @@ class Tracker:
     def set_tags(self, number: int | None, tags: Mapping[str, Any]) -> None:
         """Set tags; the last value of a tag counts."""
         self._append(number, "tags", tags=_strings(tags))
+
+    def log_node(self, number: int, node: str) -> None:
+        """Add the machine of another attempt to a trial's tag."""
+        state = self._state(number)
+        state.nodes = f"{state.nodes}; {node}" if state.nodes else node
+        self._append(number, "tags", tags={names.TAG_NODES: state.nodes})
 
     def log_artifact(self, number: int | None, path: Path, to: str = "") -> None:
         """Attach a small local file, in the folder `to` of the run's artifacts."""

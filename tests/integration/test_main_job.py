@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
         assert run.tags["task"] == "larger_digit"
         assert run.tags["auxiliary"] == "true"
         assert run.tags["folds"] == "3"
+        assert run.tags["foldsweep.nodes"].startswith(f"{socket.gethostname()} (")
         assert run.params == {
             key: str(tuple(value) if isinstance(value, list) else value)
             for key, value in json.loads(run.tags["foldsweep.config"]).items()

@@ -39,6 +39,12 @@ def loses_ray(number: int) -> int:
     return 0
 
 
+def loses_its_head_node() -> int:
+    tell(resume="again", gone="head node, head:6379, has not answered for 10 s")
+    time.sleep(600)
+    return 0
+
+
 def counts() -> int:
     """Says each Ctrl-C, and ends at SIGUSR1.
 

@@ -17,7 +17,12 @@ from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ended import ERROR_ATTR, RESULT_ATTR
 from sweeps.ledger import Ledger
-from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.lifecycle import (
+    LEAST_ENDED_TO_GIVE_UP,
+    MOST_LOST,
+    REFUSED_TO_GIVE_UP,
+    Lifecycle,
+)
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
@@ -60,6 +65,9 @@ class Recorder:
     def log_metrics(self, number: int, values: Mapping[str, float], step: int) -> None:
         self.events.append(("metrics", number))
         self.values.setdefault(number, {}).update(values)
+
+    def log_node(self, number: int, node: str) -> None:
+        self.events.append(("node", number, node))
 
     def log_artifact(self, number: int, path: Path, to: str = "") -> None:
         self.events.append(("artifact", number))
@@ -952,7 +960,7 @@ def test_ray_hears_that_all_is_asked_for_only_when_nothing_runs(
 ) -> None:
     """Else the last trials could not be tried again."""
     life = make_lifecycle(max_failures=1, trials=2)
-    searcher = StudySearcher(life, concurrency=3)
+    searcher = StudySearcher(life, concurrency=lambda: 3)
     searcher.suggest("a")
     searcher.suggest("b")
     assert searcher.suggest("c") is None
@@ -964,3 +972,83 @@ def test_ray_hears_that_all_is_asked_for_only_when_nothing_runs(
     for key in "ac":
         searcher.on_trial_complete(key, result())
     assert searcher.suggest("d") == "FINISHED"
+
+
+# Machines ---------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_loses_its_machine_has_not_crashed(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(max_failures=0)
+    life.start("a")
+    life.machine_lost("a", "lost with its machine, b (10.0.0.2)")
+    life.lost("a")
+    assert (life.running, life.ended.total(), life.crashes.total()) == ({}, 0, 0)
+    assert life.last_error == "trial 0: lost with its machine, b (10.0.0.2); it is tried again"
+    assert (life.start("again") or {})["trial_number"] == 0
+    life.end("again", result())
+    assert life.ended[TrialState.COMPLETE] == 1
+
+
+def test_a_trial_that_brings_its_machines_down_ends(make_lifecycle: MakeLifecycle) -> None:
+    life = make_lifecycle(max_failures=0)
+    for attempt in range(MOST_LOST):
+        assert (life.start(str(attempt)) or {})["trial_number"] == 0
+        life.machine_lost(str(attempt), "lost with its machine, b (10.0.0.2)")
+        life.lost(str(attempt))
+    (trial,) = life.ledger.ended()
+    said = f"lost with its machine, b (10.0.0.2), {MOST_LOST} times"
+    assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, said)
+
+
+def test_a_trial_that_took_too_long_is_not_tried_again_for_its_machine(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle(max_failures=9)
+    life.start("a")
+    life.timed_out("a", 2.5)
+    life.machine_lost("a", "lost with its machine, b (10.0.0.2)")
+    life.lost("a")
+    assert life.failures == {names.TIMED_OUT: 1}
+
+
+def test_a_failure_that_was_made_good_is_not_the_last_error(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle(max_failures=1)
+    for key, error in (("a", "boom"), ("b", "out of memory")):
+        life.start(key)
+        life.crashed(key, error)
+    life.fail("a")
+    assert life.remaining_error == "trial 1: out of memory"
+    life.lost("b")
+    life.start("c")
+    life.end("c", result())
+    assert life.remaining_error == "trial 0: boom"
+
+
+def test_a_trial_runs_once_it_has_a_process_and_its_node_is_logged(
+    make_lifecycle: MakeLifecycle, recorder: Recorder
+) -> None:
+    life = make_lifecycle()
+    life.start("a")
+    life.start("b")
+    assert life.num_training == 0
+    life.placed("a")
+    life.placed("a", "b (10.0.0.2)")
+    life.placed("gone", "b (10.0.0.2)")
+    assert life.num_training == 1
+    assert [event for event in recorder.events if event[0] == "node"] == [
+        ("node", 0, "b (10.0.0.2)")
+    ]
+
+
+def test_all_trials_are_given_back_where_what_ran_them_has_ended(
+    make_lifecycle: MakeLifecycle,
+) -> None:
+    life = make_lifecycle(max_failures=0)
+    for key in "ab":
+        life.start(key)
+    life.give_all_back()
+    assert life.running == {}
+    again = [life.start(key) for key in "ab"]
+    assert {config["trial_number"] for config in again if config} == {0, 1}

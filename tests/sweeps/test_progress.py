@@ -11,7 +11,9 @@ from rich.console import Console
 from sweeps import progress as progress_module
 from sweeps.ledger import Ledger
 from sweeps.lifecycle import Lifecycle
+from sweeps.machines import Machines, _Node
 from sweeps.progress import PLAIN_EVERY_S, Progress
+from sweeps.settings import SweepSettings
 
 
 class SilentTracker:
@@ -105,6 +107,7 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     life.start("b")
     life.fail("b")
     life.start("c")
+    life.placed("c")
     life.ended[TrialState.PRUNED] += 1
     clock.now += 61
     line = progress.line()
@@ -276,3 +279,19 @@ def test_the_terminal_s_cursor_comes_back(show: Callable) -> None:
     assert "\x1b[?25l" in file.getvalue()
     progress.stop()
     assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("\x1b[?25l")
+
+
+def test_only_trials_that_have_a_process_are_running(life: Lifecycle, clock: Clock) -> None:
+    machines = Machines(SweepSettings())
+    file = io.StringIO()
+    progress = Progress(life, Console(file=file), time_budget=None, machines=machines)
+    for key in "ab":
+        life.start(key)
+    life.placed("b")
+    assert "1 running · 0 pruned" in progress.line()  # a local Ray is about to start the other
+    machines._nodes["a"] = _Node(name="a", cpus=1.0, gpus=0.0)
+    assert "1 running · 1 waiting for a process · 0 pruned" in progress.line()
+    machines._news.append("lost: b (10.0.0.2); 1 trial at a time")
+    progress.on_step_end(1, [])
+    assert file.getvalue().startswith("      lost: b (10.0.0.2); 1 trial at a time\n")
+    progress.stop()

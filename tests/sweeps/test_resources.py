@@ -5,8 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from sweeps.resources import TRIALS_PER_GPU, Allotment, allot
+from sweeps.resources import TRIALS_PER_GPU, Allotment, Capacity, allot, num_fitting
 from sweeps.settings import SweepSettings
+
+
+def one(cpus: float, gpus: float = 0) -> list[Capacity]:
+    return [Capacity(node="here", cpus=cpus, gpus=gpus)]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ from sweeps.settings import SweepSettings
     ],
 )
 def test_trials_share_what_there_is(given: dict, cpus: float, gpus: float, expected: tuple):
-    allotment = allot(SweepSettings(**given), cpus=cpus, gpus=gpus)
+    allotment = allot(SweepSettings(**given), one(cpus, gpus))
     assert (allotment.cpus, allotment.gpus, allotment.concurrency) == expected
 
 
@@ -34,14 +38,14 @@ def test_as_many_trials_run_as_fit(cpus: int, percent: int) -> None:
     settings = SweepSettings(cpus_per_trial=percent / 100)
     if percent > 100 * cpus:
         with pytest.raises(UserError):
-            allot(settings, cpus=cpus, gpus=0)
+            allot(settings, one(cpus))
     else:
-        assert allot(settings, cpus=cpus, gpus=0).concurrency == 100 * cpus // percent
+        assert allot(settings, one(cpus)).concurrency == 100 * cpus // percent
 
 
 def test_a_trial_that_wants_a_part_of_a_gpu_does_not_get_parts_of_two() -> None:
     settings = SweepSettings(gpus_per_trial=0.4)
-    assert allot(settings, cpus=64, gpus=2).concurrency == 4
+    assert allot(settings, one(64, 2)).concurrency == 4
 
 
 @pytest.mark.parametrize(
@@ -53,15 +57,63 @@ def test_a_trial_that_wants_a_part_of_a_gpu_does_not_get_parts_of_two() -> None:
 )
 def test_more_than_there_is_is_refused(given: dict, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
-        allot(SweepSettings(**given), cpus=2, gpus=0)
+        allot(SweepSettings(**given), one(2))
+
+
+NODES = [
+    Capacity(node="a (10.0.0.1)", cpus=2),
+    Capacity(node="b (10.0.0.2)", cpus=3, gpus=1),
+    Capacity(node="c (10.0.0.3)", cpus=0.5, gpus=2),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "concurrency"),
+    [
+        ({"gpus_per_trial": 0.0}, 5),
+        ({"gpus_per_trial": 0.0, "cpus_per_trial": 2.0}, 2),
+        ({"gpus_per_trial": 0.0, "cpus_per_trial": 0.5}, 11),
+        ({}, 3),
+        ({"gpus_per_trial": 1.0, "cpus_per_trial": 0.25}, 3),
+    ],
+)
+def test_each_trial_fits_on_one_node(given: dict, concurrency: int) -> None:
+    assert allot(SweepSettings(**given), NODES).concurrency == concurrency
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"cpus_per_trial": 4.0},
+            "--cpus-per-trial 4 fits no node: the largest, b (10.0.0.2), has 3 CPUs",
+        ),
+        (
+            {"gpus_per_trial": 3.0},
+            "--gpus-per-trial 3 fits no node: the largest, c (10.0.0.3), has 2 GPUs",
+        ),
+        (
+            {"gpus_per_trial": 2.0},
+            "no node has 1 CPU and 2 GPUs for a trial: set --cpus-per-trial or --gpus-per-trial",
+        ),
+    ],
+)
+def test_what_fits_no_single_node_is_refused_by_name(given: dict, said: str) -> None:
+    """All nodes together have more than that."""
+    with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
+        allot(SweepSettings(**given), NODES)
+
+
+def test_nothing_fits_on_no_node() -> None:
+    assert num_fitting([], cpus=1, gpus=0) == 0
 
 
 @pytest.mark.parametrize(("given", "gpus"), [({}, 0), ({"gpus_per_trial": 0.0}, 2)])
 def test_graphs_take_a_gpu(given: dict, gpus: float) -> None:
     said = "mode graphed needs a CUDA device, but the device is cpu: use fused"
     with pytest.raises(UserError, match=re.escape(said)):
-        allot(SweepSettings(mode="graphed", **given), cpus=2, gpus=gpus)
-    assert allot(SweepSettings(mode="graphed"), cpus=2, gpus=1).device == "cuda"
+        allot(SweepSettings(mode="graphed", **given), one(2, gpus))
+    assert allot(SweepSettings(mode="graphed"), one(2, 1)).device == "cuda"
 
 
 @pytest.mark.parametrize(("cpus", "threads"), [(0.25, 1), (1.0, 1), (1.5, 1), (4.0, 4)])

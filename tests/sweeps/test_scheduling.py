@@ -6,13 +6,31 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+from ray import cloudpickle
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from sweeps.lifecycle import Lifecycle
-from sweeps.scheduling import HeldOutTaker, LifecycleScheduler, StudySearcher, TrialTimeout
+from sweeps.machines import Machines
+from sweeps.resources import Allotment
+from sweeps.scheduling import (
+    HeldOutTaker,
+    LifecycleScheduler,
+    Places,
+    StudySearcher,
+    TrialTimeout,
+)
+from sweeps.settings import SweepSettings
+
+
+def make_scheduler(
+    life: Lifecycle, machines: Machines | None = None, places: Places | None = None
+) -> LifecycleScheduler:
+    machines = machines or Machines.fixed(Allotment(cpus=1, gpus=0, concurrency=2))
+    return LifecycleScheduler(life, machines, places or Places(life))
 
 
 def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> None:
@@ -20,7 +38,7 @@ def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> No
     starting = SimpleNamespace(status=Trial.PENDING)
     controller: Any = SimpleNamespace(get_trials=lambda: [starting])
     assert FIFOScheduler().choose_trial_to_run(controller) is starting
-    scheduler = LifecycleScheduler(cast(Lifecycle, None))
+    scheduler = make_scheduler(cast(Lifecycle, None))
     assert scheduler.choose_trial_to_run(controller) is None
 
 
@@ -29,7 +47,7 @@ def test_no_record_is_kept_of_trials_that_the_study_has() -> None:
     trial = Mock(spec=Trial, trial_id="1", **{"get_json_state.return_value": "80 KB"})
     controller: Any = SimpleNamespace(_trials_to_cache=set(), _trial_metadata={})
     TuneController._mark_trial_to_checkpoint(controller, trial)
-    LifecycleScheduler(cast(Lifecycle, None)).on_trial_complete(controller, trial, {})
+    make_scheduler(cast(Lifecycle, None)).on_trial_complete(controller, trial, {})
     assert TuneController._get_trial_checkpoints(controller) == {}
     TuneController._mark_trial_to_checkpoint(controller, trial)
     assert TuneController._get_trial_checkpoints(controller) == {"1": "80 KB"}
@@ -92,7 +110,7 @@ def test_the_lifecycle_is_told_the_signature_of_a_failure(tmp_path: Path) -> Non
     trial = Mock(spec=Trial, trial_id="a", config={"lr": 1}, error_file=tmp_path / "error.txt")
     crashes: list[tuple[str | None, ...]] = []
     life: Any = SimpleNamespace(crashed=lambda *said: crashes.append(said))
-    LifecycleScheduler(life).on_trial_error(None, trial)
+    make_scheduler(life).on_trial_error(None, trial)
     text = "Failure # 1\nRuntimeError: boom\n"
     assert crashes == [("a", "RuntimeError: boom", text, "0123456789abcdef")]
 
@@ -101,7 +119,95 @@ def test_the_search_goes_on_while_a_trial_may_still_be_replaced() -> None:
     life: Any = SimpleNamespace(
         running={"a": 1}, hopeless=False, out_of_time=False, ledger=SimpleNamespace(may_ask=False)
     )
-    searcher = StudySearcher(life, concurrency=2)
+    searcher = StudySearcher(life, concurrency=lambda: 2)
     assert searcher.suggest("b") is None
     life.running.clear()
     assert searcher.suggest("b") == Searcher.FINISHED
+
+
+# Machines ---------------------------------------------------------------------------------------
+
+
+class Cluster(Machines):
+    """Two nodes, of which one is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(SweepSettings())
+
+    @property
+    def change(self) -> bool:
+        return True
+
+    def is_lost(self, key: str | None) -> bool:
+        return key in (None, "lost")
+
+
+DIED = ActorDiedError()
+UNREACHABLE = ActorUnavailableError("connection reset", None)
+PREEMPTED = RayActorError(preempted=True)
+RAISED = RayTaskError("train", "Traceback\nRuntimeError: boom", RuntimeError("boom"))
+
+
+@pytest.mark.parametrize(
+    ("error", "node", "machine"),
+    [
+        (DIED, "lost", "lost with its machine, of lost"),
+        (DIED, "alive", ""),  # taken all memory, or a segmentation fault
+        (DIED, None, "its process did not start: "),
+        (UNREACHABLE, "alive", "lost with its machine, of alive"),
+        (PREEMPTED, "alive", "lost with its machine, of alive"),
+        (RAISED, "lost", ""),
+        (None, "lost", ""),
+    ],
+)
+def test_a_lost_machine_is_told_from_a_process_that_dies_of_what_it_did(
+    error: Exception | None, node: str | None, machine: str, tmp_path: Path
+) -> None:
+    said: list[tuple[Any, ...]] = []
+    life: Any = SimpleNamespace(
+        crashed=lambda *crash: said.append(("crashed", *crash)),
+        machine_lost=lambda *lost: said.append(("lost", *lost)),
+    )
+    (tmp_path / "error.txt").write_text(f"Failure # 1\n{error}\n")
+    if error is not None:
+        (tmp_path / "error.pkl").write_bytes(cloudpickle.dumps(error))
+    trial = Mock(
+        spec=Trial,
+        trial_id="a",
+        error_file=tmp_path / "error.txt",
+        pickled_error_file=tmp_path / "error.pkl",
+    )
+    places = Places(life)
+    if node is not None:
+        places.of["a"] = node, f"of {node}"
+    make_scheduler(life, Cluster(), places).on_trial_error(None, trial)
+    ((kind, key, text, *_),) = said
+    assert (kind, key) == ("lost" if machine else "crashed", "a")
+    assert text.startswith(machine)
+    assert places.of == {}
+
+
+def test_a_local_ray_loses_no_machine(tmp_path: Path) -> None:
+    """It would end with it: a process that cannot be reached has died."""
+    crashes: list[Any] = []
+    life: Any = SimpleNamespace(crashed=lambda *said: crashes.append(said))
+    (tmp_path / "error.pkl").write_bytes(cloudpickle.dumps(UNREACHABLE))
+    trial = Mock(
+        spec=Trial, trial_id="a", error_file=None, pickled_error_file=tmp_path / "error.pkl"
+    )
+    make_scheduler(life).on_trial_error(None, trial)
+    assert len(crashes) == 1
+
+
+def test_a_trial_is_kept_off_nodes_that_cannot_be_used() -> None:
+    trial = Mock(spec=Trial)
+    cluster = Cluster()
+    scheduler = make_scheduler(cast(Lifecycle, None), cluster)
+    scheduler.on_trial_add(None, trial)
+    trial.update_resources.assert_not_called()
+    cluster._allotment = Allotment(cpus=2, gpus=0.5, concurrency=1)
+    cluster.avoided = ("a1", "b2")
+    scheduler.on_trial_add(None, trial)
+    (request,) = trial.update_resources.call_args.args
+    assert request.bundles == [{"CPU": 2.0, "GPU": 0.5}]
+    assert request._kwargs == {"bundle_label_selector": [{"ray.io/node-id": "!in(a1,b2)"}]}

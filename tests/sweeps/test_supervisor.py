@@ -91,6 +91,17 @@ def test_a_raylet_that_is_gone_ends_a_driver_that_waits_for_it(
     )
 
 
+def test_a_head_node_that_has_gone_is_one_line_at_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The driver is in a call of Ray's that waits for a minute."""
+    assert apart(f"{DRIVEN}.loses_its_head_node") == 1
+    assert capfd.readouterr().err == (
+        "error: Ray's head node, head:6379, has not answered for 10 s; nothing that has ended is"
+        " lost. Continue with: again\n"
+    )
+
+
 @pytest.fixture
 def started() -> Iterator[list["subprocess.Popen[str]"]]:
     processes: list[subprocess.Popen[str]] = []

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ray import tune
+from ray.exceptions import ObjectLostError
 from rich.console import Console
 
 from foldsweep.errors import UserError
@@ -19,6 +21,7 @@ from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps import sweep as sweep_module
 from sweeps.lifecycle import Lifecycle
+from sweeps.machines import Machines
 from sweeps.pruning import RungRule
 from sweeps.records import run_tags, write_task
 from sweeps.resources import Allotment
@@ -508,3 +511,30 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize(("cause", "times"), [(ObjectLostError, 3), (ValueError, 1)])
+def test_a_result_that_is_lost_with_its_node_does_not_end_the_sweep(
+    cause: type[Exception], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Tune raises it, as it does whatever it does not know."""
+    fits: list[Machines] = []
+    given_back: list[int] = []
+    life: Any = SimpleNamespace(give_all_back=lambda: given_back.append(1))
+    machines = Machines(SweepSettings())
+    monkeypatch.setattr(Machines, "change", True)
+    lost = cause("1" * 56, "", "") if cause is ObjectLostError else cause()
+
+    def fit(given: Machines) -> bool:
+        fits.append(given)
+        if len(fits) < 3:
+            raise RuntimeError("Caught unexpected exception") from lost
+        return False
+
+    if cause is ValueError:
+        with pytest.raises(RuntimeError, match="unexpected"):
+            sweep_module._through_losses(life, machines, fit)
+    else:
+        assert sweep_module._through_losses(life, machines, fit) is False
+    assert len(fits) == times
+    assert len(given_back) == times - 1

@@ -229,3 +229,18 @@ def test_a_resumed_sweep_sends_no_parameter_that_has_changed(
     first, again = records(tmp_path, "start")
     assert first["params"] == {"trials": "2", "seed": "1"}
     assert again["params"] == {"seed": "1", "concurrency": "4"}
+
+
+def test_the_machines_of_all_attempts_are_in_one_tag_also_after_a_kill(
+    tracker: Tracker, tmp_path: Path, target: TrackingTarget
+) -> None:
+    tracker.start_trial(3, "mlp-00003", {}, {})
+    tracker.log_node(3, "a (10.0.0.1)")
+    tracker.log_node(3, "b (10.0.0.2)")
+    tracker.close(wait_s=0)
+    again = Tracker(tmp_path, target)
+    again.start_trial(3, "mlp-00003", {}, {})
+    again.log_node(3, "a (10.0.0.1)")
+    again.close(wait_s=0)
+    tags = records(tmp_path, "tags")[-1]["tags"]
+    assert tags == {"foldsweep.nodes": "a (10.0.0.1); b (10.0.0.2); a (10.0.0.1)"}

@@ -1,0 +1,290 @@
+"""What a driver can bear, by trials at a time: `python benchmarks/scale.py`, `--help` for more.
+
+Thousands of machines are not needed for it. What Tune and the lifecycle do for a trial depends
+on how many others are in flight, and these can be had without processes: pending answers of one
+actor, trials in a study that nobody trains, rows in a table of nodes. A few real processes on this
+machine show what the whole driver takes for a trial, see `--processes`.
+"""
+
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foldsweep.programs import console, parse, require_at_least, run_program
+from peer_tools.checks import made_folder, require_document, require_psutil
+from peer_tools.report import here, show
+from sweeps.reproduction.tables import Cells, write_between_marks
+
+ROOT = Path(__file__).parents[1]
+SPACE = "mlp"
+EVENTS_PER_TRIAL = 2
+"""Answers that Tune waits for in a short trial: the process has the configuration, the result."""
+CPUS_OF_NODE = 8
+NAME = "scale"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleSettings:
+    """Measure what the driver takes for a trial, with more and more trials at a time."""
+
+    in_flight: tuple[int, ...] = (10, 100, 1000, 10_000)
+    """Trials at a time; a row for each."""
+    processes: tuple[int, ...] = (2, 8, 24)
+    """The same with real processes, which share this machine's processors."""
+    trials: int = 1000
+    """Trials of each of those sweeps."""
+    events: int = 200
+    """Events and trials that are timed for each row of the first table."""
+    folder: Path = Path("runs/scale")
+    """Where the sweeps go; what was there is removed."""
+    limit_s: float = 3600.0
+    """Seconds after which a sweep is ended."""
+    write: Path | None = None
+    """Document whose tables are replaced, such as docs/scale.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Costs with so many trials in flight, in ms of CPU time of the driver."""
+
+    in_flight: int
+    wait_ms: float
+    """Of Tune's wait for the next of all answers."""
+    lifecycle_ms: float
+    """Of asking for a trial and recording its end, with the study in memory."""
+    nodes_ms: float
+    """Of a look at all nodes, once in some seconds."""
+
+    @property
+    def trial_ms(self) -> float:
+        """Per trial."""
+        return self.lifecycle_ms + EVENTS_PER_TRIAL * self.wait_ms
+
+    @property
+    def shortest_s(self) -> float:
+        """Length of trials of which the driver starts as many as end."""
+        return self.in_flight * self.trial_ms / 1000
+
+
+def main() -> int:
+    """Measure, and print the tables."""
+    settings = parse(ScaleSettings, sys.argv[1:], prog="benchmarks/scale.py")
+    require_psutil()
+    require_at_least(1, settings, "trials", "events")
+    require_document(settings.write, ("in flight", "processes"))
+    waits = waiting(settings.in_flight, settings.events)
+    rows = [
+        Row(
+            in_flight=number,
+            wait_ms=waits[number],
+            lifecycle_ms=living(number, settings.events),
+            nodes_ms=looking(max(1, number // CPUS_OF_NODE)),
+        )
+        for number in settings.in_flight
+    ]
+    tables = {"in flight": in_flight_cells(rows)}
+    driven = {number: sweep(number, settings) for number in settings.processes}
+    tables["processes"] = process_cells(driven, settings.trials)
+    head = f"{here()}; nodes of {CPUS_OF_NODE} trials each"
+    console.print(head)
+    for cells in tables.values():
+        show(cells)
+    if settings.write is not None:
+        blocks = {name: f"{head}\n\n{cells.markdown()}" for name, cells in tables.items()}
+        write_between_marks(settings.write, blocks)
+    return 0
+
+
+def waiting(numbers: Sequence[int], events: int) -> dict[int, float]:
+    """CPU time of a wait as Tune's actor manager does it, by the number of pending answers."""
+    import ray
+
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    most = max(numbers) + events + 10
+
+    @ray.remote(num_cpus=0, max_concurrency=most)
+    class Trials:
+        async def train(self, seconds: float) -> None:
+            import asyncio
+
+            await asyncio.sleep(seconds)
+
+    try:
+        trials = Trials.remote()  # type: ignore[attr-defined]
+        pending: list[Any] = []
+        found = {}
+        for number in sorted(numbers):
+            pending += [trials.train.remote(1e9) for _ in range(number - len(pending))]
+            ended = [trials.train.remote(0.0) for _ in range(events)]
+            ray.wait(ended, num_returns=events)
+            started = time.process_time()
+            for one in ended:
+                futures = [*pending[:-1], one]
+                random.shuffle(futures)
+                assert ray.wait(futures, num_returns=1, timeout=0.1)[0] == [one]
+            found[number] = 1000 * (time.process_time() - started) / events
+        return found
+    finally:
+        ray.shutdown()
+
+
+class NoTracker:
+    """Takes everything and keeps nothing; `benchmarks/growth.py` measures the real one."""
+
+    def open_trials(self) -> set[int]:
+        """None is open."""
+        return set()
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **options: None
+
+
+def living(in_flight: int, events: int) -> float:
+    """CPU time for a trial's start and end in the lifecycle, beside others that are trained."""
+    from optuna.storages import InMemoryStorage
+
+    from search_spaces.loading import load_space
+    from sweeps.ledger import Ledger
+    from sweeps.lifecycle import Lifecycle
+    from sweeps.settings import SweepSettings
+
+    space = load_space(SPACE)
+    settings = SweepSettings(
+        space=(SPACE,), trials=in_flight + events, sampler="random", scheduler="none"
+    ).for_task(space.variant.task)
+    ledger = Ledger(InMemoryStorage(), f"{NAME}/{SPACE}", space, settings, epochs=1, identity={})
+    with tempfile.TemporaryDirectory() as folder:
+        tracker: Any = NoTracker()
+        life = Lifecycle(
+            ledger,
+            tracker,
+            space=space,
+            objective=settings.objective,
+            epochs=1,
+            report_at=(1,),
+            tags={},
+            dataset={},
+            checkpoint_folder=folder,
+            error_folder=Path(folder),
+            held_out_folder=Path(folder),
+            time_budget=None,
+        )
+        for number in range(in_flight):
+            life.start(str(number))
+        started = time.process_time()
+        for number in range(events):
+            life.end(str(number), result_of(settings.objective[0]))
+            life.start(str(in_flight + number))
+        return 1000 * (time.process_time() - started) / events
+
+
+def result_of(objective: str) -> Mapping[str, Any]:
+    """What a trial of one epoch returns."""
+    row = {"epoch": 1, "time": 1000, objective: 0.5}
+    return {
+        **{objective: 0.5, "by_fold": [(objective, [0.5] * 5)], "history": [row]},
+        **{"diverged": False, "epoch": 1, "num_params": 10, "train_time_s": 1.0},
+    }
+
+
+def looking(nodes: int) -> float:
+    """CPU time of what follows Ray's list of nodes, which is as long as there are nodes."""
+    from unittest.mock import patch
+
+    from sweeps import machines as module
+    from sweeps import probe
+    from sweeps.settings import SweepSettings
+
+    rows = [
+        {
+            **{"NodeID": f"{number:056x}", "Alive": True, "Resources": {"CPU": CPUS_OF_NODE}},
+            **{"NodeManagerHostname": f"node{number}", "NodeManagerAddress": "10.0.0.1"},
+        }
+        for number in range(nodes)
+    ]
+    like_here = probe.facts(probe.RUNS_TRIALS, probe.TRAINABLE)
+    with (
+        patch.object(module, "_start_probe", lambda key: key),
+        patch.object(module.ray, "nodes", lambda: rows),
+        patch.object(module.ray, "wait", lambda asked, **options: (asked, [])),
+        patch.object(module.ray, "get", lambda answer: like_here),
+    ):
+        machines = module.Machines(SweepSettings())
+        machines.begin()
+        started = time.process_time()
+        machines.look()
+        return 1000 * (time.process_time() - started)
+
+
+def sweep(processes: int, settings: ScaleSettings) -> dict[str, float]:
+    """CPU seconds by role of a sweep of tiny trials, with so many at a time."""
+    from foldsweep.errors import UserError
+    from peer_tools.checks import last_words
+    from peer_tools.measure import measure  # which needs psutil
+    from sweeps.processors import available_cpus
+
+    place = settings.folder / str(processes)
+    shutil.rmtree(place, ignore_errors=True)
+    folder = made_folder(place)
+    options = {
+        **{"space": SPACE, "name": NAME, "dataset": "digits", "train-pairs": 40, "folds": 2},
+        **{"epochs": 1, "trials": settings.trials, "sampler": "random", "scheduler": "none"},
+        "cpus-per-trial": available_cpus() / processes,
+        "tracking-uri": f"sqlite:///{folder}/mlflow.db",
+    }
+    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    command = [sys.executable, str(ROOT / "sweeps" / "run.py"), *args]
+    seen = measure(command, folder, {}, limit_s=settings.limit_s)
+    if seen.code != 0:
+        raise UserError(f"{processes} trials at a time: {last_words(folder / 'output.log')}")
+    console.print(f"{processes} at a time: {seen.wall_s:.0f} s")
+    return seen.cpu_by_role
+
+
+def in_flight_cells(rows: Sequence[Row]) -> Cells:
+    """A row for each number of trials in flight."""
+    return Cells(
+        title="CPU time of the driver by trials in flight, ms",
+        head=(
+            "trials in flight",
+            "a wait of Tune's",
+            "lifecycle, a trial",
+            "a look at the nodes",
+            "both, a trial",
+            "shortest trials that keep all busy, s",
+        ),
+        rows=tuple(
+            (
+                f"{row.in_flight:,}",
+                f"{row.wait_ms:.2f}",
+                f"{row.lifecycle_ms:.2f}",
+                f"{row.nodes_ms:.2f}",
+                f"{row.trial_ms:.1f}",
+                f"{row.shortest_s:.1f}",
+            )
+            for row in rows
+        ),
+    )
+
+
+def process_cells(driven: Mapping[int, Mapping[str, float]], trials: int) -> Cells:
+    """Who takes the processors' time, starts of processes included."""
+    roles = ("driver", "actors", "uploader", "ray")
+    return Cells(
+        title=f"CPU time per trial of sweeps of {trials:,} tiny trials, ms",
+        head=("trials at a time", *roles),
+        rows=tuple(
+            (f"{number}", *(f"{1000 * cpu.get(role, 0) / trials:.1f}" for role in roles))
+            for number, cpu in driven.items()
+        ),
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)

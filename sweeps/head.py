@@ -1,0 +1,145 @@
+"""The head node of a cluster to join: whether it is there, and has this machine in its cluster."""
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from foldsweep.errors import UserError
+
+REACHED_WITHIN_S = 5.0
+PING_EVERY_S = 1.0
+GONE_AFTER_S = 10.0
+"""How long a head node may be silent: a loaded one, or a network that is down for a moment, is not
+taken for dead. Ray itself waits for a minute, and then ends the process without a hint."""
+RAYS_OWN_LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""Ray's setting of that minute. Who sets it has a head node that comes back."""
+PROCESSES = Path("/proc")
+
+
+def check_reachable(address: str | None) -> None:
+    """Ask a head node whether it is there: Ray itself would try for minutes, noisily.
+
+    Raises:
+        UserError: If nothing answers.
+    """
+    found = _parsed(address)
+    if found is None:
+        return
+    try:
+        socket.create_connection(found, REACHED_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--address {address} cannot be used: {error}; is Ray's head node running there?"
+        ) from None
+
+
+def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
+    """Refuse to join from a machine on which no node of the cluster runs.
+
+    Ray itself looks for a raylet here for a minute, and then says something else.
+
+    Args:
+        address: Address of the head node; others are left to Ray.
+        processes: Where the system lists its processes; where it does not, Ray finds out.
+
+    Raises:
+        UserError: If there is none.
+    """
+    found = _parsed(address)
+    if found is None or not (processes / "self").exists():
+        return
+    joined = [*_clusters_here(processes)]
+    if any(_same(found, other) for other in joined):
+        return
+    others = f", only of {', '.join(f'{host}:{port}' for host, port in joined)}" if joined else ""
+    raise UserError(
+        f"--address {address} cannot be used: this machine is no node of that cluster{others};"
+        f" make it one (ray start --address {address}, with --num-cpus 0 if it shall train"
+        " nothing), or start the sweep on one of its nodes"
+    )
+
+
+class HeadWatch:
+    """Pings a head node from a thread of its own, and says once that it has gone.
+
+    Args:
+        address: Address of the head node's server (GCS), as Ray has it.
+        gone: Called with what has happened, in words.
+        after_s: How long the head node may be silent.
+    """
+
+    def __init__(
+        self, address: str, gone: Callable[[str], None], *, after_s: float = GONE_AFTER_S
+    ):
+        self._address = address
+        self._gone = gone
+        self._after_s = after_s
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="head", daemon=True)
+        if RAYS_OWN_LIMIT not in os.environ and _parsed(address) is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ping no more."""
+        self._enough.set()
+
+    def _watch(self) -> None:
+        place = _parsed(self._address)
+        assert place is not None
+        answered = time.monotonic()
+        while not self._enough.wait(PING_EVERY_S):
+            with suppress(OSError):
+                socket.create_connection(place, self._after_s / 2).close()
+                answered = time.monotonic()
+            if time.monotonic() - answered > self._after_s and not self._enough.is_set():
+                self._gone(f"head node, {self._address}, has not answered for {self._after_s:g} s")
+                return
+
+
+def _parsed(address: str | None) -> tuple[str, int] | None:
+    """Host and port of an address; None where it is of another kind, such as `auto`."""
+    found = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address or "")
+    return None if found is None else (found[1], int(found[2]))
+
+
+def _clusters_here(processes: Path) -> Iterator[tuple[str, int]]:
+    """Head nodes of the clusters that this machine is a node of."""
+    for path in processes.glob("[0-9]*/cmdline"):
+        if _network(path.parent) not in (None, _network(processes / "self")):
+            continue  # a container's, whose address is none of this process
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if os.path.basename(words[0]) != b"raylet":
+                continue
+            for word in words:
+                found = re.fullmatch(r"--gcs-address=(.*)", os.fsdecode(word))
+                address = None if found is None else _parsed(found[1])
+                if address is not None:
+                    yield address
+
+
+def _network(process: Path) -> str | None:
+    """The network that a process sees; None where the system does not say."""
+    try:
+        return os.readlink(process / "ns" / "net")
+    except OSError:
+        return None
+
+
+def _same(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two addresses may be those of one server: a loopback address is every one here."""
+    hosts = [_resolved(host) for host, _ in (one, other)]
+    loopback = any(host.startswith(("127.", "::1")) for found in hosts for host in found)
+    return one[1] == other[1] and (loopback or bool(hosts[0] & hosts[1]))
+
+
+def _resolved(host: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return {host}

@@ -1,0 +1,115 @@
+"""The head node of a cluster: whether it is there, and whether this machine may join it."""
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foldsweep.errors import UserError
+from sweeps import head
+from sweeps.head import HeadWatch, check_is_node, check_reachable
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """Accepts connections, as the head node's does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def address(server: socket.socket) -> str:
+    return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def processes(folder: Path, *lines: str) -> Path:
+    """What /proc shows where these run."""
+    (folder / "self").mkdir()
+    for number, line in enumerate(lines, start=1):
+        (folder / str(number)).mkdir()
+        (folder / str(number) / "cmdline").write_bytes(line.replace(" ", "\0").encode())
+    return folder
+
+
+def test_a_head_node_that_is_not_there_is_one_line(server: socket.socket) -> None:
+    check_reachable(address(server))
+    check_reachable("auto")
+    gone = address(server)
+    server.close()
+    with pytest.raises(UserError, match=f"--address {gone} cannot be used: .*refused"):
+        check_reachable(gone)
+
+
+def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(tmp_path: Path) -> None:
+    """Ray would look for a raylet for a minute, and then say something else."""
+    shown = processes(
+        tmp_path,
+        "python sweeps/run.py --gcs-address=10.0.0.1:6379",
+        "/x/raylet --raylet_socket_name=y --gcs-address=10.0.0.7:6379 --node_id=0",
+        "",
+    )
+    said = (
+        "--address 10.0.0.1:6379 cannot be used: this machine is no node of that cluster, only"
+        " of 10.0.0.7:6379; make it one (ray start --address 10.0.0.1:6379, with --num-cpus 0 if"
+        " it shall train nothing), or start the sweep on one of its nodes"
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
+        check_is_node("10.0.0.1:6379", shown)
+    check_is_node("10.0.0.7:6379", shown)
+    check_is_node("127.0.0.1:6379", shown)  # on the head itself
+    check_is_node("auto", shown)
+    with pytest.raises(UserError, match="is no node of that cluster, only"):
+        check_is_node("10.0.0.7:6380", shown)
+    check_is_node("10.0.0.1:6379", tmp_path / "no such system")
+
+
+def test_a_machine_without_any_ray_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no node of that cluster; make it one"):
+        check_is_node("10.0.0.1:6379", processes(tmp_path))
+
+
+class Clock:
+    """Moves on by a second at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_a_head_node_that_has_gone_is_told_once_after_a_while(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(head, "time", clock)
+    monkeypatch.setattr(head, "PING_EVERY_S", 0.0)
+    said: list[str] = []
+    heard = threading.Event()
+
+    def gone(what: str) -> None:
+        said.append(what)
+        heard.set()
+
+    place = address(server)
+    watch = HeadWatch(place, gone, after_s=20)
+    while clock.now < 100:  # longer than it may be silent
+        server.accept()[0].close()
+    assert not said
+    server.close()
+    assert heard.wait(30)
+    watch._thread.join(30)
+    assert said == [f"head node, {place}, has not answered for 20 s"]
+
+
+def test_who_has_a_head_node_that_comes_back_is_not_cut_short(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "RAY_gcs_rpc_server_reconnect_timeout_s", "600")
+    watch = HeadWatch(address(server), lambda what: None)
+    assert not watch._thread.is_alive()
+    watch.stop()

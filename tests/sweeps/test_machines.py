@@ -1,0 +1,182 @@
+"""Nodes that come and go, as far as it does not take a Ray; see also tests/cluster."""
+
+import re
+from typing import Any
+
+import pytest
+from ray.exceptions import WorkerCrashedError
+
+from foldsweep.errors import UserError
+from sweeps import machines as machines_module
+from sweeps import probe
+from sweeps.machines import Machines
+from sweeps.resources import Allotment
+from sweeps.settings import SweepSettings
+
+GOOD = {
+    **{"python": "3.11", "ray": "2", "torch": "2.13.0", "foldsweep": "0.1.0 (0)"},
+    **{"cuda": "", "build": "2.13.0+cpu"},
+}
+
+
+class FakeRay:
+    """Nodes by id, and what their probes answer; one that is not there gives no answer yet."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+        self.answers: dict[str, Any] = {}
+
+    def join(self, key: str, answer: Any = GOOD, **resources: float) -> None:
+        self.there[key] = {
+            **{"NodeID": key, "Alive": True, "Resources": {"CPU": 2.0, **resources}},
+            **{"NodeManagerHostname": key, "NodeManagerAddress": f"10.0.0.{ord(key) - 96}"},
+        }
+        if answer is not None:
+            self.answers[key] = answer
+
+    def leave(self, key: str) -> None:
+        self.there[key]["Alive"] = False
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return list(self.there.values())
+
+    def wait(self, asked: list[str], num_returns: int, timeout: float) -> tuple[list[str], Any]:
+        return [key for key in asked if key in self.answers], None
+
+    def get(self, key: str) -> Any:
+        answer = self.answers[key]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    cluster = FakeRay()
+    monkeypatch.setattr(machines_module, "ray", cluster)
+    monkeypatch.setattr(machines_module, "_start_probe", lambda key: key)
+    monkeypatch.setattr(probe, "facts", lambda *_: GOOD)
+    return cluster
+
+
+def begun(**settings: Any) -> Machines:
+    machines = Machines(SweepSettings(**settings))
+    machines.begin()
+    machines.news()
+    return machines
+
+
+def test_a_node_that_joins_is_used_once_its_probe_has_answered(cluster: FakeRay) -> None:
+    cluster.join("a")
+    machines = Machines(SweepSettings())
+    assert machines.begin() == Allotment(cpus=1.0, gpus=0.0, concurrency=2)
+    assert machines.news() == ["1 node: 2 trials at a time"]
+    cluster.join("b", answer=None)
+    machines.look()
+    assert (machines.room, machines.news()) == (2, [])
+    cluster.answers["b"] = GOOD
+    machines.look()
+    assert machines.room == 4
+    assert machines.news() == ["joined: b (10.0.0.2); 4 trials at a time"]
+
+
+def test_after_a_loss_no_more_trials_are_in_flight_than_fit(cluster: FakeRay) -> None:
+    cluster.join("a")
+    cluster.join("b")
+    machines = begun()
+    cluster.leave("b")
+    machines.look()
+    assert machines.room == 2
+    assert machines.news() == ["lost: b (10.0.0.2); 2 trials at a time"]
+    assert [machines.is_lost(key) for key in ("a", "b", "unknown", None)] == [False] + 3 * [True]
+    cluster.leave("a")
+    machines.look()
+    assert machines.room == 1  # it waits, and so asks an autoscaler for a node
+    assert machines.news() == ["lost: a (10.0.0.1); no room until a node joins"]
+
+
+@pytest.mark.parametrize(("asked", "room"), [(1, 1), (3, 3), (4, 4), (7, 7), (100, 8)])
+def test_the_concurrency_that_is_asked_for_is_the_upper_bound(
+    cluster: FakeRay, asked: int, room: int
+) -> None:
+    """Trials that wait have an autoscaler start nodes: as many again as there are."""
+    cluster.join("a")
+    cluster.join("b")
+    assert begun(concurrency=asked).room == room
+
+
+def test_nodes_that_lack_something_are_named_in_one_line_and_avoided(cluster: FakeRay) -> None:
+    cluster.join("a")
+    for key in "bc":
+        cluster.join(key, {"problem": "ModuleNotFoundError: No module named 'trainables'"})
+    cluster.join("d", GOOD | {"torch": "2.12.0"})
+    cluster.join("e", WorkerCrashedError())
+    cluster.join("f", None)
+    machines = Machines(SweepSettings())
+    assert machines.begin().concurrency == 2
+    started, unusable = machines.news()
+    assert started == "1 node: 2 trials at a time"
+    assert unusable == (
+        "not used: b (10.0.0.2), c (10.0.0.3): cannot import foldsweep (ModuleNotFoundError: No"
+        " module named 'trainables'); d (10.0.0.4): has torch 2.12.0, the driver 2.13.0;"
+        " e (10.0.0.5): The worker died"
+        " unexpectedly while executing this task. Check python-core-worker-*.log files for more"
+        " information; f (10.0.0.6): gave no answer within 60 s"
+    )
+    assert machines.avoided == tuple("bcdef")
+    cluster.answers["f"] = GOOD
+    cluster.join("g", GOOD | {"ray": "1"})
+    machines.look()
+    assert machines.avoided == tuple("bcdeg")
+    assert machines.news() == [
+        "joined: f (10.0.0.6); 4 trials at a time",
+        "joined, but not used: g (10.0.0.7): has ray 1, the driver 2",
+    ]
+
+
+def test_without_a_node_that_can_be_used_the_sweep_does_not_begin(cluster: FakeRay) -> None:
+    cluster.join("a", {"problem": "ModuleNotFoundError: No module named 'trainables'"})
+    cluster.join("b", None, CPU=0.0)  # the head of many a cluster, which takes no trial
+    said = "no node of the cluster can be used: a (10.0.0.1): cannot import foldsweep (Module"
+    with pytest.raises(UserError, match=re.escape(said)):
+        Machines(SweepSettings()).begin()
+
+
+def test_what_fits_no_node_is_refused_though_all_together_have_more(cluster: FakeRay) -> None:
+    cluster.join("a")
+    cluster.join("b")
+    with pytest.raises(UserError, match=r"--cpus-per-trial 4 fits no node: the largest, a"):
+        begun(cpus_per_trial=4.0)
+
+
+def test_gpus_count_where_the_nodes_own_torch_can_use_them(cluster: FakeRay) -> None:
+    """Whatever build of torch the driver has."""
+    cluster.join("a")
+    cluster.join("b", GOOD | {"cuda": "yes", "build": "2.13.0+cu130"}, GPU=1.0)
+    cluster.join("c", GOOD, GPU=2.0)
+    machines = Machines(SweepSettings())
+    assert machines.begin() == Allotment(cpus=1.0, gpus=0.25, concurrency=2)
+    assert machines.news()[1] == "not used: c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs"
+    assert machines.avoided == ("c",)
+    on_cpus = Machines(SweepSettings(gpus_per_trial=0.0))
+    assert on_cpus.begin() == Allotment(cpus=1.0, gpus=0.0, concurrency=6)
+    assert (on_cpus.avoided, on_cpus.news()) == ((), ["3 nodes: 6 trials at a time"])
+    cluster.leave("b")
+    said = "no node has enough GPUs that torch can use: c (10.0.0.3): torch 2.13.0+cpu cannot"
+    with pytest.raises(UserError, match=re.escape(said)):
+        begun(gpus_per_trial=1.0)
+    said = "--gpus-per-trial 3 fits no node: the largest, c (10.0.0.3), has 2 GPUs"
+    with pytest.raises(UserError, match=re.escape(said)):
+        begun(gpus_per_trial=3.0)
+    without = Machines(SweepSettings())
+    assert without.begin().device == "cpu"
+    assert without.news() == [
+        "trials run on CPUs: c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs",
+        "2 nodes: 4 trials at a time",
+    ]
+
+
+def test_a_local_ray_is_not_asked_again() -> None:
+    machines = Machines.fixed(Allotment(cpus=1.0, gpus=0.0, concurrency=3))
+    assert (machines.room, machines.change, machines.news()) == (3, False, [])
+    assert machines.request() is None

@@ -181,9 +181,7 @@ class Bench:
         given = {key: value for key, value in options.items() if value is not None}
         return tuple(part for key, value in given.items() for part in (f"--{key}", value))
 
-    def start(
-        self, user: User, *args: object, on: RayCluster | None = None, **env: str
-    ) -> Sweep:
+    def start(self, user: User, *args: object, on: RayCluster | None = None, **env: str) -> Sweep:
         """Start `sweeps/run.py` with the stores of `options`, on a cluster or a Ray of its own."""
         if "--study" not in args:
             args = (*args, *self.options())
@@ -259,4 +257,3 @@ def all_text_of(user: User) -> str:
     ]
     files = [path for path in user.folder.rglob("*") if path.is_file()]
     return "\n".join([*lines, *(path.read_text("utf-8", errors="replace") for path in files)])
-

@@ -4,6 +4,7 @@ All three keep what they have confirmed, so that a killed one that is started ag
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -131,12 +132,15 @@ class Postgres(AbstractService):
             + ["--pwfile", password, "--no-sync"],
             check=True,
             stdout=subprocess.DEVNULL,
-            cwd=folder,
             **self.options(),
         )
 
     def options(self) -> Mapping[str, Any]:
-        return {} if self.user is None else {"user": self.user, "cwd": self.folder}
+        where = {"cwd": self.folder}
+        if self.user is None:
+            return where
+        group = pwd.getpwnam(self.user).pw_gid
+        return where | {"user": self.user, "group": group, "extra_groups": []}
 
     def command(self) -> Sequence[object]:
         return (

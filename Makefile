@@ -9,11 +9,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow fuzz chaos lint ui
+.PHONY: help sweep test test-slow test-cluster fuzz chaos lint ui
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-	  printf 'make %-9s %s\n' "$$name" "$$text"; done
+	  printf 'make %-12s %s\n' "$$name" "$$text"; done
 
 sweep: $(STAMP) ## a first sweep: cnn_ws_aux on the embedded digits; ARGS go to sweeps/run.py
 	$(BIN)/python sweeps/run.py --space cnn_ws_aux --dataset digits --trials 20 $(ARGS)
@@ -27,6 +27,9 @@ test: $(STAMP) ## the default tests; ARGS go to pytest
 
 test-slow: $(STAMP) ## the slow tests, which CI leaves out; ARGS go to pytest
 	$(PYTEST) -m slow $(ARGS)
+
+test-cluster: $(STAMP) ## sweeps on a real cluster whose machines and services fail; ARGS go to pytest
+	$(BIN)/pytest -m cluster tests/cluster $(ARGS)
 
 fuzz: $(STAMP) ## absurd command lines and damaged files; ARGS go to python -m tests.fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)

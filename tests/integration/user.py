@@ -165,28 +165,14 @@ class User:
 
     def mlflow(self, sweep: str, database: Path | None = None) -> "dict[str, RunRow]":
         """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
-        found: dict[str, RunRow] = {}
-        path = database or self.folder / "mlflow.db"
-        with closing(sqlite3.connect(path)) as db:
-            rows = db.execute(
-                "select r.run_uuid, r.status, t.value from runs r join tags t"
-                " on r.run_uuid = t.run_uuid and t.key = 'foldsweep.run'"
-                " where r.lifecycle_stage = 'active' and (t.value = ? or t.value like ?)",
-                (sweep, f"{sweep}/%"),
-            ).fetchall()
-            for run_id, status, name in rows:
-                number = name.removeprefix(sweep).removeprefix("/")
-                if number.startswith("evaluation"):
-                    continue
-                assert number not in found, f"run {name} is there twice"
-                found[number] = RunRow(db, run_id, status)
-        return found
+        with closing(sqlite3.connect(database or self.folder / "mlflow.db")) as db:
+            return runs_of(db, sweep)
 
 
 class RunRow:
     """A run as MLflow's tables hold it."""
 
-    def __init__(self, db: sqlite3.Connection, run_id: str, status: str):
+    def __init__(self, db: Any, run_id: str, status: str):
         self.run_id = run_id
         self.status = status
         by = (run_id,)
@@ -209,6 +195,24 @@ class RunRow:
     def last(self, key: str) -> float:
         """Value of a metric at its last step."""
         return self.points[max(k for k in self.points if k[0] == key)]
+
+
+def runs_of(db: Any, sweep: str) -> dict[str, RunRow]:
+    """Runs of `NAME/SPACE` in MLflow's tables by trial number, the sweep's own as `""`."""
+    found: dict[str, RunRow] = {}
+    rows = db.execute(
+        "select r.run_uuid, r.status, t.value from runs r join tags t"
+        " on r.run_uuid = t.run_uuid and t.key = 'foldsweep.run'"
+        " where r.lifecycle_stage = 'active' and (t.value = ? or t.value like ?)",
+        (sweep, f"{sweep}/%"),
+    ).fetchall()
+    for run_id, status, name in rows:
+        number = name.removeprefix(sweep).removeprefix("/")
+        if number.startswith("evaluation"):
+            continue
+        assert number not in found, f"run {name} is there twice"
+        found[number] = RunRow(db, run_id, status)
+    return found
 
 
 def scores(trials: list[FrozenTrial]) -> dict[int, tuple[Any, ...]]:

@@ -1,0 +1,111 @@
+"""Services of the whole test run, and a bench on them for each test."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial
+
+from tests.cluster.bench import LONGEST_S, SHORT, STUDIES, Bench, Undisturbed
+from tests.cluster.gate import SPACE, Gate
+from tests.cluster.networks import Loopback, Networks
+from tests.cluster.services import Mlflow, ObjectStore, Postgres
+from tests.integration.user import User
+
+
+@pytest.fixture(scope="session")
+def service_folder() -> Iterator[Path]:
+    """A folder that other users may enter, which those of pytest do not let them."""
+    folder = Path(tempfile.mkdtemp(prefix="foldsweep-services-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(service_folder: Path) -> Iterator[Postgres]:
+    pytest.importorskip("psycopg")
+    folder = service_folder / "postgres"
+    folder.mkdir()
+    service = Postgres(folder).start()
+    service.execute(f"create database {STUDIES}")
+    yield service
+    service.kill()
+
+
+@pytest.fixture(scope="session")
+def objects(service_folder: Path) -> Iterator[ObjectStore]:
+    pytest.importorskip("moto")
+    pytest.importorskip("boto3")
+    folder = service_folder / "objects"
+    folder.mkdir()
+    service = ObjectStore(folder).start()
+    yield service
+    service.kill()
+
+
+@pytest.fixture(scope="session")
+def mlflow(service_folder: Path, postgres: Postgres, objects: ObjectStore) -> Iterator[Mlflow]:
+    folder = service_folder / "mlflow"
+    folder.mkdir()
+    service = Mlflow(folder, postgres, objects).start()
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, postgres: Postgres, objects: ObjectStore, mlflow: Mlflow
+) -> Iterator[Bench]:
+    """All nodes are on loopback."""
+    bench = Bench(Loopback(), postgres, objects, mlflow, tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def networks() -> Iterator[Networks]:
+    networks = Networks.made()
+    yield networks
+    networks.close()
+
+
+@pytest.fixture
+def far_bench(
+    networks: Networks, tmp_path: Path, postgres: Postgres, objects: ObjectStore, mlflow: Mlflow
+) -> Iterator[Bench]:
+    """Each node has a network of its own, and can be cut off."""
+    bench = Bench(networks, postgres, objects, mlflow, tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path
+) -> Iterator[Undisturbed]:
+    """Trials of a sweep in peace, on one machine with everything in its folder.
+
+    Takes the options that say what is trained; a sweep of each is run once.
+    """
+    known: dict[tuple[object, ...], list[FrozenTrial]] = {}
+    users: list[User] = []
+
+    def run(*args: object) -> list[FrozenTrial]:
+        if args not in known:
+            user = User(tmp_path_factory.mktemp("undisturbed"), empty_mlflow)
+            users.append(user)
+            space = Gate(user.folder / "gate").space_in(user.folder)
+            process = user.start(
+                *("sweeps/run.py", "--space", space.name, "--name", "peace", *SHORT, *args)
+            )
+            said = process.communicate(timeout=LONGEST_S)
+            assert process.returncode == 0, said
+            known[args] = user.study(f"peace/{SPACE}")
+        return known[args]
+
+    yield run
+    for user in users:
+        user.clean_up()

@@ -1,0 +1,91 @@
+"""An object store that fails: no exception of it is taken for a trial's, and none ends a sweep."""
+
+import os
+import signal
+
+import pytest
+
+from tests.cluster.bench import SHORT, Bench, Undisturbed, trial_processes
+from tests.cluster.gate import SPACE
+from tests.integration.user import scores
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+
+@pytest.mark.parametrize("saves", [False, True], ids=["deletes", "saves"])
+def test_a_store_that_is_away_while_a_trial_ends_fails_neither_trial_nor_sweep(
+    bench: Bench, undisturbed: Undisturbed, saves: bool
+) -> None:
+    args = ("--trials", 3, "--epochs", 4)
+    every = ("--checkpoint-every-s", 0 if saves else 1000)
+    bench.gate.close()
+    sweep = bench.start(
+        *(bench.user("a"), "--space", "gated.py", "--name", f"ends-{saves}", *SHORT, *args),
+        *("--concurrency", 1, "--max-failures", 0, *every),
+    )
+    sweep.until(lambda: bench.gate.waiting())
+    bench.storage.cut()
+    bench.gate.open()
+    sweep.until(lambda: bench.ended(f"ends-{saves}/{SPACE}"), within_s=600)
+    sweep.until(lambda: bench.storage.refused)
+    bench.storage.restore()
+    sweep.end()
+    assert scores(bench.trials(f"ends-{saves}/{SPACE}")) == scores(undisturbed(*args))
+
+
+def test_a_checkpoint_is_read_though_the_store_is_away_at_first(bench: Bench) -> None:
+    user = bench.user("a")
+    sweep = bench.start(
+        *(user, "--space", "gated.py", "--name", "read", *SHORT, "--trials", 1),
+        *("--epochs", 300, "--checkpoint-every-s", 0, "--max-failures", 1),
+    )
+    sweep.until(lambda: any(".pt" in key for key in bench.objects.keys(bench.bucket)))
+    bench.storage.cut()
+    for pid in trial_processes(user):
+        os.kill(pid, signal.SIGKILL)
+    before = bench.storage.refused
+    sweep.until(lambda: bench.storage.refused > before)
+    bench.storage.restore()
+    sweep.end()
+    assert bench.states(f"read/{SPACE}") == {"COMPLETE": 1}
+
+
+def test_a_bucket_keeps_nothing_of_ray(bench: Bench) -> None:
+    bench.start(
+        *(bench.user("a"), "--space", "gated.py", "--name", "clean", *SHORT),
+        *("--trials", 2, "--epochs", 2),
+    ).end()
+    assert [key for key in bench.objects.keys(bench.bucket) if "/ray/" in key] == []
+
+
+def test_a_store_is_named_by_an_endpoint_in_its_uri(bench: Bench) -> None:
+    uri = (
+        f"s3://{bench.bucket}/sweeps?scheme=http&endpoint_override={bench.storage.address}"
+        "&allow_bucket_creation=false"
+    )
+    bench.start(
+        *(bench.user("a"), "--space", "gated.py", "--name", "uri", *SHORT, "--trials", 2),
+        *("--epochs", 40, "--checkpoint-every-s", 0, *bench.options(storage=uri)),
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+    ).end()
+    assert bench.states(f"uri/{SPACE}") == {"COMPLETE": 2}
+
+
+def test_a_bucket_that_is_not_there_is_said_in_one_line(bench: Bench) -> None:
+    user = bench.user("a")
+    said = bench.start(
+        *(user, "--space", "gated.py", "--name", "none", *SHORT, "--trials", 2, "--epochs", 2),
+        *bench.options(storage="s3://no-such-bucket/sweeps"),
+    ).refused()
+    assert "--storage s3://no-such-bucket/sweeps" in said
+    assert not bench.states(f"none/{SPACE}")
+    assert not (user.folder / "runs").exists()
+
+
+def test_a_store_that_is_away_at_the_start_is_said_in_one_line(bench: Bench) -> None:
+    user = bench.user("a")
+    bench.storage.cut()
+    said = bench.start(
+        *(user, "--space", "gated.py", "--name", "shut", *SHORT, "--trials", 2, "--epochs", 2),
+    ).refused()
+    assert f"--storage s3://{bench.bucket}/sweeps" in said

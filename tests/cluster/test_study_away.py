@@ -1,0 +1,67 @@
+"""A database that goes and comes back: the sweep waits for it, or says in a line how to resume."""
+
+import pytest
+
+from tests.cluster.bench import SHORT, Bench, Undisturbed
+from tests.cluster.gate import SPACE
+from tests.integration.user import check_mlflow, scores
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+ARGS = ("--trials", 10, "--epochs", 40)
+
+
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_a_database_that_comes_back_costs_a_sweep_nothing(
+    bench: Bench, undisturbed: Undisturbed, how: str
+) -> None:
+    sweep = bench.start(
+        bench.user("a"), "--space", "gated.py", "--name", f"away-{how}", *SHORT, *ARGS
+    )
+    name = f"away-{how}/{SPACE}"
+    sweep.until(lambda: bench.ended(name) >= 2)
+    before = bench.study.refused
+    if how == "cut":
+        bench.study.cut()
+    else:
+        bench.postgres.kill()
+    sweep.until(lambda: bench.study.refused >= before + 3)
+    bench.postgres.start()
+    bench.study.restore()
+    assert sweep.end().err == ""
+    trials = bench.trials(name)
+    assert scores(trials) == scores(undisturbed(*ARGS))
+    check_mlflow(bench.runs(name), trials)
+
+
+def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
+    """A trial that has been given out needs the database only when it ends."""
+    bench.gate.close()
+    sweep = bench.start(
+        *(bench.user("a"), "--space", "gated.py", "--name", "on", *SHORT, *ARGS),
+        *("--checkpoint-every-s", 0, "--concurrency", 1),
+    )
+    sweep.until(lambda: bench.gate.waiting())
+    bench.study.cut()
+    bench.gate.open()
+    sweep.until(lambda: bench.study.refused)
+    assert any("checkpoints/trial_" in key for key in bench.objects.keys(bench.bucket))
+    bench.study.restore()
+    sweep.end()
+    assert bench.states(f"on/{SPACE}") == {"COMPLETE": 10}
+
+
+def test_a_database_that_stays_away_ends_a_sweep_in_one_line_with_the_command_that_resumes(
+    bench: Bench, undisturbed: Undisturbed
+) -> None:
+    user = bench.user("a")
+    sweep = bench.start(user, "--space", "gated.py", "--name", "gone", *SHORT, *ARGS)
+    sweep.until(lambda: bench.ended(f"gone/{SPACE}") >= 2)
+    bench.study.cut()
+    sweep.process.wait(1200)
+    said = sweep.refused(sweep.process.returncode)
+    assert sweep.process.returncode in (1, 2)
+    assert "--resume gone" in said
+    bench.study.restore()
+    bench.start(user, "--resume", "gone", *bench.options()).end()
+    assert scores(bench.trials(f"gone/{SPACE}")) == scores(undisturbed(*ARGS))

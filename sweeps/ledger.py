@@ -142,6 +142,7 @@ class Ledger:
         """The next values, those first that a killed sweep was training; None at the end."""
         resumed = bool(self._cut_off)
         if resumed:
+            self.study.hold()  # a new trial is written, which makes sure of that
             trial = self._whole(self._view.get_trial(self._cut_off.popleft()))
         elif self.may_ask:
             self._num_asked += 1

@@ -52,13 +52,6 @@ def shown_holder(holder: Holder | None) -> str:
     return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
-class Unshared:
-    """Stands where nobody else can write, or a lock file sees to it."""
-
-    def check(self) -> None:
-        """Return at once."""
-
-
 class DatabaseLock:
     """A lock in PostgreSQL, held by a connection of its own.
 

@@ -6,7 +6,7 @@ twice, the study is asked whether it has.
 
 import time
 from collections.abc import Callable, Container, Generator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, RDBStorage
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from foldsweep.errors import first_line
-from sweeps.outages import STUDY, Outages, ServiceAway
+from sweeps.outages import STUDY, Outages, Owner, ServiceAway
 
 T = TypeVar("T")
 
@@ -37,18 +37,6 @@ LIBPQ = ("psycopg", "psycopg2")
 """Drivers that take them."""
 
 
-class Owner(Protocol):
-    """Whoever makes sure that this process alone writes."""
-
-    def check(self) -> None:
-        """Return if this process may write.
-
-        Raises:
-            ServiceAway: If that is not known at present.
-            ServiceLost: If another process may.
-        """
-
-
 class PatientStorage(BaseStorage):
     """Another storage, waited for where it is away.
 
@@ -62,12 +50,12 @@ class PatientStorage(BaseStorage):
         say_when_away(database.engine)
         self._inner = database
         self._outages = outages
-        self._owner = owner
+        self.owner = owner
         self._num_trials: dict[int, int] = {}
 
     def hold(self) -> None:
         """Return once this process may write."""
-        self._outages.waited(STUDY, self._owner.check)
+        self._outages.waited(STUDY, self.owner.check)
 
     def _read(self, call: Callable[[], T]) -> T:
         return self._outages.waited(STUDY, call)
@@ -84,7 +72,7 @@ class PatientStorage(BaseStorage):
 
         def attempt() -> T:
             nonlocal tried
-            self._owner.check()
+            self.owner.check()
             if tried and done is not None and (found := done()) is not None:
                 return found
             tried = True

@@ -20,8 +20,8 @@ from search_spaces.space import SearchSpace
 from sweeps.home import Home, Record, SpaceFile, digest_of, sweeps_in
 from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
-from sweeps.outages import Outages, ServiceAway, ServiceLost
-from sweeps.ownership import DatabaseLock, Unshared, new_holder, shown_holder
+from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
+from sweeps.ownership import DatabaseLock, new_holder, shown_holder
 from sweeps.retries import PatientStorage
 from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
 from sweeps.study import open_storage
@@ -98,7 +98,7 @@ def owned(
                 f"warning: foldsweep has no lock for a study in {kind}: make sure that no other"
                 f" driver runs sweep {name}"
             )
-        storage = PatientStorage(database, outages, lock or Unshared())
+        storage = PatientStorage(database, outages, lock or UNSHARED)
     try:
         if lock is not None:
             _take(lock, settings.study)
@@ -180,7 +180,7 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
     database = open_storage(url, NO_JOURNAL)
     assert isinstance(database, RDBStorage)
     try:
-        home = Home(PatientStorage(database, Outages(0.0), Unshared()), name)
+        home = Home(PatientStorage(database, Outages(0.0), UNSHARED), name)
         record, holder = home.record(), home.holder()
         known = ", ".join(sweeps_in(database)[-5:]) or "none"
     except ServiceLost as error:

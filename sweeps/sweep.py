@@ -34,7 +34,7 @@ from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of
-from sweeps.outages import TRACKING, Outages
+from sweeps.outages import TRACKING, UNSHARED, Outages
 from sweeps.progress import Progress
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (
@@ -46,6 +46,7 @@ from sweeps.records import (
     write_task,
 )
 from sweeps.resources import Allotment
+from sweeps.retries import PatientStorage
 from sweeps.rounds import on_test
 from sweeps.scheduling import (
     HeldOutTaker,
@@ -215,7 +216,8 @@ def sweep_space(
     outages = outages or Outages(settings.patience)
     mirror = None
     if storage is not None and "://" in checkpoint_root:
-        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages)
+        owner = storage.owner if isinstance(storage, PatientStorage) else UNSHARED
+        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages, owner)
     storage, is_known = study_storage(settings, key, folder, storage)
     ledger = Ledger(
         storage,

@@ -14,8 +14,7 @@ from sqlalchemy import create_engine, text
 from foldsweep.errors import UserError
 from sweeps import retries
 from sweeps.ledger import Ledger
-from sweeps.outages import Outages, ServiceLost
-from sweeps.ownership import Unshared
+from sweeps.outages import UNSHARED, Outages, ServiceLost
 from sweeps.retries import PatientStorage, num_trials, options_of
 from sweeps.study import open_storage
 from tests.cluster.proxy import Proxy
@@ -50,7 +49,7 @@ def database(
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     opened = open_storage(url(proxy.address, name), Path("unused"))
     assert isinstance(opened, RDBStorage)
-    database = PatientStorage(opened, outages, Unshared())
+    database = PatientStorage(opened, outages, UNSHARED)
     yield database
     proxy.restore()
     for study in database.get_all_studies():

@@ -17,7 +17,7 @@ from foldsweep.files import write_whole
 from foldsweep.programs import console
 from foldsweep.tracking import absolute_uri, shown, sqlite_path
 from search_spaces.space import SearchSpace
-from sweeps.home import Home, Record, SpaceFile, digest_of, sweeps_in
+from sweeps.home import Home, Record, SpaceFile, digest_of, name_taken, sweeps_in
 from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
 from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
@@ -132,10 +132,7 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
     if settings.resume is None:
         if home.record() is None:  # left by a kill
             return
-        raise UserError(
-            f"sweep {home.name} exists already in the database of --study; use --resume"
-            f" {home.name} or another --name"
-        )
+        raise name_taken(home.name)
     holder, last = home.holder(), _last_driver(folder)
     if holder is None or last == holder["token"]:
         return

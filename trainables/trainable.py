@@ -167,7 +167,8 @@ class FoldTrainable(tune.Trainable):
         self.num_reported = 0
         self.saved_at = time.monotonic()
         self.unsaved = None
-        if self.context.checkpoint_folder is not None:
+        # a trial that is new has none, and need not wait for a store that is away
+        if self.context.checkpoint_folder is not None and reported_at is not None:
             state = self._load(self.context.checkpoint_folder, number)
             if state is not None:
                 self.trial.load_state_dict(state)

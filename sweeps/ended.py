@@ -25,6 +25,10 @@ GRID_POINT = GRID_ORIGIN
 RESULT_ATTR = "result"
 ERROR_ATTR = "error"
 FAILURE_ATTR = "failure"
+STOPPED_ATTR = "stopped_at"
+"""Epoch after which a trial is to be stopped early, recorded before it is."""
+_NO_POINT: dict[str, Any] = {"name": "", "config": {}}
+_POINT_TYPES = {key: type(value) for key, value in _NO_POINT.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,28 @@ class Ended:
 def failures(trials: Sequence[Ended], kind: str) -> list[Ended]:
     """Trials that failed in one way."""
     return [t for t in trials if t.failure == kind]
+
+
+def check(trial: FrozenTrial, num_objectives: int) -> None:
+    """Refuse a trial that has not what a sweep writes.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    attrs, wrong = trial.user_attrs, []
+    point, result = attrs.get(POINT_ATTR, _NO_POINT), attrs.get(RESULT_ATTR, {})
+    if not isinstance(point, dict) or {k: type(point.get(k)) for k in _NO_POINT} != _POINT_TYPES:
+        wrong.append(POINT_ATTR)
+    if not isinstance(result, dict) or not isinstance(result.get(BY_FOLD, {}), dict):
+        wrong.append(RESULT_ATTR)
+    elif not all(isinstance(result.get(k, 0), int | float) for k in (NUM_PARAMS, TRAIN_TIME)):
+        wrong.append(RESULT_ATTR)
+    if not isinstance(attrs.get(STOPPED_ATTR, 0), int):
+        wrong.append(STOPPED_ATTR)
+    if trial.state == TrialState.COMPLETE and len(trial.values or ()) != num_objectives:
+        wrong.append("values")
+    if wrong:
+        raise ValueError(f"trial {trial.number} has a wrong {', '.join(wrong)}")
 
 
 def lean(trial: FrozenTrial) -> FrozenTrial:

@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.ended import Ended, lean, packed, unpacked
+from sweeps.ended import Ended, check, lean, packed, unpacked
 from sweeps.pruning import Reports
 from sweeps.study import StoredStudy
 from sweeps.view import View, numbered
@@ -87,6 +87,7 @@ class History:
         self.view.attrs = of_sampler
 
     def _add_read(self, trial: FrozenTrial) -> None:
+        check(trial, len(self.view.get_study_directions(0)))
         if trial.state.is_finished():
             self._add_ended(trial)
         elif trial.state == TrialState.WAITING:

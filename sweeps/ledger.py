@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
-from foldsweep.errors import UserError
+from foldsweep.errors import UserError, first_line
 from foldsweep.names import CRASHED, REFUSED
 from search_spaces.space import SearchSpace
 from sweeps.distributions import to_distributions
@@ -31,6 +32,7 @@ from sweeps.ended import (
     GRID_POINT,
     POINT_ATTR,
     RESULT_ATTR,
+    STOPPED_ATTR,
     Ended,
     failures,
 )
@@ -41,8 +43,6 @@ from sweeps.settings import SweepSettings
 from sweeps.study import StoredStudy, has_study
 
 IDENTITY_ATTR = "identity"
-STOPPED_ATTR = "stopped_at"
-"""Epoch after which a trial is to be stopped early, recorded before it is."""
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
@@ -73,8 +73,8 @@ class Ledger:
         identity: What results depend on besides the settings, such as the data's digest.
 
     Raises:
-        UserError: If a new sweep's study exists, or a resumed one's was made with another space
-            or other data.
+        UserError: If a new sweep's study exists, or a resumed one's is damaged, or was made with
+            another space or other data.
     """
 
     def __init__(
@@ -103,7 +103,13 @@ class Ledger:
         self.prunes = len(settings.objective) == 1
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         first = settings.objective[0]
-        self._history = History(self.study, self.distributions, directions, first)
+        try:
+            self._history = History(self.study, self.distributions, directions, first)
+        except (AttributeError, LookupError, TypeError, ValueError, zlib.error) as error:
+            raise UserError(
+                f"study {name!r} is damaged ({first_line(error)}): restore it from a copy, or"
+                " start a new sweep"
+            ) from None
         self._view, self._ended = self._history.view, self._history.ended
         self._cut_off = self._history.cut_off
         self._chooser = Chooser(self._view, self.distributions, space, settings)
@@ -130,6 +136,10 @@ class Ledger:
         """Trials that have not ended yet."""
         return max(len(self._cut_off) + len(self._live), self.budget - len(self._ended))
 
+    def hold(self) -> None:
+        """Return once this process is known to be the sweep's one driver."""
+        self.study.hold()
+
     def ended(self) -> list[Ended]:
         """Trials that are over, by number."""
         return [self._ended[number] for number in sorted(self._ended)]
@@ -142,6 +152,7 @@ class Ledger:
         """The next values, those first that a killed sweep was training; None at the end."""
         resumed = bool(self._cut_off)
         if resumed:
+            self.hold()  # a new trial is written, which makes sure of that
             trial = self._whole(self._view.get_trial(self._cut_off.popleft()))
         elif self.may_ask:
             self._num_asked += 1

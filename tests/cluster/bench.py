@@ -23,6 +23,7 @@ from tests.cluster.proxy import Proxy
 from tests.cluster.services import (
     KEYS,
     PASSWORD,
+    STUDIES,
     Mlflow,
     ObjectStore,
     Postgres,
@@ -30,7 +31,6 @@ from tests.cluster.services import (
 )
 from tests.integration.user import REPOSITORY, TINY, RunRow, User, runs_of
 
-STUDIES = "studies"
 SHORT = (*TINY, "--sampler", "random", "--scheduler", "none", "--seed", 7)
 """Trials that depend on nothing but the seed, in whatever order and however often they run."""
 WITHIN_S = 180.0

@@ -7,6 +7,7 @@ import pytest
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 
+from foldsweep.errors import UserError
 from sweeps import history as history_module
 from sweeps import view as view_module
 from sweeps.history import PACK_ATTR
@@ -134,3 +135,12 @@ def test_a_kill_around_a_pack_loses_and_doubles_none(
     assert len(ended) == len(set(ended)) >= 12
     states = {t.number: t.state for t in again.ended()}
     assert states == {number: again.frozen(number).state for number in ended}
+
+
+@pytest.mark.parametrize("copy", ["", "bm90aGluZw==", "eJwDAAAAAAE=", 3])
+def test_a_damaged_copy_of_ended_trials_is_said_in_one_line(
+    make_ledger: MakeLedger, reopen: Reopen, copy: object
+) -> None:
+    make_ledger(over=reopen()).study.set_system_attr(f"{PACK_ATTR}0", copy)
+    with pytest.raises(UserError, match="'first/small' is damaged .*: restore it"):
+        make_ledger(over=reopen(), resume=True)

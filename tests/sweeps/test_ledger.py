@@ -21,7 +21,7 @@ from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
-from sweeps.ended import ERROR_ATTR, POINT_ATTR, RESULT_ATTR
+from sweeps.ended import ERROR_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_ATTR
 from sweeps.ledger import DEFAULT_TRIALS, ERROR_LENGTH, Asked, Ledger
 from sweeps.study import StoredStudy, open_storage
 from tests.sweeps.earlier import EarlierLedger
@@ -617,6 +617,24 @@ def test_a_journal_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
         open_storage(None, tmp_path / "file" / "study.journal")
     with pytest.raises(UserError, match=r"study file .* cannot be written: Is a directory"):
         open_storage(None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((POINT_ATTR, value) for value in ([], "x", {"name": "grid"}, {"config": {}, "name": 1})),
+        *((RESULT_ATTR, value) for value in ([], {"by_fold": 1}, {"num_params": "many"})),
+        *((STOPPED_ATTR, value) for value in ("three", [3])),
+    ],
+)
+def test_a_damaged_trial_is_named(
+    make_ledger: MakeLedger, reopen: Callable[[], BaseStorage], key: str, value: object
+) -> None:
+    ledger = make_ledger(over=reopen())
+    number = ask(ledger).number
+    ledger.study.note(number, key, value)
+    with pytest.raises(UserError, match=f"'first/small' is damaged .trial {number} .*{key}"):
+        make_ledger(over=reopen(), resume=True)
 
 
 def test_a_damaged_database_is_said_in_one_line(tmp_path: Path) -> None:

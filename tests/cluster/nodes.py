@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,11 @@ class Node:
     def address(self) -> str:
         """Its address, which on loopback is that of all."""
         return self.place.address
+
+    @property
+    def shown(self) -> str:
+        """As the product names it."""
+        return f"{socket.gethostname()} ({self.address})"
 
     def processes(self) -> dict[int, str]:
         """Command lines of all that belongs to it."""

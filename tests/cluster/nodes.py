@@ -5,9 +5,11 @@ environment of all its processes, by which they are found and killed; no other p
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,11 @@ STORE_BYTES = 80 * 2**20
 STARTED_WITHIN_S = 120.0
 
 
+def is_trial(line: str) -> bool:
+    """Whether a process is that of a trial, by its title, which Ray gives it."""
+    return line.startswith("ray::") and not re.match(r"ray::(IDLE|\w+Agent)\b", line)
+
+
 class Node:
     """A node that runs."""
 
@@ -40,6 +47,11 @@ class Node:
         """Its address, which on loopback is that of all."""
         return self.place.address
 
+    @property
+    def shown(self) -> str:
+        """As the product names it."""
+        return f"{socket.gethostname()} ({self.address})"
+
     def processes(self) -> dict[int, str]:
         """Command lines of all that belongs to it."""
         found = {}
@@ -51,12 +63,8 @@ class Node:
         return found
 
     def trials(self) -> list[int]:
-        """Processes of trials, as Ray titles them."""
-        return [
-            pid
-            for pid, line in self.processes().items()
-            if line.startswith("ray::") and not line.startswith("ray::IDLE")
-        ]
+        """Processes of trials."""
+        return [pid for pid, line in self.processes().items() if is_trial(line)]
 
     def kill(self) -> None:
         """End the raylet, its agents and all workers without a word, as a power cut does."""

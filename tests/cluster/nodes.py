@@ -67,8 +67,11 @@ class Node:
         return [pid for pid, line in self.processes().items() if is_trial(line)]
 
     def kill(self) -> None:
-        """End the raylet, its agents and all workers without a word, as a power cut does."""
-        self._kill(list(self.processes()))
+        """End all workers, the agents and the raylet without a word, as a power cut does.
+
+        The raylet last: it may still say that workers have died, as if of what they did.
+        """
+        self._kill(sorted(self.processes(), reverse=True))
 
     def kill_part(self, name: str) -> None:
         """End the processes whose command line has `name`, such as `gcs_server`."""

@@ -1,7 +1,8 @@
 """A real Ray cluster on this machine: a head and nodes, each started by `ray start`.
 
 Every node has a folder, a token-protected raylet and workers of its own, and a mark in the
-environment of all its processes, by which they are found and killed; no other process is touched.
+environment of all its processes. By mark or folder they are found and killed; no other process is
+touched.
 """
 
 import os
@@ -57,7 +58,9 @@ class Node:
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if self._marks <= set((path / "environ").read_bytes().split(b"\0")):
+                marked = self._marks <= set((path / "environ").read_bytes().split(b"\0"))
+                # the title that Ray gives a process may be written over a part of its environment
+                if marked or os.readlink(path / "cwd").startswith(str(self.folder)):
                     line = (path / "cmdline").read_bytes().replace(b"\0", b" ")
                     found[int(path.name)] = line.decode(errors="replace")
         return found

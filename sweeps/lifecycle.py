@@ -27,7 +27,6 @@ from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
-from trainables.config import BaseConfig
 from trainables.stores import STORE_ERRORS
 from trainables.trainable import (
     BY_FOLD,
@@ -157,13 +156,15 @@ class Lifecycle:
             self.running[key] = Running(asked=asked)
             try:
                 config = self.space.complete(asked.values, **self._length(asked))
+                if self.ledger.gate is not None:
+                    self.ledger.gate.require(config)
             except UserError as error:
-                self._log_start(asked, dict(asked.values))
+                self._log_start(asked, asked.values, is_whole=False)
                 self.crashed(key, f"not a valid configuration: {error}")
                 self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
-            self._log_start(asked, config.to_dict(), config)
+            self._log_start(asked, self.space.active(config.to_dict()))
             more: dict[str, Any] = {TRIAL_NUMBER: asked.number}
             if asked.reported_at is not None:
                 more[REPORTED_AT] = asked.reported_at
@@ -379,11 +380,11 @@ class Lifecycle:
             self.best = outcome(self.ledger, new)
 
     def _log_start(
-        self, asked: Asked, params: dict[str, Any], config: BaseConfig | None = None
+        self, asked: Asked, params: Mapping[str, Any], *, is_whole: bool = True
     ) -> None:
         tags = {**self.tags, names.TAG_KIND: "trial", names.TAG_TRIAL: str(asked.number)}
-        if config is not None:
-            tags[names.TAG_CONFIG] = json.dumps(config.to_dict())
+        if is_whole:
+            tags[names.TAG_CONFIG] = json.dumps(params)
         if asked.origin is not None:
             tags[names.TAG_ORIGIN] = asked.origin
         name = f"{self.space.name}-{asked.number:05d}"

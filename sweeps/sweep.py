@@ -29,6 +29,7 @@ from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ended import failures
 from sweeps.expected import log_expected
+from sweeps.gate import Gate
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP, Lifecycle
@@ -217,6 +218,7 @@ def sweep_space(
     if storage is not None and "://" in checkpoint_root:
         mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages)
     storage, is_known = study_storage(settings, key, folder, storage)
+    gate = Gate(space, settings.limits, data)
     ledger = Ledger(
         storage,
         key,
@@ -224,6 +226,7 @@ def sweep_space(
         settings,
         epochs=epochs,
         identity={"data": data.digest, "task": _fingerprint(task, folds)},
+        gate=None if gate.is_open else gate,
     )
     try:
         tracker = Tracker(folder, target, mirror=mirror)
@@ -433,6 +436,8 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"
         tracker.set_tags(None, {"best_trial": str(best.number), MLFLOW_RUN_NOTE: note})
+    if lifecycle.ledger.redraws:
+        found["redraws"] = float(lifecycle.ledger.redraws)
     for kind, number in lifecycle.failures.items():
         found[f"trials_{kind.replace(' ', '_')}"] = float(number)
     # each resumption ends later than the one before

@@ -1,0 +1,99 @@
+"""Constraints on configurations: functions that say which may be trained at all."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from foldsweep.checks import brief
+from foldsweep.errors import UserError, shown_error
+from foldsweep.names import NUM_PARAMS
+from trainables.config import BaseConfig
+
+Constraint = Callable[..., bool]
+
+
+def takes_count(constraint: Constraint) -> bool:
+    """Whether a constraint takes the number of parameters besides the configuration.
+
+    Raises:
+        UserError: If it is no function of these.
+    """
+    called = "it is called with a configuration and, if it takes it, num_params"
+    if not callable(constraint):
+        raise UserError(f"the constraint is {brief(constraint)}, not a function; {called}")
+    try:
+        signature = inspect.signature(constraint)
+        counts = NUM_PARAMS in signature.parameters
+        signature.bind(None, **({NUM_PARAMS: 0} if counts else {}))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the constraint cannot be called ({error}): {called}") from None
+    return counts
+
+
+def holds(constraint: Constraint, config: BaseConfig, num_params: int | None = None) -> bool:
+    """Whether a configuration may be trained.
+
+    Args:
+        constraint: The constraint.
+        config: The configuration.
+        num_params: Its number of parameters, if the constraint takes it.
+
+    Raises:
+        UserError: If the constraint fails or gives no answer.
+    """
+    more = {} if num_params is None else {NUM_PARAMS: num_params}
+    try:
+        answer = constraint(config, **more)
+    except Exception as error:  # a function of the user's may raise anything
+        what = f"{shown_error(error)} with {brief(config.to_dict())}"
+        raise UserError(f"the constraint fails: {what}") from error
+    if not isinstance(answer, bool | np.bool_):
+        raise UserError(
+            f"the constraint gives {brief(answer)} for {brief(config.to_dict())}; it must give"
+            " True or False"
+        )
+    return bool(answer)
+
+
+def source_of(constraint: Constraint) -> str:
+    """The text of a constraint, by which another is recognised; its name if it has none."""
+    try:
+        return " ".join(inspect.getsource(constraint).split())
+    except (OSError, TypeError):
+        return str(getattr(constraint, "__qualname__", type(constraint).__qualname__))
+
+
+def require_passing(
+    passes: Callable[[dict[str, Any]], bool | None],
+    draw: Callable[[int], dict[str, Any]],
+    what: str,
+    *,
+    least: int,
+    draws: int,
+) -> None:
+    """Refuse a constraint that hardly any configuration meets.
+
+    Args:
+        passes: Whether a draw meets it; None where the draw is no configuration.
+        draw: Draws values at random, by a seed.
+        what: What is to be met, as the beginning of the message.
+        least: Draws that must meet it.
+        draws: Draws at most.
+
+    Raises:
+        UserError: If fewer do.
+    """
+    met = tried = 0
+    for seed in range(draws):
+        answer = passes(draw(seed))
+        tried += answer is not None
+        met += bool(answer)
+        if met == least:
+            return
+    if tried >= least:
+        raise UserError(
+            f"{what}: {met} of {tried} random configurations meet it, too few to search among;"
+            " loosen it or narrow the domains"
+        )

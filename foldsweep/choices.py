@@ -47,7 +47,7 @@ def find_choice(choices: Sequence[Any], value: Any) -> Any:
                 return choice
     elif value in choices:
         return value
-    raise ValueError(f"{value!r} is none of {', '.join(map(repr, choices))}")
+    raise ValueError(f"{value!r}, which is none of {', '.join(map(repr, choices))}")
 
 
 def _decoded(choice: str) -> Any:

@@ -14,7 +14,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
-from foldsweep.choices import encoded, is_container
+from foldsweep.choices import encoded, is_container, tupled
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, plain
 from sweeps.ended import GRID_POINT, POINT_ATTR
@@ -78,7 +78,7 @@ class Chooser:
         """The values that a trial is trained with: lists and dicts for their text."""
         values = self._decoded(trial.params)
         point = trial.user_attrs.get(POINT_ATTR)
-        return self._space.active(values if point is None else values | point["config"])
+        return self._space.active(values if point is None else values | tupled(point["config"]))
 
     def new(self) -> FrozenTrial:
         """The next trial of the view, with its values.

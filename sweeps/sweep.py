@@ -251,6 +251,9 @@ def sweep_space(
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
         }
+        conditional = [key for key in ledger.distributions if key in space.tree.conditions]
+        if conditional:
+            own[names.TAG_CONDITIONAL] = " ".join(conditional)
         preset = reported_row(space)
         if preset is not None:
             own[names.TAG_PRESET] = preset.name

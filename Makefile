@@ -29,7 +29,7 @@ test-slow: $(STAMP) ## the slow tests, which CI leaves out; ARGS go to pytest
 	$(PYTEST) -m slow $(ARGS)
 
 test-cluster: $(STAMP) ## sweeps on a real cluster whose machines and services fail; ARGS go to pytest
-	$(BIN)/pytest -m cluster tests/cluster $(ARGS)
+	$(BIN)/pytest -m cluster tests/cluster tests/sweeps $(ARGS)
 
 fuzz: $(STAMP) ## absurd command lines and damaged files; ARGS go to python -m tests.fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)

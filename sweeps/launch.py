@@ -1,6 +1,5 @@
 """From settings to sweeps: checks everything first, then sweeps one space after another."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,7 +34,6 @@ from sweeps.messages import (
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
-from sweeps.retries import CONNECT_WITHIN_S
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -234,7 +232,6 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
-        os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_WITHIN_S))
         open_storage(settings.study, Path(JOURNAL_FILE))
     if settings.resume is not None:
         for space in spaces:

@@ -146,6 +146,10 @@ class Ledger:
         """Trials that have not ended yet."""
         return max(len(self._cut_off) + len(self._live), self.budget - len(self._ended))
 
+    def hold(self) -> None:
+        """Return once this process is known to be the sweep's one driver."""
+        self.study.hold()
+
     def ended(self) -> list[Ended]:
         """Trials that are over, by number."""
         return [self._ended[number] for number in sorted(self._ended)]
@@ -158,6 +162,7 @@ class Ledger:
         """The next values, those first that a killed sweep was training; None at the end."""
         resumed = bool(self._cut_off)
         if resumed:
+            self.hold()  # a new trial is written, which makes sure of that
             trial = self._whole(self._view.get_trial(self._cut_off.popleft()))
         elif self.may_ask:
             self._num_asked += 1

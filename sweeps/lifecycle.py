@@ -295,6 +295,7 @@ class Lifecycle:
 
     def fail(self, key: str, kind: str | None = None) -> None:
         """Record a trial that diverged, was refused, or crashed more often than it may."""
+        self.ledger.hold()
         running = self.running[key]
         running.failure = kind or running.failure
         if running.traceback is not None:
@@ -391,6 +392,7 @@ class Lifecycle:
         self.tracker.start_trial(asked.number, name, params, tags, self.dataset)
 
     def _log_result(self, running: Running, result: Mapping[str, Any]) -> None:
+        self.ledger.hold()
         points = []
         for row in result[HISTORY]:
             epoch = int(row[names.EPOCH])

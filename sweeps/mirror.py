@@ -14,7 +14,15 @@ import pyarrow.fs as pafs
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import joined, write_whole
-from sweeps.outages import STORAGE, Outages, ServiceAway
+from sweeps.outages import (
+    STORAGE,
+    STUDY,
+    UNSHARED,
+    Outages,
+    Owner,
+    ServiceAway,
+    ServiceLost,
+)
 from sweeps.tracking.spool import CURSOR_FILE, REJECTED_FILE, RESTORED_FILE, SPOOL_FILE
 from trainables.stores import STORE_ERRORS, located, replace_file
 
@@ -34,12 +42,14 @@ class Mirror:
         folder: Local folder of the space's spool.
         place: Where its records are kept, a URI.
         outages: Waits where the store is away.
+        owner: Asked before every write.
     """
 
-    def __init__(self, folder: Path, place: str, outages: Outages):
+    def __init__(self, folder: Path, place: str, outages: Outages, owner: Owner = UNSHARED):
         self._folder = folder
         self._place = place
         self._outages = outages
+        self._owner = owner
         self._copied: int | None = None
         self._files: dict[Path, None] = {}
 
@@ -52,9 +62,22 @@ class Mirror:
         """Return once the store has all that was recorded so far.
 
         Raises:
-            ServiceLost: If it stays away.
+            ServiceLost: If it stays away, or another driver has the sweep.
         """
-        self._outages.waited(STORAGE, lambda: or_away(self._copy))
+
+        def attempt() -> None:
+            self._outages.waited(STUDY, self._owner.check)
+            or_away(self._copy)
+
+        self._outages.waited(STORAGE, attempt)
+
+    def is_ours(self) -> bool:
+        """Whether this driver is known to have the sweep at present."""
+        try:
+            self._owner.check()
+        except (ServiceAway, ServiceLost):
+            return False
+        return True
 
     def copy_if_there(self) -> None:
         """Copy, but wait for nothing."""

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from foldsweep.errors import first_line
 from foldsweep.retrying import PATIENCE_S, retried
@@ -26,6 +26,28 @@ class ServiceLost(BaseException):
 
     Ray takes every `Exception` in a callback for a failure of the trial that it was about.
     """
+
+
+class Owner(Protocol):
+    """Whoever makes sure that this process alone writes."""
+
+    def check(self) -> None:
+        """Return if this process may write.
+
+        Raises:
+            ServiceAway: If that is not known at present.
+            ServiceLost: If another process may.
+        """
+
+
+class Unshared:
+    """Stands where nobody else can write, or a lock file sees to it."""
+
+    def check(self) -> None:
+        """Return at once."""
+
+
+UNSHARED = Unshared()
 
 
 class Outages:

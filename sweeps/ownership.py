@@ -8,6 +8,7 @@ import hashlib
 import os
 import select
 import socket
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,12 +24,14 @@ from sqlalchemy.pool import NullPool
 from foldsweep.errors import UserError, first_line
 from foldsweep.tracking import sqlite_path
 from sweeps.outages import ServiceAway, ServiceLost
-from sweeps.retries import give_up_in_time
+from sweeps.retries import options_of
 
 Holder = Mapping[str, Any]
 FREED_AFTER = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
 """Settings of a connection by which the database finds out that its driver's machine is gone."""
 UNANSWERED_MS = 30_000
+CONFIRM_EVERY_S = 5.0
+"""Sooner than the database can find out that a driver is gone: by then it has been asked again."""
 
 
 def new_holder(folder: Path) -> dict[str, Any]:
@@ -49,13 +52,6 @@ def shown_holder(holder: Holder | None) -> str:
     return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
-class Unshared:
-    """Stands where nobody else can write, or a lock file sees to it."""
-
-    def check(self) -> None:
-        """Return at once."""
-
-
 class DatabaseLock:
     """A lock in PostgreSQL, held by a connection of its own.
 
@@ -66,14 +62,15 @@ class DatabaseLock:
     """
 
     def __init__(self, url: str, name: str, holder: Callable[[], Holder | None]):
-        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        give_up_in_time(self._engine)
+        own = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}
+        self._engine = create_engine(url, **own, **options_of(url))
         digest = hashlib.sha256(f"foldsweep sweep {name}".encode()).digest()
         self._key = int.from_bytes(digest[:8], "big", signed=True)
         self._name = name
         self._holder = holder
         self._mine: str | None = None
         self._connection: Connection | None = None
+        self._confirmed_at = 0.0
 
     def acquire(self) -> None:
         """Take the lock.
@@ -133,15 +130,18 @@ class DatabaseLock:
             connection.close()
             return False
         self._connection = connection
+        self._confirmed_at = time.monotonic()
         return True
 
     def _is_connected(self, connection: Connection) -> bool:
         """Asks the system first, which costs nothing: a database that goes says so."""
         try:
             socket_of: Any = connection.connection.driver_connection
-            if not select.select([socket_of.fileno()], [], [], 0)[0]:
-                return True
-            connection.execute(text("SELECT 1"))
+            says_something = select.select([socket_of.fileno()], [], [], 0)[0]
+            now = time.monotonic()
+            if says_something or now > self._confirmed_at + CONFIRM_EVERY_S:
+                connection.execute(text("SELECT 1"))
+                self._confirmed_at = now
             return True
         except Exception:  # SQLAlchemy's, the system's, the driver's of what is closed
             return False

@@ -4,23 +4,26 @@ A call whose answer was lost may have done its work. So before one is repeated t
 twice, the study is asked whether it has.
 """
 
-from collections.abc import Callable, Container, Sequence
-from typing import Any, Protocol, TypeVar
+import time
+from collections.abc import Callable, Container, Generator, Sequence
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
-from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from foldsweep.errors import first_line
-from sweeps.outages import STUDY, Outages, ServiceAway
+from sweeps.outages import STUDY, Outages, Owner, ServiceAway
 
 T = TypeVar("T")
 
 CONNECT_WITHIN_S = 10
+ANSWER_WITHIN_S = 20.0
+"""How long a database that is connected may say nothing while a statement runs."""
 POSTGRES: dict[str, object] = {
     "connect_timeout": CONNECT_WITHIN_S,
     # a peer that was cut off says nothing: the system finds out within half a minute
@@ -34,18 +37,6 @@ LIBPQ = ("psycopg", "psycopg2")
 """Drivers that take them."""
 
 
-class Owner(Protocol):
-    """Whoever makes sure that this process alone writes."""
-
-    def check(self) -> None:
-        """Return if this process may write.
-
-        Raises:
-            ServiceAway: If that is not known at present.
-            ServiceLost: If another process may.
-        """
-
-
 class PatientStorage(BaseStorage):
     """Another storage, waited for where it is away.
 
@@ -57,11 +48,14 @@ class PatientStorage(BaseStorage):
 
     def __init__(self, database: RDBStorage, outages: Outages, owner: Owner):
         say_when_away(database.engine)
-        give_up_in_time(database.engine)
         self._inner = database
         self._outages = outages
-        self._owner = owner
+        self.owner = owner
         self._num_trials: dict[int, int] = {}
+
+    def hold(self) -> None:
+        """Return once this process may write."""
+        self._outages.waited(STUDY, self.owner.check)
 
     def _read(self, call: Callable[[], T]) -> T:
         return self._outages.waited(STUDY, call)
@@ -78,7 +72,7 @@ class PatientStorage(BaseStorage):
 
         def attempt() -> T:
             nonlocal tried
-            self._owner.check()
+            self.owner.check()
             if tried and done is not None and (found := done()) is not None:
                 return found
             tried = True
@@ -235,12 +229,48 @@ def say_when_away(engine: Engine) -> None:
             raise ServiceAway(first_line(context.original_exception)) from None
 
 
-def give_up_in_time(engine: Engine) -> None:
-    """Have connections find out that their peer is gone, which may say nothing."""
-    if engine.dialect.driver not in LIBPQ:
-        return
+def options_of(url: str) -> dict[str, Any]:
+    """Options of SQLAlchemy for an engine whose connections find out that their peer is gone.
 
-    @event.listens_for(engine, "do_connect")
-    def _connect(dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
-        for key, value in POSTGRES.items():
-            parameters.setdefault(key, value)
+    It may say nothing, or be a server that takes connections and hangs.
+
+    Raises:
+        ImportError: If the driver is missing.
+    """
+    given = make_url(url)
+    dialect: Any = given.get_dialect()
+    if given.get_backend_name() != "postgresql" or dialect.driver not in LIBPQ:
+        return {}
+    driver = dialect.import_dbapi()
+    args, parameters = dialect(dbapi=driver).create_connect_args(given)
+    connect = _impatient().connect if dialect.driver == "psycopg" else driver.connect
+    return {"creator": lambda: connect(*args, **{**POSTGRES, **parameters})}
+
+
+def _impatient() -> Any:
+    """Psycopg's connection, which closes when the database is silent for too long."""
+    from psycopg import Connection, OperationalError
+
+    class Impatient(Connection[Any]):
+        def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+            return super().wait(self._heard(gen), *args, **options)
+
+        def _heard(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+            """What psycopg does to get an answer; it is told now and then that none has come."""
+            since = time.monotonic()
+            try:
+                wanted = next(gen)
+                while True:
+                    came = yield wanted
+                    now = time.monotonic()
+                    if came:
+                        since = now
+                    elif now - since > ANSWER_WITHIN_S:
+                        self.close()
+                        raise OperationalError(f"no answer for {ANSWER_WITHIN_S:g} s")
+                    wanted = gen.send(came)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+
+    return Impatient

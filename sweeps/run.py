@@ -22,6 +22,7 @@ from sweeps.settings import (
     check_place,
     is_copy,
     load_settings,
+    masked_url,
     refuse_password,
 )
 from sweeps.supervisor import apart
@@ -62,9 +63,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     storage = found.storage or SweepSettings.storage
     root = replace(SweepSettings(), storage=storage).local_root
     if found.study is not None and not (root / found.resume / SETTINGS_FILE).exists():
-        from sweeps.shared import bring  # Optuna, which Ray need not wait for
-
-        bring(root / found.resume, study=found.study, storage=found.storage, trust=found.trust)
+        _bring(root / found.resume, found.study, found)
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
         check_name(found.name)
@@ -75,6 +74,10 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
             f"{root / found.resume} holds the sweep {stored.name}: give the folder its name back"
             f" and use --resume {stored.name}"
         )
+    study = absolute_uri(found.study or stored.study or "")
+    if study and masked_url(study) == masked_url(stored.study or ""):
+        _bring(root / found.resume, study, found)  # it may have been run elsewhere since
+        stored = load_settings(root / found.resume)
     if "://" not in stored.storage:  # where it was found, which may not be where it was made
         stored = replace(stored, storage=storage)
     settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
@@ -84,6 +87,12 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
+
+
+def _bring(folder: Path, study: str, found: argparse.Namespace) -> None:
+    from sweeps.shared import bring  # Optuna, which Ray need not wait for
+
+    bring(folder, study=study, storage=found.storage, trust=found.trust)
 
 
 def _adopt(

@@ -46,9 +46,11 @@ COMPARABLE = (
 """What a resumed sweep may not change: its scores would not be comparable with those it has."""
 
 SETTINGS_FILE = "settings.json"
-FORMAT = 2
-"""Of that file. Format 1 had no number and no identity, and may lack settings; a file of this one
-has all of them. Whoever adds a setting after a release raises the number."""
+FORMAT = 4
+"""Of that file, which has all settings. Format 1 had no number and no identity, and may lack some.
+Whoever adds a setting raises the number."""
+ADDED = {3: ("patience", "trust"), 4: ("limit",)}
+"""Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
 """Settings that name a file or folder, besides the spaces."""
@@ -304,10 +306,13 @@ def _check_keys(values: dict[str, Any]) -> None:
     form = values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
     if form == 1:
         return
-    if form != FORMAT:
-        raise ValueError(f"format is {form!r}, which this version does not know")
+    if form not in range(2, FORMAT + 1):
+        raise ValueError(
+            f"format is {form!r}, which this version does not know; use the one that wrote it"
+        )
     known = {"format", *IDENTITY, *(field.name for field in fields(SweepSettings))}
-    missing, unknown = sorted(known - set(values)), sorted(set(values) - known)
+    later = {name for at, names in ADDED.items() if form < at for name in names}
+    missing, unknown = sorted(known - later - set(values)), sorted(set(values) - known)
     if missing or unknown:
         parts = [f"{', '.join(missing)} is missing"] * bool(missing)
         parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)

@@ -20,15 +20,17 @@ from search_spaces.space import SearchSpace
 from sweeps.home import Home, Record, SpaceFile, digest_of, sweeps_in
 from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
-from sweeps.outages import Outages, ServiceAway
-from sweeps.ownership import DatabaseLock, Unshared, new_holder
+from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
+from sweeps.ownership import DatabaseLock, new_holder, shown_holder
 from sweeps.retries import PatientStorage
-from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url
+from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
 from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS
 
 DRIVER_FILE = "last_driver"
 """In a sweep's folder: the token of the driver that wrote there last, see `Home.holder`."""
+BROUGHT = " brought"
+"""Follows the token of a driver elsewhere, whose settings the folder has, but not its records."""
 NO_JOURNAL = Path()
 SPACES = "spaces"
 """Folder of space files that were restored from the study."""
@@ -88,9 +90,15 @@ def owned(
     lock: DatabaseLock | None = None
     storage: BaseStorage = database
     if isinstance(database, RDBStorage) and sqlite_path(settings.study) is None:
-        if database.engine.dialect.name == "postgresql":
+        kind = database.engine.dialect.name
+        if kind == "postgresql":
             lock = DatabaseLock(settings.study, name, lambda: Home(database, name).holder())
-        storage = PatientStorage(database, outages, lock or Unshared())
+        else:
+            console.print(
+                f"warning: foldsweep has no lock for a study in {kind}: make sure that no other"
+                f" driver runs sweep {name}"
+            )
+        storage = PatientStorage(database, outages, lock or UNSHARED)
     try:
         if lock is not None:
             _take(lock, settings.study)
@@ -128,9 +136,15 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
             f"sweep {home.name} exists already in the database of --study; use --resume"
             f" {home.name} or another --name"
         )
-    holder, here = home.holder(), folder / DRIVER_FILE
-    is_last = holder is None or (here.is_file() and here.read_text("utf-8") == holder["token"])
-    if is_last or "://" not in settings.storage:
+    holder, last = home.holder(), _last_driver(folder)
+    if holder is None or last == holder["token"]:
+        return
+    if home.record() is not None and last != holder["token"] + BROUGHT:
+        raise UserError(
+            f"sweep {home.name} has just been run by {shown_holder(holder)}: resume it again, with"
+            " the settings that it has now"
+        )
+    if "://" not in settings.storage:
         return
     for space in spaces:
         try:
@@ -143,11 +157,18 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
             ) from None
 
 
+def _last_driver(folder: Path) -> str:
+    path = folder / DRIVER_FILE
+    return path.read_text("utf-8", errors="replace") if path.is_file() else ""
+
+
 def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None:
-    """Make the local folder of a sweep that was made elsewhere.
+    """Make the local folder of a sweep as its database has it.
+
+    A folder whose driver was the sweep's last one is left as it is.
 
     Args:
-        folder: Where it will be; its name is that of the sweep.
+        folder: Where it will be, or is; its name is that of the sweep.
         study: URL of the database.
         storage: Where its records are [as the database has it].
         trust: Whether a space file that is not here may come from the database.
@@ -155,43 +176,58 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
     Raises:
         UserError: If the database does not know it, or a part of it is not to be had here.
     """
-    name, url = folder.name, absolute_uri(study)
+    name, url, here = folder.name, absolute_uri(study), recorded_identity(folder)
     database = open_storage(url, NO_JOURNAL)
-    record = Home(database, name).record()
-    if record is None:
+    assert isinstance(database, RDBStorage)
+    try:
+        home = Home(PatientStorage(database, Outages(0.0), UNSHARED), name)
+        record, holder = home.record(), home.holder()
         known = ", ".join(sweeps_in(database)[-5:]) or "none"
+    except ServiceLost as error:
+        raise UserError(f"--study {masked_url(url)} cannot be read: {error}") from None
+    token = "" if holder is None else holder["token"]
+    if here is not None and (record is None or _last_driver(folder) == token):
+        return
+    if record is None:
         raise UserError(
             f"no sweep {name!r} in {folder.parent}, nor in --study {masked_url(study)}; there:"
             f" {known}"
         )
+    if here is not None and here.uuid != record.settings.get("uuid"):
+        raise UserError(
+            f"{folder} has another sweep than the {name} of --study {masked_url(study)}: move the"
+            " folder away"
+        )
     place = storage or str(record.settings.get("storage"))
-    if "://" not in place:
+    if here is None and "://" not in place:
         raise UserError(
             f"sweep {name} was made in {record.settings.get('folder')}, and keeps its records in"
             f" a folder, {place}: give --storage with a folder that has them"
         )
+    project = Path.cwd() if here is None else here.at(folder).project
+    restored = {file.path: _space_file(file, folder, project, trust) for file in record.files}
     values = dict(record.settings)
-    values |= {"folder": str(folder.resolve()), "project": str(Path.cwd())}
+    values |= {"folder": str(folder.resolve()), "project": str(project)}
     values |= {"study": url, "storage": place}
-    restored = {file.path: _space_file(file, folder, trust=trust) for file in record.files}
     values["space"] = [restored.get(path, path) for path in values["space"]]
     folder.mkdir(parents=True, exist_ok=True)
     for file in record.files:
         if Path(restored[file.path]).parent == folder.resolve() / SPACES:
             (folder / SPACES).mkdir(exist_ok=True)
             write_whole(Path(restored[file.path]), file.content)
+    write_whole(folder / DRIVER_FILE, token + BROUGHT)
     write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
     console.print(f"sweep {name} is brought here from {masked_url(study)}")
 
 
-def _space_file(file: SpaceFile, folder: Path, *, trust: bool) -> str:
-    """Where a space file is here, or will be.
+def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> str:
+    """Where a space file of a project is here, or will be.
 
     Raises:
         UserError: If it is not here as it was, and code from the database is not trusted.
     """
-    there = Path(resolved(file.path, Path.cwd()))
-    for path in (there, Path.cwd() / there.name):
+    there = Path(resolved(file.path, project))
+    for path in (there, Path.cwd() / there.name, folder.resolve() / SPACES / there.name):
         if path.is_file() and digest_of(path.read_bytes()) == file.digest:
             return str(path)
     if not trust:

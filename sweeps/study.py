@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError, first_line
 from sweeps.journal import journal_storage
-from sweeps.retries import PatientStorage, num_trials
+from sweeps.retries import PatientStorage, num_trials, options_of
 from sweeps.settings import masked_url
 
 SQLITE_WAIT_S = 60.0
@@ -49,7 +49,7 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
 
 
 def _open_database(url: str) -> RDBStorage:
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    options: dict[str, Any] = {"pool_pre_ping": True, **options_of(url)}
     if make_url(url).get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": SQLITE_WAIT_S}
     with _alone(url):
@@ -94,6 +94,11 @@ class StoredStudy:
         self.in_database = isinstance(storage, RDBStorage | PatientStorage)
         self._study_id = storage.get_study_id_from_name(name)
         self._ids: dict[int, int] = {}
+
+    def hold(self) -> None:
+        """Return once this process is known to be the sweep's one driver."""
+        if isinstance(self.storage, PatientStorage):
+            self.storage.hold()
 
     def user_attrs(self) -> dict[str, Any]:
         """The study's attributes."""

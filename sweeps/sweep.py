@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import shutil
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +12,6 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
-from ray import tune
-from ray.exceptions import ObjectLostError
-from ray.tune.experiment import Trial
 from rich.console import Console
 
 from foldsweep import names
@@ -29,14 +23,14 @@ from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ended import failures
 from sweeps.expected import log_expected
+from sweeps.fitting import fit
 from sweeps.gate import Gate
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
-from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of
-from sweeps.outages import TRACKING, Outages
-from sweeps.progress import Progress
+from sweeps.outages import TRACKING, UNSHARED, Outages
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (
     MLFLOW_RUN_NOTE,
@@ -47,15 +41,8 @@ from sweeps.records import (
     write_task,
 )
 from sweeps.resources import Allotment
+from sweeps.retries import PatientStorage
 from sweeps.rounds import on_test
-from sweeps.scheduling import (
-    HeldOutTaker,
-    LifecycleScheduler,
-    LifecycleStopper,
-    Places,
-    StudySearcher,
-    TrialTimeout,
-)
 from sweeps.settings import SweepSettings, masked_url, without_password
 from sweeps.study import has_study, open_storage
 from sweeps.summary import shown_values
@@ -65,14 +52,11 @@ from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
-from trainables.trainable import trainable_for
 from trainables.trial import Context
 
 JOURNAL_FILE = "study.journal"
 REPORT_EVERY_S = 5.0
 """Where no rung is due, a trial reports after the first epoch that ends later than this."""
-MOST_PENDING = 1_000_000
-"""Trials that Tune may have without a process: what there is room for is the searcher's to say."""
 CLOSE_WAIT_S = 10.0
 """How long the end of a sweep waits for a tracking server that takes nothing."""
 
@@ -216,7 +200,8 @@ def sweep_space(
     outages = outages or Outages(settings.patience)
     mirror = None
     if storage is not None and "://" in checkpoint_root:
-        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages)
+        owner = storage.owner if isinstance(storage, PatientStorage) else UNSHARED
+        mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages, owner)
     storage, is_known = study_storage(settings, key, folder, storage)
     gate = Gate(space, settings.limits, data)
     ledger = Ledger(
@@ -297,10 +282,14 @@ def sweep_space(
             keep=None if settings.select_on_test else settings.objective[0],
         )
         expected = ""
-        interrupted = _through_losses(
+        interrupted = fit(
             lifecycle,
-            machines or Machines.fixed(allotment),
-            partial(_fit, lifecycle, context, settings, allotment, folder, console),
+            context,
+            settings,
+            allotment=allotment,
+            machines=machines or Machines.fixed(allotment),
+            folder=folder,
+            console=console,
         )
         _log_best(tracker, lifecycle)
         lifecycle.delete_left_over()
@@ -336,72 +325,6 @@ def sweep_space(
     )
 
 
-def _through_losses(
-    lifecycle: Lifecycle, machines: Machines, fit: Callable[[Machines], bool]
-) -> bool:
-    """Fit, again where a lost node has taken a result with it; see `_fit`.
-
-    Tune knows processes that die and tasks that raise. An answer that is lost between two nodes is
-    neither, and ends it.
-    """
-    for _ in range(MOST_LOST):
-        try:
-            return fit(machines)
-        except RuntimeError as error:
-            if not machines.change or not isinstance(error.__cause__, ObjectLostError):
-                raise
-            lifecycle.give_all_back()
-    raise UserError(f"results were lost with nodes {MOST_LOST} times: see what ends them")
-
-
-def _fit(
-    lifecycle: Lifecycle,
-    context: Context,
-    settings: SweepSettings,
-    allotment: Allotment,
-    folder: Path,
-    console: Console,
-    machines: Machines,
-) -> bool:
-    """Let Ray Tune run the trials; whether it was interrupted.
-
-    Ray's own files, which nobody reads, stay on this machine.
-    """
-    if not lifecycle.ledger.trials_left:
-        return False
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)  # read once, here
-    progress = Progress(lifecycle, console, time_budget=settings.time_budget, machines=machines)
-    places = Places(lifecycle)
-    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, progress]
-    if settings.trial_timeout is not None:
-        callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
-    on_ctrl_c = signal.getsignal(signal.SIGINT)
-    try:
-        # not Tuner.fit, which pickles all that it is given for a restore of its own
-        tune.run(
-            tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
-            name="ray",
-            storage_path=str(folder.resolve()),
-            search_alg=StudySearcher(lifecycle, concurrency=lambda: machines.room),
-            scheduler=LifecycleScheduler(lifecycle, machines, places),
-            stop=LifecycleStopper(lifecycle),
-            callbacks=callbacks,
-            num_samples=-1,
-            resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
-            reuse_actors=True,
-            max_failures=0,  # the lifecycle tries again
-            raise_on_failed_trial=False,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            trial_dirname_creator=_trial_dirname,
-            verbose=0,
-        )
-    finally:
-        signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
-        progress.stop()
-        shutil.rmtree(folder / "ray", ignore_errors=True)
-    return bool(lifecycle.ledger.trials_left) and not (lifecycle.out_of_time or lifecycle.hopeless)
-
-
 def _fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
     """Changes whenever scores would be of something else: metrics, loss, or folds."""
     sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
@@ -418,11 +341,6 @@ def _called(function: Any) -> str:
     named = function if hasattr(function, "__qualname__") else type(function)
     module = USER_MODULE if named.__module__.startswith(USER_MODULE) else named.__module__
     return f"{module}.{named.__qualname__}"
-
-
-def _trial_dirname(trial: Trial) -> str:
-    """Ray's folder of a trial; its own is as long as the configuration."""
-    return str(trial.trial_id)
 
 
 def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:

@@ -1,11 +1,18 @@
 """What every test stands on: repeatable properties, one thread, no settings of whoever runs it."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.cluster.services import Postgres
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=15)
 settings.load_profile("repeatable")
@@ -29,6 +36,29 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture(scope="session")
+def service_folder() -> Iterator[Path]:
+    """A folder that other users may enter, which those of pytest do not let them."""
+    folder = Path(tempfile.mkdtemp(prefix="foldsweep-services-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(service_folder: Path) -> "Iterator[Postgres]":
+    """A PostgreSQL for tests of the marker `cluster`, with an empty database `STUDIES`."""
+    pytest.importorskip("psycopg")
+    from tests.cluster.services import STUDIES, Postgres
+
+    folder = service_folder / "postgres"
+    folder.mkdir()
+    service = Postgres(folder).start()
+    service.execute(f"create database {STUDIES}")
+    yield service
+    service.kill()
 
 
 @pytest.fixture(scope="session")

@@ -191,9 +191,15 @@ class Tracker:
         or for three times as long if it has only now something to import MLflow for.
         May be called from a handler of KeyboardInterrupt, and twice.
 
+        Where another driver may have the sweep, nothing more is said in its name.
+
         Returns:
             Number of records that wait in the folder because MLflow could not take them.
         """
+        if self._lock.is_locked and self._mirror is not None and not self._mirror.is_ours():
+            self._spool.close()
+            self._stop_uploader()
+            self._lock.release()
         if self._lock.is_locked:
             for run in [run for run, state in self._runs.items() if state.is_open]:
                 self._end(int(run) if run else None, "KILLED")

@@ -18,11 +18,12 @@ from optuna.trial import FrozenTrial
 
 from tests.cluster.gate import Gate
 from tests.cluster.networks import Loopback, Networks
-from tests.cluster.nodes import RayCluster
+from tests.cluster.nodes import RayCluster, is_trial
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import (
     KEYS,
     PASSWORD,
+    STUDIES,
     Mlflow,
     ObjectStore,
     Postgres,
@@ -30,7 +31,6 @@ from tests.cluster.services import (
 )
 from tests.integration.user import REPOSITORY, TINY, RunRow, User, runs_of
 
-STUDIES = "studies"
 SHORT = (*TINY, "--sampler", "random", "--scheduler", "none", "--seed", 7)
 """Trials that depend on nothing but the seed, in whatever order and however often they run."""
 WITHIN_S = 180.0
@@ -84,9 +84,9 @@ class Sweep:
         assert "Traceback" not in self.err, self._report()
         return self
 
-    def refused(self, code: int = 2) -> str:
+    def refused(self, code: int = 2, within_s: float = LONGEST_S) -> str:
         """Wait for its end; the one line of the error that it must end with."""
-        err = self.end(code).err
+        err = self.end(code, within_s).err
         assert err.startswith("error: "), self._report()
         assert err.count("\n") == 1, self._report()
         return err
@@ -241,11 +241,7 @@ class _Asked:
 
 def trial_processes(user: User) -> list[int]:
     """Processes of trials on a Ray of the user's own."""
-    return [
-        pid
-        for pid, line in user.left_running().items()
-        if line.startswith("ray::") and not line.startswith("ray::IDLE")
-    ]
+    return [pid for pid, line in user.left_running().items() if is_trial(line)]
 
 
 def all_text_of(user: User) -> str:

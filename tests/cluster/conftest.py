@@ -1,38 +1,15 @@
 """Services of the whole test run, and a bench on them for each test."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial
 
-from tests.cluster.bench import LONGEST_S, SHORT, STUDIES, Bench, Undisturbed
+from tests.cluster.bench import LONGEST_S, SHORT, Bench, Undisturbed
 from tests.cluster.gate import SPACE, Gate
 from tests.cluster.networks import Loopback, Networks
 from tests.cluster.services import Mlflow, ObjectStore, Postgres
 from tests.integration.user import User
-
-
-@pytest.fixture(scope="session")
-def service_folder() -> Iterator[Path]:
-    """A folder that other users may enter, which those of pytest do not let them."""
-    folder = Path(tempfile.mkdtemp(prefix="foldsweep-services-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres(service_folder: Path) -> Iterator[Postgres]:
-    pytest.importorskip("psycopg")
-    folder = service_folder / "postgres"
-    folder.mkdir()
-    service = Postgres(folder).start()
-    service.execute(f"create database {STUDIES}")
-    yield service
-    service.kill()
 
 
 @pytest.fixture(scope="session")
@@ -83,29 +60,32 @@ def far_bench(
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
+def in_peace(
     tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path
-) -> Iterator[Undisturbed]:
-    """Trials of a sweep in peace, on one machine with everything in its folder.
+) -> Iterator[Callable[..., User]]:
+    """The user of sweep `peace`, on one machine with everything in its folder.
 
     Takes the options that say what is trained; a sweep of each is run once.
     """
-    known: dict[tuple[object, ...], list[FrozenTrial]] = {}
-    users: list[User] = []
+    known: dict[tuple[object, ...], User] = {}
 
-    def run(*args: object) -> list[FrozenTrial]:
+    def run(*args: object) -> User:
         if args not in known:
-            user = User(tmp_path_factory.mktemp("undisturbed"), empty_mlflow)
-            users.append(user)
+            user = known[args] = User(tmp_path_factory.mktemp("undisturbed"), empty_mlflow)
             space = Gate(user.folder / "gate").space_in(user.folder)
             process = user.start(
                 *("sweeps/run.py", "--space", space.name, "--name", "peace", *SHORT, *args)
             )
             said = process.communicate(timeout=LONGEST_S)
             assert process.returncode == 0, said
-            known[args] = user.study(f"peace/{SPACE}")
         return known[args]
 
     yield run
-    for user in users:
+    for user in known.values():
         user.clean_up()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(in_peace: Callable[..., User]) -> Undisturbed:
+    """Trials of a sweep in peace, by the options that say what is trained."""
+    return lambda *args: in_peace(*args).study(f"peace/{SPACE}")

@@ -5,6 +5,7 @@ environment of all its processes, by which they are found and killed; no other p
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -24,6 +25,11 @@ NODE = "FOLDSWEEP_TEST_NODE"
 CLUSTER = "FOLDSWEEP_TEST_CLUSTER"
 STORE_BYTES = 80 * 2**20
 STARTED_WITHIN_S = 120.0
+
+
+def is_trial(line: str) -> bool:
+    """Whether a process is that of a trial, by its title, which Ray gives it."""
+    return line.startswith("ray::") and not re.match(r"ray::(IDLE|\w+Agent)\b", line)
 
 
 class Node:
@@ -51,12 +57,8 @@ class Node:
         return found
 
     def trials(self) -> list[int]:
-        """Processes of trials, as Ray titles them."""
-        return [
-            pid
-            for pid, line in self.processes().items()
-            if line.startswith("ray::") and not line.startswith("ray::IDLE")
-        ]
+        """Processes of trials."""
+        return [pid for pid, line in self.processes().items() if is_trial(line)]
 
     def kill(self) -> None:
         """End the raylet, its agents and all workers without a word, as a power cut does."""

@@ -1,6 +1,7 @@
 """A TCP port in front of another, which breaks connections when it is told to."""
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Coroutine
@@ -10,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 CHUNK = 65536
+CHANGES = re.compile(rb"INSERT INTO|DELETE FROM|UPDATE \w+ SET")
 AT_ONCE = struct.pack("ii", 1, 0)
 """For SO_LINGER: what closes so is reset, and the other side told at once."""
 
@@ -32,10 +34,16 @@ class Proxy:
         """Connections that were handed on."""
         self.refused = 0
         """Connections that were reset as they came, also for want of a service."""
+        self.lost = 0
+        """Answers that were lost, see `lose_commits`."""
         self._target_port = target_port
         self._is_cut = False
         self._to_refuse = 0
         self._delay_s = 0.0
+        self._loses = False
+        self._commits = 0
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -59,6 +67,7 @@ class Proxy:
     def restore(self) -> None:
         """Hand on at once, whatever was wrong."""
         self._is_cut, self._to_refuse, self._delay_s = False, 0, 0.0
+        self._loop.call_soon_threadsafe(self._flows.set)
 
     def refuse_next(self, number: int) -> None:
         """Reset the next connections as they come, and break those that are open.
@@ -71,6 +80,14 @@ class Proxy:
     def delay(self, seconds: float) -> None:
         """Hold back whatever passes, in either direction, for some seconds."""
         self._delay_s = seconds
+
+    def hold(self) -> None:
+        """Take connections, and let nothing pass until `restore`: a service that hangs."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def lose_commits(self, loses: bool) -> None:
+        """Of every two changes of a database, let the first be made and its answer be lost."""
+        self._loses, self._commits = loses, 0
 
     def close(self) -> None:
         """End for good."""
@@ -95,6 +112,7 @@ class Proxy:
 
     async def _end(self) -> None:
         self._server.close()
+        self._flows.set()
         await self._break(cut=True)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.wait(tasks, timeout=10) if tasks else None
@@ -115,7 +133,11 @@ class Proxy:
         if self._is_cut:  # meanwhile
             await self._break(cut=True)
         try:
-            await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
+            losing: list[bool] = []
+            await asyncio.gather(
+                self._pass(reader, there[1], losing, asks=True),
+                self._pass(there[0], writer, losing, asks=False),
+            )
         finally:
             self._open -= both
             for end in both:
@@ -125,17 +147,34 @@ class Proxy:
         self.refused += 1
         _reset(writer)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        losing: list[bool],
+        *,
+        asks: bool,
+    ) -> None:
+        changed = False
         with suppress(OSError):
             while data := await reader.read(CHUNK):
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
+                await self._flows.wait()
+                changed = changed or CHANGES.search(data) is not None
+                if asks and self._loses and changed and b"COMMIT" in data:
+                    changed = False
+                    self._commits += 1
+                    losing += [True] * (self._commits % 2)
+                elif not asks and losing:
+                    self.lost += 1
+                    raise ConnectionAbortedError
                 writer.write(data)
                 await writer.drain()
             if not writer.is_closing():
                 writer.write_eof()
             return
-        _reset(writer)  # the other end has broken off
+        _reset(writer)  # the other end has broken off, or shall think so
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -23,6 +23,8 @@ from tests.cluster.proxy import free_port
 
 USER = "foldsweep"
 PASSWORD = "very-s3cret"
+STUDIES = "studies"
+"""Database for studies."""
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-key"}
 KEYS |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
 STARTED_WITHIN_S = 90.0
@@ -190,16 +192,22 @@ def url(address: str, database: str, password: str | None = None) -> str:
 
 
 class ObjectStore(AbstractService):
-    """S3 by moto, see `tests.cluster.objects`."""
+    """S3 by moto, see `tests.cluster.objects`.
 
-    def __init__(self, folder: Path):
+    Args:
+        folder: Where it keeps all.
+        knows_nobody: Whether it refuses every key instead of taking any.
+    """
+
+    def __init__(self, folder: Path, *, knows_nobody: bool = False):
         super().__init__(folder, free_port())
+        self._env = {"INITIAL_NO_AUTH_ACTION_COUNT": "0"} if knows_nobody else {}
 
     def command(self) -> Sequence[object]:
         return sys.executable, "-P", HERE / "objects.py", self.port, self.folder / "objects"
 
     def options(self) -> Mapping[str, Any]:
-        return {}
+        return {"env": os.environ | self._env}
 
     def answers(self) -> bool:
         return _is_up(f"http://127.0.0.1:{self.port}/moto-api/")

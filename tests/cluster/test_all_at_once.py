@@ -56,7 +56,7 @@ def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
     bench.leave(user)
     other = bench.user("b")
     (other.folder / "gated.py").unlink()
-    bench.start(other, "--resume", "all", *bench.options(), on=cluster).end()
+    bench.start(other, "--resume", "all", "--trust", *bench.options(), on=cluster).end()
     trials = bench.trials(NAME)
     assert scores(trials) == scores(undisturbed(*ARGS))
     check_mlflow(bench.runs(NAME), trials)

@@ -1,12 +1,15 @@
 """A sweep lives where its stores are: resumed from any machine, run by one driver at a time."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from tests.cluster.bench import SHORT, STUDIES, Bench, Undisturbed
 from tests.cluster.gate import SPACE
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import USER
-from tests.integration.user import check_mlflow, scores
+from tests.integration.user import User, check_mlflow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -18,57 +21,97 @@ def test_a_sweep_is_resumed_from_a_folder_that_has_nothing_of_it(
     bench: Bench, undisturbed: Undisturbed
 ) -> None:
     first, second = bench.user("a"), bench.user("b")
-    (second.folder / "gated.py").unlink()
     sweep = bench.start(first, *NEW, "--name", "moved")
     sweep.until(lambda: bench.ended(f"moved/{SPACE}") >= 3)
     sweep.interrupt()
     bench.leave(first)
-    bench.start(second, "--resume", "moved", *bench.options()).end()
+    out = bench.start(second, "--resume", "moved", *bench.options()).end().out
+    assert "sweep moved is brought here from postgresql://" in out
     trials = bench.trials(f"moved/{SPACE}")
     assert scores(trials) == scores(undisturbed(*ARGS))
     check_mlflow(bench.runs(f"moved/{SPACE}"), trials)
 
 
+@pytest.mark.parametrize("sent", [False, True], ids=["unsent", "sent"])
 def test_the_sweep_of_a_machine_that_has_burnt_is_resumed_from_another(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, in_peace: Callable[..., User], sent: bool
 ) -> None:
     """A driver that was killed holds nothing, and what it had not sent is in the stores."""
-    first, second = bench.user("a"), bench.user("b")
-    (second.folder / "gated.py").unlink()
-    bench.tracking.cut()
-    sweep = bench.start(first, *NEW, "--name", "burnt")
-    sweep.until(lambda: bench.ended(f"burnt/{SPACE}") >= 3)
+    first, second, third = map(bench.user, "abc")
+    name = f"burnt-{sent}"
+    study = f"{name}/{SPACE}"
+    if not sent:
+        bench.tracking.cut()
+    sweep = bench.start(first, *NEW, "--name", name)
+    sweep.until(lambda: bench.ended(study) >= 3)
+    if sent:  # some points of trials in training too, which no copy has
+        sweep.until(lambda: "2" in bench.runs(study))
     bench.leave(first)
     bench.tracking.restore()
-    bench.start(second, "--resume", "burnt", *bench.options()).end()
-    trials = bench.trials(f"burnt/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(f"burnt/{SPACE}"), trials)
+    bench.start(second, "--resume", name, *bench.options()).end()
+    trials, peace = bench.trials(study), in_peace(*ARGS)
+    assert scores(trials) == scores(peace.study(f"peace/{SPACE}"))
+    assert second.held_out(study) == peace.held_out(f"peace/{SPACE}")
+    check_mlflow(bench.runs(study), trials)
+    # and once more from a third, where all is done
+    out = bench.start(third, "--resume", name, *bench.options()).end().out
+    assert "10 trials complete" in out
+    check_mlflow(bench.runs(study), trials)
+
+
+def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
+    first, second = bench.user("a"), bench.user("b")
+    few = ("--space", "gated.py", *SHORT, "--epochs", 2)
+    bench.start(first, *few, "--trials", 2, "--name", "code").end()
+    here = second.folder / "gated.py"
+    source = here.read_text()
+    again = ("--resume", "code", "--trials", 3, *bench.options())
+    for other in (None, source + "# changed"):
+        here.unlink(missing_ok=True)
+        if other is not None:
+            here.write_text(other)
+        said = bench.start(second, *again).refused()
+        assert "space file gated.py of sweep code is not here as it was" in said
+        assert "--trust" in said
+        assert not (second.folder / "runs").exists()
+    bench.start(second, *again, "--trust").end()
+    assert (second.folder / "runs/code/spaces/gated.py").read_text() == source
+    assert bench.states(f"code/{SPACE}") == {"COMPLETE": 3}
 
 
 def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
     bench: Bench,
 ) -> None:
+    """The first user's folder is behind then, and gets the settings that the sweep has now."""
     first, second = bench.user("a"), bench.user("b")
-    bench.start(first, *NEW, "--name", "taken").end()
-    bench.leave(first)
-    said = bench.start(second, *NEW, "--name", "taken").refused()
-    assert "--resume taken" in said
-    more = ("--resume", "taken", "--trials", 11)
-    bench.start(second, *more, *bench.options()).end()
-    assert bench.states(f"taken/{SPACE}") == {"COMPLETE": 11}
+    few = ("--space", "gated.py", *SHORT, "--epochs", 2, "--trials", 3)
+    bench.start(first, *few, "--name", "taken").end()
+    said = bench.start(second, *few, "--name", "taken").refused()
+    assert "sweep taken exists already in the database of --study; use --resume taken" in said
+    assert not list((second.folder / "runs").glob("*"))
+    bench.start(second, "--resume", "taken", "--trials", 5, *bench.options()).end()
+    assert "5 trials complete" in bench.start(first, "--resume", "taken").end().out
+    assert bench.states(f"taken/{SPACE}") == {"COMPLETE": 5}
+    check_mlflow(bench.runs(f"taken/{SPACE}"), bench.trials(f"taken/{SPACE}"))
 
 
-def test_a_sweep_that_runs_elsewhere_is_refused_with_its_holder(bench: Bench) -> None:
+def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
+    bench: Bench, undisturbed: Undisturbed
+) -> None:
     first, second = bench.user("a"), bench.user("b")
     bench.gate.close()
     sweep = bench.start(first, *NEW, "--name", "held")
     sweep.until(lambda: bench.gate.waiting())
-    said = bench.start(second, "--resume", "held", *bench.options()).refused()
-    assert "sweep held is being run by another process" in said
+    again = ("--resume", "held", *bench.options())
+    for args in (again, (*NEW, "--name", "held")):
+        said = bench.start(second, *args).refused()
+        assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
+    first.kill(sweep.process)  # the driver, whose lock is free at once; its trials wait on
     bench.gate.open()
-    sweep.end()
-    assert bench.states(f"held/{SPACE}") == {"COMPLETE": 10}
+    bench.start(second, *again).end()
+    trials = bench.trials(f"held/{SPACE}")
+    assert scores(trials) == scores(undisturbed(*ARGS))
+    check_mlflow(bench.runs(f"held/{SPACE}"), trials)
 
 
 def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(

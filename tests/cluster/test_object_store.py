@@ -1,12 +1,15 @@
 """An object store that fails: no exception of it is taken for a trial's, and none ends a sweep."""
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.bench import SHORT, Bench, Undisturbed, trial_processes
 from tests.cluster.gate import SPACE
+from tests.cluster.services import KEYS, ObjectStore
 from tests.integration.user import scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -50,12 +53,17 @@ def test_a_checkpoint_is_read_though_the_store_is_away_at_first(bench: Bench) ->
     assert bench.states(f"read/{SPACE}") == {"COMPLETE": 1}
 
 
-def test_a_bucket_keeps_nothing_of_ray(bench: Bench) -> None:
+def test_a_bucket_keeps_records_and_nothing_else(bench: Bench) -> None:
+    """Neither Ray's files nor checkpoints nor parts of files."""
     bench.start(
         *(bench.user("a"), "--space", "gated.py", "--name", "clean", *SHORT),
-        *("--trials", 2, "--epochs", 2),
+        *("--trials", 2, "--epochs", 20, "--checkpoint-every-s", 0),
     ).end()
-    assert [key for key in bench.objects.keys(bench.bucket) if "/ray/" in key] == []
+    records = f"sweeps/clean/{SPACE}/records/"
+    files = [key for key in bench.objects.keys(bench.bucket) if not key.endswith("/")]
+    assert [key for key in files if not key.startswith(records)] == []
+    assert any(key.startswith(f"{records}spool/") for key in files)
+    assert not [key for key in files if key.endswith(".part")]
 
 
 def test_a_store_is_named_by_an_endpoint_in_its_uri(bench: Bench) -> None:
@@ -89,3 +97,20 @@ def test_a_store_that_is_away_at_the_start_is_said_in_one_line(bench: Bench) -> 
         *(user, "--space", "gated.py", "--name", "shut", *SHORT, "--trials", 2, "--epochs", 2),
     ).refused()
     assert f"--storage s3://{bench.bucket}/sweeps" in said
+
+
+def test_a_key_that_the_store_does_not_know_is_said_in_one_line(
+    bench: Bench, service_folder: Path
+) -> None:
+    folder = service_folder / "nobody"
+    folder.mkdir()
+    store = ObjectStore(folder, knows_nobody=True).start()
+    try:
+        said = bench.start(
+            *(bench.user("a"), "--space", "gated.py", "--name", "key", *SHORT, "--trials", 2),
+            AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}",
+        ).refused()
+    finally:
+        store.kill()
+    assert re.search("ACCESS_DENIED|INVALID_ACCESS_KEY_ID|403|Forbidden|InvalidAccessKeyId", said)
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in said

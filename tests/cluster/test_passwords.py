@@ -1,23 +1,27 @@
-"""The study's password: taken from where clients have it, and shown to nobody."""
+"""Passwords: taken from where their libraries look, and shown to nobody."""
 
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.bench import SHORT, STUDIES, Bench, all_text_of
+from tests.cluster.bench import SHORT, Bench, all_text_of
 from tests.cluster.gate import SPACE
 from tests.cluster.nodes import RayCluster
-from tests.cluster.services import PASSWORD, USER, url
+from tests.cluster.services import KEYS, PASSWORD, USER
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NEW = ("--space", "gated.py", *SHORT, "--trials", 2, "--epochs", 2)
+SECRETS = (PASSWORD, KEYS["AWS_SECRET_ACCESS_KEY"])
 JOBS = """
+import sys
 import ray
-from ray._private.state import state
+from ray._private.state import state  # what `ray list jobs` shows, which takes Ray's dashboard
 
-ray.init("auto", logging_level="ERROR", log_to_driver=False)
+ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
 print(state.job_table())
 """
 
@@ -25,7 +29,7 @@ print(state.job_table())
 def jobs(cluster: RayCluster) -> str:
     """What Ray shows everybody of its drivers."""
     done = subprocess.run(
-        [*cluster.prefix, sys.executable, "-c", JOBS.replace("auto", cluster.address)],
+        [*cluster.prefix, sys.executable, "-c", JOBS, cluster.address],
         env={"PATH": "/usr/bin:/bin", **cluster.environment},
         capture_output=True,
         text=True,
@@ -34,34 +38,60 @@ def jobs(cluster: RayCluster) -> str:
     return done.stdout
 
 
-def test_a_password_on_the_command_line_is_shown_nowhere(bench: Bench) -> None:
-    """It is refused with the alternative, or taken out of everything that others may read."""
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+
+
+@pytest.mark.parametrize("option", ["--study", "--storage", "--tracking-uri"])
+def test_a_password_on_the_command_line_is_refused_before_anything(
+    bench: Bench, option: str
+) -> None:
+    user = bench.user("a")
+    scheme = {"--study": "postgresql", "--storage": "s3", "--tracking-uri": "http"}[option]
+    own = {option[2:].replace("-", "_"): f"{scheme}://u:{PASSWORD}@host/x"}
+    said = bench.start(user, *NEW, *bench.options(**own)).refused()
+    assert f"{option} {scheme}://u@host/x must not hold a password" in said
+    assert PASSWORD not in said
+    assert not (user.folder / "runs").exists()
+
+
+@pytest.mark.parametrize("place", ["variables", "files"])
+def test_passwords_are_found_where_their_libraries_look_and_shown_to_nobody(
+    bench: Bench, place: str
+) -> None:
+    """Not in `ps`, Ray's jobs and logs, the environment of trials, messages and files."""
     cluster, user = bench.ray(), bench.user("a")
-    with_password = bench.options(study=url(bench.study.address, STUDIES, PASSWORD))
+    keys = bench.folder / "keys"
+    keys.mkdir()
+    for name, text in (
+        ("pgpass", f"{bench.study.address}:*:{USER}:{PASSWORD}\n"),
+        ("aws", "[default]\n" + "".join(f"{k.lower()} = {v}\n" for k, v in KEYS.items())),
+    ):
+        (keys / name).touch(mode=0o600)
+        (keys / name).write_text(text)
+    env = {
+        "PGPASSWORD": "",
+        "PGPASSFILE": str(keys / "pgpass"),
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_SHARED_CREDENTIALS_FILE": str(keys / "aws"),
+    }
     bench.gate.close()
-    sweep = bench.start(user, *NEW, "--name", "shown", *with_password, on=cluster)
-    sweep.until(lambda: not sweep.lives or bench.gate.waiting())
-    if not sweep.lives:
-        said = sweep.refused()
-        assert "PGPASSWORD" in said
-        assert PASSWORD not in said
-        return
-    assert PASSWORD not in all_text_of(user)
-    assert PASSWORD not in jobs(cluster)
+    sweep = bench.start(
+        *(user, *NEW, "--name", place), on=cluster, **(env if place == "files" else {})
+    )
+    sweep.until(lambda: bench.gate.waiting())
+    table = jobs(cluster)
+    assert "sweeps.driver" in table
+    seen = table + all_text_of(user)
+    if place == "files":
+        seen += "".join(map(environment_of, user.left_running()))
+    assert not [secret for secret in SECRETS if secret in seen]
+    assert PASSWORD not in "".join(map(environment_of, cluster.head.trials()))
     bench.gate.open()
     sweep.end()
-    assert PASSWORD not in sweep.out
-
-
-@pytest.mark.parametrize("place", ["PGPASSWORD", "pgpass"])
-def test_a_password_is_found_where_postgresql_has_it(bench: Bench, place: str) -> None:
-    user = bench.user("a")
-    file = user.folder / "pgpass"
-    host, port = bench.study.address.split(":")
-    file.write_text(f"{host}:{port}:*:{USER}:{PASSWORD}\n")
-    file.chmod(0o600)
-    env = {"PGPASSFILE": str(file), "PGPASSWORD": ""} if place == "pgpass" else {}
-    bench.start(user, *NEW, "--name", f"found-{place}", **env).end()
-    assert bench.states(f"found-{place}/{SPACE}") == {"COMPLETE": 2}
-    file.unlink()
-    assert PASSWORD not in all_text_of(user)
+    assert bench.states(f"{place}/{SPACE}") == {"COMPLETE": 2}
+    rays = [path for path in cluster.head.folder.rglob("*") if path.is_file()]
+    left = all_text_of(user) + "".join(path.read_text(errors="replace") for path in rays)
+    assert not [secret for secret in SECRETS if secret in left]
+    assert stat.S_IMODE((user.folder / f"runs/{place}/settings.json").stat().st_mode) == 0o600

@@ -1,9 +1,12 @@
 """A database that goes and comes back: the sweep waits for it, or says in a line how to resume."""
 
+import re
+
 import pytest
 
 from tests.cluster.bench import SHORT, Bench, Undisturbed
 from tests.cluster.gate import SPACE
+from tests.cluster.services import PASSWORD
 from tests.integration.user import check_mlflow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -25,7 +28,7 @@ def test_a_database_that_comes_back_costs_a_sweep_nothing(
         bench.study.cut()
     else:
         bench.postgres.kill()
-    sweep.until(lambda: bench.study.refused >= before + 3)
+    sweep.until(lambda: bench.study.refused >= before + 3 and "study away for " in sweep.out)
     bench.postgres.start()
     bench.study.restore()
     assert sweep.end().err == ""
@@ -51,17 +54,36 @@ def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
     assert bench.states(f"on/{SPACE}") == {"COMPLETE": 10}
 
 
-def test_a_database_that_stays_away_ends_a_sweep_in_one_line_with_the_command_that_resumes(
-    bench: Bench, undisturbed: Undisturbed
-) -> None:
-    user = bench.user("a")
-    sweep = bench.start(user, "--space", "gated.py", "--name", "gone", *SHORT, *ARGS)
-    sweep.until(lambda: bench.ended(f"gone/{SPACE}") >= 2)
-    bench.study.cut()
-    sweep.process.wait(1200)
-    said = sweep.refused(sweep.process.returncode)
-    assert sweep.process.returncode in (1, 2)
-    assert "--resume gone" in said
+def test_a_database_that_hangs_is_one_that_is_away(bench: Bench, undisturbed: Undisturbed) -> None:
+    """It takes connections, and says nothing."""
+    sweep = bench.start(bench.user("a"), "--space", "gated.py", "--name", "hung", *SHORT, *ARGS)
+    sweep.until(lambda: bench.ended(f"hung/{SPACE}") >= 2)
+    bench.study.hold()
+    sweep.until(lambda: "study away for " in sweep.out)
     bench.study.restore()
-    bench.start(user, "--resume", "gone", *bench.options()).end()
-    assert scores(bench.trials(f"gone/{SPACE}")) == scores(undisturbed(*ARGS))
+    assert sweep.end().err == ""
+    assert scores(bench.trials(f"hung/{SPACE}")) == scores(undisturbed(*ARGS))
+
+
+@pytest.mark.parametrize("service", ["study", "storage"])
+def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_that_resumes(
+    bench: Bench, undisturbed: Undisturbed, service: str
+) -> None:
+    user, name = bench.user("a"), f"gone-{service}"
+    sweep = bench.start(
+        user, "--space", "gated.py", "--name", name, *SHORT, *ARGS, "--patience", 1
+    )
+    sweep.until(lambda: bench.ended(f"{name}/{SPACE}") >= 2)
+    getattr(bench, service).cut()
+    said = re.fullmatch(
+        rf"error: the {service} has been away for 1 s \(.*\); nothing that has ended is lost\."
+        r" Continue with: python (\S+) (.*)\n",
+        sweep.refused(1),
+    )
+    assert said is not None
+    assert PASSWORD not in said[0]
+    getattr(bench, service).restore()
+    bench.start(user, *said[2].split(), *bench.options()).end()
+    trials = bench.trials(f"{name}/{SPACE}")
+    assert scores(trials) == scores(undisturbed(*ARGS))
+    check_mlflow(bench.runs(f"{name}/{SPACE}"), trials)

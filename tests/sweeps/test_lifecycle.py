@@ -995,7 +995,7 @@ def test_a_trial_that_brings_its_machines_down_ends(make_lifecycle: MakeLifecycl
         assert (life.start(str(attempt)) or {})["trial_number"] == 0
         life.machine_lost(str(attempt), "lost with its machine, b (10.0.0.2)")
         life.lost(str(attempt))
-    (trial,) = life.ledger.ended()
+    trial = life.ledger.frozen(0)
     said = f"lost with its machine, b (10.0.0.2), {MOST_LOST} times"
     assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, said)
 

@@ -111,6 +111,26 @@ def test_a_store_that_stays_away_loses_nothing(folder: Path, place: str, tmp_pat
     assert restore(tmp_path / "there", place)
 
 
+class Lost:
+    """Another driver has the sweep."""
+
+    def check(self) -> None:
+        raise ServiceLost("the study was out of reach")
+
+
+def test_a_driver_that_has_lost_the_sweep_copies_nothing(folder: Path, place: str) -> None:
+    record(folder, 0)
+    Mirror(folder, place, Outages()).copy()
+    before = (folder / SPOOL_FILE).read_bytes()
+    record(folder, 1)
+    mirror = Mirror(folder, place, Outages(), Lost())
+    with pytest.raises(ServiceLost, match="the study was out of reach"):
+        mirror.copy()
+    assert not mirror.is_ours()
+    restore(folder, place)
+    assert (folder / SPOOL_FILE).read_bytes() == before
+
+
 def test_a_file_outside_of_the_folder_is_left_out(
     folder: Path, place: str, tmp_path: Path
 ) -> None:

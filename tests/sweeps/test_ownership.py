@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from foldsweep.errors import UserError
+from sweeps import ownership, retries
 from sweeps.outages import ServiceAway, ServiceLost
 from sweeps.ownership import DatabaseLock, file_lock, new_holder
+from tests.cluster.proxy import Proxy
+from tests.cluster.services import PASSWORD, STUDIES, Postgres, url
 from tests.integration.user import REPOSITORY
-from tests.sweeps.services import PASSWORD, Postgres, Proxy, running_postgres
 
 HOLDS = """
 import sys, time
@@ -26,10 +27,8 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
+def address_of(postgres: Postgres) -> str:
+    return f"127.0.0.1:{postgres.port}"
 
 
 @pytest.fixture
@@ -45,8 +44,8 @@ def lock_of(
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     made = []
 
-    def make(name: str = "first", port: int | None = None) -> DatabaseLock:
-        made.append(DatabaseLock(postgres.url(port), name, lambda: named or None))
+    def make(name: str = "first", address: str = address_of(postgres)) -> DatabaseLock:
+        made.append(DatabaseLock(url(address, STUDIES), name, lambda: named or None))
         return made[-1]
 
     yield make
@@ -56,15 +55,10 @@ def lock_of(
 
 def end_connections(postgres: Postgres) -> None:
     """As an administrator does, or a failover."""
-    engine = create_engine(postgres.url())
-    with engine.connect() as connection:
-        connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks"
-                " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            )
-        )
-    engine.dispose()
+    postgres.execute(
+        "select pg_terminate_backend(pid) from pg_locks"
+        " where locktype = 'advisory' and pid <> pg_backend_pid()"
+    )
 
 
 def check_after(cut: Callable[[], None], lock: DatabaseLock) -> None:
@@ -96,7 +90,7 @@ def test_a_dead_driver_s_lock_is_taken_over_at_once(
     postgres: Postgres, lock_of: Callable[..., DatabaseLock]
 ) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, postgres.url(), "first"],
+        [sys.executable, "-c", HOLDS, url(address_of(postgres), STUDIES), "first"],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,
@@ -135,12 +129,12 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
     postgres: Postgres, lock_of: Callable[..., DatabaseLock], named: dict[str, Any], tmp_path: Path
 ) -> None:
     proxy = Proxy(postgres.port)
-    lock, holder = lock_of(port=proxy.port), new_holder(tmp_path)
+    lock, holder = lock_of(address=proxy.address), new_holder(tmp_path)
     lock.acquire()
     named |= holder
     lock.belongs_to(holder)
     proxy.cut()
-    with pytest.raises(ServiceAway, match="refused"):
+    with pytest.raises(ServiceAway, match="closed|reset"):
         lock.check()
     other = lock_of()
     while True:
@@ -157,7 +151,24 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
     named |= new_holder(tmp_path)  # now it has
     with pytest.raises(ServiceLost, match="has taken the sweep over"):
         check_after(lambda: end_connections(postgres), lock)
-    proxy.cut()
+    proxy.close()
+
+
+@pytest.mark.cluster
+def test_a_driver_asks_now_and_then_whether_it_still_has_the_lock(
+    postgres: Postgres, lock_of: Callable[..., DatabaseLock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word of the end of its connection may come through."""
+    monkeypatch.setattr(ownership, "CONFIRM_EVERY_S", 0.0)
+    monkeypatch.setattr(retries, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setitem(retries.POSTGRES, "connect_timeout", 2)
+    with Proxy(postgres.port) as proxy:
+        lock = lock_of(address=proxy.address)
+        lock.acquire()
+        lock.check()
+        proxy.hold()
+        with pytest.raises(ServiceAway, match="timeout"):
+            lock.check()
 
 
 def test_a_sweep_in_a_sqlite_file_has_one_driver_whatever_its_folder(tmp_path: Path) -> None:

@@ -9,29 +9,32 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy import create_engine, text
 
+from foldsweep.errors import UserError
+from sweeps import retries
 from sweeps.ledger import Ledger
-from sweeps.outages import Outages, ServiceLost
-from sweeps.ownership import Unshared
-from sweeps.retries import PatientStorage, num_trials
+from sweeps.outages import UNSHARED, Outages, ServiceLost
+from sweeps.retries import PatientStorage, num_trials, options_of
 from sweeps.study import open_storage
-from tests.sweeps.services import PASSWORD, Postgres, Proxy, running_postgres
+from tests.cluster.proxy import Proxy
+from tests.cluster.services import PASSWORD, Postgres, url
 
 pytestmark = [pytest.mark.cluster, pytest.mark.integration]
 LR = {"lr": FloatDistribution(0.0, 1.0)}
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
+def name(postgres: Postgres) -> str:
+    """A database of these tests alone."""
+    postgres.execute("create database retries")
+    return "retries"
 
 
 @pytest.fixture
 def proxy(postgres: Postgres) -> Iterator[Proxy]:
-    proxy = Proxy(postgres.port)
-    yield proxy
-    proxy.cut()
+    with Proxy(postgres.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -41,12 +44,12 @@ def outages() -> Outages:
 
 @pytest.fixture
 def database(
-    postgres: Postgres, proxy: Proxy, outages: Outages, monkeypatch: pytest.MonkeyPatch
+    name: str, proxy: Proxy, outages: Outages, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PatientStorage]:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    opened = open_storage(postgres.url(proxy.port), Path("unused"))
+    opened = open_storage(url(proxy.address, name), Path("unused"))
     assert isinstance(opened, RDBStorage)
-    database = PatientStorage(opened, outages, Unshared())
+    database = PatientStorage(opened, outages, UNSHARED)
     yield database
     proxy.restore()
     for study in database.get_all_studies():
@@ -150,8 +153,63 @@ def test_a_database_that_stays_away_ends_the_sweep(
 ) -> None:
     outages.patience_s = 0.1
     proxy.cut()
-    with pytest.raises(ServiceLost, match=r"the study has been away for 0.1 s \(.*refused"):
+    with pytest.raises(ServiceLost, match=r"the study has been away for 0.1 s \(.*(closed|reset)"):
         study.ask()
+
+
+@pytest.mark.parametrize("is_silent_for", ["connections", "statements"])
+def test_a_database_that_says_nothing_is_away(
+    study: optuna.Study,
+    proxy: Proxy,
+    outages: Outages,
+    undisturbed: list[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    is_silent_for: str,
+) -> None:
+    monkeypatch.setattr(retries, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setitem(retries.POSTGRES, "connect_timeout", 2)
+    waits = []
+
+    def come_back() -> None:
+        waits.append(outages.why())
+        proxy.restore()
+
+    outages.show = come_back
+    steps = list(changes(study).values())
+    for change in steps[:2]:
+        if is_silent_for == "connections":
+            proxy.drop()
+        proxy.hold()
+        change()
+        assert waits, "the silence was not noticed"
+        waits.clear()
+    for change in steps[2:]:
+        change()
+    assert shape(study) == undisturbed
+
+
+def test_a_database_that_is_silent_at_the_start_is_refused(
+    name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(retries.POSTGRES, "connect_timeout", 2)
+    proxy.hold()
+    with pytest.raises(UserError, match="cannot be opened: .*timeout"):
+        open_storage(url(proxy.address, name), Path("unused"))
+
+
+def test_a_long_answer_is_waited_for(
+    name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only silence counts, not how long it takes."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setattr(retries, "ANSWER_WITHIN_S", 1.0)
+    address = url(proxy.address, name)
+    engine = create_engine(address, **options_of(address))
+    with engine.connect() as connection:
+        proxy.delay(0.05)
+        rows = connection.execute(text("SELECT repeat('x', 100000) FROM generate_series(1, 40)"))
+        assert len(rows.all()) == 40
+    engine.dispose()
 
 
 def test_a_mistake_is_not_repeated(

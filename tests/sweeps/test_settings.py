@@ -171,6 +171,20 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
         load_settings(tmp_path)
 
 
+def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -> None:
+    """As format 2 was before there was --patience."""
+    replace(GOOD, patience=7.0, trials=11).save(tmp_path)
+    values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
+    for key in ("patience", "trust"):
+        del values[key]
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    assert load_settings(tmp_path) == replace(GOOD, trials=11)
+    del values["seed"]
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    with pytest.raises(UserError, match="are broken: seed is missing$"):
+        load_settings(tmp_path)
+
+
 def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:
     GOOD.save(tmp_path)
     first = recorded_identity(tmp_path)

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ray import tune
-from ray.exceptions import ObjectLostError
 from rich.console import Console
 
 from foldsweep.errors import UserError
@@ -21,7 +19,6 @@ from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps import sweep as sweep_module
 from sweeps.lifecycle import Lifecycle
-from sweeps.machines import Machines
 from sweeps.pruning import RungRule
 from sweeps.records import run_tags, write_task
 from sweeps.resources import Allotment
@@ -104,11 +101,11 @@ def context_of(
     def make(**settings: Any) -> Context:
         contexts: list[Context] = []
 
-        def fit(lifecycle: Any, context: Context, *_: Any) -> bool:
+        def fit(lifecycle: Any, context: Context, *_: Any, **__: Any) -> bool:
             contexts.append(context)
             return False
 
-        monkeypatch.setattr(sweep_module, "_fit", fit)
+        monkeypatch.setattr(sweep_module, "fit", fit)
         monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
@@ -222,7 +219,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Note
                 started.append((params, tags))
 
         monkeypatch.setattr(sweep_module, "Tracker", Noting)
-        monkeypatch.setattr(sweep_module, "_fit", lambda life, *_: bool(lives.append(life)))
+        monkeypatch.setattr(sweep_module, "fit", lambda life, *_, **__: bool(lives.append(life)))
         sweep_space(
             SweepSettings(
                 space=(space.name,),
@@ -330,9 +327,12 @@ def swept(
     """What trials of a space of the user's data would get."""
     given: list[Any] = []
     monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
-    monkeypatch.setattr(
-        sweep_module, "_fit", lambda life, context, *_: given.append((life, context)) or False
-    )
+
+    def fit(life: Lifecycle, context: Context, *_: Any, **__: Any) -> bool:
+        given.append((life, context))
+        return False
+
+    monkeypatch.setattr(sweep_module, "fit", fit)
     sweep_space(
         SweepSettings(space=(name,), storage=str(folder), **settings).for_task(task),
         load_space(name, task),
@@ -511,30 +511,3 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-@pytest.mark.parametrize(("cause", "times"), [(ObjectLostError, 3), (ValueError, 1)])
-def test_a_result_that_is_lost_with_its_node_does_not_end_the_sweep(
-    cause: type[Exception], times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ray Tune raises it, as it does whatever it does not know."""
-    fits: list[Machines] = []
-    given_back: list[int] = []
-    life: Any = SimpleNamespace(give_all_back=lambda: given_back.append(1))
-    machines = Machines(SweepSettings())
-    monkeypatch.setattr(Machines, "change", True)
-    lost = cause("1" * 56, "", "") if cause is ObjectLostError else cause()
-
-    def fit(given: Machines) -> bool:
-        fits.append(given)
-        if len(fits) < 3:
-            raise RuntimeError("Caught unexpected exception") from lost
-        return False
-
-    if cause is ValueError:
-        with pytest.raises(RuntimeError, match="unexpected"):
-            sweep_module._through_losses(life, machines, fit)
-    else:
-        assert sweep_module._through_losses(life, machines, fit) is False
-    assert len(fits) == times
-    assert len(given_back) == times - 1

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from foldsweep.errors import UserError
+from sweeps.mirror import Mirror
+from sweeps.outages import Outages, ServiceLost
 from sweeps.tracking import tracker as tracker_module
 from sweeps.tracking.spool import (
     SPOOL_FILE,
@@ -150,6 +152,22 @@ def test_only_its_owner_reads_the_log_of_the_uploader(
 def test_closing_leaves_no_process_behind(tracker: Tracker) -> None:
     tracker.close(wait_s=0)
     assert tracker._uploader.returncode is not None
+
+
+def test_a_driver_that_has_lost_the_sweep_ends_no_run_in_its_name(
+    tmp_path: Path, target: TrackingTarget
+) -> None:
+    class Lost:
+        def check(self) -> None:
+            raise ServiceLost("the study was out of reach")
+
+    mirror = Mirror(tmp_path, f"{tmp_path.as_uri()}/store", Outages(), Lost())
+    tracker = Tracker(tmp_path, target, mirror=mirror)
+    tracker.start_sweep("first", {}, {})
+    tracker.close()
+    assert tracker._uploader.poll() is not None
+    assert not records(tmp_path, "end")
+    assert not (tmp_path / "store").exists()
 
 
 def test_closing_ends_an_uploader_that_takes_no_notice(

@@ -1,0 +1,119 @@
+"""The trials of one space run by Ray Tune, again where a node was lost with a result."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from ray import tune
+from ray.exceptions import ObjectLostError
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from foldsweep.errors import UserError
+from sweeps.lifecycle import MOST_LOST, Lifecycle
+from sweeps.machines import Machines
+from sweeps.progress import Progress
+from sweeps.resources import Allotment
+from sweeps.scheduling import (
+    HeldOutTaker,
+    LifecycleScheduler,
+    LifecycleStopper,
+    Places,
+    StudySearcher,
+    TrialTimeout,
+)
+from sweeps.settings import SweepSettings
+from trainables.trainable import trainable_for
+from trainables.trial import Context
+
+MOST_PENDING = 1_000_000
+"""Trials that Tune may have without a process: what there is room for is the searcher's to say."""
+
+
+def fit(
+    lifecycle: Lifecycle,
+    context: Context,
+    settings: SweepSettings,
+    *,
+    allotment: Allotment,
+    machines: Machines,
+    folder: Path,
+    console: Console,
+) -> bool:
+    """Train the trials that the lifecycle gives out; whether it was interrupted.
+
+    Tune knows processes that die and tasks that raise. An answer that is lost between two nodes is
+    neither, and ends it; it is then started again.
+
+    Args:
+        lifecycle: Gives out the trials, and records how they end.
+        context: What every trial is trained on.
+        settings: Settings of the sweep.
+        allotment: Resources of a trial.
+        machines: The nodes that trials run on.
+        folder: For Ray's own files, which nobody reads; removed at the end.
+        console: Where progress goes.
+
+    Raises:
+        UserError: If results are lost with nodes again and again.
+    """
+    for _ in range(MOST_LOST):
+        try:
+            _run(lifecycle, context, settings, allotment, machines, folder, console)
+        except RuntimeError as error:
+            if not machines.change or not isinstance(error.__cause__, ObjectLostError):
+                raise
+            lifecycle.give_all_back()
+        else:
+            is_over = lifecycle.out_of_time or lifecycle.hopeless
+            return bool(lifecycle.ledger.trials_left) and not is_over
+    raise UserError(f"results were lost with nodes {MOST_LOST} times: see what ends them")
+
+
+def _run(
+    lifecycle: Lifecycle,
+    context: Context,
+    settings: SweepSettings,
+    allotment: Allotment,
+    machines: Machines,
+    folder: Path,
+    console: Console,
+) -> None:
+    if not lifecycle.ledger.trials_left:
+        return
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)  # read once, here
+    progress = Progress(lifecycle, console, time_budget=settings.time_budget, machines=machines)
+    places = Places(lifecycle)
+    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, progress]
+    if settings.trial_timeout is not None:
+        callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        # not Tuner.fit, which pickles all that it is given for a restore of its own
+        tune.run(
+            tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
+            name="ray",
+            storage_path=str(folder.resolve()),
+            search_alg=StudySearcher(lifecycle, concurrency=lambda: machines.room),
+            scheduler=LifecycleScheduler(lifecycle, machines, places),
+            stop=LifecycleStopper(lifecycle),
+            callbacks=callbacks,
+            num_samples=-1,
+            resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
+            reuse_actors=True,
+            max_failures=0,  # the lifecycle tries again
+            raise_on_failed_trial=False,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            trial_dirname_creator=_trial_dirname,
+            verbose=0,
+        )
+    finally:
+        signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
+        progress.stop()
+        shutil.rmtree(folder / "ray", ignore_errors=True)
+
+
+def _trial_dirname(trial: Trial) -> str:
+    """Ray's folder of a trial; its own is as long as the configuration."""
+    return str(trial.trial_id)

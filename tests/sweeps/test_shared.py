@@ -1,0 +1,98 @@
+"""A sweep whose study is in a database that drivers in several folders use, one after another."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from optuna.storages import RDBStorage
+
+from foldsweep.errors import UserError
+from search_spaces.loading import load_space
+from sweeps import shared as shared_module
+from sweeps.identity import Identity
+from sweeps.outages import Outages
+from sweeps.run import _read_settings
+from sweeps.settings import SweepSettings, check_place
+from sweeps.shared import owned
+from sweeps.study import open_storage
+
+Driver = Callable[..., AbstractContextManager[SweepSettings]]
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """What a driver does before its trials, in the folder of a user."""
+    places = f"--study sqlite:///{tmp_path}/study.db --storage {tmp_path.as_uri()}/store".split()
+
+    @contextmanager
+    def driven(user: str, *args: object) -> Iterator[SweepSettings]:
+        (tmp_path / user).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / user)
+        stored, settings = _read_settings([*map(str, args), *places])
+        folder = settings.local_root.resolve() / "first"
+        yield settings
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = Identity.new(folder) if stored is None else check_place(folder)
+        with owned(settings, ["mlp"], "first", folder, Outages()) as shared:
+            assert shared is not None
+            settings.save(folder, identity)
+            shared.save(settings, [load_space("mlp")], identity)
+
+    return driven
+
+
+def test_a_folder_gets_the_settings_with_which_its_sweep_was_run_elsewhere_since(
+    driver: Driver,
+) -> None:
+    with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
+        pass
+    with driver("b", "--resume", "first", "--trials", 30) as settings:
+        assert settings.trials == 30
+    with driver("a", "--resume", "first", "--patience", 7) as settings:
+        assert (settings.trials, settings.patience) == (30, 7)
+    with driver("b", "--resume", "first") as settings:
+        assert (settings.trials, settings.patience) == (30, 7)
+    with driver("b", "--resume", "first", "--trials", 40):
+        pass
+    with driver("b", "--resume", "first") as settings:
+        assert settings.trials == 40
+
+
+def test_a_sweep_that_is_run_elsewhere_while_a_driver_starts_is_not_set_back(
+    driver: Driver,
+) -> None:
+    with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
+        pass
+    with pytest.raises(UserError, match=r"sweep first has just been run by .*: resume it again"):
+        with driver("a", "--resume", "first"), driver("b", "--resume", "first", "--trials", 30):
+            pass
+    with driver("a", "--resume", "first") as settings:
+        assert settings.trials == 30
+
+
+def test_a_folder_of_another_sweep_is_not_written_over(driver: Driver, tmp_path: Path) -> None:
+    with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
+        pass
+    (tmp_path / "study.db").rename(tmp_path / "old.db")
+    with driver("b", "--space", "mlp", "--name", "first", "--trials", 4):
+        pass
+    before = (tmp_path / "a/runs/first/settings.json").read_text()
+    with pytest.raises(UserError, match=r"has another sweep than the first of --study .*: move"):
+        with driver("a", "--resume", "first"):
+            pass
+    assert (tmp_path / "a/runs/first/settings.json").read_text() == before
+
+
+def test_a_database_without_a_lock_that_we_know_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path)
+    assert isinstance(database, RDBStorage)
+    monkeypatch.setattr(database.engine.dialect, "name", "mysql")
+    monkeypatch.setattr(shared_module, "open_storage", lambda url, journal: database)
+    settings = SweepSettings(space=("mlp",), study="mysql://host/studies")
+    with owned(settings, ["mlp"], "first", tmp_path, Outages()):
+        pass
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning: foldsweep has no lock for a study in mysql: make sure that no other" in said

@@ -1,7 +1,7 @@
 """Constraints on configurations: functions that say which may be trained at all."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,20 @@ def takes_count(constraint: Constraint) -> bool:
     return counts
 
 
-def holds(constraint: Constraint, config: BaseConfig, num_params: int | None = None) -> bool:
+def holds(
+    constraint: Constraint,
+    config: BaseConfig,
+    num_params: int | None = None,
+    *,
+    searched: Iterable[str] = (),
+) -> bool:
     """Whether a configuration may be trained.
 
     Args:
         constraint: The constraint.
         config: The configuration.
         num_params: Its number of parameters, if the constraint takes it.
+        searched: Fields that a message shows.
 
     Raises:
         UserError: If the constraint fails or gives no answer.
@@ -47,14 +54,18 @@ def holds(constraint: Constraint, config: BaseConfig, num_params: int | None = N
     try:
         answer = constraint(config, **more)
     except Exception as error:  # a function of the user's may raise anything
-        what = f"{shown_error(error)} with {brief(config.to_dict())}"
-        raise UserError(f"the constraint fails: {what}") from error
+        with_ = _shown(config, searched)
+        raise UserError(f"the constraint fails with {with_}: {shown_error(error)}") from error
     if not isinstance(answer, bool | np.bool_):
         raise UserError(
-            f"the constraint gives {brief(answer)} for {brief(config.to_dict())}; it must give"
+            f"the constraint gives {brief(answer)} for {_shown(config, searched)}; it must give"
             " True or False"
         )
     return bool(answer)
+
+
+def _shown(config: BaseConfig, names: Iterable[str]) -> str:
+    return " ".join(f"{name}={brief(getattr(config, name))}" for name in names)
 
 
 def source_of(constraint: Constraint) -> str:

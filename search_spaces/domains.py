@@ -66,5 +66,6 @@ def shown_domain(domain: Domain) -> str:
         return type(domain).__name__
     (low, high), step = bounds(domain), step_of(domain)
     kind = ["whole"] * isinstance(domain, Integer) + ["log"] * is_log(domain)
-    kind += [f"steps of {step:g}"] * (step not in (None, 1))
+    if step not in (None, 1):
+        kind.append(f"steps of {step:g}")
     return f"{low:g} to {high:g}" + (f" ({', '.join(kind)})" if kind else "")

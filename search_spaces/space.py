@@ -114,7 +114,7 @@ class SearchSpace:
             config = self.complete(values)
         except UserError:
             return None
-        return holds(self.constraint, config)
+        return holds(self.constraint, config, searched={**self.searched, **self.grid})
 
     def _values(self) -> Iterator[tuple[str, Any]]:
         """All single values that are named, each with its key."""

@@ -67,7 +67,8 @@ class Gate:
         constraint = self._space.constraint
         if constraint is not None:
             given = num_params if self._constraint_counts else None
-            if not holds(constraint, config, given):
+            searched = {**self._space.searched, **self._space.grid}
+            if not holds(constraint, config, given, searched=searched):
                 return False
         return num_params is None or all(limit.holds(num_params) for limit in self._limits)
 

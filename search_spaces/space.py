@@ -114,7 +114,12 @@ class SearchSpace:
             config = self.complete(values)
         except UserError:
             return None
-        return holds(self.constraint, config, searched={**self.searched, **self.grid})
+        return holds(self.constraint, config, searched=self.shown(config))
+
+    def shown(self, config: BaseConfig) -> list[str]:
+        """Of a configuration the fields that vary and count, which messages show."""
+        varied = {**self.searched, **self.grid}
+        return [key for key in self.active(config.to_dict()) if key in varied]
 
     def _values(self) -> Iterator[tuple[str, Any]]:
         """All single values that are named, each with its key."""

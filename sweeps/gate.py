@@ -67,9 +67,11 @@ class Gate:
         constraint = self._space.constraint
         if constraint is not None:
             given = num_params if self._constraint_counts else None
-            searched = {**self._space.searched, **self._space.grid}
-            if not holds(constraint, config, given, searched=searched):
-                return False
+            try:
+                if not holds(constraint, config, given, searched=self._space.shown(config)):
+                    return False
+            except UserError as error:
+                raise UserError(f"space {self._space.name}: {error}") from error
         return num_params is None or all(limit.holds(num_params) for limit in self._limits)
 
     def lets(self, values: Mapping[str, Any]) -> bool:
@@ -106,11 +108,8 @@ class Gate:
                 return None
             return self.passes(config)
 
-        name = f"space {self._space.name}"
-        try:
-            require_passing(passes, self._space.draw, str(self), least=LEAST, draws=DRAWS)
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from error
+        what = f"space {self._space.name}: {self}"
+        require_passing(passes, self._space.draw, what, least=LEAST, draws=DRAWS)
 
 
 def within(

@@ -1,21 +1,25 @@
 """Spaces with conditions, choices of lists and constraints, with every sampler and storage."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.conditions import groups, when
 from search_spaces.space import Point, SearchSpace
+from sweeps import history
 from sweeps.gate import Gate, within
 from sweeps.ledger import Asked, Ledger
 from sweeps.messages import drawn_at_random
 from sweeps.samplers import ANY_TREE
 from sweeps.sampling import MOST_REDRAWS
 from sweeps.settings import Sampler, SweepSettings
+from sweeps.study import open_storage
+from tests.cluster.services import PASSWORD, STUDIES, Postgres, url
 from tests.sweeps.test_same_values import SAMPLERS
 from trainables.models.pairs.variants import MLP
 from trainables.tasks.task import DataRequest
@@ -57,6 +61,11 @@ def space() -> SearchSpace:
 
 def narrow(config: Any) -> bool:
     return config.lr * 1e4 <= 30 or config.batch_norm
+
+
+@pytest.fixture(autouse=True)
+def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "PACK", 4)
 
 
 @pytest.fixture(params=get_args(Sampler))
@@ -136,6 +145,25 @@ def test_a_resumed_search_has_the_values_of_one_that_went_through(
     first = list(searched(make(sampler, reopen()), stop))
     again = make(sampler, reopen(), resume=True)
     assert first + list(searched(again, trials - stop)) == whole
+
+
+@pytest.mark.cluster
+def test_so_has_one_in_postgresql(
+    postgres: Postgres,
+    make: Callable[..., Ledger],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    where = url(f"127.0.0.1:{postgres.port}", STUDIES)
+    storages = [open_storage(where, tmp_path / "unused") for _ in range(2)]
+    first = list(searched(make("tpe", storages[0]), 14))
+    found = first + list(searched(make("tpe", storages[1], resume=True), 12))
+    assert found == list(searched(make("tpe", None), 26))
+    assert {asked.values["hidden"] for asked in found[1:]} == set(WIDTHS)
+    for storage in storages:
+        assert isinstance(storage, RDBStorage)
+        storage.engine.dispose()
 
 
 def test_an_initial_point_keeps_its_values_and_lists_come_back(

@@ -23,6 +23,9 @@ class Condition:
     parent: str
     values: tuple[Any, ...]
 
+    def __str__(self) -> str:
+        return f"{self.parent} is {' or '.join(map(str, self.values))}"
+
     def holds(self, value: Any) -> bool:
         """Whether the parent's value is one of them."""
         return tupled(value) in self.values

@@ -13,7 +13,7 @@ from foldsweep.checks import is_text
 from foldsweep.errors import UserError
 from search_spaces.conditions import Part, Tree, When, flattened
 from search_spaces.constraints import Constraint, holds, require_passing, takes_count
-from search_spaces.domains import largest
+from search_spaces.domains import largest, shown_domain
 from search_spaces.trying import DRAWS, draw, try_values
 from trainables.config import BaseConfig
 from trainables.models.estimators.config import EstimatorConfig
@@ -217,6 +217,16 @@ class SearchSpace:
                     f" {MOST_COMBINATIONS:,} points"
                 )
         return [values for i, values in enumerate(found) if i not in self.left_out]
+
+    def ranges(self) -> dict[str, str]:
+        """What each key may be, in words, with both bounds included and what it depends on."""
+        said = {}
+        for key in self.tree.in_order([*self.parts]):
+            part = self.parts[key]
+            known = shown_domain(part.domain) if key in self.searched else str(part.domain)
+            conditions = " and ".join(map(str, part.conditions))
+            said[key] = f"{known}, if {conditions}" if conditions else known
+        return said
 
     def draw(self, seed: int) -> dict[str, Any]:
         """Values of what is searched, drawn independently of each other."""

@@ -27,7 +27,7 @@ from trainables.seeds import Stream, derive_seed
 
 MOST_REDRAWS = 100
 """Draws in place of one that may not be trained."""
-GUIDED_REDRAWS = 10
+GUIDED_REDRAWS = 3
 """Those of them that are the sampler's own; the others are random, for it may insist."""
 REDRAWS_ATTR = "foldsweep:redraws"
 """Redraws of a sweep up to and with a trial; among what the sampler keeps for later ones."""

@@ -224,6 +224,18 @@ def test_a_condition_that_cannot_be_meant_is_refused(changes: dict[str, Any], sa
     assert "\n" not in str(caught.value)
 
 
+def test_ranges_are_said_with_what_they_depend_on() -> None:
+    assert space().ranges() == {
+        "conv": "True, False",
+        "kernel": "3, 5, if conv is True",
+        "pool": "none, max, mean, if conv is True",
+        "size": "2 to 4 (whole), if pool is max or mean",
+        "layers": "1 to 3 (whole)",
+        "second": "4 to 64 (whole, log), if layers is 2 or 3",
+        "needed": "1",
+    }
+
+
 def test_a_point_may_have_values_that_do_not_count() -> None:
     point = Point(name="row", config={"needed": 1, "conv": False, "kernel": 5})
     assert space(points=[point]).complete(point.config).kernel == 3

@@ -147,6 +147,21 @@ def test_a_resumed_search_has_the_values_of_one_that_went_through(
     assert first + list(searched(again, trials - stop)) == whole
 
 
+def test_trials_that_a_kill_cut_off_are_asked_again_as_they_were(
+    sampler: Any,
+    constrained: tuple[SearchSpace, Gate],
+    make: Callable[..., Ledger],
+    reopen: Reopen,
+) -> None:
+    space, gate = constrained
+    ledger = make(sampler, reopen(), space=space, gate=gate)
+    asked = [ledger.ask() for _ in range(6)]
+    again = make(sampler, reopen(), space=space, gate=gate, resume=True)
+    assert [again.ask() for _ in range(6)] == asked
+    assert again.redraws == ledger.redraws
+    assert again.ask() == ledger.ask()
+
+
 @pytest.mark.cluster
 def test_so_has_one_in_postgresql(
     postgres: Postgres,

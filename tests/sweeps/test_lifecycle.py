@@ -461,7 +461,7 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     space = make_space(constraint=lambda config: config.dropout < 0.3, points=())
-    gate = Gate(space, [], Data.of(np.zeros((20, 2)), np.arange(20.0)))
+    gate = Gate(space, [], Data.of(np.arange(40.0).reshape(20, 2), np.arange(20.0)))
     life = make_lifecycle(space=space, gate=gate, trials=3)
     assert (life.start("a") or {})["dropout"] < 0.3
     asked = life.ledger.redraws

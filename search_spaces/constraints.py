@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -69,11 +70,28 @@ def _shown(config: BaseConfig, names: Iterable[str]) -> str:
 
 
 def source_of(constraint: Constraint) -> str:
-    """The text of a constraint, by which another is recognised; its name if it has none."""
+    """What a constraint is known by: its text, or where there is none its code or name.
+
+    A process that has the function from a notebook has no text.
+    """
     try:
         return " ".join(inspect.getsource(constraint).split())
     except (OSError, TypeError):
+        code = getattr(constraint, "__code__", None)
+        if isinstance(code, CodeType):
+            return repr(_code(code))
         return str(getattr(constraint, "__qualname__", type(constraint).__qualname__))
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, wherever it is."""
+
+    def known(constant: Any) -> Any:
+        if isinstance(constant, frozenset):  # whose order differs between processes
+            return sorted(map(repr, constant))
+        return _code(constant) if isinstance(constant, CodeType) else constant
+
+    return code.co_code.hex(), code.co_names, [*map(known, code.co_consts)]
 
 
 def require_passing(

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray import tune
+from ray import cloudpickle, tune
 
 from foldsweep.errors import UserError
 from search_spaces.constraints import holds, source_of, takes_count
@@ -84,3 +84,12 @@ def test_a_constraint_is_known_by_its_text() -> None:
     assert "c.hidden <= 3" in source_of(same)
     assert source_of(fails) == source_of(fails) != source_of(same)
     assert source_of(np.all) != source_of(fails)
+
+
+def test_a_constraint_without_a_text_is_known_by_its_code() -> None:
+    """As in a process that has it from a notebook."""
+    text = "lambda c: c.hidden <= {n} and all(w < {n} for w in c.widths)"
+    one, same, other = (eval(text.format(n=n)) for n in (3, 3, 4))
+    assert source_of(one) == source_of(same) != source_of(other)
+    assert source_of(cloudpickle.loads(cloudpickle.dumps(one))) == source_of(one)
+    assert " at 0x" not in source_of(one)

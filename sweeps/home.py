@@ -111,10 +111,7 @@ class Home:
         try:
             self._study = optuna.create_study(storage=self._storage, study_name=self.name)
         except DuplicatedStudyError:
-            raise UserError(
-                f"sweep {self.name} exists already in the database of --study; use --resume"
-                f" {self.name} or another --name"
-            ) from None
+            raise name_taken(self.name) from None
 
     def delete(self) -> None:
         """Forget a sweep that was not begun."""
@@ -162,6 +159,14 @@ class Home:
         for key, piece in zip(_parts(digest, len(pieces)), pieces, strict=True):
             self._study.set_user_attr(key, piece)
         self._study.set_user_attr(RECORD, {"digest": digest, "parts": len(pieces)})
+
+
+def name_taken(name: str) -> UserError:
+    """What is said where a new sweep's name is that of one in the database."""
+    return UserError(
+        f"sweep {name} exists already in the database of --study; use --resume {name} or another"
+        " --name"
+    )
 
 
 def sweeps_in(storage: BaseStorage) -> Sequence[str]:

@@ -19,6 +19,7 @@ from search_spaces.space import SearchSpace
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.gate import within
+from sweeps.home import Home, name_taken
 from sweeps.identity import Identity
 from sweeps.ledger import distributions_of
 from sweeps.messages import (
@@ -232,7 +233,10 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     for space in spaces:
         distributions_of(space, settings)
     if settings.study is not None:
-        open_storage(settings.study, Path(JOURNAL_FILE))
+        storage = open_storage(settings.study, Path(JOURNAL_FILE))
+        new = settings.name if settings.resume is None else None
+        if new is not None and Home(storage, new).record() is not None:
+            raise name_taken(new)  # MLflow would have another --name, and not say --resume
     if settings.resume is not None:
         for space in spaces:
             folder = settings.local_root / settings.resume / space.name

@@ -4,6 +4,7 @@ Of a local Ray there is one, which does not change. Those of a cluster come and 
 before trials are counted on it, and its capacity is taken off when it is lost.
 """
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 3.0
 PROBED_WITHIN_S = 60.0
 """How long a sweep waits for the probes of the nodes that are there when it starts."""
+ANSWERS_WITHIN_S = 2.0
 NODE_LABEL = "ray.io/node-id"
 """Label that Ray gives every node."""
 
@@ -133,7 +135,8 @@ class Machines:
 
     def is_lost(self, key: str | None) -> bool:
         """Whether a node has gone; None stands for one where nothing could be started."""
-        return key is None or not any(n["Alive"] for n in ray.nodes() if n["NodeID"] == key)
+        here = [n for n in ray.nodes() if n["NodeID"] == key and n["Alive"]]
+        return not any(_answers(n["NodeManagerAddress"], n["NodeManagerPort"]) for n in here)
 
     def request(self) -> "PlacementGroupFactory | None":
         """What a trial asks Ray for where nodes must be avoided; None where none must."""
@@ -227,6 +230,15 @@ class Machines:
         unusable = _named(judged, gpus=self._allotment.gpus > 0)
         if unusable:
             self._news.append(f"joined, but not used: {unusable}")
+
+
+def _answers(address: str, port: int) -> bool:
+    """Whether a node's raylet is there, which Ray finds out only after a quarter of a minute."""
+    try:
+        socket.create_connection((address, port), ANSWERS_WITHIN_S).close()
+    except OSError:
+        return False
+    return True
 
 
 @cache

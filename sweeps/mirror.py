@@ -120,6 +120,8 @@ class Mirror:
 def restore(folder: Path, place: str) -> bool:
     """Replace a space's local records by those on the store; False where it has none.
 
+    Either way the driver elsewhere may have sent more to MLflow, see `restored_up_to`.
+
     Raises:
         OSError: If the store is away.
         UserError: If it has names that lead out of the folder.
@@ -127,6 +129,9 @@ def restore(folder: Path, place: str) -> bool:
     filesystem, root = located(place)
     blocks = filesystem.get_file_info(pafs.FileSelector(f"{root}/{BLOCKS}", allow_not_found=True))
     if not blocks:
+        folder.mkdir(parents=True, exist_ok=True)
+        spool = folder / SPOOL_FILE
+        _mark(folder, spool.stat().st_size if spool.exists() else 0)
         return False
     wanted = pafs.FileSelector(root, recursive=True)
     names = [info.path[len(root) + 1 :] for info in filesystem.get_file_info(wanted)]
@@ -137,17 +142,21 @@ def restore(folder: Path, place: str) -> bool:
         pafs.copy_files(
             root, part, source_filesystem=filesystem, destination_filesystem=pafs.LocalFileSystem()
         )
-        spool = b"".join(p.read_bytes() for p in sorted(Path(part, BLOCKS).glob("[0-9]*[0-9]")))
-        spool = spool[: spool.rfind(b"\n") + 1]
+        copied = b"".join(p.read_bytes() for p in sorted(Path(part, BLOCKS).glob("[0-9]*[0-9]")))
+        copied = copied[: copied.rfind(b"\n") + 1]
         for path in _files(Path(part)):
             to = folder / path.relative_to(part)
             to.parent.mkdir(parents=True, exist_ok=True)
             path.replace(to)
     for name in (CURSOR_FILE, REJECTED_FILE):
         (folder / name).unlink(missing_ok=True)
-    write_whole(folder / RESTORED_FILE, json.dumps({"offset": len(spool)}))
-    write_whole(folder / SPOOL_FILE, spool)
+    _mark(folder, len(copied))
+    write_whole(folder / SPOOL_FILE, copied)
     return True
+
+
+def _mark(folder: Path, offset: int) -> None:
+    write_whole(folder / RESTORED_FILE, json.dumps({"offset": offset}))
 
 
 def or_away(call: Callable[[], T]) -> T:

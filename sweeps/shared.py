@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna.storages import BaseStorage, RDBStorage
 
@@ -16,8 +17,7 @@ from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 from foldsweep.programs import console
 from foldsweep.tracking import absolute_uri, shown, sqlite_path
-from search_spaces.space import SearchSpace
-from sweeps.home import Home, Record, SpaceFile, digest_of, sweeps_in
+from sweeps.home import Home, Record, SpaceFile, digest_of, name_taken, sweeps_in
 from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
 from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
@@ -26,6 +26,9 @@ from sweeps.retries import PatientStorage
 from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
 from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS
+
+if TYPE_CHECKING:
+    from search_spaces.space import SearchSpace  # Ray and torch, for which no program waits
 
 DRIVER_FILE = "last_driver"
 """In a sweep's folder: the token of the driver that wrote there last, see `Home.holder`."""
@@ -44,7 +47,7 @@ class Shared:
     home: Home
 
     def save(
-        self, settings: SweepSettings, spaces: Sequence[SearchSpace], identity: Identity
+        self, settings: SweepSettings, spaces: "Sequence[SearchSpace]", identity: Identity
     ) -> None:
         """Keep what the sweep is; no password."""
         uri = settings.tracking_uri or ""
@@ -132,10 +135,7 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
     if settings.resume is None:
         if home.record() is None:  # left by a kill
             return
-        raise UserError(
-            f"sweep {home.name} exists already in the database of --study; use --resume"
-            f" {home.name} or another --name"
-        )
+        raise name_taken(home.name)
     holder, last = home.holder(), _last_driver(folder)
     if holder is None or last == holder["token"]:
         return

@@ -43,14 +43,14 @@ def start_and_import(cluster: Cluster) -> None:
     importlib.import_module("torch")
 
     mark("torch imported")
+    import sweeps.fitting
     import sweeps.launch
-    import sweeps.sweep
     from sweeps.tracking.tracker import Tracker
 
     mark("all imported")
     note(sweeps.launch, "load_data", None, "data loaded")
     note(sweeps.launch, "check_model", None, "first point checked")
-    note(sweeps.sweep.tune, "run", "Tune is started", "Tune has ended")
+    note(sweeps.fitting.tune, "run", "Tune is started", "Tune has ended")
     note(Tracker, "close", "spool is closed", "MLflow has all")
 
 

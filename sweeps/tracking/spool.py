@@ -268,9 +268,9 @@ def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def restored_up_to(folder: Path) -> int | None:
-    """The end of what was brought from a copy; None where the spool was written here.
+    """Where records of this driver begin, after one elsewhere; None where there was none.
 
-    The server may have records of the lost original that the copy has not.
+    The server may have records of that one which its copy, brought here, has not.
     """
     try:
         offset = dict(parsed((folder / RESTORED_FILE).read_bytes())).get("offset")

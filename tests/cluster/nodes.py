@@ -1,7 +1,8 @@
 """A real Ray cluster on this machine: a head and nodes, each started by `ray start`.
 
 Every node has a folder, a token-protected raylet and workers of its own, and a mark in the
-environment of all its processes, by which they are found and killed; no other process is touched.
+environment of all its processes. By mark or folder they are found and killed; no other process is
+touched.
 """
 
 import os
@@ -9,6 +10,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,12 +48,19 @@ class Node:
         """Its address, which on loopback is that of all."""
         return self.place.address
 
+    @property
+    def shown(self) -> str:
+        """As the product names it."""
+        return f"{socket.gethostname()} ({self.address})"
+
     def processes(self) -> dict[int, str]:
         """Command lines of all that belongs to it."""
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if self._marks <= set((path / "environ").read_bytes().split(b"\0")):
+                marked = self._marks <= set((path / "environ").read_bytes().split(b"\0"))
+                # the title that Ray gives a process may be written over a part of its environment
+                if marked or os.readlink(path / "cwd").startswith(str(self.folder)):
                     line = (path / "cmdline").read_bytes().replace(b"\0", b" ")
                     found[int(path.name)] = line.decode(errors="replace")
         return found
@@ -61,8 +70,11 @@ class Node:
         return [pid for pid, line in self.processes().items() if is_trial(line)]
 
     def kill(self) -> None:
-        """End the raylet, its agents and all workers without a word, as a power cut does."""
-        self._kill(list(self.processes()))
+        """End all workers, the agents and the raylet without a word, as a power cut does.
+
+        The raylet last: it may still say that workers have died, as if of what they did.
+        """
+        self._kill(sorted(self.processes(), reverse=True))
 
     def kill_part(self, name: str) -> None:
         """End the processes whose command line has `name`, such as `gcs_server`."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.cluster.bench import SHORT, Bench, Undisturbed
 from tests.cluster.gate import SPACE
+from tests.cluster.nodes import Node
 from tests.integration.user import check_mlflow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
@@ -29,28 +30,31 @@ def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
         number = bench.ended(NAME) + more
         sweep.until(lambda: bench.ended(NAME) >= number)
 
+    def hold_up(*nodes: Node) -> None:
+        """Close the gate, and wait until trials are there on these nodes."""
+        bench.gate.close()
+        sweep.until(lambda: {node.name for node in nodes} <= set(bench.gate.waiting()))
+
+    def said(text: str) -> None:
+        """Wait until the program has said something."""
+        sweep.until(lambda: text in sweep.out)
+
     after(10)
-    bench.gate.close()
-    sweep.until(lambda: {killed.name, cut_off.name} <= set(bench.gate.waiting()))
+    hold_up(killed, cut_off)
     killed.kill()
-    bench.gate.open()
-    after(10)
+    said(f"lost with its machine, {killed.shown}")
     joined = cluster.add()
-    sweep.until(lambda: joined.name in bench.gate.seen())
-    bench.gate.close()
-    sweep.until(lambda: cut_off.name in bench.gate.waiting())
+    hold_up(joined, cut_off)
     cluster.cut_off(cut_off)
+    said(f"lost with its machine, {cut_off.shown}")
     bench.gate.open()
     after(10)
-    bench.postgres.kill()
-    bench.postgres.start()
-    after(10)
-    bench.objects.kill()
-    bench.objects.start()
-    after(10)
-    bench.mlflow.kill()
-    bench.mlflow.start()
-    after(10)
+    services = {"study": bench.postgres, "storage": bench.objects, "MLflow": bench.mlflow}
+    for shown, service in services.items():
+        service.kill()
+        said(f"{shown} away for ")
+        service.start()
+        after(10)
     sweep.kill()
     assert bench.ended(NAME) < 200
     bench.leave(user)

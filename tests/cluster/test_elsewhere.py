@@ -103,9 +103,10 @@ def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
     sweep = bench.start(first, *NEW, "--name", "held")
     sweep.until(lambda: bench.gate.waiting())
     again = ("--resume", "held", *bench.options())
-    for args in (again, (*NEW, "--name", "held")):
-        said = bench.start(second, *args).refused()
-        assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
+    said = bench.start(second, *NEW, "--name", "held").refused()
+    assert "sweep held exists already in the database of --study" in said
+    said = bench.start(second, *again).refused()
+    assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
     first.kill(sweep.process)  # the driver, whose lock is free at once; its trials wait on
     bench.gate.open()
     bench.start(second, *again).end()

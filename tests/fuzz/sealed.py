@@ -166,12 +166,18 @@ def _seal(cut: bool) -> None:
     from ray import tune
 
     from sweeps.cluster import Cluster
+    from sweeps.machines import Machines
     from sweeps.resources import Allotment
+
+    def enter(self: Any) -> Allotment:
+        allotment = Allotment(cpus=1.0, gpus=0.0, concurrency=1)
+        self.machines = Machines.fixed(allotment)
+        return allotment
 
     here: Any = Cluster
     here.start = lambda self: None
     here.stop = lambda self: None
-    here.__enter__ = lambda self: Allotment(cpus=1.0, gpus=0.0, concurrency=1)
+    here.__enter__ = enter
     here.__exit__ = lambda self, *exception: None
     if find_spec("sweeps.supervisor") is not None:  # what starts the process with Ray
         supervisor: Any = import_module("sweeps.supervisor")

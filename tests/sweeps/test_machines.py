@@ -1,6 +1,7 @@
 """Nodes that come and go, as far as it does not take a Ray; see also tests/cluster."""
 
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class FakeRay:
         self.there[key] = {
             **{"NodeID": key, "Alive": True, "Resources": {"CPU": 2.0, **resources}},
             **{"NodeManagerHostname": key, "NodeManagerAddress": f"10.0.0.{ord(key) - 96}"},
+            "NodeManagerPort": 7000,
         }
         if answer is not None:
             self.answers[key] = answer
@@ -88,11 +90,27 @@ def test_after_a_loss_no_more_trials_are_in_flight_than_fit(cluster: FakeRay) ->
     machines.look()
     assert machines.room == 2
     assert machines.news() == ["lost: b (10.0.0.2); 2 trials at a time"]
-    assert [machines.is_lost(key) for key in ("a", "b", "unknown", None)] == [False] + 3 * [True]
     cluster.leave("a")
     machines.look()
     assert machines.room == 1  # it waits, and so asks an autoscaler for a node
     assert machines.news() == ["lost: a (10.0.0.1); no room until a node joins"]
+
+
+def test_a_node_whose_raylet_does_not_answer_is_lost_before_ray_says_so(
+    cluster: FakeRay,
+) -> None:
+    for key in "abc":
+        cluster.join(key)
+    cluster.leave("b")
+    with socket.create_server(("127.0.0.1", 0)) as raylet:
+        here = {"NodeManagerAddress": "127.0.0.1", "NodeManagerPort": raylet.getsockname()[1]}
+        for key in "abc":
+            cluster.there[key] |= here
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            cluster.there["c"] |= {"NodeManagerPort": unused.getsockname()[1]}
+            lost = [Machines(SweepSettings()).is_lost(key) for key in ("a", "b", "c", "d", None)]
+    assert lost == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize(("asked", "room"), [(1, 1), (3, 3), (4, 4), (7, 7), (100, 8)])

@@ -80,12 +80,17 @@ def test_a_sweep_that_was_kept_elsewhere_is_copied_whole(
     assert (tmp_path / "there" / "held_out" / "trial_00000.npz").read_bytes() == b"rows"
 
 
-def test_a_store_without_records_changes_nothing(folder: Path, place: str) -> None:
+def test_a_store_without_records_leaves_those_that_are_here(
+    folder: Path, place: str, tmp_path: Path
+) -> None:
+    """A driver elsewhere may have been lost before its first copy, and sent something."""
     record(folder, 0)
     before = (folder / SPOOL_FILE).read_bytes()
     assert not restore(folder, place)
     assert (folder / SPOOL_FILE).read_bytes() == before
-    assert restored_up_to(folder) is None
+    assert restored_up_to(folder) == len(before)
+    assert not restore(tmp_path / "there", place)
+    assert restored_up_to(tmp_path / "there") == 0
 
 
 def test_what_a_stale_folder_has_sent_is_forgotten(folder: Path, place: str) -> None:

@@ -1,5 +1,7 @@
 """A sweep whose study is in a database that drivers in several folders use, one after another."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings, check_place
 from sweeps.shared import owned
 from sweeps.study import open_storage
+from tests.integration.user import REPOSITORY
 
 Driver = Callable[..., AbstractContextManager[SweepSettings]]
 
@@ -82,6 +85,15 @@ def test_a_folder_of_another_sweep_is_not_written_over(driver: Driver, tmp_path:
         with driver("a", "--resume", "first"):
             pass
     assert (tmp_path / "a/runs/first/settings.json").read_text() == before
+
+
+def test_looking_into_the_database_takes_no_ray() -> None:
+    """The program that the user starts does so; only its driver may import Ray."""
+    code = "import sys, sweeps.shared\nprint({'ray', 'torch', 'mlflow'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_a_database_without_a_lock_that_we_know_is_a_warning(

@@ -12,6 +12,8 @@ from optuna.trial import TrialState, create_trial
 
 from search_spaces.space import SearchSpace
 from sweeps.ledger import Ledger
+from sweeps.outages import Outages, ServiceLost
+from sweeps.retries import PatientStorage
 from sweeps.study import StoredStudy, has_study, open_storage
 
 MakeLedger = Callable[..., Ledger]
@@ -99,6 +101,30 @@ def test_a_grid_is_no_row_of_the_study_before_it_runs(
     assert [a and a.origin for a in asked] == ["report/row", "grid", "grid"]
     assert [a and a.values["hidden"] for a in asked[1:]] == [1, 2]
     assert ledger.study.length() == 3
+
+
+def test_a_trial_that_was_cut_off_is_given_out_by_the_one_driver_only(
+    database: RDBStorage, make_ledger: MakeLedger
+) -> None:
+    """Nothing is written then, which would ask for the lock."""
+
+    class Owner:
+        is_lost = False
+
+        def check(self) -> None:
+            if self.is_lost:
+                raise ServiceLost("another driver has the sweep")
+
+    owner = Owner()
+    ledger = make_ledger(over=PatientStorage(database, Outages(0.0), owner))
+    asked = ledger.ask()
+    assert asked is not None
+    ledger.give_back(asked.number)
+    owner.is_lost = True
+    with pytest.raises(ServiceLost):
+        ledger.ask()
+    owner.is_lost = False
+    assert ledger.ask() == asked
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sweeps import sweep
+from sweeps import fitting
 from trainables.tasks.task import Variant
 from trainables.trainable import FoldTrainable, trainable_for
 
@@ -15,4 +15,4 @@ def train_with(derived: Callable[[Trainable], Trainable]) -> None:
     def derived_for(variant: Variant) -> Trainable:
         return derived(trainable_for(variant))
 
-    sweep.trainable_for = derived_for  # type: ignore[assignment]
+    fitting.trainable_for = derived_for  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from peer_tools.job import JOB_VARIABLE, Job, Range
 from peer_tools.tools import BENCHMARKS, TOOLS
 from peer_tools.workloads import workloads
 from search_spaces.loading import load_space
-from sweeps import sweep
+from sweeps import fitting
 
 NAMES = ("w1", "w2", "w3", "w4")
 
@@ -41,7 +41,9 @@ def test_foldsweep_is_given_the_same(
 ) -> None:
     job = workloads()[name].made(quick=False, trials=20, folder=str(tmp_path))
     monkeypatch.setenv(JOB_VARIABLE, str(job.save()))
-    monkeypatch.setattr(sweep, "trainable_for", sweep.trainable_for)  # which the space replaces
+    monkeypatch.setattr(
+        fitting, "trainable_for", fitting.trainable_for
+    )  # which the space replaces
     assert Job.load() == Job.load()
     space = load_space(str(BENCHMARKS / "peer_tools" / "foldsweep_space.py"))
     assert space.variant == job.network

@@ -89,7 +89,7 @@ def flattened(domains: Mapping[str, Any]) -> dict[str, Part]:
         if key in parts:
             raise UserError(
                 f"{key} is there twice: give it once, with when(PARENT, {{VALUE, VALUE}}, ...) if"
-                " it belongs to several values"
+                " it belongs to several values; different ranges need fields of different names"
             )
         parts[key] = part
     return parts

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.tune.search.sample import Categorical, Domain
 
-from foldsweep.checks import is_text
+from foldsweep.checks import brief, is_text
 from foldsweep.errors import UserError
 from search_spaces.conditions import Part, Tree, When, flattened
 from search_spaces.constraints import Constraint, holds, require_passing, takes_count
@@ -97,6 +97,12 @@ class SearchSpace:
                 )
         if self.resource in self.tree.conditions:
             raise UserError(f"{self.resource} is how long trials train: it cannot be conditional")
+        for key, values in self.grid.items():
+            if isinstance(values, str | Mapping) or not hasattr(values, "__getitem__"):
+                raise UserError(
+                    f"grid of {key} is {brief(values)}; list its values, which count where those"
+                    " of domains do"
+                )
         for where, value in self._values():
             if isinstance(value, str) and not is_text(value):
                 raise UserError(f"{where} may be {value!r}, which is no text in UTF-8")
@@ -255,6 +261,17 @@ class SearchSpace:
         """
         merged = {**self.fixed, **values, **overrides}
         return self.variant.config.from_dict(self.tree.active(merged))
+
+    def of_trial(self, values: Mapping[str, Any], epochs: int) -> BaseConfig:
+        """The configuration of a trial of at most so many epochs, or units of its resource.
+
+        Raises:
+            UserError: If the values are not a valid configuration of the variant.
+        """
+        resource = self.resource
+        if resource is None:
+            return self.complete(values)
+        return self.complete(values, **{resource: min(values.get(resource, epochs), epochs)})
 
     def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a configuration's values that count: what is recorded and shown."""

@@ -23,13 +23,22 @@ class Gate:
         space: The space with its constraint.
         limits: Limits of the sweep.
         data: The data, whose shapes decide on the number of parameters.
+        epochs: Epochs of a trial at most [the space's own].
 
     Raises:
         UserError: If parameters are to be counted of an estimator, which has none.
     """
 
-    def __init__(self, space: SearchSpace, limits: Sequence[Limit], data: Data):
+    def __init__(
+        self,
+        space: SearchSpace,
+        limits: Sequence[Limit],
+        data: Data,
+        *,
+        epochs: int | None = None,
+    ):
         self._space = space
+        self._epochs = space.most_epochs() if epochs is None else epochs
         self._limits = limits
         self._data = data
         constraint = space.constraint
@@ -81,9 +90,17 @@ class Gate:
         what is wrong.
         """
         try:
-            return self.passes(self._space.complete(values))
+            return self.passes(self.config_of(values))
         except UserError:
             return True
+
+    def config_of(self, values: Mapping[str, Any]) -> BaseConfig:
+        """The configuration of a trial with these values.
+
+        Raises:
+            UserError: If it is none.
+        """
+        return self._space.of_trial(values, self._epochs)
 
     def require(self, config: BaseConfig) -> None:
         """Refuse a configuration that may not be trained.
@@ -103,7 +120,7 @@ class Gate:
 
         def passes(values: Mapping[str, Any]) -> bool | None:
             try:
-                config = self._space.complete(values)
+                config = self.config_of(values)
             except UserError:
                 return None
             return self.passes(config)
@@ -113,7 +130,12 @@ class Gate:
 
 
 def within(
-    space: SearchSpace, limits: Sequence[Limit], data: Data, *, grid: bool
+    space: SearchSpace,
+    limits: Sequence[Limit],
+    data: Data,
+    *,
+    grid: bool,
+    epochs: int | None = None,
 ) -> tuple[SearchSpace, list[str]]:
     """The space with only those initial points, and points of its grid, that may be trained.
 
@@ -122,6 +144,7 @@ def within(
         limits: Limits of the sweep.
         data: The data.
         grid: Whether the grid is searched, and not the domains.
+        epochs: Epochs of a trial at most [the space's own].
 
     Returns:
         The space, and what to say of it in a line each.
@@ -129,11 +152,11 @@ def within(
     Raises:
         UserError: If nothing or hardly anything may be trained, or the constraint fails.
     """
-    gate = Gate(space, limits, data)
+    gate = Gate(space, limits, data, epochs=epochs)
     said: list[str] = []
     if gate.is_open:
         return space, said
-    points = [p for p in space.points if gate.passes(space.complete(p.config))]
+    points = [p for p in space.points if gate.passes(gate.config_of(p.config))]
     for point in space.points:
         if point not in points:
             said.append(f"{space.name}: initial point {point.name} is left out: not {gate}")

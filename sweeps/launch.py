@@ -45,7 +45,7 @@ from sweeps.settings import (
 )
 from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
-from sweeps.sweep import JOURNAL_FILE, study_storage, sweep_space
+from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
@@ -208,7 +208,8 @@ def _within(
     kept = []
     for space in spaces:
         grid = settings.sampler == "grid"
-        smaller, lines = within(space, settings.limits, data, grid=grid)
+        epochs = most_epochs(space, settings)
+        smaller, lines = within(space, settings.limits, data, grid=grid, epochs=epochs)
         kept.append(smaller)
         said += lines
     return kept, said

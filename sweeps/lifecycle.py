@@ -155,7 +155,7 @@ class Lifecycle:
         while not self.hopeless and (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             try:
-                config = self.space.complete(asked.values, **self._length(asked))
+                config = self.space.of_trial(asked.values, self.epochs)
                 if self.ledger.gate is not None:
                     self.ledger.gate.require(config)
             except UserError as error:
@@ -332,13 +332,6 @@ class Lifecycle:
         ended, failed = here.total() - refused, here[TrialState.FAIL] - refused
         most_fail = ended >= LEAST_ENDED_TO_GIVE_UP and 2 * failed > ended
         return most_fail or self._refused_in_a_row >= REFUSED_TO_GIVE_UP
-
-    def _length(self, asked: Asked) -> dict[str, int]:
-        """Epochs of a trial, or its estimator's resource; nothing for what is fitted at once."""
-        resource = self.space.resource
-        if resource is None:
-            return {}
-        return {resource: min(asked.values.get(resource, self.epochs), self.epochs)}
 
     def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
         """Tell the study of a report, and of epochs in `report_at` that came before it.

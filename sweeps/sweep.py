@@ -203,7 +203,7 @@ def sweep_space(
         owner = storage.owner if isinstance(storage, PatientStorage) else UNSHARED
         mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages, owner)
     storage, is_known = study_storage(settings, key, folder, storage)
-    gate = Gate(space, settings.limits, data)
+    gate = Gate(space, settings.limits, data, epochs=epochs)
     ledger = Ledger(
         storage,
         key,

@@ -152,6 +152,13 @@ def test_a_grid_skips_what_makes_no_difference() -> None:
     ]
 
 
+def test_a_grid_of_conditions_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        space(grid={"kernel": when("conv", True, (3, 5)), "conv": (True, False)})
+    assert str(caught.value).startswith("space mine: grid of kernel is When(")
+    assert str(caught.value).endswith("; list its values, which count where those of domains do")
+
+
 def test_what_is_fixed_for_a_sweep_is_so_within_groups_too() -> None:
     tree = {"needed": 1, "conv": groups({True: {"kernel": 5}, False: {}})}
     mine = space(domains={**tree, "lr": tune.uniform(0, 1)})
@@ -203,7 +210,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"shuffle": groups({True: {"kernel": 3}, False: {}})},
         "kernel is there twice: give it once, with when(PARENT, {VALUE, VALUE}, ...) if it belongs"
-        " to several values",
+        " to several values; different ranges need fields of different names",
     ),
     (
         {"shuffle": groups({True: 3, False: {}})},  # type: ignore[dict-item]

@@ -82,8 +82,12 @@ def make(space: SearchSpace, make_ledger: Callable[..., Ledger]) -> Callable[...
             over=over,
             space=space,
             sampler=sampler,
-            objective=BOTH if sampler == "nsga2" else BOTH[:1],
-            **{"trials": SAMPLERS[sampler], "scheduler": "none", **more},
+            **{
+                "objective": BOTH if sampler == "nsga2" else BOTH[:1],
+                "trials": SAMPLERS[sampler],
+                "scheduler": "none",
+                **more,
+            },
         )
 
     return of
@@ -160,6 +164,16 @@ def test_trials_that_a_kill_cut_off_are_asked_again_as_they_were(
     assert [again.ask() for _ in range(6)] == asked
     assert again.redraws == ledger.redraws
     assert again.ask() == ledger.ask()
+
+
+def test_tpe_takes_conditions_with_several_objectives_too(
+    make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    whole = list(searched(make("tpe", None, objective=BOTH), 26))
+    first = list(searched(make("tpe", reopen(), objective=BOTH), 14))
+    again = make("tpe", reopen(), objective=BOTH, resume=True)
+    assert first + list(searched(again, 12)) == whole
+    assert len({frozenset(asked.values) for asked in whole}) > 3
 
 
 @pytest.mark.cluster

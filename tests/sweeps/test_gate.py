@@ -100,6 +100,14 @@ def test_a_constraint_and_limits_must_all_hold(data: Data) -> None:
     assert Gate(space(), [], data).is_open
 
 
+def test_a_constraint_sees_the_epochs_that_a_trial_has(data: Data) -> None:
+    mine = space(constraint=lambda config: config.epochs <= 5, domains={**DOMAINS, "epochs": 5})
+    assert Gate(mine, [], data, epochs=3).config_of({}).epochs == 3
+    assert within(mine, [], data, grid=False, epochs=5)[0].num_combinations == 1
+    with pytest.raises(UserError, match="its constraint: 0 of 300"):
+        within(mine, [], data, grid=False, epochs=7)
+
+
 def test_points_beyond_a_limit_are_left_out_and_the_rest_are_kept(data: Data) -> None:
     points = [Point(name="wide", config={"hidden": 64}), Point(name="slim", config={"hidden": 4})]
     smaller, said = within(space(points=points), [Limit("<=", 10_000)], data, grid=False)

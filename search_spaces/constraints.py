@@ -92,37 +92,3 @@ def _code(code: CodeType) -> tuple[Any, ...]:
         return _code(constant) if isinstance(constant, CodeType) else constant
 
     return code.co_code.hex(), code.co_names, [*map(known, code.co_consts)]
-
-
-def require_passing(
-    passes: Callable[[dict[str, Any]], bool | None],
-    draw: Callable[[int], dict[str, Any]],
-    what: str,
-    *,
-    least: int,
-    draws: int,
-) -> None:
-    """Refuse a constraint that hardly any configuration meets.
-
-    Args:
-        passes: Whether a draw meets it; None where the draw is no configuration.
-        draw: Draws values at random, by a seed.
-        what: What is to be met, as the beginning of the message.
-        least: Draws that must meet it.
-        draws: Draws at most.
-
-    Raises:
-        UserError: If fewer do.
-    """
-    met = tried = 0
-    for seed in range(draws):
-        answer = passes(draw(seed))
-        tried += answer is not None
-        met += bool(answer)
-        if met == least:
-            return
-    if tried >= least:
-        raise UserError(
-            f"{what}: {met} of {tried} random configurations meet it, too few to search among;"
-            " loosen it or narrow the domains"
-        )

@@ -12,7 +12,7 @@ from ray.tune.search.sample import Categorical, Domain
 from foldsweep.checks import brief, is_text
 from foldsweep.errors import UserError
 from search_spaces.conditions import Part, Tree, When, flattened
-from search_spaces.constraints import Constraint, holds, require_passing, takes_count
+from search_spaces.constraints import Constraint, holds, takes_count
 from search_spaces.domains import largest, shown_domain
 from search_spaces.trying import DRAWS, draw, try_values
 from trainables.config import BaseConfig
@@ -21,8 +21,6 @@ from trainables.presets.registry import PRESETS
 from trainables.tasks.task import Variant
 from trainables.variants import VARIANTS
 
-LEAST = 3
-"""Random draws, of `DRAWS`, that must meet a constraint."""
 MOST_COMBINATIONS = 1_000_000
 """Points of a grid that has to be listed."""
 
@@ -59,8 +57,8 @@ class SearchSpace:
 
     Raises:
         UserError: If a key is not a field, a name is not usable as a folder, nothing is searched,
-            a condition can never hold, a constraint fails or hardly ever holds, or a point or a
-            value of a domain is not a valid configuration.
+            a condition can never hold, a constraint fails, or a point or a value of a domain is
+            not a valid configuration.
     """
 
     name: str
@@ -112,15 +110,16 @@ class SearchSpace:
             self.complete(point.config)
         try_values(self.complete, self.searched, self.grid, self.tree.ways)
         if self.constraint is not None and not takes_count(self.constraint):
-            require_passing(self._passes, self.draw, "its constraint", least=LEAST, draws=DRAWS)
+            self._try(self.constraint)
 
-    def _passes(self, values: Mapping[str, Any]) -> bool | None:
-        assert self.constraint is not None
-        try:
-            config = self.complete(values)
-        except UserError:
-            return None
-        return holds(self.constraint, config, searched=self.shown(config))
+    def _try(self, constraint: Constraint) -> None:
+        """Refuse a constraint that fails; how many meet it depends on the sweep."""
+        for seed in range(DRAWS):
+            try:
+                config = self.complete(self.draw(seed))
+            except UserError:
+                continue
+            holds(constraint, config, searched=self.shown(config))
 
     def shown(self, config: BaseConfig) -> list[str]:
         """Of a configuration the fields that vary and count, which messages show."""

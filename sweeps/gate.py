@@ -6,14 +6,17 @@ from typing import Any
 
 from foldsweep.errors import UserError
 from foldsweep.numbers import plural
-from search_spaces.constraints import holds, require_passing, takes_count
-from search_spaces.space import LEAST, SearchSpace
+from search_spaces.constraints import holds, takes_count
+from search_spaces.space import SearchSpace
 from search_spaces.trying import DRAWS
 from sweeps.limits import Limit
 from trainables.config import BaseConfig
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.stack.memory import parameters_of
 from trainables.tasks.samples import Data
+
+LEAST = 3
+"""Random draws, of `DRAWS`, that must be allowed."""
 
 
 class Gate:
@@ -117,16 +120,21 @@ class Gate:
         Raises:
             UserError: If so, or if the constraint fails.
         """
-
-        def passes(values: Mapping[str, Any]) -> bool | None:
+        met = tried = 0
+        for seed in range(DRAWS):
             try:
-                config = self.config_of(values)
+                config = self.config_of(self._space.draw(seed))
             except UserError:
-                return None
-            return self.passes(config)
-
-        what = f"space {self._space.name}: {self}"
-        require_passing(passes, self._space.draw, what, least=LEAST, draws=DRAWS)
+                continue
+            tried += 1
+            met += self.passes(config)
+            if met == LEAST:
+                return
+        if tried >= LEAST:
+            raise UserError(
+                f"space {self._space.name}: {self}: {met} of {tried} random configurations meet"
+                " it, too few to search among; loosen it or narrow the domains"
+            )
 
 
 def within(

@@ -101,7 +101,7 @@ def test_a_constraint_and_limits_must_all_hold(data: Data) -> None:
 
 
 def test_a_constraint_sees_the_epochs_that_a_trial_has(data: Data) -> None:
-    mine = space(constraint=lambda config: config.epochs <= 5, domains={**DOMAINS, "epochs": 5})
+    mine = space(constraint=lambda config: config.epochs <= 5)
     assert Gate(mine, [], data, epochs=3).config_of({}).epochs == 3
     assert within(mine, [], data, grid=False, epochs=5)[0].num_combinations == 1
     with pytest.raises(UserError, match="its constraint: 0 of 300"):
@@ -116,6 +116,13 @@ def test_points_beyond_a_limit_are_left_out_and_the_rest_are_kept(data: Data) ->
 
 
 HARDLY: list[tuple[dict[str, Any], float | None, bool, str]] = [
+    (
+        {"constraint": lambda c: c.hidden > 64},
+        None,
+        False,
+        "space mine: its constraint: 0 of 300 random configurations meet it, too few to search"
+        " among; loosen it or narrow the domains",
+    ),
     ({}, 10, False, "space mine: --limit num_params <= 10: 0 of 300 random configurations meet"),
     ({"constraint": lambda c, num_params: num_params < 10}, None, False, "space mine: its constr"),
     (

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ray import tune
 
     from foldsweep.errors import UserError
+    from search_spaces.conditions import groups, when
     from search_spaces.space import Point, SearchSpace
     from trainables.config import BaseConfig, ClassifierConfig, ImageConfig, TrialConfig
     from trainables.data.augment import Affine
@@ -42,9 +43,11 @@ _PLACES = {
     "UserError": "foldsweep.errors",
     "Variant": "trainables.tasks.task",
     "classification": "trainables.tasks.kinds",
+    "groups": "search_spaces.conditions",
     "regression": "trainables.tasks.kinds",
     "tune": "ray",
     "variant": "trainables.tasks.task",
+    "when": "search_spaces.conditions",
 }
 """Module of each name."""
 
@@ -68,9 +71,11 @@ __all__ = [
     "UserError",
     "Variant",
     "classification",
+    "groups",
     "regression",
     "tune",
     "variant",
+    "when",
 ]
 
 

@@ -132,6 +132,12 @@ def meant(value: Any, hint: Any) -> Any:
             return meant(value, int) if meant(value, int) in args else value
         case origin if origin is tuple and args[-1] is Ellipsis:
             return tuple(meant(v, args[0]) for v in value) if _is_row(value) else value
+        case origin if origin is list:
+            return [meant(v, args[0]) for v in value] if _is_row(value) else value
+        case origin if origin is dict and isinstance(value, dict):
+            return {meant(k, args[0]): meant(v, args[1]) for k, v in value.items()}
+    if hint is list and isinstance(value, tuple):
+        return list(value)
     is_whole = isinstance(value, float) and math.isfinite(value) and value == int(value)
     return int(value) if hint is int and is_whole else value
 

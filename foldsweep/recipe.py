@@ -35,7 +35,7 @@ class Recipe:
     """`task/variant`."""
     task: str
     config: dict[str, Any]
-    """Every field of the variant's configuration."""
+    """Every field of the variant's configuration that counts; others have their defaults."""
     objective: str = "accuracy"
     """Short name of the metric that the sweep optimised."""
     score: dict[str, float]

@@ -1,20 +1,28 @@
 """What a search space is: domains over the fields of a variant's configuration."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
-from ray.tune.search.sample import Categorical, Domain, Float, Integer
+from ray.tune.search.sample import Categorical, Domain
 
-from foldsweep.checks import is_text
+from foldsweep.checks import brief, is_text
 from foldsweep.errors import UserError
-from search_spaces.trying import draw, try_values
+from search_spaces.conditions import Part, Tree, When, flattened
+from search_spaces.constraints import Constraint, holds, takes_count
+from search_spaces.domains import largest, shown_domain
+from search_spaces.trying import DRAWS, draw, try_values
 from trainables.config import BaseConfig
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.presets.registry import PRESETS
 from trainables.tasks.task import Variant
 from trainables.variants import VARIANTS
+
+MOST_COMBINATIONS = 1_000_000
+"""Points of a grid that has to be listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +50,15 @@ class SearchSpace:
     """What may vary for one variant.
 
     Keys are fields of the variant's configuration; values are `ray.tune` domains (searched) or
-    plain values (fixed). The first of `points` is the baseline that the end of a sweep compares
-    with. `grid` gives the values of a grid search, for `--sampler grid`.
+    plain values (fixed), under a condition by `when` and `groups`. The first of `points` is the
+    baseline that the end of a sweep compares with. `grid` gives the values of a grid search, for
+    `--sampler grid`. `constraint` says of a configuration, and of its number of parameters if it
+    takes `num_params`, whether it may be trained.
 
     Raises:
         UserError: If a key is not a field, a name is not usable as a folder, nothing is searched,
-            or a point or a value of a domain is not a valid configuration.
+            a condition can never hold, a constraint fails, or a point or a value of a domain is
+            not a valid configuration.
     """
 
     name: str
@@ -55,6 +66,9 @@ class SearchSpace:
     domains: Mapping[str, Any]
     points: Sequence[Point] = ()
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    constraint: Constraint | None = None
+    left_out: frozenset[int] = frozenset()
+    """Places of combinations of the grid that may not be trained; set when a sweep begins."""
     file: str | None = None
     """Path of the user's file it was loaded from; set by the loader."""
 
@@ -63,46 +77,90 @@ class SearchSpace:
             raise UserError(
                 f"space name {self.name!r} must be letters, numbers, '_', '-', '.', at most 64"
             )
+        try:
+            self._check()
+        except UserError as error:
+            beginning = f"space {self.name}: "
+            raise UserError(f"{beginning}{str(error).removeprefix(beginning)}") from error
+
+    def _check(self) -> None:
         config = self.variant.config
         known = {f.name for f in fields(config)}
-        for keys, what in ((self.domains, "domains"), (self.grid, "grid")):
+        for keys, what in ((self.parts, "domains"), (self.grid, "grid")):
             unknown = sorted(set(keys) - known)
             if unknown:
                 raise UserError(
-                    f"space {self.name}: {what} has {', '.join(unknown)}, which {config.__name__}"
-                    f" lacks; it has {', '.join(sorted(known))}"
+                    f"{what} has {', '.join(unknown)}, which {config.__name__} lacks; it has"
+                    f" {', '.join(sorted(known))}"
+                )
+        if self.resource in self.tree.conditions:
+            raise UserError(f"{self.resource} is how long trials train: it cannot be conditional")
+        for key, values in self.grid.items():
+            if isinstance(values, str | Mapping) or not hasattr(values, "__getitem__"):
+                raise UserError(
+                    f"grid of {key} is {brief(values)}; list its values, which count where those"
+                    " of domains do"
                 )
         for where, value in self._values():
             if isinstance(value, str) and not is_text(value):
-                raise UserError(
-                    f"space {self.name}: {where} may be {value!r}, which is no text in UTF-8"
-                )
+                raise UserError(f"{where} may be {value!r}, which is no text in UTF-8")
         if not self.searched and not self.grid:
-            raise UserError(f"space {self.name} searches nothing: give a ray.tune domain to a key")
+            raise UserError("it searches nothing: give a ray.tune domain to a key")
         for point in self.points:
             self.complete(point.config)
-        try:
-            try_values(self.complete, self.searched, self.grid)
-        except UserError as error:
-            raise UserError(f"space {self.name}: {error}") from None
+        try_values(self.complete, self.searched, self.grid, self.tree.ways)
+        if self.constraint is not None and not takes_count(self.constraint):
+            self._try(self.constraint)
+
+    def _try(self, constraint: Constraint) -> None:
+        """Refuse a constraint that fails; how many meet it depends on the sweep."""
+        for seed in range(DRAWS):
+            try:
+                config = self.complete(self.draw(seed))
+            except UserError:
+                continue
+            holds(constraint, config, searched=self.shown(config))
+
+    def shown(self, config: BaseConfig) -> list[str]:
+        """Of a configuration the fields that vary and count, which messages show."""
+        varied = {**self.searched, **self.grid}
+        return [key for key in self.active(config.to_dict()) if key in varied]
 
     def _values(self) -> Iterator[tuple[str, Any]]:
         """All single values that are named, each with its key."""
         for mapping in (self.fixed, *(point.config for point in self.points)):
-            yield from mapping.items()
+            for key, value in mapping.items():
+                yield from ((key, single) for single in _singles(value))
         chosen = {k: d.categories for k, d in self.searched.items() if isinstance(d, Categorical)}
         for key, values in (*chosen.items(), *self.grid.items()):
-            yield from ((key, value) for value in values)
+            yield from ((key, single) for value in values for single in _singles(value))
 
-    @property
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Domains and fixed values by key, with what they depend on."""
+        return flattened(self.domains)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """What depends on what."""
+        defaults = {}
+        for known in fields(self.variant.config):
+            if known.default is not MISSING:
+                defaults[known.name] = known.default
+            elif known.default_factory is not MISSING:
+                defaults[known.name] = known.default_factory()
+        return Tree(self.parts, self.grid, defaults)
+
+    @cached_property
     def searched(self) -> dict[str, Domain]:
-        """The keys that vary, with their domains."""
-        return {k: v for k, v in self.domains.items() if isinstance(v, Domain)}
+        """The keys that vary, with their domains; parents before what depends on them."""
+        varied = {k: p.domain for k, p in self.parts.items() if isinstance(p.domain, Domain)}
+        return {key: varied[key] for key in self.tree.in_order([*varied])}
 
     @property
     def fixed(self) -> dict[str, Any]:
         """The keys that do not vary, with their values."""
-        return {k: v for k, v in self.domains.items() if not isinstance(v, Domain)}
+        return {k: p.domain for k, p in self.parts.items() if not isinstance(p.domain, Domain)}
 
     @property
     def resource(self) -> str | None:
@@ -119,14 +177,65 @@ class SearchSpace:
         """Epochs of its longest trials; a space may search them."""
         if self.resource is None:
             return 1
-        epochs = self.domains.get(self.resource, getattr(self.variant.config, self.resource))
-        if isinstance(epochs, Categorical):
-            return int(max(epochs.categories))
-        return int(epochs.upper if isinstance(epochs, Integer | Float) else epochs)
+        part = self.parts.get(self.resource)
+        default = getattr(self.variant.config, self.resource)
+        return int(default if part is None else largest(part.domain))
+
+    @property
+    def num_combinations(self) -> int:
+        """Number of points of the grid."""
+        if self.tree.conditions or self.left_out:
+            return len(self._combinations)
+        return math.prod(map(len, self.grid.values()))
+
+    def combination(self, place: int) -> dict[str, Any]:
+        """A point of the grid by its place; the last of the sorted keys varies fastest."""
+        if self.tree.conditions or self.left_out:
+            return self._combinations[place]
+        values = {}
+        for key in sorted(self.grid, reverse=True):
+            place, i = divmod(place, len(self.grid[key]))
+            values[key] = self.grid[key][i]
+        return dict(sorted(values.items()))
+
+    @cached_property
+    def _combinations(self) -> list[dict[str, Any]]:
+        """All points of a grid that has conditions, or some of whose points are left out.
+
+        Raises:
+            UserError: If there are too many to be listed.
+        """
+        found: list[dict[str, Any]] = [{}]
+        for key in self.tree.in_order(sorted(self.grid)):
+            found = [
+                more
+                for values in found
+                for more in (
+                    [{**values, key: value} for value in self.grid[key]]
+                    if self.tree.is_active(key, values)
+                    else [values]
+                )
+            ]
+            if len(found) > MOST_COMBINATIONS:
+                raise UserError(
+                    f"space {self.name}: a grid with conditions or a constraint may have at most"
+                    f" {MOST_COMBINATIONS:,} points"
+                )
+        return [values for i, values in enumerate(found) if i not in self.left_out]
+
+    def ranges(self) -> dict[str, str]:
+        """What each key may be, in words, with both bounds included and what it depends on."""
+        said = {}
+        for key in self.tree.in_order([*self.parts]):
+            part = self.parts[key]
+            known = shown_domain(part.domain) if key in self.searched else str(part.domain)
+            conditions = " and ".join(map(str, part.conditions))
+            said[key] = f"{known}, if {conditions}" if conditions else known
+        return said
 
     def draw(self, seed: int) -> dict[str, Any]:
         """Values of what is searched, drawn independently of each other."""
-        return draw(self.searched, self.grid, seed)
+        return self.tree.active(draw(self.searched, self.grid, seed))
 
     def with_fixed(self, **values: Any) -> "SearchSpace":
         """The space with values that neither vary nor differ in any of its points.
@@ -136,7 +245,7 @@ class SearchSpace:
         """
         return replace(
             self,
-            domains={**self.domains, **values},
+            domains={**self._without(values), **values},
             points=[replace(p, config={**p.config, **values}) for p in self.points],
             grid={key: of for key, of in self.grid.items() if key not in values},
         )
@@ -144,8 +253,50 @@ class SearchSpace:
     def complete(self, values: Mapping[str, Any], **overrides: Any) -> BaseConfig:
         """The whole configuration that a choice of values means.
 
+        A value that does not count, since it depends on another, is left at its default.
+
         Raises:
             UserError: If the values are not a valid configuration of the variant.
         """
         merged = {**self.fixed, **values, **overrides}
-        return self.variant.config.from_dict(merged)
+        return self.variant.config.from_dict(self.tree.active(merged))
+
+    def of_trial(self, values: Mapping[str, Any], epochs: int) -> BaseConfig:
+        """The configuration of a trial of at most so many epochs, or units of its resource.
+
+        Raises:
+            UserError: If the values are not a valid configuration of the variant.
+        """
+        resource = self.resource
+        if resource is None:
+            return self.complete(values)
+        return self.complete(values, **{resource: min(values.get(resource, epochs), epochs)})
+
+    def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a configuration's values that count: what is recorded and shown."""
+        return self.tree.active(values)
+
+    def _without(self, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """The domains without some keys, also where these are in groups."""
+        if not self.tree.conditions:
+            return dict(self.domains)
+        domains = {}
+        for key, part in self.parts.items():
+            if key not in keys:
+                domains[key] = part.domain
+                for condition in reversed(part.conditions):
+                    domains[key] = When(condition, domains[key])
+        return domains
+
+
+def _singles(value: Any) -> Iterator[Any]:
+    """A value, or all that is in a list or dict."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _singles(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _singles(inner)
+    else:
+        yield value

@@ -6,10 +6,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Float, Integer, Quantized
+from ray.tune.search.sample import Categorical, Domain, Float, Integer
 
 from foldsweep.checks import is_huge
 from foldsweep.errors import UserError
+from search_spaces.domains import bounds, step_of
 
 DRAWS = 300
 """Draws of the other values with which a value is tried before it is taken for impossible."""
@@ -23,6 +24,7 @@ def try_values(
     complete: Complete,
     searched: Mapping[str, Domain],
     grid: Mapping[str, Sequence[Any]],
+    ways: Callable[[str], Sequence[Mapping[str, Any]]] = lambda key: [{}],
 ) -> None:
     """Refuse a value that makes no configuration, whatever the others are.
 
@@ -33,6 +35,7 @@ def try_values(
         complete: Makes a configuration, or raises a `UserError`.
         searched: Domains by key.
         grid: Values of a grid by key.
+        ways: Values of others with which a key counts at all.
 
     Raises:
         UserError: Naming the key, the value and what is allowed.
@@ -40,13 +43,13 @@ def try_values(
     drawable = {key: domain for key, domain in searched.items() if _values(domain)}
     choices = {key: values for key, values in grid.items() if values}
     others = cache(lambda seed: draw(drawable, choices, seed))
-    error = _fails(complete, {}, others)
+    error = _fails(complete, [{}], others)
     if error is not None and str(error).partition(" ")[0] not in {*searched, *grid}:
         raise error  # whatever is drawn: it is what is fixed
     possible = {key: _values(domain) for key, domain in searched.items()}
     for key, values in [*possible.items(), *grid.items()]:
         for value in values:
-            error = _fails(complete, {key: value}, others)
+            error = _fails(complete, [{**way, key: value} for way in ways(key)], others)
             if error is not None:
                 raise UserError(f"domain of {key}: {error}")
 
@@ -65,13 +68,15 @@ def draw(
 
 
 def _fails(
-    complete: Complete, values: Mapping[str, Any], others: Callable[[int], Mapping[str, Any]]
+    complete: Complete,
+    ways: Sequence[Mapping[str, Any]],
+    others: Callable[[int], Mapping[str, Any]],
 ) -> UserError | None:
-    """The first error of values, if they fail with all draws of the others."""
+    """The first error of values, given in several ways, if they fail with all draws of others."""
     first = None
     for seed in range(DRAWS):
         try:
-            complete({**others(seed), **values})
+            complete({**others(seed), **ways[seed % len(ways)]})
             return None
         except UserError as error:
             first = first or error
@@ -91,15 +96,11 @@ def _values(domain: Domain) -> list[Any]:
         inside = domain.sample(size=SAMPLES, random_state=np.random.RandomState(0))
     except (ValueError, OverflowError):
         return []
-    values = list(np.atleast_1d(inside).tolist())
+    values, steps = list(np.atleast_1d(inside).tolist()), step_of(domain) is not None
     if isinstance(domain, Integer):
-        return [*({low, high - 1} if not _steps(domain) else ()), *values]
+        return [*(set(bounds(domain)) if not steps else ()), *values]
     # the ends themselves are never drawn
-    return values if _steps(domain) else values + [low + e * (high - low) for e in _NEAR_ENDS]
+    return values if steps else values + [low + e * (high - low) for e in _NEAR_ENDS]
 
 
 _NEAR_ENDS = (1e-9, 1 - 1e-9)
-
-
-def _steps(domain: Domain) -> bool:
-    return isinstance(domain.get_sampler(), Quantized)

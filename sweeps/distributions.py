@@ -16,12 +16,12 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
-from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
+from ray.tune.search.sample import Categorical, Domain, Float, Integer, Quantized
 
 from foldsweep.checks import brief, is_huge, meant
+from foldsweep.choices import encoded, find_choice, is_container
 from foldsweep.errors import UserError
-
-_ROUNDING = 1e-9
+from search_spaces.domains import bounds, clean, is_log, step_of
 
 
 def to_distributions(domains: Mapping[str, Domain]) -> dict[str, BaseDistribution]:
@@ -40,20 +40,10 @@ def distributions_json(distributions: Mapping[str, BaseDistribution]) -> str:
 
 def _convert(key: str, domain: Domain) -> BaseDistribution:
     if isinstance(domain, Categorical):
-        choices = [meant(value, Any) for value in domain.categories]
-        for value in choices:
-            if not isinstance(value, str | int | float | bool | None):
-                raise UserError(
-                    f"{key}: choice({brief(value)}, ...) is not possible;"
-                    " choose among strings, numbers, booleans and None"
-                )
-        if not choices:
-            raise UserError(f"{key}: choice([]) leaves nothing to choose")
-        return CategoricalDistribution(choices)
-    sampler = domain.get_sampler()
-    step = None
+        return CategoricalDistribution(_choices(key, domain))
+    sampler, step, log = domain.get_sampler(), step_of(domain), is_log(domain)
     if isinstance(sampler, Quantized):
-        step, sampler = sampler.q, sampler.get_sampler()
+        sampler = sampler.get_sampler()
     uniform = type(sampler).__name__ in ("_Uniform", "_LogUniform")
     if not (uniform and isinstance(domain, Integer | Float)):
         raise UserError(
@@ -63,25 +53,49 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
     if any(is_huge(end) or not math.isfinite(end) for end in (domain.lower, domain.upper)):
         ends = f"{brief(domain.lower)} to {brief(domain.upper)}"
         raise UserError(f"{key}: the ends of a domain must be finite numbers, but are {ends}")
-    log = isinstance(sampler, LogUniform)
     if log and (step not in (None, 1) or (step and isinstance(domain, Float))):
         raise UserError(f"{key}: a log scale with steps of {step} is not possible; drop one")
-    low, high = domain.lower, domain.upper
-    if step is not None:  # Tune's steps are multiples of the step, wherever the bounds are
-        low = _clean(math.ceil(low / step - _ROUNDING) * step)
-        high = _clean(math.floor(high / step + _ROUNDING) * step)
-    if isinstance(domain, Integer) and step in (None, 1):
-        high -= 1  # Tune's upper bound is exclusive, except with a step
+    low, high = bounds(domain)
     if not low <= high:
         raise UserError(f"{key}: no value lies between {domain.lower} and {domain.upper}")
     if isinstance(domain, Integer):
-        return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        return IntDistribution(low, high, log=log, step=int(step or 1))
     return FloatDistribution(low, high, log=log, step=step)
 
 
-def _clean(value: float) -> float:
-    """Without the decimals that arithmetic adds: 0.3, not 0.30000000000000004."""
-    return float(f"{value:.12g}")
+def _choices(key: str, domain: Categorical) -> list[Any]:
+    """The choices as a study has them; lists and dicts are text there."""
+    choices = [plain(value) for value in domain.categories]
+    for value in choices:
+        if not _is_kept(value):
+            raise UserError(
+                f"{key}: choice({brief(value)}, ...) is not possible; choose among strings,"
+                " numbers, booleans, None, and lists of these or dicts by strings"
+            )
+    if not choices:
+        raise UserError(f"{key}: choice([]) leaves nothing to choose")
+    texts = [encoded(value) for value in choices]
+    for value, text in zip(choices, texts, strict=True):
+        if is_container(value) and texts.count(text) > 1:
+            raise UserError(f"{key}: choice({brief(value)}, ...) is there twice, or as its text")
+    return texts
+
+
+def plain(value: Any) -> Any:
+    """A choice with NumPy's numbers as Python's, also within lists and dicts."""
+    value = meant(value, Any)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether a choice is the same after a trip through JSON, but for tuples."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_kept(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_kept, value))
+    return isinstance(value, str | int | float | bool | None)
 
 
 def _shown(domain: Domain) -> str:
@@ -91,7 +105,10 @@ def _shown(domain: Domain) -> str:
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
     """The value of `distribution` closest to `value`; None where there is no such thing."""
     if isinstance(distribution, CategoricalDistribution):
-        return value if value in distribution.choices else None
+        try:
+            return find_choice(distribution.choices, value)
+        except ValueError:
+            return None
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -100,5 +117,5 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         isinstance(distribution, FloatDistribution) and distribution.log
     ):
         steps = round((clipped - distribution.low) / distribution.step)
-        clipped = _clean(distribution.low + steps * distribution.step)
+        clipped = clean(distribution.low + steps * distribution.step)
     return int(clipped) if isinstance(distribution, IntDistribution) else float(clipped)

@@ -18,11 +18,13 @@ from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
+from sweeps.gate import within
 from sweeps.home import Home, name_taken
 from sweeps.identity import Identity
 from sweeps.ledger import distributions_of
 from sweeps.messages import (
     described,
+    drawn_at_random,
     resume_command,
     say_how_to_go_on,
     say_what_is_lost,
@@ -43,7 +45,7 @@ from sweeps.settings import (
 )
 from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
-from sweeps.sweep import JOURNAL_FILE, study_storage, sweep_space
+from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
@@ -100,6 +102,7 @@ def _launch(
         settings = replace(settings, folds=fixed)
     folds = split_data(spaces[0], data, settings)
     check_folds(task, data, folds)
+    spaces, said = _within(spaces, settings, data)
     for space in spaces:
         check_model(space, data, folds, settings)
         check_sent(space)
@@ -129,9 +132,9 @@ def _launch(
                 verb = "resumes" if settings.resume else "starts"
                 console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
                 for space in spaces:
-                    said = stopping(settings, space, stored)
-                    if said is not None:
-                        console.print(said)
+                    said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
+                for line in filter(None, said):
+                    console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
                 return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
         except KeyboardInterrupt:
@@ -195,6 +198,21 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
             f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
         )
     return task, spaces
+
+
+def _within(
+    spaces: list[SearchSpace], settings: SweepSettings, data: Data
+) -> tuple[list[SearchSpace], list[str | None]]:
+    """The spaces without initial points that may not be trained, and what to say of that."""
+    said: list[str | None] = []
+    kept = []
+    for space in spaces:
+        grid = settings.sampler == "grid"
+        epochs = most_epochs(space, settings)
+        smaller, lines = within(space, settings.limits, data, grid=grid, epochs=epochs)
+        kept.append(smaller)
+        said += lines
+    return kept, said
 
 
 def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:

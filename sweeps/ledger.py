@@ -24,6 +24,7 @@ from ray.tune.search.sample import Categorical
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import CRASHED, REFUSED
+from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.distributions import to_distributions
 from sweeps.ended import (
@@ -36,6 +37,7 @@ from sweeps.ended import (
     Ended,
     failures,
 )
+from sweeps.gate import Gate
 from sweeps.history import History
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
@@ -71,6 +73,7 @@ class Ledger:
         settings: The sweep's settings.
         epochs: Epochs of a trial that is not stopped early.
         identity: What results depend on besides the settings, such as the data's digest.
+        gate: What configurations must meet to be trained.
 
     Raises:
         UserError: If a new sweep's study exists, or a resumed one's is damaged, or was made with
@@ -86,7 +89,9 @@ class Ledger:
         *,
         epochs: int,
         identity: Mapping[str, str],
+        gate: Gate | None = None,
     ):
+        self.gate = gate
         self.space = space
         self.settings = settings
         self.distributions = distributions_of(space, settings)
@@ -112,7 +117,7 @@ class Ledger:
             ) from None
         self._view, self._ended = self._history.view, self._history.ended
         self._cut_off = self._history.cut_off
-        self._chooser = Chooser(self._view, self.distributions, space, settings)
+        self._chooser = Chooser(self._view, self.distributions, space, settings, gate)
         self._num_asked = len(self._cut_off) + len(self._ended)
         self._num_refused = len(failures(list(self._ended.values()), REFUSED))
         self._live: set[int] = set()
@@ -125,6 +130,11 @@ class Ledger:
         """
         asked = num_asked(self.space, self.settings)
         return min(asked + min(self._num_refused, asked), most_asked(self.space, self.settings))
+
+    @property
+    def redraws(self) -> int:
+        """Draws of the sampler that may not be trained and were replaced; they are no trials."""
+        return self._chooser.redraws
 
     @property
     def may_ask(self) -> bool:
@@ -160,13 +170,10 @@ class Ledger:
         else:
             return None
         self._live.add(trial.number)
-        values = {name: trial.params[name] for name in self.distributions}
         point = trial.user_attrs.get(POINT_ATTR)
-        if point is not None:
-            values |= point["config"]
         return Asked(
             number=trial.number,
-            values=values,
+            values=self._chooser.values_of(trial),
             origin=None if point is None else point["name"],
             reported_at=_passed(trial) if resumed else None,
         )
@@ -243,7 +250,7 @@ class Ledger:
     def chosen(self, number: int) -> dict[str, Any]:
         """The values that a trial was trained with."""
         trial = self._view.find(number) or self.frozen(number)
-        return {**trial.params, **trial.user_attrs.get(POINT_ATTR, {}).get("config", {})}
+        return self._chooser.values_of(trial)
 
     def _note(self, number: int, key: str, value: Any) -> None:
         self.study.note(number, key, value)
@@ -311,7 +318,8 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
     free = sorted(set(space.searched) - set(space.grid))
     if free:
         raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
-    return to_distributions({key: Categorical(values) for key, values in space.grid.items()})
+    keys = space.tree.in_order([*space.grid])
+    return to_distributions({key: Categorical(space.grid[key]) for key in keys})
 
 
 def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
@@ -327,7 +335,7 @@ def most_asked(space: SearchSpace, settings: SweepSettings) -> int:
     """Trials that there can be: those of a grid and the initial points; else any number."""
     if settings.sampler != "grid":
         return sys.maxsize
-    return len(space.points) + math.prod(map(len, space.grid.values()))
+    return len(space.points) + space.num_combinations
 
 
 def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
@@ -351,4 +359,8 @@ def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpa
         ],
         "variant": space.variant.full_name,
     }
+    if space.tree.conditions:
+        parts["conditions"] = repr(sorted(space.tree.conditions.items()))
+    if space.constraint is not None:
+        parts["constraint"] = source_of(space.constraint)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -27,7 +27,6 @@ from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
-from trainables.config import BaseConfig
 from trainables.stores import STORE_ERRORS
 from trainables.trainable import (
     BY_FOLD,
@@ -156,14 +155,16 @@ class Lifecycle:
         while not self.hopeless and (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             try:
-                config = self.space.complete(asked.values, **self._length(asked))
+                config = self.space.of_trial(asked.values, self.epochs)
+                if self.ledger.gate is not None:
+                    self.ledger.gate.require(config)
             except UserError as error:
-                self._log_start(asked, dict(asked.values))
+                self._log_start(asked, asked.values, is_whole=False)
                 self.crashed(key, f"not a valid configuration: {error}")
                 self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
-            self._log_start(asked, config.to_dict(), config)
+            self._log_start(asked, self.space.active(config.to_dict()))
             more: dict[str, Any] = {TRIAL_NUMBER: asked.number}
             if asked.reported_at is not None:
                 more[REPORTED_AT] = asked.reported_at
@@ -332,13 +333,6 @@ class Lifecycle:
         most_fail = ended >= LEAST_ENDED_TO_GIVE_UP and 2 * failed > ended
         return most_fail or self._refused_in_a_row >= REFUSED_TO_GIVE_UP
 
-    def _length(self, asked: Asked) -> dict[str, int]:
-        """Epochs of a trial, or its estimator's resource; nothing for what is fitted at once."""
-        resource = self.space.resource
-        if resource is None:
-            return {}
-        return {resource: min(asked.values.get(resource, self.epochs), self.epochs)}
-
     def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
         """Tell the study of a report, and of epochs in `report_at` that came before it.
 
@@ -380,11 +374,11 @@ class Lifecycle:
             self.best = outcome(self.ledger, new)
 
     def _log_start(
-        self, asked: Asked, params: dict[str, Any], config: BaseConfig | None = None
+        self, asked: Asked, params: Mapping[str, Any], *, is_whole: bool = True
     ) -> None:
         tags = {**self.tags, names.TAG_KIND: "trial", names.TAG_TRIAL: str(asked.number)}
-        if config is not None:
-            tags[names.TAG_CONFIG] = json.dumps(config.to_dict())
+        if is_whole:
+            tags[names.TAG_CONFIG] = json.dumps(params)
         if asked.origin is not None:
             tags[names.TAG_ORIGIN] = asked.origin
         name = f"{self.space.name}-{asked.number:05d}"

@@ -20,6 +20,7 @@ from search_spaces.space import SearchSpace
 from sweeps.ended import ERROR_ATTR, failures
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
+from sweeps.samplers import ANY_TREE
 from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd, most_epochs
@@ -65,6 +66,17 @@ def stopping(
     return None
 
 
+def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
+    """What a sampler cannot choose, for not all trials have it; None where it chooses all."""
+    conditional = [key for key in space.searched if key in space.tree.conditions]
+    if not conditional or settings.sampler in ANY_TREE:
+        return None
+    return (
+        f"{space.name}: {settings.sampler} draws {', '.join(conditional)} at random, since not all"
+        " trials have them; tpe chooses them by what was seen"
+    )
+
+
 def _counted(sampled: int, settings: SweepSettings) -> str:
     if settings.sampler == "grid":
         return f"{sampled} point{'s' * (sampled != 1)} of the grid"
@@ -95,7 +107,7 @@ def trained_to_the_end(end: SweepEnd) -> str:
 
 
 def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
-    """A line for each kind of failure that is counted apart, with an example."""
+    """A line for each kind of failure that is counted apart, with an example; and for redraws."""
     ended, name = end.ledger.ended(), end.ledger.space.name
     lines = []
     refused = failures(ended, names.REFUSED)
@@ -111,6 +123,11 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
         lines.append(
             f"{name}: {plural(len(late), 'trial')} took too long; for example trial"
             f" {late[0].number}: {_error(end, late[0].number)}"
+        )
+    if end.ledger.redraws:
+        drawn = "draw was" if end.ledger.redraws == 1 else "draws were"
+        lines.append(
+            f"{name}: {end.ledger.redraws:,} {drawn} drawn again to meet {end.ledger.gate}"
         )
     return lines
 

@@ -15,6 +15,7 @@ from foldsweep.errors import CodeError, UserError, first_line
 from foldsweep.user_code import code_error
 from search_spaces.space import SearchSpace
 from search_spaces.trying import DRAWS
+from sweeps.gate import Gate
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
 from trainables.config import BaseConfig
@@ -161,7 +162,7 @@ def check_model(
         UserError: If the model, the loss or a metric does not suit the task.
     """
     first: UserError | None = None
-    for config in _first_configs(space):
+    for config in _first_configs(space, Gate(space, settings.limits, data)):
         try:
             with users_code(space, "training on a few rows fails"):
                 _check(space.variant, config, data, folds)
@@ -230,7 +231,7 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
         )
 
 
-def _first_configs(space: SearchSpace) -> list[BaseConfig]:
+def _first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
     """The first point's configuration, or a few that are drawn from the domains.
 
     One of these is enough: values may be impossible in some combinations.
@@ -246,7 +247,9 @@ def _first_configs(space: SearchSpace) -> list[BaseConfig]:
     first: UserError | None = None
     for seed in range(DRAWS):
         try:
-            found.append(space.complete(space.draw(seed), **length))
+            config = space.complete(space.draw(seed), **length)
+            if gate.passes(config):
+                found.append(config)
         except UserError as error:
             first = first or error
         if len(found) == FIRST_DRAWS:

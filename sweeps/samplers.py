@@ -1,14 +1,27 @@
 """Samplers with every argument that has changed its default pinned."""
 
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.settings import Sampler
 
+ANY_TREE: tuple[Sampler, ...] = ("tpe", "random", "grid")
+"""Samplers that choose conditional parameters as they do others."""
 
-def make_sampler(sampler: Sampler, *, seed: int, trial_seed: int) -> optuna.samplers.BaseSampler:
+
+def make_sampler(
+    sampler: Sampler,
+    *,
+    seed: int,
+    trial_seed: int,
+    common: Mapping[str, BaseDistribution] | None = None,
+) -> optuna.samplers.BaseSampler:
     """A sampler for one `ask`.
 
     A sampler's own random state is in no study, so each ask, and each parameter that is drawn by
@@ -20,7 +33,63 @@ def make_sampler(sampler: Sampler, *, seed: int, trial_seed: int) -> optuna.samp
         sampler: Its name.
         seed: Seed of the sweep.
         trial_seed: Seed of the trial that is asked for.
+        common: Of a space with conditional parameters those that are none; None if all are.
     """
+    made = _made(sampler, seed=seed, trial_seed=trial_seed, group=common is not None)
+    return made if common is None or sampler in ANY_TREE else _OfCommon(made, common)
+
+
+class _OfCommon(optuna.samplers.BaseSampler):
+    """A sampler that models what all trials have; what is conditional it draws at random.
+
+    Left alone it would look for that itself: CMA-ES gives up for good once the first trials had
+    more in common than later ones.
+    """
+
+    def __init__(self, inner: optuna.samplers.BaseSampler, common: Mapping[str, BaseDistribution]):
+        self._inner = inner
+        only_numbers = isinstance(inner, optuna.samplers.CmaEsSampler)
+        self._modelled = {
+            name: of
+            for name, of in sorted(common.items())
+            if not of.single() and not (only_numbers and isinstance(of, CategoricalDistribution))
+        }
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._modelled
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._inner.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self._inner.after_trial(study, trial, state, values)
+
+
+def _made(
+    sampler: Sampler, *, seed: int, trial_seed: int, group: bool
+) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match sampler:
@@ -30,7 +99,7 @@ def make_sampler(sampler: Sampler, *, seed: int, trial_seed: int) -> optuna.samp
                     n_startup_trials=10,
                     n_ei_candidates=24,
                     multivariate=True,
-                    group=False,
+                    group=group,
                     constant_liar=True,
                 )
             case "gp":

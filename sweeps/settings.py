@@ -18,6 +18,7 @@ from foldsweep.recipe import Mode
 from foldsweep.retrying import PATIENCE_S
 from foldsweep.tracking import default_experiment, sqlite_path
 from sweeps.identity import Identity, portable, resolved
+from sweeps.limits import Limit, parsed_limit
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -37,6 +38,7 @@ COMPARABLE = (
     "epochs",
     "precision",
     "objective",
+    "limit",
     "seed",
     "study",
     "select_on_test",
@@ -44,10 +46,10 @@ COMPARABLE = (
 """What a resumed sweep may not change: its scores would not be comparable with those it has."""
 
 SETTINGS_FILE = "settings.json"
-FORMAT = 3
+FORMAT = 4
 """Of that file, which has all settings. Format 1 had no number and no identity, and may lack some.
 Whoever adds a setting raises the number."""
-ADDED = {3: ("patience", "trust")}
+ADDED = {3: ("patience", "trust"), 4: ("limit",)}
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
@@ -88,6 +90,9 @@ class SweepSettings(ShippedOptions, TableOptions):
     objective: tuple[str, ...] = ()
     """What to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
     accuracy num_params) give a Pareto front."""
+    limit: tuple[str, ...] = ()
+    """What a configuration must keep to, such as "num_params <= 100000" [nothing]; what does not
+    is drawn again, and is no trial."""
     seed: int = 0
     """Everything random derives from it."""
     select_on_test: bool = False
@@ -160,6 +165,8 @@ class SweepSettings(ShippedOptions, TableOptions):
         self._check_data()
         if len({*map(_objective_key, self.objective)}) < len(self.objective):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
+        for text in self.limit:
+            parsed_limit(text)
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
         if len(self.objective) <= 1 and self.sampler == "nsga2":
@@ -206,6 +213,11 @@ class SweepSettings(ShippedOptions, TableOptions):
     def table_options(self) -> TableOptions:
         """The options of the user's own data."""
         return TableOptions(**{name: getattr(self, name) for name in OWN_DATA})
+
+    @property
+    def limits(self) -> list[Limit]:
+        """What configurations must keep to besides the space's constraint."""
+        return [parsed_limit(text) for text in self.limit]
 
     @property
     def space_files(self) -> list[str]:

@@ -24,6 +24,7 @@ from sweeps.distributions import distributions_json
 from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.fitting import fit
+from sweeps.gate import Gate
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
@@ -202,6 +203,7 @@ def sweep_space(
         owner = storage.owner if isinstance(storage, PatientStorage) else UNSHARED
         mirror = Mirror(folder, records_of(checkpoint_root, space.name), outages, owner)
     storage, is_known = study_storage(settings, key, folder, storage)
+    gate = Gate(space, settings.limits, data, epochs=epochs)
     ledger = Ledger(
         storage,
         key,
@@ -209,6 +211,7 @@ def sweep_space(
         settings,
         epochs=epochs,
         identity={"data": data.digest, "task": _fingerprint(task, folds)},
+        gate=None if gate.is_open else gate,
     )
     try:
         tracker = Tracker(folder, target, mirror=mirror)
@@ -233,6 +236,9 @@ def sweep_space(
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
         }
+        conditional = [key for key in ledger.distributions if key in space.tree.conditions]
+        if conditional:
+            own[names.TAG_CONDITIONAL] = " ".join(conditional)
         preset = reported_row(space)
         if preset is not None:
             own[names.TAG_PRESET] = preset.name
@@ -351,6 +357,8 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         what = best.origin or shown_values(best.values)
         note = f"Best {lifecycle.objective[0]} **{shown}** in trial {best.number}: {what}"
         tracker.set_tags(None, {"best_trial": str(best.number), MLFLOW_RUN_NOTE: note})
+    if lifecycle.ledger.redraws:
+        found["redraws"] = float(lifecycle.ledger.redraws)
     for kind, number in lifecycle.failures.items():
         found[f"trials_{kind.replace(' ', '_')}"] = float(number)
     # each resumption ends later than the one before

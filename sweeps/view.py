@@ -56,6 +56,12 @@ class View(BaseStorage):
         """A trial, if it is in the view."""
         return self._trials.get(number)
 
+    def take_back(self, number: int) -> None:
+        """Forget the latest trial, which was only just added: it shall not be one."""
+        assert number == self.length - 1
+        del self._trials[number]
+        self.length -= 1
+
     def taken_changes(self) -> dict[str, Any]:
         """Of `attrs`, those that have changed since this was asked last."""
         changes, self._changes = self._changes, {}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
 from foldsweep.checks import MOST, brief, described, fits, is_huge, meant
+from foldsweep.choices import tupled
 from foldsweep.errors import UserError, first_line, shown_error
 
 LrSchedule = Literal["constant", "cosine"]
@@ -65,7 +66,7 @@ class BaseConfig:
                 f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(known)}"
             )
         hints = _hints(cls)
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        values = {k: tupled(v) for k, v in values.items()}
         values = {k: _as_typed(k, v, hints.get(k, Any)) for k, v in values.items()}
         for giving, given in cls.IMPLIED.items():
             if values.get(giving) is not None:

@@ -24,6 +24,8 @@ class Stream(IntEnum):
     """A repeat of the finals, its folds, initialisations and fresh rows: its index."""
     BOOTSTRAP = 7
     """The rows that samples of the bootstrap of a sweep's trials draw."""
+    REDRAW = 8
+    """A sampler's choice in place of one that may not be trained: attempt, then as `SAMPLER`."""
 
 
 def derive_seed(*parts: int) -> int:

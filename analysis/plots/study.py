@@ -42,6 +42,7 @@ from analysis.plots import restyle
 from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
 from foldsweep import names
+from foldsweep.choices import find_choice, is_container
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -62,7 +63,7 @@ class ImportanceInfo:
     name: str
     num_trials: int
     fanova: dict[str, float]
-    """Share of the variance over all trials."""
+    """Share of the variance over all trials, of parameters that all of them have."""
     ped_anova: dict[str, float]
     """Share in what sets the best trials apart from the rest."""
 
@@ -79,6 +80,18 @@ class Rebuilt:
     left_out: tuple[str, ...]
     """Trials that cannot be placed, with the reason."""
 
+    @cached_property
+    def params(self) -> list[str]:
+        """Parameters of complete trials; those that only some trials have come last."""
+        known = dict.fromkeys(name for t in self.complete for name in t.params)
+        return sorted(known, key=lambda name: name not in self.common)
+
+    @cached_property
+    def common(self) -> list[str]:
+        """Parameters that all complete trials have."""
+        first, *others = self.complete
+        return [name for name in first.params if all(name in t.params for t in others)]
+
     @property
     def complete(self) -> list[FrozenTrial]:
         """Complete trials that the sampler chose."""
@@ -93,7 +106,7 @@ class Rebuilt:
                 f"{none} {len(complete)} complete trials of the sampler are fewer than"
                 f" {LEAST_TRIALS}"
             )
-        if len(self.varied(list(complete[0].params))) < 2:
+        if len(self.varied(self.params)) < 2:
             return f"{none} fewer than two parameters vary"
         if len({t.value for t in complete}) == 1:
             return f"{none} all complete trials have the same value"
@@ -116,12 +129,13 @@ class Rebuilt:
     def contour_params(self) -> list[str]:
         """Parameters worth a contour: the most important, or the first where that is unknown."""
         info = self.importances
-        ranked = list(self.complete[0].params) if isinstance(info, str) else list(info.fanova)
+        ranked = self.common if isinstance(info, str) else list(info.fanova)
         return self.varied(ranked)[:IN_CONTOUR]
 
     def varied(self, names: Sequence[str]) -> list[str]:
         """Parameters that have more than one value in complete trials."""
-        return [name for name in names if len({t.params[name] for t in self.complete}) > 1]
+        params = [t.params for t in self.complete]
+        return [name for name in names if len({p[name] for p in params if name in p}) > 1]
 
 
 def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
@@ -138,13 +152,19 @@ def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
         return None
     higher = sweep.objective.better == "higher"
     direction = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
+    conditional = (names.whole_tag(sweep.tags, names.TAG_CONDITIONAL) or "").split()
     study, searched = (optuna.create_study(direction=direction) for _ in range(2))
     left_out = []
     for trial in sweep.trials:
         if trial.state == "RUNNING":
             continue
         try:
-            frozen = _frozen(store, sweep, trial, distributions)
+            has = {
+                name: of
+                for name, of in distributions.items()
+                if name in trial.config or name not in conditional
+            }
+            frozen = _frozen(store, sweep, trial, has)
         except ValueError as error:
             left_out.append(f"{trial.label} is left out of its study: {error}")
             continue
@@ -163,8 +183,9 @@ def _frozen(
         ValueError: If a value is not in the space, or a trial that has one has none in MLflow.
     """
     params = {name: trial.config.get(name) for name in distributions}
-    if trial.origin is not None:  # as the sampler was told
-        params = {name: _placed(name, distributions[name], v) for name, v in params.items()}
+    for name, value in params.items():  # as the sampler was told
+        if trial.origin is not None or is_container(value):
+            params[name] = _placed(name, distributions[name], value)
     state = TrialState[trial.state]
     reported: dict[int, float] = {}
     if state == TrialState.PRUNED:
@@ -194,10 +215,7 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         ValueError: If there is no such thing.
     """
     if isinstance(distribution, CategoricalDistribution):
-        if value in distribution.choices:
-            return value
-        choices = ", ".join(map(repr, distribution.choices))
-        raise ValueError(f"{value!r}, which is none of {choices}")
+        return find_choice(distribution.choices, value)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r}, which is no number")
@@ -210,7 +228,11 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
 
 def plot_importances(info: ImportanceInfo) -> Figure:
     """Both evaluators side by side, the most important parameter on top."""
-    names = sorted(info.fanova, key=lambda name: (info.fanova[name], name))
+    some = set(info.ped_anova) - set(info.fanova)  # which only some trials have
+    names = sorted(
+        info.fanova | {name: info.ped_anova[name] for name in some},
+        key=lambda name: (info.fanova.get(name, info.ped_anova.get(name, 0.0)), name),
+    )
     figure = Figure(figsize=(5.6, 0.9 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(names))
@@ -220,9 +242,11 @@ def plot_importances(info: ImportanceInfo) -> Figure:
     ):
         shares = [values.get(name, 0.0) for name in names]
         axes.barh(places + shift, shares, height=0.36, color=colour, label=label)
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, [f"{name} *" if name in some else name for name in names])
     axes.set_xlabel("importance (share, adds up to 1)")
-    axes.set_title(f"{info.name}: n = {info.num_trials} complete trials", fontsize=10)
+    title = f"{info.name}: n = {info.num_trials} complete trials"
+    note = "\n* only some trials have it: no fANOVA" if some else ""
+    axes.set_title(f"{title}{note}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
@@ -244,7 +268,9 @@ def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
             axes = drawn.plot_contour(searched, params=params, target_name=target)
             figures["contour"] = restyle.contours(_first(axes))
     with _pyplot():
-        axes = drawn.plot_parallel_coordinate(searched, target_name=target)
+        axes = drawn.plot_parallel_coordinate(
+            searched, params=sorted(rebuilt.common) or None, target_name=target
+        )
         figures["parallel"] = restyle.parallel(_first(axes))
     return figures
 
@@ -260,7 +286,7 @@ def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
             figures |= {
                 "slice": visualization.plot_slice(rebuilt.searched, target_name=target),
                 "parallel": visualization.plot_parallel_coordinate(
-                    rebuilt.searched, target_name=target
+                    rebuilt.searched, params=sorted(rebuilt.common) or None, target_name=target
                 ),
             }
         params = rebuilt.contour_params if len(rebuilt.complete) >= LEAST_DRAWN else []

@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from ray import tune
 
 from search_spaces.space import Point, SearchSpace
+from sweeps.gate import Gate
 from sweeps.ledger import Ledger
 from sweeps.reproduction.rows import Job
 from sweeps.settings import SweepSettings
@@ -95,6 +96,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
         resume: bool = False,
         digest: str = "0123",
         task: str = "4567",
+        gate: Gate | None = None,
         **settings: Any,
     ) -> Ledger:
         return Ledger(
@@ -112,6 +114,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
             ).for_task(space.variant.task),
             epochs=9,
             identity={"data": digest, "task": task},
+            gate=gate,
         )
 
     return make

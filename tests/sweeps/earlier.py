@@ -12,7 +12,7 @@ from sweeps.distributions import nearest
 from sweeps.ended import POINT_ATTR, RESULT_ATTR
 from sweeps.ledger import Ledger
 from sweeps.samplers import make_sampler
-from sweeps.sampling import _combination, _suggest
+from sweeps.sampling import _suggest
 from trainables.seeds import Stream, derive_seed
 
 
@@ -91,7 +91,7 @@ class EarlierLedger:
             size = 1
             for choices in self.space.grid.values():
                 size *= len(choices)
-            points += [("grid", _combination(self.space.grid, i)) for i in range(size)]
+            points += [("grid", self.space.combination(i)) for i in range(size)]
         for name, given in points[:most]:
             config = {key: meant(value, Any) for key, value in given.items()}
             params = {

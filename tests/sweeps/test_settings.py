@@ -308,6 +308,7 @@ OTHER: dict[str, Any] = {
     "epochs": 7,
     "precision": "bfloat16",
     "objective": ("val_loss",),
+    "limit": ("num_params <= 9",),
     "seed": 5,
     "study": "sqlite:///study.db",
     "select_on_test": True,

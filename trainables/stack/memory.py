@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from foldsweep.errors import UserError
 from trainables.backprop.sequential import Sequential
+from trainables.models.layers import num_params
 
 BYTES = 4
 """Of a number; parameters are always float32."""
@@ -33,8 +35,7 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
         UserError: Naming the number of parameters, what they need and what there is.
     """
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            model = make_model()
+        model = _built(make_model, "meta")
     except Exception as error:
         if "overflow" in str(error).lower():  # as torch says it
             raise UserError("a layer is too large for any memory; use smaller layers") from None
@@ -51,6 +52,27 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
             f"a network of {parameters:,} parameters needs {needed / 2**30:,.1f} GiB to train"
             f" {members} folds, but there are {there / 2**30:,.1f} GiB; use smaller layers"
         )
+
+
+def parameters_of(make_model: Callable[[], Any]) -> int | None:
+    """Trainable parameters of a network, as a trial records them.
+
+    Args:
+        make_model: Builds the network, if possible on the `meta` device, without numbers.
+
+    Returns:
+        The number; None for what cannot be built, or is no network.
+    """
+    for device in ("meta", "cpu"):
+        with suppress(Exception):
+            model = _built(make_model, device)
+            return num_params(model) if isinstance(model, nn.Module) else model.num_params
+    return None
+
+
+def _built(make_model: Callable[[], Any], device: str) -> Any:
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        return make_model()
 
 
 def memory(device: str = "cpu") -> int:

@@ -181,6 +181,66 @@ def test_figures_for_print_are_labelled_and_leave_nothing_behind(store, params):
         figure.draw_without_rendering()
 
 
+WIDTHS = CategoricalDistribution(["[8, 16]", '{"a": [1]}', None])
+TREE = {"lr": LR, "kind": KIND, "units": UNITS, "widths": WIDTHS}
+
+
+def conditional(number):
+    """A sweep whose units count for one kind only, with a choice of a list, a dict and None."""
+    trials = []
+    for i in range(number):
+        lr = 10 ** (-4 + 2.9 * ((7 * i) % number) / number)
+        config = {"lr": lr, "kind": "ab"[i % 2], "widths": ([8, 16], {"a": [1]}, None)[i % 3]}
+        config |= {"units": 8 * (1 + i % 8)} if i % 2 else {}
+        right = 0.5 + 0.1 * (math.log10(lr) + 4) + 0.01 * config.get("units", 0)
+        trials.append(trial(i, (right, right), name="net/mlp", config=config))
+    kept = recorded(sweep("net/mlp", *trials), TREE)
+    return replace(kept, tags={**kept.tags, "foldsweep.conditional": "units"})
+
+
+def test_a_conditional_parameter_is_there_where_it_counts(store):
+    rebuilt = rebuild(store, conditional(18))
+    assert rebuilt.left_out == ()
+    for frozen in rebuilt.study.trials:
+        assert ("units" in frozen.params) == (frozen.params["kind"] == "b")
+    assert [t.params["widths"] for t in rebuilt.complete[:3]] == [*WIDTHS.choices]
+    assert (rebuilt.common, rebuilt.params[-1]) == (["lr", "kind", "widths"], "units")
+
+
+def test_importances_have_conditional_parameters_by_the_evaluator_that_can(store):
+    info = rebuild(store, conditional(18)).importances
+    assert set(info.fanova) == {"lr", "kind", "widths"}
+    assert set(info.ped_anova) == set(TREE)
+    axes = plot_importances(info).axes[0]
+    assert axes.get_title().endswith("\n* only some trials have it: no fANOVA")
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert set(labels) == {"lr", "kind", "widths", "units *"}
+
+
+def test_figures_of_conditional_parameters_are_of_the_trials_that_have_them(store):
+    rebuilt = rebuild(store, conditional(18))
+    figures = static_figures(rebuilt)
+    assert list(figures) == ["slice", "contour", "parallel"]
+    panels = {axes.get_xlabel(): axes for axes in figures["slice"].axes if axes.get_xlabel()}
+    assert set(panels) == set(TREE)
+    assert len(panels["units"].collections[0].get_offsets()) == 9
+    assert "units" not in rebuilt.contour_params
+    shown = interactive_figures(rebuilt)
+    assert list(shown) == ["history", "slice", "parallel", "contour", "importance"]
+    assert "units" in shown["slice"].to_json()
+    assert "units" not in shown["parallel"].to_json()
+    for figure in figures.values():
+        figure.draw_without_rendering()
+
+
+def test_a_trial_without_an_unconditional_parameter_is_left_out(store):
+    kept = conditional(4)
+    first, *others = kept.trials
+    wrong = replace(first, config={"kind": "a", "widths": None})
+    rebuilt = rebuild(store, replace(kept, trials=(wrong, *others)))
+    assert [line.split(" is left out")[0] for line in rebuilt.left_out] == ["net/mlp trial 0"]
+
+
 def test_too_few_trials_are_not_drawn(store):
     rebuilt = rebuild(store, many(2))
     assert static_figures(rebuilt) == {}

@@ -1,8 +1,10 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from optuna.trial import TrialState
 from ray import tune
@@ -10,6 +12,9 @@ from ray import tune
 from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
 from sweeps.ended import ERROR_ATTR, RESULT_ATTR
+from sweeps.gate import Gate
+from sweeps.messages import failed_apart
+from sweeps.sampling import MOST_REDRAWS
 from tests.sweeps.lifecycle.recorder import (
     ENOUGH,
     EQUAL,
@@ -21,6 +26,7 @@ from tests.sweeps.lifecycle.recorder import (
 )
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.pairs.variants import CNN_TRANSFER
+from trainables.tasks.samples import Data
 
 
 def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> None:
@@ -282,6 +288,31 @@ def test_an_invalid_configuration_fails_and_the_next_is_asked(
     assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
     assert recorder.tags[refused.number]["foldsweep.error"] == reason
     assert ("end", refused.number, "FAILED") in recorder.events
+
+
+def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
+    make_lifecycle: MakeLifecycle,
+    make_space: Callable[..., SearchSpace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = make_space(constraint=lambda config: config.dropout < 0.3, points=())
+    gate = Gate(space, [], Data.of(np.arange(40.0).reshape(20, 2), np.arange(20.0)))
+    life = make_lifecycle(space=space, gate=gate, trials=3)
+    assert (life.start("a") or {})["dropout"] < 0.3
+    asked = life.ledger.redraws
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "passes", lambda self, config: False)
+        assert life.start("b") is None  # all that may be tried, and as many again
+    assert life.failures == {"refused": 5}
+    assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
+    refused = life.ledger.frozen(1).user_attrs
+    assert refused[ERROR_ATTR] == (
+        "not a valid configuration: no draw was found that meets its constraint"
+    )
+    end = SimpleNamespace(ledger=life.ledger)
+    refusals, redraws = failed_apart(end, life.ledger.settings)  # type: ignore[arg-type]
+    assert refusals.startswith("small: 5 configurations cannot be trained, 3 more were tried")
+    assert redraws == f"small: {life.ledger.redraws} draws were drawn again to meet its constraint"
 
 
 def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:

@@ -1,0 +1,57 @@
+"""Choices that are lists or dicts: as text where only plain values can be kept, and back."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+Plain = str | int | float | bool | None
+
+
+def is_container(value: Any) -> bool:
+    """Whether a value is a list, a tuple or a dict."""
+    return isinstance(value, list | tuple | dict)
+
+
+def tupled(value: Any) -> Any:
+    """The value with tuples for all of its lists, as a configuration has them.
+
+    JSON and YAML do not know tuples, so what is read back is what it was.
+
+    >>> tupled([1, {"sizes": [2, 3]}])
+    (1, {'sizes': (2, 3)})
+    """
+    if isinstance(value, dict):
+        return {key: tupled(inner) for key, inner in value.items()}
+    return tuple(map(tupled, value)) if isinstance(value, list | tuple) else value
+
+
+def encoded(value: Any) -> Plain:
+    """A choice as samplers and studies have it: a list or dict is its JSON.
+
+    >>> encoded((32, 64)), encoded(None), encoded("relu")
+    ('[32, 64]', None, 'relu')
+    """
+    return json.dumps(value, sort_keys=True) if is_container(value) else value
+
+
+def find_choice(choices: Sequence[Any], value: Any) -> Any:
+    """Which of the choices of a study a value is.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if is_container(value):
+        wanted = tupled(value)
+        for choice in choices:
+            if isinstance(choice, str) and _decoded(choice) == wanted:
+                return choice
+    elif value in choices:
+        return value
+    raise ValueError(f"{value!r}, which is none of {', '.join(map(repr, choices))}")
+
+
+def _decoded(choice: str) -> Any:
+    try:
+        return tupled(json.loads(choice)) if choice[:1] in ("[", "{") else choice
+    except ValueError:
+        return choice

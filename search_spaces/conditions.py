@@ -1,0 +1,233 @@
+"""Conditional parameters: what a space has only where another parameter has certain values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+from ray.tune.search.sample import Categorical, Domain, Integer
+
+from foldsweep.checks import brief
+from foldsweep.choices import tupled
+from foldsweep.errors import UserError
+from search_spaces.domains import bounds
+
+MOST_WAYS = 64
+"""Ways to make a parameter active that are tried when a space is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """That another parameter has one of these values."""
+
+    parent: str
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{self.parent} is {' or '.join(map(str, self.values))}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether the parent's value is one of them."""
+        return tupled(value) in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A domain, value or groups that count under a condition only; made by `when`."""
+
+    condition: Condition
+    then: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A choice of groups of parameters; made by `groups`."""
+
+    by_choice: tuple[tuple[Any, Mapping[str, Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a space says of one parameter."""
+
+    domain: Any
+    """A domain of `ray.tune`, or a fixed value."""
+    conditions: tuple[Condition, ...] = ()
+    """All must hold; the parents must be active too."""
+
+
+def when(parent: str, value: Any, then: Any) -> When:
+    """A parameter that is there only if another one has a value; else it has its default.
+
+    Args:
+        parent: The parameter that it depends on: one that is chosen, or drawn from whole numbers.
+        value: The value of the parent; a set or `range` for any of several.
+        then: A domain of `ray.tune`, a fixed value, `groups(...)` or another `when(...)`.
+    """
+    several = isinstance(value, set | frozenset | range)
+    values = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+    return When(Condition(parent, tuple(map(tupled, values if several else (value,)))), then)
+
+
+def groups(by_choice: Mapping[Any, Mapping[str, Any]]) -> Groups:
+    """A choice whose values each bring parameters of their own.
+
+    Args:
+        by_choice: For each value, its parameters as in `domains`; these may be groups again.
+    """
+    return Groups(tuple(by_choice.items()))
+
+
+def flattened(domains: Mapping[str, Any]) -> dict[str, Part]:
+    """The parameters of a space by name, with all conditions on each.
+
+    Raises:
+        UserError: If a parameter is there twice.
+    """
+    parts: dict[str, Part] = {}
+    for key, part in _flat(domains, ()):
+        if key in parts:
+            raise UserError(
+                f"{key} is there twice: give it once, with when(PARENT, {{VALUE, VALUE}}, ...) if"
+                " it belongs to several values; different ranges need fields of different names"
+            )
+        parts[key] = part
+    return parts
+
+
+def _flat(
+    domains: Mapping[str, Any], conditions: tuple[Condition, ...]
+) -> Iterator[tuple[str, Part]]:
+    for key, given in domains.items():
+        then, under = given, conditions
+        while isinstance(then, When):
+            then, under = then.then, (*under, then.condition)
+        if not isinstance(then, Groups):
+            yield key, Part(then, under)
+            continue
+        yield key, Part(Categorical([choice for choice, _ in then.by_choice]), under)
+        for choice, more in then.by_choice:
+            if not isinstance(more, Mapping):
+                raise UserError(f"{key}: the group of {brief(choice)} must map names to domains")
+            yield from _flat(more, (*under, Condition(key, (tupled(choice),))))
+
+
+class Tree:
+    """Which parameters of a space depend on which.
+
+    Args:
+        parts: The parameters.
+        grid: Values of a grid by key, which may be parents without a domain.
+        defaults: Values of parameters that are not given; those that have one.
+
+    Raises:
+        UserError: If a parent is unknown or can never have the value, or one depends on itself.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, Part],
+        grid: Mapping[str, Sequence[Any]],
+        defaults: Mapping[str, Any],
+    ):
+        self.conditions = {k: p.conditions for k, p in parts.items() if p.conditions}
+        self._parts = parts
+        self._defaults = defaults
+        for key, conditions in self.conditions.items():
+            if key not in defaults:
+                raise UserError(
+                    f"{key} depends on {conditions[0].parent}, so its field needs a default for"
+                    " when it does not count"
+                )
+            for condition in conditions:
+                self._check(key, condition, grid)
+        self._ordered = self._in_order([*parts, *(key for key in grid if key not in parts)])
+
+    def _check(self, key: str, condition: Condition, grid: Mapping[str, Sequence[Any]]) -> None:
+        parent = condition.parent
+        if parent not in self._parts and parent not in grid:
+            others = ", ".join(k for k in [*self._parts, *grid] if k != key)
+            raise UserError(f"{key} depends on {parent!r}, which the space lacks; it has {others}")
+        domain = self._parts[parent].domain if parent in self._parts else Categorical(grid[parent])
+        if isinstance(domain, Categorical):
+            there = [tupled(choice) for choice in domain.categories]
+            possible = lambda value: value in there
+            known = f"one of {', '.join(map(brief, there))}"
+        elif isinstance(domain, Integer):
+            low, high = bounds(domain)
+            possible = lambda value: isinstance(value, int) and low <= value <= high
+            known = f"from {low} to {high}"
+        elif isinstance(domain, Domain):
+            raise UserError(
+                f"{key} depends on {parent}, which is drawn from a range of fractions: let it"
+                " depend on a choice or a whole number"
+            )
+        else:
+            return  # a fixed value, by which one switches parts of a space on and off
+        for value in condition.values:
+            if not possible(value):
+                raise UserError(
+                    f"{key} depends on {parent} being {brief(value)}, but {parent} is {known}"
+                )
+        if not condition.values:
+            raise UserError(f"{key} depends on {parent} having one of no values")
+
+    def _in_order(self, keys: Sequence[str]) -> list[str]:
+        """Keys in their order, but each after those that it depends on."""
+        ordered: dict[str, None] = {}
+
+        def add(key: str, below: tuple[str, ...]) -> None:
+            if key in below:
+                circle = " -> ".join([*below[below.index(key) :], key])
+                raise UserError(f"{key} depends on itself: {circle}")
+            for condition in self.conditions.get(key, ()):
+                add(condition.parent, (*below, key))
+            ordered.setdefault(key)
+
+        for key in keys:
+            add(key, ())
+        return list(ordered)
+
+    def in_order(self, keys: Sequence[str]) -> list[str]:
+        """Some keys in their order, but each after those that it depends on."""
+        if not self.conditions:
+            return list(keys)
+        place = {key: i for i, key in enumerate(self._ordered)}
+        return sorted(keys, key=lambda key: place[key])
+
+    def is_active(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Whether a parameter counts.
+
+        Args:
+            key: Its name.
+            values: Values of others; those that are left out are fixed or have their default.
+        """
+        return all(
+            self.is_active(c.parent, values) and c.holds(self._value(c.parent, values))
+            for c in self.conditions.get(key, ())
+        )
+
+    def _value(self, key: str, values: Mapping[str, Any]) -> Any:
+        if key in values:
+            return values[key]
+        part = self._parts.get(key)
+        is_fixed = part is not None and not isinstance(part.domain, Domain)
+        return part.domain if part is not None and is_fixed else self._defaults.get(key)
+
+    def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some values that count."""
+        if not self.conditions:
+            return dict(values)
+        return {key: value for key, value in values.items() if self.is_active(key, values)}
+
+    def ways(self, key: str) -> list[dict[str, Any]]:
+        """Values of others with which a parameter is active; an empty one where it always is."""
+        chain: dict[str, list[Any]] = {}
+        waiting = [key]
+        while waiting:
+            for condition in self.conditions.get(waiting.pop(), ()):
+                known = chain.get(condition.parent, list(condition.values))
+                chain[condition.parent] = [v for v in known if v in condition.values]
+                waiting.append(condition.parent)
+        found = islice(product(*chain.values()), MOST_WAYS)
+        return [dict(zip(chain, values, strict=True)) for values in found]

@@ -1,0 +1,183 @@
+"""What configurations must meet to be trained: the space's constraint, and `--limit`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from foldsweep.errors import UserError
+from foldsweep.numbers import plural
+from search_spaces.constraints import holds, takes_count
+from search_spaces.space import SearchSpace
+from search_spaces.trying import DRAWS
+from sweeps.limits import Limit
+from trainables.config import BaseConfig
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.stack.memory import parameters_of
+from trainables.tasks.samples import Data
+
+LEAST = 3
+"""Random draws, of `DRAWS`, that must be allowed."""
+
+
+class Gate:
+    """Says which configurations of a space may be trained.
+
+    Args:
+        space: The space with its constraint.
+        limits: Limits of the sweep.
+        data: The data, whose shapes decide on the number of parameters.
+        epochs: Epochs of a trial at most [the space's own].
+
+    Raises:
+        UserError: If parameters are to be counted of an estimator, which has none.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        limits: Sequence[Limit],
+        data: Data,
+        *,
+        epochs: int | None = None,
+    ):
+        self._space = space
+        self._epochs = space.most_epochs() if epochs is None else epochs
+        self._limits = limits
+        self._data = data
+        constraint = space.constraint
+        self._constraint_counts = constraint is not None and takes_count(constraint)
+        counts = bool(limits) or self._constraint_counts
+        if counts and issubclass(space.variant.config, EstimatorConfig):
+            what = f"--limit {limits[0]}" if limits else "the constraint takes num_params"
+            raise UserError(
+                f"space {space.name}: {what}, but its estimator has no parameters to count"
+            )
+        self._counts = counts
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everything may be trained."""
+        return self._space.constraint is None and not self._limits
+
+    def __str__(self) -> str:
+        own = ["its constraint"] * (self._space.constraint is not None)
+        return " and ".join([*own, *(f"--limit {limit}" for limit in self._limits)])
+
+    def passes(self, config: BaseConfig) -> bool:
+        """Whether a configuration may be trained; also if it makes no network, which shows later.
+
+        Raises:
+            UserError: If the constraint itself fails.
+        """
+        num_params = None
+        if self._counts:
+            variant = self._space.variant
+            shapes = variant.task.shapes(self._data)
+            num_params = parameters_of(lambda: variant.model(config, shapes))
+            if num_params is None:
+                return True
+        constraint = self._space.constraint
+        if constraint is not None:
+            given = num_params if self._constraint_counts else None
+            try:
+                if not holds(constraint, config, given, searched=self._space.shown(config)):
+                    return False
+            except UserError as error:
+                raise UserError(f"space {self._space.name}: {error}") from error
+        return num_params is None or all(limit.holds(num_params) for limit in self._limits)
+
+    def lets(self, values: Mapping[str, Any]) -> bool:
+        """Whether values that were drawn are worth a trial.
+
+        Those that are no configuration, or with which the constraint fails, are: the trial says
+        what is wrong.
+        """
+        try:
+            return self.passes(self.config_of(values))
+        except UserError:
+            return True
+
+    def config_of(self, values: Mapping[str, Any]) -> BaseConfig:
+        """The configuration of a trial with these values.
+
+        Raises:
+            UserError: If it is none.
+        """
+        return self._space.of_trial(values, self._epochs)
+
+    def require(self, config: BaseConfig) -> None:
+        """Refuse a configuration that may not be trained.
+
+        Raises:
+            UserError: Saying what it does not meet.
+        """
+        if not self.passes(config):
+            raise UserError(f"no draw was found that meets {self}")
+
+    def check(self) -> None:
+        """Refuse what hardly any random configuration meets.
+
+        Raises:
+            UserError: If so, or if the constraint fails.
+        """
+        met = tried = 0
+        for seed in range(DRAWS):
+            try:
+                config = self.config_of(self._space.draw(seed))
+            except UserError:
+                continue
+            tried += 1
+            met += self.passes(config)
+            if met == LEAST:
+                return
+        if tried >= LEAST:
+            raise UserError(
+                f"space {self._space.name}: {self}: {met} of {tried} random configurations meet"
+                " it, too few to search among; loosen it or narrow the domains"
+            )
+
+
+def within(
+    space: SearchSpace,
+    limits: Sequence[Limit],
+    data: Data,
+    *,
+    grid: bool,
+    epochs: int | None = None,
+) -> tuple[SearchSpace, list[str]]:
+    """The space with only those initial points, and points of its grid, that may be trained.
+
+    Args:
+        space: The space.
+        limits: Limits of the sweep.
+        data: The data.
+        grid: Whether the grid is searched, and not the domains.
+        epochs: Epochs of a trial at most [the space's own].
+
+    Returns:
+        The space, and what to say of it in a line each.
+
+    Raises:
+        UserError: If nothing or hardly anything may be trained, or the constraint fails.
+    """
+    gate = Gate(space, limits, data, epochs=epochs)
+    said: list[str] = []
+    if gate.is_open:
+        return space, said
+    points = [p for p in space.points if gate.passes(gate.config_of(p.config))]
+    for point in space.points:
+        if point not in points:
+            said.append(f"{space.name}: initial point {point.name} is left out: not {gate}")
+    left_out = frozenset[int]()
+    if grid and space.grid:
+        number = space.num_combinations
+        lets = (gate.lets(space.combination(i)) for i in range(number))
+        left_out = frozenset(i for i, passes in enumerate(lets) if not passes)
+        if len(left_out) == number:
+            raise UserError(f"space {space.name}: no point of its grid meets {gate}; loosen it")
+        if left_out:
+            what = plural(number - len(left_out), "point")
+            said.append(f"{space.name}: {what} of {number} of the grid meet {gate}")
+    else:
+        gate.check()
+    return replace(space, points=points, left_out=left_out), said

@@ -1,0 +1,53 @@
+"""Limits on what a trial comes to for certain, as the command line has them."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from foldsweep.errors import UserError
+from foldsweep.names import NUM_PARAMS
+
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on what a trial comes to for certain, known before it is trained."""
+
+    sign: str
+    bound: float
+
+    def holds(self, value: int) -> bool:
+        """Whether a value is within the bound."""
+        return _COMPARED[self.sign](value, self.bound)
+
+    def __str__(self) -> str:
+        return f"{NUM_PARAMS} {self.sign} {self.bound:,.12g}"
+
+
+def parsed_limit(text: str) -> Limit:
+    """A limit as the command line has it, such as `num_params <= 100000`.
+
+    Raises:
+        UserError: If it is none.
+    """
+    found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([\d_.,]+(?:e\d+)?)\s*", text)
+    if found is None:
+        raise UserError(f"--limit {text!r} is no limit; give one such as 'num_params <= 100000'")
+    name, sign, number = found.groups()
+    if name != NUM_PARAMS:
+        raise UserError(
+            f"--limit {text!r}: {name} is not known before a trial is trained; only {NUM_PARAMS}"
+            " can be limited, other metrics are objectives"
+        )
+    try:
+        return Limit(sign, float(number.replace(",", "")))
+    except ValueError:
+        raise UserError(f"--limit {text!r}: {number} is no number") from None

@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ray import cloudpickle, tune
+
+from foldsweep.errors import UserError
+from search_spaces.constraints import holds, source_of, takes_count
+from search_spaces.space import SearchSpace
+from trainables.models.pairs.variants import MLP
+
+DOMAINS = {"hidden": tune.randint(1, 129), "hidden_layers": tune.randint(1, 9)}
+
+SHOWN = "hidden=45 hidden_layers=8"
+"""What is drawn first."""
+
+
+def space(constraint: Any, **values: Any) -> SearchSpace:
+    given = {"name": "mine", "variant": MLP, "domains": DOMAINS, "constraint": constraint}
+    return SearchSpace(**{**given, **values})
+
+
+def fails(config: Any) -> bool:
+    return bool(1 / (config.hidden_layers - config.hidden_layers))
+
+
+def test_a_constraint_is_asked_of_whole_configurations() -> None:
+    constraint = lambda c: c.hidden * c.hidden_layers <= 512
+    mine = space(constraint)
+    config = mine.complete({"hidden": 64, "hidden_layers": 8})
+    assert holds(constraint, config)
+    assert not holds(constraint, mine.complete({"hidden": 65, "hidden_layers": 8}))
+    assert holds(lambda c: np.bool_(c.hidden == 64), config) is True
+    assert mine.constraint is constraint
+
+
+def test_a_constraint_may_take_the_number_of_parameters() -> None:
+    constraint: Callable[..., bool] = lambda c, num_params: num_params <= 10
+    assert takes_count(constraint)
+    config = space(constraint).complete({"hidden": 64, "hidden_layers": 8})
+    assert holds(constraint, config, 10)
+    assert not holds(constraint, config, 11)
+    assert not takes_count(lambda c: True)
+    assert takes_count(lambda c, *, num_params=0: True)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        (512, "the constraint is 512, not a function; it is called with a configuration and, if"),
+        (lambda: True, "the constraint cannot be called (too many positional arguments): it is"),
+        (lambda c, size: True, "the constraint cannot be called (missing a required argument:"),
+        (
+            lambda c: c.hidden,
+            f"the constraint gives 45 for {SHOWN}; it must give True or False",
+        ),
+        (lambda c: None, f"the constraint gives None for {SHOWN}; it must"),
+        (
+            fails,
+            f"the constraint fails with {SHOWN}: ZeroDivisionError: division by zero",
+        ),
+        (
+            lambda c: c.hiden < 3,
+            f"the constraint fails with {SHOWN}: AttributeError: ",
+        ),
+    ],
+)
+def test_a_constraint_that_cannot_be_used_is_refused(constraint: Any, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        space(constraint)
+    assert str(caught.value).startswith(f"space mine: {said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_constraint_is_known_by_its_text() -> None:
+    same = [lambda c: c.hidden <= 3, lambda c: c.hidden <= 3][0]
+    assert "c.hidden <= 3" in source_of(same)
+    assert source_of(fails) == source_of(fails) != source_of(same)
+    assert source_of(np.all) != source_of(fails)
+
+
+def test_a_constraint_without_a_text_is_known_by_its_code() -> None:
+    """As in a process that has it from a notebook."""
+    text = "lambda c: c.hidden <= {n} and all(w < {n} for w in c.widths)"
+    one, same, other = (eval(text.format(n=n)) for n in (3, 3, 4))
+    assert source_of(one) == source_of(same) != source_of(other)
+    assert source_of(cloudpickle.loads(cloudpickle.dumps(one))) == source_of(one)
+    assert " at 0x" not in source_of(one)

@@ -1,0 +1,354 @@
+"""Spaces with conditions, choices of lists and constraints, with every sampler and storage."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from optuna.storages import BaseStorage, RDBStorage
+from ray import tune
+
+from foldsweep.errors import UserError
+from search_spaces.conditions import groups, when
+from search_spaces.space import Point, SearchSpace
+from sweeps import history
+from sweeps.gate import Gate, within
+from sweeps.ledger import Asked, Ledger
+from sweeps.messages import drawn_at_random
+from sweeps.samplers import ANY_TREE
+from sweeps.sampling import MOST_REDRAWS
+from sweeps.settings import Sampler, SweepSettings
+from sweeps.study import open_storage
+from tests.cluster.services import PASSWORD, STUDIES, Postgres, url
+from tests.sweeps.test_same_values import SAMPLERS
+from trainables.models.pairs.variants import MLP
+from trainables.tasks.task import DataRequest
+
+BOTH = ("val_accuracy", "num_params")
+WIDTHS = [(8, 16), (16, 8), 12]
+Reopen = Callable[[], BaseStorage]
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return SearchSpace(
+        name="tree",
+        variant=MLP,
+        domains={
+            "dropout": when("batch_norm", False, tune.uniform(0.1, 0.5)),  # before its parent
+            "lr": tune.loguniform(1e-4, 1e-2),
+            "hidden": tune.choice(WIDTHS),
+            "batch_norm": tune.choice([True, False]),
+            "lr_schedule": groups(
+                {
+                    "constant": {"lr_decay": tune.uniform(0.9, 0.99)},
+                    "cosine": {"weight_decay": tune.loguniform(1e-6, 1e-3), "shuffle": False},
+                }
+            ),
+        },
+        points=(Point(name="row", config={"lr": 0.5, "hidden": [8, 16], "batch_norm": True}),),
+        grid={
+            "lr": (1e-3, 1e-2),
+            "dropout": (0.2, 0.3),
+            "hidden": WIDTHS,
+            "batch_norm": (True, False),
+            "lr_schedule": ("constant", "cosine"),
+            "lr_decay": (0.9,),
+            "weight_decay": (1e-4,),
+        },
+    )
+
+
+def narrow(config: Any) -> bool:
+    return config.lr * 1e4 <= 30 or config.batch_norm
+
+
+@pytest.fixture(autouse=True)
+def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "PACK", 4)
+
+
+@pytest.fixture(params=get_args(Sampler))
+def sampler(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def make(space: SearchSpace, make_ledger: Callable[..., Ledger]) -> Callable[..., Ledger]:
+    def of(
+        sampler: Any, over: BaseStorage | None, *, space: SearchSpace = space, **more: Any
+    ) -> Ledger:
+        return make_ledger(
+            over=over,
+            space=space,
+            sampler=sampler,
+            **{
+                "objective": BOTH if sampler == "nsga2" else BOTH[:1],
+                "trials": SAMPLERS[sampler],
+                "scheduler": "none",
+                **more,
+            },
+        )
+
+    return of
+
+
+def searched(ledger: Ledger, trials: int) -> Iterator[Asked]:
+    """Ask and tell, two trials at a time."""
+    for _ in range(trials // 2):
+        asked = [ledger.ask(), ledger.ask()]
+        for one in asked:
+            assert one is not None
+            score = 1 - 50 * abs(one.values["lr"] - 5e-3) - one.values.get("dropout", 0.0)
+            ledger.complete(
+                one.number, [score, 100.0 + one.number][: len(ledger.settings.objective)], {}
+            )
+            yield one
+
+
+def is_active(name: str, values: Mapping[str, Any]) -> bool:
+    """By hand, what the space says."""
+    if name == "dropout":
+        return values["batch_norm"] is False
+    if name == "lr_decay":
+        return bool(values["lr_schedule"] == "constant")
+    return name not in ("weight_decay", "shuffle") or values["lr_schedule"] == "cosine"
+
+
+CHOSEN = ("lr", "hidden", "batch_norm", "lr_schedule", "dropout", "lr_decay", "weight_decay")
+
+
+def test_only_what_is_active_is_chosen_and_kept(
+    sampler: Any, make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    ledger = make(sampler, reopen())
+    found = list(searched(ledger, SAMPLERS[sampler]))
+    seen = set()
+    for asked in found[1:]:
+        expected = {name for name in CHOSEN if is_active(name, asked.values)}
+        assert set(asked.values) == expected
+        assert set(ledger.frozen(asked.number).params) == expected
+        seen |= expected
+        assert asked.values["hidden"] in WIDTHS
+        assert ledger.chosen(asked.number) == asked.values
+        config = ledger.space.complete(asked.values)
+        assert config.dropout == asked.values.get("dropout", 0.0)
+        assert config.shuffle == (asked.values["lr_schedule"] == "constant")
+        assert set(ledger.space.active(config.to_dict())) == {
+            name for name in config.to_dict() if is_active(name, asked.values)
+        }
+    assert seen == set(CHOSEN) or sampler == "grid"
+
+
+def test_a_resumed_search_has_the_values_of_one_that_went_through(
+    sampler: Any, make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    trials = SAMPLERS[sampler] // 2 * 2
+    whole = list(searched(make(sampler, None), trials))
+    stop = trials // 4 * 2
+    first = list(searched(make(sampler, reopen()), stop))
+    again = make(sampler, reopen(), resume=True)
+    assert first + list(searched(again, trials - stop)) == whole
+
+
+def test_trials_that_a_kill_cut_off_are_asked_again_as_they_were(
+    sampler: Any,
+    constrained: tuple[SearchSpace, Gate],
+    make: Callable[..., Ledger],
+    reopen: Reopen,
+) -> None:
+    space, gate = constrained
+    ledger = make(sampler, reopen(), space=space, gate=gate)
+    asked = [ledger.ask() for _ in range(6)]
+    again = make(sampler, reopen(), space=space, gate=gate, resume=True)
+    assert [again.ask() for _ in range(6)] == asked
+    assert again.redraws == ledger.redraws
+    assert again.ask() == ledger.ask()
+
+
+def test_tpe_takes_conditions_with_several_objectives_too(
+    make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    whole = list(searched(make("tpe", None, objective=BOTH), 26))
+    first = list(searched(make("tpe", reopen(), objective=BOTH), 14))
+    again = make("tpe", reopen(), objective=BOTH, resume=True)
+    assert first + list(searched(again, 12)) == whole
+    assert len({frozenset(asked.values) for asked in whole}) > 3
+
+
+@pytest.mark.cluster
+def test_so_has_one_in_postgresql(
+    postgres: Postgres,
+    make: Callable[..., Ledger],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    where = url(f"127.0.0.1:{postgres.port}", STUDIES)
+    storages = [open_storage(where, tmp_path / "unused") for _ in range(2)]
+    first = list(searched(make("tpe", storages[0]), 14))
+    found = first + list(searched(make("tpe", storages[1], resume=True), 12))
+    assert found == list(searched(make("tpe", None), 26))
+    assert {asked.values["hidden"] for asked in found[1:]} == set(WIDTHS)
+    for storage in storages:
+        assert isinstance(storage, RDBStorage)
+        storage.engine.dispose()
+
+
+def test_an_initial_point_keeps_its_values_and_lists_come_back(
+    make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    asked = make("tpe", reopen()).ask()
+    assert asked is not None
+    assert asked.origin == "row"
+    assert asked.values["lr"] == 0.5
+    assert make("tpe", reopen(), resume=True).space.complete(asked.values).hidden == (8, 16)
+    assert "dropout" not in asked.values
+
+
+def test_a_grid_has_each_combination_that_makes_a_difference_once(
+    space: SearchSpace, make: Callable[..., Ledger]
+) -> None:
+    ledger = make("grid", None, trials=None)
+    values = [asked.values for asked in iter(ledger.ask, None)]
+    assert len(values) == 1 + 2 * 3 * (1 + 2) * 2 == 1 + space.num_combinations
+    assert len({repr(sorted(v.items())) for v in values}) == len(values)
+    for of in values[1:]:
+        assert set(of) == {name for name in CHOSEN if is_active(name, of)}
+
+
+def test_a_sampler_that_draws_conditional_values_at_random_says_so(
+    sampler: Any, space: SearchSpace
+) -> None:
+    said = drawn_at_random(SweepSettings(sampler=sampler), space)
+    if sampler in ANY_TREE:
+        assert said is None
+    else:
+        assert said == (
+            f"tree: {sampler} draws dropout, lr_decay, weight_decay at random, since not all"
+            " trials have them; tpe chooses them by what was seen"
+        )
+
+
+def test_tpe_finds_the_peak_of_a_conditional_value(make: Callable[..., Ledger]) -> None:
+    """A random search would come this close with 4 of 20."""
+    space = SearchSpace(
+        name="peak",
+        variant=MLP,
+        domains={
+            "batch_norm": tune.choice([True, False]),
+            "dropout": when("batch_norm", True, tune.uniform(0.0, 0.5)),
+        },
+    )
+    ledger = make("tpe", None, space=space, trials=60)
+    dropouts = []
+    for asked in iter(ledger.ask, None):
+        score = 1 - abs(asked.values.get("dropout", 0.5) - 0.3)
+        ledger.complete(asked.number, [score], {})
+        if asked.number >= 40:
+            dropouts.append(asked.values.get("dropout", 1.0))
+    assert sum(abs(dropout - 0.3) < 0.05 for dropout in dropouts) >= 10
+
+
+def test_a_changed_condition_is_another_space(
+    space: SearchSpace, make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    make("random", reopen()).ask()
+    changed = SearchSpace(
+        name="tree",
+        variant=MLP,
+        domains={**space.domains, "dropout": when("batch_norm", True, tune.uniform(0.1, 0.5))},
+        points=space.points,
+    )
+    with pytest.raises(UserError, match="its space has changed since"):
+        make("random", reopen(), resume=True, space=changed)
+
+
+# Constraints ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data() -> Any:
+    settings = SweepSettings(dataset="digits", train_pairs=60, test_pairs=30)
+    return MLP.task.load(DataRequest(seed=0, options=settings.options_of(MLP.task)))
+
+
+@pytest.fixture
+def constrained(space: SearchSpace, data: Any) -> tuple[SearchSpace, Gate]:
+    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
+    whole = SearchSpace(**values, constraint=narrow)
+    smaller, _ = within(whole, [], data, grid=True)
+    return smaller, Gate(smaller, [], data)
+
+
+def test_what_may_not_be_trained_is_drawn_again_and_is_no_trial(
+    sampler: Any,
+    constrained: tuple[SearchSpace, Gate],
+    make: Callable[..., Ledger],
+    reopen: Reopen,
+) -> None:
+    space, gate = constrained
+    trials = SAMPLERS[sampler] // 2 * 2
+    life = lambda over, **more: make(sampler, over, space=space, gate=gate, **more)
+    ledger = life(None)
+    whole = list(searched(ledger, trials))
+    assert all(narrow(space.complete(asked.values)) for asked in whole)
+    assert [asked.number for asked in whole] == list(range(trials))
+    assert ledger.study.length() == trials
+    assert (ledger.redraws > 0) == (sampler != "grid")
+    stop = trials // 4 * 2
+    first = list(searched(life(reopen()), stop))
+    again = life(reopen(), resume=True)
+    assert first + list(searched(again, trials - stop)) == whole
+    assert again.redraws == ledger.redraws
+    assert life(reopen(), resume=True).redraws == ledger.redraws
+
+
+def test_what_is_never_met_is_drawn_so_often_and_then_refused(
+    constrained: tuple[SearchSpace, Gate],
+    make: Callable[..., Ledger],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space, gate = constrained
+    ledger = make("tpe", None, space=space, gate=gate)
+    ledger.ask()
+    monkeypatch.setattr(Gate, "passes", lambda self, config: False)
+    asked = ledger.ask()
+    assert asked is not None
+    assert ledger.redraws == MOST_REDRAWS
+    with pytest.raises(UserError, match="^no draw was found that meets its constraint$"):
+        gate.require(space.complete(asked.values))
+
+
+def test_a_point_that_may_not_be_trained_is_left_out_and_said(
+    space: SearchSpace, data: Any
+) -> None:
+    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
+    small = SearchSpace(**values, constraint=lambda config: config.lr < 0.1)
+    smaller, said = within(small, [], data, grid=False)
+    assert smaller.points == []
+    assert said == ["tree: initial point row is left out: not its constraint"]
+    assert within(space, [], data, grid=True) == (space, [])
+
+
+def test_points_of_a_grid_that_may_not_be_trained_are_left_out_and_said(
+    constrained: tuple[SearchSpace, Gate], space: SearchSpace, data: Any
+) -> None:
+    smaller, _ = constrained
+    left = [smaller.combination(i) for i in range(smaller.num_combinations)]
+    assert all(narrow(space.complete(values)) for values in left)
+    assert len(left) == 36 - 12
+    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
+    _, said = within(SearchSpace(**values, constraint=narrow), [], data, grid=True)
+    assert said == ["tree: 24 points of 36 of the grid meet its constraint"]
+
+
+def test_another_constraint_is_another_space(
+    constrained: tuple[SearchSpace, Gate], make: Callable[..., Ledger], reopen: Reopen
+) -> None:
+    space, gate = constrained
+    make("random", reopen(), space=space, gate=gate).ask()
+    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
+    other = SearchSpace(**values, constraint=lambda config: config.lr < 1)
+    with pytest.raises(UserError, match="its space has changed since"):
+        make("random", reopen(), resume=True, space=other)

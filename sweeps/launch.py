@@ -241,7 +241,8 @@ def _check_remote(uri: str) -> None:
         reason = "it names no bucket or folder"
     # unreachable, forbidden, and of a kind or form that is none
     except STORE_ERRORS as error:
-        reason = first_line(error)
+        # pyarrow's advice is for programmers
+        reason = first_line(error).partition(" To create buckets")[0].rstrip(".")
     raise UserError(
         f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
         " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from foldsweep.errors import UserError, first_line
+from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
 from foldsweep.tracking import check_store, shown, sqlite_path
@@ -48,7 +48,7 @@ from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.stack.precision import has_bfloat16
-from trainables.stores import STORE_ERRORS, located, replace_file
+from trainables.stores import STORE_ERRORS, located, replace_file, store_says
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
@@ -241,8 +241,7 @@ def _check_remote(uri: str) -> None:
         reason = "it names no bucket or folder"
     # unreachable, forbidden, and of a kind or form that is none
     except STORE_ERRORS as error:
-        # pyarrow's advice is for programmers
-        reason = first_line(error).partition(" To create buckets")[0].rstrip(".")
+        reason = store_says(error)
     raise UserError(
         f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
         " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"

@@ -440,25 +440,6 @@ def test_a_remote_storage_that_cannot_be_is_refused_before_anything_is_made(
     assert not list(here.iterdir())
 
 
-def test_a_bucket_that_is_not_there_is_said_without_advice_for_programmers(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def located(uri: str) -> None:
-        raise OSError(
-            "Bucket 'b' not found. To create buckets, enable the allow_bucket_creation option."
-        )
-
-    monkeypatch.setattr(launch_module, "located", located)
-    settings = SweepSettings(
-        data="iris",
-        space=("logistic",),
-        storage="s3://b/path",
-        tracking_uri=f"sqlite:///{here}/mlflow.db",
-    )
-    with pytest.raises(UserError, match="cannot be used: Bucket 'b' not found; give a folder"):
-        launch(settings, None, Waiting(settings))
-
-
 # Starts that fail ------------------------------------------------------------------------------
 
 

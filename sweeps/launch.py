@@ -105,6 +105,7 @@ def _launch(
         check_sent(space)
     name = settings.resume or settings.name or new_name(settings.local_root)
     names.refuse()
+    cluster.refuse()
     identity = _identity(settings, stored, name)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     try:

@@ -184,6 +184,8 @@ class Cluster:
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node wants its token as soon as its user has one; a driver if told to
                 reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
+            elif address and isinstance(error, ConnectionError):
+                reason += "; does RAY_AUTH_TOKEN have the cluster's token?"
             raise UserError(f"{self._where} cannot be used: {reason}") from None
 
     def _init_local(self, env: dict[str, Any]) -> None:

@@ -270,7 +270,10 @@ def load_settings(folder: Path) -> SweepSettings:
     if not path.is_file():
         known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
         shown = ", ".join(known[-5:]) or "none"
-        raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
+        raise UserError(
+            f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}; if it is"
+            " elsewhere, give the --storage and --study that it had"
+        )
     try:
         values = parsed(path.read_bytes())
         _check_keys(values)

@@ -255,7 +255,7 @@ def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
         GOOD.save(tmp_path / name)
     with pytest.raises(UserError, match="no sweep 'third' in .*: first, second$"):
         load_settings(tmp_path / "third")
-    with pytest.raises(UserError, match=r"the latest there: none"):
+    with pytest.raises(UserError, match=r"the latest there: none; if it is elsewhere, give"):
         load_settings(tmp_path / "elsewhere" / "third")
 
 

@@ -62,7 +62,8 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     check_name(found.resume)
     storage = found.storage or SweepSettings.storage
     root = replace(SweepSettings(), storage=storage).local_root
-    if found.study is not None and not (root / found.resume / SETTINGS_FILE).exists():
+    new_here = found.study is not None and not (root / found.resume / SETTINGS_FILE).exists()
+    if new_here:
         _bring(root / found.resume, found.study, found)
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
@@ -75,7 +76,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
             f" and use --resume {stored.name}"
         )
     study = absolute_uri(found.study or stored.study or "")
-    if study and masked_url(study) == masked_url(stored.study or ""):
+    if study and not new_here and masked_url(study) == masked_url(stored.study or ""):
         _bring(root / found.resume, study, found)  # it may have been run elsewhere since
         stored = load_settings(root / found.resume)
     if "://" not in stored.storage:  # where it was found, which may not be where it was made

@@ -6,6 +6,7 @@ actor, trials in a study that nobody trains, rows in a table of nodes. A few rea
 machine show what the whole driver takes for a trial, see `--processes`.
 """
 
+import os
 import random
 import shutil
 import sys
@@ -13,8 +14,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from werkzeug.serving import WSGIRequestHandler
 
 from foldsweep.programs import console, parse, require_at_least, run_program
 from peer_tools.checks import made_folder, require_document, require_psutil
@@ -26,6 +31,7 @@ SPACE = "mlp"
 EVENTS_PER_TRIAL = 2
 """Answers that Tune waits for in a short trial: the process has the configuration, the result."""
 CPUS_OF_NODE = 8
+CHECKPOINTS = 20
 NAME = "scale"
 
 
@@ -77,7 +83,7 @@ def main() -> int:
     settings = parse(ScaleSettings, sys.argv[1:], prog="benchmarks/scale.py")
     require_psutil()
     require_at_least(1, settings, "trials", "events")
-    require_document(settings.write, ("in flight", "processes"))
+    require_document(settings.write, ("in flight", "processes", "store"))
     waits = waiting(settings.in_flight, settings.events)
     rows = [
         Row(
@@ -89,6 +95,7 @@ def main() -> int:
         for number in settings.in_flight
     ]
     tables = {"in flight": in_flight_cells(rows)}
+    tables["store"] = store_cells(storing(CHECKPOINTS))
     driven = {number: sweep(number, settings) for number in settings.processes}
     tables["processes"] = process_cells(driven, settings.trials)
     head = f"{here()}; nodes of {CPUS_OF_NODE} trials each"
@@ -195,8 +202,6 @@ def result_of(objective: str) -> Mapping[str, Any]:
 
 def looking(nodes: int) -> float:
     """CPU time of what follows Ray's list of nodes, which is as long as there are nodes."""
-    from unittest.mock import patch
-
     from sweeps import machines as module
     from sweeps import probe
     from sweeps.settings import SweepSettings
@@ -247,6 +252,37 @@ def sweep(processes: int, settings: ScaleSettings) -> dict[str, float]:
     return seen.cpu_by_role
 
 
+def storing(checkpoints: int) -> dict[str, float]:
+    """Requests to an S3 service for each checkpoint of a megabyte."""
+    import torch
+    from moto.server import ThreadedMotoServer
+
+    from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
+
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    os.environ |= {**keys, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    asked: list[str] = []
+    with patch.object(WSGIRequestHandler, "log", lambda handler, *line: asked.append(line[0])):
+        server = ThreadedMotoServer("127.0.0.1", port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        at = f"endpoint_override={host}:{port}&scheme=http&allow_bucket_creation=true"
+        place, state = f"s3://sweeps/checkpoints?{at}", {"weights": torch.zeros(250_000)}
+        save_checkpoint(place, 0, state)  # which connects
+        found = {}
+        for name, call in (
+            ("save", partial(save_checkpoint, place, state=state)),
+            ("load", partial(load_checkpoint, place)),
+            ("delete", partial(delete_checkpoint, place)),
+        ):
+            asked.clear()
+            for number in range(1, checkpoints + 1):
+                call(trial_number=number)
+            found[name] = len(asked) / checkpoints
+        server.stop()
+    return found
+
+
 def in_flight_cells(rows: Sequence[Row]) -> Cells:
     """A row for each number of trials in flight."""
     return Cells(
@@ -270,6 +306,15 @@ def in_flight_cells(rows: Sequence[Row]) -> Cells:
             )
             for row in rows
         ),
+    )
+
+
+def store_cells(requests: Mapping[str, float]) -> Cells:
+    """What is done with a checkpoint."""
+    return Cells(
+        title="Requests to an S3 service for one checkpoint",
+        head=tuple(requests),
+        rows=(tuple(f"{number:.0f}" for number in requests.values()),),
     )
 
 

@@ -30,7 +30,7 @@ def retried(
         while_away: Told about once a second how long the service has been away, and why.
 
     Raises:
-        Exception: Whatever the call raises.
+        Exception: The exception of the call.
     """
     since: float | None = None
     pause = _FIRST_PAUSE_S

@@ -151,7 +151,7 @@ class Cluster:
         address = ray.get_runtime_context().gcs_address
         watch = HeadWatch(address, lambda what: tell(gone=what))
         while not self._enough.wait(LOOK_EVERY_S):
-            # Ray's errors have no common base here; a head node that has gone is said elsewhere
+            # Ray's errors have no common base; `HeadWatch` reports a lost head node
             with contextlib.suppress(Exception):
                 self.machines.look()
         watch.stop()

@@ -1,4 +1,4 @@
-"""Limits on what a trial comes to for certain, as the command line has them."""
+"""Limits of the command line on outcomes that are known before training, such as `num_params`."""
 
 import operator
 import re
@@ -19,7 +19,7 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bound on what a trial comes to for certain, known before it is trained."""
+    """A bound on an outcome that is known before a trial is trained."""
 
     sign: str
     bound: float

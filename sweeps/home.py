@@ -162,7 +162,7 @@ class Home:
 
 
 def name_taken(name: str) -> UserError:
-    """What is said where a new sweep's name is that of one in the database."""
+    """The error for a new sweep whose name the database already has."""
     return UserError(
         f"sweep {name} exists already in the database of --study; use --resume {name} or another"
         " --name"

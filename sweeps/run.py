@@ -8,15 +8,18 @@ if __name__ == "__main__":
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Self
 
 from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.settings import (
+    OWN_DATA,
     SETTINGS_FILE,
+    SHIPPED_DATA,
     SweepSettings,
     check_name,
     check_place,
@@ -25,16 +28,51 @@ from sweeps.settings import (
     masked_url,
     refuse_password,
 )
+from sweeps.spaces import listed
 from sweeps.supervisor import apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(SweepSettings):
+    """Search for the best configuration of one or more search spaces.
+
+    Every trial trains all cross-validation folds of one configuration in lockstep and is judged,
+    and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
+    on with --resume.
+    """
+
+    GROUPS = {  # of the help
+        "search": (
+            *("space", "trials", "time_budget", "epochs", "folds", "sampler", "scheduler"),
+            *("objective", "limit", "precision", "seed", "select_on_test"),
+        ),
+        "data": (*OWN_DATA, *SHIPPED_DATA),
+        "resources": (
+            *("concurrency", "cpus_per_trial", "gpus_per_trial", "address", "mode"),
+            *("max_failures", "trial_timeout", "checkpoint_every_s", "patience"),
+        ),
+        "storage": ("name", "resume", "storage", "study", "trust"),
+        "tracking": ("experiment", "tracking_uri"),
+    }
+
+    @classmethod
+    def of(cls, settings: SweepSettings) -> Self:
+        """Options whose settings are these."""
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(settings)})
+
+    @property
+    def settings(self) -> SweepSettings:
+        """What a sweep keeps of them."""
+        names = [field.name for field in fields(SweepSettings)]
+        return SweepSettings(**{name: getattr(self, name) for name in names})
 
 
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
     stored, settings = _read_settings(sys.argv[1:])
     if settings.list_spaces:
-        from sweeps.messages import spaces_table
-
-        console.print(spaces_table())
+        for line in listed():
+            console.print(line)
         return 0
     settings.validate()
     return apart("sweeps.driver.sweep", settings, stored)
@@ -57,8 +95,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     for option in ("study", "tracking_uri", "storage"):
         refuse_password(f"--{option.replace('_', '-')}", getattr(found, option) or "")
     if found.resume is None:
-        settings = parse(SweepSettings, args, prog="sweeps/run.py")
-        return None, _absolute(settings)
+        return None, _absolute(_parse(args).settings)
     check_name(found.resume)
     storage = found.storage or SweepSettings.storage
     root = replace(SweepSettings(), storage=storage).local_root
@@ -80,13 +117,17 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         stored = load_settings(root / found.resume)
     if "://" not in stored.storage:  # where it was found, which may not be where it was made
         stored = replace(stored, storage=storage)
-    settings = parse(SweepSettings, args, default=stored, prog="sweeps/run.py")
-    settings = replace(settings, trust=False)
+    settings = replace(_parse(args, stored).settings, trust=False)
     if settings.name != stored.name:
         raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
+
+
+def _parse(args: list[str], stored: SweepSettings | None = None) -> RunOptions:
+    default = None if stored is None else RunOptions.of(stored)
+    return parse(RunOptions, args, default=default, prog="sweeps/run.py")
 
 
 def _bring(folder: Path, study: str, found: argparse.Namespace) -> None:
@@ -99,7 +140,7 @@ def _adopt(
     args: list[str], folder: Path, stored: SweepSettings, name: str
 ) -> tuple[SweepSettings, SweepSettings]:
     """The settings of a copy that gets a name of its own, and goes on under it."""
-    parse(SweepSettings, args, default=stored, prog="sweeps/run.py")  # before anything is changed
+    _parse(args, stored)  # before anything is changed
     if name == stored.name:
         raise UserError(f"--name {name} is the name of the original: give the copy another")
     from sweeps.adoption import adopt  # Optuna, which Ray need not wait for

@@ -21,11 +21,11 @@ Words = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionSettings:
-    """Print what completes this command in a shell; docs/sweep.md says where it belongs.
+    """Print what completes this command in a shell; print it again after an update.
 
     bash: foldsweep completion bash > ~/.local/share/bash-completion/completions/foldsweep
 
-    zsh: foldsweep completion zsh > a folder of $fpath, as _foldsweep
+    zsh: foldsweep completion zsh > ~/.foldsweep.zsh, and in ~/.zshrc: source ~/.foldsweep.zsh
 
     fish: foldsweep completion fish > ~/.config/fish/completions/foldsweep.fish
     """
@@ -118,16 +118,10 @@ def bash(found: dict[str, Words]) -> str:
 
 
 def zsh(found: dict[str, Words]) -> str:
-    """A function of zsh's completion system, through that for bash."""
+    """A function of zsh's completion for bash."""
     first, rest = bash(found).split("\n", 1)
-    return "\n".join(
-        [
-            "#compdef foldsweep",
-            first.replace("bash", "zsh"),
-            "autoload -U +X bashcompinit && bashcompinit",
-            rest,
-        ]
-    )
+    start = "autoload -U +X compinit bashcompinit && compinit && bashcompinit"
+    return "\n".join([first.replace("bash", "zsh"), start, rest])
 
 
 def fish(found: dict[str, Words]) -> str:

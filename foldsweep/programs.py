@@ -81,6 +81,7 @@ def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = 
     if {"-h", "--help"} & set(args):
         print(usage(settings, called(prog), default))
         raise SystemExit(0)
+    args = _flags_once(args, settings, default)
     tyro_options: dict[str, Any] = {"prog": prog}
     if default is not None:
         tyro_options["default"] = default
@@ -96,6 +97,22 @@ def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = 
     if said.startswith("Unrecognized options"):
         said += _meant(args, [option.name for option in options_of(settings)])
     raise UserError(f"{said} (see --help)")
+
+
+def _flags_once(args: list[str], settings: type, default: Any) -> list[str]:
+    """The command line in which the last of `--flag` and `--no-flag` is, if it changes anything.
+
+    Which of the two tyro knows depends on the default.
+    """
+    for option in options_of(settings):
+        both = (option.name, f"--no-{option.name[2:]}")
+        given = [arg for arg in args if arg in both]
+        if option.takes or option.positional or not given:
+            continue
+        value = option.default if default is None else getattr(default, option.field)
+        args = [arg for arg in args if arg not in both]
+        args += [given[-1]] if (given[-1] == option.name) != value else []
+    return args
 
 
 def _meant(args: list[str], known: list[str]) -> str:

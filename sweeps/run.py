@@ -16,6 +16,7 @@ from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
+from sweeps.config_file import config_words, save_config
 from sweeps.settings import (
     OWN_DATA,
     SETTINGS_FILE,
@@ -40,6 +41,11 @@ class RunOptions(SweepSettings):
     and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
     on with --resume.
     """
+
+    config: Path | None = None
+    """YAML file of settings, by the names of these options; what is given here wins."""
+    save_config: Path | None = None
+    """Write the settings to a file for --config, then start."""
 
     GROUPS = {  # of the help
         "search": (
@@ -69,18 +75,23 @@ class RunOptions(SweepSettings):
 
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
-    stored, settings = _read_settings(sys.argv[1:])
+    args = sys.argv[1:]
+    stored, settings = _read_settings(args)
     if settings.list_spaces:
         for line in listed():
             console.print(line)
         return 0
     settings.validate()
+    given = _parse(_with_config(args), stored)
+    if given.save_config is not None:
+        save_config(given.save_config, given.settings)
     return apart("sweeps.driver.sweep", settings, stored)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
     """The settings, those of a resumed sweep being the defaults, and what that sweep had."""
     refuse_empty(args)
+    args = _with_config(args)
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--resume")
     finder.add_argument("--name")
@@ -88,10 +99,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     finder.add_argument("--study")
     finder.add_argument("--tracking-uri")
     finder.add_argument("--trust", action="store_true")
-    try:
-        found = finder.parse_known_args(args)[0]
-    except argparse.ArgumentError as error:
-        raise UserError(str(error)) from None
+    found = _found(finder, args)
     for option in ("study", "tracking_uri", "storage"):
         refuse_password(f"--{option.replace('_', '-')}", getattr(found, option) or "")
     if found.resume is None:
@@ -123,6 +131,22 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
+
+
+def _found(finder: argparse.ArgumentParser, args: list[str]) -> argparse.Namespace:
+    try:
+        return finder.parse_known_args(args)[0]
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+
+
+def _with_config(args: list[str]) -> list[str]:
+    """The command line behind that which its file of settings stands for."""
+    finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    finder.add_argument("--config", type=Path)
+    path: Path | None = _found(finder, args).config
+    # --config again, since what follows must not count as a value of the file's last option
+    return args if path is None else [*config_words(path), f"--config={path}", *args]
 
 
 def _parse(args: list[str], stored: SweepSettings | None = None) -> RunOptions:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,3 +78,35 @@ def test_the_scripts_are_of_their_shell(shell: str, words: dict[str, Words]) -> 
         [shell, "-n", "/dev/stdin"], input=script, capture_output=True, encoding="utf-8"
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+ZSH = """
+source ./script; setopt ksharrays shwordsplit
+offered() { COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _foldsweep; echo "${COMPREPLY[@]}"; }
+offered foldsweep run --sampler ""
+offered foldsweep ""
+"""
+FISH = """
+source ./script
+complete -C 'foldsweep run --sampler '; echo; complete -C 'foldsweep '
+"""
+
+
+@pytest.mark.parametrize(("shell", "asked"), [("zsh", ZSH), ("fish", FISH)])
+def test_other_shells_offer_the_same(
+    shell: str, asked: str, words: dict[str, Words], tmp_path: Path
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    (tmp_path / "script").write_text({"zsh": zsh, "fish": fish}[shell](words))
+    done = subprocess.run(
+        [shell, *["-f"] * (shell == "zsh"), "-c", asked],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)},
+    )
+    choices, commands = done.stdout.split("\n\n" if shell == "fish" else "\n", 1)
+    assert done.stderr == ""
+    assert set(choices.split()) == {*words["run"]["--sampler"]}
+    assert {*PROGRAMS} <= set(commands.split())

@@ -46,6 +46,8 @@ class RunOptions(SweepSettings):
     """YAML file of settings, by the names of these options; what is given here wins."""
     save_config: Path | None = None
     """Write the settings to a file for --config, then start."""
+    dry_run: bool = False
+    """Show what would happen, how long it may take and where all would lie; write nothing."""
 
     GROUPS = {  # of the help
         "search": (
@@ -83,6 +85,10 @@ def main() -> int:
         return 0
     settings.validate()
     given = _parse(_with_config(args), stored)
+    if given.dry_run and given.save_config is not None:
+        raise UserError("--dry-run writes nothing: leave out --save-config")
+    if given.dry_run:
+        return apart("sweeps.rehearsal.rehearse", settings, stored)
     if given.save_config is not None:
         save_config(given.save_config, given.settings)
     return apart("sweeps.driver.sweep", settings, stored)
@@ -99,6 +105,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     finder.add_argument("--study")
     finder.add_argument("--tracking-uri")
     finder.add_argument("--trust", action="store_true")
+    finder.add_argument("--dry-run", action="store_true")
     found = _found(finder, args)
     for option in ("study", "tracking_uri", "storage"):
         refuse_password(f"--{option.replace('_', '-')}", getattr(found, option) or "")
@@ -107,10 +114,13 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     check_name(found.resume)
     storage = found.storage or SweepSettings.storage
     root = replace(SweepSettings(), storage=storage).local_root
-    if found.study is not None and not (root / found.resume / SETTINGS_FILE).exists():
+    is_here = (root / found.resume / SETTINGS_FILE).exists()
+    if found.study is not None and not is_here and not found.dry_run:
         _bring(root / found.resume, found.study, found)
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
+        if found.dry_run:
+            raise UserError("--dry-run gives no copy another name: run it first, or resume it")
         check_name(found.name)
         return _adopt(args, root / found.resume, stored, found.name)
     check_place(root / found.resume)
@@ -120,7 +130,8 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
             f" and use --resume {stored.name}"
         )
     study = absolute_uri(found.study or stored.study or "")
-    if study and masked_url(study) == masked_url(stored.study or ""):
+    same = study and masked_url(study) == masked_url(stored.study or "")
+    if same and not found.dry_run:
         _bring(root / found.resume, study, found)  # it may have been run elsewhere since
         stored = load_settings(root / found.resume)
     if "://" not in stored.storage:  # where it was found, which may not be where it was made

@@ -90,7 +90,7 @@ def test_each_option_of_a_sweep_is_in_one_group() -> None:
     assert {"search", "data", "resources", "storage", "tracking"} <= set(RunOptions.GROUPS)
     rest = {option.field for option in options_of(RunOptions)} - set(named)
     assert len(named) == len(set(named))
-    assert rest == {"list_spaces", "config", "save_config"}
+    assert rest == {"list_spaces", "config", "save_config", "dry_run"}
 
 
 def test_no_name_is_broken_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,9 @@ from trainables.trial import Context, CrossValidation
 OFFLINE = "FOLDSWEEP_OFFLINE"
 AGAIN_WITHIN_S = 0.5
 """An epoch shorter than this is timed again: the first one of a process takes longer."""
+START_S, EACH_S = 8.0, 0.05
+"""Seconds that a sweep takes to start, and that a trial takes beside its training; measured on two
+processors, see docs/performance.md."""
 MEMORY_INFO = Path("/proc/meminfo")
 
 
@@ -210,21 +213,21 @@ def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
 
 def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended: int) -> str:
     """How long the sweep may take, by the initial points."""
-    least = most = 0.0
+    least = most = START_S
     for space, found in zip(ready.spaces, timed, strict=True):
         trials = num_asked(space, ready.settings)
         done, ended = min(trials, ended), max(0, ended - trials)
         few, all_ = estimate(space, ready.settings, found.unit_s)
         waves = (trials - done) / min(allotment.concurrency, max(1, trials - done))
         budget = ready.settings.time_budget or float("inf")
-        least += min(budget, waves * (few + found.build_s))
-        most += min(budget, waves * (all_ + found.build_s))
+        least += min(budget, waves * (few + found.build_s + EACH_S))
+        most += min(budget, waves * (all_ + found.build_s + EACH_S))
     said = f"time: about {shown_time(most)}"
     if round(least) < round(most):
         said = (
             f"time: about {shown_time(least)}, or {shown_time(most)} if no trial is stopped early"
         )
-    said += "; by the initial point, which others may be slower than"
+    said += "; by the initial point, and others may be slower"
     if ready.settings.address is not None and ready.settings.concurrency is None:
         said += ", on one processor; a cluster divides it by the trials that it runs at a time"
     return said

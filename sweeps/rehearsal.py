@@ -36,8 +36,8 @@ OFFLINE = "FOLDSWEEP_OFFLINE"
 AGAIN_WITHIN_S = 0.5
 """An epoch shorter than this is timed again: the first one of a process takes longer."""
 START_S, EACH_S = 8.0, 0.05
-"""Seconds that a sweep takes to start, and that a trial takes beside its training; measured on two
-processors, see docs/performance.md."""
+"""Seconds that the sweep of a space takes to start, and that a trial takes beside its training;
+measured on two processors, see docs/performance.md."""
 MEMORY_INFO = Path("/proc/meminfo")
 
 
@@ -213,7 +213,7 @@ def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
 
 def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended: int) -> str:
     """How long the sweep may take, by the initial points."""
-    least = most = START_S
+    least = most = START_S * len(timed)
     for space, found in zip(ready.spaces, timed, strict=True):
         trials = num_asked(space, ready.settings)
         done, ended = min(trials, ended), max(0, ended - trials)

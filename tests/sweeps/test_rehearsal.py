@@ -213,8 +213,8 @@ def test_a_time_budget_ends_the_estimate(
 ) -> None:
     monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
     args = (*OWN, "--space", "logistic", "svm", "--concurrency", "1", "--trials", "9")
-    assert "\ntime: about 3:09;" in said(*args)
-    assert "\ntime: about 0:58;" in said(*args, "--time-budget", "25")
+    assert "\ntime: about 3:17;" in said(*args)
+    assert "\ntime: about 1:06;" in said(*args, "--time-budget", "25")
 
 
 def test_more_memory_than_there_is_is_said(

@@ -113,6 +113,10 @@ def overview() -> str:
 def run() -> None:
     """The entry point."""
     import foldsweep.early  # noqa: F401  before anything that takes long
+
+    asked = PROGRAMS.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    if asked is not None:
+        import_module(asked.module)  # as long as Ctrl-C ends this at once
     from foldsweep.programs import run_program
 
     run_program(main)

@@ -1,4 +1,5 @@
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ import pytest
 from foldsweep import command
 from foldsweep.command import PROGRAMS, main
 from foldsweep.errors import UserError
+from foldsweep.interrupts import end_at_once
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
@@ -129,3 +131,23 @@ def test_importing_the_command_changes_no_handler() -> None:
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_ctrl_c_ends_a_command_at_once_as_long_as_it_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def note(what: object) -> None:
+        seen.append((what, signal.getsignal(signal.SIGINT)))
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.delitem(sys.modules, "foldsweep.early", raising=False)
+    monkeypatch.setattr(sys, "argv", ["foldsweep", "compare"])
+    monkeypatch.setattr(command, "import_module", note)
+    monkeypatch.setattr("foldsweep.programs.run_program", lambda main: seen.append(main))
+    try:
+        command.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [("analysis.compare", end_at_once), main]

@@ -35,6 +35,7 @@ from sweeps.messages import (
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
+from sweeps.rounds import on_test
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -83,6 +84,8 @@ class Prepared:
     task: Task
     spaces: list[SearchSpace]
     data: Data
+    scored: Data
+    """Whose rows the folds name: those, with `select_on_test` also the test rows."""
     folds: tuple[Fold, ...]
     said: list[str | None]
     """What to say when it begins."""
@@ -129,13 +132,22 @@ def prepared(
             )
         settings = replace(settings, folds=fixed)
     folds = split_data(spaces[0], data, settings)
-    check_folds(task, data, folds)
+    scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
+    check_folds(task, scored, folds)
     spaces, said = _within(spaces, settings, data)
     for space in spaces:
-        check_model(space, data, folds, settings)
+        check_model(space, scored, folds, settings)
         check_sent(space)
         said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
-    return Prepared(settings=settings, task=task, spaces=spaces, data=data, folds=folds, said=said)
+    return Prepared(
+        settings=settings,
+        task=task,
+        spaces=spaces,
+        data=data,
+        scored=scored,
+        folds=folds,
+        said=said,
+    )
 
 
 def _launch(

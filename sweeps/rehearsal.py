@@ -24,7 +24,6 @@ from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
 from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
-from sweeps.rounds import on_test
 from sweeps.settings import SETTINGS_FILE, SweepSettings, check_place, masked_url
 from sweeps.spaces import ranges
 from sweeps.sweep import JOURNAL_FILE, most_epochs
@@ -111,9 +110,10 @@ def _told(ready: Prepared, stored: SweepSettings | None, folder: Path) -> Iterat
     train = sum(len(fold.train) for fold in ready.folds) / number
     held_out = sum(len(fold.val) for fold in ready.folds) / number
     test = 0 if ready.data.test is None else len(ready.data.test)
+    unseen = "are those held out" if settings.select_on_test else "are not touched"
     yield (
         f"folds: {number}, of about {train:,.0f} rows to train on and"
-        f" {held_out:,.0f} held out; {test:,} test rows are not touched"
+        f" {held_out:,.0f} held out; {test:,} test rows {unseen}"
     )
     yield from filter(None, ready.said)
     allotment = _allotment(settings)
@@ -160,10 +160,9 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
     """Train the initial point for an epoch on all folds; an estimator for a few units."""
     settings = ready.settings
     config = first_configs(space, Gate(space, settings.limits, ready.data))[0]
-    data = on_test(ready.data, settings.folds)[0] if settings.select_on_test else ready.data
     torch.set_num_threads(allotment.threads)
     context = Context(
-        data=data,
+        data=ready.scored,
         folds=ready.folds,
         seed=settings.seed,
         report_at=(config.epochs,),

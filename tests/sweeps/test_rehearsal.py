@@ -117,6 +117,14 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
     assert f"folder: {here}/runs/NAME\n" in text
 
 
+def test_trials_may_be_selected_on_test_rows(said: Callable[..., str]) -> None:
+    text = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
+    assert (
+        "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are those held out"
+        in text
+    )
+
+
 def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Path) -> None:
     before = everything(here)
     common = (*OWN, "--space", "logistic", "--trials", "3", "--name", "first")

@@ -26,7 +26,7 @@ test: $(STAMP) ## the default tests; ARGS go to pytest
 	$(PYTEST) $(ARGS)
 
 test-slow: $(STAMP) ## the slow tests, which CI leaves out; ARGS go to pytest
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m "slow and not cluster" $(ARGS)
 
 test-cluster: $(STAMP) ## sweeps on a real cluster whose machines and services fail; ARGS go to pytest
 	$(BIN)/pytest -m cluster tests/cluster tests/sweeps $(ARGS)

@@ -15,6 +15,7 @@ from typing import Literal
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, require_at_least, run_program
@@ -98,7 +99,8 @@ def main() -> int:
     require_psutil()
     require_at_least(1, settings, "train_pairs", "processes", "limit_s")
     require_at_least(2, settings, "folds")
-    require_document(settings.write, ("growth", "cpu"))
+    blocks = tuple(f"{name}{'-database' if settings.study else ''}" for name in ("growth", "cpu"))
+    require_document(settings.write, blocks)
     if min(settings.trials, default=0) < PART:
         raise UserError(f"--trials must each be at least {PART}, but are {settings.trials}")
     rows = []
@@ -109,13 +111,15 @@ def main() -> int:
         f"{here()}; space {SPACE}, {settings.sampler} sampler, {settings.folds} folds of"
         f" {settings.train_pairs} pairs, 1 epoch, {settings.processes} trials at a time"
     )
+    if settings.study is not None:
+        head += f"; studies in {make_url(settings.study).get_backend_name()}"
     tables = {"growth": growth_cells(rows), "cpu": cpu_cells(rows)}
     console.print(head)
     for cells in tables.values():
         show(cells)
     if settings.write is not None:
-        blocks = {name: f"{head}\n\n{cells.markdown()}" for name, cells in tables.items()}
-        write_between_marks(settings.write, blocks)
+        texts = [f"{head}\n\n{cells.markdown()}" for cells in tables.values()]
+        write_between_marks(settings.write, dict(zip(blocks, texts, strict=True)))
     slow = too_slow(rows)
     for line in slow:
         console.print(line)
@@ -129,8 +133,11 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
     folder = made_folder(settings.folder / str(trials))
     name = f"growth{trials}"
     key = f"{name}/{SPACE}"
-    if settings.study is not None and has_study(open_storage(settings.study, folder), key):
-        optuna.delete_study(study_name=key, storage=open_storage(settings.study, folder))
+    if settings.study is not None:
+        storage = open_storage(settings.study, folder)
+        for one in (name, key):  # the sweep's own study, and that of its space
+            if has_study(storage, one):
+                optuna.delete_study(study_name=one, storage=storage)
     options = {
         "space": SPACE,
         "name": name,

@@ -77,6 +77,12 @@ class Cluster:
         self._thread.start()
         atexit.register(self.stop)
 
+    def refuse(self) -> None:
+        """Say what is known to be wrong by now, so that nothing is made in vain."""
+        if self._error is not None:
+            self.stop()
+            raise self._error
+
     def __enter__(self) -> Allotment:
         """Wait for Ray.
 
@@ -88,8 +94,7 @@ class Cluster:
         try:
             if not self._running.wait(STARTED_WITHIN_S):
                 raise UserError(f"{self._where} did not start within {STARTED_WITHIN_S:g} s")
-            if self._error is not None:
-                raise self._error
+            self.refuse()
             return self._allotment()
         except BaseException:
             self.stop()
@@ -179,6 +184,8 @@ class Cluster:
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node wants its token as soon as its user has one; a driver if told to
                 reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
+            elif address and isinstance(error, ConnectionError):
+                reason += "; does RAY_AUTH_TOKEN have the cluster's token?"
             raise UserError(f"{self._where} cannot be used: {reason}") from None
 
     def _init_local(self, env: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ray import tune
 from ray.exceptions import ObjectLostError
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from rich.console import Console
 
@@ -83,6 +84,9 @@ def _run(
     if not lifecycle.ledger.trials_left:
         return
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)  # read once, here
+    # else Tune sends the driver's keys to the nodes, which write them into logs for all to read
+    keys = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE -= keys
     progress = Progress(lifecycle, console, time_budget=settings.time_budget, machines=machines)
     places = Places(lifecycle)
     callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, progress]

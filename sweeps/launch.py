@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from foldsweep.errors import UserError, first_line
+from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
 from foldsweep.tracking import check_store, shown, sqlite_path
@@ -52,7 +52,7 @@ from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
 from trainables.data.folds import Fold
 from trainables.stack.precision import has_bfloat16
-from trainables.stores import STORE_ERRORS, located, replace_file
+from trainables.stores import STORE_ERRORS, located, replace_file, store_says
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
@@ -157,6 +157,7 @@ def _launch(
     settings, spaces, data = ready.settings, ready.spaces, ready.data
     name = settings.resume or settings.name or new_name(settings.local_root)
     names.refuse()
+    cluster.refuse()
     identity = _identity(settings, stored, name)
     folder = _make_folder(settings.local_root / name, resumed=settings.resume is not None)
     try:
@@ -304,7 +305,7 @@ def _check_remote(uri: str) -> None:
         reason = "it names no bucket or folder"
     # unreachable, forbidden, and of a kind or form that is none
     except STORE_ERRORS as error:
-        reason = first_line(error)
+        reason = store_says(error)
     raise UserError(
         f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
         " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"

@@ -18,7 +18,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from foldsweep import names
-from foldsweep.errors import UserError, first_line
+from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.ended import ERROR_ATTR, FAILURE_ATTR
@@ -27,7 +27,7 @@ from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import delete_checkpoint
-from trainables.stores import STORE_ERRORS
+from trainables.stores import STORE_ERRORS, store_says
 from trainables.trainable import (
     BY_FOLD,
     DIVERGED,
@@ -451,7 +451,7 @@ class Lifecycle:
         except STORE_ERRORS as error:
             now = time.monotonic()
             self._store_rests_until = now + max(STORE_RESTS_S, STORE_SHARE * (now - began))
-            self.outages.note(STORAGE, 0.0, first_line(error))
+            self.outages.note(STORAGE, 0.0, store_says(error))
         else:
             if not self._unsaved:
                 self.outages.over(STORAGE)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pyarrow.fs as pafs
 
-from foldsweep.errors import UserError, first_line
+from foldsweep.errors import UserError
 from foldsweep.files import joined, write_whole
 from sweeps.outages import (
     STORAGE,
@@ -24,7 +24,7 @@ from sweeps.outages import (
     ServiceLost,
 )
 from sweeps.tracking.spool import CURSOR_FILE, REJECTED_FILE, RESTORED_FILE, SPOOL_FILE
-from trainables.stores import STORE_ERRORS, located, replace_file
+from trainables.stores import STORE_ERRORS, located, replace_file, store_says
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Mirror:
         try:
             self._copy()
         except STORE_ERRORS as error:
-            self._outages.note(STORAGE, 0.0, first_line(error))
+            self._outages.note(STORAGE, 0.0, store_says(error))
 
     def _copy(self) -> None:
         filesystem, root = located(self._place)
@@ -168,7 +168,7 @@ def or_away(call: Callable[[], T]) -> T:
     try:
         return call()
     except STORE_ERRORS as error:
-        raise ServiceAway(first_line(error)) from None
+        raise ServiceAway(store_says(error)) from None
 
 
 def _files(root: Path) -> Iterable[Path]:

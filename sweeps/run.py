@@ -115,7 +115,8 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
     storage = found.storage or SweepSettings.storage
     root = replace(SweepSettings(), storage=storage).local_root
     is_here = (root / found.resume / SETTINGS_FILE).exists()
-    if found.study is not None and not is_here and not found.dry_run:
+    new_here = found.study is not None and not is_here and not found.dry_run
+    if new_here:
         _bring(root / found.resume, found.study, found)
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
@@ -131,7 +132,7 @@ def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings
         )
     study = absolute_uri(found.study or stored.study or "")
     same = study and masked_url(study) == masked_url(stored.study or "")
-    if same and not found.dry_run:
+    if same and not new_here and not found.dry_run:
         _bring(root / found.resume, study, found)  # it may have been run elsewhere since
         stored = load_settings(root / found.resume)
     if "://" not in stored.storage:  # where it was found, which may not be where it was made

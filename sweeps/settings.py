@@ -282,7 +282,10 @@ def load_settings(folder: Path) -> SweepSettings:
     if not path.is_file():
         known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
         shown = ", ".join(known[-5:]) or "none"
-        raise UserError(f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}")
+        raise UserError(
+            f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}; if it is"
+            " elsewhere, give the --storage and --study that it had"
+        )
     try:
         values = parsed(path.read_bytes())
         _check_keys(values)
@@ -444,11 +447,16 @@ def refuse_password(
     """
     if sqlite_path(url) is not None or masked_url(url) == url:
         return
-    scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
     raise UserError(
         f"{option} {masked_url(url)} must not hold a password, which {seen}:"
-        f" leave it out, and {_ELSEWHERE.get(scheme, _OPTION_FILE)}"
+        f" leave it out, and {password_place(url)}"
     )
+
+
+def password_place(url: str) -> str:
+    """What to do with the password of a service, by the scheme of its URL."""
+    scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
+    return _ELSEWHERE.get(scheme, _OPTION_FILE)
 
 
 _OPTION_FILE = "name a file that has it, such as ?read_default_file=~/.my.cnf for MySQL"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from optuna.storages import BaseStorage, RDBStorage
 
-from foldsweep.errors import UserError, first_line
+from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.programs import console
 from foldsweep.tracking import absolute_uri, shown, sqlite_path
@@ -25,7 +25,7 @@ from sweeps.ownership import DatabaseLock, new_holder, shown_holder
 from sweeps.retries import PatientStorage
 from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
 from sweeps.study import open_storage
-from trainables.stores import STORE_ERRORS
+from trainables.stores import STORE_ERRORS, store_says
 
 if TYPE_CHECKING:
     from search_spaces.space import SearchSpace  # Ray and torch, for which no program waits
@@ -153,7 +153,7 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
                 console.print(f"records of {space} are restored from {shown(place)}")
         except STORE_ERRORS as error:
             raise UserError(
-                f"--storage {shown(settings.storage)} cannot be used: {first_line(error)}"
+                f"--storage {shown(settings.storage)} cannot be used: {store_says(error)}"
             ) from None
 
 

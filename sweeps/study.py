@@ -12,9 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError, first_line
+from foldsweep.tracking import sqlite_path
 from sweeps.journal import journal_storage
 from sweeps.retries import PatientStorage, num_trials, options_of
-from sweeps.settings import masked_url
+from sweeps.settings import masked_url, password_place
 
 SQLITE_WAIT_S = 60.0
 """How long a SQLite file may be in use by other sweeps."""
@@ -32,15 +33,19 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
         try:
             return _open_database(study_url)
         except Exception as error:  # SQLAlchemy and each driver have their own
-            reason = first_line(error)
+            said = getattr(error, "orig", None)  # by the driver, where there is a database
+            reason = first_line(said or error)
+            advice = "give a URL such as sqlite:///study.db or postgresql://user@host/database"
             if isinstance(error, ImportError):
-                reason = (
-                    "its driver is missing (for PostgreSQL: pip install 'foldsweep[postgres]')"
-                )
+                reason = "its driver is missing"
+                advice = "for PostgreSQL, pip install 'foldsweep[postgres]'"
+            elif said is not None and "password" in reason:
+                advice = password_place(study_url)
+            elif said is not None and sqlite_path(study_url) is None:
+                advice = "see that it runs there, and has this user and database"
             shown = masked_url(study_url)
             raise UserError(
-                f"--study {shown} cannot be opened: {reason.replace(study_url, shown)};"
-                " give a URL such as sqlite:///study.db or postgresql://user@host/database"
+                f"--study {shown} cannot be opened: {reason.replace(study_url, shown)}; {advice}"
             ) from None
     try:
         return journal_storage(journal)

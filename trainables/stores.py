@@ -5,6 +5,8 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from foldsweep.errors import first_line
+
 STORE_ERRORS: tuple[type[Exception], ...] = (OSError, pa.ArrowException)
 """What a store raises that is away, full, or refuses what it is asked for; also a wrong URI."""
 
@@ -12,6 +14,11 @@ CONNECT_WITHIN_S = 5
 ANSWER_WITHIN_S = 10
 """How long an S3 service may send nothing."""
 ATTEMPTS = 2
+
+
+def store_says(error: BaseException) -> str:
+    """Why a store did not do what it was asked for; without pyarrow's advice to programmers."""
+    return first_line(error).partition(" To create buckets, enable")[0].rstrip(".")
 
 
 def located(place: str) -> tuple[pafs.FileSystem, str]:

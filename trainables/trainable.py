@@ -13,13 +13,13 @@ import torch
 from ray import tune
 
 from foldsweep import names
-from foldsweep.errors import UserError, first_line, shown_error
+from foldsweep.errors import UserError, shown_error
 from foldsweep.retrying import retried
 from foldsweep.streams import forgive
 from trainables.checkpoints import load_checkpoint, save_checkpoint
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.refusals import happens_again, signed
-from trainables.stores import STORE_ERRORS
+from trainables.stores import STORE_ERRORS, store_says
 from trainables.tasks.samples import Data
 from trainables.tasks.task import DataRequest, Variant
 from trainables.trial import Context, CrossValidation, summary
@@ -167,7 +167,8 @@ class FoldTrainable(tune.Trainable):
         self.num_reported = 0
         self.saved_at = time.monotonic()
         self.unsaved = None
-        if self.context.checkpoint_folder is not None:
+        # a trial that is new has none, and need not wait for a store that is away
+        if self.context.checkpoint_folder is not None and reported_at is not None:
             state = self._load(self.context.checkpoint_folder, number)
             if state is not None:
                 self.trial.load_state_dict(state)
@@ -184,7 +185,7 @@ class FoldTrainable(tune.Trainable):
                 save_checkpoint(folder, self.trial.number, state)
                 self.unsaved, rests = None, 0.0
             except STORE_ERRORS as error:  # the trial goes on, and would lose more if it crashed
-                reason = first_line(error)
+                reason = store_says(error)
                 _log.warning("trial %d could not be saved: %s", self.trial.number, reason)
                 self.unsaved = began if self.unsaved is None else self.unsaved[0], reason
                 took = time.monotonic() - began
@@ -200,7 +201,7 @@ class FoldTrainable(tune.Trainable):
                 patience_s=self.context.patience_s,
             )
         except STORE_ERRORS as error:
-            reason = first_line(error)
+            reason = store_says(error)
             _log.warning("checkpoint of trial %d is out of reach: %s", number, reason)
             return None
 

@@ -124,13 +124,15 @@ def make_stack(
     """The stack of a variant's members on the data's training rows.
 
     Raises:
-        UserError: If the data or a configuration does not suit the variant.
+        UserError: If the data or a configuration does not suit the variant, or the networks do
+            not fit into memory.
     """
     task, shapes = variant.task, variant.task.shapes(data)
     if issubclass(variant.config, EstimatorConfig):
         from trainables.stack.estimators import EstimatorStack  # scikit-learn, which takes seconds
 
         return EstimatorStack(variant.model, members, data.train, task=task, shapes=shapes)
+    check_model_size(variant, members[0].config, data, members=len(members), device=device)
     return FoldStack(
         lambda config: variant.model(config, shapes),
         members,
@@ -171,8 +173,6 @@ class CrossValidation:
             )
             for i, fold in enumerate(context.folds)
         ]
-        size, device = len(members), context.device
-        check_model_size(variant, config, context.data, members=size, device=device)
         self.stack = make_stack(
             variant, members, context.data, device=context.device, mode=context.mode
         )

@@ -7,7 +7,7 @@ from tests.cluster.gate import SPACE
 from tests.cluster.nodes import Node
 from tests.integration.user import check_mlflow, scores
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 ARGS = ("--trials", 200, "--epochs", 12)
 NAME = f"all/{SPACE}"

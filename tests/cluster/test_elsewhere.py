@@ -11,7 +11,7 @@ from tests.cluster.proxy import Proxy
 from tests.cluster.services import USER
 from tests.integration.user import User, check_mlflow, scores
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ARGS = ("--trials", 10, "--epochs", 20)
 NEW = ("--space", "gated.py", *SHORT, *ARGS)

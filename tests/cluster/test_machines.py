@@ -13,7 +13,7 @@ from tests.cluster.bench import SHORT, Bench, Undisturbed, trial_processes
 from tests.cluster.gate import SPACE
 from tests.integration.user import REPOSITORY, RunRow, check_mlflow, scores
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ARGS = ("--trials", 8, "--epochs", 20)
 

@@ -40,6 +40,7 @@ POOLS = (ORDINARY, ORDINARY, EMPTY, ABSURD, ABSURD, STRANGE, PATHS, URLS)
 
 WRONG: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 1.5, -1e308, 10**400, 2**64, float("nan"), float("inf")),
+    *(10**6, 10**9, 2**40),
     *("", " ", "x", "9" * 400, "A" * 20_000, "../../outside/z", "a\nb", "\ud800", "\0", "漢字"),
     *([], {}, [None], [[]], [1, "a"], {"": None}, {"a": {"b": []}}, ["x"] * 300),
     *(

@@ -105,6 +105,29 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
     assert not ray_threads()
 
 
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (None, "no cluster; if the cluster wants a token, set RAY_AUTH_MODE=token"),
+        ("token", "no cluster; does RAY_AUTH_TOKEN have the cluster's token?"),
+    ],
+)
+def test_a_cluster_that_takes_no_driver_may_want_another_token(
+    mode: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*address: object, **options: object) -> None:
+        raise ConnectionError("no cluster")
+
+    monkeypatch.setattr(ray, "init", fail)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(UserError) as caught:
+        Cluster(SweepSettings(address="auto")).__enter__()
+    assert str(caught.value).endswith(said)
+    assert not ray_threads()
+
+
 def test_a_start_that_takes_for_ever_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     late = threading.Event()
     monkeypatch.setattr(ray, "init", lambda **options: late.wait())

@@ -110,6 +110,15 @@ def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
 
 
+@pytest.mark.parametrize("hidden", [10**7, 10**9, 2**62])
+def test_a_network_that_no_memory_holds_is_refused(
+    measure: Callable[..., str], hidden: int
+) -> None:
+    config = {"batch_size": 8, "epochs": 1, "hidden": hidden}
+    with pytest.raises(UserError, match="use smaller layers"):
+        measure(config=config)
+
+
 def test_several_rounds_have_one(measure: Callable[..., str]) -> None:
     said = measure(rounds=2)
     assert "(std over 2 rounds, standard error 0." in said

@@ -443,6 +443,24 @@ def test_a_remote_storage_that_cannot_be_is_refused_before_anything_is_made(
 # Starts that fail ------------------------------------------------------------------------------
 
 
+def test_a_cluster_that_is_not_there_is_said_before_anything_is_made(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = SweepSettings(
+        data="iris",
+        space=("logistic",),
+        address="127.0.0.1:1",
+        tracking_uri=f"sqlite:///{here}/mlflow.db",
+    )
+    cluster = Cluster(settings)
+    cluster.start()
+    cluster._running.wait()
+    with pytest.raises(UserError, match="--address 127.0.0.1:1 cannot be used: .*refused"):
+        launch(settings, None, cluster)
+    assert "starts" not in capsys.readouterr().out
+    assert not list(here.iterdir())
+
+
 def begun(here: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
     """Launch a sweep that fails so before a trial, or that does not."""
 

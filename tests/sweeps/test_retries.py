@@ -197,6 +197,28 @@ def test_a_database_that_is_silent_at_the_start_is_refused(
         open_storage(url(proxy.address, name), Path("unused"))
 
 
+@pytest.mark.parametrize(
+    ("password", "database", "said"),
+    [
+        ("", None, "no password supplied; set PGPASSWORD or write it into ~/.pgpass"),
+        ("wrong", None, 'for user "foldsweep"; set PGPASSWORD or write it into ~/.pgpass'),
+        (PASSWORD, "none", 'database "none" does not exist; see that it runs there, and has'),
+    ],
+)
+def test_what_a_database_refuses_is_said_with_what_to_do(
+    password: str,
+    database: str | None,
+    said: str,
+    name: str,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", password)
+    with pytest.raises(UserError, match="cannot be opened: connection failed") as caught:
+        open_storage(url(proxy.address, database or name), Path("unused"))
+    assert said in str(caught.value)
+
+
 def test_a_long_answer_is_waited_for(
     name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,9 +253,9 @@ def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         GOOD.save(tmp_path / name)
-    with pytest.raises(UserError, match="no sweep 'third' in .*: first, second$"):
+    with pytest.raises(UserError, match="no sweep 'third' in .*: first, second; if it"):
         load_settings(tmp_path / "third")
-    with pytest.raises(UserError, match=r"the latest there: none"):
+    with pytest.raises(UserError, match=r"the latest there: none; if it is elsewhere, give"):
         load_settings(tmp_path / "elsewhere" / "third")
 
 

@@ -62,6 +62,16 @@ def test_a_folder_gets_the_settings_with_which_its_sweep_was_run_elsewhere_since
         assert settings.trials == 40
 
 
+def test_a_sweep_is_brought_to_an_empty_folder_once(
+    driver: Driver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
+        pass
+    with driver("b", "--resume", "first"):
+        pass
+    assert capsys.readouterr().out.count("sweep first is brought here") == 1
+
+
 def test_a_sweep_that_is_run_elsewhere_while_a_driver_starts_is_not_set_back(
     driver: Driver,
 ) -> None:

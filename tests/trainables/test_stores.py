@@ -1,7 +1,7 @@
 import pytest
 
 from foldsweep.files import joined
-from trainables.stores import located
+from trainables.stores import located, store_says
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_a_silent_service_is_not_waited_for_as_long_as_the_library_would(tmp_pat
     _, (options,) = filesystem.__reduce__()
     assert (options["connect_timeout"], options["request_timeout"]) == (5, 10)
     assert (options["endpoint_override"], options["scheme"]) == ("127.0.0.1:9", "http")
+
+
+def test_a_store_says_nothing_to_programmers():
+    said = "Bucket 'b' not found. To create buckets, enable the allow_bucket_creation option."
+    assert store_says(OSError(said)) == "Bucket 'b' not found"

@@ -29,6 +29,7 @@ from trainables.trainable import (
     HELD_OUT,
     HISTORY,
     LAST_ERROR,
+    REPORTED_AT,
     TRIAL_NUMBER,
     UNSAVED,
     trainable_for,
@@ -57,8 +58,9 @@ def make(small_config, make_context):
         bound = tune.with_parameters(trainable_for(variant), context=context)
         return bound(config=flat(variant, **values))
 
-    def flat(variant, number=3, **values):
-        return {**small_config(variant, **values).to_dict(), TRIAL_NUMBER: number}
+    def flat(variant, number=3, cut_off_at=None, **values):
+        cut_off = {} if cut_off_at is None else {REPORTED_AT: cut_off_at}
+        return {**small_config(variant, **values).to_dict(), TRIAL_NUMBER: number, **cut_off}
 
     build.config = flat
     return build
@@ -174,7 +176,7 @@ def test_a_trial_continues_from_its_checkpoint(family, make, make_context, tmp_p
     stopped.step()
     stopped.step()
     assert load_checkpoint(folder, 3)["stack"]["epoch"] == 2
-    continued = make(family, context, dropout=0.3)
+    continued = make(family, context, dropout=0.3, cut_off_at=2)
     last = comparable(continued.step())
     assert [row["epoch"] for row in last[HISTORY]] == [1, 2, 3]
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
@@ -188,7 +190,7 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
     stopped.step()
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
-    again = make(variant, context)
+    again = make(variant, context, cut_off_at=0)
     assert results_of(again) == results_of(make(variant, make_context(**values)))
     assert [text for text in caplog.messages if "the trial starts again" in text]
 
@@ -241,7 +243,7 @@ def test_a_checkpoint_is_loaded_as_soon_as_the_store_is_there(
         return load_checkpoint(*args)
 
     monkeypatch.setattr("trainables.trainable.load_checkpoint", away_at_first)
-    continued = make(VARIANTS["mlp"], context)
+    continued = make(VARIANTS["mlp"], context, cut_off_at=2)
     assert [row["epoch"] for row in continued.step()[HISTORY]] == [1, 2, 3]
     assert continued.trial.stack.epoch == 3
     assert len(tries) == 3
@@ -256,7 +258,7 @@ def test_a_store_that_stays_away_costs_a_trial_its_epochs_and_not_its_result(
     monkeypatch.setattr("trainables.trainable.load_checkpoint", away)
     values = {"report_at": (1, 2, 3)}
     context = make_context(checkpoint_folder=str(broken_store), patience_s=0.0, **values)
-    again = results_of(make(VARIANTS["mlp"], context))
+    again = results_of(make(VARIANTS["mlp"], context, cut_off_at=1))
     assert again == results_of(make(VARIANTS["mlp"], make_context(**values)))
     assert "checkpoint of trial 3 is out of reach: refused" in caplog.messages
 
@@ -306,6 +308,13 @@ print(repr(trainable.step()["val_loss"]))
     assert float(done.stdout.split()[-1]) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_new_trial_asks_no_store_for_a_checkpoint(make, make_context, broken_store, monkeypatch):
+    """It has none, and would wait for a store that is away."""
+    monkeypatch.setattr("trainables.trainable.load_checkpoint", lambda *args: pytest.fail("asked"))
+    context = make_context(checkpoint_folder=str(broken_store))
+    assert make(VARIANTS["mlp"], context).step()["epoch"] == 3
+
+
 @pytest.mark.parametrize(("reported_at", "epochs"), [(1, [1, 2]), (2, [1, 2, 3])])
 def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
     make, make_context, tmp_path, reported_at, epochs
@@ -316,8 +325,7 @@ def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
     context = make_context(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
     stopped = make(variant, context)
     first, second = stopped.step(), comparable(stopped.step())
-    again = make(variant, context)
-    again.reset_config({**make.config(variant), "reported_at": reported_at})
+    again = make(variant, context, cut_off_at=reported_at)
     now = comparable(again.step())
     assert [row["epoch"] for row in now[HISTORY]] == epochs
     if reported_at == 1:

@@ -19,11 +19,11 @@ from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
 from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
-from foldsweep.programs import command, console, on_terminal, parse, run_program
+from foldsweep.programs import command, console, parse, run_program
 from foldsweep.streams import why_output_was_lost
 from foldsweep.tracking import store_options, tracking_uri
 
-LOG_WIDTH = 160
+WIDEST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,19 +70,20 @@ def show(comparison: Comparison, settings: Selection) -> None:
     advice = words.advice(comparison)
     if advice is not None:
         console.print(f"{advice}:\n  {finals_commands(comparison, settings)}")
-    wide = Console(
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=None if on_terminal() else LOG_WIDTH,
-    )
-    wide.print(_row_table(comparison))
+    _print_whole(_row_table(comparison))
     if comparison.tests:
-        wide.print(_test_table(comparison))
+        _print_whole(_test_table(comparison))
         console.print(words.level(comparison))
     for row in comparison.rows:
         if row.bootstrap is not None:
             console.print(words.fresh_data(row))
+
+
+def _print_whole(table: Table) -> None:
+    """Print a table as wide as it is: a narrower terminal breaks lines, and no name is cut."""
+    plain = Console(highlight=False, markup=False, emoji=False, width=WIDEST)
+    plain.width = plain.measure(table).maximum
+    plain.print(table)
 
 
 def finals_commands(comparison: Comparison, settings: Selection) -> str:

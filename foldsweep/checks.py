@@ -4,7 +4,8 @@ import math
 import os
 import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -144,6 +145,16 @@ def meant(value: Any, hint: Any) -> Any:
 
 def _is_row(value: Any) -> bool:
     return isinstance(value, list | tuple)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What a misspelt word was meant to be, as the end of a message; empty where nothing is near.
+
+    >>> nearest("trails", ["trials", "folds"])
+    '; did you mean trials?'
+    """
+    found = get_close_matches(word, [*known], n=1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 class _Brief(reprlib.Repr):

@@ -23,10 +23,12 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from foldsweep import streams
-from foldsweep.checks import MOST, brief, refuse_empty, refuse_no_text
+from foldsweep.checks import MOST, brief, nearest, refuse_empty, refuse_no_text
 from foldsweep.errors import CodeError, UserError
 from foldsweep.interrupts import INTERRUPTED, leave_to_python
+from foldsweep.usage import options_of, usage
 
+COMMAND = "foldsweep"
 T = TypeVar("T")
 
 PLAIN_EVERY_S = 10.0
@@ -58,13 +60,31 @@ def on_terminal(shown: Console = console) -> bool:
     return shown.is_terminal and shown.file.isatty()
 
 
-def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T:
+def called(program: str) -> str:
+    """How the user has called a program: by its file, or as a command of `foldsweep`."""
+    return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else program
+
+
+def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = None) -> T:
     """Command line to dataclass; what is wrong with it is said in one line.
+
+    Args:
+        settings: The dataclass.
+        args: The command line.
+        prog: The program's file, for the help.
+        default: What is not given [the defaults of the class].
 
     Raises:
         UserError: If the command line cannot be parsed, or a value is empty or no text.
     """
     refuse_empty(args)
+    if {"-h", "--help"} & set(args):
+        print(usage(settings, called(prog), default))
+        raise SystemExit(0)
+    args = _flags_once(args, settings, default)
+    tyro_options: dict[str, Any] = {"prog": prog}
+    if default is not None:
+        tyro_options["default"] = default
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             parsed = tyro.cli(settings, args=args, config=STYLE, **tyro_options)
@@ -74,7 +94,32 @@ def parse(settings: Callable[..., T], args: list[str], **tyro_options: Any) -> T
         if stop.code in (0, None):
             raise
     said = _complaint(lambda: tyro.cli(settings, args=args, config=STYLE, **tyro_options))
+    if said.startswith("Unrecognized options"):
+        said += _meant(args, [option.name for option in options_of(settings)])
     raise UserError(f"{said} (see --help)")
+
+
+def _flags_once(args: list[str], settings: type, default: Any) -> list[str]:
+    """The command line in which the last of `--flag` and `--no-flag` is, if it changes anything.
+
+    Which of the two tyro knows depends on the default.
+    """
+    for option in options_of(settings):
+        both = (option.name, f"--no-{option.name[2:]}")
+        given = [arg for arg in args if arg in both]
+        if option.takes or option.positional or not given:
+            continue
+        value = option.default if default is None else getattr(default, option.field)
+        args = [arg for arg in args if arg not in both]
+        args += [given[-1]] if (given[-1] == option.name) != value else []
+    return args
+
+
+def _meant(args: list[str], known: list[str]) -> str:
+    """What the first unknown option was meant to be."""
+    given = (arg.partition("=")[0] for arg in args if arg.startswith("--"))
+    unknown = next((name for name in given if name not in known), None)
+    return nearest(unknown, known) if unknown else ""
 
 
 def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -> None:

@@ -15,6 +15,7 @@ from types import ModuleType
 from ray import cloudpickle
 
 from foldsweep.beside import find_beside
+from foldsweep.checks import nearest
 from foldsweep.errors import UserError
 from foldsweep.user_code import code_error
 from search_spaces.shipped import SPACES as SPACES
@@ -83,7 +84,7 @@ def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
         other = f"; {name_or_path} is for a task that ships: leave out --data"
     raise UserError(
         f"unknown space {name_or_path!r}: known are {', '.join(known)}{hint};"
-        f" or give the path of a .py file of your own{other}"
+        f" or give the path of a .py file of your own{other or nearest(name_or_path, known)}"
     )
 
 

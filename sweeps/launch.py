@@ -35,6 +35,7 @@ from sweeps.messages import (
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
+from sweeps.rounds import on_test
 from sweeps.settings import (
     SETTINGS_FILE,
     SweepSettings,
@@ -49,6 +50,7 @@ from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from sweeps.tracking.taken import NameCheck
 from trainables.config import BaseConfig, Precision
+from trainables.data.folds import Fold
 from trainables.stack.precision import has_bfloat16
 from trainables.stores import STORE_ERRORS, located, replace_file, store_says
 from trainables.tasks.samples import Data
@@ -68,19 +70,48 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
         UserError: If anything is wrong; nothing has been made or changed then.
     """
     new = settings.name if stored is None else None
-    _check_tracking(settings, stored)
+    check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
         return _launch(settings, stored, cluster, names)
 
 
-def _launch(
-    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A sweep that may begin."""
+
+    settings: SweepSettings
+    """With all that the data decides."""
+    task: Task
+    spaces: list[SearchSpace]
+    data: Data
+    scored: Data
+    """Whose rows the folds name: those, with `select_on_test` also the test rows."""
+    folds: tuple[Fold, ...]
+    said: list[str | None]
+    """What to say when it begins."""
+
+
+def prepared(
+    settings: SweepSettings, stored: SweepSettings | None, *, dry: bool = False
+) -> Prepared:
+    """Load and check all that a sweep needs, in this process.
+
+    Args:
+        settings: Validated settings.
+        stored: Settings of the sweep to resume; None for a new one.
+        dry: Whether the places of the sweep are left alone, which else are looked into.
+
+    Raises:
+        UserError: If anything is wrong.
+    """
     task, spaces = _load(settings)
     settings = settings.for_task(task)
     if stored is not None:
         check_resumable(stored, settings)
-    _check_stores(settings, spaces)
+    for space in spaces:
+        distributions_of(space, settings)
+    if not dry:
+        _check_stores(settings, spaces)
     data = load_data(spaces[0], settings)
     for space in spaces[1:]:
         own = space.variant.task.data
@@ -101,11 +132,29 @@ def _launch(
             )
         settings = replace(settings, folds=fixed)
     folds = split_data(spaces[0], data, settings)
-    check_folds(task, data, folds)
+    scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
+    check_folds(task, scored, folds)
     spaces, said = _within(spaces, settings, data)
     for space in spaces:
-        check_model(space, data, folds, settings)
+        check_model(space, scored, folds, settings)
         check_sent(space)
+        said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
+    return Prepared(
+        settings=settings,
+        task=task,
+        spaces=spaces,
+        data=data,
+        scored=scored,
+        folds=folds,
+        said=said,
+    )
+
+
+def _launch(
+    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
+) -> int:
+    ready = prepared(settings, stored)
+    settings, spaces, data = ready.settings, ready.spaces, ready.data
     name = settings.resume or settings.name or new_name(settings.local_root)
     names.refuse()
     cluster.refuse()
@@ -119,7 +168,7 @@ def _launch(
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
     with lock, file_lock(settings.study, name):
         if stored is None and (folder / SETTINGS_FILE).exists():
-            raise _taken(name)
+            raise taken(name)
         outages = Outages(settings.patience)
         owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
@@ -131,10 +180,8 @@ def _launch(
                 keep_dumps_in(folder / LOG_FILE)
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
-                console.print(f"sweep {name} {verb}: {described(settings, task, data)}")
-                for space in spaces:
-                    said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
-                for line in filter(None, said):
+                console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
+                for line in filter(None, ready.said):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
                 return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
@@ -232,8 +279,6 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     """Find out what is wrong with the places of a sweep before anything is made or started."""
     if "://" in settings.storage:
         _check_remote(settings.storage)
-    for space in spaces:
-        distributions_of(space, settings)
     if settings.study is not None:
         storage = open_storage(settings.study, Path(JOURNAL_FILE))
         new = settings.name if settings.resume is None else None
@@ -268,7 +313,7 @@ def _check_remote(uri: str) -> None:
     )
 
 
-def _check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
+def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
     """Find out what is wrong with the place of MLflow's runs before anything is made or started.
 
     Raises:
@@ -299,7 +344,8 @@ def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) 
     return identity
 
 
-def _taken(name: str) -> UserError:
+def taken(name: str) -> UserError:
+    """What is said where a new sweep's name is that of one which is there."""
     return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
 
 
@@ -329,7 +375,7 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
     try:
         left_by_a_kill = ("lock", f"{SETTINGS_FILE}.part", DRIVER_FILE)
         if not resumed and any(path.name not in left_by_a_kill for path in folder.glob("*")):
-            raise _taken(folder.name)
+            raise taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):  # that it can be written
             pass

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optuna.trial import TrialState
-from rich.console import Group
-from rich.table import Table
 
 from foldsweep import names
 from foldsweep.numbers import plural
 from foldsweep.programs import command, console
 from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
-from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of
 from search_spaces.space import SearchSpace
 from sweeps.ended import ERROR_ATTR, failures
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
@@ -257,22 +254,3 @@ def resume_command(settings: SweepSettings, name: str) -> str:
 def _storage(settings: SweepSettings) -> str:
     default = str(settings.local_root) == SweepSettings.storage
     return "" if default else f" --storage {shlex.quote(str(settings.local_root))}"
-
-
-def spaces_table() -> Group:
-    """The spaces that come with foldsweep: those for any data, then those of tasks that ship."""
-    own = Table(title="spaces for your own data (--data FILE --target COLUMN)")
-    own.add_column("space")
-    own.add_column("what it is")
-    for name in ANY_TASK:
-        own.add_row(name, summary_of(name))
-    table = Table(title="spaces of tasks that ship")
-    table.add_column("space")
-    table.add_column("task")
-    table.add_column("searched", overflow="fold")
-    table.add_column("baseline", overflow="fold")
-    for name in SPACES:
-        space = load_space(name)
-        baseline = space.points[0].name if space.points else ""
-        table.add_row(name, space.variant.task.name, " ".join(space.searched), baseline)
-    return Group(own, table)

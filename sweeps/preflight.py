@@ -162,7 +162,7 @@ def check_model(
         UserError: If the model, the loss or a metric does not suit the task.
     """
     first: UserError | None = None
-    for config in _first_configs(space, Gate(space, settings.limits, data)):
+    for config in first_configs(space, Gate(space, settings.limits, data)):
         try:
             with users_code(space, "training on a few rows fails"):
                 _check(space.variant, config, data, folds)
@@ -231,7 +231,7 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
         )
 
 
-def _first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
+def first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
     """The first point's configuration, or a few that are drawn from the domains.
 
     One of these is enough: values may be impossible in some combinations.

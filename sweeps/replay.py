@@ -13,6 +13,7 @@ if __name__ == "__main__":
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -25,7 +26,7 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from foldsweep import streams
-from foldsweep.checks import refuse_empty, require_local
+from foldsweep.checks import nearest, refuse_empty, require_local
 from foldsweep.errors import UserError
 from foldsweep.interrupts import leave_to_python
 from foldsweep.tracking import absolute_uri, check_store
@@ -266,11 +267,16 @@ def sweep_folders(name: str, storage: Path) -> list[Path]:
     raise UserError(f"no sweep {name!r} in {storage}: choose one of: {known or '(none there)'}")
 
 
+OPTIONS = ("--storage", "--tracking-uri", "--trust")
+
+
 class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong, as the other programs do."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see --help)")
+        unknown = re.search("unrecognized arguments: (--[^ =]+)", message)
+        meant = nearest(unknown[1], OPTIONS) if unknown else ""
+        raise UserError(f"{message}{meant} (see --help)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

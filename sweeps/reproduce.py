@@ -5,13 +5,13 @@ if __name__ == "__main__":
 
 import sys
 
-from foldsweep.programs import run_program
+from foldsweep.programs import called, run_program
 from sweeps.supervisor import apart
 
 
 def main() -> int:
     """Repeat what the command line asks for; returns the exit code."""
-    return apart("sweeps.reproduction.program.main", sys.argv[1:])
+    return apart("sweeps.reproduction.program.main", sys.argv[1:], called("sweeps/reproduce.py"))
 
 
 if __name__ == "__main__":

@@ -432,8 +432,15 @@ def without_password(url: str) -> str:
     return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
 
 
-def refuse_password(option: str, url: str) -> None:
+def refuse_password(
+    option: str, url: str, *, seen: str = "`ps` and the shell's history show to others"
+) -> None:
     """Refuse a password on the command line: everybody on the machine sees it in `ps`.
+
+    Args:
+        option: Option with the URL.
+        url: The URL.
+        seen: Who else sees it there.
 
     Raises:
         UserError: If the URL has one, with what to do instead.
@@ -441,8 +448,8 @@ def refuse_password(option: str, url: str) -> None:
     if sqlite_path(url) is not None or masked_url(url) == url:
         return
     raise UserError(
-        f"{option} {masked_url(url)} must not hold a password, which `ps` and the shell's history"
-        f" show to others: leave it out, and {password_place(url)}"
+        f"{option} {masked_url(url)} must not hold a password, which {seen}:"
+        f" leave it out, and {password_place(url)}"
     )
 
 

@@ -47,10 +47,10 @@ LOG_WIDTH = 200
 """Wide enough that no name is folded."""
 
 
-def main(args: Sequence[str]) -> int:
+def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
     """Repeat what the command line asks for; returns the exit code."""
     leave_to_python()
-    settings = parse(ReproduceSettings, [*args], prog="sweeps/reproduce.py")
+    settings = parse(ReproduceSettings, [*args], prog=prog)
     if settings.list:
         show(list_cells())
         return 0

@@ -211,3 +211,14 @@ def test_nothing_but_the_data_goes_into_a_pipe(tasks, monkeypatch, capsys):
     said = capsys.readouterr()
     assert json.loads(said.out)["task"] == "houses"
     assert "only sweeps of task houses, the latest" in said.err
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_no_table_is_cut_on_a_narrow_terminal(columns, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    narrow = run()
+    monkeypatch.setenv("COLUMNS", "400")
+    assert narrow == run()
+    assert "…" not in narrow

@@ -21,11 +21,14 @@ from analysis.report import ReportSettings
 from analysis.ui import UiSettings
 from foldsweep.errors import CodeError, UserError
 from foldsweep.programs import INTERRUPTED, EpochLine, command, parse, run_program
+from foldsweep.usage import options_of
 from sweeps.evaluate import EvaluateSettings
 from sweeps.finalists import FinalistsSettings
+from sweeps.kept import KeptSettings
 from sweeps.reproduction.settings import ReproduceSettings
-from sweeps.run import _read_settings
+from sweeps.run import RunOptions, _read_settings
 from sweeps.settings import SweepSettings
+from sweeps.spaces import SpacesSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,9 @@ def test_nothing_but_a_user_error_comes_of_any_words(args: list[str]) -> None:
 
 
 PROGRAMS = [
-    SweepSettings,
+    RunOptions,
+    SpacesSettings,
+    KeptSettings,
     EvaluateSettings,
     FinalistsSettings,
     ReproduceSettings,
@@ -135,6 +140,30 @@ def test_no_option_of_any_program_takes_an_empty_value(settings: type) -> None:
             )
     with pytest.raises(UserError, match="^an argument is empty"):
         parse(settings, [""], prog="x.py")
+
+
+@pytest.mark.parametrize("settings", PROGRAMS)
+def test_a_misspelt_option_of_any_program_names_the_one_that_is_meant(settings: type) -> None:
+    needed = [option.name for option in options_of(settings) if option.positional]
+    for option in options_of(settings):
+        if option.positional:
+            continue
+        wrong = option.name + option.name[-1]
+        with pytest.raises(UserError, match=rf"; did you mean {option.name}\? \(see --help\)$"):
+            parse(settings, [*needed, wrong, "1"], prog="x.py")
+
+
+@pytest.mark.parametrize("settings", PROGRAMS)
+def test_the_help_of_any_program_has_each_option_with_a_text_whole_on_any_terminal(
+    settings: type, columns: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(settings, ["--help"], prog="x.py")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("usage: x.py ")
+    for option in options_of(settings):
+        assert option.text.strip(), option
+        assert any(line.split()[:1] == [option.name] for line in lines), option
 
 
 def test_an_empty_value_beside_resume_is_refused_as_well() -> None:

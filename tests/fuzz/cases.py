@@ -22,6 +22,7 @@ from tests.fuzz.world import SWEEP
 
 PROGRAMS = (
     *(f"sweeps/{name}.py" for name in ("run", "evaluate", "finalists", "replay", "reproduce")),
+    *(f"sweeps/{name}.py" for name in ("spaces", "kept")),
     *(
         f"analysis/{name}.py"
         for name in ("compare", "export", "figures", "predict", "report", "ui")
@@ -32,6 +33,7 @@ USUAL = {
     "sweeps/evaluate.py": ("best-first-mlp.yaml --rounds 1",),
     "sweeps/finalists.py": ("best-first-mlp.yaml best-first-logistic.yaml --repeats 1",),
     "sweeps/replay.py": ("first",),
+    "sweeps/spaces.py": ("mlp",),
     "sweeps/reproduce.py": ("kong/fc_1 --quick --dataset digits",),
     "analysis/export.py": ("--sweep first",),
     "analysis/predict.py": ("kept rows.csv",),

@@ -329,7 +329,11 @@ def test_an_export_of_nothing_says_so(
         (("unknown",), "error: no sweep 'unknown' in runs: choose one of: (none there)\n"),
         (("../nowhere",), "error: no sweep '../nowhere' in runs"),
         ((), "error: the following arguments are required: name (see --help)\n"),
-        (("a", "--trakking", "x"), "error: unrecognized arguments: --trakking x (see --help)\n"),
+        (
+            ("a", "--trakking", "x"),
+            "error: unrecognized arguments: --trakking x; did you mean --tracking-uri?"
+            " (see --help)\n",
+        ),
     ],
 )
 def test_a_replay_of_nothing_says_so(

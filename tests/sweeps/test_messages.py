@@ -1,24 +1,20 @@
 """What is said at the end of a sweep, and whether what it suggests can be typed."""
 
-import io
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from foldsweep.tracking import tracking_uri
-from search_spaces.loading import ANY_TASK, SPACES, load_space
+from search_spaces.loading import load_space
 from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger
 from sweeps.messages import (
     described,
     say_what_next,
     show_end,
-    spaces_table,
     stopping,
     trained_to_the_end,
 )
@@ -285,17 +281,6 @@ def test_an_interrupted_sweep_is_not_warned_of(make_ended: MakeEnded) -> None:
 
 
 # What is where ----------------------------------------------------------------------------------
-
-
-def test_spaces_are_listed_for_own_data_and_for_tasks_that_ship() -> None:
-    console = Console(width=200, file=io.StringIO())
-    console.print(spaces_table())
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    own, _, shipped = text.partition("spaces of tasks that ship")
-    for name in ANY_TASK:
-        assert re.search(rf"│ {name} +│ \w", own), name
-    for name in SPACES:
-        assert re.search(rf"│ {name} +│ (larger_digit|disc) ", shipped), name
 
 
 def test_a_password_of_the_environment_is_neither_shown_nor_needed(

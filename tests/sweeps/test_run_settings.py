@@ -153,6 +153,8 @@ def test_what_selects_stays_as_it_was(here: Path, on_test: bool) -> None:
     assert stored is not None
     assert settings.select_on_test is on_test
     check_resumable(stored, settings)
+    again = _read_settings(["--resume", "first", "--select-on-test"])[1]
+    assert again.select_on_test  # saying so again is no mistake
     if not on_test:
         changed = _read_settings(["--resume", "first", "--select-on-test"])[1]
         with pytest.raises(UserError, match=r"\(--select-on-test False -> True\)"):

@@ -78,6 +78,20 @@ def test_auto_keeps_its_time_limit_with_silent_mirrors(tiny_mnist, mirror, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("dataset", ["auto", "mnist"])
+def test_nothing_is_downloaded_where_the_environment_says_so(
+    dataset, tiny_mnist, mirror, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("FOLDSWEEP_OFFLINE", "1")
+    given = {"data_dir": tmp_path, "files": tiny_mnist.files, "mirrors": (mirror.url("good"),)}
+    if dataset == "mnist":
+        with pytest.raises(UserError, match="downloading is off"):
+            load_images(dataset, **given)
+    else:
+        assert load_images(dataset, **given)[0].dataset == "digits"
+    assert not any(tmp_path.iterdir())
+
+
 def test_auto_without_time_does_not_ask_the_mirrors(tiny_mnist, mirror, tmp_path):
     mirrors = (mirror.url("good"),)
     source, line = load_images(

@@ -1,0 +1,6 @@
+"""`python -m foldsweep`, where the command `foldsweep` is not on the path."""
+
+from foldsweep.command import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,116 @@
+"""Settings of a sweep in a YAML file: `--config FILE` and `--save-config FILE` of `run.py`.
+
+A file holds what the command line would, by the same names, and nothing else: search spaces are
+Python, see docs/spaces.md.
+"""
+
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from foldsweep.checks import MOST, brief, described, fits, meant, nearest
+from foldsweep.errors import UserError
+from foldsweep.files import parsed, write_whole
+from sweeps.settings import SweepSettings, masked_url, refuse_password
+
+NOT_KEPT = ("list_spaces", "resume", "trust")
+"""Fields that are what to do, not settings."""
+KNOWN = [f.name for f in fields(SweepSettings) if f.name not in NOT_KEPT]
+LONGEST = 100_000
+"""Characters of a file; a sweep has some fifty settings."""
+
+
+def config_words(path: Path) -> list[str]:
+    """The command line that a file stands for.
+
+    Raises:
+        UserError: If there is no such file, it is not YAML, or a key or value cannot be a setting.
+    """
+    words: list[str] = []
+    hints = get_type_hints(SweepSettings)
+    for name, value in _values(path).items():
+        if value is None:
+            continue
+        value = _as_setting(value, hints[name])
+        if not fits(value, hints[name]):
+            raise UserError(f"{path}: {_problem(name, value, hints[name])}")
+        option = f"--{name.replace('_', '-')}"
+        if name in ("study", "tracking_uri", "storage"):
+            refuse_password(f"{path}: {option}", value, seen="everybody who gets the file sees")
+        if isinstance(value, tuple):
+            words += [option, *map(str, value)]
+        elif isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        else:
+            words.append(f"{option}={value}")
+    return words
+
+
+def save_config(path: Path, settings: SweepSettings) -> None:
+    """Write settings that are not the defaults, so that `--config` gives them again; no password.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
+    default, kept = SweepSettings(), {}
+    for name in KNOWN:
+        value = getattr(settings, name)
+        secret = isinstance(value, str) and "://" in value and masked_url(value) != value
+        if value != getattr(default, name) and not secret:
+            value = str(value) if isinstance(value, Path) else value
+            kept[name] = [*value] if isinstance(value, tuple) else value
+    head = "# settings of a foldsweep sweep: foldsweep run --config FILE\n"
+    write_whole(path, head + (yaml.safe_dump(kept, sort_keys=False) if kept else ""))
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Values by field."""
+    try:
+        text = path.read_text("utf-8")
+        if len(text) > LONGEST:
+            raise ValueError(f"it is longer than {LONGEST:,} characters")
+        node = parsed(text, lambda text: yaml.compose(text, yaml.SafeLoader))
+        values = {} if node is None else parsed(text, yaml.safe_load)
+    except OSError as error:
+        raise UserError(f"--config {path} cannot be read: {error.strerror}") from None
+    # OverflowError, TypeError: of dates and keys that Python cannot have
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--config {path} is not a YAML file: {reason}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"--config {path} must hold lines such as 'trials: 30'")
+    keys = [key.value for key, _ in getattr(node, "value", [])]
+    found = {}
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if name not in KNOWN:
+            why = "is what to do, not a setting" if name in NOT_KEPT else "is no setting"
+            raise UserError(f"{path}: {brief(key)} {why}{nearest(name, KNOWN)}")
+        if name in found or keys.count(key) > 1:
+            raise UserError(f"{path}: {key} is there twice")
+        found[name] = value
+    return found
+
+
+def _as_setting(value: Any, hint: Any) -> Any:
+    """A value as the command line would take it: one word for several, a path, 1e3 for 1000."""
+    value = meant(value, hint)
+    if isinstance(value, str) and not fits(value, hint):
+        if fits((value,), hint):
+            return (value,)
+        if fits(Path(value), hint):
+            return Path(value)
+        with suppress(ValueError):  # YAML takes 1e3 for a word
+            return meant(float(value), hint)
+    return value
+
+
+def _problem(name: str, value: Any, hint: Any) -> str:
+    if name == "space" and isinstance(value, dict):
+        return "space names search spaces; their ranges are Python, see docs/spaces.md"
+    said = f"{name} must be {described(hint).replace(' or None', '')}, but is {brief(value)}"
+    is_number = isinstance(value, int | float) and abs(value) < MOST
+    return f"{said}; put it in quotes" if is_number and fits("", hint) else said

@@ -1,0 +1,354 @@
+"""List the sweeps of a folder, or delete one: `python sweeps/kept.py`, `--delete NAME`."""
+
+if __name__ == "__main__":
+    import foldsweep.early  # noqa: F401
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from foldsweep.checks import nearest, require_local
+from foldsweep.errors import UserError, first_line
+from foldsweep.numbers import plural
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import shown, sqlite_path, tracking_uri
+from sweeps.settings import (
+    SETTINGS_FILE,
+    SweepSettings,
+    check_name,
+    load_settings,
+    masked_url,
+    without_password,
+)
+from sweeps.tracking.spool import (
+    SPOOL_FILE,
+    UPLOADER_LOCK,
+    TrackingTarget,
+    count_records,
+    read_progress,
+)
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+JOURNAL_FILE = "study.journal"
+DELETED = ".deleted"
+"""Ends the name of a folder that is being deleted."""
+TAIL = 2**16
+"""Bytes at the end of a spool that say whether its sweep has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptSettings:
+    """List sweeps with their state, best score and size on disk; or delete one of them.
+
+    What a sweep has in MLflow, in a database and on a remote store is never deleted: a line says
+    what remains where.
+    """
+
+    storage: Path = Path("runs")
+    """Folder of sweeps."""
+    delete: str | None = None
+    """Name of a sweep to delete; one that is running is refused."""
+    yes: bool = False
+    """With --delete: do not ask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A sweep in its folder."""
+
+    name: str
+    state: str
+    spaces: tuple[str, ...]
+    trials: int | None
+    """Trials that have ended; None if the studies cannot be read."""
+    best: str
+    size: int
+    """Bytes."""
+    changed: float
+    """When a space of it was written to last, in seconds since 1970."""
+
+
+def main() -> int:
+    """List, or delete, what the command line asks for; returns the exit code."""
+    settings = parse(KeptSettings, sys.argv[1:], prog="sweeps/kept.py")
+    require_local(settings.storage)
+    if settings.delete is not None:
+        return delete(settings.storage, settings.delete, sure=settings.yes)
+    if settings.yes:
+        raise UserError("--yes goes with --delete NAME")
+    for line in listed(sweeps_in(settings.storage), settings.storage):
+        console.print(line)
+    return 0
+
+
+def sweeps_in(storage: Path) -> list[Kept]:
+    """All sweeps of a folder, the latest last."""
+    folders = [path.parent for path in storage.glob(f"*/{SETTINGS_FILE}")]
+    found = [kept(folder) for folder in folders if not folder.name.startswith(".")]
+    return sorted(found, key=lambda sweep: (sweep.changed, sweep.name))
+
+
+def kept(folder: Path) -> Kept:
+    """What is known of a sweep by its folder, which stays as it is."""
+    size = num_bytes(folder)
+    spools = sorted(folder.glob(f"*/{SPOOL_FILE}"))
+    changed = max([p.stat().st_mtime for p in (folder / SETTINGS_FILE, *spools)])
+    try:
+        settings = load_settings(folder)
+    except UserError:
+        return Kept(
+            name=folder.name,
+            state="damaged",
+            spaces=(),
+            trials=None,
+            best="",
+            size=size,
+            changed=changed,
+        )
+    trials, best = _reached(folder, settings, [spool.parent.name for spool in spools])
+    return Kept(
+        name=folder.name,
+        state=_state(folder, settings, spools),
+        spaces=tuple(Path(space).stem for space in settings.space),
+        trials=trials,
+        best=best,
+        size=size,
+        changed=changed,
+    )
+
+
+def listed(sweeps: Sequence[Kept], storage: Path) -> Iterator[str]:
+    """A line for each sweep; names are never cut."""
+    if not sweeps:
+        yield f"no sweeps in {storage}"
+        return
+    rows = [("sweep", "state", "trials", "best", "size", "last change", "spaces")]
+    rows += [
+        (
+            sweep.name,
+            sweep.state,
+            "?" if sweep.trials is None else f"{sweep.trials:,}",
+            sweep.best or "-",
+            shown_size(sweep.size),
+            f"{datetime.fromtimestamp(sweep.changed):%Y-%m-%d %H:%M}",
+            " ".join(sweep.spaces),
+        )
+        for sweep in sweeps
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(
+            f"{word:{width}}" for word, width in zip(row, widths, strict=True)
+        ).rstrip()
+
+
+def delete(storage: Path, name: str, *, sure: bool) -> int:
+    """Delete a sweep's folder; returns the exit code.
+
+    Args:
+        storage: Folder of sweeps.
+        name: Name of the sweep.
+        sure: Whether not to ask.
+
+    Raises:
+        UserError: If there is no such sweep, it is running, or nobody can be asked.
+    """
+    check_name(name)
+    folder = storage / name
+    if not (folder / SETTINGS_FILE).is_file():
+        known = sorted(path.parent.name for path in storage.glob(f"*/{SETTINGS_FILE}"))
+        raise UserError(
+            f"no sweep {name!r} in {storage}; there are {', '.join(known) or 'none'}"
+            f"{nearest(name, known)}"
+        )
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link to {folder.resolve()}: delete what it leads to")
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            _refuse_while_sending(folder)
+            if not sure and not _asked(folder):
+                console.print("nothing is deleted")
+                return 1
+            said = [*_remains(folder, name)]
+            size = num_bytes(folder)
+            for left in storage.glob(f".*{DELETED}"):  # by a kill
+                shutil.rmtree(left, ignore_errors=True)
+            gone = folder.rename(storage / f".{name}{DELETED}")  # at once, for who looks meanwhile
+            shutil.rmtree(gone)
+    except Timeout:
+        raise UserError(f"sweep {name} is running: interrupt it first") from None
+    except OSError as error:
+        raise UserError(f"{folder} cannot be deleted: {error.strerror or error}") from None
+    console.print(f"deleted {folder}, {shown_size(size)}")
+    for line in said:
+        console.print(line)
+    return 0
+
+
+def num_bytes(folder: Path) -> int:
+    """What a folder takes."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it may go meanwhile
+            total += path.lstat().st_size
+    return total
+
+
+def shown_size(size: float) -> str:
+    """Bytes for people.
+
+    >>> shown_size(999), shown_size(2_500_000)
+    ('1.0 kB', '2.5 MB')
+    """
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.5:
+            return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+    return f"{size / 1000:,.1f} TB"
+
+
+def _state(folder: Path, settings: SweepSettings, spools: Sequence[Path]) -> str:
+    if _is_held(folder / "lock"):
+        return "running"
+    ended = [_has_finished(spool) for spool in spools]
+    return "finished" if len(ended) == len(settings.space) and all(ended) else "interrupted"
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # of somebody else
+        return False
+
+
+def _has_finished(spool: Path) -> bool:
+    """Whether the last that a spool says of its sweep's own run is that it has finished."""
+    with spool.open("rb") as file:
+        file.seek(max(0, spool.stat().st_size - TAIL))
+        lines = file.read().splitlines()
+    for line in reversed(lines):
+        with suppress(ValueError, AttributeError):
+            record = json.loads(line)
+            if record.get("run") == "" and record.get("op") in ("start", "end"):
+                return bool(record.get("status") == "FINISHED")
+    return False
+
+
+def _reached(
+    folder: Path, settings: SweepSettings, spaces: Sequence[str]
+) -> tuple[int | None, str]:
+    """Trials that have ended in all spaces, and the best score with its space and number."""
+    import optuna  # takes a second
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    number, best = 0, None
+    for space in spaces:
+        try:
+            study = optuna.load_study(
+                study_name=f"{settings.name or folder.name}/{space}",
+                storage=_storage(folder / space, settings.study),
+            )
+            trials = study.get_trials(deepcopy=False)
+            higher = study.directions[0].name == "MAXIMIZE"
+        # each kind of storage has its own for what is damaged or out of reach
+        except Exception:
+            return None, ""
+        number += sum(trial.state.is_finished() for trial in trials)
+        for trial in trials:
+            if trial.state.name == "COMPLETE" and trial.values:
+                score = trial.values[0] if higher else -trial.values[0]
+                if best is None or score > best[0]:
+                    best = score, f"{trial.values[0]:.4f} by {space}, trial {trial.number}"
+    measured = settings.objective[0].removeprefix("val_") if settings.objective else ""
+    return number, "" if best is None else f"{measured} {best[1]}".strip()
+
+
+def _storage(folder: Path, url: str | None) -> "BaseStorage":
+    """The study's storage, to be read only: nothing is made or mended."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    from sweeps.study import open_storage
+
+    place = folder / JOURNAL_FILE if url is None else sqlite_path(url)
+    if place is not None and not place.is_file():
+        raise FileNotFoundError(place)
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL_FILE)))
+    return open_storage(url, folder / JOURNAL_FILE)
+
+
+def _refuse_while_sending(folder: Path) -> None:
+    for lock in sorted(folder.glob(f"*/{UPLOADER_LOCK}")):
+        if _is_held(lock):
+            raise UserError(
+                f"sweep {folder.name} is still sending records to MLflow: wait for it to end"
+            )
+
+
+def _asked(folder: Path) -> bool:
+    """Whether the user, who is told what is lost, wants it deleted."""
+    if not sys.stdin or not sys.stdin.isatty():
+        raise UserError(f"nobody is here to be asked: --delete {folder.name} needs --yes")
+    waiting = num_waiting(folder)
+    lost = f", and {plural(waiting, 'record')} that MLflow has not taken" if waiting else ""
+    answer = input(f"delete {folder}, {shown_size(num_bytes(folder))}{lost}? [y/N] ")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def num_waiting(folder: Path) -> int:
+    """Records of a sweep that have not been sent to MLflow."""
+    number = 0
+    for spool in folder.glob(f"*/{SPOOL_FILE}"):
+        offset = 0
+        with suppress(UserError):
+            server = TrackingTarget.load(spool.parent).server
+            offset = read_progress(spool.parent, server).offset
+        number += count_records(spool, offset)
+    return number
+
+
+def _remains(folder: Path, name: str) -> Iterator[str]:
+    """What a deleted sweep leaves elsewhere."""
+    waiting = num_waiting(folder)
+    if waiting:
+        yield f"{plural(waiting, 'record')} that MLflow had not taken are lost"
+    try:
+        settings = load_settings(folder)
+    except UserError as error:
+        yield f"what it has in MLflow or a database remains there: {first_line(error)}"
+        return
+    place = shown(tracking_uri(settings.tracking_uri))
+    yield (
+        f"its runs remain in MLflow at {place}, experiment {settings.experiment!r}; delete them"
+        " there"
+    )
+    if settings.study is not None:
+        own = [spool.parent.name for spool in sorted(folder.glob(f"*/{SPOOL_FILE}"))]
+        studies = ", ".join([name, *(f"{name}/{space}" for space in own)])
+        yield (
+            f"its studies remain in the database {masked_url(settings.study)}: {studies}; delete"
+            f" each with: optuna delete-study --storage '{without_password(settings.study)}'"
+            " --study-name NAME"
+        )
+    if "://" in settings.storage:
+        yield f"its checkpoints and records remain at {shown(settings.checkpoint_root(name))}"
+
+
+if __name__ == "__main__":
+    run_program(main)

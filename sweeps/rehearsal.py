@@ -1,0 +1,276 @@
+"""What a sweep would do: `run.py --dry-run`. Nothing is written, and no Ray is started."""
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from foldsweep.numbers import plural, shown_seconds
+from foldsweep.programs import console
+from foldsweep.tracking import shown
+from search_spaces.space import SearchSpace
+from sweeps.gate import Gate
+from sweeps.kept import kept, shown_size
+from sweeps.launch import Prepared, check_tracking, prepared, taken
+from sweeps.ledger import num_asked, num_sampled
+from sweeps.messages import described
+from sweeps.preflight import LEAST_UNITS, first_configs
+from sweeps.processors import available_cpus
+from sweeps.progress import shown_time
+from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
+from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
+from sweeps.settings import SETTINGS_FILE, SweepSettings, check_place, masked_url
+from sweeps.spaces import ranges
+from sweeps.sweep import JOURNAL_FILE, most_epochs
+from trainables.models.estimators.config import EstimatorConfig
+from trainables.stack.memory import memory
+from trainables.trial import Context, CrossValidation
+
+OFFLINE = "FOLDSWEEP_OFFLINE"
+AGAIN_WITHIN_S = 0.5
+"""An epoch shorter than this is timed again: the first one of a process takes longer."""
+START_S, EACH_S = 8.0, 0.05
+"""Seconds that the sweep of a space takes to start, and that a trial takes beside its training;
+measured on two processors, see docs/performance.md."""
+MEMORY_INFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """What the initial point of a space takes, of all folds together."""
+
+    point: str
+    unit_s: float
+    """Seconds of an epoch, or of a unit of an estimator's resource."""
+    build_s: float
+    """Seconds until its first epoch begins."""
+    gpu_bytes: int
+
+
+def rehearse(settings: SweepSettings, stored: SweepSettings | None) -> int:
+    """Print what a sweep would do; returns the exit code.
+
+    Args:
+        settings: Validated settings.
+        stored: Settings of the sweep to resume; None for a new one.
+
+    Raises:
+        UserError: If anything is wrong that can be known without writing.
+    """
+    sys.dont_write_bytecode = True  # beside the user's files
+    os.environ[OFFLINE] = "1"
+    console.print("dry run: nothing is written, no trial is run")
+    folder = settings.local_root / (settings.resume or settings.name or "NAME")
+    if stored is None and settings.name and (folder / SETTINGS_FILE).exists():
+        raise taken(settings.name)
+    if stored is not None:
+        check_place(folder)
+    check_tracking(settings, stored)
+    ready = prepared(settings, stored, dry=True)
+    for line in _told(ready, stored, folder):
+        console.print(line)
+    return 0
+
+
+def estimate(space: SearchSpace, settings: SweepSettings, unit_s: float) -> tuple[float, float]:
+    """Seconds of a trial, at the mean: if trials are stopped as expected, and if none is.
+
+    Args:
+        space: The space.
+        settings: Settings of the sweep.
+        unit_s: Seconds of an epoch, or of a unit of an estimator's resource.
+    """
+    epochs = most_epochs(space, settings)
+    scheduler = in_force(settings, num_sampled(space, settings))
+    rungs = rung_epochs(epochs, space.most_rungs)
+    if scheduler not in ("asha", "hyperband") or not rungs:
+        return epochs * unit_s, epochs * unit_s
+    brackets = min(BRACKETS, len(rungs)) if scheduler == "hyperband" else 1
+    means = [_mean_epochs((*rungs[b:], epochs)) for b in range(brackets)]
+    return sum(means) / brackets * unit_s, epochs * unit_s
+
+
+def _mean_epochs(ends: tuple[int, ...]) -> float:
+    """Epochs of a trial, of which one in so many goes on at each end of a stage."""
+    starts = (0, *ends)
+    return sum((end - starts[i]) / REDUCTION**i for i, end in enumerate(ends))
+
+
+def _told(ready: Prepared, stored: SweepSettings | None, folder: Path) -> Iterator[str]:
+    settings = ready.settings
+    verb = "resume" if stored is not None else "start"
+    name = settings.resume or settings.name or "with a name made from the time"
+    yield f"sweep {name} would {verb}: {described(settings, ready.task, ready.data)}"
+    number = len(ready.folds)
+    train = sum(len(fold.train) for fold in ready.folds) / number
+    held_out = sum(len(fold.val) for fold in ready.folds) / number
+    test = 0 if ready.data.test is None else len(ready.data.test)
+    unseen = "are those held out" if settings.select_on_test else "are not touched"
+    yield (
+        f"folds: {number}, of about {train:,.0f} rows to train on and"
+        f" {held_out:,.0f} held out; {test:,} test rows {unseen}"
+    )
+    yield from filter(None, ready.said)
+    allotment = _allotment(settings)
+    timed = []
+    for space in ready.spaces:
+        yield from _space(space, settings)
+        yield f"  timing the initial point of {space.name} ..."
+        timed.append(_time(space, ready, allotment))
+        yield f"  {timed[-1].point}: {_timed(space, timed[-1])}"
+    yield from _resources(settings, allotment)
+    ended = 0 if stored is None else kept(folder).trials or 0
+    yield _time_line(ready, timed, allotment, ended)
+    yield _memory_line(allotment, timed)
+    yield from _places(settings, ready.spaces, folder)
+
+
+def _space(space: SearchSpace, settings: SweepSettings) -> Iterator[str]:
+    asked, epochs = num_asked(space, settings), most_epochs(space, settings)
+    trials = plural(asked, "trial")
+    if space.points:
+        trials += f", {plural(min(asked, len(space.points)), 'initial point')} among them"
+    yield f"space {space.name}: variant {space.variant.full_name}; {trials}"
+    if space.resource is not None:
+        scheduler = in_force(settings, num_sampled(space, settings))
+        rungs = " and ".join(map(str, rung_epochs(epochs, space.most_rungs)))
+        at = f"; {scheduler} compares after {rungs}" if rungs and scheduler != "none" else ""
+        yield f"  at most {epochs} {space.resource} a trial{at}"
+    yield from ranges(space)
+
+
+def _allotment(settings: SweepSettings) -> Allotment:
+    """What a trial gets here; of a cluster, which is not asked, what was asked for."""
+    if settings.address is not None:
+        return Allotment(
+            cpus=cpus_per_trial(settings), gpus=0.0, concurrency=settings.concurrency or 1
+        )
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return allot(
+        settings, [Capacity(node="this machine", cpus=available_cpus(), gpus=float(gpus))]
+    )
+
+
+def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
+    """Train the initial point for an epoch on all folds; an estimator for a few units."""
+    settings = ready.settings
+    config = first_configs(space, Gate(space, settings.limits, ready.data))[0]
+    torch.set_num_threads(allotment.threads)
+    context = Context(
+        data=ready.scored,
+        folds=ready.folds,
+        seed=settings.seed,
+        report_at=(config.epochs,),
+        threads=allotment.threads,
+        device=allotment.device,
+        mode=settings.mode,
+    )
+    start = time.perf_counter()
+    trial = CrossValidation(space.variant, config, context, 0)
+    build_s = time.perf_counter() - start
+    refits = issubclass(space.variant.config, EstimatorConfig)
+    units = min(config.epochs, LEAST_UNITS) if refits else 1
+    start = time.perf_counter()
+    trial.advance(units)
+    unit_s = (time.perf_counter() - start) / units
+    if not refits and unit_s < AGAIN_WITHIN_S and not trial.finished:
+        start = time.perf_counter()
+        trial.advance(2)
+        unit_s = time.perf_counter() - start
+    on_gpu = allotment.device == "cuda"
+    return Timed(
+        point=space.points[0].name if space.points else "a configuration drawn at random",
+        unit_s=unit_s,
+        build_s=build_s,
+        gpu_bytes=torch.cuda.max_memory_allocated() if on_gpu else 0,
+    )
+
+
+def _timed(space: SearchSpace, timed: Timed) -> str:
+    what = "a fit" if space.resource is None else f"each of its {space.resource}"
+    what = "an epoch" if space.resource == "epochs" else what
+    return f"{what} of all folds takes {shown_seconds(timed.unit_s)} s"
+
+
+def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
+    each = f"{allotment.cpus:g} CPU{'s' * (allotment.cpus != 1)}"
+    if allotment.gpus:
+        each += f" and {allotment.gpus:g} GPU"
+    if settings.address is not None:
+        yield f"resources: those of the Ray at {settings.address}, which is not asked; {each} each"
+        return
+    yield (
+        f"resources: {plural(allotment.concurrency, 'trial')} at a time on this machine, each"
+        f" with {each}, {plural(allotment.threads, 'thread')} and mode {settings.mode}"
+    )
+
+
+def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended: int) -> str:
+    """How long the sweep may take, by the initial points."""
+    least = most = START_S * len(timed)
+    for space, found in zip(ready.spaces, timed, strict=True):
+        trials = num_asked(space, ready.settings)
+        done, ended = min(trials, ended), max(0, ended - trials)
+        few, all_ = estimate(space, ready.settings, found.unit_s)
+        waves = (trials - done) / min(allotment.concurrency, max(1, trials - done))
+        budget = ready.settings.time_budget or float("inf")
+        least += min(budget, waves * (few + found.build_s + EACH_S))
+        most += min(budget, waves * (all_ + found.build_s + EACH_S))
+    said = f"time: about {shown_time(most)}"
+    if round(least) < round(most):
+        said = (
+            f"time: about {shown_time(least)}, or {shown_time(most)} if no trial is stopped early"
+        )
+    said += "; by the initial point, and others may be slower"
+    if ready.settings.address is not None and ready.settings.concurrency is None:
+        said += ", on one processor; a cluster divides it by the trials that it runs at a time"
+    return said
+
+
+def _memory_line(allotment: Allotment, timed: list[Timed]) -> str:
+    """What the processes of trials take: each has what this one has."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024
+    total = peak * (allotment.concurrency + 1)
+    there = _available()
+    said = (
+        f"memory: about {shown_size(peak)} for a trial, {shown_size(total)} for"
+        f" {allotment.concurrency} at a time and the sweep itself, besides Ray's own;"
+        f" {shown_size(there)} are available"
+    )
+    if total > there:
+        said += ": lower --concurrency"
+    most = max(found.gpu_bytes for found in timed)
+    return f"{said}; on the GPU {shown_size(most)} for a trial" if most else said
+
+
+def _available() -> int:
+    """Bytes that this process may use now."""
+    most = memory()
+    if MEMORY_INFO.is_file():
+        for line in MEMORY_INFO.read_text("utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(most, int(line.split()[1]) * 1024)
+    return most
+
+
+def _places(settings: SweepSettings, spaces: list[SearchSpace], folder: Path) -> Iterator[str]:
+    """Where all that a sweep writes would lie."""
+    here = folder.resolve()
+    yield f"folder: {here}"
+    if settings.study is None:
+        for space in spaces:
+            yield f"study: {here / space.name / JOURNAL_FILE}"
+    else:
+        studies = ", ".join(f"{folder.name}/{space.name}" for space in spaces)
+        yield f"study: {masked_url(settings.study)}, by name {studies}"
+    yield f"checkpoints: {shown(settings.checkpoint_root(folder.name))}"
+    yield (
+        f"MLflow: {shown(settings.tracking_uri or '')}, experiment {settings.experiment!r}; its"
+        " server and the name's being free there are not asked"
+    )

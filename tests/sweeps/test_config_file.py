@@ -1,0 +1,214 @@
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from foldsweep.errors import UserError
+from sweeps import run
+from sweeps.config_file import KNOWN, NOT_KEPT, config_words, save_config
+from sweeps.run import _read_settings
+from sweeps.settings import SweepSettings
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(text: str, *args: str) -> SweepSettings:
+    Path("sweep.yaml").write_text(text)
+    return _read_settings(["--config", "sweep.yaml", *args])[1]
+
+
+FILE = """
+space: [mlp, mine.py]
+trials: 12
+time-budget: 1e3
+sampler: random
+data: a.csv
+target: left at
+drop: id
+test: b.csv
+limit: ["num_params <= 1000"]
+select_on_test: true
+gpus_per_trial: 0.5
+name:
+"""
+
+
+def test_a_file_holds_what_the_command_line_would(here: Path) -> None:
+    args = [
+        *("--space", "mlp", "mine.py", "--trials", "12", "--time-budget", "1e3", "--sampler"),
+        *("random", "--data", "a.csv", "--target", "left at", "--drop", "id", "--test", "b.csv"),
+        *("--limit", "num_params <= 1000", "--select-on-test", "--gpus-per-trial", "0.5"),
+    ]
+    assert read(FILE) == _read_settings(args)[1]
+    assert read("") == _read_settings([])[1]
+    assert read("# nothing\n") == _read_settings([])[1]
+
+
+def test_what_the_command_line_says_wins() -> None:
+    settings = read(FILE, "--trials", "3", "--space", "cnn", "--no-select-on-test", "--drop", "x")
+    assert (settings.trials, settings.space, settings.drop) == (3, ("cnn",), ("x",))
+    assert settings.select_on_test is False
+    assert settings.sampler == "random"
+    assert read("select_on_test: true", "--select-on-test").select_on_test
+    assert read("select_on_test: false", "--select-on-test").select_on_test
+    assert not read("select_on_test: false").select_on_test
+
+
+def test_a_word_that_stands_alone_is_no_value_of_the_file(here: Path) -> None:
+    read("space: [mlp]")
+    with pytest.raises(UserError, match="Unrecognized options: cnn"):
+        _read_settings(["--config", "sweep.yaml", "cnn"])
+
+
+def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> None:
+    folder = here / "runs" / "first"
+    folder.mkdir(parents=True)
+    stored = SweepSettings(space=("mlp",), name="first", trials=7, folds=3, select_on_test=True)
+    stored.save(folder)
+    settings = read("trials: 9\nselect_on_test: true", "--resume", "first", "--patience", "5")
+    expected = replace(stored, resume="first", trials=9, patience=5.0)
+    assert replace(settings, tracking_uri=None) == expected
+
+
+@pytest.mark.parametrize("wrong", KNOWN)
+def test_an_unknown_key_names_the_nearest(wrong: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read(f"{wrong}{wrong[-1]}: 1")
+    said = f"sweep.yaml: '{wrong}{wrong[-1]}' is no setting; did you mean {wrong}?"
+    assert str(caught.value) == said
+
+
+def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
+    assert {*KNOWN, *NOT_KEPT} == {field.name for field in fields(SweepSettings)}
+    for name in NOT_KEPT:
+        with pytest.raises(
+            UserError, match=rf"^sweep.yaml: '{name}' is what to do, not a setting"
+        ):
+            read(f"{name}: x")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trials: many", "sweep.yaml: trials must be int, but is 'many'"),
+        ("trials: [1, 2]", "trials must be int, but is [1, 2]"),
+        ("trials: 2.5", "trials must be int, but is 2.5"),
+        ("trials: true", "trials must be int, but is True"),
+        ("name: 2024", "name must be str, but is 2024; put it in quotes"),
+        ("sampler: tpee", "sampler must be tpe or gp or"),
+        ("space: {lr: 1}", "their ranges are Python, see docs/spaces.md"),
+        ("space: [mlp, {lr: 1}]", "space must be"),
+        ("select_on_test: maybe", "select_on_test must be bool, but is 'maybe'"),
+        ("trials: 1\ntrials: 2", "sweep.yaml: trials is there twice"),
+        ("time-budget: 1\ntime_budget: 2", "time_budget is there twice"),
+        ("- trials", "must hold lines such as 'trials: 30'"),
+        ("trials: [", "is not a YAML file"),
+        ("name: !!python/object/apply:os.system [touch x]", "is not a YAML file"),
+        ("a: &a [*a]", "'a' is no setting"),
+        ("? [1]\n: 2", "is not a YAML file"),
+        ("name: ''", "--name has an empty value"),
+        ("name: a b", "sweep name 'a b' must be"),
+        ("folds: 1", "--folds must be at least 2"),
+        ("time_budget: .nan", "--time-budget must be above 0"),
+        ("study: postgresql://me:secret@host/db", "must not hold a password, which everybody"),
+        ("tracking_uri: https://me:secret@host", "sweep.yaml: --tracking-uri"),
+        ("[" * 3000, "is not a YAML file"),
+        ("trials: " + "9" * 200_000, "it is longer than"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(text: str, said: str, here: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        read(text, "--space", "mlp").validate()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+    assert not (here / "x").exists()
+
+
+def test_a_file_that_is_not_there_is_said(here: Path) -> None:
+    for name, why in (("gone.yaml", "No such file"), (".", "Is a directory")):
+        with pytest.raises(UserError, match=rf"^--config {name} cannot be read: {why}"):
+            _read_settings(["--config", name])
+    (here / "bad.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(UserError, match="is not a YAML file"):
+        _read_settings(["--config", "bad.yaml"])
+
+
+# Saving -----------------------------------------------------------------------------------------
+
+
+def test_only_what_is_no_default_is_saved() -> None:
+    save_config(Path("a.yaml"), SweepSettings(space=("mlp",), trials=5, test=Path("b.csv")))
+    text = Path("a.yaml").read_text()
+    assert text.startswith("# settings of a foldsweep sweep: foldsweep run --config FILE\n")
+    assert yaml.safe_load(text) == {"space": ["mlp"], "trials": 5, "test": "b.csv"}
+    save_config(Path("b.yaml"), SweepSettings())
+    assert config_words(Path("b.yaml")) == []
+
+
+def test_no_password_is_saved() -> None:
+    secret = SweepSettings(
+        name="x",
+        study="postgresql://me:secret@host/db",
+        tracking_uri="https://me:secret@host",
+        resume="x",
+        trust=True,
+    )
+    save_config(Path("a.yaml"), secret)
+    assert yaml.safe_load(Path("a.yaml").read_text()) == {"name": "x"}
+
+
+WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(
+    lambda word: word.strip() == word and not word.startswith("-")
+)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "space": st.lists(WORD, max_size=3).map(tuple),
+    "objective": st.lists(WORD, max_size=3).map(tuple),
+    "target": st.none() | WORD,
+    "name": st.none() | WORD,
+    "test": st.none() | st.just(Path("a b.csv")),
+    "trials": st.none() | st.integers(-9, 2**63),
+    "time_budget": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    "holdout": st.floats(0, 0.99),
+    "sampler": st.sampled_from(["tpe", "grid", "random"]),
+    "select_on_test": st.booleans(),
+    "patience": st.floats(0, 1e6),
+}
+
+
+@given(st.fixed_dictionaries(VALUES))
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_is_saved_is_read_again(values: dict[str, Any]) -> None:
+    settings = SweepSettings(**values)
+    save_config(Path("a.yaml"), settings)
+    assert run._parse(run._with_config(["--config", "a.yaml"])).settings == settings
+
+
+def test_a_sweep_saves_what_it_was_given_and_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(run, "apart", lambda *what: started.append(what) or 0)
+    Path("in.yaml").write_text("trials: 9\nfolds: 4\n")
+    args = ["--config", "in.yaml", "--space", "mine.py", "--folds", "3", "--save-config", "a.yaml"]
+    monkeypatch.setattr(sys, "argv", ["foldsweep run", *args])
+    assert run.main() == 0
+    assert len(started) == 1
+    kept = yaml.safe_load(Path("a.yaml").read_text())
+    assert kept == {"space": ["mine.py"], "trials": 9, "folds": 3}
+    Path("a.yaml").unlink()
+    monkeypatch.setattr(sys, "argv", ["foldsweep run", *args, "--trials", "0"])
+    with pytest.raises(UserError, match="--trials must be"):
+        run.main()
+    assert not Path("a.yaml").exists()

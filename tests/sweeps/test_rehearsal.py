@@ -1,0 +1,270 @@
+"""A dry run: what it says, and that it leaves no trace."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from foldsweep.errors import UserError
+from search_spaces.space import SearchSpace
+from sweeps import rehearsal, run
+from sweeps.cluster import Cluster
+from sweeps.rehearsal import OFFLINE, estimate, rehearse
+from sweeps.run import _read_settings
+from sweeps.settings import SweepSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def start(self: Cluster) -> None:
+        raise AssertionError("a dry run starts no Ray")
+
+    monkeypatch.setattr(Cluster, "start", start)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(OFFLINE, "")  # what a dry run sets, in a process of its own
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    rng = np.random.default_rng(0)
+    rows = [f"{rng.normal():.3f},{'ab'[i % 2]},{'ny'[int(rng.integers(2))]}" for i in range(90)]
+    (tmp_path / "table.csv").write_text("\n".join(["size,colour,left", *rows]) + "\n")
+    return tmp_path
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a dry run prints, by its command line."""
+
+    def of(*args: str) -> str:
+        stored, settings = _read_settings([*args, "--dry-run"])
+        settings.validate()
+        assert rehearse(settings, stored) == 0
+        assert not ray.is_initialized()
+        return capsys.readouterr().out
+
+    return of
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
+
+
+OWN = ("--data", "table.csv", "--target", "left", "--folds", "3")
+
+
+def test_all_that_would_happen_is_said_and_nothing_is_written(
+    said: Callable[..., str], here: Path
+) -> None:
+    before = everything(here)
+    text = said(*OWN, "--space", "mlp", "logistic", "--trials", "12", "--name", "first")
+    assert everything(here) == before
+    assert sorted(path.name for path in here.iterdir()) == ["table.csv"]
+    for line in (
+        "dry run: nothing is written, no trial is run",
+        "target left: 2 classes: ",
+        "sweep first would start: mlp logistic; 12 trials of 3 folds on 72 table rows; tpe with",
+        "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
+        "space mlp: variant table/mlp; 12 trials, 1 initial point among them",
+        "  at most 50 epochs a trial; asha compares after 6 and 17",
+        "  hidden_layers  1 to 4 (whole)",
+        "  epochs         50 (fixed)",
+        "space logistic: variant table/logistic; 12 trials",
+        "  C             0.0001 to 10000 (log)",
+        "  tried first: scikit-learn default",
+        "resources: ",
+        f"folder: {here}/runs/first",
+        f"study: {here}/runs/first/mlp/study.journal",
+        f"study: {here}/runs/first/logistic/study.journal",
+        f"checkpoints: {here}/runs/first",
+        f"MLflow: sqlite:///{here}/mlflow.db, experiment 'foldsweep'",
+    ):
+        assert f"\n{line}" in f"\n{text}", line
+    assert re.search(r"\n  scikit-learn default: an epoch of all folds takes [\d.]+ s\n", text)
+    assert re.search(r"\n  scikit-learn default: a fit of all folds takes [\d.]+ s\n", text)
+    assert re.search(r"\ntime: about \d+:\d\d", text)
+    assert re.search(r"\nmemory: about \d\S* [MG]B for a trial, \S+ [MG]B for \d+ at a time", text)
+
+
+def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], here: Path) -> None:
+    (here / "mine.py").write_text(
+        "import numpy as np\n"
+        "from foldsweep import Data, SearchSpace, classification, tune, variant, when\n"
+        "from foldsweep.models import Perceptron, PerceptronClassifierConfig\n"
+        "rows = np.random.default_rng(0).normal(size=(60, 3))\n"
+        "task = classification('own', Data.of(rows, np.array([0, 1] * 30)))\n"
+        "def space():\n"
+        "    own = variant('own', task, Perceptron, PerceptronClassifierConfig)\n"
+        "    domains = {'residual': tune.choice([False, True]),\n"
+        "        'dropout': when('residual', True, tune.uniform(0, 0.5)), 'epochs': 2}\n"
+        "    return SearchSpace(name='mine', variant=own, domains=domains)\n"
+    )
+    before = everything(here)
+    text = said("--space", "mine.py", "--trials", "3", "--folds", "2")
+    assert everything(here) == before
+    assert not (here / "__pycache__").exists()
+    assert "\n  dropout   0 to 0.5, if residual is True\n" in text
+    assert "\n  a configuration drawn at random: an epoch of all folds takes " in text
+    assert "mine: 3 sampled trials: no early stopping" in text
+    assert f"folder: {here}/runs/NAME\n" in text
+
+
+def test_trials_may_be_selected_on_test_rows(said: Callable[..., str]) -> None:
+    text = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
+    assert (
+        "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are those held out"
+        in text
+    )
+
+
+def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Path) -> None:
+    before = everything(here)
+    common = (*OWN, "--space", "logistic", "--trials", "3", "--name", "first")
+    text = said(*common, "--study", "sqlite:///study.db", "--tracking-uri", "http://127.0.0.1:9")
+    assert f"study: sqlite:///{here}/study.db, by name first/logistic\n" in text
+    assert "MLflow: http://127.0.0.1:9, experiment" in text
+    text = said(*common, "--storage", "s3://bucket/x", "--address", "nowhere:6379")
+    assert "checkpoints: s3://bucket/x/first\n" in text
+    assert "resources: those of the Ray at nowhere:6379, which is not asked; 1 CPU each" in text
+    assert "a cluster divides it by the trials that it runs at a time" in text
+    assert everything(here) == before
+
+
+def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
+    said: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
+    folder = here / "runs" / "first"
+    folder.mkdir(parents=True)
+    replace(settings, objective=("val_accuracy",)).save(folder)
+    before = everything(here)
+    times = []
+    for done in (0, 5, 9):
+        known = replace(rehearsal.kept(folder), trials=done)
+        with monkeypatch.context() as patch:
+            patch.setattr(rehearsal, "kept", lambda folder, known=known: known)
+            patch.setattr(rehearsal, "_time", lambda *args: _TIMED)
+            text = said("--resume", "first", "--concurrency", "1")
+        assert "sweep first would resume: logistic; 9 trials" in text
+        times.append(re.findall(r"\ntime: about (\d+:\d\d)", text)[0])
+    assert times == ["1:38", "0:48", "0:08"]
+    assert everything(here) == before
+
+
+_TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((*OWN, "--space", "mpl"), "unknown space 'mpl'.*did you mean mlp"),
+        (("--data", "table.csv", "--target", "lift", "--space", "mlp"), "lift"),
+        ((*OWN, "--space", "mlp", "--objective", "r2"), "'r2' is no metric of a class"),
+        ((*OWN, "--space", "mlp", "--name", "there"), "sweep there exists already"),
+        ((*OWN, "--space", "mlp", "--cpus-per-trial", "4000"), "--cpus-per-trial 4000 is more"),
+        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "keeps no runs in ftp"),
+        (("--resume", "gone"), "no sweep 'gone' in runs"),
+        (("--resume", "gone", "--study", "sqlite:///gone.db"), "no sweep 'gone' in runs"),
+        (("--resume", "there", "--seed", "3"), "cannot be resumed with other settings"),
+    ],
+)
+def test_mistakes_are_those_of_the_sweep(
+    args: tuple[str, ...], message: str, said: Callable[..., str], here: Path
+) -> None:
+    folder = here / "runs" / "there"
+    folder.mkdir(parents=True)
+    _read_settings([*OWN, "--space", "mlp", "--name", "there"])[1].save(folder)
+    before = everything(here)
+    with pytest.raises(UserError, match=message):
+        said(*args)
+    assert everything(here) == before
+
+
+# The estimate -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scheduler": "none"}, (9.0, 9.0)),
+        ({"trials": 9}, (9.0, 9.0)),  # eight sampled ones: nothing is stopped
+        ({"scheduler": "median"}, (9.0, 9.0)),
+        ({"objective": ("val_accuracy", "num_params")}, (9.0, 9.0)),
+        ({}, (3 + 6 / 3, 9.0)),
+        ({"scheduler": "hyperband"}, (3 + 6 / 3, 9.0)),
+        ({"epochs": 30}, (3 + 7 / 3 + 20 / 9, 30.0)),
+        ({"epochs": 30, "scheduler": "hyperband"}, (None, 30.0)),
+    ],
+)
+def test_early_stopping_shortens_a_trial_by_its_rungs(
+    changes: dict[str, object], expected: tuple[float | None, float], space: SearchSpace
+) -> None:
+    whole = {"space": ("small",), "objective": ("val_accuracy",), "trials": 30, **changes}
+    least, most = estimate(space, SweepSettings(**whole), unit_s=1.0)  # type: ignore[arg-type]
+    assert most == expected[1]
+    if expected[0] is not None:
+        assert least == pytest.approx(expected[0])
+    else:  # between that of asha and all epochs
+        assert 3 + 7 / 3 + 20 / 9 < least < most
+
+
+def test_a_time_budget_ends_the_estimate(
+    said: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
+    args = (*OWN, "--space", "logistic", "svm", "--concurrency", "1", "--trials", "9")
+    assert "\ntime: about 3:17;" in said(*args)
+    assert "\ntime: about 1:06;" in said(*args, "--time-budget", "25")
+
+
+def test_more_memory_than_there_is_is_said(
+    said: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
+    monkeypatch.setattr(rehearsal, "_available", lambda: 10**6)
+    text = said(*OWN, "--space", "logistic")
+    assert "1.0 MB are available: lower --concurrency\n" in text
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_is_no_sweep(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(run, "apart", lambda call, *args: calls.append(call) or 0)
+    args = ["foldsweep run", "--space", "mlp", "--dry-run"]
+    monkeypatch.setattr(sys, "argv", args)
+    assert run.main() == 0
+    assert calls == ["sweeps.rehearsal.rehearse"]
+    monkeypatch.setattr(sys, "argv", [*args, "--save-config", "a.yaml"])
+    with pytest.raises(UserError, match="--dry-run writes nothing: leave out --save-config"):
+        run.main()
+    assert not (here / "a.yaml").exists()
+
+
+@pytest.mark.integration
+def test_a_dry_run_leaves_no_trace_of_itself(here: Path) -> None:
+    """No folder of Ray's either, and nothing in the user's home."""
+    for name in ("home", "tmp"):
+        (here / name).mkdir()
+    before = everything(here)
+    args = [*OWN, "--space", "logistic", "--trials", "3", "--dry-run"]
+    own = {"HOME": str(here / "home"), "TMPDIR": str(here / "tmp"), "RAY_TMPDIR": ""}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "foldsweep", "run", *args],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | own | {"PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": ""},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "would start: logistic" in done.stdout
+    assert everything(here) == before
+    assert {path.name for path in here.rglob("*")} == {"home", "tmp", "table.csv"}

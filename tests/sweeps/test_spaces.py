@@ -1,0 +1,102 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from foldsweep.errors import UserError
+from search_spaces.loading import ANY_TASK, SPACES, load_space
+from sweeps.spaces import listed, main
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "30")
+    return tmp_path
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: str
+) -> list[str]:
+    monkeypatch.setattr(sys, "argv", ["foldsweep spaces", *args])
+    assert main() == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_all_spaces_are_listed_by_their_whole_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said(monkeypatch, capsys)
+    assert lines == [*listed()]
+    shipped = lines.index("of tasks that ship:")
+    assert [line.split()[0] for line in lines[1:shipped]] == [*ANY_TASK]
+    assert [line.split()[0] for line in lines[shipped + 1 : -1]] == [*SPACES]
+    assert all(len(line.split()) > 2 for line in lines[1:shipped])
+    for line in lines[shipped + 1 : -1]:
+        assert line.split()[1] in ("larger_digit:", "disc:")
+        assert line.split()[2] != "baseline:"
+
+
+@pytest.mark.parametrize("name", ["cnn_aux", "disc_tanh", *list(SPACES)[-3:]])
+def test_a_space_is_shown_with_all_its_ranges(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = load_space(name)
+    lines = said(monkeypatch, capsys, name)
+    assert lines[0] == f"{name} (task {space.variant.task.name}):"
+    shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[1:]}
+    for key, words in space.ranges().items():
+        assert shown[key] == (words if key in space.searched else f"{words} (fixed)")
+    for key in space.grid:
+        assert any(line.startswith(f"  grid of {key}: ") for line in lines)
+    assert space.points == () or lines[-1].startswith("  tried first: ")
+
+
+@pytest.mark.parametrize("name", ANY_TASK)
+def test_a_space_for_any_data_needs_none(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said(monkeypatch, capsys, name)
+    assert lines[0] == f"{name} (for your own data):"
+    assert len(lines) > 2
+    assert (f"{name} (task larger_digit):" in lines) == (name in SPACES)
+
+
+def test_own_data_and_own_files_are_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "\n".join(f"{i},{'ab'[i % 2]},{i % 3}" for i in range(40))
+    (here / "table.csv").write_text(f"x,word,y\n{rows}\n")
+    lines = said(monkeypatch, capsys, "mlp", "--data", "table.csv", "--target", "y")
+    assert lines[0] == "mlp (task table):"
+    assert any(line.startswith("  embedding ") for line in lines)
+    (here / "mine.py").write_text(
+        "from foldsweep import SearchSpace, tune, when\n"
+        "from trainables.models.pairs.variants import MLP\n"
+        "def space():\n"
+        "    shift = when('batch_norm', True, tune.uniform(0, 2))\n"
+        "    domains = {'batch_norm': tune.choice([False, True]), 'shift': shift}\n"
+        "    return SearchSpace(name='mine', variant=MLP, domains=domains)\n"
+    )
+    assert said(monkeypatch, capsys, "mine.py")[:3] == [
+        "mine (task larger_digit):",
+        "  batch_norm  False, True",
+        "  shift       0 to 2, if batch_norm is True",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("cnn_ax",), r"unknown space 'cnn_ax'.*; did you mean cnn_\w+\?$"),
+        (("logistic", "--task", "regression"), "logistic is not for a regression"),
+        (("mlp", "--target", "y"), "--target goes with --data FILE"),
+        (("gone.py",), "space file gone.py does not exist"),
+    ],
+)
+def test_what_is_no_space_is_said(
+    args: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["foldsweep spaces", *args])
+    with pytest.raises(UserError, match=message):
+        main()

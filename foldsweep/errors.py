@@ -18,6 +18,9 @@ class CodeError(UserError):
         super().__init__(message)
         self.traceback = traceback
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (str(self), self.traceback)
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or what the error is if it has none."""

@@ -203,21 +203,46 @@ def take_sigterm_as_ctrl_c() -> None:
 class EpochLine:
     """Says how far a training is and how long it will take; on a terminal in one line."""
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int, what: str = "epoch"):
         self.epochs = epochs
+        self.what = what
         self.started = self.said = time.monotonic()
+        self._is_open = False
+        self._is_done = False
 
-    def done(self, epoch: int) -> None:
-        """Take note of an epoch."""
+    def done(self, epoch: int, how: str = "") -> None:
+        """Take note of an epoch, or whatever is counted, and of how it is done."""
+        if not epoch or self._is_done:
+            return
+        self._is_done = epoch == self.epochs
         now = time.monotonic()
         left = (now - self.started) / epoch * (self.epochs - epoch)
-        line = f"epoch {epoch}/{self.epochs}, about {left:.0f} s left"
+        line = f"{self.what} {epoch}/{self.epochs}{how}, about {left:.0f} s left"
         if on_terminal():
-            console.control(Control(ControlType.CARRIAGE_RETURN))
-            console.print(f"{line} ", end="\n" if epoch == self.epochs else "")
+            self.clear()
+            self._is_open = not self._is_done
+            console.print(f"{line} ", end="" if self._is_open else "\n")
         elif now - self.said >= PLAIN_EVERY_S:
             console.print(line)
             self.said = now
+
+    def say(self, text: str) -> None:
+        """Say something else, above the line."""
+        self.clear()
+        console.print(text)
+
+    def clear(self) -> None:
+        """Take the line off the terminal."""
+        if self._is_open:
+            erase = (ControlType.ERASE_IN_LINE, 2)
+            console.control(Control(ControlType.CARRIAGE_RETURN, erase))
+            self._is_open = False
+
+
+def able_to_import() -> dict[str, str]:
+    """Environment in which Python finds this project, wherever it is started."""
+    path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def command(program: str, *args: str) -> str:

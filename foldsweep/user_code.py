@@ -2,8 +2,34 @@
 
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from foldsweep.errors import CodeError
+from foldsweep.errors import CodeError, UserError
+
+USER_MODULE = "foldsweep_user_"
+"""Beginning of the names of modules that are users' files; the rest depends on where they are."""
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """Make what goes wrong in a user's file a `CodeError`, wherever that file has been called.
+
+    Args:
+        what: What is being done, as the beginning of the message.
+
+    Raises:
+        CodeError: If a user's file is among the frames of an exception.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if str(frame.f_globals.get("__name__")).startswith(USER_MODULE):
+                raise code_error(error, frame.f_code.co_filename, what) from error
+        raise
 
 
 def code_error(error: BaseException, file: str, what: str) -> CodeError:

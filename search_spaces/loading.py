@@ -17,7 +17,7 @@ from ray import cloudpickle
 from foldsweep.beside import find_beside
 from foldsweep.checks import nearest
 from foldsweep.errors import UserError
-from foldsweep.user_code import code_error
+from foldsweep.user_code import USER_MODULE, code_error
 from search_spaces.shipped import SPACES as SPACES
 from search_spaces.shipped import TUNED as TUNED
 from search_spaces.space import SearchSpace
@@ -36,10 +36,6 @@ _MODULES = {
     "knn": "search_spaces.tables.knn",
 }
 """Modules of the spaces for any task; imported when asked for, for scikit-learn takes seconds."""
-
-
-USER_MODULE = "foldsweep_user_"
-"""Beginning of the names of modules that are users' files; the rest depends on where they are."""
 
 
 def _space_in(module: str, task: Task) -> SearchSpace:

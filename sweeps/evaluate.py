@@ -5,7 +5,6 @@ if __name__ == "__main__":
 
 import json
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
+from foldsweep.user_code import users_code
 from sweeps.answers import evaluation
 from sweeps.measured import (
     MeasureSettings,
@@ -36,7 +36,7 @@ from sweeps.measured import (
     repeated_data,
 )
 from sweeps.provenance import machine, versions
-from sweeps.rounds import Scores, round_cohort
+from sweeps.rounds import Scores, Training, round_cohort, spread
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
@@ -60,7 +60,7 @@ def main() -> int:
     """Evaluate what the command line asks for; returns the exit code."""
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
     require_at_least(1, settings, "rounds", most=MOST_FOLDS)
-    settings.check_seed()
+    settings.check()
     recipe, variant = opened(settings.file, trust=settings.trust)
     if not settings.cv:
         check_logging([recipe], settings)
@@ -125,25 +125,26 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     seeds = [derive_seed(seed, Stream.ROUND_DATA, i) for i in range(settings.rounds)]
     data, fresh = repeated_data(recipe, task, seeds, settings, settings.file.parent)
     config = variant.config.from_dict(recipe.config)
-    torch.set_num_threads(recipe.threads)  # small networks gain nothing from more
     length = "" if isinstance(config, EstimatorConfig) else f" of {config.epochs} epochs"
     console.print(
         f"{recipe.variant}, {settings.rounds} rounds{length} on"
         f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} {task.unit}"
     )
-    started = time.time()
-    shown = EpochLine(config.epochs)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     cohort = round_cohort(config, data, seed=seed)
-    scores = cohort.train(
-        variant,
-        mode=recipe.mode,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-        after_epoch=shown.done,
-    )
+    with users_code("building the network fails in"):
+        stacks = cohort.stacks(variant, mode=recipe.mode, device=device)
+    trainings = [
+        Training(
+            variant=variant, cohort=one, mode=recipe.mode, threads=recipe.threads, device=device
+        )
+        for one in stacks
+    ]
+    scores = Scores.of_all([*spread(trainings, settings.concurrency)])
     _say(recipe, scores, f"{len(data[0].test_rows)} test {task.unit}")
-    kept = evaluation(task, cohort.held_out(), scores.predictions)
-    texts = {names.EVALUATION_FILE: json.dumps(kept) + "\n"}
-    console.print(_log(settings, recipe, scores, data[0], fresh, seed, started, texts))
+    answers = evaluation(task, cohort.held_out(), scores.predictions)
+    texts = {names.EVALUATION_FILE: json.dumps(answers) + "\n"}
+    console.print(_log(settings, recipe, scores, data[0], fresh, seed, texts))
     return 0
 
 
@@ -170,7 +171,6 @@ def _log(
     data: Data,
     fresh: bool,
     seed: int,
-    started: float,
     texts: Mapping[str, str],
 ) -> str:
     """Log beside the sweep; returns a line that says where."""
@@ -185,7 +185,7 @@ def _log(
             names.TAG_SEED: str(seed),
         },
         params={"rounds": settings.rounds, "data": "fresh" if fresh else "same"},
-        values={"evaluation_time_s": time.time() - started},
+        values={"evaluation_time_s": scores.train_time_s},
         data=data,
         files=[settings.file],
         texts=texts,

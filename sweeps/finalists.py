@@ -4,10 +4,9 @@ if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
 
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +20,6 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
-    EpochLine,
     command,
     console,
     parse,
@@ -38,11 +36,11 @@ from sweeps.measured import (
     repeated_data,
     store_of,
 )
-from sweeps.rounds import fold_cohort
+from sweeps.rounds import Scores, Training, fold_cohort, spread
 from trainables.data.folds import Fold, overlap
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
-from trainables.tasks.task import Variant
+from trainables.tasks.task import Task, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +57,30 @@ class FinalistsSettings(MeasureSettings):
     """Cross-validations of each, with other folds, initialisations and, if fresh, rows."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """One cross-validation, the same for all finalists."""
+
+    data: Data
+    seed: int
+    folds: tuple[Fold, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What all finalists go through."""
+
+    repeats: tuple[Repeat, ...]
+    fresh: bool
+    """Whether each repeat has fresh rows."""
+    words: str
+
+
 def main() -> int:
     """Run the finals that the command line asks for; returns the exit code."""
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
     require_at_least(1, settings, "repeats", most=MOST_FOLDS)
-    settings.check_seed()
+    settings.check()
     if not settings.files:
         raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
     files = list(dict.fromkeys(settings.files))
@@ -72,24 +89,24 @@ def main() -> int:
     for path, recipe in zip(files, recipes, strict=True):
         _check_comparable(recipes[0], files[0], recipe, path)
     check_logging(recipes, settings)
-    repeats, protocol, fresh = _repeats(settings, recipes[0], found[0][1], files[0].parent)
-    console.print(f"{len(recipes)} finalists, each: {protocol}")
-    started = time.monotonic()
-    for i, (path, (recipe, variant)) in enumerate(zip(files, found, strict=True)):
-        left = ""
-        if i:
-            each = (time.monotonic() - started) / i
-            left = f"; about {each * (len(recipes) - i) / 60:.0f} min left"
-        console.print(f"{i + 1} of {len(recipes)}: {recipe.sweep} trial {recipe.trial}{left}")
-        try:
-            _measure(settings, recipe, variant, path, repeats, protocol, fresh=fresh)
-        except KeyboardInterrupt:
-            again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
-            console.print(
-                f"interrupted; {i} of {len(recipes)} are logged. Continue with:"
-                f" {command('sweeps/finalists.py', *again)}"
-            )
-            return INTERRUPTED
+    protocol = _protocol(settings, recipes[0], found[0][1].task, files[0].parent)
+    console.print(f"{len(recipes)} finalists, each: {protocol.words}")
+    trainings = [
+        training for recipe, variant in found for training in _trainings(recipe, variant, protocol)
+    ]
+    with closing(spread(trainings, settings.concurrency)) as trained:
+        for i, (path, recipe) in enumerate(zip(files, recipes, strict=True)):
+            try:
+                scores = Scores.of_all([next(trained) for _ in protocol.repeats])
+                console.print(f"{i + 1} of {len(recipes)}: {recipe.sweep} trial {recipe.trial}")
+                _log(settings, recipe, path, scores, protocol)
+            except KeyboardInterrupt:
+                again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
+                console.print(
+                    f"interrupted; {i} of {len(recipes)} are logged. Continue with:"
+                    f" {command('sweeps/finalists.py', *again)}"
+                )
+                return INTERRUPTED
     for line in _compare_commands(settings, recipes):
         console.print(f"compare them: {line}")
     return 0
@@ -116,78 +133,67 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
             )
 
 
-def _repeats(
-    settings: FinalistsSettings, recipe: Recipe, variant: Variant, beside: Path
-) -> tuple[list[tuple[Data, int]], str, bool]:
-    """Data and seed of each repeat, the whole in words, and whether each repeat has fresh rows."""
+def _protocol(settings: FinalistsSettings, recipe: Recipe, task: Task, beside: Path) -> Protocol:
+    """What the command line and the first recipe ask for."""
     seed = recipe.seed if settings.seed is None else settings.seed
     seeds = [derive_seed(seed, Stream.FINALS, i) for i in range(settings.repeats)]
-    data, fresh = repeated_data(recipe, variant.task, seeds, settings, beside)
+    data, fresh = repeated_data(recipe, task, seeds, settings, beside)
     kind = "fresh" if fresh else "of the same"
-    rows = f"{len(data[0].train)} {kind} {recipe.dataset} {variant.task.unit}"
+    rows = f"{len(data[0].train)} {kind} {recipe.dataset} {task.unit}"
     words = f"{settings.repeats} x {recipe.folds} fresh folds of {rows}, seed {seed}"
     if not fresh:
         words += f", digest {recipe.data_digest[:12]}"
-    return list(zip(data, seeds, strict=True)), words, fresh
-
-
-def _measure(
-    settings: FinalistsSettings,
-    recipe: Recipe,
-    variant: Variant,
-    path: Path,
-    repeats: Sequence[tuple[Data, int]],
-    protocol: str,
-    *,
-    fresh: bool,
-) -> None:
-    """Cross-validate one configuration, say what it came to and log it."""
-    task = variant.task
-    config = variant.config.from_dict(recipe.config)
-    torch.set_num_threads(recipe.threads)
-    started = time.time()
-    shown = EpochLine(config.epochs * len(repeats))
-    by_name: dict[str, list[float]] = {}
-    every_fold: list[Fold] = []
-    for i, (data, seed) in enumerate(repeats):
+    repeats = []
+    for own, one in zip(data, seeds, strict=True):
         folds = task.split.folds(
-            data.train, target=task.target, num_folds=recipe.folds, seed=seed % 2**32
+            own.train, target=task.target, num_folds=recipe.folds, seed=one % 2**32
         )
-        every_fold += folds
-        scores = fold_cohort(config, data, folds, seed=seed).train(
-            variant,
+        repeats.append(Repeat(data=own, seed=one, folds=folds))
+    return Protocol(repeats=tuple(repeats), fresh=fresh, words=words)
+
+
+def _trainings(recipe: Recipe, variant: Variant, protocol: Protocol) -> list[Training]:
+    """Each repeat of a configuration, as a stack."""
+    config = variant.config.from_dict(recipe.config)
+    return [
+        Training(
+            variant=variant,
+            cohort=fold_cohort(config, repeat.data, repeat.folds, seed=repeat.seed),
             mode=recipe.mode,
+            threads=recipe.threads,
             device="cuda" if torch.cuda.is_available() else "cpu",
-            after_epoch=partial(_said, shown, i * config.epochs),
         )
-        for name, values in scores.held_out.items():
-            by_name.setdefault(names.val_key(name), []).extend(values.tolist())
+        for repeat in protocol.repeats
+    ]
+
+
+def _log(
+    settings: FinalistsSettings, recipe: Recipe, path: Path, scores: Scores, protocol: Protocol
+) -> None:
+    """Log what the repeats of a configuration came to, and say it."""
+    by_name = {names.val_key(name): values for name, values in scores.held_out.items()}
     logged = log_measured(
         recipe,
         by_name,
         kind="finals",
         tags={
-            names.TAG_PROTOCOL: protocol,
+            names.TAG_PROTOCOL: protocol.words,
             names.TAG_FOLDS: str(recipe.folds),
-            names.TAG_OVERLAP: repr(overlap(every_fold)),
-            names.TAG_FRESH_ROWS: str(fresh).lower(),
+            names.TAG_OVERLAP: repr(overlap([f for r in protocol.repeats for f in r.folds])),
+            names.TAG_FRESH_ROWS: str(protocol.fresh).lower(),
         },
         params={"repeats": settings.repeats},
-        values={"evaluation_time_s": time.time() - started},
-        data=repeats[0][0],
+        values={"evaluation_time_s": scores.train_time_s},
+        data=protocol.repeats[0].data,
         files=[path],
         settings=settings,
     )
-    key = recipe.objective_key
-    mean, std = float(np.mean(by_name[key])), float(np.std(by_name[key], ddof=1))
+    values = by_name[recipe.objective_key]
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
     console.print(
-        f"  {key} {shown_spread(mean, std)} over {len(by_name[key])} folds;"
-        f" {recipe.score[key]:.4f} in the sweep; {logged}"
+        f"  {recipe.objective_key} {shown_spread(mean, std)} over {len(values)} folds;"
+        f" {recipe.score[recipe.objective_key]:.4f} in the sweep; {logged}"
     )
-
-
-def _said(shown: EpochLine, before: int, epoch: int) -> None:
-    shown.done(before + epoch)
 
 
 def _options(args: Sequence[str], files: Sequence[Path]) -> list[str]:

@@ -16,7 +16,7 @@ from foldsweep import names
 from foldsweep.checks import require_local
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
-from foldsweep.programs import command, console
+from foldsweep.programs import command, console, require_at_least
 from foldsweep.recipe import Recipe
 from foldsweep.tracking import (
     absolute_uri,
@@ -54,6 +54,8 @@ class MeasureSettings:
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     storage: Path = Path("runs")
     """Folder of sweeps, for the records on their way to MLflow."""
+    concurrency: int | None = None
+    """Processes that train at a time [as many as CPUs or GPUs allow]; no number depends on it."""
     experiment: str | None = None
     """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
@@ -62,12 +64,13 @@ class MeasureSettings:
     """Use the MLflow store, the experiment and the code that the exported files name, wherever
     they are; leave it out for files of other people."""
 
-    def check_seed(self) -> None:
-        """Refuse a seed that cannot be one, and a folder that is a URI.
+    def check(self) -> None:
+        """Refuse a seed that cannot be one, a folder that is a URI, and less than one process.
 
         Raises:
             UserError: If it is out of range.
         """
+        require_at_least(1, self, "concurrency")
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
         require_local(self.storage)

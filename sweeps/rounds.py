@@ -1,18 +1,26 @@
-"""Rounds and folds without a sweep: members trained in lockstep, measured once at the end."""
+"""Rounds and folds without a sweep: members trained in lockstep, measured once at the end.
+
+What is spread over processes (`sweeps.spread`) is a stack, whose numbers depend on nothing else.
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from foldsweep import names
 from foldsweep.recipe import Mode
+from foldsweep.user_code import users_code
+from sweeps.spread import Spread, places
 from trainables.checkpoints import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.config import BaseConfig
 from trainables.data.folds import Fold
+from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.stack.averages import Averages, EpochMetrics
 from trainables.stack.passes import Pass, measured, passes, predictions
@@ -23,6 +31,9 @@ from trainables.tasks.task import Variant
 from trainables.trial import make_stack, over_all
 
 CHECKPOINT_EVERY_S = 20.0
+FUSED_ROUNDS = 5
+"""Most rounds of a stack that is fused on a CPU: twice as many take 0.7 to 1 times the time each,
+and rounding depends on it (docs/decisions.md)."""
 
 Values = Float[np.ndarray, " m"]
 
@@ -45,6 +56,19 @@ class Scores:
     probe_predictions: tuple[dict[str, np.ndarray], ...] = ()
     """Predictions on the probes; empty if there are none."""
 
+    @classmethod
+    def of_all(cls, stacks: Sequence["Scores"]) -> "Scores":
+        """Scores of the members of all stacks, without curves and probes."""
+        first = stacks[0]
+        return cls(
+            held_out={n: np.concatenate([s.held_out[n] for s in stacks]) for n in first.held_out},
+            train={n: np.concatenate([s.train[n] for s in stacks]) for n in first.train},
+            predictions=tuple(said for stack in stacks for said in stack.predictions),
+            num_params=first.num_params,
+            train_time_s=sum(stack.train_time_s for stack in stacks),
+            curves={},
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
@@ -64,6 +88,23 @@ class Cohort:
     def held_out(self) -> list[Samples]:
         """Each member's held-out rows."""
         return [self.samples.take(member.held_out) for member in self.members]
+
+    def stacks(
+        self, variant: Variant, *, mode: Mode = "auto", device: str = "cpu"
+    ) -> list["Cohort"]:
+        """The cohort in parts that may be trained at the same time, each as one stack.
+
+        The parts depend on what is trained, never on how many processes there are. Members that
+        are trained one after another anyway are parts of their own, with the same numbers. A GPU
+        trains all members in lockstep.
+        """
+        if device != "cpu":
+            return [self]
+        one = make_stack(variant, [self.members[0]], self.data, mode=mode)
+        fused = isinstance(one, FoldStack) and one.mode != "looped"
+        parts = -(-len(self.members) // (FUSED_ROUNDS if fused else 1))
+        places = np.array_split(np.arange(len(self.members)), parts)
+        return [replace(self, members=tuple(self.members[i] for i in part)) for part in places]
 
     def train(
         self,
@@ -125,6 +166,61 @@ class Cohort:
             curves=drawn,
             probe_predictions=probed,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A cohort to train as one stack, in whatever process."""
+
+    variant: Variant
+    cohort: Cohort
+    mode: Mode
+    threads: int
+    device: str
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it is of estimators, which are fitted in one step."""
+        return isinstance(self.cohort.members[0].config, EstimatorConfig)
+
+    @property
+    def steps(self) -> int:
+        """Epochs, or 1."""
+        return 1 if self.is_fit else self.cohort.members[0].config.epochs
+
+    def run(self, after_step: Callable[[int], None]) -> Scores:
+        """Train and measure it.
+
+        Raises:
+            UserError: If a loss becomes infinite or NaN, or the user's code fails.
+        """
+        torch.set_num_threads(self.threads)  # small networks gain nothing from more
+        given: dict[str, Any] = {"mode": self.mode, "device": self.device}
+        if not self.is_fit:
+            given["after_epoch"] = after_step
+        with users_code("training fails in"):
+            return self.cohort.train(self.variant, **given)
+
+
+def spread(
+    trainings: Sequence[Training], concurrency: int | None
+) -> Generator[Scores, None, None]:
+    """Scores of each training, in their order, by all processes that there is room for.
+
+    Args:
+        trainings: What to train, all on one device.
+        concurrency: Most processes at a time [as many as there is room for].
+
+    Raises:
+        UserError: As `Training.run` does, once all before are trained.
+    """
+    helpers = places(
+        device=trainings[0].device,
+        threads=max(training.threads for training in trainings),
+        concurrency=concurrency,
+    )
+    what = "fit" if all(training.is_fit for training in trainings) else "epoch"
+    return Spread(trainings, helpers, what).results()
 
 
 def _without_parts(values: Averages) -> Averages:

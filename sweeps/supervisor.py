@@ -5,7 +5,6 @@ started never imports Ray. It starts `sweeps.driver`, passes Ctrl-C on, and if R
 line what happened and how to continue.
 """
 
-import contextlib
 import json
 import os
 import pickle
@@ -22,8 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-from foldsweep.interrupts import INTERRUPTED
-from foldsweep.programs import console
+from foldsweep.interrupts import INTERRUPTED, signal_name
+from foldsweep.programs import able_to_import, console
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RAY_ENVIRONMENT = {
@@ -207,7 +206,7 @@ class Supervisor:
         if self.asked >= ENOUGH:
             said = "ended at once"
         elif code < 0 and not self.killed:
-            said = f"the process with Ray was killed by {_signal_name(-code)}"
+            said = f"the process with Ray was killed by {signal_name(-code)}"
             if code == -signal.SIGKILL:
                 said += ", as the system does when memory runs out"
         else:
@@ -249,11 +248,9 @@ class _Watched:
 
 def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
     """A driver, in a process group of its own: a terminal signals the user's program only."""
-    root = str(Path(__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
-        env=os.environ | RAY_ENVIRONMENT | {"PYTHONPATH": path},
+        env=able_to_import() | RAY_ENVIRONMENT,
         stdin=subprocess.PIPE,
         # a stream that is closed here must be one there
         stdout=None if sys.stdout is not None else subprocess.DEVNULL,
@@ -292,9 +289,3 @@ def _kept(log: str | None, dumps: BinaryIO) -> str | None:
             here = place.is_relative_to(Path.cwd())
             return str(place.relative_to(Path.cwd()) if here else place)
     return None
-
-
-def _signal_name(number: int) -> str:
-    with contextlib.suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"

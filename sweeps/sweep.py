@@ -18,7 +18,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import joined
 from foldsweep.numbers import plural, shown_score
-from search_spaces.loading import USER_MODULE
+from foldsweep.user_code import USER_MODULE
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_json
 from sweeps.ended import failures

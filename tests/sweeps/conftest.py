@@ -1,6 +1,7 @@
 """A small space, settings of a short sweep, and ways to make a ledger over a study."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from ray import tune
 
 from search_spaces.space import Point, SearchSpace
+from sweeps import spread
 from sweeps.gate import Gate
 from sweeps.ledger import Ledger
 from sweeps.reproduction.rows import Job
 from sweeps.settings import SweepSettings
+from sweeps.spread import Spread
 from sweeps.study import open_storage
 from trainables.data.digits import digits_source
 from trainables.data.source import ImageSource
@@ -159,3 +162,17 @@ def make_job() -> Callable[..., Job]:
         )
 
     return make
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two processes, what is trained is trained by the helper."""
+    own = Spread._next
+
+    def of_a_helper(self: Spread[Any]) -> int | None:
+        program = threading.current_thread() is threading.main_thread()
+        return None if program and self._places else own(self)
+
+    monkeypatch.setattr(Spread, "_next", of_a_helper)
+    monkeypatch.setattr(spread, "HELP_AFTER_S", 0.0)
+    monkeypatch.setattr(spread, "available_cpus", lambda: 2)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from foldsweep.errors import UserError
+from foldsweep.errors import CodeError, UserError
 from sweeps import evaluate, measured
 from tests.trainables.cases import recipe_of
+from tests.trainables.keep.cases import CASES
+from tests.trainables.keep.cases import recipe_of as recipe_of_any
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.models.pairs.variants import MLP
+from trainables.models.pairs.variants import CNN, MLP
 
 RECURRENT = """
 from torch import nn
@@ -92,9 +94,10 @@ def measure(
 ) -> Callable[..., str]:
     """Evaluates that recipe; gives what is said."""
 
-    def run(*, rounds: int = 1, **changes: Any) -> str:
+    def run(*options: object, rounds: int = 1, **changes: Any) -> str:
         saved(**changes)
-        monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", str(rounds)])
+        args = ["--rounds", str(rounds), *map(str, options)]
+        monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", *args])
         assert evaluate.main() == 0
         return capsys.readouterr().out
 
@@ -137,8 +140,8 @@ def test_rounds_are_trained_in_the_mode_of_the_sweep(
         "sweep": "first/rows",
     }
     assert "test accuracy 0." in measure(rounds=2, mode="looped", **mine)
-    with pytest.raises(RuntimeError):  # vmap has no rule for an LSTM
-        measure(rounds=2, mode="fused", **mine)
+    with pytest.raises(CodeError, match=r"rows.py, line 13: RuntimeError"):
+        measure(rounds=2, mode="fused", **mine)  # vmap has no rule for an LSTM
 
 
 def test_what_was_answered_wrongly_is_kept(measure: Callable[..., str]) -> None:
@@ -219,3 +222,109 @@ def test_code_elsewhere_without_a_digest_is_not_executed(
         UserError, match="without its digest: it is executed only from this folder"
     ):
         measured.opened(Path("best.yaml"))
+
+
+# In several processes ---------------------------------------------------------------------------
+
+
+def measured_values() -> dict[str, Any]:
+    """All that is logged, but for the time."""
+    values = {k: v for k, v in CatchingTracker.metrics.items() if k != "evaluation_time_s"}
+    return {**values, "answers": CatchingTracker.files["evaluation.json"]}
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "fused": {"batch_size": 5, "epochs": 2, "dropout": 0.3},
+    "looped": {"batch_size": 8, "epochs": 2, "channels": [8, 8], "shift": 1.0},
+}
+
+
+@pytest.mark.usefixtures("helped")
+@pytest.mark.parametrize("mode", [*NETWORKS])
+def test_no_bit_depends_on_the_number_of_processes(mode: str, measure: Callable[..., str]) -> None:
+    variant = {"fused": MLP, "looped": CNN}[mode]
+    own = {"space": variant.name, "variant": variant.full_name, "config": NETWORKS[mode]}
+    found = []
+    for processes in (1, 2):
+        measure("--concurrency", processes, rounds=6, mode=mode, **own)
+        found.append(measured_values())
+    assert found[0] == found[1]
+    assert len({found[0][f"round_{i}/test_loss"] for i in range(6)}) == 6
+
+
+@pytest.mark.usefixtures("helped")
+def test_estimators_give_the_same_in_any_process(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES["estimator classes"](here)
+    recipe = recipe_of_any(case.variant, case.config, case.data, sweep="first/random_forest")
+    recipe.save(here / "best.yaml", comment="")
+    found = []
+    for processes in ("1", "2"):
+        args = ["evaluate", "best.yaml", "--rounds", "3", "--concurrency", processes]
+        monkeypatch.setattr(sys, "argv", args)
+        assert evaluate.main() == 0
+        found.append(measured_values())
+    assert found[0] == found[1]
+
+
+MINE = """
+from torch import nn
+from foldsweep import SearchSpace, TrialConfig, tune, variant
+from trainables.tasks.larger_digit import TASK
+from mine_beside import checked
+
+class Mine(nn.Module):
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.output = nn.Linear(2 * 14 * 14, 2)
+
+    def forward(self, pair):
+        return checked(self.output(pair.flatten(1)))
+
+def space():
+    mine = variant("mine", TASK, Mine, TrialConfig)
+    return SearchSpace(name="mine", variant=mine, domains={"lr": tune.loguniform(1e-4, 1e-2)})
+"""
+BESIDE = """
+def checked(output):
+    if len(output) > 2 and {raises}:  # two rows are tried when the network is built
+        raise ArithmeticError("my own mistake")
+    return output
+"""
+
+
+@pytest.mark.usefixtures("helped")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_user_s_mistake_shows_file_line_and_traceback_from_any_process(
+    processes: int, measure: Callable[..., str], here: Path
+) -> None:
+    folder = here / f"code{processes}"
+    folder.mkdir()
+    file = folder / "mine.py"
+    beside = f"mine_beside_{processes}"
+    file.write_text(MINE.replace("mine_beside", beside))
+    (folder / f"{beside}.py").write_text(BESIDE.format(raises=True))
+    config = {"batch_size": 8, "epochs": 1}
+    own = {"space": str(file), "variant": "larger_digit/mine", "config": config}
+    with pytest.raises(CodeError) as caught:
+        measure("--concurrency", processes, rounds=6, **own)
+    said = f"training fails in {file}, line 13: ArithmeticError: my own mistake"
+    assert str(caught.value) == said
+    assert f'File "{folder / beside}.py", line 4, in checked' in caught.value.traceback
+
+
+@pytest.mark.usefixtures("helped")
+def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
+    measure: Callable[..., str], here: Path
+) -> None:
+    (here / "mine.py").write_text(MINE)
+    (here / "mine_beside.py").write_text(BESIDE.format(raises=False))
+    config = {"batch_size": 8, "epochs": 1}
+    own = {"space": "mine.py", "variant": "larger_digit/mine", "config": config}
+    assert "test accuracy 0." in measure("--concurrency", 2, rounds=6, **own)
+
+
+def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
+    with pytest.raises(UserError, match="--concurrency must be at least 1, but is 0"):
+        measure("--concurrency", 0)

@@ -9,6 +9,7 @@ import pytest
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
 from sweeps import finalists, measured
+from sweeps.rounds import Training
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -52,9 +53,9 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-def recipe(name, *, lr=0.01, **changes):
+def recipe(name, *, lr=0.01, epochs=1, **changes):
     data = draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=11)
-    config = MLP.config.from_dict({"batch_size": 8, "epochs": 1, "lr": lr})
+    config = MLP.config.from_dict({"batch_size": 8, "epochs": epochs, "lr": lr})
     values = {"trial": 4, "sweep": "first/mlp", **changes}
     recipe_of(MLP, config, data, **values).save(Path(name), comment="")
     return name
@@ -174,19 +175,42 @@ def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
 
 @pytest.mark.parametrize("folder", ["", "./"])
 def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch, folder):
-    measure = finalists._measure
+    train = Training.run
 
-    def interrupted(settings, recipe, *rest, **options):
-        if recipe.trial == 7:
+    def interrupted(self, after_step):
+        if self.cohort.members[0].config.lr == 0.1:
             raise KeyboardInterrupt
-        measure(settings, recipe, *rest, **options)
+        return train(self, after_step)
 
-    monkeypatch.setattr(finalists, "_measure", interrupted)
-    files = recipe("a.yaml"), recipe("b.yaml", trial=7), recipe("c.yaml", trial=9)
+    monkeypatch.setattr(Training, "run", interrupted)
+    files = recipe("a.yaml"), recipe("b.yaml", trial=7, lr=0.1), recipe("c.yaml", trial=9)
     code, said = run(*(f"{folder}{file}" for file in files), "--repeats", "1")
     assert code == 130
     assert "interrupted; 1 of 3 are logged." in said
     assert said.rstrip().endswith("sweeps/finalists.py --repeats 1 b.yaml c.yaml")
+    assert [tags["foldsweep.trial"] for tags, _ in CatchingTracker.runs.values()] == ["4"]
+
+
+def test_what_was_trained_before_a_mistake_is_logged(run):
+    files = recipe("a.yaml"), recipe("b.yaml", trial=7, lr=1e30, epochs=3)
+    with pytest.raises(UserError, match="infinite or NaN"):
+        run(*files, "--repeats", "1")
+    assert [tags["foldsweep.trial"] for tags, _ in CatchingTracker.runs.values()] == ["4"]
+
+
+def test_no_bit_depends_on_the_number_of_processes(run, helped):
+    files = recipe("a.yaml", epochs=2), recipe("b.yaml", trial=7, lr=0.1)
+    found = []
+    for processes in ("1", "2"):
+        code, said = run(*files, "--repeats", "2", "--concurrency", processes)
+        assert code == 0
+        assert said.index("1 of 2: first/mlp trial 4") < said.index("2 of 2: first/mlp trial 7")
+        values = [dict(values) for _, values in CatchingTracker.runs.values()]
+        for own in values:
+            own.pop("evaluation_time_s")
+        found.append(values)
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
 
 
 @pytest.mark.parametrize(

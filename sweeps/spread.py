@@ -1,0 +1,238 @@
+"""Jobs spread over processes: this one, and helpers that join it where the jobs take long.
+
+A helper (`sweeps.helper`) imports what the jobs need and nothing else, so it is there within
+seconds. What a job gives does not depend on the process that does it. A helper that dies costs
+its job's time and no result: another process does that job again, in the end this one.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from multiprocessing import Pipe
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from ray import cloudpickle
+
+from foldsweep.beside import beside
+from foldsweep.errors import first_line
+from foldsweep.interrupts import signal_name
+from foldsweep.programs import EpochLine, able_to_import
+from sweeps.processors import available_cpus
+
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+HELP_AFTER_S = 3.0
+"""Seconds of work after which helpers are started: about what a helper takes to be there. Shorter
+work pays nothing for them."""
+LOOK_EVERY_S = 1.0
+
+
+class Job(Protocol[R_co]):
+    """What any process can do; picklable."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps it reports."""
+
+    def run(self, after_step: Callable[[int], None]) -> R_co:
+        """Do it, and report the number of each step that is done."""
+
+
+def places(*, device: str, threads: int, concurrency: int | None = None) -> list[dict[str, str]]:
+    """What is set in the environment of each helper: as many as there is room for beside this.
+
+    Args:
+        device: Torch device of the jobs; of GPUs each has one process.
+        threads: Torch threads of a process.
+        concurrency: Most processes, this one included [as many as there is room for].
+    """
+    room = max(1, available_cpus() // threads)
+    found: list[dict[str, str]] = [{}] * room
+    if device != "cpu":
+        gpus = map(str, range(torch.cuda.device_count()))
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = [*gpus] if listed is None else listed.split(",")
+        found = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in visible[:room]]
+    return found[1:concurrency]
+
+
+class Gone(Exception):
+    """A helper cannot do any more; says why."""
+
+
+class Helper:
+    """A process that does jobs."""
+
+    def __init__(self, jobs: bytes, place: Mapping[str, str]):
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                # -c, as the module has to have its name; the process's own group, as Ctrl-C is
+                # for the program, which ends its helpers
+                [sys.executable, "-P", "-c", "from sweeps.helper import main; main()"]
+                + [str(theirs.fileno())],
+                env={**able_to_import(), **place},
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+        self._jobs: bytes | None = jobs
+
+    def do(self, number: int, after_step: Callable[[int], None]) -> Any:
+        """A job's result, or the UserError that it ends with.
+
+        Raises:
+            Gone: If the process has died or failed otherwise.
+        """
+        try:
+            if self._jobs is not None:
+                self._connection.send((beside.folders, self._jobs))
+                self._jobs = None
+            self._connection.send(number)
+            while True:
+                kind, said = self._connection.recv()
+                if kind == "failed":
+                    raise Gone(said)
+                if kind == "ended":
+                    return said
+                after_step(said)
+        except (OSError, EOFError):
+            code = self._process.wait()
+        if code >= 0:
+            raise Gone(f"ended, code {code}")
+        why = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
+        raise Gone(f"was killed by {signal_name(-code)}{why}")
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the process, and the connection that nobody reads any more."""
+        self.end()
+        self._connection.close()
+
+
+class Spread(Generic[R]):
+    """Does jobs in this process and in helpers, the first jobs first."""
+
+    def __init__(self, jobs: Sequence[Job[R]], helpers: Sequence[Mapping[str, str]], what: str):
+        """Jobs, the places of helpers, and what a step is called in the line on progress."""
+        self._jobs = jobs
+        self._places = helpers
+        self._todo = deque(range(len(jobs)))
+        self._ended: dict[int, R | Exception] = {}
+        self._steps = [0] * len(jobs)
+        self._line = EpochLine(sum(job.steps for job in jobs), what)
+        self._news: deque[str] = deque()
+        self._helpers: list[Helper] = []
+        self._is_over = False
+        self._change = threading.Condition()
+
+    def results(self) -> Generator[R, None, None]:
+        """Each job's result, in the order of the jobs.
+
+        Raises:
+            Exception: As a job raises it, once the jobs before it are done.
+        """
+        timer = threading.Timer(HELP_AFTER_S, self._call_helpers)
+        timer.daemon = True
+        if self._places and len(self._jobs) > 1:
+            timer.start()
+        try:
+            for i in range(len(self._jobs)):
+                while i not in self._ended:
+                    self._go_on(i)
+                self._show()
+                self._line.clear()
+                ended = self._ended.pop(i)
+                if isinstance(ended, Exception):
+                    raise ended
+                yield ended
+        finally:
+            timer.cancel()
+            with self._change:
+                self._is_over = True
+                for helper in self._helpers:
+                    helper.end()
+
+    def _go_on(self, wanted: int) -> None:
+        """Do the next job here, or wait a little for the one that is wanted."""
+        while self._news:
+            self._line.say(self._news.popleft())
+        i = self._next()
+        if i is None:
+            with self._change:
+                self._change.wait_for(lambda: wanted in self._ended or self._todo, LOOK_EVERY_S)
+            self._show()
+            return
+        try:
+            self._end(i, self._jobs[i].run(partial(self._count_here, i)))
+        except Exception as error:  # raised where its turn comes
+            self._end(i, error)
+
+    def _next(self) -> int | None:
+        with self._change:
+            return self._todo.popleft() if self._todo and not self._is_over else None
+
+    def _end(self, i: int, ended: R | Exception) -> None:
+        with self._change:
+            self._steps[i] = self._jobs[i].steps
+            self._ended[i] = ended
+            if isinstance(ended, Exception):  # what comes after it will not be asked for
+                self._todo = deque(job for job in self._todo if job < i)
+            self._change.notify_all()
+
+    def _count_here(self, i: int, step: int) -> None:
+        self._count(i, step)
+        self._show()
+
+    def _count(self, i: int, step: int) -> None:
+        self._steps[i] = step
+
+    def _show(self) -> None:
+        processes = 1 + len(self._helpers)
+        where = f" in {processes} processes" if processes > 1 else ""
+        self._line.done(sum(self._steps), where)
+
+    def _call_helpers(self) -> None:
+        try:
+            jobs = cloudpickle.dumps(self._jobs)
+        except Exception as error:  # whatever an object of the user's raises
+            self._news.append(f"trained in one process: {first_line(error)}")
+            return
+        for place in self._places[: len(self._todo)]:
+            threading.Thread(target=self._help, args=(jobs, place), daemon=True).start()
+
+    def _help(self, jobs: bytes, place: Mapping[str, str]) -> None:
+        """What the thread of a helper does."""
+        with self._change:
+            if self._is_over:
+                return
+            helper = Helper(jobs, place)
+            self._helpers.append(helper)
+        while (i := self._next()) is not None:
+            try:
+                self._end(i, helper.do(i, partial(self._count, i)))
+            except Gone as gone:
+                self._put_back(i, f"a helper process {gone}")
+                break
+        with self._change:
+            self._helpers.remove(helper)
+            helper.close()
+
+    def _put_back(self, i: int, why: str) -> None:
+        with self._change:
+            if not self._is_over:
+                self._steps[i] = 0
+                self._todo.appendleft(i)
+                self._news.append(f"{why}; what it trained is trained again")
+                self._change.notify_all()

@@ -28,7 +28,7 @@ from sweeps.processors import available_cpus
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
-HELP_AFTER_S = 3.0
+HELP_AFTER_S = 2.0
 """Seconds of work after which helpers are started: about what a helper takes to be there. Shorter
 work pays nothing for them."""
 LOOK_EVERY_S = 1.0
@@ -158,6 +158,7 @@ class Spread(Generic[R]):
                     raise ended
                 yield ended
         finally:
+            self._line.clear()
             timer.cancel()
             with self._change:
                 self._is_over = True

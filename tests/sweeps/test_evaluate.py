@@ -11,6 +11,7 @@ import pytest
 
 from foldsweep.errors import CodeError, UserError
 from sweeps import evaluate, measured
+from sweeps.rounds import Training
 from tests.trainables.cases import recipe_of
 from tests.trainables.keep.cases import CASES
 from tests.trainables.keep.cases import recipe_of as recipe_of_any
@@ -328,3 +329,16 @@ def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
 def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
     with pytest.raises(UserError, match="--concurrency must be at least 1, but is 0"):
         measure("--concurrency", 0)
+
+
+def test_interrupted_it_says_how_to_go_on(
+    saved: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "run", interrupted)
+    saved()
+    monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml"])
+    assert evaluate.main() == 130
+    assert capsys.readouterr().out.endswith("run the same command again\n")

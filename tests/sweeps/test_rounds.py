@@ -116,6 +116,28 @@ def test_more_rounds_change_none_of_the_first(pairs: str, request: pytest.Fixtur
     close(three, two, of_one=slice(2))
 
 
+@pytest.mark.parametrize(
+    ("mode", "device", "sizes"),
+    [("fused", "cpu", [4, 4, 4]), ("looped", "cpu", [1] * 12), ("fused", "cuda", [12])],
+)
+def test_stacks_depend_on_what_is_trained_alone(
+    mode: Any, device: str, sizes: list[int], fresh: list[Data]
+) -> None:
+    cohort = round_cohort(config_of(MLP), fresh[:1] * 12, seed=5)
+    stacks = cohort.stacks(MLP, mode=mode, device=device)
+    assert [len(stack.members) for stack in stacks] == sizes
+    assert [m.seed for stack in stacks for m in stack.members] == [m.seed for m in cohort.members]
+    assert all(stack.data is cohort.data for stack in stacks)
+
+
+def test_rounds_that_are_trained_one_after_another_are_the_same_apart(fresh: list[Data]) -> None:
+    config = config_of(CNN_WS_AUX)
+    cohort = round_cohort(config, fresh, seed=5)
+    stacks = cohort.stacks(CNN_WS_AUX, mode="looped")
+    apart = Scores.of_all([stack.train(CNN_WS_AUX, mode="looped") for stack in stacks])
+    assert equal(apart, cohort.train(CNN_WS_AUX, mode="looped"))
+
+
 def test_rounds_differ_and_repeat(same: list[Data]) -> None:
     scores = run_rounds(MLP, config_of(MLP), same)
     assert len(set(scores.held_out["loss"])) == 3

@@ -20,7 +20,7 @@ import torch
 from ray import cloudpickle
 
 from foldsweep.beside import beside
-from foldsweep.errors import first_line
+from foldsweep.errors import first_line, shown_error
 from foldsweep.interrupts import signal_name
 from foldsweep.programs import EpochLine, able_to_import
 from sweeps.processors import available_cpus
@@ -218,13 +218,18 @@ class Spread(Generic[R]):
         with self._change:
             if self._is_over:
                 return
-            helper = Helper(jobs, place)
+            try:
+                helper = Helper(jobs, place)
+            except OSError as error:  # there may be no more processes, or files
+                self._news.append(f"a helper process could not start: {error.strerror}")
+                return
             self._helpers.append(helper)
         while (i := self._next()) is not None:
             try:
                 self._end(i, helper.do(i, partial(self._count, i)))
-            except Gone as gone:
-                self._put_back(i, f"a helper process {gone}")
+            except Exception as error:  # such as a result that cannot be unpickled
+                why = error if isinstance(error, Gone) else f"failed: {shown_error(error)}"
+                self._put_back(i, f"a helper process {why}")
                 break
         with self._change:
             self._helpers.remove(helper)

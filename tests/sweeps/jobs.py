@@ -14,6 +14,13 @@ _met: set[Path] = set()
 """Pipes at which this process has met the other."""
 
 
+class Unreadable(UserError):
+    """Cannot be unpickled: it takes two arguments and keeps one."""
+
+    def __init__(self, what: str, other: str):
+        super().__init__(what)
+
+
 @dataclass(frozen=True)
 class Job:
     """Gives its number and the process that has done it."""
@@ -81,8 +88,10 @@ class Dies(Meets):
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.is_helped and self.how == "ends":
             os._exit(3)
-        elif self.is_helped:
+        elif self.is_helped and self.how == "fails":
             raise MemoryError("no room")
+        elif self.is_helped:
+            raise Unreadable("what", "else")
         return done
 
 

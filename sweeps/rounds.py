@@ -31,9 +31,6 @@ from trainables.tasks.task import Variant
 from trainables.trial import make_stack, over_all
 
 CHECKPOINT_EVERY_S = 20.0
-FUSED_ROUNDS = 5
-"""Most rounds of a stack that is fused on a CPU: twice as many take 0.7 to 1 times the time each,
-and rounding depends on it (docs/decisions.md)."""
 
 Values = Float[np.ndarray, " m"]
 
@@ -95,16 +92,15 @@ class Cohort:
         """The cohort in parts that may be trained at the same time, each as one stack.
 
         The parts depend on what is trained, never on how many processes there are. Members that
-        are trained one after another anyway are parts of their own, with the same numbers. A GPU
-        trains all members in lockstep.
+        are trained one after another anyway are parts of their own, with the same numbers. Where
+        members are fused, and on a GPU, all are one part: rounding depends on how many are.
         """
         if device != "cpu":
             return [self]
         one = make_stack(variant, [self.members[0]], self.data, mode=mode)
-        fused = isinstance(one, FoldStack) and one.mode != "looped"
-        parts = -(-len(self.members) // (FUSED_ROUNDS if fused else 1))
-        places = np.array_split(np.arange(len(self.members)), parts)
-        return [replace(self, members=tuple(self.members[i] for i in part)) for part in places]
+        if isinstance(one, FoldStack) and one.mode != "looped":
+            return [self]
+        return [replace(self, members=(member,)) for member in self.members]
 
     def train(
         self,

@@ -21,7 +21,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
-from sweeps.ended import ERROR_ATTR, FAILURE_ATTR
+from sweeps.ended import failure_of
 from sweeps.ledger import Asked, Ledger
 from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
@@ -207,21 +207,18 @@ class Lifecycle:
             self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
             self.fail(key, names.DIVERGED)
             return
-        kept = {
-            BY_FOLD: dict(result[BY_FOLD]),
-            **{name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)},
-        }
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
         if running.pruned:
             self.tracker.secure()
-            self.ledger.prune(number, kept)
+            self.ledger.prune(number, _kept(result))
             self._close(key, TrialState.PRUNED)
         else:
             self._keep_held_out(running)
             if self.ledger.prunes:
                 self._report(running, result, ended=True)
             self.tracker.secure()
-            self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
+            values = [float(result[o]) for o in self.objective]
+            self.ledger.complete(number, values, _kept(result))
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
 
@@ -347,7 +344,8 @@ class Lifecycle:
                 # a metric over all rows is in some rows only, the number of parameters in none
                 value = row[name] if name in row else result[name]
                 epoch = int(row[names.EPOCH])
-                stop = self.ledger.report(number, epoch, value, ended=ended) or stop
+                kept = _kept(result)
+                stop = self.ledger.report(number, epoch, value, kept, ended=ended) or stop
                 if stop and not ended:
                     break
         return stop
@@ -472,9 +470,14 @@ class Lifecycle:
         open_runs = self.tracker.open_trials()
         for trial in self.ledger.ended():
             if trial.number in open_runs:
-                attrs = self.ledger.frozen(trial.number).user_attrs
-                found = attrs.get(ERROR_ATTR), attrs.get(FAILURE_ATTR)
-                self._end_run(trial.number, trial.state, *found)
+                kind, error = failure_of(self.ledger.frozen(trial.number))
+                self._end_run(trial.number, trial.state, error, kind)
+
+
+def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study keeps of a report."""
+    whole = {name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)}
+    return {BY_FOLD: dict(result[BY_FOLD]), **whole}
 
 
 def _from_here(path: Path) -> Path:

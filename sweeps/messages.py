@@ -14,7 +14,7 @@ from foldsweep.programs import command, console
 from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
-from sweeps.ended import ERROR_ATTR, failures
+from sweeps.ended import failure_of, failures
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
@@ -130,7 +130,7 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
 
 
 def _error(end: SweepEnd, number: int) -> str:
-    return str(end.ledger.frozen(number).user_attrs[ERROR_ATTR])
+    return str(failure_of(end.ledger.frozen(number))[1])
 
 
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:

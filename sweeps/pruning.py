@@ -72,6 +72,10 @@ class Reports:
 class AbstractRule(abc.ABC):
     """Decides whether a trial stops; the same for the same reports."""
 
+    def reads(self, epoch: int) -> bool:
+        """Whether what trials report after an epoch can be asked for."""
+        return True
+
     @abc.abstractmethod
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         """Whether a trial should stop after its last report.
@@ -98,6 +102,9 @@ class RungRule(AbstractRule):
 
     rungs: tuple[int, ...]
     brackets: int = 1
+
+    def reads(self, epoch: int) -> bool:
+        return epoch in self.rungs
 
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         epoch = max(curve)
@@ -137,6 +144,9 @@ class MedianRule(AbstractRule):
 
 class NoRule(AbstractRule):
     """Stops no trial."""
+
+    def reads(self, epoch: int) -> bool:
+        return False
 
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         return False

@@ -41,7 +41,7 @@ from trainables.trainable import (
 
 RUN_STATUS = {
     TrialState.COMPLETE: "FINISHED",
-    TrialState.PRUNED: "KILLED",
+    TrialState.PRUNED: "FINISHED",
     TrialState.FAIL: "FAILED",
 }
 LEAST_ENDED_TO_GIVE_UP = 5
@@ -61,7 +61,15 @@ class Running:
     """A trial in training."""
 
     asked: Asked
+    epochs: int = 0
+    """Of the whole trial."""
     epoch: int = 0
+    score: float | None = None
+    """The objective after that epoch, where it is known; a mean over folds."""
+    node: str = ""
+    """Host name and address, once known."""
+    since: float = 0.0
+    """When it got its process, by the monotonic clock."""
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
@@ -136,6 +144,9 @@ class Lifecycle:
         self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
+        self.epochs_here = 0
+        """Epochs that trials have trained here, those that have not ended included."""
+        self.epochs_of_ended = 0
         self.failures = Counter(t.failure for t in ended if t.failure is not None)
         self._refused_before = self.failures[names.REFUSED]
         self._refused_in_a_row = 0
@@ -164,6 +175,7 @@ class Lifecycle:
                 self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
+            self.running[key].epochs = config.epochs
             self._log_start(asked, self.space.active(config.to_dict()))
             more: dict[str, Any] = {TRIAL_NUMBER: asked.number}
             if asked.reported_at is not None:
@@ -178,8 +190,10 @@ class Lifecycle:
         running = self.running.get(key)
         if running is None:
             return
-        running.has_process = True
+        if not running.has_process:
+            running.has_process, running.since = True, time.monotonic()
         if node is not None:
+            running.node = node
             self.tracker.log_node(running.asked.number, node)
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
@@ -394,7 +408,11 @@ class Lifecycle:
                 if name in self.better and math.isfinite(value):
                     pick = max if self.better[name] == "higher" else min
                     running.best[name] = pick(value, running.best.get(name, value))
-        running.epoch = int(result[names.EPOCH])
+        epoch = int(result[names.EPOCH])
+        if running.epoch or running.asked.reported_at is None:  # else it began at a checkpoint
+            self.epochs_here += epoch - running.epoch
+        running.epoch = epoch
+        running.score = result.get(self.objective[0])
         self._note_unsaved(running.asked.number, result)
         self.tracker.log_history(running.asked.number, points)
 
@@ -420,13 +438,15 @@ class Lifecycle:
     def _close(
         self, key: str, state: TrialState, error: str | None = None, failure: str | None = None
     ) -> None:
-        number = self.running.pop(key).asked.number
+        running = self.running.pop(key)
+        number = running.asked.number
         self._unsaved.discard(number)
         if state != TrialState.FAIL:
             self._errors.pop(number, None)
         self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
         self.ended[state] += 1
         self.ended_here += 1
+        self.epochs_of_ended += running.epoch
         self._end_run(number, state, error, failure)
         self._delete_checkpoint(number)
 

@@ -101,7 +101,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         ("metrics", 2),
         ("prune", 2),
         ("tags", 2),
-        ("end", 2, "KILLED"),
+        ("end", 2, "FINISHED"),
         ("delete", 2),
     ]
     recorder.events.clear()

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,9 +31,11 @@ from sweeps.messages import (
     say_what_next,
     show_end,
     stopping,
+    watch,
 )
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
+from sweeps.pages import pages
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
 from sweeps.settings import (
@@ -58,13 +60,16 @@ from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
 
 
-def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:
+def launch(
+    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, *, ui: bool = False
+) -> int:
     """Run sweeps; returns the exit code.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
         cluster: The Ray to run on, which may be starting.
+        ui: Whether MLflow's pages are served beside it.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
@@ -72,7 +77,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     new = settings.name if stored is None else None
     check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
-        return _launch(settings, stored, cluster, names)
+        return _launch(settings, stored, cluster, names, ui=ui)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +156,12 @@ def prepared(
 
 
 def _launch(
-    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    cluster: Cluster,
+    names: NameCheck,
+    *,
+    ui: bool,
 ) -> int:
     ready = prepared(settings, stored)
     settings, spaces, data = ready.settings, ready.spaces, ready.data
@@ -181,10 +191,12 @@ def _launch(
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
                 console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
-                for line in filter(None, ready.said):
+                for line in (*filter(None, ready.said), watch(settings, ui=ui)):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
-                return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
+                shown = pages(settings, folder / spaces[0].name) if ui else nullcontext()
+                with shown:
+                    return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
         except KeyboardInterrupt:
             if not (folder / SETTINGS_FILE).exists():
                 raise

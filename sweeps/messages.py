@@ -227,6 +227,11 @@ def fails_again(end: SweepEnd) -> bool:
     return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
 
 
+def watch(settings: SweepSettings, *, ui: bool) -> str:
+    """Where a sweep that begins can be looked at."""
+    return f"watch it: {_look(settings)}" if not ui else "watch it: MLflow's pages are starting"
+
+
 def _look(settings: SweepSettings) -> str:
     uri, options = settings.tracking_uri or "", _store(settings)
     if sqlite_path(uri) is None:

@@ -32,8 +32,9 @@ from trainables.stack.memory import memory
 from trainables.trial import Context, CrossValidation
 
 OFFLINE = "FOLDSWEEP_OFFLINE"
-AGAIN_WITHIN_S = 0.5
-"""An epoch shorter than this is timed again: the first one of a process takes longer."""
+AGAIN_WITHIN_S = 2.0
+"""An epoch shorter than this is timed again: the first one of a process takes longer, on a GPU by
+half a second."""
 START_S, EACH_S = 8.0, 0.05
 """Seconds that the sweep of a space takes to start, and that a trial takes beside its training;
 measured on two processors, see docs/performance.md."""
@@ -161,6 +162,7 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
     settings = ready.settings
     config = first_configs(space, Gate(space, settings.limits, ready.data))[0]
     torch.set_num_threads(allotment.threads)
+    torch.zeros(1, device=allotment.device)  # a GPU is opened once, which is no part of a trial
     context = Context(
         data=ready.scored,
         folds=ready.folds,

@@ -27,7 +27,6 @@ from sweeps.sweep import _fingerprint, make_folds, sweep_space
 from sweeps.tracking.spool import SPOOL_FILE
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.tasks.larger_digit import TASK
 from trainables.tasks.options import TableOptions
 from trainables.tasks.samples import Data
 from trainables.tasks.splits import Split
@@ -36,6 +35,23 @@ from trainables.tasks.task import DataRequest, Task
 from trainables.trial import Context, CrossValidation
 
 ALLOTMENT = Allotment(cpus=1, gpus=0, concurrency=1)
+
+
+def sweep_in(folder: Path, space: SearchSpace, data: Data, /, **settings: Any) -> None:
+    """Sweep one space, with all there is of it in a folder."""
+    sweep_space(
+        SweepSettings(space=(space.name,), storage=str(folder), **settings).for_task(
+            space.variant.task
+        ),
+        space,
+        data,
+        name="first",
+        folder=folder,
+        checkpoint_root=str(folder),
+        tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        allotment=ALLOTMENT,
+        console=Console(quiet=True),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +69,10 @@ def test_a_sweep_whose_study_is_gone_does_not_start_over(
     (folder / SPOOL_FILE).write_text("")
     for _ in range(times):
         with pytest.raises(UserError, match=r"cannot be resumed: its study is gone") as no:
-            sweep_space(
-                SweepSettings(
-                    space=("small",), folds=3, storage=str(tmp_path), resume="first"
-                ).for_task(TASK),
-                make_space(),
-                data,
-                name="first",
-                folder=folder,
-                checkpoint_root=str(tmp_path / "first"),
-                tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
-                allotment=ALLOTMENT,
-                console=Console(),
-            )
+            sweep_in(folder, make_space(), data, folds=3, resume="first")
         assert str(tmp_path / "first") in str(no.value)
     assert (folder / SPOOL_FILE).read_text() == ""
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not (folder / "mlflow.db").exists()
 
 
 class NoTracker:
@@ -109,20 +113,7 @@ def context_of(
         monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        space = make_space(**settings.pop("space", {}))
-        sweep_space(
-            SweepSettings(space=("small",), folds=3, storage=str(tmp_path), **settings).for_task(
-                TASK
-            ),
-            space,
-            data,
-            name="first",
-            folder=folder,
-            checkpoint_root=str(folder),
-            tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
-            allotment=ALLOTMENT,
-            console=Console(),
-        )
+        sweep_in(folder, make_space(**settings.pop("space", {})), data, folds=3, **settings)
         return contexts[0]
 
     return make
@@ -220,22 +211,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Note
 
         monkeypatch.setattr(sweep_module, "Tracker", Noting)
         monkeypatch.setattr(sweep_module, "fit", lambda life, *_, **__: bool(lives.append(life)))
-        sweep_space(
-            SweepSettings(
-                space=(space.name,),
-                storage=str(tmp_path),
-                resume="first" if resume else None,
-                **{"folds": 5, **settings},
-            ).for_task(space.variant.task),
-            space,
-            data,
-            name="first",
-            folder=tmp_path,
-            checkpoint_root=str(tmp_path),
-            tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
-            allotment=ALLOTMENT,
-            console=Console(),
-        )
+        sweep_in(tmp_path, space, data, resume="first" if resume else None, **settings)
         return Noted(*started[0], lives[0].tags)
 
     return run
@@ -333,17 +309,7 @@ def swept(
         return False
 
     monkeypatch.setattr(sweep_module, "fit", fit)
-    sweep_space(
-        SweepSettings(space=(name,), storage=str(folder), **settings).for_task(task),
-        load_space(name, task),
-        task.load(DataRequest(seed=0)),
-        name="first",
-        folder=folder,
-        checkpoint_root=str(folder),
-        tracking_uri=f"sqlite:///{folder}/mlflow.db",
-        allotment=ALLOTMENT,
-        console=Console(),
-    )
+    sweep_in(folder, load_space(name, task), task.load(DataRequest(seed=0)), **settings)
     return given[0]
 
 
@@ -496,17 +462,7 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
     monkeypatch.setattr(tune, "with_parameters", lambda trainable, **_: trainable)
     monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
     try:
-        sweep_space(
-            SweepSettings(space=("small",), folds=3, storage=str(tmp_path)).for_task(TASK),
-            make_space(),
-            data,
-            name="first",
-            folder=tmp_path,
-            checkpoint_root=str(tmp_path),
-            tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
-            allotment=ALLOTMENT,
-            console=Console(quiet=True),
-        )
+        sweep_in(tmp_path, make_space(), data, folds=3)
         assert ran == [handler]
         assert signal.getsignal(signal.SIGINT) is handler
     finally:

@@ -17,6 +17,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.config_file import config_words, save_config
+from sweeps.passwords import masked_url, refuse_password
 from sweeps.settings import (
     OWN_DATA,
     SETTINGS_FILE,
@@ -26,8 +27,6 @@ from sweeps.settings import (
     check_place,
     is_copy,
     load_settings,
-    masked_url,
-    refuse_password,
 )
 from sweeps.spaces import listed
 from sweeps.supervisor import apart

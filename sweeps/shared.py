@@ -22,8 +22,9 @@ from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
 from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
 from sweeps.ownership import DatabaseLock, new_holder, shown_holder
+from sweeps.passwords import masked_url
 from sweeps.retries import PatientStorage
-from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
+from sweeps.settings import SETTINGS_FILE, SweepSettings, recorded_identity
 from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS, store_says
 

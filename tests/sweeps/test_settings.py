@@ -1,3 +1,5 @@
+"""What settings may be."""
+
 import json
 import math
 import os
@@ -21,18 +23,14 @@ from sweeps.settings import (
     check_place,
     check_resumable,
     load_settings,
-    masked_url,
     new_name,
     recorded_identity,
-    refuse_password,
-    without_password,
 )
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
 from trainables.tasks.options import ShippedOptions, TableOptions
 
 GOOD = SweepSettings(space=("mlp",))
-
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"trials": 0}, "--trials must be at least 1, but is 0"),
     ({"folds": 1}, "--folds must be at least 2, but is 1"),
@@ -418,9 +416,6 @@ def test_new_names_are_never_taken(tmp_path: Path) -> None:
     assert len(names) == 5
 
 
-# Objectives and options of tasks ----------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
@@ -464,60 +459,6 @@ def test_options_of_the_users_data_are_handed_on() -> None:
     table = TableOptions(data="a.csv", target="left", holdout=0.0, drop=("id",), group="patient")
     given = {field.name: getattr(table, field.name) for field in fields(table)}
     assert replace(GOOD, **given).table_options == table
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://user:secret@host:5432/studies", "postgresql://user@host:5432/studies"),
-        ("postgresql+psycopg2://user:se//c:r@et@host/x", "postgresql+psycopg2://user@host/x"),
-        ("postgresql//user:secret@host/x", "postgresql//user@host/x"),
-        ("user:secret@host/x", "user@host/x"),
-        ("postgresql://user@host/x", "postgresql://user@host/x"),
-        (
-            "postgresql://host/x?user=u&password=secret&sslmode=off",
-            "postgresql://host/x?user=u&password=***&sslmode=off",
-        ),
-        ("sqlite:////folder/study.db", "sqlite:////folder/study.db"),
-        ("sqlite:////a@b/study.db", "sqlite:////a@b/study.db"),
-        ("study.db", "study.db"),
-    ],
-)
-def test_a_shown_url_holds_no_password(url: str, shown: str) -> None:
-    assert masked_url(url) == shown
-
-
-@given(st.from_regex(r"[A-Z0-9!:/@#%]{6,12}", fullmatch=True))
-def test_no_password_gets_through(password: str) -> None:
-    assert password not in masked_url(f"postgresql://user:{password}@host/studies")
-
-
-@pytest.mark.parametrize(
-    ("url", "instead"),
-    [
-        ("postgresql://user:secret@host/studies", "set PGPASSWORD or write it into ~/.pgpass"),
-        ("postgresql+psycopg://host/x?user=u&password=secret", "set PGPASSWORD"),
-        ("mysql+pymysql://user:secret@host/x", r"\?read_default_file=~/.my.cnf"),
-        ("https://user:secret@host", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-        ("s3://key:secret@bucket/path", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ],
-)
-def test_a_password_on_the_command_line_is_refused_with_the_alternative(
-    url: str, instead: str
-) -> None:
-    with pytest.raises(UserError, match=f"must not hold a password.*{instead}") as caught:
-        refuse_password("--study", url)
-    assert "secret" not in str(caught.value)
-    refuse_password("--study", without_password(url))
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["postgresql://user@host/x", "sqlite:////a:b@c/study.db", "runs", "s3://bucket/path", ""],
-)
-def test_what_holds_no_password_is_not_refused(url: str) -> None:
-    refuse_password("--study", url)
-    assert without_password(url) == url
 
 
 def test_checkpoints_of_a_sweep_are_below_its_storage_whatever_the_uri_ends_with() -> None:

@@ -24,7 +24,7 @@ from peer_tools.tiny import emptied, swept
 from search_spaces.loading import load_space
 from sweeps.ledger import IDENTITY_ATTR, Ledger
 from sweeps.reproduction.tables import Cells
-from sweeps.settings import load_settings
+from sweeps.settings_file import load_settings
 from sweeps.study import StoredStudy, has_study, open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import SPOOL_FILE

@@ -10,7 +10,8 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import TAG_SWEEP
 from sweeps.identity import Identity
-from sweeps.settings import SweepSettings, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import recorded_identity, save_settings
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
@@ -40,7 +41,9 @@ def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
         for file in (TARGET_FILE, CURSOR_FILE):  # nothing of this sweep has been sent
             (spool.parent / file).unlink(missing_ok=True)
     folder.rename(to)
-    replace(stored, name=name, resume=None).save(to, replace(Identity.new(to), project=project))
+    save_settings(
+        replace(stored, name=name, resume=None), to, replace(Identity.new(to), project=project)
+    )
 
 
 def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None:

@@ -21,7 +21,8 @@ from foldsweep.numbers import plural
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown, sqlite_path, tracking_uri
 from sweeps.passwords import masked_url, without_password
-from sweeps.settings import SETTINGS_FILE, SweepSettings, check_name, load_settings
+from sweeps.settings import SweepSettings, check_name
+from sweeps.settings_file import SETTINGS_FILE, load_settings
 from sweeps.tracking.spool import (
     SPOOL_FILE,
     UPLOADER_LOCK,

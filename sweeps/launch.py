@@ -36,14 +36,8 @@ from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
-from sweeps.settings import (
-    SETTINGS_FILE,
-    SweepSettings,
-    check_place,
-    check_resumable,
-    new_name,
-    recorded_identity,
-)
+from sweeps.settings import SweepSettings, check_resumable, new_name
+from sweeps.settings_file import SETTINGS_FILE, check_place, recorded_identity, save_settings
 from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
@@ -173,7 +167,7 @@ def _launch(
         owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
             with owner as shared, _forgotten_unless_begun(shared, folder, stored):
-                replace(settings, name=name, resume=None).save(folder, identity)
+                save_settings(replace(settings, name=name, resume=None), folder, identity)
                 if shared is not None:
                     shared.save(settings, spaces, identity)
                 tell(resume=resume_command(settings, name))
@@ -366,7 +360,7 @@ def _undo(folder: Path, stored: SweepSettings | None) -> None:
     """Leave a sweep that could not be started or resumed as it was, so that it can be."""
     if stored is not None:
         with suppress(UserError):  # a full disk has the first word
-            stored.save(folder)
+            save_settings(stored, folder)
     elif not any(folder.glob(f"*/{SPOOL_FILE}")):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,7 +25,8 @@ from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
 from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
-from sweeps.settings import SETTINGS_FILE, SweepSettings, check_place
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, check_place
 from sweeps.spaces import ranges
 from sweeps.sweep import JOURNAL_FILE, most_epochs
 from trainables.models.estimators.config import EstimatorConfig

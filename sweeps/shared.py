@@ -24,7 +24,8 @@ from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
 from sweeps.ownership import DatabaseLock, new_holder, shown_holder
 from sweeps.passwords import masked_url
 from sweeps.retries import PatientStorage
-from sweeps.settings import SETTINGS_FILE, SweepSettings, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, recorded, recorded_identity
 from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS, store_says
 
@@ -60,7 +61,7 @@ class Shared:
             for space in spaces
             if space.file is not None
         )
-        self.home.save(Record(settings=public.recorded(identity), files=files))
+        self.home.save(Record(settings=recorded(public, identity), files=files))
 
     def forget(self) -> None:
         """Leave no trace of a sweep that was not begun."""

@@ -11,7 +11,8 @@ import pytest
 from foldsweep.errors import UserError
 from sweeps.ledger import Ledger
 from sweeps.run import _read_settings
-from sweeps.settings import SweepSettings, check_place, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import check_place, recorded_identity, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, Spool, read_records
 
@@ -36,7 +37,7 @@ def copy(
             ledger.complete(asked.number, [0.5], {"by_fold": {}})
         elif state == "fail":
             ledger.fail(asked.number, "broken")
-    SweepSettings(space=("small",), name="first", study=study).save(folder)
+    save_settings(SweepSettings(space=("small",), name="first", study=study), folder)
     spool = Spool(folder / "small" / SPOOL_FILE)
     tags, params = {"foldsweep.sweep": "first/small"}, {"name": "first"}
     for run, name in (("", "first/small"), ("0", "small-00000")):

@@ -15,16 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from sweeps.settings import (
-    COMPARABLE,
+from sweeps.settings import COMPARABLE, SweepSettings, check_name, check_resumable, new_name
+from sweeps.settings_file import (
     SETTINGS_FILE,
-    SweepSettings,
-    check_name,
     check_place,
-    check_resumable,
     load_settings,
-    new_name,
     recorded_identity,
+    save_settings,
 )
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
@@ -139,14 +136,14 @@ def test_settings_survive_their_file(
     tmp_path_factory: pytest.TempPathFactory, settings: SweepSettings
 ) -> None:
     folder = tmp_path_factory.mktemp("sweep")
-    settings.save(folder)
+    save_settings(settings, folder)
     assert load_settings(folder) == settings
     assert [path.name for path in folder.iterdir()] == [SETTINGS_FILE]
 
 
 @pytest.mark.parametrize("key", ["seed", "scheduler", "trials", "uuid", "folder", "format"])
 def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, key: str) -> None:
-    GOOD.save(tmp_path)
+    save_settings(GOOD, tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
@@ -156,7 +153,7 @@ def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, k
 
 
 def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path) -> None:
-    GOOD.save(tmp_path)
+    save_settings(GOOD, tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
     with pytest.raises(UserError, match="are broken: sede is no setting$"):
@@ -171,7 +168,7 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
 
 def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -> None:
     """As format 2 was before there was --patience."""
-    replace(GOOD, patience=7.0, trials=11).save(tmp_path)
+    save_settings(replace(GOOD, patience=7.0, trials=11), tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
     for key in ("patience", "trust"):
         del values[key]
@@ -184,9 +181,9 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
 
 
 def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:
-    GOOD.save(tmp_path)
+    save_settings(GOOD, tmp_path)
     first = recorded_identity(tmp_path)
-    replace(GOOD, trials=99).save(tmp_path)
+    save_settings(replace(GOOD, trials=99), tmp_path)
     assert first is not None
     assert recorded_identity(tmp_path) == first
 
@@ -206,7 +203,7 @@ def test_paths_in_the_project_go_with_it(tmp_path: Path, monkeypatch: pytest.Mon
             tracking_uri=f"sqlite:///{at}/mlflow.db",
         )
 
-    settings(project).save(project / "runs" / "first")
+    save_settings(settings(project), project / "runs" / "first")
     assert load_settings(project / "runs" / "first") == settings(project)
     moved = project.rename(tmp_path / "moved")
     assert load_settings(moved / "runs" / "first") == settings(moved)
@@ -218,7 +215,7 @@ def test_paths_in_the_project_go_with_it(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
     folder = tmp_path / "first"
     folder.mkdir()
-    GOOD.save(folder)
+    save_settings(GOOD, folder)
     uuid = check_place(folder).uuid
     copy = Path(shutil.copytree(folder, tmp_path / "other" / "first"))
     with pytest.raises(UserError, match=f"{copy} is a copy of the sweep in {folder}, ") as caught:
@@ -226,9 +223,9 @@ def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
     assert "a name of its own, --resume first --name NEW" in str(caught.value)
     shutil.rmtree(folder)
     assert check_place(copy).uuid == uuid
-    GOOD.save(copy)  # as a resumption does
+    save_settings(GOOD, copy)  # as a resumption does
     folder.mkdir()
-    GOOD.save(folder)  # another sweep of that name
+    save_settings(GOOD, folder)  # another sweep of that name
     assert check_place(copy).uuid == uuid != check_place(folder).uuid
 
 
@@ -241,7 +238,7 @@ def test_settings_of_another_version_are_read(tmp_path: Path) -> None:
 def test_only_their_owner_reads_settings_that_may_hold_a_password(tmp_path: Path) -> None:
     old_mask = os.umask(0o022)
     try:
-        replace(GOOD, study="postgresql://user:secret@host/studies").save(tmp_path)
+        save_settings(replace(GOOD, study="postgresql://user:secret@host/studies"), tmp_path)
     finally:
         os.umask(old_mask)
     assert stat.S_IMODE((tmp_path / SETTINGS_FILE).stat().st_mode) == 0o600
@@ -250,7 +247,7 @@ def test_only_their_owner_reads_settings_that_may_hold_a_password(tmp_path: Path
 def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        GOOD.save(tmp_path / name)
+        save_settings(GOOD, tmp_path / name)
     with pytest.raises(UserError, match="no sweep 'third' in .*: first, second; if it"):
         load_settings(tmp_path / "third")
     with pytest.raises(UserError, match=r"the latest there: none; if it is elsewhere, give"):

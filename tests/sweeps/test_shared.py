@@ -15,7 +15,8 @@ from sweeps import shared as shared_module
 from sweeps.identity import Identity
 from sweeps.outages import Outages
 from sweeps.run import _read_settings
-from sweeps.settings import SweepSettings, check_place
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import check_place, save_settings
 from sweeps.shared import owned
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
@@ -39,7 +40,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
         identity = Identity.new(folder) if stored is None else check_place(folder)
         with owned(settings, ["mlp"], "first", folder, Outages()) as shared:
             assert shared is not None
-            settings.save(folder, identity)
+            save_settings(settings, folder, identity)
             shared.save(settings, [load_space("mlp")], identity)
 
     return driven

@@ -9,7 +9,7 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps.launch import launch
-from sweeps.settings import check_place, load_settings
+from sweeps.settings_file import check_place, load_settings
 from tests.sweeps.launch.launches import Given, Waiting
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.launch import launch
-from sweeps.settings import load_settings
+from sweeps.settings_file import load_settings
 from tests.sweeps.launch.launches import Given, Waiting
 
 

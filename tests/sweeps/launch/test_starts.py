@@ -10,7 +10,8 @@ from foldsweep.errors import UserError
 from sweeps import launch as launch_module
 from sweeps.cluster import Cluster
 from sweeps.launch import launch
-from sweeps.settings import SweepSettings, load_settings
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import load_settings
 from tests.sweeps.launch.launches import Waiting
 
 

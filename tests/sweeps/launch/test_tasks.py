@@ -11,7 +11,8 @@ import pytest
 
 from foldsweep.errors import CodeError, UserError
 from sweeps.launch import _load
-from sweeps.settings import SweepSettings, load_settings
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import load_settings
 from tests.sweeps.launch.launches import OWN_TASK, Given
 
 

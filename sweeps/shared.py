@@ -38,7 +38,7 @@ BROUGHT = " brought"
 """Follows the token of a driver elsewhere, whose settings the folder has, but not its records."""
 NO_JOURNAL = Path()
 SPACES = "spaces"
-"""Folder of space files that were restored from the study."""
+"""Folder of space files that were restored from the study, each below a part of its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +187,8 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
         known = ", ".join(sweeps_in(database)[-5:]) or "none"
     except ServiceLost as error:
         raise UserError(f"--study {masked_url(url)} cannot be read: {error}") from None
+    finally:
+        database.engine.dispose()
     token = "" if holder is None else holder["token"]
     if here is not None and (record is None or _last_driver(folder) == token):
         return
@@ -214,9 +216,9 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
     values["space"] = [restored.get(path, path) for path in values["space"]]
     folder.mkdir(parents=True, exist_ok=True)
     for file in record.files:
-        if Path(restored[file.path]).parent == folder.resolve() / SPACES:
-            (folder / SPACES).mkdir(exist_ok=True)
-            write_whole(Path(restored[file.path]), file.content)
+        if (path := _restored(file, folder)) == Path(restored[file.path]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, file.content)
     write_whole(folder / DRIVER_FILE, token + BROUGHT)
     write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
     console.print(f"sweep {name} is brought here from {masked_url(study)}")
@@ -228,8 +230,8 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
     Raises:
         UserError: If it is not here as it was, and code from the database is not trusted.
     """
-    there = Path(resolved(file.path, project))
-    for path in (there, Path.cwd() / there.name, folder.resolve() / SPACES / there.name):
+    there, restored = Path(resolved(file.path, project)), _restored(file, folder)
+    for path in (there, Path.cwd() / there.name, restored):
         if path.is_file() and digest_of(path.read_bytes()) == file.digest:
             return str(path)
     if not trust:
@@ -238,4 +240,9 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
             f" {file.digest[:16]}): bring it, or run the code that the study has of it with"
             " --trust"
         )
-    return str(folder.resolve() / SPACES / there.name)
+    return str(restored)
+
+
+def _restored(file: SpaceFile, folder: Path) -> Path:
+    """Where a space file is put that comes from the study: two may have one name."""
+    return folder.resolve() / SPACES / file.digest[:8] / Path(file.path).name

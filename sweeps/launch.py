@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
@@ -273,18 +274,29 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     """Find out what is wrong with the places of a sweep before anything is made or started."""
     if "://" in settings.storage:
         _check_remote(settings.storage)
+    storage = None
     if settings.study is not None:
         storage = open_storage(settings.study, Path(JOURNAL_FILE))
-        new = settings.name if settings.resume is None else None
-        if new is not None and Home(storage, new).record() is not None:
-            raise name_taken(new)  # MLflow would have another --name, and not say --resume
+    try:
+        _check_studies(settings, spaces, storage)
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+def _check_studies(
+    settings: SweepSettings, spaces: list[SearchSpace], storage: BaseStorage | None
+) -> None:
+    new = settings.name if settings.resume is None else None
+    if storage is not None and new is not None and Home(storage, new).record() is not None:
+        raise name_taken(new)  # MLflow would have another --name, and not say --resume
     if settings.resume is not None:
         for space in spaces:
             folder = settings.local_root / settings.resume / space.name
             check_files(folder, JOURNAL_FILE)
             if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
                 # else found when the spaces before it have been swept
-                study_storage(settings, f"{settings.resume}/{space.name}", folder)
+                study_storage(settings, f"{settings.resume}/{space.name}", folder, storage)
 
 
 def _check_remote(uri: str) -> None:

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.storages import BaseStorage
 
 from foldsweep.errors import UserError
+from sweeps import launch as launch_module
 from sweeps.launch import launch
 from sweeps.settings_file import check_place, load_settings
+from sweeps.study import open_storage
 from tests.sweeps.launch.launches import Given, Waiting
 
 
@@ -83,3 +86,17 @@ def test_a_sweep_that_has_moved_says_where_its_runs_go(
         capsys.readouterr()
         assert launch(settings, stored, Waiting(settings)) == 0
         assert (said in capsys.readouterr().out) is expected
+
+
+def test_a_look_into_the_database_leaves_no_connection(
+    launched: Callable[..., Given], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def noted(url: str, journal: Path) -> BaseStorage:
+        opened.append(open_storage(url, journal))
+        return opened[-1]
+
+    monkeypatch.setattr(launch_module, "open_storage", noted)
+    launched(data="iris", space=("logistic",), name="first", study=f"sqlite:///{here}/study.db")
+    assert [storage.engine.pool.checkedin() for storage in opened] == [0]

@@ -186,6 +186,9 @@ def _launch(
             say_how_to_go_on(settings, name)
             return INTERRUPTED
         except ServiceLost as error:
+            if not (folder / SETTINGS_FILE).exists():
+                _undo(folder, stored)
+                raise UserError(str(error)) from None
             say_what_is_lost(settings, name, error)
             return 1
         except UserError:

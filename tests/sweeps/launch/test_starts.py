@@ -1,5 +1,7 @@
 """Starts that fail."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from foldsweep.errors import UserError
 from sweeps import launch as launch_module
 from sweeps.cluster import Cluster
 from sweeps.launch import launch
+from sweeps.outages import ServiceLost
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
 from tests.sweeps.launch.launches import Waiting
@@ -108,3 +111,17 @@ def test_a_full_disk_at_resume_is_one_line_with_the_command(
 def test_a_bug_is_no_full_disk(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         begun(here, monkeypatch, RuntimeError("a bug"))
+
+
+def test_a_service_that_goes_before_anything_is_made_leaves_nothing_to_resume(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def away(*_: Any) -> Iterator[None]:
+        raise ServiceLost("the study has been away for 1 s (refused)")
+        yield
+
+    monkeypatch.setattr(launch_module, "owned", away)
+    with pytest.raises(UserError, match=r"^the study has been away for 1 s \(refused\)$"):
+        begun(here, monkeypatch, None)
+    assert not (here / "runs" / "first").exists()

@@ -29,6 +29,7 @@ from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
 from sweeps.passwords import masked_url
+from sweeps.retries import options_of
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
 from sweeps.tracking.entities import Item, clean, dataset_input, entities, storable
 from sweeps.tracking.spool import (
@@ -458,7 +459,7 @@ def _id(run: Run) -> str:
 
 def _study_storage(storage: str, folder: Path) -> BaseStorage:
     if "://" in storage:
-        return RDBStorage(storage)
+        return RDBStorage(storage, engine_kwargs=options_of(storage))
     path = folder / storage
     if not path.exists():
         raise FileNotFoundError(path)

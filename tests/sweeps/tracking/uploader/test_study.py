@@ -1,5 +1,6 @@
 """What the study notes of runs."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
+from sweeps import retries
 from sweeps.tracking.spool import CLOSE, Spool, TrackingTarget
 from tests.sweeps.tracking.uploader.records import (
     check_small_sweep,
@@ -96,3 +98,19 @@ def test_a_study_that_does_not_open_is_logged_without_its_password(
     (warning,) = [text for text in caplog.messages if text.startswith("no study")]
     assert warning.startswith("no study 'first/cnn_ws_aux' in ")
     assert "secret" not in warning
+
+
+def test_a_database_that_says_nothing_does_not_hold_up_the_upload(
+    folder: Path,
+    target: TrackingTarget,
+    client: MlflowClient,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setitem(retries.POSTGRES, "connect_timeout", 2)
+    small_sweep(spool)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        send(folder, replace(target, study_storage=f"postgresql+psycopg://u@127.0.0.1:{port}/x"))
+    check_small_sweep(client)

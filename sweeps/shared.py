@@ -108,6 +108,7 @@ def owned(
         if lock is not None:
             _take(lock, settings.study)
         home = Home(storage, name)
+        home.require_sweep()
         _settle(home, settings, spaces, folder)
         holder = new_holder(folder)
         write_whole(folder / DRIVER_FILE, holder["token"])

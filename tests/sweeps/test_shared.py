@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
 
@@ -160,3 +161,12 @@ def test_space_files_of_one_name_are_kept_apart(
     bring(folder, study=study, storage=None, trust=True)
     spaces = json.loads((folder / "settings.json").read_text())["space"]
     assert [Path(space).read_text() for space in spaces] == ["# a", "# b"]
+
+
+def test_a_study_of_the_user_s_own_is_none_of_a_sweep(driver: Driver, tmp_path: Path) -> None:
+    own = optuna.create_study(study_name="first", storage=f"sqlite:///{tmp_path}/study.db")
+    own.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(UserError, match=r"study first in the database of --study is no sweep's"):
+        with driver("a", "--space", "mlp", "--name", "first"):
+            pass
+    assert (len(own.trials), own.user_attrs) == (1, {})

@@ -104,3 +104,11 @@ def test_a_copy_that_gets_no_good_name_stays_as_it_is(
     with pytest.raises(UserError, match=said):
         _read_settings(["--resume", "first", "--storage", "copies", *args])
     assert contents(copy) == before
+
+
+def test_wrong_records_of_a_copy_are_left_to_who_sends_them(copy: Path) -> None:
+    wrong = '{}\n{"op": "start", "run": "7"}\n'
+    with (copy / "small" / SPOOL_FILE).open("a") as spool:
+        spool.write(wrong)
+    _read_settings(["--resume", "first", "--storage", "copies", "--name", "second"])
+    assert (copy.with_name("second") / "small" / SPOOL_FILE).read_text().endswith(wrong)

@@ -19,12 +19,14 @@ from sweeps.kept import kept, shown_size
 from sweeps.launch import Prepared, check_tracking, prepared, taken
 from sweeps.ledger import num_asked, num_sampled
 from sweeps.messages import described
+from sweeps.passwords import masked_url
 from sweeps.preflight import LEAST_UNITS, first_configs
 from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
 from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
-from sweeps.settings import SETTINGS_FILE, SweepSettings, check_place, masked_url
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, check_place
 from sweeps.spaces import ranges
 from sweeps.sweep import JOURNAL_FILE, most_epochs
 from trainables.models.estimators.config import EstimatorConfig

@@ -21,6 +21,7 @@ from sweeps.cluster import Cluster
 from sweeps.rehearsal import OFFLINE, estimate, rehearse
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings
+from sweeps.settings_file import save_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -146,7 +147,7 @@ def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
     settings = _read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
     folder = here / "runs" / "first"
     folder.mkdir(parents=True)
-    replace(settings, objective=("val_accuracy",)).save(folder)
+    save_settings(replace(settings, objective=("val_accuracy",)), folder)
     before = everything(here)
     times = []
     for done in (0, 5, 9):
@@ -183,7 +184,7 @@ def test_mistakes_are_those_of_the_sweep(
 ) -> None:
     folder = here / "runs" / "there"
     folder.mkdir(parents=True)
-    _read_settings([*OWN, "--space", "mlp", "--name", "there"])[1].save(folder)
+    save_settings(_read_settings([*OWN, "--space", "mlp", "--name", "there"])[1], folder)
     before = everything(here)
     with pytest.raises(UserError, match=message):
         said(*args)

@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
@@ -38,14 +39,8 @@ from sweeps.ownership import file_lock
 from sweeps.pages import pages
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
-from sweeps.settings import (
-    SETTINGS_FILE,
-    SweepSettings,
-    check_place,
-    check_resumable,
-    new_name,
-    recorded_identity,
-)
+from sweeps.settings import SweepSettings, check_resumable, new_name
+from sweeps.settings_file import SETTINGS_FILE, check_place, recorded_identity, save_settings
 from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
@@ -183,7 +178,7 @@ def _launch(
         owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
             with owner as shared, _forgotten_unless_begun(shared, folder, stored):
-                replace(settings, name=name, resume=None).save(folder, identity)
+                save_settings(replace(settings, name=name, resume=None), folder, identity)
                 if shared is not None:
                     shared.save(settings, spaces, identity)
                 tell(resume=resume_command(settings, name))
@@ -203,6 +198,9 @@ def _launch(
             say_how_to_go_on(settings, name)
             return INTERRUPTED
         except ServiceLost as error:
+            if not (folder / SETTINGS_FILE).exists():
+                _undo(folder, stored)
+                raise UserError(str(error)) from None
             say_what_is_lost(settings, name, error)
             return 1
         except UserError:
@@ -291,18 +289,29 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     """Find out what is wrong with the places of a sweep before anything is made or started."""
     if "://" in settings.storage:
         _check_remote(settings.storage)
+    storage = None
     if settings.study is not None:
         storage = open_storage(settings.study, Path(JOURNAL_FILE))
-        new = settings.name if settings.resume is None else None
-        if new is not None and Home(storage, new).record() is not None:
-            raise name_taken(new)  # MLflow would have another --name, and not say --resume
+    try:
+        _check_studies(settings, spaces, storage)
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+def _check_studies(
+    settings: SweepSettings, spaces: list[SearchSpace], storage: BaseStorage | None
+) -> None:
+    new = settings.name if settings.resume is None else None
+    if storage is not None and new is not None and Home(storage, new).record() is not None:
+        raise name_taken(new)  # MLflow would have another --name, and not say --resume
     if settings.resume is not None:
         for space in spaces:
             folder = settings.local_root / settings.resume / space.name
             check_files(folder, JOURNAL_FILE)
             if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
                 # else found when the spaces before it have been swept
-                study_storage(settings, f"{settings.resume}/{space.name}", folder)
+                study_storage(settings, f"{settings.resume}/{space.name}", folder, storage)
 
 
 def _check_remote(uri: str) -> None:
@@ -378,7 +387,7 @@ def _undo(folder: Path, stored: SweepSettings | None) -> None:
     """Leave a sweep that could not be started or resumed as it was, so that it can be."""
     if stored is not None:
         with suppress(UserError):  # a full disk has the first word
-            stored.save(folder)
+            save_settings(stored, folder)
     elif not any(folder.glob(f"*/{SPOOL_FILE}")):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -17,18 +17,9 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.config_file import config_words, save_config
-from sweeps.settings import (
-    OWN_DATA,
-    SETTINGS_FILE,
-    SHIPPED_DATA,
-    SweepSettings,
-    check_name,
-    check_place,
-    is_copy,
-    load_settings,
-    masked_url,
-    refuse_password,
-)
+from sweeps.passwords import masked_url, refuse_password
+from sweeps.settings import OWN_DATA, SHIPPED_DATA, SweepSettings, check_name
+from sweeps.settings_file import SETTINGS_FILE, check_place, is_copy, load_settings
 from sweeps.spaces import listed
 from sweeps.supervisor import apart
 

@@ -15,14 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
-from mlflow.entities import (
-    Experiment,
-    LifecycleStage,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
@@ -35,7 +28,8 @@ from foldsweep.names import TAG_UUID
 from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
-from sweeps.settings import masked_url
+from sweeps.passwords import masked_url
+from sweeps.retries import options_of
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
 from sweeps.tracking.entities import Item, clean, dataset_input, entities, storable
 from sweeps.tracking.spool import (
@@ -465,7 +459,7 @@ def _id(run: Run) -> str:
 
 def _study_storage(storage: str, folder: Path) -> BaseStorage:
     if "://" in storage:
-        return RDBStorage(storage)
+        return RDBStorage(storage, engine_kwargs=options_of(storage))
     path = folder / storage
     if not path.exists():
         raise FileNotFoundError(path)

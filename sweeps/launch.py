@@ -186,7 +186,7 @@ def _launch(
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
                 console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
-                for line in (*filter(None, ready.said), watch(settings, ui=ui)):
+                for line in (watch(settings, ui=ui), *filter(None, ready.said)):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
                 shown = pages(settings, folder / spaces[0].name) if ui else nullcontext()

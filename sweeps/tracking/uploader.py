@@ -24,6 +24,7 @@ from requests import RequestException
 
 from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError
+from foldsweep.files import disk_problem
 from foldsweep.names import TAG_UUID
 from foldsweep.tracking import shown
 from foldsweep.views import view_tags
@@ -376,7 +377,7 @@ class Uploader:
         try:
             call(*args)
         except (MlflowException, OSError, UnicodeError) as error:
-            if isinstance(error, RequestException) or not _is_refusal(error):
+            if not _is_refusal(error):
                 raise
             self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
 
@@ -446,7 +447,9 @@ def _is_refusal(error: Exception) -> bool:
     """Whether sending the same once more can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
-    return isinstance(error, OSError | UnicodeError)
+    if isinstance(error, ConnectionError | TimeoutError | RequestException):
+        return False
+    return isinstance(error, OSError | UnicodeError) and disk_problem(error) is None
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -1,8 +1,12 @@
 """Small files that belong to a run."""
 
+import errno
+import os
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
+from requests import ConnectTimeout
 
 from sweeps.tracking.spool import CLOSE, Spool, TrackingTarget
 from sweeps.tracking.uploader import Uploader
@@ -46,3 +50,37 @@ def test_files_outside_of_a_folder_from_elsewhere_are_not_sent(
     assert uploader.progress.refused == 3
     (run,) = runs_of(client).values()
     assert client.list_artifacts(run.info.run_id) == []
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        ConnectionResetError("reset"),
+        TimeoutError("late"),
+        ConnectTimeout("late"),
+    ],
+    ids=repr,
+)
+def test_a_file_waits_for_what_is_over_some_day(
+    folder: Path,
+    target: TrackingTarget,
+    client: MlflowClient,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+    away: OSError,
+) -> None:
+    """A disk that is full, or a store that is away."""
+    (folder / "task.json").write_text("{}")
+    fill(spool, start(""), {"op": "artifact", "run": "", "path": "task.json", "to": ""}, CLOSE)
+
+    def fails(*args: object) -> None:
+        raise away
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifact", fails)
+        with pytest.raises(type(away)):
+            send(folder, target)
+    assert send(folder, target).progress.refused == 0
+    (run,) = runs_of(client).values()
+    assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["task.json"]

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from mlflow.exceptions import MlflowException
@@ -39,6 +40,8 @@ class UiSettings:
 
     port: int = 5000
     """Port to listen on."""
+    beside: bool = False
+    """Serve beside another program: on any free port, and until standard input ends."""
     host: str = "127.0.0.1"
     """Address to listen on; MLflow has no password, so another one opens it to a whole network."""
     experiment: str = field(default_factory=default_experiment)
@@ -57,6 +60,9 @@ def main() -> int:
     if store.tracking_uri.startswith("http"):
         console.print(f"open {address(shown(store.tracking_uri), store.experiment_id, view)}")
         return 0
+    if settings.beside:
+        settings = replace(settings, port=_free_port(settings))
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     _check_free(settings)
     console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
     if _is_everywhere(settings.host):
@@ -94,6 +100,22 @@ def _has_views(store: Store) -> bool:
     except MlflowException:  # a server that lets us look only
         return False
     return True
+
+
+def _free_port(settings: UiSettings) -> int:
+    """The port that was asked for, else one that is free now."""
+    for port in (settings.port, 0):
+        with suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, port))
+            return int(probe.getsockname()[1])
+    return settings.port
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _check_free(settings: UiSettings) -> None:

@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from analysis.significance import fold_noise, shrunken_best, tukey
-from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, require_at_least, run_program
+from foldsweep.programs import parse, require_at_least, run_program
+from peer_tools.checks import require_document
+from peer_tools.report import publish
 from sweeps.bootstrap import Expected, expected_of_rows
 from sweeps.pruning import REDUCTION
-from sweeps.reproduction.tables import Cells, write_between_marks
+from sweeps.reproduction.tables import Cells
 
 FOLDS = 5
 ACCURACY = 0.9
@@ -66,15 +67,9 @@ def main() -> int:
     """Print the table; returns the exit code."""
     settings = parse(BootstrapSettings, sys.argv[1:], prog="benchmarks/bootstrap.py")
     require_at_least(1, settings, "simulations")
-    if settings.write is not None and not settings.write.is_file():
-        raise UserError(f"--write {settings.write} does not exist")
+    require_document(settings.write, ("bootstrap-between", "bootstrap"))
     tables = {"bootstrap-between": between(settings), "bootstrap": worth(settings)}
-    for cells in tables.values():
-        console.print(cells.title)
-        console.print(cells.rich())
-    if settings.write is not None:
-        blocks = {name: f"{c.title}\n\n{c.markdown()}" for name, c in tables.items()}
-        write_between_marks(settings.write, blocks)
+    publish(tables, settings.write)
     return 0
 
 

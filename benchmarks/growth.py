@@ -4,7 +4,6 @@ Each trial trains one epoch on a few pairs, so nearly all that is measured is wh
 study, spool, MLflow store, driver, actors.
 """
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -19,22 +18,17 @@ from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, require_at_least, run_program
-from peer_tools.checks import (
-    last_words,
-    made_folder,
-    require_document,
-    require_psutil,
-)
-from peer_tools.report import here, show
+from peer_tools.checks import require_document, require_psutil
+from peer_tools.report import here, publish
+from peer_tools.tiny import emptied, swept
 from search_spaces.loading import load_space
 from sweeps.ledger import IDENTITY_ATTR, Ledger
-from sweeps.reproduction.tables import Cells, write_between_marks
-from sweeps.settings import load_settings
+from sweeps.reproduction.tables import Cells
+from sweeps.settings_file import load_settings
 from sweeps.study import StoredStudy, has_study, open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import SPOOL_FILE
 
-ROOT = Path(__file__).parents[1]
 ROLES = ("driver", "actors", "uploader", "ray")
 SPACE = "mlp"
 MOST_SLOWER = 1.5
@@ -113,13 +107,8 @@ def main() -> int:
     )
     if settings.study is not None:
         head += f"; studies in {make_url(settings.study).get_backend_name()}"
-    tables = {"growth": growth_cells(rows), "cpu": cpu_cells(rows)}
-    console.print(head)
-    for cells in tables.values():
-        show(cells)
-    if settings.write is not None:
-        texts = [f"{head}\n\n{cells.markdown()}" for cells in tables.values()]
-        write_between_marks(settings.write, dict(zip(blocks, texts, strict=True)))
+    tables = (growth_cells(rows), cpu_cells(rows))
+    publish(dict(zip(blocks, tables, strict=True)), settings.write, head)
     slow = too_slow(rows)
     for line in slow:
         console.print(line)
@@ -127,10 +116,7 @@ def main() -> int:
 
 
 def _sweep(settings: GrowthSettings, trials: int) -> Growth:
-    from peer_tools.measure import measure  # which needs psutil
-
-    shutil.rmtree(settings.folder / str(trials), ignore_errors=True)
-    folder = made_folder(settings.folder / str(trials))
+    folder = emptied(settings.folder / str(trials))
     name = f"growth{trials}"
     key = f"{name}/{SPACE}"
     if settings.study is not None:
@@ -141,25 +127,15 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
     options = {
         "space": SPACE,
         "name": name,
-        "dataset": "digits",
         "train-pairs": settings.train_pairs,
         "folds": settings.folds,
-        "epochs": 1,
         "trials": trials,
         "sampler": settings.sampler,
-        "scheduler": "none",
         "concurrency": settings.processes,
-        "tracking-uri": f"sqlite:///{folder}/mlflow.db",
     }
     if settings.study is not None:
         options["study"] = settings.study
-    args = [part for option, value in options.items() for part in (f"--{option}", str(value))]
-    command = [sys.executable, str(ROOT / "sweeps" / "run.py"), *args]
-    seen = measure(command, folder, {}, limit_s=settings.limit_s)
-    if seen.code != 0:
-        how = "took too long" if seen.code is None else f"ended with code {seen.code}"
-        said = last_words(folder / "output.log")
-        raise UserError(f"the sweep of {trials} trials {how}: {said}")
+    seen = swept(options, folder, f"the sweep of {trials} trials", settings.limit_s)
     sweep = folder / "runs" / name / SPACE
     began = time.perf_counter()
     storage = open_storage(settings.study, sweep / JOURNAL_FILE)

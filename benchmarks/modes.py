@@ -19,11 +19,11 @@ from foldsweep.errors import UserError
 from foldsweep.programs import parse, run_program
 from peer_tools.checks import require_document
 from peer_tools.plain_loop import train_fold
-from peer_tools.report import here, show
+from peer_tools.report import here, publish
 from peer_tools.results import spread
 from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
-from sweeps.reproduction.tables import Cells, write_between_marks
+from sweeps.reproduction.tables import Cells
 from trainables.config import TrialConfig
 from trainables.data.folds import Fold, stratified_folds
 from trainables.data.images import load_images
@@ -85,15 +85,12 @@ def main() -> int:
         for name in settings.networks
         for count in members
     }
-    cells = modes_cells(rates)
-    show(cells)
-    if settings.write is not None:
-        device = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
-        if settings.device == "cuda":
-            device = torch.cuda.get_device_name()
-        head = f"{here()}; torch {torch.__version__}, {device}; {len(data.train)} pairs,"
-        head += f" median and range of {settings.repeats} repeats\n\n"
-        write_between_marks(settings.write, {mark: head + cells.markdown()})
+    device = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
+    if settings.device == "cuda":
+        device = torch.cuda.get_device_name()
+    head = f"{here()}; torch {torch.__version__}, {device}; {len(data.train)} pairs,"
+    head += f" median and range of {settings.repeats} repeats"
+    publish({mark: modes_cells(rates)}, settings.write, head)
     return 0
 
 

@@ -23,9 +23,9 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.tree import DecisionTreeClassifier
 
 from analysis.significance import ALPHA, fold_noise, rank, tukey
-from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, require_at_least, run_program
-from peer_tools.report import here
+from foldsweep.programs import parse, require_at_least, run_program
+from peer_tools.checks import require_document
+from peer_tools.report import here, show
 from sweeps.reproduction.tables import Cells, write_between_marks
 from trainables.data.images import load_images
 
@@ -66,8 +66,7 @@ def main() -> int:
     """Measure, and print a table; returns the exit code."""
     settings = parse(RealFoldsSettings, sys.argv[1:], prog="benchmarks/real_folds.py")
     require_at_least(2, settings, "sets")
-    if settings.write is not None and not settings.write.is_file():
-        raise UserError(f"--write {settings.write} does not exist")
+    require_document(settings.write, ["real-folds"])
     images, labels, test_images, test_labels = _load(settings)
     held_out, tested = [], []
     for rows in track(list(_sets(settings, len(images))), description="sets"):
@@ -75,8 +74,7 @@ def main() -> int:
         held_out.append(scores)
         tested.append(on_test)
     cells = summary(np.array(held_out), np.array(tested).mean(0))
-    console.print(cells.title)
-    console.print(cells.rich())
+    show(cells)
     if settings.write is not None:
         text = f"{here()}\n\n{cells.title}\n\n{cells.markdown()}"
         write_between_marks(settings.write, {"real-folds": text})

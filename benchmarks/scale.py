@@ -8,7 +8,6 @@ machine show what the whole driver takes for a trial, see `--processes`.
 
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -22,11 +21,11 @@ from unittest.mock import patch
 from werkzeug.serving import WSGIRequestHandler
 
 from foldsweep.programs import console, parse, require_at_least, run_program
-from peer_tools.checks import made_folder, require_document, require_psutil
-from peer_tools.report import here, show
-from sweeps.reproduction.tables import Cells, write_between_marks
+from peer_tools.checks import require_document, require_psutil
+from peer_tools.report import here, publish
+from peer_tools.tiny import emptied, swept
+from sweeps.reproduction.tables import Cells
 
-ROOT = Path(__file__).parents[1]
 SPACE = "mlp"
 EVENTS_PER_TRIAL = 2
 """Answers that Tune waits for in a short trial: the process has the configuration, the result."""
@@ -98,13 +97,7 @@ def main() -> int:
     tables["store"] = store_cells(storing(CHECKPOINTS))
     driven = {number: sweep(number, settings) for number in settings.processes}
     tables["processes"] = process_cells(driven, settings.trials)
-    head = f"{here()}; nodes of {CPUS_OF_NODE} trials each"
-    console.print(head)
-    for cells in tables.values():
-        show(cells)
-    if settings.write is not None:
-        blocks = {name: f"{head}\n\n{cells.markdown()}" for name, cells in tables.items()}
-        write_between_marks(settings.write, blocks)
+    publish(tables, settings.write, f"{here()}; nodes of {CPUS_OF_NODE} trials each")
     return 0
 
 
@@ -229,25 +222,12 @@ def looking(nodes: int) -> float:
 
 def sweep(processes: int, settings: ScaleSettings) -> dict[str, float]:
     """CPU seconds by role of a sweep of tiny trials, with so many at a time."""
-    from foldsweep.errors import UserError
-    from peer_tools.checks import last_words
-    from peer_tools.measure import measure  # which needs psutil
     from sweeps.processors import available_cpus
 
-    place = settings.folder / str(processes)
-    shutil.rmtree(place, ignore_errors=True)
-    folder = made_folder(place)
-    options = {
-        **{"space": SPACE, "name": NAME, "dataset": "digits", "train-pairs": 40, "folds": 2},
-        **{"epochs": 1, "trials": settings.trials, "sampler": "random", "scheduler": "none"},
-        "cpus-per-trial": available_cpus() / processes,
-        "tracking-uri": f"sqlite:///{folder}/mlflow.db",
-    }
-    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    command = [sys.executable, str(ROOT / "sweeps" / "run.py"), *args]
-    seen = measure(command, folder, {}, limit_s=settings.limit_s)
-    if seen.code != 0:
-        raise UserError(f"{processes} trials at a time: {last_words(folder / 'output.log')}")
+    options = {"space": SPACE, "name": NAME, "trials": settings.trials}
+    options["cpus-per-trial"] = available_cpus() / processes
+    what = f"the sweep of {processes} trials at a time"
+    seen = swept(options, emptied(settings.folder / str(processes)), what, settings.limit_s)
     console.print(f"{processes} at a time: {seen.wall_s:.0f} s")
     return seen.cpu_by_role
 

@@ -17,9 +17,10 @@ from jaxtyping import Float
 from scipy import stats
 
 from analysis.significance import ALPHA, POWER, fold_noise, rank, shrunken_best, tukey
-from foldsweep.errors import UserError
-from foldsweep.programs import console, parse, require_at_least, run_program
-from sweeps.reproduction.tables import Cells, write_between_marks
+from foldsweep.programs import parse, require_at_least, run_program
+from peer_tools.checks import require_document
+from peer_tools.report import publish
+from sweeps.reproduction.tables import Cells
 
 SIGMA = 0.02
 ROWS = 200
@@ -92,20 +93,14 @@ def main() -> int:
     """Print the tables; returns the exit code."""
     settings = parse(SignificanceSettings, sys.argv[1:], prog="benchmarks/significance.py")
     require_at_least(1, settings, "simulations")
-    if settings.write is not None and not settings.write.is_file():
-        raise UserError(f"--write {settings.write} does not exist")
+    require_document(settings.write, ("claims", "choices", "detectable", "maxima"))
     tables = {
         "claims": claims(settings),
         "choices": choices(settings),
         "detectable": detectable(settings),
         "maxima": maxima(settings),
     }
-    for cells in tables.values():
-        console.print(cells.title)
-        console.print(cells.rich())
-    if settings.write is not None:
-        blocks = {name: f"{c.title}\n\n{c.markdown()}" for name, c in tables.items()}
-        write_between_marks(settings.write, blocks)
+    publish(tables, settings.write)
     return 0
 
 

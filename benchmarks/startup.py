@@ -21,8 +21,9 @@ from foldsweep.errors import UserError
 from foldsweep.programs import parse, require_at_least, run_program
 from peer_tools.checks import require_document, require_psutil
 from peer_tools.milestones import FILE_VARIABLE
-from peer_tools.report import here, show
-from sweeps.reproduction.tables import Cells, write_between_marks
+from peer_tools.report import here, publish
+from peer_tools.tiny import TINY, words
+from sweeps.reproduction.tables import Cells
 
 TOOLS = Path(__file__).with_name("peer_tools")
 LAST = "last trial trained"
@@ -64,32 +65,22 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             runs.append(_run(settings, Path(folder)))
     tables = {"startup": milestone_cells(runs), "imports": import_cells(_imported())}
-    for cells in tables.values():
-        show(cells)
-    if settings.write is not None:
-        head = f"{here()}; {settings.trials} trials, the fastest of {settings.repeats} runs\n\n"
-        blocks = {name: head + cells.markdown() for name, cells in tables.items()}
-        write_between_marks(settings.write, blocks)
+    head = f"{here()}; {settings.trials} trials, the fastest of {settings.repeats} runs"
+    publish(tables, settings.write, head)
     return 0
 
 
 def _run(settings: StartupSettings, folder: Path) -> list[Milestone]:
     options = {
+        **TINY,
         "space": TOOLS / "milestone_space.py",
-        "dataset": "digits",
-        "train-pairs": 40,
-        "folds": 2,
-        "epochs": 1,
         "trials": settings.trials,
-        "sampler": "random",
-        "scheduler": "none",
         "concurrency": settings.processes,
     }
-    args = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     file = folder / "milestones"
     start = time.time()
     done = subprocess.run(
-        [sys.executable, "-m", "peer_tools.milestone_driver", *args],
+        [sys.executable, "-m", "peer_tools.milestone_driver", *words(options)],
         cwd=folder,
         env={
             **os.environ,

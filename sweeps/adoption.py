@@ -10,10 +10,12 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import TAG_SWEEP
 from sweeps.identity import Identity
-from sweeps.settings import SweepSettings, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import recorded_identity, save_settings
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
+from sweeps.tracking.wrong import is_texts
 
 
 def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
@@ -40,7 +42,9 @@ def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
         for file in (TARGET_FILE, CURSOR_FILE):  # nothing of this sweep has been sent
             (spool.parent / file).unlink(missing_ok=True)
     folder.rename(to)
-    replace(stored, name=name, resume=None).save(to, replace(Identity.new(to), project=project))
+    save_settings(
+        replace(stored, name=name, resume=None), to, replace(Identity.new(to), project=project)
+    )
 
 
 def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None:
@@ -61,12 +65,13 @@ def _rename_records(spool: Path, old: str, new: str, name: str) -> None:
     """Have the runs of a spool start under the new name; whole lines only are kept."""
     lines = []
     for _, record in read_records(spool):
-        if record["op"] == "start":
-            if record["name"] == old:
+        are_texts = is_texts(record.get("tags")) and is_texts(record.get("params"))
+        if record.get("op") == "start" and are_texts:
+            if record.get("name") == old:
                 record["name"] = new
             if record["tags"].get(TAG_SWEEP) == old:
                 record["tags"][TAG_SWEEP] = new
-            if "name" in record["params"] and not record["run"]:
+            if "name" in record["params"] and not record.get("run"):
                 record["params"]["name"] = name
         lines.append(json.dumps(record) + "\n")
     write_whole(spool, "".join(lines))

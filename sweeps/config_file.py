@@ -14,7 +14,8 @@ import yaml
 from foldsweep.checks import MOST, brief, described, fits, meant, nearest
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
-from sweeps.settings import SweepSettings, masked_url, refuse_password
+from sweeps.passwords import masked_url, refuse_password
+from sweeps.settings import SweepSettings
 
 NOT_KEPT = ("list_spaces", "resume", "trust")
 """Fields that are what to do, not settings."""

@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What the program that starts this process holds back until this can take it."""
 
 
-def sweep(settings: SweepSettings, stored: SweepSettings | None) -> int:
+def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> int:
     """Run sweeps; returns the exit code.
 
     Has Ray start while `sweeps.launch` and all that it needs is imported: either takes seconds.
@@ -31,6 +31,7 @@ def sweep(settings: SweepSettings, stored: SweepSettings | None) -> int:
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
+        ui: Whether MLflow's pages are served beside it.
 
     Raises:
         foldsweep.errors.UserError: If anything is wrong; nothing has been made or changed then.
@@ -43,7 +44,7 @@ def sweep(settings: SweepSettings, stored: SweepSettings | None) -> int:
     from sweeps.launch import launch
 
     leave_to_python()
-    return launch(settings, stored, cluster)
+    return launch(settings, stored, cluster, ui=ui)
 
 
 def main() -> int:

@@ -23,10 +23,12 @@ POINT_ATTR = "point"
 GRID_POINT = GRID_ORIGIN
 """Name of the points of a grid, which unlike others may be pruned."""
 RESULT_ATTR = "result"
-ERROR_ATTR = "error"
+"""What a trial came to; of one that is to be stopped early, recorded with that decision."""
+STOPPED_AT = "stopped_at"
+"""In it, the epoch after which the trial is stopped; once an attribute of its own."""
 FAILURE_ATTR = "failure"
-STOPPED_ATTR = "stopped_at"
-"""Epoch after which a trial is to be stopped early, recorded before it is."""
+"""Kind and reason of a failure; once the kind alone, with the reason in `_ERROR_ATTR`."""
+_ERROR_ATTR = "error"
 _NO_POINT: dict[str, Any] = {"name": "", "config": {}}
 _POINT_TYPES = {key: type(value) for key, value in _NO_POINT.items()}
 
@@ -54,7 +56,7 @@ class Ended:
             state=trial.state,
             values=None if trial.values is None else tuple(trial.values),
             origin=trial.user_attrs.get(POINT_ATTR, {}).get("name"),
-            failure=trial.user_attrs.get(FAILURE_ATTR),
+            failure=failure_of(trial)[0],
             by_fold=tuple(result.get(BY_FOLD, {}).get(objective, ())),
             num_params=result.get(NUM_PARAMS, 0),
             train_time_s=result.get(TRAIN_TIME, 0.0),
@@ -77,6 +79,21 @@ class Ended:
         return self.origin in (None, GRID_POINT)
 
 
+def failure_of(trial: FrozenTrial) -> tuple[str | None, str | None]:
+    """Kind and reason of a trial's failure; None twice if it has not failed."""
+    found = trial.user_attrs.get(FAILURE_ATTR)
+    if isinstance(found, list):
+        kind, reason = found
+        return kind, reason
+    return found, trial.user_attrs.get(_ERROR_ATTR)
+
+
+def stopped_at(trial: FrozenTrial) -> int | None:
+    """The epoch after which it was decided to stop a trial early; None if it was not."""
+    attrs = trial.user_attrs
+    return attrs.get(RESULT_ATTR, {}).get(STOPPED_AT, attrs.get(STOPPED_AT))
+
+
 def failures(trials: Sequence[Ended], kind: str) -> list[Ended]:
     """Trials that failed in one way."""
     return [t for t in trials if t.failure == kind]
@@ -96,8 +113,12 @@ def check(trial: FrozenTrial, num_objectives: int) -> None:
         wrong.append(RESULT_ATTR)
     elif not all(isinstance(result.get(k, 0), int | float) for k in (NUM_PARAMS, TRAIN_TIME)):
         wrong.append(RESULT_ATTR)
-    if not isinstance(attrs.get(STOPPED_ATTR, 0), int):
-        wrong.append(STOPPED_ATTR)
+    elif not isinstance(stopped_at(trial), int | None):
+        wrong.append(STOPPED_AT)
+    failure = attrs.get(FAILURE_ATTR)
+    parts = failure if isinstance(failure, list) else [failure, None]
+    if len(parts) != 2 or not all(isinstance(part, str | None) for part in parts):
+        wrong.append(FAILURE_ATTR)
     if trial.state == TrialState.COMPLETE and len(trial.values or ()) != num_objectives:
         wrong.append("values")
     if wrong:

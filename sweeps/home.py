@@ -102,6 +102,22 @@ class Home:
         """Whether the database knows the sweep."""
         return self._study is not None
 
+    def require_sweep(self) -> None:
+        """Refuse a study that somebody else has made, which would be written to, or deleted.
+
+        Raises:
+            UserError: If it has trials, or attributes that are none of a sweep.
+        """
+        if self._study is None:
+            return
+        ours = (HOLDER, RECORD)
+        strange = [key for key in self._study.user_attrs if not key.startswith(ours)]
+        if strange or self._study.get_trials(deepcopy=False):
+            raise UserError(
+                f"study {self.name} in the database of --study is no sweep's: choose another"
+                " --name"
+            )
+
     def create(self) -> None:
         """Make it.
 

@@ -20,14 +20,9 @@ from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import plural
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown, sqlite_path, tracking_uri
-from sweeps.settings import (
-    SETTINGS_FILE,
-    SweepSettings,
-    check_name,
-    load_settings,
-    masked_url,
-    without_password,
-)
+from sweeps.passwords import masked_url, without_password
+from sweeps.settings import SweepSettings, check_name
+from sweeps.settings_file import SETTINGS_FILE, load_settings
 from sweeps.tracking.spool import (
     SPOOL_FILE,
     UPLOADER_LOCK,

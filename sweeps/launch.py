@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
@@ -31,19 +32,15 @@ from sweeps.messages import (
     say_what_next,
     show_end,
     stopping,
+    watch,
 )
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
+from sweeps.pages import pages
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
-from sweeps.settings import (
-    SETTINGS_FILE,
-    SweepSettings,
-    check_place,
-    check_resumable,
-    new_name,
-    recorded_identity,
-)
+from sweeps.settings import SweepSettings, check_resumable, new_name
+from sweeps.settings_file import SETTINGS_FILE, check_place, recorded_identity, save_settings
 from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.study import open_storage
 from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage, sweep_space
@@ -58,13 +55,16 @@ from trainables.tasks.tables import table_task
 from trainables.tasks.task import Task
 
 
-def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster) -> int:
+def launch(
+    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, *, ui: bool = False
+) -> int:
     """Run sweeps; returns the exit code.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
         cluster: The Ray to run on, which may be starting.
+        ui: Whether MLflow's pages are served beside it.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
@@ -72,7 +72,7 @@ def launch(settings: SweepSettings, stored: SweepSettings | None, cluster: Clust
     new = settings.name if stored is None else None
     check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
-        return _launch(settings, stored, cluster, names)
+        return _launch(settings, stored, cluster, names, ui=ui)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,12 @@ def prepared(
 
 
 def _launch(
-    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, names: NameCheck
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    cluster: Cluster,
+    names: NameCheck,
+    *,
+    ui: bool,
 ) -> int:
     ready = prepared(settings, stored)
     settings, spaces, data = ready.settings, ready.spaces, ready.data
@@ -173,7 +178,7 @@ def _launch(
         owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
             with owner as shared, _forgotten_unless_begun(shared, folder, stored):
-                replace(settings, name=name, resume=None).save(folder, identity)
+                save_settings(replace(settings, name=name, resume=None), folder, identity)
                 if shared is not None:
                     shared.save(settings, spaces, identity)
                 tell(resume=resume_command(settings, name))
@@ -181,16 +186,21 @@ def _launch(
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
                 console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
-                for line in filter(None, ready.said):
+                for line in (watch(settings, ui=ui), *filter(None, ready.said)):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
-                return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
+                shown = pages(settings, folder / spaces[0].name) if ui else nullcontext()
+                with shown:
+                    return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
         except KeyboardInterrupt:
             if not (folder / SETTINGS_FILE).exists():
                 raise
             say_how_to_go_on(settings, name)
             return INTERRUPTED
         except ServiceLost as error:
+            if not (folder / SETTINGS_FILE).exists():
+                _undo(folder, stored)
+                raise UserError(str(error)) from None
             say_what_is_lost(settings, name, error)
             return 1
         except UserError:
@@ -279,18 +289,29 @@ def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
     """Find out what is wrong with the places of a sweep before anything is made or started."""
     if "://" in settings.storage:
         _check_remote(settings.storage)
+    storage = None
     if settings.study is not None:
         storage = open_storage(settings.study, Path(JOURNAL_FILE))
-        new = settings.name if settings.resume is None else None
-        if new is not None and Home(storage, new).record() is not None:
-            raise name_taken(new)  # MLflow would have another --name, and not say --resume
+    try:
+        _check_studies(settings, spaces, storage)
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+def _check_studies(
+    settings: SweepSettings, spaces: list[SearchSpace], storage: BaseStorage | None
+) -> None:
+    new = settings.name if settings.resume is None else None
+    if storage is not None and new is not None and Home(storage, new).record() is not None:
+        raise name_taken(new)  # MLflow would have another --name, and not say --resume
     if settings.resume is not None:
         for space in spaces:
             folder = settings.local_root / settings.resume / space.name
             check_files(folder, JOURNAL_FILE)
             if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
                 # else found when the spaces before it have been swept
-                study_storage(settings, f"{settings.resume}/{space.name}", folder)
+                study_storage(settings, f"{settings.resume}/{space.name}", folder, storage)
 
 
 def _check_remote(uri: str) -> None:
@@ -366,7 +387,7 @@ def _undo(folder: Path, stored: SweepSettings | None) -> None:
     """Leave a sweep that could not be started or resumed as it was, so that it can be."""
     if stored is not None:
         with suppress(UserError):  # a full disk has the first word
-            stored.save(folder)
+            save_settings(stored, folder)
     elif not any(folder.glob(f"*/{SPOOL_FILE}")):
         shutil.rmtree(folder, ignore_errors=True)
 

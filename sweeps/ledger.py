@@ -28,14 +28,14 @@ from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.distributions import to_distributions
 from sweeps.ended import (
-    ERROR_ATTR,
     FAILURE_ATTR,
     GRID_POINT,
     POINT_ATTR,
     RESULT_ATTR,
-    STOPPED_ATTR,
+    STOPPED_AT,
     Ended,
     failures,
+    stopped_at,
 )
 from sweeps.gate import Gate
 from sweeps.history import History
@@ -105,6 +105,8 @@ class Ledger:
         rungs = rung_epochs(epochs, space.most_rungs)
         self.scheduler = in_force(settings, num_sampled(space, settings))
         self.rule = make_rule(self.scheduler, epochs, rungs)
+        # more trials may be asked for later, and then be stopped by what these report
+        self._later_rule = make_rule(settings.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         first = settings.objective[0]
@@ -178,8 +180,16 @@ class Ledger:
             reported_at=_passed(trial) if resumed else None,
         )
 
-    def report(self, number: int, epoch: int, value: float, *, ended: bool = False) -> bool:
-        """Record an intermediate value; whether the trial should stop.
+    def report(
+        self,
+        number: int,
+        epoch: int,
+        value: float,
+        result: Mapping[str, Any] | None = None,
+        *,
+        ended: bool = False,
+    ) -> bool:
+        """Record an intermediate value, if the rule may look at it; whether the trial should stop.
 
         The decision is recorded before the value that it is about, and never made again: a kill
         changes it as little as what other trials report later. A value without a decision means
@@ -193,17 +203,18 @@ class Ledger:
             number: Number of the trial.
             epoch: Epochs that it has trained.
             value: Value of the objective.
+            result: What the trial has come to, recorded with the decision if it is to stop.
             ended: Whether it was the last epoch, after which there is nothing to decide.
         """
-        if not self.prunes or not math.isfinite(value):
+        if not self.prunes or not self._later_rule.reads(epoch) or not math.isfinite(value):
             return False
         value = float(value)
         known = self._view.get_trial(number)
-        stopped = known.user_attrs.get(STOPPED_ATTR)
+        stopped = stopped_at(known)
         if epoch not in known.intermediate_values:
             if stopped is None and not ended and self._is_to_stop(known, epoch, value):
                 stopped = epoch
-                self._note(number, STOPPED_ATTR, epoch)
+                self._note(number, RESULT_ATTR, {**(result or {}), STOPPED_AT: epoch})
             self.study.report(number, epoch, value)
             self._history.report(number, epoch, value)
         return bool(stopped == epoch)
@@ -231,15 +242,19 @@ class Ledger:
         self._end(number, TrialState.COMPLETE, [float(value) for value in values])
 
     def prune(self, number: int, result: Mapping[str, Any]) -> None:
-        """Record a trial that was stopped early, with its last reported value."""
-        curve = self._view.get_trial(number).intermediate_values
-        self._note(number, RESULT_ATTR, dict(result))
+        """Record a trial that was stopped early, with its last reported value.
+
+        Its result is the one that was recorded with the decision, if any was.
+        """
+        known = self._view.get_trial(number)
+        curve = known.intermediate_values
+        if RESULT_ATTR not in known.user_attrs:
+            self._note(number, RESULT_ATTR, dict(result))
         self._end(number, TrialState.PRUNED, [curve[max(curve)]] if curve else None)
 
     def fail(self, number: int, error: str, kind: str = CRASHED) -> None:
         """Record a trial that failed, with the reason and its kind, see `names.TAG_FAILURE`."""
-        self._note(number, FAILURE_ATTR, kind)
-        self._note(number, ERROR_ATTR, error[:ERROR_LENGTH])
+        self._note(number, FAILURE_ATTR, [kind, error[:ERROR_LENGTH]])
         self._num_refused += kind == REFUSED
         self._end(number, TrialState.FAIL)
 
@@ -345,8 +360,9 @@ def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
 
 def _passed(trial: FrozenTrial) -> int:
     """The last epoch after which it was decided that a trial goes on; 0 if there is none."""
-    stopped = trial.user_attrs.get(STOPPED_ATTR, math.inf)
-    return max((e for e in trial.intermediate_values if e < stopped), default=0)
+    stopped = stopped_at(trial)
+    last = math.inf if stopped is None else stopped
+    return max((e for e in trial.intermediate_values if e < last), default=0)
 
 
 def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:

@@ -21,7 +21,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
-from sweeps.ended import ERROR_ATTR, FAILURE_ATTR
+from sweeps.ended import failure_of
 from sweeps.ledger import Asked, Ledger
 from sweeps.outages import STORAGE, Outages
 from sweeps.summary import Outcome, outcome, ranking
@@ -41,7 +41,7 @@ from trainables.trainable import (
 
 RUN_STATUS = {
     TrialState.COMPLETE: "FINISHED",
-    TrialState.PRUNED: "KILLED",
+    TrialState.PRUNED: "FINISHED",
     TrialState.FAIL: "FAILED",
 }
 LEAST_ENDED_TO_GIVE_UP = 5
@@ -61,7 +61,15 @@ class Running:
     """A trial in training."""
 
     asked: Asked
+    epochs: int = 0
+    """Of the whole trial."""
     epoch: int = 0
+    score: float | None = None
+    """The objective after that epoch, where it is known; a mean over folds."""
+    node: str = ""
+    """Host name and address, once known."""
+    since: float = 0.0
+    """When it got its process, by the monotonic clock."""
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
@@ -136,6 +144,9 @@ class Lifecycle:
         self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
+        self.epochs_here = 0
+        """Epochs that trials have trained here, those that have not ended included."""
+        self.epochs_of_ended = 0
         self.failures = Counter(t.failure for t in ended if t.failure is not None)
         self._refused_before = self.failures[names.REFUSED]
         self._refused_in_a_row = 0
@@ -164,6 +175,7 @@ class Lifecycle:
                 self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
+            self.running[key].epochs = config.epochs
             self._log_start(asked, self.space.active(config.to_dict()))
             more: dict[str, Any] = {TRIAL_NUMBER: asked.number}
             if asked.reported_at is not None:
@@ -178,8 +190,10 @@ class Lifecycle:
         running = self.running.get(key)
         if running is None:
             return
-        running.has_process = True
+        if not running.has_process:
+            running.has_process, running.since = True, time.monotonic()
         if node is not None:
+            running.node = node
             self.tracker.log_node(running.asked.number, node)
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
@@ -207,21 +221,18 @@ class Lifecycle:
             self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
             self.fail(key, names.DIVERGED)
             return
-        kept = {
-            BY_FOLD: dict(result[BY_FOLD]),
-            **{name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)},
-        }
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
         if running.pruned:
             self.tracker.secure()
-            self.ledger.prune(number, kept)
+            self.ledger.prune(number, _kept(result))
             self._close(key, TrialState.PRUNED)
         else:
             self._keep_held_out(running)
             if self.ledger.prunes:
                 self._report(running, result, ended=True)
             self.tracker.secure()
-            self.ledger.complete(number, [float(result[o]) for o in self.objective], kept)
+            values = [float(result[o]) for o in self.objective]
+            self.ledger.complete(number, values, _kept(result))
             self._update_best(number)
             self._close(key, TrialState.COMPLETE)
 
@@ -347,7 +358,8 @@ class Lifecycle:
                 # a metric over all rows is in some rows only, the number of parameters in none
                 value = row[name] if name in row else result[name]
                 epoch = int(row[names.EPOCH])
-                stop = self.ledger.report(number, epoch, value, ended=ended) or stop
+                kept = _kept(result)
+                stop = self.ledger.report(number, epoch, value, kept, ended=ended) or stop
                 if stop and not ended:
                     break
         return stop
@@ -396,7 +408,11 @@ class Lifecycle:
                 if name in self.better and math.isfinite(value):
                     pick = max if self.better[name] == "higher" else min
                     running.best[name] = pick(value, running.best.get(name, value))
-        running.epoch = int(result[names.EPOCH])
+        epoch = int(result[names.EPOCH])
+        if running.epoch or running.asked.reported_at is None:  # else it began at a checkpoint
+            self.epochs_here += epoch - running.epoch
+        running.epoch = epoch
+        running.score = result.get(self.objective[0])
         self._note_unsaved(running.asked.number, result)
         self.tracker.log_history(running.asked.number, points)
 
@@ -422,13 +438,15 @@ class Lifecycle:
     def _close(
         self, key: str, state: TrialState, error: str | None = None, failure: str | None = None
     ) -> None:
-        number = self.running.pop(key).asked.number
+        running = self.running.pop(key)
+        number = running.asked.number
         self._unsaved.discard(number)
         if state != TrialState.FAIL:
             self._errors.pop(number, None)
         self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
         self.ended[state] += 1
         self.ended_here += 1
+        self.epochs_of_ended += running.epoch
         self._end_run(number, state, error, failure)
         self._delete_checkpoint(number)
 
@@ -472,9 +490,14 @@ class Lifecycle:
         open_runs = self.tracker.open_trials()
         for trial in self.ledger.ended():
             if trial.number in open_runs:
-                attrs = self.ledger.frozen(trial.number).user_attrs
-                found = attrs.get(ERROR_ATTR), attrs.get(FAILURE_ATTR)
-                self._end_run(trial.number, trial.state, *found)
+                kind, error = failure_of(self.ledger.frozen(trial.number))
+                self._end_run(trial.number, trial.state, error, kind)
+
+
+def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study keeps of a report."""
+    whole = {name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)}
+    return {BY_FOLD: dict(result[BY_FOLD]), **whole}
 
 
 def _from_here(path: Path) -> Path:

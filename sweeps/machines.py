@@ -100,11 +100,12 @@ class Machines:
             for node in self._nodes.values():
                 if node.lacks is None:
                     node.lacks = f"gave no answer within {PROBED_WITHIN_S:g} s"
-            nodes = [n for n in self._nodes.values() if n.cpus >= cpus_per_trial(self._settings)]
+            there = [node for node in self._nodes.values() if node.alive]
+            nodes = [node for node in there if node.cpus >= cpus_per_trial(self._settings)]
             usable = [node for node in nodes if not node.lacks]
             if nodes and not usable:
                 raise UserError(f"no node of the cluster can be used: {_named(nodes)}")
-            self._allotment = self._share(usable or list(self._nodes.values()))
+            self._allotment = self._share(usable or there)
             self._count()
             self._news.append(f"{plural(len(usable), 'node')}: {self._at_a_time}")
             unusable = _named(nodes, gpus=self._allotment.gpus > 0)
@@ -203,7 +204,8 @@ class Machines:
     def _count(self) -> None:
         assert self._allotment is not None
         gpus = self._allotment.gpus
-        usable = [n.capacity for n in self._nodes.values() if n.alive and n.lacks == ""]
+        there = {key: node for key, node in self._nodes.items() if node.alive}
+        usable = [node.capacity for node in there.values() if node.lacks == ""]
         fits = num_fitting(usable, cpus=self._allotment.cpus, gpus=gpus)
         self._fits = fits
         if self._settings.concurrency is None:
@@ -212,9 +214,7 @@ class Machines:
         else:
             # those that wait ask an autoscaler for nodes: as many again, as its own speed is
             self.room = min(self._settings.concurrency, fits + max(fits, 1))
-        self.avoided = tuple(
-            sorted(k for k, n in self._nodes.items() if n.lacks or (gpus and n.build))
-        )
+        self.avoided = tuple(sorted(k for k, n in there.items() if n.lacks or (gpus and n.build)))
 
     @property
     def _at_a_time(self) -> str:

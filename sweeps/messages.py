@@ -14,7 +14,7 @@ from foldsweep.programs import command, console
 from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
-from sweeps.ended import ERROR_ATTR, failures
+from sweeps.ended import failure_of, failures
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
@@ -130,7 +130,7 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
 
 
 def _error(end: SweepEnd, number: int) -> str:
-    return str(end.ledger.frozen(number).user_attrs[ERROR_ATTR])
+    return str(failure_of(end.ledger.frozen(number))[1])
 
 
 def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
@@ -225,6 +225,11 @@ def fails_again(end: SweepEnd) -> bool:
     """Whether more trials of a space would fail as those so far: most did, or all."""
     ended = end.ledger.ended()
     return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
+
+
+def watch(settings: SweepSettings, *, ui: bool) -> str:
+    """Where a sweep that begins can be looked at."""
+    return f"watch it: {_look(settings)}" if not ui else "watch it: MLflow's pages are starting"
 
 
 def _look(settings: SweepSettings) -> str:

@@ -92,7 +92,8 @@ class Mirror:
             self._copied = self._found(filesystem, root)
         for path in list(self._files):  # before the records that name them
             name = path.absolute().relative_to(self._folder.absolute()).as_posix()
-            replace_file(filesystem, f"{root}/{name}", path.read_bytes())
+            if path.exists():  # else somebody has removed it, which no wait mends
+                replace_file(filesystem, f"{root}/{name}", path.read_bytes())
             del self._files[path]
         spool = self._folder / SPOOL_FILE
         size = spool.stat().st_size

@@ -100,12 +100,16 @@ class DatabaseLock:
         self._drop()
         if not self._take():
             raise ServiceAway(f"sweep {self._name} is held by {shown_holder(self._holder())}")
-        holder = self._holder()
-        if self._mine is not None and (holder is None or holder["token"] != self._mine):
+        try:
+            holder = self._holder()
+            if self._mine is not None and (holder is None or holder["token"] != self._mine):
+                raise ServiceLost(
+                    f"the study was out of reach, and {shown_holder(holder)} has taken the sweep"
+                    " over"
+                )
+        except BaseException:  # whose it is must be known before the lock counts as held
             self._drop()
-            raise ServiceLost(
-                f"the study was out of reach, and {shown_holder(holder)} has taken the sweep over"
-            )
+            raise
 
     def release(self) -> None:
         """Let another driver have it."""

@@ -1,13 +1,14 @@
 """What a user sees while a sweep runs: a live line on a terminal, plain lines in a log."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optuna.trial import TrialState
 from ray import tune
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from foldsweep import names
@@ -16,10 +17,13 @@ from foldsweep.programs import on_terminal
 from foldsweep.streams import escaped
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
+from sweeps.pace import Pace
 from sweeps.summary import shown_values
 
 PLAIN_EVERY_S = 30.0
 """Longest silence in a plain log."""
+MOST_SHOWN = 10
+"""Trials in training that a terminal has a row for."""
 
 
 class Progress(tune.Callback):
@@ -38,6 +42,7 @@ class Progress(tune.Callback):
         self.console = console
         self.time_budget = time_budget
         self.started = time.monotonic()
+        self.pace = Pace(lifecycle)
         self.shown_at = self.started
         self.shown_ended = -1
         self.shown_best: int | None = None
@@ -59,6 +64,7 @@ class Progress(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the terminal, or write a line where there is something to say."""
+        self.pace.tick()
         for line in self.machines.news() if self.machines is not None else ():
             self.live.console.print(f"      {escaped(line)}", soft_wrap=True)
         if self.lifecycle.last_error != self.shown_error:
@@ -90,7 +96,28 @@ class Progress(tune.Callback):
 
     def _refresh(self) -> None:
         shown = f"{self.line()}\n{escaped(self.best_line())}"
-        self.live.update(Text(shown, overflow="fold"))
+        self.live.update(Group(Text(shown, overflow="fold"), *self._running()))
+
+    def _running(self) -> Iterator[RenderableType]:
+        """A table of the trials that have a process, and how many more there are."""
+        running = [r for r in self.lifecycle.running.values() if r.has_process]
+        if not running:
+            return
+        objective = self.lifecycle.objective[0]
+        on_many = self.machines is not None and self.machines.change
+        table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+        for title in ("      trial", self.lifecycle.space.resource or "epochs", objective, "time"):
+            table.add_column(title, justify="right")
+        if on_many:
+            table.add_column("node")
+        for r in running[:MOST_SHOWN]:
+            score = "" if r.score is None else shown_score(objective, r.score)
+            passed = shown_time(time.monotonic() - r.since)
+            row = [f"{r.asked.number}", f"{r.epoch}/{r.epochs}", score, passed]
+            table.add_row(*row, *([escaped(r.node)] if on_many else []), style="dim")
+        yield table
+        if len(running) > MOST_SHOWN:
+            yield Text(f"      and {len(running) - MOST_SHOWN} more", style="dim")
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -129,12 +156,9 @@ class Progress(tune.Callback):
 
     def seconds_left(self) -> float | None:
         """Time to the end at the pace so far, or to the end of the budget."""
-        elapsed = time.monotonic() - self.started
-        left = None
-        if self.lifecycle.ended_here:
-            left = elapsed / self.lifecycle.ended_here * self.lifecycle.ledger.trials_left
+        left = self.pace.seconds_left()
         if self.time_budget is not None:
-            rest = max(0.0, self.time_budget - elapsed)
+            rest = max(0.0, self.time_budget - (time.monotonic() - self.started))
             left = rest if left is None else min(left, rest)
         return left
 

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -72,6 +73,14 @@ class Reports:
 class AbstractRule(abc.ABC):
     """Decides whether a trial stops; the same for the same reports."""
 
+    def reads(self, epoch: int) -> bool:
+        """Whether what trials report after an epoch can be asked for."""
+        return True
+
+    def mean_epochs(self, epochs: int, trained: int = 0) -> float:
+        """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+        return epochs
+
     @abc.abstractmethod
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         """Whether a trial should stop after its last report.
@@ -98,6 +107,17 @@ class RungRule(AbstractRule):
 
     rungs: tuple[int, ...]
     brackets: int = 1
+
+    def reads(self, epoch: int) -> bool:
+        return epoch in self.rungs
+
+    def mean_epochs(self, epochs: int, trained: int = 0) -> float:
+        means = []
+        for bracket in range(min(self.brackets, max(len(self.rungs), 1))):
+            rungs = (rung for rung in self.rungs[bracket:] if trained < rung < epochs)
+            steps = enumerate(pairwise([trained, *rungs, epochs]))
+            means.append(trained + sum((b - a) / REDUCTION**i for i, (a, b) in steps))
+        return sum(means) / len(means)
 
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         epoch = max(curve)
@@ -137,6 +157,9 @@ class MedianRule(AbstractRule):
 
 class NoRule(AbstractRule):
     """Stops no trial."""
+
+    def reads(self, epoch: int) -> bool:
+        return False
 
     def stops(self, number: int, curve: Mapping[int, float], others: Reports) -> bool:
         return False

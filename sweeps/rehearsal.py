@@ -19,12 +19,14 @@ from sweeps.kept import kept, shown_size
 from sweeps.launch import Prepared, check_tracking, prepared, taken
 from sweeps.ledger import num_asked, num_sampled
 from sweeps.messages import described
+from sweeps.passwords import masked_url
 from sweeps.preflight import LEAST_UNITS, first_configs
 from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
 from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
-from sweeps.settings import SETTINGS_FILE, SweepSettings, check_place, masked_url
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, check_place
 from sweeps.spaces import ranges
 from sweeps.sweep import JOURNAL_FILE, most_epochs
 from trainables.models.estimators.config import EstimatorConfig
@@ -32,8 +34,9 @@ from trainables.stack.memory import memory
 from trainables.trial import Context, CrossValidation
 
 OFFLINE = "FOLDSWEEP_OFFLINE"
-AGAIN_WITHIN_S = 0.5
-"""An epoch shorter than this is timed again: the first one of a process takes longer."""
+AGAIN_WITHIN_S = 2.0
+"""An epoch shorter than this is timed again: the first one of a process takes longer, on a GPU by
+half a second."""
 START_S, EACH_S = 8.0, 0.05
 """Seconds that the sweep of a space takes to start, and that a trial takes beside its training;
 measured on two processors, see docs/performance.md."""
@@ -161,6 +164,7 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
     settings = ready.settings
     config = first_configs(space, Gate(space, settings.limits, ready.data))[0]
     torch.set_num_threads(allotment.threads)
+    torch.zeros(1, device=allotment.device)  # a GPU is opened once, which is no part of a trial
     context = Context(
         data=ready.scored,
         folds=ready.folds,

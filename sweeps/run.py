@@ -17,18 +17,9 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.config_file import config_words, save_config
-from sweeps.settings import (
-    OWN_DATA,
-    SETTINGS_FILE,
-    SHIPPED_DATA,
-    SweepSettings,
-    check_name,
-    check_place,
-    is_copy,
-    load_settings,
-    masked_url,
-    refuse_password,
-)
+from sweeps.passwords import masked_url, refuse_password
+from sweeps.settings import OWN_DATA, SHIPPED_DATA, SweepSettings, check_name
+from sweeps.settings_file import SETTINGS_FILE, check_place, is_copy, load_settings
 from sweeps.spaces import listed
 from sweeps.supervisor import apart
 
@@ -46,6 +37,8 @@ class RunOptions(SweepSettings):
     """YAML file of settings, by the names of these options; what is given here wins."""
     save_config: Path | None = None
     """Write the settings to a file for --config, then start."""
+    ui: bool = False
+    """Serve MLflow's pages beside the sweep, and end them with it."""
     dry_run: bool = False
     """Show what would happen, how long it may take and where all would lie; write nothing."""
 
@@ -60,7 +53,7 @@ class RunOptions(SweepSettings):
             *("max_failures", "trial_timeout", "checkpoint_every_s", "patience"),
         ),
         "storage": ("name", "resume", "storage", "study", "trust"),
-        "tracking": ("experiment", "tracking_uri"),
+        "tracking": ("experiment", "tracking_uri", "ui"),
     }
 
     @classmethod
@@ -91,7 +84,7 @@ def main() -> int:
         return apart("sweeps.rehearsal.rehearse", settings, stored)
     if given.save_config is not None:
         save_config(given.save_config, given.settings)
-    return apart("sweeps.driver.sweep", settings, stored)
+    return apart("sweeps.driver.sweep", settings, stored, given.ui)
 
 
 def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:

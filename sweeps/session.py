@@ -33,11 +33,12 @@ class Session:
             UserError: If there is no place for it.
         """
         clear_up()
-        self.folder = ""
-        while not os.path.exists(_lock(self.folder)):  # unless another one clears up right now
+        while True:
             self.folder = _make_folder()
             self._lock = FileLock(_lock(self.folder))
             self._lock.acquire()
+            if os.path.exists(_lock(self.folder)):  # else another one has just cleared up
+                break
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", "-S", reaper.__file__, self.folder, str(os.getpid())],
             stdin=subprocess.PIPE,

@@ -1,24 +1,21 @@
 """The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
 
-import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from foldsweep.checks import MOST, MOST_FOLDS, MOST_THREADS, brief, fits
+from foldsweep.checks import MOST, MOST_FOLDS, MOST_THREADS, brief
 from foldsweep.errors import UserError
-from foldsweep.files import joined, parsed, write_whole
+from foldsweep.files import joined
 from foldsweep.names import NUM_PARAMS, TRAIN_TIME, val_key
 from foldsweep.programs import require_at_least
 from foldsweep.recipe import Mode
 from foldsweep.retrying import PATIENCE_S
-from foldsweep.tracking import default_experiment, sqlite_path
-from sweeps.identity import Identity, portable, resolved
+from foldsweep.tracking import default_experiment
 from sweeps.limits import Limit, parsed_limit
+from sweeps.passwords import masked_url
 from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
@@ -45,16 +42,6 @@ COMPARABLE = (
 )
 """What a resumed sweep may not change: its scores would not be comparable with those it has."""
 
-SETTINGS_FILE = "settings.json"
-FORMAT = 4
-"""Of that file, which has all settings. Format 1 had no number and no identity, and may lack some.
-Whoever adds a setting raises the number."""
-ADDED = {3: ("patience", "trust"), 4: ("limit",)}
-"""Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
-IDENTITY = ("uuid", "folder", "project")
-PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
-"""Settings that name a file or folder, besides the spaces."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings(ShippedOptions, TableOptions):
@@ -64,6 +51,8 @@ class SweepSettings(ShippedOptions, TableOptions):
     and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
     on with --resume.
     """
+
+    # a new setting raises the number of the format, see settings_file.py
 
     space: tuple[str, ...] = ()
     """Search spaces to sweep, by name (see --list-spaces) or as paths of .py files of your own.
@@ -251,131 +240,6 @@ class SweepSettings(ShippedOptions, TableOptions):
                 plain[name] = Path(plain[name])
         return cls(**plain)
 
-    def recorded(self, identity: Identity) -> dict[str, Any]:
-        """What `settings.json` has: plain values, and what the sweep is known by."""
-        values = {"format": FORMAT, **identity.to_dict()}
-        return values | _places(self.to_dict(), partial(portable, project=identity.project))
-
-    def save(self, folder: Path, identity: Identity | None = None) -> None:
-        """Write to a sweep's folder at once, so that no reader sees half a file.
-
-        Args:
-            folder: The sweep's folder.
-            identity: What the sweep is known by [as the file has it, or a new one].
-        """
-        if identity is None:
-            recorded = recorded_identity(folder)
-            identity = Identity.new(folder) if recorded is None else recorded.at(folder)
-        text = json.dumps(self.recorded(identity), indent=2) + "\n"
-        write_whole(
-            folder / SETTINGS_FILE, text, private=True
-        )  # a study's URL may hold a password
-
-
-def load_settings(folder: Path) -> SweepSettings:
-    """The settings of the sweep in `folder`.
-
-    Raises:
-        UserError: If there is no sweep or its settings cannot be read.
-    """
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
-        shown = ", ".join(known[-5:]) or "none"
-        raise UserError(
-            f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}; if it is"
-            " elsewhere, give the --storage and --study that it had"
-        )
-    try:
-        values = parsed(path.read_bytes())
-        _check_keys(values)
-        project = Identity.of(values, folder).at(folder).project
-        places = _places(values, partial(resolved, project=project))
-        settings = SweepSettings.from_dict(places)
-        for key, kind in get_type_hints(SweepSettings).items():
-            if not fits(getattr(settings, key), kind):
-                raise TypeError(f"{key} cannot be {brief(getattr(settings, key))}")
-        return settings
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
-
-
-def _check_keys(values: dict[str, Any]) -> None:
-    """Refuse a file that has lost a setting, for its default would be taken, or has got one.
-
-    Raises:
-        ValueError: Naming the keys.
-    """
-    form = values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
-    if form == 1:
-        return
-    if form not in range(2, FORMAT + 1):
-        raise ValueError(
-            f"format is {form!r}, which this version does not know; use the one that wrote it"
-        )
-    known = {"format", *IDENTITY, *(field.name for field in fields(SweepSettings))}
-    later = {name for at, names in ADDED.items() if form < at for name in names}
-    missing, unknown = sorted(known - later - set(values)), sorted(set(values) - known)
-    if missing or unknown:
-        parts = [f"{', '.join(missing)} is missing"] * bool(missing)
-        parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)
-        raise ValueError("; ".join(parts))
-    wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
-    if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):
-        wrong = ["uuid"]
-    if wrong:
-        raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r}")
-
-
-def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """The values with their paths, and URIs of files, changed."""
-    paths: dict[str, Any] = {
-        key: change(value) for key in PLACES if isinstance(value := values.get(key), str)
-    }
-    if isinstance(values.get("space"), list | tuple):
-        own = (isinstance(s, str) and s.endswith(".py") for s in values["space"])
-        spaces = zip(values["space"], own, strict=True)
-        paths["space"] = [change(space) if is_own else space for space, is_own in spaces]
-    return values | paths
-
-
-def recorded_identity(folder: Path) -> Identity | None:
-    """What the sweep in a folder is known by, as its file has it; None where there is none."""
-    try:
-        values = parsed((folder / SETTINGS_FILE).read_bytes())
-        return Identity.of(values, folder)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
-
-
-def is_copy(folder: Path) -> bool:
-    """Whether the sweep in a folder is also where the folder says that it was made."""
-    recorded = recorded_identity(folder)
-    if recorded is None or not recorded.uuid or recorded.folder == folder.resolve():
-        return False
-    there = recorded_identity(recorded.folder)
-    if there is None or there.uuid != recorded.uuid:
-        return False
-    return not recorded.folder.samefile(folder)
-
-
-def check_place(folder: Path) -> Identity:
-    """The identity of the sweep in a folder, which is there for the first time if it was moved.
-
-    Raises:
-        UserError: If the folder is a copy, whose results would be taken for the original's.
-    """
-    recorded = recorded_identity(folder)
-    if recorded is None:
-        return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
-    if is_copy(folder):
-        raise UserError(
-            f"{folder} is a copy of the sweep in {recorded.folder}, and its results would be"
-            f" taken for that one's: give it a name of its own, --resume {folder.name} --name"
-            " NEW, or resume the original"
-        )
-    return recorded.at(folder)
-
 
 def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
     """Refuse settings that would make a resumed sweep's results incomparable.
@@ -416,60 +280,6 @@ def check_name(name: str) -> None:
         raise UserError(
             f"sweep name {name!r} must be letters, numbers, '_', '-', '.', at most 64 of them"
         )
-
-
-def masked_url(url: str) -> str:
-    """The URL without its password, for messages and records."""
-    head, at, tail = re.sub(r"([?&]password=)[^&]*", r"\1***", url).rpartition("@")
-    scheme, slashes, user = head.partition("//") if "//" in head else ("", "", head)
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}"
-
-
-def without_password(url: str) -> str:
-    """The URL with which a user who has the password elsewhere can do the same."""
-    if sqlite_path(url) is not None:
-        return url
-    return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
-
-
-def refuse_password(
-    option: str, url: str, *, seen: str = "`ps` and the shell's history show to others"
-) -> None:
-    """Refuse a password on the command line: everybody on the machine sees it in `ps`.
-
-    Args:
-        option: Option with the URL.
-        url: The URL.
-        seen: Who else sees it there.
-
-    Raises:
-        UserError: If the URL has one, with what to do instead.
-    """
-    if sqlite_path(url) is not None or masked_url(url) == url:
-        return
-    raise UserError(
-        f"{option} {masked_url(url)} must not hold a password, which {seen}:"
-        f" leave it out, and {password_place(url)}"
-    )
-
-
-def password_place(url: str) -> str:
-    """What to do with the password of a service, by the scheme of its URL."""
-    scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
-    return _ELSEWHERE.get(scheme, _OPTION_FILE)
-
-
-_OPTION_FILE = "name a file that has it, such as ?read_default_file=~/.my.cnf for MySQL"
-_POSTGRES = "set PGPASSWORD or write it into ~/.pgpass"
-_MLFLOW = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-_ELSEWHERE = {
-    "postgresql": _POSTGRES,
-    "postgres": _POSTGRES,
-    "http": _MLFLOW,
-    "https": _MLFLOW,
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or write them into ~/.aws/credentials",
-}
-"""Where a password belongs, by scheme."""
 
 
 def _shown(key: str, value: Any) -> str:

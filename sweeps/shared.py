@@ -22,8 +22,10 @@ from sweeps.identity import Identity, portable, resolved
 from sweeps.mirror import records_of, restore
 from sweeps.outages import UNSHARED, Outages, ServiceAway, ServiceLost
 from sweeps.ownership import DatabaseLock, new_holder, shown_holder
+from sweeps.passwords import masked_url
 from sweeps.retries import PatientStorage
-from sweeps.settings import SETTINGS_FILE, SweepSettings, masked_url, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, recorded, recorded_identity
 from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS, store_says
 
@@ -36,7 +38,7 @@ BROUGHT = " brought"
 """Follows the token of a driver elsewhere, whose settings the folder has, but not its records."""
 NO_JOURNAL = Path()
 SPACES = "spaces"
-"""Folder of space files that were restored from the study."""
+"""Folder of space files that were restored from the study, each below a part of its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Shared:
             for space in spaces
             if space.file is not None
         )
-        self.home.save(Record(settings=public.recorded(identity), files=files))
+        self.home.save(Record(settings=recorded(public, identity), files=files))
 
     def forget(self) -> None:
         """Leave no trace of a sweep that was not begun."""
@@ -106,6 +108,7 @@ def owned(
         if lock is not None:
             _take(lock, settings.study)
         home = Home(storage, name)
+        home.require_sweep()
         _settle(home, settings, spaces, folder)
         holder = new_holder(folder)
         write_whole(folder / DRIVER_FILE, holder["token"])
@@ -185,6 +188,8 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
         known = ", ".join(sweeps_in(database)[-5:]) or "none"
     except ServiceLost as error:
         raise UserError(f"--study {masked_url(url)} cannot be read: {error}") from None
+    finally:
+        database.engine.dispose()
     token = "" if holder is None else holder["token"]
     if here is not None and (record is None or _last_driver(folder) == token):
         return
@@ -212,9 +217,9 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
     values["space"] = [restored.get(path, path) for path in values["space"]]
     folder.mkdir(parents=True, exist_ok=True)
     for file in record.files:
-        if Path(restored[file.path]).parent == folder.resolve() / SPACES:
-            (folder / SPACES).mkdir(exist_ok=True)
-            write_whole(Path(restored[file.path]), file.content)
+        if (path := _restored(file, folder)) == Path(restored[file.path]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, file.content)
     write_whole(folder / DRIVER_FILE, token + BROUGHT)
     write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
     console.print(f"sweep {name} is brought here from {masked_url(study)}")
@@ -226,8 +231,8 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
     Raises:
         UserError: If it is not here as it was, and code from the database is not trusted.
     """
-    there = Path(resolved(file.path, project))
-    for path in (there, Path.cwd() / there.name, folder.resolve() / SPACES / there.name):
+    there, restored = Path(resolved(file.path, project)), _restored(file, folder)
+    for path in (there, Path.cwd() / there.name, restored):
         if path.is_file() and digest_of(path.read_bytes()) == file.digest:
             return str(path)
     if not trust:
@@ -236,4 +241,9 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
             f" {file.digest[:16]}): bring it, or run the code that the study has of it with"
             " --trust"
         )
-    return str(folder.resolve() / SPACES / there.name)
+    return str(restored)
+
+
+def _restored(file: SpaceFile, folder: Path) -> Path:
+    """Where a space file is put that comes from the study: two may have one name."""
+    return folder.resolve() / SPACES / file.digest[:8] / Path(file.path).name

@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from foldsweep.errors import UserError, first_line
 from foldsweep.tracking import sqlite_path
 from sweeps.journal import journal_storage
+from sweeps.passwords import masked_url, password_place
 from sweeps.retries import PatientStorage, num_trials, options_of
-from sweeps.settings import masked_url, password_place
 
 SQLITE_WAIT_S = 60.0
 """How long a SQLite file may be in use by other sweeps."""

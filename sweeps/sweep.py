@@ -31,6 +31,7 @@ from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of
 from sweeps.outages import TRACKING, UNSHARED, Outages
+from sweeps.passwords import masked_url, without_password
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (
     MLFLOW_RUN_NOTE,
@@ -43,7 +44,7 @@ from sweeps.records import (
 from sweeps.resources import Allotment
 from sweeps.retries import PatientStorage
 from sweeps.rounds import on_test
-from sweeps.settings import SweepSettings, masked_url, without_password
+from sweeps.settings import SweepSettings
 from sweeps.study import has_study, open_storage
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in

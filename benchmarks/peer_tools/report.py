@@ -11,7 +11,7 @@ from foldsweep.programs import console
 from peer_tools.results import Agreement, Run, agreement, ratios, spread
 from peer_tools.tools import FLOOR, OURS, TOOLS
 from sweeps.provenance import machine
-from sweeps.reproduction.tables import Cells
+from sweeps.reproduction.tables import Cells, write_between_marks
 
 LEAST_WIDTH = 110
 
@@ -33,6 +33,26 @@ def show(cells: Cells) -> None:
     """Print a table below its title, wide enough to be read in a log too."""
     console.print(f"\n{cells.title}")
     Console(width=max(console.width, LEAST_WIDTH), markup=False).print(cells.rich())
+
+
+def publish(tables: Mapping[str, Cells], document: Path | None, head: str | None = None) -> None:
+    """Print tables, and replace those of a document between marks of their names.
+
+    Args:
+        tables: Tables by the names of their marks.
+        document: Document, if any.
+        head: Line above each table in the document [its title].
+    """
+    if head is not None:
+        console.print(head)
+    for cells in tables.values():
+        show(cells)
+    if document is not None:
+        texts = {
+            name: f"{cells.title if head is None else head}\n\n{cells.markdown()}"
+            for name, cells in tables.items()
+        }
+        write_between_marks(document, texts)
 
 
 def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:

@@ -15,14 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
-from mlflow.entities import (
-    Experiment,
-    LifecycleStage,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.storages import BaseStorage, RDBStorage
@@ -31,11 +24,13 @@ from requests import RequestException
 
 from foldsweep.artifacts import follow_database
 from foldsweep.errors import UserError
+from foldsweep.files import disk_problem
 from foldsweep.names import TAG_UUID
 from foldsweep.tracking import shown
 from foldsweep.views import view_tags
 from sweeps.journal import journal_storage, together
-from sweeps.settings import masked_url
+from sweeps.passwords import masked_url
+from sweeps.retries import options_of
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
 from sweeps.tracking.entities import Item, clean, dataset_input, entities, storable
 from sweeps.tracking.spool import (
@@ -382,7 +377,7 @@ class Uploader:
         try:
             call(*args)
         except (MlflowException, OSError, UnicodeError) as error:
-            if isinstance(error, RequestException) or not _is_refusal(error):
+            if not _is_refusal(error):
                 raise
             self._refuse(f"{call.__name__} of run {run!r}", one_line(error))
 
@@ -452,7 +447,9 @@ def _is_refusal(error: Exception) -> bool:
     """Whether sending the same once more can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
-    return isinstance(error, OSError | UnicodeError)
+    if isinstance(error, ConnectionError | TimeoutError | RequestException):
+        return False
+    return isinstance(error, OSError | UnicodeError) and disk_problem(error) is None
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
@@ -465,7 +462,7 @@ def _id(run: Run) -> str:
 
 def _study_storage(storage: str, folder: Path) -> BaseStorage:
     if "://" in storage:
-        return RDBStorage(storage)
+        return RDBStorage(storage, engine_kwargs=options_of(storage))
     path = folder / storage
     if not path.exists():
         raise FileNotFoundError(path)

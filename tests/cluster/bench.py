@@ -16,7 +16,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
-from tests.cluster.gate import Gate
+from tests.cluster.gate import SPACE, Gate
 from tests.cluster.networks import Loopback, Networks
 from tests.cluster.nodes import RayCluster, is_trial
 from tests.cluster.proxy import Proxy
@@ -38,6 +38,13 @@ LONGEST_S = 900.0
 """What a test waits for at most, and a program's whole life: no more than a way to end."""
 Undisturbed = Callable[..., list[FrozenTrial]]
 """Gives the trials of a sweep in peace, by the options that say what is trained."""
+CheckWhole = Callable[..., None]
+"""Takes a bench, the name of a sweep and its options; its results must be those in peace."""
+
+
+def new(name: str, *args: object) -> tuple[object, ...]:
+    """Options of a new sweep of the gated space."""
+    return ("--space", "gated.py", "--name", name, *SHORT, *args)
 
 
 class Sweep:
@@ -196,8 +203,8 @@ class Bench:
     def _keys(self) -> dict[str, str]:
         return KEYS | {"AWS_ENDPOINT_URL": f"http://{self.storage.address}"}
 
-    def states(self, sweep: str) -> Counter[str]:
-        """How many trials of `NAME/SPACE` are in each state, from the study's tables."""
+    def states(self, name: str) -> Counter[str]:
+        """How many trials of a sweep are in each state, from the study's tables."""
         with closing(self.postgres.connect(STUDIES)) as connection:
             made = connection.execute("select to_regclass('public.trials')").fetchone()[0]
             if made is None:
@@ -205,28 +212,28 @@ class Bench:
             rows = connection.execute(
                 "select t.state::text, count(*) from trials t join studies s"
                 " on s.study_id = t.study_id where s.study_name = %s group by 1",
-                (sweep,),
+                (f"{name}/{SPACE}",),
             ).fetchall()
         return Counter(dict(rows))
 
-    def ended(self, sweep: str) -> int:
-        """How many trials of `NAME/SPACE` are over."""
-        states = self.states(sweep)
+    def ended(self, name: str) -> int:
+        """How many trials of a sweep are over."""
+        states = self.states(name)
         return sum(states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
 
-    def trials(self, sweep: str) -> list[FrozenTrial]:
-        """Trials in the study of `NAME/SPACE`."""
+    def trials(self, name: str) -> list[FrozenTrial]:
+        """Trials in the study of a sweep."""
         address = f"127.0.0.1:{self.postgres.port}"
         storage = RDBStorage(url(address, STUDIES, PASSWORD))
         try:
-            return optuna.load_study(study_name=sweep, storage=storage).trials
+            return optuna.load_study(study_name=f"{name}/{SPACE}", storage=storage).trials
         finally:
             storage.engine.dispose()
 
-    def runs(self, sweep: str) -> dict[str, RunRow]:
-        """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
+    def runs(self, name: str) -> dict[str, RunRow]:
+        """Runs of a sweep in MLflow by trial number, the sweep's own as `""`."""
         with closing(self.postgres.connect("mlflow")) as connection:
-            return runs_of(_Asked(connection), sweep)
+            return runs_of(_Asked(connection), f"{name}/{SPACE}")
 
 
 class _Asked:

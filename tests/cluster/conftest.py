@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.bench import LONGEST_S, SHORT, Bench, Undisturbed
+from tests.cluster.bench import LONGEST_S, Bench, CheckWhole, Undisturbed, new
 from tests.cluster.gate import SPACE, Gate
 from tests.cluster.networks import Loopback, Networks
 from tests.cluster.services import Mlflow, ObjectStore, Postgres
-from tests.integration.user import User
+from tests.integration.user import User, check_mlflow, scores
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +72,8 @@ def in_peace(
     def run(*args: object) -> User:
         if args not in known:
             user = known[args] = User(tmp_path_factory.mktemp("undisturbed"), empty_mlflow)
-            space = Gate(user.folder / "gate").space_in(user.folder)
-            process = user.start(
-                *("sweeps/run.py", "--space", space.name, "--name", "peace", *SHORT, *args)
-            )
+            Gate(user.folder / "gate").space_in(user.folder)
+            process = user.start("sweeps/run.py", *new("peace", *args))
             said = process.communicate(timeout=LONGEST_S)
             assert process.returncode == 0, said
         return known[args]
@@ -89,3 +87,15 @@ def in_peace(
 def undisturbed(in_peace: Callable[..., User]) -> Undisturbed:
     """Trials of a sweep in peace, by the options that say what is trained."""
     return lambda *args: in_peace(*args).study(f"peace/{SPACE}")
+
+
+@pytest.fixture(scope="session")
+def check_whole(undisturbed: Undisturbed) -> CheckWhole:
+    """That study and MLflow have of a sweep what they have of one in peace."""
+
+    def check(bench: Bench, name: str, *args: object) -> None:
+        trials = bench.trials(name)
+        assert scores(trials) == scores(undisturbed(*args))
+        check_mlflow(bench.runs(name), trials)
+
+    return check

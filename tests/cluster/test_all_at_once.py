@@ -2,26 +2,23 @@
 
 import pytest
 
-from tests.cluster.bench import SHORT, Bench, Undisturbed
-from tests.cluster.gate import SPACE
+from tests.cluster.bench import Bench, CheckWhole, new
 from tests.cluster.nodes import Node
-from tests.integration.user import check_mlflow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 ARGS = ("--trials", 200, "--epochs", 12)
-NAME = f"all/{SPACE}"
+NAME = "all"
 
 
 def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
-    far_bench: Bench, undisturbed: Undisturbed
+    far_bench: Bench, check_whole: CheckWhole
 ) -> None:
     bench, user = far_bench, far_bench.user("a")
     cluster = bench.ray()
     killed, cut_off = cluster.add(), cluster.add()
     sweep = bench.start(
-        *(user, "--space", "gated.py", "--name", "all", *SHORT, *ARGS),
-        *("--max-failures", 0, "--checkpoint-every-s", 0),
+        *(user, *new(NAME, *ARGS), "--max-failures", 0, "--checkpoint-every-s", 0),
         on=cluster,
     )
 
@@ -60,7 +57,5 @@ def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
     bench.leave(user)
     other = bench.user("b")
     (other.folder / "gated.py").unlink()
-    bench.start(other, "--resume", "all", "--trust", *bench.options(), on=cluster).end()
-    trials = bench.trials(NAME)
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(NAME), trials)
+    bench.start(other, "--resume", NAME, "--trust", *bench.options(), on=cluster).end()
+    check_whole(bench, NAME, *ARGS)

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.cluster.bench import SHORT, STUDIES, Bench, Undisturbed
-from tests.cluster.gate import SPACE
+from tests.cluster.bench import STUDIES, Bench, CheckWhole, new
 from tests.cluster.networks import Networks
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import url
-from tests.integration.user import check_mlflow, scores, until
+from tests.integration.user import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -131,20 +130,18 @@ def test_services_that_are_killed_and_started_have_kept_everything(bench: Bench)
 
 
 def test_a_sweep_over_two_nodes_has_all_in_its_services(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, check_whole: CheckWhole
 ) -> None:
     args = ("--trials", 6, "--epochs", 20)
     cluster, user = bench.ray(), bench.user("a")
     node = cluster.add()
     bench.gate.close()
-    sweep = bench.start(user, "--space", "gated.py", "--name", "two", *SHORT, *args, on=cluster)
+    sweep = bench.start(user, *new("two", *args), on=cluster)
     sweep.until(lambda: bench.gate.waiting() == [cluster.head.name, node.name])
     assert len(node.trials()) == 1
     bench.gate.open()
     sweep.end()
-    trials = bench.trials(f"two/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*args))
-    check_mlflow(bench.runs(f"two/{SPACE}"), trials)
+    check_whole(bench, "two", *args)
     assert any("held_out" in key for key in bench.objects.keys("artifacts"))
 
 

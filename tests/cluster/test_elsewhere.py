@@ -5,64 +5,58 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.bench import SHORT, STUDIES, Bench, Undisturbed
+from tests.cluster.bench import STUDIES, Bench, CheckWhole, new
 from tests.cluster.gate import SPACE
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import USER
-from tests.integration.user import User, check_mlflow, scores
+from tests.integration.user import User, check_mlflow
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ARGS = ("--trials", 10, "--epochs", 20)
-NEW = ("--space", "gated.py", *SHORT, *ARGS)
 
 
 def test_a_sweep_is_resumed_from_a_folder_that_has_nothing_of_it(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, check_whole: CheckWhole
 ) -> None:
     first, second = bench.user("a"), bench.user("b")
-    sweep = bench.start(first, *NEW, "--name", "moved")
-    sweep.until(lambda: bench.ended(f"moved/{SPACE}") >= 3)
+    sweep = bench.start(first, *new("moved", *ARGS))
+    sweep.until(lambda: bench.ended("moved") >= 3)
     sweep.interrupt()
     bench.leave(first)
     out = bench.start(second, "--resume", "moved", *bench.options()).end().out
     assert "sweep moved is brought here from postgresql://" in out
-    trials = bench.trials(f"moved/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(f"moved/{SPACE}"), trials)
+    check_whole(bench, "moved", *ARGS)
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["unsent", "sent"])
 def test_the_sweep_of_a_machine_that_has_burnt_is_resumed_from_another(
-    bench: Bench, in_peace: Callable[..., User], sent: bool
+    bench: Bench, in_peace: Callable[..., User], check_whole: CheckWhole, sent: bool
 ) -> None:
     """A driver that was killed holds nothing, and what it had not sent is in the stores."""
     first, second, third = map(bench.user, "abc")
     name = f"burnt-{sent}"
-    study = f"{name}/{SPACE}"
     if not sent:
         bench.tracking.cut()
-    sweep = bench.start(first, *NEW, "--name", name)
-    sweep.until(lambda: bench.ended(study) >= 3)
+    sweep = bench.start(first, *new(name, *ARGS))
+    sweep.until(lambda: bench.ended(name) >= 3)
     if sent:  # some points of trials in training too, which no copy has
-        sweep.until(lambda: "2" in bench.runs(study))
+        sweep.until(lambda: "2" in bench.runs(name))
     bench.leave(first)
     bench.tracking.restore()
     bench.start(second, "--resume", name, *bench.options()).end()
-    trials, peace = bench.trials(study), in_peace(*ARGS)
-    assert scores(trials) == scores(peace.study(f"peace/{SPACE}"))
-    assert second.held_out(study) == peace.held_out(f"peace/{SPACE}")
-    check_mlflow(bench.runs(study), trials)
+    check_whole(bench, name, *ARGS)
+    held_out = in_peace(*ARGS).held_out(f"peace/{SPACE}")
+    assert second.held_out(f"{name}/{SPACE}") == held_out
     # and once more from a third, where all is done
     out = bench.start(third, "--resume", name, *bench.options()).end().out
     assert "10 trials complete" in out
-    check_mlflow(bench.runs(study), trials)
+    check_whole(bench, name, *ARGS)
 
 
 def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
     first, second = bench.user("a"), bench.user("b")
-    few = ("--space", "gated.py", *SHORT, "--epochs", 2)
-    bench.start(first, *few, "--trials", 2, "--name", "code").end()
+    bench.start(first, *new("code", "--epochs", 2, "--trials", 2)).end()
     here = second.folder / "gated.py"
     source = here.read_text()
     again = ("--resume", "code", "--trials", 3, *bench.options())
@@ -75,8 +69,9 @@ def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
         assert "--trust" in said
         assert not (second.folder / "runs").exists()
     bench.start(second, *again, "--trust").end()
-    assert (second.folder / "runs/code/spaces/gated.py").read_text() == source
-    assert bench.states(f"code/{SPACE}") == {"COMPLETE": 3}
+    (restored,) = (second.folder / "runs/code/spaces").glob("*/gated.py")
+    assert restored.read_text() == source
+    assert bench.states("code") == {"COMPLETE": 3}
 
 
 def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
@@ -84,39 +79,37 @@ def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
 ) -> None:
     """The first user's folder is behind then, and gets the settings that the sweep has now."""
     first, second = bench.user("a"), bench.user("b")
-    few = ("--space", "gated.py", *SHORT, "--epochs", 2, "--trials", 3)
-    bench.start(first, *few, "--name", "taken").end()
-    said = bench.start(second, *few, "--name", "taken").refused()
+    taken = new("taken", "--epochs", 2, "--trials", 3)
+    bench.start(first, *taken).end()
+    said = bench.start(second, *taken).refused()
     assert "sweep taken exists already in the database of --study; use --resume taken" in said
     assert not list((second.folder / "runs").glob("*"))
     bench.start(second, "--resume", "taken", "--trials", 5, *bench.options()).end()
     assert "5 trials complete" in bench.start(first, "--resume", "taken").end().out
-    assert bench.states(f"taken/{SPACE}") == {"COMPLETE": 5}
-    check_mlflow(bench.runs(f"taken/{SPACE}"), bench.trials(f"taken/{SPACE}"))
+    assert bench.states("taken") == {"COMPLETE": 5}
+    check_mlflow(bench.runs("taken"), bench.trials("taken"))
 
 
 def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, check_whole: CheckWhole
 ) -> None:
     first, second = bench.user("a"), bench.user("b")
     bench.gate.close()
-    sweep = bench.start(first, *NEW, "--name", "held")
+    sweep = bench.start(first, *new("held", *ARGS))
     sweep.until(lambda: bench.gate.waiting())
     again = ("--resume", "held", *bench.options())
-    said = bench.start(second, *NEW, "--name", "held").refused()
+    said = bench.start(second, *new("held", *ARGS)).refused()
     assert "sweep held exists already in the database of --study" in said
     said = bench.start(second, *again).refused()
     assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
     first.kill(sweep.process)  # the driver, whose lock is free at once; its trials wait on
     bench.gate.open()
     bench.start(second, *again).end()
-    trials = bench.trials(f"held/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(f"held/{SPACE}"), trials)
+    check_whole(bench, "held", *ARGS)
 
 
 def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, check_whole: CheckWhole
 ) -> None:
     """Each reaches the database its own way; the first one's fails, and comes back too late."""
     stores = bench.options(study=f"postgresql://{USER}@/{STUDIES}")
@@ -126,8 +119,8 @@ def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(
         def way(proxy: Proxy) -> dict[str, str]:
             return {"PGHOST": proxy.host, "PGPORT": str(proxy.port)}
 
-        sweep = bench.start(first, *NEW, "--name", "lock", *stores, **way(bench.study))
-        sweep.until(lambda: bench.ended(f"lock/{SPACE}") >= 2)
+        sweep = bench.start(first, *new("lock", *ARGS), *stores, **way(bench.study))
+        sweep.until(lambda: bench.ended("lock") >= 2)
         bench.gate.close()
         sweep.until(lambda: bench.gate.waiting())
         bench.study.cut()
@@ -138,6 +131,4 @@ def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(
         taken.end()
         sweep.process.wait(600)
     assert "Traceback" not in sweep.err
-    trials = bench.trials(f"lock/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(f"lock/{SPACE}"), trials)
+    check_whole(bench, "lock", *ARGS)

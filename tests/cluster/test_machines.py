@@ -5,21 +5,18 @@ import re
 import signal
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from foldsweep.names import TAG_NODES
-from tests.cluster.bench import SHORT, Bench, Undisturbed, trial_processes
-from tests.cluster.gate import SPACE
-from tests.integration.user import REPOSITORY, RunRow, check_mlflow, scores
+from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new, trial_processes
+from tests.cluster.nodes import Node
+from tests.integration.user import REPOSITORY, RunRow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ARGS = ("--trials", 8, "--epochs", 20)
-
-
-def new(name: str, *args: object) -> tuple[object, ...]:
-    return ("--space", "gated.py", "--name", name, *SHORT, *(args or ARGS))
 
 
 def nodes_of(run: RunRow) -> list[str]:
@@ -27,43 +24,46 @@ def nodes_of(run: RunRow) -> list[str]:
     return run.tags[TAG_NODES].split("; ")
 
 
+def waiting(bench: Bench, *nodes: Node) -> Callable[[], bool]:
+    """Whether just so many trials wait at the gate, on these nodes."""
+    return lambda: bench.gate.waiting() == [node.name for node in nodes]
+
+
 def test_a_machine_that_is_killed_fails_no_trial_and_one_that_joins_is_used(
-    bench: Bench, undisturbed: Undisturbed
+    bench: Bench, check_whole: CheckWhole
 ) -> None:
     cluster = bench.ray()
     node = cluster.add(cpus=2)
     bench.gate.close()
-    sweep = bench.start(bench.user("a"), *new("killed"), "--max-failures", 0, on=cluster)
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name, node.name, node.name])
+    sweep = bench.start(bench.user("a"), *new("killed", *ARGS), "--max-failures", 0, on=cluster)
+    sweep.until(waiting(bench, cluster.head, node, node))
     node.kill()
     joined = cluster.add(cpus=2)
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name, joined.name, joined.name])
+    sweep.until(waiting(bench, cluster.head, joined, joined))
     bench.gate.open()
     said = sweep.end().out
     assert "2 nodes: 3 trials at a time" in said
     assert "lost with its machine, " in said
     assert "last error" not in said
-    trials, runs = bench.trials(f"killed/{SPACE}"), bench.runs(f"killed/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(runs, trials)
+    check_whole(bench, "killed", *ARGS)
+    runs = bench.runs("killed")
     attempts = Counter(len(nodes_of(run)) for number, run in runs.items() if number)
     assert attempts == {1: 6, 2: 2}
 
 
 def test_a_machine_that_is_cut_off_fails_no_trial(
-    far_bench: Bench, undisturbed: Undisturbed
+    far_bench: Bench, check_whole: CheckWhole
 ) -> None:
-    cluster = far_bench.ray()
+    bench = far_bench
+    cluster = bench.ray()
     node = cluster.add(cpus=2)
-    far_bench.gate.close()
-    sweep = far_bench.start(far_bench.user("a"), *new("off"), "--max-failures", 0, on=cluster)
-    sweep.until(lambda: len(far_bench.gate.waiting()) == 3)
+    bench.gate.close()
+    sweep = bench.start(bench.user("a"), *new("off", *ARGS), "--max-failures", 0, on=cluster)
+    sweep.until(lambda: len(bench.gate.waiting()) == 3)
     cluster.cut_off(node)
-    far_bench.gate.open()
+    bench.gate.open()
     sweep.end()
-    trials = far_bench.trials(f"off/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(far_bench.runs(f"off/{SPACE}"), trials)
+    check_whole(bench, "off", *ARGS)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,11 @@ def test_a_trial_that_fits_no_node_is_refused(bench: Bench, option: str, has: st
     cluster = bench.ray(cpus=2)
     for _ in range(2):
         cluster.add(cpus=2, gpus=1)
-    said = bench.start(bench.user("a"), *new("large"), *option.split(), on=cluster).refused()
+    said = bench.start(
+        bench.user("a"), *new("large", *ARGS), *option.split(), on=cluster
+    ).refused()
     assert re.match(rf"error: {option} fits no node: the largest, \S+ \(.*\), has {has}\n", said)
-    assert not bench.states(f"large/{SPACE}")
+    assert not bench.states("large")
 
 
 def running(text: str) -> int:
@@ -88,7 +90,7 @@ def test_what_has_no_process_does_not_count_as_running(bench: Bench) -> None:
     cluster = bench.ray()
     node = cluster.add(cpus=2)
     bench.gate.close()
-    sweep = bench.start(bench.user("a"), *new("count"), on=cluster)
+    sweep = bench.start(bench.user("a"), *new("count", *ARGS), on=cluster)
     sweep.until(lambda: "running" in sweep.out and running(sweep.out) == 3)
     node.kill()
     sweep.until(lambda: running(sweep.out) == 1)
@@ -120,19 +122,18 @@ def test_a_node_without_the_product_is_named_and_no_trial_is_placed_on_it(
     (path / "sitecustomize.py").write_text(BLIND)
     blind = [cluster.add(cpus=2, PYTHONPATH=str(path))]
     bench.gate.close()
-    sweep = bench.start(
-        *(bench.user("a"), *new("blind"), "--max-failures", 0, "--concurrency", 3), on=cluster
-    )
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name])
+    way = ("--max-failures", 0, "--concurrency", 3)
+    sweep = bench.start(bench.user("a"), *new("blind", *ARGS, *way), on=cluster)
+    sweep.until(waiting(bench, cluster.head))
     blind.append(cluster.add(cpus=2, PYTHONPATH=str(path)))
     sweep.until(lambda: sweep.out.count(LACKS) == 2)
     good = cluster.add()
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name, good.name])
+    sweep.until(waiting(bench, cluster.head, good))
     bench.gate.open()
     said = sweep.end().out
     named = [line for line in said.splitlines() if LACKS in line]
     assert [node.shown in line for node, line in zip(blind, named, strict=True)] == [True, True]
-    assert scores(bench.trials(f"blind/{SPACE}")) == scores(undisturbed(*ARGS))
+    assert scores(bench.trials("blind")) == scores(undisturbed(*ARGS))
 
 
 def test_a_node_that_joins_is_used_and_runs_say_on_which_node_they_were_trained(
@@ -141,15 +142,15 @@ def test_a_node_that_joins_is_used_and_runs_say_on_which_node_they_were_trained(
     bench = far_bench
     cluster = bench.ray()
     bench.gate.close()
-    sweep = bench.start(bench.user("a"), *new("joins"), on=cluster)
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name])
+    sweep = bench.start(bench.user("a"), *new("joins", *ARGS), on=cluster)
+    sweep.until(waiting(bench, cluster.head))
     node = cluster.add(cpus=2)
-    sweep.until(lambda: bench.gate.waiting() == [cluster.head.name, node.name, node.name])
+    sweep.until(waiting(bench, cluster.head, node, node))
     bench.gate.open()
     said = sweep.end().out
     assert f"joined: {node.shown}; 3 trials at a time" in said
-    assert scores(bench.trials(f"joins/{SPACE}")) == scores(undisturbed(*ARGS))
-    places = [nodes_of(run) for number, run in bench.runs(f"joins/{SPACE}").items() if number]
+    assert scores(bench.trials("joins")) == scores(undisturbed(*ARGS))
+    places = [nodes_of(run) for number, run in bench.runs("joins").items() if number]
     assert {len(place) for place in places} == {1}
     assert {place[0] for place in places} == {cluster.head.shown, node.shown}
 
@@ -157,12 +158,12 @@ def test_a_node_that_joins_is_used_and_runs_say_on_which_node_they_were_trained(
 def test_an_error_that_was_overcome_is_not_the_last_word(bench: Bench) -> None:
     user = bench.user("a")
     bench.gate.close()
-    sweep = bench.start(user, *new("over"), "--concurrency", 1)
+    sweep = bench.start(user, *new("over", *ARGS), "--concurrency", 1)
     sweep.until(lambda: bench.gate.waiting())
     os.kill(trial_processes(user)[0], signal.SIGKILL)
     bench.gate.open()
     sweep.end()
-    assert bench.states(f"over/{SPACE}") == {"COMPLETE": 8}
+    assert bench.states("over") == {"COMPLETE": 8}
     assert "last error" not in sweep.out
 
 
@@ -172,8 +173,8 @@ def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_
 ) -> None:
     """With its server alone, the driver's own raylet lives on, and Ray is silent for a minute."""
     cluster, user = bench.ray(), bench.user("a")
-    sweep = bench.start(user, *new(name), on=cluster)
-    sweep.until(lambda: bench.ended(f"{name}/{SPACE}"))
+    sweep = bench.start(user, *new(name, *ARGS), on=cluster)
+    sweep.until(lambda: bench.ended(name))
     bench.gate.close()
     sweep.until(bench.gate.waiting)
     cluster.head.kill_part(part)
@@ -184,13 +185,13 @@ def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_
     bench.gate.open()
     again = bench.ray()
     bench.start(user, "--resume", name, *bench.options(), on=again).end()
-    assert scores(bench.trials(f"{name}/{SPACE}")) == scores(undisturbed(*ARGS))
+    assert scores(bench.trials(name)) == scores(undisturbed(*ARGS))
 
 
 def test_a_driver_on_a_machine_that_is_no_node_is_told_so(far_bench: Bench) -> None:
     cluster = far_bench.ray()
     said = far_bench.start(
-        *(far_bench.user("a"), *new("outside"), "--address", cluster.address),
+        *(far_bench.user("a"), *new("outside", *ARGS), "--address", cluster.address),
         **cluster.environment,
     ).refused(within_s=50)
     assert f"--address {cluster.address} cannot be used: this machine is no node of that" in said

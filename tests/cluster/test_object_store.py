@@ -7,42 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.bench import SHORT, Bench, Undisturbed, trial_processes
+from tests.cluster.bench import Bench, CheckWhole, new, trial_processes
 from tests.cluster.gate import SPACE
 from tests.cluster.services import KEYS, ObjectStore
-from tests.integration.user import check_mlflow, scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize("saves", [False, True], ids=["deletes", "saves"])
 def test_a_store_that_is_away_while_a_trial_ends_fails_neither_trial_nor_sweep(
-    bench: Bench, undisturbed: Undisturbed, saves: bool
+    bench: Bench, check_whole: CheckWhole, saves: bool
 ) -> None:
     """It trains on, and its end waits for its records to be stored."""
     args, name = ("--trials", 3, "--epochs", 4), f"ends-{saves}"
-    every = ("--checkpoint-every-s", 0 if saves else 1000)
+    way = ("--concurrency", 1, "--max-failures", 0, "--checkpoint-every-s", 0 if saves else 1000)
     bench.gate.close()
-    sweep = bench.start(
-        *(bench.user("a"), "--space", "gated.py", "--name", name, *SHORT, *args),
-        *("--concurrency", 1, "--max-failures", 0, *every),
-    )
+    sweep = bench.start(bench.user("a"), *new(name, *args, *way))
     sweep.until(lambda: bench.gate.waiting())
     bench.storage.cut()
     bench.gate.open()
     sweep.until(lambda: "storage away for " in sweep.out)
     bench.storage.restore()
     sweep.end()
-    trials = bench.trials(f"{name}/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*args))
-    check_mlflow(bench.runs(f"{name}/{SPACE}"), trials)
+    check_whole(bench, name, *args)
 
 
 def test_a_checkpoint_is_read_though_the_store_is_away_at_first(bench: Bench) -> None:
     user = bench.user("a")
     sweep = bench.start(
-        *(user, "--space", "gated.py", "--name", "read", *SHORT, "--trials", 1),
-        *("--epochs", 300, "--checkpoint-every-s", 0, "--max-failures", 1),
+        *(user, *new("read", "--trials", 1, "--epochs", 300)),
+        *("--checkpoint-every-s", 0, "--max-failures", 1),
     )
     sweep.until(lambda: any(".pt" in key for key in bench.objects.keys(bench.bucket)))
     bench.storage.cut()
@@ -52,15 +46,13 @@ def test_a_checkpoint_is_read_though_the_store_is_away_at_first(bench: Bench) ->
     sweep.until(lambda: bench.storage.refused > before)
     bench.storage.restore()
     sweep.end()
-    assert bench.states(f"read/{SPACE}") == {"COMPLETE": 1}
+    assert bench.states("read") == {"COMPLETE": 1}
 
 
 def test_a_bucket_keeps_records_and_nothing_else(bench: Bench) -> None:
     """Neither Ray's files nor checkpoints nor parts of files."""
-    bench.start(
-        *(bench.user("a"), "--space", "gated.py", "--name", "clean", *SHORT),
-        *("--trials", 2, "--epochs", 20, "--checkpoint-every-s", 0),
-    ).end()
+    args = ("--trials", 2, "--epochs", 20, "--checkpoint-every-s", 0)
+    bench.start(bench.user("a"), *new("clean", *args)).end()
     records = f"sweeps/clean/{SPACE}/records/"
     files = [key for key in bench.objects.keys(bench.bucket) if not key.endswith("/")]
     assert [key for key in files if not key.startswith(records)] == []
@@ -74,30 +66,27 @@ def test_a_store_is_named_by_an_endpoint_in_its_uri(bench: Bench) -> None:
         "&allow_bucket_creation=false"
     )
     bench.start(
-        *(bench.user("a"), "--space", "gated.py", "--name", "uri", *SHORT, "--trials", 2),
-        *("--epochs", 40, "--checkpoint-every-s", 0, *bench.options(storage=uri)),
+        *(bench.user("a"), *new("uri", "--trials", 2, "--epochs", 40)),
+        *("--checkpoint-every-s", 0, *bench.options(storage=uri)),
         AWS_ENDPOINT_URL="http://127.0.0.1:9",
     ).end()
-    assert bench.states(f"uri/{SPACE}") == {"COMPLETE": 2}
+    assert bench.states("uri") == {"COMPLETE": 2}
 
 
 def test_a_bucket_that_is_not_there_is_said_in_one_line(bench: Bench) -> None:
     user = bench.user("a")
     said = bench.start(
-        *(user, "--space", "gated.py", "--name", "none", *SHORT, "--trials", 2, "--epochs", 2),
+        *(user, *new("none", "--trials", 2, "--epochs", 2)),
         *bench.options(storage="s3://no-such-bucket/sweeps"),
     ).refused()
     assert "--storage s3://no-such-bucket/sweeps" in said
-    assert not bench.states(f"none/{SPACE}")
+    assert not bench.states("none")
     assert not (user.folder / "runs").exists()
 
 
 def test_a_store_that_is_away_at_the_start_is_said_in_one_line(bench: Bench) -> None:
-    user = bench.user("a")
     bench.storage.cut()
-    said = bench.start(
-        *(user, "--space", "gated.py", "--name", "shut", *SHORT, "--trials", 2, "--epochs", 2),
-    ).refused()
+    said = bench.start(bench.user("a"), *new("shut", "--trials", 2, "--epochs", 2)).refused()
     assert f"--storage s3://{bench.bucket}/sweeps" in said
 
 
@@ -109,7 +98,7 @@ def test_a_key_that_the_store_does_not_know_is_said_in_one_line(
     store = ObjectStore(folder, knows_nobody=True).start()
     try:
         said = bench.start(
-            *(bench.user("a"), "--space", "gated.py", "--name", "key", *SHORT, "--trials", 2),
+            *(bench.user("a"), *new("key", "--trials", 2)),
             AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}",
         ).refused()
     finally:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.bench import SHORT, Bench, all_text_of
-from tests.cluster.gate import SPACE
+from tests.cluster.bench import Bench, all_text_of, new
 from tests.cluster.nodes import RayCluster
 from tests.cluster.services import KEYS, PASSWORD, USER
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-NEW = ("--space", "gated.py", *SHORT, "--trials", 2, "--epochs", 2)
+ARGS = ("--trials", 2, "--epochs", 2)
 SECRETS = (PASSWORD, KEYS["AWS_SECRET_ACCESS_KEY"])
 JOBS = """
 import sys
@@ -49,7 +48,7 @@ def test_a_password_on_the_command_line_is_refused_before_anything(
     user = bench.user("a")
     scheme = {"--study": "postgresql", "--storage": "s3", "--tracking-uri": "http"}[option]
     own = {option[2:].replace("-", "_"): f"{scheme}://u:{PASSWORD}@host/x"}
-    said = bench.start(user, *NEW, *bench.options(**own)).refused()
+    said = bench.start(user, *new("refused", *ARGS), *bench.options(**own)).refused()
     assert f"{option} {scheme}://u@host/x must not hold a password" in said
     assert PASSWORD not in said
     assert not (user.folder / "runs").exists()
@@ -77,9 +76,8 @@ def test_passwords_are_found_where_their_libraries_look_and_shown_to_nobody(
         "AWS_SHARED_CREDENTIALS_FILE": str(keys / "aws"),
     }
     bench.gate.close()
-    sweep = bench.start(
-        *(user, *NEW, "--name", place), on=cluster, **(env if place == "files" else {})
-    )
+    given = env if place == "files" else {}
+    sweep = bench.start(user, *new(place, *ARGS), on=cluster, **given)
     sweep.until(lambda: bench.gate.waiting())
     table = jobs(cluster)
     assert "'Entrypoint': 'foldsweep'" in table
@@ -90,7 +88,7 @@ def test_passwords_are_found_where_their_libraries_look_and_shown_to_nobody(
     assert PASSWORD not in "".join(map(environment_of, cluster.head.trials()))
     bench.gate.open()
     sweep.end()
-    assert bench.states(f"{place}/{SPACE}") == {"COMPLETE": 2}
+    assert bench.states(place) == {"COMPLETE": 2}
     files = [path for of in (user, cluster.head) for path in of.folder.rglob("*")]
     texts = {path: path.read_text(errors="replace") for path in files if path.is_file()}
     assert not [path for path, text in texts.items() if any(map(text.__contains__, SECRETS))]

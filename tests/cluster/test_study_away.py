@@ -4,10 +4,9 @@ import re
 
 import pytest
 
-from tests.cluster.bench import SHORT, Bench, Undisturbed
-from tests.cluster.gate import SPACE
+from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new
 from tests.cluster.services import PASSWORD
-from tests.integration.user import check_mlflow, scores
+from tests.integration.user import scores
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -16,12 +15,10 @@ ARGS = ("--trials", 10, "--epochs", 40)
 
 @pytest.mark.parametrize("how", ["cut", "killed"])
 def test_a_database_that_comes_back_costs_a_sweep_nothing(
-    bench: Bench, undisturbed: Undisturbed, how: str
+    bench: Bench, check_whole: CheckWhole, how: str
 ) -> None:
-    sweep = bench.start(
-        bench.user("a"), "--space", "gated.py", "--name", f"away-{how}", *SHORT, *ARGS
-    )
-    name = f"away-{how}/{SPACE}"
+    name = f"away-{how}"
+    sweep = bench.start(bench.user("a"), *new(name, *ARGS))
     sweep.until(lambda: bench.ended(name) >= 2)
     before = bench.study.refused
     if how == "cut":
@@ -32,18 +29,14 @@ def test_a_database_that_comes_back_costs_a_sweep_nothing(
     bench.postgres.start()
     bench.study.restore()
     assert sweep.end().err == ""
-    trials = bench.trials(name)
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(name), trials)
+    check_whole(bench, name, *ARGS)
 
 
 def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
     """A trial that has been given out needs the database only when it ends."""
     bench.gate.close()
-    sweep = bench.start(
-        *(bench.user("a"), "--space", "gated.py", "--name", "on", *SHORT, *ARGS),
-        *("--checkpoint-every-s", 0, "--concurrency", 1),
-    )
+    way = ("--checkpoint-every-s", 0, "--concurrency", 1)
+    sweep = bench.start(bench.user("a"), *new("on", *ARGS, *way))
     sweep.until(lambda: bench.gate.waiting())
     bench.study.cut()
     bench.gate.open()
@@ -51,29 +44,27 @@ def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
     assert any("checkpoints/trial_" in key for key in bench.objects.keys(bench.bucket))
     bench.study.restore()
     sweep.end()
-    assert bench.states(f"on/{SPACE}") == {"COMPLETE": 10}
+    assert bench.states("on") == {"COMPLETE": 10}
 
 
 def test_a_database_that_hangs_is_one_that_is_away(bench: Bench, undisturbed: Undisturbed) -> None:
     """It takes connections, and says nothing."""
-    sweep = bench.start(bench.user("a"), "--space", "gated.py", "--name", "hung", *SHORT, *ARGS)
-    sweep.until(lambda: bench.ended(f"hung/{SPACE}") >= 2)
+    sweep = bench.start(bench.user("a"), *new("hung", *ARGS))
+    sweep.until(lambda: bench.ended("hung") >= 2)
     bench.study.hold()
     sweep.until(lambda: "study away for " in sweep.out)
     bench.study.restore()
     assert sweep.end().err == ""
-    assert scores(bench.trials(f"hung/{SPACE}")) == scores(undisturbed(*ARGS))
+    assert scores(bench.trials("hung")) == scores(undisturbed(*ARGS))
 
 
 @pytest.mark.parametrize("service", ["study", "storage"])
 def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_that_resumes(
-    bench: Bench, undisturbed: Undisturbed, service: str
+    bench: Bench, check_whole: CheckWhole, service: str
 ) -> None:
     user, name = bench.user("a"), f"gone-{service}"
-    sweep = bench.start(
-        user, "--space", "gated.py", "--name", name, *SHORT, *ARGS, "--patience", 1
-    )
-    sweep.until(lambda: bench.ended(f"{name}/{SPACE}") >= 2)
+    sweep = bench.start(user, *new(name, *ARGS), "--patience", 1)
+    sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
     said = re.fullmatch(
         rf"error: the {service} has been away for 1 s \(.*\); nothing that has ended is lost\."
@@ -84,6 +75,4 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     assert PASSWORD not in said[0]
     getattr(bench, service).restore()
     bench.start(user, *said[2].split(), *bench.options()).end()
-    trials = bench.trials(f"{name}/{SPACE}")
-    assert scores(trials) == scores(undisturbed(*ARGS))
-    check_mlflow(bench.runs(f"{name}/{SPACE}"), trials)
+    check_whole(bench, name, *ARGS)

@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock
 
 from sweeps.settings import SweepSettings
+from sweeps.settings_file import save_settings
 from tests.integration.conftest import Refused
 from tests.integration.user import REPOSITORY, TINY, User
 from trainables.data.images import load_images
@@ -34,7 +35,7 @@ def known(home: Path) -> SweepSettings:
     )
     folder = home / "runs" / "known"
     folder.mkdir(parents=True)
-    settings.save(folder)
+    save_settings(settings, folder)
     return settings
 
 
@@ -155,7 +156,7 @@ def test_a_resumption_that_changes_the_sweep_is_refused(
 ) -> None:
     assert said in refused("sweeps.run", "--resume", "known", *args)
     stored = (home / "runs/known/settings.json").read_text()
-    known.save(home / "runs" / "known")
+    save_settings(known, home / "runs" / "known")
     assert (home / "runs/known/settings.json").read_text() == stored
 
 

@@ -40,7 +40,7 @@ def ledger(study_url: str | None, tmp_path: Path) -> Iterator[Ledger]:
     for number, value in enumerate((0.5, 0.75, 0.25)):
         ledger.ask()
         ledger.report(number, 3, value)
-    ledger.report(0, 9, 0.625)
+    ledger.report(0, 9, 0.625, ended=True)  # no rung: MLflow alone is told of it
     ledger.complete(0, [0.625], {"by_fold": {"val_accuracy": [0.5, 0.75]}})
     ledger.prune(2, {})
     ledger.ask()
@@ -97,7 +97,7 @@ def test_the_dashboard_shows_the_study_and_leaves_it_to_the_sweep(
     assert [t["state"] for t in trials] == ["Complete", "Running", "Pruned", "Fail"]
     assert trials[0]["values"] == [0.625]
     steps = [[(v["step"], v["value"]) for v in t["intermediate_values"]] for t in trials]
-    assert steps == [[(3, 0.5), (9, 0.625)], [(3, 0.75)], [(3, 0.25)], []]
+    assert steps == [[(3, 0.5)], [(3, 0.75)], [(3, 0.25)], []]
     assert {p["name"] for p in trials[1]["params"]} == set(ledger.distributions)
 
     note = {"body": "a good one", "version": 1}

@@ -293,7 +293,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     runs = user.mlflow("sick/diverges")
     for number in (1, 3):
         error = "a loss became infinite or NaN in epoch"
-        assert trials[number].user_attrs["error"].startswith(error)
+        assert trials[number].user_attrs["failure"][1].startswith(error)
         assert runs[str(number)].tags["foldsweep.error"].startswith(error)
     log = (folder / "diverges.log").read_text().split()
     assert log.count("made-1") == log.count("made-3") == 4

@@ -90,7 +90,7 @@ def reopen(
 
 @pytest.fixture
 def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., Ledger]:
-    """A ledger of 9 epochs; `resume=True` goes on with its study."""
+    """A ledger; `resume=True` goes on with its study."""
 
     def make(
         *,
@@ -100,6 +100,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
         digest: str = "0123",
         task: str = "4567",
         gate: Gate | None = None,
+        epochs: int = 9,
         **settings: Any,
     ) -> Ledger:
         return Ledger(
@@ -115,7 +116,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
                     **settings,
                 }
             ).for_task(space.variant.task),
-            epochs=9,
+            epochs=epochs,
             identity={"data": digest, "task": task},
             gate=gate,
         )

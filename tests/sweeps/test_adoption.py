@@ -11,7 +11,8 @@ import pytest
 from foldsweep.errors import UserError
 from sweeps.ledger import Ledger
 from sweeps.run import _read_settings
-from sweeps.settings import SweepSettings, check_place, recorded_identity
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import check_place, recorded_identity, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, Spool, read_records
 
@@ -36,7 +37,7 @@ def copy(
             ledger.complete(asked.number, [0.5], {"by_fold": {}})
         elif state == "fail":
             ledger.fail(asked.number, "broken")
-    SweepSettings(space=("small",), name="first", study=study).save(folder)
+    save_settings(SweepSettings(space=("small",), name="first", study=study), folder)
     spool = Spool(folder / "small" / SPOOL_FILE)
     tags, params = {"foldsweep.sweep": "first/small"}, {"name": "first"}
     for run, name in (("", "first/small"), ("0", "small-00000")):
@@ -103,3 +104,11 @@ def test_a_copy_that_gets_no_good_name_stays_as_it_is(
     with pytest.raises(UserError, match=said):
         _read_settings(["--resume", "first", "--storage", "copies", *args])
     assert contents(copy) == before
+
+
+def test_wrong_records_of_a_copy_are_left_to_who_sends_them(copy: Path) -> None:
+    wrong = '{}\n{"op": "start", "run": "7"}\n'
+    with (copy / "small" / SPOOL_FILE).open("a") as spool:
+        spool.write(wrong)
+    _read_settings(["--resume", "first", "--storage", "copies", "--name", "second"])
+    assert (copy.with_name("second") / "small" / SPOOL_FILE).read_text().endswith(wrong)

@@ -1,6 +1,8 @@
 """Spaces with conditions, choices of lists and constraints, with every sampler and storage."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +28,7 @@ from trainables.tasks.task import DataRequest
 
 BOTH = ("val_accuracy", "num_params")
 WIDTHS = [(8, 16), (16, 8), 12]
+Make = Callable[..., Ledger]
 Reopen = Callable[[], BaseStorage]
 
 
@@ -74,7 +77,7 @@ def sampler(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def make(space: SearchSpace, make_ledger: Callable[..., Ledger]) -> Callable[..., Ledger]:
+def make(space: SearchSpace, make_ledger: Make) -> Make:
     def of(
         sampler: Any, over: BaseStorage | None, *, space: SearchSpace = space, **more: Any
     ) -> Ledger:
@@ -118,9 +121,7 @@ def is_active(name: str, values: Mapping[str, Any]) -> bool:
 CHOSEN = ("lr", "hidden", "batch_norm", "lr_schedule", "dropout", "lr_decay", "weight_decay")
 
 
-def test_only_what_is_active_is_chosen_and_kept(
-    sampler: Any, make: Callable[..., Ledger], reopen: Reopen
-) -> None:
+def test_only_what_is_active_is_chosen_and_kept(sampler: Any, make: Make, reopen: Reopen) -> None:
     ledger = make(sampler, reopen())
     found = list(searched(ledger, SAMPLERS[sampler]))
     seen = set()
@@ -140,54 +141,50 @@ def test_only_what_is_active_is_chosen_and_kept(
     assert seen == set(CHOSEN) or sampler == "grid"
 
 
+def resumed(make: Make, reopen: Reopen, trials: int, stop: int) -> tuple[list[Asked], Ledger]:
+    """The trials of a search that another process goes on with, and its ledger."""
+    first = list(searched(make(reopen()), stop))
+    again = make(reopen(), resume=True)
+    return first + list(searched(again, trials - stop)), again
+
+
 def test_a_resumed_search_has_the_values_of_one_that_went_through(
-    sampler: Any, make: Callable[..., Ledger], reopen: Reopen
+    sampler: Any, make: Make, reopen: Reopen
 ) -> None:
     trials = SAMPLERS[sampler] // 2 * 2
     whole = list(searched(make(sampler, None), trials))
-    stop = trials // 4 * 2
-    first = list(searched(make(sampler, reopen()), stop))
-    again = make(sampler, reopen(), resume=True)
-    assert first + list(searched(again, trials - stop)) == whole
+    assert resumed(partial(make, sampler), reopen, trials, trials // 4 * 2)[0] == whole
 
 
 def test_trials_that_a_kill_cut_off_are_asked_again_as_they_were(
-    sampler: Any,
-    constrained: tuple[SearchSpace, Gate],
-    make: Callable[..., Ledger],
-    reopen: Reopen,
+    sampler: Any, constrained: Make, reopen: Reopen
 ) -> None:
-    space, gate = constrained
-    ledger = make(sampler, reopen(), space=space, gate=gate)
+    ledger = constrained(sampler, reopen())
     asked = [ledger.ask() for _ in range(6)]
-    again = make(sampler, reopen(), space=space, gate=gate, resume=True)
+    again = constrained(sampler, reopen(), resume=True)
     assert [again.ask() for _ in range(6)] == asked
     assert again.redraws == ledger.redraws
     assert again.ask() == ledger.ask()
 
 
-def test_tpe_takes_conditions_with_several_objectives_too(
-    make: Callable[..., Ledger], reopen: Reopen
-) -> None:
-    whole = list(searched(make("tpe", None, objective=BOTH), 26))
-    first = list(searched(make("tpe", reopen(), objective=BOTH), 14))
-    again = make("tpe", reopen(), objective=BOTH, resume=True)
-    assert first + list(searched(again, 12)) == whole
+def test_tpe_takes_conditions_with_several_objectives_too(make: Make, reopen: Reopen) -> None:
+    of = partial(make, "tpe", objective=BOTH)
+    whole = list(searched(of(None), 26))
+    assert resumed(of, reopen, 26, 14)[0] == whole
     assert len({frozenset(asked.values) for asked in whole}) > 3
 
 
 @pytest.mark.cluster
 def test_so_has_one_in_postgresql(
     postgres: Postgres,
-    make: Callable[..., Ledger],
+    make: Make,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     where = url(f"127.0.0.1:{postgres.port}", STUDIES)
     storages = [open_storage(where, tmp_path / "unused") for _ in range(2)]
-    first = list(searched(make("tpe", storages[0]), 14))
-    found = first + list(searched(make("tpe", storages[1], resume=True), 12))
+    found, _ = resumed(partial(make, "tpe"), iter(storages).__next__, 26, 14)
     assert found == list(searched(make("tpe", None), 26))
     assert {asked.values["hidden"] for asked in found[1:]} == set(WIDTHS)
     for storage in storages:
@@ -195,9 +192,7 @@ def test_so_has_one_in_postgresql(
         storage.engine.dispose()
 
 
-def test_an_initial_point_keeps_its_values_and_lists_come_back(
-    make: Callable[..., Ledger], reopen: Reopen
-) -> None:
+def test_an_initial_point_keeps_its_values_and_lists_come_back(make: Make, reopen: Reopen) -> None:
     asked = make("tpe", reopen()).ask()
     assert asked is not None
     assert asked.origin == "row"
@@ -207,7 +202,7 @@ def test_an_initial_point_keeps_its_values_and_lists_come_back(
 
 
 def test_a_grid_has_each_combination_that_makes_a_difference_once(
-    space: SearchSpace, make: Callable[..., Ledger]
+    space: SearchSpace, make: Make
 ) -> None:
     ledger = make("grid", None, trials=None)
     values = [asked.values for asked in iter(ledger.ask, None)]
@@ -230,7 +225,7 @@ def test_a_sampler_that_draws_conditional_values_at_random_says_so(
         )
 
 
-def test_tpe_finds_the_peak_of_a_conditional_value(make: Callable[..., Ledger]) -> None:
+def test_tpe_finds_the_peak_of_a_conditional_value(make: Make) -> None:
     """A random search would come this close with 4 of 20."""
     space = SearchSpace(
         name="peak",
@@ -251,15 +246,11 @@ def test_tpe_finds_the_peak_of_a_conditional_value(make: Callable[..., Ledger]) 
 
 
 def test_a_changed_condition_is_another_space(
-    space: SearchSpace, make: Callable[..., Ledger], reopen: Reopen
+    space: SearchSpace, make: Make, reopen: Reopen
 ) -> None:
     make("random", reopen()).ask()
-    changed = SearchSpace(
-        name="tree",
-        variant=MLP,
-        domains={**space.domains, "dropout": when("batch_norm", True, tune.uniform(0.1, 0.5))},
-        points=space.points,
-    )
+    other = when("batch_norm", True, tune.uniform(0.1, 0.5))
+    changed = replace(space, domains={**space.domains, "dropout": other})
     with pytest.raises(UserError, match="its space has changed since"):
         make("random", reopen(), resume=True, space=changed)
 
@@ -274,57 +265,46 @@ def data() -> Any:
 
 
 @pytest.fixture
-def constrained(space: SearchSpace, data: Any) -> tuple[SearchSpace, Gate]:
-    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
-    whole = SearchSpace(**values, constraint=narrow)
-    smaller, _ = within(whole, [], data, grid=True)
-    return smaller, Gate(smaller, [], data)
+def constrained(space: SearchSpace, data: Any, make: Make) -> Make:
+    """As `make`, of what is narrow."""
+    smaller, _ = within(replace(space, constraint=narrow), [], data, grid=True)
+    return partial(make, space=smaller, gate=Gate(smaller, [], data))
 
 
 def test_what_may_not_be_trained_is_drawn_again_and_is_no_trial(
-    sampler: Any,
-    constrained: tuple[SearchSpace, Gate],
-    make: Callable[..., Ledger],
-    reopen: Reopen,
+    sampler: Any, constrained: Make, reopen: Reopen
 ) -> None:
-    space, gate = constrained
     trials = SAMPLERS[sampler] // 2 * 2
-    life = lambda over, **more: make(sampler, over, space=space, gate=gate, **more)
+    life = partial(constrained, sampler)
     ledger = life(None)
     whole = list(searched(ledger, trials))
-    assert all(narrow(space.complete(asked.values)) for asked in whole)
+    assert all(narrow(ledger.space.complete(asked.values)) for asked in whole)
     assert [asked.number for asked in whole] == list(range(trials))
     assert ledger.study.length() == trials
     assert (ledger.redraws > 0) == (sampler != "grid")
-    stop = trials // 4 * 2
-    first = list(searched(life(reopen()), stop))
-    again = life(reopen(), resume=True)
-    assert first + list(searched(again, trials - stop)) == whole
+    found, again = resumed(life, reopen, trials, trials // 4 * 2)
+    assert found == whole
     assert again.redraws == ledger.redraws
     assert life(reopen(), resume=True).redraws == ledger.redraws
 
 
 def test_what_is_never_met_is_drawn_so_often_and_then_refused(
-    constrained: tuple[SearchSpace, Gate],
-    make: Callable[..., Ledger],
-    monkeypatch: pytest.MonkeyPatch,
+    constrained: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space, gate = constrained
-    ledger = make("tpe", None, space=space, gate=gate)
+    ledger = constrained("tpe", None)
     ledger.ask()
     monkeypatch.setattr(Gate, "passes", lambda self, config: False)
     asked = ledger.ask()
     assert asked is not None
     assert ledger.redraws == MOST_REDRAWS
     with pytest.raises(UserError, match="^no draw was found that meets its constraint$"):
-        gate.require(space.complete(asked.values))
+        ledger.gate.require(ledger.space.complete(asked.values))
 
 
 def test_a_point_that_may_not_be_trained_is_left_out_and_said(
     space: SearchSpace, data: Any
 ) -> None:
-    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
-    small = SearchSpace(**values, constraint=lambda config: config.lr < 0.1)
+    small = replace(space, constraint=lambda config: config.lr < 0.1)
     smaller, said = within(small, [], data, grid=False)
     assert smaller.points == []
     assert said == ["tree: initial point row is left out: not its constraint"]
@@ -332,23 +312,19 @@ def test_a_point_that_may_not_be_trained_is_left_out_and_said(
 
 
 def test_points_of_a_grid_that_may_not_be_trained_are_left_out_and_said(
-    constrained: tuple[SearchSpace, Gate], space: SearchSpace, data: Any
+    space: SearchSpace, data: Any
 ) -> None:
-    smaller, _ = constrained
+    smaller, said = within(replace(space, constraint=narrow), [], data, grid=True)
     left = [smaller.combination(i) for i in range(smaller.num_combinations)]
     assert all(narrow(space.complete(values)) for values in left)
     assert len(left) == 36 - 12
-    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
-    _, said = within(SearchSpace(**values, constraint=narrow), [], data, grid=True)
     assert said == ["tree: 24 points of 36 of the grid meet its constraint"]
 
 
 def test_another_constraint_is_another_space(
-    constrained: tuple[SearchSpace, Gate], make: Callable[..., Ledger], reopen: Reopen
+    space: SearchSpace, constrained: Make, reopen: Reopen
 ) -> None:
-    space, gate = constrained
-    make("random", reopen(), space=space, gate=gate).ask()
-    values = {key: getattr(space, key) for key in ("name", "variant", "domains", "points", "grid")}
-    other = SearchSpace(**values, constraint=lambda config: config.lr < 1)
+    constrained("random", reopen()).ask()
+    other = replace(space, constraint=lambda config: config.lr < 1)
     with pytest.raises(UserError, match="its space has changed since"):
-        make("random", reopen(), resume=True, space=other)
+        constrained("random", reopen(), resume=True, space=other, gate=None)

@@ -14,6 +14,7 @@ from sweeps import run
 from sweeps.config_file import KNOWN, NOT_KEPT, config_words, save_config
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings
+from sweeps.settings_file import save_settings
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> 
     folder = here / "runs" / "first"
     folder.mkdir(parents=True)
     stored = SweepSettings(space=("mlp",), name="first", trials=7, folds=3, select_on_test=True)
-    stored.save(folder)
+    save_settings(stored, folder)
     settings = read("trials: 9\nselect_on_test: true", "--resume", "first", "--patience", "5")
     expected = replace(stored, resume="first", trials=9, patience=5.0)
     assert replace(settings, tracking_uri=None) == expected

@@ -12,7 +12,8 @@ from optuna.trial import TrialState, create_trial
 
 from foldsweep.errors import UserError
 from sweeps.kept import delete, kept, main, num_waiting, sweeps_in
-from sweeps.settings import SETTINGS_FILE, SweepSettings
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import SETTINGS_FILE, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CLOSE, SPOOL_FILE, UPLOADER_LOCK
 
@@ -44,7 +45,7 @@ def make(here: Path) -> Make:
         folder.mkdir(parents=True)
         whole = {"space": tuple(scores) or ("mlp",), "objective": ("val_accuracy",)}
         kind = SweepSettings(name=name, **{**whole, **settings})  # type: ignore[arg-type]
-        kind.save(folder)
+        save_settings(kind, folder)
         for space, values in scores.items():
             place = folder / space
             place.mkdir()
@@ -184,13 +185,13 @@ def test_studies_in_a_database_and_remote_checkpoints_remain(
     url = f"sqlite:///{here}/study.db"
     folder = make("first", {"mlp": [0.5]}, study=url)
     settings = SweepSettings(name="first", space=("mlp",), study=url, storage="s3://bucket/x")
-    settings.save(folder)
+    save_settings(settings, folder)
     lines = said(monkeypatch, capsys, "--delete", "first", "--yes")
     assert f"in the database {url}: first, first/mlp; delete each with: optuna" in lines[3]
     assert lines[4] == "its checkpoints and records remain at s3://bucket/x/first"
     assert (here / "study.db").exists()
     replaced = replace(settings, study="postgresql://me:secret@host/db")
-    replaced.save(make("third", {"mlp": [0.5]}))
+    save_settings(replaced, make("third", {"mlp": [0.5]}))
     text = " ".join(said(monkeypatch, capsys, "--delete", "third", "--yes"))
     assert "postgresql://me@host/db" in text
     assert "secret" not in text

@@ -21,7 +21,7 @@ from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
-from sweeps.ended import ERROR_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_ATTR
+from sweeps.ended import FAILURE_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_AT, failure_of
 from sweeps.ledger import DEFAULT_TRIALS, ERROR_LENGTH, Asked, Ledger
 from sweeps.study import StoredStudy, open_storage
 from tests.sweeps.earlier import EarlierLedger
@@ -384,7 +384,7 @@ def test_the_ends_of_trials_are_in_the_study(reopen: Reopen, make_ledger: MakeLe
     assert trials[0].value == 0.75
     assert trials[0].user_attrs[RESULT_ATTR]["by_fold"] == {"val_loss": [1.0, 2.0]}
     assert (trials[1].value, trials[1].user_attrs[RESULT_ATTR]) == (0.25, {"num_params": 4})
-    assert trials[2].user_attrs[ERROR_ATTR] == "x" * ERROR_LENGTH
+    assert failure_of(trials[2]) == ("crashed", "x" * ERROR_LENGTH)
     assert trials[2].value is None
 
 
@@ -620,20 +620,22 @@ def test_a_journal_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "named"),
     [
-        *((POINT_ATTR, value) for value in ([], "x", {"name": "grid"}, {"config": {}, "name": 1})),
-        *((RESULT_ATTR, value) for value in ([], {"by_fold": 1}, {"num_params": "many"})),
-        *((STOPPED_ATTR, value) for value in ("three", [3])),
+        *((POINT_ATTR, value, POINT_ATTR) for value in ([], "x", {"name": "grid"}, {"name": 1})),
+        *((RESULT_ATTR, value, RESULT_ATTR) for value in ([], {"by_fold": 1}, {"num_params": ""})),
+        *((RESULT_ATTR, {STOPPED_AT: value}, STOPPED_AT) for value in ("three", [3])),
+        *((STOPPED_AT, value, STOPPED_AT) for value in ("three", [3])),
+        *((FAILURE_ATTR, value, FAILURE_ATTR) for value in (1, [], ["crashed", 1])),
     ],
 )
 def test_a_damaged_trial_is_named(
-    make_ledger: MakeLedger, reopen: Callable[[], BaseStorage], key: str, value: object
+    make_ledger: MakeLedger, reopen: Callable[[], BaseStorage], key: str, value: object, named: str
 ) -> None:
     ledger = make_ledger(over=reopen())
     number = ask(ledger).number
     ledger.study.note(number, key, value)
-    with pytest.raises(UserError, match=f"'first/small' is damaged .trial {number} .*{key}"):
+    with pytest.raises(UserError, match=f"'first/small' is damaged .trial {number} .*{named}"):
         make_ledger(over=reopen(), resume=True)
 
 
@@ -715,9 +717,9 @@ def test_a_trial_is_a_few_lines_of_the_journal(tmp_path: Path, make_ledger: Make
     before = journal.read_bytes().count(b"\n")
     for _ in range(20):
         asked = ask(ledger)
-        ledger.report(asked.number, 9, 0.5, ended=True)
+        ledger.report(asked.number, 9, 0.5, ended=True)  # which no rule reads
         complete(ledger, asked)
-    assert journal.read_bytes().count(b"\n") - before == 20 * 4
+    assert journal.read_bytes().count(b"\n") - before == 20 * 3
 
 
 # Decisions on stopping early ---------------------------------------------------------------------
@@ -753,6 +755,27 @@ def test_a_kill_between_report_and_end_changes_no_decision(
     assert decided == [False, False, True]
     again.prune(2, {})
     assert again.frozen(2).state == TrialState.PRUNED
+
+
+def test_a_decision_and_a_failure_of_an_earlier_version_are_known(
+    reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
+) -> None:
+    """It kept both as attributes of their own, and the result of a stopped trial was later."""
+    ledger = many(make_ledger, over=reopen(), space=no_points)
+    stopped, failed = ask(ledger).number, ask(ledger).number
+    ledger.study.note(stopped, STOPPED_AT, 3)
+    ledger.study.report(stopped, 3, 0.9)
+    ledger.study.note(failed, FAILURE_ATTR, "diverged")
+    ledger.study.note(failed, "error", "a loss became infinite")
+    ledger.study.end(failed, TrialState.FAIL, None)
+
+    again = many(make_ledger, over=reopen(), space=no_points, resume=True)
+    assert again.end_of(failed).failure == "diverged"
+    assert failure_of(again.frozen(failed)) == ("diverged", "a loss became infinite")
+    assert ask(again).reported_at == 0
+    assert again.report(stopped, 3, 0.9)
+    again.prune(stopped, {"num_params": 4})
+    assert again.frozen(stopped).user_attrs[RESULT_ATTR] == {"num_params": 4}
 
 
 def test_a_trial_that_went_on_is_not_stopped_by_what_came_later(

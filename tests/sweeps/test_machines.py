@@ -113,6 +113,26 @@ def test_a_node_whose_raylet_does_not_answer_is_lost_before_ray_says_so(
     assert lost == [False, True, True, True, True]
 
 
+def test_a_node_that_goes_before_the_sweep_begins_is_not_counted(cluster: FakeRay) -> None:
+    cluster.join("a")
+    cluster.join("b")
+    machines = Machines(SweepSettings())
+    machines.look()
+    cluster.leave("b")
+    assert machines.begin().concurrency == 2
+    assert machines.news() == ["1 node: 2 trials at a time"]
+
+
+def test_nodes_that_have_gone_need_not_be_avoided(cluster: FakeRay) -> None:
+    cluster.join("a")
+    cluster.join("b", GOOD | {"torch": "2.12.0"})
+    machines = begun()
+    assert machines.avoided == ("b",)
+    cluster.leave("b")
+    machines.look()
+    assert machines.avoided == ()
+
+
 @pytest.mark.parametrize(("asked", "room"), [(1, 1), (3, 3), (4, 4), (7, 7), (100, 8)])
 def test_the_concurrency_that_is_asked_for_is_the_upper_bound(
     cluster: FakeRay, asked: int, room: int

@@ -20,6 +20,7 @@ from sweeps.messages import (
 )
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
+from tests.sweeps.ends import ended
 from trainables.tasks.larger_digit import TASK, load
 from trainables.tasks.options import ShippedOptions, TableOptions
 from trainables.tasks.tables import table_task
@@ -59,15 +60,7 @@ def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
             ledger.complete(asked.number, [0.75], {**result, "train_time_s": 1.0})
         else:
             ledger.fail(asked.number, "broken")
-        values: dict[str, Any] = {
-            "interrupted": False,
-            "out_of_time": False,
-            "hopeless": False,
-            "last_error": None,
-            "waiting_records": 0,
-            "tracking_problem": "",
-        }
-        return SweepEnd(ledger=ledger, **(values | changes))
+        return ended(ledger, **changes)
 
     return make
 
@@ -192,15 +185,7 @@ def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callabl
                 made.prune(asked.number, {})
             else:
                 made.complete(asked.number, [0.5], {})
-        return SweepEnd(
-            ledger=made,
-            interrupted=interrupted,
-            out_of_time=False,
-            hopeless=False,
-            last_error=None,
-            waiting_records=0,
-            tracking_problem="",
-        )
+        return ended(made, interrupted=interrupted)
 
     return make
 

@@ -165,3 +165,18 @@ def test_names_that_lead_out_of_the_folder_are_refused(
     with pytest.raises(UserError, match="names lead out of it"):
         restore(tmp_path / "there", place)
     shutil.rmtree(tmp_path / "store")
+
+
+def test_a_file_that_somebody_has_removed_is_no_store_that_is_away(
+    folder: Path, place: str, tmp_path: Path
+) -> None:
+    mirror = Mirror(folder, place, Outages(0.0))
+    for name in ("gone.txt", "here.txt"):
+        (folder / name).write_text(name)
+        mirror.add(folder / name)
+    (folder / "gone.txt").unlink()
+    record(folder, 0)
+    mirror.copy()
+    assert restore(tmp_path / "there", place)
+    assert (tmp_path / "there" / "here.txt").read_text() == "here.txt"
+    assert not (tmp_path / "there" / "gone.txt").exists()

@@ -155,6 +155,33 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
 
 
 @pytest.mark.cluster
+def test_a_lock_that_is_taken_again_is_not_held_until_it_is_known_who_ran_the_sweep(
+    postgres: Postgres, named: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    answers: list[Exception] = []
+
+    def holder() -> dict[str, Any]:
+        if answers:
+            raise answers.pop()
+        return named
+
+    lock, mine = (
+        DatabaseLock(url(address_of(postgres), STUDIES), "asked", holder),
+        new_holder(tmp_path),
+    )
+    lock.acquire()
+    lock.belongs_to(mine)
+    named |= new_holder(tmp_path)  # another driver has run it
+    answers.append(ServiceAway("the database has gone again"))
+    with pytest.raises(ServiceAway, match="gone again"):
+        check_after(lambda: end_connections(postgres), lock)
+    with pytest.raises(ServiceLost, match="has taken the sweep over"):
+        lock.check()
+    lock.release()
+
+
+@pytest.mark.cluster
 def test_a_driver_asks_now_and_then_whether_it_still_has_the_lock(
     postgres: Postgres, lock_of: Callable[..., DatabaseLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,3 +64,12 @@ def test_a_node_without_the_product_says_so(tmp_path: Path) -> None:
     assert done.stderr == b""
     found = "{'problem': \"ModuleNotFoundError: No module named 'trainables'\"}"
     assert done.stdout.decode().strip() == found
+
+
+def test_ctrl_c_is_nothing_that_a_node_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(probe, "import_module", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        probe.facts(probe.RUNS_TRIALS, probe.TRAINABLE)

@@ -8,11 +8,14 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
+from sweeps import lifecycle as lifecycle_module
+from sweeps import pace as pace_module
 from sweeps import progress as progress_module
 from sweeps.ledger import Ledger
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines, _Node
 from sweeps.progress import PLAIN_EVERY_S, Progress
+from sweeps.pruning import NoRule, RungRule
 from sweeps.settings import SweepSettings
 
 
@@ -34,7 +37,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress_module, "time", clock)
+    for module in (lifecycle_module, pace_module, progress_module):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -118,19 +122,82 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     assert progress.best_line().strip().startswith("best is trial 3: lr=")
 
 
-def test_time_left_is_that_of_the_trials_left_at_the_pace_so_far(
+# How long the rest takes -------------------------------------------------------------------------
+
+
+def train(life: Lifecycle, clock: Clock, progress: Progress, key: str, *, to: int) -> None:
+    """Have a trial train up to an epoch, a second each, with the others."""
+    row = {"val_accuracy": 0.5, "epoch": to, "history": [], "by_fold": [], "num_params": 3}
+    if key not in life.running:
+        life.start(key)
+        life.placed(key)
+    for epoch in range(life.running[key].epoch + 1, to + 1):
+        progress.pace.tick()
+        clock.now += 1
+        progress.pace.tick()
+        life.result(key, row | {"epoch": epoch, "train_time_s": 1.0})
+
+
+def test_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    """Of 10 trials of 9 epochs, of which the first report says when processes had begun."""
+    progress, _ = show()
+    life.start("a")
+    life.placed("a")
+    clock.now += 60  # in which processes start
+    assert progress.seconds_left() is None
+    train(life, clock, progress, "a", to=1)
+    assert progress.seconds_left() is None
+    train(life, clock, progress, "a", to=4)
+    assert progress.seconds_left() == pytest.approx(5 + 9 * 9)
+    assert "about 1:26 left" in progress.line()
+
+
+def test_two_processes_need_half_the_time_but_for_the_last_trials(
     life: Lifecycle, show: Callable, clock: Clock
 ) -> None:
     progress, _ = show()
-    assert progress.seconds_left() is None
-    for _ in range(4):
+    for key in "xy":
+        life.start(key)
+        life.placed(key)
+    for epoch in range(1, 6):
+        train(life, clock, progress, "x", to=epoch)
+        train(life, clock, progress, "y", to=epoch)
+    per_epoch = progress.pace._busy_s / 9
+    assert progress.seconds_left() == pytest.approx(per_epoch * (2 * 4 + 8 * 9) / 2)
+    for _ in range(8):
         end(life)
-    clock.now += 100
-    assert progress.seconds_left() == pytest.approx(150)
-    assert "about 2:30 left" in progress.line()
-    for _ in range(6):
-        end(life)
-    assert progress.seconds_left() == 0
+    assert life.ledger.trials_left == 2
+    assert progress.seconds_left() == pytest.approx(progress.pace._busy_s / 81 * 4)
+
+
+def test_trials_that_are_stopped_early_are_expected_to_be_short(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    rule = RungRule((3, 9))
+    assert rule.mean_epochs(27) == 3 + 6 / 3 + 18 / 9
+    assert rule.mean_epochs(27, 3) == 3 + 6 + 18 / 3
+    assert rule.mean_epochs(27, 20) == 27
+    assert rule.mean_epochs(6) == 3 + 3 / 3
+    assert RungRule((3, 9), brackets=2).mean_epochs(27) == (7 + 9 + 18 / 3) / 2
+    assert NoRule().mean_epochs(27) == 27
+
+
+def test_what_an_earlier_process_did_does_not_count_for_the_pace(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    """A trial that goes on from a checkpoint begins there."""
+    life.start("a")
+    life.ledger.give_back(life.running.pop("a").asked.number)
+    progress, _ = show()
+    train(life, clock, progress, "a", to=7)
+    assert life.epochs_here == 6
+    life.epochs_here = 0
+    progress, _ = show()
+    train(life, clock, progress, "a", to=8)
+    train(life, clock, progress, "a", to=9)
+    assert progress.seconds_left() == pytest.approx(9 * 9)
 
 
 def test_time_left_never_exceeds_the_budget(life: Lifecycle, show: Callable, clock: Clock) -> None:
@@ -142,19 +209,6 @@ def test_time_left_never_exceeds_the_budget(life: Lifecycle, show: Callable, clo
     assert progress.seconds_left() == 60
     clock.now += 100
     assert progress.seconds_left() == 0
-
-
-def test_what_an_earlier_process_did_does_not_count_for_the_pace(
-    life: Lifecycle, show: Callable, clock: Clock
-) -> None:
-    for _ in range(5):
-        end(life)
-    life.ended_here = 0
-    progress, _ = show()
-    clock.now += 10
-    assert progress.seconds_left() is None
-    end(life)
-    assert progress.seconds_left() == pytest.approx(40)
 
 
 def test_a_log_gets_plain_lines_when_there_is_something_to_say(
@@ -219,7 +273,7 @@ def test_a_line_longer_than_the_terminal_is_folded(
     progress.live.refresh()
     line = progress.line()
     assert len(line) > 80
-    assert line.endswith("about 9:00:00 left")
+    assert line.endswith("estimating time")
     rows = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", file.getvalue()).splitlines()
     assert max(map(len, rows)) <= 80
     assert "".join("".join(rows).split()).count("".join(line.split())) >= 1
@@ -295,3 +349,43 @@ def test_only_trials_that_have_a_process_are_running(life: Lifecycle, clock: Clo
     progress.on_step_end(1, [])
     assert file.getvalue().startswith("      lost: b (10.0.0.2); 1 trial at a time\n")
     progress.stop()
+
+
+def shown(progress: Progress, file: io.StringIO) -> list[str]:
+    """What a terminal shows at last."""
+    file.truncate(0)
+    file.seek(0)
+    progress.on_step_end(0, [])
+    progress.live.refresh()
+    return re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", file.getvalue()).splitlines()
+
+
+def test_a_terminal_has_a_row_for_each_trial_in_training(
+    life: Lifecycle, show: Callable, clock: Clock
+) -> None:
+    progress, file = show(terminal=True)
+    for key in "abc":
+        life.start(key)
+    for key in "ab":
+        life.placed(key, "n1 (10.0.0.1)")
+    life.running["b"].since = clock.now - 61
+    life.running["b"].epoch, life.running["b"].score = 3, 0.75
+    rows = [row.split() for row in shown(progress, file)]
+    assert ["trial", "epochs", "val_accuracy", "time"] in rows
+    assert ["1", "3/9", "0.7500", "1:01"] in rows
+    assert not any(row[:1] == ["2"] for row in rows)  # it waits for a process
+
+
+def test_on_a_cluster_it_says_where_and_no_more_than_there_is_room_for(
+    life: Lifecycle, show: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "MOST_SHOWN", 2)
+    progress, file = show(terminal=True)
+    progress.machines = Machines(SweepSettings())
+    progress.machines._nodes["a"] = _Node(name="a", cpus=1.0, gpus=0.0)
+    for key in "abc":
+        life.start(key)
+        life.placed(key, f"n{key} (10.0.0.1)")
+    rows = [row.strip() for row in shown(progress, file)]
+    assert sum("(10.0.0.1)" in row for row in rows) == 2
+    assert rows[-1] == "and 1 more"

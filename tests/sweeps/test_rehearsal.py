@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from sweeps.cluster import Cluster
 from sweeps.rehearsal import OFFLINE, estimate, rehearse
 from sweeps.run import _read_settings
 from sweeps.settings import SweepSettings
+from sweeps.settings_file import save_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,7 +147,7 @@ def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
     settings = _read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
     folder = here / "runs" / "first"
     folder.mkdir(parents=True)
-    replace(settings, objective=("val_accuracy",)).save(folder)
+    save_settings(replace(settings, objective=("val_accuracy",)), folder)
     before = everything(here)
     times = []
     for done in (0, 5, 9):
@@ -181,7 +184,7 @@ def test_mistakes_are_those_of_the_sweep(
 ) -> None:
     folder = here / "runs" / "there"
     folder.mkdir(parents=True)
-    _read_settings([*OWN, "--space", "mlp", "--name", "there"])[1].save(folder)
+    save_settings(_read_settings([*OWN, "--space", "mlp", "--name", "there"])[1], folder)
     before = everything(here)
     with pytest.raises(UserError, match=message):
         said(*args)
@@ -214,6 +217,22 @@ def test_early_stopping_shortens_a_trial_by_its_rungs(
         assert least == pytest.approx(expected[0])
     else:  # between that of asha and all epochs
         assert 3 + 7 / 3 + 20 / 9 < least < most
+
+
+def test_what_a_process_does_once_counts_as_no_epoch(
+    said: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, whose kernels are loaded in the first epoch."""
+    clock = SimpleNamespace(now=0.0)
+
+    class Trial(rehearsal.CrossValidation):
+        def advance(self, epochs: int, **options: Any) -> None:
+            clock.now += 1.5 if epochs == 1 else 0.1
+            super().advance(epochs, **options)
+
+    monkeypatch.setattr(rehearsal, "CrossValidation", Trial)
+    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    assert "an epoch of all folds takes 0.100 s\n" in said(*OWN, "--space", "mlp")
 
 
 def test_a_time_budget_ends_the_estimate(

@@ -10,7 +10,8 @@ import pytest
 from foldsweep.errors import UserError
 from sweeps.launch import _load
 from sweeps.run import _read_settings
-from sweeps.settings import SweepSettings, check_resumable, load_settings
+from sweeps.settings import SweepSettings, check_resumable
+from sweeps.settings_file import load_settings, save_settings
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def store(folder: Path, **changes: object) -> SweepSettings:
         time_budget=60.0,
         tracking_uri="http://server:5000",
     )
-    replace(settings, **changes).save(folder)  # type: ignore[arg-type]
+    save_settings(replace(settings, **changes), folder)  # type: ignore[arg-type]
     return load_settings(folder)
 
 
@@ -181,7 +182,7 @@ def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
     made = read(*args, "--target", "left", "--storage", str(project / "runs"))
     folder = project / "runs" / "first"
     folder.mkdir(parents=True)
-    replace(made, name="first").save(folder)
+    save_settings(replace(made, name="first"), folder)
     moved = project.rename(here / "moved")
     monkeypatch.chdir(moved)
     stored, settings = _read_settings(["--resume", "first"])

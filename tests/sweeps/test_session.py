@@ -70,3 +70,15 @@ def test_what_was_left_is_cleared_up_and_what_is_used_is_not(root: str) -> None:
     left = {name for name in os.listdir(root) if "left" in name}
     assert not left
     assert {"foldsweep-used", "foldsweep-other"} <= {*os.listdir(root)}
+
+
+@pytest.mark.integration
+def test_a_file_of_the_user_s_called_lock_is_none_of_ours(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".lock").touch()
+    own = Session()
+    assert os.path.dirname(own.folder) == root
+    own.end()
+    assert (tmp_path / ".lock").exists()

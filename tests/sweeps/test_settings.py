@@ -1,9 +1,7 @@
-import json
+"""What settings may be."""
+
 import math
-import os
 import re
-import shutil
-import stat
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,26 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from sweeps.settings import (
-    COMPARABLE,
-    SETTINGS_FILE,
-    SweepSettings,
-    check_name,
-    check_place,
-    check_resumable,
-    load_settings,
-    masked_url,
-    new_name,
-    recorded_identity,
-    refuse_password,
-    without_password,
-)
+from sweeps.settings import COMPARABLE, SweepSettings, check_name, check_resumable, new_name
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
 from trainables.tasks.options import ShippedOptions, TableOptions
 
 GOOD = SweepSettings(space=("mlp",))
-
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"trials": 0}, "--trials must be at least 1, but is 0"),
     ({"folds": 1}, "--folds must be at least 2, but is 1"),
@@ -106,197 +90,6 @@ def test_a_value_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: 
 )
 def test_the_ends_of_every_range_are_good(changes: dict[str, Any]) -> None:
     replace(GOOD, **changes).validate()
-
-
-words = st.text(st.characters(codec="utf-8"), max_size=12)
-settings = st.builds(
-    SweepSettings,
-    space=st.lists(words, max_size=3).map(tuple),
-    trials=st.none() | st.integers(1, 10**6),
-    time_budget=st.none() | st.floats(0.1, 1e9),
-    objective=st.lists(st.sampled_from(list(TASK.better)), unique=True).map(tuple),
-    data=st.none() | words,
-    target=st.none() | words,
-    task=st.sampled_from([None, "classification", "regression"]),
-    holdout=st.floats(0, 1, exclude_max=True),
-    test=st.none() | st.just(Path("some") / "test.csv"),
-    repeats=st.integers(1, 9),
-    drop=st.lists(words, max_size=2).map(tuple),
-    data_dir=st.none() | st.just(Path("some") / "folder"),
-    study=st.none() | words,
-    storage=words,
-    sampler=st.sampled_from(["tpe", "grid"]),
-    gpus_per_trial=st.none() | st.floats(0, 8),
-)
-
-
-@given(settings)
-def test_settings_survive_json(settings: SweepSettings) -> None:
-    again = SweepSettings.from_dict(json.loads(json.dumps(settings.to_dict())))
-    assert again == settings
-
-
-@given(settings)
-def test_settings_survive_their_file(
-    tmp_path_factory: pytest.TempPathFactory, settings: SweepSettings
-) -> None:
-    folder = tmp_path_factory.mktemp("sweep")
-    settings.save(folder)
-    assert load_settings(folder) == settings
-    assert [path.name for path in folder.iterdir()] == [SETTINGS_FILE]
-
-
-@pytest.mark.parametrize("key", ["seed", "scheduler", "trials", "uuid", "folder", "format"])
-def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, key: str) -> None:
-    GOOD.save(tmp_path)
-    values = json.loads((tmp_path / SETTINGS_FILE).read_text())
-    del values[key]
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with pytest.raises(UserError, match=f"are broken: {key} is missing$") as caught:
-        load_settings(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path) -> None:
-    GOOD.save(tmp_path)
-    values = json.loads((tmp_path / SETTINGS_FILE).read_text())
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
-    with pytest.raises(UserError, match="are broken: sede is no setting$"):
-        load_settings(tmp_path)
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
-    with pytest.raises(UserError, match="format is 99, which this version does not know"):
-        load_settings(tmp_path)
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"uuid": "x' or"}))
-    with pytest.raises(UserError, match='uuid cannot be "x\' or"'):
-        load_settings(tmp_path)
-
-
-def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -> None:
-    """As format 2 was before there was --patience."""
-    replace(GOOD, patience=7.0, trials=11).save(tmp_path)
-    values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
-    for key in ("patience", "trust"):
-        del values[key]
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    assert load_settings(tmp_path) == replace(GOOD, trials=11)
-    del values["seed"]
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with pytest.raises(UserError, match="are broken: seed is missing$"):
-        load_settings(tmp_path)
-
-
-def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:
-    GOOD.save(tmp_path)
-    first = recorded_identity(tmp_path)
-    replace(GOOD, trials=99).save(tmp_path)
-    assert first is not None
-    assert recorded_identity(tmp_path) == first
-
-
-def test_paths_in_the_project_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tmp_path / "project"
-    (project / "runs" / "first").mkdir(parents=True)
-    monkeypatch.chdir(project)
-
-    def settings(at: Path) -> SweepSettings:
-        return SweepSettings(
-            space=(str(at / "mine.py"), "mlp"),
-            data=str(at / "data.csv"),
-            test=at / "test.csv",
-            data_dir=Path("/shared/mnist"),
-            study=f"sqlite:///{at}/study.db",
-            tracking_uri=f"sqlite:///{at}/mlflow.db",
-        )
-
-    settings(project).save(project / "runs" / "first")
-    assert load_settings(project / "runs" / "first") == settings(project)
-    moved = project.rename(tmp_path / "moved")
-    assert load_settings(moved / "runs" / "first") == settings(moved)
-    monkeypatch.chdir(tmp_path)
-    copied = Path(shutil.copytree(moved, tmp_path / "copied"))
-    assert load_settings(copied / "runs" / "first") == settings(copied)
-
-
-def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
-    folder = tmp_path / "first"
-    folder.mkdir()
-    GOOD.save(folder)
-    uuid = check_place(folder).uuid
-    copy = Path(shutil.copytree(folder, tmp_path / "other" / "first"))
-    with pytest.raises(UserError, match=f"{copy} is a copy of the sweep in {folder}, ") as caught:
-        check_place(copy)
-    assert "a name of its own, --resume first --name NEW" in str(caught.value)
-    shutil.rmtree(folder)
-    assert check_place(copy).uuid == uuid
-    GOOD.save(copy)  # as a resumption does
-    folder.mkdir()
-    GOOD.save(folder)  # another sweep of that name
-    assert check_place(copy).uuid == uuid != check_place(folder).uuid
-
-
-def test_settings_of_another_version_are_read(tmp_path: Path) -> None:
-    text = json.dumps({"space": ["mlp"], "no_longer_known": 1})
-    (tmp_path / SETTINGS_FILE).write_text(text)
-    assert load_settings(tmp_path) == GOOD
-
-
-def test_only_their_owner_reads_settings_that_may_hold_a_password(tmp_path: Path) -> None:
-    old_mask = os.umask(0o022)
-    try:
-        replace(GOOD, study="postgresql://user:secret@host/studies").save(tmp_path)
-    finally:
-        os.umask(old_mask)
-    assert stat.S_IMODE((tmp_path / SETTINGS_FILE).stat().st_mode) == 0o600
-
-
-def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        GOOD.save(tmp_path / name)
-    with pytest.raises(UserError, match="no sweep 'third' in .*: first, second; if it"):
-        load_settings(tmp_path / "third")
-    with pytest.raises(UserError, match=r"the latest there: none; if it is elsewhere, give"):
-        load_settings(tmp_path / "elsewhere" / "third")
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\x00"])
-def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / SETTINGS_FILE).write_text(text)
-    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
-        load_settings(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"trials": "abc"},
-        {"trials": "7"},
-        {"folds": [3]},
-        {"folds": None},
-        {"seed": {}},
-        {"time_budget": "long"},
-        {"name": 5},
-        {"space": 5},
-        {"objective": 5},
-        {"storage": 5},
-        {"study": 5},
-        {"data_dir": 5},
-        {"data": 5},
-        {"test": 5},
-        {"holdout": "half"},
-        {"repeats": "twice"},
-        {"drop": 5},
-        {"task": "ranking"},
-    ],
-)
-def test_settings_of_another_type_are_refused_in_one_line(
-    tmp_path: Path, values: dict[str, Any]
-) -> None:
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps({"space": ["mlp"], **values}))
-    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
-        load_settings(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 OTHER: dict[str, Any] = {
@@ -418,9 +211,6 @@ def test_new_names_are_never_taken(tmp_path: Path) -> None:
     assert len(names) == 5
 
 
-# Objectives and options of tasks ----------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
@@ -464,60 +254,6 @@ def test_options_of_the_users_data_are_handed_on() -> None:
     table = TableOptions(data="a.csv", target="left", holdout=0.0, drop=("id",), group="patient")
     given = {field.name: getattr(table, field.name) for field in fields(table)}
     assert replace(GOOD, **given).table_options == table
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://user:secret@host:5432/studies", "postgresql://user@host:5432/studies"),
-        ("postgresql+psycopg2://user:se//c:r@et@host/x", "postgresql+psycopg2://user@host/x"),
-        ("postgresql//user:secret@host/x", "postgresql//user@host/x"),
-        ("user:secret@host/x", "user@host/x"),
-        ("postgresql://user@host/x", "postgresql://user@host/x"),
-        (
-            "postgresql://host/x?user=u&password=secret&sslmode=off",
-            "postgresql://host/x?user=u&password=***&sslmode=off",
-        ),
-        ("sqlite:////folder/study.db", "sqlite:////folder/study.db"),
-        ("sqlite:////a@b/study.db", "sqlite:////a@b/study.db"),
-        ("study.db", "study.db"),
-    ],
-)
-def test_a_shown_url_holds_no_password(url: str, shown: str) -> None:
-    assert masked_url(url) == shown
-
-
-@given(st.from_regex(r"[A-Z0-9!:/@#%]{6,12}", fullmatch=True))
-def test_no_password_gets_through(password: str) -> None:
-    assert password not in masked_url(f"postgresql://user:{password}@host/studies")
-
-
-@pytest.mark.parametrize(
-    ("url", "instead"),
-    [
-        ("postgresql://user:secret@host/studies", "set PGPASSWORD or write it into ~/.pgpass"),
-        ("postgresql+psycopg://host/x?user=u&password=secret", "set PGPASSWORD"),
-        ("mysql+pymysql://user:secret@host/x", r"\?read_default_file=~/.my.cnf"),
-        ("https://user:secret@host", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-        ("s3://key:secret@bucket/path", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ],
-)
-def test_a_password_on_the_command_line_is_refused_with_the_alternative(
-    url: str, instead: str
-) -> None:
-    with pytest.raises(UserError, match=f"must not hold a password.*{instead}") as caught:
-        refuse_password("--study", url)
-    assert "secret" not in str(caught.value)
-    refuse_password("--study", without_password(url))
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["postgresql://user@host/x", "sqlite:////a:b@c/study.db", "runs", "s3://bucket/path", ""],
-)
-def test_what_holds_no_password_is_not_refused(url: str) -> None:
-    refuse_password("--study", url)
-    assert without_password(url) == url
 
 
 def test_checkpoints_of_a_sweep_are_below_its_storage_whatever_the_uri_ends_with() -> None:

@@ -1,22 +1,26 @@
 """A sweep whose study is in a database that drivers in several folders use, one after another."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import optuna
 import pytest
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from search_spaces.loading import load_space
 from sweeps import shared as shared_module
+from sweeps.home import Home, Record, SpaceFile
 from sweeps.identity import Identity
 from sweeps.outages import Outages
 from sweeps.run import _read_settings
-from sweeps.settings import SweepSettings, check_place
-from sweeps.shared import owned
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import check_place, save_settings
+from sweeps.shared import bring, owned
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
 
@@ -39,7 +43,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
         identity = Identity.new(folder) if stored is None else check_place(folder)
         with owned(settings, ["mlp"], "first", folder, Outages()) as shared:
             assert shared is not None
-            settings.save(folder, identity)
+            save_settings(settings, folder, identity)
             shared.save(settings, [load_space("mlp")], identity)
 
     return driven
@@ -118,3 +122,51 @@ def test_a_database_without_a_lock_that_we_know_is_a_warning(
         pass
     said = " ".join(capsys.readouterr().out.split())
     assert "warning: foldsweep has no lock for a study in mysql: make sure that no other" in said
+
+
+def test_looking_into_the_database_leaves_no_connection(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that the user started lives as long as the sweep."""
+    with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
+        pass
+    opened = []
+
+    def noted(url: str, journal: Path) -> BaseStorage:
+        opened.append(open_storage(url, journal))
+        return opened[-1]
+
+    monkeypatch.setattr(shared_module, "open_storage", noted)
+    with driver("b", "--resume", "first"):
+        assert [storage.engine.pool.checkedin() for storage in opened] == [0]
+
+
+def test_space_files_of_one_name_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = f"sqlite:///{tmp_path}/study.db"
+    database = open_storage(study, tmp_path)
+    home = Home(database, "first")
+    home.create()
+    files = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(f"# {name}")
+        files.append(SpaceFile.read(f"{tmp_path}/{name}/mine.py", f"{name}/mine.py"))
+    settings = SweepSettings(space=("a/mine.py", "b/mine.py"), storage="s3://bucket").to_dict()
+    home.save(Record(settings=settings, files=tuple(files)))
+    folder = tmp_path / "here" / "first"
+    folder.parent.mkdir()
+    monkeypatch.chdir(folder.parent)
+    bring(folder, study=study, storage=None, trust=True)
+    spaces = json.loads((folder / "settings.json").read_text())["space"]
+    assert [Path(space).read_text() for space in spaces] == ["# a", "# b"]
+
+
+def test_a_study_of_the_user_s_own_is_none_of_a_sweep(driver: Driver, tmp_path: Path) -> None:
+    own = optuna.create_study(study_name="first", storage=f"sqlite:///{tmp_path}/study.db")
+    own.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(UserError, match=r"study first in the database of --study is no sweep's"):
+        with driver("a", "--space", "mlp", "--name", "first"):
+            pass
+    assert (len(own.trials), own.user_attrs) == (1, {})

@@ -1,13 +1,10 @@
 """Activations; g stands for the gradient at the output y of the input x."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor
 
 from trainables.backprop.module import Module
-
-ActivationName = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softmax"]
 
 
 class ReLU(Module):

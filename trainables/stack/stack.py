@@ -29,6 +29,7 @@ from trainables.stack.graphed import GraphedEngine, cuda_graph
 from trainables.stack.handwritten import HandwrittenEngine
 from trainables.stack.looped import LoopedEngine
 from trainables.stack.outputs import concatenated, members_of, parts_of
+from trainables.stack.repeatable import repeatable
 from trainables.stack.rows import MemberRows
 from trainables.stack.scoring import LOSS, Scorer
 from trainables.tasks.samples import Samples
@@ -131,6 +132,7 @@ class FoldStack:
             epoch=self.epoch, train=train, held_out=self.evaluate(), main_part=part
         )
 
+    @repeatable()
     def train(self) -> Averages:
         """Train every member for one epoch; averages over its batches while trained on."""
         self._enter(self.epoch)
@@ -144,6 +146,7 @@ class FoldStack:
         self.epoch += 1
         return averages(sums, np.array([len(m.train) for m in self.members]))
 
+    @repeatable()
     def evaluate(self) -> Averages:
         """Averages over each member's held-out rows."""
         index, weight = self._held_out_rows
@@ -154,6 +157,7 @@ class FoldStack:
             sums = sum_of(sums, self.engine.evaluate(batch))
         return averages(sums, np.array([len(m.held_out) for m in self.members]))
 
+    @repeatable()
     @torch.no_grad()
     def predict(self, rows: Int[np.ndarray, " v"] | None = None) -> list[dict[str, np.ndarray]]:
         """Each member's predictions on its held-out rows, or on others of the stack's.
@@ -174,6 +178,7 @@ class FoldStack:
             found.append({name: value[:size].cpu().numpy() for name, value in named.items()})
         return found
 
+    @repeatable()
     @torch.no_grad()
     def row_values(self, name: str) -> list[Float[np.ndarray, " _"]] | None:
         """Each member's loss, or a metric of rows, on each of its held-out rows.

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
-from sweeps.ended import ERROR_ATTR
+from sweeps.ended import failure_of
 from sweeps.lifecycle import (
     MOST_LOST,
     REFUSED_TO_GIVE_UP,
@@ -117,7 +117,7 @@ def test_a_checkpoint_past_a_rung_makes_up_for_its_report(make_lifecycle: MakeLi
     life = make_lifecycle()
     life.start("a")
     life.end("a", result(0.75))
-    assert set(life.ledger.frozen(0).intermediate_values) == {3, 9}
+    assert set(life.ledger.frozen(0).intermediate_values) == {3}
 
 
 def test_what_cannot_go_on_touches_no_run(
@@ -304,7 +304,7 @@ def test_a_trial_that_brings_its_machines_down_ends(make_lifecycle: MakeLifecycl
         life.lost(str(attempt))
     trial = life.ledger.frozen(0)
     said = f"lost with its machine, b (10.0.0.2), {MOST_LOST} times"
-    assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, said)
+    assert (trial.state, failure_of(trial)[1]) == (TrialState.FAIL, said)
 
 
 def test_a_trial_that_took_too_long_is_not_tried_again_for_its_machine(

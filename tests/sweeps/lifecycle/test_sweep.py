@@ -107,7 +107,7 @@ def test_time_is_up_after_the_budget(
 def test_a_database_is_asked_for_nothing_while_trials_run(
     make_lifecycle: MakeLifecycle, reopen: Callable[[], BaseStorage]
 ) -> None:
-    """A transaction is a step of a trial: its start, two reports, its result and its end."""
+    """A transaction is a step of a trial: its start, its rung, its result and its end."""
     storage = reopen()
     assert isinstance(storage, RDBStorage)
     life = make_lifecycle(over=storage)
@@ -116,6 +116,6 @@ def test_a_database_is_asked_for_nothing_while_trials_run(
     for accuracy in (0.5, 0.7, 0.6):
         commits.clear()
         run(life, "a", accuracy=accuracy)
-        assert len(commits) == 5
+        assert len(commits) == 4
     assert life.best is not None
     assert (life.best.number, life.best.values["lr"]) == (1, life.ledger.chosen(1)["lr"])

@@ -11,7 +11,7 @@ from ray import tune
 
 from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
-from sweeps.ended import ERROR_ATTR, RESULT_ATTR
+from sweeps.ended import RESULT_ATTR, failure_of
 from sweeps.gate import Gate
 from sweeps.messages import failed_apart
 from sweeps.sampling import MOST_REDRAWS
@@ -30,13 +30,14 @@ from trainables.tasks.samples import Data
 
 
 def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> None:
+    """Of the last one, too, it knows the values of the trial alone."""
     life = make_lifecycle()
     life.start("a")
     life.result("a", result(epoch=2))
     life.result("a", result(epoch=5, since=2))
     assert set(life.ledger.frozen(0).intermediate_values) == {3}
     life.end("a", result(epoch=9, since=5))
-    assert set(life.ledger.frozen(0).intermediate_values) == {3, 9}
+    assert set(life.ledger.frozen(0).intermediate_values) == {3}
 
 
 def test_a_report_without_the_objective_passes_on_those_before_it(
@@ -100,7 +101,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         ("metrics", 2),
         ("prune", 2),
         ("tags", 2),
-        ("end", 2, "KILLED"),
+        ("end", 2, "FINISHED"),
         ("delete", 2),
     ]
     recorder.events.clear()
@@ -184,7 +185,7 @@ def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
     life.start("c")
     for key in "abc":
         life.end(key, result(0.75))
-    assert [set(life.ledger.frozen(n).intermediate_values) for n in range(3)] == [{9}, {9}, {9}]
+    assert [set(life.ledger.frozen(n).intermediate_values) for n in range(3)] == [set()] * 3
 
 
 @pytest.mark.parametrize(("searched", "trained"), [((5, 7), {5, 7}), ((5, 20), {5, 9})])
@@ -209,7 +210,7 @@ def test_a_diverged_trial_fails_with_the_epoch(
     life.end("a", result(math.nan, epoch=4, loss=loss))
     trial = life.ledger.frozen(0)
     reason = "a loss became infinite or NaN in epoch 4"
-    assert (trial.state, trial.user_attrs[ERROR_ATTR]) == (TrialState.FAIL, reason)
+    assert (trial.state, failure_of(trial)[1]) == (TrialState.FAIL, reason)
     assert recorder.tags[0]["foldsweep.error"] == reason
     assert recorder.tags[0]["foldsweep.state"] == "FAIL"
     assert life.last_error == f"trial 0: {reason}"
@@ -229,7 +230,7 @@ def test_the_traceback_of_a_crash_is_kept_and_named(
     life.fail("a")
     error = f"ValueError: again; traceback in {kept}"
     assert life.last_error == f"trial 0: {error}"
-    assert life.ledger.frozen(0).user_attrs[ERROR_ATTR] == error
+    assert failure_of(life.ledger.frozen(0))[1] == error
     assert recorder.tags[0]["foldsweep.error"] == error
     assert recorder.artifacts == [(0, kept)]
     assert recorder.events.index(("artifact", 0)) < recorder.events.index(("end", 0, "FAILED"))
@@ -263,7 +264,7 @@ def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLif
     life.result("a", result(0.5, epoch=3))
     life.crashed("a", "out of memory again")
     life.fail("a")
-    assert life.ledger.frozen(0).user_attrs[ERROR_ATTR] == "out of memory again"
+    assert failure_of(life.ledger.frozen(0))[1] == "out of memory again"
     assert (life.running, life.last_error) == ({}, "trial 0: out of memory again")
 
 
@@ -284,7 +285,7 @@ def test_an_invalid_configuration_fails_and_the_next_is_asked(
     assert life.running == {}
     assert life.ended == {TrialState.COMPLETE: 12, TrialState.FAIL: life.failures["refused"]}
     refused = next(t for t in life.ledger.ended() if t.state == TrialState.FAIL)
-    reason = life.ledger.frozen(refused.number).user_attrs[ERROR_ATTR]
+    reason = failure_of(life.ledger.frozen(refused.number))[1]
     assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
     assert recorder.tags[refused.number]["foldsweep.error"] == reason
     assert ("end", refused.number, "FAILED") in recorder.events
@@ -305,8 +306,7 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
         assert life.start("b") is None  # all that may be tried, and as many again
     assert life.failures == {"refused": 5}
     assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
-    refused = life.ledger.frozen(1).user_attrs
-    assert refused[ERROR_ATTR] == (
+    assert failure_of(life.ledger.frozen(1))[1] == (
         "not a valid configuration: no draw was found that meets its constraint"
     )
     end = SimpleNamespace(ledger=life.ledger)

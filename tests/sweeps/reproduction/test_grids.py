@@ -14,7 +14,8 @@ from sweeps.reproduction import grids
 from sweeps.reproduction.grids import RESULT_FILE, chain, found, is_started, settled, sweep_grid
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.sweep import JOURNAL_FILE, SweepEnd
+from sweeps.sweep import JOURNAL_FILE
+from tests.sweeps.ends import ended
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.presets.preset import Grid
@@ -106,15 +107,7 @@ def sweep(
             for _ in range(asks):
                 if (asked := ledger.ask()) is not None:
                     ending(ledger, asked)
-            return SweepEnd(
-                ledger=ledger,
-                interrupted=interrupted,
-                out_of_time=False,
-                hopeless=False,
-                last_error=None,
-                waiting_records=0,
-                tracking_problem="",
-            )
+            return ended(ledger, interrupted=interrupted)
 
         monkeypatch.setattr(grids, "sweep_space", sweep_space)
         sweep_grid(

@@ -1,0 +1,59 @@
+"""Passwords in URLs of services: hidden in what is shown, refused where others see them."""
+
+import re
+
+from foldsweep.errors import UserError
+from foldsweep.tracking import sqlite_path
+
+_OPTION_FILE = "name a file that has it, such as ?read_default_file=~/.my.cnf for MySQL"
+_POSTGRES = "set PGPASSWORD or write it into ~/.pgpass"
+_MLFLOW = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+_ELSEWHERE = {
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+    "http": _MLFLOW,
+    "https": _MLFLOW,
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or write them into ~/.aws/credentials",
+}
+"""Where a password belongs, by scheme."""
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password, for messages and records."""
+    head, at, tail = re.sub(r"([?&]password=)[^&]*", r"\1***", url).rpartition("@")
+    scheme, slashes, user = head.partition("//") if "//" in head else ("", "", head)
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}"
+
+
+def without_password(url: str) -> str:
+    """The URL with which a user who has the password elsewhere can do the same."""
+    if sqlite_path(url) is not None:
+        return url
+    return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
+
+
+def refuse_password(
+    option: str, url: str, *, seen: str = "`ps` and the shell's history show to others"
+) -> None:
+    """Refuse a password on the command line: everybody on the machine sees it in `ps`.
+
+    Args:
+        option: Option with the URL.
+        url: The URL.
+        seen: Who else sees it there.
+
+    Raises:
+        UserError: If the URL has one, with what to do instead.
+    """
+    if sqlite_path(url) is not None or masked_url(url) == url:
+        return
+    raise UserError(
+        f"{option} {masked_url(url)} must not hold a password, which {seen}:"
+        f" leave it out, and {password_place(url)}"
+    )
+
+
+def password_place(url: str) -> str:
+    """What to do with the password of a service, by the scheme of its URL."""
+    scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
+    return _ELSEWHERE.get(scheme, _OPTION_FILE)

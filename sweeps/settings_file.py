@@ -1,0 +1,152 @@
+"""The settings of a sweep in its folder, with what the sweep is known by."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from foldsweep.checks import brief, fits
+from foldsweep.errors import UserError
+from foldsweep.files import parsed, write_whole
+from sweeps.identity import Identity, portable, resolved
+from sweeps.settings import SweepSettings
+
+SETTINGS_FILE = "settings.json"
+FORMAT = 4
+"""Of the file, which has all settings. Format 1 had no number and no identity, and may lack some.
+Whoever adds a setting raises the number."""
+ADDED = {3: ("patience", "trust"), 4: ("limit",)}
+"""Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
+IDENTITY = ("uuid", "folder", "project")
+PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
+"""Settings that name a file or folder, besides the spaces."""
+
+
+def recorded(settings: SweepSettings, identity: Identity) -> dict[str, Any]:
+    """What `settings.json` has: plain values, and what the sweep is known by."""
+    values = {"format": FORMAT, **identity.to_dict()}
+    return values | _places(settings.to_dict(), partial(portable, project=identity.project))
+
+
+def save_settings(settings: SweepSettings, folder: Path, identity: Identity | None = None) -> None:
+    """Write to a sweep's folder at once, so that no reader sees half a file.
+
+    Args:
+        settings: The settings.
+        folder: The sweep's folder.
+        identity: What the sweep is known by [as the file has it, or a new one].
+    """
+    if identity is None:
+        known = recorded_identity(folder)
+        identity = Identity.new(folder) if known is None else known.at(folder)
+    text = json.dumps(recorded(settings, identity), indent=2) + "\n"
+    # a study's URL may hold a password
+    write_whole(folder / SETTINGS_FILE, text, private=True)
+
+
+def load_settings(folder: Path) -> SweepSettings:
+    """The settings of the sweep in `folder`.
+
+    Raises:
+        UserError: If there is no sweep or its settings cannot be read.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
+        shown = ", ".join(known[-5:]) or "none"
+        raise UserError(
+            f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}; if it is"
+            " elsewhere, give the --storage and --study that it had"
+        )
+    try:
+        values = parsed(path.read_bytes())
+        _check_keys(values)
+        project = Identity.of(values, folder).at(folder).project
+        places = _places(values, partial(resolved, project=project))
+        settings = SweepSettings.from_dict(places)
+        for key, kind in get_type_hints(SweepSettings).items():
+            if not fits(getattr(settings, key), kind):
+                raise TypeError(f"{key} cannot be {brief(getattr(settings, key))}")
+        return settings
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
+
+
+def _check_keys(values: dict[str, Any]) -> None:
+    """Refuse a file that has lost a setting, for its default would be taken, or has got one.
+
+    Raises:
+        ValueError: Naming the keys.
+    """
+    form = values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
+    if form == 1:
+        return
+    if form not in range(2, FORMAT + 1):
+        raise ValueError(
+            f"format is {form!r}, which this version does not know; use the one that wrote it"
+        )
+    known = {"format", *IDENTITY, *(field.name for field in fields(SweepSettings))}
+    later = {name for at, names in ADDED.items() if form < at for name in names}
+    missing, unknown = sorted(known - later - set(values)), sorted(set(values) - known)
+    if missing or unknown:
+        parts = [f"{', '.join(missing)} is missing"] * bool(missing)
+        parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)
+        raise ValueError("; ".join(parts))
+    wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
+    if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):
+        wrong = ["uuid"]
+    if wrong:
+        raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r}")
+
+
+def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The values with their paths, and URIs of files, changed."""
+    paths: dict[str, Any] = {
+        key: change(value) for key in PLACES if isinstance(value := values.get(key), str)
+    }
+    if isinstance(values.get("space"), list | tuple):
+        own = (isinstance(s, str) and s.endswith(".py") for s in values["space"])
+        spaces = zip(values["space"], own, strict=True)
+        paths["space"] = [change(space) if is_own else space for space, is_own in spaces]
+    return values | paths
+
+
+def recorded_identity(folder: Path) -> Identity | None:
+    """What the sweep in a folder is known by, as its file has it; None where there is none."""
+    try:
+        values = parsed((folder / SETTINGS_FILE).read_bytes())
+        return Identity.of(values, folder)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether the sweep in a folder is also where the folder says that it was made."""
+    known = recorded_identity(folder)
+    if known is None or not known.uuid or known.folder == folder.resolve():
+        return False
+    there = recorded_identity(known.folder)
+    if there is None or there.uuid != known.uuid:
+        return False
+    return not known.folder.samefile(folder)
+
+
+def check_place(folder: Path) -> Identity:
+    """The identity of the sweep in a folder, which is there for the first time if it was moved.
+
+    Raises:
+        UserError: If the folder is a copy, whose results would be taken for the original's.
+    """
+    known = recorded_identity(folder)
+    if known is None:
+        return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
+    if is_copy(folder):
+        raise UserError(
+            f"{folder} is a copy of the sweep in {known.folder}, and its results would be"
+            f" taken for that one's: give it a name of its own, --resume {folder.name} --name"
+            " NEW, or resume the original"
+        )
+    return known.at(folder)

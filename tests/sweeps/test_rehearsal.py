@@ -17,7 +17,7 @@ from search_spaces.space import SearchSpace
 from sweeps import rehearsal, run
 from sweeps.cluster import Cluster
 from sweeps.rehearsal import OFFLINE, estimate, rehearse
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a dry run prints, by its command line."""
 
     def of(*args: str) -> str:
-        stored, settings = _read_settings([*args, "--dry-run"])
+        stored, settings = read_settings([*args, "--dry-run"])
         settings.validate()
         assert rehearse(settings, stored) == 0
         assert not ray.is_initialized()
@@ -141,7 +141,7 @@ def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Pat
 def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
     said: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = _read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
+    settings = read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
     folder = here / "runs" / "first"
     folder.mkdir(parents=True)
     replace(settings, objective=("val_accuracy",)).save(folder)
@@ -181,7 +181,7 @@ def test_mistakes_are_those_of_the_sweep(
 ) -> None:
     folder = here / "runs" / "there"
     folder.mkdir(parents=True)
-    _read_settings([*OWN, "--space", "mlp", "--name", "there"])[1].save(folder)
+    read_settings([*OWN, "--space", "mlp", "--name", "there"])[1].save(folder)
     before = everything(here)
     with pytest.raises(UserError, match=message):
         said(*args)

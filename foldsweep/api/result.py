@@ -198,15 +198,20 @@ def result_of(settings: SweepSettings, name: str, given: Given) -> Result:
     Raises:
         UserError: If MLflow does not have it.
     """
-    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     identity = recorded_identity(settings.local_root / name)
     uuid = "" if identity is None else identity.uuid
-    known = [named for named, run in sweep_runs(store).items() if sweep_uuid(run) == uuid]
-    if not known:
-        raise UserError(
-            f"MLflow does not have sweep {name} yet, which has ended well: load it by"
-            f" fs.load({name!r}) when it has"
-        )
+    try:
+        store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+        known = [
+            named
+            for named, run in sweep_runs(store).items()
+            if sweep_uuid(run) == uuid and run.data.tags[names.TAG_SWEEP].startswith(f"{name}/")
+        ]
+        if not known:
+            raise UserError(f"MLflow has no run of sweep {name}")
+    except UserError as error:
+        again = f"it waits in {settings.local_root / name}, for foldsweep replay and fs.load"
+        raise UserError(f"the sweep has ended, but {error}: {again}") from None
     data = Path(settings.data) if settings.data and Path(settings.data).is_file() else None
     return _result(store, known, given, data, settings.data_dir)
 

@@ -51,11 +51,11 @@ def script(user: User) -> Callable[..., Any]:
     folder.mkdir()
     (folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
 
-    def run(lines: str, *, epochs: int = 3, start: bool = False) -> Any:
+    def run(lines: str) -> Any:
         file = folder / "script.py"
-        file.write_text(MADE.replace("EPOCHS", str(epochs)) + lines)
+        file.write_text(MADE.replace("EPOCHS", "3") + lines)
         process = user.start_command(sys.executable, file)
-        return process if start else json.loads(user.end(process).stdout.splitlines()[-1])
+        return json.loads(user.end(process).stdout.splitlines()[-1])
 
     return run
 
@@ -79,22 +79,28 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
     until(lambda: not user.left_running())
 
 
-def test_ctrl_c_leaves_a_living_session_and_a_sweep_that_the_same_script_resumes(
-    script: Callable[..., Any], user: User
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+def test_a_session_without_a_file_is_interrupted_or_ended(
+    number: int, code: int, user: User
 ) -> None:
-    process = script(
-        "try:\n"
+    """Its classes are in no file, as those of a notebook, its modules in the current folder."""
+    (user.folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
+    process = user.start_command(
+        *(sys.executable, "-c"),
+        MADE.replace("EPOCHS", "20_000") + "try:\n"
         "    fs.sweep(space, name='long', trials=4, folds=3, workers=1)\n"
         "except KeyboardInterrupt as stop:\n"
         "    print('alive:', stop, fs.load('long'), flush=True)\n",
-        epochs=20_000,
-        start=True,
     )
     study = user.folder / "runs" / "long" / "mine" / "study.journal"
     until(lambda: study.exists() and "trial_id" in study.read_text(), process)
-    process.send_signal(signal.SIGINT)
-    said = user.end(process).stdout.splitlines()[-1]
-    assert said.startswith("alive: resume with fs.sweep(SPACES, resume='long') <Result of sweep")
+    process.send_signal(number)
+    said = user.end(process, code).stdout.splitlines()[-1]
+    resume = "fs.sweep(SPACES, resume='long')"
+    if number == signal.SIGINT:
+        assert said.startswith(f"alive: resume with {resume} <Result of sweep long: mine")
+    else:
+        assert said == f"interrupted; nothing that has ended is lost. Continue with: {resume}"
     until(lambda: not user.left_running())
     told = user.run("sweeps/run.py", "--resume", "long", code=2).stderr
     assert told.startswith("error: space mine was given by a Python program: resume the sweep")

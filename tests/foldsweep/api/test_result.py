@@ -4,6 +4,7 @@ import base64
 import contextlib
 import re
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,3 +160,13 @@ def test_a_sweep_without_a_complete_trial_says_so(
     for use in (lambda: result.best, result.compare, result.plot, result.fit):
         with pytest.raises(UserError, match="sweep own has no complete trial yet"):
             use()
+
+
+def test_a_result_that_mlflow_cannot_take_is_not_lost(
+    make_space: Callable[..., fs.SearchSpace],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(UserError, match="the sweep has ended, but MLflow at .* does not answer.*"):
+        fs.sweep(make_space(), name="own", tracking_uri=uri, **{**SMALL, "trials": 1})
+    assert Path("runs/own/small/study.journal").is_file()

@@ -137,6 +137,12 @@ def test_what_users_import_is_loaded_when_it_is_used() -> None:
     assert (run.stderr, run.stdout) == ("", "False\n")
 
 
+def test_a_program_that_sweeps_names_waits_for_nothing() -> None:
+    """Ray is in a process of its own, MLflow is for the result, torch for models."""
+    assert not loaded_by(["foldsweep.api.sweeping"]) & {"ray", "torch", "mlflow", "optuna"}
+    assert not loaded_by(["foldsweep.api.result"]) & {"ray", "torch", "optuna"}
+
+
 # Text -------------------------------------------------------------------------------------------
 
 

@@ -19,26 +19,23 @@ OF_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Take back what the call changes: environment, signals, log levels, warnings, torch."""
-    environment, filters = dict(os.environ), warnings.filters[:]
-    levels = {name: logging.getLogger(name).level for name in [*logging.root.manager.loggerDict]}
+    environment, handlers, drawn = dict(os.environ), _handlers(), random.getstate()
+    known = [logging.root, *logging.root.manager.loggerDict.values()]
+    levels = {logger: logger.level for logger in known if isinstance(logger, logging.Logger)}
     if OPTUNA in sys.modules:
         logging.getLogger(OPTUNA).setLevel(logging.WARNING)
-    else:
-        levels[OPTUNA] = logging.INFO  # as Optuna leaves it that is imported by the user
-    handlers = _handlers()
-    drawn = random.getstate()
     try:
-        with _torch():
+        with warnings.catch_warnings(), _torch():
             yield
     finally:
         random.setstate(drawn)
         for name in os.environ.keys() - environment.keys() - {*OF_LIBRARIES}:
             del os.environ[name]
         os.environ.update(environment)
-        warnings.filters[:] = filters  # type: ignore[index]
-        for name, level in levels.items():
-            if name != OPTUNA or OPTUNA in sys.modules:
-                logging.getLogger(name).setLevel(level)
+        if OPTUNA in sys.modules:  # imported here, it is as it comes
+            levels.setdefault(logging.getLogger(OPTUNA), logging.INFO)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

@@ -255,7 +255,8 @@ def resume_command(settings: SweepSettings, name: str, **more: object) -> str:
     """
     if of_python(settings):
         words = "".join(f", {key}={value}" for key, value in more.items())
-        return f"fs.sweep(SPACES, resume={name!r}{words})"
+        place = f", storage={str(settings.local_root)!r}" if _storage(settings) else ""
+        return f"fs.sweep(SPACES, resume={name!r}{place}{words})"
     words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in more.items())
     return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}{words}"
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import words
-from analysis.comparison import Comparison, compare
+from analysis.comparison import Comparison, PairwiseTest, compare
 from analysis.records import as_csv, as_json
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
@@ -24,6 +24,8 @@ from foldsweep.streams import why_output_was_lost
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
+TEST_HEADS = ("", "difference", "95 % interval", "p", "detectable", "verdict")
+"""Heads of the columns of `test_cells`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,25 +153,28 @@ def _has_published(comparison: Comparison) -> bool:
 
 def _test_table(comparison: Comparison) -> Table:
     table = Table(title="pairwise tests", title_justify="left", title_style="")
-    for head in ("", "difference", "95 % interval", "p", "detectable", "verdict"):
+    for head in TEST_HEADS:
         right = head not in ("", "verdict")
         table.add_column(head, justify="right" if right else "left", no_wrap=True)
-    places = comparison.places
     for test in comparison.tests:
-        d = test.difference
-        named = f"{test.a} vs {test.b}"
-        if d is None:
-            table.add_row(named, "", "", "", "", test.basis)
-            continue
-        table.add_row(
-            named,
-            signed(d.mean, places=places),
-            f"{signed(d.low, places=places)} .. {signed(d.high, places=places)}",
-            words.shown_p(d.p).removeprefix("= "),
-            shown(d.detectable, places=places),
-            words.verdict(test),
-        )
+        table.add_row(*test_cells(test, places=comparison.places))
     return table
+
+
+def test_cells(test: PairwiseTest, *, places: int) -> list[str]:
+    """A test as people read it, see `TEST_HEADS`."""
+    d = test.difference
+    named = f"{test.a} vs {test.b}"
+    if d is None:
+        return [named, "", "", "", "", test.basis]
+    return [
+        named,
+        signed(d.mean, places=places),
+        f"{signed(d.low, places=places)} .. {signed(d.high, places=places)}",
+        words.shown_p(d.p).removeprefix("= "),
+        shown(d.detectable, places=places),
+        words.verdict(test),
+    ]
 
 
 if __name__ == "__main__":

@@ -63,10 +63,7 @@ def main() -> int:
     """Write the report that the command line asks for; returns the exit code."""
     settings = parse(ReportSettings, sys.argv[1:], prog="analysis/report.py")
     check_rope(settings.rope)
-    if settings.out.suffix not in (".html", ".htm"):
-        raise UserError(f"--out must end in .html, but is {settings.out}")
-    if not settings.out.parent.is_dir():
-        raise UserError(f"--out {settings.out}: folder {settings.out.parent} does not exist")
+    check_out(settings.out)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     comparison = compare(selected(settings), rope=settings.rope)
@@ -77,6 +74,18 @@ def main() -> int:
     if not settings.local:
         _log(store, comparison, page)
     return 0
+
+
+def check_out(out: Path) -> None:
+    """Refuse a file that no page can be written to.
+
+    Raises:
+        UserError: If it has another ending, or lies in no folder.
+    """
+    if out.suffix not in (".html", ".htm"):
+        raise UserError(f"--out must end in .html, but is {out}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: folder {out.parent} does not exist")
 
 
 def render(store: Store, comparison: Comparison) -> str:

@@ -86,12 +86,31 @@ def selected(settings: Selection, *, notice: Callable[[str], None] = console.pri
     for s in sweeps:
         if not s.complete and (settings.sweep or s.group == sweeps[0].group):
             notice(f"{s.name} is left out: no complete trial yet")
-    alike = _of_one_task(whole, notice)
     if settings.every or settings.sweep:
-        return _by_one_metric(alike, settings.objective, notice)
-    latest = _latest(alike, settings)
-    _tell_of_others(latest, alike, notice)
+        return alike(whole, settings.objective, notice=notice)
+    of_one_task = _of_one_task(whole, notice)
+    latest = _latest(of_one_task, settings)
+    _tell_of_others(latest, of_one_task, notice)
     return _by_one_metric(latest, settings.objective, notice)
+
+
+def alike(
+    sweeps: Sequence[Sweep],
+    objective: str | None = None,
+    *,
+    notice: Callable[[str], None] = console.print,
+) -> list[Sweep]:
+    """Those of some sweeps that can be compared: of the first one's task, on its data.
+
+    Args:
+        sweeps: Sweeps that each have a complete trial.
+        objective: Metric to compare by [the first one's].
+        notice: Told in a line each what is left out, and why.
+
+    Raises:
+        UserError: If none has measured it.
+    """
+    return _by_one_metric(_of_one_task(sweeps, notice), objective, notice)
 
 
 def _latest(sweeps: Sequence[Sweep], settings: Selection) -> list[Sweep]:

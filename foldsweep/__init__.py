@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ray import tune
 
+    from foldsweep.api.result import Result, load
+    from foldsweep.api.sweeping import sweep
+    from foldsweep.api.table import table
     from foldsweep.errors import UserError
     from search_spaces.conditions import groups, when
     from search_spaces.space import Point, SearchSpace
@@ -34,6 +37,7 @@ _PLACES = {
     "ImageConfig": "trainables.config",
     "Metric": "trainables.tasks.metrics",
     "Point": "search_spaces.space",
+    "Result": "foldsweep.api.result",
     "Samples": "trainables.tasks.samples",
     "SearchSpace": "search_spaces.space",
     "Shapes": "trainables.tasks.task",
@@ -44,7 +48,10 @@ _PLACES = {
     "Variant": "trainables.tasks.task",
     "classification": "trainables.tasks.kinds",
     "groups": "search_spaces.conditions",
+    "load": "foldsweep.api.result",
     "regression": "trainables.tasks.kinds",
+    "sweep": "foldsweep.api.sweeping",
+    "table": "foldsweep.api.table",
     "tune": "ray",
     "variant": "trainables.tasks.task",
     "when": "search_spaces.conditions",
@@ -62,6 +69,7 @@ __all__ = [
     "ImageConfig",
     "Metric",
     "Point",
+    "Result",
     "Samples",
     "SearchSpace",
     "Shapes",
@@ -72,7 +80,10 @@ __all__ = [
     "Variant",
     "classification",
     "groups",
+    "load",
     "regression",
+    "sweep",
+    "table",
     "tune",
     "variant",
     "when",

@@ -14,10 +14,8 @@ from types import FrameType, ModuleType
 from foldsweep.errors import UserError
 
 UNPICKLERS = (
-    "ray._private.function_manager",
-    "ray._private.serialization",
-    "ray.cloudpickle",
-    "sweeps.helper",
+    *("ray._private.function_manager", "ray._private.serialization", "ray.cloudpickle"),
+    *("sweeps.given", "sweeps.helper"),
 )
 """Modules that import what a user's file has imported elsewhere, where its objects arrive."""
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,15 @@ class Cluster:
 
     Ray lives in a thread of its own: Linux ends its processes with the thread that made them, and
     the signals stay ours.
+
+    Args:
+        settings: Settings of the sweep.
+        beside: Folders of modules that workers may need, besides those of space files.
     """
 
-    def __init__(self, settings: SweepSettings):
+    def __init__(self, settings: SweepSettings, beside: Sequence[str] = ()):
         self._settings = settings
+        self._beside = beside
         self._thread: threading.Thread | None = None
         self._running = threading.Event()
         self._enough = threading.Event()
@@ -166,7 +172,8 @@ class Cluster:
         ray._private.utils.get_entrypoint_name = lambda: "foldsweep"
         for service in UNUSED_SERVICES:
             setattr(Node, service, lambda node, *args, **options: None)
-        folders = list(dict.fromkeys(os.path.dirname(f) for f in self._settings.space_files))
+        of_files = (os.path.dirname(file) for file in self._settings.space_files)
+        folders = list(dict.fromkeys([*of_files, *self._beside]))
         env: dict[str, Any] = {"env_vars": variables(folders)}
         try:
             if address is None:

@@ -4,9 +4,10 @@ A file holds what the command line would, by the same names, and nothing else: s
 Python, see docs/spaces.md.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, get_type_hints
 
 import yaml
@@ -30,18 +31,34 @@ def config_words(path: Path) -> list[str]:
     Raises:
         UserError: If there is no such file, it is not YAML, or a key or value cannot be a setting.
     """
+    return words_of(_values(path), where=f"{path}: ", seen="everybody who gets the file sees")
+
+
+def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
+    """The command line that settings stand for; None is a setting that is not given.
+
+    Args:
+        values: Settings by name.
+        where: Where they are from, as the beginning of messages.
+        seen: Who sees a password among them.
+
+    Raises:
+        UserError: If a value cannot be that setting.
+    """
     words: list[str] = []
     hints = get_type_hints(SweepSettings)
-    for name, value in _values(path).items():
+    for name, value in values.items():
         if value is None:
             continue
         value = _as_setting(value, hints[name])
         if not fits(value, hints[name]):
-            raise UserError(f"{path}: {_problem(name, value, hints[name])}")
+            raise UserError(f"{where}{_problem(name, value, hints[name])}")
         option = f"--{name.replace('_', '-')}"
         if name in ("study", "tracking_uri", "storage"):
-            refuse_password(f"{path}: {option}", value, seen="everybody who gets the file sees")
+            refuse_password(f"{where}{option}", value, seen=seen)
         if isinstance(value, tuple):
+            if any(word.startswith("-") for word in map(str, value)):
+                raise UserError(f"{where}{name} {brief(value)} would be taken for an option")
             words += [option, *map(str, value)]
         elif isinstance(value, bool):
             words.append(option if value else f"--no-{option[2:]}")
@@ -98,7 +115,7 @@ def _values(path: Path) -> dict[str, Any]:
 
 def _as_setting(value: Any, hint: Any) -> Any:
     """A value as the command line would take it: one word for several, a path, 1e3 for 1000."""
-    value = meant(value, hint)
+    value = meant(str(value) if isinstance(value, PurePath) else value, hint)
     if isinstance(value, str) and not fits(value, hint):
         if fits((value,), hint):
             return (value,)

@@ -9,14 +9,17 @@ import pickle
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TextIO, cast
 
 from foldsweep import streams
+from foldsweep.errors import CodeError, UserError, shown_error
 from foldsweep.interrupts import end_at_once, leave_to_python
 from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
 from sweeps.channel import drop_empty_dumps, open_channel, tell
+from sweeps.given import Given, Sent
 from sweeps.settings import SweepSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,6 +27,44 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> int:
+    """Run sweeps for the command line; returns the exit code.
+
+    Raises:
+        UserError: If anything is wrong; nothing has been made or changed then.
+    """
+    from sweeps.outages import ServiceLost
+
+    try:
+        return _swept(settings, stored, ui=ui)
+    except ServiceLost as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def answer(settings: SweepSettings, stored: SweepSettings | None, sent: Sent) -> int:
+    """Run sweeps for a Python program, which raises what is wrong; returns the exit code."""
+    from sweeps.outages import ServiceLost
+
+    try:
+        return _swept(settings, stored, sent)
+    except UserError as error:
+        shown = error.traceback if isinstance(error, CodeError) else ""
+        tell(error=str(error), traceback=shown, users=True)
+        return 2
+    except ServiceLost as error:
+        tell(error=str(error), traceback="", users=False)
+    except Exception as error:
+        tell(error=shown_error(error), traceback=traceback.format_exc(), users=False)
+    return 1
+
+
+def _swept(
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    sent: Sent | None = None,
+    *,
+    ui: bool = False,
+) -> int:
     """Run sweeps; returns the exit code.
 
     Has Ray start while `sweeps.launch` and all that it needs is imported: either takes seconds.
@@ -31,20 +72,21 @@ def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> in
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
+        sent: Task and spaces that a Python program has made.
         ui: Whether MLflow's pages are served beside it.
 
     Raises:
-        foldsweep.errors.UserError: If anything is wrong; nothing has been made or changed then.
+        UserError: If anything is wrong; nothing has been made or changed then.
     """
     from sweeps.cluster import Cluster
 
-    cluster = Cluster(settings)
+    cluster = Cluster(settings, beside=() if sent is None else sent.folders)
     cluster.start()
 
     from sweeps.launch import launch
 
     leave_to_python()
-    return launch(settings, stored, cluster, ui=ui)
+    return launch(settings, stored, cluster, Given() if sent is None else sent.open(), ui=ui)
 
 
 def main() -> int:

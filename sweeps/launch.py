@@ -15,11 +15,12 @@ from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
 from foldsweep.tracking import check_store, shown, sqlite_path
-from search_spaces.loading import load_space
 from search_spaces.space import SearchSpace
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.gate import within
+from sweeps.given import Given
+from sweeps.here import Here
 from sweeps.home import Home, name_taken
 from sweeps.identity import Identity
 from sweeps.ledger import distributions_of
@@ -28,11 +29,11 @@ from sweeps.messages import (
     drawn_at_random,
     resume_command,
     say_how_to_go_on,
-    say_what_is_lost,
     say_what_next,
     show_end,
     stopping,
     watch,
+    what_is_lost,
 )
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
@@ -56,23 +57,31 @@ from trainables.tasks.task import Task
 
 
 def launch(
-    settings: SweepSettings, stored: SweepSettings | None, cluster: Cluster, *, ui: bool = False
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    cluster: Cluster | Here,
+    given: Given | None = None,
+    *,
+    ui: bool = False,
 ) -> int:
     """Run sweeps; returns the exit code.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
-        cluster: The Ray to run on, which may be starting.
+        cluster: The Ray to run on, which may be starting; or this process.
+        given: Task and spaces that a program has made.
         ui: Whether MLflow's pages are served beside it.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
+        ServiceLost: If a service has been away for too long.
     """
     new = settings.name if stored is None else None
     check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
-        return _launch(settings, stored, cluster, names, ui=ui)
+        ready = prepared(settings, stored, given, here=isinstance(cluster, Here))
+        return _launch(ready, stored, cluster, names, ui=ui)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +101,26 @@ class Prepared:
 
 
 def prepared(
-    settings: SweepSettings, stored: SweepSettings | None, *, dry: bool = False
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    given: Given | None = None,
+    *,
+    dry: bool = False,
+    here: bool = False,
 ) -> Prepared:
     """Load and check all that a sweep needs, in this process.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
+        given: Task and spaces that a program has made.
         dry: Whether the places of the sweep are left alone, which else are looked into.
+        here: Whether trials train in this process, so that nothing is sent to another.
 
     Raises:
         UserError: If anything is wrong.
     """
-    task, spaces = _load(settings)
+    task, spaces = _load(settings, given)
     settings = settings.for_task(task)
     if stored is not None:
         check_resumable(stored, settings)
@@ -137,7 +153,8 @@ def prepared(
     spaces, said = _within(spaces, settings, data)
     for space in spaces:
         check_model(space, scored, folds, settings)
-        check_sent(space)
+        if not here:
+            check_sent(space)
         said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
     return Prepared(
         settings=settings,
@@ -151,14 +168,13 @@ def prepared(
 
 
 def _launch(
-    settings: SweepSettings,
+    ready: Prepared,
     stored: SweepSettings | None,
-    cluster: Cluster,
+    cluster: Cluster | Here,
     names: NameCheck,
     *,
     ui: bool,
 ) -> int:
-    ready = prepared(settings, stored)
     settings, spaces, data = ready.settings, ready.spaces, ready.data
     name = settings.resume or settings.name or new_name(settings.local_root)
     names.refuse()
@@ -181,7 +197,7 @@ def _launch(
                 save_settings(replace(settings, name=name, resume=None), folder, identity)
                 if shared is not None:
                     shared.save(settings, spaces, identity)
-                tell(resume=resume_command(settings, name))
+                tell(sweep=name, resume=resume_command(settings, name))
                 keep_dumps_in(folder / LOG_FILE)
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
@@ -201,8 +217,7 @@ def _launch(
             if not (folder / SETTINGS_FILE).exists():
                 _undo(folder, stored)
                 raise UserError(str(error)) from None
-            say_what_is_lost(settings, name, error)
-            return 1
+            raise ServiceLost(what_is_lost(settings, name, error)) from error
         except UserError:
             _undo(folder, stored)
             raise
@@ -227,9 +242,10 @@ class Kept:
     outages: Outages
 
 
-def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
+def _load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, list[SearchSpace]]:
     """The one task of all spaces, and the spaces."""
-    own = None
+    given = given or Given()
+    own = given.task
     if settings.data is not None:
         first, *more = settings.objective or (None,)
         own = table_task(
@@ -238,7 +254,7 @@ def _load(settings: SweepSettings) -> tuple[Task, list[SearchSpace]]:
             objective=first,
             more=[name for name in more if name is not None],
         )
-    spaces = [load_space(name, own) for name in settings.space]
+    spaces = [given.load(name, own) for name in settings.space]
     if settings.precision is not None:
         spaces = [_in_precision(settings.precision, space) for space in spaces]
     names = [space.name for space in spaces]
@@ -412,7 +428,7 @@ def _sweep_all(
     name: str,
     kept: Kept,
     identity: Identity,
-    cluster: Cluster,
+    cluster: Cluster | Here,
 ) -> int:
     """Sweep one space after another; tables follow each."""
     ends = []
@@ -442,6 +458,7 @@ def _sweep_all(
                 storage=None if kept.shared is None else kept.shared.storage,
                 outages=kept.outages,
                 machines=cluster.machines,
+                here=isinstance(cluster, Here),
             )
             show_end(settings, end, name)
             if end.interrupted:

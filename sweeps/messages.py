@@ -1,7 +1,6 @@
 """What a sweep says at its start and end, and which commands it suggests."""
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
 from sweeps.ended import failure_of, failures
+from sweeps.given import of_python
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
@@ -158,7 +158,7 @@ def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
     if end.out_of_time and end.ledger.trials_left:
         console.print(
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
-            f" {resume_command(settings, name)} --time-budget SECONDS"
+            f" {resume_command(settings, name, time_budget='SECONDS')}"
         )
     if end.refused:
         console.print(
@@ -185,12 +185,11 @@ def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
     )
 
 
-def say_what_is_lost(settings: SweepSettings, name: str, why: BaseException) -> None:
-    """After a service has been away for too long."""
-    print(
-        f"error: {escaped(str(why))}; nothing that has ended is lost. Continue with:"
-        f" {resume_command(settings, name)}",
-        file=sys.stderr,
+def what_is_lost(settings: SweepSettings, name: str, why: BaseException) -> str:
+    """What to say after a service has been away for too long."""
+    return (
+        f"{escaped(str(why))}; nothing that has ended is lost. Continue with:"
+        f" {resume_command(settings, name)}"
     )
 
 
@@ -208,7 +207,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             out = f"{name}.html"
             report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
             commands.append(("report", report))
-        if complete and not settings.select_on_test:
+        if complete and not settings.select_on_test and not of_python(settings):
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
@@ -216,7 +215,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             commands.append(("measure", measure))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
-        commands.append(("more", f"{resume_command(settings, name)} --trials {trials}"))
+        commands.append(("more", resume_command(settings, name, trials=trials)))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 
@@ -251,9 +250,20 @@ def _store(settings: SweepSettings) -> list[str]:
     return store_options(settings.tracking_uri or "", settings.experiment)
 
 
-def resume_command(settings: SweepSettings, name: str) -> str:
-    """The command that resumes a sweep."""
-    return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}"
+def resume_command(settings: SweepSettings, name: str, **more: object) -> str:
+    """The command that resumes a sweep, or the call in the program whose spaces it has.
+
+    Args:
+        settings: Settings of the sweep.
+        name: Its name.
+        more: Further settings by name.
+    """
+    if of_python(settings):
+        words = "".join(f", {key}={value}" for key, value in more.items())
+        place = f", storage={str(settings.local_root)!r}" if _storage(settings) else ""
+        return f"fs.sweep(SPACES, resume={name!r}{place}{words})"
+    words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in more.items())
+    return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}{words}"
 
 
 def _storage(settings: SweepSettings) -> str:

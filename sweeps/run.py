@@ -71,7 +71,7 @@ class RunOptions(SweepSettings):
 def main() -> int:
     """Run the sweeps that the command line asks for; returns the exit code."""
     args = sys.argv[1:]
-    stored, settings = _read_settings(args)
+    stored, settings = read_settings(args)
     if settings.list_spaces:
         for line in listed():
             console.print(line)
@@ -87,8 +87,15 @@ def main() -> int:
     return apart("sweeps.driver.sweep", settings, stored, given.ui)
 
 
-def _read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
-    """The settings, those of a resumed sweep being the defaults, and what that sweep had."""
+def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
+    """The settings, those of a resumed sweep being the defaults, and what that sweep had.
+
+    Args:
+        args: The command line.
+
+    Raises:
+        UserError: If it is none, or there is no such sweep.
+    """
     refuse_empty(args)
     args = _with_config(args)
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
@@ -177,7 +184,7 @@ def _adopt(
     adopt(folder, stored, name)
     console.print(f"the copy {folder} of sweep {stored.name} is now sweep {name}, of its own")
     rest = [*args, "--resume", name]
-    again, settings = _read_settings(rest)
+    again, settings = read_settings(rest)
     assert again is not None
     return again, settings
 

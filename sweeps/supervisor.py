@@ -5,6 +5,7 @@ started never imports Ray. It starts `sweeps.driver`, passes Ctrl-C on, and if R
 line what happened and how to continue.
 """
 
+import codecs
 import json
 import os
 import pickle
@@ -14,12 +15,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from foldsweep.interrupts import INTERRUPTED, signal_name
 from foldsweep.programs import able_to_import, console
@@ -49,19 +51,35 @@ def apart(call: str, *arguments: object) -> int:
         call: Dotted name of the function, which returns the exit code.
         arguments: What it is called with, which must be picklable.
     """
-    return Supervisor().run(call, *arguments)
+    supervisor = Supervisor()
+    code = supervisor.run(call, *arguments)
+    if supervisor.what_happened:
+        if console.is_terminal:
+            console.show_cursor()
+            console.print()
+        print(f"error: {supervisor.what_happened}", file=sys.stderr)
+    return code
 
 
 class Supervisor:
     """Watches one driver.
 
-    `known` holds what the driver has told: `resume`, the command that continues; `log`, the file
-    with what Ray says; `ray`, its processes by name; `gone`, what a cluster has lost; `ended`,
-    that it ends by itself.
+    `known` holds what the driver has told: `sweep`, the name of the sweep; `resume`, the command
+    that continues; `log`, the file with what Ray says; `ray`, its processes by name; `gone`, what
+    a cluster has lost; `error`, what a Python program is to raise; `ended`, that it ends by
+    itself. `signal` is the last that the user sent, and `what_happened` says in a line what ended
+    a driver that has not ended by itself.
+
+    Args:
+        relayed: Streams in which the driver's output and errors are shown [its own].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, relayed: tuple[TextIO, TextIO] | None = None) -> None:
         self.known: dict[str, Any] = {"ray": {}}
+        self.relayed = relayed
+        self.what_happened = ""
+        self.signal: int | None = None
+        self._unread = b""
         self.asked = 0
         self.stopped_s = 0.0
         self.killed = False
@@ -74,7 +92,8 @@ class Supervisor:
             # what the user asks for meanwhile waits until the driver can take it
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
             try:
-                self.driver = _start(tells, dumps.fileno())
+                self.driver = _start(tells, dumps.fileno(), relayed=self.relayed is not None)
+                self._relays = _relays(self.driver, self.relayed)
                 os.close(tells)
                 with self._handlers():
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
@@ -87,12 +106,15 @@ class Supervisor:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             if code == INTERRUPTED or self.known.get("ended"):
                 return code if code >= 0 else 1
-            return self._say(code, gone, dumps)
+            self.what_happened = self._what_happened(code, gone, dumps)
+            return INTERRUPTED if self.asked >= ENOUGH else 1
 
     def _close(self) -> None:
         assert self.driver.stdin is not None
         with suppress(BrokenPipeError):
             self.driver.stdin.close()
+        for relay in self._relays:
+            relay.close()
 
     def _send(self, *what: object) -> None:
         assert self.driver.stdin is not None
@@ -102,13 +124,16 @@ class Supervisor:
 
     @contextmanager
     def _handlers(self) -> Iterator[None]:
-        """Take the user's signals, each where it is not ignored."""
+        """Take the user's signals, each where it is not ignored; only a main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         taken: dict[int, Any] = {number: self._pass_on for number in HELD}
         taken[signal.SIGTSTP] = self._pause
         before = {
             number: signal.signal(number, handler)
             for number, handler in taken.items()
-            if signal.getsignal(number) != signal.SIG_IGN
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)
         }
         try:
             yield
@@ -117,7 +142,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
+        self.asked, self.signal = self.asked + 1, number
         if self.asked < ENOUGH:
             self.driver.send_signal(signal.SIGTERM)
         else:
@@ -136,7 +161,9 @@ class Supervisor:
         watched = _Watched()
         watched.add("driver", self.driver.pid)
         while self.driver.poll() is None:
-            watched.wait(told)
+            watched.wait([told, *(relay.descriptor for relay in self._relays if relay.is_open)])
+            for relay in self._relays:
+                relay.pass_on()
             self._read(told)
             for name, pid in self.known["ray"].items():
                 watched.add(name, pid)
@@ -179,18 +206,16 @@ class Supervisor:
 
     def _read(self, told: int) -> bool:
         """Take in what the driver has told; whether it may tell more."""
-        text = b""
-        try:
-            while not text.endswith(b"\n"):
+        is_open = True
+        with suppress(BlockingIOError):
+            while is_open:
                 got = os.read(told, 65536)
-                if not got:
-                    return False
-                text += got
-        except BlockingIOError:
-            pass
-        for line in text.splitlines():
+                self._unread += got
+                is_open = bool(got)
+        *lines, self._unread = self._unread.split(b"\n")
+        for line in lines:
             self.known |= json.loads(line)
-        return True
+        return is_open
 
     def _read_to_end(self, told: int) -> None:
         """Until what clears up after Ray has ended, too."""
@@ -198,11 +223,8 @@ class Supervisor:
         while self._read(told) and time.monotonic() < deadline:
             select.select([told], [], [], LOOK_EVERY_S)
 
-    def _say(self, code: int, gone: str, dumps: BinaryIO) -> int:
-        """What has happened to the driver, in a line; returns the exit code."""
-        if console.is_terminal:
-            console.show_cursor()
-            console.print()
+    def _what_happened(self, code: int, gone: str, dumps: BinaryIO) -> str:
+        """What has happened to the driver, in a line."""
         if self.asked >= ENOUGH:
             said = "ended at once"
         elif code < 0 and not self.killed:
@@ -217,8 +239,41 @@ class Supervisor:
         log = _kept(self.known.get("log"), dumps)
         if log is not None:
             said += f" (Ray's own messages are in {log})"
-        print(f"error: {said}", file=sys.stderr)
-        return INTERRUPTED if self.asked >= ENOUGH else 1
+        return said
+
+
+class _Relay:
+    """Passes on what a driver writes to a stream of this process that is no file of the system."""
+
+    def __init__(self, pipe: BinaryIO, stream: TextIO):
+        self.pipe, self.stream = pipe, stream
+        self.descriptor = pipe.fileno()
+        os.set_blocking(self.descriptor, False)
+        self.is_open = True
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def pass_on(self) -> None:
+        """What there is, without waiting for more."""
+        with suppress(BlockingIOError):
+            while self.is_open:
+                got = os.read(self.descriptor, 65536)
+                self.is_open = bool(got)
+                self.stream.write(self._decoder.decode(got, final=not got))
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Pass on the last of it."""
+        self.pass_on()
+        self.pipe.close()
+
+
+def _relays(
+    driver: "subprocess.Popen[bytes]", streams: tuple[TextIO, TextIO] | None
+) -> list[_Relay]:
+    if streams is None:
+        return []
+    pipes: Any = (driver.stdout, driver.stderr)
+    return [_Relay(pipe, stream) for pipe, stream in zip(pipes, streams, strict=True)]
 
 
 class _Watched:
@@ -234,10 +289,10 @@ class _Watched:
             with suppress(OSError, AttributeError):
                 self.ends.append(os.pidfd_open(pid))
 
-    def wait(self, told: int) -> None:
-        """Until one has ended or the driver tells something, but not for long."""
-        ready, _, _ = select.select([told, *self.ends], [], [], LOOK_EVERY_S)
-        for end in set(ready) - {told}:
+    def wait(self, pipes: list[int]) -> None:
+        """Until one has ended or there is something in a pipe, but not for long."""
+        ready, _, _ = select.select([*pipes, *self.ends], [], [], LOOK_EVERY_S)
+        for end in set(ready) - set(pipes):
             self.ends.remove(end)
             os.close(end)
 
@@ -246,15 +301,20 @@ class _Watched:
             os.close(end)
 
 
-def _start(tells: int, dumps: int) -> "subprocess.Popen[bytes]":
+def _start(tells: int, dumps: int, *, relayed: bool) -> "subprocess.Popen[bytes]":
     """A driver, in a process group of its own: a terminal signals the user's program only."""
+    in_utf8 = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if relayed else {}
+    # a stream that is closed here must be one there
+    output, errors = (
+        subprocess.PIPE if relayed else None if stream is not None else subprocess.DEVNULL
+        for stream in (sys.stdout, sys.stderr)
+    )
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "sweeps.driver", str(tells), str(dumps)],
-        env=able_to_import() | RAY_ENVIRONMENT,
+        env=able_to_import() | RAY_ENVIRONMENT | in_utf8,
         stdin=subprocess.PIPE,
-        # a stream that is closed here must be one there
-        stdout=None if sys.stdout is not None else subprocess.DEVNULL,
-        stderr=None if sys.stderr is not None else subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
         pass_fds=(tells, dumps),
         process_group=0,
     )

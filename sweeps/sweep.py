@@ -25,6 +25,7 @@ from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.fitting import fit
 from sweeps.gate import Gate
+from sweeps.here import fit_here
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger, distributions_of, num_asked
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
@@ -160,8 +161,9 @@ def sweep_space(
     storage: BaseStorage | None = None,
     outages: Outages | None = None,
     machines: Machines | None = None,
+    here: bool = False,
 ) -> SweepEnd:
-    """Run, or resume, the sweep of one space on a Ray that has been started.
+    """Run, or resume, the sweep of one space on a Ray that has been started, or without one.
 
     Args:
         settings: Settings of the sweep.
@@ -177,6 +179,7 @@ def sweep_space(
         storage: Where the study is [as the settings say].
         outages: Knows which services are away.
         machines: The nodes of that Ray [one, with room for the allotment].
+        here: Whether trials train in this process, without Ray.
 
     Raises:
         UserError: If the study or the folder cannot be used.
@@ -283,7 +286,8 @@ def sweep_space(
             keep=None if settings.select_on_test else settings.objective[0],
         )
         expected = ""
-        interrupted = fit(
+        train = fit_here if here else fit
+        interrupted = train(
             lifecycle,
             context,
             settings,

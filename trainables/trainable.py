@@ -70,11 +70,15 @@ class FoldTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
         """Take the configuration; `step` builds the folds, whose failure is then a result."""
-        self.context = context
         forgive()
         torch.set_num_threads(context.threads)
-        self.trial = None
-        self.waiting: dict[str, Any] | None = config
+        self.begin(context)
+        self.reset_config(config)
+
+    def begin(self, context: Context) -> None:
+        """Take what all trials share; the process stays as it is."""
+        self.context = context
+        self.waiting: dict[str, Any] | None = None
 
     def step(self) -> dict[str, Any]:
         """Train to the next report and return its result."""

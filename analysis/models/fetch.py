@@ -35,6 +35,7 @@ def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
     """MLflow's own functions on a store, without notices and progress bars."""
     logger, level = logging.getLogger("mlflow"), logging.getLogger("mlflow").level
     before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *QUIET)}
+    uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     logger.setLevel(logging.WARNING)
     os.environ.update(QUIET)
     mlflow.set_tracking_uri(tracking_uri)
@@ -43,7 +44,7 @@ def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        mlflow.set_tracking_uri(uri)  # type: ignore[arg-type]  # None unsets it
         logger.setLevel(level)
         for name, value in before.items():
             if value is None:

@@ -19,7 +19,7 @@ from trainables.keep.model import KeptModel
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.tasks.again import data_of
 from trainables.tasks.samples import Data
-from trainables.tasks.task import Task
+from trainables.tasks.task import Task, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +126,17 @@ def train(recipe: Recipe, places: Places) -> Trained:
     if recipe.space.endswith(".py"):
         console.print(f"variant {recipe.variant} is the code in {recipe.space}")
     variant = variant_of(recipe)
+    return train_on(recipe, variant, places.data_of(recipe, variant.task), places)
+
+
+def train_on(recipe: Recipe, variant: Variant, data: Data, places: Places) -> Trained:
+    """Train what a recipe says, of a variant and on data that are its own, see `train`.
+
+    Raises:
+        UserError: If the configuration is not one of the variant, or the training diverges.
+    """
     network = not issubclass(variant.config, EstimatorConfig)
     config = variant.config.from_dict(recipe.config)
-    data = places.data_of(recipe, variant.task)
     console.print(data.headline)
     line = EpochLine(config.epochs)
     model = fit(recipe, variant, data, after_epoch=line.done if network else lambda epoch: None)

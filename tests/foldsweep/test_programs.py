@@ -26,7 +26,7 @@ from sweeps.evaluate import EvaluateSettings
 from sweeps.finalists import FinalistsSettings
 from sweeps.kept import KeptSettings
 from sweeps.reproduction.settings import ReproduceSettings
-from sweeps.run import RunOptions, _read_settings
+from sweeps.run import RunOptions, read_settings
 from sweeps.settings import SweepSettings
 from sweeps.spaces import SpacesSettings
 
@@ -169,7 +169,7 @@ def test_the_help_of_any_program_has_each_option_with_a_text_whole_on_any_termin
 def test_an_empty_value_beside_resume_is_refused_as_well() -> None:
     for args in (["--resume", ""], ["--resume", "x", "--storage", ""], ["--resume="]):
         with pytest.raises(UserError, match="has an empty value"):
-            _read_settings(args)
+            read_settings(args)
 
 
 def test_bytes_that_are_no_text_are_refused_unless_a_file_is_called_so(

@@ -80,3 +80,11 @@ def has_a_thread_of_ray() -> int:
         thread.start()
         thread.join()
     return is_ended_below_python("ray.log")
+
+
+def writes_and_tells() -> int:
+    """Text in several writes, and a fact that is larger than a pipe."""
+    print("é" * 100_000)
+    print("wrong", file=sys.stderr)
+    tell(error="x" * 200_000)
+    return 0

@@ -10,7 +10,7 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps.ledger import Ledger
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, recorded_identity, save_settings
 from sweeps.study import open_storage
@@ -57,7 +57,7 @@ def test_a_copy_goes_on_under_a_name_of_its_own(copy: Path, tmp_path: Path) -> N
     original = tmp_path / "runs" / "first"
     before, recorded = contents(original), recorded_identity(original)
     args = ["--resume", "first", "--storage", "copies", "--name", "second", "--trials", "9"]
-    stored, settings = _read_settings(args)
+    stored, settings = read_settings(args)
     assert stored is not None
     assert (settings.name, settings.resume, settings.trials) == ("second", "second", 9)
     assert contents(original) == before
@@ -81,7 +81,7 @@ def test_a_copy_goes_on_under_a_name_of_its_own(copy: Path, tmp_path: Path) -> N
     assert starts[0]["params"]["name"] == "second"
     assert not (folder / "small" / TARGET_FILE).exists()
     assert not (folder / "small" / CURSOR_FILE).exists()
-    assert _read_settings(["--resume", "second", "--storage", "copies"])[0] == replace(
+    assert read_settings(["--resume", "second", "--storage", "copies"])[0] == replace(
         stored, storage="copies"
     )
 
@@ -102,7 +102,7 @@ def test_a_copy_that_gets_no_good_name_stays_as_it_is(
     copy.with_name("there").mkdir()
     before = contents(copy)
     with pytest.raises(UserError, match=said):
-        _read_settings(["--resume", "first", "--storage", "copies", *args])
+        read_settings(["--resume", "first", "--storage", "copies", *args])
     assert contents(copy) == before
 
 
@@ -110,5 +110,5 @@ def test_wrong_records_of_a_copy_are_left_to_who_sends_them(copy: Path) -> None:
     wrong = '{}\n{"op": "start", "run": "7"}\n'
     with (copy / "small" / SPOOL_FILE).open("a") as spool:
         spool.write(wrong)
-    _read_settings(["--resume", "first", "--storage", "copies", "--name", "second"])
+    read_settings(["--resume", "first", "--storage", "copies", "--name", "second"])
     assert (copy.with_name("second") / "small" / SPOOL_FILE).read_text().endswith(wrong)

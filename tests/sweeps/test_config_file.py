@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from foldsweep.errors import UserError
 from sweeps import run
 from sweeps.config_file import KNOWN, NOT_KEPT, config_words, save_config
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
 
@@ -25,7 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(text: str, *args: str) -> SweepSettings:
     Path("sweep.yaml").write_text(text)
-    return _read_settings(["--config", "sweep.yaml", *args])[1]
+    return read_settings(["--config", "sweep.yaml", *args])[1]
 
 
 FILE = """
@@ -50,9 +50,9 @@ def test_a_file_holds_what_the_command_line_would(here: Path) -> None:
         *("random", "--data", "a.csv", "--target", "left at", "--drop", "id", "--test", "b.csv"),
         *("--limit", "num_params <= 1000", "--select-on-test", "--gpus-per-trial", "0.5"),
     ]
-    assert read(FILE) == _read_settings(args)[1]
-    assert read("") == _read_settings([])[1]
-    assert read("# nothing\n") == _read_settings([])[1]
+    assert read(FILE) == read_settings(args)[1]
+    assert read("") == read_settings([])[1]
+    assert read("# nothing\n") == read_settings([])[1]
 
 
 def test_what_the_command_line_says_wins() -> None:
@@ -68,7 +68,7 @@ def test_what_the_command_line_says_wins() -> None:
 def test_a_word_that_stands_alone_is_no_value_of_the_file(here: Path) -> None:
     read("space: [mlp]")
     with pytest.raises(UserError, match="Unrecognized options: cnn"):
-        _read_settings(["--config", "sweep.yaml", "cnn"])
+        read_settings(["--config", "sweep.yaml", "cnn"])
 
 
 def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> None:
@@ -140,10 +140,10 @@ def test_what_is_wrong_is_said_in_one_line(text: str, said: str, here: Path) -> 
 def test_a_file_that_is_not_there_is_said(here: Path) -> None:
     for name, why in (("gone.yaml", "No such file"), (".", "Is a directory")):
         with pytest.raises(UserError, match=rf"^--config {name} cannot be read: {why}"):
-            _read_settings(["--config", name])
+            read_settings(["--config", name])
     (here / "bad.yaml").write_bytes(b"name: \xff")
     with pytest.raises(UserError, match="is not a YAML file"):
-        _read_settings(["--config", "bad.yaml"])
+        read_settings(["--config", "bad.yaml"])
 
 
 # Saving -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from search_spaces.space import Point, SearchSpace
 from sweeps.ledger import Ledger
 from sweeps.messages import (
     described,
+    resume_command,
     say_what_next,
     show_end,
     stopping,
@@ -399,3 +400,11 @@ def test_what_mlflow_refused_is_said_at_the_end(
     refused = "2 items, the last param lr: too long; see runs/first/small/uploader.log"
     show_end(settings, make_end(refused=refused), "first")
     assert f"MLflow at http://host:5000 refused {refused}; the study has everything" in said()
+
+
+def test_a_sweep_of_a_program_is_resumed_by_a_call() -> None:
+    settings = SweepSettings(space=("python:mine",), storage="my runs")
+    called = "fs.sweep(SPACES, resume='first', storage='my runs', trials=60)"
+    assert resume_command(settings, "first", trials=60) == called
+    typed = resume_command(replace(settings, space=("mlp",)), "first", trials=60)
+    assert typed.endswith("--resume first --storage 'my runs' --trials 60")

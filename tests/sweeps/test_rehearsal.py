@@ -19,7 +19,7 @@ from search_spaces.space import SearchSpace
 from sweeps import rehearsal, run
 from sweeps.cluster import Cluster
 from sweeps.rehearsal import OFFLINE, estimate, rehearse
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
 
@@ -47,7 +47,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a dry run prints, by its command line."""
 
     def of(*args: str) -> str:
-        stored, settings = _read_settings([*args, "--dry-run"])
+        stored, settings = read_settings([*args, "--dry-run"])
         settings.validate()
         assert rehearse(settings, stored) == 0
         assert not ray.is_initialized()
@@ -144,7 +144,7 @@ def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Pat
 def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
     said: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = _read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
+    settings = read_settings([*OWN, "--space", "logistic", "--trials", "9", "--name", "first"])[1]
     folder = here / "runs" / "first"
     folder.mkdir(parents=True)
     save_settings(replace(settings, objective=("val_accuracy",)), folder)
@@ -184,7 +184,7 @@ def test_mistakes_are_those_of_the_sweep(
 ) -> None:
     folder = here / "runs" / "there"
     folder.mkdir(parents=True)
-    save_settings(_read_settings([*OWN, "--space", "mlp", "--name", "there"])[1], folder)
+    save_settings(read_settings([*OWN, "--space", "mlp", "--name", "there"])[1], folder)
     before = everything(here)
     with pytest.raises(UserError, match=message):
         said(*args)

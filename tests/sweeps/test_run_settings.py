@@ -9,7 +9,7 @@ import pytest
 
 from foldsweep.errors import UserError
 from sweeps.launch import _load
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings, check_resumable
 from sweeps.settings_file import load_settings, save_settings
 
@@ -44,7 +44,7 @@ def store(folder: Path, **changes: object) -> SweepSettings:
 
 
 def read(*args: str) -> SweepSettings:
-    stored, settings = _read_settings(list(args))
+    stored, settings = read_settings(list(args))
     assert stored is None
     settings.validate()
     return settings
@@ -89,11 +89,11 @@ def test_a_sweep_of_ones_own_data_is_resumed_with_it(
 ) -> None:
     own = {"data": str(here / "a.csv"), "target": "left", "test": here / "b.csv", "repeats": 2}
     stored = store(here / "runs" / "mine", dataset="auto", **own)
-    found, settings = _read_settings(["--resume", "mine", "--data", "a.csv"])
+    found, settings = read_settings(["--resume", "mine", "--data", "a.csv"])
     assert found == stored
     settings.validate()
     check_resumable(stored, settings)
-    changed = _read_settings(["--resume", "mine", "--data", "c.csv", "--target", "right"])[1]
+    changed = read_settings(["--resume", "mine", "--data", "c.csv", "--target", "right"])[1]
     with pytest.raises(UserError, match=r"\(--target left -> right\)"):
         check_resumable(stored, changed)
 
@@ -107,12 +107,12 @@ def test_a_study_file_becomes_absolute(here: Path, monkeypatch: pytest.MonkeyPat
     absolute = f"sqlite:///{here}/study.db"
     assert read("--space", "mlp", "--study", "sqlite:///study.db").study == absolute
     stored = store(here / "runs" / "first", study=absolute)
-    found, settings = _read_settings(["--resume", "first", "--study", "sqlite:///study.db"])
+    found, settings = read_settings(["--resume", "first", "--study", "sqlite:///study.db"])
     assert found == stored
     check_resumable(stored, settings)
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
-    settings = _read_settings(["--resume", "first", "--storage", str(here / "runs")])[1]
+    settings = read_settings(["--resume", "first", "--storage", str(here / "runs")])[1]
     assert settings.study == absolute
     url = "postgresql://user@host/studies"
     assert read("--space", "mlp", "--study", url).study == url
@@ -124,7 +124,7 @@ def test_without_a_space_there_is_nothing_to_do() -> None:
 
 
 def test_a_resumed_sweep_keeps_its_settings(stored: SweepSettings) -> None:
-    found, settings = _read_settings(["--resume", "first"])
+    found, settings = read_settings(["--resume", "first"])
     assert found == stored
     assert settings == replace(stored, resume="first")
     settings.validate()
@@ -134,7 +134,7 @@ def test_what_is_given_replaces_what_was_stored(
     stored: SweepSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://not-asked:5000")
-    found, settings = _read_settings(
+    found, settings = read_settings(
         ["--trials", "20", "--resume=first", "--space", "mlp", "--time-budget", "5"]
     )
     assert found == stored
@@ -143,32 +143,32 @@ def test_what_is_given_replaces_what_was_stored(
 
 
 def test_auto_means_the_data_it_had(stored: SweepSettings) -> None:
-    assert _read_settings(["--resume", "first", "--dataset", "auto"])[1].dataset == "digits"
-    assert _read_settings(["--resume", "first", "--dataset", "mnist"])[1].dataset == "mnist"
+    assert read_settings(["--resume", "first", "--dataset", "auto"])[1].dataset == "digits"
+    assert read_settings(["--resume", "first", "--dataset", "mnist"])[1].dataset == "mnist"
 
 
 @pytest.mark.parametrize("on_test", [False, True])
 def test_what_selects_stays_as_it_was(here: Path, on_test: bool) -> None:
     store(here / "runs" / "first", select_on_test=on_test)
-    stored, settings = _read_settings(["--resume", "first"])
+    stored, settings = read_settings(["--resume", "first"])
     assert stored is not None
     assert settings.select_on_test is on_test
     check_resumable(stored, settings)
-    again = _read_settings(["--resume", "first", "--select-on-test"])[1]
+    again = read_settings(["--resume", "first", "--select-on-test"])[1]
     assert again.select_on_test  # saying so again is no mistake
     if not on_test:
-        changed = _read_settings(["--resume", "first", "--select-on-test"])[1]
+        changed = read_settings(["--resume", "first", "--select-on-test"])[1]
         with pytest.raises(UserError, match=r"\(--select-on-test False -> True\)"):
             check_resumable(stored, changed)
 
 
 def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
     elsewhere = store(here / "other" / "first", storage="other")
-    found, settings = _read_settings(["--resume", "first", "--storage", "other"])
+    found, settings = read_settings(["--resume", "first", "--storage", "other"])
     assert found == elsewhere
     assert settings.storage == "other"
     with pytest.raises(UserError, match="no sweep 'first' in runs"):
-        _read_settings(["--resume", "first"])
+        read_settings(["--resume", "first"])
 
 
 def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
@@ -185,7 +185,7 @@ def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
     save_settings(replace(made, name="first"), folder)
     moved = project.rename(here / "moved")
     monkeypatch.chdir(moved)
-    stored, settings = _read_settings(["--resume", "first"])
+    stored, settings = read_settings(["--resume", "first"])
     assert stored is not None
     assert str(project) not in str(settings)
     assert settings.local_root.resolve() == moved / "runs"
@@ -193,15 +193,15 @@ def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
     assert settings.study == f"sqlite:///{moved}/study.db"
     assert (settings.space, settings.data) == ((str(moved / "mine.py"),), str(moved / "a.csv"))
     check_resumable(stored, settings)
-    again = _read_settings(["--resume", "first", "--study", "sqlite:///study.db"])[1]
+    again = read_settings(["--resume", "first", "--study", "sqlite:///study.db"])[1]
     check_resumable(stored, again)
 
 
 def test_a_copied_sweep_is_not_resumed(here: Path, stored: SweepSettings) -> None:
     shutil.copytree(here / "runs", here / "copies")
     with pytest.raises(UserError, match=f"copies/first is a copy of the sweep in {here}/runs/fir"):
-        _read_settings(["--resume", "first", "--storage", "copies"])
-    assert _read_settings(["--resume", "first"])[0] == stored
+        read_settings(["--resume", "first", "--storage", "copies"])
+    assert read_settings(["--resume", "first"])[0] == stored
 
 
 def test_a_folder_that_was_renamed_is_asked_for_its_name(
@@ -209,13 +209,13 @@ def test_a_folder_that_was_renamed_is_asked_for_its_name(
 ) -> None:
     (here / "runs" / "first").rename(here / "runs" / "second")
     with pytest.raises(UserError, match="runs/second holds the sweep first: give the folder its"):
-        _read_settings(["--resume", "second"])
+        read_settings(["--resume", "second"])
 
 
 def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: Path) -> None:
     store(here / "runs" / "first", storage="s3://bucket/path")
     for args in (["--resume", "first"], ["--resume", "first", "--storage", "s3://bucket/path"]):
-        assert _read_settings(args)[1].storage == "s3://bucket/path"
+        assert read_settings(args)[1].storage == "s3://bucket/path"
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
 )
 def test_mistakes_are_said_in_one_line(stored: SweepSettings, args: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said) as caught:
-        _read_settings(args)
+        read_settings(args)
     assert "\n" not in str(caught.value)
 
 
 def test_help_is_no_mistake(stored: SweepSettings, capsys: pytest.CaptureFixture[str]) -> None:
     for args in (["--help"], ["--resume", "first", "--help"]):
         with pytest.raises(SystemExit) as stop:
-            _read_settings(args)
+            read_settings(args)
         assert stop.value.code in (0, None)
         assert "--time-budget" in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from sweeps import shared as shared_module
 from sweeps.home import Home, Record, SpaceFile
 from sweeps.identity import Identity
 from sweeps.outages import Outages
-from sweeps.run import _read_settings
+from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, save_settings
 from sweeps.shared import bring, owned
@@ -36,7 +36,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     def driven(user: str, *args: object) -> Iterator[SweepSettings]:
         (tmp_path / user).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / user)
-        stored, settings = _read_settings([*map(str, args), *places])
+        stored, settings = read_settings([*map(str, args), *places])
         folder = settings.local_root.resolve() / "first"
         yield settings
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,17 @@
 """A driver's end, however it comes, is one line; the user's signals reach it once."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from sweeps.supervisor import apart
+from sweeps.supervisor import Supervisor, apart
 
 pytestmark = pytest.mark.integration
 
@@ -29,6 +31,27 @@ def test_what_a_driver_returns_is_the_exit_code(
     assert apart(f"{DRIVEN}.returns", code) == code
     # Ray would send the current folder to its workers under `uv run`
     assert capfd.readouterr() == ("said 0\n", "")
+
+
+def test_what_a_driver_writes_and_tells_arrives_whole_in_streams_of_a_program(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    output, errors = io.StringIO(), io.StringIO()
+    supervisor = Supervisor((output, errors))
+    assert supervisor.run(f"{DRIVEN}.writes_and_tells") == 0
+    assert output.getvalue() == "é" * 100_000 + "\n"
+    assert errors.getvalue() == "wrong\n"
+    assert supervisor.known["error"] == "x" * 200_000
+    assert supervisor.what_happened == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_thread_that_is_not_the_main_one_may_have_a_driver(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(apart, f"{DRIVEN}.returns", 1).result() == 1
+    assert capfd.readouterr().out == "said 0\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

@@ -1,0 +1,76 @@
+"""A comparison and figures, as a console and a notebook show them."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from analysis import words
+from analysis.compare import TEST_HEADS, cells, heads, test_cells
+from analysis.comparison import Comparison
+from analysis.plots.drawn import Drawn
+from analysis.records import row_dict
+from analysis.report import as_base64
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Compared:
+    """What the scores of some sweeps say of which is better."""
+
+    comparison: Comparison
+
+    @property
+    def rows(self) -> "pd.DataFrame":
+        """The sweeps, best first, with the columns of `foldsweep compare --csv`."""
+        import pandas as pd
+
+        return pd.DataFrame([row_dict(row) for row in self.comparison.rows])
+
+    @property
+    def tests(self) -> "pd.DataFrame":
+        """Each test of two rows, in words and numbers for people."""
+        import pandas as pd
+
+        places = self.comparison.places
+        tested = [test_cells(test, places=places) for test in self.comparison.tests]
+        return pd.DataFrame(tested, columns=["rows", *TEST_HEADS[1:]])
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [*self._words(), "", self._table().to_string(index=False)]
+            + ["", self.tests.to_string(index=False)] * bool(self.comparison.tests)
+        )
+
+    def _repr_html_(self) -> str:
+        """Words, then the table, then the tests."""
+        headline, *more = (escape(sentence) for sentence in self._words())
+        tables = [self._table(), *[self.tests] * bool(self.comparison.tests)]
+        shown = "".join(table.to_html(index=False, border=0) for table in tables)
+        return f"<p><b>{headline}</b> {' '.join(more)}</p>{shown}"
+
+    def _words(self) -> list[str]:
+        said = self.comparison
+        return [words.headline(said), *words.sentences(said), *words.choice_sentences(said)]
+
+    def _table(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        rows = [cells(row, self.comparison) for row in self.comparison.rows]
+        return pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
+
+
+class Figures(dict[str, Drawn]):
+    """Figures of matplotlib by name, each with its caption; a notebook shows them all."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {drawn.caption}" for name, drawn in self.items())
+
+    def _repr_html_(self) -> str:
+        """Each with its caption."""
+        return "".join(
+            f'<figure><img src="data:image/png;base64,{as_base64(drawn.figure)}"'
+            f' style="max-width: 100%"><figcaption>{escape(drawn.caption)}</figcaption></figure>'
+            for drawn in self.values()
+        )

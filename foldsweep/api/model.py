@@ -1,0 +1,135 @@
+"""A trained model that answers new rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.models.keeping import check_folder, keep
+from analysis.models.trained import Places, Trained, train, train_on
+from foldsweep.api.undisturbed import undisturbed
+from foldsweep.errors import UserError
+from foldsweep.recipe import Recipe
+from sweeps.given import OF_PYTHON, Given
+from trainables.keep.labels import PREDICTION, labelled
+from trainables.tasks.table.arrays import frame_of, is_table
+from trainables.tasks.table.assembly import inputs_of
+from trainables.tasks.task import DataRequest
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Model:
+    """One configuration, trained on all training rows of its sweep."""
+
+    trained: Trained
+    made: bool = False
+    """Whether its variant is in no file, so that nobody else could load it."""
+
+    def __repr__(self) -> str:
+        recipe = self.trained.model.recipe
+        named = f"{recipe.variant}, trial {recipe.trial} of {recipe.sweep}"
+        return f"<Model {named}: {self.trained.said}>"
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Metrics on the test rows, which nothing was chosen by; empty where there are none."""
+        return self.trained.scores
+
+    def predict(self, inputs: Any) -> Any:
+        """The class or value of n rows; of a task of your own all that it predicts, by name.
+
+        Args:
+            inputs: A data frame with the columns of training, an array (n, ...), or arrays by
+                name.
+
+        Raises:
+            UserError: If these are no inputs of the task.
+        """
+        found = self._predict(inputs)
+        return found.get(PREDICTION, found)
+
+    def predict_proba(self, inputs: Any) -> np.ndarray:
+        """The probability of each class, (n, classes), in the order of `classes`.
+
+        Raises:
+            UserError: If these are no inputs of the task, or it has no classes.
+        """
+        model = self.trained.model
+        if not model.classes:
+            raise UserError(f"task {model.variant.task.name} has no classes")
+        found = self._predict(inputs)
+        return np.stack([found[f"probability_{label}"] for label in model.classes], axis=1)
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """Names of the classes; empty where there are none."""
+        return self.trained.model.classes
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a folder, which `foldsweep predict` takes.
+
+        Raises:
+            UserError: If the folder holds anything else, or the model is defined in no file.
+        """
+        self.require_file()
+        with undisturbed():
+            check_folder(Path(folder))
+            keep(self.trained.model, Path(folder))
+
+    def require_file(self) -> None:
+        """Refuse a variant whose code is in no file.
+
+        Raises:
+            UserError: If it is so.
+        """
+        if self.made:
+            raise UserError(
+                f"variant {self.trained.model.variant.name} is defined in this program, which who"
+                " loads the model does not have: put its space() into a .py file and sweep that"
+            )
+
+    def _predict(self, inputs: Any) -> dict[str, np.ndarray]:
+        model = self.trained.model
+        with undisturbed():
+            return labelled(model, model.predict(self._rows(inputs)))
+
+    def _rows(self, inputs: Any) -> Any:
+        """Rows in the form in which training had them."""
+        schema = self.trained.model.schema
+        if schema is None or schema.layout == "own" or isinstance(inputs, Mapping):
+            return inputs
+        if hasattr(inputs, "columns"):
+            return inputs_of(inputs, schema)
+        array = np.asarray(inputs)
+        return inputs_of(frame_of(array) if is_table(array) else array, schema)
+
+
+def fitted(recipe: Recipe, places: Places, given: Given) -> Model:
+    """A recipe's model: of what a program has made, or of what ships or is in a file.
+
+    Raises:
+        UserError: If its data or variant is not there, or is another than that of the sweep.
+    """
+    made = recipe.space in given.spaces
+    if not made and given.task is None:
+        try:
+            return Model(trained=train(recipe, places))
+        except UserError as error:
+            ships = recipe.record.get("schema") is None or recipe.origin.get("data") is not None
+            if ships or recipe.space.endswith(".py"):
+                raise
+            name = recipe.sweep.partition("/")[0]
+            raise UserError(
+                f"{error}; give what the program had made: fs.load({name!r}, TASK or SPACES)"
+            ) from None
+    variant = given.load(f"{OF_PYTHON}{recipe.space}", None).variant
+    data = variant.task.load(DataRequest(seed=recipe.seed))
+    if (variant.full_name, data.digest) != (recipe.variant, recipe.data_digest):
+        raise UserError(
+            f"{variant.full_name} on data {data.digest} was given, but sweep {recipe.sweep} is of"
+            f" {recipe.variant} on {recipe.data_digest}"
+        )
+    trained = train_on(recipe, variant, data, places)
+    return Model(trained=trained, made=made or not recipe.origin)

@@ -1,0 +1,270 @@
+"""What a sweep came to, as MLflow has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.comparison import compare
+from analysis.load import Store, json_tag, open_store, sweep_runs, sweep_uuid
+from analysis.results import Sweep, Trial, load_sweeps
+from analysis.selection import Rule, alike, check_rope
+from foldsweep import names
+from foldsweep.api.sweeping import Space, What, given_of
+from foldsweep.api.undisturbed import undisturbed
+from foldsweep.errors import UserError
+from foldsweep.files import write_whole
+from foldsweep.numbers import shown_score
+from foldsweep.tracking import default_experiment, tracking_uri
+from sweeps.given import Given
+from sweeps.settings import SweepSettings
+from sweeps.settings_file import recorded_identity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from foldsweep.api.compared import Compared, Figures
+    from foldsweep.api.model import Model
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Result:
+    """A sweep that has ended, or is under way: its trials as they were when it was loaded."""
+
+    name: str
+    sweeps: tuple[Sweep, ...]
+    """One for each space, in the order in which they were swept."""
+    store: Store
+    given: Given = field(default_factory=Given)
+    """Task and spaces that a program has made."""
+    data: Path | None = None
+    """Its data file, if it was of one [the file of its name in this folder]."""
+    data_dir: Path | None = None
+    """Folder of the files of a task that ships."""
+
+    @property
+    def best(self) -> Trial:
+        """The best trial: of several spaces that of the first row of a comparison.
+
+        Raises:
+            UserError: If none is complete.
+        """
+        return compare(self._complete()).rows[0].best
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """All trials, a row each: parameters that vary, state, score, score by fold, seconds.
+
+        The score is that of the last report; it is comparable where the state is COMPLETE.
+        """
+        import pandas as pd  # which takes a second, and a comparison does not need
+
+        rows = [_row(sweep, trial) for sweep in self.sweeps for trial in sweep.trials]
+        return pd.DataFrame(rows)
+
+    def compare(
+        self, *others: "Result", objective: str | None = None, rope: float | None = None
+    ) -> "Compared":
+        """Its spaces, and those of other sweeps on the same task and data, with tests.
+
+        Args:
+            others: Other sweeps.
+            objective: Metric to compare by [that of the sweep].
+            rope: Scores closer than this are equivalent [as the task says of the metric].
+
+        Raises:
+            UserError: If none of them has a complete trial, or has measured the metric.
+        """
+        from foldsweep.api.compared import Compared  # jinja2 and matplotlib, as below
+
+        check_rope(rope)
+        sweeps = [sweep for result in (self, *others) for sweep in result._complete()]
+        return Compared(compare(alike(sweeps, objective), rope=rope))
+
+    def plot(self) -> "Figures":
+        """How the sweep went, what it found, and what its best gets wrong.
+
+        Raises:
+            UserError: If there is no complete trial.
+        """
+        from analysis.plots.gallery import sweep_figures
+        from foldsweep.api.compared import Figures
+
+        with undisturbed():
+            return Figures(sweep_figures(self.store, self._complete()))
+
+    def report(self, path: str | Path) -> None:
+        """Write one page that holds all of it, see `foldsweep report`.
+
+        Raises:
+            UserError: If there is no complete trial, or the file cannot be written.
+        """
+        from analysis.report import check_out, render
+
+        with undisturbed():
+            check_out(Path(path))
+            page = render(self.store, compare(alike(self._complete())))
+            write_whole(Path(path), page)
+
+    def fit(self, trial: Trial | None = None, *, choose: Rule = "best") -> "Model":
+        """Train a configuration on all training rows; test rows stay out of it.
+
+        Args:
+            trial: The trial [of the sweep with the best one, as `choose` says].
+            choose: See `foldsweep export --choose`: `best`, `one-se` or `equivalent-smallest`.
+
+        Raises:
+            UserError: If there is no complete trial, or its data or variant is not there.
+        """
+        from analysis.choosing import choose as chosen
+        from analysis.export import recipe_of
+        from analysis.models.trained import Places  # torch, which takes seconds
+        from foldsweep.api.model import fitted
+
+        with undisturbed():
+            if trial is None:
+                trial, _ = chosen(compare(self._complete()).rows[0].sweep, choose)
+            recipe = recipe_of(self.store, self.store.client.get_run(trial.run_id))
+            places = Places(data_dir=self.data_dir, path=self.data, beside=Path())
+            return fitted(recipe, places, self.given)
+
+    def register(self, name: str) -> str:
+        """Train the best and register it in MLflow, see `foldsweep export --register`.
+
+        Args:
+            name: Name in the registry; the model becomes the name's champion if it is
+                significantly better than the present one on the same test rows.
+
+        Returns:
+            What was done and why, in a sentence.
+
+        Raises:
+            UserError: If it cannot be trained, or MLflow does not take it.
+        """
+        from analysis.models import registry
+
+        with undisturbed():
+            registry.check(self.store, name)
+            champion = registry.open_champion(self.store, name)
+            model = self.fit()
+            model.require_file()
+            return registry.register(self.store, name, model.trained, champion)
+
+    def __repr__(self) -> str:
+        return f"<Result of sweep {self.name}: {self._said()}>"
+
+    def _repr_html_(self) -> str:
+        """What was found, with the best of each space; see `compare` for the tests."""
+        if not any(sweep.complete for sweep in self.sweeps):
+            return f"<p>{escape(repr(self))}</p>"
+        return f"<p>sweep {escape(self.name)}</p>{self.compare()._repr_html_()}"
+
+    def _said(self) -> str:
+        spaces = ", ".join(sweep.space for sweep in self.sweeps)
+        complete = [trial for sweep in self.sweeps for trial in sweep.complete]
+        if not complete:
+            return f"{spaces}; no complete trial yet"
+        best = self.best
+        score = f"{names.bare(best.metric)} {shown_score(best.metric, best.score, best.std)}"
+        return f"{spaces}; best {score} in trial {best.number} of {best.sweep}"
+
+    def _complete(self) -> list[Sweep]:
+        complete = [sweep for sweep in self.sweeps if sweep.complete]
+        if not complete:
+            raise UserError(f"sweep {self.name} has no complete trial yet")
+        return complete
+
+
+def _row(sweep: Sweep, trial: Trial) -> dict[str, Any]:
+    """A trial as a row of the data frame."""
+    row: dict[str, Any] = {
+        "space": sweep.space,
+        "trial": trial.number,
+        "state": trial.state,
+        "origin": trial.origin or "sampled",
+        "score": trial.score,
+        "std": trial.std,
+    }
+    row |= {f"fold_{i}": score for i, score in enumerate(trial.folds)}
+    row |= {"num_params": trial.num_params, names.TRAIN_TIME: trial.train_time_s}
+    searched = json_tag(sweep.tags, names.TAG_DISTRIBUTIONS) or {}
+    varied = {key: trial.config[key] for key in searched if key in trial.config}
+    return row | {f"{key}_" if key in row else key: value for key, value in varied.items()}
+
+
+def result_of(settings: SweepSettings, name: str, given: Given) -> Result:
+    """The result of a sweep that has just been run, by its identity.
+
+    Raises:
+        UserError: If MLflow does not have it.
+    """
+    identity = recorded_identity(settings.local_root / name)
+    uuid = "" if identity is None else identity.uuid
+    try:
+        store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+        known = [
+            named
+            for named, run in sweep_runs(store).items()
+            if sweep_uuid(run) == uuid and run.data.tags[names.TAG_SWEEP].startswith(f"{name}/")
+        ]
+        if not known:
+            raise UserError(f"MLflow has no run of sweep {name}")
+    except UserError as error:
+        again = f"it waits in {settings.local_root / name}, for foldsweep replay and fs.load"
+        raise UserError(f"the sweep has ended, but {error}: {again}") from None
+    data = Path(settings.data) if settings.data and Path(settings.data).is_file() else None
+    return _result(store, known, given, data, settings.data_dir)
+
+
+def load(
+    name: str,
+    what: What = (),
+    *,
+    spaces: Space | Sequence[Space] = (),
+    data: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+) -> Result:
+    """The result of an earlier sweep.
+
+    Args:
+        name: Its name, or NAME/SPACE for one of its spaces.
+        what: The task and spaces that the sweep was of, if a program made them: for `fit`.
+        spaces: Further spaces.
+        data: Data file, where the sweep was of one [the file of its name in this folder].
+        data_dir: Folder of the files of a task that ships.
+        experiment: MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep].
+        tracking_uri: MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder].
+
+    Raises:
+        UserError: If there is no such sweep.
+    """
+    with undisturbed():
+        store = open_store(_uri(tracking_uri), experiment or default_experiment())
+        given, _ = given_of(what, spaces)
+        places = (None if place is None else Path(place) for place in (data, data_dir))
+        return _result(store, [name], given, *places)
+
+
+_uri = tracking_uri
+
+
+def _result(
+    store: Store,
+    sweeps: Sequence[str],
+    given: Given,
+    data: Path | None,
+    data_dir: Path | None,
+) -> Result:
+    loaded = load_sweeps(store, sweeps=sweeps)
+    in_order = tuple(sorted(loaded, key=lambda sweep: sweep.started))
+    return Result(
+        name=in_order[0].group,
+        sweeps=in_order,
+        store=store,
+        given=given,
+        data=data,
+        data_dir=data_dir,
+    )

@@ -1,0 +1,179 @@
+"""Sweeps out of a program: with Ray in a process of its own, or in this one without."""
+
+import io
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, Union
+
+from foldsweep.api.undisturbed import undisturbed
+from foldsweep.checks import brief, nearest
+from foldsweep.errors import CodeError, UserError
+from foldsweep.interrupts import INTERRUPTED
+from sweeps.config_file import KNOWN, words_of
+from sweeps.given import Given, Sent
+from sweeps.run import read_settings
+from sweeps.settings import SweepSettings, new_name
+from sweeps.supervisor import Supervisor
+
+if TYPE_CHECKING:  # who has such objects has imported Ray and torch, for which names do not wait
+    from foldsweep.api.result import Result
+    from search_spaces.space import SearchSpace
+    from trainables.tasks.task import Task
+
+Space = Union[str, PurePath, "SearchSpace"]
+What = Union[Space, "Task", Sequence[Space]]
+SETTINGS = (*KNOWN, "resume", "trust")
+"""Settings of the command line that a program may give, too."""
+
+
+def sweep(
+    what: What = (),
+    *,
+    spaces: Space | Sequence[Space] = (),
+    workers: int | None = None,
+    **settings: Any,
+) -> "Result":
+    """Search for the best configuration of one or more search spaces.
+
+    Ctrl-C, or interrupting the kernel, ends the sweep with all that has ended kept; it goes on
+    with `resume`.
+
+    Args:
+        what: Search spaces: by name, as the path of a file, or `SearchSpace` objects; or a task,
+            such as `table` makes, which `spaces` are then for.
+        spaces: Further spaces.
+        workers: Trials at a time, each in a process of its own [as many as CPUs or GPUs allow];
+            with 0 they train in this process, one after another and without Ray.
+        settings: Settings of `foldsweep run` by the same names, such as `trials` and `folds`.
+
+    Raises:
+        UserError: If anything is wrong with what is given; nothing has been made or changed then.
+        KeyboardInterrupt: After Ctrl-C, with the call that resumes the sweep.
+        RuntimeError: If the process with Ray was ended.
+    """
+    if workers == 0:
+        import torch  # noqa: F401  whose state is kept, and which a process of its own imports
+    with undisturbed():
+        more = settings.pop("space", None) or ()
+        given, named = given_of(what, [*_several(spaces), *_several(more)])
+        if given.task is not None and not named and not settings.get("resume"):
+            raise UserError('say which spaces to sweep: spaces=["mlp", "hist_gradient_boosting"]')
+        if workers is not None and settings.get("concurrency") is not None:
+            raise UserError("workers and concurrency are the same: give one")
+        wanted = {**settings, **({"space": named} if named else {})}
+        if workers:
+            wanted["concurrency"] = workers
+        stored, read = read_settings(_words(wanted))
+        read.validate()
+        if given.task is not None and read.data is not None:
+            raise UserError(f"a task has its data: leave out data={read.data!r}")
+        return (_apart if workers != 0 else _here)(read, stored, given)
+
+
+def given_of(what: What, spaces: Space | Sequence[Space] = ()) -> tuple[Given, list[str]]:
+    """What a program has made, and the names of all spaces as settings have them.
+
+    Raises:
+        UserError: If something is neither a task nor a space.
+    """
+    task = what if _is_task(what) else None
+    asked = [*([] if task is not None else _several(what)), *_several(spaces)]
+    for one in asked:
+        if not isinstance(one, str) and not _is_space(one):
+            raise UserError(
+                f"{brief(one)} is no search space: give a name, the path of a .py file or a"
+                " SearchSpace"
+            )
+    objects = [one for one in asked if _is_space(one)]
+    given = Given(task=task, spaces={one.name: one for one in objects})
+    return given, [given.named(one) for one in asked]
+
+
+def _is_task(what: object) -> "TypeGuard[Task]":
+    module = sys.modules.get("trainables.tasks.task")
+    return module is not None and isinstance(what, module.Task)
+
+
+def _is_space(what: object) -> "TypeGuard[SearchSpace]":
+    module = sys.modules.get("search_spaces.space")
+    return module is not None and isinstance(what, module.SearchSpace)
+
+
+def _several(spaces: Any) -> list[Any]:
+    several = [*spaces] if isinstance(spaces, list | tuple) else [spaces]
+    return [str(space) if isinstance(space, PurePath) else space for space in several]
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """The command line that says the same."""
+    for name in settings:
+        if name not in SETTINGS:
+            raise UserError(f"{name} is no setting of a sweep{nearest(name, SETTINGS)}")
+    return words_of(settings, where="", seen="everybody who gets the program sees")
+
+
+def _apart(settings: SweepSettings, stored: SweepSettings | None, given: Given) -> "Result":
+    """The sweep in a process with Ray."""
+    relayed = None if _are_of_the_system() else (sys.stdout, sys.stderr)
+    supervisor = Supervisor(relayed)
+    code = supervisor.run("sweeps.driver.answer", settings, stored, Sent.of(given))
+    known = supervisor.known
+    if supervisor.what_happened and code != INTERRUPTED:
+        raise RuntimeError(supervisor.what_happened)
+    if code == INTERRUPTED:
+        _interrupted(supervisor.signal, known.get("resume"))
+    if "error" in known:
+        _raise(known["error"], known["traceback"], users=known["users"])
+    from foldsweep.api.result import result_of  # MLflow, which takes seconds
+
+    return result_of(settings, str(known["sweep"]), given)
+
+
+def _here(settings: SweepSettings, stored: SweepSettings | None, given: Given) -> "Result":
+    """The sweep in this process."""
+    from foldsweep.api.result import result_of  # Ray, torch and MLflow, which take seconds
+    from sweeps.here import Here
+    from sweeps.launch import launch
+    from sweeps.messages import resume_command
+    from sweeps.outages import ServiceLost
+
+    name = settings.resume or settings.name or new_name(settings.local_root)
+    if settings.resume is None:
+        settings = replace(settings, name=name)
+    try:
+        code = launch(settings, stored, Here(settings), given)
+    except ServiceLost as error:
+        raise RuntimeError(str(error)) from None
+    if code == INTERRUPTED:
+        _interrupted(signal.SIGINT, resume_command(settings, name))
+    return result_of(settings, name, given)
+
+
+def _are_of_the_system() -> bool:
+    """Whether what another process writes appears where this one's output does."""
+    try:
+        return (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
+    except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
+        return False
+
+
+def _interrupted(number: int | None, resume: str | None) -> NoReturn:
+    """Leave as the user has asked, by whichever signal."""
+    if number is not None and number != signal.SIGINT:
+        signal.raise_signal(number)
+    raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was begun")
+
+
+def _raise(error: str, traceback: str, *, users: bool) -> NoReturn:
+    """What was raised in the other process."""
+    raised: Exception = UserError(error)
+    if not users:
+        raised = RuntimeError(error)
+    elif traceback:
+        raised = CodeError(error, traceback)
+    if traceback:
+        raised.add_note(f"in the process of the sweep: {traceback}")
+    raise raised

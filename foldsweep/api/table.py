@@ -1,0 +1,39 @@
+"""A task of rows that a program holds."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from trainables.tasks.kinds import classification, regression
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task
+
+ORIGIN = {"given": "foldsweep.table"}
+"""Says of a record that it is all of the task, besides the rows: a model needs no code of it."""
+
+
+def table(
+    inputs: Any,
+    target: Any,
+    kind: Literal["classification", "regression"] | None = None,
+    *,
+    name: str = "table",
+    objective: str | None = None,
+    **options: Any,
+) -> Task:
+    """A task: `classification` or `regression` of `Data.of` the same.
+
+    Args:
+        inputs: A data frame of columns, an array (n, ...), or a mapping of arrays by name.
+        target: A series or array of n classes or values.
+        kind: Kind of task [inferred from the target].
+        name: Name of the task, recorded with every result.
+        objective: Metric that sweeps optimise, such as roc_auc [accuracy, or r2].
+        options: See `Data.of`: `holdout`, `groups`, `time`, `seed`, `test`.
+
+    Raises:
+        UserError: If a column, the target or an option cannot be used.
+    """
+    data = Data.of(inputs, target, kind=kind, name=name, **options)
+    data = replace(data, origin=ORIGIN)
+    make = classification if data.schema.classes else regression
+    return make(name, data, objective=objective)

@@ -1,0 +1,61 @@
+"""A process of the user's, which is after a call what it was before."""
+
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+OPTUNA = "optuna"
+OF_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+"""Variables that scikit-learn sets for OpenMP when it is imported, and which OpenMP needs."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Take back what the call changes: environment, signals, log levels, warnings, torch."""
+    environment, handlers, drawn = dict(os.environ), _handlers(), random.getstate()
+    known = [logging.root, *logging.root.manager.loggerDict.values()]
+    levels = {logger: logger.level for logger in known if isinstance(logger, logging.Logger)}
+    if OPTUNA in sys.modules:
+        logging.getLogger(OPTUNA).setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), _torch():
+            yield
+    finally:
+        random.setstate(drawn)
+        for name in os.environ.keys() - environment.keys() - {*OF_LIBRARIES}:
+            del os.environ[name]
+        os.environ.update(environment)
+        if OPTUNA in sys.modules:  # imported here, it is as it comes
+            levels.setdefault(logging.getLogger(OPTUNA), logging.INFO)
+        for logger, level in levels.items():
+            logger.setLevel(level)
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+def _handlers() -> dict[int, Any]:
+    """Handlers of signals that Python can set again; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    found = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return {number: handler for number, handler in found.items() if handler is not None}
+
+
+@contextmanager
+def _torch() -> Iterator[None]:
+    """Keep the threads and the random numbers of a torch that has been imported."""
+    torch = sys.modules.get("torch")
+    with ExitStack() as kept:
+        if torch is not None:
+            kept.callback(torch.set_num_threads, torch.get_num_threads())
+            devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+            kept.enter_context(torch.random.fork_rng(devices))
+        yield

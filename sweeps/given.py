@@ -1,0 +1,122 @@
+"""What a sweep is of where a Python program made it: a task and spaces that are in no file.
+
+They reach the process with Ray, and from there the workers, by cloudpickle: classes and functions
+of a script or a notebook by value, those of modules by name. Nothing of them is kept: a sweep is
+resumed where the same is given again.
+"""
+
+import os
+import pickle
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from foldsweep.beside import beside
+from foldsweep.errors import UserError, first_line
+from sweeps.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from search_spaces.space import SearchSpace  # Ray and torch, for which no program waits
+    from trainables.tasks.task import Task
+
+OF_PYTHON = "python:"
+"""Begins the name, among the settings, of a space that is not to be found by its name alone."""
+
+
+def of_python(settings: SweepSettings) -> bool:
+    """Whether a sweep has spaces that only the program knows that made them."""
+    return any(space.startswith(OF_PYTHON) for space in settings.space)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A task and spaces that a program has made."""
+
+    task: "Task | None" = None
+    """What spaces that ship are for, in place of data that settings name."""
+    spaces: Mapping[str, "SearchSpace"] = field(default_factory=dict)
+
+    def named(self, space: "str | SearchSpace") -> str:
+        """How settings name a space."""
+        if not isinstance(space, str):
+            return f"{OF_PYTHON}{space.name}"
+        return space if self.task is None or space.endswith(".py") else f"{OF_PYTHON}{space}"
+
+    def load(self, name: str, task: "Task | None") -> "SearchSpace":
+        """The space that settings name.
+
+        Args:
+            name: Its name, or path, as `named` has it.
+            task: The task of data that settings name, which spaces that ship are then for.
+
+        Raises:
+            UserError: If there is none, or it was made by a program and is not given here.
+        """
+        from search_spaces.loading import load_space  # Ray and torch
+
+        own = name.removeprefix(OF_PYTHON)
+        if own != name and own in self.spaces:
+            return self.spaces[own]
+        if own != name and self.task is None:
+            raise UserError(
+                f"space {own} was given by a Python program: resume the sweep there, with the same"
+                " spaces and data, by fs.sweep(SPACES, resume=NAME)"
+            )
+        return load_space(own, self.task or task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """The same on its way to another process."""
+
+    content: bytes
+    folders: tuple[str, ...]
+    """Where modules of the program's own are, which its objects may be from."""
+
+    @classmethod
+    def of(cls, given: Given) -> "Sent":
+        """Pack it.
+
+        Raises:
+            UserError: If an object cannot be sent.
+        """
+        import cloudpickle  # which few programs need
+
+        try:
+            content = cloudpickle.dumps(given)
+        except Exception as error:  # pickling runs the user's code, which may raise anything
+            raise UserError(
+                f"spaces and task cannot be sent to the process with Ray: {first_line(error)};"
+                " make such objects inside the functions that use them, or sweep with workers=0"
+            ) from error
+        return cls(content=content, folders=_own_folders())
+
+    def open(self) -> Given:
+        """Unpack it.
+
+        Raises:
+            UserError: If a module is missing here.
+        """
+        for folder in self.folders:
+            beside.add(folder)
+        try:
+            given = pickle.loads(self.content)
+        except ImportError as error:
+            raise UserError(
+                f"the process with Ray cannot import what the spaces need: {error}; put the module"
+                " beside the script or into the environment"
+            ) from None
+        assert isinstance(given, Given)
+        return given
+
+
+def _own_folders() -> tuple[str, ...]:
+    """Folders from which the program imports modules of its own, in their order."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    first = os.path.dirname(os.path.abspath(main)) if main else os.getcwd()
+    installed = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))
+    places = (os.path.abspath(place or ".") for place in sys.path if isinstance(place, str))
+    own = (p for p in places if os.path.isdir(p) and not p.startswith(installed))
+    return tuple(dict.fromkeys([first, *own]))

@@ -1,0 +1,24 @@
+"""What a program makes: a network that tests can look into while it trains."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+import foldsweep as fs
+
+hooks: list[Callable[[], None]] = []
+"""Called whenever a network looks at rows."""
+
+
+class Net(nn.Module):
+    """One linear layer."""
+
+    def __init__(self, config: fs.TrialConfig, shapes: fs.Shapes):
+        super().__init__()
+        (size,) = shapes.inputs["numeric"]
+        self.layer = nn.Linear(size, shapes.outputs)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        for hook in hooks:
+            hook()
+        return self.layer(rows)

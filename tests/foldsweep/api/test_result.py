@@ -1,0 +1,172 @@
+"""What a program does with a sweep: trials, comparison, figures, a page, models."""
+
+import base64
+import contextlib
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import foldsweep as fs
+from analysis.models.fetch import opened
+from foldsweep.errors import UserError
+from tests.foldsweep.api import made
+from tests.foldsweep.api.test_sweeping import SMALL, process
+from trainables.keep.labels import labelled
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def swept(
+    table: fs.Task, tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path
+) -> tuple[Path, fs.Result]:
+    """A folder with a sweep of two spaces, and its result."""
+    folder = tmp_path_factory.mktemp("swept")
+    shutil.copy(empty_mlflow, folder / "mlflow.db")
+    with contextlib.chdir(folder):
+        settings = {**SMALL, "spaces": ["mlp", "logistic"], "epochs": 2}
+        return folder, fs.sweep(table, name="two", **settings)
+
+
+@pytest.fixture
+def result(
+    home: Path, swept: tuple[Path, fs.Result], monkeypatch: pytest.MonkeyPatch
+) -> fs.Result:
+    """In the folder of the sweep."""
+    monkeypatch.chdir(swept[0])
+    return swept[1]
+
+
+def test_what_a_sweep_came_to_is_compared_drawn_and_written(result: fs.Result) -> None:
+    compared = result.compare()
+    assert [*compared.rows["variant"]] == [row.sweep.variant for row in compared.comparison.rows]
+    assert compared.rows["best_trial"][0] == result.best.number
+    assert len(compared.tests) == 1
+    words = str(compared)
+    assert compared.comparison.rows[0].name in words.splitlines()[0]
+    page = compared._repr_html_()
+    assert page.count("<table") == 2
+    assert words.splitlines()[0] in page
+    assert page in result._repr_html_()
+
+    before = process()
+    figures = result.plot()
+    assert {"all-boxes", "all-history"} & set(figures)
+    shown = re.findall(r"base64,([^\"]+)", figures._repr_html_())
+    assert len(shown) == len(figures)
+    assert all(base64.b64decode(png).startswith(b"\x89PNG") for png in shown)
+    result.report("page.html")
+    assert words.splitlines()[0] in Path("page.html").read_text()
+    with pytest.raises(UserError, match="must end in .html"):
+        result.report("page.pdf")
+    after = process()
+    assert {name for name in before if before[name] != after[name]} == set()
+
+    one, other = fs.load("two/mlp"), fs.load("two/logistic")
+    assert str(one.compare(other)) == words
+    with pytest.raises(UserError, match="--objective r2 was not measured"):
+        one.compare(other, objective="r2")
+
+
+def test_a_model_answers_new_rows_and_is_kept_and_registered(
+    result: fs.Result, rows: Rows, table: fs.Task
+) -> None:
+    x, y = rows
+    mlflow.set_tracking_uri("sqlite:///of_the_user.db")
+    try:
+        before = process()
+        model = result.fit()
+        answers = model.predict(x)
+        assert set(answers) == {"up", "down"}
+        assert (answers == y).mean() > 0.8
+        columns = pd.DataFrame(x, columns=[f"x{i}" for i in range(4)])
+        assert np.array_equal(model.predict(columns), answers)
+        chances = model.predict_proba(x[:5])
+        assert np.allclose(chances.sum(axis=1), 1)
+        assert np.array_equal(np.array(model.classes)[chances.argmax(axis=1)], answers[:5])
+        assert model.scores["accuracy"] > 0.5
+        assert f"{len(x) // 5} test rows" in repr(model)
+        with pytest.raises(UserError, match="x3"):
+            model.predict(columns[["x0", "x1", "x2"]])
+        model.save("model")
+        said = result.register("sides")
+        assert said.startswith("version 1 of sides registered and champion")
+        assert mlflow.get_tracking_uri() == "sqlite:///of_the_user.db"
+        after = process()
+        assert {name for name in before if before[name] != after[name]} == set()
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+
+    kept = opened("model", "")
+    assert np.array_equal(labelled(kept, kept.predict(columns))["prediction"], answers)
+    loaded = fs.load("two")
+    with pytest.raises(UserError, match=r"given by a program.*fs.load\('two', TASK or SPACES\)"):
+        loaded.fit()
+    assert np.array_equal(fs.load("two", table).fit().predict(x), answers)
+    other = fs.table(x[::-1], y)
+    with pytest.raises(UserError, match="was given, but sweep two/.* is of table/"):
+        fs.load("two", other).fit()
+
+
+def test_a_model_whose_code_is_in_the_program_is_not_kept(
+    make_space: Callable[..., fs.SearchSpace], rows: Rows, home: Path
+) -> None:
+    result = fs.sweep(make_space(), name="own", **SMALL)
+    model = result.fit()
+    assert set(model.predict(rows[0])) <= {"up", "down"}
+    with pytest.raises(UserError, match="variant net is defined in this program"):
+        model.save("model")
+    with pytest.raises(UserError, match="variant net is defined in this program"):
+        result.register("mine")
+    assert not (home / "model").exists()
+    with pytest.raises(UserError, match="unknown space 'small'"):
+        fs.load("own").fit()
+    assert fs.load("own", make_space()).fit().scores == model.scores
+
+
+def test_a_sweep_of_a_file_is_fitted_again_later(home: Path, rows: Rows) -> None:
+    x, y = rows
+    frame = pd.DataFrame(x, columns=list("abcd")).assign(side=y)
+    (home / "data").mkdir()
+    frame.to_csv("data/sides.csv", index=False)
+    result = fs.sweep("logistic", data="data/sides.csv", target="side", name="file", **SMALL)
+    answers = result.fit().predict(frame)
+    with pytest.raises(UserError, match="sides.csv, is not beside the recipe"):
+        fs.load("file").fit()
+    again = fs.load("file", data=home / "data" / "sides.csv").fit()
+    assert np.array_equal(again.predict(frame.drop(columns="side")), answers)
+
+
+def test_a_sweep_without_a_complete_trial_says_so(
+    make_space: Callable[..., fs.SearchSpace],
+) -> None:
+    def crash() -> None:
+        if Path("runs/own/small").is_dir():
+            raise OSError("disk is gone")
+
+    made.hooks.append(crash)
+    result = fs.sweep(make_space(), name="own", max_failures=0, **SMALL)
+    assert [*result.trials["state"]] == ["FAIL"] * 3
+    assert "no complete trial yet" in result._repr_html_()
+    for use in (lambda: result.best, result.compare, result.plot, result.fit):
+        with pytest.raises(UserError, match="sweep own has no complete trial yet"):
+            use()
+
+
+def test_a_result_that_mlflow_cannot_take_is_not_lost(
+    make_space: Callable[..., fs.SearchSpace],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(UserError, match="the sweep has ended, but MLflow at .* does not answer.*"):
+        fs.sweep(make_space(), name="own", tracking_uri=uri, **{**SMALL, "trials": 1})
+    assert Path("runs/own/small/study.journal").is_file()

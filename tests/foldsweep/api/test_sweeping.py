@@ -1,0 +1,234 @@
+"""Sweeps out of a program: what is swept, what is refused, and what becomes of the process."""
+
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import foldsweep as fs
+from foldsweep.errors import UserError
+from tests.foldsweep.api import made
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+Make = Callable[..., fs.SearchSpace]
+SMALL: dict[str, Any] = {"workers": 0, "trials": 3, "folds": 3}
+
+
+# What is swept ----------------------------------------------------------------------------------
+
+
+def test_rows_are_a_task_of_the_kind_that_their_target_asks_for(
+    rows: tuple[np.ndarray, np.ndarray],
+) -> None:
+    x, y = rows
+    task = fs.table(x, y)
+    same = fs.classification("table", fs.Data.of(x, y, name="table"))
+    assert (task.kind, task.classes, task.objective) == (same.kind, same.classes, "accuracy")
+    assert isinstance(task.data, fs.Data)
+    assert isinstance(same.data, fs.Data)
+    assert task.data.digest == same.data.digest
+    assert fs.table(x, x[:, 0]).kind == "regression"
+    assert fs.table(x, np.arange(120) % 2, kind="regression").kind == "regression"
+    with pytest.raises(UserError, match="a regression predicts numbers"):
+        fs.table(x, y, kind="regression")
+
+
+def test_spaces_that_ship_are_swept_on_rows_of_a_program(table: fs.Task) -> None:
+    result = fs.sweep(table, spaces=["mlp", "logistic"], epochs=2, name="two", **SMALL)
+    assert (Path("runs") / "two" / "mlp").is_dir()
+    trials = result.trials
+    assert [*trials["space"]] == ["mlp"] * 3 + ["logistic"] * 3
+    assert set(trials["state"]) == {"COMPLETE"}
+    assert {"lr", "hidden", "C"} <= set(trials.columns)
+    folds = trials[["fold_0", "fold_1", "fold_2"]]
+    assert np.allclose(folds.mean(axis=1), trials["score"])
+    assert np.allclose(folds.std(axis=1), trials["std"])
+    best = result.best
+    assert best.score == trials["score"].max()
+    assert f"accuracy {best.score:.4f}" in repr(result)
+    assert trials.equals(fs.load("two").trials)
+    assert [*fs.load("two/mlp").trials["space"]] == ["mlp"] * 3
+
+
+def test_a_space_of_a_program_is_swept_and_resumed_with_the_same(make_space: Make) -> None:
+    first = fs.sweep(make_space(), name="own", **SMALL)
+    again = fs.sweep(space=make_space(), resume="own", workers=0, trials=4)
+    assert len(again.trials) == 4
+    pd.testing.assert_frame_equal(again.trials[:3], first.trials)
+    with pytest.raises(UserError, match="has another sweep own in experiment"):
+        fs.sweep(make_space(), name="own", **SMALL)
+    with pytest.raises(UserError, match=r"space small was given by a Python program: resume"):
+        fs.sweep(resume="own", workers=0, trials=5)
+    changed = make_space(domains={"lr": fs.tune.uniform(0.1, 0.2), "epochs": 3})
+    with pytest.raises(UserError, match="its space has changed since"):
+        fs.sweep(changed, resume="own", workers=0, trials=5)
+
+
+def test_a_file_of_a_space_is_swept_by_its_path(home: Path) -> None:
+    (home / "mine.py").write_text(
+        "import numpy as np\n"
+        "import foldsweep as fs\n"
+        "x = np.random.default_rng(0).normal(size=(60, 2))\n"
+        "task = fs.classification('mine', fs.Data.of(x, x[:, 0] > 0))\n"
+        "from foldsweep.models import Perceptron, PerceptronClassifierConfig as Config\n"
+        "def space():\n"
+        "    return fs.SearchSpace(\n"
+        "        name='mine',\n"
+        "        variant=fs.variant('mine', task, Perceptron, Config),\n"
+        "        domains={'lr': fs.tune.loguniform(1e-3, 1e-1), 'epochs': 2},\n"
+        "    )\n"
+    )
+    result = fs.sweep(home / "mine.py", name="path", **SMALL)
+    assert [*result.trials["state"]] == ["COMPLETE"] * 3
+    assert result.fit().predict([[1.0, 0.0], [-1.0, 0.0]]).tolist() == [True, False]
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"trails": 3}, r"trails is no setting of a sweep; did you mean trials\?"),
+        ({"trials": 0}, "--trials must be at least 1, but is 0"),
+        ({"trials": "many"}, "trials must be int, but is 'many'"),
+        ({"folds": 1}, "--folds must be at least 2, but is 1"),
+        ({"sampler": "tpa"}, "sampler must be .*tpe.*, but is 'tpa'"),
+        ({"objective": "--help"}, "would be taken for an option"),
+        ({"list_spaces": True}, "list_spaces is no setting"),
+        ({"concurrency": 2}, "workers and concurrency are the same: give one"),
+        ({"trial_timeout": 5.0}, "trial_timeout ends the process of a trial"),
+        ({"data": "iris"}, "a task has its data: leave out data='iris'"),
+        ({"study": "postgresql://me:secret@host/db"}, "must not hold a password"),
+        ({"resume": "gone"}, "no sweep 'gone' in runs"),
+    ],
+)
+def test_a_setting_is_refused_as_on_the_command_line(
+    settings: dict[str, Any], said: str, table: fs.Task, home: Path
+) -> None:
+    with pytest.raises(UserError, match=said):
+        fs.sweep(table, spaces="mlp", **{"workers": 0, **settings})
+    assert [path.name for path in home.iterdir()] == ["mlflow.db"]
+
+
+def test_what_is_no_space_is_refused(table: fs.Task) -> None:
+    with pytest.raises(UserError, match="say which spaces to sweep"):
+        fs.sweep(table)
+    with pytest.raises(UserError, match=r"3 is no search space: give a name"):
+        fs.sweep([3])
+    with pytest.raises(UserError, match="unknown space 'mlpp'.*did you mean mlp"):
+        fs.sweep(table, spaces="mlpp", workers=0)
+    with pytest.raises(UserError, match="give --space NAME"):
+        fs.sweep()
+
+
+# What fails -------------------------------------------------------------------------------------
+
+
+def test_a_bug_of_the_programs_own_is_raised_where_a_debugger_sees_it(make_space: Make) -> None:
+    made.hooks.append(lambda: [][1])  # type: ignore[arg-type]
+    with pytest.raises(IndexError) as caught:
+        fs.sweep(make_space(), name="own", **SMALL)
+    assert caught.traceback[-1].path == Path(__file__)
+    assert not (Path("runs") / "own").exists()
+
+
+def test_a_trial_that_crashes_is_tried_again(
+    make_space: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crashes = [True]
+
+    def crash() -> None:
+        if Path("runs/own/small").is_dir() and crashes:  # not when it is tried on a few rows
+            crashes.clear()
+            raise OSError("disk is gone")
+
+    made.hooks.append(crash)
+    result = fs.sweep(make_space(), name="own", **SMALL)
+    assert "trial 0: OSError: disk is gone; traceback in runs" in capsys.readouterr().out
+    assert [*result.trials["state"]] == ["COMPLETE"] * 3
+
+
+# Ctrl-C -----------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_leaves_a_resumable_sweep_and_a_living_session(make_space: Make) -> None:
+    whole = fs.sweep(make_space(), name="whole", sampler="random", **SMALL)
+    looks = []
+
+    def interrupt() -> None:
+        if Path("runs/own/small").is_dir():
+            looks.append(1)
+            if len(looks) == 20:
+                signal.raise_signal(signal.SIGINT)
+
+    made.hooks.append(interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"fs.sweep\(SPACES, resume='own'\)"):
+        fs.sweep(make_space(), name="own", sampler="random", **SMALL)
+    made.hooks.clear()
+    assert len(looks) == 20  # it has interrupted the training at once
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    partial = fs.load("own")
+    assert 0 < len(partial.trials) <= 3
+    assert "RUNNING" in set(partial.trials["state"])
+    resumed = fs.sweep(make_space(), resume="own", workers=0)
+    timeless = [name for name in whole.trials.columns if name != "train_time_s"]
+    pd.testing.assert_frame_equal(resumed.trials[timeless], whole.trials[timeless])
+
+
+# The process ------------------------------------------------------------------------------------
+
+
+def process() -> dict[str, Any]:
+    """All that a call could leave behind."""
+    loggers = {name: logging.getLogger(name).level for name in [*logging.root.manager.loggerDict]}
+    return {
+        "environment": dict(os.environ),
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "scheduling": os.sched_getscheduler(0),
+        "affinity": os.sched_getaffinity(0),
+        "folder": Path.cwd(),
+        "loggers": {name: level for name, level in loggers.items() if level},
+        "root handlers": [*logging.root.handlers],
+        "disabled": logging.root.manager.disable,
+        "warnings": warnings.filters[:],
+        "path": [*sys.path],
+        "hooks": (sys.excepthook, threading.excepthook, sys.displayhook),
+        "streams": (sys.stdout, sys.stderr),
+        "torch threads": torch.get_num_threads(),
+        "dtype": torch.get_default_dtype(),
+        "torch": torch.random.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),  # noqa: NPY002
+        "random": random.getstate(),
+        # besides MLflow's, which wait for work until its objects are collected
+        "threads": {t.name for t in threading.enumerate() if not t.name.startswith("Mlflow")},
+        "pandas": pd.options.display.max_rows,
+    }
+
+
+def test_nothing_that_a_sweep_does_to_the_process_outlasts_it(table: fs.Task) -> None:
+    few = {**SMALL, "trials": 1, "spaces": ["mlp", "logistic"], "epochs": 2}
+    fs.sweep(table, name="first", **few)  # what libraries do when they are imported
+    torch.set_num_threads(2)
+    logging.getLogger("optuna").setLevel(logging.ERROR)
+    try:
+        before = process()
+        fs.sweep(table, name="here", **few)
+        fs.sweep(table, name="apart", **{**few, "workers": 1})
+        after = process()
+        assert {name for name in before if before[name] != after[name]} == set()
+    finally:
+        torch.set_num_threads(1)
+        logging.getLogger("optuna").setLevel(logging.WARNING)

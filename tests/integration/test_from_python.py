@@ -1,0 +1,134 @@
+"""Scripts that sweep by `import foldsweep as fs`, with Ray in a process of its own."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.user import User, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+MADE = """
+import json, sys
+import numpy as np
+import torch
+from torch import nn
+import foldsweep as fs
+from beside_the_script import activation
+
+x = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+task = fs.table(x, np.where(x[:, 0] + x[:, 1] > 0, "up", "down"))
+
+class Net(nn.Module):
+    def __init__(self, config, shapes):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, shapes.outputs))
+
+    def forward(self, rows):
+        first, last = self.layers
+        return last(activation(first(rows)))
+
+LEAST = 1e-3
+space = fs.SearchSpace(
+    name="mine",
+    variant=fs.variant("mine", task, Net, fs.TrialConfig),
+    domains={"lr": fs.tune.loguniform(LEAST, 1e-1), "epochs": EPOCHS},
+    constraint=lambda config: config.lr > LEAST,
+)
+"""
+
+
+@pytest.fixture
+def script(user: User) -> Callable[..., Any]:
+    """Runs a script of the user's in a folder below; what it printed last, as JSON."""
+    folder = user.folder / "project"
+    folder.mkdir()
+    (folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
+
+    def run(lines: str) -> Any:
+        file = folder / "script.py"
+        file.write_text(MADE.replace("EPOCHS", "3") + lines)
+        process = user.start_command(sys.executable, file)
+        return json.loads(user.end(process).stdout.splitlines()[-1])
+
+    return run
+
+
+def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without_ray(
+    script: Callable[..., Any], user: User
+) -> None:
+    """Two sweeps one after the other in one process."""
+    apart, here, ray = script(
+        "settings = dict(trials=4, folds=3, sampler='random')\n"
+        "apart = fs.sweep(space, name='apart', workers=2, **settings)\n"
+        "here = fs.sweep(space, name='here', workers=0, **settings)\n"
+        "names = ['trial', 'state', 'score', 'std', 'fold_0', 'fold_1', 'fold_2', 'lr']\n"
+        "scores = [result.trials[names].to_dict('records') for result in (apart, here)]\n"
+        "import ray\n"
+        "print(json.dumps([*scores, ray.is_initialized()]))"
+    )
+    assert [trial["state"] for trial in apart] == ["COMPLETE"] * 4
+    assert apart == here
+    assert not ray
+    until(lambda: not user.left_running())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+def test_a_session_without_a_file_is_interrupted_or_ended(
+    number: int, code: int, user: User
+) -> None:
+    """Its classes are in no file, as those of a notebook, its modules in the current folder."""
+    (user.folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
+    process = user.start_command(
+        *(sys.executable, "-c"),
+        MADE.replace("EPOCHS", "20_000") + "try:\n"
+        "    fs.sweep(space, name='long', trials=4, folds=3, workers=1)\n"
+        "except KeyboardInterrupt as stop:\n"
+        "    print('alive:', stop, fs.load('long'), flush=True)\n",
+    )
+    study = user.folder / "runs" / "long" / "mine" / "study.journal"
+    until(lambda: study.exists() and "trial_id" in study.read_text(), process)
+    process.send_signal(number)
+    said = user.end(process, code).stdout.splitlines()[-1]
+    resume = "fs.sweep(SPACES, resume='long')"
+    if number == signal.SIGINT:
+        assert said.startswith(f"alive: resume with {resume} <Result of sweep long: mine")
+    else:
+        assert said == f"interrupted; nothing that has ended is lost. Continue with: {resume}"
+    until(lambda: not user.left_running())
+    told = user.run("sweeps/run.py", "--resume", "long", code=2).stderr
+    assert told.startswith("error: space mine was given by a Python program: resume the sweep")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("fs.sweep(space, folds=200)", "UserError: .*200"),
+        ("fs.sweep('nowhere.py')", "UserError: space file .*nowhere.py does not exist"),
+        (
+            "space.variant.model.forward = lambda self, rows: rows.nothing\nfs.sweep(space)",
+            "AttributeError: 'Tensor' object has no attribute 'nothing'",
+        ),
+        (
+            "import threading\nspace.variant.model.lock = threading.Lock()\nfs.sweep(space)",
+            "UserError: spaces and task cannot be sent to the process with Ray: ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_an_exception(
+    lines: str, said: str, script: Callable[..., Any], user: User
+) -> None:
+    error = script(
+        "try:\n"
+        + "".join(f"    {line}\n" for line in lines.splitlines())
+        + "except Exception as error:\n"
+        "    print(json.dumps(f'{type(error).__name__}: {error}'))"
+    )
+    assert re.search(said, error), error
+    assert not (Path(user.folder) / "runs").exists()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ settings.load_profile("repeatable")
 
 # Networks this small are slower on several threads, and one thread always sums in one order.
 torch.set_num_threads(1)
+
+# A shell has what it starts in the background ignore Ctrl-C, and with it all that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

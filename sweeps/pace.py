@@ -20,10 +20,10 @@ class Pace:
         self.lifecycle = lifecycle
         self._first: int | None = None
         self._seen_at = time.monotonic()
-        self._busy_s = 0.0
+        self._passed_s = self._busy_s = 0.0
 
     def tick(self) -> None:
-        """Take in the time since the last call, in which as many processes trained as do now.
+        """Take in the time since the last call, in which as many trials trained as do now.
 
         It counts from the first report on: what is before it, the start of processes, ends.
         """
@@ -31,6 +31,7 @@ class Pace:
         if self._first is None and self.lifecycle.epochs_here:
             self._first = self.lifecycle.epochs_here
         elif self._first is not None:
+            self._passed_s += now - self._seen_at
             self._busy_s += (now - self._seen_at) * self.lifecycle.num_training
         self._seen_at = now
 
@@ -47,7 +48,8 @@ class Pace:
         mean = (life.epochs_of_ended + sum(wholes)) / known
         rests = [w - r.epoch for w, r in zip(wholes, life.running.values(), strict=True)]
         rest = sum(rests) + (left - len(rests)) * mean
-        return self._busy_s / trained * max([rest / max(len(rests), 1), *rests])
+        # by all processes together; at the end, by the one that has the most to do
+        return max(self._passed_s * rest, self._busy_s * max(rests, default=0.0)) / trained
 
     def _whole(self, running: Running) -> float:
         """Epochs that a trial in training will have, on average."""

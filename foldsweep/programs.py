@@ -211,7 +211,7 @@ class EpochLine:
         self._is_done = False
 
     def done(self, epoch: int, how: str = "") -> None:
-        """Take note of an epoch, or whatever is counted, and of how it is done."""
+        """Show that so many epochs are done; `how` follows their number."""
         if not epoch or self._is_done:
             return
         self._is_done = epoch == self.epochs

@@ -137,7 +137,7 @@ def _train(
                 result: dict[str, Any] = worker.step()
         except KeyboardInterrupt:
             return  # it is cut off, and trained again when the sweep is resumed
-        except Exception as error:  # whatever a user's own code raises
+        except Exception as error:  # the user's code may raise anything
             text = traceback.format_exc()
             shown = without_signatures(text)
             lifecycle.crashed(KEY, shown_error(error), shown, signature_in(text))

@@ -382,7 +382,7 @@ def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) 
 
 
 def taken(name: str) -> UserError:
-    """What is said where a new sweep's name is that of one which is there."""
+    """The error of a new sweep whose name another one has."""
     return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
 
 

@@ -70,7 +70,7 @@ def facts(packages: tuple[str, ...], trainable: str) -> dict[str, str]:
             "cuda": "yes" if torch.cuda.is_available() else "",
             "build": torch.__version__,
         }
-    except (Exception, SystemExit) as error:  # whatever it is, the node is named with it
+    except (Exception, SystemExit) as error:  # the sweep names the node and says it
         text = " ".join(str(error).split())
         return {"problem": f"{type(error).__name__}: {text}"[:300]}
 

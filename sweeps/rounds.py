@@ -166,7 +166,7 @@ class Cohort:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A cohort to train as one stack, in whatever process."""
+    """A cohort to train as one stack; any process can do it."""
 
     variant: Variant
     cohort: Cohort

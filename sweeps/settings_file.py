@@ -16,8 +16,8 @@ from sweeps.settings import SweepSettings
 
 SETTINGS_FILE = "settings.json"
 FORMAT = 4
-"""Of the file, which has all settings. Format 1 had no number and no identity, and may lack some.
-Whoever adds a setting raises the number."""
+"""Of the file, which has all settings; a new setting raises it. Format 1 had no number and no
+identity, and may lack settings."""
 ADDED = {3: ("patience", "trust"), 4: ("limit",)}
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 IDENTITY = ("uuid", "folder", "project")

@@ -111,7 +111,7 @@ class Helper:
         raise Gone(f"was killed by {signal_name(-code)}{why}")
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """End the process at once, also in the middle of a job."""
         self._process.kill()
         self._process.wait()
 

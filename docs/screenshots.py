@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import FrameLocator, Locator, Page, sync_playwright
+from playwright.sync_api import FrameLocator, Locator, Page, ViewportSize, sync_playwright
 
 from analysis.load import Store, complete_trials, find_runs, open_store
 from foldsweep.errors import UserError
@@ -25,7 +25,9 @@ from foldsweep.tracking import tracking_uri
 from foldsweep.views import SWEEPS, TRIALS
 
 ROOT = Path(__file__).parents[1]
-SIZE = {"width": 1400, "height": 900}
+SIZE: ViewportSize = {"width": 1400, "height": 900}
+REPORT_SIZE: ViewportSize = {"width": 1000, "height": 1000}
+"""As wide as a page shows it without making the letters small."""
 COMPARED = 6
 """Trials that are compared."""
 REPORT = "report/report.html"
@@ -50,6 +52,8 @@ class ScreenshotSettings:
 
     sweep: str
     """NAME/SPACE of the sweep; analysis/report.py should have written its report."""
+    report: str | None = None
+    """NAME/SPACE of the sweep whose report is shown by itself [--sweep]."""
     storage: Path = Path("runs")
     """Folder of sweeps."""
     out: Path = ROOT / "docs" / "images"
@@ -147,6 +151,7 @@ def main() -> int:
                 page.get_by_role("heading", name=title).wait_for()
             page.locator(".barlayer .bars").nth(1).wait_for()
             _shoot(page, settings.out / "dashboard.png")
+        _shoot_report(page, store, settings)
     return 0
 
 
@@ -166,10 +171,16 @@ def _shoot_mlflow(ui: MlflowUi, address: str, store: Store, settings: Screenshot
     path = ui.page.get_by_text("Path: ").locator("..")
     path.evaluate("element => element.style.visibility = 'hidden'")
     _shoot(ui.page, settings.out / "mlflow-report.png")
+
+
+def _shoot_report(page: Page, store: Store, settings: ScreenshotSettings) -> None:
+    shown = settings.report or settings.sweep
+    (parent,) = find_runs(store, foldsweep__sweep=shown, foldsweep__kind="sweep")
+    page.set_viewport_size(REPORT_SIZE)
     with TemporaryDirectory() as folder:
         file = store.client.download_artifacts(parent.info.run_id, REPORT, folder)
-        ui.page.goto(Path(file).as_uri())
-        _shoot(ui.page, settings.out / "report.png")
+        page.goto(Path(file).as_uri())
+        _shoot(page, settings.out / "report.png")
 
 
 def _shoot(page: Page, path: Path) -> None:

@@ -15,15 +15,16 @@ from foldsweep import Data, Point, SearchSpace, classification, tune, variant
 from foldsweep.models import Perceptron, PerceptronClassifierConfig
 
 
-def customers(rows: int = 600) -> pd.DataFrame:
+def customers(rows: int = 1000) -> pd.DataFrame:
     """Customers of a telephone company, made up; `left` says who cancelled."""
     rng = np.random.default_rng(0)
     plans = rng.choice(["basic", "family", "business"], rows, p=[0.6, 0.3, 0.1])
     table = pd.DataFrame({"customer": np.arange(rows) + 1001, "plan": plans})
     table["age"] = rng.normal(45, 12, rows).round()
     table["calls"] = rng.poisson(3, rows)
-    risk = 0.6 * table["calls"] + 1.5 * (plans == "basic") - 0.02 * table["age"]
-    table["left"] = np.where(risk + rng.logistic(size=rows) > 2.5, "yes", "no")
+    trouble = (table["calls"] - 3) * np.where(plans == "basic", 1.2, -0.6)
+    risk = trouble + (table["age"] - 45).abs() / 9  # the young and the old leave
+    table["left"] = np.where(risk + rng.logistic(size=rows) > 1.5, "yes", "no")
     table.loc[rng.random(rows) < 0.1, "age"] = np.nan
     return table
 

@@ -4,6 +4,7 @@ import ast
 import math
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -120,7 +121,7 @@ def churn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_table_example_writes_its_table(churn: Path) -> None:
     table = pd.read_csv(churn / "churn.csv")
     assert list(table.columns) == ["customer", "plan", "age", "calls", "left"]
-    assert len(table) == 600
+    assert len(table) == 1000
 
 
 def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
@@ -135,5 +136,20 @@ def test_readme_file_is_checked_and_trained(churn: Path) -> None:
     (block,) = re.findall(r"```python\n(# churn\.py\n.*?)```", text, re.DOTALL)
     (churn / "churn.py").write_text(block)
     space, data, trial = swept(str(churn / "churn.py"))
-    assert (len(data.train), len(data.test_rows)) == (480, 120)
+    assert (len(data.train), len(data.test_rows)) == (800, 200)
     require_scores(space, trial)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(180)
+def test_readme_begins_with_code_that_writes_its_picture(
+    churn: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(empty_mlflow, churn / "mlflow.db")
+    text = (ROOT / "README.md").read_text()
+    block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    small = block.replace("spaces=", "trials=1, folds=3, workers=0, spaces=")
+    assert small != block
+    exec(compile(small, "README.md", "exec"), {})
+    page = Path("churn.html").read_text()
+    assert all(space in page for space in ("mlp", "hist_gradient_boosting", "logistic"))

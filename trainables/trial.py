@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,28 @@ def check_model_size(
     check_size(lambda: variant.model(config, shapes), members=members, device=device)
 
 
+def fold_members(
+    config: BaseConfig, folds: Sequence[Fold], *, seed: int, number: int
+) -> list[Member]:
+    """A member for each fold of a trial.
+
+    Args:
+        config: Configuration of the trial.
+        folds: Its folds.
+        seed: Seed of the sweep.
+        number: Number of the trial.
+    """
+    return [
+        Member(
+            config=config,
+            train=fold.train,
+            held_out=fold.val,
+            seed=derive_seed(seed, Stream.MEMBER, number, i),
+        )
+        for i, fold in enumerate(folds)
+    ]
+
+
 def make_stack(
     variant: Variant,
     members: list[Member],
@@ -164,15 +186,7 @@ class CrossValidation:
         self.by_fold: dict[str, list[float]] = {}
         self.train_time_s = 0.0
         self.diverged = False
-        members = [
-            Member(
-                config=config,
-                train=fold.train,
-                held_out=fold.val,
-                seed=derive_seed(context.seed, Stream.MEMBER, number, i),
-            )
-            for i, fold in enumerate(context.folds)
-        ]
+        members = fold_members(config, context.folds, seed=context.seed, number=number)
         self.stack = make_stack(
             variant, members, context.data, device=context.device, mode=context.mode
         )

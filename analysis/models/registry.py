@@ -227,6 +227,6 @@ def _requirements(model: KeptModel) -> list[str]:
     """Exact versions; given to MLflow so that it infers none, which takes long and a network."""
     needed = [*IMPORTS]
     needed += OF_TABLES if model.schema is not None else ()
-    needed += OF_ESTIMATORS if model.estimator is not None else ()
+    needed += OF_ESTIMATORS if model.estimators else ()
     needed += ["ray"] if model.code is not None else ()
     return [f"{name}=={version(name).partition('+')[0]}" for name in dict.fromkeys(needed)]

@@ -40,10 +40,10 @@ the file. Trees follow numbers of the file without checking them, so they are ch
 
 
 def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
-    """Write a fitted estimator, so that `load` with the same `trusted` reads it.
+    """Write a fitted estimator, or a list of them, so that `load` with `trusted` reads it.
 
     Args:
-        model: Fitted estimator or pipeline.
+        model: Fitted estimator or pipeline, or several in a list.
         path: File to write or replace.
         trusted: Full names of further types that the estimator consists of.
 
@@ -74,8 +74,10 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
         content = path.read_bytes()
         _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, str(path))
         model = skops.io.loads(content, trusted=[*TRUSTED, *trusted])
-        if not hasattr(model, "predict"):
-            raise UserError(f"{path} holds no estimator, but {type(model).__name__}")
+        several = model if isinstance(model, list) and model else [model]
+        for one in several:
+            if not hasattr(one, "predict"):
+                raise UserError(f"{path} holds no estimator, but {type(one).__name__}")
         if not all(_sound(part) for part in _parts(model, set())):
             raise UserError(f"{path} is damaged: its trees point outside of themselves")
     except UserError:

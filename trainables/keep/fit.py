@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from foldsweep.recipe import Recipe
+from trainables.config import BaseConfig
+from trainables.keep.ensemble import Ensemble
 from trainables.keep.model import KeptModel, code_of
 from trainables.keep.network import Predictor, network_of
 from trainables.seeds import Stream, derive_seed
@@ -15,7 +18,7 @@ from trainables.stack.stack import FoldStack, Member
 from trainables.tasks.samples import Data
 from trainables.tasks.shapes import inputs_record, raw_inputs
 from trainables.tasks.task import Variant
-from trainables.trial import make_stack
+from trainables.trial import fold_members, make_stack
 
 
 def fit(
@@ -23,10 +26,14 @@ def fit(
     variant: Variant,
     data: Data,
     *,
+    ensemble: bool = False,
     device: str | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> KeptModel:
     """Train one model on all of the sweep's training rows; the test rows stay out of it.
+
+    As an ensemble the models of the trial's folds are trained again, as they were in the sweep,
+    and answer together.
 
     The same recipe gives the same model: all that is random derives from its seed.
 
@@ -34,6 +41,7 @@ def fit(
         recipe: What to train.
         variant: The variant that the recipe names.
         data: The sweep's data, proven by its digest.
+        ensemble: Whether to train the models of the trial's folds.
         device: Device to train on, a GPU if there is one; the model is on the CPU.
         after_epoch: Called with the number of each epoch that is done.
 
@@ -46,41 +54,57 @@ def fit(
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(recipe.threads)
-    member = Member(
-        config=config,
-        train=np.arange(len(data.train)),
-        held_out=np.arange(0),
-        seed=derive_seed(recipe.seed, Stream.MODEL),
-    )
-    stack = make_stack(variant, [member], data, device=device, mode=recipe.mode)
+    if ensemble:
+        folds = variant.task.split.folds(
+            data.train, target=variant.task.target, num_folds=recipe.folds, seed=recipe.seed
+        )
+        members = fold_members(config, folds, seed=recipe.seed, number=recipe.trial)
+    else:
+        members = [_whole(config, data, seed=recipe.seed)]
+    stack = make_stack(variant, members, data, device=device, mode=recipe.mode)
     for done in passes(stack, config.epochs, finite=True):
         after_epoch(done.epoch)
-    predictor = estimator = None
+    predictor: Predictor | Ensemble | None = None
+    estimators: tuple[Any, ...] = ()
     if isinstance(stack, FoldStack):
-        predictor = predictor_of(stack, variant, data)
+        predictors = [predictor_of(stack, variant, data, i) for i in range(len(members))]
+        predictor = Ensemble(predictors) if ensemble else predictors[0]
     else:
-        estimator = stack.models[0]
+        estimators = tuple(stack.models)
     return KeptModel(
         recipe=recipe,
         variant=variant,
         predictor=predictor,
-        estimator=estimator,
+        estimators=estimators,
         raw=raw_inputs(inputs_record(variant.task, data), variant.task),
         schema=data.schema,
         code=code,
     )
 
 
-def predictor_of(stack: FoldStack, variant: Variant, data: Data) -> Predictor:
-    """The first member of a trained stack, for raw inputs."""
+def _whole(config: BaseConfig, data: Data, *, seed: int) -> Member:
+    """The member that trains on all rows."""
+    return Member(
+        config=config,
+        train=np.arange(len(data.train)),
+        held_out=np.arange(0),
+        seed=derive_seed(seed, Stream.MODEL),
+    )
+
+
+def predictor_of(stack: FoldStack, variant: Variant, data: Data, member: int) -> Predictor:
+    """A member of a trained stack, for raw inputs."""
     rows, task = stack.rows, variant.task
-    config = stack.members[0].config
-    constants = {k: (mean[0].cpu(), std[0].cpu()) for k, (mean, std) in rows.constants.items()}
+    config = stack.members[member].config
+    constants = {
+        name: (mean[member].cpu(), std[member].cpu())
+        for name, (mean, std) in rows.constants.items()
+    }
     return Predictor(
-        network_of(variant, config, task.shapes(data), stack.weights(0)),
+        network_of(variant, config, task.shapes(data), stack.weights(member)),
         task,
         inputs=tuple(data.train.inputs),
         constants=constants,
-        encoder=rows.encoders[0] if rows.encoders else None,
-        statistics={name: rows.statistics[0][name] for name in task.predicts_with},
+        encoder=rows.encoders[member] if rows.encoders else None,
+        statistics={name: rows.statistics[member][name] for name in task.predicts_with},
     )

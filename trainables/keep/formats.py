@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from foldsweep.errors import UserError
 from foldsweep.recipe import ModelFormat
-from trainables.keep.model import KeptModel, load_estimator
+from trainables.keep.ensemble import Ensemble
+from trainables.keep.model import KeptModel, load_estimators
 from trainables.keep.network import Predictor, tensor_of
 from trainables.tasks.samples import Samples
 
@@ -50,7 +51,7 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
         UserError: If the model cannot be expressed in the format, or the file gives something
             else than the original.
     """
-    check_format(model.predictor is not None, kind, model.variant.name)
+    check_format(model.predictor is not None, kind, model.variant.name, model.size)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder, _quiet():
             part = Path(folder) / path.name
@@ -71,13 +72,14 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
     return difference
 
 
-def check_format(network: bool, kind: ModelFormat, name: str) -> None:
+def check_format(network: bool, kind: ModelFormat, name: str, size: int = 1) -> None:
     """Refuse a format that is not for such a model.
 
     Args:
         network: Whether the model is a network; else it is an estimator.
         kind: The format.
         name: Name of the variant.
+        size: Models that answer together.
 
     Raises:
         UserError: If it is not.
@@ -91,15 +93,20 @@ def check_format(network: bool, kind: ModelFormat, name: str) -> None:
             f"{name} is an estimator of scikit-learn, which is not written as {kind}: choose"
             " --format skops"
         )
+    if not network and size > 1:
+        raise UserError(
+            f"an ensemble of {name} is no single estimator, which skops files are: choose --keep or"
+            " --register"
+        )
 
 
 def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) -> float:
     if model.predictor is None:
-        model.save_estimator(path)
+        model.save_estimators(path)
         read = KeptModel(
             recipe=model.recipe,
             variant=model.variant,
-            estimator=load_estimator(path, own=model.code is not None),
+            estimators=load_estimators(path, own=model.code is not None),
             raw=model.raw,
         )
         wanted, given = (m.predict(samples.inputs) for m in (model, read))
@@ -118,7 +125,7 @@ def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) 
     )
 
 
-def _with_names(predictor: Predictor, names: Sequence[str]) -> nn.Module:
+def _with_names(predictor: Predictor | Ensemble, names: Sequence[str]) -> nn.Module:
     """The predictor as a module whose arguments bear the inputs' names.
 
     Exporters read them off the signature.

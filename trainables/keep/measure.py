@@ -1,5 +1,6 @@
 """A kept model measured on rows: a metric of the task over all of them, or over a resample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,10 @@ from jaxtyping import Bool, Float64, Int
 
 from foldsweep.errors import UserError
 from trainables.keep.model import KeptModel
-from trainables.keep.network import as_trained, tensor_of
+from trainables.keep.network import Predictor, as_trained, tensor_of
 from trainables.tasks.metrics import Metric
 from trainables.tasks.samples import Samples
-from trainables.tasks.task import Output
+from trainables.tasks.task import Output, Variant
 
 ACCURACY = "accuracy"
 _LEAST = np.finfo(np.float64).tiny
@@ -64,40 +65,62 @@ def measured(model: KeptModel, samples: Samples, name: str, metric: Metric) -> M
     Raises:
         UserError: If the metric does not apply to what the model gives.
     """
-    target = samples.targets[model.variant.task.target]
+    variant = model.variant
+    if metric.over == "rows" and isinstance(model.predictor, Predictor):
+        rows = _by_row(model.output(samples.inputs), samples, name, metric, variant)
+        return Measured(metric=metric, rows=rows)
+    return of_predictions(model.predict(samples.inputs), samples, name, metric, variant)
+
+
+def of_predictions(
+    predictions: Mapping[str, np.ndarray],
+    samples: Samples,
+    name: str,
+    metric: Metric,
+    variant: Variant,
+) -> Measured:
+    """A metric of predictions that no single network made.
+
+    Args:
+        predictions: Predictions of the rows by name.
+        samples: The rows, with targets.
+        name: Name of the metric.
+        metric: The metric.
+        variant: Variant that made the predictions.
+
+    Raises:
+        UserError: If the metric does not apply to them.
+    """
+    target = samples.targets[variant.task.target]
     if metric.over == "all":
-        predictions = model.predict(samples.inputs)
         if metric.needs not in predictions:
             raise UserError(
-                f"metric {name} takes {metric.needs}, but {model.variant.name} gives"
+                f"metric {name} takes {metric.needs}, but {variant.name} gives"
                 f" {', '.join(predictions)}"
             )
         return Measured(metric=metric, target=target, prediction=predictions[metric.needs])
-    if model.predictor is None and name == ACCURACY:
-        answer = model.predict(samples.inputs)["answer"]
-        return Measured(metric=metric, rows=(answer == target).astype(float))
-    return Measured(metric=metric, rows=_by_row(model, samples, name, metric))
+    if name == ACCURACY:
+        return Measured(metric=metric, rows=(predictions["answer"] == target).astype(float))
+    output = _output_of(predictions, variant)
+    return Measured(metric=metric, rows=_by_row(output, samples, name, metric, variant))
 
 
 def _by_row(
-    model: KeptModel, samples: Samples, name: str, metric: Metric
+    output: Output, samples: Samples, name: str, metric: Metric, variant: Variant
 ) -> Float64[np.ndarray, " n"]:
     """Values of a metric over rows, which takes what networks return."""
     targets = {k: as_trained(tensor_of(array)) for k, array in samples.targets.items()}
     target = next(iter(targets.values())) if len(targets) == 1 else targets
-    values = metric.of(_output(model, samples), target)
+    values = metric.of(output, target)
     if values is None:
-        raise UserError(f"metric {name} does not apply to {model.variant.name}")
+        raise UserError(f"metric {name} does not apply to {variant.name}")
     return values.reshape(len(samples)).double().numpy()
 
 
-def _output(model: KeptModel, samples: Samples) -> Output:
-    """Output of a network, or what a network would return for an estimator's predictions."""
-    if model.predictor is not None:
-        return model.output(samples.inputs)
-    predictions = model.predict(samples.inputs)
+def _output_of(predictions: Mapping[str, np.ndarray], variant: Variant) -> Output:
+    """What a network would return for predictions."""
     if "value" in predictions:
         return tensor_of(predictions["value"])
     if "probability" not in predictions:
-        raise UserError(f"{model.variant.name} gives no probabilities, which the metric takes")
+        raise UserError(f"{variant.name} gives no probabilities, which the metric takes")
     return torch.from_numpy(np.log(np.maximum(predictions["probability"], _LEAST)))

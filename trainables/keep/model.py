@@ -18,6 +18,7 @@ from torch import Tensor
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.recipe import Recipe
+from trainables.keep.ensemble import Ensemble, averaged_arrays, members_of
 from trainables.keep.network import Predictor, kept_predictor, tensor_of
 from trainables.keep.task import schema_of
 from trainables.models.estimators.config import EstimatorConfig
@@ -44,10 +45,10 @@ class KeptModel:
 
     recipe: Recipe
     variant: Variant
-    predictor: Predictor | None = None
-    """The network, or None where `estimator` is there."""
-    estimator: Any = None
-    """A fitted pipeline of scikit-learn, or None where `predictor` is there."""
+    predictor: Predictor | Ensemble | None = None
+    """The network or networks, or None where `estimators` are there."""
+    estimators: tuple[Any, ...] = ()
+    """A fitted pipeline of scikit-learn, or those of an ensemble; empty for networks."""
     raw: Mapping[str, RawInput] = field(default_factory=dict)
     """Raw inputs, in order."""
     schema: Any = None
@@ -55,6 +56,13 @@ class KeptModel:
     where a program made the data."""
     code: str | None = None
     """Text of the file that a user's own variant is from."""
+
+    @property
+    def size(self) -> int:
+        """Number of models that answer together; 1 where it is no ensemble."""
+        if isinstance(self.predictor, Ensemble):
+            return len(self.predictor.members)
+        return max(1, len(self.estimators))
 
     @property
     def is_table(self) -> bool:
@@ -89,10 +97,10 @@ class KeptModel:
         """What the network returns for n rows; for metrics over rows.
 
         Raises:
-            UserError: If these are no inputs of the task, or the model is no network.
+            UserError: If these are no inputs of the task, or the model is not one network.
         """
-        if self.predictor is None:
-            raise UserError(f"{self.variant.name} is an estimator, which has no output")
+        if not isinstance(self.predictor, Predictor):
+            raise UserError(f"{self.variant.name} is not one network, which alone has an output")
         batches = self._batches(self.checked(inputs))
         return concatenated([self.predictor.output(*batch) for batch in batches], axis=0)
 
@@ -144,7 +152,10 @@ class KeptModel:
         task = self.variant.task
         size = len(next(iter(checked.values())))
         samples = Samples(inputs=checked, targets={task.target: np.zeros(size)})
-        return predictions_of(self.estimator, columns_of(samples), classes=task.outputs)
+        columns = columns_of(samples)
+        return averaged_arrays(
+            [predictions_of(one, columns, classes=task.outputs) for one in self.estimators]
+        )
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder that exists.
@@ -159,20 +170,21 @@ class KeptModel:
         if self.predictor is not None:
             write_whole(folder / WEIGHTS_FILE, save(self.predictor.values()))
         else:
-            self.save_estimator(folder / ESTIMATOR_FILE)
+            self.save_estimators(folder / ESTIMATOR_FILE)
 
-    def save_estimator(self, path: Path) -> None:
-        """Write the fitted pipeline to a file of skops.
+    def save_estimators(self, path: Path) -> None:
+        """Write the fitted pipeline, or a list of them, to a file of skops.
 
         Raises:
             UserError: If it cannot be written, or the model is a network.
         """
         from trainables.keep import estimator  # scikit-learn, which takes seconds
 
-        if self.estimator is None:
+        if not self.estimators:
             raise UserError(f"{self.variant.name} is a network, which skops does not write")
-        own = _types_of(self.estimator) if self.code is not None else ()
-        estimator.save(self.estimator, path, trusted=own)
+        kept = self.estimators[0] if self.size == 1 else list(self.estimators)
+        own = _types_of(kept) if self.code is not None else ()
+        estimator.save(kept, path, trusted=own)
 
     @classmethod
     def load(cls, folder: Path, *, variant_of: VariantOf) -> "KeptModel":
@@ -194,30 +206,36 @@ class KeptModel:
             variant = variant_of(recipe, None)
         config = variant.config.from_dict(recipe.config)
         raw, schema = raw_inputs(recipe.record, variant.task), schema_of(recipe.record)
-        predictor = estimator = None
+        predictor: Predictor | Ensemble | None = None
+        estimators: tuple[Any, ...] = ()
         if isinstance(config, EstimatorConfig):
-            estimator = load_estimator(folder / ESTIMATOR_FILE, own=code is not None)
+            estimators = load_estimators(folder / ESTIMATOR_FILE, own=code is not None)
         else:
             path = folder / WEIGHTS_FILE
             shapes = shapes_of(recipe.record, variant.task, schema)
             rows = {name: of.shape for name, of in raw.items()}
             try:
-                predictor = kept_predictor(variant, config, shapes, rows, load_file(path))
+                kept = load_file(path)
+                predictors = [
+                    kept_predictor(variant, config, shapes, rows, learnt)
+                    for learnt in members_of(kept) or [kept]
+                ]
+                predictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
             except (OSError, SafetensorError, ValueError) as error:
                 raise UserError(f"{path} cannot be read: {error}") from None
         return cls(
             recipe=recipe,
             variant=variant,
             predictor=predictor,
-            estimator=estimator,
+            estimators=estimators,
             raw=raw,
             schema=schema,
             code=code,
         )
 
 
-def load_estimator(path: Path, *, own: bool) -> Any:
-    """The pipeline that `save_estimator` wrote.
+def load_estimators(path: Path, *, own: bool) -> tuple[Any, ...]:
+    """The pipeline or pipelines that `save_estimators` wrote.
 
     Args:
         path: The file.
@@ -238,7 +256,8 @@ def load_estimator(path: Path, *, own: bool) -> Any:
             trusted = skops.io.get_untrusted_types(file=path)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             trusted = []  # a damaged file, which loading names
-    return estimator.load(path, trusted=trusted)
+    kept = estimator.load(path, trusted=trusted)
+    return tuple(kept) if isinstance(kept, list) else (kept,)
 
 
 def code_of(path: Path) -> str:

@@ -361,7 +361,7 @@ def test_estimator_of_a_user_s_own_type_is_trusted_with_its_file_alone(case_of, 
     folder.mkdir()
     model.save(folder)
     again = loaded(folder, own)
-    assert isinstance(again.estimator[-1], Mine)
+    assert isinstance(again.estimators[0][-1], Mine)
     assert same(again.predict(case.rows.inputs), model.predict(case.rows.inputs))
     (folder / ESTIMATOR_FILE).write_bytes(b"PK no zip")
     with pytest.raises(UserError, match=r"estimator\.skops"):

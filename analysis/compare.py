@@ -15,6 +15,7 @@ from rich.table import Table
 from analysis import words
 from analysis.comparison import Comparison, PairwiseTest, compare
 from analysis.records import as_csv, as_json
+from analysis.results import Measured
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
 from foldsweep.files import write_whole
@@ -118,7 +119,9 @@ def _row_table(comparison: Comparison) -> Table:
 def heads(comparison: Comparison) -> list[str]:
     """Heads of the columns of `cells`."""
     return [
-        *["", "complete", "cross-validated", "expected", "finals", "test", "params", "train s"],
+        *["", "complete", "cross-validated", "expected", "finals", "test"],
+        *["ensemble"] * _has_ensemble(comparison),
+        *["params", "train s"],
         *["published"] * _has_published(comparison),
         *["given"] * bool(budgets(comparison.rows)),
     ]
@@ -128,16 +131,14 @@ def cells(row: Row, comparison: Comparison) -> list[str]:
     """A row as people read it."""
     states = [t.state for t in row.sweep.trials]
     reported = row.sweep.reported
-    test = ""
-    if row.test is not None:
-        test = shown_spread(row.test.mean, spread(row.test)) + f" (n = {len(row.test.scores)})"
     named = [
         row.name,
         f"{states.count('COMPLETE')} of {len(states)}",
         shown_spread(row.best.score, row.best.std),
         shown_spread(row.expected, None),
         shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
-        test,
+        _rounds(row.test),
+        *[_rounds(row.ensemble)] * _has_ensemble(comparison),
         f"{row.best.num_params:,}" if row.best.num_params else "",
         shown_seconds(row.best.train_time_s),
     ]
@@ -145,6 +146,17 @@ def cells(row: Row, comparison: Comparison) -> list[str]:
         named.append(shown_spread(reported[1], reported[2]) if reported else "")
     given = dict(zip([r.name for r in comparison.rows], budgets(comparison.rows), strict=False))
     return [*named, *([given[row.name]] if given else [])]
+
+
+def _rounds(measured: Measured | None) -> str:
+    """What rounds on test rows came to, and how many they were."""
+    if measured is None:
+        return ""
+    return shown_spread(measured.mean, spread(measured)) + f" (n = {len(measured.scores)})"
+
+
+def _has_ensemble(comparison: Comparison) -> bool:
+    return any(row.ensemble for row in comparison.rows)
 
 
 def _has_published(comparison: Comparison) -> bool:

@@ -73,6 +73,9 @@ class ExportSettings:
     is significantly better than the present one on the same test rows."""
     keep: Path | None = None
     """Write the trained model to this folder, which analysis/predict.py takes."""
+    ensemble: bool = False
+    """Of the trained model: not one on all training rows, but those of the trial's folds as one,
+    whose predictions are averaged."""
     format: tuple[ModelFormat, ...] = ()
     """Write the trained model to stand-alone files: torchscript, onnx or pt2 for networks, skops
     for estimators."""
@@ -111,7 +114,7 @@ def main() -> int:
         from analysis.models.trained import check_formats  # torch again
 
         for _, recipe in recipes:
-            check_formats(recipe, settings.format)
+            check_formats(recipe, settings.format, ensemble=settings.ensemble)
     for rank, recipe in recipes:
         path = _write(recipe, settings, rank=rank)
         if settings.trains:
@@ -131,6 +134,8 @@ def _check(settings: ExportSettings) -> None:
     if not (settings.space or settings.sweep or settings.run):
         raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
     check_rope(settings.rope)
+    if settings.ensemble and not settings.trains:
+        raise UserError("--ensemble is of a trained model: add --register, --keep or --format")
     if settings.choose != "best" and (settings.run or settings.top > 1):
         raise UserError(f"--choose {settings.choose} is of a sweep: leave out --run and --top")
     if settings.run and (settings.space or settings.sweep):
@@ -363,7 +368,7 @@ def _train(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -
 
         champion = registry.open_champion(store, name)
     places = trained.Places(data_dir=settings.data_dir, path=settings.data, beside=settings.out)
-    model = trained.train(recipe, places)
+    model = trained.train(recipe, places, ensemble=settings.ensemble)
     trained.write_files(model, settings.format, path.with_suffix(""))
     if settings.keep is not None:
         from analysis.models.keeping import keep

@@ -66,7 +66,7 @@ def _trials(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 def row_dict(row: Row) -> dict[str, Any]:
     """One row as plain values, a column each."""
     states = [t.state for t in row.sweep.trials]
-    test, finals, reported = row.test, row.finals, row.sweep.reported
+    test, ensemble, finals, reported = row.test, row.ensemble, row.finals, row.sweep.reported
     bootstrap = row.bootstrap
     return {
         "name": row.name,
@@ -96,6 +96,9 @@ def row_dict(row: Row) -> dict[str, Any]:
         "test_score": test.mean if test else None,
         "test_score_std": spread(test),
         "test_rounds": len(test.scores) if test else None,
+        "ensemble_score": ensemble.mean if ensemble else None,
+        "ensemble_score_std": spread(ensemble),
+        "ensemble_rounds": len(ensemble.scores) if ensemble else None,
         "num_params": row.best.num_params,
         "train_time_s": row.best.train_time_s,
         "sweep_time_s": sum(t.train_time_s for t in row.sweep.trials if t.train_time_s > 0),

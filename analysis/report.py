@@ -173,9 +173,10 @@ def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
     measured = [("cross-validated, expected", f"trial {row.best.number}, run {row.best.run_id}")]
     if row.finals:
         measured.append(("finals", f"{row.finals.protocol}; run {row.finals.run_id}"))
-    if row.test:
-        rounds = f"{len(row.test.scores)} rounds on test {unit}"
-        measured.append(("test", f"{rounds}; run {row.test.run_id}"))
+    for name, tested in (("test", row.test), ("ensemble", row.ensemble)):
+        if tested is not None:
+            rounds = f"{len(tested.scores)} rounds on test {unit}"
+            measured.append((name, f"{rounds}; run {tested.run_id}"))
     # a sweep that was extended has other trials than its parameters, which MLflow never changes
     latest = {"trials": names.TAG_TRIALS, "scheduler": names.TAG_SCHEDULER}
     known = sweep.params | {key: tags[tag] for key, tag in latest.items() if tag in tags}

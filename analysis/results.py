@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -77,11 +77,17 @@ class Trial:
         return f"{self.sweep} trial {self.number}"
 
 
+Kind = Literal["evaluation", "ensemble", "finals"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A trial's configuration, trained again: rounds on test rows, or finals on fresh folds."""
+    """A trial's configuration, trained again.
 
-    kind: Literal["evaluation", "finals"]
+    Rounds on test rows, of one model or of an ensemble of fold models, or finals on fresh folds.
+    """
+
+    kind: Kind
     sweep: str
     trial: int
     run_id: str
@@ -146,6 +152,8 @@ class Sweep:
     """In the order of their numbers."""
     evaluations: tuple[Measured, ...] = ()
     """Rounds on test rows, newest first."""
+    ensembles: tuple[Measured, ...] = ()
+    """The same of ensembles."""
     finals: tuple[Measured, ...] = ()
     """On fresh folds, newest first."""
 
@@ -197,6 +205,10 @@ class Sweep:
         """The latest measurement of a trial on test rows."""
         return next((m for m in self.evaluations if m.trial == trial), None)
 
+    def ensemble(self, trial: int) -> Measured | None:
+        """The latest measurement of a trial's fold models together, on test rows."""
+        return next((m for m in self.ensembles if m.trial == trial), None)
+
 
 def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
     """The sweep with scores of this metric; without any where the sweep did not measure it."""
@@ -224,6 +236,7 @@ def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
         fold_rows=int(sweep.tags.get(names.TAG_TRAIN_ROWS, 0)) // num_folds,
         trials=tuple(trials),
         evaluations=tuple(m.by(measure) for m in sweep.evaluations),
+        ensembles=tuple(m.by(measure) for m in sweep.ensembles),
         finals=tuple(m.by(measure) for m in sweep.finals),
     )
 
@@ -333,16 +346,15 @@ def _sweep(
     optimised = [metrics[key] for key in objective_keys(parent)]
     # the number of parameters is not measured by fold: then another metric is compared
     measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
-    trials, evaluations, finals = [], [], []
+    trials = []
+    again: dict[str, list[Measured]] = {kind: [] for kind in get_args(Kind)}
     for run in runs_of(store, parent):
         kind = run.data.tags.get(names.TAG_KIND)
         with readable(run):
             if kind == "trial" and (passed is None or run.info.run_id in passed):
                 trials.append(_trial(name, run))
-            elif kind == "evaluation" and run.info.status == "FINISHED":
-                evaluations.append(_measured(name, run, "evaluation"))
-            elif kind == "finals" and run.info.status == "FINISHED":
-                finals.append(_measured(name, run, "finals"))
+            elif kind in again and run.info.status == "FINISHED":
+                again[kind].append(_measured(name, run))
     sweep = Sweep(
         name=name,
         run_id=parent.info.run_id,
@@ -362,8 +374,9 @@ def _sweep(
         values=dict(parent.data.metrics),
         started=parent.info.start_time,
         trials=tuple(sorted(trials, key=lambda t: t.number)),
-        evaluations=tuple(evaluations),
-        finals=tuple(finals),
+        evaluations=tuple(again["evaluation"]),
+        ensembles=tuple(again["ensemble"]),
+        finals=tuple(again["finals"]),
     )
     if not sweep.overlap >= 0:  # read here, where a damaged tag leaves out the sweep
         raise ValueError(f"its {names.TAG_OVERLAP} is {sweep.overlap}")
@@ -393,11 +406,11 @@ def _trial(sweep: str, run: Run) -> Trial:
     )
 
 
-def _measured(sweep: str, run: Run, kind: Literal["evaluation", "finals"]) -> Measured:
+def _measured(sweep: str, run: Run) -> Measured:
     """A measurement whose scores are still to be chosen."""
     tags = run.data.tags
     return Measured(
-        kind=kind,
+        kind=cast(Kind, tags[names.TAG_KIND]),
         sweep=sweep,
         trial=int(tags[names.TAG_TRIAL]),
         run_id=run.info.run_id,

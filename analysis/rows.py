@@ -37,6 +37,8 @@ class Row:
     """Cross-validated mean less the selection bias of the best of many: by the bootstrap where all
     rows have one, else shrunken."""
     test: Measured | None
+    ensemble: Measured | None
+    """The fold models of the best trial together, on test rows."""
     finalists: tuple[Measured, ...]
     """The newest finals of its trials, one of each."""
 
@@ -87,13 +89,14 @@ def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
             resolution=resolution(sweep),
             sign=sweep.measure.sign,
         )
-    test = sweep.evaluation(best.number)
+    test, ensemble = sweep.evaluation(best.number), sweep.ensemble(best.number)
     return Row(
         name=name,
         sweep=sweep,
         best=best,
         expected=best.score - (complete[0].score - worth),
         test=test if test is not None and test.scores else None,
+        ensemble=ensemble if ensemble is not None and ensemble.scores else None,
         finalists=latest_finals(sweep),
     )
 

@@ -159,7 +159,9 @@ def whole_tag(tags: Mapping[str, str], key: str) -> str | None:
 
 
 TAG_KIND: Final = "foldsweep.kind"
-"""`sweep`, `trial`, `evaluation`, `finals`, `model` or `reproduction`."""
+"""`sweep`, `trial`, `evaluation`, `ensemble`, `finals`, `model` or `reproduction`."""
+TAG_ENSEMBLE: Final = "foldsweep.ensemble"
+"""Number of models that answer as one; absent where it is one model."""
 TAG_SWEEP: Final = "foldsweep.sweep"
 """Name of the sweep and its space, `NAME/SPACE`."""
 TAG_UUID: Final = "foldsweep.uuid"

@@ -5,7 +5,7 @@ if __name__ == "__main__":
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ import tyro
 
 from foldsweep import names
 from foldsweep.checks import MOST_FOLDS
+from foldsweep.errors import UserError
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
@@ -28,6 +29,7 @@ from foldsweep.programs import (
 from foldsweep.recipe import Recipe
 from foldsweep.user_code import users_code
 from sweeps.answers import evaluation
+from sweeps.ensembles import check, ensemble_cohort, together
 from sweeps.measured import (
     MeasureSettings,
     check_logging,
@@ -36,7 +38,7 @@ from sweeps.measured import (
     repeated_data,
 )
 from sweeps.provenance import machine, versions
-from sweeps.rounds import Scores, Training, round_cohort, spread
+from sweeps.rounds import Cohort, Scores, Training, round_cohort, spread
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
 from trainables.tasks.samples import Data
@@ -54,6 +56,8 @@ class EvaluateSettings(MeasureSettings):
     """Trainings, each with its own initialisation."""
     cv: bool = False
     """Repeat the sweep's cross-validation instead and compare with the file's score."""
+    ensemble: bool = False
+    """Train a model for each fold in every round, and measure their averaged predictions."""
 
 
 def main() -> int:
@@ -61,6 +65,8 @@ def main() -> int:
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
     require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check()
+    if settings.cv and settings.ensemble:
+        raise UserError("--cv repeats the sweep, which has no ensemble: leave out --ensemble")
     recipe, variant = opened(settings.file, trust=settings.trust)
     if not settings.cv:
         check_logging([recipe], settings)
@@ -126,14 +132,21 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     data, fresh = repeated_data(recipe, task, seeds, settings, settings.file.parent)
     config = variant.config.from_dict(recipe.config)
     length = "" if isinstance(config, EstimatorConfig) else f" of {config.epochs} epochs"
+    cohorts = _cohorts(settings, recipe, variant, data, seed)
+    who = recipe.variant
+    if settings.ensemble:
+        who += f", ensembles of {len(cohorts[0].members)}"
     console.print(
-        f"{recipe.variant}, {settings.rounds} rounds{length} on"
+        f"{who}, {settings.rounds} rounds{length} on"
         f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} {task.unit}"
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    cohort = round_cohort(config, data, seed=seed)
     with users_code("building the network fails in"):
-        stacks = cohort.stacks(variant, mode=recipe.mode, device=device)
+        if settings.ensemble:
+            check(cohorts[0], variant)
+        stacks = [
+            one for c in cohorts for one in c.stacks(variant, mode=recipe.mode, device=device)
+        ]
     trainings = [
         Training(
             variant=variant, cohort=one, mode=recipe.mode, threads=recipe.threads, device=device
@@ -141,11 +154,30 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
         for one in stacks
     ]
     scores = Scores.of_all([*spread(trainings, settings.concurrency)])
+    size = len(scores.predictions) // settings.rounds
+    tested = [rows for cohort in cohorts for rows in cohort.held_out()][::size]
+    if settings.ensemble:
+        scores = together(scores, tested, variant)
     _say(recipe, scores, f"{len(data[0].test_rows)} test {task.unit}")
-    answers = evaluation(task, cohort.held_out(), scores.predictions)
+    answers = evaluation(task, tested, scores.predictions)
     texts = {names.EVALUATION_FILE: json.dumps(answers) + "\n"}
-    console.print(_log(settings, recipe, scores, data[0], fresh, seed, texts))
+    console.print(_log(settings, recipe, scores, data[0], fresh, seed, texts, size))
     return 0
+
+
+def _cohorts(
+    settings: EvaluateSettings, recipe: Recipe, variant: Variant, data: Sequence[Data], seed: int
+) -> list[Cohort]:
+    """All rounds as one cohort, or a cohort of fold models for each round."""
+    config = variant.config.from_dict(recipe.config)
+    if not settings.ensemble:
+        return [round_cohort(config, data, seed=seed)]
+    return [
+        ensemble_cohort(
+            config, of_round, variant.task, num_folds=recipe.folds, seed=seed, number=number
+        )
+        for number, of_round in enumerate(data)
+    ]
 
 
 def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
@@ -172,17 +204,31 @@ def _log(
     fresh: bool,
     seed: int,
     texts: Mapping[str, str],
+    size: int,
 ) -> str:
-    """Log beside the sweep; returns a line that says where."""
+    """Log beside the sweep; returns a line that says where.
+
+    Args:
+        settings: Where to log.
+        recipe: What was measured.
+        scores: What it came to, by round.
+        data: Data of the first round.
+        fresh: Whether each round has rows of its own.
+        seed: Seed of the rounds.
+        texts: Texts to attach, by name of the file.
+        size: Models that answer as one in a round.
+    """
+    ensemble = {names.TAG_ENSEMBLE: str(size)} if size > 1 else {}
     by_name = {names.test_key(name): values for name, values in scores.held_out.items()}
     by_name |= {names.train_key(name): values for name, values in scores.train.items()}
     return log_measured(
         recipe,
         by_name,
-        kind="evaluation",
+        kind="ensemble" if ensemble else "evaluation",
         tags={
             names.TAG_DATA_DIGEST: "fresh in each round" if fresh else recipe.data_digest,
             names.TAG_SEED: str(seed),
+            **ensemble,
         },
         params={"rounds": settings.rounds, "data": "fresh" if fresh else "same"},
         values={"evaluation_time_s": scores.train_time_s},

@@ -205,7 +205,7 @@ def log_measured(
     recipe: Recipe,
     scores: Mapping[str, Sequence[float] | np.ndarray],
     *,
-    kind: Literal["evaluation", "finals"],
+    kind: Literal["evaluation", "ensemble", "finals"],
     tags: Mapping[str, str],
     params: Mapping[str, object],
     values: Mapping[str, float],
@@ -218,7 +218,7 @@ def log_measured(
 
     Args:
         recipe: What was measured.
-        scores: Each metric's values, by round for an evaluation and by fold for finals; logged one
+        scores: Each metric's values, by round or by fold for finals; logged one
             by one, with mean and sample standard deviation.
         kind: What was done.
         tags: Tags besides those that the recipe gives.
@@ -264,7 +264,7 @@ def log_measured(
     parent = recipe.mlflow.get("sweep_run_id")
     if parent and target.shown_uri == absolute_uri(recipe.mlflow.get("tracking_uri", "")):
         all_tags["mlflow.parentRunId"] = parent
-    part_key = names.round_key if kind == "evaluation" else names.fold_key
+    part_key = names.fold_key if kind == "finals" else names.round_key
     found = dict(values)
     for name, parts in scores.items():
         found[name] = float(np.mean(parts))

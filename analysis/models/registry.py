@@ -129,7 +129,7 @@ def _log(store: Store, trained: Trained) -> ModelInfo:
         store.experiment_id, run_name=f"model {recipe.sweep}/{recipe.trial}", tags=tags
     )
     values = {names.test_key(name): value for name, value in trained.scores.items()}
-    values[names.NUM_PARAMS] = float(recipe.num_params)
+    values[names.NUM_PARAMS] = float(recipe.num_params * trained.model.size)
     rows = trained.data.train if trained.data.test is None else trained.data.test
     example = _example(model, rows.take(slice(0, 1)).inputs)
     with (
@@ -215,6 +215,7 @@ def _tags(trained: Trained) -> dict[str, str]:
         names.TAG_TRAIN_ROWS: str(len(trained.data.train)),
         names.TAG_TEST_ROWS: str(0 if trained.data.test is None else len(trained.data.test)),
         names.TAG_SEED: str(recipe.seed),
+        **({names.TAG_ENSEMBLE: str(trained.model.size)} if trained.model.size > 1 else {}),
         **{
             names.test_key(name): str(value)
             for name, value in trained.scores.items()

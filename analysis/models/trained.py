@@ -102,7 +102,9 @@ class Trained:
         return f"{self.objective} {score} on {len(self.data.test)} test {self.task.unit}"
 
 
-def check_formats(recipe: Recipe, formats: Sequence[ModelFormat]) -> None:
+def check_formats(
+    recipe: Recipe, formats: Sequence[ModelFormat], *, ensemble: bool = False
+) -> None:
     """Refuse, before anything is trained, formats that are not for a recipe's model.
 
     Raises:
@@ -110,15 +112,17 @@ def check_formats(recipe: Recipe, formats: Sequence[ModelFormat]) -> None:
     """
     variant = variant_of(recipe)
     for kind in formats:
-        check_format(not issubclass(variant.config, EstimatorConfig), kind, variant.name)
+        network = not issubclass(variant.config, EstimatorConfig)
+        check_format(network, kind, variant.name, recipe.folds if ensemble else 1)
 
 
-def train(recipe: Recipe, places: Places) -> Trained:
+def train(recipe: Recipe, places: Places, *, ensemble: bool = False) -> Trained:
     """Train what a recipe says on all of its training rows, and say what it came to.
 
     Args:
         recipe: What to train.
         places: Where its data is.
+        ensemble: Whether the models of the trial's folds are trained, to answer as one.
 
     Raises:
         UserError: If data or variant are not those of the sweep, or the training diverges.
@@ -126,10 +130,13 @@ def train(recipe: Recipe, places: Places) -> Trained:
     if recipe.space.endswith(".py"):
         console.print(f"variant {recipe.variant} is the code in {recipe.space}")
     variant = variant_of(recipe)
-    return train_on(recipe, variant, places.data_of(recipe, variant.task), places)
+    data = places.data_of(recipe, variant.task)
+    return train_on(recipe, variant, data, places, ensemble=ensemble)
 
 
-def train_on(recipe: Recipe, variant: Variant, data: Data, places: Places) -> Trained:
+def train_on(
+    recipe: Recipe, variant: Variant, data: Data, places: Places, *, ensemble: bool = False
+) -> Trained:
     """Train what a recipe says, of a variant and on data that are its own, see `train`.
 
     Raises:
@@ -139,11 +146,15 @@ def train_on(recipe: Recipe, variant: Variant, data: Data, places: Places) -> Tr
     config = variant.config.from_dict(recipe.config)
     console.print(data.headline)
     line = EpochLine(config.epochs)
-    model = fit(recipe, variant, data, after_epoch=line.done if network else lambda epoch: None)
+    done = line.done if network else lambda epoch: None
+    model = fit(recipe, variant, data, ensemble=ensemble, after_epoch=done)
     trained = Trained(model=model, data=data, places=places)
     epochs = f"{config.epochs} epoch{'' if config.epochs == 1 else 's'}"
     how = f"trained for {epochs}" if network else "fitted"
     rows = f"all {len(data.train)} training {variant.task.unit}"
+    if ensemble:
+        rows = f"the folds of {len(data.train)} training {variant.task.unit}"
+        how = f"{how}, an ensemble of {model.size},"
     console.print(f"{variant.name} {how} on {rows}: {trained.said}")
     return trained
 

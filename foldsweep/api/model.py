@@ -21,7 +21,7 @@ from trainables.tasks.task import DataRequest
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Model:
-    """One configuration, trained on all training rows of its sweep."""
+    """One configuration, trained on all training rows of its sweep, or on its folds."""
 
     trained: Trained
     made: bool = False
@@ -106,7 +106,7 @@ class Model:
         return inputs_of(frame_of(array) if is_table(array) else array, schema)
 
 
-def fitted(recipe: Recipe, places: Places, given: Given) -> Model:
+def fitted(recipe: Recipe, places: Places, given: Given, *, ensemble: bool = False) -> Model:
     """A recipe's model: of what a program has made, or of what ships or is in a file.
 
     Raises:
@@ -115,7 +115,7 @@ def fitted(recipe: Recipe, places: Places, given: Given) -> Model:
     made = recipe.space in given.spaces
     if not made and given.task is None:
         try:
-            return Model(trained=train(recipe, places))
+            return Model(trained=train(recipe, places, ensemble=ensemble))
         except UserError as error:
             ships = recipe.record.get("schema") is None or recipe.origin.get("data") is not None
             if ships or recipe.space.endswith(".py"):
@@ -131,5 +131,5 @@ def fitted(recipe: Recipe, places: Places, given: Given) -> Model:
             f"{variant.full_name} on data {data.digest} was given, but sweep {recipe.sweep} is of"
             f" {recipe.variant} on {recipe.data_digest}"
         )
-    trained = train_on(recipe, variant, data, places)
+    trained = train_on(recipe, variant, data, places, ensemble=ensemble)
     return Model(trained=trained, made=made or not recipe.origin)

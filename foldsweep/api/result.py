@@ -107,12 +107,16 @@ class Result:
             page = render(self.store, compare(alike(self._complete())))
             write_whole(Path(path), page)
 
-    def fit(self, trial: Trial | None = None, *, choose: Rule = "best") -> "Model":
+    def fit(
+        self, trial: Trial | None = None, *, choose: Rule = "best", ensemble: bool = False
+    ) -> "Model":
         """Train a configuration on all training rows; test rows stay out of it.
 
         Args:
             trial: The trial [of the sweep with the best one, as `choose` says].
             choose: See `foldsweep export --choose`: `best`, `one-se` or `equivalent-smallest`.
+            ensemble: Whether to train the models of the trial's folds instead, which answer as
+                one: their predictions are averaged.
 
         Raises:
             UserError: If there is no complete trial, or its data or variant is not there.
@@ -127,7 +131,7 @@ class Result:
                 trial, _ = chosen(compare(self._complete()).rows[0].sweep, choose)
             recipe = recipe_of(self.store, self.store.client.get_run(trial.run_id))
             places = Places(data_dir=self.data_dir, path=self.data, beside=Path())
-            return fitted(recipe, places, self.given)
+            return fitted(recipe, places, self.given, ensemble=ensemble)
 
     def register(self, name: str) -> str:
         """Train the best and register it in MLflow, see `foldsweep export --register`.

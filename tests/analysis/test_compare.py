@@ -22,6 +22,7 @@ def filled(make_store):
     filled.add("elsewhere/mlp", GOOD, folds=5, dataset="mnist")
     filled.add("empty/cnn_ws", "PRUNED", folds=5)
     filled.measure("b/cnn", 0, "evaluation", (0.9, 0.92))
+    filled.measure("d/cnn", 0, "ensemble", (0.96, 0.98))
     filled.add("d/mlp", POOR, "FAIL", folds=5)
     filled.add("d/cnn", GOOD, tuple(v - 0.01 for v in GOOD), folds=5)
     return filled
@@ -48,6 +49,16 @@ def test_the_answer_comes_first(run):
     assert "1 of 2" in said
     assert "pairwise tests" in said
     assert "significantly better │" in said
+
+
+def test_ensembles_have_a_column_where_there_are_any(run):
+    assert "ensemble" not in run("--sweep", "b")
+    said = run("--sweep", "d")
+    (head,) = [line for line in said.splitlines() if " ensemble ┃" in line]
+    place = [cell.strip() for cell in head.split("┃")].index("ensemble")
+    row = next(line for line in said.splitlines() if line.startswith("│ cnn "))
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells[place - 1 : place + 1] == ["", "0.9700 ± 0.0141 (n = 2)"]
 
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):

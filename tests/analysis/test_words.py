@@ -23,7 +23,9 @@ def row(name: str, score: float, *, measure: Objective = ACCURACY, **sweep: Any)
     folds = (score - 0.01, score + 0.01)
     trial = cases.trial(0, folds, name=f"s/{name}", measure=measure)
     made = cases.sweep(f"s/{name}", trial, objective=measure, **sweep)
-    return Row(name=name, sweep=made, best=trial, expected=score, test=None, finalists=())
+    return Row(
+        name=name, sweep=made, best=trial, expected=score, test=None, ensemble=None, finalists=()
+    )
 
 
 def trials(*sizes: float, seconds: float = 2.0) -> tuple[Any, ...]:

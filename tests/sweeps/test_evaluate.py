@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from foldsweep.errors import CodeError, UserError
@@ -335,3 +336,33 @@ def test_interrupted_it_says_how_to_go_on(
     monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml"])
     assert evaluate.main() == 130
     assert capsys.readouterr().out.endswith("run the same command again\n")
+
+
+# Ensembles of fold models ------------------------------------------------------------------------
+
+
+def test_an_ensemble_is_measured_by_its_averaged_predictions(measure: Callable[..., str]) -> None:
+    said = measure("--ensemble", rounds=2, folds=3)
+    assert "mlp, ensembles of 3, 2 rounds of 1 epochs on 20 " in said
+    logged = CatchingTracker.metrics
+    assert {"test_accuracy", "test_accuracy_std"} <= logged.keys()
+    assert not [key for key in logged if key.startswith("train_")]
+    answers = json.loads(CatchingTracker.files["evaluation.json"])
+    confusion = np.array(answers["confusion"])
+    assert confusion.sum() == 2 * 11
+    assert np.trace(confusion) / (2 * 11) == pytest.approx(logged["test_accuracy"])
+
+
+def test_the_same_ensembles_are_measured_by_any_number_of_processes(
+    measure: Callable[..., str],
+) -> None:
+    found = []
+    for processes in (1, 2):
+        measure("--ensemble", "--concurrency", processes, rounds=2, folds=3)
+        found.append({k: v for k, v in CatchingTracker.metrics.items() if not k.endswith("_s")})
+    assert found[0] == found[1]
+
+
+def test_an_ensemble_repeats_no_cross_validation(measure: Callable[..., str]) -> None:
+    with pytest.raises(UserError, match="leave out --ensemble"):
+        measure("--ensemble", "--cv")

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from analysis.models.fetch import opened
 from foldsweep import names
 from foldsweep.errors import UserError
 from tests.analysis.export.cases import IMAGES, recorded, refused
 from tests.trainables.keep.cases import customers
+from trainables.data.digits import digits_source
+from trainables.data.pairs import draw_pairs
 from trainables.tasks.larger_digit import TASK
 
 
@@ -34,6 +37,30 @@ def test_model_is_trained_and_written_beside_the_recipe(run: Callable) -> None:
         assert Path(file).is_file()
         assert said.startswith(f"{file}: {kind}, equal to the original ")
         assert said.endswith((" to the last bit on 20 test pairs", "e-07 on 20 test pairs"))
+
+
+def test_models_of_the_folds_are_written_and_registered_as_one(run: Callable) -> None:
+    of_one = ("--sweep", "both", "--space", "mlp")
+    said = run(
+        *of_one, "--ensemble", "--keep", "kept", "--format", "onnx", "--register", "together"
+    )
+    how = "mlp trained for 4 epochs, an ensemble of 3, on the folds of 30 training pairs: "
+    assert said[2].startswith(f"{how}accuracy 0.")
+    assert Path("best-both-mlp.onnx").is_file()
+    kept = opened("kept", "")
+    assert kept.size == 3
+    rows = draw_pairs(digits_source(), seed=3, train_pairs=3, test_pairs=2).train
+    assert kept.predict(rows.inputs)["probability"].shape == (3, 2)
+    (line,) = [line for line in said if line.startswith("version 1 of together registered")]
+    assert "champion" in line
+
+
+def test_an_ensemble_is_of_a_trained_model(run: Callable) -> None:
+    said = refused(run, "--space", "mlp", "--ensemble")
+    assert said.startswith("--ensemble is of a trained model")
+    of_one = ("--sweep", "auc", "--space", "logistic")
+    said = refused(run, *of_one, "--ensemble", "--format", "skops")
+    assert said.startswith("an ensemble of logistic is no single estimator")
 
 
 @pytest.mark.parametrize(

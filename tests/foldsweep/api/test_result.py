@@ -117,6 +117,22 @@ def test_a_model_answers_new_rows_and_is_kept_and_registered(
         fs.load("two", other).fit()
 
 
+def test_an_ensemble_of_fold_models_is_one_model(result: fs.Result, rows: Rows) -> None:
+    x, y = rows
+    for trial in (sweep.complete[0] for sweep in result.sweeps):
+        model = result.fit(trial, ensemble=True)
+        assert model.trained.model.size == 3
+        assert (model.predict(x) == y).mean() > 0.5
+        assert np.allclose(model.predict_proba(x).sum(axis=1), 1)
+        folder = Path(f"ensemble-{trial.variant}")
+        model.save(folder)
+        kept = opened(str(folder), "")
+        columns = pd.DataFrame(x, columns=[f"x{i}" for i in range(4)])
+        assert np.array_equal(
+            labelled(kept, kept.predict(columns))["prediction"], model.predict(x)
+        )
+
+
 def test_a_model_whose_code_is_in_the_program_is_not_kept(
     make_space: Callable[..., fs.SearchSpace], rows: Rows, home: Path
 ) -> None:

@@ -1,6 +1,8 @@
 """Folders and object stores: the places that a path or a URI such as `s3://bucket/path` names."""
 
 from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -14,6 +16,9 @@ CONNECT_WITHIN_S = 5
 ANSWER_WITHIN_S = 10
 """How long an S3 service may send nothing."""
 ATTEMPTS = 2
+TEXTS = {"region", "scheme", "endpoint_override", "tls_ca_file_path"}
+SWITCHES = {"allow_delayed_open", "allow_bucket_creation", "allow_bucket_deletion"}
+"""Options of an S3 URI, as pyarrow documents them, that its constructor has by the same name."""
 
 
 def store_says(error: BaseException) -> str:
@@ -39,19 +44,21 @@ def _remote(uri: str) -> tuple[pafs.FileSystem, str]:
     """Kept, since each connection to a store asks for its bucket first.
 
     S3 services get limits of time, for which a URI has no options: what asks a silent one would
-    wait for minutes. Whoever can wait asks again.
+    wait for minutes. Whoever can wait asks again. A URI with options that only a URI can have,
+    such as `tls_verify_certificates`, does without.
     """
-    filesystem, path = pafs.FileSystem.from_uri(uri)
-    if isinstance(filesystem, pafs.S3FileSystem) and "tls_verify" not in uri:
-        # as it pickles itself: it has no other way to be asked for its options
-        rebuild, (options,) = filesystem.__reduce__()
-        filesystem = rebuild(
-            options
-            | {
-                "connect_timeout": CONNECT_WITHIN_S,
-                "request_timeout": ANSWER_WITHIN_S,
-                "retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-            }
+    filesystem, path = pafs.FileSystem.from_uri(uri)  # which refuses what it does not know
+    given = urlsplit(uri)
+    options: dict[str, Any] = dict(parse_qsl(given.query.replace("+", "%2B")))
+    if isinstance(filesystem, pafs.S3FileSystem) and options.keys() <= TEXTS | SWITCHES:
+        switches = {name: options[name].lower() in ("true", "1") for name in SWITCHES & {*options}}
+        filesystem = pafs.S3FileSystem(
+            access_key=given.username and unquote(given.username),
+            secret_key=given.password and unquote(given.password),
+            connect_timeout=CONNECT_WITHIN_S,
+            request_timeout=ANSWER_WITHIN_S,
+            retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+            **{"region": filesystem.region} | options | switches,
         )
     return filesystem, path
 

@@ -1,10 +1,12 @@
 """Ray is started in the background, and never left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,14 +31,29 @@ def ray_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "ray"]
 
 
+def children_of_ray() -> list[str]:
+    """Python files of Ray's that run in children of this process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_text("utf-8").split("\0")
+            if f"PPid:\t{os.getpid()}\n" in (path / "status").read_text("utf-8"):
+                found += [word for word in words if re.search(r"/ray/.*\.py$", word)]
+    return found
+
+
 def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     cluster = Cluster(SweepSettings(cpus_per_trial=0.5, concurrency=1))
     cluster.start()
     with cluster as allotment:
         assert ray.is_initialized()
         assert (allotment.cpus, allotment.concurrency) == (0.5, 1)
-        started = ray._private.worker._global_node.all_processes
-        assert set(started) == {"gcs_server", "raylet"}
+        assert cluster._session is not None
+        session = cluster._session
+        assert set(session.processes()) == {"gcs_server", "raylet"}
+        assert os.path.isdir(f"{session.folder}/ray/session_latest/sockets")
+        assert "RAY_TMPDIR" not in os.environ
+        assert children_of_ray() == []
         if hasattr(os, "SCHED_BATCH"):
             policy = ray.get(ray.remote(lambda: os.sched_getscheduler(0)).remote())
             assert policy == os.SCHED_BATCH
@@ -96,7 +113,7 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
     error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**options: object) -> None:
-        assert len(str(options["_temp_dir"])) <= 40
+        assert len(os.environ["RAY_TMPDIR"]) <= 36
         raise error
 
     monkeypatch.setattr(ray, "init", fail)

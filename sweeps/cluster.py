@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
@@ -98,8 +99,10 @@ class Cluster:
             self.stop()
             raise
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         self.stop()
+        if kind is None:
+            self.refuse()
 
     def stop(self) -> None:
         """End a Ray of our own, or leave the cluster."""
@@ -138,7 +141,11 @@ class Cluster:
         if self._settings.address is None or self._error is not None:
             self._enough.wait()
         else:
-            self._look_after_nodes()
+            try:
+                self._look_after_nodes()
+            except Exception as error:  # ours, shown when the sweep has ended
+                self._error = error
+                self._enough.wait()
         tell(ray={})
         ray.shutdown()
         if self._session is not None:
@@ -148,11 +155,13 @@ class Cluster:
         """Follow the nodes of a cluster until it is enough."""
         address = ray.get_runtime_context().gcs_address
         watch = HeadWatch(address, lambda what: tell(gone=what))
-        while not self._enough.wait(LOOK_EVERY_S):
-            # Ray's errors have no common base; `HeadWatch` reports a lost head node
-            with contextlib.suppress(Exception):
-                self.machines.look()
-        watch.stop()
+        try:
+            while not self._enough.wait(LOOK_EVERY_S):
+                # what Ray raises while its head node is away, which `HeadWatch` reports
+                with contextlib.suppress(RayError, OSError, RuntimeError):
+                    self.machines.look()
+        finally:
+            watch.stop()
 
     def _init(self) -> None:
         address = self._settings.address

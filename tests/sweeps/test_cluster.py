@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import ray
+from ray.exceptions import RpcError
 
 from foldsweep.errors import UserError
 from sweeps.cluster import Cluster
@@ -142,6 +146,32 @@ def test_a_cluster_that_takes_no_driver_may_want_another_token(
     with pytest.raises(UserError) as caught:
         Cluster(SweepSettings(address="auto")).__enter__()
     assert str(caught.value).endswith(said)
+    assert not ray_threads()
+
+
+@pytest.mark.parametrize("error", [KeyError("our own"), RpcError("the head node is away")])
+def test_a_mistake_of_ours_about_nodes_is_shown_at_the_end(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what Ray raises while its head node is away."""
+    cluster = Cluster(SweepSettings(address="auto"))
+    looks: list[int] = []
+    seen = threading.Event()
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) > 1:  # the first is that of the start
+            seen.set()
+            raise error
+
+    machines: Any = SimpleNamespace(look=look, begin=lambda: None, news=lambda: [])
+    monkeypatch.setattr(cluster, "machines", machines)
+    monkeypatch.setattr("sweeps.cluster.LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("sweeps.cluster.HeadWatch", Mock())
+    for name in ("init", "shutdown", "get_runtime_context"):
+        monkeypatch.setattr(ray, name, Mock())
+    with pytest.raises(KeyError) if isinstance(error, KeyError) else nullcontext(), cluster:
+        seen.wait()
     assert not ray_threads()
 
 

@@ -41,7 +41,7 @@ PLACE = "endpoint_override=127.0.0.1:9&scheme=http&region=eu"
         (f"s3://bucket/path?{PLACE}", {}),
         (f"s3://bucket/path?{PLACE}&allow_bucket_creation=True", {"allow_bucket_creation": True}),
         (f"s3://bucket/path?{PLACE}&allow_bucket_deletion=0", {}),
-        (f"s3://bucket/path?{PLACE}&tls_ca_file_path=/a%20b+c", {"tls_ca_file_path": "/a b+c"}),
+        (f"s3://bucket/path?{PLACE}&tls_ca_file_path=/a%20b+c", {"tls_ca_file_path": "/a b c"}),
         (f"s3://k%2F:s%2F@bucket/path?{PLACE}", {"access_key": "k/", "secret_key": "s/"}),
     ],
 )
@@ -58,8 +58,17 @@ def test_a_silent_service_is_not_waited_for_as_long_as_the_library_would(uri, sa
     tries.assert_called_once_with(max_attempts=2)
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_service_that_the_environment_names_has_limits_too(name, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8")
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    place = {"endpoint_override": "http://127.0.0.1:9", "region": "eu"}
+    expected = S3FileSystem(**place, connect_timeout=5, request_timeout=10)
+    assert located(f"s3://{name.lower()}/path?region=eu")[0] == expected
+
+
 def test_options_that_only_a_uri_can_have_are_kept():
-    uri = f"s3://bucket/path?{PLACE}&smart_defaults=standard"
+    uri = f"s3://bucket/path?{PLACE}&tls_verify_certificates=false"
     assert located(uri) == FileSystem.from_uri(uri)
 
 

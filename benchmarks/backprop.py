@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.optim.sgd import sgd
 
 from foldsweep.programs import console, parse, run_program
 from trainables.backprop.activations import ReLU
@@ -28,6 +29,7 @@ from trainables.data.pairs import draw_pairs
 
 WIDTHS = (2, 25, 25, 25, 2)
 LR, WEIGHT_DECAY = 0.2, 1e-5
+PLAIN = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ def _fused(models: list[nn.Sequential]) -> Step:
     params, _ = stack_module_state(models)
     skeleton = models[0]
     decayed = [p for name, p in params.items() if name.endswith("weight")]
+    others = [p for name, p in params.items() if not name.endswith("weight")]
 
     def member(params: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
         return nn.functional.cross_entropy(functional_call(skeleton, params, (x,)), target)
@@ -140,11 +143,11 @@ def _fused(models: list[nn.Sequential]) -> Step:
         loss = batched(params, x, target)
         loss.sum().backward()
         with torch.no_grad():
-            grads = [p.grad for p in decayed]
-            torch._foreach_add_(grads, decayed, alpha=2 * WEIGHT_DECAY)
-            every = list(params.values())
-            torch._foreach_add_(every, [p.grad for p in every], alpha=-LR)
-            for p in every:
+            for which, decay in ((decayed, 2 * WEIGHT_DECAY), (others, 0.0)):
+                grads = [p.grad for p in which if p.grad is not None]
+                nothing: list[Tensor | None] = [None] * len(which)  # of momentum
+                sgd(which, grads, nothing, foreach=True, weight_decay=decay, lr=LR, **PLAIN)
+            for p in params.values():
                 p.grad = None
         return loss.detach()
 

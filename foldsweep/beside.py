@@ -4,6 +4,7 @@ The folder is on no path of Python. So a file in it that is named like a module 
 like one that a library would use if it were installed, is never taken for that.
 """
 
+import dis
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +14,9 @@ from types import FrameType, ModuleType
 
 from foldsweep.errors import UserError
 
-UNPICKLERS = (
-    *("ray._private.function_manager", "ray._private.serialization", "ray.cloudpickle"),
-    *("sweeps.given", "sweeps.helper"),
-)
-"""Modules that import what a user's file has imported elsewhere, where its objects arrive."""
+UNPICKLERS = ("ray.", "sweeps.given", "sweeps.helper")
+"""Where the objects of a user's file arrive, and with them imports of what it has imported. What
+is imported there by a statement or by `import_module` is the library's own."""
 
 
 class Beside(MetaPathFinder):
@@ -32,7 +31,7 @@ class Beside(MetaPathFinder):
         """The module beside the file that imports it; None if the import is not a user's."""
         if path is not None:  # a part of a package, which is found as such
             return None
-        return PathFinder.find_spec(name, self._for(_importer()), target)
+        return PathFinder.find_spec(name, self._for(*_importer()), target)
 
     def add(self, folder: str) -> None:
         """Find modules in one more folder."""
@@ -41,24 +40,31 @@ class Beside(MetaPathFinder):
         if self not in sys.meta_path:
             sys.meta_path.append(self)
 
-    def _for(self, frame: FrameType | None) -> list[str]:
+    def _for(self, frame: FrameType | None, unpickles: bool) -> list[str]:
         """Where what runs in a frame may find modules."""
         if frame is None:
             return []
-        if frame.f_globals.get("__name__", "").startswith(UNPICKLERS):
+        if unpickles and frame.f_globals.get("__name__", "").startswith(UNPICKLERS):
             return self.folders
         file = os.path.abspath(frame.f_code.co_filename)
         around = [folder for folder in self.folders if file.startswith(folder + os.sep)]
         return sorted(around, key=len, reverse=True)
 
 
-def _importer() -> FrameType | None:
-    """The frame with the import in it: the one that called Python's import system."""
+def _importer() -> tuple[FrameType | None, bool]:
+    """The frame with the import in it, and whether it unpickles.
+
+    It is the one that called Python's import system; by a statement, by `import_module`, or by
+    neither, as `pickle` does, whose code is no Python.
+    """
     frame: FrameType | None = sys._getframe()
+    inner = frame
     for inside in (False, True):
         while frame is not None and inside == _is_importlib(frame):
-            frame = frame.f_back
-    return frame
+            inner, frame = frame, frame.f_back
+    if frame is None or inner is None or inner.f_globals["__name__"] == "importlib":
+        return frame, False
+    return frame, dis.opname[frame.f_code.co_code[frame.f_lasti]] != "IMPORT_NAME"
 
 
 def _is_importlib(frame: FrameType) -> bool:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
-from ray._private.node import Node
+from ray.exceptions import RayError
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
@@ -35,18 +34,12 @@ RAY_ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `sweeps.fitting` has its own
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_prestart_worker_first_driver": "0",  # Tune's actors want processes of their own
 }
-
-UNUSED_SERVICES = ("start_monitor", "start_log_monitor", "start_api_server")
-"""What starts the autoscaler, the forwarding of logs and the dashboard's server of a new Ray.
-
-It has a setting for none of them. Together they are a third of what starting it costs, and nearly
-all of ending it.
-"""
 
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -106,8 +99,10 @@ class Cluster:
             self.stop()
             raise
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         self.stop()
+        if kind is None:
+            self.refuse()
 
     def stop(self) -> None:
         """End a Ray of our own, or leave the cluster."""
@@ -146,7 +141,11 @@ class Cluster:
         if self._settings.address is None or self._error is not None:
             self._enough.wait()
         else:
-            self._look_after_nodes()
+            try:
+                self._look_after_nodes()
+            except Exception as error:  # ours, shown when the sweep has ended
+                self._error = error
+                self._enough.wait()
         tell(ray={})
         ray.shutdown()
         if self._session is not None:
@@ -156,22 +155,18 @@ class Cluster:
         """Follow the nodes of a cluster until it is enough."""
         address = ray.get_runtime_context().gcs_address
         watch = HeadWatch(address, lambda what: tell(gone=what))
-        while not self._enough.wait(LOOK_EVERY_S):
-            # Ray's errors have no common base; `HeadWatch` reports a lost head node
-            with contextlib.suppress(Exception):
-                self.machines.look()
-        watch.stop()
+        try:
+            while not self._enough.wait(LOOK_EVERY_S):
+                # what Ray raises while its head node is away, which `HeadWatch` reports
+                with contextlib.suppress(RayError, OSError, RuntimeError):
+                    self.machines.look()
+        finally:
+            watch.stop()
 
     def _init(self) -> None:
         address = self._settings.address
         check_reachable(address)
         check_is_node(address)
-        # its handler would take SIGTERM for a crash
-        ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
-        # else the command line, for all of the cluster to see, which fails where it is no UTF-8
-        ray._private.utils.get_entrypoint_name = lambda: "foldsweep"
-        for service in UNUSED_SERVICES:
-            setattr(Node, service, lambda node, *args, **options: None)
         of_files = (os.path.dirname(file) for file in self._settings.space_files)
         folders = list(dict.fromkeys([*of_files, *self._beside]))
         env: dict[str, Any] = {"env_vars": variables(folders)}
@@ -204,11 +199,11 @@ class Cluster:
                 num_cpus=available_cpus(),
                 include_dashboard=False,
                 runtime_env=env,
-                _temp_dir=self._session.folder,
                 **QUIET,
             )
         finally:
             self._session.begun()
+        self._session.end_unused()
         tell(ray=self._session.processes())
 
     @property

@@ -3,11 +3,13 @@
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from ray import tune
 from ray.exceptions import ObjectLostError
-from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from rich.console import Console
 
@@ -17,6 +19,8 @@ from sweeps.machines import Machines
 from sweeps.progress import Progress
 from sweeps.resources import Allotment
 from sweeps.scheduling import (
+    AllEnded,
+    End,
     HeldOutTaker,
     LifecycleScheduler,
     LifecycleStopper,
@@ -84,24 +88,31 @@ def _run(
     if not lifecycle.ledger.trials_left:
         return
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)  # read once, here
-    # else Tune sends the driver's keys to the nodes, which write them into logs for all to read
-    keys = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    class_cache.ENV_VARS_TO_PROPAGATE -= keys
     progress = Progress(lifecycle, console, time_budget=settings.time_budget, machines=machines)
     places = Places(lifecycle)
-    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, progress]
+    searcher = StudySearcher(lifecycle, concurrency=lambda: machines.room)
+    stopper = LifecycleStopper(lifecycle)
+    keys, interrupted = KeysStayHere(), threading.Event()
+    callbacks: list[tune.Callback] = [HeldOutTaker(lifecycle), places, keys, progress]
     if settings.trial_timeout is not None:
         callbacks.append(TrialTimeout(lifecycle, settings.trial_timeout))
+    callbacks.append(End(lifecycle, searcher, stopper, interrupted))
     on_ctrl_c = signal.getsignal(signal.SIGINT)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, on_ctrl_c)  # the next ends this at once
+
     try:
+        signal.signal(signal.SIGINT, hear)
         # not Tuner.fit, which pickles all that it is given for a restore of its own
         tune.run(
             tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
             storage_path=str(folder.resolve()),
-            search_alg=StudySearcher(lifecycle, concurrency=lambda: machines.room),
+            search_alg=searcher,
             scheduler=LifecycleScheduler(lifecycle, machines, places),
-            stop=LifecycleStopper(lifecycle),
+            stop=stopper,
             callbacks=callbacks,
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
@@ -112,10 +123,45 @@ def _run(
             trial_dirname_creator=_trial_dirname,
             verbose=0,
         )
+    except AllEnded:
+        pass
     finally:
-        signal.signal(signal.SIGINT, on_ctrl_c)  # Tune leaves its own, which swallows the next
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        keys.show()
         progress.stop()
         shutil.rmtree(folder / "ray", ignore_errors=True)
+
+
+class KeysStayHere(tune.Callback):
+    """Hides the driver's S3 keys from Tune, until it has defined the processes of trials.
+
+    It would send them to the nodes, which write them into logs that everybody can read. They are
+    hidden from Python only: pyarrow's S3 asks the system.
+    """
+
+    NAMES = (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        *("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"),
+    )
+
+    def __init__(self) -> None:
+        self._hidden: dict[str, str] = {}
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Hide them, before the first trial."""
+        self._hidden = {name: os.environ.pop(name) for name in self.NAMES if name in os.environ}
+        for name, key in self._hidden.items():
+            os.putenv(name, key)  # which leaves os.environ as it is
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Show them again."""
+        self.show()
+
+    def show(self) -> None:
+        """Have them where they were."""
+        os.environ.update(self._hidden)
 
 
 def _trial_dirname(trial: Trial) -> str:

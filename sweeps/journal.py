@@ -2,17 +2,15 @@
 
 import json
 import os
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
-from optuna.storages.journal._storage import JournalOperation
-from optuna.study import Study
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import TrialState
 
 from foldsweep.errors import UserError
 
@@ -20,62 +18,39 @@ POLL_S = 0.002
 """As a rule others keep the lock for milliseconds, though a sampler may think longer."""
 
 
-class JournalLock(BaseJournalFileLock):
-    """A lock that the kernel frees when its holder dies; Optuna's own stay for half a minute.
-
-    Taking it removes a line that a killed writer left incomplete: what is appended to such a line
-    would be lost with it.
-
-    Its file has another name than the lock of Optuna's own, which the dashboard takes to write a
-    note: that one waits as long as a file of its name is there, and then deletes it.
-    """
-
-    def __init__(self, journal: Path):
-        self._journal = journal
-        self._lock = FileLock(journal.with_name(f"{journal.name}.flock"))
-
-    def acquire(self) -> bool:
-        """Wait for the lock and mend the journal."""
-        self._lock.acquire(poll_interval=POLL_S)
-        if self._lock.lock_counter == 1 and self._journal.exists():
-            try:
-                _cut_incomplete_line(self._journal)
-            except BaseException:
-                self._lock.release()
-                raise
-        return True
-
-    def release(self) -> None:
-        """Let the next writer in."""
-        self._lock.release()
-
-
-class Journal(JournalFileBackend):
+class Journal(BaseJournalBackend):
     """A journal whose lines all reach the operating system at once, so that no kill loses one.
 
-    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Only
-    what cannot be drawn again is worth that wait, against a power cut: how a trial ended, and with
-    it, in the same file, whatever was written before.
+    Its lock is one that the kernel frees when its holder dies; Optuna's own stay for half a
+    minute. The lock's file has another name than that of Optuna's own, which the dashboard takes
+    to write a note: that one waits as long as a file of its name is there, and then deletes it.
+
+    Args:
+        path: The file, which is made where it does not exist.
     """
 
-    def __init__(self, path: Path, lock: JournalLock):
-        super().__init__(str(path), lock_obj=lock)
+    def __init__(self, path: Path):
         self._path = path
-        self._own_lock = lock
+        self._lock = FileLock(path.with_name(f"{path.name}.flock"))
         self._next = 0, 0
         self.line = 0
         """The line that was read last, counted from 1."""
+        with self.together():
+            path.open("ab").close()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Keep the lock for several writes."""
-        self._own_lock.acquire()
-        try:
-            yield
-        finally:
-            self._own_lock.release()
+        """Keep the lock for several writes.
 
-    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        Taking it removes a line that a killed writer left incomplete: what is appended to such a
+        line would be lost with it.
+        """
+        with self._lock.acquire(poll_interval=POLL_S):
+            if self._lock.lock_counter == 1 and self._path.exists():
+                _cut_incomplete_line(self._path)
+            yield
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Logs from a number on, which counts lines from 0.
 
         Optuna's own passes over a damaged last line, to which others are then appended.
@@ -98,11 +73,12 @@ class Journal(JournalFileBackend):
 
     def _log(self, line: bytes) -> dict[str, Any]:
         try:
-            log = json.loads(line)
-            JournalOperation(log["op_code"])
-        except (ValueError, LookupError, TypeError, RecursionError):
+            log = dict(json.loads(line))
+        except (ValueError, TypeError, RecursionError):
             raise self.damaged() from None
-        return dict(log)
+        if not isinstance(log.get("op_code"), int) or "worker_id" not in log:
+            raise self.damaged()
+        return log
 
     def damaged(self) -> UserError:
         """The error that names the last line read."""
@@ -112,32 +88,46 @@ class Journal(JournalFileBackend):
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         with self.together(), self._path.open("ab") as file:
             file.write(text.encode())
-            file.flush()
-            if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs):
-                os.fsync(file.fileno())
+
+    def to_disk(self) -> None:
+        """Wait until all that was written is safe from a power cut."""
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
-def together(study: Study | None) -> AbstractContextManager[None]:
-    """Make several writes to a study quicker, if it is in a journal file."""
-    backend = getattr(getattr(study, "_storage", None), "_backend", None)
-    return backend.together() if isinstance(backend, Journal) else nullcontext()
+class StudyInJournal(JournalStorage):
+    """Optuna's storage in a journal.
+
+    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Only
+    what cannot be drawn again is worth that wait: how a trial ended, and with it, in the same
+    file, whatever was written before.
+    """
+
+    def __init__(self, journal: Journal):
+        self.journal = journal
+        super().__init__(journal)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        was_set = super().set_trial_state_values(trial_id, state, values)
+        self.journal.to_disk()
+        return was_set
 
 
-def journal_storage(journal: Path) -> JournalStorage:
+def journal_storage(path: Path) -> StudyInJournal:
     """The storage in a journal file, which is made where it does not exist.
 
     Raises:
         OSError: If the file cannot be read or written.
         UserError: If a line of it is damaged.
     """
-    lock = JournalLock(journal)
-    lock.acquire()
-    lock.release()
-    backend = Journal(journal, lock)
+    journal = Journal(path)
     try:
-        return JournalStorage(backend)
-    except (LookupError, ValueError, TypeError, AttributeError):  # a line that is no operation
-        raise backend.damaged() from None
+        return StudyInJournal(journal)
+    # a line that is no operation; Optuna asserts that it knows the operation
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError):
+        raise journal.damaged() from None
 
 
 def _cut_incomplete_line(journal: Path) -> None:

@@ -50,7 +50,7 @@ def end_all(folder: str) -> None:
 def keep_logs(folder: str, log: str) -> None:
     """Add the ends of Ray's own logs to a file."""
     with contextlib.suppress(OSError), open(log, "ab") as kept:
-        for path in sorted(Path(folder).glob("session_2*/logs/*")):
+        for path in sorted(Path(folder).glob("ray/session_2*/logs/*")):
             if path.name in LOGS and path.stat().st_size:
                 kept.write(f"---- {path.name}, its end ----\n".encode())
                 kept.write(path.read_bytes()[-LAST_BYTES:])

@@ -45,8 +45,11 @@ def allot(settings: SweepSettings, nodes: Sequence[Capacity]) -> Allotment:
     """Share the nodes' CPUs and GPUs among trials.
 
     Raises:
-        UserError: If a trial wants more than any node has, or what its device cannot do.
+        UserError: If there is no node, or a trial wants more than any has, or what its device
+            cannot do.
     """
+    if not nodes:
+        raise UserError("the cluster has no node that is alive: start Ray on its machines")
     automatic = 1 / TRIALS_PER_GPU if any(node.gpus for node in nodes) else 0.0
     per_cpu = cpus_per_trial(settings)
     per_gpu = automatic if settings.gpus_per_trial is None else settings.gpus_per_trial

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import ray
@@ -34,6 +35,8 @@ class StudySearcher(Searcher):
         super().__init__()
         self.lifecycle = lifecycle
         self.concurrency = concurrency
+        self.has_finished = False
+        """Whether there is nothing more to give out."""
 
     def suggest(  # type: ignore[override]  # Ray's annotation forgets FINISHED
         self, trial_id: str
@@ -42,11 +45,15 @@ class StudySearcher(Searcher):
         if len(self.lifecycle.running) >= self.concurrency():
             return None
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
-            return str(Searcher.FINISHED)
+            return self._finish()
         config = self.lifecycle.start(trial_id) if self.lifecycle.ledger.may_ask else None
         if config is None and self.lifecycle.running and not self.lifecycle.hopeless:
             return None  # one of these may crash and be tried again, or another in its place
-        return str(Searcher.FINISHED) if config is None else config
+        return self._finish() if config is None else config
+
+    def _finish(self) -> str:
+        self.has_finished = True
+        return str(Searcher.FINISHED)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -169,11 +176,7 @@ class LifecycleScheduler(FIFOScheduler):
     def on_trial_complete(
         self, tune_controller: Any, trial: Trial, result: dict[str, Any]
     ) -> None:
-        """Spare Ray its record of the trial, which it would write out when the sweep ends.
-
-        Nobody reads it; it takes milliseconds and 80 KB of memory for each trial.
-        """
-        tune_controller._trials_to_cache.clear()
+        """Forget where the trial ran."""
         self.places.of.pop(trial.trial_id, None)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -199,6 +202,45 @@ class LifecycleScheduler(FIFOScheduler):
             return False
         unsaid = error.preempted or isinstance(error, ActorUnavailableError)
         return unsaid or self.machines.is_lost(node)
+
+
+class AllEnded(Exception):
+    """Ends Tune's loop after its last step."""
+
+
+class End(tune.Callback):
+    """Leaves Tune's loop when nothing is left to do, or after Ctrl-C; the last of all callbacks.
+
+    If the loop ended by itself, Tune would write a record of each trial, which takes milliseconds
+    and 80 KB of memory for each and which nobody reads.
+
+    Args:
+        lifecycle: The sweep's trials.
+        searcher: What Tune asks for trials.
+        stopper: What Tune asks whether to stop everything.
+        interrupted: Set by Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        searcher: StudySearcher,
+        stopper: "LifecycleStopper",
+        interrupted: Event,
+    ):
+        self.lifecycle = lifecycle
+        self.searcher = searcher
+        self.stopper = stopper
+        self.interrupted = interrupted
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Raise AllEnded if that was the last step."""
+        if (
+            (self.searcher.has_finished and not self.lifecycle.running)
+            or self.stopper.has_stopped
+            or self.interrupted.is_set()
+        ):
+            raise AllEnded
 
 
 class TrialTimeout(tune.Callback):
@@ -264,6 +306,8 @@ class LifecycleStopper(tune.Stopper):
 
     def __init__(self, lifecycle: Lifecycle):
         self.lifecycle = lifecycle
+        self.has_stopped = False
+        """Whether Tune has been told to stop all trials."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether one trial should stop: the scheduler's business."""
@@ -275,7 +319,8 @@ class LifecycleStopper(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Whether everything should stop."""
-        return self.lifecycle.out_of_time or self.lifecycle.hopeless
+        self.has_stopped = self.lifecycle.out_of_time or self.lifecycle.hopeless
+        return self.has_stopped
 
 
 def _error_text(trial: Trial) -> str:

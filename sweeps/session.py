@@ -2,10 +2,13 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,15 +18,19 @@ from sweeps import reaper
 from sweeps.channel import descriptors
 
 PREFIX = "foldsweep-"
-LONGEST = 40
+RAYS_ROOT = "RAY_TMPDIR"
+"""Variable that says where Ray makes its folder; the user's, too."""
+LONGEST = 36
 """Characters of a folder in which the paths of Ray's sockets still fit into the system's 107."""
+NEEDED = ("gcs_server", "raylet")
+"""Ray's own processes without which it does not run."""
 CLEARED_WITHIN_S = 15.0
 
 
 class Session:
     """Ray's folder, short and private, removed with all that runs from it.
 
-    Whatever Ray starts between `begin` and `begun` bears its mark.
+    What Ray starts between `begin` and `begun` has its files there and bears its mark.
     """
 
     def __init__(self) -> None:
@@ -50,11 +57,25 @@ class Session:
 
     def begin(self) -> None:
         """Mark what is started from here on."""
-        os.environ[reaper.MARK] = self.folder
+        self._before = os.environ.get(RAYS_ROOT)
+        os.environ.update({reaper.MARK: self.folder, RAYS_ROOT: self.folder})
 
     def begun(self) -> None:
         """Mark nothing more."""
-        os.environ.pop(reaper.MARK, None)
+        del os.environ[reaper.MARK], os.environ[RAYS_ROOT]
+        if self._before is not None:
+            os.environ[RAYS_ROOT] = self._before
+
+    def end_unused(self) -> None:
+        """End what a Ray that has started does not need here.
+
+        Its autoscaler, its log monitor and its dashboard's server, which no setting leaves out,
+        would keep 200 MB of memory and take Ray a second to end.
+        """
+        for pid, name in self._children():
+            with suppress(OSError):
+                if name not in NEEDED and _runs_a_file_of_ray(pid):
+                    os.kill(pid, signal.SIGKILL)
 
     def keep_logs_in(self, path: Path) -> None:
         """Have the ends of Ray's logs added to a file, unless all ends well."""
@@ -78,13 +99,15 @@ class Session:
 
     def processes(self) -> dict[str, int]:
         """Ray's own processes by name, as far as they are children of this one."""
-        found = {}
+        return {name: pid for pid, name in self._children() if name in NEEDED}
+
+    def _children(self) -> Iterator[tuple[int, str]]:
+        """What was marked and is a child of this process, with its name."""
         for pid in reaper.marked(self.folder):
             with suppress(OSError):
                 name, parent = _described(pid)
-                if parent == os.getpid() and name in ("gcs_server", "raylet"):
-                    found[name] = pid
-        return found
+                if parent == os.getpid():
+                    yield pid, name
 
 
 def clear_up() -> None:
@@ -100,7 +123,7 @@ def clear_up() -> None:
 
 def _roots() -> list[str]:
     """Folders for temporary files whose names are short, the user's first."""
-    wanted = [os.environ.get("RAY_TMPDIR"), os.environ.get("TMPDIR")]
+    wanted = [os.environ.get(RAYS_ROOT), os.environ.get("TMPDIR")]
     wanted += [os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"]
     room = LONGEST - len(f"/{PREFIX}12345678")
     paths = [os.path.abspath(path) for path in wanted if path]
@@ -116,7 +139,7 @@ def _make_folder() -> str:
             reasons.append(f"{root}: {error.strerror}")
     raise UserError(
         f"there is no folder for Ray's temporary files ({'; '.join(reasons) or 'none is short'}):"
-        f" set RAY_TMPDIR to one that can be written, of at most {LONGEST - len(PREFIX) - 9}"
+        f" set {RAYS_ROOT} to one that can be written, of at most {LONGEST - len(PREFIX) - 9}"
         " characters"
     )
 
@@ -131,3 +154,12 @@ def _described(pid: int) -> tuple[str, int]:
     found = re.fullmatch(r"\d+ \((.*)\) \S (\d+) .*", stat, re.S)
     assert found is not None
     return found[1], int(found[2])
+
+
+def _runs_a_file_of_ray(pid: int) -> bool:
+    """Whether a process runs a Python file of Ray; another thread may have started others."""
+    spec = find_spec("ray")
+    assert spec is not None
+    place = os.fsencode(os.path.dirname(str(spec.origin)) + os.sep)
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return any(word.startswith(place) and word.endswith(b".py") for word in words)

@@ -12,6 +12,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from sweeps.supervisor import RAY_ENVIRONMENT
+
 if TYPE_CHECKING:
     from tests.cluster.services import Postgres
 
@@ -20,6 +22,8 @@ settings.load_profile("repeatable")
 
 # Networks this small are slower on several threads, and one thread always sums in one order.
 torch.set_num_threads(1)
+
+os.environ.update(RAY_ENVIRONMENT)  # for the tests that have Ray in this process
 
 # A shell has what it starts in the background ignore Ctrl-C, and with it all that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -9,6 +9,7 @@ again, a trial has one run, and none of another sweep of the same name is touche
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from foldsweep.files import disk_problem
 from foldsweep.names import TAG_UUID
 from foldsweep.tracking import shown
 from foldsweep.views import view_tags
-from sweeps.journal import journal_storage, together
+from sweeps.journal import StudyInJournal, journal_storage
 from sweeps.passwords import masked_url
 from sweeps.retries import options_of
 from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
@@ -76,6 +77,7 @@ class Uploader:
         self._target = target
         self._client: MlflowClient
         self._study: Study | None = None
+        self._together: Callable[[], AbstractContextManager[None]] = nullcontext
         self._noted: dict[str, Any] = {}
         self._ids: dict[str, str] = {}
         self._restored_up_to = restored_up_to(folder)
@@ -400,7 +402,7 @@ class Uploader:
         if not missing:
             return
         try:
-            with together(self._study):
+            with self._together():
                 for key, run_id in missing.items():
                     self._study.set_user_attr(key, run_id)
             self._noted |= missing
@@ -411,7 +413,10 @@ class Uploader:
     def _open_study(self) -> Study | None:
         name, storage = self._target.study_name, self._target.study_storage
         try:
-            study = load_study(study_name=name, storage=_study_storage(storage, self._folder))
+            opened = _study_storage(storage, self._folder)
+            study = load_study(study_name=name, storage=opened)
+            if isinstance(opened, StudyInJournal):
+                self._together = opened.journal.together
             if "://" not in storage:
                 self._noted = study.user_attrs  # a copy, which takes long where runs are many
             return study

@@ -80,7 +80,7 @@ def test_passwords_are_found_where_their_libraries_look_and_shown_to_nobody(
     sweep = bench.start(user, *new(place, *ARGS), on=cluster, **given)
     sweep.until(lambda: bench.gate.waiting())
     table = jobs(cluster)
-    assert "'Entrypoint': 'foldsweep'" in table
+    assert "sweeps.driver" in table
     seen = table + all_text_of(user)
     if place == "files":
         seen += "".join(map(environment_of, user.left_running()))

@@ -61,6 +61,29 @@ def test_nobody_else_finds_it(run: Callable[..., ModuleType]) -> None:
         exec(compile("import fs_optional", "/lib/library.py", "exec"), library.__dict__)
 
 
+@pytest.mark.parametrize(
+    ("imports", "finds"),
+    [
+        ("import fs_first", False),
+        ("from importlib import import_module\nimport_module('fs_first')", False),
+        ("import pickle\npickle.loads(b'cfs_first\\nx\\n.')", True),
+        ("from ray import cloudpickle\ncloudpickle.cloudpickle.subimport('fs_first')", True),
+    ],
+)
+def test_ray_finds_it_where_it_unpickles(
+    imports: str, finds: bool, run: Callable[..., ModuleType]
+) -> None:
+    """Not where it imports what it would use if it were installed."""
+    run("", fs_first="x = 1")
+    rays = {"__name__": "ray.somewhere"}
+    if finds:
+        exec(compile(imports, "/lib/ray/somewhere.py", "exec"), rays)
+        assert sys.modules["fs_first"].x == 1
+    else:
+        with pytest.raises(ModuleNotFoundError):
+            exec(compile(imports, "/lib/ray/somewhere.py", "exec"), rays)
+
+
 @pytest.mark.parametrize("name", ["json", "colorsys", "yaml"])
 def test_a_module_that_there_is_comes_first(name: str, run: Callable[..., ModuleType]) -> None:
     own = run(f"import {name} as found", **{name: "raise AssertionError"})

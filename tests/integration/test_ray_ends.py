@@ -76,6 +76,32 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     assert not list(sessions.iterdir())
 
 
+NOTING = """
+from dataclasses import replace
+from ray.tune.experiment import Trial
+from search_spaces.larger_digit import mlp
+
+state = Trial.get_json_state
+
+def noted(trial):
+    open("records", "a").write("one\\n")
+    return state(trial)
+
+def space():
+    Trial.get_json_state = noted
+    return replace(mlp.space(), name="noting_mlp")
+"""
+
+
+def test_tune_writes_no_records_of_trials_when_a_sweep_ends(user: User, tmp_path: Path) -> None:
+    """80 KB and 3 ms each; those of its first step it does write."""
+    (tmp_path / "noting.py").write_text(NOTING)
+    args = (*TINY, "--trials", 6, "--epochs", 1, "--concurrency", 1, "--scheduler", "none")
+    done = user.run("sweeps/run.py", "--space", "noting.py", *args)
+    assert "6 trials complete" in done.stdout
+    assert len((tmp_path / "records").read_text().splitlines()) <= 1
+
+
 HELPED = """
 import fs_helper
 from dataclasses import replace

@@ -26,7 +26,7 @@ class EarlierLedger:
     """
 
     def __init__(self, storage: BaseStorage, like: Ledger, *, enqueued: int | None = None):
-        self.space, self.settings = like.space, like.settings
+        self.storage, self.space, self.settings = storage, like.space, like.settings
         self.distributions = like.distributions
         name = like.study.name
         self.is_new = name not in optuna.get_all_study_names(storage)
@@ -48,7 +48,8 @@ class EarlierLedger:
         if self.cut_off:
             number = self.cut_off.pop(0)
             self._seed(number)
-            trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
+            study_id = self.storage.get_study_id_from_name(self.study.study_name)
+            trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
             trial = optuna.Trial(self.study, trial_id)
         else:
             self._seed(self.waiting.pop(0) if self.waiting else self.num_trials)

@@ -1,14 +1,20 @@
 """Ray is started in the background, and never left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import ray
+from ray.exceptions import RpcError
 
 from foldsweep.errors import UserError
 from sweeps.cluster import Cluster
@@ -29,14 +35,29 @@ def ray_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "ray"]
 
 
+def children_of_ray() -> list[str]:
+    """Python files of Ray's that run in children of this process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_text("utf-8").split("\0")
+            if f"PPid:\t{os.getpid()}\n" in (path / "status").read_text("utf-8"):
+                found += [word for word in words if re.search(r"/ray/.*\.py$", word)]
+    return found
+
+
 def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     cluster = Cluster(SweepSettings(cpus_per_trial=0.5, concurrency=1))
     cluster.start()
     with cluster as allotment:
         assert ray.is_initialized()
         assert (allotment.cpus, allotment.concurrency) == (0.5, 1)
-        started = ray._private.worker._global_node.all_processes
-        assert set(started) == {"gcs_server", "raylet"}
+        assert cluster._session is not None
+        session = cluster._session
+        assert set(session.processes()) == {"gcs_server", "raylet"}
+        assert os.path.isdir(f"{session.folder}/ray/session_latest/sockets")
+        assert "RAY_TMPDIR" not in os.environ
+        assert children_of_ray() == []
         if hasattr(os, "SCHED_BATCH"):
             policy = ray.get(ray.remote(lambda: os.sched_getscheduler(0)).remote())
             assert policy == os.SCHED_BATCH
@@ -96,7 +117,7 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
     error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**options: object) -> None:
-        assert len(str(options["_temp_dir"])) <= 40
+        assert len(os.environ["RAY_TMPDIR"]) <= 36
         raise error
 
     monkeypatch.setattr(ray, "init", fail)
@@ -125,6 +146,32 @@ def test_a_cluster_that_takes_no_driver_may_want_another_token(
     with pytest.raises(UserError) as caught:
         Cluster(SweepSettings(address="auto")).__enter__()
     assert str(caught.value).endswith(said)
+    assert not ray_threads()
+
+
+@pytest.mark.parametrize("error", [KeyError("our own"), RpcError("the head node is away")])
+def test_a_mistake_of_ours_about_nodes_is_shown_at_the_end(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what Ray raises while its head node is away."""
+    cluster = Cluster(SweepSettings(address="auto"))
+    looks: list[int] = []
+    seen = threading.Event()
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) > 1:  # the first is that of the start
+            seen.set()
+            raise error
+
+    machines: Any = SimpleNamespace(look=look, begin=lambda: None, news=lambda: [])
+    monkeypatch.setattr(cluster, "machines", machines)
+    monkeypatch.setattr("sweeps.cluster.LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("sweeps.cluster.HeadWatch", Mock())
+    for name in ("init", "shutdown", "get_runtime_context"):
+        monkeypatch.setattr(ray, name, Mock())
+    with pytest.raises(KeyError) if isinstance(error, KeyError) else nullcontext(), cluster:
+        seen.wait()
     assert not ray_threads()
 
 

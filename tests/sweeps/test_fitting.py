@@ -1,8 +1,13 @@
+import os
+import signal
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
+from ray import tune
 from ray.exceptions import ObjectLostError
 
 from sweeps import fitting
@@ -45,3 +50,59 @@ def test_a_result_that_is_lost_with_its_node_does_not_end_the_sweep(
         assert fit() is False
     assert len(runs) == times
     assert len(given_back) == times - 1
+
+
+NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def environment_of_a_child() -> dict[str, str]:
+    said = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+
+def test_keys_are_hidden_from_tune_until_it_has_defined_its_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not from what pyarrow asks, and processes inherit."""
+    for name in NAMES[:2]:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.delenv(NAMES[2], raising=False)
+    keys = fitting.KeysStayHere()
+    keys.setup()
+    assert not set(NAMES) & set(os.environ)
+    assert environment_of_a_child()[NAMES[1]] == "secret"
+    keys.on_trial_start(1, [], cast(Any, None))
+    assert {name: os.environ.get(name) for name in NAMES} == {
+        **dict.fromkeys(NAMES[:2], "secret"),
+        NAMES[2]: None,
+    }
+
+
+def test_ctrl_c_ends_tune_after_its_step_and_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whatever happens, signals and keys are as they were."""
+    monkeypatch.setenv(NAMES[0], "secret")
+    before = signal.getsignal(signal.SIGINT)
+    life: Any = Mock(running={"a": 1})
+    steps: list[int] = []
+
+    def run(*given: Any, callbacks: list[tune.Callback], **options: Any) -> None:
+        (keys,) = (each for each in callbacks if isinstance(each, fitting.KeysStayHere))
+        keys.setup()
+        callbacks[-1].on_step_end(1, [])
+        signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is before
+        steps.append(1)
+        callbacks[-1].on_step_end(2, [])
+        steps.append(2)
+
+    monkeypatch.setattr(tune, "run", run)
+    monkeypatch.setattr(tune, "with_parameters", lambda trainable, **_: trainable)
+    monkeypatch.setattr(fitting, "trainable_for", lambda variant: None)
+    monkeypatch.setattr(fitting, "Progress", Mock())
+    given: Any = (Mock(), SweepSettings(), Mock(), Machines(SweepSettings()), tmp_path, Mock())
+    fitting._run(life, *given)
+    assert steps == [1]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert os.environ[NAMES[0]] == "secret"

@@ -36,6 +36,7 @@ def values(journal: Path) -> list[float | None]:
         b"{}",
         b"null",
         b'{"op_code": 99}',
+        b'{"op_code": 99, "worker_id": "x"}',
         b'{"op_code": "4"}',
         b'{"op_code": 4, "worker_id": "x"}',
         b'{"op_code": 0, "worker_id": "x", "study_name": "second"}',

@@ -106,6 +106,8 @@ def test_what_fits_no_single_node_is_refused_by_name(given: dict, said: str) -> 
 
 def test_nothing_fits_on_no_node() -> None:
     assert num_fitting([], cpus=1, gpus=0) == 0
+    with pytest.raises(UserError, match="the cluster has no node that is alive"):
+        allot(SweepSettings(), [])
 
 
 @pytest.mark.parametrize(("given", "gpus"), [({}, 0), ({"gpus_per_trial": 0.0}, 2)])

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, text
 
@@ -62,7 +62,7 @@ def study(database: PatientStorage) -> optuna.Study:
     return optuna.create_study(storage=database, study_name="first", direction="maximize")
 
 
-def changes(study: optuna.Study) -> dict[str, Callable[[], Any]]:
+def changes(study: optuna.Study, storage: BaseStorage) -> dict[str, Callable[[], Any]]:
     """One of each kind of what a sweep does to its study."""
     trial = study.ask()
     study.enqueue_trial({"lr": 0.25})
@@ -77,8 +77,8 @@ def changes(study: optuna.Study) -> dict[str, Callable[[], Any]]:
         "tell": lambda: study.tell(trial, 0.5),
         "ask": lambda: study.ask(),
         "read": lambda: study.get_trials(deepcopy=False),
-        "other": lambda: optuna.create_study(storage=study._storage, study_name="second"),
-        "delete": lambda: optuna.delete_study(study_name="second", storage=study._storage),
+        "other": lambda: optuna.create_study(storage=storage, study_name="second"),
+        "delete": lambda: optuna.delete_study(study_name="second", storage=storage),
     }
 
 
@@ -91,14 +91,19 @@ def shape(study: optuna.Study) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def undisturbed() -> list[tuple[Any, ...]]:
-    study = optuna.create_study(storage=InMemoryStorage(), direction="maximize")
-    for change in changes(study).values():
+    storage = InMemoryStorage()
+    study = optuna.create_study(storage=storage, direction="maximize")
+    for change in changes(study, storage).values():
         change()
     return shape(study)
 
 
 def test_every_call_is_repeated_until_the_database_is_back(
-    study: optuna.Study, proxy: Proxy, outages: Outages, undisturbed: list[tuple[Any, ...]]
+    study: optuna.Study,
+    database: PatientStorage,
+    proxy: Proxy,
+    outages: Outages,
+    undisturbed: list[tuple[Any, ...]],
 ) -> None:
     waits = []
 
@@ -107,7 +112,7 @@ def test_every_call_is_repeated_until_the_database_is_back(
         proxy.restore()
 
     outages.show = come_back
-    for change in changes(study).values():
+    for change in changes(study, database).values():
         proxy.cut()
         change()
         assert waits, "the cut was not noticed"
@@ -117,10 +122,14 @@ def test_every_call_is_repeated_until_the_database_is_back(
 
 
 def test_a_change_whose_answer_was_lost_is_not_made_twice(
-    study: optuna.Study, proxy: Proxy, outages: Outages, undisturbed: list[tuple[Any, ...]]
+    study: optuna.Study,
+    database: PatientStorage,
+    proxy: Proxy,
+    outages: Outages,
+    undisturbed: list[tuple[Any, ...]],
 ) -> None:
     """The database has committed, and the driver is not told."""
-    for name, change in changes(study).items():
+    for name, change in changes(study, database).items():
         before = proxy.lost
         proxy.lose_commits(True)
         change()
@@ -160,6 +169,7 @@ def test_a_database_that_stays_away_ends_the_sweep(
 @pytest.mark.parametrize("is_silent_for", ["connections", "statements"])
 def test_a_database_that_says_nothing_is_away(
     study: optuna.Study,
+    database: PatientStorage,
     proxy: Proxy,
     outages: Outages,
     undisturbed: list[tuple[Any, ...]],
@@ -175,7 +185,7 @@ def test_a_database_that_says_nothing_is_away(
         proxy.restore()
 
     outages.show = come_back
-    steps = list(changes(study).values())
+    steps = list(changes(study, database).values())
     for change in steps[:2]:
         if is_silent_for == "connections":
             proxy.drop()

@@ -1,6 +1,8 @@
 """What Ray Tune is given. What it makes of it is tested in tests/integration."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
@@ -8,7 +10,6 @@ from unittest.mock import Mock
 import pytest
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -17,6 +18,8 @@ from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.scheduling import (
+    AllEnded,
+    End,
     HeldOutTaker,
     LifecycleScheduler,
     Places,
@@ -42,15 +45,27 @@ def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> No
     assert scheduler.choose_trial_to_run(controller) is None
 
 
-def test_no_record_is_kept_of_trials_that_the_study_has() -> None:
-    """Ray would write all of them out at the end, 80 KB of JSON each."""
-    trial = Mock(spec=Trial, trial_id="1", **{"get_json_state.return_value": "80 KB"})
-    controller: Any = SimpleNamespace(_trials_to_cache=set(), _trial_metadata={})
-    TuneController._mark_trial_to_checkpoint(controller, trial)
-    make_scheduler(cast(Lifecycle, None)).on_trial_complete(controller, trial, {})
-    assert TuneController._get_trial_checkpoints(controller) == {}
-    TuneController._mark_trial_to_checkpoint(controller, trial)
-    assert TuneController._get_trial_checkpoints(controller) == {"1": "80 KB"}
+@pytest.mark.parametrize(
+    ("finished", "running", "stopped", "interrupted", "over"),
+    [
+        (False, False, False, False, False),  # more may be asked for
+        (True, True, False, False, False),
+        (True, False, False, False, True),
+        (False, True, True, False, True),
+        (False, True, False, True, True),
+    ],
+)
+def test_tune_is_left_when_nothing_is_left_to_do(
+    finished: bool, running: bool, stopped: bool, interrupted: bool, over: bool
+) -> None:
+    life: Any = SimpleNamespace(running={"a": 1} if running else {})
+    flag = Event()
+    if interrupted:
+        flag.set()
+    searcher: Any = SimpleNamespace(has_finished=finished)
+    end = End(life, searcher, cast(Any, SimpleNamespace(has_stopped=stopped)), flag)
+    with pytest.raises(AllEnded) if over else nullcontext():
+        end.on_step_end(1, [])
 
 
 def test_held_out_rows_are_taken_out_of_a_result_before_loggers_see_it() -> None:
@@ -121,8 +136,10 @@ def test_the_search_goes_on_while_a_trial_may_still_be_replaced() -> None:
     )
     searcher = StudySearcher(life, concurrency=lambda: 2)
     assert searcher.suggest("b") is None
+    assert not searcher.has_finished
     life.running.clear()
     assert searcher.suggest("b") == Searcher.FINISHED
+    assert searcher.has_finished
 
 
 # Machines ---------------------------------------------------------------------------------------

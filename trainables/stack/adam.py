@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.optim.adam import adam
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
@@ -23,8 +24,11 @@ class StackedAdam:
         self.params = list(params)
         self.weight_decay = weight_decay
         self.decays = bool((weight_decay > 0).any())
-        self.exp_avg = [torch.zeros_like(p) for p in self.params]
-        self.exp_avg_sq = [torch.zeros_like(p) for p in self.params]
+        self._widths = [p[0].numel() for p in self.params]
+        # of all parameters side by side, so that `update` needs no loop over them
+        shape = len(weight_decay), sum(self._widths)
+        self._moments = [self.params[0].new_zeros(shape) for _ in range(2)]
+        self.exp_avg, self.exp_avg_sq = map(self._parts, self._moments)
         self.num_steps = 0
         kinds = (self.params, self.exp_avg, self.exp_avg_sq)
         self.rows = [[t.detach().unbind() for t in kind] for kind in kinds]
@@ -47,27 +51,22 @@ class StackedAdam:
     @torch.no_grad()
     def update(self, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]) -> None:
         """Update with the moments' bias corrected: by `size` for each member, and a divisor."""
-        learning = [i for i, p in enumerate(self.params) if p.grad is not None]
-        if not learning:
+        learning = [p.grad is not None for p in self.params]
+        if not any(learning):
             return
-        params = [self.params[i] for i in learning]
-        grads = [p.grad for p in params if p.grad is not None]
-        exp_avg = [self.exp_avg[i] for i in learning]
-        exp_avg_sq = [self.exp_avg_sq[i] for i in learning]
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.params]
+        grad, (exp_avg, exp_avg_sq) = _side_by_side(grads), self._moments
         if self.decays:
-            torch._foreach_add_(
-                grads, torch._foreach_mul(params, _like(self.weight_decay, params))
-            )
-        torch._foreach_lerp_(exp_avg, grads, 1 - BETA1)
-        torch._foreach_mul_(exp_avg_sq, BETA2)
-        torch._foreach_addcmul_(exp_avg_sq, grads, grads, 1 - BETA2)
-        root = torch._foreach_sqrt(exp_avg_sq)
-        torch._foreach_div_(root, correction)
-        torch._foreach_add_(root, EPS)
-        update = torch._foreach_div(exp_avg, root)
-        torch._foreach_mul_(update, _like(size, params))
-        torch._foreach_sub_(params, update)
-        for p in params:
+            kinds = zip(self.params, grads, learning, strict=True)
+            held = [p if learns else nothing for p, nothing, learns in kinds]
+            grad.add_(_side_by_side(held) * self.weight_decay[:, None])
+        exp_avg.lerp_(grad, 1 - BETA1)
+        exp_avg_sq.mul_(BETA2).addcmul_(grad, grad, value=1 - BETA2)
+        change = exp_avg / exp_avg_sq.sqrt().div_(correction).add_(EPS)
+        change.mul_(size[:, None])
+        for p, part, learns in zip(self.params, self._parts(change), learning, strict=True):
+            if learns:
+                p.sub_(part)
             p.grad = None
 
     @torch.no_grad()
@@ -77,19 +76,24 @@ class StackedAdam:
         It goes through memory once where `update` does ten times, which on a CPU is what a step of
         a small network's Adam costs. On a GPU it would be one launch for each member.
         """
+        before = torch.tensor(float(self.num_steps))
         self.num_steps += 1
         learning = [i for i, p in enumerate(self.params) if p.grad is not None]
         if not learning:
             return
         gradients = [p.grad.unbind() for p in self.params if p.grad is not None]
-        step = torch.tensor(float(self.num_steps))
         rates = zip(lr.tolist(), self.weight_decay.tolist(), strict=True)
         for m, (rate, decay) in enumerate(rates):
             params, exp_avg, exp_avg_sq = ([kind[i][m] for i in learning] for kind in self.rows)
             gradient = [g[m] for g in gradients]
-            _update(params, gradient, exp_avg, exp_avg_sq, step, lr=rate, weight_decay=decay)
+            _update(params, gradient, exp_avg, exp_avg_sq, before, lr=rate, weight_decay=decay)
         for i in learning:
             self.params[i].grad = None
+
+    def _parts(self, side_by_side: Float[Tensor, "m n"]) -> list[Tensor]:
+        """The parts of what `_side_by_side` makes, each in the shape of its parameter."""
+        parts = side_by_side.split(self._widths, dim=1)
+        return [part.view_as(p) for part, p in zip(parts, self.params, strict=True)]
 
 
 class MemberAdam:
@@ -105,6 +109,7 @@ class MemberAdam:
     @torch.no_grad()
     def step(self, lr: float) -> None:
         """Update every parameter that has a gradient, then forget the gradients."""
+        before = self.num_steps.clone()
         self.num_steps += 1
         kinds = zip(self.params, self.exp_avg, self.exp_avg_sq, strict=True)
         learning = [(p, p.grad, m, v) for p, m, v in kinds if p.grad is not None]
@@ -112,7 +117,7 @@ class MemberAdam:
             return
         params, grads, exp_avg, exp_avg_sq = map(list, zip(*learning, strict=True))
         decay = self.weight_decay
-        _update(params, grads, exp_avg, exp_avg_sq, self.num_steps, lr=lr, weight_decay=decay)
+        _update(params, grads, exp_avg, exp_avg_sq, before, lr=lr, weight_decay=decay)
         for p in params:
             p.grad = None
 
@@ -122,22 +127,23 @@ def _update(
     grads: list[Tensor],
     exp_avg: list[Tensor],
     exp_avg_sq: list[Tensor],
-    step: Float[Tensor, ""],
+    before: Float[Tensor, ""],
     *,
     lr: float,
     weight_decay: float,
 ) -> None:
-    """Take a step by torch's kernel.
+    """Take a step by torch's kernel, after as many as `before` says.
 
     It takes for granted that a gradient has the layout of its parameter, as autograd's have.
     """
-    torch._fused_adam_(
+    adam(
         params,
         grads,
         exp_avg,
         exp_avg_sq,
         [],
-        [step] * len(params),
+        list(before.repeat(len(params)).unbind()),  # each is counted up
+        fused=True,
         lr=lr,
         beta1=BETA1,
         beta2=BETA2,
@@ -148,5 +154,5 @@ def _update(
     )
 
 
-def _like(values: Float[Tensor, " m"], params: Sequence[Tensor]) -> list[Tensor]:
-    return [values.view(-1, *(1 for _ in p.shape[1:])) for p in params]
+def _side_by_side(tensors: Iterable[Tensor]) -> Float[Tensor, "m n"]:
+    return torch.cat([t.flatten(1) if t.ndim > 1 else t[:, None] for t in tensors], dim=1)

@@ -25,6 +25,7 @@ from analysis.models.champion import ALIAS, Champion, champion_version, judge, l
 from analysis.models.fetch import FOLDER, KIND, quiet_mlflow
 from analysis.models.trained import Trained
 from foldsweep import names
+from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import command
 from foldsweep.tracking import shown
@@ -82,6 +83,13 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     if (found and str(found.version)) != (champion and champion.version):
         raise UserError(f"{name} got another {ALIAS} in the meantime; run the same again")
     client = store.client
+    recorded = client.get_experiment(store.experiment_id).artifact_location
+    if moved_place(store.tracking_uri, recorded) is not None:
+        raise UserError(
+            f"MLflow would write the model to {recorded}, where its store was before it was moved:"
+            " make a store here with `foldsweep replay NAME --tracking-uri sqlite:///new.db` and"
+            " export from that one"
+        )
     try:
         with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)

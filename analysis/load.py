@@ -22,6 +22,10 @@ from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import check_uri, shown, sqlite_path
 
 PAGE = 500
+ELSEWHERE = (
+    "where the store was before it was moved: make one here with"
+    " `foldsweep replay NAME --tracking-uri sqlite:///new.db`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,11 @@ class Store:
     tracking_uri: str
     experiment: str
     experiment_id: str
+
+    def moved_from(self) -> str | None:
+        """Where MLflow keeps the experiment's artifacts, if its store has moved from there."""
+        recorded = str(self.client.get_experiment(self.experiment_id).artifact_location)
+        return None if moved_place(self.tracking_uri, recorded) is None else recorded
 
 
 def open_store(tracking_uri: str, experiment: str) -> Store:

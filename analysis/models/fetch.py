@@ -74,16 +74,11 @@ def fetched(uri: str) -> KeptModel:
 def _moved(uri: str) -> Path | None:
     """Where a version's files are if the store has moved since it was registered."""
     client = mlflow.MlflowClient()
-    name, _, number = uri.removeprefix("models:/").partition("/")
-    if number:
-        version = client.get_model_version(name, number)
-    elif "@" in name:
-        version = client.get_model_version_by_alias(*name.rsplit("@", 1))
-    else:
-        return None
-    if version.model_id is None:
-        return None
-    recorded = client.get_logged_model(version.model_id).artifact_location
+    name, _, version = uri.removeprefix("models:/").partition("/")
+    if "@" in name:
+        name, alias = name.rsplit("@", 1)
+        version = client.get_model_version_by_alias(name, alias).version
+    recorded = client.get_model_version_download_uri(name, version) if version else None
     return moved_place(mlflow.get_tracking_uri(), recorded)
 
 

@@ -19,13 +19,12 @@ from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-from analysis.load import Store
+from analysis.load import ELSEWHERE, Store
 from analysis.models import served_model
 from analysis.models.champion import ALIAS, Champion, champion_version, judge, load_champion
 from analysis.models.fetch import FOLDER, KIND, quiet_mlflow
 from analysis.models.trained import Trained
 from foldsweep import names
-from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import command
 from foldsweep.tracking import shown
@@ -83,13 +82,8 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     if (found and str(found.version)) != (champion and champion.version):
         raise UserError(f"{name} got another {ALIAS} in the meantime; run the same again")
     client = store.client
-    recorded = client.get_experiment(store.experiment_id).artifact_location
-    if moved_place(store.tracking_uri, recorded) is not None:
-        raise UserError(
-            f"MLflow would write the model to {recorded}, where its store was before it was moved:"
-            " make a store here with `foldsweep replay NAME --tracking-uri sqlite:///new.db` and"
-            " export from that one"
-        )
+    if (old := store.moved_from()) is not None:
+        raise UserError(f"MLflow would write the model to {old}, {ELSEWHERE}")
     try:
         with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)

@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,16 @@ def test_limits_of_mlflow_are_kept(
     assert len([tag for tag in run.data.tags if tag.startswith("t")]) == 150
     assert len(history(client, run, "m")) == 2500
     assert run.data.metrics["acc_1 ___"] == 1.0
+
+
+def test_a_store_with_a_write_ahead_log_is_one_too(
+    tmp_path: Path, folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
+) -> None:
+    small_sweep(spool)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+    send(folder, target)
+    check_small_sweep(client)
 
 
 def test_a_run_that_has_ended_has_its_files(

@@ -109,8 +109,7 @@ def _follow(folder: Path) -> None:
                     return
                 time.sleep(_POLL_S)
             elif has_driver and sent < RECORDS_PER_STEP:
-                rest = max(_REST * (time.process_time() - started), _LEAST_REST_S)
-                _pause(spool, min(rest, _LAST_DELAY_S))
+                _pause(spool, rest_s(time.process_time() - started))
         except Exception as error:  # whatever fails, the records are safe and the driver works
             if failing_since is None:
                 _log.warning("cannot send: %s", one_line(error))
@@ -127,6 +126,11 @@ def _follow(folder: Path) -> None:
             if failing_since is not None:
                 _log.info("sending again")
             delay, failing_since = _FIRST_DELAY_S, None
+
+
+def rest_s(worked_s: float) -> float:
+    """How long to rest after so many seconds of a processor."""
+    return min(max(_REST * worked_s, _LEAST_REST_S), _LAST_DELAY_S)
 
 
 def _wait_for_results(folder: Path) -> None:

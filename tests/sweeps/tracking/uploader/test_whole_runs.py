@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from sweeps import replay
 from sweeps.tracking import uploader
-from sweeps.tracking.spool import CLOSE, Spool, TrackingTarget
+from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, Spool, TrackingTarget
 from sweeps.tracking.uploader import Uploader
 from tests.sweeps.tracking.uploader.records import (
     DATASET,
@@ -118,6 +120,21 @@ def test_a_run_takes_four_calls(
     fill(spool, *RECORDS[1:7])
     sending.send_next()
     assert made == {"create_run": 1, "log_batch": 1, "log_inputs": 1, "set_terminated": 1}
+
+
+def test_an_uploader_rests_only_when_it_has_caught_up(
+    folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the sweep waits for what is sent later."""
+    monkeypatch.setattr(uploader, "RECORDS_PER_STEP", 7)
+    rests: list[float] = []
+    monkeypatch.setattr(replay, "_pause", lambda path, seconds: rests.append(seconds))
+    target.save(folder)
+    fill(spool, *RECORDS)
+    assert len(RECORDS) == 15
+    with FileLock(folder / DRIVER_LOCK):
+        replay.follow(folder)
+    assert len(rests) == 1
 
 
 def test_nothing_goes_into_an_experiment_that_was_deleted_meanwhile(

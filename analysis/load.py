@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,16 +13,19 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import OperationalError
 
 from foldsweep import names
-from foldsweep.artifacts import follow_database
+from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import parsed
 from foldsweep.objective import Objective, objectives_of
 from foldsweep.tracking import check_uri, shown, sqlite_path
 
 PAGE = 500
+ELSEWHERE = (
+    "where the store was before it was moved: make one here with"
+    " `foldsweep replay NAME --tracking-uri sqlite:///new.db`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,11 @@ class Store:
     tracking_uri: str
     experiment: str
     experiment_id: str
+
+    def moved_from(self) -> str | None:
+        """Where MLflow keeps the experiment's artifacts, if its store has moved from there."""
+        recorded = str(self.client.get_experiment(self.experiment_id).artifact_location)
+        return None if moved_place(self.tracking_uri, recorded) is None else recorded
 
 
 def open_store(tracking_uri: str, experiment: str) -> Store:
@@ -49,9 +57,6 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
-        if found is not None:
-            with suppress(OperationalError):  # a database that may only be read
-                follow_database(tracking_uri, found)
     except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
         reason = first_line(error)
         raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
@@ -227,10 +232,17 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        files = [file.path for file in store.client.list_artifacts(run_id)]
+        recorded = store.client.get_run(run_id).info.artifact_uri
+        here = moved_place(store.tracking_uri, recorded)
+        if here is not None and here.is_dir():
+            files = sorted(file.name for file in here.iterdir())
+        else:
+            here, files = None, [file.path for file in store.client.list_artifacts(run_id)]
         found = [f for f in files if f == name or (name is None and f.endswith(".json"))]
         if not found:
             return None
+        if here is not None:
+            return parsed((here / found[0]).read_bytes())
         with TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, found[0], folder)
             return parsed(Path(path).read_bytes())

@@ -27,6 +27,7 @@ from analysis.plots.style import DPI
 from analysis.rows import Row
 from analysis.selection import Selection, check_rope, selected
 from foldsweep import names
+from foldsweep.artifacts import attach
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
@@ -211,7 +212,13 @@ def _log(store: Store, comparison: Comparison, page: str) -> None:
         write_whole(path, page)
         for row in comparison.rows:
             try:
-                store.client.log_artifact(row.sweep.run_id, str(path), ARTIFACT_FOLDER)
+                attach(
+                    store.client,
+                    store.tracking_uri,
+                    store.client.get_run(row.sweep.run_id).info,
+                    path,
+                    ARTIFACT_FOLDER,
+                )
             except (MlflowException, OSError) as error:
                 reason = first_line(error)
                 console.print(f"not logged to {row.sweep.name}: {without_password(reason)}")

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 
 from mlflow.exceptions import MlflowException
 
-from analysis.load import Store, find_runs, objective_keys, objectives, open_store
+from analysis.load import ELSEWHERE, Store, find_runs, objective_keys, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import default_experiment, shown, tracking_uri
@@ -63,6 +63,8 @@ def main() -> int:
     if settings.beside:
         settings = replace(settings, port=_free_port(settings))
         threading.Thread(target=_end_with_stdin, daemon=True).start()
+    if (old := store.moved_from()) is not None:
+        console.print(f"MLflow shows no artifacts: it has them in {old}, {ELSEWHERE}")
     _check_free(settings)
     console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
     if _is_everywhere(settings.host):

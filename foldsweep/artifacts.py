@@ -1,68 +1,52 @@
 """Artifacts of a SQLite store, which lie beside the database and move with it.
 
-MLflow keeps absolute paths, and has no way to change them: after a project was moved or copied it
-would go on reading and writing where the project was.
+MLflow records absolute places and has no way to change them. After a project was moved or copied
+its files are read and written here, beside the database; MLflow's own pages look where it was.
 """
 
-import os
+import shutil
 from pathlib import Path
-from typing import Any
 
-from mlflow.entities import Experiment
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import RunInfo
 
-from foldsweep.tracking import artifacts_beside, sqlite_path
+from foldsweep.tracking import ARTIFACTS, sqlite_path
 
 
-def follow_database(tracking_uri: str, experiment: Experiment) -> bool:
-    """Have an experiment's artifacts beside its SQLite file again, if that has moved.
+def moved_place(tracking_uri: str, recorded: str | None) -> Path | None:
+    """The place beside a SQLite file that has moved; None if what MLflow recorded is right.
 
-    An artifact location that somebody chose stays, as do artifacts that were left in the old place
-    and are still there.
-
-    Returns:
-        Whether anything was changed.
+    Args:
+        tracking_uri: MLflow server or store.
+        recorded: Artifact location of an experiment, a run or a logged model.
     """
-    location = experiment.artifact_location or ""
-    database = sqlite_path(tracking_uri)
-    if database is None or not os.path.isabs(location):
-        return False
-    here, there = artifacts_beside(database, experiment.name), Path(location)
-    if there == here or there.parts[-2:] != here.parts[-2:]:
-        return False
-    before = there.parents[1] / database.name
-    if before.exists() and before.samefile(database):  # the same place by another name
-        return False
-    moved = here.is_dir() or not there.is_dir()
-    _rewrite(tracking_uri, experiment, str(there), str(here), runs=moved)
-    return True
+    database, there = sqlite_path(tracking_uri), Path(recorded or "")
+    if database is None or not there.is_absolute() or ARTIFACTS not in there.parts:
+        return None
+    depth = len(there.parts) - 1 - there.parts[::-1].index(ARTIFACTS)
+    before = Path(*there.parts[:depth])
+    if before == database.parent:
+        return None
+    same = before / database.name
+    if same.exists() and same.samefile(database):  # the same place by another name
+        return None
+    return database.parent.joinpath(*there.parts[depth:])
 
 
-def _rewrite(uri: str, experiment: Experiment, old: str, new: str, *, runs: bool) -> None:
-    from mlflow.store.tracking.dbmodels import models
-    from sqlalchemy import create_engine, func, update
-    from sqlalchemy.orm import Session
+def attach(
+    client: MlflowClient, tracking_uri: str, run: RunInfo, path: Path, to: str = ""
+) -> None:
+    """Attach a file to a run, in the folder `to` of its artifacts.
 
-    number = int(experiment.experiment_id)
-    engine = create_engine(uri)
-    places: list[tuple[Any, str]] = [(models.SqlRun, "artifact_uri")]
-    places.append((models.SqlLoggedModel, "artifact_location"))
-    try:
-        with Session(engine) as session, session.begin():
-            known: Any = models.SqlExperiment
-            session.execute(
-                update(known).where(known.experiment_id == number).values(artifact_location=new)
-            )
-            for model, name in places if runs else ():
-                column = getattr(model, name)
-                rest = func.substr(column, len(old) + 1)
-                session.execute(
-                    update(model)
-                    .where(
-                        model.experiment_id == number,
-                        column.startswith(old + "/", autoescape=True),
-                    )
-                    .values({name: new + rest})
-                    .execution_options(synchronize_session=False)
-                )
-    finally:
-        engine.dispose()
+    Raises:
+        MlflowException: If MLflow does not take it, or `to` is no folder of the run's artifacts.
+        OSError: If the file cannot be read, or its copy not be written.
+    """
+    here = moved_place(tracking_uri, run.artifact_uri)
+    if here is None:
+        return client.log_artifact(run.run_id, str(path), to or None)
+    folder = here / to
+    if not folder.resolve().is_relative_to(here.resolve()):
+        raise MlflowException.invalid_parameter_value(f"{to!r} leads out of the run's artifacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, folder)

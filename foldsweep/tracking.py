@@ -15,6 +15,8 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "foldsweep"
 DATABASES = ("postgresql", "mysql", "mssql")
 """Databases that MLflow keeps runs in, besides SQLite."""
+ARTIFACTS = "mlartifacts"
+"""Folder beside a SQLite file with the artifacts of its runs."""
 SQLITE_HEADER = b"SQLite format 3\0"
 _GIVE = "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
 
@@ -61,7 +63,7 @@ def sqlite_uri(path: str | Path) -> str:
 
 def artifacts_beside(database: Path, experiment: str) -> Path:
     """Folder of an experiment's artifacts, beside the SQLite file that has its runs."""
-    return database.parent / "mlartifacts" / re.sub(r"[^\w.-]", "_", experiment)
+    return database.parent / ARTIFACTS / re.sub(r"[^\w.-]", "_", experiment)
 
 
 def portable_uri(uri: str) -> str:

@@ -49,9 +49,11 @@ from sweeps.tracking.spool import (
 
 JOURNAL_FILE = "study.journal"
 _POLL_S = 0.2
-_REST = 9.0
-"""Rests per unit of work, up to `_LAST_DELAY_S`: sending takes a tenth of a processor, in chunks
-as large as need be; more of one where a chunk, over HTTP say, takes longer than a second."""
+_REST = 3.0
+"""Rests per unit of the processor's work, from `_LEAST_REST_S` to `_LAST_DELAY_S`: sending takes a
+quarter of a processor, unless more waits than is sent at a time: the end would wait for it."""
+_LEAST_REST_S = 2.0
+"""A run that has begun and ended meanwhile takes half the calls of one that is sent in parts."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
 _GIVE_UP_S = 60.0
 _FIRST_RESULTS_S = 15.0
@@ -91,22 +93,23 @@ def follow(folder: Path) -> None:
 
 def _follow(folder: Path) -> None:
     _wait_for_results(folder)
-    from sweeps.tracking.uploader import Uploader, one_line
+    from sweeps.tracking.uploader import RECORDS_PER_STEP, Uploader, one_line
 
     uploader = Uploader(folder, TrackingTarget.load(folder))
     spool = folder / SPOOL_FILE
     delay, failing_since = _FIRST_DELAY_S, None
     while True:
         has_driver = driver_lives(folder)
-        started = time.monotonic()
+        started = time.process_time()
         try:
-            if uploader.send_next() == 0:
+            sent = uploader.send_next()
+            if sent == 0:
                 if is_closed(spool) or not has_driver:
                     uploader.finish(driver_died=not is_closed(spool))
                     return
                 time.sleep(_POLL_S)
-            elif has_driver:
-                _pause(spool, min(_REST * (time.monotonic() - started), _LAST_DELAY_S))
+            elif has_driver and sent < RECORDS_PER_STEP:
+                _pause(spool, rest_s(time.process_time() - started))
         except Exception as error:  # whatever fails, the records are safe and the driver works
             if failing_since is None:
                 _log.warning("cannot send: %s", one_line(error))
@@ -123,6 +126,11 @@ def _follow(folder: Path) -> None:
             if failing_since is not None:
                 _log.info("sending again")
             delay, failing_since = _FIRST_DELAY_S, None
+
+
+def rest_s(worked_s: float) -> float:
+    """How long to rest after so many seconds of a processor."""
+    return min(max(_REST * worked_s, _LEAST_REST_S), _LAST_DELAY_S)
 
 
 def _wait_for_results(folder: Path) -> None:

@@ -14,6 +14,10 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
     "optuna": (),
     "pyarrow": (),
     "torch": (),
+    "mlflow": (
+        *("mlflow.protos", "mlflow.server", "mlflow.store", "mlflow.telemetry"),
+        *("mlflow.tracking", "mlflow.utils"),
+    ),
 }
 """Of each product what is private without an underscore; names with one are private anyway."""
 PRIVATE_ARGUMENTS = {"_temp_dir", "_system_config", "_memory", "_node_name"}
@@ -24,6 +28,8 @@ HANDED_OUT = {
     "_study_id": "optuna",
     "_trial_id": "optuna",
     "_trials_to_cache": "ray",
+    "_tracking_client": "mlflow",
+    "_registry_client": "mlflow",
 }
 """Private attributes of objects that a product hands out, whose class cannot be seen here."""
 
@@ -152,6 +158,11 @@ def test_only_public_interfaces_are_used(product: str) -> None:
         ("torch", "from torch import Tensor, _foreach_add_"),
         ("torch", "import torch\ntorch._foreach_add_(a, b)"),
         ("pyarrow", "import pyarrow._s3fs as s3"),
+        ("mlflow", "from mlflow.store.tracking.dbmodels import models"),
+        ("mlflow", "from mlflow import store"),
+        ("mlflow", "import mlflow as m\nm.utils.uri.append('a')"),
+        ("mlflow", "from mlflow import MlflowClient as C\nC()._tracking_client.store"),
+        ("mlflow", "monkeypatch.setattr('mlflow.store.db.utils.MAX_RETRY_COUNT', 1)"),
     ],
 )
 def test_what_is_private_would_be_seen(product: str, source: str) -> None:
@@ -164,6 +175,8 @@ def test_what_is_private_would_be_seen(product: str, source: str) -> None:
         "from ray import tune\nfrom sweeps._own import x\nself._storage = tune.run",
         "import torch\ntorch.optim.Adam.__init__",
         "print('see ray._private for that')",
+        "from mlflow import MlflowClient\nMlflowClient(tracking_uri='').create_run('1')",
+        "tags = {'mlflow.parentRunId': 1}\nself._client.log_batch(tags)",
     ],
 )
 def test_what_is_public_or_our_own_is_not(source: str) -> None:

@@ -12,6 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from analysis.models.variants import variant_of
+from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
 from foldsweep.tracking import shown, sqlite_path
@@ -60,11 +61,25 @@ def fetched(uri: str) -> KeptModel:
         UserError: If there is none, or it is none of ours or cannot be read.
     """
     try:
+        here = _moved(uri)
+        if here is not None and here.is_dir():
+            return KeptModel.load(here / "artifacts" / FOLDER, variant_of=variant_of)
         with tempfile.TemporaryDirectory() as to:
             files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=to))
             return KeptModel.load(files / "artifacts" / FOLDER, variant_of=variant_of)
     except (MlflowException, OSError) as error:
         raise UserError(first_line(error)) from None
+
+
+def _moved(uri: str) -> Path | None:
+    """Where a version's files are if the store has moved since it was registered."""
+    client = mlflow.MlflowClient()
+    name, _, version = uri.removeprefix("models:/").partition("/")
+    if "@" in name:
+        name, alias = name.rsplit("@", 1)
+        version = client.get_model_version_by_alias(name, alias).version
+    recorded = client.get_model_version_download_uri(name, version) if version else None
+    return moved_place(mlflow.get_tracking_uri(), recorded)
 
 
 def opened(given: str, tracking_uri: str) -> KeptModel:

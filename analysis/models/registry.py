@@ -19,7 +19,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-from analysis.load import Store
+from analysis.load import ELSEWHERE, Store
 from analysis.models import served_model
 from analysis.models.champion import ALIAS, Champion, champion_version, judge, load_champion
 from analysis.models.fetch import FOLDER, KIND, quiet_mlflow
@@ -82,6 +82,8 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     if (found and str(found.version)) != (champion and champion.version):
         raise UserError(f"{name} got another {ALIAS} in the meantime; run the same again")
     client = store.client
+    if (old := store.moved_from()) is not None:
+        raise UserError(f"MLflow would write the model to {old}, {ELSEWHERE}")
     try:
         with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)

@@ -8,22 +8,21 @@ again, a trial has one run, and none of another sweep of the same name is touche
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, chdir, nullcontext
 from itertools import islice
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
-from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunTag
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunInfo, RunTag
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, load_study
 from requests import RequestException
 
-from foldsweep.artifacts import follow_database
+from foldsweep.artifacts import attach
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
 from foldsweep.names import TAG_UUID
@@ -32,7 +31,6 @@ from foldsweep.views import view_tags
 from sweeps.journal import StudyInJournal, journal_storage
 from sweeps.passwords import masked_url
 from sweeps.retries import options_of
-from sweeps.tracking.bulk import WholeRun, database_of, insert_runs
 from sweeps.tracking.entities import Item, clean, dataset_input, entities, storable
 from sweeps.tracking.spool import (
     REJECTED_FILE,
@@ -55,7 +53,6 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 RECORDS_PER_STEP = 500
 _PAGE = 1000
 _TABLES_WAIT_S = 60.0
-_MOST_FAILED_INSERTS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -79,13 +76,12 @@ class Uploader:
         self._study: Study | None = None
         self._together: Callable[[], AbstractContextManager[None]] = nullcontext
         self._noted: dict[str, Any] = {}
-        self._ids: dict[str, str] = {}
+        self._infos: dict[str, RunInfo] = {}
         self._restored_up_to = restored_up_to(folder)
-        self._found: dict[str, str] = {}
+        self._found: set[str] = set()
         self._known_steps: dict[tuple[str, str], set[int]] = {}
         self._is_connected = False
         self._had_failure = False
-        self._failed_inserts = 0
 
     def send_next(self) -> int:
         """Send some of the records that wait; 0 when nothing waits.
@@ -109,11 +105,11 @@ class Uploader:
             self._set_aside(wrong)
             if "" in runs:  # the parent of the others
                 self._send_run("", runs[""])
-            inserted = self._insert_whole(runs)
-            for part, run in enumerate(run for run in runs if run and run not in inserted):
+            for part, run in enumerate(run for run in runs if run):
                 self.progress.part = part
                 self._save(self.progress.problem)
                 self._send_run(run, runs[run])
+            self._note_in_study(run for run in runs if run in self._infos)
             self.num_sent += sum(map(len, runs.values()))
             self.sent_runs |= runs.keys()
         except Exception as error:
@@ -139,8 +135,8 @@ class Uploader:
         if driver_died:
             ended = int(self._path.stat().st_mtime * 1000)
             for run, state in run_states(self._path).items():
-                if state.is_open and run in self._ids:
-                    self._client.set_terminated(self._ids[run], "KILLED", ended)
+                if state.is_open and run in self._infos:
+                    self._client.set_terminated(self._infos[run].run_id, "KILLED", ended)
 
     def _new_in(self, record: Record, begin: int) -> Record:
         """The record without points of steps that the server has from a lost driver.
@@ -159,7 +155,7 @@ class Uploader:
     def _steps(self, run: str, key: str) -> set[int]:
         """Steps of a metric that the server had when this connected."""
         if (run, key) not in self._known_steps:
-            history = self._client.get_metric_history(self._found[run], clean(key))
+            history = self._client.get_metric_history(self._infos[run].run_id, clean(key))
             self._known_steps[run, key] = {metric.step for metric in history}
         return self._known_steps[run, key]
 
@@ -183,14 +179,13 @@ class Uploader:
         if self._is_connected and not anew:
             return
         self._client = _connected_client(self._target)
-        self._database = database_of(self._client)
         self._experiment = self._find_experiment()
-        self._ids = self._find_runs()
-        if "" not in self._ids:
+        self._infos = self._find_runs()
+        if "" not in self._infos:
             self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
         self._study = self._open_study()
-        self._note_in_study(self._ids)
-        self._found = dict(self._ids)
+        self._note_in_study(self._infos)
+        self._found = set(self._infos)
         self._known_steps.clear()
         self._is_connected = True
 
@@ -210,12 +205,10 @@ class Uploader:
             raise UserError(
                 f"MLflow experiment {name!r} is deleted: restore it or choose another name"
             )
-        if follow_database(self._target.tracking_uri, experiment):
-            experiment = self._client.get_experiment(experiment.experiment_id)
         return experiment
 
-    def _find_runs(self) -> dict[str, str]:
-        """Ids of the sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
+    def _find_runs(self) -> dict[str, RunInfo]:
+        """The sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
         key, uuid = self._target.run_key(""), self._target.uuid
         pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
         of_sweep = f" and tags.`{TAG_UUID}` = '{uuid}'" if uuid else ""
@@ -235,24 +228,23 @@ class Uploader:
                 if name == key or name.startswith(key + "/"):
                     found.setdefault(name[len(key) + 1 :], []).append(run)
             token = page.token or ""
-        ids = {}
+        infos = {}
         for name, runs in found.items():
             runs.sort(key=lambda run: (-len(run.data.params) - len(run.data.metrics), _id(run)))
-            ids[name] = _id(runs[0])
+            infos[name] = runs[0].info
             for run in runs[1:]:
                 _log.info("run %r is there twice: deleting %s", name, _id(run))
                 self._client.delete_run(_id(run))
-        return ids
+        return infos
 
     def _send_run(self, run: str, records: Sequence[Record]) -> None:
         starts = [record for record in records if record["op"] == "start"]
-        is_new = run not in self._ids
+        is_new = run not in self._infos
         if is_new:
             if not starts:
                 return self._refuse(f"run {run!r}", "it is no longer on the server")
-            self._ids[run] = self._create(run, starts[0])
-            self._note_in_study([run])
-        run_id = self._ids[run]
+            self._infos[run] = self._create(run, starts[0])
+        run_id = self._infos[run].run_id
         if not self._send_items(run, entities(records)):
             return
         for record in starts:
@@ -267,38 +259,6 @@ class Uploader:
         elif changes and not is_new:
             self._attempt(run, self._client.update_run, run_id, "RUNNING")
 
-    def _insert_whole(self, runs: Mapping[str, Sequence[Record]]) -> set[str]:
-        """Add the runs that are new and have ended, all at once, where MLflow is a database."""
-        if self._database is None or self._failed_inserts >= _MOST_FAILED_INSERTS:
-            return set()
-        whole = {}
-        for run, records in runs.items():
-            ops = [record["op"] for record in records]
-            new = run != "" and run not in self._ids
-            if new and ops[0] == "start" and ops[-1] == "end":
-                try:
-                    whole[run] = self._whole(run, records)
-                except MlflowException:
-                    continue  # the client passes over the part that is refused, not over all
-        if not whole:
-            return set()
-        try:
-            insert_runs(self._database, self._experiment, list(whole.values()))
-        except MlflowException as error:
-            if error.error_code == "TEMPORARILY_UNAVAILABLE":
-                raise  # the runs may be there all the same: the next try looks
-            # tables that are not as expected, or another sweep that inserts the same dataset
-            _log.warning("%d runs go to MLflow one by one: %s", len(whole), one_line(error))
-            self._failed_inserts += 1
-            self._ids = self._find_runs()
-            return set()
-        self._failed_inserts = 0
-        self._ids |= {run: made.run_id for run, made in whole.items()}
-        self._note_in_study(whole)
-        for run in whole:  # if one fails, the next try finds the run and sends all of it again
-            self._attach(run, runs[run])
-        return set(whole)
-
     def _attach(self, run: str, records: Sequence[Record]) -> None:
         """Attach the files of a run that is on the server."""
         for record in records:
@@ -307,36 +267,20 @@ class Uploader:
                 if self._inside_only and not _is_inside(path, self._folder):
                     self._refuse(f"{path} of run {run!r}", "it is outside of the folder")
                     continue
-                args = str(path), record["to"] or None
-                self._attempt(run, self._client.log_artifact, self._ids[run], *args)
-
-    def _whole(self, run: str, records: Sequence[Record]) -> WholeRun:
-        first, last = records[0], records[-1]
-        items = entities(records)
-        return WholeRun(
-            name=storable(first["name"]),
-            status=last["status"],
-            start_time=first["time"],
-            end_time=last["time"],
-            params=[item for item in items if isinstance(item, Param)],
-            tags=[
-                *(item for item in items if isinstance(item, RunTag)),
-                *(RunTag(key, value) for key, value in self._own_tags(run).items()),
-            ],
-            metrics=[item for item in items if isinstance(item, Metric)],
-            datasets=[dataset_input(first["dataset"])] if first["dataset"] else [],
-        )
+                args = self._client, self._target.tracking_uri, self._infos[run]
+                self._attempt(run, attach, *args, path, record["to"])
 
     def _own_tags(self, run: str) -> dict[str, str]:
         """What a run is known by, and which run it is below."""
-        parent = {MLFLOW_PARENT_RUN_ID: self._ids[""]} if run and "" in self._ids else {}
+        sweep = self._infos.get("") if run else None
+        parent = {"mlflow.parentRunId": sweep.run_id} if sweep else {}
         own = {TAG_UUID: self._target.uuid} if self._target.uuid else {}
         return {RUN_TAG: self._target.run_key(run)} | own | parent
 
-    def _create(self, run: str, start: Record) -> str:
+    def _create(self, run: str, start: Record) -> RunInfo:
         experiment, tags = self._experiment.experiment_id, self._own_tags(run)
         name = storable(start["name"])
-        return _id(self._client.create_run(experiment, start["time"], tags, name))
+        return self._client.create_run(experiment, start["time"], tags, name).info
 
     def _send_items(self, run: str, items: Sequence[Item]) -> bool:
         """Whether the run is there to take them; a refused item is passed over."""
@@ -345,9 +289,9 @@ class Uploader:
         except MlflowException as error:
             if not _is_refusal(error):
                 raise
-            info = self._client.get_run(self._ids[run]).info
+            info = self._client.get_run(self._infos[run].run_id).info
             if info.lifecycle_stage == LifecycleStage.DELETED:
-                del self._ids[run]
+                del self._infos[run]
                 self._refuse(f"run {run!r}", "it is deleted on the server")
                 return False
             self._halve(run, items, error)
@@ -367,7 +311,7 @@ class Uploader:
 
     def _log_batch(self, run: str, items: Sequence[Item]) -> None:
         self._client.log_batch(
-            self._ids[run],
+            self._infos[run].run_id,
             metrics=[item for item in items if isinstance(item, Metric)],
             params=[item for item in items if isinstance(item, Param)],
             tags=[item for item in items if isinstance(item, RunTag)],
@@ -397,7 +341,7 @@ class Uploader:
         if self._study is None:
             return
         noted = [run for run in runs if run == "" or "://" not in self._target.study_storage]
-        ids = {self._target.run_attribute(run): self._ids[run] for run in noted}
+        ids = {self._target.run_attribute(run): self._infos[run].run_id for run in noted}
         missing = {key: run_id for key, run_id in ids.items() if self._noted.get(key) != run_id}
         if not missing:
             return
@@ -440,11 +384,12 @@ def _connected_client(target: TrackingTarget) -> MlflowClient:
     if (database := target.sqlite_path) is None:
         return MlflowClient(tracking_uri=target.tracking_uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    here = Path.cwd()
-    with FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S):
-        if "'" in str(here) and not database.exists():
-            # else MLflow writes the path of this folder into a statement of SQL, as it is
-            SqlAlchemyStore(target.tracking_uri, (here / "mlruns").as_uri())
+    # where MLflow makes tables, it writes the path of its folder into a statement of SQL as it is
+    quoted = "'" in str(Path.cwd()) and not database.exists()
+    with (
+        FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S),
+        chdir(gettempdir()) if quoted else nullcontext(),
+    ):
         return MlflowClient(tracking_uri=target.tracking_uri)
 
 

@@ -41,7 +41,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_point(value: object) -> bool:
-    checks = (_is_text, _is_number, _is_integer, _is_time)
+    checks: tuple[Callable[[object], bool], ...] = (_is_text, _is_number, _is_integer, _is_time)
     if not isinstance(value, list) or len(value) != len(checks):
         return False
     return all(check(part) for check, part in zip(checks, value, strict=True))

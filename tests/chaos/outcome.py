@@ -1,20 +1,20 @@
 """What a sweep came to, in the study, in MLflow and in files, and how two sweeps differ."""
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
+from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep import names
+from foldsweep.tracking import sqlite_uri
 from sweeps.ended import RESULT_ATTR
 
 WHAT = ("lost", "doubled", "state", "score")
@@ -77,28 +77,22 @@ def outcome_of(folder: Path, database: Path, sweep: str) -> Outcome:
 
 def _runs(database: Path, sweep: str) -> dict[int, list[Run]]:
     found: dict[int, list[Run]] = {}
-    with closing(sqlite3.connect(database)) as db:
-        rows = db.execute(
-            "select r.run_uuid, r.status from runs r join tags t on r.run_uuid = t.run_uuid"
-            " where r.lifecycle_stage = 'active' and t.key = ? and t.value = ?",
-            (names.TAG_SWEEP, sweep),
-        ).fetchall()
-        for run_id, status in rows:
-            by = (run_id,)
-            tags = dict(db.execute("select key, value from tags where run_uuid = ?", by))
-            points = db.execute(
-                "select key, step, value from metrics where run_uuid = ?", by
-            ).fetchall()
-            run = Run(
-                status=status,
-                tags=tags,
-                params=dict(db.execute("select key, value from params where run_uuid = ?", by)),
-                times=Counter((key, step) for key, step, _ in points),
-                points={
-                    (key, step): value for key, step, value in points if key not in UNREPEATABLE
-                },
-            )
-            found.setdefault(int(tags.get(names.TAG_TRIAL, SWEEP)), []).append(run)
+    client = MlflowClient(tracking_uri=sqlite_uri(database))
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, f"tags.`{names.TAG_SWEEP}` = '{sweep}'"):
+        points = [
+            (key, point.step, point.value)
+            for key in run.data.metrics
+            for point in client.get_metric_history(run.info.run_id, key)
+        ]
+        kept = Run(
+            status=run.info.status,
+            tags=run.data.tags,
+            params=run.data.params,
+            times=Counter((key, step) for key, step, _ in points),
+            points={(key, step): value for key, step, value in points if key not in UNREPEATABLE},
+        )
+        found.setdefault(int(run.data.tags.get(names.TAG_TRIAL, SWEEP)), []).append(kept)
     return found
 
 

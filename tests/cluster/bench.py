@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
@@ -232,18 +231,8 @@ class Bench:
 
     def runs(self, name: str) -> dict[str, RunRow]:
         """Runs of a sweep in MLflow by trial number, the sweep's own as `""`."""
-        with closing(self.postgres.connect("mlflow")) as connection:
-            return runs_of(_Asked(connection), f"{name}/{SPACE}")
-
-
-class _Asked:
-    """A connection to PostgreSQL that takes SQLite's question marks."""
-
-    def __init__(self, connection: Any):
-        self._connection = connection
-
-    def execute(self, statement: str, values: tuple[object, ...] = ()) -> Any:
-        return self._connection.execute(statement.replace("?", "%s"), values)
+        address = f"127.0.0.1:{self.postgres.port}"
+        return runs_of(url(address, "mlflow", PASSWORD), f"{name}/{SPACE}")
 
 
 def trial_processes(user: User) -> list[int]:

@@ -4,12 +4,11 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from sqlite3 import connect
 
 import optuna
 import pytest
+from mlflow import MlflowClient
 
 from analysis.load import open_store
 from analysis.plots.study import rebuild
@@ -62,7 +61,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     parent = runs[""]
     assert parent.tags["foldsweep.kind"] == "sweep"
     assert parent.params["objective"] == "val_accuracy"
-    assert parent.inputs == [("digits",)]
+    assert parent.datasets == ["digits"]
     assert (parent.tags["foldsweep.trials"], parent.tags["foldsweep.resource"]) == (
         "3",
         "2 epochs",
@@ -73,7 +72,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
     assert parent.tags["best_trial"] == str(best.number)
     for trial in trials:
         run = runs[str(trial.number)]
-        assert run.inputs == [("digits",)]
+        assert run.datasets == ["digits"]
         assert run.tags["variant"] == "larger_digit/cnn_ws_aux"
         assert run.tags["task"] == "larger_digit"
         assert run.tags["auxiliary"] == "true"
@@ -99,9 +98,12 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     measured = user.run_printed(printed(said, "measure")).stdout
     assert re.search(r"test accuracy 0\.\d{4} ± 0\.\d{4} \(std over 10 rounds,", measured)
     assert "logged to MLflow at sqlite:///" in measured
-    with closing(connect(user.folder / "mlflow.db")) as db:
-        rounds = db.execute("select key from metrics where key like 'round_%/test_accuracy'")
-        assert len(rounds.fetchall()) == 10
+    client = MlflowClient(tracking_uri=f"sqlite:///{user.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("foldsweep")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    keys = [key for run in runs for key in run.data.metrics]
+    assert sum(bool(re.fullmatch("round_.*/test_accuracy", key)) for key in keys) == 10
     commands = re.findall(r"python sweeps/evaluate\.py .+", file.read_text())
     assert len(commands) == 2
     repeated = user.run_printed(next(c for c in commands if c.endswith("--cv"))).stdout
@@ -262,7 +264,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
         shown = [int(n) for n in re.findall(r"^│ +(\d+) │", table, re.MULTILINE)]
         assert set(shown[: len(front)]) == front
     assert parents[0].tags["data_digest"] == parents[1].tags["data_digest"]
-    assert parents[0].inputs == parents[1].inputs
+    assert parents[0].datasets == parents[1].datasets
 
     # a trial that crashes is tried again, but not for ever
     assert "recovers: 7 trials complete, 0 pruned, 1 failed" in said_sick

@@ -2,14 +2,14 @@
 
 import os
 import re
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from foldsweep.tracking import sqlite_uri
 from tests.integration.user import REPOSITORY
 
 pytestmark = pytest.mark.integration
@@ -46,11 +46,11 @@ def test_a_sweep_is_whole_wherever_it_is_and_whoever_listens(
     assert done.returncode == 0, done
     assert b"Traceback" not in done.stderr
     assert not re.search(rb"\r|\x1b\[[0-9?;]*[^m0-9?;]", done.stdout)
-    with closing(sqlite3.connect(here / "mlflow.db")) as database:
-        (runs,) = database.execute("SELECT COUNT(*) FROM runs WHERE status = 'FINISHED'")
-        experiments = {name for (name,) in database.execute("SELECT name FROM experiments")}
-    assert runs == (3,)
-    assert experiments >= {"mine"}
+    client = MlflowClient(tracking_uri=sqlite_uri(here / "mlflow.db"))
+    experiment = client.get_experiment_by_name("mine")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
+    assert len(runs) == 3
     assert (here / "study.db").is_file() == bool(study)
     report = run(here, "analysis/report.py", "--sweep", "x", **hostile)
     assert report.returncode == 0, report

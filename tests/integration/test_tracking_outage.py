@@ -5,19 +5,19 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 
 from sweeps import replay
 from sweeps.replay import main
@@ -147,8 +147,9 @@ def check_sweep(tracking_uri: str, num_trials: int) -> None:
 
 
 def num_runs(database: Path) -> int:
-    with closing(sqlite3.connect(database)) as connection:
-        return int(connection.execute("select count(*) from runs").fetchone()[0])
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return len(client.search_runs(experiments, run_view_type=ViewType.ALL))
 
 
 class DroppingProxy(BaseHTTPRequestHandler):
@@ -261,13 +262,14 @@ def test_a_sick_server_holds_up_nothing_and_loses_nothing(
 
 # An uploader that hangs after a call to MLflow as soon as the database has more runs than before.
 FOLLOW_AND_HANG = """
-import sqlite3, threading
+import threading
 from mlflow import MlflowClient
 from sweeps.replay import follow
+from tests.integration.test_tracking_outage import num_runs
 
 def call_and_hang(*args, make_call=getattr(MlflowClient, call), **kwargs):
     answer = make_call(*args, **kwargs)
-    if sqlite3.connect(database).execute("select count(*) from runs").fetchone()[0] > num_before:
+    if num_runs(database) > num_before:
         threading.Event().wait()
     return answer
 
@@ -288,9 +290,7 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     os.kill(tracker._uploader.pid, signal.SIGKILL)
     tracker._uploader.wait()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["sweeps.tracking.uploader", "mlflow.store.tracking.sqlalchemy_store"]
-    )
+    context.set_forkserver_preload(["sweeps.tracking.uploader"])
     tracker.start_sweep("first", {"seed": 1}, {})
     for number in range(40):  # runs that go on are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})

@@ -5,23 +5,24 @@ import os
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from sweeps.tracking.spool import SPOOL_FILE, Record, read_records
+from foldsweep.tracking import sqlite_uri
+from sweeps.tracking.spool import RUN_TAG, SPOOL_FILE, Record, read_records
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = ("--dataset", "digits", "--folds", "3", "--train-pairs", "120")
@@ -165,53 +166,44 @@ class User:
 
     def mlflow(self, sweep: str, database: Path | None = None) -> "dict[str, RunRow]":
         """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
-        with closing(sqlite3.connect(database or self.folder / "mlflow.db")) as db:
-            return runs_of(db, sweep)
+        return runs_of(sqlite_uri(database or self.folder / "mlflow.db"), sweep)
 
 
 class RunRow:
-    """A run as MLflow's tables hold it."""
+    """A run as MLflow has it, with all points of its metrics."""
 
-    def __init__(self, db: Any, run_id: str, status: str):
-        self.run_id = run_id
-        self.status = status
-        by = (run_id,)
-        self.tags = dict(db.execute("select key, value from tags where run_uuid = ?", by))
-        self.params = dict(db.execute("select key, value from params where run_uuid = ?", by))
-        self.inputs = db.execute(
-            "select d.name from inputs i join datasets d on d.dataset_uuid = i.source_id"
-            " where i.destination_id = ?",
-            by,
-        ).fetchall()
-        points = db.execute(
-            "select key, step, value, is_nan from metrics where run_uuid = ?", by
-        ).fetchall()
-        times = Counter((key, step) for key, step, _, _ in points)
+    def __init__(self, client: MlflowClient, run: Run):
+        self.run_id: str = run.info.run_id
+        self.status: str = run.info.status
+        self.tags: dict[str, str] = run.data.tags
+        self.params: dict[str, str] = run.data.params
+        given = [] if run.inputs is None else run.inputs.dataset_inputs
+        self.datasets = [of.dataset.name for of in given]
+        points = [
+            (key, point.step, point.value)
+            for key in run.data.metrics
+            for point in client.get_metric_history(self.run_id, key)
+        ]
+        times = Counter((key, step) for key, step, _ in points)
         assert set(times.values()) <= {1}, f"points more than once: {times.most_common(3)}"
-        self.points: dict[tuple[str, int], float] = {
-            (key, step): float("nan") if is_nan else value for key, step, value, is_nan in points
-        }
+        self.points = {(key, step): value for key, step, value in points}
 
     def last(self, key: str) -> float:
         """Value of a metric at its last step."""
         return self.points[max(k for k in self.points if k[0] == key)]
 
 
-def runs_of(db: Any, sweep: str) -> dict[str, RunRow]:
-    """Runs of `NAME/SPACE` in MLflow's tables by trial number, the sweep's own as `""`."""
+def runs_of(uri: str, sweep: str) -> dict[str, RunRow]:
+    """Runs of `NAME/SPACE` in an MLflow store by trial number, the sweep's own as `""`."""
+    client = MlflowClient(tracking_uri=uri)
     found: dict[str, RunRow] = {}
-    rows = db.execute(
-        "select r.run_uuid, r.status, t.value from runs r join tags t"
-        " on r.run_uuid = t.run_uuid and t.key = 'foldsweep.run'"
-        " where r.lifecycle_stage = 'active' and (t.value = ? or t.value like ?)",
-        (sweep, f"{sweep}/%"),
-    ).fetchall()
-    for run_id, status, name in rows:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, f"tags.`{RUN_TAG}` LIKE '{sweep}%'"):
+        name = run.data.tags[RUN_TAG]
         number = name.removeprefix(sweep).removeprefix("/")
-        if number.startswith("evaluation"):
-            continue
-        assert number not in found, f"run {name} is there twice"
-        found[number] = RunRow(db, run_id, status)
+        if f"{name}/".startswith(f"{sweep}/") and not number.startswith("evaluation"):
+            assert number not in found, f"run {name} is there twice"
+            found[number] = RunRow(client, run)
     return found
 
 

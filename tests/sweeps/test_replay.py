@@ -191,3 +191,8 @@ def test_a_damaged_folder_is_refused_before_any_other_is_sent(
     assert shown.out == ""
     assert "tracking.json is damaged" in shown.err
     assert not (tmp_path / "deep").exists()
+
+
+def test_sending_takes_a_quarter_of_a_processor() -> None:
+    """And no rest is too short for runs to end meanwhile, or too long for who looks at them."""
+    assert [replay.rest_s(worked) for worked in (0.0, 0.1, 1.0, 3.0, 60.0)] == [2, 2, 3, 9, 10]

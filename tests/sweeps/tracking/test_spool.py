@@ -5,10 +5,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from filelock import FileLock
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 from foldsweep.errors import UserError
 from foldsweep.tracking import absolute_uri, sqlite_uri
@@ -280,7 +281,7 @@ def test_artifacts_are_beside_the_database_whatever_its_folder_is_called(folder:
     path = Path("/tmp") / folder / "mlflow.db"
     root = target(tracking_uri=sqlite_uri(path), experiment="mine").artifact_root
     assert root is not None
-    found = local_file_uri_to_path(root)
+    found = url2pathname(urlsplit(root).path) if root.startswith("file:") else root
     assert Path(found) == path.parent / "mlartifacts" / "mine"
 
 

@@ -9,7 +9,6 @@ from analysis.compare import TEST_HEADS, cells, heads, test_cells
 from analysis.comparison import Comparison
 from analysis.plots.drawn import Drawn
 from analysis.records import row_dict
-from analysis.report import as_base64
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,10 +66,7 @@ class Figures(dict[str, Drawn]):
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {drawn.caption}" for name, drawn in self.items())
 
-    def _repr_html_(self) -> str:
-        """Each with its caption."""
-        return "".join(
-            f'<figure><img src="data:image/png;base64,{as_base64(drawn.figure)}"'
-            f' style="max-width: 100%"><figcaption>{escape(drawn.caption)}</figcaption></figure>'
-            for drawn in self.values()
-        )
+    def _ipython_display_(self) -> None:
+        """All of them, one after the other."""
+        for drawn in self.values():
+            drawn._ipython_display_()

@@ -18,10 +18,11 @@ Bundle = dict[str, str]
 """What an output shows, by MIME type."""
 
 WIDTH = 100
+"""Characters of a table; other lines are folded where the notebook ends."""
 EVERY_S = 0.5
 FORMAT = (
     # no colours of its own: it is as dark or light as the notebook
-    '<pre style="white-space:pre;overflow-x:auto;line-height:normal;font-family:Menlo,'
+    '<pre style="white-space:pre-wrap;line-height:normal;font-family:Menlo,'
     "'DejaVu Sans Mono',consolas,'Courier New',monospace\">{code}</pre>"
 )
 
@@ -51,7 +52,7 @@ class Cell(Console):
         self._shown_at = now
         paper = Console(**PLAIN, file=io.StringIO(), width=WIDTH, record=True, color_system=None)
         for one in what:
-            paper.print(Text(escaped(one)) if isinstance(one, str) else one, soft_wrap=False)
+            paper.print(Text(escaped(one)) if isinstance(one, str) else one)
         text = paper.export_text(clear=False).rstrip()
         html = paper.export_html(inline_styles=True, code_format=FORMAT)
         self._show({"text/plain": text, "text/html": html})

@@ -45,9 +45,13 @@ class Compared:
     def _repr_html_(self) -> str:
         """Words, then the table, then the tests."""
         headline, *more = (escape(sentence) for sentence in self._words())
-        tables = [self._table(), *[self.tests] * bool(self.comparison.tests)]
-        shown = "".join(table.to_html(index=False, border=0) for table in tables)
-        return f"<p><b>{headline}</b> {' '.join(more)}</p>{shown}"
+        sentences = "".join(f"<li>{sentence}</li>" for sentence in more)
+        tests = _html(self.tests) if self.comparison.tests else ""
+        return f"<p><b>{headline}</b></p><ul>{sentences}</ul>{self.table_html()}{tests}"
+
+    def table_html(self) -> str:
+        """The sweeps, best first."""
+        return _html(self._table())
 
     def _words(self) -> list[str]:
         said = self.comparison
@@ -57,7 +61,12 @@ class Compared:
         import pandas as pd
 
         rows = [cells(row, self.comparison) for row in self.comparison.rows]
-        return pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
+        table = pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
+        return table.loc[:, (table != "").any()]  # without what was not measured
+
+
+def _html(table: "pd.DataFrame") -> str:
+    return f'<div style="margin-top: 1em">{table.to_html(index=False, border=0)}</div>'
 
 
 class Figures(dict[str, Drawn]):

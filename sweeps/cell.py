@@ -4,6 +4,7 @@ IPython is imported where a kernel runs already, and nowhere else.
 """
 
 import io
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,13 @@ FORMAT = (
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     return Console().is_jupyter
+
+
+def cell_name(file: str) -> str | None:
+    """What a notebook calls the cell whose code is of this file, such as `Cell In[3]`."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    named = None if shell is None else shell.compile.format_code_name(file)
+    return None if named is None else " ".join(named)
 
 
 class Cell(Console):

@@ -1,5 +1,6 @@
 """A comparison and figures, as a console and a notebook show them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -70,12 +71,24 @@ def _html(table: "pd.DataFrame") -> str:
 
 
 class Figures(dict[str, Drawn]):
-    """Figures of matplotlib by name, each with its caption; a notebook shows them all."""
+    """Figures of matplotlib by name, each with its caption; a notebook shows them all.
+
+    Args:
+        drawn: The figures.
+        missing: What could not be drawn, and why, in a line each.
+    """
+
+    def __init__(self, drawn: Mapping[str, Drawn], missing: Sequence[str]):
+        super().__init__(drawn)
+        self.missing = missing
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name}: {drawn.caption}" for name, drawn in self.items())
+        named = [f"{name}: {drawn.caption}" for name, drawn in self.items()]
+        return "\n".join([*named, *self.missing])
 
     def _ipython_display_(self) -> None:
         """All of them, one after the other."""
         for drawn in self.values():
             drawn._ipython_display_()
+        if self.missing:
+            print("\n".join(self.missing))

@@ -92,7 +92,9 @@ class Result:
             from analysis.plots.gallery import sweep_figures
             from foldsweep.api.compared import Figures
 
-            return Figures(sweep_figures(self.store, self._complete()))
+            missing: list[str] = []
+            drawn = sweep_figures(self.store, self._complete(), notice=missing.append)
+            return Figures(drawn, missing)
 
     def report(self, path: str | Path) -> None:
         """Write one page that holds all of it, see `foldsweep report`.

@@ -61,7 +61,11 @@ def test_what_a_sweep_came_to_is_compared_drawn_and_written(result: fs.Result) -
     before = process()
     figures = result.plot()
     assert {"all-boxes", "all-history"} & set(figures)
-    assert [*figures] == [line.partition(":")[0] for line in repr(figures).splitlines()]
+    assert repr(figures).splitlines() == [
+        *(f"{name}: {drawn.caption}" for name, drawn in figures.items()),
+        *figures.missing,
+    ]
+    assert any("was not evaluated" in line for line in figures.missing)
     result.report("page.html")
     assert words.splitlines()[0] in Path("page.html").read_text()
     with pytest.raises(UserError, match="must end in .html"):

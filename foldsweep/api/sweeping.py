@@ -97,7 +97,7 @@ def sweep(
         wanted = {**settings, **({"space": named} if named else {})}
         if workers:
             wanted["concurrency"] = workers
-        stored, read = read_settings(_words(wanted))
+        stored, read = read_settings([*_words(wanted), *["--dry-run"] * dry_run])
         read.validate()
         if given.task is not None and read.data is not None:
             raise UserError(f"a task has its data: leave out data={read.data!r}")

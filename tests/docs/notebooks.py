@@ -6,7 +6,6 @@ from typing import Any
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
 from tests.integration.kernel import private_places
@@ -28,12 +27,10 @@ def executed(path: Path, folder: Path) -> Any:
             km=manager,
             resources={"metadata": {"path": str(folder)}},
             timeout=None,
+            shutdown_kernel="immediate",
             record_timing=False,
         )
-        try:
-            client.execute(env=env)
-        finally:
-            run_sync(manager.shutdown_kernel)(now=True)
+        client.execute(env=env, cleanup_kc=True)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)

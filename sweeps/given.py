@@ -117,7 +117,7 @@ def _pickled(given: Given) -> bytes:
     """By cloudpickle; code of a notebook's cell bears its name, for tracebacks elsewhere."""
     import cloudpickle  # which few programs need
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             name = cell_name(obj.co_filename) if isinstance(obj, CodeType) else None
             if name is None:

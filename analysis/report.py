@@ -3,8 +3,6 @@
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
 
-import base64
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,15 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from analysis import words
 from analysis.compare import cells, heads
 from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
+from analysis.plots.drawn import as_base64
 from analysis.plots.gallery import sweep_figures
-from analysis.plots.style import DPI
 from analysis.rows import Row
 from analysis.selection import Selection, check_rope, selected
 from foldsweep import names
@@ -133,13 +130,6 @@ def render(store: Store, comparison: Comparison) -> str:
         experiment=store.experiment,
         written=datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
     )
-
-
-def as_base64(figure: Figure) -> str:
-    """A figure as PNG in base64."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def config_fields(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, Literal, cast, get_args
 
 from mlflow.entities import Run
@@ -22,12 +23,13 @@ from analysis.load import (
 )
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.numbers import shown_score
 from foldsweep.objective import Objective
 from foldsweep.programs import console
 from foldsweep.tracking import shown
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Trial:
     """One configuration, cross-validated."""
 
@@ -75,6 +77,31 @@ class Trial:
     def label(self) -> str:
         """`NAME/SPACE trial 12`."""
         return f"{self.sweep} trial {self.number}"
+
+    def __repr__(self) -> str:
+        values = " ".join(f"{key}={_shown(value)}" for key, value in self.config.items())
+        return f"<Trial {self.number} of {self.sweep}: {self._said}; {values}>"
+
+    def _repr_html_(self) -> str:
+        """Its score, and its configuration as a table."""
+        rows = "".join(
+            f"<tr><td>{escape(key)}</td><td>{escape(_shown(value))}</td></tr>"
+            for key, value in self.config.items()
+        )
+        said = f"<b>Trial {self.number}</b> of {escape(self.sweep)}: {self._said}"
+        return f"<p>{said}</p><table>{rows}</table>"
+
+    @property
+    def _said(self) -> str:
+        """Its score in words, or why there is none."""
+        if self.state != "COMPLETE":
+            return self.state
+        score = shown_score(self.metric, self.score, self.std)
+        return f"{names.bare(self.metric)} {score} over {len(self.folds)} folds"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 Kind = Literal["evaluation", "ensemble", "finals"]

@@ -7,6 +7,8 @@ neither torch nor Ray.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from foldsweep.hints import no_hints
+
 if TYPE_CHECKING:
     from ray import tune
 
@@ -94,7 +96,8 @@ def __getattr__(name: str) -> Any:
     """Load a name when it is first used (PEP 562)."""
     if name not in _PLACES:
         raise AttributeError(f"module 'foldsweep' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PLACES[name]), name, None)
+    with no_hints():
+        value = getattr(importlib.import_module(_PLACES[name]), name, None)
     if value is None:  # a module of a package
         value = importlib.import_module(f"{_PLACES[name]}.{name}")
     globals()[name] = value

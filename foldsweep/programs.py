@@ -48,8 +48,14 @@ class _Harmless(Highlighter):
         """Nothing is highlighted."""
 
 
-# no markup: a path or an error in brackets is no style
-console = Console(highlighter=_Harmless(), soft_wrap=True, markup=False, emoji=False)
+PLAIN: dict[str, Any] = {
+    "highlighter": _Harmless(),
+    "soft_wrap": True,
+    "markup": False,  # a path or an error in brackets is no style
+    "emoji": False,
+    "force_jupyter": False,  # which has an output for each line
+}
+console = Console(**PLAIN)
 
 
 def on_terminal(shown: Console = console) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ LOG_FILE = "ray.log"
 """What Ray says below Python, in the folder of a sweep."""
 
 _place: int | None = None
+_one_at_a_time = threading.Lock()
 _dumps: Path | None = None
 
 
@@ -27,8 +29,10 @@ def descriptors() -> tuple[int, ...]:
 def tell(**facts: Any) -> None:
     """Tell facts, see `sweeps.supervisor.Supervisor`."""
     if _place is not None:
-        with suppress(OSError):  # the program has gone
-            os.write(_place, json.dumps(facts).encode() + b"\n")
+        told = b"\n" + json.dumps(facts).encode() + b"\n"  # the one before may be cut off
+        with _one_at_a_time, suppress(OSError):  # the program has gone
+            while told:  # more than a pipe takes at once
+                told = told[os.write(_place, told) :]
 
 
 def keep_dumps_in(path: Path) -> None:

@@ -12,15 +12,18 @@ import threading
 import traceback
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from foldsweep import streams
 from foldsweep.errors import CodeError, UserError, shown_error
 from foldsweep.interrupts import end_at_once, leave_to_python
 from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
 from sweeps.channel import drop_empty_dumps, open_channel, tell
-from sweeps.given import Given, Sent
+from sweeps.given import Sent
 from sweeps.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from sweeps.cell import Cell
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What the program that starts this process holds back until this can take it."""
@@ -41,12 +44,25 @@ def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> in
         return 1
 
 
-def answer(settings: SweepSettings, stored: SweepSettings | None, sent: Sent) -> int:
+def answer(
+    settings: SweepSettings, stored: SweepSettings | None, sent: Sent, ui: bool, notebook: bool
+) -> int:
     """Run sweeps for a Python program, which raises what is wrong; returns the exit code."""
+    return _answered(lambda: _swept(settings, stored, sent, ui=ui, notebook=notebook))
+
+
+def rehearse(settings: SweepSettings, stored: SweepSettings | None, sent: Sent) -> int:
+    """Print for a Python program what a sweep would do; returns the exit code."""
+    from sweeps import rehearsal
+
+    return _answered(lambda: rehearsal.rehearse(settings, stored, sent.open()))
+
+
+def _answered(call: Callable[[], int]) -> int:
     from sweeps.outages import ServiceLost
 
     try:
-        return _swept(settings, stored, sent)
+        return call()
     except UserError as error:
         shown = error.traceback if isinstance(error, CodeError) else ""
         tell(error=str(error), traceback=shown, users=True)
@@ -64,6 +80,7 @@ def _swept(
     sent: Sent | None = None,
     *,
     ui: bool = False,
+    notebook: bool = False,
 ) -> int:
     """Run sweeps; returns the exit code.
 
@@ -74,6 +91,7 @@ def _swept(
         stored: Settings of the sweep to resume; None for a new one.
         sent: Task and spaces that a Python program has made.
         ui: Whether MLflow's pages are served beside it.
+        notebook: Whether that program is a notebook.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
@@ -86,7 +104,15 @@ def _swept(
     from sweeps.launch import launch
 
     leave_to_python()
-    return launch(settings, stored, cluster, Given() if sent is None else sent.open(), ui=ui)
+    given = None if sent is None else sent.open()
+    return launch(settings, stored, cluster, given, ui=ui, cell=_told if notebook else None)
+
+
+def _told(number: int) -> "Cell":
+    """The cell of the notebook that waits for this process."""
+    from sweeps.cell import Cell
+
+    return Cell(lambda bundle: tell(shown=[number, bundle]))
 
 
 def main() -> int:

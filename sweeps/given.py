@@ -5,16 +5,19 @@ of a script or a notebook by value, those of modules by name. Nothing of them is
 resumed where the same is given again.
 """
 
+import io
 import os
 import pickle
 import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import CodeType
+from typing import TYPE_CHECKING, Any
 
 from foldsweep.beside import beside
 from foldsweep.errors import UserError, first_line
+from sweeps.cell import cell_name
 from sweeps.settings import SweepSettings
 
 if TYPE_CHECKING:
@@ -82,10 +85,8 @@ class Sent:
         Raises:
             UserError: If an object cannot be sent.
         """
-        import cloudpickle  # which few programs need
-
         try:
-            content = cloudpickle.dumps(given)
+            content = _pickled(given)
         except Exception as error:  # pickling runs the user's code, which may raise anything
             raise UserError(
                 f"spaces and task cannot be sent to the process with Ray: {first_line(error)};"
@@ -110,6 +111,22 @@ class Sent:
             ) from None
         assert isinstance(given, Given)
         return given
+
+
+def _pickled(given: Given) -> bytes:
+    """By cloudpickle; code of a notebook's cell bears its name, for tracebacks elsewhere."""
+    import cloudpickle  # which few programs need
+
+    class Pickler(cloudpickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            name = cell_name(obj.co_filename) if isinstance(obj, CodeType) else None
+            if name is None:
+                return super().reducer_override(obj)
+            return self.dispatch_table[CodeType](obj.replace(co_filename=name))
+
+    content = io.BytesIO()
+    Pickler(content).dump(given)
+    return content.getvalue()
 
 
 def _own_folders() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
 from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
+from sweeps.cell import Cell
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
 from sweeps.gate import within
@@ -25,6 +26,7 @@ from sweeps.home import Home, name_taken
 from sweeps.identity import Identity
 from sweeps.ledger import distributions_of
 from sweeps.messages import (
+    Audience,
     described,
     drawn_at_random,
     resume_command,
@@ -63,6 +65,7 @@ def launch(
     given: Given | None = None,
     *,
     ui: bool = False,
+    cell: Callable[[int], Cell] | None = None,
 ) -> int:
     """Run sweeps; returns the exit code.
 
@@ -70,8 +73,9 @@ def launch(
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
         cluster: The Ray to run on, which may be starting; or this process.
-        given: Task and spaces that a program has made.
+        given: Task and spaces that a program has made; None where none has called.
         ui: Whether MLflow's pages are served beside it.
+        cell: Gives the console for a space, by its number, where that program is a notebook.
 
     Raises:
         UserError: If anything is wrong; nothing has been made or changed then.
@@ -81,7 +85,8 @@ def launch(
     check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
         ready = prepared(settings, stored, given, here=isinstance(cluster, Here))
-        return _launch(ready, stored, cluster, names, ui=ui)
+        audience = Audience(by_call=given is not None, cell=cell, ui=ui)
+        return _launch(ready, stored, cluster, names, audience)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +177,7 @@ def _launch(
     stored: SweepSettings | None,
     cluster: Cluster | Here,
     names: NameCheck,
-    *,
-    ui: bool,
+    audience: Audience,
 ) -> int:
     settings, spaces, data = ready.settings, ready.spaces, ready.data
     name = settings.resume or settings.name or new_name(settings.local_root)
@@ -197,27 +201,29 @@ def _launch(
                 save_settings(replace(settings, name=name, resume=None), folder, identity)
                 if shared is not None:
                     shared.save(settings, spaces, identity)
-                tell(sweep=name, resume=resume_command(settings, name))
+                tell(sweep=name, resume=resume_command(settings, name, audience))
                 keep_dumps_in(folder / LOG_FILE)
                 cluster.keep_logs_in(folder / LOG_FILE)
                 verb = "resumes" if settings.resume else "starts"
                 console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
-                for line in (watch(settings, ui=ui), *filter(None, ready.said)):
+                for line in (watch(settings, audience), *filter(None, ready.said)):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
-                shown = pages(settings, folder / spaces[0].name) if ui else nullcontext()
+                shown = pages(settings, folder / spaces[0].name) if audience.ui else nullcontext()
                 with shown:
-                    return _sweep_all(settings, spaces, data, name, kept, identity, cluster)
+                    return _sweep_all(
+                        settings, spaces, data, name, kept, identity, cluster, audience
+                    )
         except KeyboardInterrupt:
             if not (folder / SETTINGS_FILE).exists():
                 raise
-            say_how_to_go_on(settings, name)
+            say_how_to_go_on(settings, name, audience)
             return INTERRUPTED
         except ServiceLost as error:
             if not (folder / SETTINGS_FILE).exists():
                 _undo(folder, stored)
                 raise UserError(str(error)) from None
-            raise ServiceLost(what_is_lost(settings, name, error)) from error
+            raise ServiceLost(what_is_lost(settings, name, error, audience)) from error
         except UserError:
             _undo(folder, stored)
             raise
@@ -429,6 +435,7 @@ def _sweep_all(
     kept: Kept,
     identity: Identity,
     cluster: Cluster | Here,
+    audience: Audience,
 ) -> int:
     """Sweep one space after another; tables follow each."""
     ends = []
@@ -442,8 +449,9 @@ def _sweep_all(
             console.print(
                 "this processor has no instructions for bfloat16: float32 would be faster"
             )
-        for space in spaces:
+        for number, space in enumerate(spaces):
             (kept.folder / space.name).mkdir(exist_ok=True)
+            shown = console if audience.cell is None else audience.cell(number)
             end = sweep_space(
                 settings,
                 space,
@@ -453,17 +461,17 @@ def _sweep_all(
                 checkpoint_root=settings.checkpoint_root(name),
                 tracking_uri=settings.tracking_uri or "",
                 allotment=allotment,
-                console=console,
+                console=shown,
                 identity=identity,
                 storage=None if kept.shared is None else kept.shared.storage,
                 outages=kept.outages,
                 machines=cluster.machines,
                 here=isinstance(cluster, Here),
             )
-            show_end(settings, end, name)
+            show_end(settings, end, name, audience, shown)
             if end.interrupted:
-                say_how_to_go_on(settings, name)
+                say_how_to_go_on(settings, name, audience)
                 return INTERRUPTED
             ends.append(end)
-    say_what_next(settings, name, ends)
+    say_what_next(settings, name, ends, audience)
     return int(any(e.hopeless or not (e.complete or e.out_of_time) for e in ends))

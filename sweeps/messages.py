@@ -2,10 +2,12 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.trial import TrialState
+from rich.console import Console, RenderableType
 
 from foldsweep import names
 from foldsweep.numbers import plural
@@ -13,8 +15,9 @@ from foldsweep.programs import command, console
 from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
+from sweeps.cell import Cell
 from sweeps.ended import failure_of, failures
-from sweeps.given import of_python
+from sweeps.given import OF_PYTHON, of_python
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
@@ -26,6 +29,21 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
 
+@dataclass(frozen=True, kw_only=True)
+class Audience:
+    """Who has started a sweep, and how they watch it."""
+
+    by_call: bool = False
+    """Whether a Python program has, which resumes it by a call; else a command line."""
+    cell: Callable[[int], Cell] | None = None
+    """Gives the console for a space, by its number, where the program is a notebook."""
+    ui: bool = False
+    """Whether MLflow's pages are served beside it."""
+
+
+TYPED = Audience()
+
+
 def described(settings: SweepSettings, task: Task, data: Data) -> str:
     """What is swept, in one line."""
     grid = settings.sampler == "grid" and settings.trials is None
@@ -33,11 +51,15 @@ def described(settings: SweepSettings, task: Task, data: Data) -> str:
     if settings.time_budget:
         budget += f" or {settings.time_budget:g} s"
     return (
-        f"{' '.join(Path(s).stem for s in settings.space)}; {budget} of {settings.folds} folds on"
+        f"{' '.join(map(_called, settings.space))}; {budget} of {settings.folds} folds on"
         f" {len(data.train)} {data.name} {task.unit}; {settings.sampler} with {settings.scheduler}"
         f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
         f"{'; selected on test' if settings.select_on_test else ''}"
     )
+
+
+def _called(space: str) -> str:
+    return Path(space.removeprefix(OF_PYTHON)).stem
 
 
 def stopping(
@@ -133,73 +155,99 @@ def _error(end: SweepEnd, number: int) -> str:
     return str(failure_of(end.ledger.frozen(number))[1])
 
 
-def show_end(settings: SweepSettings, end: SweepEnd, name: str) -> None:
-    """How the sweep of one space came to its end, with its best configurations."""
+def show_end(
+    settings: SweepSettings,
+    end: SweepEnd,
+    name: str,
+    audience: Audience = TYPED,
+    shown: Console = console,
+) -> None:
+    """Show how the sweep of one space came to its end, with its best configurations."""
+    lines = _end(settings, end, name, audience)
+    if isinstance(shown, Cell):
+        shown.update(*lines)
+    else:
+        for line in lines:
+            shown.print(line)
+
+
+def _end(
+    settings: SweepSettings, end: SweepEnd, name: str, audience: Audience
+) -> Iterator[RenderableType]:
     table = best_table(end.ledger, settings.objective)
     counts = {
         state: sum(t.state.name == state for t in end.ledger.ended())
         for state in ("COMPLETE", "PRUNED", "FAIL")
     }
-    console.print(
+    yield (
         f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
         f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
     )
-    console.print(trained_to_the_end(end))
-    for line in failed_apart(end, settings):
-        console.print(line)
+    yield trained_to_the_end(end)
+    yield from failed_apart(end, settings)
     if table is not None:
-        console.print(table)
+        yield table
     if end.expected:
-        console.print(end.expected)
+        yield end.expected
     if end.hopeless and end.ledger.trials_left:
-        console.print(f"stopped: {end.hopeless_because}. Last error: {end.last_error}")
+        yield f"stopped: {end.hopeless_because}. Last error: {end.last_error}"
     elif end.last_error:
-        console.print(f"last error: {end.last_error}")
+        yield f"last error: {end.last_error}"
     if end.out_of_time and end.ledger.trials_left:
-        console.print(
+        yield (
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
-            f" {resume_command(settings, name, time_budget='SECONDS')}"
+            f" {resume_command(settings, name, audience, time_budget='SECONDS')}"
         )
     if end.refused:
-        console.print(
+        yield (
             f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
             " everything"
         )
     if end.set_aside:
         file = settings.local_root / name / end.ledger.space.name / REJECTED_FILE
-        console.print(f"wrong lines of the spool are not sent, but set aside: see {file}")
+        yield f"wrong lines of the spool are not sent, but set aside: see {file}"
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
-        console.print(
+        yield (
             f"MLflow at {shown(settings.tracking_uri or '')} did not accept all records{problem}:"
             f" {end.waiting_records} records wait in {settings.local_root / name};"
             f" send them with: {command('sweeps/replay.py', name)}{_storage(settings)}"
         )
 
 
-def say_how_to_go_on(settings: SweepSettings, name: str) -> None:
-    """After an interruption."""
+def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> None:
+    """After an interruption, unless the call is to raise it."""
+    if audience.by_call:
+        return
     console.print(
         "interrupted; nothing that has ended is lost. Continue with:"
         f" {resume_command(settings, name)}"
     )
 
 
-def what_is_lost(settings: SweepSettings, name: str, why: BaseException) -> str:
+def what_is_lost(
+    settings: SweepSettings, name: str, why: BaseException, audience: Audience = TYPED
+) -> str:
     """What to say after a service has been away for too long."""
     return (
         f"{escaped(str(why))}; nothing that has ended is lost. Continue with:"
-        f" {resume_command(settings, name)}"
+        f" {resume_command(settings, name, audience)}"
     )
 
 
-def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) -> None:
+def say_what_next(
+    settings: SweepSettings,
+    name: str,
+    ends: Sequence[SweepEnd],
+    audience: Audience = TYPED,
+) -> None:
     """Where the results are, and the next commands to type."""
     where = f"results are in {settings.local_root / name}"
     commands, store = [], _store(settings)
     if not any(end.waiting_records for end in ends):
         where += f" and in MLflow, experiment {settings.experiment!r}"
-        commands.append(("look", _look(settings)))
+    if not audience.by_call and not any(end.waiting_records for end in ends):
+        commands.append(("look", _look(settings, audience)))
         complete = [end.ledger.space.name for end in ends if end.complete]
         if complete:
             compare = command("analysis/compare.py", "--sweep", name, *store)
@@ -207,7 +255,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             out = f"{name}.html"
             report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
             commands.append(("report", report))
-        if complete and not settings.select_on_test and not of_python(settings):
+        if complete and not settings.select_on_test:
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
             best = f"best-{name}-{complete[0]}.yaml"
@@ -215,7 +263,7 @@ def say_what_next(settings: SweepSettings, name: str, ends: Sequence[SweepEnd]) 
             commands.append(("measure", measure))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
         trials = 2 * (settings.trials or DEFAULT_TRIALS)
-        commands.append(("more", resume_command(settings, name, trials=trials)))
+        commands.append(("more", resume_command(settings, name, audience, trials=trials)))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 
@@ -226,15 +274,18 @@ def fails_again(end: SweepEnd) -> bool:
     return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
 
 
-def watch(settings: SweepSettings, *, ui: bool) -> str:
+def watch(settings: SweepSettings, audience: Audience) -> str:
     """Where a sweep that begins can be looked at."""
-    return f"watch it: {_look(settings)}" if not ui else "watch it: MLflow's pages are starting"
+    look = "MLflow's pages are starting" if audience.ui else _look(settings, audience)
+    return f"watch it: {look}"
 
 
-def _look(settings: SweepSettings) -> str:
+def _look(settings: SweepSettings, audience: Audience) -> str:
     uri, options = settings.tracking_uri or "", _store(settings)
     if sqlite_path(uri) is None:
         return f"open {shown(uri)}"
+    if audience.by_call:
+        return shlex.join(["foldsweep", "ui", *options])
     if Path("Makefile").is_file() and not options:
         return "make ui"
     return command("analysis/ui.py", *options)
@@ -250,18 +301,22 @@ def _store(settings: SweepSettings) -> list[str]:
     return store_options(settings.tracking_uri or "", settings.experiment)
 
 
-def resume_command(settings: SweepSettings, name: str, **more: object) -> str:
-    """The command that resumes a sweep, or the call in the program whose spaces it has.
+def resume_command(
+    settings: SweepSettings, name: str, audience: Audience = TYPED, **more: object
+) -> str:
+    """The command that resumes a sweep, or the call in a program.
 
     Args:
         settings: Settings of the sweep.
         name: Its name.
+        audience: Who has started it.
         more: Further settings by name.
     """
-    if of_python(settings):
+    if audience.by_call or of_python(settings):
+        spaces = "SPACES, " if of_python(settings) else ""
         words = "".join(f", {key}={value}" for key, value in more.items())
         place = f", storage={str(settings.local_root)!r}" if _storage(settings) else ""
-        return f"fs.sweep(SPACES, resume={name!r}{place}{words})"
+        return f"fs.sweep({spaces}resume={name!r}{place}{words})"
     words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in more.items())
     return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}{words}"
 

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a live line on a terminal, plain lines in a log."""
+"""What a user sees while a sweep runs: a live table on a terminal or in a notebook, else lines."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from foldsweep import names
 from foldsweep.numbers import shown_score
 from foldsweep.programs import on_terminal
 from foldsweep.streams import escaped
+from sweeps.cell import Cell
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
 from sweeps.pace import Pace
@@ -23,7 +24,7 @@ from sweeps.summary import shown_values
 PLAIN_EVERY_S = 30.0
 """Longest silence in a plain log."""
 MOST_SHOWN = 10
-"""Trials in training that a terminal has a row for."""
+"""Trials in training that the table has a row for."""
 
 
 class Progress(tune.Callback):
@@ -49,21 +50,24 @@ class Progress(tune.Callback):
         self.shown_error: str | None = None
         self.shown_away = False
         lifecycle.outages.show = self.while_away
-        self.is_live = on_terminal(console)
+        self.cell = console if isinstance(console, Cell) else None
+        on_screen = on_terminal(console)
+        self.is_live = on_screen or self.cell is not None
         # the programs' console does not fold long lines, which a live display must
         folding = Console(
             file=console.file,
-            force_terminal=self.is_live,
+            force_terminal=on_screen,
+            force_jupyter=False,
             highlight=False,
             markup=False,
             emoji=False,
         )
         self.live = Live(console=folding, refresh_per_second=4, transient=True)
-        if self.is_live:
+        if on_screen:
             self.live.start()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Refresh the terminal, or write a line where there is something to say."""
+        """Refresh the table, or write a line where there is something to say."""
         self.pace.tick()
         for line in self.machines.news() if self.machines is not None else ():
             self.live.console.print(f"      {escaped(line)}", soft_wrap=True)
@@ -95,8 +99,14 @@ class Progress(tune.Callback):
             self.shown_at, self.shown_away = now, True
 
     def _refresh(self) -> None:
-        shown = f"{self.line()}\n{escaped(self.best_line())}"
-        self.live.update(Group(Text(shown, overflow="fold"), *self._running()))
+        lines, table = self._lines(), self._running()
+        if self.cell is not None:
+            self.cell.update(lines, *table, at_once=False)
+        else:
+            self.live.update(Group(lines, *table))
+
+    def _lines(self) -> Text:
+        return Text(f"{self.line()}\n{escaped(self.best_line())}".rstrip(), overflow="fold")
 
     def _running(self) -> Iterator[RenderableType]:
         """A table of the trials that have a process, and how many more there are."""
@@ -120,9 +130,11 @@ class Progress(tune.Callback):
             yield Text(f"      and {len(running) - MOST_SHOWN} more", style="dim")
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Leave the terminal as it was, a notebook with the last of it."""
         self.lifecycle.outages.show = lambda: None
         self.live.stop()
+        if self.cell is not None:
+            self.cell.update(self._lines())
 
     def line(self) -> str:
         """State of the sweep in one line."""

@@ -15,6 +15,7 @@ from foldsweep.programs import console
 from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.gate import Gate
+from sweeps.given import Given
 from sweeps.kept import kept, shown_size
 from sweeps.launch import Prepared, check_tracking, prepared, taken
 from sweeps.ledger import num_asked, num_sampled
@@ -55,12 +56,15 @@ class Timed:
     gpu_bytes: int
 
 
-def rehearse(settings: SweepSettings, stored: SweepSettings | None) -> int:
-    """Print what a sweep would do; returns the exit code.
+def rehearse(
+    settings: SweepSettings, stored: SweepSettings | None, given: Given | None = None
+) -> int:
+    """Print what a sweep would do; returns the exit code. For a process of its own.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
+        given: Task and spaces that a program has made.
 
     Raises:
         UserError: If anything is wrong that can be known without writing.
@@ -74,7 +78,7 @@ def rehearse(settings: SweepSettings, stored: SweepSettings | None) -> int:
     if stored is not None:
         check_place(folder)
     check_tracking(settings, stored)
-    ready = prepared(settings, stored, dry=True)
+    ready = prepared(settings, stored, given, dry=True)
     for line in _told(ready, stored, folder):
         console.print(line)
     return 0

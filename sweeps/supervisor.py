@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -72,11 +72,18 @@ class Supervisor:
 
     Args:
         relayed: Streams in which the driver's output and errors are shown [its own].
+        show: Shows an output, by its number, that the driver has told as `shown`.
     """
 
-    def __init__(self, relayed: tuple[TextIO, TextIO] | None = None) -> None:
+    def __init__(
+        self,
+        relayed: tuple[TextIO, TextIO] | None = None,
+        show: Callable[[int, Any], None] | None = None,
+    ) -> None:
         self.known: dict[str, Any] = {"ray": {}}
         self.relayed = relayed
+        self._show = show
+        self._to_show: dict[int, Any] = {}
         self.what_happened = ""
         self.signal: int | None = None
         self._unread = b""
@@ -102,6 +109,7 @@ class Supervisor:
                     code = self.driver.wait()
                     self._read_to_end(told)
                     self._close()
+                    self._show_latest()
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             if code == INTERRUPTED or self.known.get("ended"):
@@ -162,9 +170,10 @@ class Supervisor:
         watched.add("driver", self.driver.pid)
         while self.driver.poll() is None:
             watched.wait([told, *(relay.descriptor for relay in self._relays if relay.is_open)])
-            for relay in self._relays:
-                relay.pass_on()
             self._read(told)
+            for relay in self._relays:  # what was written before something was told comes first
+                relay.pass_on()
+            self._show_latest()
             for name, pid in self.known["ray"].items():
                 watched.add(name, pid)
             gone = gone or self._missing()
@@ -214,8 +223,22 @@ class Supervisor:
                 is_open = bool(got)
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            self.known |= json.loads(line)
+            with suppress(ValueError):  # cut off, as by a signal
+                self._take(json.loads(line))
         return is_open
+
+    def _take(self, facts: dict[str, Any]) -> None:
+        if "shown" in facts:
+            number, what = facts.pop("shown")
+            self._to_show[number] = what
+        self.known |= facts
+
+    def _show_latest(self) -> None:
+        """Show each output as it is now."""
+        shown, self._to_show = self._to_show, {}
+        for number, what in shown.items():
+            if self._show is not None:
+                self._show(number, what)
 
     def _read_to_end(self, told: int) -> None:
         """Until what clears up after Ray has ended, too."""

@@ -1,10 +1,14 @@
 """Figures with what to look at, and the names they have in files."""
 
+import base64
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from matplotlib.figure import Figure
 
+from analysis.plots.style import DPI
 from analysis.results import Sweep
 
 Notice = Callable[[str], None]
@@ -17,6 +21,21 @@ class Drawn:
 
     figure: Figure
     caption: str
+
+    def _ipython_display_(self) -> None:
+        """As a picture with its caption: an image of its own is shown wherever a notebook is."""
+        from IPython.display import display
+
+        display({"image/png": as_base64(self.figure), "text/plain": self.caption}, raw=True)
+        caption = {"text/plain": self.caption, "text/html": f"<p>{escape(self.caption)}</p>"}
+        display(caption, raw=True)
+
+
+def as_base64(figure: Figure) -> str:
+    """A figure as PNG in base64."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def slug(sweep: Sweep) -> str:

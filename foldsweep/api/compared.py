@@ -1,5 +1,6 @@
 """A comparison and figures, as a console and a notebook show them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from analysis.compare import TEST_HEADS, cells, heads, test_cells
 from analysis.comparison import Comparison
 from analysis.plots.drawn import Drawn
 from analysis.records import row_dict
-from analysis.report import as_base64
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +46,13 @@ class Compared:
     def _repr_html_(self) -> str:
         """Words, then the table, then the tests."""
         headline, *more = (escape(sentence) for sentence in self._words())
-        tables = [self._table(), *[self.tests] * bool(self.comparison.tests)]
-        shown = "".join(table.to_html(index=False, border=0) for table in tables)
-        return f"<p><b>{headline}</b> {' '.join(more)}</p>{shown}"
+        sentences = "".join(f"<li>{sentence}</li>" for sentence in more)
+        tests = _html(self.tests) if self.comparison.tests else ""
+        return f"<p><b>{headline}</b></p><ul>{sentences}</ul>{self.table_html()}{tests}"
+
+    def table_html(self) -> str:
+        """The sweeps, best first."""
+        return _html(self._table())
 
     def _words(self) -> list[str]:
         said = self.comparison
@@ -58,19 +62,33 @@ class Compared:
         import pandas as pd
 
         rows = [cells(row, self.comparison) for row in self.comparison.rows]
-        return pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
+        table = pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
+        return table.loc[:, (table != "").any()]  # without what was not measured
+
+
+def _html(table: "pd.DataFrame") -> str:
+    return f'<div style="margin-top: 1em">{table.to_html(index=False, border=0)}</div>'
 
 
 class Figures(dict[str, Drawn]):
-    """Figures of matplotlib by name, each with its caption; a notebook shows them all."""
+    """Figures of matplotlib by name, each with its caption; a notebook shows them all.
+
+    Args:
+        drawn: The figures.
+        missing: What could not be drawn, and why, in a line each.
+    """
+
+    def __init__(self, drawn: Mapping[str, Drawn], missing: Sequence[str]):
+        super().__init__(drawn)
+        self.missing = missing
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name}: {drawn.caption}" for name, drawn in self.items())
+        named = [f"{name}: {drawn.caption}" for name, drawn in self.items()]
+        return "\n".join([*named, *self.missing])
 
-    def _repr_html_(self) -> str:
-        """Each with its caption."""
-        return "".join(
-            f'<figure><img src="data:image/png;base64,{as_base64(drawn.figure)}"'
-            f' style="max-width: 100%"><figcaption>{escape(drawn.caption)}</figcaption></figure>'
-            for drawn in self.values()
-        )
+    def _ipython_display_(self) -> None:
+        """All of them, one after the other."""
+        for drawn in self.values():
+            drawn._ipython_display_()
+        if self.missing:
+            print("\n".join(self.missing))

@@ -88,11 +88,13 @@ class Result:
         Raises:
             UserError: If there is no complete trial.
         """
-        from analysis.plots.gallery import sweep_figures
-        from foldsweep.api.compared import Figures
-
         with undisturbed():
-            return Figures(sweep_figures(self.store, self._complete()))
+            from analysis.plots.gallery import sweep_figures
+            from foldsweep.api.compared import Figures
+
+            missing: list[str] = []
+            drawn = sweep_figures(self.store, self._complete(), notice=missing.append)
+            return Figures(drawn, missing)
 
     def report(self, path: str | Path) -> None:
         """Write one page that holds all of it, see `foldsweep report`.
@@ -100,9 +102,9 @@ class Result:
         Raises:
             UserError: If there is no complete trial, or the file cannot be written.
         """
-        from analysis.report import check_out, render
-
         with undisturbed():
+            from analysis.report import check_out, render
+
             check_out(Path(path))
             page = render(self.store, compare(alike(self._complete())))
             write_whole(Path(path), page)
@@ -121,12 +123,12 @@ class Result:
         Raises:
             UserError: If there is no complete trial, or its data or variant is not there.
         """
-        from analysis.choosing import choose as chosen
-        from analysis.export import recipe_of
-        from analysis.models.trained import Places  # torch, which takes seconds
-        from foldsweep.api.model import fitted
-
         with undisturbed():
+            from analysis.choosing import choose as chosen
+            from analysis.export import recipe_of
+            from analysis.models.trained import Places  # torch, which takes seconds
+            from foldsweep.api.model import fitted
+
             if trial is None:
                 trial, _ = chosen(compare(self._complete()).rows[0].sweep, choose)
             recipe = recipe_of(self.store, self.store.client.get_run(trial.run_id))
@@ -146,9 +148,9 @@ class Result:
         Raises:
             UserError: If it cannot be trained, or MLflow does not take it.
         """
-        from analysis.models import registry
-
         with undisturbed():
+            from analysis.models import registry
+
             registry.check(self.store, name)
             champion = registry.open_champion(self.store, name)
             model = self.fit()
@@ -159,10 +161,10 @@ class Result:
         return f"<Result of sweep {self.name}: {self._said()}>"
 
     def _repr_html_(self) -> str:
-        """What was found, with the best of each space; see `compare` for the tests."""
-        if not any(sweep.complete for sweep in self.sweeps):
-            return f"<p>{escape(repr(self))}</p>"
-        return f"<p>sweep {escape(self.name)}</p>{self.compare()._repr_html_()}"
+        """The best of each space; see `compare` for the tests."""
+        complete = any(sweep.complete for sweep in self.sweeps)
+        table = self.compare().table_html() if complete else ""
+        return f"<p>Sweep <b>{escape(self.name)}</b>: {escape(self._said())}</p>{table}"
 
     def _said(self) -> str:
         spaces = ", ".join(sweep.space for sweep in self.sweeps)

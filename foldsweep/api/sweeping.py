@@ -3,15 +3,17 @@
 import io
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, Union
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeGuard, Union, overload
 
 from foldsweep.api.undisturbed import undisturbed
 from foldsweep.checks import brief, nearest
 from foldsweep.errors import CodeError, UserError
 from foldsweep.interrupts import INTERRUPTED
+from sweeps.cell import Cell, Display, in_notebook
 from sweeps.config_file import KNOWN, words_of
 from sweeps.given import Given, Sent
 from sweeps.run import read_settings
@@ -29,13 +31,39 @@ SETTINGS = (*KNOWN, "resume", "trust")
 """Settings of the command line that a program may give, too."""
 
 
+@overload
 def sweep(
     what: What = (),
     *,
     spaces: Space | Sequence[Space] = (),
     workers: int | None = None,
+    ui: bool = False,
+    dry_run: Literal[False] = False,
     **settings: Any,
-) -> "Result":
+) -> "Result": ...
+
+
+@overload
+def sweep(
+    what: What = (),
+    *,
+    spaces: Space | Sequence[Space] = (),
+    workers: int | None = None,
+    ui: bool = False,
+    dry_run: Literal[True],
+    **settings: Any,
+) -> None: ...
+
+
+def sweep(
+    what: What = (),
+    *,
+    spaces: Space | Sequence[Space] = (),
+    workers: int | None = None,
+    ui: bool = False,
+    dry_run: bool = False,
+    **settings: Any,
+) -> "Result | None":
     """Search for the best configuration of one or more search spaces.
 
     Ctrl-C, or interrupting the kernel, ends the sweep with all that has ended kept; it goes on
@@ -47,6 +75,9 @@ def sweep(
         spaces: Further spaces.
         workers: Trials at a time, each in a process of its own [as many as CPUs or GPUs allow];
             with 0 they train in this process, one after another and without Ray.
+        ui: Serve MLflow's pages as long as it runs.
+        dry_run: Print what would happen, how long it may take and where all would lie, in place of
+            sweeping: nothing is written, and nothing comes back.
         settings: Settings of `foldsweep run` by the same names, such as `trials` and `folds`.
 
     Raises:
@@ -66,11 +97,14 @@ def sweep(
         wanted = {**settings, **({"space": named} if named else {})}
         if workers:
             wanted["concurrency"] = workers
-        stored, read = read_settings(_words(wanted))
+        stored, read = read_settings([*_words(wanted), *["--dry-run"] * dry_run])
         read.validate()
         if given.task is not None and read.data is not None:
             raise UserError(f"a task has its data: leave out data={read.data!r}")
-        return (_apart if workers != 0 else _here)(read, stored, given)
+        if dry_run:
+            _in_driver("rehearse", read, stored, given)
+            return None
+        return (_apart if workers != 0 else _here)(read, stored, given, ui=ui)
 
 
 def given_of(what: What, spaces: Space | Sequence[Space] = ()) -> tuple[Given, list[str]]:
@@ -115,11 +149,28 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
     return words_of(settings, where="", seen="everybody who gets the program sees")
 
 
-def _apart(settings: SweepSettings, stored: SweepSettings | None, given: Given) -> "Result":
+def _apart(
+    settings: SweepSettings, stored: SweepSettings | None, given: Given, *, ui: bool
+) -> "Result":
     """The sweep in a process with Ray."""
+    known = _in_driver("answer", settings, stored, given, ui, in_notebook())
+    from foldsweep.api.result import result_of  # MLflow, which takes seconds
+
+    return result_of(settings, str(known["sweep"]), given)
+
+
+def _in_driver(
+    what: str,
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    given: Given,
+    *more: object,
+) -> dict[str, Any]:
+    """Have the driver, a process of its own, do something; what it has told."""
     relayed = None if _are_of_the_system() else (sys.stdout, sys.stderr)
-    supervisor = Supervisor(relayed)
-    code = supervisor.run("sweeps.driver.answer", settings, stored, Sent.of(given))
+    displays: defaultdict[int, Display] = defaultdict(Display)
+    supervisor = Supervisor(relayed, lambda number, bundle: displays[number](bundle))
+    code = supervisor.run(f"sweeps.driver.{what}", settings, stored, Sent.of(given), *more)
     known = supervisor.known
     if supervisor.what_happened and code != INTERRUPTED:
         raise RuntimeError(supervisor.what_happened)
@@ -127,28 +178,29 @@ def _apart(settings: SweepSettings, stored: SweepSettings | None, given: Given) 
         _interrupted(supervisor.signal, known.get("resume"))
     if "error" in known:
         _raise(known["error"], known["traceback"], users=known["users"])
-    from foldsweep.api.result import result_of  # MLflow, which takes seconds
-
-    return result_of(settings, str(known["sweep"]), given)
+    return known
 
 
-def _here(settings: SweepSettings, stored: SweepSettings | None, given: Given) -> "Result":
+def _here(
+    settings: SweepSettings, stored: SweepSettings | None, given: Given, *, ui: bool
+) -> "Result":
     """The sweep in this process."""
     from foldsweep.api.result import result_of  # Ray, torch and MLflow, which take seconds
     from sweeps.here import Here
     from sweeps.launch import launch
-    from sweeps.messages import resume_command
+    from sweeps.messages import Audience, resume_command
     from sweeps.outages import ServiceLost
 
     name = settings.resume or settings.name or new_name(settings.local_root)
     if settings.resume is None:
         settings = replace(settings, name=name)
     try:
-        code = launch(settings, stored, Here(settings), given)
+        cell = (lambda number: Cell(Display())) if in_notebook() else None
+        code = launch(settings, stored, Here(settings), given, ui=ui, cell=cell)
     except ServiceLost as error:
         raise RuntimeError(str(error)) from None
     if code == INTERRUPTED:
-        _interrupted(signal.SIGINT, resume_command(settings, name))
+        _interrupted(signal.SIGINT, resume_command(settings, name, Audience(by_call=True)))
     return result_of(settings, name, given)
 
 
@@ -163,6 +215,10 @@ def _are_of_the_system() -> bool:
 def _interrupted(number: int | None, resume: str | None) -> NoReturn:
     """Leave as the user has asked, by whichever signal."""
     if number is not None and number != signal.SIGINT:
+        if resume:
+            print(
+                f"interrupted; nothing that has ended is lost. Continue with: {resume}", flush=True
+            )
         signal.raise_signal(number)
     raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was begun")
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from foldsweep.hints import no_hints
+
 OPTUNA = "optuna"
 OF_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
 """Variables that scikit-learn sets for OpenMP when it is imported, and which OpenMP needs."""
@@ -25,7 +27,7 @@ def undisturbed() -> Iterator[None]:
     if OPTUNA in sys.modules:
         logging.getLogger(OPTUNA).setLevel(logging.WARNING)
     try:
-        with warnings.catch_warnings(), _torch():
+        with warnings.catch_warnings(), no_hints(), _torch():
             yield
     finally:
         random.setstate(drawn)

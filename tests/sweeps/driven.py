@@ -8,12 +8,24 @@ import threading
 import time
 from pathlib import Path
 
+from sweeps import channel
 from sweeps.channel import keep_dumps_in, tell
 
 
 def returns(code: int) -> int:
     print("said", os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"])
     return code
+
+
+def shows() -> int:
+    print("before", flush=True)
+    for i in range(100):
+        tell(shown=[0, i])
+    assert channel._place is not None
+    os.write(channel._place, b'{"shown": [0')  # cut off by a signal
+    tell(shown=[1, "last"])
+    print("after")
+    return 0
 
 
 def is_killed(number: int) -> int:

@@ -10,14 +10,18 @@ import pytest
 from foldsweep.tracking import tracking_uri
 from search_spaces.loading import load_space
 from search_spaces.space import Point, SearchSpace
+from sweeps.cell import Bundle, Cell
 from sweeps.ledger import Ledger
 from sweeps.messages import (
+    Audience,
     described,
     resume_command,
+    say_how_to_go_on,
     say_what_next,
     show_end,
     stopping,
     trained_to_the_end,
+    watch,
 )
 from sweeps.settings import SweepSettings
 from sweeps.sweep import SweepEnd
@@ -87,6 +91,34 @@ def test_what_can_be_typed_next_is_said(
     assert commands["export"].endswith("analysis/export.py --sweep first")
     assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
     assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
+
+
+def test_a_program_is_told_where_results_are_and_which_call_gives_more(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    called = Audience(by_call=True)
+    say_what_next(settings, "first", [make_end()], called)
+    text = said()
+    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
+    assert suggested(text) == {"more": "fs.sweep(resume='first', trials=12)"}
+    say_how_to_go_on(settings, "first", called)  # what is raised says it
+    assert said() == ""
+    elsewhere = replace(settings, tracking_uri="sqlite:///other.db")
+    assert watch(settings, called) == "watch it: foldsweep ui"
+    assert watch(elsewhere, called).startswith("watch it: foldsweep ui --tracking-uri sqlite:")
+
+
+def test_a_notebook_has_the_end_of_a_space_in_one_output(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    shown: list[Bundle] = []
+    end = make_end()
+    show_end(settings, end, "first", shown=Cell(shown.append))
+    assert said() == ""
+    (bundle,) = shown
+    assert "small: best configurations" in bundle["text/plain"]
+    show_end(settings, end, "first")
+    assert bundle["text/plain"].splitlines()[0] == said().splitlines()[0]
 
 
 def test_data_of_ones_own_is_named_where_it_is_needed_again(

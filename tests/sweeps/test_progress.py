@@ -11,6 +11,7 @@ from rich.console import Console
 from sweeps import lifecycle as lifecycle_module
 from sweeps import pace as pace_module
 from sweeps import progress as progress_module
+from sweeps.cell import Bundle, Cell
 from sweeps.ledger import Ledger
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines, _Node
@@ -389,3 +390,25 @@ def test_on_a_cluster_it_says_where_and_no_more_than_there_is_room_for(
     rows = [row.strip() for row in shown(progress, file)]
     assert sum("(10.0.0.1)" in row for row in rows) == 2
     assert rows[-1] == "and 1 more"
+
+
+# A notebook --------------------------------------------------------------------------------------
+
+
+def test_a_notebook_has_the_line_and_the_table_in_one_output(
+    life: Lifecycle, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[Bundle] = []
+    progress = Progress(life, Cell(shown.append), time_budget=None)
+    end(life)
+    life.start("b")
+    life.placed("b")
+    progress.on_step_end(0, [])
+    line, best, head, row = shown[-1]["text/plain"].splitlines()
+    assert line == progress.line()
+    assert best == progress.best_line()
+    assert head.split() == ["trial", "epochs", "val_accuracy", "time"]
+    assert row.split() == ["1", "0/9", "0:00"]
+    progress.stop()
+    assert shown[-1]["text/plain"].splitlines() == [progress.line(), progress.best_line()]
+    assert capsys.readouterr().out == ""

@@ -46,6 +46,18 @@ def test_what_a_driver_writes_and_tells_arrives_whole_in_streams_of_a_program(
     assert capfd.readouterr() == ("", "")
 
 
+def test_outputs_that_a_driver_tells_are_shown_as_they_are_at_last() -> None:
+    output, shown = io.StringIO(), []
+
+    def show(number: int, what: object) -> None:
+        assert output.getvalue().startswith("before\n")
+        shown.append((number, what))
+
+    assert Supervisor((output, io.StringIO()), show).run(f"{DRIVEN}.shows") == 0
+    assert output.getvalue() == "before\nafter\n"
+    assert dict(shown) == {0: 99, 1: "last"}
+
+
 def test_a_thread_that_is_not_the_main_one_may_have_a_driver(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

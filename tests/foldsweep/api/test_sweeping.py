@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 import foldsweep as fs
 from foldsweep.errors import UserError
+from sweeps.settings import SweepSettings
 from tests.foldsweep.api import made
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -93,6 +95,43 @@ def test_a_file_of_a_space_is_swept_by_its_path(home: Path) -> None:
     result = fs.sweep(home / "mine.py", name="path", **SMALL)
     assert [*result.trials["state"]] == ["COMPLETE"] * 3
     assert result.fit().predict([[1.0, 0.0], [-1.0, 0.0]]).tolist() == [True, False]
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    make_space: Make, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = process()
+    assert fs.sweep(make_space(), dry_run=True, trials=4, folds=3) is None
+    after = process()
+    assert {name for name in before if before[name] != after[name]} == set()
+    said = capsys.readouterr().out
+    assert said.startswith("dry run: nothing is written, no trial is run")
+    assert "space small: variant table/net; 4 trials" in said
+    assert "time: about " in said
+    assert f"folder: {home}/runs/NAME" in said
+    assert [path.name for path in home.iterdir()] == ["mlflow.db"]
+    with pytest.raises(UserError, match="200"):
+        fs.sweep(make_space(), dry_run=True, workers=0, folds=200)
+
+
+def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
+    make_space: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[bool] = []
+
+    @contextmanager
+    def pages(settings: SweepSettings, folder: Path) -> Iterator[None]:
+        served.append(True)
+        yield
+        served.append(False)
+
+    monkeypatch.setattr("sweeps.launch.pages", pages)
+    looked = []
+    made.hooks.append(lambda: looked.append(served[-1:]))
+    fs.sweep(make_space(), name="seen", ui=True, **SMALL)
+    assert served == [True, False]
+    assert [True] in looked
+    assert "watch it: MLflow's pages are starting" in capsys.readouterr().out
 
 
 # What is refused --------------------------------------------------------------------------------

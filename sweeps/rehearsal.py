@@ -17,11 +17,12 @@ from search_spaces.space import SearchSpace
 from sweeps.gate import Gate
 from sweeps.given import Given
 from sweeps.kept import kept, shown_size
-from sweeps.launch import Prepared, check_tracking, prepared, taken
+from sweeps.launch import taken
 from sweeps.ledger import num_asked, num_sampled
 from sweeps.messages import described
 from sweeps.passwords import masked_url
 from sweeps.preflight import LEAST_UNITS, first_configs
+from sweeps.prepare import Prepared, check_tracking, prepared
 from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
 from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs

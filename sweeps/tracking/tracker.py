@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.programs import EpochLine
 from sweeps.mirror import Mirror
 from sweeps.tracking.spool import (
     CLOSE,
@@ -39,6 +40,8 @@ _START_WAIT_S = 5.0
 _STOP_WAIT_S = 5.0
 _RESPAWN_S = 60.0
 _POLL_S = 0.05
+SILENT_S = 2.0
+"""How long the end of a sweep waits for MLflow before it says how far that is."""
 
 
 class Tracker:
@@ -218,8 +221,12 @@ class Tracker:
 
     def _wait(self, wait_s: float) -> None:
         furthest, since = (-1, 0), 0.0
+        sent, whole = self._progress().offset, (self._folder / SPOOL_FILE).stat().st_size
+        line, begun = EpochLine(100, "sent to MLflow, in percent:"), time.monotonic()
         while self._uploader.poll() is None:
             progress, now = self._progress(), time.monotonic()
+            if now > begun + SILENT_S:
+                line.done(100 * (progress.offset - sent) // max(1, whole - sent))
             place = progress.offset, progress.part
             has_begun = place != self._sent_before or progress.problem
             if place > furthest:

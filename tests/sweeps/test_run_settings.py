@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.errors import UserError
-from sweeps.launch import _load
+from sweeps.prepare import load
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings, check_resumable
 from sweeps.settings_file import load_settings, save_settings
@@ -263,14 +263,14 @@ def test_two_spaces_of_one_name_are_refused(here: Path) -> None:
     for name in ("a.py", "b.py"):
         (here / name).write_text(text)
     with pytest.raises(UserError, match="two spaces have the same name: mine mine"):
-        _load(read("--space", "a.py", "b.py"))
+        load(read("--space", "a.py", "b.py"))
 
 
 def test_a_precision_is_fixed_for_every_space_and_its_baseline() -> None:
-    for space in _load(SweepSettings(space=("mlp", "cnn"), precision="bfloat16"))[1]:
+    for space in load(SweepSettings(space=("mlp", "cnn"), precision="bfloat16"))[1]:
         assert space.fixed["precision"] == "bfloat16"
         assert space.complete(space.points[0].config).precision == "bfloat16"
-    (plain,) = _load(SweepSettings(space=("mlp",)))[1]
+    (plain,) = load(SweepSettings(space=("mlp",)))[1]
     assert plain.complete(plain.points[0].config).precision == "float32"
 
 
@@ -279,7 +279,7 @@ def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
         with pytest.raises(
             UserError, match=f"--precision bfloat16 is not .* {name}: .* this library has no other"
         ):
-            _load(SweepSettings(space=(name,), precision="bfloat16"))
+            load(SweepSettings(space=(name,), precision="bfloat16"))
 
 
 def test_a_sweep_from_before_there_was_a_precision_goes_on(stored: SweepSettings) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from foldsweep.errors import CodeError, UserError
-from sweeps.launch import _load
+from sweeps.prepare import load
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
 from tests.sweeps.launch.launches import OWN_TASK, Given
@@ -90,7 +90,7 @@ def test_a_column_chooses_the_split(
     role: dict[str, Any], launched: Callable[..., Given], table: str
 ) -> None:
     kinds = {"group": "grouped", "time": "time", "repeats": "stratified"}
-    task, _ = _load(SweepSettings(data=table, target="left", space=("logistic",), **role))
+    task, _ = load(SweepSettings(data=table, target="left", space=("logistic",), **role))
     assert task.split.kind == kinds[next(iter(role))]
     assert task.split.repeats == role.get("repeats", 1)
     launched(data=table, target="left", space=("logistic",), **role)

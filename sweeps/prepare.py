@@ -1,0 +1,246 @@
+"""What must be right before a sweep begins: its spaces, data, places and networks."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from optuna.storages import BaseStorage, RDBStorage
+
+from foldsweep.errors import UserError
+from foldsweep.programs import console
+from foldsweep.tracking import check_store, shown, sqlite_path
+from search_spaces.space import SearchSpace
+from sweeps.gate import within
+from sweeps.given import Given
+from sweeps.home import Home, name_taken
+from sweeps.ledger import distributions_of
+from sweeps.messages import (
+    drawn_at_random,
+    stopping,
+)
+from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
+from sweeps.rounds import on_test
+from sweeps.settings import SweepSettings, check_resumable
+from sweeps.study import open_storage
+from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage
+from sweeps.tracking.spool import SPOOL_FILE, check_files
+from trainables.config import BaseConfig, Precision
+from trainables.data.folds import Fold
+from trainables.stores import STORE_ERRORS, located, replace_file, store_says
+from trainables.tasks.samples import Data
+from trainables.tasks.tables import table_task
+from trainables.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A sweep that may begin."""
+
+    settings: SweepSettings
+    """With all that the data decides."""
+    task: Task
+    spaces: list[SearchSpace]
+    data: Data
+    scored: Data
+    """Whose rows the folds name: those, with `select_on_test` also the test rows."""
+    folds: tuple[Fold, ...]
+    said: list[str | None]
+    """What to say when it begins."""
+
+
+def prepared(
+    settings: SweepSettings,
+    stored: SweepSettings | None,
+    given: Given | None = None,
+    *,
+    dry: bool = False,
+    here: bool = False,
+) -> Prepared:
+    """Load and check all that a sweep needs, in this process.
+
+    Args:
+        settings: Validated settings.
+        stored: Settings of the sweep to resume; None for a new one.
+        given: Task and spaces that a program has made.
+        dry: Whether the places of the sweep are left alone, which else are looked into.
+        here: Whether trials train in this process, so that nothing is sent to another.
+
+    Raises:
+        UserError: If anything is wrong.
+    """
+    task, spaces = load(settings, given)
+    settings = settings.for_task(task)
+    if stored is not None:
+        check_resumable(stored, settings)
+    for space in spaces:
+        distributions_of(space, settings)
+    if not dry:
+        _check_stores(settings, spaces)
+    data = load_data(spaces[0], settings)
+    for space in spaces[1:]:
+        own = space.variant.task.data
+        if own is not task.data and load_data(space, settings).digest != data.digest:
+            raise UserError(
+                f"two tasks are called {task.name} and have different data: give each its own name"
+            )
+    if data.said:
+        console.print(data.said)
+    if settings.data is None and task.options is not None:
+        settings = replace(settings, dataset=data.name)  # type: ignore[arg-type]
+    fixed = task.split.fixed_folds(data.train)
+    if fixed is not None:
+        if settings.folds not in (fixed, SweepSettings.folds):
+            raise UserError(
+                f"--folds {settings.folds} contradicts --fold {settings.fold}, which has {fixed}"
+                " folds: leave out --folds"
+            )
+        settings = replace(settings, folds=fixed)
+    folds = split_data(spaces[0], data, settings)
+    scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
+    check_folds(task, scored, folds)
+    spaces, said = _within(spaces, settings, data)
+    for space in spaces:
+        check_model(space, scored, folds, settings)
+        if not here:
+            check_sent(space)
+        said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
+    return Prepared(
+        settings=settings,
+        task=task,
+        spaces=spaces,
+        data=data,
+        scored=scored,
+        folds=folds,
+        said=said,
+    )
+
+
+def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
+    """Find out what is wrong with the place of MLflow's runs before anything is made or started.
+
+    Raises:
+        UserError: If it can take no record, or a resumed sweep's is gone.
+    """
+    uri = settings.tracking_uri or ""
+    check_store(uri)
+    store = sqlite_path(uri)
+    if stored is not None and uri == stored.tracking_uri and store is not None:
+        if not store.parent.is_dir():
+            raise UserError(
+                f"sweep {settings.resume} has its runs in {store}, whose folder is gone: give"
+                " --tracking-uri"
+            )
+
+
+def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, list[SearchSpace]]:
+    """The one task of all spaces, and the spaces.
+
+    Raises:
+        UserError: If they have no task in common, or there is no such space or data.
+    """
+    given = given or Given()
+    own = given.task
+    if settings.data is not None:
+        first, *more = settings.objective or (None,)
+        own = table_task(
+            settings.table_options,
+            seed=settings.seed,
+            objective=first,
+            more=[name for name in more if name is not None],
+        )
+    spaces = [given.load(name, own) for name in settings.space]
+    if settings.precision is not None:
+        spaces = [_in_precision(settings.precision, space) for space in spaces]
+    names = [space.name for space in spaces]
+    if len(set(names)) < len(names):
+        raise UserError(f"two spaces have the same name: {' '.join(names)}")
+    tasks = {space.variant.task.name: space.name for space in spaces}
+    if len(tasks) > 1:
+        raise UserError(
+            f"spaces {' and '.join(tasks.values())} are for the tasks {' and '.join(tasks)}:"
+            " sweep them apart"
+        )
+    task = spaces[0].variant.task
+    if own is not None and task.name != own.name:
+        raise UserError(
+            f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
+        )
+    return task, spaces
+
+
+def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
+    try:
+        make: Callable[..., BaseConfig] = space.variant.config
+        with suppress(TypeError):  # a user's configuration may have fields without a default
+            make(precision=precision)
+        return space.with_fixed(precision=precision)
+    except UserError as error:
+        raise UserError(
+            f"--precision {precision} is not possible in space {space.name}: {error}"
+        ) from None
+
+
+def _within(
+    spaces: list[SearchSpace], settings: SweepSettings, data: Data
+) -> tuple[list[SearchSpace], list[str | None]]:
+    """The spaces without initial points that may not be trained, and what to say of that."""
+    said: list[str | None] = []
+    kept = []
+    for space in spaces:
+        grid = settings.sampler == "grid"
+        epochs = most_epochs(space, settings)
+        smaller, lines = within(space, settings.limits, data, grid=grid, epochs=epochs)
+        kept.append(smaller)
+        said += lines
+    return kept, said
+
+
+def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
+    """Find out what is wrong with the places of a sweep before anything is made or started."""
+    if "://" in settings.storage:
+        _check_remote(settings.storage)
+    storage = None
+    if settings.study is not None:
+        storage = open_storage(settings.study, Path(JOURNAL_FILE))
+    try:
+        _check_studies(settings, spaces, storage)
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+def _check_studies(
+    settings: SweepSettings, spaces: list[SearchSpace], storage: BaseStorage | None
+) -> None:
+    new = settings.name if settings.resume is None else None
+    if storage is not None and new is not None and Home(storage, new).record() is not None:
+        raise name_taken(new)  # MLflow would have another --name, and not say --resume
+    if settings.resume is not None:
+        for space in spaces:
+            folder = settings.local_root / settings.resume / space.name
+            check_files(folder, JOURNAL_FILE)
+            if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
+                # else found when the spaces before it have been swept
+                study_storage(settings, f"{settings.resume}/{space.name}", folder, storage)
+
+
+def _check_remote(uri: str) -> None:
+    """Write and delete a small file, as checkpoints will be."""
+    try:
+        filesystem, path = located(uri)
+        if path:
+            probe = f"{path}/.foldsweep-{uuid4().hex}"
+            replace_file(filesystem, probe, b"foldsweep looks whether it may write here")
+            filesystem.delete_file(probe)
+            return
+        reason = "it names no bucket or folder"
+    # unreachable, forbidden, and of a kind or form that is none
+    except STORE_ERRORS as error:
+        reason = store_says(error)
+    raise UserError(
+        f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
+        " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"
+        " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    )

@@ -44,12 +44,12 @@ def start_and_import(cluster: Cluster) -> None:
 
     mark("torch imported")
     import sweeps.fitting
-    import sweeps.launch
+    import sweeps.prepare
     from sweeps.tracking.tracker import Tracker
 
     mark("all imported")
-    note(sweeps.launch, "load_data", None, "data loaded")
-    note(sweeps.launch, "check_model", None, "first point checked")
+    note(sweeps.prepare, "load_data", None, "data loaded")
+    note(sweeps.prepare, "check_model", None, "first point checked")
     note(sweeps.fitting.tune, "run", "Tune is started", "Tune has ended")
     note(Tracker, "close", "spool is closed", "MLflow has all")
 

@@ -1,0 +1,158 @@
+"""Replays of a recorded sweep under a policy: what is trained when, on several workers."""
+
+import heapq
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sweeps.jobs import Empty, Finished, Job, Plan, Promote, Rung, Sample, Wait
+from sweeps.promotion import Promotion
+from sweeps.pruning import AbstractRule, Reports
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A recorded trial, as a policy meets it."""
+
+    means: Sequence[float]
+    """The objective after each epoch, higher is better."""
+    seconds: float
+    """Of all epochs."""
+
+    @property
+    def final(self) -> float:
+        """Score after the last epoch."""
+        return self.means[-1]
+
+    def share(self, start: int, end: int) -> float:
+        """The cost of some epochs, in whole trials."""
+        return (end - start) / len(self.means)
+
+
+@dataclass
+class Replay:
+    """What a policy has trained."""
+
+    workers: int
+    whole: list[tuple[int, float]] = field(default_factory=list)
+    """Trials that were trained to their end, each with the cost of all that had ended by then."""
+    at: list[float] = field(default_factory=list)
+    """When these trials were whole, in seconds."""
+    cost: float = 0.0
+    """In whole trials."""
+    seconds: float = 0.0
+    """Until the end of the sweep."""
+    busy_s: float = 0.0
+    """All workers' time in training."""
+
+    @property
+    def idle(self) -> float:
+        """Share of the workers' time that was not spent in training."""
+        return 1 - self.busy_s / (self.workers * self.seconds) if self.seconds else 0.0
+
+    def add(self, trial: Trial, start: int, end: int) -> None:
+        """Note that epochs have been trained."""
+        self.cost += trial.share(start, end)
+        self.busy_s += trial.seconds * trial.share(start, end)
+
+
+Policy = Callable[[Sequence[Trial], int], Replay]
+"""Replays trials in their order, on a number of workers."""
+
+
+def stopping(rule: AbstractRule, rungs: Sequence[int]) -> Policy:
+    """Trials that are stopped at rungs for good, by a rule of `sweeps.pruning`."""
+
+    def replay(trials: Sequence[Trial], workers: int) -> Replay:
+        done, reports, new = Replay(workers), Reports(higher=True), iter(range(len(trials)))
+        running: list[tuple[float, int, int, int]] = []
+
+        def train(number: int, start: int, now: float) -> None:
+            trial = trials[number]
+            end = next((rung for rung in rungs if rung > start), len(trial.means))
+            seconds = trial.seconds * trial.share(start, end)
+            heapq.heappush(running, (now + seconds, number, start, end))
+
+        for number in (next(new) for _ in range(min(workers, len(trials)))):
+            train(number, 0, 0.0)
+        while running:
+            done.seconds, number, start, end = heapq.heappop(running)
+            trial = trials[number]
+            done.add(trial, start, end)
+            value = trial.means[end - 1]
+            goes_on = end < len(trial.means) and math.isfinite(value)
+            if goes_on:
+                curve = {rung: trial.means[rung - 1] for rung in rungs if rung <= end}
+                goes_on = not rule.stops(number, curve, reports)
+                reports.add(end, value)
+            elif end == len(trial.means):
+                done.whole.append((number, done.cost))
+                done.at.append(done.seconds)
+            if goes_on:
+                train(number, end, done.seconds)
+            elif (number := next(new, -1)) >= 0:
+                train(number, 0, done.seconds)
+        return done
+
+    return replay
+
+
+def promotion(
+    rungs: Sequence[int],
+    reductions: Sequence[int],
+    lags: Sequence[int],
+    order: Literal["number", "arrival"] = "number",
+) -> Policy:
+    """Trials that are paused at rungs, see `sweeps.promotion`.
+
+    Args:
+        rungs: Epochs at which trials are compared.
+        reductions: Reduction of each rung.
+        lags: Lag of each rung and of the last epoch.
+        order: Whether decisions see results by job number or as they arrive.
+    """
+    *at_rungs, last_lag = lags
+    plan = Plan(
+        rungs=tuple(
+            Rung(epochs=epochs, reduction=reduction, lag=lag)
+            for epochs, reduction, lag in zip(rungs, reductions, at_rungs, strict=True)
+        ),
+        last_lag=last_lag,
+    )
+
+    def replay(trials: Sequence[Trial], workers: int) -> Replay:
+        done, deciding = Replay(workers), Promotion(plan, num_trials=len(trials), order=order)
+        running: list[tuple[float, int, int, int]] = []
+        trained: dict[int, int] = {}
+        now = 0.0
+        while True:
+            match deciding.decide() if len(running) < workers else Wait(-1):
+                case Promote(job):
+                    pass
+                case Sample(number):
+                    job = Job(number, deciding.targets(len(trials[number].means)))
+                case Empty():
+                    deciding.give(None)
+                    continue
+                case Wait():
+                    now, number, start, end = heapq.heappop(running)
+                    ended = deciding.jobs[number]
+                    assert ended is not None
+                    trial = trials[ended.trial]
+                    done.add(trial, start, end)
+                    done.seconds = now
+                    deciding.end(number, trial.means[end - 1])
+                    if end == len(trial.means):
+                        done.whole.append((ended.trial, done.cost))
+                        done.at.append(done.seconds)
+                    continue
+                case Finished():
+                    return done
+            trial, start = trials[job.trial], trained.get(job.trial, 0)
+            end = len(trial.means) if job.is_last else rungs[job.rung]
+            trained[job.trial] = end
+            seconds = trial.seconds * trial.share(start, end)
+            heapq.heappush(running, (now + seconds, deciding.give(job), start, end))
+
+    return replay

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from foldsweep.errors import UserError
 from foldsweep.programs import parse, run_program
@@ -16,9 +17,10 @@ from peer_tools.checks import require_document
 from peer_tools.report import publish
 from policy_tools.counting import TODAY, Counted, counted, policy_cells, summary_cells
 from policy_tools.curves import Recording, read_all
-from policy_tools.replay import Policy, promotion, stopping
+from policy_tools.replay import Policy, numbered, promotion, stopping
 from sweeps.pruning import REDUCTION, NoRule, make_rule, rung_epochs
 
+Rule = Literal["trial", "job", "arrival"]
 RECORDS = Path(__file__).parent / "records"
 
 
@@ -42,7 +44,12 @@ class PolicySettings:
     reduction: tuple[int, ...] = ()
     """Reduction at each rung, or one for all [3]."""
     lags: tuple[int, ...] = ()
-    """Lag of each rung and of the last epoch, or one for all [1: every result is seen]."""
+    """Trials after which a sampler sees results, of each rung and of the last epoch, or one for
+    all [it looks at none]."""
+    unguided: int = 10
+    """Trials that are sampled before it looks at results."""
+    rule: Rule = "trial"
+    """What --lags count: trials, jobs, or nothing (by arrival)."""
     workers: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of workers whose idle time is counted."""
     write: Path | None = None
@@ -55,8 +62,8 @@ class Candidate:
 
     rungs: tuple[float, ...] = ()
     reduction: tuple[int, ...] = (REDUCTION,)
-    lags: tuple[int, ...] = (1,)
-    by_arrival: bool = False
+    lags: tuple[int, ...] | None = None
+    rule: Rule = "trial"
 
     def at(self, epochs: int) -> tuple[int, ...]:
         """Rungs of a trial of so many epochs; those of today where none are given."""
@@ -65,42 +72,46 @@ class Candidate:
         found = {round(r * epochs) if r < 1 else int(r) for r in self.rungs}
         return tuple(sorted(rung for rung in found if 0 < rung < epochs))
 
-    def policy(self, epochs: int) -> Policy:
-        """The policy on a table."""
+    def policy(self, epochs: int, unguided: int) -> Policy:
+        """The policy on a table; `unguided` trials are sampled before results are looked at."""
         rungs = self.at(epochs)
         reductions = self.reduction * (len(rungs) if len(self.reduction) == 1 else 1)
-        lags = self.lags * (len(rungs) + 1 if len(self.lags) == 1 else 1)
-        if len(reductions) != len(rungs) or len(lags) != len(rungs) + 1:
+        lags = self.lags and self.lags * (len(rungs) + 1 if len(self.lags) == 1 else 1)
+        if len(reductions) != len(rungs) or (lags and len(lags) != len(rungs) + 1):
             shown = ", ".join(map(str, rungs))
             raise UserError(
                 f"rungs at {shown} of {epochs} epochs need one --reduction each and one of --lags"
                 " more than that, or one for all"
             )
-        return promotion(rungs, reductions, lags, "arrival" if self.by_arrival else "number")
+        if self.rule == "trial":
+            return promotion(rungs, reductions, lags, unguided)
+        order: Literal["number", "arrival"] = "number" if self.rule == "job" else "arrival"
+        return numbered(rungs, reductions, lags or (1,) * (len(rungs) + 1), order)
 
     @property
     def name(self) -> str:
-        """What it is called in tables, without its lags."""
+        """What it is called in tables, without what it sees."""
         rungs = ", ".join(str(Fraction(rung).limit_denominator(50)) for rung in self.rungs)
         return f"pausing at {rungs or '1/9, 1/3'} by {', '.join(map(str, self.reduction))}"
 
     @property
-    def shown_lags(self) -> str:
-        """Its lags in tables."""
-        return "by arrival" if self.by_arrival else ", ".join(map(str, self.lags))
+    def sees(self) -> str:
+        """When results count, in tables."""
+        lags = f" {', '.join(map(str, self.lags))}" if self.lags else ""
+        return "by arrival" if self.rule == "arrival" else f"by {self.rule}{lags}"
 
 
-FINER = ((1 / 10, 4 / 15, 1 / 2), (3, 2, 2))
+LAGS = ((2, 4, 8), (4, 8, 16), (8, 16, 32), (4,), (8,))
 CANDIDATES = (
     Candidate(),
     Candidate((1 / 3,)),
     Candidate((1 / 10,)),
     Candidate((), (2,)),
     Candidate((), (4,)),
-    Candidate(*FINER),
-    Candidate(by_arrival=True),
-    *(Candidate(lags=lags) for lags in ((2, 4, 8), (4, 8, 16), (8, 16, 32), (4,), (8,), (16,))),
-    *(Candidate(*FINER, lags) for lags in ((2, 4, 4, 8), (4, 8, 8, 16), (4,), (8,))),
+    Candidate((1 / 10, 4 / 15, 1 / 2), (3, 2, 2)),
+    *(Candidate(lags=lags) for lags in LAGS),
+    Candidate(rule="arrival"),
+    *(Candidate(lags=lags, rule="job") for lags in LAGS),
 )
 
 
@@ -134,14 +145,16 @@ def title(recording: Recording, settings: PolicySettings) -> str:
 
 def replayed(recording: Recording, settings: PolicySettings) -> list[Counted]:
     """Every policy on a recorded sweep."""
-    asked = Candidate(settings.rungs, settings.reduction or (REDUCTION,), settings.lags or (1,))
-    given = settings.rungs or settings.reduction or settings.lags
+    asked = Candidate(
+        settings.rungs, settings.reduction or (REDUCTION,), settings.lags or None, settings.rule
+    )
+    given = asked != Candidate()
     candidates: Sequence[Candidate] = (asked,) if given else CANDIDATES
     epochs, today = recording.epochs, rung_epochs(recording.epochs)
     policies: dict[tuple[str, str], Policy] = {
         ("no early stopping", ""): stopping(NoRule(), ()),
         (TODAY, ""): stopping(make_rule("asha", epochs, today), today),
-        **{(one.name, one.shown_lags): one.policy(epochs) for one in candidates},
+        **{(one.name, one.sees): one.policy(epochs, settings.unguided) for one in candidates},
     }
     return [
         counted(

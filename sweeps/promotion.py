@@ -1,22 +1,21 @@
 """Early stopping that loses nothing: trials are paused at rungs, and promoted later or never.
 
-What is trained next depends on the results of earlier jobs by their numbers alone: not on how many
-workers there are, how long jobs take or when a sweep was interrupted.
+What is trained is a function of scores by trial number and rung: what one worker alone would train
+that promotes before it samples. More workers train the same earlier, in whatever order; how many
+there are, how long jobs take and when a sweep is interrupted changes nothing.
 """
 
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from sweeps.jobs import Again, Decision, Empty, Finished, Job, Plan, Promote, Sample, Wait
+from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
 from sweeps.pruning import LEAST_SAMPLED
 
 LEAST_COMPLETE = 3
 """Sampled trials that a sweep trains to their end at least, if so many can be."""
-DIVERGED = -math.inf
-"""Score of a trial whose loss became non-finite: a result, the worst there is."""
 
 
 Place = tuple[float, int]
@@ -24,62 +23,67 @@ Place = tuple[float, int]
 
 
 @dataclass(slots=True)
-class _Standings:
-    """What is visible at a rung, best first."""
+class _Stream:
+    """Trials that are to reach a rung, compared in the order in which they are listed.
 
-    all: list[Place] = field(default_factory=list)
-    sampled: list[Place] = field(default_factory=list)
-    """Trials that are paused: neither promoted nor diverged."""
-    initial: list[Place] = field(default_factory=list)
-    """The same of initial points."""
+    The list is that of one worker alone, and each trial has a key: the number of the trial that
+    was sampled last by then.
+    """
+
+    listed: list[tuple[int, int]] = field(default_factory=list)
+    """Key and number of each trial."""
+    num_compared: int = 0
+    """Trials at the head of the list whose scores are known, as are those of all before."""
+    todo: deque[int] = field(default_factory=deque)
+    """Trials that nobody trains yet."""
+    places: list[Place] = field(default_factory=list)
+    paused: list[Place] = field(default_factory=list)
+    """Sampled ones that are neither promoted nor diverged, best first."""
 
 
 class Promotion:
-    """Decides what is trained next, from the jobs so far and how they have ended.
+    """Decides what is trained next, and what the sampler sees.
 
-    It is fed with facts: `give` for each decision in turn, `end` for each job that has ended.
-    After a kill the same facts, from a record, give the same decisions.
+    It is fed with facts: `add` for each trial in turn, `take` when a job starts, `end` when one
+    has ended. After a kill, `add` and `end` from the record give the same sweep. If `num_trials`
+    is raised, the trials that are added are those that the longer sweep would have had.
 
     Args:
-        plan: The rungs; without any, every trial is trained to its end at once.
+        rungs: Rungs in rising order; without any, every trial is trained to its end at once.
         num_trials: Configurations to try, the initial ones included.
         num_initial: Initial points, which are the first trials and always promoted.
-        least_complete: Sampled trials that are trained to their end whatever their place.
-        order: `arrival` for decisions that see what has ended, so that they depend on the machine.
+        lags: By rung, the last epoch included: trial n is sampled once the results with keys up to
+            n - lag are known, and by these alone. None where the sampler looks at no results.
+        unguided: Trials that are sampled without a look at results.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        rungs: Sequence[Rung] = (),
         *,
         num_trials: int,
         num_initial: int = 0,
-        least_complete: int = LEAST_COMPLETE,
-        order: Literal["number", "arrival"] = "number",
+        lags: Sequence[int] | None = None,
+        unguided: int = 0,
     ):
-        self.plan = plan
+        self.rungs = tuple(rungs)
         self.num_trials = num_trials
         self.num_initial = num_initial
-        self.least_complete = least_complete
-        self.order = order
-        self.jobs: list[Job | None] = []
-        """All jobs by number; None where a decision was empty."""
-        self._num_started = 0
-        self._num_complete = 0
-        """Sampled trials that are seen to be complete."""
-        self._num_empty = 0
-        """Empty decisions in a row, the last one included."""
-        self._scores: dict[int, float | None] = {}
-        """Of jobs that have ended and are not seen yet."""
-        self._cut_off: list[int] = []
-        self._unseen: tuple[deque[int], ...] = tuple(deque() for _ in plan.lags)
-        self._standings = tuple(_Standings() for _ in plan.rungs)
-        self._latest: dict[int, int] = {}
-        """Number of each trial's latest job."""
-        self._paused: dict[int, tuple[int, Place, Job]] = {}
-        """By trial: its rung, its place there, and the job that reached it."""
+        self.lags = lags
+        self.unguided = unguided
+        self.targets: list[tuple[int, ...]] = []
+        """By trial: the rungs that it stops at, and the last epoch."""
+        self.scores: dict[tuple[int, int], float | None] = {}
+        """By trial and rung; None for a trial that failed on its way there."""
+        self._running: dict[int, int] = {}
+        self._streams = [_Stream() for _ in range(len(self.rungs) + 1)]
 
-    def targets(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
+    @property
+    def last(self) -> int:
+        """What stands for the last epoch where jobs name a rung."""
+        return len(self.rungs)
+
+    def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
         """What a new trial's jobs are to reach.
 
         Rungs inside pretraining or beyond the trial's own epochs are passed; all are where too few
@@ -90,117 +94,142 @@ class Promotion:
             pretrain_epochs: Epochs after which there is something to compare.
         """
         if self.num_trials - self.num_initial < LEAST_SAMPLED:
-            return (self.plan.last,)
-        at = (i for i, r in enumerate(self.plan.rungs) if pretrain_epochs < r.epochs < epochs)
-        return (*at, self.plan.last)
+            return (self.last,)
+        at = (i for i, r in enumerate(self.rungs) if pretrain_epochs < r.epochs < epochs)
+        return (*at, self.last)
 
-    def give(self, job: Job | None) -> int:
-        """Note what was given out, None for nothing, and return its number."""
-        number = len(self.jobs)
-        self.jobs.append(job)
-        self._num_empty = 0 if job else self._num_empty + 1
-        if job is not None:
-            self._unseen[job.rung].append(number)
-            self._num_started = max(self._num_started, job.trial + 1)
-            self._latest[job.trial] = number
-            if job.trial in self._paused:
-                rung, place, _ = self._paused.pop(job.trial)
-                at = self._standings[rung]
-                (at.initial if job.trial < self.num_initial else at.sampled).remove(place)
-        return number
+    def add(self, targets: tuple[int, ...]) -> int:
+        """Note a new trial that stops at `targets`, and return its number."""
+        trial = len(self.targets)
+        self.targets.append(targets)
+        self._streams[0].listed.append((trial, trial))
+        self._streams[targets[0]].todo.append(trial)
+        self._compare()
+        return trial
 
-    def end(self, number: int, score: float | None) -> None:
-        """Note that a job has ended.
+    def take(self, job: Train) -> None:
+        """Note that a job has started."""
+        todo = self._streams[job.rung].todo
+        if job.trial in todo:
+            todo.remove(job.trial)
+        self._running[job.trial] = job.rung
+
+    def give_back(self, trial: int) -> None:
+        """Note that a trial's job was cut off; it is to be done again."""
+        rung = self._running.pop(trial)
+        is_promoted = any(number == trial for _, number in self._streams[rung].listed)
+        if is_promoted or rung == self.targets[trial][0]:
+            self._streams[rung].todo.appendleft(trial)
+
+    def end(self, trial: int, rung: int, score: float | None) -> None:
+        """Note how a job has ended.
 
         Args:
-            number: Its number.
-            score: The objective, higher is better; `DIVERGED`, or None for a job that failed for
+            trial: Number of the trial.
+            rung: The rung that it was to reach.
+            score: The objective, higher is better; `DIVERGED`, or None for a trial that failed for
                 good.
         """
         assert score is None or not math.isnan(score)
-        self._scores[number] = score
-
-    def cut_off(self, number: int) -> None:
-        """Note that a job has to be done again."""
-        insort(self._cut_off, number)
-
-    def again(self, number: int) -> None:
-        """Note that a job that was cut off is given out again, under its number."""
-        self._cut_off.remove(number)
+        self.scores[trial, rung] = score
+        self._running.pop(trial, None)
+        if trial in self._streams[rung].todo:
+            self._streams[rung].todo.remove(trial)
+        self._compare()
 
     def decide(self) -> Decision:
-        """The next decision, which is the same until another fact is noted."""
-        if self._cut_off:
-            return Again(self._cut_off[0])
-        waits = self._see()
-        if waits is not None:
-            return Wait(waits)
-        job = self._best_paused(better=True)
-        if job is not None:
-            return Promote(job)
-        if self._num_started < self.num_trials:
-            return Sample(self._num_started)
-        if self._num_complete + self._num_under_way < self.least_complete:
-            job = self._best_paused(better=False)
-            if job is not None:
-                return Promote(job)
-        if self.order == "arrival":
-            running = [unseen[0] for unseen in self._unseen if unseen]
-            return Wait(min(running)) if running else Finished()
-        # of so many in a row, the last one has seen all results
-        return Finished() if self._num_empty >= max(self.plan.lags) else Empty()
+        """What a free worker does; the same until another fact is noted."""
+        for rung in reversed(range(len(self._streams))):
+            if self._streams[rung].todo:
+                return Train(self._streams[rung].todo[0], rung)
+        new = len(self.targets)
+        if new < self.num_trials:
+            return Sample(new) if self._is_seen(new) else Wait()
+        if self._running:
+            return Wait()
+        return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
 
-    @property
-    def _num_under_way(self) -> int:
-        """Sampled trials with a job whose result is not seen."""
-        return sum(self._is_sampled(number) for unseen in self._unseen for number in unseen)
-
-    def _is_sampled(self, number: int) -> bool:
-        job = self.jobs[number]
-        return job is not None and job.trial >= self.num_initial
-
-    def _see(self) -> int | None:
-        """Take in what the next decision sees; the first job that it has to wait for."""
-        waits = []
-        for unseen, lag in zip(self._unseen, self.plan.lags, strict=True):
-            if self.order == "arrival":
-                for number in [number for number in unseen if number in self._scores]:
-                    unseen.remove(number)
-                    self._take_in(number)
-                continue
-            while unseen and len(self.jobs) - unseen[0] >= lag:
-                if unseen[0] not in self._scores:
-                    waits.append(unseen[0])
+    def seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
+        """What the sampler of a trial sees: trial, rung and score of every result."""
+        for rung, stream in enumerate(self._streams):
+            for key, trial in stream.listed:
+                if key > self._last_key(new, rung):
                     break
-                self._take_in(unseen.popleft())
-        return min(waits, default=None)
+                if rung in self.targets[trial]:
+                    yield trial, rung, self.scores[trial, rung]
 
-    def _take_in(self, number: int) -> None:
-        job, score = self.jobs[number], self._scores.pop(number)
-        assert job is not None
+    def _last_key(self, new: int, rung: int) -> int:
+        """Key up to which results at a rung are seen."""
+        guided = self.lags is not None and new >= self.unguided
+        return new - max(1, self.lags[rung]) if guided and self.lags is not None else -1
+
+    def _is_seen(self, new: int) -> bool:
+        """Whether all is known that the sampler of a trial sees."""
+        known = len(self.targets) - 1
+        for rung, stream in enumerate(self._streams):
+            if stream.num_compared < len(stream.listed):
+                known = min(known, stream.listed[stream.num_compared][0] - 1)
+            if known < self._last_key(new, rung):
+                return False
+        return True
+
+    def _list(self, rung: int, key: int, trial: int) -> None:
+        """List a trial at a rung, and have it trained up to there unless it has been."""
+        stream = self._streams[rung]
+        stream.listed.append((key, trial))
+        known = (trial, rung) in self.scores or self._running.get(trial) == rung
+        if rung in self.targets[trial][1:] and not known:
+            stream.todo.append(trial)
+
+    def _compare(self) -> None:
+        """Take in all scores that are known, rung by rung, and list whom they promote."""
+        for rung, stream in enumerate(self._streams):
+            while stream.num_compared < len(stream.listed):
+                key, trial = stream.listed[stream.num_compared]
+                passed = rung not in self.targets[trial]
+                if not passed and (trial, rung) not in self.scores:
+                    break
+                stream.num_compared += 1
+                if rung == self.last:
+                    continue
+                if passed:
+                    self._list(rung + 1, key, trial)
+                    continue
+                for promoted in self._promoted(rung, trial, self.scores[trial, rung]):
+                    self._list(rung + 1, key, promoted)
+
+    def _promoted(self, rung: int, trial: int, score: float | None) -> Iterator[int]:
+        """Trials that belong to the better part of a rung after one more score, best first."""
         if score is None:
             return
-        if job.is_last:
-            self._num_complete += self._is_sampled(number) and score != DIVERGED
-            return
-        standings, place = self._standings[job.rung], (-score, job.trial)
-        insort(standings.all, place)
-        if score != DIVERGED and self._latest[job.trial] == number:
-            insort(standings.sampled if self._is_sampled(number) else standings.initial, place)
-            self._paused[job.trial] = (job.rung, place, job)
+        stream, place = self._streams[rung], (-score, trial)
+        insort(stream.places, place)
+        better: list[Place] = []
+        if score != DIVERGED:
+            (insort(stream.paused, place) if trial >= self.num_initial else better.append(place))
+        part = len(stream.places) // self.rungs[rung].reduction
+        while stream.paused and bisect_left(stream.places, stream.paused[0]) < part:
+            better.append(stream.paused.pop(0))
+        yield from (trial for _, trial in sorted(better))
 
-    def _best_paused(self, *, better: bool) -> Job | None:
-        """The next job of the best paused trial of the highest rung that has one.
+    @property
+    def _num_complete(self) -> int:
+        """Sampled trials that were trained to their end."""
+        return sum(
+            rung == self.last and trial >= self.num_initial and score not in (None, DIVERGED)
+            for (trial, rung), score in self.scores.items()
+        )
 
-        Args:
-            better: Whether sampled trials count only in the better part of their rung.
-        """
-        for rung, at in zip(reversed(self.plan.rungs), reversed(self._standings), strict=True):
-            last = len(at.all) // rung.reduction
-            sampled = at.sampled[:1]
-            if better and sampled and bisect_left(at.all, sampled[0]) >= last:
-                sampled = []
-            for _, trial in sorted([*sampled, *at.initial[:1]])[:1]:
-                job = self._paused[trial][2]
-                return replace(job, targets=job.targets[1:])
-        return None
+    def _best_paused(self) -> Train | Finished:
+        """What continues the best trial of those that are paused at the highest rung."""
+        at = {trial: (rung, self.scores[trial, rung]) for trial, rung in sorted(self.scores)}
+        paused = [
+            (-rung, -score, trial)
+            for trial, (rung, score) in at.items()
+            if rung != self.last and score is not None and score != DIVERGED
+        ]
+        if not paused:
+            return Finished()
+        rung, _, trial = min(paused)
+        targets = self.targets[trial]
+        return Train(trial, targets[targets.index(-rung) + 1])

@@ -25,7 +25,7 @@ class Counted:
     """A policy on a recorded sweep."""
 
     name: str
-    lags: str
+    sees: str
     cost_to_good: float
     """Whole trials trained until one of the best three was whole. Sweeps that lose all of them
     count with all their cost: total cost of all sweeps by the number of those that found one."""
@@ -48,7 +48,7 @@ class Counted:
 
 def counted(
     name: str,
-    lags: str,
+    sees: str,
     recording: Recording,
     policy: Policy,
     *,
@@ -61,7 +61,7 @@ def counted(
 
     Args:
         name: What it is called.
-        lags: Its lags.
+        sees: When results count.
         recording: Whose random trials it meets.
         policy: The policy.
         num_trials: Trials that are drawn for each order; the best of them are what is looked for.
@@ -86,7 +86,7 @@ def counted(
     costs = [replay.cost for replay in replays[workers[0]]]
     return Counted(
         name=name,
-        lags=lags,
+        sees=sees,
         cost_to_good=_expected(to_good, costs),
         cost_to_best=_expected(to_best, costs),
         lost_good=float(np.mean([cost is None for cost in to_good])),
@@ -123,7 +123,7 @@ def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
         title=title,
         head=(
             "policy",
-            "lags",
+            "results count",
             "cost to one of the best 3",
             "to the best",
             "lost, %",
@@ -135,7 +135,7 @@ def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
         rows=tuple(
             (
                 row.name,
-                row.lags,
+                row.sees,
                 f"{row.cost_to_good:.1f}",
                 f"{row.cost_to_best:.1f}",
                 f"{100 * row.lost_good:.0f}, {100 * row.lost_best:.0f}",
@@ -161,7 +161,7 @@ def summary_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> 
         rows.append(
             (
                 found[0].name,
-                found[0].lags,
+                found[0].sees,
                 *(f"{ratio:.2f}" for ratio in ratios),
                 f"{sum(ratio <= MUCH_CHEAPER for ratio in ratios)} of {len(ratios)}",
                 f"{max(row.regret for row in found):.2f}",
@@ -174,7 +174,7 @@ def summary_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> 
         title=f"cost to one of the best {GOOD}, by that of {TODAY}",
         head=(
             "policy",
-            "lags",
+            "results count",
             *names,
             f"at most {MUCH_CHEAPER}",
             "most regret, points",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sweeps.jobs import Empty, Finished, Job, Plan, Promote, Rung, Sample, Wait
+from policy_tools import by_number
+from sweeps.jobs import Finished, Rung, Sample, Train, Wait
 from sweeps.promotion import Promotion
 from sweeps.pruning import AbstractRule, Reports
 
@@ -101,10 +102,57 @@ def stopping(rule: AbstractRule, rungs: Sequence[int]) -> Policy:
 def promotion(
     rungs: Sequence[int],
     reductions: Sequence[int],
+    lags: Sequence[int] | None = None,
+    unguided: int = 0,
+) -> Policy:
+    """Trials that are paused at rungs, see `sweeps.promotion`.
+
+    Args:
+        rungs: Epochs at which trials are compared.
+        reductions: Reduction of each rung.
+        lags: Lag of each rung and of the last epoch for a sampler that looks at results.
+        unguided: Trials that are sampled before it looks.
+    """
+    compared = [Rung(epochs=e, reduction=r) for e, r in zip(rungs, reductions, strict=True)]
+
+    def replay(trials: Sequence[Trial], workers: int) -> Replay:
+        done = Replay(workers)
+        deciding = Promotion(compared, num_trials=len(trials), lags=lags, unguided=unguided)
+        running: list[tuple[float, int, int, int, int]] = []
+        trained: dict[int, int] = {}
+        now = 0.0
+        while True:
+            match deciding.decide() if len(running) < workers else Wait():
+                case Train(number, rung) as job:
+                    deciding.take(job)
+                    trial, start = trials[number], trained.get(number, 0)
+                    end = len(trial.means) if rung == deciding.last else rungs[rung]
+                    trained[number] = end
+                    ends = now + trial.seconds * trial.share(start, end)
+                    heapq.heappush(running, (ends, number, rung, start, end))
+                case Sample(number):
+                    deciding.add(deciding.stops(len(trials[number].means)))
+                case Wait():
+                    now, number, rung, start, end = heapq.heappop(running)
+                    done.seconds = now
+                    done.add(trials[number], start, end)
+                    deciding.end(number, rung, trials[number].means[end - 1])
+                    if end == len(trials[number].means):
+                        done.whole.append((number, done.cost))
+                        done.at.append(now)
+                case Finished():
+                    return done
+
+    return replay
+
+
+def numbered(
+    rungs: Sequence[int],
+    reductions: Sequence[int],
     lags: Sequence[int],
     order: Literal["number", "arrival"] = "number",
 ) -> Policy:
-    """Trials that are paused at rungs, see `sweeps.promotion`.
+    """Trials that are paused at rungs, see `policy_tools.by_number`.
 
     Args:
         rungs: Epochs at which trials are compared.
@@ -113,29 +161,32 @@ def promotion(
         order: Whether decisions see results by job number or as they arrive.
     """
     *at_rungs, last_lag = lags
-    plan = Plan(
+    plan = by_number.Plan(
         rungs=tuple(
-            Rung(epochs=epochs, reduction=reduction, lag=lag)
+            by_number.Rung(epochs=epochs, reduction=reduction, lag=lag)
             for epochs, reduction, lag in zip(rungs, reductions, at_rungs, strict=True)
         ),
         last_lag=last_lag,
     )
 
     def replay(trials: Sequence[Trial], workers: int) -> Replay:
-        done, deciding = Replay(workers), Promotion(plan, num_trials=len(trials), order=order)
+        done, deciding = (
+            Replay(workers),
+            by_number.Promotion(plan, num_trials=len(trials), order=order),
+        )
         running: list[tuple[float, int, int, int]] = []
         trained: dict[int, int] = {}
         now = 0.0
         while True:
-            match deciding.decide() if len(running) < workers else Wait(-1):
-                case Promote(job):
+            match deciding.decide() if len(running) < workers else by_number.Wait(-1):
+                case by_number.Promote(job):
                     pass
-                case Sample(number):
-                    job = Job(number, deciding.targets(len(trials[number].means)))
-                case Empty():
+                case by_number.Sample(number):
+                    job = by_number.Job(number, deciding.targets(len(trials[number].means)))
+                case by_number.Empty():
                     deciding.give(None)
                     continue
-                case Wait():
+                case by_number.Wait():
                     now, number, start, end = heapq.heappop(running)
                     ended = deciding.jobs[number]
                     assert ended is not None
@@ -147,7 +198,7 @@ def promotion(
                         done.whole.append((ended.trial, done.cost))
                         done.at.append(done.seconds)
                     continue
-                case Finished():
+                case by_number.Finished():
                     return done
             trial, start = trials[job.trial], trained.get(job.trial, 0)
             end = len(trial.means) if job.is_last else rungs[job.rung]

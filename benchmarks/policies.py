@@ -15,7 +15,7 @@ from foldsweep.errors import UserError
 from foldsweep.programs import parse, run_program
 from peer_tools.checks import require_document
 from peer_tools.report import publish
-from policy_tools.counting import TODAY, Counted, counted, policy_cells, summary_cells
+from policy_tools.counting import TODAY, Counted, cost_cells, counted, policy_cells, time_cells
 from policy_tools.curves import Recording, read_all
 from policy_tools.replay import Policy, numbered, promotion, stopping
 from sweeps.pruning import REDUCTION, NoRule, make_rule, rung_epochs
@@ -125,11 +125,17 @@ def main() -> int:
         if settings.trials > len(one.sampled):
             few = f"{one.name} has {len(one.sampled)} random trials"
             raise UserError(f"{few}: --trials must be at most that, or 0 for all")
-    marks = [f"policies-{name}" for name in (*(one.name for one in recordings), "all")]
+    marks = [f"policies-{name}" for name in ("all", "time", *(one.name for one in recordings))]
     require_document(settings.write, marks)
     rows = [replayed(recording, settings) for recording in recordings]
-    titles = [title(recording, settings) for recording in recordings]
-    cells = [*map(policy_cells, titles, rows), summary_cells([r.name for r in recordings], rows)]
+    cells = [
+        cost_cells([one.name for one in recordings], rows),
+        time_cells(rows),
+        *(
+            policy_cells(title(one, settings), of)
+            for one, of in zip(recordings, rows, strict=True)
+        ),
+    ]
     publish(dict(zip(marks, cells, strict=True)), settings.write)
     return 0
 

@@ -28,7 +28,8 @@ from policy_tools.curves import Curve, Recording, write
 class RecordSettings:
     """Write down what each trial of a sweep came to, epoch by epoch.
 
-    MLflow has the mean over folds of every epoch, and the folds of the last one.
+    MLflow has the mean over folds of every epoch, and the folds of the last one; metrics over all
+    rows at once, such as r2, of every tenth part of the epochs.
     """
 
     name: Annotated[str, tyro.conf.Positional]
@@ -96,7 +97,8 @@ def _curve(store: Store, trial: Trial, varied: set[str]) -> Curve:
         origin=trial.origin,
         seconds=round(trial.train_time_s, 3),
         scores=tuple(
-            tuple(round(value, 6) for value in by_epoch[epoch]) for epoch in sorted(by_epoch)
+            tuple(round(value, 6) for value in by_epoch.get(epoch, ()))
+            for epoch in range(1, max(by_epoch, default=0) + 1)
         ),
     )
 

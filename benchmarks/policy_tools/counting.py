@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 import numpy as np
 
 from policy_tools.curves import Recording
-from policy_tools.replay import Policy, Replay, Trial
+from policy_tools.replay import Policy, Replay, Trial, Whole
 from sweeps.reproduction.tables import Cells
 
 GOOD = 3
@@ -16,8 +17,6 @@ POINTS = 100
 TODAY = "stopping at 1/9, 1/3"
 """The policy that others are compared with."""
 MUCH_CHEAPER = 0.95
-LITTLE = 0.1
-"""Points of regret that are little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,8 @@ class Counted:
     """Trials that were trained whole."""
     idle: dict[int, float]
     """Mean share of idle time by number of workers."""
+    seconds: dict[int, float]
+    """Time until one of the best three was whole, counted as the cost is, by number of workers."""
 
 
 def counted(
@@ -71,31 +72,37 @@ def counted(
     """
     trials = [Trial(recording.means(curve), curve.seconds) for curve in recording.sampled]
     replays = {count: list[Replay]() for count in workers}
+    times = {count: list[float | None]() for count in workers}
     regrets, to_good, to_best = [], [], []
     for drawn in _drawn(len(trials), num_trials, orders, seed):
         met = [trials[i] for i in drawn]
-        for count in workers:
-            replays[count].append(policy(met, count))
-        first = replays[workers[0]][-1]
         finals = np.array([trial.final for trial in met])
         marks = np.sort(finals)[::-1]
-        to_good.append(_cost_to(marks[min(GOOD, len(marks)) - 1], finals, first))
-        to_best.append(_cost_to(marks[0], finals, first))
-        found = max((finals[i] for i, _ in first.whole), default=finals.min())
+        good = marks[min(GOOD, len(marks)) - 1]
+        for count in workers:
+            replays[count].append(policy(met, count))
+            reached = _first(good, finals, replays[count][-1])
+            times[count].append(None if reached is None else reached.seconds)
+        first = replays[workers[0]][-1]
+        for mark, costs in ((good, to_good), (marks[0], to_best)):
+            reached = _first(mark, finals, first)
+            costs.append(None if reached is None else reached.cost)
+        found = max((finals[whole.trial] for whole in first.whole), default=finals.min())
         regrets.append(POINTS * (marks[0] - found))
-    costs = [replay.cost for replay in replays[workers[0]]]
+    spent = [replay.cost for replay in replays[workers[0]]]
     return Counted(
         name=name,
         sees=sees,
-        cost_to_good=_expected(to_good, costs),
-        cost_to_best=_expected(to_best, costs),
+        cost_to_good=_expected(to_good, spent),
+        cost_to_best=_expected(to_best, spent),
         lost_good=float(np.mean([cost is None for cost in to_good])),
         lost_best=float(np.mean([cost is None for cost in to_best])),
         regret=float(np.mean(regrets)),
         regret_error=float(np.std(regrets) / np.sqrt(len(regrets))),
-        cost=float(np.mean(costs)),
+        cost=float(np.mean(spent)),
         whole=float(np.mean([len(replay.whole) for replay in replays[workers[0]]])),
         idle={n: float(np.mean([replay.idle for replay in of])) for n, of in replays.items()},
+        seconds={n: _expected(times[n], [r.seconds for r in of]) for n, of in replays.items()},
     )
 
 
@@ -104,9 +111,9 @@ def _drawn(recorded: int, num_trials: int, orders: int, seed: int) -> Iterator[n
         yield np.random.default_rng([seed, order]).permutation(recorded)[:num_trials]
 
 
-def _cost_to(mark: float, finals: np.ndarray, replay: Replay) -> float | None:
-    """The cost until a trial with such a score was whole, or None."""
-    return next((cost for trial, cost in replay.whole if finals[trial] >= mark), None)
+def _first(mark: float, finals: np.ndarray, replay: Replay) -> Whole | None:
+    """The first trial with such a score that was trained whole."""
+    return next((whole for whole in replay.whole if finals[whole.trial] >= mark), None)
 
 
 def _expected(found: Sequence[float | None], costs: Sequence[float]) -> float:
@@ -117,20 +124,18 @@ def _expected(found: Sequence[float | None], costs: Sequence[float]) -> float:
 
 
 def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
-    """A row for each policy."""
-    workers = list(rows[0].idle)
+    """A row for each policy on one recorded sweep."""
     return Cells(
         title=title,
         head=(
             "policy",
             "results count",
-            "cost to one of the best 3",
+            f"cost to one of the best {GOOD}",
             "to the best",
             "lost, %",
             "regret, points",
             "cost",
             "whole",
-            *(f"idle on {count}, %" for count in workers),
         ),
         rows=tuple(
             (
@@ -139,47 +144,72 @@ def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
                 f"{row.cost_to_good:.1f}",
                 f"{row.cost_to_best:.1f}",
                 f"{100 * row.lost_good:.0f}, {100 * row.lost_best:.0f}",
-                f"{row.regret:.3f} ± {row.regret_error:.3f}",
+                f"{row.regret:.2f} ± {row.regret_error:.2f}",
                 f"{row.cost:.1f}",
                 f"{row.whole:.1f}",
-                *(f"{100 * row.idle[count]:.0f}" for count in workers),
             )
             for row in rows
         ),
     )
 
 
-def summary_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> Cells:
-    """A row for each policy: its cost to one of the best three by that of today's, by table."""
-    rows = []
+def _by_today(tables: Sequence[Sequence[Counted]]) -> Iterator[list[tuple[Counted, Counted]]]:
+    """Each policy on every recorded sweep, beside today's."""
+    today = [next(row for row in table if row.name == TODAY) for table in tables]
     for found in zip(*tables, strict=True):
-        ratios = [
-            row.cost_to_good / next(r.cost_to_good for r in table if r.name == TODAY)
-            for row, table in zip(found, tables, strict=True)
-        ]
-        idle = [list(row.idle.values())[-1] for row in found]
+        yield list(zip(found, today, strict=True))
+
+
+def cost_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> Cells:
+    """A row for each policy: its costs by those of today's, and its regrets."""
+    rows = []
+    for pairs in _by_today(tables):
+        ratios = [row.cost_to_good / by.cost_to_good for row, by in pairs]
         rows.append(
             (
-                found[0].name,
-                found[0].sees,
-                *(f"{ratio:.2f}" for ratio in ratios),
+                pairs[0][0].name,
+                pairs[0][0].sees,
+                *(
+                    f"{ratio:.2f} ({row.regret:.2f})"
+                    for ratio, (row, _) in zip(ratios, pairs, strict=True)
+                ),
                 f"{sum(ratio <= MUCH_CHEAPER for ratio in ratios)} of {len(ratios)}",
-                f"{max(row.regret for row in found):.2f}",
-                f"{sum(row.regret <= LITTLE for row in found)} of {len(found)}",
-                f"{100 * np.mean(idle):.0f}",
             )
         )
-    most = list(tables[0][0].idle)[-1]
     return Cells(
-        title=f"cost to one of the best {GOOD}, by that of {TODAY}",
+        title=f"cost to one of the best {GOOD}, by that of {TODAY} (regret in points)",
+        head=("policy", "results count", *names, f"at most {MUCH_CHEAPER}"),
+        rows=tuple(rows),
+    )
+
+
+def time_cells(tables: Sequence[Sequence[Counted]]) -> Cells:
+    """A row for each policy: its times by those of today's on as many workers, and idle time."""
+    workers = list(tables[0][0].idle)
+    rows = []
+    for pairs in _by_today(tables):
+        times = [
+            geometric_mean(row.seconds[n] / by.seconds[n] for row, by in pairs) for n in workers
+        ]
+        idle = [100 * np.mean([row.idle[n] for row, _ in pairs]) for n in workers]
+        rows.append(
+            (
+                pairs[0][0].name,
+                pairs[0][0].sees,
+                *(f"{time:.2f}" for time in times),
+                *(f"{share:.0f}" for share in idle),
+            )
+        )
+    return Cells(
+        title=(
+            f"time to one of the best {GOOD}, by that of {TODAY} on as many workers (geometric"
+            " mean of the recorded sweeps), and mean idle time"
+        ),
         head=(
             "policy",
             "results count",
-            *names,
-            f"at most {MUCH_CHEAPER}",
-            "most regret, points",
-            f"regret at most {LITTLE}",
-            f"idle on {most}, %",
+            *(f"time on {n}" for n in workers),
+            *(f"idle on {n}, %" for n in workers),
         ),
         rows=tuple(rows),
     )

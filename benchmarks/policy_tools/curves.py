@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import sign
@@ -25,7 +27,8 @@ class Curve:
     seconds: float
     """Of the whole trial."""
     scores: tuple[tuple[float, ...], ...]
-    """The objective after each epoch: by fold, or the mean alone where no more is known."""
+    """The objective after each epoch: by fold, the mean alone where no more is known, or nothing
+    where it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,13 @@ class Recording:
         return tuple(curve for curve in self.curves if curve.origin is None)
 
     def means(self, curve: Curve) -> tuple[float, ...]:
-        """The mean over folds after each epoch, higher is better; minus infinity once diverged."""
-        means = [sign(self.better) * statistics.fmean(scores) for scores in curve.scores]
+        """The mean over folds after each epoch, higher is better; minus infinity once diverged.
+
+        Epochs that were not measured are interpolated.
+        """
+        measured = [i for i, scores in enumerate(curve.scores) if scores]
+        known = [sign(self.better) * statistics.fmean(curve.scores[i]) for i in measured]
+        means = np.interp(range(len(curve.scores)), measured, known).tolist()
         lost = next((i for i, mean in enumerate(means) if not math.isfinite(mean)), len(means))
         return (*means[:lost], *[-math.inf] * (self.epochs - lost))
 

@@ -31,15 +31,24 @@ class Trial:
         return (end - start) / len(self.means)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A trial that was trained to its end."""
+
+    trial: int
+    cost: float
+    """Whole trials that all had trained by then."""
+    seconds: float
+    """Since the start of the sweep."""
+
+
 @dataclass
 class Replay:
     """What a policy has trained."""
 
     workers: int
-    whole: list[tuple[int, float]] = field(default_factory=list)
-    """Trials that were trained to their end, each with the cost of all that had ended by then."""
-    at: list[float] = field(default_factory=list)
-    """When these trials were whole, in seconds."""
+    whole: list[Whole] = field(default_factory=list)
+    """Trials that were trained to their end, in that order."""
     cost: float = 0.0
     """In whole trials."""
     seconds: float = 0.0
@@ -88,8 +97,7 @@ def stopping(rule: AbstractRule, rungs: Sequence[int]) -> Policy:
                 goes_on = not rule.stops(number, curve, reports)
                 reports.add(end, value)
             elif end == len(trial.means):
-                done.whole.append((number, done.cost))
-                done.at.append(done.seconds)
+                done.whole.append(Whole(number, done.cost, done.seconds))
             if goes_on:
                 train(number, end, done.seconds)
             elif (number := next(new, -1)) >= 0:
@@ -138,8 +146,7 @@ def promotion(
                     done.add(trials[number], start, end)
                     deciding.end(number, rung, trials[number].means[end - 1])
                     if end == len(trials[number].means):
-                        done.whole.append((number, done.cost))
-                        done.at.append(now)
+                        done.whole.append(Whole(number, done.cost, now))
                 case Finished():
                     return done
 
@@ -195,8 +202,7 @@ def numbered(
                     done.seconds = now
                     deciding.end(number, trial.means[end - 1])
                     if end == len(trial.means):
-                        done.whole.append((ended.trial, done.cost))
-                        done.at.append(done.seconds)
+                        done.whole.append(Whole(ended.trial, done.cost, now))
                     continue
                 case by_number.Finished():
                     return done

@@ -8,7 +8,7 @@ from foldsweep.errors import UserError
 from policies import RECORDS, Candidate
 from policy_tools.counting import counted
 from policy_tools.curves import Curve, Recording, read, read_all, write
-from policy_tools.replay import Policy, Trial, numbered, promotion, stopping
+from policy_tools.replay import Policy, Trial, Whole, numbered, promotion, stopping
 from sweeps.pruning import RungRule
 
 MOST_BYTES = 2_000_000
@@ -34,7 +34,9 @@ def recording(finals: list[float], better: str = "higher") -> Recording:
 def test_stopping_counts_what_it_trains() -> None:
     policy = stopping(RungRule(RUNGS), RUNGS)
     done = policy(trials([3, 2, 1]), 1)
-    assert done.whole == [(0, 1.0)]  # the first goes on, the others are behind it at a sixth
+    assert done.whole == [
+        Whole(0, 1.0, pytest.approx(8.0 - 2))
+    ]  # the first goes on, the others are behind it at a sixth
     assert done.cost == pytest.approx(1 + 2 / 6)
     assert (done.seconds, done.idle) == (pytest.approx(8.0), pytest.approx(0.0))
 
@@ -44,14 +46,14 @@ def test_pausing_counts_what_it_trains() -> None:
     done = promotion(RUNGS, (3, 3))(trials(finals), 1)
     # nine to the first rung, those that led of three to nine to the second, then as many
     assert done.cost == pytest.approx((9 + 7) / 6 + len(done.whole) * 4 / 6)
-    assert [trial for trial, _ in done.whole] == [4, 5, 6, 7, 8]
+    assert [whole.trial for whole in done.whole] == [4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("policy", [promotion(RUNGS, (3, 3)), promotion(RUNGS, (3, 3), (2, 4, 8))])
 def test_more_workers_train_the_same(policy: Policy) -> None:
     met = trials([float(i * 7 % 13) for i in range(13)])
     alone, many = policy(met, 1), policy(met, 4)
-    assert sorted(t for t, _ in alone.whole) == sorted(t for t, _ in many.whole)
+    assert {w.trial for w in alone.whole} == {w.trial for w in many.whole}
     assert many.cost == pytest.approx(alone.cost)
     assert many.seconds < alone.seconds
     assert 0 < many.idle < 1

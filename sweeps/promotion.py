@@ -160,8 +160,9 @@ class Promotion:
 
     def _last_key(self, new: int, rung: int) -> int:
         """Key up to which results at a rung are seen."""
-        guided = self.lags is not None and new >= self.unguided
-        return new - max(1, self.lags[rung]) if guided and self.lags is not None else -1
+        if self.lags is None or new < self.unguided:
+            return -1
+        return new - max(1, self.lags[rung])
 
     def _is_seen(self, new: int) -> bool:
         """Whether all is known that the sampler of a trial sees."""
@@ -205,8 +206,10 @@ class Promotion:
         stream, place = self._streams[rung], (-score, trial)
         insort(stream.places, place)
         better: list[Place] = []
-        if score != DIVERGED:
-            (insort(stream.paused, place) if trial >= self.num_initial else better.append(place))
+        if trial < self.num_initial and score != DIVERGED:
+            better.append(place)
+        elif score != DIVERGED:
+            insort(stream.paused, place)
         part = len(stream.places) // self.rungs[rung].reduction
         while stream.paused and bisect_left(stream.places, stream.paused[0]) < part:
             better.append(stream.paused.pop(0))

@@ -101,7 +101,7 @@ class Candidate:
         return "by arrival" if self.rule == "arrival" else f"by {self.rule}{lags}"
 
 
-LAGS = ((2, 4, 8), (4, 8, 16), (8, 16, 32), (4,), (8,))
+LAGS = ((2, 4, 8), (4, 8, 16), (8, 16, 32))
 CANDIDATES = (
     Candidate(),
     Candidate((1 / 3,)),
@@ -109,6 +109,8 @@ CANDIDATES = (
     Candidate((), (2,)),
     Candidate((), (4,)),
     Candidate((1 / 10, 4 / 15, 1 / 2), (3, 2, 2)),
+    Candidate((), (3, 2)),
+    Candidate((), (3, 2), LAGS[-1]),
     *(Candidate(lags=lags) for lags in LAGS),
     Candidate(rule="arrival"),
     *(Candidate(lags=lags, rule="job") for lags in LAGS),

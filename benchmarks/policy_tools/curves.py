@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.names import sign
@@ -52,11 +50,13 @@ class Recording:
     def means(self, curve: Curve) -> tuple[float, ...]:
         """The mean over folds after each epoch, higher is better; minus infinity once diverged.
 
-        Epochs that were not measured are interpolated.
+        Epochs that were not measured have the last score before them, the earliest ones the first.
         """
-        measured = [i for i, scores in enumerate(curve.scores) if scores]
-        known = [sign(self.better) * statistics.fmean(curve.scores[i]) for i in measured]
-        means = np.interp(range(len(curve.scores)), measured, known).tolist()
+        known = next((scores for scores in curve.scores if scores), ())
+        means: list[float] = []
+        for scores in curve.scores:
+            known = scores or known
+            means.append(sign(self.better) * statistics.fmean(known))
         lost = next((i for i, mean in enumerate(means) if not math.isfinite(mean)), len(means))
         return (*means[:lost], *[-math.inf] * (self.epochs - lost))
 

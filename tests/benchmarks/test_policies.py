@@ -82,6 +82,12 @@ def test_lower_is_better_where_the_recording_says_so() -> None:
     assert [made.means(curve)[-1] for curve in made.curves] == [-1.0, -2.0]
 
 
+def test_what_was_not_measured_is_what_was_known_by_then() -> None:
+    curve = Curve(values={}, seconds=1.0, scores=((), (2.0,), (), (4.0, 6.0)))
+    made = Recording(name="m", about="", objective="a", better="higher", epochs=4)
+    assert made.means(curve) == (2.0, 2.0, 2.0, 5.0)
+
+
 def test_a_diverged_trial_is_the_worst(tmp_path: Path) -> None:
     curve = Curve(values={}, seconds=1.0, scores=((0.5,), (float("nan"), 0.5)))
     made = Recording(name="m", about="", objective="a", better="higher", epochs=3, curves=(curve,))

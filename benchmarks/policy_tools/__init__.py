@@ -1,0 +1,1 @@
+"""What replays policies on recorded sweeps, see `benchmarks/policies.py`."""

@@ -1,0 +1,102 @@
+"""Recorded sweeps: the scores of complete trials after each epoch, in files of JSON lines."""
+
+import gzip
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from foldsweep.errors import UserError
+from foldsweep.files import write_whole
+from foldsweep.names import sign
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One trial, trained to its last epoch unless it diverged."""
+
+    values: dict[str, Any]
+    """What the sampler chose."""
+    origin: str | None = None
+    """Name of the initial point that it is."""
+    seconds: float
+    """Of the whole trial."""
+    scores: tuple[tuple[float, ...], ...]
+    """The objective after each epoch: by fold, the mean alone where no more is known, or nothing
+    where it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A sweep without early stopping."""
+
+    name: str
+    about: str
+    """Data, space and machine, for a reader."""
+    objective: str
+    better: str
+    """`higher` or `lower`."""
+    epochs: int
+    seconds: str = "clock"
+    """Whose they are: the `clock`'s, with all else that the machine did, or the `processor`'s."""
+    curves: tuple[Curve, ...] = ()
+
+    @property
+    def sampled(self) -> tuple[Curve, ...]:
+        """Trials that were drawn at random."""
+        return tuple(curve for curve in self.curves if curve.origin is None)
+
+    def means(self, curve: Curve) -> tuple[float, ...]:
+        """The mean over folds after each epoch, higher is better; minus infinity once diverged.
+
+        Epochs that were not measured have the last score before them, the earliest ones the first.
+        """
+        known = next((scores for scores in curve.scores if scores), ())
+        means: list[float] = []
+        for scores in curve.scores:
+            known = scores or known
+            means.append(sign(self.better) * statistics.fmean(known))
+        lost = next((i for i, mean in enumerate(means) if not math.isfinite(mean)), len(means))
+        return (*means[:lost], *[-math.inf] * (self.epochs - lost))
+
+
+def write(recording: Recording, path: Path) -> None:
+    """Write a file that `read` takes; the same recording gives the same bytes."""
+    head = {**asdict(replace(recording, curves=())), "curves": len(recording.curves)}
+    lines = [head, *(asdict(curve) for curve in recording.curves)]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    write_whole(path, gzip.compress(text.encode(), mtime=0))
+
+
+def read(path: Path) -> Recording:
+    """Read a recorded sweep.
+
+    Raises:
+        UserError: If the file cannot be read or is none.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            head, *lines = map(json.loads, file)
+        curves = tuple(
+            Curve(**{**line, "scores": tuple(map(tuple, line["scores"]))}) for line in lines
+        )
+        if head["curves"] != len(curves):
+            raise ValueError(f"{len(curves)} trials of {head['curves']}")
+        return Recording(**{**head, "curves": curves})
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, LookupError, EOFError) as error:
+        raise UserError(
+            f"{path} is no recorded sweep ({error}): benchmarks/record_curves.py writes such files"
+        ) from None
+
+
+def read_all(paths: Sequence[Path]) -> list[Recording]:
+    """Read recorded sweeps, in the order of their names where a folder is given."""
+    files = [f for p in paths for f in (sorted(p.glob("*.jsonl.gz")) if p.is_dir() else [p])]
+    if not files:
+        raise UserError(f"no recorded sweeps in {', '.join(map(str, paths))}")
+    return [read(file) for file in files]

@@ -1,0 +1,111 @@
+r"""The scores of a sweep after each epoch, as a file for `benchmarks/policies.py`; see `--help`.
+
+The sweep is one of random configurations without early stopping, such as
+
+    python sweeps/run.py --name recorded --space mlp_ws_aux --trials 120 \
+        --sampler random --scheduler none
+    python benchmarks/record_curves.py recorded --write curves.jsonl.gz
+"""
+
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.load import Store, open_store
+from analysis.results import Sweep, Trial, load_sweeps
+from foldsweep.errors import UserError
+from foldsweep.programs import console, parse, run_program
+from foldsweep.tracking import default_experiment, tracking_uri
+from peer_tools.report import here
+from policy_tools.curves import Curve, Recording, write
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """Write down what each trial of a sweep came to, epoch by epoch.
+
+    MLflow has the mean over folds of every epoch, and the folds of the last one; metrics over all
+    rows at once, such as r2, of every tenth part of the epochs.
+    """
+
+    name: Annotated[str, tyro.conf.Positional]
+    """Name of the sweep: NAME or NAME/SPACE."""
+    write: Path
+    """File to write, compressed JSON lines."""
+    title: str | None = None
+    """What the file's sweep is to be called in tables [its space]."""
+    experiment: str = default_experiment()
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
+
+
+def main() -> int:
+    """Read a sweep and write the file."""
+    settings = parse(RecordSettings, sys.argv[1:], prog="benchmarks/record_curves.py")
+    store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
+    sweeps = load_sweeps(store, sweeps=[settings.name])
+    if len(sweeps) > 1:
+        known = " or ".join(sweep.name for sweep in sweeps)
+        raise UserError(f"{settings.name} has {len(sweeps)} spaces: name {known}")
+    recording = recorded(store, sweeps[0], settings.title)
+    write(recording, settings.write)
+    console.print(f"{len(recording.curves)} trials of {sweeps[0].name} in {settings.write}")
+    return 0
+
+
+def recorded(store: Store, sweep: Sweep, title: str | None = None) -> Recording:
+    """The curves of a sweep's complete and diverged trials.
+
+    Raises:
+        UserError: If trials were stopped early.
+    """
+    stopped = sum(trial.state == "PRUNED" for trial in sweep.trials)
+    if stopped:
+        raise UserError(f"{sweep.name} stopped {stopped} trials: sweep with --scheduler none")
+    sampled = [trial.config for trial in sweep.trials if trial.origin is None]
+    varied = {k for c in sampled for k in c if len({str(c.get(k)) for c in sampled}) > 1}
+    curves = [_curve(store, trial, varied) for trial in sweep.trials]
+    epochs = max((len(curve.scores) for curve in curves), default=0)
+    kept = (
+        curve
+        for curve in curves
+        if len(curve.scores) == epochs or (curve.scores and not _is_finite(curve.scores[-1]))
+    )
+    sampler = sweep.params.get("sampler", "?")
+    return Recording(
+        name=sweep.space if title is None else title,
+        about=f"{sweep.variant} on {sweep.dataset}, {sweep.num_folds} folds, {sampler}; {here()}",
+        objective=sweep.objective.name,
+        better=sweep.objective.better,
+        epochs=epochs,
+        curves=tuple(kept),
+    )
+
+
+def _curve(store: Store, trial: Trial, varied: set[str]) -> Curve:
+    history = store.client.get_metric_history(trial.run_id, trial.metric)
+    by_epoch = {metric.step: (metric.value,) for metric in history}
+    if trial.folds and by_epoch:
+        by_epoch[max(by_epoch)] = trial.folds
+    return Curve(
+        values={key: value for key, value in trial.config.items() if key in varied},
+        origin=trial.origin,
+        seconds=round(trial.train_time_s, 3),
+        scores=tuple(
+            tuple(round(value, 6) for value in by_epoch.get(epoch, ()))
+            for epoch in range(1, max(by_epoch, default=0) + 1)
+        ),
+    )
+
+
+def _is_finite(scores: tuple[float, ...]) -> bool:
+    return all(map(math.isfinite, scores))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,238 @@
+"""Early stopping that loses nothing: trials are paused at rungs, and promoted later or never.
+
+What is trained is a function of scores by trial number and rung: what one worker alone would train
+that promotes before it samples. More workers train the same earlier, in whatever order; how many
+there are, how long jobs take and when a sweep is interrupted changes nothing.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
+from sweeps.pruning import LEAST_SAMPLED
+
+LEAST_COMPLETE = 3
+"""Sampled trials that a sweep trains to their end at least, if so many can be."""
+
+
+Place = tuple[float, int]
+"""What sorts trials at a rung: the better score first, then the lower number."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Trials that are to reach a rung, compared in the order in which they are listed.
+
+    The list is that of one worker alone, and each trial has a key: the number of the trial that
+    was sampled last by then.
+    """
+
+    listed: list[tuple[int, int]] = field(default_factory=list)
+    """Key and number of each trial."""
+    num_compared: int = 0
+    """Trials at the head of the list whose scores are known, as are those of all before."""
+    todo: deque[int] = field(default_factory=deque)
+    """Trials that nobody trains yet."""
+    places: list[Place] = field(default_factory=list)
+    paused: list[Place] = field(default_factory=list)
+    """Sampled ones that are neither promoted nor diverged, best first."""
+
+
+class Promotion:
+    """Decides what is trained next, and what the sampler sees.
+
+    It is fed with facts: `add` for each trial in turn, `take` when a job starts, `end` when one
+    has ended. After a kill, `add` and `end` from the record give the same sweep. If `num_trials`
+    is raised, the trials that are added are those that the longer sweep would have had.
+
+    Args:
+        rungs: Rungs in rising order; without any, every trial is trained to its end at once.
+        num_trials: Configurations to try, the initial ones included.
+        num_initial: Initial points, which are the first trials and always promoted.
+        lags: By rung, the last epoch included: trial n is sampled once the results with keys up to
+            n - lag are known, and by these alone. None where the sampler looks at no results.
+        unguided: Trials that are sampled without a look at results.
+    """
+
+    def __init__(
+        self,
+        rungs: Sequence[Rung] = (),
+        *,
+        num_trials: int,
+        num_initial: int = 0,
+        lags: Sequence[int] | None = None,
+        unguided: int = 0,
+    ):
+        self.rungs = tuple(rungs)
+        self.num_trials = num_trials
+        self.num_initial = num_initial
+        self.lags = lags
+        self.unguided = unguided
+        self.targets: list[tuple[int, ...]] = []
+        """By trial: the rungs that it stops at, and the last epoch."""
+        self.scores: dict[tuple[int, int], float | None] = {}
+        """By trial and rung; None for a trial that failed on its way there."""
+        self._running: dict[int, int] = {}
+        self._streams = [_Stream() for _ in range(len(self.rungs) + 1)]
+
+    @property
+    def last(self) -> int:
+        """What stands for the last epoch where jobs name a rung."""
+        return len(self.rungs)
+
+    def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
+        """What a new trial's jobs are to reach.
+
+        Rungs inside pretraining or beyond the trial's own epochs are passed; all are where too few
+        trials are sampled for a comparison.
+
+        Args:
+            epochs: Epochs of the whole trial.
+            pretrain_epochs: Epochs after which there is something to compare.
+        """
+        if self.num_trials - self.num_initial < LEAST_SAMPLED:
+            return (self.last,)
+        at = (i for i, r in enumerate(self.rungs) if pretrain_epochs < r.epochs < epochs)
+        return (*at, self.last)
+
+    def add(self, targets: tuple[int, ...]) -> int:
+        """Note a new trial that stops at `targets`, and return its number."""
+        trial = len(self.targets)
+        self.targets.append(targets)
+        self._streams[0].listed.append((trial, trial))
+        self._streams[targets[0]].todo.append(trial)
+        self._compare()
+        return trial
+
+    def take(self, job: Train) -> None:
+        """Note that a job has started."""
+        todo = self._streams[job.rung].todo
+        if job.trial in todo:
+            todo.remove(job.trial)
+        self._running[job.trial] = job.rung
+
+    def give_back(self, trial: int) -> None:
+        """Note that a trial's job was cut off; it is to be done again."""
+        rung = self._running.pop(trial)
+        is_promoted = any(number == trial for _, number in self._streams[rung].listed)
+        if is_promoted or rung == self.targets[trial][0]:
+            self._streams[rung].todo.appendleft(trial)
+
+    def end(self, trial: int, rung: int, score: float | None) -> None:
+        """Note how a job has ended.
+
+        Args:
+            trial: Number of the trial.
+            rung: The rung that it was to reach.
+            score: The objective, higher is better; `DIVERGED`, or None for a trial that failed for
+                good.
+        """
+        assert score is None or not math.isnan(score)
+        self.scores[trial, rung] = score
+        self._running.pop(trial, None)
+        if trial in self._streams[rung].todo:
+            self._streams[rung].todo.remove(trial)
+        self._compare()
+
+    def decide(self) -> Decision:
+        """What a free worker does; the same until another fact is noted."""
+        for rung in reversed(range(len(self._streams))):
+            if self._streams[rung].todo:
+                return Train(self._streams[rung].todo[0], rung)
+        new = len(self.targets)
+        if new < self.num_trials:
+            return Sample(new) if self._is_seen(new) else Wait()
+        if self._running:
+            return Wait()
+        return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
+
+    def seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
+        """What the sampler of a trial sees: trial, rung and score of every result."""
+        for rung, stream in enumerate(self._streams):
+            for key, trial in stream.listed:
+                if key > self._last_key(new, rung):
+                    break
+                if rung in self.targets[trial]:
+                    yield trial, rung, self.scores[trial, rung]
+
+    def _last_key(self, new: int, rung: int) -> int:
+        """Key up to which results at a rung are seen."""
+        if self.lags is None or new < self.unguided:
+            return -1
+        return new - max(1, self.lags[rung])
+
+    def _is_seen(self, new: int) -> bool:
+        """Whether all is known that the sampler of a trial sees."""
+        known = len(self.targets) - 1
+        for rung, stream in enumerate(self._streams):
+            if stream.num_compared < len(stream.listed):
+                known = min(known, stream.listed[stream.num_compared][0] - 1)
+            if known < self._last_key(new, rung):
+                return False
+        return True
+
+    def _list(self, rung: int, key: int, trial: int) -> None:
+        """List a trial at a rung, and have it trained up to there unless it has been."""
+        stream = self._streams[rung]
+        stream.listed.append((key, trial))
+        known = (trial, rung) in self.scores or self._running.get(trial) == rung
+        if rung in self.targets[trial][1:] and not known:
+            stream.todo.append(trial)
+
+    def _compare(self) -> None:
+        """Take in all scores that are known, rung by rung, and list whom they promote."""
+        for rung, stream in enumerate(self._streams):
+            while stream.num_compared < len(stream.listed):
+                key, trial = stream.listed[stream.num_compared]
+                passed = rung not in self.targets[trial]
+                if not passed and (trial, rung) not in self.scores:
+                    break
+                stream.num_compared += 1
+                if rung == self.last:
+                    continue
+                if passed:
+                    self._list(rung + 1, key, trial)
+                    continue
+                for promoted in self._promoted(rung, trial, self.scores[trial, rung]):
+                    self._list(rung + 1, key, promoted)
+
+    def _promoted(self, rung: int, trial: int, score: float | None) -> Iterator[int]:
+        """Trials that belong to the better part of a rung after one more score, best first."""
+        if score is None:
+            return
+        stream, place = self._streams[rung], (-score, trial)
+        insort(stream.places, place)
+        better: list[Place] = []
+        if trial < self.num_initial and score != DIVERGED:
+            better.append(place)
+        elif score != DIVERGED:
+            insort(stream.paused, place)
+        part = len(stream.places) // self.rungs[rung].reduction
+        while stream.paused and bisect_left(stream.places, stream.paused[0]) < part:
+            better.append(stream.paused.pop(0))
+        yield from (trial for _, trial in sorted(better))
+
+    @property
+    def _num_complete(self) -> int:
+        """Sampled trials that were trained to their end."""
+        return sum(
+            rung == self.last and trial >= self.num_initial and score not in (None, DIVERGED)
+            for (trial, rung), score in self.scores.items()
+        )
+
+    def _best_paused(self) -> Train | Finished:
+        """What continues the best trial of those that are paused at the highest rung."""
+        at = {trial: (rung, self.scores[trial, rung]) for trial, rung in sorted(self.scores)}
+        paused = [
+            (-rung, -score, trial)
+            for trial, (rung, score) in at.items()
+            if rung != self.last and score is not None and score != DIVERGED
+        ]
+        if not paused:
+            return Finished()
+        rung, _, trial = min(paused)
+        targets = self.targets[trial]
+        return Train(trial, targets[targets.index(-rung) + 1])

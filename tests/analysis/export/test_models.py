@@ -44,11 +44,11 @@ def test_models_of_the_folds_are_written_and_registered_as_one(run: Callable) ->
     said = run(
         *of_one, "--ensemble", "--keep", "kept", "--format", "onnx", "--register", "together"
     )
-    how = "mlp trained for 4 epochs, an ensemble of 3, on the folds of 30 training pairs: "
+    how = "mlp trained for 4 epochs, an ensemble of 2, on the folds of 30 training pairs: "
     assert said[2].startswith(f"{how}accuracy 0.")
     assert Path("best-both-mlp.onnx").is_file()
     kept = opened("kept", "")
-    assert kept.size == 3
+    assert kept.size == 2
     rows = draw_pairs(digits_source(), seed=3, train_pairs=3, test_pairs=2).train
     assert kept.predict(rows.inputs)["probability"].shape == (3, 2)
     (line,) = [line for line in said if line.startswith("version 1 of together registered")]

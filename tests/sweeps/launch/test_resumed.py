@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import BaseStorage
 
 from foldsweep.errors import UserError
-from sweeps import launch as launch_module
+from sweeps import prepare
 from sweeps.launch import launch
 from sweeps.settings_file import check_place, load_settings
 from sweeps.study import open_storage
@@ -97,6 +97,6 @@ def test_a_look_into_the_database_leaves_no_connection(
         opened.append(open_storage(url, journal))
         return opened[-1]
 
-    monkeypatch.setattr(launch_module, "open_storage", noted)
+    monkeypatch.setattr(prepare, "open_storage", noted)
     launched(data="iris", space=("logistic",), name="first", study=f"sqlite:///{here}/study.db")
     assert [storage.engine.pool.checkedin() for storage in opened] == [0]

@@ -148,7 +148,7 @@ def test_readme_begins_with_code_that_writes_its_picture(
     shutil.copy(empty_mlflow, churn / "mlflow.db")
     text = (ROOT / "README.md").read_text()
     block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
-    small = block.replace("spaces=", "trials=1, folds=3, workers=0, spaces=")
+    small = block.replace("data=", "trials=1, folds=3, workers=0, data=")
     assert small != block
     exec(compile(small, "README.md", "exec"), {})
     page = Path("churn.html").read_text()

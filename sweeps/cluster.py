@@ -69,7 +69,7 @@ class Cluster:
         self.machines = Machines(settings)
 
     def start(self) -> None:
-        """Begin to start Ray; whatever fails is said on entering."""
+        """Begin to start Ray; its errors are raised on entering."""
         os.environ.update(RAY_ENVIRONMENT)
         _schedule_as_batch()
         self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
@@ -135,7 +135,7 @@ class Cluster:
     def _live(self) -> None:
         try:
             self._init()
-        except BaseException as error:  # whatever it is, it belongs to whoever waits
+        except BaseException as error:  # re-raised in `__enter__`
             self._error = error
         self._running.set()
         if self._settings.address is None or self._error is not None:
@@ -195,7 +195,7 @@ class Cluster:
         self._session.begin()
         try:
             ray.init(
-                address="local",  # whatever RAY_ADDRESS says
+                address="local",  # RAY_ADDRESS does not count
                 num_cpus=available_cpus(),
                 include_dashboard=False,
                 runtime_env=env,

@@ -1,9 +1,10 @@
 """What the workers of a sweep are given: jobs, which train a trial up to a rung."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.pruning import REDUCTION
+from sweeps.pruning import LEAST_SAMPLED, REDUCTION
 
 DIVERGED = -math.inf
 """Score of a trial whose loss became non-finite: a result, the worst there is."""
@@ -44,3 +45,23 @@ class Finished:
 
 
 Decision = Train | Sample | Wait | Finished
+
+
+def stops(
+    rungs: Sequence[Rung], epochs: int, pretrain_epochs: int = 0, *, sampled: int
+) -> tuple[int, ...]:
+    """What the jobs of a new trial are to reach: indices of rungs, and one more for its end.
+
+    Rungs inside pretraining or beyond the trial's own epochs are passed. With too few sampled
+    trials for a comparison all rungs are.
+
+    Args:
+        rungs: Rungs of the sweep.
+        epochs: Epochs of the whole trial.
+        pretrain_epochs: Epochs after which there is something to compare.
+        sampled: Trials of the sweep that are no initial points.
+    """
+    last = len(rungs)
+    if sampled < LEAST_SAMPLED:
+        return (last,)
+    return (*(i for i, r in enumerate(rungs) if pretrain_epochs < r.epochs < epochs), last)

@@ -99,8 +99,8 @@ class StudyInJournal(JournalStorage):
     """Optuna's storage in a journal.
 
     Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Only
-    what cannot be drawn again is worth that wait: how a trial ended, and with it, in the same
-    file, whatever was written before.
+    what cannot be drawn again is worth that wait: how a trial ended. What was written to the file
+    before reaches the disk with it.
     """
 
     def __init__(self, journal: Journal):

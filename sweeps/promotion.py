@@ -1,8 +1,8 @@
 """Early stopping that loses nothing: trials are paused at rungs, and promoted later or never.
 
 What is trained is a function of scores by trial number and rung: what one worker alone would train
-that promotes before it samples. More workers train the same earlier, in whatever order; how many
-there are, how long jobs take and when a sweep is interrupted changes nothing.
+that promotes before it samples. More workers train the same trials to the same rungs, earlier.
+Their number, the length of jobs and interruptions change nothing.
 """
 
 import math
@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
-from sweeps.pruning import LEAST_SAMPLED
+from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait, stops
 
 LEAST_COMPLETE = 3
 """Sampled trials that a sweep trains to their end at least, if so many can be."""
@@ -84,19 +83,9 @@ class Promotion:
         return len(self.rungs)
 
     def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """What a new trial's jobs are to reach.
-
-        Rungs inside pretraining or beyond the trial's own epochs are passed; all are where too few
-        trials are sampled for a comparison.
-
-        Args:
-            epochs: Epochs of the whole trial.
-            pretrain_epochs: Epochs after which there is something to compare.
-        """
-        if self.num_trials - self.num_initial < LEAST_SAMPLED:
-            return (self.last,)
-        at = (i for i, r in enumerate(self.rungs) if pretrain_epochs < r.epochs < epochs)
-        return (*at, self.last)
+        """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
+        sampled = self.num_trials - self.num_initial
+        return stops(self.rungs, epochs, pretrain_epochs, sampled=sampled)
 
     def add(self, targets: tuple[int, ...]) -> int:
         """Note a new trial that stops at `targets`, and return its number."""

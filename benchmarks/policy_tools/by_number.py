@@ -11,17 +11,15 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sweeps.promotion import DIVERGED, LEAST_COMPLETE
-from sweeps.pruning import LEAST_SAMPLED, REDUCTION
+from sweeps import jobs
+from sweeps.jobs import DIVERGED, Sample, stops
+from sweeps.promotion import LEAST_COMPLETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """Epochs after which trials are compared."""
+class Rung(jobs.Rung):
+    """A rung whose results are seen late."""
 
-    epochs: int
-    reduction: int = REDUCTION
-    """Of the scores at the rung, the better floor(n / reduction) are promoted."""
     lag: int = 1
     """Jobs until a result is seen, see `Plan`."""
 
@@ -83,13 +81,6 @@ class Promote:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A new configuration is tried; its first job goes to the first of its targets."""
-
-    trial: int
-
-
-@dataclass(frozen=True, slots=True)
 class Empty:
     """Nothing is to be done at present; the decision takes a number all the same."""
 
@@ -134,7 +125,7 @@ class Promotion:
         plan: The rungs; without any, every trial is trained to its end at once.
         num_trials: Configurations to try, the initial ones included.
         num_initial: Initial points, which are the first trials and always promoted.
-        least_complete: Sampled trials that are trained to their end whatever their place.
+        least_complete: Sampled trials that are trained to their end at least.
         order: `arrival` for decisions that see what has ended, so that they depend on the machine.
     """
 
@@ -170,19 +161,9 @@ class Promotion:
         """By trial: its rung, its place there, and the job that reached it."""
 
     def targets(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """What a new trial's jobs are to reach.
-
-        Rungs inside pretraining or beyond the trial's own epochs are passed; all are where too few
-        trials are sampled for a comparison.
-
-        Args:
-            epochs: Epochs of the whole trial.
-            pretrain_epochs: Epochs after which there is something to compare.
-        """
-        if self.num_trials - self.num_initial < LEAST_SAMPLED:
-            return (self.plan.last,)
-        at = (i for i, r in enumerate(self.plan.rungs) if pretrain_epochs < r.epochs < epochs)
-        return (*at, self.plan.last)
+        """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
+        sampled = self.num_trials - self.num_initial
+        return stops(self.plan.rungs, epochs, pretrain_epochs, sampled=sampled)
 
     def give(self, job: Job | None) -> int:
         """Note what was given out, None for nothing, and return its number."""

@@ -81,7 +81,7 @@ def test_keys_are_hidden_from_tune_until_it_has_defined_its_processes(
 def test_ctrl_c_ends_tune_after_its_step_and_again_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And whatever happens, signals and keys are as they were."""
+    """Signals and S3 keys are then as they were before."""
     monkeypatch.setenv(NAMES[0], "secret")
     before = signal.getsignal(signal.SIGINT)
     life: Any = Mock(running={"a": 1})

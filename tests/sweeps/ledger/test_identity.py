@@ -1,4 +1,4 @@
-"""Which sweep may go on with a study."""
+"""A study is resumed by its own sweep only."""
 
 from pathlib import Path
 

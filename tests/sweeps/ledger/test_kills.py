@@ -1,4 +1,4 @@
-"""What a sweep that was killed goes on with."""
+"""What a killed sweep finds in its study and resumes."""
 
 from pathlib import Path
 

@@ -38,7 +38,7 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever Tune leaves as its handler."""
+    """The handler of Ctrl-C, before and after a sweep."""
     handler = signal.getsignal(signal.SIGINT)
     ran = []
 

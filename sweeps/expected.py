@@ -81,7 +81,9 @@ def log_expected(
         names.bootstrap_trials_key(objective): float(found.trials),
     }
     tracker.log_metrics(None, metrics, step=len(ended))
-    return _described(objective, found, ended)
+    paused = len(ledger.paused())
+    stopped = paused > 0 or any(t.state == TrialState.PRUNED for t in ended)
+    return _described(objective, found, len(ended) + paused, stopped=stopped)
 
 
 def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:
@@ -144,15 +146,15 @@ def _over_all(
     return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)
 
 
-def _described(objective: str, found: Expected, ended: Sequence[Ended]) -> str:
+def _described(objective: str, found: Expected, tried: int, *, stopped: bool) -> str:
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
     line = (
         f"expected of the best on fresh data: {names.bare(objective)} {value},"
         f" 95 % interval {low} to {high} (bootstrap over {found.trials} complete trials of"
-        f" {len(ended)} tried"
+        f" {tried} tried"
     )
-    if any(t.state == TrialState.PRUNED for t in ended):
+    if stopped:
         line += "; selection before the last rung is not corrected"
     return f"{line})"
 

@@ -1,6 +1,5 @@
 """All that a ledger knows of its study's trials, in memory."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,10 +18,12 @@ PACK_ATTR = "foldsweep:ended:"
 """Beginning of the study's system attributes that each hold many trials, see `sweeps.ended`."""
 PACK = 100
 """Trials in each of them."""
+SPARE = 1000
+"""Trials whose values are kept longer than samplers need them, which see later what is known."""
 
 
 class History:
-    """The trials of a study: all that have ended in short, and those that samplers look at.
+    """The trials of a study: all that have ended in short, and whole those that are needed whole.
 
     To read a database trial by trial takes milliseconds for each, so of every `PACK` trials that
     have ended there a copy is kept in one attribute of the study.
@@ -42,18 +43,24 @@ class History:
         objective: str,
     ):
         self.ended: dict[int, Ended] = {}
-        self.cut_off: deque[int] = deque()
-        """Trials that were in training when the sweep was killed."""
+        self.unended: list[int] = []
+        """Trials that were paused, or in training when the sweep was killed."""
         self.waiting: dict[int, FrozenTrial] = {}
         """Initial points that an earlier version put into the study beforehand."""
-        self.view = View(study.name, directions, length=study.length())
+        self.view = View(study.name, directions, length=study.length(), spare=SPARE)
         self.reports = Reports(higher=directions[0] == StudyDirection.MAXIMIZE)
         self._study = study
         self._objective = objective
+        self._as_read: dict[int, FrozenTrial] = {}
         self._unpacked: list[tuple[Ended, FrozenTrial]] = []
         self._num_packs = 0
         self._read(distributions)
         self._pack()
+
+    def take_read(self) -> dict[int, FrozenTrial]:
+        """Trials that were begun before, as they were read; they are forgotten here."""
+        trials, self._as_read = self._as_read, {}
+        return trials
 
     def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Take in that a trial in training has ended."""
@@ -75,6 +82,7 @@ class History:
             self._num_packs += 1
             for ended, trial in unpacked(attrs.pop(key), distributions):
                 self._add(ended, trial)
+                self._as_read[trial.number] = trial
                 kept[ended.number] = trial.system_attrs.get(SAMPLER_ATTR, {})
         rest = [number for number in range(self.view.length) if number not in self.ended]
         for trial in self._study.trials(rest):
@@ -92,11 +100,13 @@ class History:
             self._add_ended(trial)
         elif trial.state == TrialState.WAITING:
             self.waiting[trial.number] = trial
+            return
         else:
-            self.cut_off.append(trial.number)
+            self.unended.append(trial.number)
             self.view.add(numbered(trial, trial.number, trial.user_attrs))
             for epoch, value in trial.intermediate_values.items():
                 self.reports.add(epoch, value)
+        self._as_read[trial.number] = trial
 
     def _add_ended(self, trial: FrozenTrial) -> None:
         known = self.view.find(trial.number)  # whose reports are counted already

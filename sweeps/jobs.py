@@ -4,7 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.pruning import LEAST_SAMPLED, REDUCTION
+from sweeps.pruning import LEAST_SAMPLED, REDUCTION, rung_epochs
+
+LAST_REDUCTION = 2
+"""Of the last of several rungs, by replay, see docs/policies.md."""
+LAGS = (4, 16)
+"""Lags at the first rung and at the last epoch; those between rise in proportion."""
+LAG_OF_WHOLE = 8
+"""Lag where trials are compared at their last epoch only."""
 
 DIVERGED = -math.inf
 """Score of a trial whose loss became non-finite: a result, the worst there is."""
@@ -17,6 +24,23 @@ class Rung:
     epochs: int
     reduction: int = REDUCTION
     """Of the scores at the rung, the better floor(n / reduction) are promoted."""
+
+
+def rungs_of(epochs: int, most: int | None = None) -> tuple[Rung, ...]:
+    """Rungs of a sweep, at the epochs of `sweeps.pruning.rung_epochs`."""
+    rungs = [Rung(epochs=epoch) for epoch in rung_epochs(epochs, most)]
+    if len(rungs) > 1:
+        rungs[-1] = Rung(epochs=rungs[-1].epochs, reduction=LAST_REDUCTION)
+    return tuple(rungs)
+
+
+def default_lags(num_rungs: int) -> tuple[int, ...]:
+    """Lags by rung, the last epoch included."""
+    first, last = LAGS
+    if not num_rungs:
+        return (LAG_OF_WHOLE,)
+    ratio = last / first
+    return tuple(round(first * ratio ** (rung / num_rungs)) for rung in range(num_rungs + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +89,13 @@ def stops(
     if sampled < LEAST_SAMPLED:
         return (last,)
     return (*(i for i, r in enumerate(rungs) if pretrain_epochs < r.epochs < epochs), last)
+
+
+def mean_epochs(rungs: Sequence[Rung], epochs: int, trained: int = 0) -> float:
+    """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+    mean, share, begin = float(trained), 1.0, trained
+    for rung in rungs:
+        if trained < rung.epochs < epochs:
+            mean += share * (rung.epochs - begin)
+            share, begin = share / rung.reduction, rung.epochs
+    return mean + share * (epochs - begin)

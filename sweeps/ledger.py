@@ -11,7 +11,9 @@ import sys
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import optuna
@@ -23,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
 from foldsweep.errors import UserError, first_line
-from foldsweep.names import CRASHED, REFUSED
+from foldsweep.names import CRASHED, REFUSED, sign
 from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.distributions import to_distributions
@@ -39,10 +41,15 @@ from sweeps.ended import (
 )
 from sweeps.gate import Gate
 from sweeps.history import History
+from sweeps.jobs import Rung, Sample, Train, default_lags, mean_epochs, rungs_of, stops
+from sweeps.promotion import Promotion
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
 from sweeps.settings import SweepSettings
 from sweeps.study import StoredStudy, has_study
+from sweeps.turns import Turns
+from sweeps.view import numbered
+from sweeps.visible import GUIDED, UNGUIDED, Visible
 
 IDENTITY_ATTR = "identity"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -50,6 +57,14 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
+
+
+class Verdict(Enum):
+    """What is to become of a trial after a report."""
+
+    TRAIN = auto()
+    PAUSE = auto()
+    PRUNE = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +117,16 @@ class Ledger:
         elif settings.resume is None:
             raise UserError(f"study {name!r} exists already; use --resume or another --name")
         self.study = StoredStudy(storage, name)
+        self.epochs = epochs
         rungs = rung_epochs(epochs, space.most_rungs)
         self.scheduler = in_force(settings, num_sampled(space, settings))
         self.rule = make_rule(self.scheduler, epochs, rungs)
         # more trials may be asked for later, and then be stopped by what these report
         self._later_rule = make_rule(settings.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
+        self.rungs: tuple[Rung, ...] = ()
+        if self.prunes and settings.scheduler == "asha":
+            self.rungs = rungs_of(epochs, space.most_rungs)
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         first = settings.objective[0]
         try:
@@ -118,11 +137,29 @@ class Ledger:
                 " start a new sweep"
             ) from None
         self._view, self._ended = self._history.view, self._history.ended
-        self._cut_off = self._history.cut_off
-        self._chooser = Chooser(self._view, self.distributions, space, settings, gate)
-        self._num_asked = len(self._cut_off) + len(self._ended)
         self._num_refused = len(failures(list(self._ended.values()), REFUSED))
-        self._live: set[int] = set()
+        visible = Visible(name, directions, self.rungs, sampler=settings.sampler)
+        visible.view.attrs = self._view.attrs
+        self._chooser = Chooser(visible.view, self.distributions, space, settings, gate)
+        guided = settings.sampler in GUIDED
+        plan = Promotion(
+            self.rungs,
+            num_trials=self.budget,
+            num_initial=len(space.points),
+            lags=self.lags if settings.by_trial and guided else None,
+            unguided=UNGUIDED,
+        )
+        self._turns = Turns(
+            plan,
+            visible,
+            by_trial=settings.by_trial,
+            whole=not settings.by_trial and not self.rungs,
+            sign=sign(better[first]),
+            trial_of=self._trial,
+            stops_of=self._stops,
+        )
+        failed = {number: ended.failure for number, ended in self._ended.items()}
+        self._turns.restore(self._history.take_read(), failed)
 
     @property
     def budget(self) -> int:
@@ -139,14 +176,32 @@ class Ledger:
         return self._chooser.redraws
 
     @property
+    def lags(self) -> tuple[int, ...]:
+        """Lags of what the sampler sees, see `Promotion`."""
+        num_rungs, lags = len(self.rungs), self.settings.lag
+        return lags * (num_rungs + 1) if len(lags) == 1 else lags or default_lags(num_rungs)
+
+    @property
     def may_ask(self) -> bool:
         """Whether `ask` has something to give."""
-        return bool(self._cut_off) or self._num_asked < self.budget
+        return isinstance(self._turns.decide(), Train | Sample)
 
     @property
     def trials_left(self) -> int:
-        """Trials that have not ended yet."""
-        return max(len(self._cut_off) + len(self._live), self.budget - len(self._ended))
+        """Trials that are in training or still to be; paused ones may be promoted later."""
+        return self._turns.left
+
+    def mean_epochs(self, epochs: int, trained: int = 0) -> float:
+        """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+        if self.rungs and self.scheduler != "none":
+            return mean_epochs(self.rungs, epochs, trained)
+        return self.rule.mean_epochs(epochs, trained)
+
+    def paused(self) -> dict[int, int]:
+        """Trials that are paused at a rung, and its epochs."""
+        unended = (n for n in range(self._turns.visible.view.length) if n not in self._ended)
+        paused = [number for number in unended if self._turns.is_paused(number)]
+        return {number: _passed(self._trial(number)) for number in paused}
 
     def hold(self) -> None:
         """Return once this process is known to be the sweep's one driver."""
@@ -161,17 +216,20 @@ class Ledger:
         return self._ended[number]
 
     def ask(self) -> Asked | None:
-        """The next values, those first that a killed sweep was training; None at the end."""
-        resumed = bool(self._cut_off)
-        if resumed:
-            self.hold()  # a new trial is written, which makes sure of that
-            trial = self._whole(self._view.get_trial(self._cut_off.popleft()))
-        elif self.may_ask:
-            self._num_asked += 1
-            trial = self._next()
-        else:
-            return None
-        self._live.add(trial.number)
+        """The next values, those first that are to be trained on; None if there are none now."""
+        turn = self._turns.decide()
+        match turn:
+            case Train(number):
+                self.hold()  # a new trial is written, which makes sure of that
+                trial = self._whole(self._view.get_trial(number))
+                self._turns.plan.take(turn)
+            case Sample(number):
+                self._turns.show_until(number)
+                trial = self._next()
+                self._turns.add(trial)
+            case _:
+                return None
+        resumed = isinstance(turn, Train)
         point = trial.user_attrs.get(POINT_ATTR)
         return Asked(
             number=trial.number,
@@ -188,8 +246,8 @@ class Ledger:
         result: Mapping[str, Any] | None = None,
         *,
         ended: bool = False,
-    ) -> bool:
-        """Record an intermediate value, if the rule may look at it; whether the trial should stop.
+    ) -> Verdict:
+        """Record an intermediate value, if it may be looked at; what is to become of the trial.
 
         The decision is recorded before the value that it is about, and never made again: a kill
         changes it as little as what other trials report later. A value without a decision means
@@ -206,10 +264,12 @@ class Ledger:
             result: What the trial has come to, recorded with the decision if it is to stop.
             ended: Whether it was the last epoch, after which there is nothing to decide.
         """
-        if not self.prunes or not self._later_rule.reads(epoch) or not math.isfinite(value):
-            return False
         value = float(value)
         known = self._view.get_trial(number)
+        if self.rungs:
+            return self._at_rung(known, epoch, value)
+        if not self.prunes or not self._later_rule.reads(epoch) or not math.isfinite(value):
+            return Verdict.TRAIN
         stopped = stopped_at(known)
         if epoch not in known.intermediate_values:
             if stopped is None and not ended and self._is_to_stop(known, epoch, value):
@@ -217,7 +277,18 @@ class Ledger:
                 self._note(number, RESULT_ATTR, {**(result or {}), STOPPED_AT: epoch})
             self.study.report(number, epoch, value)
             self._history.report(number, epoch, value)
-        return bool(stopped == epoch)
+            self._turns.report(number, epoch, value)
+        return Verdict.PRUNE if stopped == epoch else Verdict.TRAIN
+
+    def _at_rung(self, known: FrozenTrial, epoch: int, value: float) -> Verdict:
+        """Record the objective at a rung; the decision follows from all that is recorded."""
+        number = known.number
+        if epoch not in {rung.epochs for rung in self.rungs}:
+            return Verdict.TRAIN
+        if epoch not in known.intermediate_values:
+            self.study.report(number, epoch, value)
+            self._history.report(number, epoch, value)
+        return Verdict.TRAIN if self._turns.report(number, epoch, value) else Verdict.PAUSE
 
     def _is_to_stop(self, known: FrozenTrial, epoch: int, value: float) -> bool:
         if known.user_attrs.get(POINT_ATTR, {}).get("name") not in (None, GRID_POINT):
@@ -227,8 +298,7 @@ class Ledger:
 
     def give_back(self, number: int) -> None:
         """Have a trial whose process died asked for again, before all others."""
-        self._live.remove(number)
-        self._cut_off.appendleft(number)
+        self._turns.plan.give_back(number)
 
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Record a trial that trained all epochs; `result` is kept as JSON.
@@ -256,7 +326,8 @@ class Ledger:
         """Record a trial that failed, with the reason and its kind, see `names.TAG_FAILURE`."""
         self._note(number, FAILURE_ATTR, [kind, error[:ERROR_LENGTH]])
         self._num_refused += kind == REFUSED
-        self._end(number, TrialState.FAIL)
+        self._turns.plan.num_trials = self.budget
+        self._end(number, TrialState.FAIL, failure=kind)
 
     def frozen(self, number: int) -> FrozenTrial:
         """What the study has of a trial."""
@@ -264,30 +335,55 @@ class Ledger:
 
     def chosen(self, number: int) -> dict[str, Any]:
         """The values that a trial was trained with."""
-        trial = self._view.find(number) or self.frozen(number)
-        return self._chooser.values_of(trial)
+        return self._chooser.values_of(self._trial(number))
 
     def _note(self, number: int, key: str, value: Any) -> None:
         self.study.note(number, key, value)
         self._view.set_trial_user_attr(number, key, value)
 
-    def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
+    def _end(
+        self,
+        number: int,
+        state: TrialState,
+        values: Sequence[float] | None = None,
+        *,
+        failure: str | None = None,
+    ) -> None:
         self.study.end(number, state, values)
-        self._live.remove(number)
         self._history.end(number, state, values)
+        self._turns.end(self._trial(number), failure)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._view.find(number) or self.frozen(number)
+
+    def _stops(self, trial: FrozenTrial) -> tuple[int, ...]:
+        """The rungs that a trial stops at, and the last epoch; all of them if it is refused."""
+        epochs, pretrain = self.epochs, 0
+        if self.rungs:
+            with suppress(UserError):
+                config = self.space.of_trial(self._chooser.values_of(trial), self.epochs)
+                epochs, pretrain = config.epochs, config.pretrain_epochs
+        sampled = num_sampled(self.space, self.settings)
+        return stops(self.rungs, epochs, pretrain, sampled=sampled)
 
     def _next(self) -> FrozenTrial:
         """A new trial, or one that an earlier version put into the study beforehand."""
         for number in self._history.waiting:
             self.study.start(number)
+            self._turns.visible.add(self._history.waiting[number])
             return self._whole(self._history.waiting.pop(number))
         trial = self._chooser.new()
         self.study.create(trial.number, trial)
+        self._view.length += 1
+        self._view.add(numbered(trial, trial.number, trial.user_attrs))
         return trial
 
     def _whole(self, known: FrozenTrial) -> FrozenTrial:
         """A trial of the study with all its values, which an earlier version added one by one."""
+        if self._chooser.is_whole(known):
+            return known
         trial = self._chooser.whole(known)
+        self._view.add(numbered(trial, trial.number, trial.user_attrs))
         for key, value in trial.system_attrs.items():
             if known.system_attrs.get(key) != value:
                 self.study.set_trial_system_attr(trial.number, key, value)

@@ -22,12 +22,11 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.ended import failure_of
-from sweeps.ledger import Asked, Ledger
-from sweeps.outages import STORAGE, Outages
+from sweeps.ledger import Asked, Ledger, Verdict
+from sweeps.outages import Outages
+from sweeps.saved import Saved
 from sweeps.summary import Outcome, outcome, ranking
 from sweeps.tracking.tracker import Tracker
-from trainables.checkpoints import delete_checkpoint
-from trainables.stores import STORE_ERRORS, store_says
 from trainables.trainable import (
     BY_FOLD,
     DIVERGED,
@@ -35,6 +34,7 @@ from trainables.trainable import (
     HISTORY,
     LAST_ERROR,
     REPORTED_AT,
+    SAVED_BYTES,
     TRIAL_NUMBER,
     UNSAVED,
 )
@@ -46,8 +46,6 @@ RUN_STATUS = {
 }
 LEAST_ENDED_TO_GIVE_UP = 5
 """Trials that must have ended before a majority of failures stops the sweep."""
-STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
-"""How long a store that took no deletion is left alone: at least so many times what it took."""
 REFUSED_TO_GIVE_UP = 20
 """Refused trials in a row that stop it: combinations of which so many fail are no space."""
 MOST_LOST = 10
@@ -72,7 +70,7 @@ class Running:
     """When it got its process, by the monotonic clock."""
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
-    pruned: bool = False
+    verdict: Verdict = Verdict.TRAIN
     has_process: bool = False
     machine_lost: bool = False
     error: str = "unknown error"
@@ -144,6 +142,7 @@ class Lifecycle:
         self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
+        self.paused_here = 0
         self.epochs_here = 0
         """Epochs that trials have trained here, those that have not ended included."""
         self.epochs_of_ended = 0
@@ -154,17 +153,18 @@ class Lifecycle:
         best = next(iter(ranking(ledger, objective)), None)
         self.best: Outcome | None = None if best is None else outcome(ledger, best)
         self.outages = outages or Outages()
-        self.left_over: list[int] = []
-        """Trials that are over and whose checkpoints could not be deleted yet."""
+        self.saved = Saved(checkpoint_folder, self.outages)
+        self.paused = ledger.paused()
+        """Trials that wait at a rung until they are promoted, with the epochs that they have."""
         self._errors: dict[int, str] = {}
-        self._store_rests_until = -math.inf
-        self._unsaved: set[int] = set()
         self._close_ended_runs()
 
     def start(self, key: str) -> dict[str, Any] | None:
         """The configuration of the next trial, with its number; None if there is none."""
         while not self.hopeless and (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
+            self.paused.pop(asked.number, None)
+            self.saved.resume(asked.number)
             try:
                 config = self.space.of_trial(asked.values, self.epochs)
                 if self.ledger.gate is not None:
@@ -197,11 +197,15 @@ class Lifecycle:
             self.tracker.log_node(running.asked.number, node)
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
-        """Take in a report of a trial that could go on; whether it should stop."""
+        """Take in a report of a trial that could go on; whether its process should stop."""
         running = self.running[key]
         self._log_result(running, result)
-        running.pruned = self._report(running, result)
-        return running.pruned
+        if self.ledger.rungs:  # the study pauses it by what is written of the report
+            number = running.asked.number
+            self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
+            self.tracker.secure()
+        running.verdict = self._report(running, result)
+        return running.verdict is not Verdict.TRAIN
 
     def take_held_out(self, key: str, content: bytes) -> None:
         """Take in the file of a trial's held-out rows, which `end` keeps if it is complete."""
@@ -217,12 +221,15 @@ class Lifecycle:
             return
         number = running.asked.number
         self._log_result(running, result)
+        if running.verdict is Verdict.PAUSE:
+            self._pause(key, result)
+            return
         if result[DIVERGED]:
             self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
             self.fail(key, names.DIVERGED)
             return
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
-        if running.pruned:
+        if running.verdict is Verdict.PRUNE:
             self.tracker.secure()
             self.ledger.prune(number, _kept(result))
             self._close(key, TrialState.PRUNED)
@@ -344,12 +351,25 @@ class Lifecycle:
         most_fail = ended >= LEAST_ENDED_TO_GIVE_UP and 2 * failed > ended
         return most_fail or self._refused_in_a_row >= REFUSED_TO_GIVE_UP
 
-    def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
+    def _pause(self, key: str, result: Mapping[str, Any]) -> None:
+        """Leave a trial as it is, which may be promoted later."""
+        running = self.running.pop(key)
+        number, sign = running.asked.number, names.sign(self.better[self.objective[0]])
+        score = sign * float(result[self.objective[0]])
+        self.paused[number] = running.epoch
+        self.paused_here += 1
+        self.saved.pause(number, running.epoch, score, int(result.get(SAVED_BYTES, 0)))
+        self._errors.pop(number, None)
+        self._end_paused(number)
+
+    def _report(
+        self, running: Running, result: Mapping[str, Any], *, ended: bool = False
+    ) -> Verdict:
         """Tell the study of a report, and of epochs in `report_at` that came before it.
 
         Skips pretraining epochs, so that no trial is pruned on an untrained head.
         """
-        number, name, stop = running.asked.number, self.objective[0], False
+        number, name, verdict = running.asked.number, self.objective[0], Verdict.TRAIN
         reports = [row for row in result[HISTORY][:-1] if row[names.EPOCH] in self.report_at]
         if ended or result[names.EPOCH] in self.report_at:
             reports.append(result)
@@ -359,10 +379,10 @@ class Lifecycle:
                 value = row[name] if name in row else result[name]
                 epoch = int(row[names.EPOCH])
                 kept = _kept(result)
-                stop = self.ledger.report(number, epoch, value, kept, ended=ended) or stop
-                if stop and not ended:
+                verdict = self.ledger.report(number, epoch, value, kept, ended=ended)
+                if verdict is not Verdict.TRAIN and not ended:
                     break
-        return stop
+        return verdict
 
     def _keep_held_out(self, running: Running) -> None:
         """Write the file of a trial's held-out rows, and have it attached to the trial's run.
@@ -389,6 +409,8 @@ class Lifecycle:
         self, asked: Asked, params: Mapping[str, Any], *, is_whole: bool = True
     ) -> None:
         tags = {**self.tags, names.TAG_KIND: "trial", names.TAG_TRIAL: str(asked.number)}
+        if asked.reported_at:  # it may have been paused
+            tags[names.TAG_STATE] = TrialState.RUNNING.name
         if is_whole:
             tags[names.TAG_CONFIG] = json.dumps(params)
         if asked.origin is not None:
@@ -413,18 +435,8 @@ class Lifecycle:
             self.epochs_here += epoch - running.epoch
         running.epoch = epoch
         running.score = result.get(self.objective[0])
-        self._note_unsaved(running.asked.number, result)
+        self.saved.note_unsaved(running.asked.number, result.get(UNSAVED))
         self.tracker.log_history(running.asked.number, points)
-
-    def _note_unsaved(self, number: int, result: Mapping[str, Any]) -> None:
-        """Show that checkpoints cannot be saved, as long as any trial says so."""
-        known = number in self._unsaved
-        self._unsaved.discard(number)
-        if UNSAVED in result:
-            self._unsaved.add(number)
-            self.outages.note(STORAGE, *result[UNSAVED])
-        elif known and not self._unsaved:
-            self.outages.over(STORAGE)
 
     def _final_metrics(self, running: Running, result: Mapping[str, Any]) -> dict[str, float]:
         final = {names.best_key(name): value for name, value in running.best.items()}
@@ -440,7 +452,6 @@ class Lifecycle:
     ) -> None:
         running = self.running.pop(key)
         number = running.asked.number
-        self._unsaved.discard(number)
         if state != TrialState.FAIL:
             self._errors.pop(number, None)
         self._refused_in_a_row = self._refused_in_a_row + 1 if failure == names.REFUSED else 0
@@ -448,31 +459,7 @@ class Lifecycle:
         self.ended_here += 1
         self.epochs_of_ended += running.epoch
         self._end_run(number, state, error, failure)
-        self._delete_checkpoint(number)
-
-    def _delete_checkpoint(self, number: int) -> None:
-        """Delete the checkpoint of a trial that is over, and those that could not be before.
-
-        A store that is away is left alone for a while: each call to it takes time of all trials.
-        """
-        self.left_over.append(number)
-        if time.monotonic() >= self._store_rests_until:
-            self.delete_left_over()
-
-    def delete_left_over(self) -> None:
-        """Delete the checkpoints of trials that are over, as far as the store allows."""
-        began = time.monotonic()
-        try:
-            while self.left_over:
-                delete_checkpoint(self.checkpoint_folder, self.left_over[0])
-                del self.left_over[0]
-        except STORE_ERRORS as error:
-            now = time.monotonic()
-            self._store_rests_until = now + max(STORE_RESTS_S, STORE_SHARE * (now - began))
-            self.outages.note(STORAGE, 0.0, store_says(error))
-        else:
-            if not self._unsaved:
-                self.outages.over(STORAGE)
+        self.saved.delete(number)
 
     def _end_run(
         self, number: int, state: TrialState, error: str | None, failure: str | None
@@ -485,9 +472,15 @@ class Lifecycle:
         self.tracker.set_tags(number, tags)
         self.tracker.end_trial(number, RUN_STATUS[state])
 
+    def _end_paused(self, number: int) -> None:
+        self.tracker.set_tags(number, {names.TAG_STATE: names.PAUSED})
+        self.tracker.end_trial(number, "FINISHED")
+
     def _close_ended_runs(self) -> None:
-        """End the runs of trials that ended in the study just before a kill."""
+        """End the runs of trials that ended in the study, or were paused, just before a kill."""
         open_runs = self.tracker.open_trials()
+        for number in sorted(self.paused.keys() & open_runs):
+            self._end_paused(number)
         for trial in self.ledger.ended():
             if trial.number in open_runs:
                 kind, error = failure_of(self.ledger.frozen(trial.number))

@@ -106,10 +106,13 @@ def trained_to_the_end(end: SweepEnd) -> str:
     """How many sampled configurations trained to the end; if none did, what that means."""
     ledger = end.ledger
     states = Counter(t.state.name for t in ledger.ended() if t.is_sampled)
-    complete, stopped, failed = (states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
+    states[names.PAUSED] = sum(n >= len(ledger.space.points) for n in ledger.paused())
+    complete, failed = states["COMPLETE"], states["FAIL"]
+    stopped = states["PRUNED"] + states[names.PAUSED]
     on_grid = ledger.settings.sampler == "grid"
     what = "configurations of the grid" if on_grid else "sampled configurations"
-    parts = [f"{stopped} stopped early"] * bool(stopped) + [f"{failed} failed"] * bool(failed)
+    how = "paused" if states[names.PAUSED] else "stopped early"
+    parts = [f"{stopped} {how}"] * bool(stopped) + [f"{failed} failed"] * bool(failed)
     line = f"{ledger.space.name}: {complete} of {states.total()} {what} trained to the end"
     line += f" ({', '.join(parts)})" if parts else ""
     if complete or end.interrupted:
@@ -179,9 +182,12 @@ def _end(
         state: sum(t.state.name == state for t in end.ledger.ended())
         for state in ("COMPLETE", "PRUNED", "FAIL")
     }
+    early = f"{counts['PRUNED']} pruned"
+    if end.ledger.rungs:
+        early = f"{len(end.ledger.paused())} paused"
     yield (
-        f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete,"
-        f" {counts['PRUNED']} pruned, {counts['FAIL']} failed"
+        f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete, {early},"
+        f" {counts['FAIL']} failed"
     )
     yield trained_to_the_end(end)
     yield from failed_apart(end, settings)

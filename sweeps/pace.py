@@ -38,14 +38,15 @@ class Pace:
     def seconds_left(self) -> float | None:
         """Seconds to the end at the pace so far; None before anything is known of it."""
         life = self.lifecycle
-        left, known = life.ledger.trials_left, life.ended_here + len(life.running)
+        left = life.ledger.trials_left
+        known = life.ended_here + len(life.paused) + len(life.running)
         if not left:
             return 0.0
         trained = life.epochs_here - (self._first or 0)
         if self._first is None or not trained or not known:
             return None
         wholes = [self._whole(running) for running in life.running.values()]
-        mean = (life.epochs_of_ended + sum(wholes)) / known
+        mean = (life.epochs_of_ended + sum(life.paused.values()) + sum(wholes)) / known
         rests = [w - r.epoch for w, r in zip(wholes, life.running.values(), strict=True)]
         rest = sum(rests) + (left - len(rests)) * mean
         # by all processes together; at the end, by the one that has the most to do
@@ -55,4 +56,4 @@ class Pace:
         """Epochs that a trial in training will have, on average."""
         if running.asked.origin not in (None, GRID_ORIGIN):
             return running.epochs
-        return self.lifecycle.ledger.rule.mean_epochs(running.epochs, running.epoch)
+        return self.lifecycle.ledger.mean_epochs(running.epochs, running.epoch)

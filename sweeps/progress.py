@@ -79,7 +79,7 @@ class Progress(tune.Callback):
             return
         self.shown_away = False
         now = time.monotonic()
-        ended = self.lifecycle.ended_here
+        ended = self.lifecycle.ended_here + self.lifecycle.paused_here
         if ended != self.shown_ended or now - self.shown_at >= PLAIN_EVERY_S:
             if self.lifecycle.running or ended:
                 self.console.print(self.line())
@@ -139,10 +139,14 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """State of the sweep in one line."""
         life = self.lifecycle
+        done = life.ended.total() + len(life.paused)
+        paused = f"{life.ended[TrialState.PRUNED]} pruned"
+        if life.ledger.rungs:
+            paused = f"{len(life.paused)} paused"
         parts = [
-            f"{life.ended.total()}/{life.ended.total() + life.ledger.trials_left} trials",
+            f"{done}/{done + life.ledger.trials_left} trials",
             f"{life.num_training} running",
-            f"{life.ended[TrialState.PRUNED]} pruned",
+            paused,
             f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
         ]
         waiting = len(life.running) - life.num_training

@@ -33,6 +33,8 @@ class _Stream:
     """Key and number of each trial."""
     num_compared: int = 0
     """Trials at the head of the list whose scores are known, as are those of all before."""
+    num_seen: int = 0
+    """Trials at the head of the list that `newly_seen` has passed."""
     todo: deque[int] = field(default_factory=deque)
     """Trials that nobody trains yet."""
     places: list[Place] = field(default_factory=list)
@@ -81,6 +83,23 @@ class Promotion:
     def last(self) -> int:
         """What stands for the last epoch where jobs name a rung."""
         return len(self.rungs)
+
+    @property
+    def num_to_train(self) -> int:
+        """Trials that are in training, or are to be without a look at other results."""
+        return len(self._running) + sum(len(stream.todo) for stream in self._streams)
+
+    def is_given_out(self, trial: int) -> bool:
+        """Whether a trial is in training, or is to be without a look at other results."""
+        return trial in self._running or any(trial in stream.todo for stream in self._streams)
+
+    def heading(self, trial: int) -> int:
+        """The rung that a trial in training is to reach."""
+        return self._running[trial]
+
+    def is_promoted(self, trial: int, rung: int) -> bool:
+        """Whether a trial is to be trained up to a rung and nobody does yet."""
+        return trial in self._streams[rung].todo
 
     def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
         """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
@@ -138,12 +157,18 @@ class Promotion:
             return Wait()
         return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
 
-    def seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
-        """What the sampler of a trial sees: trial, rung and score of every result."""
+    def newly_seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
+        """What the sampler of a trial sees and those before it did not.
+
+        Yields:
+            Trial, rung and score of a result.
+        """
         for rung, stream in enumerate(self._streams):
-            for key, trial in stream.listed:
+            while stream.num_seen < len(stream.listed):
+                key, trial = stream.listed[stream.num_seen]
                 if key > self._last_key(new, rung):
                     break
+                stream.num_seen += 1
                 if rung in self.targets[trial]:
                     yield trial, rung, self.scores[trial, rung]
 

@@ -174,14 +174,15 @@ def in_force(settings: SweepSettings, num_sampled: int) -> Scheduler:
 
 def make_rule(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> AbstractRule:
     """The rule of a scheduler; `rungs` are the epochs at which trials are compared."""
-    if scheduler in ("asha", "hyperband"):
+    if scheduler in ("asha-stop", "hyperband"):
         return RungRule(rungs, brackets=BRACKETS if scheduler == "hyperband" else 1)
     return MedianRule(warmup=math.ceil(epochs / 5)) if scheduler == "median" else NoRule()
 
 
 def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[int, ...]:
     """Epochs after which trials report: at the rungs where the scheduler has rungs."""
-    return report_epochs(epochs, rungs=rungs if scheduler in ("asha", "hyperband") else ())
+    has_rungs = scheduler in ("asha", "asha-stop", "hyperband")
+    return report_epochs(epochs, rungs=rungs if has_rungs else ())
 
 
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:

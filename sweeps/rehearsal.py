@@ -16,6 +16,7 @@ from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.gate import Gate
 from sweeps.given import Given
+from sweeps.jobs import mean_epochs, rungs_of
 from sweeps.kept import kept, shown_size
 from sweeps.launch import taken
 from sweeps.ledger import num_asked, num_sampled
@@ -25,7 +26,7 @@ from sweeps.preflight import LEAST_UNITS, first_configs
 from sweeps.prepare import Prepared, check_tracking, prepared
 from sweeps.processors import available_cpus
 from sweeps.progress import shown_time
-from sweeps.pruning import BRACKETS, REDUCTION, in_force, rung_epochs
+from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, check_place
@@ -95,18 +96,12 @@ def estimate(space: SearchSpace, settings: SweepSettings, unit_s: float) -> tupl
     """
     epochs = most_epochs(space, settings)
     scheduler = in_force(settings, num_sampled(space, settings))
-    rungs = rung_epochs(epochs, space.most_rungs)
-    if scheduler not in ("asha", "hyperband") or not rungs:
-        return epochs * unit_s, epochs * unit_s
-    brackets = min(BRACKETS, len(rungs)) if scheduler == "hyperband" else 1
-    means = [_mean_epochs((*rungs[b:], epochs)) for b in range(brackets)]
-    return sum(means) / brackets * unit_s, epochs * unit_s
-
-
-def _mean_epochs(ends: tuple[int, ...]) -> float:
-    """Epochs of a trial, of which one in so many goes on at each end of a stage."""
-    starts = (0, *ends)
-    return sum((end - starts[i]) / REDUCTION**i for i, end in enumerate(ends))
+    if scheduler == "asha":
+        mean = mean_epochs(rungs_of(epochs, space.most_rungs), epochs)
+    else:
+        rungs = rung_epochs(epochs, space.most_rungs)
+        mean = make_rule(scheduler, epochs, rungs).mean_epochs(epochs)
+    return mean * unit_s, epochs * unit_s
 
 
 def _told(ready: Prepared, stored: SweepSettings | None, folder: Path) -> Iterator[str]:

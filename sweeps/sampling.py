@@ -112,14 +112,16 @@ class Chooser:
             )
         return self._sampled(study, attempt)
 
+    def is_whole(self, known: FrozenTrial) -> bool:
+        """Whether a trial that is in training has all its values."""
+        return known.state == TrialState.RUNNING and all(
+            name in known.params for name in self._active(known.params)
+        )
+
     def whole(self, known: FrozenTrial) -> FrozenTrial:
         """A trial of the study with all its values, also one that has none yet or only some."""
         number = known.number
         self._view.add(numbered(known, number, known.user_attrs))
-        active = self._active(known.params)
-        if all(name in known.params for name in active):
-            self._view.set_trial_state_values(number, TrialState.RUNNING)
-            return self._view.get_trial(number)
         self._view.set_trial_state_values(number, TrialState.WAITING)
         return self._kept(self._sampled(self._study_at(number)))
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from trainables.tasks.task import Task  # torch, which Ray need not wait for
 
 Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
-Scheduler = Literal["asha", "hyperband", "median", "none"]
+Scheduler = Literal["asha", "asha-stop", "hyperband", "median", "none"]
+Order = Literal["trial", "arrival"]
 
 OWN_DATA = tuple(field.name for field in fields(TableOptions))
 SHIPPED_DATA = tuple(field.name for field in fields(ShippedOptions))
@@ -36,6 +37,8 @@ COMPARABLE = (
     "precision",
     "objective",
     "limit",
+    "order",
+    "lag",
     "seed",
     "study",
     "select_on_test",
@@ -75,7 +78,15 @@ class SweepSettings(ShippedOptions, TableOptions):
     sampler: Sampler = "tpe"
     """Sampler of configurations; nsga2 is for several objectives, grid for spaces with one."""
     scheduler: Scheduler = "asha"
-    """Scheduler: early stopping on the mean over folds; from nine sampled trials on."""
+    """Early stopping on the mean over folds, from nine sampled trials on: asha pauses trials and
+    promotes the better part, also later; asha-stop, hyperband and median end trials."""
+    order: Order = "trial"
+    """What the sampler and early stopping look at: results by number of the trial, so that the
+    sweep is the same at any --concurrency, or by arrival; asha-stop, hyperband, median and several
+    objectives imply arrival."""
+    lag: tuple[int, ...] = ()
+    """With --order trial: the sampler of trial n sees results of trials up to n - LAG; one number
+    for each rung and one for the last epoch, or one for all [4 to 16, more for later rungs]."""
     objective: tuple[str, ...] = ()
     """What to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
     accuracy num_params) give a Pareto front."""
@@ -156,6 +167,12 @@ class SweepSettings(ShippedOptions, TableOptions):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
         for text in self.limit:
             parsed_limit(text)
+        if any(not 1 <= lag <= MOST for lag in self.lag):
+            raise UserError(f"--lag must be at least 1, but is {' '.join(map(str, self.lag))}")
+        if self.lag and not self.by_trial:
+            raise UserError(
+                "--lag goes with --order trial, one objective and --scheduler asha or none"
+            )
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
         if len(self.objective) <= 1 and self.sampler == "nsga2":
@@ -202,6 +219,17 @@ class SweepSettings(ShippedOptions, TableOptions):
     def table_options(self) -> TableOptions:
         """The options of the user's own data."""
         return TableOptions(**{name: getattr(self, name) for name in OWN_DATA})
+
+    @property
+    def by_trial(self) -> bool:
+        """Whether the sweep is the same at any concurrency."""
+        measured = TRAIN_TIME not in map(_objective_key, self.objective)
+        return (
+            self.order == "trial"
+            and self.scheduler in ("asha", "none")
+            and len(self.objective) <= 1
+            and measured
+        )
 
     @property
     def limits(self) -> list[Limit]:

@@ -239,6 +239,7 @@ def sweep_space(
             names.TAG_TRIALS: str(num_asked(space, settings)),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
+            names.TAG_LAGS: " ".join(map(str, ledger.lags)) if settings.by_trial else "",
         }
         conditional = [key for key in ledger.distributions if key in space.tree.conditions]
         if conditional:
@@ -279,6 +280,7 @@ def sweep_space(
             report_every_s=REPORT_EVERY_S,
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
+            save_at=tuple(rung.epochs for rung in ledger.rungs),
             patience_s=settings.patience,
             threads=allotment.threads,
             device=allotment.device,
@@ -297,11 +299,11 @@ def sweep_space(
             console=console,
         )
         _log_best(tracker, lifecycle)
-        lifecycle.delete_left_over()
-        if lifecycle.left_over:
+        lifecycle.saved.delete_left_over()
+        if lifecycle.saved.left_over:
             console.print(
-                f"{plural(len(lifecycle.left_over), 'checkpoint')} of ended trials could not be"
-                f" deleted from {lifecycle.checkpoint_folder}"
+                f"{plural(len(lifecycle.saved.left_over), 'checkpoint')} of ended trials could not"
+                f" be deleted from {lifecycle.checkpoint_folder}"
             )
         if context.keep is not None:
             expected = log_expected(
@@ -351,6 +353,8 @@ def _called(function: Any) -> str:
 def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
     """Put the best trial on the sweep's own run, where the MLflow table shows it."""
     found = {f"trials_{state.name.lower()}": float(n) for state, n in lifecycle.ended.items()}
+    if lifecycle.ledger.rungs:
+        found["trials_paused"] = float(len(lifecycle.paused))
     if lifecycle.best is not None:
         best = lifecycle.best
         # under the trials' own name too, so that a table has sweep and trials in one column

@@ -29,9 +29,12 @@ class View(BaseStorage):
         name: Name of the study.
         directions: Of its objectives.
         length: Trials that the study has.
+        spare: Trials that are kept longer than `LATEST` and `BEST` say.
     """
 
-    def __init__(self, name: str, directions: Sequence[StudyDirection], *, length: int):
+    def __init__(
+        self, name: str, directions: Sequence[StudyDirection], *, length: int, spare: int = 0
+    ):
         self.length = length
         self.attrs: Mapping[str, Any] = {}
         """What samplers keep for later trials."""
@@ -39,7 +42,8 @@ class View(BaseStorage):
         self._name = name
         self._directions = list(directions)
         self._trials: dict[int, FrozenTrial] = {}
-        most = BEST // len(directions)
+        self._latest = LATEST + spare
+        most = BEST // len(directions) + spare
         self._best = [_Best(direction, most) for direction in directions]
 
     def add(self, trial: FrozenTrial) -> None:
@@ -72,7 +76,9 @@ class View(BaseStorage):
         trial = self._trials.get(number)
         if trial is None or not trial.state.is_finished():
             return
-        if trial.number < self.length - LATEST and not any(trial.number in b for b in self._best):
+        if trial.number < self.length - self._latest and not any(
+            trial.number in b for b in self._best
+        ):
             del self._trials[trial.number]
 
     def _change(self, number: int, **values: Any) -> None:
@@ -122,7 +128,7 @@ class View(BaseStorage):
         trial = template_trial or create_trial(state=TrialState.RUNNING)
         self.length += 1
         self.add(numbered(trial, number, trial.user_attrs))
-        self._drop(number - LATEST)
+        self._drop(number - self._latest)
         return number
 
     def set_trial_param(

@@ -18,7 +18,7 @@ def _locate(folder: str, trial_number: int) -> tuple[pafs.FileSystem, str]:
     return filesystem, f"{path}/trial_{trial_number:05d}.pt"
 
 
-def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> None:
+def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> int:
     """Replace the trial's checkpoint at once: a reader sees the old one or the new one.
 
     Args:
@@ -26,12 +26,16 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> No
         trial_number: Number of the trial in its study.
         state: Tensors, numbers, strings and containers of these.
 
+    Returns:
+        Its bytes.
+
     Raises:
         OSError: If the store does not take it.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     replace_file(*_locate(folder, trial_number), buffer.getbuffer())
+    return buffer.tell()
 
 
 def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:

@@ -45,6 +45,8 @@ BY_FOLD = "by_fold"
 """Key of a result: each metric with its values by fold, as a list (Ray would flatten a dict)."""
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
+SAVED_BYTES = "saved_bytes"
+"""Key of a result: bytes of the trial's last checkpoint; 0 if it has none."""
 UNSAVED = "unsaved"
 """Key of a result whose trial cannot be checkpointed at present: a list of the seconds since the
 first save that failed, and why; absent if all is well."""
@@ -65,6 +67,7 @@ class FoldTrainable(tune.Trainable):
     trial: CrossValidation | None
     last_error: str | None
     unsaved: tuple[float, str] | None
+    saved_bytes: int
     num_reported: int
     reported_at: int
 
@@ -125,6 +128,7 @@ class FoldTrainable(tune.Trainable):
             names.EPOCH: self.trial.stack.epoch,
             names.NUM_PARAMS: self.trial.stack.num_params,
             names.TRAIN_TIME: self.trial.train_time_s,
+            SAVED_BYTES: self.saved_bytes,
             "done": self.trial.finished,
         }
         if self.unsaved is not None:
@@ -170,7 +174,7 @@ class FoldTrainable(tune.Trainable):
         self.trial = CrossValidation(self.variant, trial_config, self.context, number)
         self.num_reported = 0
         self.saved_at = time.monotonic()
-        self.unsaved = None
+        self.unsaved, self.saved_bytes = None, 0
         # a trial that is new has none, and need not wait for a store that is away
         if self.context.checkpoint_folder is not None and reported_at is not None:
             state = self._load(self.context.checkpoint_folder, number)
@@ -179,14 +183,16 @@ class FoldTrainable(tune.Trainable):
         self.reported_at = self.trial.stack.epoch if reported_at is None else reported_at
 
     def _save_now_and_then(self) -> None:
-        """Checkpoint at most every `context.checkpoint_every_s`: short trials pay nothing."""
+        """Checkpoint at rungs, and else at most every `context.checkpoint_every_s`."""
         folder = None if self._refits else self.context.checkpoint_folder
-        due = time.monotonic() - self.saved_at >= self.context.checkpoint_every_s
         assert self.trial is not None
+        passed = time.monotonic() - self.saved_at
+        at_rung = self.trial.stack.epoch in self.context.save_at and passed >= 0
+        due = at_rung or passed >= self.context.checkpoint_every_s
         if folder is not None and due and not self.trial.finished:
             began, state = time.monotonic(), self.trial.state_dict()
             try:
-                save_checkpoint(folder, self.trial.number, state)
+                self.saved_bytes = save_checkpoint(folder, self.trial.number, state)
                 self.unsaved, rests = None, 0.0
             except STORE_ERRORS as error:  # the trial goes on, and would lose more if it crashed
                 reason = store_says(error)

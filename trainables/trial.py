@@ -43,6 +43,8 @@ class Context:
     checkpoint_folder: str | None = None
     checkpoint_every_s: float = 20.0
     """Least time between two checkpoints of a trial."""
+    save_at: tuple[int, ...] = ()
+    """Epochs after which a trial is checkpointed in any case, as it may be paused there."""
     patience_s: float = PATIENCE_S
     """How long a trial waits for its checkpoint, before it starts again from its first epoch."""
     threads: int = 1

@@ -57,6 +57,8 @@ class Ran:
     promotion: Promotion
     seen: dict[int, Seen] = field(default_factory=dict)
     """By trial what its sampler saw."""
+    shown: Seen = field(default_factory=list)
+    """What the sampler has been shown."""
     order: list[Train] = field(default_factory=list)
     """Jobs as they were given out."""
 
@@ -104,7 +106,8 @@ def run(
                 promotion.take(job)
                 heapq.heappush(running, (now + random.lognormvariate(0, 1), trial, rung))
             case Sample(trial):
-                ran.seen[trial] = list(promotion.seen(trial))
+                ran.shown += promotion.newly_seen(trial)
+                ran.seen[trial] = sorted(ran.shown, key=lambda result: result[:2])
                 assert promotion.add(sweep.stops(promotion, trial)) == trial
             case Wait():
                 now, trial, rung = heapq.heappop(running)  # fails if there is nothing to wait for
@@ -321,7 +324,7 @@ def test_the_sampler_sees_results_by_their_lag_only() -> None:
     assert promotion.decide() == Train(1, 1)
     promotion.take(Train(1, 1))
     assert promotion.decide() == Sample(3)
-    assert list(promotion.seen(3)) == [(0, 0, 5.0), (1, 0, 6.0)]
+    assert list(promotion.newly_seen(3)) == [(0, 0, 5.0), (1, 0, 6.0)]
     promotion.take(Train(promotion.add(WHOLE), 0))
     assert promotion.decide() == Sample(4)  # trial 1 was promoted with trial 2, seen from 5 on
     promotion.take(Train(promotion.add(WHOLE), 0))
@@ -329,4 +332,4 @@ def test_the_sampler_sees_results_by_their_lag_only() -> None:
     assert promotion.decide() == Wait()
     promotion.end(1, 1, 7.0)
     assert promotion.decide() == Sample(5)
-    assert list(promotion.seen(5))[-1] == (1, 1, 7.0)
+    assert list(promotion.newly_seen(5))[-1] == (1, 1, 7.0)

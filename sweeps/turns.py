@@ -1,0 +1,156 @@
+"""Whose turn it is in a sweep: what the study knows of its trials, as `Promotion` takes it."""
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+
+from optuna.trial import FrozenTrial, TrialState
+
+from foldsweep import names
+from sweeps.jobs import DIVERGED, Decision, Finished, Train
+from sweeps.promotion import Promotion
+from sweeps.visible import Visible
+
+WORST = -sys.float_info.max
+"""Score of a trial whose objective is not finite: it is compared, and may be trained on."""
+
+
+class Turns:
+    """Keeps `Promotion` and what the sampler sees in step with the study.
+
+    Args:
+        plan: Decides; without rungs, it trains each trial to its end.
+        visible: What the sampler sees.
+        by_trial: Whether that are results by number of the trial, else all that are known.
+        whole: Whether the sampler sees trials as they are in the study.
+        sign: 1 if a higher objective is better, else -1.
+        trial_of: A trial as the study has it.
+        stops_of: The rungs that a trial stops at, and the last epoch.
+    """
+
+    def __init__(
+        self,
+        plan: Promotion,
+        visible: Visible,
+        *,
+        by_trial: bool,
+        whole: bool,
+        sign: int,
+        trial_of: Callable[[int], FrozenTrial],
+        stops_of: Callable[[FrozenTrial], tuple[int, ...]],
+    ):
+        self.plan = plan
+        self.visible = visible
+        self._by_trial = by_trial
+        self._whole = whole
+        self._sign = sign
+        self._trial_of = trial_of
+        self._stops_of = stops_of
+        self._rung_at = {rung.epochs: i for i, rung in enumerate(plan.rungs)}
+
+    def restore(
+        self, trials: Mapping[int, FrozenTrial], failures: Mapping[int, str | None]
+    ) -> None:
+        """Take in the trials of a study that is resumed, which are all up to some number.
+
+        Args:
+            trials: The trials.
+            failures: The kind of failure of those that have ended.
+        """
+        for _, trial in sorted(trials.items()):
+            self.visible.add(trial)
+            known = self._known(trial)
+            highest, is_over = max(known, default=-1), trial.state.is_finished()
+            stops = self._stops_of(trial)
+            if is_over:  # an earlier sweep may not have looked at all rungs
+                stops = tuple(rung for rung in stops if rung in known or rung > highest)
+            self.plan.add(stops)
+            if is_over and highest < self.plan.last:
+                known[next(rung for rung in stops if rung > highest)] = _score_of_failed(
+                    failures[trial.number]
+                )
+            for rung, score in known.items():
+                if rung in stops:
+                    self._end(trial, rung, score)
+            if self._whole:
+                self.visible.as_it_is(trial)
+
+    def decide(self) -> Decision:
+        """What a free process does."""
+        return self.plan.decide()
+
+    @property
+    def left(self) -> int:
+        """Trials that are in training or still to be, as far as is known."""
+        new = max(0, self.plan.num_trials - len(self.plan.targets))
+        left = self.plan.num_to_train + new
+        return left or int(not isinstance(self.decide(), Finished))
+
+    def show_until(self, new: int) -> None:
+        """Show the sampler of a trial what it may see."""
+        if self._by_trial:
+            for number, rung, score in self.plan.newly_seen(new):
+                self._show(self._trial_of(number), rung, score)
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Take in a new trial, which is trained from now on."""
+        stops = self._stops_of(trial)
+        self.plan.add(stops)
+        self.plan.take(Train(trial.number, stops[0]))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Take in the objective after an epoch; whether the trial is trained on at once."""
+        if self._whole:
+            self.visible.as_it_is(self._trial_of(number))
+        rung, heading = self._rung_at.get(epoch), self.plan.heading(number)
+        if rung != heading:  # nobody compares it there, or that has been done
+            return True
+        self._end(self._trial_of(number), rung, self._score(value))
+        after = next(stop for stop in self.plan.targets[number] if stop > rung)
+        goes_on = self.plan.is_promoted(number, after)
+        if goes_on:
+            self.plan.take(Train(number, after))
+        return goes_on
+
+    def end(self, trial: FrozenTrial, failure: str | None) -> None:
+        """Take in that a trial has ended, and by which kind of failure."""
+        rung = self.plan.heading(trial.number)
+        if trial.state == TrialState.COMPLETE:
+            score: float | None = self._score(trial.values[0])
+            rung = self.plan.last
+        else:
+            score = _score_of_failed(failure)
+        self._end(trial, rung, score)
+        if self._whole:
+            self.visible.as_it_is(trial)
+
+    def is_paused(self, number: int) -> bool:
+        """Whether a trial that has not ended is not in training either, nor to be."""
+        return not self.plan.is_given_out(number)
+
+    def _known(self, trial: FrozenTrial) -> dict[int, float | None]:
+        """Scores of a trial by rung."""
+        known: dict[int, float | None] = {
+            self._rung_at[epoch]: self._score(value)
+            for epoch, value in sorted(trial.intermediate_values.items())
+            if epoch in self._rung_at
+        }
+        if trial.state == TrialState.COMPLETE:
+            known[self.plan.last] = self._score(trial.values[0])
+        return known
+
+    def _end(self, trial: FrozenTrial, rung: int, score: float | None) -> None:
+        self.plan.end(trial.number, rung, score)
+        if not self._by_trial and not self._whole:
+            self._show(trial, rung, score)
+
+    def _show(self, trial: FrozenTrial, rung: int, score: float | None) -> None:
+        value = None if score is None else self._sign * score if score != WORST else math.nan
+        self.visible.show(trial, rung, value)
+
+    def _score(self, value: float) -> float:
+        return self._sign * value if math.isfinite(value) else WORST
+
+
+def _score_of_failed(failure: str | None) -> float | None:
+    return DIVERGED if failure == names.DIVERGED else None

@@ -1,0 +1,149 @@
+"""A sweep by trial is the same on any number of processes, through any kills.
+
+Processes are simulated: each job takes a drawn time. Ledger, sampler and study are real.
+"""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from sweeps import history
+from sweeps.ledger import Asked, Ledger, Verdict
+from sweeps.settings import Sampler
+from tests.sweeps.ledger.asking import MakeLedger, Reopen, study_of
+
+EPOCHS = 27
+TRIALS = 34
+"""So many that a sampler which needs ten results models them at one rung, and then at another."""
+FEW = 22
+"""Enough for one model, for a sampler that takes half a second for each."""
+Outcome = list[tuple[Any, ...]]
+
+
+def score_of(asked: Asked, epoch: int) -> float | None:
+    """What a trial comes to after an epoch; None where it diverges."""
+    values = asked.values
+    if values["dropout"] > 0.57 and epoch > 3:
+        return None
+    height = -((math.log10(values["lr"]) + 3) ** 2) - values["dropout"] / 3
+    return height + 0.01 * values["hidden"] / epoch - 1 / epoch
+
+
+def swept(
+    open_ledger: Callable[[bool], Ledger],
+    workers: Callable[[], int],
+    seed: int,
+    *,
+    kills: float = 0.0,
+) -> Ledger:
+    """Run a sweep on simulated processes, which all end at each kill."""
+    random, resumed = Random(seed), False
+    while True:
+        ledger = open_ledger(resumed)
+        resumed = True
+        if is_over(ledger, workers(), random, kills):
+            return ledger
+
+
+def is_over(ledger: Ledger, workers: int, random: Random, kills: float) -> bool:
+    """Whether the sweep came to its end before a kill."""
+    jobs: list[tuple[float, int, Asked, int]] = []
+    now = 0.0
+
+    def go_on(asked: Asked, epoch: int) -> None:
+        due = now + random.lognormvariate(0, 1)
+        heapq.heappush(jobs, (due, asked.number, asked, epoch))
+
+    while True:
+        while len(jobs) < workers and (asked := ledger.ask()) is not None:
+            go_on(asked, 0 if random.random() < 0.5 else asked.reported_at or 0)
+        if not jobs:
+            assert ledger.trials_left == 0
+            return True
+        now, number, asked, epoch = heapq.heappop(jobs)
+        if random.random() < kills:
+            return False
+        if random.random() < kills:
+            ledger.give_back(number)
+            continue
+        reports = [rung.epochs for rung in ledger.rungs] + [EPOCHS]
+        epoch = next(e for e in reports if e > epoch)
+        value = score_of(asked, epoch)
+        if value is None:
+            ledger.fail(number, "a loss became infinite", "diverged")
+        elif epoch == EPOCHS:
+            ledger.complete(number, [value], {})
+        elif ledger.report(number, epoch, value) is Verdict.TRAIN:
+            go_on(asked, epoch)
+
+
+def outcome(ledger: Ledger) -> Outcome:
+    """All that must not depend on processes and kills."""
+    return [
+        (t.number, t.state, t.params, t.values, t.intermediate_values)
+        for t in study_of(ledger.study.storage).get_trials(deepcopy=False)
+    ]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "none"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes"])
+def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(
+    make_ledger: MakeLedger,
+    reopen: Reopen,
+    monkeypatch: pytest.MonkeyPatch,
+    sampler: Sampler,
+    scheduler: str,
+) -> None:
+    monkeypatch.setattr(history, "PACK", 5)
+    trials = FEW if sampler == "gp" else TRIALS
+    settings = {"sampler": sampler, "scheduler": scheduler, "epochs": EPOCHS, "trials": trials}
+    settings |= {"space": make_ledger().space}
+
+    def alone(workers: int) -> Ledger:
+        storage = InMemoryStorage()
+        return swept(
+            lambda resume: make_ledger(over=storage, resume=resume, **settings),
+            lambda: workers,
+            seed=workers,
+        )
+
+    ledger = alone(1)
+    expected = outcome(ledger)
+    states = Counter(state for _, state, *_ in expected)
+    assert states[TrialState.COMPLETE] >= 3
+    assert (states[TrialState.RUNNING] > 6) == (scheduler == "asha")
+    for workers in (2, 4):
+        assert outcome(alone(workers)) == expected
+    random = Random(7)
+    killed = swept(
+        lambda resume: make_ledger(over=reopen(), resume=resume, **settings),
+        lambda: random.choice([1, 2, 4]),
+        seed=8,
+        kills=0.08,
+    )
+    assert outcome(killed) == expected
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_that_samplers_look_at_results_at_rungs(make_ledger: MakeLedger, sampler: Sampler) -> None:
+    """Else that sweeps are the same would say little."""
+    storage = InMemoryStorage()
+    settings = {"sampler": sampler, "epochs": EPOCHS, "trials": TRIALS}
+    by_results = swept(lambda _: make_ledger(over=storage, **settings), lambda: 2, seed=1)
+    blind = InMemoryStorage()
+    without = swept(
+        lambda _: make_ledger(over=blind, lag=(TRIALS,), **settings), lambda: 2, seed=1
+    )
+    same = [
+        mine[2] == theirs[2]
+        for mine, theirs in zip(outcome(by_results), outcome(without), strict=True)
+    ]
+    assert all(same[:11])
+    assert not any(same[20:])

@@ -11,6 +11,7 @@ from analysis.comparison import Comparison
 from analysis.results import Trial
 from analysis.rows import Row, spread
 from analysis.significance import ALPHA
+from foldsweep import names
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -79,6 +80,7 @@ def row_dict(row: Row) -> dict[str, Any]:
         "resource": row.sweep.resource,
         "complete": states.count("COMPLETE"),
         "pruned": states.count("PRUNED"),
+        "paused": states.count(names.PAUSED),
         "failed": states.count("FAIL"),
         "best_trial": row.best.number,
         "run_id": row.best.run_id,

@@ -40,7 +40,7 @@ class Trial:
     number: int
     run_id: str
     state: str
-    """COMPLETE, PRUNED, FAIL, or RUNNING where it has not ended."""
+    """COMPLETE, PRUNED, PAUSED, FAIL, or RUNNING where it has not ended."""
     origin: str | None
     """The setting it repeats, such as a published one; None if the sampler chose."""
     config: dict[str, Any]
@@ -52,6 +52,11 @@ class Trial:
     """That metric by fold; empty unless complete."""
     started: int
     """Milliseconds since 1970."""
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether it was compared with others at a rung, and not trained on."""
+        return self.state in ("PRUNED", names.PAUSED)
 
     @property
     def score(self) -> float:

@@ -160,7 +160,7 @@ def fresh_data(row: Row) -> str:
         f" {row.sweep.measure.name} {value}, 95 % interval {low} to {high}: bootstrap over"
         f" {found.trials} complete of {plural(len(row.sweep.trials), 'trial')}"
     )
-    if any(trial.state == "PRUNED" for trial in row.sweep.trials):
+    if any(trial.stopped_early for trial in row.sweep.trials):
         said += "; selection before the last rung is not corrected"
     return f"{said}."
 

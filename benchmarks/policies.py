@@ -169,7 +169,7 @@ def replayed(recording: Recording, settings: PolicySettings) -> list[Counted]:
     epochs, today = recording.epochs, rung_epochs(recording.epochs)
     policies: dict[tuple[str, str], Policy] = {
         ("no early stopping", ""): stopping(NoRule(), ()),
-        (TODAY, ""): stopping(make_rule("asha", epochs, today), today),
+        (TODAY, ""): stopping(make_rule("asha-stop", epochs, today), today),
         **{(one.name, one.sees): one.policy(epochs, settings.unguided) for one in candidates},
     }
     return [

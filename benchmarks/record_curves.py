@@ -64,7 +64,7 @@ def recorded(store: Store, sweep: Sweep, title: str | None = None) -> Recording:
     Raises:
         UserError: If trials were stopped early.
     """
-    stopped = sum(trial.state == "PRUNED" for trial in sweep.trials)
+    stopped = sum(trial.stopped_early for trial in sweep.trials)
     if stopped:
         raise UserError(f"{sweep.name} stopped {stopped} trials: sweep with --scheduler none")
     sampled = [trial.config for trial in sweep.trials if trial.origin is None]

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from foldsweep.errors import UserError
 from sweeps.pruning import LEAST_SAMPLED, REDUCTION, rung_epochs
+from sweeps.settings import SweepSettings
 
 LAST_REDUCTION = 2
 """Of the last of several rungs, by replay, see docs/policies.md."""
@@ -26,16 +28,29 @@ class Rung:
     """Of the scores at the rung, the better floor(n / reduction) are promoted."""
 
 
-def rungs_of(epochs: int, most: int | None = None) -> tuple[Rung, ...]:
-    """Rungs of a sweep, at the epochs of `sweeps.pruning.rung_epochs`."""
+def rungs_of(settings: SweepSettings, epochs: int, most: int | None = None) -> tuple[Rung, ...]:
+    """Rungs at which a sweep pauses trials, at the epochs of `sweeps.pruning.rung_epochs`."""
+    if settings.scheduler != "asha" or len(settings.objective) > 1:
+        return ()
     rungs = [Rung(epochs=epoch) for epoch in rung_epochs(epochs, most)]
     if len(rungs) > 1:
         rungs[-1] = Rung(epochs=rungs[-1].epochs, reduction=LAST_REDUCTION)
     return tuple(rungs)
 
 
-def default_lags(num_rungs: int) -> tuple[int, ...]:
-    """Lags by rung, the last epoch included."""
+def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
+    """Lags of what the sampler sees, by rung, the last epoch included.
+
+    Raises:
+        UserError: If they were given, and their number does not suit.
+    """
+    if settings.lag:
+        if len(settings.lag) not in (1, num_rungs + 1):
+            raise UserError(
+                f"--lag {' '.join(map(str, settings.lag))} has {len(settings.lag)} numbers: give"
+                f" one for each of the {num_rungs} rungs and one for the last epoch, or one"
+            )
+        return settings.lag if len(settings.lag) > 1 else settings.lag * (num_rungs + 1)
     first, last = LAGS
     if not num_rungs:
         return (LAG_OF_WHOLE,)

@@ -24,6 +24,7 @@ from sweeps.messages import (
     Audience,
     described,
     resume_command,
+    sampled_by,
     say_how_to_go_on,
     say_what_next,
     show_end,
@@ -227,6 +228,10 @@ def _sweep_all(
             console.print(
                 "this processor has no instructions for bfloat16: float32 would be faster"
             )
+        for space in spaces:
+            line = sampled_by(settings, space, allotment.concurrency)
+            if line is not None:
+                console.print(line)
         for number, space in enumerate(spaces):
             (kept.folder / space.name).mkdir(exist_ok=True)
             shown = console if audience.cell is None else audience.cell(number)

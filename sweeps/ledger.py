@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 import optuna
@@ -41,7 +40,7 @@ from sweeps.ended import (
 )
 from sweeps.gate import Gate
 from sweeps.history import History
-from sweeps.jobs import Rung, Sample, Train, default_lags, mean_epochs, rungs_of, stops
+from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
 from sweeps.promotion import Promotion
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
@@ -57,14 +56,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
-
-
-class Verdict(Enum):
-    """What is to become of a trial after a report."""
-
-    TRAIN = auto()
-    PAUSE = auto()
-    PRUNE = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +115,8 @@ class Ledger:
         # more trials may be asked for later, and then be stopped by what these report
         self._later_rule = make_rule(settings.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
-        self.rungs: tuple[Rung, ...] = ()
-        if self.prunes and settings.scheduler == "asha":
-            self.rungs = rungs_of(epochs, space.most_rungs)
+        self.rungs = rungs_of(settings, epochs, space.most_rungs)
+        self.lags = lags_of(settings, len(self.rungs))
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
         first = settings.objective[0]
         try:
@@ -174,12 +164,6 @@ class Ledger:
     def redraws(self) -> int:
         """Draws of the sampler that may not be trained and were replaced; they are no trials."""
         return self._chooser.redraws
-
-    @property
-    def lags(self) -> tuple[int, ...]:
-        """Lags of what the sampler sees, see `Promotion`."""
-        num_rungs, lags = len(self.rungs), self.settings.lag
-        return lags * (num_rungs + 1) if len(lags) == 1 else lags or default_lags(num_rungs)
 
     @property
     def may_ask(self) -> bool:
@@ -246,8 +230,10 @@ class Ledger:
         result: Mapping[str, Any] | None = None,
         *,
         ended: bool = False,
-    ) -> Verdict:
-        """Record an intermediate value, if it may be looked at; what is to become of the trial.
+    ) -> bool:
+        """Record an intermediate value, if it may be looked at; whether the trial should stop.
+
+        With `rungs` it is paused if so, else it is to be ended by `prune`.
 
         The decision is recorded before the value that it is about, and never made again: a kill
         changes it as little as what other trials report later. A value without a decision means
@@ -269,7 +255,7 @@ class Ledger:
         if self.rungs:
             return self._at_rung(known, epoch, value)
         if not self.prunes or not self._later_rule.reads(epoch) or not math.isfinite(value):
-            return Verdict.TRAIN
+            return False
         stopped = stopped_at(known)
         if epoch not in known.intermediate_values:
             if stopped is None and not ended and self._is_to_stop(known, epoch, value):
@@ -278,17 +264,17 @@ class Ledger:
             self.study.report(number, epoch, value)
             self._history.report(number, epoch, value)
             self._turns.report(number, epoch, value)
-        return Verdict.PRUNE if stopped == epoch else Verdict.TRAIN
+        return bool(stopped == epoch)
 
-    def _at_rung(self, known: FrozenTrial, epoch: int, value: float) -> Verdict:
+    def _at_rung(self, known: FrozenTrial, epoch: int, value: float) -> bool:
         """Record the objective at a rung; the decision follows from all that is recorded."""
         number = known.number
         if epoch not in {rung.epochs for rung in self.rungs}:
-            return Verdict.TRAIN
+            return False
         if epoch not in known.intermediate_values:
             self.study.report(number, epoch, value)
             self._history.report(number, epoch, value)
-        return Verdict.TRAIN if self._turns.report(number, epoch, value) else Verdict.PAUSE
+        return not self._turns.report(number, epoch, value)
 
     def _is_to_stop(self, known: FrozenTrial, epoch: int, value: float) -> bool:
         if known.user_attrs.get(POINT_ATTR, {}).get("name") not in (None, GRID_POINT):

@@ -22,7 +22,7 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
 from sweeps.ended import failure_of
-from sweeps.ledger import Asked, Ledger, Verdict
+from sweeps.ledger import Asked, Ledger
 from sweeps.outages import Outages
 from sweeps.saved import Saved
 from sweeps.summary import Outcome, outcome, ranking
@@ -70,7 +70,7 @@ class Running:
     """When it got its process, by the monotonic clock."""
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
-    verdict: Verdict = Verdict.TRAIN
+    stopped: bool = False
     has_process: bool = False
     machine_lost: bool = False
     error: str = "unknown error"
@@ -204,8 +204,8 @@ class Lifecycle:
             number = running.asked.number
             self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
             self.tracker.secure()
-        running.verdict = self._report(running, result)
-        return running.verdict is not Verdict.TRAIN
+        running.stopped = self._report(running, result)
+        return running.stopped
 
     def take_held_out(self, key: str, content: bytes) -> None:
         """Take in the file of a trial's held-out rows, which `end` keeps if it is complete."""
@@ -221,7 +221,7 @@ class Lifecycle:
             return
         number = running.asked.number
         self._log_result(running, result)
-        if running.verdict is Verdict.PAUSE:
+        if running.stopped and self.ledger.rungs:
             self._pause(key, result)
             return
         if result[DIVERGED]:
@@ -229,7 +229,7 @@ class Lifecycle:
             self.fail(key, names.DIVERGED)
             return
         self.tracker.log_metrics(number, self._final_metrics(running, result), running.epoch)
-        if running.verdict is Verdict.PRUNE:
+        if running.stopped:
             self.tracker.secure()
             self.ledger.prune(number, _kept(result))
             self._close(key, TrialState.PRUNED)
@@ -362,14 +362,12 @@ class Lifecycle:
         self._errors.pop(number, None)
         self._end_paused(number)
 
-    def _report(
-        self, running: Running, result: Mapping[str, Any], *, ended: bool = False
-    ) -> Verdict:
+    def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
         """Tell the study of a report, and of epochs in `report_at` that came before it.
 
         Skips pretraining epochs, so that no trial is pruned on an untrained head.
         """
-        number, name, verdict = running.asked.number, self.objective[0], Verdict.TRAIN
+        number, name, stop = running.asked.number, self.objective[0], False
         reports = [row for row in result[HISTORY][:-1] if row[names.EPOCH] in self.report_at]
         if ended or result[names.EPOCH] in self.report_at:
             reports.append(result)
@@ -379,10 +377,10 @@ class Lifecycle:
                 value = row[name] if name in row else result[name]
                 epoch = int(row[names.EPOCH])
                 kept = _kept(result)
-                verdict = self.ledger.report(number, epoch, value, kept, ended=ended)
-                if verdict is not Verdict.TRAIN and not ended:
+                stop = self.ledger.report(number, epoch, value, kept, ended=ended) or stop
+                if stop and not ended:
                     break
-        return verdict
+        return stop
 
     def _keep_held_out(self, running: Running) -> None:
         """Write the file of a trial's held-out rows, and have it attached to the trial's run.

@@ -18,6 +18,7 @@ from search_spaces.space import SearchSpace
 from sweeps.cell import Cell
 from sweeps.ended import failure_of, failures
 from sweeps.given import OF_PYTHON, of_python
+from sweeps.jobs import lags_of, rungs_of
 from sweeps.ledger import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
@@ -25,6 +26,7 @@ from sweeps.settings import SweepSettings
 from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd, most_epochs
 from sweeps.tracking.spool import REJECTED_FILE
+from sweeps.visible import GUIDED
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
@@ -83,6 +85,29 @@ def stopping(
     if stored is not None and in_force(stored, num_sampled(space, stored)) == "none":
         return f"{said}: early stopping from here on ({settings.scheduler})"
     return None
+
+
+def sampled_by(settings: SweepSettings, space: SearchSpace, concurrency: int) -> str | None:
+    """What to say of the order in which results count; None where nothing is unexpected.
+
+    Args:
+        settings: Settings of the sweep.
+        space: The space.
+        concurrency: Trials at a time.
+    """
+    if settings.order == "trial" and not settings.by_trial:
+        return (
+            f"{space.name}: results count by arrival, so another machine or --concurrency may find"
+            " other trials"
+        )
+    rungs = rungs_of(settings, most_epochs(space, settings), space.most_rungs)
+    first = lags_of(settings, len(rungs))[0]
+    if not settings.by_trial or settings.sampler not in GUIDED or concurrency <= first:
+        return None
+    return (
+        f"{space.name}: no more than {first} new trials at a time, so that the sweep is the same"
+        f" at any concurrency; --order arrival or a longer --lag use all {concurrency} processes"
+    )
 
 
 def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:

@@ -15,6 +15,7 @@ from search_spaces.space import SearchSpace
 from sweeps.gate import within
 from sweeps.given import Given
 from sweeps.home import Home, name_taken
+from sweeps.jobs import lags_of, rungs_of
 from sweeps.ledger import distributions_of
 from sweeps.messages import (
     drawn_at_random,
@@ -102,6 +103,8 @@ def prepared(
     check_folds(task, scored, folds)
     spaces, said = _within(spaces, settings, data)
     for space in spaces:
+        rungs = rungs_of(settings, most_epochs(space, settings), space.most_rungs)
+        lags_of(settings, len(rungs))
         check_model(space, scored, folds, settings)
         if not here:
             check_sent(space)

@@ -97,7 +97,7 @@ def estimate(space: SearchSpace, settings: SweepSettings, unit_s: float) -> tupl
     epochs = most_epochs(space, settings)
     scheduler = in_force(settings, num_sampled(space, settings))
     if scheduler == "asha":
-        mean = mean_epochs(rungs_of(epochs, space.most_rungs), epochs)
+        mean = mean_epochs(rungs_of(settings, epochs, space.most_rungs), epochs)
     else:
         rungs = rung_epochs(epochs, space.most_rungs)
         mean = make_rule(scheduler, epochs, rungs).mean_epochs(epochs)

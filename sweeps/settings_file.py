@@ -15,10 +15,10 @@ from sweeps.identity import Identity, portable, resolved
 from sweeps.settings import SweepSettings
 
 SETTINGS_FILE = "settings.json"
-FORMAT = 4
+FORMAT = 5
 """Of the file, which has all settings; a new setting raises it. Format 1 had no number and no
 identity, and may lack settings."""
-ADDED = {3: ("patience", "trust"), 4: ("limit",)}
+ADDED = {3: ("patience", "trust"), 4: ("limit",), 5: ("order", "lag")}
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
@@ -65,7 +65,7 @@ def load_settings(folder: Path) -> SweepSettings:
         values = parsed(path.read_bytes())
         _check_keys(values)
         project = Identity.of(values, folder).at(folder).project
-        places = _places(values, partial(resolved, project=project))
+        places = _places(_migrated(values), partial(resolved, project=project))
         settings = SweepSettings.from_dict(places)
         for key, kind in get_type_hints(SweepSettings).items():
             if not fits(getattr(settings, key), kind):
@@ -100,6 +100,17 @@ def _check_keys(values: dict[str, Any]) -> None:
         wrong = ["uuid"]
     if wrong:
         raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r}")
+
+
+def _migrated(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of an earlier format by the names of this one.
+
+    Sweeps saw results by arrival before format 5, and their `asha` ended trials.
+    """
+    if values.get("format", FORMAT if set(IDENTITY) & set(values) else 1) >= 5:
+        return values
+    stopped = values.get("scheduler", "asha") == "asha"
+    return values | {"order": "arrival"} | ({"scheduler": "asha-stop"} if stopped else {})
 
 
 def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

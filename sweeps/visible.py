@@ -55,10 +55,9 @@ class Visible:
     def add(self, trial: FrozenTrial) -> None:
         """Take in the next trial, whose results may not be seen yet."""
         assert trial.number == self.view.length
-        self.view.length += 1
         trial = numbered(trial, trial.number, trial.user_attrs)
         trial.state, trial.values, trial.intermediate_values = TrialState.RUNNING, None, {}
-        self.view.add(trial)
+        self.view.create_new_trial(0, trial)
 
     def as_it_is(self, trial: FrozenTrial) -> None:
         """Show all that there is of a trial."""

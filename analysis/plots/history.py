@@ -35,8 +35,8 @@ class HistoryInfo:
     """Over folds; 0 where the objective is not averaged over them."""
     best: Float[np.ndarray, " complete"]
     """The best value of this trial and those before."""
-    pruned: Int[np.ndarray, " pruned"]
-    pruned_value: Float[np.ndarray, " pruned"]
+    stopped: Int[np.ndarray, " stopped"]
+    stopped_value: Float[np.ndarray, " stopped"]
     """The last value before the trial was stopped."""
     baseline: tuple[int, float] | None
     """Number and value of the trial that repeats a setting which is known."""
@@ -46,7 +46,7 @@ def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
     """The history of a sweep by its own first objective, in the order of trials' numbers."""
     objective = sweep.objective.key
     complete = [t for t in sweep.trials if t.state == "COMPLETE" and objective in t.values]
-    pruned = [t for t in sweep.trials if t.state == "PRUNED" and objective in t.values]
+    stopped = [t for t in sweep.trials if t.stopped_early and objective in t.values]
     value = np.array([t.values[objective] for t in complete], dtype=float)
     best = np.maximum if sweep.objective.better == "higher" else np.minimum
     repeated = next((t for t in complete if t.origin is not None), None)
@@ -57,8 +57,8 @@ def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
         value=value,
         std=np.array([t.values.get(names.std_key(objective), 0.0) for t in complete]),
         best=best.accumulate(value),
-        pruned=np.array([t.number for t in pruned], dtype=np.int64),
-        pruned_value=np.array([t.values[objective] for t in pruned], dtype=float),
+        stopped=np.array([t.number for t in stopped], dtype=np.int64),
+        stopped_value=np.array([t.values[objective] for t in stopped], dtype=float),
         baseline=None if repeated is None else (repeated.number, repeated.values[objective]),
     )
 
@@ -78,7 +78,7 @@ def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
     if same:
         figure.supylabel(in_two_lines(axis_label(infos[0].objective)), fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
-    for axes in panels[1:]:  # what the first sweep lacks, such as pruned trials
+    for axes in panels[1:]:  # what the first sweep lacks, such as trials stopped early
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             if label not in labels:
                 handles.append(handle)
@@ -102,17 +102,17 @@ def _draw(axes: Axes, info: HistoryInfo) -> None:
         elinewidth=1,
         label="complete, ± std over folds",
     )
-    if len(info.pruned):
+    if len(info.stopped):
         axes.scatter(
-            info.pruned,
-            info.pruned_value,
+            info.stopped,
+            info.stopped_value,
             marker="x",
             s=18,
             color=FAINT,
             linewidths=1,
-            label="pruned, last value",
+            label="stopped early, last value",
         )
-    end = max([*info.number, *info.pruned])
+    end = max([*info.number, *info.stopped])
     axes.step(
         [*info.number, end],
         [*info.best, info.best[-1]],

@@ -186,7 +186,7 @@ def _frozen(
     for name, value in params.items():  # as the sampler was told
         if trial.origin is not None or is_container(value):
             params[name] = _placed(name, distributions[name], value)
-    state = TrialState[trial.state]
+    state = TrialState.PRUNED if trial.stopped_early else TrialState[trial.state]
     reported: dict[int, float] = {}
     if state == TrialState.PRUNED:
         reported = metric_history(store, trial.run_id, sweep.objective.key)

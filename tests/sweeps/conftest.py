@@ -90,7 +90,7 @@ def reopen(
 
 @pytest.fixture
 def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., Ledger]:
-    """A ledger; `resume=True` goes on with its study."""
+    """A ledger of a sweep whose trials are ended early; `resume=True` continues its study."""
 
     def make(
         *,
@@ -112,6 +112,7 @@ def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., L
                     "space": (space.name,),
                     "trials": 6,
                     "sampler": "random",
+                    "scheduler": "asha-stop",
                     "resume": "first" if resume else None,
                     **settings,
                 }

@@ -43,11 +43,11 @@ def sweep(ledger: Ledger, trials: int) -> None:
 
 def known(ledger: Ledger) -> dict[str, Any]:
     """All that decisions depend on."""
-    history = ledger._history
+    history, visible = ledger._history, ledger._turns.visible.view
     return {
         "ended": ledger.ended(),
-        "view": [_seen(t) for t in history.view.get_all_trials(0)],
-        "attrs": history.view.attrs,
+        "view": [_seen(t) for t in visible.get_all_trials(0)],
+        "attrs": visible.attrs,
         "length": history.view.length,
         "reports": history.reports.at(3),
         "complete": sorted(history.reports.of_complete(3)),
@@ -74,9 +74,10 @@ def test_a_resumed_sweep_knows_what_the_first_one_knew(
     if bounded:
         monkeypatch.setattr(view_module, "LATEST", 8)
         monkeypatch.setattr(view_module, "BEST", 3)
-    ledger = make_ledger(over=reopen(), trials=60, sampler=sampler, scheduler="none")
+    settings = {"trials": 60, "sampler": sampler, "scheduler": "none", "order": "arrival"}
+    ledger = make_ledger(over=reopen(), **settings)
     sweep(ledger, 30)
-    again = make_ledger(over=reopen(), trials=60, sampler=sampler, scheduler="none", resume=True)
+    again = make_ledger(over=reopen(), resume=True, **settings)
     assert known(again) == known(ledger)
     length = len(known(again)["view"])
     assert 11 <= length <= 14 if bounded else length == 30

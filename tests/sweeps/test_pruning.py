@@ -165,14 +165,14 @@ def test_the_median_rule_is_that_of_optuna(
 
 
 def test_each_scheduler_has_its_rule() -> None:
-    assert make_rule("asha", 27, rung_epochs(27)) == RungRule((3, 9))
+    assert make_rule("asha-stop", 27, rung_epochs(27)) == RungRule((3, 9))
     assert make_rule("hyperband", 81, rung_epochs(81)) == RungRule((3, 9, 27), brackets=3)
     assert make_rule("median", 10, ()) == MedianRule(warmup=2, least=5)
     assert isinstance(make_rule("none", 10, ()), NoRule)
     assert not any(stopped(make_rule("none", 10, ()), [[-number] for number in range(20)]))
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median", "none"])
+@pytest.mark.parametrize("scheduler", ["asha", "asha-stop", "hyperband", "median", "none"])
 def test_any_scheduler_stops_trials_from_nine_sampled_ones_on(scheduler: str) -> None:
     settings = SweepSettings(scheduler=scheduler, objective=("val_loss",))  # type: ignore[arg-type]
     assert [in_force(settings, n) for n in (0, 1, 8)] == ["none"] * 3
@@ -183,12 +183,12 @@ def test_with_several_objectives_no_scheduler_stops_any() -> None:
     assert in_force(SweepSettings(objective=("val_loss", "num_params")), 100) == "none"
 
 
-@given(st.sampled_from(["asha", "hyperband", "median", "none"]), st.integers(1, 300))
+@given(st.sampled_from(["asha", "asha-stop", "hyperband", "median", "none"]), st.integers(1, 300))
 def test_trials_report_at_every_rung_and_at_the_end(scheduler: str, epochs: int) -> None:
     at = reports(scheduler, epochs, rung_epochs(epochs))  # type: ignore[arg-type]
     assert at[-1] == epochs
     assert list(at) == sorted(set(at))
-    if scheduler in ("asha", "hyperband"):
+    if scheduler in ("asha", "asha-stop", "hyperband"):
         assert set(rung_epochs(epochs)) <= set(at)
 
 

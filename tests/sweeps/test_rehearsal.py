@@ -203,7 +203,8 @@ def test_mistakes_are_those_of_the_sweep(
         ({"objective": ("val_accuracy", "num_params")}, (9.0, 9.0)),
         ({}, (3 + 6 / 3, 9.0)),
         ({"scheduler": "hyperband"}, (3 + 6 / 3, 9.0)),
-        ({"epochs": 30}, (3 + 7 / 3 + 20 / 9, 30.0)),
+        ({"epochs": 30}, (3 + 7 / 3 + 20 / 6, 30.0)),
+        ({"epochs": 30, "scheduler": "asha-stop"}, (3 + 7 / 3 + 20 / 9, 30.0)),
         ({"epochs": 30, "scheduler": "hyperband"}, (None, 30.0)),
     ],
 )

@@ -273,7 +273,7 @@ def test_a_ledger_in_a_database_that_comes_and_goes_is_that_of_one_that_stays(
     outages.show = proxy.restore
     asked = []
     for over in (None, database):
-        ledger = make_ledger(over=over, trials=12, scheduler="asha")
+        ledger = make_ledger(over=over, trials=12, scheduler="asha-stop")
         found = []
         for i in range(12):
             if over is not None:

@@ -91,6 +91,7 @@ def make(space: SearchSpace, make_ledger: Callable[..., Ledger]) -> Callable[...
             trials=SAMPLERS[name],
             resume=resume,
             scheduler="none",
+            order="arrival",
             objective=BOTH if name == "nsga2" else BOTH[:1],
         )
 

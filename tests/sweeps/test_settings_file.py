@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.errors import UserError
-from sweeps.settings import SweepSettings
+from sweeps.settings import Scheduler, SweepSettings
 from sweeps.settings_file import (
     SETTINGS_FILE,
     check_place,
@@ -24,6 +24,8 @@ from sweeps.settings_file import (
 from trainables.tasks.larger_digit import TASK
 
 GOOD = SweepSettings(space=("mlp",))
+EARLIER = replace(GOOD, scheduler="asha-stop", order="arrival")
+"""As sweeps were before trials were paused."""
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 settings = st.builds(
     SweepSettings,
@@ -94,7 +96,7 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
     for key in ("patience", "trust"):
         del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    assert load_settings(tmp_path) == replace(GOOD, trials=11)
+    assert load_settings(tmp_path) == replace(EARLIER, trials=11)
     del values["seed"]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
     with pytest.raises(UserError, match="are broken: seed is missing$"):
@@ -153,7 +155,15 @@ def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
 def test_settings_of_another_version_are_read(tmp_path: Path) -> None:
     text = json.dumps({"space": ["mlp"], "no_longer_known": 1})
     (tmp_path / SETTINGS_FILE).write_text(text)
-    assert load_settings(tmp_path) == GOOD
+    assert load_settings(tmp_path) == EARLIER
+
+
+@pytest.mark.parametrize("scheduler", ["none", "median"])
+def test_an_earlier_sweep_keeps_to_its_scheduler(tmp_path: Path, scheduler: Scheduler) -> None:
+    save_settings(replace(GOOD, scheduler=scheduler), tmp_path)
+    values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 4}
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    assert load_settings(tmp_path) == replace(GOOD, scheduler=scheduler, order="arrival")
 
 
 def test_only_their_owner_reads_settings_that_may_hold_a_password(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_best_so_far_is_of_complete_trials_in_order(sweeps):
     np.testing.assert_allclose(info.value, [0.5, 0.7, 0.6, 0.8])
     np.testing.assert_allclose(info.best, [0.5, 0.7, 0.7, 0.8])
     np.testing.assert_allclose(info.std, np.sqrt([0.02, 0.02, 0.0, 0.02]))
-    assert info.pruned.tolist() == [2, 7]
+    assert info.stopped.tolist() == [2, 7]
     assert info.baseline == (0, 0.5)
 
 

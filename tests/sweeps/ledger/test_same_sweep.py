@@ -15,7 +15,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from sweeps import history
-from sweeps.ledger import Asked, Ledger, Verdict
+from sweeps.ledger import Asked, Ledger
 from sweeps.settings import Sampler
 from tests.sweeps.ledger.asking import MakeLedger, Reopen, study_of
 
@@ -80,7 +80,7 @@ def is_over(ledger: Ledger, workers: int, random: Random, kills: float) -> bool:
             ledger.fail(number, "a loss became infinite", "diverged")
         elif epoch == EPOCHS:
             ledger.complete(number, [value], {})
-        elif ledger.report(number, epoch, value) is Verdict.TRAIN:
+        elif not ledger.report(number, epoch, value):
             go_on(asked, epoch)
 
 
@@ -141,7 +141,7 @@ def test_samplers_look_at_results(make_ledger: MakeLedger, sampler: Sampler, tri
 
     def params(**settings: Any) -> list[dict[str, Any]]:
         storage = InMemoryStorage()
-        settings |= {"sampler": sampler, "epochs": EPOCHS, "trials": trials}
+        settings |= {"sampler": sampler, "scheduler": "asha", "epochs": EPOCHS, "trials": trials}
         ledger = swept(lambda _: make_ledger(over=storage, **settings), lambda: 2, seed=1)
         return [params for _, _, params, *_ in outcome(ledger)]
 

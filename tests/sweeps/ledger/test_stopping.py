@@ -76,7 +76,7 @@ def worse_is_stopped(ledger: Ledger) -> bool:
     return ledger.report(asked[2].number, 3, 0.1)
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+@pytest.mark.parametrize("scheduler", ["asha-stop", "hyperband"])
 @pytest.mark.parametrize(("trials", "stops"), [(3, False), (9, False), (10, True), (None, True)])
 def test_fewer_than_nine_sampled_trials_are_not_stopped_early(
     make_ledger: MakeLedger, scheduler: str, trials: int | None, stops: bool
@@ -90,7 +90,7 @@ def test_fewer_than_nine_sampled_trials_are_not_stopped_early(
 def test_without_a_baseline_all_trials_are_sampled(
     make_ledger: MakeLedger, make_space: MakeSpace
 ) -> None:
-    assert make_ledger(trials=9, space=make_space(points=())).scheduler == "asha"
+    assert make_ledger(trials=9, space=make_space(points=())).scheduler == "asha-stop"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_an_extended_sweep_stops_trials_early_by_all_that_was_reported(
     for number in (1, 2):
         few.complete(number, [0.5], {})
     more = make_ledger(over=reopen(), resume=True, trials=ENOUGH)
-    assert more.scheduler == "asha"
+    assert more.scheduler == "asha-stop"
     numbers = [ask(more).number for _ in range(3)]
     assert numbers == [0, 3, 4]
     assert more.report(numbers[1], 3, 0.5)
@@ -146,7 +146,7 @@ def reported(ledger: Ledger, value: float) -> bool:
 
 
 def many(make_ledger: MakeLedger, **values: Any) -> Ledger:
-    return make_ledger(trials=30, scheduler="asha", space=values.pop("space"), **values)
+    return make_ledger(trials=30, scheduler="asha-stop", space=values.pop("space"), **values)
 
 
 def test_a_kill_between_report_and_end_changes_no_decision(

@@ -11,6 +11,7 @@ from ray import tune
 
 from search_spaces.space import SearchSpace
 from sweeps import lifecycle as lifecycle_module
+from sweeps import saved
 from sweeps.ended import RESULT_ATTR, failure_of
 from sweeps.gate import Gate
 from sweeps.messages import failed_apart
@@ -79,7 +80,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         (life.ledger, "complete"),
         (life.ledger, "prune"),
         (life.ledger, "fail"),
-        (lifecycle_module, "delete_checkpoint"),
+        (saved, "delete_checkpoint"),
     ):
         monkeypatch.setattr(owner, name, recorder.noting(name, getattr(owner, name)))
     run(life, "a")
@@ -341,7 +342,7 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
         asked.append(number)
         raise OSError("AWS Error SLOW_DOWN")
 
-    monkeypatch.setattr(lifecycle_module, "delete_checkpoint", away)
+    monkeypatch.setattr(saved, "delete_checkpoint", away)
     life.end("a", result())
     life.end("b", result())
     assert life.ended == {TrialState.COMPLETE: 2}
@@ -349,14 +350,14 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
     assert life.outages.shown().startswith("storage away for")
     assert asked == [0]  # it is left alone for a while, since each call takes time of all trials
     monkeypatch.undo()
-    monkeypatch.setattr(lifecycle_module, "STORE_RESTS_S", 0.0)
-    life.delete_left_over()
+    monkeypatch.setattr(saved, "STORE_RESTS_S", 0.0)
+    life.saved.delete_left_over()
     assert [load_checkpoint(life.checkpoint_folder, n) for n in range(3)] == [
         None,
         None,
         {"epoch": 1},
     ]
-    assert not life.left_over
+    assert not life.saved.left_over
     assert not life.outages.shown()
 
 

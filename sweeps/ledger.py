@@ -184,8 +184,11 @@ class Ledger:
     def paused(self) -> dict[int, int]:
         """Trials that are paused at a rung, and its epochs."""
         unended = (n for n in range(self._turns.visible.view.length) if n not in self._ended)
-        paused = [number for number in unended if self._turns.is_paused(number)]
-        return {number: _passed(self._trial(number)) for number in paused}
+        return {n: _passed(self._trial(n)) for n in unended if self.is_paused(n)}
+
+    def is_paused(self, number: int) -> bool:
+        """Whether a trial that has not ended is paused, and not to be trained on now."""
+        return self._turns.is_paused(number)
 
     def hold(self) -> None:
         """Return once this process is known to be the sweep's one driver."""

@@ -155,7 +155,7 @@ class Lifecycle:
         self.outages = outages or Outages()
         self.saved = Saved(checkpoint_folder, self.outages)
         self.paused = ledger.paused()
-        """Trials that wait at a rung until they are promoted, with the epochs that they have."""
+        """Trials that wait at a rung, with the epochs that they have; some may be promoted."""
         self._errors: dict[int, str] = {}
         self._close_ended_runs()
 
@@ -220,10 +220,10 @@ class Lifecycle:
             self.fail(key, kind)
             return
         number = running.asked.number
-        self._log_result(running, result)
         if running.stopped and self.ledger.rungs:
             self._pause(key, result)
             return
+        self._log_result(running, result)
         if result[DIVERGED]:
             self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
             self.fail(key, names.DIVERGED)
@@ -327,6 +327,11 @@ class Lifecycle:
     def num_training(self) -> int:
         """Trials that have a process; others wait for one."""
         return sum(running.has_process for running in self.running.values())
+
+    @property
+    def num_paused(self) -> int:
+        """Trials that wait at a rung and are not to be promoted, as far as is known."""
+        return sum(map(self.ledger.is_paused, self.paused))
 
     @property
     def remaining_error(self) -> str | None:

@@ -139,10 +139,11 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """State of the sweep in one line."""
         life = self.lifecycle
-        done = life.ended.total() + len(life.paused)
+        waiting = life.num_paused
+        done = life.ended.total() + waiting
         paused = f"{life.ended[TrialState.PRUNED]} pruned"
         if life.ledger.rungs:
-            paused = f"{len(life.paused)} paused"
+            paused = f"{waiting} paused"
         parts = [
             f"{done}/{done + life.ledger.trials_left} trials",
             f"{life.num_training} running",

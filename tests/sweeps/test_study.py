@@ -68,7 +68,9 @@ def trained(ledger: Ledger, how: str) -> None:
 def test_a_trial_of_three_rungs_is_a_few_transactions_however_it_ends(
     sampler: str, database: RDBStorage, make_ledger: MakeLedger
 ) -> None:
-    ledger = make_ledger(over=database, trials=60, sampler=sampler, scheduler="asha-stop", epochs=81)
+    ledger = make_ledger(
+        over=database, trials=60, sampler=sampler, scheduler="asha-stop", epochs=81
+    )
     commits = Commits(database)
     found: dict[str, set[int]] = {}
     for how in ("COMPLETE", "FAIL", "PRUNED") * 14:

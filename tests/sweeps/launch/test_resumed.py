@@ -69,7 +69,9 @@ def test_a_resumed_sweep_keeps_its_uuid_and_one_from_before_has_none(
     file = Path("runs/first/settings.json")
     file.write_text(json.dumps(stored.to_dict()))
     for _ in range(2):
-        assert launch(settings, load_settings(file.parent), Waiting(settings)) == 0
+        stored = load_settings(file.parent)
+        again = replace(stored, resume="first")
+        assert launch(again, stored, Waiting(again)) == 0
         assert check_place(file.parent).uuid == ""
 
 

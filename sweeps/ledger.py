@@ -44,7 +44,7 @@ from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
 from sweeps.promotion import Promotion
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
-from sweeps.settings import SweepSettings
+from sweeps.settings import Scheduler, SweepSettings
 from sweeps.study import StoredStudy, has_study
 from sweeps.turns import Turns
 from sweeps.view import numbered
@@ -56,6 +56,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
 DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
+ENDING: tuple[Scheduler, ...] = ("asha-stop", "hyperband", "median")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +186,11 @@ class Ledger:
         """Trials that are paused at a rung, and its epochs."""
         unended = (n for n in range(self._turns.visible.view.length) if n not in self._ended)
         return {n: _passed(self._trial(n)) for n in unended if self.is_paused(n)}
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the scheduler is one that ends trials early, and pauses none."""
+        return self.settings.scheduler in ENDING
 
     def is_paused(self, number: int) -> bool:
         """Whether a trial that has not ended is paused, and not to be trained on now."""

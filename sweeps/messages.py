@@ -207,9 +207,9 @@ def _end(
         state: sum(t.state.name == state for t in end.ledger.ended())
         for state in ("COMPLETE", "PRUNED", "FAIL")
     }
-    early = f"{counts['PRUNED']} pruned"
-    if end.ledger.rungs:
-        early = f"{len(end.ledger.paused())} paused"
+    early = f"{len(end.ledger.paused())} paused"
+    if end.ledger.ends_early:
+        early = f"{counts['PRUNED']} pruned"
     yield (
         f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete, {early},"
         f" {counts['FAIL']} failed"

@@ -141,13 +141,13 @@ class Progress(tune.Callback):
         life = self.lifecycle
         waiting = life.num_paused
         done = life.ended.total() + waiting
-        paused = f"{life.ended[TrialState.PRUNED]} pruned"
-        if life.ledger.rungs:
-            paused = f"{waiting} paused"
+        stopped = f"{waiting} paused"
+        if life.ledger.ends_early:
+            stopped = f"{life.ended[TrialState.PRUNED]} pruned"
         parts = [
             f"{done}/{done + life.ledger.trials_left} trials",
             f"{life.num_training} running",
-            paused,
+            stopped,
             f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
         ]
         waiting = len(life.running) - life.num_training

@@ -123,7 +123,7 @@ def _of_studies(wanted: Outcome, got: Outcome, *, ordered: bool) -> Iterator[Dif
             yield Difference(trial=number, what="doubled", text="in the study beyond --trials")
             continue
         one, other = wanted.trials[number], got.trials[number]
-        if not other.state.is_finished():
+        if one.state.is_finished() and not other.state.is_finished():
             yield Difference(trial=number, what="lost", text=f"still {other.state.name}")
         elif ordered and one.state != other.state:
             text = f"{other.state.name} in the study, not {one.state.name}"

@@ -83,7 +83,7 @@ def test_a_worker_that_dies_in_a_reset_costs_one_try(user: User) -> None:
 def test_a_driver_killed_in_front_of_each_pruning_prunes_as_one_left_in_peace(user: User) -> None:
     (user.folder / "killed.py").write_text(KILLED)
     args = (*TINY, "--space", "mlp", "--trials", 12, "--epochs", 9, "--concurrency", 1)
-    args += ("--sampler", "random", "--seed", 3)
+    args += ("--sampler", "random", "--seed", 3, "--scheduler", "asha-stop")
     user.run("sweeps/run.py", *args, "--name", "whole")
     killed = user.folder / "killed.py"
     again: tuple[object, ...] = (*args, "--name", "first")

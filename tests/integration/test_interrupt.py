@@ -87,7 +87,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     check_nothing_runs(user)
 
     said = user.run(*resume).stdout
-    assert "slow_mlp: 6 trials complete, 0 pruned, 0 failed" in said
+    assert "slow_mlp: 6 trials complete, 0 paused, 0 failed" in said
     trials = user.study(SWEEP)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert scores(trials) == scores(reference.study("reference/mlp"))

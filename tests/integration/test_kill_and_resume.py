@@ -68,7 +68,7 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
     ended = len([t for t in user.study(SWEEP) if t.state.is_finished()])
     said = user.run("sweeps/run.py", *args).stdout
     assert f"{ended + 1}/6 trials" in said or f"{ended + 2}/6 trials" in said
-    assert "mlp: 6 trials complete, 0 pruned, 0 failed" in said
+    assert "mlp: 6 trials complete, 0 paused, 0 failed" in said
 
     trials = user.study(SWEEP)
     wanted = reference.study("reference/mlp")

@@ -47,7 +47,7 @@ def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) ->
     assert re.search(r"\d:\d\d  3/3 trials · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said)
     assert re.search(r"best is trial [012]: ", said)
     assert "  trial 0: aguet2019/auxiliary, the baseline" in said
-    assert "cnn_ws_aux: 3 trials complete, 0 pruned, 0 failed" in said
+    assert "cnn_ws_aux: 3 trials complete, 0 paused, 0 failed" in said
     assert "cnn_ws_aux: best configurations" in said
     assert "baseline" in said
     assert f"  look     {User.shown('analysis/ui.py')}\n" in said
@@ -143,7 +143,7 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
     assert "sweep job resumes: cnn_ws_aux; 6 trials" in said
-    assert "cnn_ws_aux: 6 trials complete, 0 pruned, 0 failed" in said
+    assert "cnn_ws_aux: 6 trials complete, 0 paused, 0 failed" in said
     trials = user.study(JOB)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6
@@ -244,7 +244,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert "several objectives: no trial is stopped early" in said_sound
     parents = []
     for space in ("mlp", "cnn"):
-        assert f"{space}: 3 trials complete, 0 pruned, 0 failed" in said_sound
+        assert f"{space}: 3 trials complete, 0 paused, 0 failed" in said_sound
         study = optuna.load_study(
             study_name=f"two/{space}", storage=f"sqlite:///{folder}/study.db"
         )
@@ -267,7 +267,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert parents[0].datasets == parents[1].datasets
 
     # a trial that crashes is tried again, but not for ever
-    assert "recovers: 7 trials complete, 0 pruned, 1 failed" in said_sick
+    assert "recovers: 7 trials complete, 0 paused, 1 failed" in said_sick
     for number in (1, 2):
         assert f"\n      trial {number}: RuntimeError: out of luck; traceback in " in said_sick
     trials = user.study("sick/recovers")
@@ -289,7 +289,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert runs["3"].status == "FINISHED"
 
     # one that diverges is not tried again and frees its place
-    assert "diverges: 6 trials complete, 0 pruned, 2 failed" in said_sick
+    assert "diverges: 6 trials complete, 0 paused, 2 failed" in said_sick
     trials = user.study("sick/diverges")
     assert [t.number for t in trials if t.state.name == "FAIL"] == [1, 3]
     runs = user.mlflow("sick/diverges")

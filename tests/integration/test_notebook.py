@@ -74,7 +74,7 @@ def require_in_place(outputs: Outputs) -> None:
     """One output, of which the summary remains; progress is in no other."""
     ((*before, last),) = outputs.shown.values()
     assert before
-    assert last["text/plain"].startswith("mine: 3 trials complete, 0 pruned, 0 failed")
+    assert last["text/plain"].startswith("mine: 3 trials complete, 0 paused, 0 failed")
     assert "best configurations" in last["text/html"]
     assert "background" not in last["text/html"]  # light or dark, as the notebook is
     assert last["text/html"].count("\n") < 30

@@ -77,7 +77,7 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
     assert "on 120 kündigung_2024 rows; tpe with none" in said
     assert "objective: roc_auc" in said
     for space in ("mlp", "logistic"):
-        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in said
+        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in said
         trials = user.study(f"own/{space}")
         assert len(trials) == 2
         runs = user.mlflow(f"own/{space}")
@@ -166,7 +166,7 @@ def test_embedded_data_is_a_regression_by_its_target(user: User) -> None:
     )
     assert "regression" in end.stdout
     for space in ("mlp", "ridge", "random_forest"):
-        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in end.stdout
+        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in end.stdout
         assert user.mlflow(f"sugar/{space}")["0"].tags["task"] == "diabetes"
     user.run_printed(printed(end.stdout, "compare"))
     user.run_printed(printed(end.stdout, "export"))
@@ -189,7 +189,7 @@ def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> 
     )
     assert "(n, h, w, c)" in end.stdout
     for space in ("cnn", "mlp"):
-        assert f"{space}: 2 trials complete, 0 pruned, 0 failed" in end.stdout
+        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in end.stdout
     assert "rotation" in user.mlflow("pictures/cnn")["0"].params
     user.run_printed(printed(end.stdout, "export"))
     assert "test accuracy " in user.run_printed(printed(end.stdout, "measure")).stdout

@@ -44,7 +44,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterato
 
 def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     user, file = own.user, own.file
-    assert "own_difference: 3 trials complete, 0 pruned, 0 failed" in own.said
+    assert "own_difference: 3 trials complete, 0 paused, 0 failed" in own.said
     assert "trial 0: plain" in own.said
 
     trials = user.study("own/own_difference")

@@ -151,7 +151,7 @@ def test_a_sweep_runs_under_uv_on_one_processor_beside_files_named_like_librarie
             TMPDIR=str(long),
         )
     )
-    assert "helped_mlp: 3 trials complete, 0 pruned, 0 failed" in done.stdout
+    assert "helped_mlp: 3 trials complete, 0 paused, 0 failed" in done.stdout
     assert "2 running" not in done.stdout
     assert done.stderr == ""
     assert not list(tmp_path.glob("executed_*"))

@@ -72,7 +72,7 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
     assert "rich: initial point plain is left out: not its constraint and --limit" in first
     assert "rich: gp draws kernel, pool at random, since not all trials have them" in first
     said = user.run("sweeps/run.py", "--resume", "first", "--trials", 14).stdout
-    assert "rich: 14 trials complete, 0 pruned, 0 failed" in said
+    assert "rich: 14 trials complete, 0 paused, 0 failed" in said
     assert "to meet its constraint and --limit num_params > 1,000" in said
 
     trials, runs = user.study("first/rich"), user.mlflow("first/rich")

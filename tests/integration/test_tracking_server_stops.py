@@ -66,7 +66,7 @@ def test_a_server_that_stops_in_mid_sweep_gets_everything_later(
         until(lambda: user.records("cut/mlp", "metrics"), process)
         until(lambda: user.mlflow("cut/mlp", database).get("0"), process)
     said = user.end(process).stdout
-    assert "mlp: 6 trials complete, 0 pruned, 0 failed" in said
+    assert "mlp: 6 trials complete, 0 paused, 0 failed" in said
     assert f"MLflow at {uri} did not accept all records" in said
     assert "records wait in runs/cut" in said
     replay = said.partition("send them with: ")[2].splitlines()[0]

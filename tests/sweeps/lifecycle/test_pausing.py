@@ -158,3 +158,15 @@ def test_checkpoints_of_the_worst_paused_trials_go_first(
     life.saved.pause(4, 3, 0.1, 100)
     assert load_checkpoint(folder, 1) is not None
     assert load_checkpoint(folder, 2) is not None
+
+
+def test_a_sweep_resumed_without_a_scheduler_trains_all_paused_trials(
+    make_lifecycle: MakeLifecycle, life: Lifecycle
+) -> None:
+    paused(life, "a", 0.1)
+    paused(life, "b", 0.7)
+    paused(life, "c", 0.6)
+    resumed = make_lifecycle(trials=3, scheduler="none", resume=True, tracker=Recorder())
+    configs = [resumed.start(key) for key in "def"]
+    assert [(c[TRIAL_NUMBER], c[REPORTED_AT]) for c in configs if c] == [(0, 3), (1, 3), (2, 3)]
+    assert resumed.start("g") is None

@@ -22,6 +22,8 @@ from foldsweep.checks import brief, is_huge, meant
 from foldsweep.choices import encoded, find_choice, is_container
 from foldsweep.errors import UserError
 from search_spaces.domains import bounds, clean, is_log, step_of
+from search_spaces.space import SearchSpace
+from sweeps.settings import SweepSettings
 
 
 def to_distributions(domains: Mapping[str, Domain]) -> dict[str, BaseDistribution]:
@@ -119,3 +121,20 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         steps = round((clipped - distribution.low) / distribution.step)
         clipped = clean(distribution.low + steps * distribution.step)
     return int(clipped) if isinstance(distribution, IntDistribution) else float(clipped)
+
+
+def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
+    """What the study chooses from.
+
+    Raises:
+        UserError: If the sampler is `grid` and the space has none, or a part of one.
+    """
+    if settings.sampler != "grid":
+        return to_distributions(space.searched)
+    if not space.grid:
+        raise UserError(f"space {space.name} defines no grid; use another --sampler")
+    free = sorted(set(space.searched) - set(space.grid))
+    if free:
+        raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
+    keys = space.tree.in_order([*space.grid])
+    return to_distributions({key: Categorical(space.grid[key]) for key in keys})

@@ -7,7 +7,6 @@ a view in memory and created whole in the study.
 import hashlib
 import json
 import math
-import sys
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,13 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from ray.tune.search.sample import Categorical
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import CRASHED, REFUSED, sign
 from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
-from sweeps.distributions import to_distributions
+from sweeps.budget import most_asked, num_asked, num_sampled
+from sweeps.distributions import distributions_of
 from sweeps.ended import (
     FAILURE_ATTR,
     GRID_POINT,
@@ -54,7 +53,6 @@ IDENTITY_ATTR = "identity"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
-DEFAULT_TRIALS = 30
 ERROR_LENGTH = 1000
 ENDING: tuple[Scheduler, ...] = ("asha-stop", "hyperband", "median")
 
@@ -409,44 +407,6 @@ def _make_study(
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         study.set_metric_names(list(settings.objective))  # axes of Optuna's dashboard
-
-
-def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
-    """What the study chooses from.
-
-    Raises:
-        UserError: If the sampler is `grid` and the space has none, or a part of one.
-    """
-    if settings.sampler != "grid":
-        return to_distributions(space.searched)
-    if not space.grid:
-        raise UserError(f"space {space.name} defines no grid; use another --sampler")
-    free = sorted(set(space.searched) - set(space.grid))
-    if free:
-        raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
-    keys = space.tree.in_order([*space.grid])
-    return to_distributions({key: Categorical(space.grid[key]) for key in keys})
-
-
-def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
-    """Trials that the sweep of a space may have in all."""
-    trials = settings.trials
-    if settings.sampler == "grid":
-        whole = most_asked(space, settings)
-        return whole if trials is None else min(trials, whole)
-    return DEFAULT_TRIALS if trials is None else trials
-
-
-def most_asked(space: SearchSpace, settings: SweepSettings) -> int:
-    """Trials that there can be: those of a grid and the initial points; else any number."""
-    if settings.sampler != "grid":
-        return sys.maxsize
-    return len(space.points) + space.num_combinations
-
-
-def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
-    """Those of them that are no initial points; on a grid, its own points."""
-    return max(0, num_asked(space, settings) - len(space.points))
 
 
 def _passed(trial: FrozenTrial) -> int:

@@ -12,11 +12,11 @@ from foldsweep.errors import UserError
 from foldsweep.programs import console
 from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
+from sweeps.distributions import distributions_of
 from sweeps.gate import within
 from sweeps.given import Given
 from sweeps.home import Home, name_taken
 from sweeps.jobs import lags_of, rungs_of
-from sweeps.ledger import distributions_of
 from sweeps.messages import (
     drawn_at_random,
     stopping,

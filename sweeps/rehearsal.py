@@ -14,12 +14,12 @@ from foldsweep.numbers import plural, shown_seconds
 from foldsweep.programs import console
 from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
+from sweeps.budget import num_asked, num_sampled
 from sweeps.gate import Gate
 from sweeps.given import Given
 from sweeps.jobs import mean_epochs, rungs_of
 from sweeps.kept import kept, shown_size
 from sweeps.launch import taken
-from sweeps.ledger import num_asked, num_sampled
 from sweeps.messages import described
 from sweeps.passwords import masked_url
 from sweeps.preflight import LEAST_UNITS, first_configs

@@ -20,14 +20,15 @@ from foldsweep.files import joined
 from foldsweep.numbers import plural, shown_score
 from foldsweep.user_code import USER_MODULE
 from search_spaces.space import SearchSpace
-from sweeps.distributions import distributions_json
+from sweeps.budget import num_asked
+from sweeps.distributions import distributions_json, distributions_of
 from sweeps.ended import failures
 from sweeps.expected import log_expected
 from sweeps.fitting import fit
 from sweeps.gate import Gate
 from sweeps.here import fit_here
 from sweeps.identity import Identity
-from sweeps.ledger import Ledger, distributions_of, num_asked
+from sweeps.ledger import Ledger
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
 from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of

@@ -4,7 +4,7 @@ import pytest
 
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
-from sweeps.ledger import DEFAULT_TRIALS
+from sweeps.budget import DEFAULT_TRIALS
 from tests.sweeps.ledger.asking import BASELINE, GRID, MakeLedger, MakeSpace, Reopen, ask, complete
 
 

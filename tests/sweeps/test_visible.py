@@ -1,0 +1,108 @@
+"""What samplers are shown of trials."""
+
+import math
+
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sweeps import view as view_module
+from sweeps.jobs import Rung
+from sweeps.settings import Sampler
+from sweeps.view import numbered
+from sweeps.visible import LEAST_AT_RUNG, Visible
+
+RUNGS = (Rung(epochs=3), Rung(epochs=10))
+LAST = len(RUNGS)
+
+
+def trial(number: int) -> FrozenTrial:
+    made = create_trial(
+        state=TrialState.RUNNING,
+        params={"lr": number / 100},
+        distributions={"lr": FloatDistribution(0, 1)},
+    )
+    return numbered(made, number, {})
+
+
+def visible_of(sampler: Sampler, trials: int) -> Visible:
+    visible = Visible("name", [StudyDirection.MAXIMIZE], RUNGS, sampler=sampler)
+    for number in range(trials):
+        visible.add(trial(number))
+    return visible
+
+
+def states(visible: Visible) -> list[str]:
+    return [t.state.name for t in visible.view.get_all_trials(0)]
+
+
+def test_a_trial_is_as_its_highest_result_that_may_be_seen() -> None:
+    visible = visible_of("tpe", 4)
+    assert states(visible) == ["RUNNING"] * 4
+    visible.show(trial(0), 0, 0.5)
+    visible.show(trial(0), LAST, 0.8)
+    visible.show(trial(0), 1, 0.7)
+    visible.show(trial(1), 0, 0.6)
+    visible.show(trial(2), 0, None)
+    assert states(visible) == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    whole, pruned, failed, running = visible.view.get_all_trials(0)
+    assert (whole.values, whole.intermediate_values) == ([0.8], {3: 0.5, 10: 0.7})
+    assert (pruned.values, pruned.intermediate_values) == ([0.6], {3: 0.6})
+    assert failed.values is running.values is None
+    assert pruned.params == {"lr": 0.01}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_trial_that_diverged_is_worse_than_all_others(value: float) -> None:
+    """TPE ranks pruned trials by their last epoch first, and those without a report last."""
+    visible = visible_of("tpe", 1)
+    visible.show(trial(0), 0, 0.9)
+    visible.show(trial(0), 1, value)
+    (shown,) = visible.view.get_all_trials(0)
+    assert (shown.state, shown.values, shown.intermediate_values) == (TrialState.PRUNED, None, {})
+
+
+def test_a_trial_that_failed_later_keeps_what_it_came_to() -> None:
+    visible = visible_of("tpe", 1)
+    visible.show(trial(0), 0, 0.9)
+    visible.show(trial(0), 1, None)
+    (shown,) = visible.view.get_all_trials(0)
+    assert (shown.state, shown.intermediate_values) == (TrialState.PRUNED, {3: 0.9})
+
+
+def test_who_looks_at_complete_trials_is_shown_the_highest_rung_with_enough_of_them() -> None:
+    visible = visible_of("gp", 2 * LEAST_AT_RUNG)
+    for number in range(LEAST_AT_RUNG - 1):
+        visible.show(trial(number), 0, number / 10)
+    assert "COMPLETE" not in states(visible)
+    visible.show(trial(LEAST_AT_RUNG - 1), 0, 2.0)
+    assert states(visible) == ["COMPLETE"] * LEAST_AT_RUNG + ["RUNNING"] * LEAST_AT_RUNG
+    for number in range(1, LEAST_AT_RUNG + 1):
+        visible.show(trial(number), 1, 5.0 + number)
+    shown = visible.view.get_all_trials(0)
+    assert states(visible)[:12] == ["PRUNED"] + ["COMPLETE"] * LEAST_AT_RUNG + ["RUNNING"]
+    assert [t.values for t in shown[:3]] == [[0.0], [6.0], [7.0]]
+
+
+def test_a_trial_that_diverged_does_not_count_among_enough() -> None:
+    visible = visible_of("gp", LEAST_AT_RUNG)
+    for number in range(LEAST_AT_RUNG):
+        visible.show(trial(number), 0, math.nan if number == 3 else 1.0)
+    assert "COMPLETE" not in states(visible)
+
+
+def test_of_a_long_sweep_the_latest_and_the_best_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_module, "LATEST", 5)
+    monkeypatch.setattr(view_module, "BEST", 2)
+    visible = visible_of("tpe", 0)
+    for number in range(20):
+        visible.add(trial(number))
+        visible.show(trial(number), LAST, float(-number))
+    assert [t.number for t in visible.view.get_all_trials(0)] == [0, 1, 15, 16, 17, 18, 19]
+    again = visible_of("tpe", 20)
+    for number in range(20):
+        again.show(trial(number), LAST, float(-number))
+    assert [t.number for t in again.view.get_all_trials(0)] == [0, 1, 15, 16, 17, 18, 19]

@@ -36,12 +36,12 @@ def samples(space):
 
 def test_a_space_has_its_name_and_its_variant(name, space):
     assert space.name == name
-    assert space.variant is VARIANTS[name]
+    assert space.variant is VARIANTS["cnn_digit" if name == "cnn_digit_deep" else name]
     assert space.file is None
 
 
 def test_every_variant_has_a_space():
-    assert set(TUNED) == set(VARIANTS)
+    assert set(TUNED) == {*VARIANTS, "cnn_digit_deep"}
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -72,10 +72,14 @@ def test_samples_differ_in_every_searched_key(space, samples):
         assert len({values[key] for values in samples}) > 1
 
 
-def test_points_are_valid_and_the_first_is_a_reports_own(space):
-    variant = space.variant
+def test_points_are_networks(space):
     for point in space.points:
-        variant.model(space.complete(point.config, epochs=2))
+        space.variant.model(space.complete(point.config, epochs=2))
+
+
+@pytest.mark.parametrize("name", [name for name in TUNED if name != "cnn_digit_deep"])
+def test_the_first_point_is_a_reports_own(space):
+    variant = space.variant
     first = space.points[0]
     preset = PRESETS[first.name]
     assert preset.variant == variant.name

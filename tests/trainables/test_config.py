@@ -74,6 +74,7 @@ OUT_OF_RANGE_IN_A_FAMILY = [
     (DistanceConfig, "embedding", 0),
     (DistanceConfig, "outputs", 2),
     (DigitConfig, "main_weight", 1.0),
+    (DigitConfig, "digit_smoothing", 1.0),
     (BackpropConfig, "hidden", 0),
     (BackpropConfig, "hidden_layers", -1),
     (BackpropConfig, "schedule_rate", -0.1),

@@ -34,6 +34,27 @@ def test_a_pair_is_compared_by_the_names_of_its_digits(left):
         assert comparison_hits(scores, {"target": torch.tensor([int(left <= right)])}).all()
 
 
+class Given(nn.Module):
+    """Takes the first ten pixels of an image for its scores."""
+
+    def forward(self, image):
+        return image.flatten(1)[:, :10]
+
+
+def test_probabilities_of_all_digits_are_compared():
+    left, right = torch.zeros(10), torch.zeros(10)
+    left[7], left[2], left[3], right[5] = 0.4, 0.3, 0.3, 1.0
+    pair = torch.zeros(1, 2, 14, 14)
+    pair[0, 0, 0, :10], pair[0, 1, 0, :10] = left.log(), right.log()
+    answers = {}
+    for compare in ("names", "probabilities"):
+        model = DigitNet(DigitConfig(**SMALL, compare=compare))
+        model.classifier = nn.ModuleList([Given()])
+        answers[compare] = model(pair).comparison
+    assert answers["names"].argmax(1).tolist() == [0]  # 7 is the likeliest
+    torch.testing.assert_close(answers["probabilities"], torch.tensor([[0.4, 0.6]]))
+
+
 def test_both_images_are_named_by_one_classifier():
     torch.manual_seed(0)
     model = DigitNet(DigitConfig(**SMALL)).eval()

@@ -14,7 +14,7 @@ TUNED: dict[str, Callable[[], SearchSpace]] = {
     **PAIR_SPACES,
     **{name: partial(disc.space, name) for name in NAMES},
 }
-"""A space for each variant that ships, so that all can be compared at equal budget, and others."""
+"""A space for each variant that ships, so that all can be compared at equal budget."""
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     **TUNED,

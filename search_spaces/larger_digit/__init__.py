@@ -38,5 +38,4 @@ PAIR_SPACES: dict[str, Callable[[], SearchSpace]] = {
     "cnn_digit_deep": cnn_digit_deep.space,
     "mlp_backprop": mlp_backprop.space,
 }
-"""A space for each variant, so that all can be compared at equal budget, and a costlier one of
-`cnn_digit`."""
+"""A space for each variant, so that all can be compared at equal budget."""

@@ -4,7 +4,7 @@ from ray import tune
 
 from search_spaces.larger_digit.common import augmentation
 from search_spaces.space import Point, SearchSpace
-from trainables.models.pairs.variants import CNN_DIGIT
+from trainables.models.pairs.variants import CNN_DIGIT_DEEP
 
 
 def space() -> SearchSpace:
@@ -19,20 +19,20 @@ def space() -> SearchSpace:
     """
     return SearchSpace(
         name="cnn_digit_deep",
-        variant=CNN_DIGIT,
+        variant=CNN_DIGIT_DEEP,
         domains={
             "lr": tune.loguniform(1e-3, 1e-2),
             "weight_decay": tune.uniform(0.0, 5e-4),
             "batch_size": tune.lograndint(32, 129),  # 32..128: Tune's upper bound is exclusive
             "lr_schedule": "cosine",
             **augmentation(),
+            "elastic": tune.uniform(0.0, 1.5),
             "channels": tune.choice([(32, 48, 64, 80, 96, 112), (48, 64, 80, 96, 112, 128)]),
             "pooled": 0,
             "hidden_layers": 0,
             "dropout": tune.uniform(0.0, 0.3),
             "batch_norm": "before",
             "digit_smoothing": tune.uniform(0.0, 0.2),
-            "compare": "probabilities",
             "epochs": 60,
         },
         points=[
@@ -47,6 +47,7 @@ def space() -> SearchSpace:
                     "shift": 0.0,
                     "rotation": 0.0,
                     "scale": 0.0,
+                    "elastic": 0.0,
                     "digit_smoothing": 0.0,
                 },
             )

@@ -36,12 +36,12 @@ def samples(space):
 
 def test_a_space_has_its_name_and_its_variant(name, space):
     assert space.name == name
-    assert space.variant is VARIANTS["cnn_digit" if name == "cnn_digit_deep" else name]
+    assert space.variant is VARIANTS[name]
     assert space.file is None
 
 
 def test_every_variant_has_a_space():
-    assert set(TUNED) == {*VARIANTS, "cnn_digit_deep"}
+    assert set(TUNED) == set(VARIANTS)
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -10,7 +10,7 @@ from trainables.data.augment import Elastic
 from trainables.models.backprop import backprop_net
 from trainables.models.pairs.backprop import PairBackpropConfig
 from trainables.models.pairs.conv import ConvNet, PairConvConfig
-from trainables.models.pairs.digit import DeepDigitConfig, DigitConfig, DigitNet, DigitOrderNet
+from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
 from trainables.models.pairs.distance import DistanceConfig, DistanceNet
 from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
 from trainables.models.pairs.scores import IMAGE_SIZE
@@ -80,7 +80,7 @@ CNN_DIGIT_DEEP = replace(
     CNN_DIGIT,
     name="cnn_digit_deep",
     task=replace(TASK, augment=Elastic(input="images", apart=True)),
-    model=partial(_build, DigitOrderNet),
+    model=partial(_build, DeepDigitNet),
     config=DeepDigitConfig,
 )
 MLP_BACKPROP = _variant(

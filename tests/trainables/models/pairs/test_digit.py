@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foldsweep.errors import UserError
-from trainables.models.pairs.digit import DeepDigitConfig, DigitConfig, DigitNet, DigitOrderNet
+from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
 from trainables.models.pairs.losses import comparison_hits, pair_losses
 
 SMALL = {"channels": (3, 4), "hidden": 6}
@@ -47,12 +47,13 @@ def test_probabilities_of_all_digits_are_compared():
     pair = torch.zeros(1, 2, 14, 14)
     pair[0, 0, 0, :10], pair[0, 1, 0, :10] = left.log(), right.log()
     answers = {}
-    for kind in (DigitNet, DigitOrderNet):
-        model = kind(DeepDigitConfig(**SMALL))
-        model.classifier = nn.ModuleList([Given()])
+    for kind in (DigitNet, DeepDigitNet):
+        model = kind(DeepDigitConfig(**SMALL)).eval()
+        named = model if kind is DigitNet else model.nets[0]
+        named.classifier = nn.ModuleList([Given()])
         answers[kind] = model(pair).comparison
     assert answers[DigitNet].argmax(1).tolist() == [0]  # 7 is the likeliest
-    torch.testing.assert_close(answers[DigitOrderNet], torch.tensor([[0.4, 0.6]]))
+    torch.testing.assert_close(answers[DeepDigitNet], torch.tensor([[0.4, 0.6]]))
 
 
 def test_both_images_are_named_by_one_classifier():

@@ -91,3 +91,24 @@ def test_a_weight_on_the_comparison_is_refused(values):
     with pytest.raises(UserError, match="main_weight must be 0: nothing learns to compare, but"):
         DigitConfig(**values)
     assert DigitConfig(aux_alpha=1.0).aux_weight == 0.5
+
+
+def test_copies_share_a_batch_and_answer_together():
+    torch.manual_seed(0)
+    model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
+    pair = torch.randn(7, 2, 14, 14)
+    parts = [net.digits(part) for net, part in zip(model.nets, pair.chunk(3), strict=True)]
+    torch.testing.assert_close(model(pair).digits, torch.cat(parts))
+    model.eval()
+    said = torch.stack([net.digits(pair).softmax(2) for net in model.nets])
+    torch.testing.assert_close(model(pair).digits.exp(), said.mean(0))
+
+
+def test_a_batch_of_fewer_pairs_than_copies_trains_some_of_them():
+    model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
+    assert model(torch.randn(2, 2, 14, 14)).digits.shape == (2, 2, 10)
+
+
+def test_dropout_in_several_copies_is_refused():
+    with pytest.raises(UserError, match="dropout must be 0 with several copies, but is 0.1"):
+        DeepDigitConfig(**SMALL, copies=3, dropout=0.1)

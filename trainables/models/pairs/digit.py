@@ -58,12 +58,8 @@ class DigitNet(nn.Module):
             [nn.Sequential(branch, nn.Linear(branch.num_features, NUM_DIGITS))]
         )
 
-    def digits(self, pair: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 10"]:
-        """Scores of both digits."""
-        return each(self.classifier, pair.unsqueeze(-3), side=-4)
-
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        digits = self.digits(pair)
+        digits = each(self.classifier, pair.unsqueeze(-3), side=-4)
         left, right = digits.argmax(2).unbind(1)
         comparison = torch.stack([left > right, left <= right], dim=1).to(digits.dtype)
         return Scores(comparison, digits)
@@ -83,9 +79,9 @@ class DeepDigitNet(nn.Module):
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
         if self.training:
             parts = zip(self.nets, pair.chunk(len(self.nets)), strict=False)
-            digits = torch.cat([net.digits(part) for net, part in parts])
+            digits = torch.cat([net(part).digits for net, part in parts])
         else:
-            said = torch.stack([net.digits(pair).log_softmax(2) for net in self.nets])
+            said = torch.stack([net(pair).digits.log_softmax(2) for net in self.nets])
             digits = said.logsumexp(0) - math.log(len(self.nets))
         in_order = at_most(digits.detach().softmax(2))
         return Scores(torch.stack([1 - in_order, in_order], dim=1), digits)

@@ -97,10 +97,10 @@ def test_copies_share_a_batch_and_answer_together():
     torch.manual_seed(0)
     model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
     pair = torch.randn(7, 2, 14, 14)
-    parts = [net.digits(part) for net, part in zip(model.nets, pair.chunk(3), strict=True)]
+    parts = [net(part).digits for net, part in zip(model.nets, pair.chunk(3), strict=True)]
     torch.testing.assert_close(model(pair).digits, torch.cat(parts))
     model.eval()
-    said = torch.stack([net.digits(pair).softmax(2) for net in model.nets])
+    said = torch.stack([net(pair).digits.softmax(2) for net in model.nets])
     torch.testing.assert_close(model(pair).digits.exp(), said.mean(0))
 
 

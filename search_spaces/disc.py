@@ -18,7 +18,7 @@ def space(name: str) -> SearchSpace:
         variant=VARIANTS[name],
         domains={
             "lr": tune.loguniform(1e-2, 3.0),
-            "weight_decay": tune.loguniform(1e-7, 1e-3),
+            "weight_decay": tune.uniform(0.0, 5e-4),
             "schedule": tune.choice(["constant", "exponential", "time", "step"]),
             "schedule_rate": tune.loguniform(1e-3, 1e-1),
             "criterion": tune.choice(["cross_entropy", "mse"]),

@@ -1,6 +1,7 @@
 """The four workloads, in full and small."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -12,7 +13,7 @@ from trainables.presets.registry import PRESETS
 
 FNN = PRESETS["gervaise2020/fnn"]
 DECAYS = (0.0, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-SPACE = "cnn_ws_aux"
+SPACE = str(Path(__file__).parent / "w4_space.py")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,9 @@ def space(task: Task) -> SearchSpace:
         ),
         domains={
             "lr": tune.loguniform(3e-4, 2e-2),
-            "weight_decay": tune.loguniform(1e-6, 1e-2),
+            "weight_decay": tune.uniform(0.0, 5e-4),
             "batch_size": tune.lograndint(32, 129),  # 32..128: Tune's upper bound is exclusive
-            "lr_schedule": "cosine",
+            "lr_schedule": tune.choice(["cosine", "constant"]),
             "channels": tune.qrandint(8, 64, 8),  # vector units like multiples of 8
             "hidden": tune.qrandint(32, 256, 32),
             "dropout": tune.uniform(0.0, 0.6),

@@ -6,6 +6,7 @@ from search_spaces.larger_digit import (
     cnn,
     cnn_aux,
     cnn_digit,
+    cnn_digit_deep,
     cnn_distance,
     cnn_split,
     cnn_transfer,
@@ -34,6 +35,7 @@ PAIR_SPACES: dict[str, Callable[[], SearchSpace]] = {
     "cnn_distance": cnn_distance.space,
     "cnn_transfer": cnn_transfer.space,
     "cnn_digit": cnn_digit.space,
+    "cnn_digit_deep": cnn_digit_deep.space,
     "mlp_backprop": mlp_backprop.space,
 }
 """A space for each variant, so that all can be compared at equal budget."""

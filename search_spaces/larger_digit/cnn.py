@@ -15,5 +15,5 @@ def space() -> SearchSpace:
             **augmentation(),
             **convolutions(),
         },
-        points=[preset_point("aguet2019/deep_cnn")],
+        points=[preset_point("aguet2019/deep_cnn_logits")],
     )

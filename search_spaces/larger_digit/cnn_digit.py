@@ -1,6 +1,6 @@
 """Convolutional classifier of digits; the comparison is outside the network."""
 
-from search_spaces.larger_digit.common import augmentation, convolutions, optimisation
+from search_spaces.larger_digit.common import augmentation, lenet, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_DIGIT
 
@@ -13,7 +13,7 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            **convolutions(),
+            **lenet(),
         },
         points=[preset_point("lenet_transfer/digit")],
     )

@@ -1,5 +1,7 @@
 """Convolutional net on each image, then a head."""
 
+from ray import tune
+
 from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_SPLIT
@@ -15,6 +17,7 @@ def space() -> SearchSpace:
             **augmentation(),
             **convolutions(),
             **head(),
+            "digits": tune.choice(["none", "path"]),
         },
         points=[preset_point("gervaise2020/cnn")],
     )

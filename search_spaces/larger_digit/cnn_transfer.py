@@ -2,7 +2,7 @@
 
 from ray import tune
 
-from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
+from search_spaces.larger_digit.common import augmentation, lenet, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_TRANSFER
 
@@ -15,8 +15,8 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            **convolutions(),
-            **head(),
+            **lenet(),
+            "head_hidden": tune.choice([(20,), (64,)]),
             "pretrain": tune.uniform(0.3, 0.8),
         },
         points=[preset_point("lenet_transfer/transfer")],

@@ -1,5 +1,7 @@
 """Siamese convolutional net with shared weights."""
 
+from ray import tune
+
 from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_WS
@@ -15,6 +17,7 @@ def space() -> SearchSpace:
             **augmentation(),
             **convolutions(),
             **head(),
+            "digits": tune.choice(["none", "path"]),
         },
-        points=[preset_point("lenet_transfer/weight_sharing")],
+        points=[preset_point("gervaise2020/cnn_ws")],
     )

@@ -23,5 +23,5 @@ def space() -> SearchSpace:
             **head(),
             **auxiliary(),
         },
-        points=[preset_point("aguet2019/auxiliary")],
+        points=[preset_point("gervaise2020/cnn_ws_aux")],
     )

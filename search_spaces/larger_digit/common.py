@@ -1,52 +1,68 @@
-"""Domains that the spaces share."""
+"""Domains that the spaces share; each contains the values of the baselines."""
 
 from typing import Any
 
 from ray import tune
 
+from search_spaces.conditions import when
+
 
 def optimisation() -> dict[str, Any]:
     """Learning rate and its schedule, weight decay, batch size, epochs."""
     return {
-        "lr": tune.loguniform(3e-4, 2e-2),
-        "weight_decay": tune.loguniform(1e-6, 1e-2),
+        "lr": tune.loguniform(1e-3, 2e-2),
+        "weight_decay": tune.uniform(0.0, 5e-4),
         "batch_size": tune.lograndint(32, 129),  # 32..128: Tune's upper bound is exclusive
-        "lr_schedule": "cosine",
+        "lr_schedule": tune.choice(["cosine", "constant"]),
         "epochs": 30,
     }
 
 
 def convolutions() -> dict[str, Any]:
-    """Channels of the first block, hidden width and dropout of two blocks with 5x5 kernels."""
+    """Channels, kernels and dropout of two blocks, and the linear layer after them."""
     return {
         "channels": tune.qrandint(16, 64, 8),  # vector units like multiples of 8
-        "hidden": tune.qrandint(32, 256, 32),
-        "dropout": tune.uniform(0.0, 0.6),
-        "kernel": 5,
-        "padding": 1,
+        "kernel": tune.choice([3, 5]),
+        "padding": when("kernel", 5, 1),  # the same sizes as of a 3x3 kernel without
+        "hidden_layers": tune.randint(0, 2),
+        "hidden": when("hidden_layers", 1, tune.qrandint(32, 256, 32)),
+        "dropout": tune.uniform(0.0, 0.4),
         "batch_norm": "before",
+    }
+
+
+def lenet() -> dict[str, Any]:
+    """As `convolutions`, with all that a LeNet may have: two linear layers, no batch-norm."""
+    return {
+        "channels": tune.qrandint(16, 64, 8),
+        "kernel": tune.choice([3, 5]),
+        "padding": when("kernel", 5, 1),
+        "hidden": tune.choice([64, 128, 256, (120, 84)]),
+        "dropout": tune.uniform(0.0, 0.4),
+        "channel_dropout": tune.choice([False, True]),
+        "batch_norm": tune.choice(["before", "none"]),
+        "shuffle": tune.choice([True, False]),
     }
 
 
 def perceptrons() -> dict[str, Any]:
     """Width, depth and dropout of linear layers with batch-norm."""
     return {
-        "hidden": tune.lograndint(32, 513),
-        "hidden_layers": tune.randint(1, 4),
-        "dropout": tune.uniform(0.0, 0.6),
+        "hidden": tune.choice([64, 128, 256, 512, (128, 64)]),
+        "hidden_layers": when("hidden", {64, 128, 256, 512}, tune.randint(1, 4)),
+        "dropout": tune.uniform(0.0, 0.4),
         "batch_norm": True,
     }
 
 
 def head() -> dict[str, Any]:
     """What compares two branches: a hidden layer."""
-    return {"head_hidden": (64,)}
+    return {"head_hidden": 64, "head_batch_norm": tune.choice([False, True])}
 
 
 def auxiliary() -> dict[str, Any]:
-    """The digit losses' share, and digit scores between branch and head."""
-    # a share of 0 is another variant; one of 1 trains no comparison
-    return {"aux_alpha": tune.uniform(0.1, 0.9), "digits": "path"}
+    """The weight of each digit loss beside the comparison's of 1, between branch and head."""
+    return {"aux_weight": tune.loguniform(0.05, 5.0), "digits": "path"}
 
 
 def augmentation() -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Perceptron on the flattened pair."""
 
-from search_spaces.larger_digit.common import augmentation, optimisation, perceptrons
+from ray import tune
+
+from search_spaces.larger_digit.common import augmentation, optimisation
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import MLP
 
@@ -13,7 +15,11 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            **perceptrons(),
+            "hidden": tune.lograndint(32, 513),
+            "hidden_layers": tune.randint(1, 4),
+            "dropout": tune.uniform(0.0, 0.4),
+            "dropout_first": True,  # the same network as with ReLU first
+            "batch_norm": tune.choice([True, False]),
         },
-        points=[preset_point("aguet2019/fc_dropout")],
+        points=[preset_point("aguet2019/fc_dropout_logits")],
     )

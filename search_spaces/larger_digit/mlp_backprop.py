@@ -2,6 +2,7 @@
 
 from ray import tune
 
+from search_spaces.conditions import groups
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import MLP_BACKPROP
 
@@ -13,14 +14,18 @@ def space() -> SearchSpace:
         variant=MLP_BACKPROP,
         domains={
             "lr": tune.loguniform(1e-4, 1e-2),
-            "weight_decay": tune.loguniform(1e-7, 1e-3),
+            "weight_decay": tune.uniform(0.0, 5e-4),
             "optimiser": "rmsprop",
             "hidden": tune.lograndint(32, 257),
             "hidden_layers": tune.randint(1, 4),
             "batch_size": tune.lograndint(32, 129),
-            "schedule": "exponential",
-            "schedule_rate": tune.loguniform(1e-2, 1e-1),
-            "batch_norm": True,
+            "schedule": groups(
+                {
+                    "exponential": {"schedule_rate": tune.loguniform(1e-2, 1e-1)},
+                    "constant": {},
+                }
+            ),
+            "batch_norm": tune.choice([True, False]),
             "epochs": 30,
         },
         points=[preset_point("gervaise2020/pairs_backprop")],

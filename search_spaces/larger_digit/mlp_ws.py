@@ -1,5 +1,7 @@
 """Perceptron on each image with shared weights."""
 
+from ray import tune
+
 from search_spaces.larger_digit.common import augmentation, head, optimisation, perceptrons
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import MLP_WS
@@ -15,6 +17,7 @@ def space() -> SearchSpace:
             **augmentation(),
             **perceptrons(),
             **head(),
+            "digits": tune.choice(["none", "path"]),
         },
         points=[preset_point("gervaise2020/fnn_ws")],
     )

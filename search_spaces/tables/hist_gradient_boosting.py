@@ -22,7 +22,7 @@ def space(task: Task) -> SearchSpace:
             "learning_rate": tune.loguniform(0.01, 0.5),
             "max_leaf_nodes": tune.lograndint(4, 129),
             "min_samples_leaf": tune.lograndint(1, 101),
-            "l2_regularization": tune.loguniform(1e-6, 10.0),
+            "l2_regularization": tune.uniform(0.0, 10.0),
             "max_features": tune.uniform(0.2, 1.0),
         },
     )

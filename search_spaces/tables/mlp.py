@@ -35,7 +35,7 @@ def space(task: Task) -> SearchSpace:
             "lr": tune.loguniform(3e-4, 3e-2),
             "weight_decay": tune.loguniform(1e-6, 1e-2),
             "batch_size": tune.lograndint(32, 257),  # 32..256: Tune's upper bound is exclusive
-            "lr_schedule": "cosine",
+            "lr_schedule": tune.choice(["cosine", "constant"]),
             "hidden": tune.lograndint(16, 513),
             "hidden_layers": tune.randint(1, 5),
             "dropout": tune.uniform(0.0, 0.5),

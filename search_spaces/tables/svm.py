@@ -15,13 +15,15 @@ RANKING = ("roc_auc", "average_precision")
 def space(task: Task) -> SearchSpace:
     """Penalty and kernel width, in the range of LIBSVM's guide (Hsu, Chang and Lin, 2003).
 
+    Kernel widths are those of the guide's grid, and scikit-learn's own, which depends on the rows.
+
     The guide's largest penalties, above 1024, are left out, as fits then take very long. A
     classifier is calibrated where the objective depends on the values of probabilities. The
     regressor's `epsilon` has the range of auto-sklearn (Feurer et al., 2015).
     """
     domains: dict[str, Any] = {
         "C": tune.loguniform(2**-5, 2**10),
-        "gamma": tune.loguniform(2**-15, 2**3),
+        "gamma": tune.choice(["scale", *(2.0**power for power in range(-15, 4, 2))]),
     }
     if task.kind == "regression":
         domains["epsilon"] = tune.loguniform(1e-3, 1.0)

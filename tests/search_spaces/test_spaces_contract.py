@@ -56,7 +56,7 @@ def test_keys_are_fields_of_the_configuration(name):
 def test_every_sampled_point_is_a_configuration(space, samples):
     for values in samples:
         config = space.complete(values)
-        assert all(getattr(config, key) == value for key, value in values.items())
+        assert all(getattr(config, key) == value for key, value in space.active(values).items())
         auxiliary = getattr(config, "aux_weight", 0.0) > 0
         assert auxiliary == is_tagged(space.variant, "auxiliary")
 
@@ -72,10 +72,14 @@ def test_samples_differ_in_every_searched_key(space, samples):
         assert len({values[key] for values in samples}) > 1
 
 
-def test_points_are_valid_and_the_first_is_a_reports_own(space):
-    variant = space.variant
+def test_points_are_networks(space):
     for point in space.points:
-        variant.model(space.complete(point.config, epochs=2))
+        space.variant.model(space.complete(point.config, epochs=2))
+
+
+@pytest.mark.parametrize("name", [name for name in TUNED if name != "cnn_digit_deep"])
+def test_the_first_point_is_a_reports_own(space):
+    variant = space.variant
     first = space.points[0]
     preset = PRESETS[first.name]
     assert preset.variant == variant.name

@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn_distance": _CONV,
     "cnn_transfer": {**_CONV, "head_hidden": 6},
     "cnn_digit": _CONV,
+    "cnn_digit_deep": _CONV,
     "mlp_backprop": {"hidden": 16, "hidden_layers": 1, "optimiser": "rmsprop"},
     **{
         name: {"hidden": 24, "hidden_layers": 1, "optimiser": "rmsprop", **model}

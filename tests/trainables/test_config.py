@@ -13,7 +13,7 @@ from trainables.models import images, perceptron
 from trainables.models.backprop import BackpropConfig
 from trainables.models.pairs.backprop import PairBackpropConfig
 from trainables.models.pairs.conv import ConvConfig, PairConvConfig
-from trainables.models.pairs.digit import DigitConfig
+from trainables.models.pairs.digit import DeepDigitConfig, DigitConfig
 from trainables.models.pairs.distance import DistanceConfig
 from trainables.models.pairs.perceptron import PerceptronConfig
 from trainables.models.pairs.scores import PairConfig
@@ -74,6 +74,8 @@ OUT_OF_RANGE_IN_A_FAMILY = [
     (DistanceConfig, "embedding", 0),
     (DistanceConfig, "outputs", 2),
     (DigitConfig, "main_weight", 1.0),
+    (DeepDigitConfig, "digit_smoothing", 1.0),
+    (DeepDigitConfig, "elastic", -1.0),
     (BackpropConfig, "hidden", 0),
     (BackpropConfig, "hidden_layers", -1),
     (BackpropConfig, "schedule_rate", -0.1),

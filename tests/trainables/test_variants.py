@@ -20,6 +20,7 @@ from tests.trainables.cases import (
     variant_of,
 )
 from trainables.backprop.losses import CRITERIA
+from trainables.models.pairs.digit import DeepDigitNet
 from trainables.stack.engine import belongs
 from trainables.stack.scoring import Scorer
 from trainables.stack.stack import FoldStack, Member
@@ -130,15 +131,17 @@ def test_every_parameter_gets_a_gradient(case):
 
 
 def test_encoders_are_shared_as_the_variant_says(case):
-    """The first list of modules is what sees the images."""
+    """The first list of modules is what sees the images, in each of several networks."""
     variant, config = case
     model = variant.model(config)
-    children = model.children() if by_autograd(variant) else ()
-    lists = [child for child in children if isinstance(child, nn.ModuleList)]
-    if not lists:
-        assert not is_tagged(variant, "weight_sharing")
-    else:
-        assert len(lists[0]) == (1 if is_tagged(variant, "weight_sharing") else 2)
+    nets = model.nets if isinstance(model, DeepDigitNet) else [model]
+    for net in nets:
+        children = net.children() if by_autograd(variant) else ()
+        lists = [child for child in children if isinstance(child, nn.ModuleList)]
+        if not lists:
+            assert not is_tagged(variant, "weight_sharing")
+        else:
+            assert len(lists[0]) == (1 if is_tagged(variant, "weight_sharing") else 2)
 
 
 def test_a_network_depends_on_the_seed_only(case):

@@ -3,7 +3,7 @@
 # Legend: N images of the flattened batch, H height, W width.
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+
+MESH = 5
+"""Nodes of the mesh that bends an image, across and down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,46 @@ class Affine:
         return {**inputs, self.input: affine(images, noise, **amounts)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Elastic(Affine):
+    """As `Affine`, and bends each image: the nodes of a mesh move, all between them follows.
+
+    References:
+        Simard, Steinkraus and Platt (2003), "Best practices for convolutional neural networks
+        applied to visual document analysis", ICDAR.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = (*Affine.fields, "elastic")
+
+    def numbers(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        return super().numbers(shapes) * (4 + 2 * MESH**2) // 4
+
+    def __call__(
+        self,
+        inputs: dict[str, Tensor],
+        draw: Float[Tensor, "m k"],
+        amounts: Mapping[str, Float[Tensor, "m 1 1"]],
+    ) -> dict[str, Tensor]:
+        images = inputs[self.input]
+        noise = draw.view(*images.shape[:2], -1, 4 + 2 * MESH**2) * 2 - 1
+        noise = noise.expand(*images.shape[:3], noise.shape[-1])
+        moves = {name: amount for name, amount in amounts.items() if name != "elastic"}
+        bend = bent(noise[..., 4:], images.shape[-2:]) * amounts["elastic"][..., None, None, None]
+        return {**inputs, self.input: affine(images, noise[..., :4], **moves, bend=bend)}
+
+
+def bent(noise: Float[Tensor, "*batch k"], size: Sequence[int]) -> Float[Tensor, "*batch 2 h w"]:
+    """How far each pixel moves, between the nodes of a mesh by linear interpolation.
+
+    Args:
+        noise: How far each node moves right and down.
+        size: Height and width of the image that the mesh covers.
+    """
+    nodes = noise.reshape(-1, 2, MESH, MESH)
+    moves = F.interpolate(nodes, size=tuple(size), mode="bilinear", align_corners=True)
+    return moves.view(*noise.shape[:-1], *moves.shape[1:])
+
+
 def affine(
     images: Float[Tensor, "*batch h w"],
     noise: Float[Tensor, "*batch 4"],
@@ -55,6 +98,7 @@ def affine(
     shift: Float[Tensor, "*#batch"],
     rotation: Float[Tensor, "*#batch"],
     scale: Float[Tensor, "*#batch"],
+    bend: Float[Tensor, "*batch 2 h w"] | None = None,
 ) -> Float[Tensor, "*batch h w"]:
     """Images shifted, rotated about their centre and zoomed by `noise` times the amplitudes.
 
@@ -68,6 +112,7 @@ def affine(
         shift: Largest shift in pixels.
         rotation: Largest rotation in degrees.
         scale: Largest enlargement as a fraction; 0.1 zooms by factors from 1/1.1 to 1.1.
+        bend: How far, in pixels, each pixel is taken from elsewhere besides: right, down.
     """
     height, width = images.shape[-2:]
     right, down, turn, log_zoom = (part[..., None, None] for part in noise.unbind(-1))
@@ -79,11 +124,13 @@ def affine(
     # `F.affine_grid`, which multiplies matrices, this stays exact under autocast and TF32.
     x = torch.arange(width, device=images.device) - (width - 1) / 2 - right * shift
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2 - down * shift
-    from_x = (cos * x + sin * y) * (2 / width)
-    from_y = (cos * y - sin * x) * (2 / height)
+    from_x, from_y = cos * x + sin * y, cos * y - sin * x
+    if bend is not None:
+        from_x, from_y = from_x + bend[..., 0, :, :], from_y + bend[..., 1, :, :]
+    grid = torch.stack((from_x * (2 / width), from_y * (2 / height)), dim=-1)
     moved_N1HW = F.grid_sample(
         images.reshape(-1, 1, height, width),
-        torch.stack((from_x, from_y), dim=-1).reshape(-1, height, width, 2),
+        grid.reshape(-1, height, width, 2),
         mode="bilinear",
         padding_mode="zeros",
         align_corners=False,

@@ -31,7 +31,7 @@ _BRANCH = {
         "conv_layers": 2,
         "kernel": 3,
         "batch_norm": "before",
-        "hidden": (),
+        "hidden_layers": 0,
     },
 }
 _VARIANT = {"": "split", "_ws": "ws", "_aux": "aux", "_ws_aux": "ws_aux"}

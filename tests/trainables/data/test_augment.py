@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.augment import affine
+from trainables.data.augment import MESH, Affine, Elastic, affine
 
 NOTHING = torch.tensor(0.0)
 TOLERANCE = 1e-4 * 255
@@ -139,3 +139,44 @@ def test_affine_on_a_gpu_equals_the_cpu():
     shift, rotation, scale = (amplitude.cuda() for amplitude in amplitudes)
     moved = affine(images.cuda(), noise.cuda(), shift=shift, rotation=rotation, scale=scale)
     torch.testing.assert_close(moved.cpu(), expected, atol=TOLERANCE, rtol=0)
+
+
+AMOUNTS = {
+    name: torch.tensor([[[amount]]])
+    for name, amount in {"shift": 1.0, "rotation": 9.0, "scale": 0.1}.items()
+}
+
+
+def elastic(images, noise, amount):
+    augment = Elastic(apart=True)
+    assert augment.numbers({"images": images.shape[2:]}) == noise.shape[-1]
+    amounts = {**AMOUNTS, "elastic": torch.tensor([[[amount]]])}
+    return augment({"images": images}, noise.flatten(1), amounts)["images"]
+
+
+def test_elastic_without_amplitude_is_affine():
+    images = random_images(1, 3, 2)
+    noise = torch.rand(1, 3, 2 * (4 + 2 * MESH**2))
+    moves = noise.view(1, 3, 2, -1)[..., :4].reshape(1, -1)
+    expected = Affine(apart=True)({"images": images}, moves, AMOUNTS)["images"]
+    torch.testing.assert_close(elastic(images, noise, 0.0), expected, rtol=0, atol=0)
+
+
+def test_a_mesh_that_moves_as_one_shifts_the_image():
+    images = random_images(1, 1, 1)
+    noise = torch.full((1, 1, 4 + 2 * MESH**2), 0.5)
+    noise[..., 4 : 4 + MESH**2] = 1.0  # every pixel is taken from two to the right
+    expected = shifted(images[0, 0, 0], -2, 0)
+    torch.testing.assert_close(
+        elastic(images, noise, 2.0)[0, 0, 0], expected, atol=TOLERANCE, rtol=0
+    )
+
+
+def test_nodes_move_what_is_near_them():
+    images = random_images(1, 1, 1, size=(17, 17))  # a node at each fourth pixel
+    noise = torch.full((1, 1, 4 + 2 * MESH**2), 0.5)
+    noise[..., 4] = 1.0
+    moved, image = elastic(images, noise, 3.0)[0, 0, 0], images[0, 0, 0]
+    torch.testing.assert_close(moved[0, 0], image[0, 3], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(moved[4:], image[4:], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(moved[:, 4:], image[:, 4:], atol=TOLERANCE, rtol=0)

@@ -1,5 +1,6 @@
 """Digit classification, with the comparison outside the network."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,28 @@ class DigitConfig(ConvConfig):
         self.require("squash", not self.squash, "False: the comparison has no scores to squash")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeepDigitConfig(DigitConfig):
+    """Several classifiers, smoothed digits and bent images besides."""
+
+    copies: int = 1
+    """Classifiers whose probabilities are averaged."""
+    elastic: float = 0.0
+    """Augmentation: pixels that the nodes of a mesh over each image move at most."""
+    digit_smoothing: float = 0.0
+    """Share of a digit's probability mass that is spread evenly over all ten."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("copies", self.copies >= 1, "at least 1")
+        # each layer's noise is drawn for a whole batch
+        self.require("dropout", self.copies == 1 or self.dropout == 0, "0 with several copies")
+        self.require_amounts("elastic")
+        self.require(
+            "digit_smoothing", 0.0 <= self.digit_smoothing < 1.0, "at least 0 and below 1"
+        )
+
+
 class DigitNet(nn.Module):
     """Names both digits; the comparison is that of the two names, with no gradient."""
 
@@ -40,6 +63,28 @@ class DigitNet(nn.Module):
         left, right = digits.argmax(2).unbind(1)
         comparison = torch.stack([left > right, left <= right], dim=1).to(digits.dtype)
         return Scores(comparison, digits)
+
+
+class DeepDigitNet(nn.Module):
+    """Names both digits; the comparison is whether they are more likely in order than not.
+
+    In training each classifier has its share of a batch, so that several cost as much as one; in
+    evaluation all of them name each digit, and their probabilities are averaged.
+    """
+
+    def __init__(self, config: DeepDigitConfig):
+        super().__init__()
+        self.nets = nn.ModuleList(DigitNet(config) for _ in range(config.copies))
+
+    def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
+        if self.training:
+            parts = zip(self.nets, pair.chunk(len(self.nets)), strict=False)
+            digits = torch.cat([net(part).digits for net, part in parts])
+        else:
+            said = torch.stack([net(pair).digits.log_softmax(2) for net in self.nets])
+            digits = said.logsumexp(0) - math.log(len(self.nets))
+        in_order = at_most(digits.detach().softmax(2))
+        return Scores(torch.stack([1 - in_order, in_order], dim=1), digits)
 
 
 def at_most(digits: Float[Tensor, "n 2 10"]) -> Float[Tensor, " n"]:

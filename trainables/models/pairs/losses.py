@@ -23,6 +23,7 @@ def pair_losses(
     main_weight: Float[Tensor, "*#m 1"] | float = 1.0,
     aux_weight: Float[Tensor, "*#m 1"] | float = 0.0,
     label_smoothing: Float[Tensor, "*#m 1"] | float = 0.0,
+    digit_smoothing: Float[Tensor, "*#m 1"] | float | None = None,
 ) -> dict[str, Float[Tensor, "*m b"]]:
     """Weighted loss of each pair in its parts, `main` and, where digits are named, `aux`.
 
@@ -38,6 +39,7 @@ def pair_losses(
         main_weight: Weight of the comparison loss, of each member.
         aux_weight: Weight of each digit loss.
         label_smoothing: Share of the target's probability spread over both outcomes.
+        digit_smoothing: Share of a digit's probability spread over all ten.
 
     References:
         Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
@@ -61,7 +63,10 @@ def pair_losses(
         return {"main": main_weight * main}
     log_p = F.log_softmax(scores.digits, dim=-1)
     classes = target["classes"].unsqueeze(-1)
-    digits = aux_weight * -log_p.gather(-1, classes).sum((-2, -1))
+    hits = log_p.gather(-1, classes).sum((-2, -1))
+    if digit_smoothing is not None:
+        hits = (1 - digit_smoothing) * hits + digit_smoothing * log_p.mean(-1).sum(-1)
+    digits = aux_weight * -hits
     return {"main": main_weight * main, "aux": digits}
 
 

@@ -1,14 +1,16 @@
 """Every variant on pairs of digits, by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from trainables.config import TrialConfig
+from trainables.data.augment import Elastic
 from trainables.models.backprop import backprop_net
 from trainables.models.pairs.backprop import PairBackpropConfig
 from trainables.models.pairs.conv import ConvNet, PairConvConfig
-from trainables.models.pairs.digit import DigitConfig, DigitNet
+from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
 from trainables.models.pairs.distance import DistanceConfig, DistanceNet
 from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
 from trainables.models.pairs.scores import IMAGE_SIZE
@@ -74,6 +76,13 @@ CNN_DIGIT = _variant(
     auxiliary=True,
     predict=predict_by_names,
 )
+CNN_DIGIT_DEEP = replace(
+    CNN_DIGIT,
+    name="cnn_digit_deep",
+    task=replace(TASK, augment=Elastic(input="images", apart=True)),
+    model=partial(_build, DeepDigitNet),
+    config=DeepDigitConfig,
+)
 MLP_BACKPROP = _variant(
     "mlp_backprop", partial(backprop_net, num_inputs=2 * IMAGE_SIZE**2), PairBackpropConfig
 )
@@ -92,6 +101,7 @@ PAIR_VARIANTS = (
     CNN_DISTANCE,
     CNN_TRANSFER,
     CNN_DIGIT,
+    CNN_DIGIT_DEEP,
     MLP_BACKPROP,
 )
 """`ws` shares weights, `aux` adds digit losses, `split` has two branches and neither of these;

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foldsweep.errors import UserError
-from trainables.models.pairs.digit import DigitConfig, DigitNet
+from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
 from trainables.models.pairs.losses import comparison_hits, pair_losses
 
 SMALL = {"channels": (3, 4), "hidden": 6}
@@ -32,6 +32,28 @@ def test_a_pair_is_compared_by_the_names_of_its_digits(left):
         scores = model(named(left, right))
         assert scores.comparison.argmax(1).tolist() == [int(left <= right)]
         assert comparison_hits(scores, {"target": torch.tensor([int(left <= right)])}).all()
+
+
+class Given(nn.Module):
+    """Takes the first ten pixels of an image for its scores."""
+
+    def forward(self, image):
+        return image.flatten(1)[:, :10]
+
+
+def test_probabilities_of_all_digits_are_compared():
+    left, right = torch.zeros(10), torch.zeros(10)
+    left[7], left[2], left[3], right[5] = 0.4, 0.3, 0.3, 1.0
+    pair = torch.zeros(1, 2, 14, 14)
+    pair[0, 0, 0, :10], pair[0, 1, 0, :10] = left.log(), right.log()
+    answers = {}
+    for kind in (DigitNet, DeepDigitNet):
+        model = kind(DeepDigitConfig(**SMALL)).eval()
+        named = model if kind is DigitNet else model.nets[0]
+        named.classifier = nn.ModuleList([Given()])
+        answers[kind] = model(pair).comparison
+    assert answers[DigitNet].argmax(1).tolist() == [0]  # 7 is the likeliest
+    torch.testing.assert_close(answers[DeepDigitNet], torch.tensor([[0.4, 0.6]]))
 
 
 def test_both_images_are_named_by_one_classifier():
@@ -69,3 +91,24 @@ def test_a_weight_on_the_comparison_is_refused(values):
     with pytest.raises(UserError, match="main_weight must be 0: nothing learns to compare, but"):
         DigitConfig(**values)
     assert DigitConfig(aux_alpha=1.0).aux_weight == 0.5
+
+
+def test_copies_share_a_batch_and_answer_together():
+    torch.manual_seed(0)
+    model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
+    pair = torch.randn(7, 2, 14, 14)
+    parts = [net(part).digits for net, part in zip(model.nets, pair.chunk(3), strict=True)]
+    torch.testing.assert_close(model(pair).digits, torch.cat(parts))
+    model.eval()
+    said = torch.stack([net(pair).digits.softmax(2) for net in model.nets])
+    torch.testing.assert_close(model(pair).digits.exp(), said.mean(0))
+
+
+def test_a_batch_of_fewer_pairs_than_copies_trains_some_of_them():
+    model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
+    assert model(torch.randn(2, 2, 14, 14)).digits.shape == (2, 2, 10)
+
+
+def test_dropout_in_several_copies_is_refused():
+    with pytest.raises(UserError, match="dropout must be 0 with several copies, but is 0.1"):
+        DeepDigitConfig(**SMALL, copies=3, dropout=0.1)

@@ -33,14 +33,27 @@ def losses(*args, **weights):
     return sum(parts(*args, **weights).values())
 
 
-def parts(scores, classes, target, *, main=1.0, aux=0.0, smoothing=0.0):
+def parts(scores, classes, target, *, main=1.0, aux=0.0, smoothing=0.0, **more):
     return pair_losses(
         scores,
         {"classes": classes, "target": target},
         main_weight=torch.tensor([main]),
         aux_weight=torch.tensor([aux]),
         label_smoothing=torch.tensor([smoothing]),
+        **more,
     )
+
+
+@given(seed=st.integers(0, 999), smoothing=st.floats(0, 0.9))
+def test_digits_are_scored_by_torchs_cross_entropy(seed, smoothing):
+    scores, classes, target = drawn(seed, 2, digits=True)
+    ours = losses(
+        scores, classes, target, main=0.0, aux=0.5, digit_smoothing=torch.tensor([smoothing])
+    )
+    theirs = F.cross_entropy(
+        scores.digits.flatten(0, 1), classes.flatten(), label_smoothing=smoothing, reduction="none"
+    )
+    torch.testing.assert_close(ours, theirs.view(BATCH, 2).sum(1) / 2)
 
 
 @given(seed=st.integers(0, 999), smoothing=st.floats(0, 0.9))

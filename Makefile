@@ -15,8 +15,8 @@ help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	  printf 'make %-12s %s\n' "$$name" "$$text"; done
 
-sweep: $(STAMP) ## a first sweep: cnn_ws_aux on the embedded digits; ARGS go to sweeps/run.py
-	$(BIN)/python sweeps/run.py --space cnn_ws_aux --dataset digits --trials 20 $(ARGS)
+sweep: $(STAMP) ## a first sweep: cnn_aux on the embedded digits; ARGS go to sweeps/run.py
+	$(BIN)/python sweeps/run.py --space cnn_aux --dataset digits $(ARGS)
 
 # A file stays in one process: its tests share what takes long to make. Ray makes more than four too many. In order
 # of the files those of minutes come first, and not at the end one after another.

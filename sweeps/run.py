@@ -44,7 +44,8 @@ class RunOptions(SweepSettings):
 
     GROUPS = {  # of the help
         "search": (
-            *("space", "trials", "time_budget", "epochs", "folds", "sampler", "scheduler"),
+            *("space", "trials", "time_budget", "epochs", "folds", "sampler"),
+            *("scheduler", "order", "lag"),
             *("objective", "limit", "precision", "seed", "select_on_test"),
         ),
         "data": (*OWN_DATA, *SHIPPED_DATA),

@@ -45,14 +45,14 @@ def text_of(notebook: Any) -> str:
 
 SHOWN = {
     "first_sweep": (
-        r"mlp: \d trials complete, \d paused, 0 failed",
+        r"mlp: \d+ trials complete, \d+ paused, 0 failed",
         r"<Trial \d of first_sweep/mlp: accuracy 0\.9\d{3} ± 0\.\d{4} over 5 folds; lr=",
         r"19  logistic +9  COMPLETE",
         r"mlp minus logistic: \+0\.0\d{3}, 95 % interval",
         r"\(0\.9\d+, array\(\[0, 1, 2, 3, 4, 5, 6, 7, 8, 9\]\)\)",
     ),
     "own_data": (
-        r"net: \d trials complete, \d paused, 0 failed",
+        r"net: \d+ trials complete, \d+ paused, 0 failed",
         r"lr=\S+ hidden=True width=\d+\n",
         r"lr=\S+ hidden=False\n",
         r"(net|logistic) minus (net|logistic): -0\.\d{4}, 95 % interval",

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.sample import Categorical
 
 from foldsweep.errors import UserError, first_line
-from foldsweep.names import CRASHED, REFUSED
+from foldsweep.names import CRASHED, REFUSED, sign
 from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.distributions import to_distributions
@@ -39,6 +39,7 @@ from sweeps.ended import (
 )
 from sweeps.gate import Gate
 from sweeps.history import History
+from sweeps.payoff import Patience
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
 from sweeps.settings import SweepSettings
@@ -123,13 +124,22 @@ class Ledger:
         self._num_asked = len(self._cut_off) + len(self._ended)
         self._num_refused = len(failures(list(self._ended.values()), REFUSED))
         self._live: set[int] = set()
+        self._patience = Patience(settings.patience, sign(better[first]))
+
+    @property
+    def has_stopped_paying(self) -> bool:
+        """Whether so many trials in a row have not improved on the best that no more are asked."""
+        return self._patience.is_over(self._ended)
 
     @property
     def budget(self) -> int:
         """Trials that the sweep may have in all.
 
-        Those that are asked for, and one more for each that was refused: as many again at most.
+        Those that are asked for, and one more for each that was refused: as many again at most. No
+        more than there are once it has stopped paying.
         """
+        if self.has_stopped_paying:
+            return self._num_asked
         asked = num_asked(self.space, self.settings)
         return min(asked + min(self._num_refused, asked), most_asked(self.space, self.settings))
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 ARGS = (*TINY, "--trials", 40, "--epochs", 1, "--sampler", "random", "--scheduler", "none")
 
 
-def test_it_stops_after_the_same_trial_and_goes_on_with_more_patience(user: User) -> None:
+def test_it_stops_with_the_same_trials_and_goes_on_with_more_patience(user: User) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         args = ("--space", "mlp", "--name", name, *ARGS, "--patience", 2)
         said = user.run("sweeps/run.py", *args, "--concurrency", workers).stdout
@@ -18,9 +18,8 @@ def test_it_stops_after_the_same_trial_and_goes_on_with_more_patience(user: User
         assert f"--resume {name} --patience 4" in line
     one, two = (user.study(f"{name}/mlp") for name in ("one", "two"))
     assert {trial.state.name for trial in one + two} == {"COMPLETE"}
-    assert len(one) < 40
-    # what trained beside the last one is trained to its end
-    assert len(one) <= len(two) <= len(one) + 1
+    # two workers end what they have been given, too
+    assert len(one) <= len(two) < 40
     assert [t.values for t in two[: len(one)]] == [t.values for t in one]
 
     user.run("sweeps/run.py", "--resume", "one", "--patience", len(one) + 2)

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE_S = 300.0
-"""How long a service may be away, unless a sweep's --patience says otherwise."""
+"""How long a service may be away, unless a sweep's --outage-patience says otherwise."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 _SLICE_S = 1.0

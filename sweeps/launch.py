@@ -98,7 +98,7 @@ def _launch(
     with lock, file_lock(settings.study, name):
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise taken(name)
-        outages = Outages(settings.patience)
+        outages = Outages(settings.outage_patience)
         owner = owned(settings, [space.name for space in spaces], name, folder, outages)
         try:
             with owner as shared, _forgotten_unless_begun(shared, folder, stored):

@@ -40,6 +40,7 @@ from sweeps.ended import (
 from sweeps.gate import Gate
 from sweeps.history import History
 from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
+from sweeps.payoff import Patience
 from sweeps.promotion import Promotion
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
@@ -131,12 +132,13 @@ class Ledger:
         visible.view.attrs = self._view.attrs
         self._chooser = Chooser(visible.view, self.distributions, space, settings, gate)
         guided = settings.sampler in GUIDED
+        looks = guided or settings.patience is not None
         plan = Promotion(
             self.rungs,
             num_trials=self.budget,
             num_initial=len(space.points),
-            lags=self.lags if settings.by_trial and guided else None,
-            unguided=UNGUIDED,
+            lags=self.lags if settings.by_trial and looks else None,
+            unguided=UNGUIDED if guided else 0,
         )
         self._turns = Turns(
             plan,
@@ -144,6 +146,8 @@ class Ledger:
             by_trial=settings.by_trial,
             whole=not settings.by_trial and not self.rungs,
             sign=sign(better[first]),
+            patience=Patience(settings.patience, sign(better[first]), len(space.points)),
+            ended=self._ended,
             trial_of=self._trial,
             stops_of=self._stops,
         )
@@ -163,6 +167,12 @@ class Ledger:
     def redraws(self) -> int:
         """Draws of the sampler that may not be trained and were replaced; they are no trials."""
         return self._chooser.redraws
+
+    @property
+    def has_stopped_paying(self) -> bool:
+        """Whether so many trials in a row have not improved on the best that no more are asked."""
+        self._turns.decide()
+        return self._turns.has_stopped_paying
 
     @property
     def may_ask(self) -> bool:
@@ -319,7 +329,7 @@ class Ledger:
         """Record a trial that failed, with the reason and its kind, see `names.TAG_FAILURE`."""
         self._note(number, FAILURE_ATTR, [kind, error[:ERROR_LENGTH]])
         self._num_refused += kind == REFUSED
-        self._turns.plan.num_trials = self.budget
+        self._turns.set_budget(self.budget)
         self._end(number, TrialState.FAIL, failure=kind)
 
     def frozen(self, number: int) -> FrozenTrial:

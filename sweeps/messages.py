@@ -50,6 +50,8 @@ def described(settings: SweepSettings, task: Task, data: Data) -> str:
     """What is swept, in one line."""
     grid = settings.sampler == "grid" and settings.trials is None
     budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
+    if settings.patience:
+        budget += f", or {settings.patience} in a row without improvement,"
     if settings.time_budget:
         budget += f" or {settings.time_budget:g} s"
     return (
@@ -159,7 +161,7 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
     lines = []
     refused = failures(ended, names.REFUSED)
     if refused:
-        first, more = refused[0], end.ledger.budget - num_asked(end.ledger.space, settings)
+        first, more = refused[0], max(0, end.ledger.budget - num_asked(end.ledger.space, settings))
         instead = f", {more} more were tried instead" if more else ""
         lines.append(
             f"{name}: {plural(len(refused), 'configuration')} cannot be trained{instead};"
@@ -229,6 +231,13 @@ def _end(
             f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
             f" {resume_command(settings, name, audience, time_budget='SECONDS')}"
         )
+    if end.ledger.has_stopped_paying:
+        assert settings.patience is not None
+        resume = resume_command(settings, name, audience, patience=2 * settings.patience)
+        yield (
+            f"stopped: {plural(settings.patience, 'trial')} in a row did not improve on the best"
+            f" beyond the noise (--patience {settings.patience}); continue with: {resume}"
+        )
     if end.refused:
         yield (
             f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
@@ -293,8 +302,10 @@ def say_what_next(
             measure = command("sweeps/evaluate.py", best, *_data(settings), *store)
             commands.append(("measure", measure))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
-        trials = 2 * (settings.trials or DEFAULT_TRIALS)
-        commands.append(("more", resume_command(settings, name, audience, trials=trials)))
+        more = {"trials": 2 * (settings.trials or DEFAULT_TRIALS)}
+        if settings.patience and any(end.ledger.has_stopped_paying for end in ends):
+            more["patience"] = 2 * settings.patience
+        commands.append(("more", resume_command(settings, name, audience, **more)))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 

@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait, stops
 
@@ -152,7 +153,7 @@ class Promotion:
                 return Train(self._streams[rung].todo[0], rung)
         new = len(self.targets)
         if new < self.num_trials:
-            return Sample(new) if self._is_seen(new) else Wait()
+            return Sample(new) if self.can_sample else Wait()
         if self._running:
             return Wait()
         return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
@@ -178,15 +179,43 @@ class Promotion:
             return -1
         return new - max(1, self.lags[rung])
 
-    def _is_seen(self, new: int) -> bool:
-        """Whether all is known that the sampler of a trial sees."""
-        known = len(self.targets) - 1
-        for rung, stream in enumerate(self._streams):
+    @property
+    def can_sample(self) -> bool:
+        """Whether there may be a new trial, and all is known that its sampler sees."""
+        new = len(self.targets)
+        seen = zip(range(len(self._streams)), self._known(), strict=True)
+        return new < self.num_trials and all(
+            known >= self._last_key(new, rung) for rung, known in seen
+        )
+
+    def results(self, start: int) -> Iterator[tuple[int, int]]:
+        """What has come to its end, from the result with an index on.
+
+        It is what has, and in its order, as soon as the next trial can be sampled.
+
+        Yields:
+            Key and number of a trial.
+        """
+        horizon = self.horizon
+        for key, trial in islice(self._streams[self.last].listed, start, None):
+            if key > horizon:
+                break
+            yield key, trial
+
+    @property
+    def horizon(self) -> int:
+        """Number of the last trial with whose fate the next one can reckon."""
+        new, known = len(self.targets), min(self._known())
+        return known if self.lags is None else min(known, self._last_key(new, self.last))
+
+    def _known(self) -> list[int]:
+        """By rung the number of the trial up to which all is known there, and at those before."""
+        known, by_rung = len(self.targets) - 1, []
+        for stream in self._streams:
             if stream.num_compared < len(stream.listed):
                 known = min(known, stream.listed[stream.num_compared][0] - 1)
-            if known < self._last_key(new, rung):
-                return False
-        return True
+            by_rung.append(known)
+        return by_rung
 
     def _list(self, rung: int, key: int, trial: int) -> None:
         """List a trial at a rung, and have it trained up to there unless it has been."""

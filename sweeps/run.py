@@ -44,14 +44,14 @@ class RunOptions(SweepSettings):
 
     GROUPS = {  # of the help
         "search": (
-            *("space", "trials", "time_budget", "epochs", "folds", "sampler"),
+            *("space", "trials", "patience", "time_budget", "epochs", "folds", "sampler"),
             *("scheduler", "order", "lag"),
             *("objective", "limit", "precision", "seed", "select_on_test"),
         ),
         "data": (*OWN_DATA, *SHIPPED_DATA),
         "resources": (
             *("concurrency", "cpus_per_trial", "gpus_per_trial", "address", "mode"),
-            *("max_failures", "trial_timeout", "checkpoint_every_s", "patience"),
+            *("max_failures", "trial_timeout", "checkpoint_every_s", "outage_patience"),
         ),
         "storage": ("name", "resume", "storage", "study", "trust"),
         "tracking": ("experiment", "tracking_uri", "ui"),

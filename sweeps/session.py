@@ -20,6 +20,9 @@ from sweeps.channel import descriptors
 PREFIX = "foldsweep-"
 RAYS_ROOT = "RAY_TMPDIR"
 """Variable that says where Ray makes its folder; the user's, too."""
+KEPT = "SPT_NOENV"
+"""Variable that has `setproctitle` leave the environment alone that the system shows: Ray's agents
+would write their titles over the mark, by which what clears up finds them."""
 LONGEST = 36
 """Characters of a folder in which the paths of Ray's sockets still fit into the system's 107."""
 NEEDED = ("gcs_server", "raylet")
@@ -57,14 +60,16 @@ class Session:
 
     def begin(self) -> None:
         """Mark what is started from here on."""
-        self._before = os.environ.get(RAYS_ROOT)
-        os.environ.update({reaper.MARK: self.folder, RAYS_ROOT: self.folder})
+        given = {reaper.MARK: self.folder, RAYS_ROOT: self.folder, KEPT: "1"}
+        self._before = {key: os.environ.pop(key, None) for key in given}
+        os.environ.update(given)
 
     def begun(self) -> None:
         """Mark nothing more."""
-        del os.environ[reaper.MARK], os.environ[RAYS_ROOT]
-        if self._before is not None:
-            os.environ[RAYS_ROOT] = self._before
+        for key, value in self._before.items():
+            del os.environ[key]
+            if value is not None:
+                os.environ[key] = value
 
     def end_unused(self) -> None:
         """End what a Ray that has started does not need here.

@@ -65,6 +65,9 @@ class SweepSettings(ShippedOptions, TableOptions):
 
     trials: int | None = None
     """Configurations to try for each space [30; with --sampler grid all of the grid]."""
+    patience: int | None = None
+    """Sampled trials in a row without an improvement beyond the noise of the folds after which
+    the sweep of a space ends [as many as --trials]."""
     time_budget: float | None = None
     """Seconds after which no more is trained for a space; what runs then is kept for --resume."""
     epochs: int | None = None
@@ -131,7 +134,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     it hangs [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
-    patience: float = PATIENCE_S
+    outage_patience: float = PATIENCE_S
     """Seconds that the study or the storage may be away before the sweep ends and can be resumed;
     trials train on meanwhile, up to their next report."""
     trust: bool = False
@@ -144,9 +147,9 @@ class SweepSettings(ShippedOptions, TableOptions):
         Raises:
             UserError: At the first value that cannot be meant.
         """
-        require_at_least(1, self, "trials", "epochs", "concurrency")
+        require_at_least(1, self, "trials", "patience", "epochs", "concurrency")
         require_at_least(2, self, "folds", most=MOST_FOLDS)
-        require_at_least(0, self, "max_failures", "checkpoint_every_s", "patience")
+        require_at_least(0, self, "max_failures", "checkpoint_every_s", "outage_patience")
         if not 0 <= self.seed < 2**32:
             rule = "at least 0" if self.seed < 0 else "below 2**32"
             raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
@@ -175,6 +178,8 @@ class SweepSettings(ShippedOptions, TableOptions):
             )
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
+        if len(self.objective) > 1 and self.patience is not None:
+            raise UserError("--patience takes one objective: several have no best to improve on")
         if len(self.objective) <= 1 and self.sampler == "nsga2":
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
 

@@ -18,8 +18,10 @@ SETTINGS_FILE = "settings.json"
 FORMAT = 5
 """Of the file, which has all settings; a new setting raises it. Format 1 had no number and no
 identity, and may lack settings."""
-ADDED = {3: ("patience", "trust"), 4: ("limit",), 5: ("order", "lag")}
+ADDED = {3: ("outage_patience", "trust"), 4: ("limit",), 5: ("order", "lag", "patience")}
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
+RENAMED = {5: {"patience": "outage_patience"}}
+"""Settings that have another name from a format on, by the one before."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
 """Settings that name a file or folder, besides the spaces."""
@@ -62,7 +64,7 @@ def load_settings(folder: Path) -> SweepSettings:
             " elsewhere, give the --storage and --study that it had"
         )
     try:
-        values = parsed(path.read_bytes())
+        values = _with_names_of_today(parsed(path.read_bytes()))
         _check_keys(values)
         project = Identity.of(values, folder).at(folder).project
         places = _places(_migrated(values), partial(resolved, project=project))
@@ -75,13 +77,27 @@ def load_settings(folder: Path) -> SweepSettings:
         raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
 
 
+def _form(values: dict[str, Any]) -> Any:
+    """The number of the format that a file says it has; one that has lost it is of today's."""
+    return values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
+
+
+def _with_names_of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a file of an earlier format, by the names that they have now."""
+    form = _form(values)
+    for at, renamed in RENAMED.items():
+        if isinstance(form, int) and form < at:
+            values = {renamed.get(key, key): value for key, value in values.items()}
+    return values
+
+
 def _check_keys(values: dict[str, Any]) -> None:
     """Refuse a file that has lost a setting, for its default would be taken, or has got one.
 
     Raises:
         ValueError: Naming the keys.
     """
-    form = values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
+    form = _form(values)
     if form == 1:
         return
     if form not in range(2, FORMAT + 1):

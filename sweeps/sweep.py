@@ -202,7 +202,7 @@ def sweep_space(
     task = space.variant.task
     folds = make_folds(task, data, settings)
     scored = on_test(data, settings.folds)[0] if settings.select_on_test else data
-    outages = outages or Outages(settings.patience)
+    outages = outages or Outages(settings.outage_patience)
     mirror = None
     if storage is not None and "://" in checkpoint_root:
         owner = storage.owner if isinstance(storage, PatientStorage) else UNSHARED
@@ -282,7 +282,7 @@ def sweep_space(
             checkpoint_folder=lifecycle.checkpoint_folder,
             checkpoint_every_s=settings.checkpoint_every_s,
             save_at=tuple(rung.epochs for rung in ledger.rungs),
-            patience_s=settings.patience,
+            patience_s=settings.outage_patience,
             threads=allotment.threads,
             device=allotment.device,
             mode=settings.mode,

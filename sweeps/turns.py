@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep import names
+from sweeps.ended import Ended
 from sweeps.jobs import DIVERGED, Decision, Finished, Train
+from sweeps.payoff import Patience
 from sweeps.promotion import Promotion
 from sweeps.visible import Visible
 
@@ -24,6 +26,8 @@ class Turns:
         by_trial: Whether that are results by number of the trial, else all that are known.
         whole: Whether the sampler sees trials as they are in the study.
         sign: 1 if a higher objective is better, else -1.
+        patience: Says when the sweep has stopped paying.
+        ended: Trials that have ended.
         trial_of: A trial as the study has it.
         stops_of: The rungs that a trial stops at, and the last epoch.
     """
@@ -36,6 +40,8 @@ class Turns:
         by_trial: bool,
         whole: bool,
         sign: int,
+        patience: Patience,
+        ended: Mapping[int, Ended],
         trial_of: Callable[[int], FrozenTrial],
         stops_of: Callable[[FrozenTrial], tuple[int, ...]],
     ):
@@ -44,6 +50,11 @@ class Turns:
         self._by_trial = by_trial
         self._whole = whole
         self._sign = sign
+        self._patience = patience
+        self._num_judged = 0
+        self.has_stopped_paying = False
+        """Whether no more trials are sampled, for nothing improves."""
+        self._ended = ended
         self._trial_of = trial_of
         self._stops_of = stops_of
         self._rung_at = {rung.epochs: i for i, rung in enumerate(plan.rungs)}
@@ -77,14 +88,32 @@ class Turns:
 
     def decide(self) -> Decision:
         """What a free process does."""
+        if self._patience.most is not None and self.plan.can_sample:
+            self._judge()
         return self.plan.decide()
+
+    def set_budget(self, num_trials: int) -> None:
+        """Have so many trials in all, unless they have stopped paying."""
+        if not self.has_stopped_paying:
+            self.plan.num_trials = num_trials
+
+    def _judge(self) -> None:
+        """Sample no more if that has stopped paying: the same whenever it is asked."""
+        for key, number in self.plan.results(self._num_judged):
+            self._num_judged += 1
+            if self._ended[number].state == TrialState.COMPLETE:
+                self._patience.take(key, self._ended[number])
+        if self._patience.is_over(self.plan.horizon):
+            self.has_stopped_paying = True
+            self.plan.num_trials = len(self.plan.targets)
 
     @property
     def left(self) -> int:
         """Trials that are in training or still to be, as far as is known."""
+        turn = self.decide()
         new = max(0, self.plan.num_trials - len(self.plan.targets))
         left = self.plan.num_to_train + new
-        return left or int(not isinstance(self.decide(), Finished))
+        return left or int(not isinstance(turn, Finished))
 
     def show_until(self, new: int) -> None:
         """Show the sampler of a trial what it may see."""

@@ -63,7 +63,7 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     bench: Bench, check_whole: CheckWhole, service: str
 ) -> None:
     user, name = bench.user("a"), f"gone-{service}"
-    sweep = bench.start(user, *new(name, *ARGS), "--patience", 1)
+    sweep = bench.start(user, *new(name, *ARGS), "--outage-patience", 1)
     sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
     said = re.fullmatch(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.user import TINY, User, until
+from tests.integration.user import TINY, User
 
 pytestmark = [
     pytest.mark.integration,
@@ -94,4 +94,4 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
     assert "3 failed (1 refused, 1 timed out)" in said
     assert [t.state.name for t in user.study("sick/sick")] == [*states, "COMPLETE"]
     assert '"trial_timeout": 20.0' in (user.folder / "runs/sick/settings.json").read_text()
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()

@@ -76,7 +76,7 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
     assert [trial["state"] for trial in apart] == ["COMPLETE"] * 4
     assert apart == here
     assert not ray
-    until(lambda: not user.left_running())
+    user.is_gone(within_s=90)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
@@ -101,7 +101,7 @@ def test_a_session_without_a_file_is_interrupted_or_ended(
         assert said.startswith(f"alive: resume with {resume} <Result of sweep long: mine")
     else:
         assert said == f"interrupted; nothing that has ended is lost. Continue with: {resume}"
-    until(lambda: not user.left_running())
+    user.is_gone(within_s=90)
     told = user.run("sweeps/run.py", "--resume", "long", code=2).stderr
     assert told.startswith("error: space mine was given by a Python program: resume the sweep")
 

@@ -32,7 +32,7 @@ def space():
 
 def check_nothing_runs(user: User) -> None:
     """No process is left, no run is RUNNING."""
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()
     assert "RUNNING" not in statuses(user.mlflow(SWEEP))
 
 

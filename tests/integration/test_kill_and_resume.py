@@ -99,4 +99,4 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         assert [times[int(row["epoch"])] for row in history] == [row["time"] for row in history]
     assert not checkpoints(user), "checkpoints of ended trials are left"
     assert not list(Path(user.folder / "runs" / SWEEP).glob("ray")), "Ray's folder is left"
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()

@@ -226,7 +226,7 @@ def test_a_killed_sweep_of_own_data_is_resumed_as_if_nothing_had_been(
         for number in map(str, range(5)):
             assert runs[number].status == "FINISHED"
             assert repeatable_points(runs[number]) == repeatable_points(wanted_runs[number])
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()
 
 
 # Bad input --------------------------------------------------------------------------------------

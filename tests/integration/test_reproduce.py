@@ -82,7 +82,7 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
         parent.run_id,
         *(run.run_id for run in runs.values()),
     }
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()
 
 
 @pytest.mark.slow  # five program starts
@@ -111,7 +111,7 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     )
     assert command.endswith(f"{PROGRAM} {row} --quick --dataset digits --concurrency 1")
     assert not results(user)
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()
     swept = best.read_text(), (user.folder / "runs" / grid / "study.journal").read_bytes()
 
     said = user.run_printed(command).stdout

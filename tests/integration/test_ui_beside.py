@@ -34,7 +34,7 @@ def test_pages_are_served_as_long_as_the_sweep_runs(
 
     process.send_signal(signal.SIGINT)
     user.end(process, code=130)
-    until(lambda: not user.left_running(), within_s=30)
+    user.is_gone()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://{parts.netloc}/health", timeout=30)
 
@@ -50,4 +50,4 @@ def test_a_driver_that_is_killed_takes_its_pages_along(
     )
     until(lambda: any("mlflow" in line for line in user.left_running().values()), process)
     user.kill(process)
-    until(lambda: not user.left_running(), within_s=60)
+    user.is_gone(within_s=60)

@@ -124,6 +124,13 @@ class User:
                 continue
         return found
 
+    def is_gone(self, within_s: float = 30.0) -> None:
+        """Wait until nothing runs that programs of this user have started."""
+        deadline = time.monotonic() + within_s
+        while left := self.left_running():
+            assert time.monotonic() < deadline, f"left running: {left}"
+            time.sleep(0.05)
+
     def clean_up(self) -> None:
         """End everything, also what a kill has left behind."""
         deadline = time.monotonic() + 20

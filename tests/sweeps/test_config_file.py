@@ -76,8 +76,10 @@ def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> 
     folder.mkdir(parents=True)
     stored = SweepSettings(space=("mlp",), name="first", trials=7, folds=3, select_on_test=True)
     save_settings(stored, folder)
-    settings = read("trials: 9\nselect_on_test: true", "--resume", "first", "--patience", "5")
-    expected = replace(stored, resume="first", trials=9, patience=5.0)
+    settings = read(
+        "trials: 9\nselect_on_test: true", "--resume", "first", "--outage-patience", "5"
+    )
+    expected = replace(stored, resume="first", trials=9, outage_patience=5.0)
     assert replace(settings, tracking_uri=None) == expected
 
 
@@ -184,7 +186,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "holdout": st.floats(0, 0.99),
     "sampler": st.sampled_from(["tpe", "grid", "random"]),
     "select_on_test": st.booleans(),
-    "patience": st.floats(0, 1e6),
+    "outage_patience": st.floats(0, 1e6),
 }
 
 

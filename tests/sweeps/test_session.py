@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,30 @@ def test_processes_of_a_ray_end_with_it_and_no_others(root: str) -> None:
     finally:
         outside.kill()
         outside.wait()
+
+
+@pytest.mark.integration
+def test_a_process_that_gives_itself_a_title_keeps_its_mark(root: str) -> None:
+    """As Ray's agents do, to which the raylet passes the environment in the order of its names."""
+    titled = "from ray._raylet import setproctitle as title; title('ray::Agent'); print(flush=1)"
+    own = Session()
+    own.begin()
+    agent = subprocess.Popen(
+        [sys.executable, "-c", f"{titled}; import time; time.sleep(600)"],
+        env=dict(sorted(os.environ.items())),
+        stdout=subprocess.PIPE,
+    )
+    own.begun()
+    assert agent.stdout is not None
+    with agent.stdout as told:
+        assert told.readline()
+    try:
+        assert Path(f"/proc/{agent.pid}/cmdline").read_bytes().startswith(b"ray::Agent")
+        assert reaper.marked(own.folder) == [agent.pid]
+    finally:
+        own.end()
+        agent.kill()
+        agent.wait()
 
 
 def test_what_was_left_is_cleared_up_and_what_is_used_is_not(root: str) -> None:

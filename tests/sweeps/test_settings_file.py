@@ -90,10 +90,10 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
 
 
 def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -> None:
-    """As format 2 was before there was --patience."""
-    save_settings(replace(GOOD, patience=7.0, trials=11), tmp_path)
+    """As format 2 was before there was --outage-patience."""
+    save_settings(replace(GOOD, outage_patience=7.0, trials=11), tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
-    for key in ("patience", "trust"):
+    for key in ("patience", "outage_patience", "trust", "limit"):
         del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
     assert load_settings(tmp_path) == replace(EARLIER, trials=11)
@@ -101,6 +101,18 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
     with pytest.raises(UserError, match="are broken: seed is missing$"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("form", [3, 4])
+def test_a_setting_that_has_another_name_since_keeps_its_value(tmp_path: Path, form: int) -> None:
+    """`patience` was how long the study might be away."""
+    save_settings(replace(GOOD, outage_patience=7.0, patience=None), tmp_path)
+    values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": form}
+    values["patience"] = values.pop("outage_patience")
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    assert load_settings(tmp_path) == replace(EARLIER, outage_patience=7.0)
+    save_settings(load_settings(tmp_path), tmp_path)
+    assert load_settings(tmp_path) == replace(EARLIER, outage_patience=7.0)
 
 
 def test_saving_again_keeps_the_uuid(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def test_a_folder_gets_the_settings_with_which_its_sweep_was_run_elsewhere_since
         pass
     with driver("b", "--resume", "first", "--trials", 30) as settings:
         assert settings.trials == 30
-    with driver("a", "--resume", "first", "--patience", 7) as settings:
-        assert (settings.trials, settings.patience) == (30, 7)
+    with driver("a", "--resume", "first", "--outage-patience", 7) as settings:
+        assert (settings.trials, settings.outage_patience) == (30, 7)
     with driver("b", "--resume", "first") as settings:
-        assert (settings.trials, settings.patience) == (30, 7)
+        assert (settings.trials, settings.outage_patience) == (30, 7)
     with driver("b", "--resume", "first", "--trials", 40):
         pass
     with driver("b", "--resume", "first") as settings:

@@ -135,6 +135,35 @@ def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(
     assert outcome(killed) == expected
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "none"])
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_sweep_that_stops_paying_stops_after_the_same_trial(
+    make_ledger: MakeLedger, sampler: Sampler, scheduler: str
+) -> None:
+    settings = {"sampler": sampler, "scheduler": scheduler, "epochs": EPOCHS, "trials": 80}
+    random = Random(7)
+
+    def stopped(workers: Callable[[], int], kills: float = 0.0) -> Ledger:
+        storage = InMemoryStorage()
+        ledger = swept(
+            lambda resume: make_ledger(over=storage, resume=resume, patience=9, **settings),
+            workers,
+            seed=3,
+            kills=kills,
+        )
+        assert ledger.has_stopped_paying
+        return ledger
+
+    expected = outcome(stopped(lambda: 1))
+    assert 10 < len(expected) < 80
+    assert outcome(stopped(lambda: 2)) == expected
+    assert outcome(stopped(lambda: 4)) == expected
+    killed = stopped(lambda: random.choice([1, 2, 4]), kills=0.08)
+    assert outcome(killed) == expected
+    more = make_ledger(over=killed.study.storage, resume=True, patience=40, **settings)
+    assert more.ask() is not None
+
+
 @pytest.mark.parametrize(("sampler", "trials"), [("tpe", TRIALS), ("cmaes", TRIALS), ("gp", FEW)])
 def test_samplers_look_at_results(make_ledger: MakeLedger, sampler: Sampler, trials: int) -> None:
     """Else that sweeps are the same would say little."""

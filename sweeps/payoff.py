@@ -1,0 +1,45 @@
+"""When the sweep of a space has stopped paying: nothing improves on its best beyond the noise."""
+
+import math
+import statistics
+
+from sweeps.ended import Ended
+
+
+class Patience:
+    """Counts the sampled trials since the one after which a complete trial was better.
+
+    Args:
+        most: Trials in a row that end the sweep; None if none do.
+        sign: 1 where higher scores are better, -1 where lower ones are.
+        num_initial: Initial points, which are the first trials and do not count.
+    """
+
+    def __init__(self, most: int | None, sign: int, num_initial: int):
+        self.most = most
+        self._sign = sign
+        self._best: Ended | None = None
+        self._improved_at = num_initial - 1
+
+    def take(self, latest: int, trial: Ended) -> None:
+        """Take in a complete trial, and the number of the trial that was sampled last by then."""
+        if self._best is None or improves(trial, self._best, self._sign):
+            self._improved_at = max(self._improved_at, latest)
+        if self._best is None or self._sign * (trial.score - self._best.score) > 0:
+            self._best = trial
+
+    def is_over(self, latest: int) -> bool:
+        """Whether trials up to a number were tried in vain."""
+        return self.most is not None and latest - self._improved_at >= self.most
+
+
+def improves(trial: Ended, best: Ended, sign: int) -> bool:
+    """Whether a trial is better than the best by more than the noise.
+
+    The noise is the standard error of the mean of their differences by fold. Where folds have no
+    scores of their own it is not known, and anything better counts.
+    """
+    if not trial.by_fold or not best.by_fold:
+        return sign * (trial.score - best.score) > 0
+    gains = [sign * (a - b) for a, b in zip(trial.by_fold, best.by_fold, strict=True)]
+    return statistics.fmean(gains) > statistics.stdev(gains) / math.sqrt(len(gains))

@@ -1,0 +1,27 @@
+"""A sweep that has stopped paying ends by itself, and goes on where it is told to."""
+
+import pytest
+
+from tests.integration.user import TINY, User
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+ARGS = (*TINY, "--trials", 40, "--epochs", 1, "--sampler", "random", "--scheduler", "none")
+
+
+def test_it_stops_with_the_same_trials_and_goes_on_with_more_patience(user: User) -> None:
+    for name, workers in (("one", 1), ("two", 2)):
+        args = ("--space", "mlp", "--name", name, *ARGS, "--patience", 2)
+        said = user.run("sweeps/run.py", *args, "--concurrency", workers).stdout
+        line = " ".join(said.split())
+        assert "stopped: 2 trials in a row did not improve on the best beyond the noise" in line
+        assert f"--resume {name} --patience 4" in line
+    one, two = (user.study(f"{name}/mlp") for name in ("one", "two"))
+    assert {trial.state.name for trial in one + two} == {"COMPLETE"}
+    # two workers end what they have been given, too
+    assert len(one) <= len(two) < 40
+    assert [t.values for t in two[: len(one)]] == [t.values for t in one]
+
+    user.run("sweeps/run.py", "--resume", "one", "--patience", len(one) + 2)
+    assert len(user.study("one/mlp")) > len(one)
+    assert user.mlflow("one/mlp")[""].status == "FINISHED"

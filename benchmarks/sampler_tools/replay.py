@@ -1,0 +1,102 @@
+"""Sweeps of a sampler on problems with known scores."""
+
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from sampler_tools.around import Around, Prior
+from sampler_tools.problems import Problem, Values
+from sweeps.sampling import Chooser
+from sweeps.settings import Sampler, SweepSettings
+from sweeps.visible import UNGUIDED, Visible
+
+
+def ours(
+    problem: Problem,
+    initial: Values,
+    *,
+    sampler: Sampler,
+    trials: int,
+    lag: int,
+    seed: int,
+) -> list[float]:
+    """What the best trial so far is worth after each trial, of a sampler of the product."""
+    visible = Visible("replay", [StudyDirection.MAXIMIZE], sampler=sampler)
+    settings = SweepSettings(sampler=sampler, seed=seed)
+    space = problem.space(initial)
+    chooser = Chooser(visible.view, problem.distributions, space, settings)
+    asked: list[FrozenTrial] = []
+
+    def show(number: int, score: float) -> None:
+        visible.show(asked[number], 0, score)
+
+    def ask() -> float:
+        asked.append(chooser.new())
+        return problem.score(asked[-1].params)
+
+    return _replayed(problem, ask, show, trials=trials, lag=lag, seed=seed)
+
+
+def plain_tpe(
+    problem: Problem,
+    initial: Values | None,
+    *,
+    trials: int,
+    lag: int,
+    seed: int,
+    prior: Prior | None = None,
+) -> list[float]:
+    """The same of Optuna's TPE with its own defaults, in a study of its own.
+
+    Args:
+        problem: What is searched.
+        initial: The first trial, if any.
+        trials: Trials of the sweep.
+        lag: The sampler of trial n sees results of trials up to n - lag.
+        seed: Of sampler and noise.
+        prior: Trials that are drawn around others, if any.
+    """
+    sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(seed=seed)
+    if prior is not None:
+        sampler = Around(sampler, problem.distributions, prior, seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    if initial is not None:
+        study.enqueue_trial(dict(initial))
+    asked: list[optuna.Trial] = []
+
+    def show(number: int, score: float) -> None:
+        study.tell(asked[number], score)
+
+    def ask() -> float:
+        asked.append(study.ask(problem.distributions))
+        return problem.score(asked[-1].params)
+
+    return _replayed(problem, ask, show, trials=trials, lag=lag, seed=seed)
+
+
+def _replayed(
+    problem: Problem,
+    ask: Callable[[], float],
+    show: Callable[[int, float], None],
+    *,
+    trials: int,
+    lag: int,
+    seed: int,
+) -> list[float]:
+    """Ask for trials; results are shown as a sweep by trial shows them."""
+    rng = np.random.default_rng(seed)
+    scores: list[float] = []
+    best, found = (-np.inf, -np.inf), []
+    shown = 0
+    for number in range(trials):
+        while number >= UNGUIDED and shown <= number - lag:
+            show(shown, scores[shown])
+            shown += 1
+        worth = ask()
+        scores.append(worth + rng.normal(0, problem.noise))
+        best = max(best, (scores[-1], worth))
+        found.append(best[1])
+    return found

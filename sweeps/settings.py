@@ -37,8 +37,6 @@ COMPARABLE = (
     "precision",
     "objective",
     "limit",
-    "order",
-    "lag",
     "seed",
     "study",
     "select_on_test",

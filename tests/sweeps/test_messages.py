@@ -16,6 +16,7 @@ from sweeps.messages import (
     Audience,
     described,
     resume_command,
+    sampled_by,
     say_how_to_go_on,
     say_what_next,
     show_end,
@@ -375,6 +376,40 @@ def test_refused_and_late_trials_are_counted_with_an_example(
     assert (
         "small: 1 trial took too long; for example trial 3: ended after 9 s (--trial-timeout)"
     ) in lines
+
+
+def test_what_may_end_the_promise_of_the_same_sweep_is_said(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    end = make_end()
+    asked = end.ledger.ask()
+    assert asked is not None
+    end.ledger.fail(asked.number, "broken", "crashed")
+    line = "small: 1 trial crashed or took too long; the same sweep elsewhere may differ from"
+    show_end(settings, end, "first")
+    assert line in said()
+    show_end(replace(settings, order="arrival"), end, "first")
+    assert line not in said()
+
+
+@pytest.mark.parametrize(
+    ("changes", "concurrency", "expected"),
+    [
+        ({}, 4, None),
+        ({}, 5, "cnn_aux: no more than 4 new trials at a time, so that the sweep is the same"),
+        ({"lag": (16,)}, 5, None),
+        ({"sampler": "random"}, 64, None),
+        ({"order": "arrival"}, 64, None),
+        ({"scheduler": "median"}, 1, "cnn_aux: results count by arrival, so another machine or"),
+        ({"objective": ("val_accuracy", "num_params")}, 1, "cnn_aux: results count by arrival"),
+    ],
+)
+def test_the_start_says_what_order_costs_and_where_there_is_none(
+    settings: SweepSettings, changes: dict[str, Any], concurrency: int, expected: str | None
+) -> None:
+    line = sampled_by(replace(settings, **changes), load_space("cnn_aux"), concurrency)
+    assert (line is None) == (expected is None)
+    assert (line or "").startswith(expected or "")
 
 
 def test_nothing_is_exported_that_was_selected_on_test_pairs(

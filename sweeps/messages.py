@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 from rich.console import Console, RenderableType
 
 from foldsweep import names
-from foldsweep.numbers import plural
+from foldsweep.numbers import places_of, plural
+from foldsweep.numbers import shown as shown_number
 from foldsweep.programs import command, console
 from foldsweep.streams import escaped
 from foldsweep.tracking import shown, sqlite_path, store_options
@@ -20,6 +21,7 @@ from sweeps.cell import Cell
 from sweeps.ended import failure_of, failures
 from sweeps.given import OF_PYTHON, of_python
 from sweeps.jobs import lags_of, rungs_of
+from sweeps.payoff import LEAST_TRIED, MORE, expected_gain
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
 from sweeps.settings import SweepSettings
@@ -228,6 +230,7 @@ def _end(
         yield table
     if end.expected:
         yield end.expected
+    yield from _gain(settings, end)
     if end.hopeless and end.ledger.trials_left:
         yield f"stopped: {end.hopeless_because}. Last error: {end.last_error}"
     elif end.last_error:
@@ -259,6 +262,25 @@ def _end(
             f" {end.waiting_records} records wait in {settings.local_root / name};"
             f" send them with: {command('sweeps/replay.py', name)}{_storage(settings)}"
         )
+
+
+def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
+    """What more trials may be expected to gain, where enough are known for that."""
+    ledger = end.ledger
+    sampled = [t for t in ledger.ended() if t.is_sampled and t.state != TrialState.FAIL]
+    tried = len(sampled) + sum(n >= len(ledger.space.points) for n in ledger.paused())
+    complete = [t for t in sampled if t.state == TrialState.COMPLETE]
+    several = len(settings.objective) > 1 or settings.sampler == "grid"
+    if several or end.interrupted or tried < LEAST_TRIED or not complete:
+        return
+    objective = settings.objective[0]
+    sign = names.sign(ledger.space.variant.task.better[objective])
+    gain = expected_gain([sign * t.score for t in complete], tried)
+    yield (
+        f"{ledger.space.name}: {MORE} more trials may be expected to gain about"
+        f" {shown_number(gain, places=places_of(complete[0].score))} {names.bare(objective)}"
+        f" (by how the best rose over {tried})"
+    )
 
 
 def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> None:

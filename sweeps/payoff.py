@@ -1,9 +1,15 @@
-"""When the sweep of a space has stopped paying: nothing improves on its best beyond the noise."""
+"""Whether more trials pay: what they may be expected to gain, and when nothing improves."""
 
 import math
 import statistics
+from collections.abc import Sequence
 
 from sweeps.ended import Ended
+
+MORE = 20
+"""Trials whose gain is estimated."""
+LEAST_TRIED = 20
+"""Trials from which it is: of fewer, it is several times too high on recorded sweeps."""
 
 
 class Patience:
@@ -43,3 +49,27 @@ def improves(trial: Ended, best: Ended, sign: int) -> bool:
         return sign * (trial.score - best.score) > 0
     gains = [sign * (a - b) for a, b in zip(trial.by_fold, best.by_fold, strict=True)]
     return statistics.fmean(gains) > statistics.stdev(gains) / math.sqrt(len(gains))
+
+
+def expected_gain(scores: Sequence[float], tried: int, *, more: int = MORE) -> float:
+    """What the best may be expected to gain by more trials, as if all were drawn alike.
+
+    The best of n trials less the expected best of m of them, where n is to n + `more` as m is to
+    n: the last step of the curve of the best over the number of trials, on a logarithmic scale.
+    The expected best of m is that of Dodge et al. (2019), "Show your work: improved reporting of
+    experimental results", EMNLP, but of trials that are drawn without replacement.
+
+    Args:
+        scores: Of complete trials, higher is better.
+        tried: Trials, those that are not complete included: none of them is better than any.
+        more: Trials to come.
+    """
+    ranked = sorted(scores, reverse=True)
+    few = max(1, round(tried**2 / (tried + more)))
+    # that none of the better ones is among the few, and that the next is
+    none_better, mean = 1.0, 0.0
+    for rank, score in enumerate(ranked):
+        chance = none_better * few / (tried - rank) if rank <= tried - few else 0.0
+        mean += chance * score
+        none_better -= chance
+    return ranked[0] - mean - none_better * ranked[-1]

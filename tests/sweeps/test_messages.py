@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.storages import InMemoryStorage
 
 from foldsweep.tracking import tracking_uri
 from search_spaces.loading import load_space
@@ -376,6 +377,16 @@ def test_refused_and_late_trials_are_counted_with_an_example(
     assert (
         "small: 1 trial took too long; for example trial 3: ended after 9 s (--trial-timeout)"
     ) in lines
+
+
+def test_the_end_says_what_more_trials_may_gain(
+    settings: SweepSettings, make_ended: MakeEnded, said: Said
+) -> None:
+    show_end(settings, make_ended(*["ends"] * 20), "first")
+    assert "may be expected" not in said()  # of nineteen sampled ones
+    show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
+    line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (by how the best"
+    assert line in said()
 
 
 def test_what_may_end_the_promise_of_the_same_sweep_is_said(

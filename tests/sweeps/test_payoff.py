@@ -1,14 +1,17 @@
 """A sweep of a space ends when it does not get better beyond the noise."""
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from sweeps.ended import Ended
 from sweeps.ledger import Ledger
-from sweeps.payoff import Patience, improves
+from sweeps.payoff import Patience, expected_gain, improves
 from trainables.trainable import BY_FOLD
 
 FOLDS = (0.01, -0.01, 0.0)
@@ -125,3 +128,27 @@ def test_a_sweep_that_stopped_goes_on_with_more_patience_and_ends_what_runs(
 
     assert make_ledger(trials=30, patience=20, resume=True).ask() is not None
     assert make_ledger(trials=30, resume=True).trials_left == 24
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=40), st.integers(0, 40), st.randoms())
+def test_the_expected_gain_is_never_negative_and_knows_no_order(
+    scores: list[float], paused: int, random: Random
+) -> None:
+    gain = expected_gain(scores, len(scores) + paused)
+    assert gain >= -1e-9
+    assert gain <= max(scores) - min(scores) + 1e-9
+    shuffled = random.sample(scores, len(scores))
+    assert expected_gain(shuffled, len(scores) + paused) == gain
+
+
+def test_the_expected_gain_is_the_mean_over_all_draws() -> None:
+    """Of 20 trials 10 are drawn without replacement, in 184,756 ways; a score is its rank."""
+    scores = list(map(float, range(20)))
+    # the expected largest of 10 out of 20 ranks from 1 is 10 * 21 / 11, see any book on ranks
+    assert expected_gain(scores, 20) == pytest.approx(20 - 10 * 21 / 11)
+
+
+def test_trials_that_are_not_complete_count_as_the_worst() -> None:
+    assert expected_gain([1.0, 0.0], 4, more=4) == pytest.approx(
+        expected_gain([1.0, 0.0, 0.0, 0.0], 4, more=4)
+    )

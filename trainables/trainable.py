@@ -46,7 +46,7 @@ BY_FOLD = "by_fold"
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
 SAVED_BYTES = "saved_bytes"
-"""Key of a result: bytes of the trial's last checkpoint; 0 if it has none."""
+"""Key of a result of a trial that may be paused: bytes of its last checkpoint; 0 if it has none."""
 UNSAVED = "unsaved"
 """Key of a result whose trial cannot be checkpointed at present: a list of the seconds since the
 first save that failed, and why; absent if all is well."""
@@ -128,9 +128,10 @@ class FoldTrainable(tune.Trainable):
             names.EPOCH: self.trial.stack.epoch,
             names.NUM_PARAMS: self.trial.stack.num_params,
             names.TRAIN_TIME: self.trial.train_time_s,
-            SAVED_BYTES: self.saved_bytes,
             "done": self.trial.finished,
         }
+        if self.context.save_at:
+            result[SAVED_BYTES] = self.saved_bytes
         if self.unsaved is not None:
             since, reason = self.unsaved
             result[UNSAVED] = [time.monotonic() - since, reason]

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 100_000
-MOST_OF_A_PICTURE = 40_000
+MOST_OF_A_PICTURE = 50_000
 
 
 def saved(path: Path) -> Any:

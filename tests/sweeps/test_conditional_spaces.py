@@ -235,7 +235,7 @@ def test_tpe_finds_the_peak_of_a_conditional_value(make: Make) -> None:
             "dropout": when("batch_norm", True, tune.uniform(0.0, 0.5)),
         },
     )
-    ledger = make("tpe", None, space=space, trials=60)
+    ledger = make("tpe", None, space=space, trials=60, order="arrival")
     dropouts = []
     for asked in iter(ledger.ask, None):
         score = 1 - abs(asked.values.get("dropout", 0.5) - 0.3)

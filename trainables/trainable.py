@@ -46,7 +46,7 @@ BY_FOLD = "by_fold"
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
 SAVED_BYTES = "saved_bytes"
-"""Key of a result of a trial that may be paused: bytes of its last checkpoint; 0 if it has none."""
+"""Key of a result of a trial that may be paused: bytes of its last checkpoint, 0 without one."""
 UNSAVED = "unsaved"
 """Key of a result whose trial cannot be checkpointed at present: a list of the seconds since the
 first save that failed, and why; absent if all is well."""

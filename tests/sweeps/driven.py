@@ -88,7 +88,8 @@ def outlives() -> int:
 
 def has_a_thread_of_ray() -> int:
     for name, text in (("ray_listen_error_messages", "pages"), ("own", "progress")):
-        thread = threading.Thread(target=print, args=(text,), name=name)
+        # flushed, as the programs' console does
+        thread = threading.Thread(target=print, args=(text,), kwargs={"flush": True}, name=name)
         thread.start()
         thread.join()
     return is_ended_below_python("ray.log")

@@ -1,4 +1,4 @@
-"""What 20 more trials gain, and what is said of it before: `python benchmarks/gains.py --help`.
+"""The gain of 20 more trials beside its estimate: `python benchmarks/gains.py --help`.
 
 Recorded sweeps have complete random trials; a replay trains nothing.
 """

@@ -191,7 +191,7 @@ class Ledger:
         return self.rule.mean_epochs(epochs, trained)
 
     def paused(self) -> dict[int, int]:
-        """Trials that are paused at a rung, and its epochs."""
+        """Trials that are paused at a rung, each with the epochs that it has."""
         unended = (n for n in range(self._turns.visible.view.length) if n not in self._ended)
         return {n: _passed(self._trial(n)) for n in unended if self.is_paused(n)}
 

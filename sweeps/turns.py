@@ -1,4 +1,4 @@
-"""Whose turn it is in a sweep: what the study knows of its trials, as `Promotion` takes it."""
+"""Keeps the study, the decisions of `Promotion` and the view of the sampler in step."""
 
 import math
 import sys
@@ -23,7 +23,7 @@ class Turns:
     Args:
         plan: Decides; without rungs, it trains each trial to its end.
         visible: What the sampler sees.
-        by_trial: Whether that are results by number of the trial, else all that are known.
+        by_trial: Whether it sees results by number of the trial; else all that are known.
         whole: Whether the sampler sees trials as they are in the study.
         sign: 1 if a higher objective is better, else -1.
         patience: Says when the sweep has stopped paying.

@@ -28,7 +28,7 @@ Outcome = list[tuple[Any, ...]]
 
 
 def score_of(asked: Asked, epoch: int) -> float | None:
-    """What a trial comes to after an epoch; None where it diverges."""
+    """The score of a trial after an epoch; None if it diverges."""
     values = asked.values
     if values["dropout"] > 0.57 and epoch > 3:
         return None

@@ -25,8 +25,7 @@ from search_spaces.loading import load_space
 from sweeps.ledger import IDENTITY_ATTR, Ledger
 from sweeps.reproduction.tables import Cells
 from sweeps.settings_file import load_settings
-from sweeps.study import StoredStudy, has_study, open_storage
-from sweeps.sweep import JOURNAL_FILE
+from sweeps.study import JOURNAL_FILE, StoredStudy, has_study, open_storage
 from sweeps.tracking.spool import SPOOL_FILE
 
 ROLES = ("driver", "actors", "uploader", "ray")

@@ -12,8 +12,7 @@ from foldsweep.names import TAG_SWEEP
 from sweeps.identity import Identity
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import recorded_identity, save_settings
-from sweeps.study import open_storage
-from sweeps.sweep import JOURNAL_FILE
+from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
 from sweeps.tracking.wrong import is_texts
 

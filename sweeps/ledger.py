@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
@@ -27,6 +27,7 @@ from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.budget import most_asked, num_asked, num_sampled
 from sweeps.distributions import distributions_of
+from sweeps.earlier import ORIGIN_ATTR, Origin, sources_of
 from sweeps.ended import (
     FAILURE_ATTR,
     GRID_POINT,
@@ -49,6 +50,7 @@ from sweeps.study import StoredStudy, has_study
 from sweeps.turns import Turns
 from sweeps.view import numbered
 from sweeps.visible import GUIDED, UNGUIDED, Visible
+from sweeps.warm_start import Source, record, recorded
 
 IDENTITY_ATTR = "identity"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -118,9 +120,13 @@ class Ledger:
         self.rungs = rungs_of(settings, epochs, space.most_rungs)
         self.lags = lags_of(settings, len(self.rungs))
         self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
+        origin = Origin.of(space, settings, epochs, identity)
+        if ORIGIN_ATTR not in self.study.user_attrs():
+            self.study.set_user_attr(ORIGIN_ATTR, asdict(origin))
         first = settings.objective[0]
         try:
             self._history = History(self.study, self.distributions, directions, first)
+            self.sources = self._warm_start(origin)
         except (AttributeError, LookupError, TypeError, ValueError, zlib.error) as error:
             raise UserError(
                 f"study {name!r} is damaged ({first_line(error)}): restore it from a copy, or"
@@ -130,6 +136,7 @@ class Ledger:
         self._num_refused = len(failures(list(self._ended.values()), REFUSED))
         visible = Visible(name, directions, self.rungs, sampler=settings.sampler)
         visible.view.attrs = self._view.attrs
+        visible.add_sources(self.sources, self.distributions)
         self._chooser = Chooser(visible.view, self.distributions, space, settings, gate)
         guided = settings.sampler in GUIDED
         looks = guided or settings.patience is not None
@@ -138,7 +145,7 @@ class Ledger:
             num_trials=self.budget,
             num_initial=len(space.points),
             lags=self.lags if settings.by_trial and looks else None,
-            unguided=UNGUIDED if guided else 0,
+            unguided=UNGUIDED if guided and not self.sources else 0,
         )
         self._turns = Turns(
             plan,
@@ -153,6 +160,17 @@ class Ledger:
         )
         failed = {number: ended.failure for number, ended in self._ended.items()}
         self._turns.restore(self._history.take_read(), failed)
+
+    def _warm_start(self, origin: Origin) -> tuple[Source, ...]:
+        """What the sampler is shown of earlier sweeps, the same whenever this one is resumed."""
+        if not self.settings.warm_start:
+            return ()
+        sources = recorded(self.study)
+        if sources is None:
+            found = sources_of(self.settings, self.space, self.distributions, origin)
+            sources = tuple(source for source in found if source.trials)
+            record(self.study, sources)
+        return sources
 
     @property
     def budget(self) -> int:

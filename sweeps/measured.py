@@ -29,8 +29,8 @@ from search_spaces.recipes import variant_of
 from sweeps.provenance import git_commit, machine, versions
 from sweeps.records import dataset_record
 from sweeps.settings import check_name
-from sweeps.study import open_storage
-from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE
+from sweeps.study import JOURNAL_FILE, open_storage
+from sweeps.sweep import CLOSE_WAIT_S
 from sweeps.tracking.spool import TrackingTarget
 from sweeps.tracking.tracker import Tracker
 from trainables.tasks.again import data_of, fresh_data

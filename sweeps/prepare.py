@@ -1,6 +1,6 @@
 """What must be right before a sweep begins: its spaces, data, places and networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from foldsweep.programs import console
 from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_of
+from sweeps.earlier import Origin, check_used, sources_of
 from sweeps.gate import within
 from sweeps.given import Given
 from sweeps.home import Home, name_taken
@@ -24,8 +25,8 @@ from sweeps.messages import (
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
 from sweeps.settings import SweepSettings, check_resumable
-from sweeps.study import open_storage
-from sweeps.sweep import JOURNAL_FILE, most_epochs, study_storage
+from sweeps.study import JOURNAL_FILE, open_storage
+from sweeps.sweep import identity_of, most_epochs, study_storage
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from trainables.config import BaseConfig, Precision
 from trainables.data.folds import Fold
@@ -109,6 +110,8 @@ def prepared(
         if not here:
             check_sent(space)
         said += [stopping(settings, space, stored), drawn_at_random(settings, space)]
+    if stored is None:
+        said += _warm_start(settings, spaces, identity_of(task, data, folds))
     return Prepared(
         settings=settings,
         task=task,
@@ -118,6 +121,25 @@ def prepared(
         folds=folds,
         said=said,
     )
+
+
+def _warm_start(
+    settings: SweepSettings, spaces: list[SearchSpace], identity: Mapping[str, str]
+) -> Iterator[str]:
+    """How many trials of earlier sweeps fit each space, in words.
+
+    Raises:
+        UserError: If an earlier sweep is not there, or fits no space.
+    """
+    found = {}
+    for space in spaces:
+        origin = Origin.of(space, settings, most_epochs(space, settings), identity)
+        found[space.name] = sources_of(settings, space, distributions_of(space, settings), origin)
+    check_used(settings, [source for sources in found.values() for source in sources])
+    for name, sources in found.items():
+        for source in sources:
+            if source.trials:
+                yield f"{name}: the sampler sees {source.described()}"
 
 
 def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:

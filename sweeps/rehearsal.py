@@ -31,7 +31,8 @@ from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, check_place
 from sweeps.spaces import ranges
-from sweeps.sweep import JOURNAL_FILE, most_epochs
+from sweeps.study import JOURNAL_FILE
+from sweeps.sweep import most_epochs
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.stack.memory import memory
 from trainables.trial import Context, CrossValidation

@@ -45,7 +45,7 @@ class RunOptions(SweepSettings):
     GROUPS = {  # of the help
         "search": (
             *("space", "trials", "patience", "time_budget", "epochs", "folds", "sampler"),
-            *("scheduler", "order", "lag"),
+            *("scheduler", "order", "lag", "warm_start"),
             *("objective", "limit", "precision", "seed", "select_on_test"),
         ),
         "data": (*OWN_DATA, *SHIPPED_DATA),

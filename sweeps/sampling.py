@@ -63,11 +63,7 @@ class Chooser:
             if any(name in conditions for name in distributions)
             else None
         )
-        domains = space.grid if settings.sampler == "grid" else categories(space)
-        self._containers = {
-            name: {encoded(plain(value)): value for value in values if is_container(plain(value))}
-            for name, values in domains.items()
-        }
+        self._containers = containers(space, grid=settings.sampler == "grid")
 
     @property
     def redraws(self) -> int:
@@ -182,6 +178,14 @@ class Chooser:
 def categories(space: SearchSpace) -> dict[str, list[Any]]:
     """The choices of a space, by parameter."""
     return {k: d.categories for k, d in space.searched.items() if isinstance(d, Categorical)}
+
+
+def containers(space: SearchSpace, *, grid: bool = False) -> dict[str, dict[Any, Any]]:
+    """By parameter, the choices that are lists or dicts, by the text that a study has for them."""
+    return {
+        name: {encoded(plain(value)): value for value in values if is_container(plain(value))}
+        for name, values in (space.grid if grid else categories(space)).items()
+    }
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

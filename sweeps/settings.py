@@ -26,6 +26,8 @@ Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
 Scheduler = Literal["asha", "asha-stop", "hyperband", "median", "none"]
 Order = Literal["trial", "arrival"]
 
+WARM: tuple[Sampler, ...] = ("tpe", "gp")
+"""Samplers that learn from any trials, and not only from those that they chose."""
 OWN_DATA = tuple(field.name for field in fields(TableOptions))
 SHIPPED_DATA = tuple(field.name for field in fields(ShippedOptions))
 COMPARABLE = (
@@ -35,6 +37,7 @@ COMPARABLE = (
     "folds",
     "epochs",
     "precision",
+    "warm_start",
     "objective",
     "limit",
     "seed",
@@ -76,6 +79,9 @@ class SweepSettings(ShippedOptions, TableOptions):
     larger convolutions where the processor has it, and rounds to three significant figures."""
     folds: int = 5
     """Cross-validation folds."""
+    warm_start: tuple[str, ...] = ()
+    """Earlier sweeps, as NAME or NAME/SPACE, whose trials the sampler sees from the start; they do
+    not count as trials of this sweep. They lie in --storage or in the database of --study."""
     sampler: Sampler = "tpe"
     """Sampler of configurations; nsga2 is for several objectives, grid for spaces with one."""
     scheduler: Scheduler = "asha"
@@ -166,6 +172,7 @@ class SweepSettings(ShippedOptions, TableOptions):
         self._check_data()
         if len({*map(_objective_key, self.objective)}) < len(self.objective):
             raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
+        self._check_warm_start()
         for text in self.limit:
             parsed_limit(text)
         if any(not 1 <= lag <= MOST for lag in self.lag):
@@ -194,6 +201,23 @@ class SweepSettings(ShippedOptions, TableOptions):
         own = sorted(given & set(OWN_DATA))
         if self.data is None and own:
             raise UserError(f"{_option(own[0])} goes with --data FILE, which is missing")
+
+    def _check_warm_start(self) -> None:
+        for given in self.warm_start:
+            parts = given.split("/")
+            if len(parts) > 2:
+                raise UserError(f"--warm-start {given} must be NAME or NAME/SPACE")
+            for part in parts:
+                check_name(part, option="--warm-start")
+            if parts[0] == self.name:
+                raise UserError(f"--warm-start {given} names this sweep: --resume continues it")
+        if len(set(self.warm_start)) < len(self.warm_start):
+            raise UserError(f"--warm-start names a sweep twice: {' '.join(self.warm_start)}")
+        if self.warm_start and (self.sampler not in WARM or len(self.objective) > 1):
+            raise UserError(
+                f"--warm-start goes with --sampler {' or '.join(WARM)} and one objective: other"
+                " samplers look at no trials of others"
+            )
 
     def for_task(self, task: "Task") -> Self:
         """The settings with the objective by its keys, the task's own where none is given.
@@ -301,15 +325,20 @@ def new_name(folder: Path) -> str:
     return name
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, *, option: str = "") -> None:
     """Allow only names that are safe as a folder.
+
+    Args:
+        name: The name.
+        option: Option that it was given with.
 
     Raises:
         UserError: If `name` has other characters or is too long.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
-            f"sweep name {name!r} must be letters, numbers, '_', '-', '.', at most 64 of them"
+            f"{option or 'sweep name'} {name!r} must be letters, numbers, '_', '-', '.', at most"
+            " 64 of them"
         )
 
 

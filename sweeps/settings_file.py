@@ -15,10 +15,15 @@ from sweeps.identity import Identity, portable, resolved
 from sweeps.settings import SweepSettings
 
 SETTINGS_FILE = "settings.json"
-FORMAT = 5
+FORMAT = 6
 """Of the file, which has all settings; a new setting raises it. Format 1 had no number and no
 identity, and may lack settings."""
-ADDED = {3: ("outage_patience", "trust"), 4: ("limit",), 5: ("order", "lag", "patience")}
+ADDED = {
+    3: ("outage_patience", "trust"),
+    4: ("limit",),
+    5: ("order", "lag", "patience"),
+    6: ("warm_start",),
+}
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 RENAMED = {5: {"patience": "outage_patience"}}
 """Settings that have another name from a format on, by the one before."""

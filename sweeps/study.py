@@ -17,6 +17,8 @@ from sweeps.journal import journal_storage
 from sweeps.passwords import masked_url, password_place
 from sweeps.retries import PatientStorage, num_trials, options_of
 
+JOURNAL_FILE = "study.journal"
+"""Name of the file of a study that is in no database, in the folder of its space."""
 SQLITE_WAIT_S = 60.0
 """How long a SQLite file may be in use by other sweeps."""
 _MOST_SINGLE = 1000

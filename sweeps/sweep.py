@@ -47,7 +47,7 @@ from sweeps.resources import Allotment
 from sweeps.retries import PatientStorage
 from sweeps.rounds import on_test
 from sweeps.settings import SweepSettings
-from sweeps.study import has_study, open_storage
+from sweeps.study import JOURNAL_FILE, has_study, open_storage
 from sweeps.summary import shown_values
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, identity_in
 from sweeps.tracking.tracker import Tracker
@@ -57,7 +57,6 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 from trainables.trial import Context
 
-JOURNAL_FILE = "study.journal"
 REPORT_EVERY_S = 5.0
 """Where no rung is due, a trial reports after the first epoch that ends later than this."""
 CLOSE_WAIT_S = 10.0
@@ -215,7 +214,7 @@ def sweep_space(
         space,
         settings,
         epochs=epochs,
-        identity={"data": data.digest, "task": _fingerprint(task, folds)},
+        identity=identity_of(task, data, folds),
         gate=None if gate.is_open else gate,
     )
     try:
@@ -240,6 +239,7 @@ def sweep_space(
             names.TAG_TRIALS: str(num_asked(space, settings)),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
+            names.TAG_WARM_START: "; ".join(source.described() for source in ledger.sources),
             names.TAG_LAGS: " ".join(map(str, ledger.lags)) if settings.by_trial else "",
         }
         conditional = [key for key in ledger.distributions if key in space.tree.conditions]
@@ -331,6 +331,11 @@ def sweep_space(
         refused=tracker.refused,
         expected=expected,
     )
+
+
+def identity_of(task: Task, data: Data, folds: tuple[Fold, ...]) -> dict[str, str]:
+    """What decides whether scores are comparable, by name."""
+    return {"data": data.digest, "task": _fingerprint(task, folds)}
 
 
 def _fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:

@@ -214,6 +214,8 @@ class _Best:
 
     def add(self, number: int, value: float) -> list[int]:
         """Rank a trial; the one that is no longer among the best, if any."""
+        if number in self._numbers:
+            self._ranked = [known for known in self._ranked if known[1] != number]
         insort(self._ranked, (self._sign * value, number))
         self._numbers.add(number)
         if len(self._ranked) <= self._most:

@@ -14,8 +14,9 @@ from search_spaces.larger_digit.reports import grid_space
 from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
+from sweeps.study import JOURNAL_FILE
 from sweeps.summary import outcome, ranking
-from sweeps.sweep import JOURNAL_FILE, SweepEnd, sweep_space
+from sweeps.sweep import SweepEnd, sweep_space
 from sweeps.tracking.spool import identity_in
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS

@@ -19,7 +19,8 @@ from sweeps.records import MLFLOW_SOURCE_NAME, MLFLOW_USER
 from sweeps.reproduction.rows import Job, measure, result_path, spread
 from sweeps.reproduction.tables import described
 from sweeps.resources import Allotment
-from sweeps.sweep import CLOSE_WAIT_S, JOURNAL_FILE
+from sweeps.study import JOURNAL_FILE
+from sweeps.sweep import CLOSE_WAIT_S
 from sweeps.tracking.spool import (
     SPOOL_FILE,
     TrackingTarget,

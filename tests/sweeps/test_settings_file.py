@@ -93,7 +93,7 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
     """As format 2 was before there was --outage-patience."""
     save_settings(replace(GOOD, outage_patience=7.0, trials=11), tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
-    for key in ("patience", "outage_patience", "trust", "limit"):
+    for key in ("patience", "outage_patience", "trust", "limit", "warm_start"):
         del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
     assert load_settings(tmp_path) == replace(EARLIER, trials=11)

@@ -7,6 +7,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
+from search_spaces.space import Point
 from sweeps import history
 from sweeps.ledger import Asked, Ledger
 from sweeps.settings import Sampler
-from tests.sweeps.ledger.asking import MakeLedger, Reopen, study_of
+from sweeps.study import JOURNAL_FILE, open_storage
+from tests.sweeps.ledger.asking import MakeLedger, MakeSpace, Reopen, study_of
 
 EPOCHS = 27
 TRIALS = 34
@@ -132,6 +135,68 @@ def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(
         seed=8,
         kills=0.08,
     )
+    assert outcome(killed) == expected
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials", "reopen"),
+    [("tpe", 20, "journal"), ("tpe", 20, "sqlite"), ("gp", 6, "journal")],
+    indirect=["reopen"],
+)
+def test_a_warm_started_sweep_is_the_same_too(
+    make_ledger: MakeLedger,
+    make_space: MakeSpace,
+    reopen: Reopen,
+    tmp_path: Path,
+    sampler: Sampler,
+    trials: int,
+) -> None:
+    """Also where the earlier sweep has gone on since, or is gone."""
+    folder = tmp_path / "first" / "small"
+    folder.mkdir(parents=True)
+    path = folder / JOURNAL_FILE
+    inside = Point(name="inside", config={"lr": 3e-4, "dropout": 0.2, "hidden": 16})
+    made: dict[str, Any] = {"epochs": EPOCHS, "scheduler": "asha", "storage": str(tmp_path)}
+    made["space"] = make_space(points=(inside,))
+    swept(
+        lambda _: make_ledger(over=open_storage(None, path), sampler="random", trials=20, **made),
+        lambda: 2,
+        seed=5,
+    )
+    made |= {"sampler": sampler, "trials": trials}
+
+    def warm(workers: int) -> Ledger:
+        storage = InMemoryStorage()
+        return swept(
+            lambda resume: make_ledger(
+                over=storage, resume=resume, warm_start=("first",), digest="other", **made
+            ),
+            lambda: workers,
+            seed=workers,
+        )
+
+    ledger = warm(1)
+    (source,) = ledger.sources
+    assert source.point == 0
+    expected = outcome(ledger)
+    cold = InMemoryStorage()
+    alone = swept(lambda _: make_ledger(over=cold, **made), lambda: 1, seed=1)
+    assert [t[2] for t in outcome(alone)][1:] != [t[2] for t in expected][1:]
+    assert outcome(warm(4)) == expected
+    random, num_opened = Random(7), 0
+
+    def reopened(resume: bool) -> Ledger:
+        nonlocal num_opened
+        num_opened += 1
+        if num_opened == 2:
+            path.unlink()
+        storage = reopen()
+        return make_ledger(
+            over=storage, resume=resume, warm_start=("first",), digest="other", **made
+        )
+
+    killed = swept(reopened, lambda: random.choice([1, 2, 4]), seed=8, kills=0.08)
+    assert num_opened > 2
     assert outcome(killed) == expected
 
 

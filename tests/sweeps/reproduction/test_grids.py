@@ -14,7 +14,7 @@ from sweeps.reproduction import grids
 from sweeps.reproduction.grids import RESULT_FILE, chain, found, is_started, settled, sweep_grid
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from sweeps.sweep import JOURNAL_FILE
+from sweeps.study import JOURNAL_FILE
 from tests.sweeps.ends import ended
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs

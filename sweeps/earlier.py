@@ -1,0 +1,276 @@
+"""Trials of earlier sweeps for `--warm-start`: where they are found, and which of them fit."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from foldsweep.checks import brief
+from foldsweep.choices import tupled
+from foldsweep.errors import UserError
+from foldsweep.names import DIVERGED
+from foldsweep.tracking import sqlite_path
+from search_spaces.space import SearchSpace
+from sweeps.distributions import nearest, plain
+from sweeps.ended import POINT_ATTR, failure_of
+from sweeps.sampling import containers
+from sweeps.settings import SweepSettings
+from sweeps.study import JOURNAL_FILE, open_storage
+from sweeps.warm_start import EarlierTrial, Results, Source
+
+ORIGIN_ATTR = "origin"
+"""Attribute of a study with all that decides whether its trials fit another sweep."""
+MOST = 300
+"""Trials of a source that the sampler is shown, the best of more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a study's scores are of."""
+
+    variant: str
+    objective: str
+    scored_on: str
+    """Rows that scores are of: `validation` or `test`."""
+    epochs: int
+    fixed: Mapping[str, Any]
+    """Values of the configuration that did not vary, as JSON has them."""
+    identity: Mapping[str, str]
+    """Digests of data and folds."""
+
+    @classmethod
+    def of(
+        cls, space: SearchSpace, settings: SweepSettings, epochs: int, identity: Mapping[str, str]
+    ) -> "Origin":
+        """The origin of a sweep's scores."""
+        return cls(
+            variant=space.variant.full_name,
+            objective=settings.objective[0],
+            scored_on="test" if settings.select_on_test else "validation",
+            epochs=epochs,
+            fixed={key: _json(value) for key, value in space.fixed.items()},
+            identity={key: identity[key] for key in ("data", "task")},
+        )
+
+
+def sources_of(
+    settings: SweepSettings,
+    space: SearchSpace,
+    distributions: Mapping[str, BaseDistribution],
+    origin: Origin,
+) -> list[Source]:
+    """What `settings.warm_start` names, for a space: sources without trials too, with the reason.
+
+    Args:
+        settings: Settings of the new sweep, which also say where earlier ones are.
+        space: A space of the new sweep.
+        distributions: What may be chosen in it.
+        origin: What the new sweep's scores are of.
+
+    Raises:
+        UserError: If a sweep is not there.
+    """
+    sources = []
+    for given in settings.warm_start:
+        with _studies(settings, given) as studies:
+            sources += [_source(study, space, distributions, origin) for study in studies]
+    return sources
+
+
+def check_used(settings: SweepSettings, sources: Sequence[Source]) -> None:
+    """Refuse an earlier sweep that fits no space at all.
+
+    Args:
+        settings: Settings of the new sweep.
+        sources: The sources of all its spaces.
+
+    Raises:
+        UserError: With the reasons.
+    """
+    for given in settings.warm_start:
+        own = [s for s in sources if given in (s.name, s.name.partition("/")[0])]
+        if not any(source.trials for source in own):
+            reasons = "; ".join(dict.fromkeys(f"{s.name}: {s.misfit}" for s in own))
+            raise UserError(f"--warm-start {given}: none of its trials fits ({reasons})")
+
+
+@contextmanager
+def _studies(settings: SweepSettings, given: str) -> Iterator[list[optuna.Study]]:
+    """The studies of a sweep, or that of one space: of the --study database, else of its folder.
+
+    A database that the earlier sweep's own settings name is not opened: a file does not decide
+    which server is contacted.
+
+    Raises:
+        UserError: If there is none.
+    """
+    name, _, space = given.partition("/")
+    folder = settings.local_root / name
+    places = [*folder.glob(f"*/{JOURNAL_FILE}")]
+    opened: list[BaseStorage] = [open_storage(None, place) for place in places]
+    file = sqlite_path(settings.study or "")
+    if settings.study is not None and (file is None or file.exists()):
+        opened.append(open_storage(settings.study, Path(JOURNAL_FILE)))
+    try:
+        yield _named(opened, settings, given, name, space)
+    finally:
+        for storage in opened:
+            if isinstance(storage, RDBStorage):
+                storage.engine.dispose()
+
+
+def _named(
+    opened: Sequence[BaseStorage], settings: SweepSettings, given: str, name: str, space: str
+) -> list[optuna.Study]:
+    keys = [
+        (key, storage)
+        for storage in opened
+        for key in optuna.get_all_study_names(storage)
+        if (key == given if space else key.startswith(f"{name}/"))
+    ]
+    if not keys:
+        root = settings.local_root
+        place = f"{root} or the database of --study" if settings.study else str(root)
+        advice = "" if settings.study else "; if it is in a database, give that with --study"
+        raise UserError(f"--warm-start {given}: {place} has no study of that name{advice}")
+    return [optuna.load_study(study_name=key, storage=storage) for key, storage in keys]
+
+
+def _source(
+    study: optuna.Study,
+    space: SearchSpace,
+    distributions: Mapping[str, BaseDistribution],
+    origin: Origin,
+) -> Source:
+    """Those trials of a study that fit a space; or none, and why."""
+    name, trials = study.study_name, study.get_trials(deepcopy=False)
+    known = study.user_attrs.get(ORIGIN_ATTR)
+    if not isinstance(known, dict) or set(known) != set(asdict(origin)):
+        return _empty(name, "a version of foldsweep that recorded less has made it")
+    there = Origin(**known)
+    for key, said in (
+        ("variant", "its variant is {}, not {}"),
+        ("objective", "its objective is {}, not {}"),
+        ("scored_on", "its scores are of {} rows, not {} rows"),
+    ):
+        was, now = getattr(there, key), getattr(origin, key)
+        if was != now:
+            return _empty(name, said.format(was, now))
+    same = (there.identity, there.epochs) == (origin.identity, origin.epochs)
+    point, of_point = (None, None) if same else _common_point(trials, space, there)
+    if not same and of_point is None:
+        return _empty(
+            name, "its data, folds or epochs are others, and no initial point is in both"
+        )
+    fit, misfits, num_trials = [], [], 0
+    for trial in trials:
+        results = _results(trial, there)
+        if results is None:
+            continue
+        num_trials += 1
+        params, misfit = _fitted(trial, there, space, distributions)
+        if misfit:
+            misfits.append(misfit)
+        else:
+            fit.append(EarlierTrial(params=params, results=results))
+    return Source(
+        name=name,
+        trials=tuple(_best(fit, study.direction == optuna.study.StudyDirection.MAXIMIZE)),
+        num_trials=num_trials,
+        point=point,
+        of_point=of_point,
+        misfit=misfits[0] if misfits else "it has no result yet",
+    )
+
+
+def _empty(name: str, reason: str) -> Source:
+    return Source(name=name, trials=(), num_trials=0, misfit=reason)
+
+
+def _results(trial: FrozenTrial, there: Origin) -> Results | None:
+    """The objective by epoch; empty for a diverged trial, None where nothing was measured."""
+    if trial.state == TrialState.FAIL:
+        return {} if failure_of(trial)[0] == DIVERGED else None
+    results: dict[int | None, float] = {
+        epoch: value for epoch, value in trial.intermediate_values.items() if epoch < there.epochs
+    }
+    if trial.state == TrialState.COMPLETE:
+        results[None] = trial.values[0]
+    finite = {epoch: value for epoch, value in results.items() if math.isfinite(value)}
+    return finite if finite or not results else {}
+
+
+def _common_point(
+    trials: Sequence[FrozenTrial], space: SearchSpace, there: Origin
+) -> tuple[int | None, Results | None]:
+    """The first initial point of a space that an earlier sweep trained whole, and its results."""
+    for number, point in enumerate(space.points):
+        wanted = {key: _json(value) for key, value in point.config.items()}
+        for trial in trials:
+            is_it = trial.user_attrs.get(POINT_ATTR, {}).get("config") == wanted
+            results = _results(trial, there) if is_it else None
+            if results and None in results:
+                return number, results
+    return None, None
+
+
+def _fitted(
+    trial: FrozenTrial,
+    there: Origin,
+    space: SearchSpace,
+    distributions: Mapping[str, BaseDistribution],
+) -> tuple[dict[str, Any], str]:
+    """A trial's parameters by the domains of a space, and why it does not fit, if so.
+
+    It fits if the space can give the whole configuration that it trained, epochs left out.
+    """
+    texts = containers(space)
+    values = {key: texts.get(key, {}).get(value, value) for key, value in trial.params.items()}
+    point = trial.user_attrs.get(POINT_ATTR, {}).get("config", {})
+    try:
+        config = space.variant.config.from_dict(tupled({**there.fixed, **values, **point}))
+        was = config.to_dict()
+        now = space.complete({key: was[key] for key in distributions if key in was}).to_dict()
+    except UserError as error:
+        return {}, str(error)
+    for key in sorted(set(was) - {space.resource, *distributions}):
+        if was[key] != now[key]:
+            return {}, f"{key} is {brief(was[key])}, and {brief(now[key])} in space {space.name}"
+    params = {}
+    for key in space.tree.active({key: was[key] for key in distributions}):
+        params[key] = nearest(distributions[key], was[key])
+        numeric = not isinstance(distributions[key], CategoricalDistribution)
+        if params[key] is None or (numeric and params[key] != was[key]):
+            return {}, f"{key} {brief(was[key])} is outside its domain"
+    return params, ""
+
+
+def _best(trials: Sequence[EarlierTrial], higher: bool) -> list[EarlierTrial]:
+    """Up to `MOST` trials, in their order: those trained longest first, of these the best."""
+
+    def rank(trial: EarlierTrial) -> tuple[float, float]:
+        if not trial.results:
+            return 0.0, 0.0
+        last = max(trial.results, key=_length)
+        value = trial.results[last]
+        return -_length(last), -value if higher else value
+
+    kept = sorted(range(len(trials)), key=lambda i: rank(trials[i]))[:MOST]
+    return [trials[i] for i in sorted(kept)]
+
+
+def _length(epoch: int | None) -> float:
+    return math.inf if epoch is None else epoch
+
+
+def _json(value: Any) -> Any:
+    """A value of a configuration as a study gives it back."""
+    return json.loads(json.dumps(plain(value), default=repr))

@@ -1,0 +1,107 @@
+"""What the sampler of a sweep is shown of earlier sweeps, and its record in the study."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foldsweep.numbers import plural
+from sweeps.study import StoredStudy
+
+WARM_ATTR = "foldsweep:warm_start"
+"""System attribute of the study with the number of parts that the record has."""
+LONGEST = 15_000
+"""Characters of a part: MySQL has room for 65,535 bytes in an attribute."""
+
+Results = Mapping[int | None, float]
+"""The objective by epoch; None stands for the last epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTrial:
+    """A trial of an earlier sweep; a diverged one has no results."""
+
+    params: Mapping[str, Any]
+    results: Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The trials of an earlier study that fit a sweep, oldest first.
+
+    Scores on other data, folds or epochs are not comparable as they are. They count relative to
+    an initial point that both sweeps train: see `Visible.add_source`.
+    """
+
+    name: str
+    """Sweep and space, `NAME/SPACE`."""
+    trials: tuple[EarlierTrial, ...]
+    num_trials: int
+    """Trials that the study has a result of, whether they fit or not."""
+    point: int | None = None
+    """Number of the initial point in the new sweep; None if scores are comparable as they are."""
+    of_point: Results | None = None
+    """Results of that initial point in the earlier sweep."""
+    misfit: str = ""
+    """Why the first of the other trials does not fit."""
+
+    def described(self) -> str:
+        """How many trials fit, in words."""
+        fit = len(self.trials)
+        said = f"{fit} of {plural(self.num_trials, 'trial')} of {self.name}"
+        if fit < self.num_trials:
+            said += f" ({self.num_trials - fit} left out: {self.misfit})"
+        return said if self.point is None else f"{said}, scores relative to the initial point"
+
+
+def record(study: StoredStudy, sources: Sequence[Source]) -> None:
+    """Keep sources in a study: the earlier sweeps may change or be deleted later."""
+    text = _packed(sources)
+    parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
+    for i, part in enumerate(parts):
+        study.set_system_attr(f"{WARM_ATTR}:{i}", part)
+    study.set_system_attr(WARM_ATTR, len(parts))
+
+
+def recorded(study: StoredStudy) -> tuple[Source, ...] | None:
+    """The sources that `record` has kept; None if it has not, or was interrupted.
+
+    Raises:
+        ValueError: If the record is damaged.
+        LookupError: The same.
+    """
+    attrs = study.system_attrs()
+    if WARM_ATTR not in attrs:
+        return None
+    return _unpacked("".join(attrs[f"{WARM_ATTR}:{i}"] for i in range(attrs[WARM_ATTR])))
+
+
+def _packed(sources: Sequence[Source]) -> str:
+    rows = [
+        {
+            **asdict(source),
+            "of_point": source.of_point and [*source.of_point.items()],
+            "trials": [[dict(t.params), [*t.results.items()]] for t in source.trials],
+        }
+        for source in sources
+    ]
+    text = json.dumps(rows, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def _unpacked(text: str) -> tuple[Source, ...]:
+    return tuple(
+        Source(
+            **{
+                **row,
+                "of_point": row["of_point"] and dict(row["of_point"]),
+                "trials": tuple(
+                    EarlierTrial(params=params, results=dict(results))
+                    for params, results in row["trials"]
+                ),
+            }
+        )
+        for row in json.loads(zlib.decompress(base64.b64decode(text)))
+    )

@@ -1,0 +1,30 @@
+"""A sweep that starts from what an earlier one has found."""
+
+import shutil
+
+import pytest
+
+from foldsweep.names import TAG_WARM_START
+from tests.integration.user import TINY, User
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+ARGS = ("--space", "mlp", *TINY, "--epochs", 1)
+
+
+def test_a_sweep_starts_from_an_earlier_one_and_goes_on_without_it(user: User) -> None:
+    user.run("sweeps/run.py", *ARGS, "--name", "first", "--trials", 4)
+    warm = (*ARGS, "--seed", 1, "--trials", 2, "--name", "second", "--warm-start")
+    missing = user.run("sweeps/run.py", *warm, "frist", code=2).stderr
+    assert "error: --warm-start frist: runs has no study of that name" in " ".join(missing.split())
+    assert not (user.folder / "runs" / "second").exists()
+    seen = "4 of 4 trials of first/mlp, scores relative to the initial point"
+    said = user.run("sweeps/run.py", *warm, "first").stdout
+    assert f"mlp: the sampler sees {seen}" in " ".join(said.split())
+    run = user.mlflow("second/mlp")[""]
+    assert run.tags[TAG_WARM_START] == seen
+    assert run.params["warm_start"] == "first"
+
+    shutil.rmtree(user.folder / "runs" / "first")
+    user.run("sweeps/run.py", "--resume", "second", "--trials", 3)
+    assert [trial.state.name for trial in user.study("second/mlp")] == ["COMPLETE"] * 3

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait, stops
+from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
 
 LEAST_COMPLETE = 3
 """Sampled trials that a sweep trains to their end at least, if so many can be."""
@@ -102,13 +102,8 @@ class Promotion:
         """Whether a trial is to be trained up to a rung and nobody does yet."""
         return trial in self._streams[rung].todo
 
-    def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
-        sampled = self.num_trials - self.num_initial
-        return stops(self.rungs, epochs, pretrain_epochs, sampled=sampled)
-
     def add(self, targets: tuple[int, ...]) -> int:
-        """Note a new trial that stops at `targets`, and return its number."""
+        """Note a new trial with the targets of `sweeps.jobs.stops`, and return its number."""
         trial = len(self.targets)
         self.targets.append(targets)
         self._streams[0].listed.append((trial, trial))

@@ -265,7 +265,7 @@ def test_the_better_part_counts_those_that_are_promoted() -> None:
     assert promotion.decide() == Sample(5)  # the better part is one trial, and that is promoted
 
 
-def test_who_belonged_to_the_better_part_stays_promoted() -> None:
+def test_a_trial_that_belonged_to_the_better_part_stays_promoted() -> None:
     """By number: trial 2 would have been promoted before trials 3 to 5 were sampled."""
     promotion = Promotion(RUNGS, num_trials=30)
     for _ in range(6):

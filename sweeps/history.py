@@ -19,14 +19,14 @@ PACK_ATTR = "foldsweep:ended:"
 PACK = 100
 """Trials in each of them."""
 SPARE = 1000
-"""Trials whose values are kept longer than samplers need them, which see later what is known."""
+"""Trials that are kept longer than `View` says: samplers see results later than they are known."""
 
 
 class History:
-    """The trials of a study: all that have ended in short, and whole those that are needed whole.
+    """The trials of a study: a summary of each that has ended, and in full those still needed.
 
-    To read a database trial by trial takes milliseconds for each, so of every `PACK` trials that
-    have ended there a copy is kept in one attribute of the study.
+    Reading a trial from a database takes milliseconds. So every `PACK` trials that have ended are
+    copied into one attribute of the study.
 
     Args:
         study: The study, all of which is read.
@@ -58,7 +58,7 @@ class History:
         self._pack()
 
     def take_read(self) -> dict[int, FrozenTrial]:
-        """Trials that were begun before, as they were read; they are forgotten here."""
+        """Hand over the trials that were read from the study, and keep them no longer."""
         trials, self._as_read = self._as_read, {}
         return trials
 

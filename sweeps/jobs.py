@@ -1,4 +1,4 @@
-"""What the workers of a sweep are given: jobs, which train a trial up to a rung."""
+"""Jobs, which train a trial up to a rung; the rungs of a sweep, and the lags of its sampler."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from sweeps.pruning import LEAST_SAMPLED, REDUCTION, rung_epochs
 from sweeps.settings import SweepSettings
 
 LAST_REDUCTION = 2
-"""Of the last of several rungs, by replay, see docs/policies.md."""
+"""Reduction of the last of several rungs, chosen by replay, see docs/policies.md."""
 LAGS = (4, 16)
 """Lags at the first rung and at the last epoch; those between rise in proportion."""
 LAG_OF_WHOLE = 8
-"""Lag where trials are compared at their last epoch only."""
+"""Lag where trials are not compared before their last epoch."""
 
 DIVERGED = -math.inf
 """Score of a trial whose loss became non-finite: a result, the worst there is."""
@@ -42,7 +42,7 @@ def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
     """Lags of what the sampler sees, by rung, the last epoch included.
 
     Raises:
-        UserError: If they were given, and their number does not suit.
+        UserError: If `--lag` has neither one number nor one for each rung and the last epoch.
     """
     if settings.lag:
         if len(settings.lag) not in (1, num_rungs + 1):
@@ -89,16 +89,16 @@ Decision = Train | Sample | Wait | Finished
 def stops(
     rungs: Sequence[Rung], epochs: int, pretrain_epochs: int = 0, *, sampled: int
 ) -> tuple[int, ...]:
-    """What the jobs of a new trial are to reach: indices of rungs, and one more for its end.
+    """Targets of the jobs of a new trial: indices of rungs, and one more for its last epoch.
 
-    Rungs inside pretraining or beyond the trial's own epochs are passed. With too few sampled
-    trials for a comparison all rungs are.
+    Rungs inside pretraining or beyond the trial's own epochs are skipped. If there are too few
+    sampled trials to compare, all rungs are skipped.
 
     Args:
         rungs: Rungs of the sweep.
         epochs: Epochs of the whole trial.
         pretrain_epochs: Epochs after which there is something to compare.
-        sampled: Trials of the sweep that are no initial points.
+        sampled: Trials of the sweep that are not initial points.
     """
     last = len(rungs)
     if sampled < LEAST_SAMPLED:
@@ -107,7 +107,7 @@ def stops(
 
 
 def mean_epochs(rungs: Sequence[Rung], epochs: int, trained: int = 0) -> float:
-    """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+    """Expected number of epochs of a trial of at most `epochs` that has `trained` some."""
     mean, share, begin = float(trained), 1.0, trained
     for rung in rungs:
         if trained < rung.epochs < epochs:

@@ -98,9 +98,9 @@ class Journal(BaseJournalBackend):
 class StudyInJournal(JournalStorage):
     """Optuna's storage in a journal.
 
-    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Only
-    what cannot be drawn again is worth that wait: how a trial ended. What was written to the file
-    before reaches the disk with it.
+    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Here
+    only the end of a trial waits, since all else can be drawn again. What was written to the file
+    before it reaches the disk with it.
     """
 
     def __init__(self, journal: Journal):

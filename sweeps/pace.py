@@ -28,8 +28,8 @@ class Pace:
         It counts from the first report on: what is before it, the start of processes, ends.
         """
         now = time.monotonic()
-        if self._first is None and self.lifecycle.epochs_here:
-            self._first = self.lifecycle.epochs_here
+        if self._first is None and self.lifecycle.tally.epochs_here:
+            self._first = self.lifecycle.tally.epochs_here
         elif self._first is not None:
             self._passed_s += now - self._seen_at
             self._busy_s += (now - self._seen_at) * self.lifecycle.num_training
@@ -39,14 +39,14 @@ class Pace:
         """Seconds to the end at the pace so far; None before anything is known of it."""
         life = self.lifecycle
         left = life.ledger.trials_left
-        known = life.ended_here + len(life.paused) + len(life.running)
+        known = life.tally.ended_here + len(life.paused) + len(life.running)
         if not left:
             return 0.0
-        trained = life.epochs_here - (self._first or 0)
+        trained = life.tally.epochs_here - (self._first or 0)
         if self._first is None or not trained or not known:
             return None
         wholes = [self._whole(running) for running in life.running.values()]
-        mean = (life.epochs_of_ended + sum(life.paused.values()) + sum(wholes)) / known
+        mean = (life.tally.epochs_of_ended + sum(life.paused.values()) + sum(wholes)) / known
         rests = [w - r.epoch for w, r in zip(wholes, life.running.values(), strict=True)]
         rest = sum(rests) + (left - len(rests)) * mean
         # by all processes together; at the end, by the one that has the most to do

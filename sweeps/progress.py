@@ -71,15 +71,15 @@ class Progress(tune.Callback):
         self.pace.tick()
         for line in self.machines.news() if self.machines is not None else ():
             self.live.console.print(f"      {escaped(line)}", soft_wrap=True)
-        if self.lifecycle.last_error != self.shown_error:
-            self.shown_error = self.lifecycle.last_error
+        if self.lifecycle.attempts.last_error != self.shown_error:
+            self.shown_error = self.lifecycle.attempts.last_error
             self.live.console.print(f"      {escaped(str(self.shown_error))}", soft_wrap=True)
         if self.is_live:
             self._refresh()
             return
         self.shown_away = False
         now = time.monotonic()
-        ended = self.lifecycle.ended_here + self.lifecycle.paused_here
+        ended = self.lifecycle.tally.ended_here + self.lifecycle.tally.paused_here
         if ended != self.shown_ended or now - self.shown_at >= PLAIN_EVERY_S:
             if self.lifecycle.running or ended:
                 self.console.print(self.line())

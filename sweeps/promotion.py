@@ -1,8 +1,8 @@
-"""Early stopping that loses nothing: trials are paused at rungs, and promoted later or never.
+"""Early stopping that pauses trials at rungs and may promote them later.
 
-What is trained is a function of scores by trial number and rung: what one worker alone would train
-that promotes before it samples. More workers train the same trials to the same rungs, earlier.
-Their number, the length of jobs and interruptions change nothing.
+Which trials are trained to which rung depends on scores by trial number and rung alone. It is what
+a single worker would train that promotes before it samples. The number of workers, the length of
+jobs and interruptions change only when it is trained.
 """
 
 import math
@@ -12,51 +12,51 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait, stops
+from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
 
 LEAST_COMPLETE = 3
-"""Sampled trials that a sweep trains to their end at least, if so many can be."""
+"""Least number of sampled trials that a sweep trains to their end, if so many can be."""
 
 
 Place = tuple[float, int]
-"""What sorts trials at a rung: the better score first, then the lower number."""
+"""Sort key of trials at a rung: the negative score, then the number."""
 
 
 @dataclass(slots=True)
 class _Stream:
-    """Trials that are to reach a rung, compared in the order in which they are listed.
+    """Trials that are to reach a rung, in the order in which they are compared.
 
-    The list is that of one worker alone, and each trial has a key: the number of the trial that
-    was sampled last by then.
+    The order is that of a single worker. The key of a trial is the number of the latest trial that
+    this worker has sampled by then.
     """
 
     listed: list[tuple[int, int]] = field(default_factory=list)
     """Key and number of each trial."""
     num_compared: int = 0
-    """Trials at the head of the list whose scores are known, as are those of all before."""
+    """Length of the head of the list in which all scores are known."""
     num_seen: int = 0
-    """Trials at the head of the list that `newly_seen` has passed."""
+    """Length of the head of the list that `newly_seen` has yielded."""
     todo: deque[int] = field(default_factory=deque)
-    """Trials that nobody trains yet."""
+    """Trials that no worker trains yet."""
     places: list[Place] = field(default_factory=list)
     paused: list[Place] = field(default_factory=list)
     """Sampled ones that are neither promoted nor diverged, best first."""
 
 
 class Promotion:
-    """Decides what is trained next, and what the sampler sees.
+    """Decides what is trained next, and which results the sampler sees.
 
-    It is fed with facts: `add` for each trial in turn, `take` when a job starts, `end` when one
-    has ended. After a kill, `add` and `end` from the record give the same sweep. If `num_trials`
-    is raised, the trials that are added are those that the longer sweep would have had.
+    Call `add` for each trial in turn, `take` when a job starts, and `end` when it has ended. After
+    a kill, `add` and `end` from the record give the same sweep. If `num_trials` is raised, further
+    trials are those of the longer sweep.
 
     Args:
         rungs: Rungs in rising order; without any, every trial is trained to its end at once.
         num_trials: Configurations to try, the initial ones included.
         num_initial: Initial points, which are the first trials and always promoted.
-        lags: By rung, the last epoch included: trial n is sampled once the results with keys up to
-            n - lag are known, and by these alone. None where the sampler looks at no results.
-        unguided: Trials that are sampled without a look at results.
+        lags: Lags by rung, the last epoch included. Trial n is sampled when all results with keys
+            up to n - lag are known, and from these alone. None if the sampler uses no results.
+        unguided: Number of the first trials, which are sampled without results.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class Promotion:
 
     @property
     def last(self) -> int:
-        """What stands for the last epoch where jobs name a rung."""
+        """Index of the last epoch, which counts as one rung more."""
         return len(self.rungs)
 
     @property
     def num_to_train(self) -> int:
-        """Trials that are in training, or are to be without a look at other results."""
+        """Number of trials in training or to be trained; paused ones are not among them."""
         return len(self._running) + sum(len(stream.todo) for stream in self._streams)
 
     def is_given_out(self, trial: int) -> bool:
-        """Whether a trial is in training, or is to be without a look at other results."""
+        """Whether a trial is in training or to be trained; else it is paused or over."""
         return trial in self._running or any(trial in stream.todo for stream in self._streams)
 
     def heading(self, trial: int) -> int:
@@ -99,16 +99,11 @@ class Promotion:
         return self._running[trial]
 
     def is_promoted(self, trial: int, rung: int) -> bool:
-        """Whether a trial is to be trained up to a rung and nobody does yet."""
+        """Whether a trial is to be trained up to a rung, and no worker trains it yet."""
         return trial in self._streams[rung].todo
 
-    def stops(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
-        sampled = self.num_trials - self.num_initial
-        return stops(self.rungs, epochs, pretrain_epochs, sampled=sampled)
-
     def add(self, targets: tuple[int, ...]) -> int:
-        """Note a new trial that stops at `targets`, and return its number."""
+        """Note a new trial with the targets of `sweeps.jobs.stops`, and return its number."""
         trial = len(self.targets)
         self.targets.append(targets)
         self._streams[0].listed.append((trial, trial))
@@ -147,7 +142,7 @@ class Promotion:
         self._compare()
 
     def decide(self) -> Decision:
-        """What a free worker does; the same until another fact is noted."""
+        """Decision for a free worker; it stays the same until `add`, `take` or `end` is called."""
         for rung in reversed(range(len(self._streams))):
             if self._streams[rung].todo:
                 return Train(self._streams[rung].todo[0], rung)
@@ -159,7 +154,7 @@ class Promotion:
         return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
 
     def newly_seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
-        """What the sampler of a trial sees and those before it did not.
+        """Results that the sampler of a trial sees and that of the trial before did not.
 
         Yields:
             Trial, rung and score of a result.
@@ -181,7 +176,7 @@ class Promotion:
 
     @property
     def can_sample(self) -> bool:
-        """Whether there may be a new trial, and all is known that its sampler sees."""
+        """Whether there may be a new trial, and all results that its sampler sees are known."""
         new = len(self.targets)
         seen = zip(range(len(self._streams)), self._known(), strict=True)
         return new < self.num_trials and all(
@@ -189,9 +184,12 @@ class Promotion:
         )
 
     def results(self, start: int) -> Iterator[tuple[int, int]]:
-        """What has come to its end, from the result with an index on.
+        """Trials that have reached the end of training, in the order of comparison.
 
-        It is what has, and in its order, as soon as the next trial can be sampled.
+        The list is the same at any concurrency once the next trial can be sampled.
+
+        Args:
+            start: Number of trials of the list to skip.
 
         Yields:
             Key and number of a trial.
@@ -204,12 +202,12 @@ class Promotion:
 
     @property
     def horizon(self) -> int:
-        """Number of the last trial with whose fate the next one can reckon."""
+        """Highest key of results that the next trial may depend on."""
         new, known = len(self.targets), min(self._known())
         return known if self.lags is None else min(known, self._last_key(new, self.last))
 
     def _known(self) -> list[int]:
-        """By rung the number of the trial up to which all is known there, and at those before."""
+        """Highest key by rung up to which all results are known, there and at lower rungs."""
         known, by_rung = len(self.targets) - 1, []
         for stream in self._streams:
             if stream.num_compared < len(stream.listed):
@@ -226,7 +224,7 @@ class Promotion:
             stream.todo.append(trial)
 
     def _compare(self) -> None:
-        """Take in all scores that are known, rung by rung, and list whom they promote."""
+        """Compare trials whose scores are known, rung by rung, and list the promoted ones."""
         for rung, stream in enumerate(self._streams):
             while stream.num_compared < len(stream.listed):
                 key, trial = stream.listed[stream.num_compared]
@@ -267,7 +265,7 @@ class Promotion:
         )
 
     def _best_paused(self) -> Train | Finished:
-        """What continues the best trial of those that are paused at the highest rung."""
+        """Job of the best trial among those paused at the highest rung."""
         at = {trial: (rung, self.scores[trial, rung]) for trial, rung in sorted(self.scores)}
         paused = [
             (-rung, -score, trial)

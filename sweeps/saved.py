@@ -1,4 +1,4 @@
-"""The checkpoints of trials that do not train: which are kept, and when others are deleted."""
+"""Checkpoints of paused and ended trials: which are kept, and when others are deleted."""
 
 import math
 import time
@@ -9,20 +9,20 @@ from trainables.checkpoints import delete_checkpoint
 from trainables.stores import STORE_ERRORS, store_says
 
 STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
-"""How long a store that took no deletion is left alone: at least so many times what it took."""
+"""Least pause after a failed deletion, in seconds and as a multiple of the time that it took."""
 MOST_BYTES = 4 * 2**30
-"""Checkpoints of paused trials that are kept, in all."""
+"""Total size of the checkpoints of paused trials that are kept."""
 
 
 class Saved:
-    """Deletes checkpoints of trials that are over, and of paused ones when there are too many.
+    """Deletes checkpoints of ended trials, and of paused trials if they take too much space.
 
-    A paused trial whose checkpoint is gone is trained again from its first epoch if it is
-    promoted, to the same bits. Those go first that are least likely to be.
+    A promoted trial without a checkpoint is trained again from its first epoch, to the same bits.
+    So the checkpoints of the worst trials at the lowest rung are deleted first.
 
     Args:
         folder: Where trials are checkpointed.
-        outages: Knows whether that is away.
+        outages: Knows whether the storage is away.
     """
 
     def __init__(self, folder: str, outages: Outages):
@@ -36,11 +36,11 @@ class Saved:
         self._rests_until = -math.inf
 
     def note_unsaved(self, number: int, unsaved: tuple[float, str] | None) -> None:
-        """Show that checkpoints cannot be saved, as long as any trial says so.
+        """Show an outage of the storage as long as any trial cannot save its checkpoint.
 
         Args:
             number: Number of the trial.
-            unsaved: For how many seconds it could not be saved, and why; None if it could.
+            unsaved: Seconds since it could last be saved, and the error; None if it was saved.
         """
         known = number in self._unsaved
         self._unsaved.discard(number)
@@ -51,12 +51,12 @@ class Saved:
             self.outages.over(STORAGE)
 
     def pause(self, number: int, epoch: int, score: float, size: int) -> None:
-        """Keep the checkpoint of a trial that is paused, in place of worse ones.
+        """Keep the checkpoint of a paused trial, and delete those of the worst if space is short.
 
         Args:
             number: Number of the trial.
             epoch: Epochs that it has trained.
-            score: What it came to, higher is better.
+            score: Its objective, higher is better.
             size: Bytes of its checkpoint.
         """
         self._unsaved.discard(number)
@@ -68,14 +68,15 @@ class Saved:
             self.delete(worst)
 
     def resume(self, number: int) -> None:
-        """Keep the checkpoint of a trial that is in training."""
+        """Keep the checkpoint of a paused trial that is trained again, however many there are."""
         if self._bytes.pop(number, None) is not None:
             self._paused = [paused for paused in self._paused if paused[2] != number]
 
     def delete(self, number: int) -> None:
         """Delete the checkpoint of a trial, and those that could not be deleted before.
 
-        A store that is away is left alone for a while: each call to it takes time of all trials.
+        After an error nothing is deleted for a while: each call to a store that is away delays all
+        trials.
         """
         self._unsaved.discard(number)
         self.left_over.append(number)

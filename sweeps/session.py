@@ -21,8 +21,8 @@ PREFIX = "foldsweep-"
 RAYS_ROOT = "RAY_TMPDIR"
 """Variable that says where Ray makes its folder; the user's, too."""
 KEPT = "SPT_NOENV"
-"""Variable that has `setproctitle` leave the environment alone that the system shows: Ray's agents
-would write their titles over the mark, by which what clears up finds them."""
+"""Variable that keeps `setproctitle` from overwriting the environment of a process. Otherwise the
+titles of Ray's agents would replace the mark by which `sweeps.reaper` finds them."""
 LONGEST = 36
 """Characters of a folder in which the paths of Ray's sockets still fit into the system's 107."""
 NEEDED = ("gcs_server", "raylet")
@@ -59,13 +59,13 @@ class Session:
         )
 
     def begin(self) -> None:
-        """Mark what is started from here on."""
+        """Mark processes that are started from now on."""
         given = {reaper.MARK: self.folder, RAYS_ROOT: self.folder, KEPT: "1"}
         self._before = {key: os.environ.pop(key, None) for key in given}
         os.environ.update(given)
 
     def begun(self) -> None:
-        """Mark nothing more."""
+        """Mark no more processes."""
         for key, value in self._before.items():
             del os.environ[key]
             if value is not None:

@@ -26,7 +26,7 @@ ADDED = {
 }
 """Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
 RENAMED = {5: {"patience": "outage_patience"}}
-"""Settings that have another name from a format on, by the one before."""
+"""New names of settings by their old ones, and the format that has renamed them."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
 """Settings that name a file or folder, besides the spaces."""
@@ -83,12 +83,12 @@ def load_settings(folder: Path) -> SweepSettings:
 
 
 def _form(values: dict[str, Any]) -> Any:
-    """The number of the format that a file says it has; one that has lost it is of today's."""
+    """Number of a file's format; without a number that is 1, or the current one if damaged."""
     return values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
 
 
 def _with_names_of_today(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a file of an earlier format, by the names that they have now."""
+    """The settings of a file of an earlier format by their current names."""
     form = _form(values)
     for at, renamed in RENAMED.items():
         if isinstance(form, int) and form < at:
@@ -124,11 +124,11 @@ def _check_keys(values: dict[str, Any]) -> None:
 
 
 def _migrated(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of an earlier format by the names of this one.
+    """The values of a file of an earlier format, changed so that its sweep works as before.
 
-    Sweeps saw results by arrival before format 5, and their `asha` ended trials.
+    Before format 5 results counted by arrival, and `asha` ended trials.
     """
-    if values.get("format", FORMAT if set(IDENTITY) & set(values) else 1) >= 5:
+    if _form(values) >= 5:
         return values
     stopped = values.get("scheduler", "asha") == "asha"
     return values | {"order": "arrival"} | ({"scheduler": "asha-stop"} if stopped else {})

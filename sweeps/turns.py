@@ -1,4 +1,4 @@
-"""Keeps the study, the decisions of `Promotion` and the view of the sampler in step."""
+"""Synchronises the study, the decisions of `Promotion` and the view of the sampler."""
 
 import math
 import sys
@@ -14,22 +14,22 @@ from sweeps.promotion import Promotion
 from sweeps.visible import Visible
 
 WORST = -sys.float_info.max
-"""Score of a trial whose objective is not finite: it is compared, and may be trained on."""
+"""Score of a trial whose objective is not finite; it is compared and may be promoted."""
 
 
 class Turns:
-    """Keeps `Promotion` and what the sampler sees in step with the study.
+    """Synchronises `Promotion` and the view of the sampler with the study.
 
     Args:
-        plan: Decides; without rungs, it trains each trial to its end.
-        visible: What the sampler sees.
-        by_trial: Whether it sees results by number of the trial; else all that are known.
+        plan: Decides what is trained; without rungs, it trains each trial to its end.
+        visible: The view of the sampler.
+        by_trial: Whether the sampler sees results by number of the trial; else by arrival.
         whole: Whether the sampler sees trials as they are in the study.
         sign: 1 if a higher objective is better, else -1.
-        patience: Says when the sweep has stopped paying.
+        patience: Says when the sweep no longer improves.
         ended: Trials that have ended.
-        trial_of: A trial as the study has it.
-        stops_of: The rungs that a trial stops at, and the last epoch.
+        trial_of: Returns a trial as the study has it.
+        stops_of: Returns the targets of a trial, see `sweeps.jobs.stops`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Turns:
         self._patience = patience
         self._num_judged = 0
         self.has_stopped_paying = False
-        """Whether no more trials are sampled, for nothing improves."""
+        """Whether no more trials are sampled, because the best no longer improves."""
         self._ended = ended
         self._trial_of = trial_of
         self._stops_of = stops_of
@@ -62,18 +62,18 @@ class Turns:
     def restore(
         self, trials: Mapping[int, FrozenTrial], failures: Mapping[int, str | None]
     ) -> None:
-        """Take in the trials of a study that is resumed, which are all up to some number.
+        """Take in the trials of a study that is resumed; their numbers have no gaps.
 
         Args:
-            trials: The trials.
-            failures: The kind of failure of those that have ended.
+            trials: The trials, by number.
+            failures: Kinds of failure of those that have ended, by number.
         """
         for _, trial in sorted(trials.items()):
             self.visible.add(trial)
             known = self._known(trial)
             highest, is_over = max(known, default=-1), trial.state.is_finished()
             stops = self._stops_of(trial)
-            if is_over:  # an earlier sweep may not have looked at all rungs
+            if is_over:  # it may have passed rungs where the sweep did not compare then
                 stops = tuple(rung for rung in stops if rung in known or rung > highest)
             self.plan.add(stops)
             if is_over and highest < self.plan.last:
@@ -87,18 +87,18 @@ class Turns:
                 self.visible.as_it_is(trial)
 
     def decide(self) -> Decision:
-        """What a free process does."""
+        """Decision for a free process."""
         if self._patience.most is not None and self.plan.can_sample:
             self._judge()
         return self.plan.decide()
 
     def set_budget(self, num_trials: int) -> None:
-        """Have so many trials in all, unless they have stopped paying."""
+        """Set the number of trials, unless the sweep has stopped for lack of improvement."""
         if not self.has_stopped_paying:
             self.plan.num_trials = num_trials
 
     def _judge(self) -> None:
-        """Sample no more if that has stopped paying: the same whenever it is asked."""
+        """End sampling if the best no longer improves; calls at any other time find the same."""
         for key, number in self.plan.results(self._num_judged):
             self._num_judged += 1
             if self._ended[number].state == TrialState.COMPLETE:
@@ -109,30 +109,30 @@ class Turns:
 
     @property
     def left(self) -> int:
-        """Trials that are in training or still to be, as far as is known."""
+        """Number of trials in training or still to be trained, as far as is known."""
         turn = self.decide()
         new = max(0, self.plan.num_trials - len(self.plan.targets))
         left = self.plan.num_to_train + new
         return left or int(not isinstance(turn, Finished))
 
     def show_until(self, new: int) -> None:
-        """Show the sampler of a trial what it may see."""
+        """Add the results that the sampler of a trial may see to its view."""
         if self._by_trial:
             for number, rung, score in self.plan.newly_seen(new):
                 self._show(self._trial_of(number), rung, score)
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a new trial, which is trained from now on."""
+        """Take in a new trial, whose training starts."""
         stops = self._stops_of(trial)
         self.plan.add(stops)
         self.plan.take(Train(trial.number, stops[0]))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Take in the objective after an epoch; whether the trial is trained on at once."""
+        """Take in the objective after an epoch; whether the trial continues at once."""
         if self._whole:
             self.visible.as_it_is(self._trial_of(number))
         rung, heading = self._rung_at.get(epoch), self.plan.heading(number)
-        if rung != heading:  # nobody compares it there, or that has been done
+        if rung != heading:  # it is not compared there, or has been already
             return True
         self._end(self._trial_of(number), rung, self._score(value))
         after = next(stop for stop in self.plan.targets[number] if stop > rung)
@@ -142,7 +142,7 @@ class Turns:
         return goes_on
 
     def end(self, trial: FrozenTrial, failure: str | None) -> None:
-        """Take in that a trial has ended, and by which kind of failure."""
+        """Take in that a trial has ended; `failure` is the kind of its failure, if any."""
         rung = self.plan.heading(trial.number)
         if trial.state == TrialState.COMPLETE:
             score: float | None = self._score(trial.values[0])
@@ -154,7 +154,7 @@ class Turns:
             self.visible.as_it_is(trial)
 
     def is_paused(self, number: int) -> bool:
-        """Whether a trial that has not ended is not in training either, nor to be."""
+        """Whether a trial that has not ended is neither in training nor to be trained."""
         return not self.plan.is_given_out(number)
 
     def _known(self, trial: FrozenTrial) -> dict[int, float | None]:

@@ -29,7 +29,7 @@ class View(BaseStorage):
         name: Name of the study.
         directions: Of its objectives.
         length: Trials that the study has.
-        spare: Trials that are kept longer than `LATEST` and `BEST` say.
+        spare: Trials that are kept in addition to `LATEST` and `BEST`.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class HistoryInfo:
     stopped_value: Float[np.ndarray, " stopped"]
     """The last value before the trial was stopped."""
     baseline: tuple[int, float] | None
-    """Number and value of the trial that repeats a setting which is known."""
+    """Number and value of the initial point."""
 
 
 def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:

@@ -1,4 +1,4 @@
-"""The space of W4: numbers without conditions, which every product can search the same way."""
+"""The space of W4: numbers without conditions, which every tool can search."""
 
 from ray import tune
 

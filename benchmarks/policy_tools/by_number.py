@@ -125,7 +125,7 @@ class Promotion:
         plan: The rungs; without any, every trial is trained to its end at once.
         num_trials: Configurations to try, the initial ones included.
         num_initial: Initial points, which are the first trials and always promoted.
-        least_complete: Sampled trials that are trained to their end at least.
+        least_complete: Least number of sampled trials that are trained to their end.
         order: `arrival` for decisions that see what has ended, so that they depend on the machine.
     """
 
@@ -161,7 +161,7 @@ class Promotion:
         """By trial: its rung, its place there, and the job that reached it."""
 
     def targets(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """What a new trial's jobs are to reach, see `sweeps.jobs.stops`."""
+        """Targets of the jobs of a new trial, see `sweeps.jobs.stops`."""
         sampled = self.num_trials - self.num_initial
         return stops(self.plan.rungs, epochs, pretrain_epochs, sampled=sampled)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from policy_tools import by_number
-from sweeps.jobs import Finished, Rung, Sample, Train, Wait
+from sweeps.jobs import Finished, Rung, Sample, Train, Wait, stops
 from sweeps.promotion import Promotion
 from sweeps.pruning import AbstractRule, Reports
 
@@ -139,7 +139,8 @@ def promotion(
                     ends = now + trial.seconds * trial.share(start, end)
                     heapq.heappush(running, (ends, number, rung, start, end))
                 case Sample(number):
-                    deciding.add(deciding.stops(len(trials[number].means)))
+                    epochs = len(trials[number].means)
+                    deciding.add(stops(compared, epochs, sampled=len(trials)))
                 case Wait():
                     now, number, rung, start, end = heapq.heappop(running)
                     done.seconds = now

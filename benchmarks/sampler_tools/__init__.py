@@ -1,1 +1,1 @@
-"""What replays samplers on known problems, see `benchmarks/samplers.py`."""
+"""Replays of samplers on problems with known scores, see `benchmarks/samplers.py`."""

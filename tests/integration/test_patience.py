@@ -1,4 +1,4 @@
-"""A sweep that has stopped paying ends by itself, and goes on where it is told to."""
+"""A sweep that no longer improves ends by itself, and resumes with more patience."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 ARGS = (*TINY, "--trials", 40, "--epochs", 1, "--sampler", "random", "--scheduler", "none")
 
 
-def test_it_stops_with_the_same_trials_and_goes_on_with_more_patience(user: User) -> None:
+def test_it_stops_with_the_same_trials_and_resumes_with_more_patience(user: User) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         args = ("--space", "mlp", "--name", name, *ARGS, "--patience", 2)
         said = user.run("sweeps/run.py", *args, "--concurrency", workers).stdout

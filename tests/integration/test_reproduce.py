@@ -9,7 +9,7 @@ from itertools import takewhile
 
 import pytest
 
-from sweeps.lifecycle import RUN_STATUS
+from sweeps.lifecycle.runs import RUN_STATUS
 from tests.integration.user import User, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

@@ -1,9 +1,9 @@
-"""Rungs, lags and what trials cost on average."""
+"""Rungs, lags, the rungs of a trial, and its cost on average."""
 
 import pytest
 
 from foldsweep.errors import UserError
-from sweeps.jobs import Rung, lags_of, mean_epochs, rungs_of
+from sweeps.jobs import Rung, lags_of, mean_epochs, rungs_of, stops
 from sweeps.settings import SweepSettings
 
 ONE = SweepSettings(space=("mlp",), objective=("val_accuracy",))
@@ -34,6 +34,18 @@ def test_lags_rise_from_rung_to_rung() -> None:
 def test_a_wrong_number_of_lags_is_refused() -> None:
     with pytest.raises(UserError, match="--lag 1 2 has 2 numbers: give one for each"):
         lags_of(SweepSettings(lag=(1, 2)), 2)
+
+
+def test_few_sampled_trials_are_not_stopped_early() -> None:
+    assert stops(rungs_of(ONE, 30), 30, sampled=8) == (2,)
+    assert stops(rungs_of(ONE, 30), 30, sampled=9) == (0, 1, 2)
+
+
+def test_rungs_without_a_comparison_are_passed() -> None:
+    rungs = rungs_of(ONE, 30)
+    assert stops(rungs, 10, sampled=30) == (0, 2)
+    assert stops(rungs, 30, pretrain_epochs=3, sampled=30) == (1, 2)
+    assert stops(rungs, 2, sampled=30) == (2,)
 
 
 def test_what_a_trial_costs_on_average() -> None:

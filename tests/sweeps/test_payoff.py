@@ -73,7 +73,7 @@ def test_without_scores_by_fold_anything_better_counts() -> None:
     assert not improves(trial(1, 0.5, ()), trial(0, 0.5, ()), 1)
 
 
-def test_failed_trials_count_and_points_to_try_first_do_not() -> None:
+def test_failed_trials_count_and_initial_points_do_not() -> None:
     points = [trial(n, 0.5, origin="baseline") for n in range(5)]
     assert ends_after([*points, trial(5), trial(6, 0.4), trial(7)], 3) == 8
     assert ends_after([*points, trial(5), trial(6, 0.6), trial(7), trial(8)], 3) is None
@@ -97,7 +97,7 @@ def test_a_trial_that_is_promoted_late_counts_from_then_on() -> None:
     assert patience.is_over(10)
 
 
-def test_a_sweep_that_stopped_goes_on_with_more_patience_and_ends_what_runs(
+def test_a_sweep_that_stopped_completes_running_trials_and_resumes_with_more_patience(
     make_ledger: Callable[..., Ledger], storage: InMemoryStorage
 ) -> None:
     def end(ledger: Ledger, number: int, score: float) -> None:

@@ -8,12 +8,11 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from sweeps import lifecycle as lifecycle_module
 from sweeps import pace as pace_module
 from sweeps import progress as progress_module
 from sweeps.cell import Bundle, Cell
 from sweeps.ledger import Ledger
-from sweeps.lifecycle import Lifecycle
+from sweeps.lifecycle import Lifecycle, trials
 from sweeps.machines import Machines, _Node
 from sweeps.progress import PLAIN_EVERY_S, Progress
 from sweeps.pruning import NoRule, RungRule
@@ -38,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (lifecycle_module, pace_module, progress_module):
+    for module in (trials, pace_module, progress_module):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -193,8 +192,8 @@ def test_what_an_earlier_process_did_does_not_count_for_the_pace(
     life.ledger.give_back(life.running.pop("a").asked.number)
     progress, _ = show()
     train(life, clock, progress, "a", to=7)
-    assert life.epochs_here == 6
-    life.epochs_here = 0
+    assert life.tally.epochs_here == 6
+    life.tally.epochs_here = 0
     progress, _ = show()
     train(life, clock, progress, "a", to=8)
     train(life, clock, progress, "a", to=9)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.jobs import DIVERGED, Finished, Rung, Sample, Train, Wait
+from sweeps.jobs import DIVERGED, Finished, Rung, Sample, Train, Wait, stops
 from sweeps.promotion import LEAST_COMPLETE, Promotion
+from sweeps.pruning import LEAST_SAMPLED
 
 EPOCHS = 30
 Seen = list[tuple[int, int, float | None]]
@@ -44,10 +45,15 @@ class Sweep:
             return random.choice([None, DIVERGED])
         return (trial * 7919 % 13) + random.choice([0, 1, 2])
 
-    def stops(self, promotion: Promotion, trial: int) -> tuple[int, ...]:
+    def targets(self, trial: int) -> tuple[int, ...]:
         """Some trials have fewer epochs, and some are pretrained."""
         random = Random(f"{self.seed}:{trial}")
-        return promotion.stops(random.choice([EPOCHS, EPOCHS, 8]), random.choice([0, 0, 5]))
+        epochs, pretrain_epochs = random.choice([EPOCHS, EPOCHS, 8]), random.choice([0, 0, 5])
+        return stops(self.rungs, epochs, pretrain_epochs, sampled=self.num_sampled)
+
+    @property
+    def num_sampled(self) -> int:
+        return self.num_trials - self.num_initial
 
 
 @dataclass
@@ -108,7 +114,7 @@ def run(
             case Sample(trial):
                 ran.shown += promotion.newly_seen(trial)
                 ran.seen[trial] = sorted(ran.shown, key=lambda result: result[:2])
-                assert promotion.add(sweep.stops(promotion, trial)) == trial
+                assert promotion.add(sweep.targets(trial)) == trial
             case Wait():
                 now, trial, rung = heapq.heappop(running)  # fails if there is nothing to wait for
                 if random.random() < cut_off:
@@ -156,11 +162,10 @@ def test_an_extended_sweep_has_the_trials_of_the_longer_one(
 ) -> None:
     """Besides it has trials that were completed because the shorter one was over."""
     extended, longer = run(sweep, 1, 0), replace(sweep, num_trials=sweep.num_trials + more)
-    early = extended.promotion.stops(EPOCHS)
     extended.promotion.num_trials += more
-    if extended.promotion.stops(EPOCHS) != early:
+    if sweep.num_sampled < LEAST_SAMPLED <= longer.num_sampled:
         return  # too few trials for a comparison before, and enough now
-    run(sweep, workers, 1, ran=extended)
+    run(longer, workers, 1, ran=extended)
     whole = run(longer, 2, 0)
     assert extended.seen == whole.seen
     assert extended.promotion.targets == whole.promotion.targets
@@ -181,7 +186,6 @@ def test_initial_trials_and_three_sampled_ones_are_complete(sweep: Sweep) -> Non
 
 def reference(sweep: Sweep) -> Iterator[Train]:
     """What one worker does that promotes before it samples, by looking through all trials."""
-    promotion = sweep.promotion()
     reached: list[dict[int, float]] = [{} for _ in sweep.rungs]
     left: dict[int, tuple[int, ...]] = {}
     sampled = 0
@@ -198,7 +202,7 @@ def reference(sweep: Sweep) -> Iterator[Train]:
         if trial is not None:
             targets = left.pop(trial)[1:]
         elif sampled < sweep.num_trials:
-            trial, targets = sampled, sweep.stops(promotion, sampled)
+            trial, targets = sampled, sweep.targets(sampled)
             sampled += 1
         else:
             return
@@ -261,7 +265,7 @@ def test_the_better_part_counts_those_that_are_promoted() -> None:
     assert promotion.decide() == Sample(5)  # the better part is one trial, and that is promoted
 
 
-def test_who_belonged_to_the_better_part_stays_promoted() -> None:
+def test_a_trial_that_belonged_to_the_better_part_stays_promoted() -> None:
     """By number: trial 2 would have been promoted before trials 3 to 5 were sampled."""
     promotion = Promotion(RUNGS, num_trials=30)
     for _ in range(6):
@@ -288,16 +292,8 @@ def test_initial_trials_are_always_promoted() -> None:
     assert with_scores([2, 2, 2], num_initial=1).decide() == Train(0, 1)
 
 
-def test_few_sampled_trials_are_not_stopped_early() -> None:
-    assert Promotion(RUNGS, num_trials=10, num_initial=2).stops(EPOCHS) == (2,)
-    assert Promotion(RUNGS, num_trials=10, num_initial=1).stops(EPOCHS) == WHOLE
-
-
 def test_rungs_without_a_comparison_are_passed() -> None:
     promotion = Promotion(RUNGS, num_trials=30)
-    assert promotion.stops(10) == (0, 2)
-    assert promotion.stops(EPOCHS, pretrain_epochs=3) == (1, 2)
-    assert promotion.stops(2) == (2,)
     for targets in ((0, 2), (1, 2), (2,)):
         trial = promotion.add(targets)
         assert promotion.decide() == Train(trial, targets[0])  # though nothing has ended

@@ -74,7 +74,7 @@ def test_a_trial_that_failed_later_keeps_what_it_came_to() -> None:
     assert (shown.state, shown.intermediate_values) == (TrialState.PRUNED, {3: 0.9})
 
 
-def test_who_looks_at_complete_trials_is_shown_the_highest_rung_with_enough_of_them() -> None:
+def test_samplers_of_complete_trials_see_the_highest_rung_with_enough_results() -> None:
     visible = visible_of("gp", 2 * LEAST_AT_RUNG)
     for number in range(LEAST_AT_RUNG - 1):
         visible.show(trial(number), 0, number / 10)

@@ -6,9 +6,7 @@ import pytest
 
 from foldsweep import names
 from sweeps.ledger import Ledger
-from sweeps.lifecycle import (
-    Lifecycle,
-)
+from sweeps.lifecycle import Lifecycle
 from tests.sweeps.lifecycle.recorder import MakeLifecycle, Recorder
 
 

@@ -9,9 +9,7 @@ from typing import Any
 from ray import tune
 
 from foldsweep import names
-from sweeps.lifecycle import (
-    Lifecycle,
-)
+from sweeps.lifecycle import Lifecycle
 from trainables.models.pairs.variants import CNN_TRANSFER
 from trainables.models.perceptron import PerceptronClassifierConfig
 

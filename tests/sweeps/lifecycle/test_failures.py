@@ -11,10 +11,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps.ended import failure_of
-from sweeps.lifecycle import (
-    MOST_LOST,
-    REFUSED_TO_GIVE_UP,
-)
+from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
@@ -47,7 +44,7 @@ def test_runs_of_trials_that_ended_just_before_a_kill_are_closed(
         },
     }
     assert again.ended == {TrialState.COMPLETE: 1, TrialState.FAIL: 1}
-    assert again.ended_here == 0
+    assert again.tally.ended_here == 0
     config = again.start("c")
     assert config is not None
     assert config["trial_number"] == 2
@@ -201,7 +198,7 @@ def test_a_trial_that_took_too_long_says_so_and_not_that_its_process_died(
     assert life.failures == {"timed out": 1}
     assert recorder.tags[0]["foldsweep.failure"] == "timed out"
     assert recorder.tags[0]["foldsweep.error"] == "ended after 2.5 s (--trial-timeout)"
-    assert not life.error_folder.exists()
+    assert not life.attempts.error_folder.exists()
 
 
 # Crashes ----------------------------------------------------------------------------------------
@@ -289,8 +286,11 @@ def test_a_trial_that_loses_its_machine_has_not_crashed(make_lifecycle: MakeLife
     life.start("a")
     life.machine_lost("a", "lost with its machine, b (10.0.0.2)")
     life.lost("a")
-    assert (life.running, life.ended.total(), life.crashes.total()) == ({}, 0, 0)
-    assert life.last_error == "trial 0: lost with its machine, b (10.0.0.2); it is tried again"
+    assert (life.running, life.ended.total(), life.attempts.crashes.total()) == ({}, 0, 0)
+    assert (
+        life.attempts.last_error
+        == "trial 0: lost with its machine, b (10.0.0.2); it is tried again"
+    )
     assert (life.start("again") or {})["trial_number"] == 0
     life.end("again", result())
     assert life.ended[TrialState.COMPLETE] == 1

@@ -5,10 +5,7 @@ import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
-from sweeps import lifecycle as lifecycle_module
-from sweeps.lifecycle import (
-    LEAST_ENDED_TO_GIVE_UP,
-)
+from sweeps.lifecycle import LEAST_ENDED_TO_GIVE_UP, trials
 from tests.sweeps.lifecycle.recorder import MakeLifecycle, result, run
 
 
@@ -93,7 +90,7 @@ def test_time_is_up_after_the_budget(
     make_lifecycle: MakeLifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(lifecycle_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(trials.time, "monotonic", lambda: now)
     life, unlimited = make_lifecycle(time_budget=10.0), make_lifecycle(resume=True)
     now = 109.9
     assert not life.out_of_time

@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 from ray import tune
 
 from search_spaces.space import SearchSpace
-from sweeps import lifecycle as lifecycle_module
 from sweeps import saved
 from sweeps.ended import RESULT_ATTR, failure_of
 from sweeps.gate import Gate
+from sweeps.lifecycle import runs
 from sweeps.messages import failed_apart
 from sweeps.sampling import MOST_REDRAWS
 from tests.sweeps.lifecycle.recorder import (
@@ -214,7 +214,7 @@ def test_a_diverged_trial_fails_with_the_epoch(
     assert (trial.state, failure_of(trial)[1]) == (TrialState.FAIL, reason)
     assert recorder.tags[0]["foldsweep.error"] == reason
     assert recorder.tags[0]["foldsweep.state"] == "FAIL"
-    assert life.last_error == f"trial 0: {reason}"
+    assert life.attempts.last_error == f"trial 0: {reason}"
     assert life.best is None
 
 
@@ -230,7 +230,7 @@ def test_the_traceback_of_a_crash_is_kept_and_named(
     assert recorder.artifacts == []  # it may be tried again, and end well
     life.fail("a")
     error = f"ValueError: again; traceback in {kept}"
-    assert life.last_error == f"trial 0: {error}"
+    assert life.attempts.last_error == f"trial 0: {error}"
     assert failure_of(life.ledger.frozen(0))[1] == error
     assert recorder.tags[0]["foldsweep.error"] == error
     assert recorder.artifacts == [(0, kept)]
@@ -254,7 +254,9 @@ def test_a_traceback_is_named_as_it_can_be_typed_here(
     life = make_lifecycle()
     life.start("a")
     life.crashed("a", "ValueError: no", "Traceback")
-    assert life.last_error == "trial 0: ValueError: no; traceback in errors/trial_00000.txt"
+    assert (
+        life.attempts.last_error == "trial 0: ValueError: no; traceback in errors/trial_00000.txt"
+    )
 
 
 def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLifecycle) -> None:
@@ -266,7 +268,7 @@ def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLif
     life.crashed("a", "out of memory again")
     life.fail("a")
     assert failure_of(life.ledger.frozen(0))[1] == "out of memory again"
-    assert (life.running, life.last_error) == ({}, "trial 0: out of memory again")
+    assert (life.running, life.attempts.last_error) == ({}, "trial 0: out of memory again")
 
 
 def test_a_retried_trial_that_ends_well_is_complete(make_lifecycle: MakeLifecycle) -> None:
@@ -446,7 +448,7 @@ def test_no_trial_is_complete_without_its_held_out_rows_whenever_the_driver_dies
         raise SystemExit
 
     life = make_lifecycle()
-    owner = {"write_whole": lifecycle_module, "log_artifact": recorder}.get(killed_in, life.ledger)
+    owner = {"write_whole": runs, "log_artifact": recorder}.get(killed_in, life.ledger)
     life.start("a")
     life.take_held_out("a", b"rows")
     with monkeypatch.context() as patch:

@@ -65,7 +65,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Note
         monkeypatch.setattr(sweep_module, "Tracker", Noting)
         monkeypatch.setattr(sweep_module, "fit", lambda life, *_, **__: bool(lives.append(life)))
         sweep_in(tmp_path, space, data, resume="first" if resume else None, **settings)
-        return Noted(*started[0], lives[0].tags)
+        return Noted(*started[0], lives[0].runs.tags)
 
     return run
 

@@ -1,0 +1,15 @@
+"""What fixtures of these tests are, and the commands in a text."""
+
+from collections.abc import Callable
+
+from sweeps.sweep import SweepEnd
+
+MakeEnd = Callable[..., SweepEnd]
+MakeEnded = Callable[..., SweepEnd]
+Said = Callable[[], str]
+
+
+def suggested(text: str) -> dict[str, str]:
+    """The commands by what they are for."""
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  ")]
+    return {what: line for what, line in lines}

@@ -1,0 +1,113 @@
+"""What is suggested at the end of a sweep, and whether it can be typed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sweeps.messages import (
+    Audience,
+    resume_command,
+    say_how_to_go_on,
+    say_what_next,
+    watch,
+)
+from sweeps.settings import SweepSettings
+from tests.sweeps.messages.said import MakeEnd, Said, suggested
+
+
+def test_what_can_be_typed_next_is_said(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    (here / "Makefile").touch()
+    say_what_next(settings, "first", [make_end()])
+    text = said()
+    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
+    commands = suggested(text)
+    assert list(commands) == ["look", "compare", "report", "export", "measure", "more"]
+    assert commands["look"] == "make ui"
+    assert commands["compare"].endswith("analysis/compare.py --sweep first")
+    assert commands["report"].endswith("analysis/report.py --sweep first --out first.html")
+    assert commands["export"].endswith("analysis/export.py --sweep first")
+    assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
+    assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
+
+
+def test_a_program_is_told_where_results_are_and_which_call_gives_more(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    called = Audience(by_call=True)
+    say_what_next(settings, "first", [make_end()], called)
+    text = said()
+    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
+    assert suggested(text) == {"more": "fs.sweep(resume='first', trials=12)"}
+    say_how_to_go_on(settings, "first", called)  # what is raised says it
+    assert said() == ""
+    elsewhere = replace(settings, tracking_uri="sqlite:///other.db")
+    assert watch(settings, called) == "watch it: foldsweep ui"
+    assert watch(elsewhere, called).startswith("watch it: foldsweep ui --tracking-uri sqlite:")
+
+
+def test_data_of_ones_own_is_named_where_it_is_needed_again(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, here: Path
+) -> None:
+    (here / "my table.csv").touch()
+    end = make_end()
+    for data, option in ((str(here / "my table.csv"), True), ("iris", False)):
+        say_what_next(replace(settings, data=data), "first", [end])
+        measure = suggested(said())["measure"]
+        named = f" --data '{here}/my table.csv'" if option else ""
+        assert measure.endswith(f"evaluate.py best-first-small.yaml{named}")
+
+
+def test_another_store_and_experiment_are_among_the_options(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    settings = replace(settings, tracking_uri="sqlite:////a b/mlflow.db", experiment="my own")
+    say_what_next(settings, "first", [make_end()])
+    commands = suggested(said())
+    options = " --tracking-uri 'sqlite:////a b/mlflow.db' --experiment 'my own'"
+    assert commands["look"].endswith(f"analysis/ui.py{options}")
+    assert commands["export"].endswith(f" --sweep first{options}")
+
+
+def test_nothing_is_exported_where_no_trial_is_complete(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    end = make_end(complete=False)
+    say_what_next(settings, "first", [end])
+    assert list(suggested(said())) == ["look"]  # more would fail as all so far
+    asked = end.ledger.ask()
+    assert asked is not None
+    end.ledger.prune(asked.number, {"by_fold": {}})
+    say_what_next(settings, "first", [end])
+    assert list(suggested(said())) == ["look", "more"]
+    say_what_next(settings, "first", [replace(end, hopeless=True)])
+    assert list(suggested(said())) == ["look"]
+
+
+def test_nothing_is_exported_that_was_selected_on_test_pairs(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    say_what_next(replace(settings, select_on_test=True), "first", [make_end()])
+    assert list(suggested(said())) == ["look", "compare", "report", "more"]
+
+
+def test_nothing_is_exported_while_records_wait(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    say_what_next(settings, "first", [make_end(waiting_records=3)])
+    text = said()
+    assert list(suggested(text)) == ["more"]
+    assert "in MLflow" not in text
+
+
+def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:
+    say_what_next(replace(settings, sampler="grid"), "first", [make_end()])
+    assert list(suggested(said())) == ["look", "compare", "report", "export", "measure"]
+
+
+def test_a_sweep_of_a_program_is_resumed_by_a_call() -> None:
+    settings = SweepSettings(space=("python:mine",), storage="my runs")
+    called = "fs.sweep(SPACES, resume='first', storage='my runs', trials=60)"
+    assert resume_command(settings, "first", trials=60) == called
+    typed = resume_command(replace(settings, space=("mlp",)), "first", trials=60)
+    assert typed.endswith("--resume first --storage 'my runs' --trials 60")

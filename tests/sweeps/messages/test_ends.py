@@ -1,0 +1,158 @@
+"""What is said at the end of a sweep: its counts, its best, its failures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from optuna.storages import InMemoryStorage
+
+from search_spaces.space import Point, SearchSpace
+from sweeps.cell import Bundle, Cell
+from sweeps.messages import (
+    show_end,
+    trained_to_the_end,
+)
+from sweeps.settings import SweepSettings
+from tests.sweeps.messages.said import MakeEnd, MakeEnded, Said
+
+BASELINE_ONLY = "warning: no sampled configurations trained to the end, so the best is"
+
+
+def test_a_notebook_has_the_end_of_a_space_in_one_output(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    shown: list[Bundle] = []
+    end = make_end()
+    show_end(settings, end, "first", shown=Cell(shown.append))
+    assert said() == ""
+    (bundle,) = shown
+    assert "small: best configurations" in bundle["text/plain"]
+    show_end(settings, end, "first")
+    assert bundle["text/plain"].splitlines()[0] == said().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("states", "counted"),
+    [
+        (["ends", "ends", "stops", "stops", "fails"], "1 of 4 {} (2 stopped early, 1 failed)"),
+        (["fails", "ends", "stops"], "1 of 2 {} (1 stopped early)"),
+        (["ends", "ends", "ends"], "2 of 2 {}"),
+    ],
+)
+def test_the_end_says_how_many_sampled_configurations_trained_to_the_end(
+    make_ended: MakeEnded, states: list[str], counted: str
+) -> None:
+    said = trained_to_the_end(make_ended(*states))
+    assert said == "small: " + counted.format("sampled configurations trained to the end")
+
+
+def test_it_is_said_above_the_best(make_end: MakeEnd, settings: SweepSettings, said: Said) -> None:
+    show_end(settings, make_end(), "first")
+    lines = said().splitlines()
+    assert lines[0] == "small: 1 trials complete, 0 pruned, 0 failed"
+    assert lines[1] == "small: 0 of 0 sampled configurations trained to the end"
+    assert lines[2] == f"{BASELINE_ONLY} the baseline by default; try more trials (--trials)"
+    assert lines[3] == "small: best configurations"
+
+
+@pytest.mark.parametrize(
+    ("states", "warned"),
+    [
+        (
+            ["ends", "stops", "stops"],
+            f"{BASELINE_ONLY} the baseline by default; try more trials (--trials) or"
+            " --scheduler none",
+        ),
+        (["ends", "fails"], f"{BASELINE_ONLY} the baseline by default; see why they failed"),
+        (
+            ["fails", "stops"],
+            "warning: no sampled configurations trained to the end, so there is no best; try more"
+            " trials (--trials) or --scheduler none",
+        ),
+    ],
+)
+def test_where_none_did_a_warning_says_what_to_do(
+    make_ended: MakeEnded, states: list[str], warned: str
+) -> None:
+    assert trained_to_the_end(make_ended(*states)).splitlines()[1:] == [warned]
+
+
+def test_of_several_initial_points_any_may_be_the_best(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    points = [Point(name=name, config={"lr": 0.1}) for name in "ab"]
+    end = make_ended("ends", "ends", "stops", space=make_space(points=points))
+    assert f"{BASELINE_ONLY} an initial point by default" in trained_to_the_end(end)
+
+
+def test_a_grid_needs_another_sweep(
+    make_ended: MakeEnded, make_space: Callable[..., SearchSpace]
+) -> None:
+    space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
+    end = make_ended("ends", "stops", "stops", space=space, sampler="grid", trials=None)
+    assert trained_to_the_end(end).splitlines() == [
+        "small: 0 of 2 configurations of the grid trained to the end (2 stopped early)",
+        "warning: no configurations of the grid trained to the end, so the best is the baseline"
+        " by default; start a sweep with --scheduler none",
+    ]
+
+
+def test_an_interrupted_sweep_is_not_warned_of(make_ended: MakeEnded) -> None:
+    said = trained_to_the_end(make_ended("ends", "stops", interrupted=True))
+    assert said == "small: 0 of 1 sampled configurations trained to the end (1 stopped early)"
+
+
+def test_refused_and_late_trials_are_counted_with_an_example(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    end = make_end()
+    for kind, error in (
+        ("refused", "block 2 leaves no image"),
+        ("refused", "kernel must be odd"),
+        ("timed out", "ended after 9 s (--trial-timeout)"),
+    ):
+        asked = end.ledger.ask()
+        assert asked is not None
+        end.ledger.fail(asked.number, error, kind)
+    show_end(settings, end, "first")
+    lines = said().splitlines()
+    assert (
+        "small: 2 configurations cannot be trained, 2 more were tried instead; for example trial"
+        " 1: block 2 leaves no image"
+    ) in lines
+    assert (
+        "small: 1 trial took too long; for example trial 3: ended after 9 s (--trial-timeout)"
+    ) in lines
+
+
+def test_the_end_says_what_more_trials_may_gain(
+    settings: SweepSettings, make_ended: MakeEnded, said: Said
+) -> None:
+    show_end(settings, make_ended(*["ends"] * 20), "first")
+    assert "may be expected" not in said()  # of nineteen sampled ones
+    show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
+    line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (by how the best"
+    assert line in said()
+
+
+def test_what_may_end_the_promise_of_the_same_sweep_is_said(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    end = make_end()
+    asked = end.ledger.ask()
+    assert asked is not None
+    end.ledger.fail(asked.number, "broken", "crashed")
+    line = "small: 1 trial crashed or took too long; the same sweep elsewhere may differ from"
+    show_end(settings, end, "first")
+    assert line in said()
+    show_end(replace(settings, order="arrival"), end, "first")
+    assert line not in said()
+
+
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_an_error_is_shown_literally(
+    settings: SweepSettings, make_end: MakeEnd, said: Said, hopeless: bool
+) -> None:
+    error = "trial 3: ValueError: no [/such] layer [red] :warning:"
+    show_end(settings, make_end(hopeless=hopeless, last_error=error), "first")
+    assert error in said()

@@ -46,8 +46,8 @@ class ChaosSettings:
     trials: int = 24
     """Trials of a sweep; further sweeps follow until all kills are spent."""
     concurrency: int = 1
-    """Trials at a time. With more than one, early stopping depends on who comes first: states are
-    not compared then, and configurations are drawn at random."""
+    """Trials at a time in the sweeps that are killed; the one in peace runs one at a time, and all
+    are to be the same."""
     folder: Path | None = None
     """Where to work, new or empty [a temporary one, which stays only if something is wrong]."""
     write: Path | None = None
@@ -141,7 +141,6 @@ def _made(folder: Path | None) -> Path:
 
 def _run(settings: ChaosSettings, folder: Path) -> Result:
     started = time.monotonic()
-    ordered = settings.concurrency == 1
     options = {
         "space": SPACE_FILE,
         "dataset": "digits",
@@ -149,9 +148,8 @@ def _run(settings: ChaosSettings, folder: Path) -> Result:
         "test-pairs": 20,
         "folds": 2,
         "trials": settings.trials,
-        "sampler": "tpe" if ordered else "random",
+        "sampler": "tpe",
         "scheduler": "asha",
-        "concurrency": settings.concurrency,
         "checkpoint-every-s": 0,
         "max-failures": settings.kills,
     }
@@ -161,14 +159,15 @@ def _run(settings: ChaosSettings, folder: Path) -> Result:
     def outcome(name: str) -> Outcome:
         return outcome_of(sweeping.place(name), folder / "mlflow.db", f"{name}/{SPACE}")
 
-    sweeping.undisturbed(REFERENCE)
+    sweeping.undisturbed(REFERENCE, concurrency=1)
     wanted, lines = outcome(REFERENCE), lines_in(sweeping.place(REFERENCE))
     result = Result(lives=[], found={}, trials=0, minutes=0.0)
     while (left := settings.kills - len(result.kills)) > 0:
         number = len(result.lives)
-        life = sweeping.disturbed(number, random.Random(f"{settings.seed}/{number}"), left, lines)
+        rng = random.Random(f"{settings.seed}/{number}")
+        life = sweeping.disturbed(number, rng, left, lines, concurrency=settings.concurrency)
         result.lives.append(life)
-        result.found[number] = differences(wanted, outcome(life.name), ordered=ordered)
+        result.found[number] = differences(wanted, outcome(life.name))
         result.trials += settings.trials
         console.print(
             f"sweep {number}: done after {len(life.kills)} kills and {life.starts} starts,"

@@ -96,25 +96,18 @@ def _runs(database: Path, sweep: str) -> dict[int, list[Run]]:
     return found
 
 
-def differences(wanted: Outcome, got: Outcome, *, ordered: bool) -> list[Difference]:
+def differences(wanted: Outcome, got: Outcome) -> list[Difference]:
     """What a sweep lost, has twice, or has otherwise than an undisturbed one.
 
     Args:
         wanted: The undisturbed sweep.
         got: The sweep to judge.
-        ordered: Whether trials ran one at a time. If not, early stopping compares with whoever
-            came before, so a trial may rightly be stopped in one sweep only: states are not
-            compared, and scores where both have them.
     """
-    found = [
-        *_of_studies(wanted, got, ordered=ordered),
-        *_of_runs(wanted, got, ordered=ordered),
-        *_of_files(wanted, got),
-    ]
+    found = [*_of_studies(wanted, got), *_of_runs(wanted, got), *_of_files(wanted, got)]
     return sorted(found, key=lambda d: (d.trial, WHAT.index(d.what)))
 
 
-def _of_studies(wanted: Outcome, got: Outcome, *, ordered: bool) -> Iterator[Difference]:
+def _of_studies(wanted: Outcome, got: Outcome) -> Iterator[Difference]:
     for number in sorted(wanted.trials.keys() | got.trials.keys()):
         if number not in got.trials:
             yield Difference(trial=number, what="lost", text="not in the study")
@@ -125,16 +118,15 @@ def _of_studies(wanted: Outcome, got: Outcome, *, ordered: bool) -> Iterator[Dif
         one, other = wanted.trials[number], got.trials[number]
         if one.state.is_finished() and not other.state.is_finished():
             yield Difference(trial=number, what="lost", text=f"still {other.state.name}")
-        elif ordered and one.state != other.state:
+        elif one.state != other.state:
             text = f"{other.state.name} in the study, not {one.state.name}"
             yield Difference(trial=number, what="state", text=text)
         one_scores, other_scores = _scores(one), _scores(other)
-        for key in one_scores.keys() | other_scores.keys() if ordered else one_scores.keys():
-            if ordered or key in other_scores:
-                mine, theirs = other_scores.get(key), one_scores.get(key)
-                if mine != theirs:
-                    text = f"{key} in the study is {mine}, not {theirs}"
-                    yield Difference(trial=number, what="score", text=text)
+        for key in sorted(one_scores.keys() | other_scores.keys()):
+            mine, theirs = other_scores.get(key), one_scores.get(key)
+            if mine != theirs:
+                text = f"{key} in the study is {mine}, not {theirs}"
+                yield Difference(trial=number, what="score", text=text)
 
 
 def _scores(trial: FrozenTrial) -> dict[str, Any]:
@@ -150,7 +142,7 @@ def _scores(trial: FrozenTrial) -> dict[str, Any]:
     return found
 
 
-def _of_runs(wanted: Outcome, got: Outcome, *, ordered: bool) -> Iterator[Difference]:
+def _of_runs(wanted: Outcome, got: Outcome) -> Iterator[Difference]:
     for number in sorted(wanted.runs.keys() | got.runs.keys()):
         mine, theirs = got.runs.get(number, []), wanted.runs.get(number, [])
         if not mine:
@@ -163,25 +155,25 @@ def _of_runs(wanted: Outcome, got: Outcome, *, ordered: bool) -> Iterator[Differ
                 text = f"{len(twice)} points more than once, such as {twice[0]}"
                 yield Difference(trial=number, what="doubled", text=text)
         if mine and theirs:
-            yield from _of_one_run(number, mine[0], theirs[0], ordered=ordered)
+            yield from _of_one_run(number, mine[0], theirs[0])
 
 
-def _of_one_run(number: int, mine: Run, theirs: Run, *, ordered: bool) -> Iterator[Difference]:
+def _of_one_run(number: int, mine: Run, theirs: Run) -> Iterator[Difference]:
     if number == SWEEP:
         if mine.status != theirs.status:
             text = f"the sweep's run is {mine.status}, not {theirs.status}"
             yield Difference(trial=number, what="state", text=text)
         return
+    for what, a, b in (
+        ("status", mine.status, theirs.status),
+        *((tag, mine.tags.get(tag), theirs.tags.get(tag)) for tag in COMPARED_TAGS),
+        ("params", mine.params, theirs.params),
+    ):
+        if a != b:
+            text = f"{what} in MLflow is {_short(a)}, not {_short(b)}"
+            yield Difference(trial=number, what="state", text=text)
+    # a trial in another state has trained for more or fewer epochs
     same = mine.tags.get(names.TAG_STATE) == theirs.tags.get(names.TAG_STATE)
-    if ordered:
-        for what, a, b in (
-            ("status", mine.status, theirs.status),
-            *((tag, mine.tags.get(tag), theirs.tags.get(tag)) for tag in COMPARED_TAGS),
-            ("params", mine.params, theirs.params),
-        ):
-            if a != b:
-                text = f"{what} in MLflow is {_short(a)}, not {_short(b)}"
-                yield Difference(trial=number, what="state", text=text)
     missing = theirs.points.keys() - mine.points.keys() if same else set()
     more = mine.points.keys() - theirs.points.keys() if same else set()
     if missing:

@@ -64,7 +64,7 @@ class Sweeping:
 
     Args:
         folder: Where to work.
-        args: Options of a new sweep, without its name.
+        args: Options of a new sweep, without its name and `--concurrency`.
         kinds: What is killed.
         say: Takes a line about each kill.
     """
@@ -88,23 +88,29 @@ class Sweeping:
         """Folder of the sweep's space."""
         return self.folder / "runs" / name / SPACE
 
-    def undisturbed(self, name: str) -> None:
+    def undisturbed(self, name: str, *, concurrency: int) -> None:
         """Run a sweep in peace."""
-        process, log = self._start(*self.args, "--name", name)
+        process, log = self._start(*self._new(name, concurrency))
         code = process.wait(LIFE_WITHIN_S)
         if code != 0:
             raise RuntimeError(f"the undisturbed sweep ended with exit code {code}: {log}")
         self._send(name)
 
     def disturbed(
-        self, number: int, rng: random.Random, kills: int, lines: Sequence[Line]
+        self,
+        number: int,
+        rng: random.Random,
+        kills: int,
+        lines: Sequence[Line],
+        *,
+        concurrency: int,
     ) -> Life:
         """Run a sweep to its end, with at most so many kills on the way."""
         life = Life(number=number, name=f"chaos-{number}")
         failed = 0
         while True:
             begun = (self.place(life.name).parent / "settings.json").exists()
-            args = ("--resume", life.name) if begun else (*self.args, "--name", life.name)
+            args = ("--resume", life.name) if begun else self._new(life.name, concurrency)
             killed_before = len(life.kills)
             process, log = self._start(*args)
             life.starts += 1
@@ -129,6 +135,9 @@ class Sweeping:
                 life.faults.append(str(error))
         end_all()
         return life
+
+    def _new(self, name: str, concurrency: int) -> tuple[str, ...]:
+        return (*self.args, "--concurrency", str(concurrency), "--name", name)
 
     def _disturb(
         self,

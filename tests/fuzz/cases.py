@@ -138,6 +138,9 @@ class Target:
 _ANY: tuple[Damage, ...] = (damage.in_bytes, damage.in_bytes, damage.as_place, damage.of_another)
 _EVALUATE = "sweeps/evaluate.py best-first-mlp.yaml --rounds 1"
 _RESUME = ("sweeps/run.py --resume cut", "sweeps/run.py --resume first --trials 4")
+_PROMOTE = tuple(
+    f"sweeps/run.py --resume paused {more}" for more in ("--trials 14", "--scheduler none")
+)
 _REPLAY = ("sweeps/replay.py first --tracking-uri sqlite:///fresh.db", *_RESUME[1:])
 _READ = ("analysis/compare.py --sweep first", "analysis/export.py --sweep first")
 TARGETS = {
@@ -175,6 +178,16 @@ TARGETS = {
         pattern="runs/cut/mlp/checkpoints/*.pt",
         damages=(damage.in_zip, damage.in_zip, damage.as_pickle, *_ANY),
         commands=_RESUME[:1],
+    ),
+    "paused_study": Target(
+        pattern="runs/paused/mlp/study.journal",
+        damages=(damage.in_json_lines, damage.in_json_lines, *_ANY),
+        commands=_PROMOTE,
+    ),
+    "paused_trial": Target(
+        pattern="runs/paused/mlp/checkpoints/*.pt",
+        damages=(damage.in_zip, damage.in_zip, damage.as_pickle, *_ANY),
+        commands=_PROMOTE,
     ),
     "held_out": Target(
         pattern="runs/first/mlp/held_out/*.npz",

@@ -213,10 +213,11 @@ def _interrupt_after_checkpoint() -> None:
 
     save = trainable.save_checkpoint
 
-    def save_and_stop(folder: str, number: int, state: dict[str, Any]) -> None:
-        save(folder, number, state)
+    def save_and_stop(folder: str, number: int, state: dict[str, Any]) -> int:
+        saved = save(folder, number, state)
         if number == CUT_AFTER:
             raise KeyboardInterrupt
+        return saved
 
     trainable.save_checkpoint = save_and_stop
 

@@ -1,4 +1,4 @@
-"""A user's work of some days: two sweeps, one of them cut off, exports, kept models."""
+"""A user's work of some days: sweeps, cut off or with paused trials, exports, kept models."""
 
 import random
 
@@ -8,11 +8,15 @@ from tests.fuzz.sealed import run
 SWEEP = (
     "--data rows.csv --target kind --folds 2 --trials 3 --epochs 3 --checkpoint-every-s 0"
 ).split()
+PAUSING = "--trials 10 --epochs 9 --scheduler asha"
+"""Options with which some trials are paused at a rung."""
 STEPS: tuple[tuple[str, str, bool], ...] = (
     ("sweeps/run.py", "--space mlp logistic --name first", False),
     ("sweeps/run.py", "--space mlp --name cut", True),
+    ("sweeps/run.py", f"--space mlp --name paused {PAUSING}", False),
     ("sweeps/replay.py", "first", False),
     ("sweeps/replay.py", "cut", False),
+    ("sweeps/replay.py", "paused", False),
     ("analysis/export.py", "--sweep first", False),
     ("analysis/export.py", "--sweep first/mlp --keep kept", False),
     ("analysis/export.py", "--sweep first/logistic --keep kept_estimator", False),
@@ -26,7 +30,7 @@ def build(box: Box) -> None:
     box.make()
     (box.work / "rows.csv").write_text(_table())
     for program, text, cut in STEPS:
-        args = [*text.split(), *(SWEEP if program == "sweeps/run.py" else ())]
+        args = [*(SWEEP if program == "sweeps/run.py" else ()), *text.split()]
         ended = run(box, program, args, cut=cut)
         wanted = 130 if cut else 0
         if ended.code != wanted:

@@ -78,7 +78,9 @@ def test_a_server_that_stops_in_mid_sweep_gets_everything_later(
 
     with mlflow_server(user.folder, port):
         said = user.run_printed(replay).stdout
-        assert said.startswith("runs/cut/mlp: sent ")
+        first, sent = said.splitlines()
+        assert first == f"runs/cut/mlp: sends to MLflow at {uri}, experiment 'foldsweep'"
+        assert sent.startswith("runs/cut/mlp: sent ")
         again = user.run_printed(replay).stdout
         assert "sent 0 records of 0 runs" in again
     runs = user.mlflow("cut/mlp", database)

@@ -35,7 +35,7 @@ class Visible:
         name: Name of the study.
         directions: Of its objectives.
         rungs: Where trials are compared.
-        sampler: Who looks.
+        sampler: The sampler that looks at the view.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 import io
 import logging
 import pickle
+import re
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -58,6 +59,18 @@ def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
         _log.warning("checkpoint %s cannot be read, the trial starts again: %s", path, error)
         return None
     return state
+
+
+def checkpoint_sizes(folder: str) -> dict[int, int]:
+    """Bytes of each trial's checkpoint, by number.
+
+    Raises:
+        OSError: If the store is away.
+    """
+    filesystem, path = located(folder)
+    files = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    found = ((re.fullmatch(r"trial_(\d{5,})\.pt", file.base_name), file.size) for file in files)
+    return {int(match[1]): size for match, size in found if match}
 
 
 def delete_checkpoint(folder: str, trial_number: int) -> None:

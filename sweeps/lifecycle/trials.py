@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from sweeps.outages import Outages
 from sweeps.saved import Saved
 from sweeps.summary import Outcome
 from sweeps.tracking.tracker import Tracker
+from trainables.checkpoints import checkpoint_sizes
+from trainables.stores import STORE_ERRORS
 from trainables.trainable import (
     BY_FOLD,
     DIVERGED,
@@ -98,6 +101,7 @@ class Lifecycle:
         self.saved = Saved(checkpoint_folder, self.outages)
         self.paused = ledger.paused()
         """Trials that wait at a rung, with the epochs that they have; some may be promoted."""
+        self._count_checkpoints()
         self.runs.close_ended(ledger, self.paused)
 
     def start(self, key: str) -> dict[str, Any] | None:
@@ -296,14 +300,28 @@ class Lifecycle:
                     break
         return stop
 
+    def _count_checkpoints(self) -> None:
+        """Count the checkpoints of trials that were paused before the sweep was resumed."""
+        sizes: dict[int, int] = {}
+        with suppress(*STORE_ERRORS):  # they only take more space for a while
+            sizes = checkpoint_sizes(self.checkpoint_folder) if self.paused else {}
+        for number, epoch in self.paused.items():
+            value = self.ledger.frozen(number).intermediate_values.get(epoch)
+            if number in sizes and value is not None:
+                self.saved.pause(number, epoch, self._score(value), sizes[number])
+
+    def _score(self, value: float) -> float:
+        """The objective, higher being better."""
+        return names.sign(self.space.variant.task.better[self.objective[0]]) * value
+
     def _pause(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep the checkpoint of a trial that may be promoted later, and end its run."""
         running = self.running.pop(key)
         number, name = running.asked.number, self.objective[0]
-        score = names.sign(self.space.variant.task.better[name]) * float(result[name])
         self.paused[number] = running.epoch
         self.tally.paused_here += 1
-        self.saved.pause(number, running.epoch, score, int(result.get(SAVED_BYTES, 0)))
+        score, size = self._score(float(result[name])), int(result.get(SAVED_BYTES, 0))
+        self.saved.pause(number, running.epoch, score, size)
         self.attempts.forget_error(number)
         self.runs.pause(number)
 

@@ -11,7 +11,7 @@ from tests.sweeps.lifecycle.recorder import (
     Recorder,
     result,
 )
-from trainables.checkpoints import load_checkpoint, save_checkpoint
+from trainables.checkpoints import checkpoint_sizes, load_checkpoint, save_checkpoint
 from trainables.trainable import REPORTED_AT, TRIAL_NUMBER
 
 TRIALS = 12
@@ -156,6 +156,25 @@ def test_checkpoints_of_the_worst_paused_trials_go_first(
     life.saved.pause(4, 3, 0.1, 100)
     assert load_checkpoint(folder, 1) is not None
     assert load_checkpoint(folder, 2) is not None
+
+
+def test_checkpoints_from_before_a_resumption_count(
+    make_lifecycle: MakeLifecycle, life: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = life.checkpoint_folder
+    for key, score in zip("abcde", (0.1, 0.7, 0.6, 0.4, 0.5), strict=True):
+        paused(life, key, score)
+    numbers = sorted(life.ledger.paused())
+    assert len(numbers) >= 2
+    for number in numbers:
+        save_checkpoint(folder, number, {"epoch": 3})
+    size = checkpoint_sizes(folder)[numbers[0]]
+    monkeypatch.setattr(saved, "MOST_BYTES", len(numbers) * size)
+    resumed = make_lifecycle(trials=TRIALS, scheduler="asha", resume=True, tracker=Recorder())
+    assert sorted(checkpoint_sizes(folder)) == numbers
+    resumed.saved.pause(99, 3, 0.9, size)
+    worst = min(numbers, key=lambda n: resumed.ledger.frozen(n).intermediate_values[3])
+    assert sorted(checkpoint_sizes(folder)) == [n for n in numbers if n != worst]
 
 
 def test_a_sweep_resumed_without_a_scheduler_trains_all_paused_trials(

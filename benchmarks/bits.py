@@ -1,7 +1,7 @@
 """Which bits today's variants compute: `python benchmarks/bits.py`, or two commits side by side.
 
 Hashes of weights, metrics and predictions of small trials, by variant and mode. Equal hashes mean
-equal bits. They depend on the torch build, the instruction set and the threads.
+equal bits. They depend on the torch build, the processor and the threads.
 
     python benchmarks/bits.py                  # print the hashes of the code in this folder
     python benchmarks/bits.py --commits A B    # check out two commits, name what differs
@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,10 +74,16 @@ KEPT = ("mlp", "cnn_ws_aux", "cnn_digit", "mlp_backprop", "disc_relu")
 
 
 def machine_key() -> str:
-    """What bits depend on besides the code: torch build, instruction set, threads."""
+    """What bits depend on besides the code: torch build, processor, threads.
+
+    MKL, with which torch multiplies, sums otherwise on AMD's processors than on Intel's, with the
+    same instructions.
+    """
     import torch
 
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, 1 thread"
+    known = re.search(r"^vendor_id\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor = f"{torch.backends.cpu.get_cpu_capability()} of {known[1] if known else 'unknown'}"
+    return f"torch {torch.__version__}, {processor}, 1 thread"
 
 
 def hashes() -> dict[str, dict[str, str]]:

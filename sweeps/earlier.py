@@ -57,7 +57,7 @@ class Origin:
             scored_on="test" if settings.select_on_test else "validation",
             epochs=epochs,
             fixed={key: _json(value) for key, value in space.fixed.items()},
-            identity={key: identity[key] for key in ("data", "task")},
+            identity=dict(identity),
         )
 
 

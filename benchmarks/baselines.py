@@ -1,7 +1,8 @@
 """Spaces against their own baselines: `python benchmarks/baselines.py --help`.
 
 Each space is swept as a user does it; then its best configuration and its baseline are measured on
-the same fresh rows. No choice was made by these, so selection does not raise the difference.
+the same test rows, fresh in each round where the data is MNIST. No choice was made by these, so
+selection does not raise the difference.
 """
 
 import json
@@ -43,7 +44,7 @@ SPACES = (
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineSettings:
-    """Sweep spaces, and measure the best configuration and the baseline on the same fresh rows."""
+    """Sweep spaces, and measure the best configuration and the baseline on the same test rows."""
 
     folder: Path
     """Where to work; what is done there already is not done again."""
@@ -100,8 +101,8 @@ def main() -> int:
     found = [*_measured(settings)]
     head = ("space", "seed", "baseline", "best of the sweep", "difference", "standard errors")
     title = (
-        f"Test accuracy over {settings.rounds} rounds of fresh {settings.dataset} rows; sweeps of"
-        f" {settings.trials} trials; {here()}"
+        f"Test accuracy on {settings.dataset} over {settings.rounds} rounds, the same rows for"
+        f" both; sweeps of {settings.trials} trials; {here()}"
     )
     cells = Cells(title=title, head=head, rows=tuple(one.row() for one in found))
     publish({MARK: cells}, settings.write)

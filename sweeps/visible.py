@@ -24,7 +24,7 @@ UNGUIDED = 10
 
 
 class Visible:
-    """The view of a sampler, in which a trial is as its highest result that may be seen.
+    """The view of a sampler, which has the highest visible result of each trial.
 
     A trial without one is RUNNING, one with a result at a rung PRUNED, one that was trained to its
     end COMPLETE. Samplers that look at complete trials only are shown the results at the highest

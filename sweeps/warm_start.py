@@ -1,4 +1,4 @@
-"""What the sampler of a sweep is shown of earlier sweeps, and its record in the study."""
+"""Trials of earlier sweeps that a sampler sees, and their record in the study."""
 
 import base64
 import json

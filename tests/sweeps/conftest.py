@@ -26,6 +26,16 @@ from trainables.variants import VARIANTS
 
 BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
 """Outside of every domain of the small space, and with a key that it fixes."""
+DOMAINS: dict[str, Any] = {
+    "lr": tune.loguniform(1e-4, 1e-2),
+    "batch_size": tune.lograndint(16, 65),
+    "dropout": tune.uniform(0.0, 0.6),
+    "hidden": tune.qrandint(8, 32, 8),
+    "lr_schedule": tune.choice(["constant", "cosine"]),
+    "weight_decay": 0.0,
+    "epochs": 9,
+}
+"""Of the small space."""
 
 
 @pytest.fixture(scope="session")
@@ -34,15 +44,7 @@ def make_space() -> Callable[..., SearchSpace]:
         values: dict[str, Any] = {
             "name": "small",
             "variant": MLP,
-            "domains": {
-                "lr": tune.loguniform(1e-4, 1e-2),
-                "batch_size": tune.lograndint(16, 65),
-                "dropout": tune.uniform(0.0, 0.6),
-                "hidden": tune.qrandint(8, 32, 8),
-                "lr_schedule": tune.choice(["constant", "cosine"]),
-                "weight_decay": 0.0,
-                "epochs": 9,
-            },
+            "domains": DOMAINS,
             "points": (Point(name="report/row", config=BASELINE),),
         }
         return SearchSpace(**(values | changes))

@@ -20,6 +20,7 @@ from sweeps.ledger import Ledger
 from sweeps.settings import SweepSettings
 from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.warm_start import Source
+from tests.sweeps.conftest import DOMAINS
 from trainables.models.pairs.variants import CNN
 
 MakeLedger = Callable[..., Ledger]
@@ -27,15 +28,6 @@ MakeSpace = Callable[..., SearchSpace]
 TRIALS = 6
 IDENTITY = {"data": "0123", "task": "4567"}
 INSIDE = (Point(name="inside", config={"lr": 1e-3, "hidden": 16, "dropout": 0.25}),)
-WIDE = {
-    "lr": tune.loguniform(1e-4, 1e-2),
-    "batch_size": tune.lograndint(16, 65),
-    "dropout": tune.uniform(0.0, 0.6),
-    "hidden": tune.qrandint(8, 32, 8),
-    "lr_schedule": tune.choice(["constant", "cosine"]),
-    "weight_decay": 0.0,
-    "epochs": 9,
-}
 
 
 def first_storage(runs: Path) -> BaseStorage:
@@ -49,7 +41,7 @@ def swept(make_ledger: MakeLedger, make_space: MakeSpace, tmp_path: Path) -> Cal
     """Make the sweep `first`: two whole trials, two ended at 3 epochs, one diverged, one lost."""
 
     def sweep(**changes: Any) -> None:
-        made = {"domains": WIDE, "points": INSIDE, **changes.pop("of_space", {})}
+        made = {"domains": DOMAINS, "points": INSIDE, **changes.pop("of_space", {})}
         ledger = make_ledger(
             over=first_storage(tmp_path), space=make_space(**made), trials=TRIALS, **changes
         )
@@ -83,7 +75,7 @@ def found(make_space: MakeSpace, tmp_path: Path) -> Callable[..., list[Source]]:
         objective: str = "accuracy",
         **changes: Any,
     ) -> list[Source]:
-        made = make_space(**{"domains": WIDE, "points": INSIDE, **changes})
+        made = make_space(**{"domains": DOMAINS, "points": INSIDE, **changes})
         settings = SweepSettings(
             space=("small",),
             warm_start=given,
@@ -121,7 +113,7 @@ def test_a_trial_outside_a_domain_is_left_out(
     swept: Callable[..., None], found: Callable[..., list[Source]]
 ) -> None:
     swept()
-    (source,) = found(domains=WIDE | {"dropout": tune.uniform(0.2, 0.3)})
+    (source,) = found(domains=DOMAINS | {"dropout": tune.uniform(0.2, 0.3)})
     assert 1 <= len(source.trials) < 5
     assert all(0.2 <= trial.params["dropout"] <= 0.3 for trial in source.trials)
     assert re.search(r"left out: dropout 0\.\d+ is outside its domain", source.described())
@@ -145,16 +137,16 @@ def test_a_fixed_value_must_be_the_same(
     now: dict[str, Any],
     reason: str,
 ) -> None:
-    swept(of_space={"domains": WIDE | then})
+    swept(of_space={"domains": DOMAINS | then})
     with pytest.raises(UserError, match=re.escape(reason)):
-        found(domains=WIDE | now)
+        found(domains=DOMAINS | now)
 
 
 def test_what_was_fixed_counts_as_its_value_where_it_varies_now(
     swept: Callable[..., None], found: Callable[..., list[Source]]
 ) -> None:
-    swept(of_space={"domains": WIDE | {"hidden": 24}, "points": ()})
-    (source,) = found(domains=WIDE | {"weight_decay": tune.uniform(0.0, 0.1)})
+    swept(of_space={"domains": DOMAINS | {"hidden": 24}, "points": ()})
+    (source,) = found(domains=DOMAINS | {"weight_decay": tune.uniform(0.0, 0.1)})
     assert len(source.trials) == 5
     assert {t.params["hidden"] for t in source.trials} == {24}
     assert {t.params["weight_decay"] for t in source.trials} == {0.0}
@@ -175,7 +167,10 @@ def test_scores_of_other_data_count_relative_to_a_common_initial_point(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"variant": CNN, "domains": {"lr": WIDE["lr"]}}, "its variant is larger_digit/mlp, not"),
+        (
+            {"variant": CNN, "domains": {"lr": DOMAINS["lr"]}},
+            "its variant is larger_digit/mlp, not",
+        ),
         ({"objective": "loss"}, "its objective is val_accuracy, not val_loss"),
     ],
 )
@@ -231,7 +226,7 @@ def test_a_study_in_a_database_is_found_where_the_command_says(
     with pytest.raises(UserError, match="or the database of --study has no study of that name"):
         found(study=url)
     assert not (tmp_path / "study.db").exists()
-    space = make_space(domains=WIDE, points=INSIDE)
+    space = make_space(domains=DOMAINS, points=INSIDE)
     ledger = make_ledger(over=open_storage(url, tmp_path / "unused"), space=space)
     asked = ledger.ask()
     assert asked is not None
@@ -266,7 +261,7 @@ def test_choices_that_are_lists_fit_as_such(
     found: Callable[..., list[Source]],
     tmp_path: Path,
 ) -> None:
-    domains = {"lr": WIDE["lr"], "channels": tune.choice([[4, 8], [8, 16]])}
+    domains = {"lr": DOMAINS["lr"], "channels": tune.choice([[4, 8], [8, 16]])}
     space = make_space(variant=CNN, domains=domains, points=())
     ledger = make_ledger(over=first_storage(tmp_path), space=space, sampler="random", trials=8)
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""What is said at the end of a sweep: its counts, its best, its failures."""
+"""Messages at the end of a sweep: counts, the best trial, failures."""
 
 from collections.abc import Callable
 from dataclasses import replace

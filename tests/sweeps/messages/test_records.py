@@ -1,4 +1,4 @@
-"""What is said of MLflow and of records that it does not have."""
+"""Messages about MLflow and about records that it has not accepted."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is said at the start of a sweep."""
+"""Messages at the start of a sweep."""
 
 from collections.abc import Callable
 from dataclasses import replace

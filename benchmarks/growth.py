@@ -22,7 +22,8 @@ from peer_tools.checks import require_document, require_psutil
 from peer_tools.report import here, publish
 from peer_tools.tiny import emptied, swept
 from search_spaces.loading import load_space
-from sweeps.ledger import IDENTITY_ATTR, Ledger
+from sweeps.fingerprints import IDENTITY_ATTR
+from sweeps.ledger import Ledger
 from sweeps.reproduction.tables import Cells
 from sweeps.settings_file import load_settings
 from sweeps.study import JOURNAL_FILE, StoredStudy, has_study, open_storage

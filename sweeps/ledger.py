@@ -4,8 +4,6 @@ All that matters is in the study; a killed sweep is continued from it alone. A t
 a view in memory and created whole in the study.
 """
 
-import hashlib
-import json
 import math
 import warnings
 import zlib
@@ -15,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -23,7 +20,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import CRASHED, REFUSED, sign
-from search_spaces.constraints import source_of
 from search_spaces.space import SearchSpace
 from sweeps.budget import most_asked, num_asked, num_sampled
 from sweeps.distributions import distributions_of
@@ -38,6 +34,7 @@ from sweeps.ended import (
     failures,
     stopped_at,
 )
+from sweeps.fingerprints import require_same, space_fingerprint
 from sweeps.gate import Gate
 from sweeps.history import History
 from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
@@ -52,7 +49,6 @@ from sweeps.view import numbered
 from sweeps.visible import GUIDED, UNGUIDED, Visible
 from sweeps.warm_start import Source, record, recorded
 
-IDENTITY_ATTR = "identity"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 DIRECTIONS = {"higher": StudyDirection.MAXIMIZE, "lower": StudyDirection.MINIMIZE}
@@ -119,7 +115,8 @@ class Ledger:
         self.prunes = len(settings.objective) == 1
         self.rungs = rungs_of(settings, epochs, space.most_rungs)
         self.lags = lags_of(settings, len(self.rungs))
-        self._check_identity({**identity, "space": _fingerprint(self.distributions, space)})
+        whole = {**identity, "space": space_fingerprint(self.distributions, space)}
+        require_same(self.study, whole, sweep=settings.resume)
         origin = Origin.of(space, settings, epochs, identity)
         if ORIGIN_ATTR not in self.study.user_attrs():
             self.study.set_user_attr(ORIGIN_ATTR, asdict(origin))
@@ -413,18 +410,6 @@ class Ledger:
                 self.study.set_param(trial.number, name, value, self.distributions[name])
         return trial
 
-    def _check_identity(self, identity: dict[str, str]) -> None:
-        stored = self.study.user_attrs().get(IDENTITY_ATTR)
-        if stored is None:
-            self.study.set_user_attr(IDENTITY_ATTR, identity)
-            return
-        for key, value in identity.items():
-            if stored.get(key) != value:
-                raise UserError(
-                    f"sweep {self.settings.resume} cannot be resumed: its {key} has changed since;"
-                    " start a new sweep"
-                )
-
 
 def _make_study(
     storage: BaseStorage,
@@ -442,20 +427,3 @@ def _passed(trial: FrozenTrial) -> int:
     stopped = stopped_at(trial)
     last = math.inf if stopped is None else stopped
     return max((e for e in trial.intermediate_values if e < last), default=0)
-
-
-def _fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:
-    """Changes whenever a configuration of the space would be another or mean something else."""
-    parts = {
-        "distributions": {k: repr(d) for k, d in sorted(distributions.items())},
-        "fixed": {k: repr(v) for k, v in sorted(space.fixed.items())},
-        "points": [
-            (p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points
-        ],
-        "variant": space.variant.full_name,
-    }
-    if space.tree.conditions:
-        parts["conditions"] = repr(sorted(space.tree.conditions.items()))
-    if space.constraint is not None:
-        parts["constraint"] = source_of(space.constraint)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_of
 from sweeps.earlier import Origin, check_used, sources_of
+from sweeps.fingerprints import identity_of
 from sweeps.gate import within
 from sweeps.given import Given
 from sweeps.home import Home, name_taken
@@ -26,7 +27,7 @@ from sweeps.preflight import check_folds, check_model, check_sent, load_data, sp
 from sweeps.rounds import on_test
 from sweeps.settings import SweepSettings, check_resumable
 from sweeps.study import JOURNAL_FILE, open_storage
-from sweeps.sweep import identity_of, most_epochs, study_storage
+from sweeps.sweep import most_epochs, study_storage
 from sweeps.tracking.spool import SPOOL_FILE, check_files
 from trainables.config import BaseConfig, Precision
 from trainables.data.folds import Fold

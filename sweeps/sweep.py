@@ -1,10 +1,7 @@
 """One sweep of one space: wires data, study, spool and Ray together."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import joined
 from foldsweep.numbers import plural, shown_score
-from foldsweep.user_code import USER_MODULE
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked
 from sweeps.distributions import distributions_json, distributions_of
 from sweeps.ended import failures
 from sweeps.expected import log_expected
+from sweeps.fingerprints import identity_of
 from sweeps.fitting import fit
 from sweeps.gate import Gate
 from sweeps.here import fit_here
@@ -331,29 +328,6 @@ def sweep_space(
         refused=tracker.refused,
         expected=expected,
     )
-
-
-def identity_of(task: Task, data: Data, folds: tuple[Fold, ...]) -> dict[str, str]:
-    """What decides whether scores are comparable, by name."""
-    return {"data": data.digest, "task": _fingerprint(task, folds)}
-
-
-def _fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
-    """Changes whenever scores would be of something else: metrics, loss, or folds."""
-    sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
-    sha256.update(_called(task.loss).encode())
-    for fold in folds:
-        sha256.update(fold.train.tobytes() + b"|" + fold.val.tobytes())
-    return sha256.hexdigest()[:16]
-
-
-def _called(function: Any) -> str:
-    """What a function is called, the same in every process, which its `repr` may not be."""
-    if isinstance(function, partial):
-        return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
-    named = function if hasattr(function, "__qualname__") else type(function)
-    module = USER_MODULE if named.__module__.startswith(USER_MODULE) else named.__module__
-    return f"{module}.{named.__qualname__}"
 
 
 def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:

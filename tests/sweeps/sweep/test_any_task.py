@@ -2,22 +2,17 @@
 
 import hashlib
 import json
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from search_spaces.loading import load_space
 from sweeps import sweep as sweep_module
 from sweeps.lifecycle import Lifecycle
 from sweeps.records import run_tags, write_task
 from sweeps.settings import SweepSettings
-from sweeps.sweep import _fingerprint, make_folds
 from tests.sweeps.sweep.dry import ALLOTMENT, NoTracker, sweep_in
 from trainables.tasks.options import TableOptions
 from trainables.tasks.tables import table_task
@@ -87,57 +82,6 @@ def test_repeats_are_folds_of_every_trial(tmp_path: Path, monkeypatch: pytest.Mo
     _, context = swept(task, "logistic", tmp_path, monkeypatch, folds=3, **options)
     assert len(context.folds) == 6
     assert not np.array_equal(context.folds[0].val, context.folds[3].val)
-
-
-def test_a_task_s_fingerprint_is_of_its_metrics_loss_and_folds(table: Task) -> None:
-    data = table.load(DataRequest(seed=0))
-    settings = SweepSettings(space=("mlp",))
-    folds = make_folds(table, data, settings)
-    other_folds = make_folds(table, data, replace(settings, seed=1))
-    same = _fingerprint(table, folds)
-    assert same == _fingerprint(replace(table), folds)
-    accuracy = replace(table.metrics["accuracy"], equal=0.5)
-    changed = [
-        _fingerprint(table, other_folds),
-        _fingerprint(table, folds[:-1]),
-        _fingerprint(replace(table, name="wines"), folds),
-        _fingerprint(replace(table, metrics={**table.metrics, "accuracy": accuracy}), folds),
-        _fingerprint(replace(table, loss=torch.nn.functional.cross_entropy), folds),
-    ]
-    assert len({same, *changed}) == 1 + len(changed)
-
-
-PRINTS = """
-from dataclasses import replace
-from functools import partial
-from torch import nn
-from torch.nn.functional import cross_entropy
-from sweeps.sweep import _fingerprint
-from trainables.tasks.larger_digit import TASK
-
-class Loss:
-    def __call__(self, output, target):
-        pass
-
-for loss in (
-    partial(cross_entropy, reduction="none"),
-    partial(cross_entropy, reduction="none", label_smoothing=0.1),
-    nn.CrossEntropyLoss(reduction="none"),
-    Loss(),
-    lambda output, target: 0,
-):
-    print(_fingerprint(replace(TASK, loss=loss), ()))
-"""
-
-
-def test_a_fingerprint_is_the_same_in_every_process() -> None:
-    """A function's address is not part of it."""
-    found = [
-        subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True)
-        for _ in range(2)
-    ]
-    assert found[0].stdout == found[1].stdout
-    assert len(set(found[0].stdout.split())) == 5
 
 
 def test_runs_are_tagged_with_the_task(table: Task) -> None:

@@ -1,0 +1,83 @@
+"""Digests of data, task and space, by which a resumption knows that nothing has changed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+
+from foldsweep.errors import UserError
+from foldsweep.user_code import USER_MODULE
+from search_spaces.constraints import source_of
+from search_spaces.space import SearchSpace
+from sweeps.study import StoredStudy
+from trainables.data.folds import Fold
+from trainables.tasks.samples import Data
+from trainables.tasks.task import Task
+
+IDENTITY_ATTR = "identity"
+"""Attribute of a study with the digests, by what they are of."""
+
+
+def require_same(study: StoredStudy, identity: Mapping[str, str], *, sweep: str | None) -> None:
+    """Record a new study's identity; make sure that a resumed one has the same.
+
+    Args:
+        study: The study of a space.
+        identity: Digests, by what they are of.
+        sweep: Name of the sweep that is resumed, for the message.
+
+    Raises:
+        UserError: If something has changed since the study was made.
+    """
+    stored = study.user_attrs().get(IDENTITY_ATTR)
+    if stored is None:
+        study.set_user_attr(IDENTITY_ATTR, dict(identity))
+        return
+    for key, value in identity.items():
+        if stored.get(key) != value:
+            raise UserError(
+                f"sweep {sweep} cannot be resumed: its {key} has changed since; start a new sweep"
+            )
+
+
+def identity_of(task: Task, data: Data, folds: tuple[Fold, ...]) -> dict[str, str]:
+    """Digests of what decides whether scores are comparable."""
+    return {"data": data.digest, "task": task_fingerprint(task, folds)}
+
+
+def task_fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
+    """Digest of what scores are of: metrics, loss and folds."""
+    sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
+    sha256.update(_called(task.loss).encode())
+    for fold in folds:
+        sha256.update(fold.train.tobytes() + b"|" + fold.val.tobytes())
+    return sha256.hexdigest()[:16]
+
+
+def space_fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:
+    """Digest of all that decides which configurations a space gives and what they mean."""
+    parts = {
+        "distributions": {k: repr(d) for k, d in sorted(distributions.items())},
+        "fixed": {k: repr(v) for k, v in sorted(space.fixed.items())},
+        "points": [
+            (p.name, sorted((k, repr(v)) for k, v in p.config.items())) for p in space.points
+        ],
+        "variant": space.variant.full_name,
+    }
+    if space.tree.conditions:
+        parts["conditions"] = repr(sorted(space.tree.conditions.items()))
+    if space.constraint is not None:
+        parts["constraint"] = source_of(space.constraint)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _called(function: Any) -> str:
+    """What a function is called, the same in every process, which its `repr` may not be."""
+    if isinstance(function, partial):
+        return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    module = USER_MODULE if named.__module__.startswith(USER_MODULE) else named.__module__
+    return f"{module}.{named.__qualname__}"

@@ -107,7 +107,7 @@ def test_examples_are_linked_from_the_readme() -> None:
     assert [p.name for p in EXAMPLES if f"(docs/examples/{p.name})" not in text] == []
 
 
-# The README's own CSV and file -----------------------------------------------------------------
+# The README's own CSV and network file -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
     assert f"\n{task.data.said}\n" in (ROOT / "README.md").read_text()
 
 
-def test_readme_file_is_checked_and_trained(churn: Path) -> None:
+def test_readme_file_is_checked_and_trained(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
-    (block,) = re.findall(r"```python\n(# churn\.py\n.*?)```", text, re.DOTALL)
-    (churn / "churn.py").write_text(block)
-    space, data, trial = swept(str(churn / "churn.py"))
-    assert (len(data.train), len(data.test_rows)) == (800, 200)
+    (block,) = re.findall(r"```python\n(# net\.py\n.*?)```", text, re.DOTALL)
+    (tmp_path / "net.py").write_text(block)
+    space, data, trial = swept(str(tmp_path / "net.py"))
+    assert len(data.train) + len(data.test_rows) == 569
     require_scores(space, trial)
 
 

@@ -2,7 +2,12 @@
 
 from ray import tune
 
-from search_spaces.larger_digit.common import augmentation, convolutions, head, optimisation
+from search_spaces.larger_digit.common import (
+    augmentation,
+    convolutional_branches,
+    head,
+    optimisation,
+)
 from search_spaces.space import SearchSpace, preset_point
 from trainables.models.pairs.variants import CNN_SPLIT
 
@@ -15,7 +20,7 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            **convolutions(),
+            **convolutional_branches(),
             **head(),
             "digits": tune.choice(["none", "path"]),
         },

@@ -3,7 +3,7 @@
 from search_spaces.larger_digit.common import (
     augmentation,
     auxiliary,
-    convolutions,
+    convolutional_branches,
     head,
     optimisation,
 )
@@ -19,7 +19,7 @@ def space() -> SearchSpace:
         domains={
             **optimisation(),
             **augmentation(),
-            **convolutions(),
+            **convolutional_branches(),
             **head(),
             **auxiliary(),
         },

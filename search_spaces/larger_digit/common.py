@@ -31,6 +31,18 @@ def convolutions() -> dict[str, Any]:
     }
 
 
+def convolutional_branches() -> dict[str, Any]:
+    """Channels and dropout of two blocks of 3x3 kernels, whose output is the digits' scores."""
+    return {
+        "channels": tune.qrandint(16, 64, 8),
+        "kernel": 3,
+        "padding": 0,
+        "hidden_layers": 0,
+        "dropout": tune.uniform(0.0, 0.25),
+        "batch_norm": "before",
+    }
+
+
 def lenet() -> dict[str, Any]:
     """As `convolutions`, with all that a LeNet may have: two linear layers, no batch-norm."""
     return {
@@ -68,7 +80,7 @@ def auxiliary() -> dict[str, Any]:
 def augmentation() -> dict[str, Any]:
     """Random shift (pixels), rotation (degrees) and zoom (fraction) of each training image."""
     return {
-        "shift": tune.uniform(0.0, 2.0),
-        "rotation": tune.uniform(0.0, 20.0),
-        "scale": tune.uniform(0.0, 0.2),
+        "shift": tune.uniform(0.0, 1.5),
+        "rotation": tune.uniform(0.0, 15.0),
+        "scale": tune.uniform(0.0, 0.15),
     }

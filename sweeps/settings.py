@@ -113,8 +113,7 @@ class SweepSettings(ShippedOptions, TableOptions):
     resume: str | None = None
     """Name of a sweep to resume, with its earlier settings except for those given here."""
     storage: str = "runs"
-    """Folder of sweeps, or a URI that all nodes can reach, such as s3://bucket/path, for
-    checkpoints."""
+    """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
     """Database URL of the Optuna study [a journal file in the sweep's folder]."""
     experiment: str = field(default_factory=default_experiment)

@@ -142,7 +142,7 @@ class Turns:
         return goes_on
 
     def end(self, trial: FrozenTrial, failure: str | None) -> None:
-        """Record that a trial has ended; `failure` is the kind of its failure, None if complete."""
+        """Record the end of a trial; `failure` is the kind of its failure, None if it has none."""
         rung = self.plan.heading(trial.number)
         if trial.state == TrialState.COMPLETE:
             score: float | None = self._score(trial.values[0])

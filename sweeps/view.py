@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 LATEST = 2000
 """Number of the latest trials in the view of a longer study."""
 BEST = 300
-"""Number of the best complete trials in it, divided equally between several objectives."""
+"""Number of the best complete trials in it, of any age; several objectives share it equally."""
 _ID = 0
 
 

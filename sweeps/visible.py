@@ -145,7 +145,7 @@ class Visible:
             self._put(shown)
 
     def _put(self, trial: FrozenTrial) -> None:
-        """Show a trial with its visible results; a diverged one, without any, counts as the worst."""
+        """Show a trial with its visible results; a diverged trial is worse than all others."""
         trial = numbered(trial, trial.number, trial.user_attrs)
         results = {r: k[trial.number] for r, k in self._results.items() if trial.number in k}
         diverged = trial.number in self._diverged

@@ -1,4 +1,4 @@
-"""Samplers with every argument that has changed its default pinned."""
+"""Optuna samplers; arguments whose defaults have changed between versions are pinned."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeps.settings import Sampler
 
 ANY_TREE: tuple[Sampler, ...] = ("tpe", "random", "grid")
-"""Samplers that choose conditional parameters as they do others."""
+"""Samplers that treat conditional parameters like other ones."""
 
 
 def make_sampler(
@@ -22,28 +22,29 @@ def make_sampler(
     trial_seed: int,
     common: Mapping[str, BaseDistribution] | None = None,
 ) -> optuna.samplers.BaseSampler:
-    """A sampler for one `ask`.
+    """Return a sampler for one `ask`.
 
-    A sampler's own random state is in no study, so each ask, and each parameter that is drawn by
-    itself, gets a sampler seeded by its place: a resumed sweep then chooses as an uninterrupted
-    one would. Quasi-random sequences are one sequence, seeded by the sweep; a grid's points are in
-    the study beforehand.
+    A study does not store a sampler's random state. So each trial, and each parameter that is
+    sampled independently, gets a sampler with a seed derived from its position: a resumed sweep
+    then draws the same values as an uninterrupted one. A quasi-random sequence is shared by all
+    trials and seeded by the sweep. Points of a grid are enqueued before the sampler is asked.
 
     Args:
-        sampler: Its name.
+        sampler: Name of the sampler.
         seed: Seed of the sweep.
-        trial_seed: Seed of the trial that is asked for.
-        common: Of a space with conditional parameters those that are none; None if all are.
+        trial_seed: Seed of the new trial.
+        common: The unconditional parameters, for a space with conditional ones; None if the space
+            has no conditional parameters.
     """
     made = _made(sampler, seed=seed, trial_seed=trial_seed, group=common is not None)
     return made if common is None or sampler in ANY_TREE else _OfCommon(made, common)
 
 
 class _OfCommon(optuna.samplers.BaseSampler):
-    """A sampler that models what all trials have; what is conditional it draws at random.
+    """A sampler that models the unconditional parameters and draws the conditional ones at random.
 
-    Left alone it would look for that itself: CMA-ES gives up for good once the first trials had
-    more in common than later ones.
+    By itself, the inner sampler would infer the common parameters from the trials. CMA-ES stops
+    working for good if the first trials have more parameters in common than later ones.
     """
 
     def __init__(self, inner: optuna.samplers.BaseSampler, common: Mapping[str, BaseDistribution]):

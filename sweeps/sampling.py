@@ -1,4 +1,4 @@
-"""What a trial tries: an initial point, a point of a grid, or what a sampler chooses."""
+"""Values of a new trial: an initial point, a point of a grid, or a sampler's choice."""
 
 import json
 from collections.abc import Mapping
@@ -26,22 +26,22 @@ from sweeps.view import View, numbered
 from trainables.seeds import Stream, derive_seed
 
 MOST_REDRAWS = 100
-"""Draws in place of one that may not be trained."""
+"""Most redraws of a trial whose values do not meet the constraint and limits."""
 GUIDED_REDRAWS = 3
-"""Those of them that are the sampler's own; the others are random, for it may insist."""
+"""First redraws, by the sampler itself. The others are random: it may repeat its choice."""
 REDRAWS_ATTR = "foldsweep:redraws"
-"""Redraws of a sweep up to and with a trial; among what the sampler keeps for later ones."""
+"""Number of redraws of a sweep so far; stored with the sampler's state at a trial."""
 
 
 class Chooser:
-    """Chooses the values of trials on a view in memory; the same ones for the same view.
+    """Chooses the values of trials, deterministically for the same view.
 
     Args:
         view: The trials that the sampler looks at, to which each new one is added.
-        distributions: What may be chosen.
-        space: Whose initial points and grid are tried.
+        distributions: Distributions of the parameters.
+        space: The search space, with its initial points and grid.
         settings: The sweep's sampler and seed.
-        gate: What draws must meet; those that do not are drawn again.
+        gate: Constraint and limits that draws must meet, else they are redrawn; None for none.
     """
 
     def __init__(
@@ -67,20 +67,21 @@ class Chooser:
 
     @property
     def redraws(self) -> int:
-        """How often a draw that may not be trained was replaced so far."""
+        """Number of redraws so far."""
         return int(self._view.attrs.get(REDRAWS_ATTR, 0))
 
     def values_of(self, trial: FrozenTrial) -> dict[str, Any]:
-        """The values that a trial is trained with: lists and dicts for their text."""
+        """The values that a trial is trained with, with lists and dicts decoded from text."""
         values = self._decoded(trial.params)
         point = trial.user_attrs.get(POINT_ATTR)
         return self._space.active(values if point is None else values | tupled(point["config"]))
 
     def new(self) -> FrozenTrial:
-        """The next trial of the view, with its values.
+        """Add the next trial to the view and return it, with its values.
 
-        What may not be trained is drawn again, by seeds of the trial and the attempt: it leaves no
-        trace but a count. After `MOST_REDRAWS` the last draw stands, and is no configuration.
+        Values that do not meet the constraint and limits are redrawn, with seeds derived from the
+        number of the trial and of the attempt. Only the number of redraws is recorded. After
+        `MOST_REDRAWS` redraws the last draw is kept; its trial then fails as invalid.
         """
         point = self._point(self._view.length)
         trial = self._new(point, 0)
@@ -101,7 +102,7 @@ class Chooser:
                 for name, distribution in self._distributions.items()
                 if name in config
             }
-            config = json.loads(json.dumps(config))  # as a study gives it back
+            config = json.loads(json.dumps(config))  # as read from a study
             study.enqueue_trial(
                 {name: value for name, value in params.items() if value is not None},
                 user_attrs={POINT_ATTR: {"name": point.name, "config": config}},
@@ -109,35 +110,35 @@ class Chooser:
         return self._sampled(study, attempt)
 
     def is_whole(self, known: FrozenTrial) -> bool:
-        """Whether a trial that is in training has all its values."""
+        """Whether a trial is in training and has values of all its active parameters."""
         return known.state == TrialState.RUNNING and all(
             name in known.params for name in self._active(known.params)
         )
 
     def whole(self, known: FrozenTrial) -> FrozenTrial:
-        """A trial of the study with all its values, also one that has none yet or only some."""
+        """Complete a trial of the study that lacks values of some parameters, or of all."""
         number = known.number
         self._view.add(numbered(known, number, known.user_attrs))
         self._view.set_trial_state_values(number, TrialState.WAITING)
         return self._kept(self._sampled(self._study_at(number)))
 
     def _sampled(self, study: optuna.Study, attempt: int = 0) -> FrozenTrial:
-        """The trial that waits in the view, or else the next, with its values."""
+        """The waiting trial of the view, or else a new one, with its values."""
         trial, values = study.ask(), dict[str, Any]()
         for i, (name, distribution) in enumerate(self._distributions.items()):
             if self._space.tree.is_active(name, values):
-                # each from a seed of its own: an earlier version's kill may have come in between
+                # a seed for each parameter, as an earlier version may have been killed in between
                 study.sampler = self._sampler(attempt, trial.number, i)
                 values |= self._decoded({name: _suggest(trial, name, distribution)})
         return self._view.get_trial(trial.number)
 
     def _active(self, params: Mapping[str, Any]) -> list[str]:
-        """Of the parameters those that count with these values, as far as they are there."""
+        """Names of the parameters that are active with the given values, possibly incomplete."""
         values = self._decoded(params)
         return [name for name in self._distributions if self._space.tree.is_active(name, values)]
 
     def _decoded(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters as the study has them with lists and dicts for their text."""
+        """Parameters of the study, with lists and dicts decoded from text."""
         return {
             name: self._containers.get(name, {}).get(params[name], params[name])
             for name in self._distributions
@@ -145,14 +146,14 @@ class Chooser:
         }
 
     def _kept(self, trial: FrozenTrial) -> FrozenTrial:
-        """The trial with what its sampler keeps for later ones."""
+        """The trial with the state that its sampler stores for later trials."""
         changed = self._view.taken_changes()
         if changed:
             self._view.set_trial_system_attr(trial.number, SAMPLER_ATTR, changed)
         return self._view.get_trial(trial.number)
 
     def _study_at(self, number: int, attempt: int = 0) -> optuna.Study:
-        """The study that the sampler of a trial is given."""
+        """The study of the view, with the sampler of a trial."""
         name = self._view.get_study_name_from_id(0)
         sampler = self._sampler(attempt, number)
         return optuna.load_study(study_name=name, storage=self._view, sampler=sampler)
@@ -165,7 +166,7 @@ class Chooser:
         return make_sampler(name, seed=seed, trial_seed=trial_seed, common=self._common)
 
     def _point(self, number: int) -> Point | None:
-        """The initial point, or point of the grid, that a trial repeats."""
+        """The initial point, or point of the grid, that a trial uses; None if it is sampled."""
         points = self._space.points
         if number < len(points):
             return points[number]
@@ -176,12 +177,12 @@ class Chooser:
 
 
 def categories(space: SearchSpace) -> dict[str, list[Any]]:
-    """The choices of a space, by parameter."""
+    """The choices of a space's categorical parameters, by name."""
     return {k: d.categories for k, d in space.searched.items() if isinstance(d, Categorical)}
 
 
 def containers(space: SearchSpace, *, grid: bool = False) -> dict[str, dict[Any, Any]]:
-    """By parameter, the choices that are lists or dicts, by the text that a study has for them."""
+    """Choices that are lists or dicts, by parameter and by their text in a study."""
     return {
         name: {encoded(plain(value)): value for value in values if is_container(plain(value))}
         for name, values in (space.grid if grid else categories(space)).items()
@@ -189,7 +190,7 @@ def containers(space: SearchSpace, *, grid: bool = False) -> dict[str, dict[Any,
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """The trial's value of a parameter, chosen now if it has none yet."""
+    """The trial's value of a parameter, sampled if it has none."""
     match distribution:
         case CategoricalDistribution():
             return trial.suggest_categorical(name, distribution.choices)

@@ -1,4 +1,4 @@
-"""Checkpoints of paused and ended trials: which are kept, and when others are deleted."""
+"""Checkpoints of paused and ended trials: which are kept, and when the others are deleted."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from trainables.checkpoints import delete_checkpoint
 from trainables.stores import STORE_ERRORS, store_says
 
 STORE_RESTS_S, STORE_SHARE = 30.0, 9.0
-"""Least pause after a failed deletion, in seconds and as a multiple of the time that it took."""
+"""Least pause after a failed deletion, in seconds and in multiples of the time that it took."""
 MOST_BYTES = 4 * 2**30
 """Total size of the checkpoints of paused trials that are kept."""
 
@@ -17,26 +17,26 @@ MOST_BYTES = 4 * 2**30
 class Saved:
     """Deletes checkpoints of ended trials, and of paused trials if they take too much space.
 
-    A promoted trial without a checkpoint is trained again from its first epoch, to the same bits.
-    So the checkpoints of the worst trials at the lowest rung are deleted first.
+    A promoted trial without a checkpoint is trained again from its first epoch, with bit-identical
+    results. So the checkpoints of the worst trials at the lowest rung are deleted first.
 
     Args:
-        folder: Where trials are checkpointed.
-        outages: Knows whether the storage is away.
+        folder: Folder or URI of the checkpoints.
+        outages: Notes outages of the storage.
     """
 
     def __init__(self, folder: str, outages: Outages):
         self.folder = folder
         self.outages = outages
         self.left_over: list[int] = []
-        """Trials whose checkpoints could not be deleted yet."""
+        """Trials whose checkpoints are still to be deleted."""
         self._paused: list[tuple[int, float, int]] = []
         self._bytes: dict[int, int] = {}
         self._unsaved: set[int] = set()
         self._rests_until = -math.inf
 
     def note_unsaved(self, number: int, unsaved: tuple[float, str] | None) -> None:
-        """Show an outage of the storage as long as any trial cannot save its checkpoint.
+        """Note an outage of the storage, which lasts as long as any trial cannot save.
 
         Args:
             number: Number of the trial.
@@ -51,13 +51,13 @@ class Saved:
             self.outages.over(STORAGE)
 
     def pause(self, number: int, epoch: int, score: float, size: int) -> None:
-        """Keep the checkpoint of a paused trial, and delete those of the worst if space is short.
+        """Keep the checkpoint of a paused trial; delete the worst beyond `MOST_BYTES` in total.
 
         Args:
             number: Number of the trial.
-            epoch: Epochs that it has trained.
+            epoch: Number of epochs that it has trained.
             score: Its objective, higher is better.
-            size: Bytes of its checkpoint.
+            size: Size of its checkpoint in bytes.
         """
         self._unsaved.discard(number)
         insort(self._paused, (epoch, score, number))
@@ -68,15 +68,15 @@ class Saved:
             self.delete(worst)
 
     def resume(self, number: int) -> None:
-        """Keep the checkpoint of a paused trial that is trained again, however many there are."""
+        """Keep the checkpoint of a paused trial that resumes, outside the limit `MOST_BYTES`."""
         if self._bytes.pop(number, None) is not None:
             self._paused = [paused for paused in self._paused if paused[2] != number]
 
     def delete(self, number: int) -> None:
-        """Delete the checkpoint of a trial, and those that could not be deleted before.
+        """Delete the checkpoint of a trial, and checkpoints that could not be deleted before.
 
-        After an error nothing is deleted for a while: each call to a store that is away delays all
-        trials.
+        After an error nothing is deleted for a while, since each call to an unreachable store
+        delays all trials.
         """
         self._unsaved.discard(number)
         self.left_over.append(number)
@@ -84,7 +84,7 @@ class Saved:
             self.delete_left_over()
 
     def delete_left_over(self) -> None:
-        """Delete checkpoints that could not be deleted before, as far as the store allows."""
+        """Delete the checkpoints of `left_over`, up to the first error."""
         began = time.monotonic()
         try:
             while self.left_over:

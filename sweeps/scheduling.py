@@ -1,7 +1,7 @@
-"""What Ray Tune is given: a searcher, a scheduler and a stopper over one lifecycle.
+"""Ray Tune components of a sweep: searcher, scheduler, stopper and callbacks over one lifecycle.
 
-Ray decides where trials run. Which configurations there are, when one stops, which is tried again
-and what is remembered is the lifecycle's: Ray's own experiment state is not needed.
+Ray decides where trials run. The lifecycle decides on configurations, early stopping and retries,
+and keeps the state of the sweep, so Ray's own experiment state is not used.
 """
 
 import re
@@ -26,9 +26,9 @@ from trainables.trainable import HELD_OUT
 
 
 class StudySearcher(Searcher):
-    """Asks the study for configurations and tells it how they ended.
+    """Gets configurations from the study and reports the ends of trials to it.
 
-    Keeps at most as many trials in flight as `concurrency` says when it is asked.
+    `concurrency` returns the most trials that may be in flight; it is called for each suggestion.
     """
 
     def __init__(self, lifecycle: Lifecycle, *, concurrency: Callable[[], int]):
@@ -36,19 +36,19 @@ class StudySearcher(Searcher):
         self.lifecycle = lifecycle
         self.concurrency = concurrency
         self.has_finished = False
-        """Whether there is nothing more to give out."""
+        """Whether there are no more configurations to suggest."""
 
     def suggest(  # type: ignore[override]  # Ray's annotation forgets FINISHED
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
-        """The next configuration, None to wait, or FINISHED."""
+        """Return the next configuration, None to wait, or FINISHED."""
         if len(self.lifecycle.running) >= self.concurrency():
             return None
         if self.lifecycle.hopeless or self.lifecycle.out_of_time:
             return self._finish()
         config = self.lifecycle.start(trial_id) if self.lifecycle.ledger.may_ask else None
         if config is None and self.lifecycle.running and not self.lifecycle.hopeless:
-            return None  # one of these may crash and be tried again, or another in its place
+            return None  # a running trial may crash, and be retried or replaced
         return self._finish() if config is None else config
 
     def _finish(self) -> str:
@@ -58,7 +58,7 @@ class StudySearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Record the end of a trial; one that was cut off stays to be run again."""
+        """Record the end of a trial; an interrupted trial stays unfinished, to be run again."""
         if error:
             self.lifecycle.lost(trial_id)
         elif result is not None:
@@ -75,23 +75,23 @@ class StudySearcher(Searcher):
 
 
 class Places(tune.Callback):
-    """Knows on which node each trial runs, without waiting for it.
+    """Records on which node each trial runs, without waiting for answers.
 
-    A process is asked once, before it trains the first of its trials.
+    Each process is asked once, before its first trial; Tune reuses it for later trials.
     """
 
     def __init__(self, lifecycle: Lifecycle):
         self.lifecycle = lifecycle
         self.of: dict[str, tuple[str, str]] = {}
-        """Id and name of the node of each trial that runs."""
-        # a process lives as long as somebody knows its handle
+        """Id and name of the node of each running trial, by trial id."""
+        # weak, as a handle keeps its process alive
         self._known: weakref.WeakKeyDictionary[Any, tuple[str, str]] = weakref.WeakKeyDictionary()
         self._asked: dict[ray.ObjectRef, tuple[weakref.ref[Any], str]] = {}
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Ask the process of a trial where it is, unless it has said so before."""
+        """Ask the process of a trial for its node, unless it is known."""
         actor: Any = trial.temporary_state.ray_actor
         if actor in self._known:
             self._note(trial.trial_id, self._known[actor])
@@ -107,15 +107,15 @@ class Places(tune.Callback):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
-        """Take in what processes have answered, which they did before they trained."""
+        """Record the answers of processes, which come before the first results of their trials."""
         self._take_in()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Take in what processes have answered."""
+        """Record the answers of processes."""
         self._take_in()
 
     def left(self, key: str) -> tuple[str, str] | None:
-        """The node on which a trial ran that has ended; None where it ran on none."""
+        """Remove a trial that has ended; return id and name of its node, None if it had none."""
         self._take_in()
         return self.of.pop(key, None)
 
@@ -127,7 +127,7 @@ class Places(tune.Callback):
             reference, key = self._asked.pop(answer)
             try:
                 place = ray.get(answer)
-            except RayError:  # it died before it could answer
+            except RayError:  # the process ended before it could answer
                 continue
             actor = reference()
             if actor is not None:
@@ -140,12 +140,12 @@ class Places(tune.Callback):
 
 
 class LifecycleScheduler(FIFOScheduler):
-    """Stops trials when the lifecycle says so, and tells what ended those that failed.
+    """Stops trials as the lifecycle decides, and reports to it why others failed.
 
     Args:
         lifecycle: The sweep's trials.
         machines: The nodes that they run on.
-        places: On which of them each runs.
+        places: The node of each trial.
     """
 
     def __init__(self, lifecycle: Lifecycle, machines: Machines, places: Places):
@@ -155,32 +155,33 @@ class LifecycleScheduler(FIFOScheduler):
         self.places = places
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Keep a trial off the nodes that cannot be used."""
+        """Exclude the nodes that cannot be used from a trial's placement."""
         request = self.machines.request()
         if request is not None:
             trial.update_resources(request)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """None: Tune starts waiting trials in their order by itself.
+        """Return None, so that Tune starts waiting trials in their order.
 
-        Ray's own choice is the first that waits, also if its process is just starting: that one
-        then gets the next idle process, its own is killed, and another started in its place.
+        Ray's FIFO scheduler would choose the first waiting trial even while its process is
+        starting. That trial would then get the next idle process, its own process would be killed
+        and another one started.
         """
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Decide after a report of a trial that has not trained its last epoch."""
+        """Decide whether a trial stops after a report before its last epoch."""
         stop = self.lifecycle.result(trial.trial_id, result)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(
         self, tune_controller: Any, trial: Trial, result: dict[str, Any]
     ) -> None:
-        """Forget where the trial ran."""
+        """Remove the node of the trial."""
         self.places.of.pop(trial.trial_id, None)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Note why a trial crashed, or that it lost its machine."""
+        """Record why a trial crashed, or that it lost its machine."""
         place = self.places.left(trial.trial_id)
         signed = _error_text(trial)
         text = without_signatures(signed)
@@ -193,10 +194,10 @@ class LifecycleScheduler(FIFOScheduler):
         self.lifecycle.crashed(trial.trial_id, _cause(text), text, signature_in(signed))
 
     def _lost_its_machine(self, error: Exception | None, node: str | None) -> bool:
-        """Whether what ended a trial happened to its machine.
+        """Whether a trial ended because its machine was lost.
 
-        A process that dies on a node that lives on was ended by what it did, such as taking all
-        memory. Where its node does not say so, the node cannot be reached, or is going.
+        A process that ends while its node stays alive was ended by what it did, such as using all
+        memory. A preempted or unreachable process counts as one of a lost node.
         """
         if not isinstance(error, RayActorError) or not self.machines.change:
             return False
@@ -205,19 +206,19 @@ class LifecycleScheduler(FIFOScheduler):
 
 
 class AllEnded(Exception):
-    """Ends Tune's loop after its last step."""
+    """Ends Tune's loop after its last step, see `End`."""
 
 
 class End(tune.Callback):
-    """Leaves Tune's loop when nothing is left to do, or after Ctrl-C; the last of all callbacks.
+    """Ends Tune's loop when nothing is left to do, or after Ctrl-C; must be the last callback.
 
-    If the loop ended by itself, Tune would write a record of each trial, which takes milliseconds
-    and 80 KB of memory for each and which nobody reads.
+    If the loop ended by itself, Tune would write a record of each trial. No code reads it, and it
+    takes milliseconds and 80 KB of memory per trial.
 
     Args:
         lifecycle: The sweep's trials.
-        searcher: What Tune asks for trials.
-        stopper: What Tune asks whether to stop everything.
+        searcher: The searcher of the loop.
+        stopper: The stopper of the loop.
         interrupted: Set by Ctrl-C.
     """
 
@@ -246,8 +247,8 @@ class End(tune.Callback):
 class TrialTimeout(tune.Callback):
     """Ends trials that take too long, also those that hang in native code.
 
-    An attempt's time runs from when its process is ready for it, so it includes building the
-    networks. The process is killed: whatever hangs in it does not hear of anything else.
+    The time of an attempt starts when its process is ready, so it includes building the networks.
+    The process is killed, since a process that hangs reacts to nothing else.
 
     Args:
         lifecycle: The sweep's trials.
@@ -262,11 +263,11 @@ class TrialTimeout(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Begin to count for an attempt."""
+        """Record the start of an attempt."""
         self.started[trial] = time.monotonic()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """End what runs for too long; Ray then finds the process gone, and the trial failed."""
+        """Kill processes whose attempts take too long; Ray then reports their trials as failed."""
         now = time.monotonic()
         for trial, started in list(self.started.items()):
             actor = trial.temporary_state.ray_actor
@@ -279,9 +280,9 @@ class TrialTimeout(tune.Callback):
 
 
 class HeldOutTaker(tune.Callback):
-    """Takes the file of held-out rows out of a trial's last result; the first of all callbacks.
+    """Removes the file of held-out rows from a trial's last result; must be the first callback.
 
-    Neither Ray's loggers nor its record of the trial then have it.
+    So neither Ray's loggers nor its record of the trial contain it.
     """
 
     def __init__(self, lifecycle: Lifecycle):
@@ -295,14 +296,14 @@ class HeldOutTaker(tune.Callback):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
-        """Hand the file to the lifecycle, before the trial's end is recorded."""
+        """Pass the file to the lifecycle, before the trial's end is recorded."""
         content = result.pop(HELD_OUT, None)
         if content is not None:
             self.lifecycle.take_held_out(trial.trial_id, content)
 
 
 class LifecycleStopper(tune.Stopper):
-    """Ends the sweep when time is up or most trials fail."""
+    """Ends the sweep when its time is up or it is given up because trials fail."""
 
     def __init__(self, lifecycle: Lifecycle):
         self.lifecycle = lifecycle
@@ -310,21 +311,21 @@ class LifecycleStopper(tune.Stopper):
         """Whether Tune has been told to stop all trials."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether one trial should stop: the scheduler's business."""
+        """Return False: the scheduler stops single trials."""
         return False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Ray pickles stoppers into its own experiment state."""
+        """Return an empty state: Ray pickles stoppers into its experiment state."""
         return {}
 
     def stop_all(self) -> bool:
-        """Whether everything should stop."""
+        """Whether all trials should stop."""
         self.has_stopped = self.lifecycle.out_of_time or self.lifecycle.hopeless
         return self.has_stopped
 
 
 def _error_text(trial: Trial) -> str:
-    """The file that Ray keeps of all failures; empty where there is none."""
+    """Content of Ray's file of a trial's failures; empty if there is none."""
     try:
         return Path(trial.error_file).read_text("utf-8", errors="replace")
     except (OSError, TypeError):
@@ -332,16 +333,16 @@ def _error_text(trial: Trial) -> str:
 
 
 def _error(trial: Trial) -> Exception | None:
-    """What Ray keeps of the last failure; None where it is not there, or cannot be read."""
+    """Exception of a trial's last failure, from Ray's file; None if missing or unreadable."""
     try:
         found = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except Exception:  # whatever an exception of a user's own raises
+    except Exception:  # unpickling a user's exception may raise any error
         return None
     return found if isinstance(found, Exception) else None
 
 
 def _cause(text: str) -> str:
-    """What went wrong, in one line, out of a traceback."""
+    """Error message of a traceback, in one line."""
     lines = [line for line in map(str.rstrip, text.splitlines()) if line]
     named = (
         i for i, line in enumerate(lines) if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)

@@ -1,4 +1,4 @@
-"""The folder of a Ray of our own, and the process that clears up after it."""
+"""Session of a local Ray: its temporary folder, and the process that cleans up after it."""
 
 import os
 import re
@@ -19,35 +19,36 @@ from sweeps.channel import descriptors
 
 PREFIX = "foldsweep-"
 RAYS_ROOT = "RAY_TMPDIR"
-"""Variable that says where Ray makes its folder; the user's, too."""
+"""Environment variable with the root of Ray's temporary folder; users may set it, too."""
 KEPT = "SPT_NOENV"
-"""Variable that keeps `setproctitle` from overwriting the environment of a process. Otherwise the
-titles of Ray's agents would replace the mark by which `sweeps.reaper` finds them."""
+"""Environment variable that keeps `setproctitle` from overwriting a process's environment.
+Otherwise the titles of Ray's agents would replace the mark by which `sweeps.reaper` finds them."""
 LONGEST = 36
-"""Characters of a folder in which the paths of Ray's sockets still fit into the system's 107."""
+"""Most characters of the folder: the paths of sockets in it must fit into the system's 107."""
 NEEDED = ("gcs_server", "raylet")
-"""Ray's own processes without which it does not run."""
+"""Processes that Ray cannot run without."""
 CLEARED_WITHIN_S = 15.0
 
 
 class Session:
-    """Ray's folder, short and private, removed with all that runs from it.
+    """Ray's temporary folder, short and private, which is removed with all of Ray's processes.
 
-    What Ray starts between `begin` and `begun` has its files there and bears its mark.
+    Processes that Ray starts between `begin` and `begun` keep their files in the folder, and are
+    marked by an environment variable.
     """
 
     def __init__(self) -> None:
-        """Make the folder.
+        """Create the folder, and remove what killed sessions have left behind.
 
         Raises:
-            UserError: If there is no place for it.
+            UserError: If there is no suitable place for it.
         """
         clear_up()
         while True:
             self.folder = _make_folder()
             self._lock = FileLock(_lock(self.folder))
             self._lock.acquire()
-            if os.path.exists(_lock(self.folder)):  # else another one has just cleared up
+            if os.path.exists(_lock(self.folder)):  # else another session has just removed it
                 break
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", "-S", reaper.__file__, self.folder, str(os.getpid())],
@@ -59,23 +60,23 @@ class Session:
         )
 
     def begin(self) -> None:
-        """Mark processes that are started from now on."""
+        """Start marking new processes."""
         given = {reaper.MARK: self.folder, RAYS_ROOT: self.folder, KEPT: "1"}
         self._before = {key: os.environ.pop(key, None) for key in given}
         os.environ.update(given)
 
     def begun(self) -> None:
-        """Mark no more processes."""
+        """Stop marking new processes."""
         for key, value in self._before.items():
             del os.environ[key]
             if value is not None:
                 os.environ[key] = value
 
     def end_unused(self) -> None:
-        """End what a Ray that has started does not need here.
+        """End processes that a running Ray does not need here.
 
-        Its autoscaler, its log monitor and its dashboard's server, which no setting leaves out,
-        would keep 200 MB of memory and take Ray a second to end.
+        These are its autoscaler, its log monitor and its dashboard's server, which no setting
+        disables. They use 200 MB of memory and delay Ray's end by a second.
         """
         for pid, name in self._children():
             with suppress(OSError):
@@ -83,11 +84,11 @@ class Session:
                     os.kill(pid, signal.SIGKILL)
 
     def keep_logs_in(self, path: Path) -> None:
-        """Have the ends of Ray's logs added to a file, unless all ends well."""
+        """Set the file that the ends of Ray's logs are appended to, unless Ray ends normally."""
         self._tell(str(path.absolute()))
 
     def end(self) -> None:
-        """Remove everything."""
+        """End Ray's processes and remove the folder."""
         self._tell("finished")
         assert self._reaper.stdin is not None
         with suppress(OSError):
@@ -103,11 +104,11 @@ class Session:
             self._reaper.stdin.flush()
 
     def processes(self) -> dict[str, int]:
-        """Ray's own processes by name, as far as they are children of this one."""
+        """Ids of the processes of `NEEDED` that are children of this one, by name."""
         return {name: pid for pid, name in self._children() if name in NEEDED}
 
     def _children(self) -> Iterator[tuple[int, str]]:
-        """What was marked and is a child of this process, with its name."""
+        """Ids and names of marked processes that are children of this one."""
         for pid in reaper.marked(self.folder):
             with suppress(OSError):
                 name, parent = _described(pid)
@@ -116,10 +117,10 @@ class Session:
 
 
 def clear_up() -> None:
-    """Remove what earlier sessions have left whose processes were all killed."""
+    """Remove the folders and processes of earlier sessions whose driver and reaper were killed."""
     for root in _roots():
         for path in Path(root).glob(f"{PREFIX}*.lock"):
-            with suppress(Timeout, OSError):  # another one may clear up just now
+            with suppress(Timeout, OSError):  # it is in use, or another process removes it
                 if path.is_symlink() or path.lstat().st_uid != os.getuid():
                     continue
                 with FileLock(path).acquire(timeout=0):
@@ -127,7 +128,7 @@ def clear_up() -> None:
 
 
 def _roots() -> list[str]:
-    """Folders for temporary files whose names are short, the user's first."""
+    """Folders for temporary files whose paths are short enough, the user's first."""
     wanted = [os.environ.get(RAYS_ROOT), os.environ.get("TMPDIR")]
     wanted += [os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"]
     room = LONGEST - len(f"/{PREFIX}12345678")
@@ -154,7 +155,7 @@ def _lock(folder: str) -> str:
 
 
 def _described(pid: int) -> tuple[str, int]:
-    """Name of a process and its parent."""
+    """Name and parent id of a process."""
     stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
     found = re.fullmatch(r"\d+ \((.*)\) \S (\d+) .*", stat, re.S)
     assert found is not None
@@ -162,7 +163,7 @@ def _described(pid: int) -> tuple[str, int]:
 
 
 def _runs_a_file_of_ray(pid: int) -> bool:
-    """Whether a process runs a Python file of Ray; another thread may have started others."""
+    """Whether a process runs a Python file of Ray; other threads may have started others."""
     spec = find_spec("ray")
     assert spec is not None
     place = os.fsencode(os.path.dirname(str(spec.origin)) + os.sep)

@@ -1,4 +1,4 @@
-"""The settings of a sweep: the command line, what MLflow records, what a resumption keeps to."""
+"""Settings of a sweep: its command-line options, and the rules for resuming with others."""
 
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -20,19 +20,19 @@ from trainables.config import Precision
 from trainables.tasks.options import ShippedOptions, TableOptions
 
 if TYPE_CHECKING:
-    from trainables.tasks.task import Task  # torch, which Ray need not wait for
+    from trainables.tasks.task import Task  # imports torch, which would delay the start of Ray
 
 Sampler = Literal["tpe", "gp", "cmaes", "qmc", "random", "nsga2", "grid"]
 Scheduler = Literal["asha", "asha-stop", "hyperband", "median", "none"]
 Order = Literal["trial", "arrival"]
 
 WARM: tuple[Sampler, ...] = ("tpe", "gp")
-"""Samplers that learn from any trials, and not only from those that they chose."""
+"""Samplers that can learn from trials that they have not sampled themselves."""
 OWN_DATA = tuple(field.name for field in fields(TableOptions))
 SHIPPED_DATA = tuple(field.name for field in fields(ShippedOptions))
 COMPARABLE = (
     "space",
-    *(name for name in OWN_DATA if name not in ("data", "test")),  # their digests are compared
+    *(name for name in OWN_DATA if name not in ("data", "test")),  # compared by their digests
     *(name for name in SHIPPED_DATA if name != "data_dir"),
     "folds",
     "epochs",
@@ -44,72 +44,74 @@ COMPARABLE = (
     "study",
     "select_on_test",
 )
-"""What a resumed sweep may not change: its scores would not be comparable with those it has."""
+"""Settings that a resumed sweep may not change, since its scores would not be comparable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings(ShippedOptions, TableOptions):
     """Search for the best configuration of one or more search spaces.
 
-    Every trial trains all cross-validation folds of one configuration in lockstep and is judged,
-    and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
-    on with --resume.
+    Each trial trains one configuration on all cross-validation folds in lockstep. The mean over
+    folds is its score, and decides on early stopping. Results are logged to MLflow. An interrupted
+    sweep is continued with --resume.
     """
 
-    # a new setting raises the number of the format, see settings_file.py
+    # a new setting raises `FORMAT` in settings_file.py
 
     space: tuple[str, ...] = ()
-    """Search spaces to sweep, by name (see --list-spaces) or as paths of .py files of your own.
+    """Search spaces to sweep, by name (see --list-spaces) or as paths of your own .py files.
     Several are swept one after another with the same folds and budget, each in its own study."""
     list_spaces: bool = False
-    """Show the known search spaces and stop."""
+    """List the search spaces, and exit."""
 
     trials: int | None = None
-    """Configurations to try for each space [30; with --sampler grid all of the grid]."""
+    """Number of configurations to try for each space [30; with --sampler grid the whole grid]."""
     patience: int | None = None
-    """Sampled trials in a row without an improvement beyond the noise of the folds after which
-    the sweep of a space ends [as many as --trials]."""
+    """End the sweep of a space after this many sampled trials in a row without an improvement
+    beyond the noise of the folds [as many as --trials]."""
     time_budget: float | None = None
-    """Seconds after which no more is trained for a space; what runs then is kept for --resume."""
+    """Seconds after which the sweep of a space stops; its running trials are kept for --resume."""
     epochs: int | None = None
-    """Epochs of a network's trial that is not stopped early [the space's own]; estimators have
-    other resources."""
+    """Epochs of a network's trial that is not stopped early [the space's own]; not for estimators,
+    which have other resources."""
     precision: Precision | None = None
-    """Of products and convolutions [float32, unless the space has another]. bfloat16 is faster for
-    larger convolutions where the processor has it, and rounds to three significant figures."""
+    """Precision of matrix products and convolutions [float32, unless the space has another].
+    bfloat16 has three significant figures; it is faster for larger convolutions on processors that
+    support it."""
     folds: int = 5
-    """Cross-validation folds."""
+    """Number of cross-validation folds."""
     warm_start: tuple[str, ...] = ()
     """Earlier sweeps, as NAME or NAME/SPACE, whose trials the sampler sees from the start; they do
-    not count as trials of this sweep. They lie in --storage or in the database of --study."""
+    not count as trials of this sweep. They must be in --storage or in the database of --study."""
     sampler: Sampler = "tpe"
-    """Sampler of configurations; nsga2 is for several objectives, grid for spaces with one."""
+    """Sampler of configurations; nsga2 is for several objectives, grid for spaces with a grid."""
     scheduler: Scheduler = "asha"
-    """Early stopping on the mean over folds, from nine sampled trials on: asha pauses trials and
-    promotes the better part, also later; asha-stop, hyperband and median end trials."""
+    """Early stopping on the mean over folds, in sweeps of nine or more sampled trials: asha pauses
+    trials and promotes the better ones, also later; asha-stop, hyperband and median end trials."""
     order: Order = "trial"
-    """What the sampler and early stopping look at: results by number of the trial, so that the
-    sweep is the same at any --concurrency, or by arrival; asha-stop, hyperband, median and several
-    objectives imply arrival."""
+    """Order in which the sampler and early stopping use results: by number of the trial, so that
+    the sweep is the same at any --concurrency, or by arrival. asha-stop, hyperband, median and
+    several objectives imply arrival."""
     lag: tuple[int, ...] = ()
-    """With --order trial: the sampler of trial n sees results of trials up to n - LAG; one number
-    for each rung and one for the last epoch, or one for all [4 to 16, more for later rungs]."""
+    """With --order trial: the sampler of trial n sees the results of trials up to n - LAG. One
+    number for each rung and one for the last epoch, or one for all [4 to 16, more for later
+    rungs]."""
     objective: tuple[str, ...] = ()
-    """What to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
+    """Metric to optimise, such as roc_auc, f1_macro, r2 or rmse [the task's own]; several (such as
     accuracy num_params) give a Pareto front."""
     limit: tuple[str, ...] = ()
-    """What a configuration must keep to, such as "num_params <= 100000" [nothing]; what does not
-    is drawn again, and is no trial."""
+    """Limit that configurations must meet, such as "num_params <= 100000" [nothing]; others are
+    redrawn and do not count as trials."""
     seed: int = 0
-    """Everything random derives from it."""
+    """Seed of all random numbers."""
     select_on_test: bool = False
-    """Score on the test rows, --folds times with another initialisation, instead of by
-    cross-validation. Optimistic: for repeating what others did. All results say so."""
+    """Score on the test rows, --folds times with different initialisations, instead of by
+    cross-validation. Optimistic: only for reproducing results of others. All results say so."""
 
     name: str | None = None
     """Name of the sweep [made from the time]."""
     resume: str | None = None
-    """Name of a sweep to resume; settings are those it had, except for what is given here."""
+    """Name of a sweep to resume, with its earlier settings except for those given here."""
     storage: str = "runs"
     """Folder of sweeps, or a URI such as s3://bucket/path for checkpoints that all nodes reach."""
     study: str | None = None
@@ -126,30 +128,30 @@ class SweepSettings(ShippedOptions, TableOptions):
     cpus_per_trial: float | None = None
     """CPUs, and torch threads, of a trial [1]."""
     gpus_per_trial: float | None = None
-    """GPUs of a trial, may be a fraction [shared by several trials where there are any]."""
+    """GPUs of a trial, also a fraction [several trials share a GPU if there is one]."""
     mode: Mode = "auto"
-    """How folds are trained: in one call, one after another, or whichever suits the device;
-    graphed is in one call by CUDA graphs, which takes a GPU."""
+    """How folds are trained: fused in one call, looped one after another, graphed in one call by
+    CUDA graphs (needs a GPU); auto chooses by the device."""
     max_failures: int = 2
-    """How often a trial that crashed is tried again before it counts as failed; not if it would
-    fail the same way."""
+    """Retries of a crashed trial before it counts as failed; none if it would fail in the same
+    way."""
     trial_timeout: float | None = None
-    """Seconds after which an attempt at a trial is ended and the trial counts as failed, however
-    it hangs [none]."""
+    """Seconds after which an attempt at a trial is killed and the trial counts as failed, even if
+    it hangs in native code [none]."""
     checkpoint_every_s: float = 20.0
     """Least seconds between two checkpoints of a trial; a killed trial loses no more than that."""
     outage_patience: float = PATIENCE_S
-    """Seconds that the study or the storage may be away before the sweep ends and can be resumed;
-    trials train on meanwhile, up to their next report."""
+    """Seconds that the study or the storage may be unreachable before the sweep ends, to be
+    resumed later; trials continue meanwhile up to their next report."""
     trust: bool = False
-    """With --resume: run a space file that is not here, or is another, as the study has it. Others
-    may have written that study, and a space file is code."""
+    """With --resume: if a space file is missing here, or differs, run the code that is stored in
+    the study. Others may have written that code."""
 
     def validate(self) -> None:
-        """Check every range.
+        """Check all settings.
 
         Raises:
-            UserError: At the first value that cannot be meant.
+            UserError: At the first invalid value.
         """
         require_at_least(1, self, "trials", "patience", "epochs", "concurrency")
         require_at_least(2, self, "folds", most=MOST_FOLDS)
@@ -189,7 +191,7 @@ class SweepSettings(ShippedOptions, TableOptions):
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
 
     def _check_data(self) -> None:
-        """Refuse options of the user's own data beside those of the tasks that ship."""
+        """Refuse options of the user's own data together with those of shipped tasks."""
         defaults = SweepSettings()
         given = {n for n in (*OWN_DATA, *SHIPPED_DATA) if getattr(self, n) != getattr(defaults, n)}
         shipped = sorted(given & set(SHIPPED_DATA))
@@ -220,7 +222,7 @@ class SweepSettings(ShippedOptions, TableOptions):
             )
 
     def for_task(self, task: "Task") -> Self:
-        """The settings with the objective by its keys, the task's own where none is given.
+        """The settings with objectives as keys of metrics; without any, the task's own objective.
 
         Raises:
             UserError: If the task does not measure an objective.
@@ -236,7 +238,7 @@ class SweepSettings(ShippedOptions, TableOptions):
         return replace(self, objective=keys)
 
     def options_of(self, task: "Task") -> Any:
-        """The task's own options; None where it has none."""
+        """The task's own options; None if it has none."""
         if task.options is None:
             return None
         names = [field.name for field in fields(task.options)]
@@ -249,7 +251,7 @@ class SweepSettings(ShippedOptions, TableOptions):
 
     @property
     def by_trial(self) -> bool:
-        """Whether the sweep is the same at any concurrency."""
+        """Whether results are used by trial number: the sweep is the same at any concurrency."""
         measured = TRAIN_TIME not in map(_objective_key, self.objective)
         return (
             self.order == "trial"
@@ -260,21 +262,21 @@ class SweepSettings(ShippedOptions, TableOptions):
 
     @property
     def limits(self) -> list[Limit]:
-        """What configurations must keep to besides the space's constraint."""
+        """The parsed limits, which configurations must meet besides the space's constraint."""
         return [parsed_limit(text) for text in self.limit]
 
     @property
     def space_files(self) -> list[str]:
-        """Absolute paths of the spaces that are files of the user's."""
+        """Absolute paths of the spaces that are the user's files."""
         return [str(Path(space).resolve()) for space in self.space if space.endswith(".py")]
 
     @property
     def local_root(self) -> Path:
-        """Local folder of sweeps: studies and spools are never on a remote store."""
+        """Local folder of sweeps, also if `storage` is a URI: studies and spools are local."""
         return Path("runs" if "://" in self.storage else self.storage)
 
     def checkpoint_root(self, name: str) -> str:
-        """The folder of a sweep that all nodes reach: a URI, or an absolute path."""
+        """Folder of a sweep on `storage`, for checkpoints: a URI or an absolute path."""
         if "://" in self.storage:
             return joined(self.storage, name)
         return str((self.local_root / name).resolve())
@@ -285,7 +287,7 @@ class SweepSettings(ShippedOptions, TableOptions):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """What `to_dict` gave, also after a trip through JSON."""
+        """The settings of a result of `to_dict`, also after a round trip through JSON."""
         known = {f.name for f in fields(cls)}
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
@@ -300,12 +302,12 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
     """Refuse settings that would make a resumed sweep's results incomparable.
 
     Raises:
-        UserError: Naming each changed setting with its old and new value.
+        UserError: With each changed setting, its old and new value.
     """
     changed = [
         f"{_option(key)} {old} -> {new}"
         for key in COMPARABLE
-        # as shown, without passwords: these may change
+        # without passwords, which may change
         if (old := _shown(key, getattr(stored, key))) != (new := _shown(key, getattr(wanted, key)))
     ]
     if changed:
@@ -316,7 +318,7 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
 
 
 def new_name(folder: Path) -> str:
-    """A name made from the time that is not taken in `folder`."""
+    """A name from the current time that no sweep in `folder` has."""
     base = f"sweep-{datetime.now():%Y%m%d-%H%M%S}"
     name, n = base, 1
     while (folder / name).exists():
@@ -326,11 +328,11 @@ def new_name(folder: Path) -> str:
 
 
 def check_name(name: str, *, option: str = "") -> None:
-    """Allow only names that are safe as a folder.
+    """Refuse names that are not safe as the name of a folder.
 
     Args:
-        name: The name.
-        option: Option that it was given with.
+        name: The name to check.
+        option: Option with the name, for the message [the name of the sweep].
 
     Raises:
         UserError: If `name` has other characters or is too long.

@@ -1,4 +1,4 @@
-"""The settings of a sweep in its folder, with what the sweep is known by."""
+"""The file `settings.json` in a sweep's folder: settings and identity of the sweep."""
 
 import json
 import re
@@ -16,35 +16,35 @@ from sweeps.settings import SweepSettings
 
 SETTINGS_FILE = "settings.json"
 FORMAT = 6
-"""Of the file, which has all settings; a new setting raises it. Format 1 had no number and no
-identity, and may lack settings."""
+"""Number of the file's format. A file has all settings, so a new setting raises the number.
+Format 1 had no number and no identity, and may lack settings."""
 ADDED = {
     3: ("outage_patience", "trust"),
     4: ("limit",),
     5: ("order", "lag", "patience"),
     6: ("warm_start",),
 }
-"""Settings that files of an earlier format than this one lack; those sweeps get the defaults."""
+"""New settings by format. Files of an earlier format lack them, and their sweeps get defaults."""
 RENAMED = {5: {"patience": "outage_patience"}}
-"""New names of settings by their old ones, and the format that has renamed them."""
+"""New names of renamed settings by their old names, by the format that renamed them."""
 IDENTITY = ("uuid", "folder", "project")
 PLACES = ("data", "test", "data_dir", "study", "tracking_uri")
-"""Settings that name a file or folder, besides the spaces."""
+"""Settings that may name a file or folder, besides the spaces."""
 
 
 def recorded(settings: SweepSettings, identity: Identity) -> dict[str, Any]:
-    """What `settings.json` has: plain values, and what the sweep is known by."""
+    """Content of `settings.json`: format, identity and settings, as plain values."""
     values = {"format": FORMAT, **identity.to_dict()}
     return values | _places(settings.to_dict(), partial(portable, project=identity.project))
 
 
 def save_settings(settings: SweepSettings, folder: Path, identity: Identity | None = None) -> None:
-    """Write to a sweep's folder at once, so that no reader sees half a file.
+    """Write `settings.json` to a sweep's folder, atomically.
 
     Args:
         settings: The settings.
         folder: The sweep's folder.
-        identity: What the sweep is known by [as the file has it, or a new one].
+        identity: Identity of the sweep [that in the file, or a new one].
     """
     if identity is None:
         known = recorded_identity(folder)
@@ -83,12 +83,16 @@ def load_settings(folder: Path) -> SweepSettings:
 
 
 def _form(values: dict[str, Any]) -> Any:
-    """Number of a file's format; without a number that is 1, or the current one if damaged."""
+    """Number of a file's format.
+
+    A file without a number is of format 1, unless it has an identity: it is then a damaged file of
+    the current format.
+    """
     return values.get("format", FORMAT if set(IDENTITY) & set(values) else 1)
 
 
 def _with_names_of_today(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a file of an earlier format by their current names."""
+    """The content of a file, with settings under their current names."""
     form = _form(values)
     for at, renamed in RENAMED.items():
         if isinstance(form, int) and form < at:
@@ -97,10 +101,10 @@ def _with_names_of_today(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(values: dict[str, Any]) -> None:
-    """Refuse a file that has lost a setting, for its default would be taken, or has got one.
+    """Refuse a file with missing or unknown keys: a missing setting would get its default.
 
     Raises:
-        ValueError: Naming the keys.
+        ValueError: With the names of the keys, or if the format or identity is invalid.
     """
     form = _form(values)
     if form == 1:
@@ -124,9 +128,9 @@ def _check_keys(values: dict[str, Any]) -> None:
 
 
 def _migrated(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a file of an earlier format, changed so that its sweep works as before.
+    """The content of a file, with values changed so that a sweep of an earlier format is the same.
 
-    Before format 5 results counted by arrival, and `asha` ended trials.
+    Before format 5, results counted by arrival, and `asha` ended trials instead of pausing them.
     """
     if _form(values) >= 5:
         return values
@@ -135,7 +139,7 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """The values with their paths, and URIs of files, changed."""
+    """The values, with `change` applied to paths and to URIs of files."""
     paths: dict[str, Any] = {
         key: change(value) for key in PLACES if isinstance(value := values.get(key), str)
     }
@@ -147,7 +151,7 @@ def _places(values: dict[str, Any], change: Callable[[str], str]) -> dict[str, A
 
 
 def recorded_identity(folder: Path) -> Identity | None:
-    """What the sweep in a folder is known by, as its file has it; None where there is none."""
+    """Identity of the sweep in a folder, from its file; None if that is missing or damaged."""
     try:
         values = parsed((folder / SETTINGS_FILE).read_bytes())
         return Identity.of(values, folder)
@@ -156,7 +160,7 @@ def recorded_identity(folder: Path) -> Identity | None:
 
 
 def is_copy(folder: Path) -> bool:
-    """Whether the sweep in a folder is also where the folder says that it was made."""
+    """Whether a folder is a copy: its sweep is also in the folder that its file names."""
     known = recorded_identity(folder)
     if known is None or not known.uuid or known.folder == folder.resolve():
         return False
@@ -167,10 +171,10 @@ def is_copy(folder: Path) -> bool:
 
 
 def check_place(folder: Path) -> Identity:
-    """The identity of the sweep in a folder, which is there for the first time if it was moved.
+    """Identity of the sweep in a folder, adapted to the folder if that was moved.
 
     Raises:
-        UserError: If the folder is a copy, whose results would be taken for the original's.
+        UserError: If the folder is a copy, whose results would be mistaken for the original's.
     """
     known = recorded_identity(folder)
     if known is None:

@@ -1,7 +1,7 @@
-"""A sweep whose study is in a database: run by one driver, and resumed wherever there is one.
+"""Sweeps whose study is in a database: one driver at a time, on any machine.
 
-What matters is in the database (`sweeps.home`) and on `--storage` (`sweeps.mirror`). The local
-folder has copies, which are as good if this folder had the last driver, and replaced if not.
+The database (`sweeps.home`) and `--storage` (`sweeps.mirror`) hold the sweep. The local folder has
+copies. They are up to date if the sweep's last driver ran in this folder, and replaced otherwise.
 """
 
 import json
@@ -30,20 +30,20 @@ from sweeps.study import open_storage
 from trainables.stores import STORE_ERRORS, store_says
 
 if TYPE_CHECKING:
-    from search_spaces.space import SearchSpace  # Ray and torch, for which no program waits
+    from search_spaces.space import SearchSpace  # imports Ray and torch, which is slow
 
 DRIVER_FILE = "last_driver"
-"""In a sweep's folder: the token of the driver that wrote there last, see `Home.holder`."""
+"""File in a sweep's folder with the token of the folder's last driver, see `Home.holder`."""
 BROUGHT = " brought"
-"""Follows the token of a driver elsewhere, whose settings the folder has, but not its records."""
+"""Suffix of a token: the folder has the settings of that driver elsewhere, but not its records."""
 NO_JOURNAL = Path()
 SPACES = "spaces"
-"""Folder of space files that were restored from the study, each below a part of its digest."""
+"""Folder of space files restored from the study, each in a subfolder named by its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """A sweep's database while this process owns the sweep."""
+    """Database of a sweep that this process owns."""
 
     storage: BaseStorage
     home: Home
@@ -51,10 +51,10 @@ class Shared:
     def save(
         self, settings: SweepSettings, spaces: "Sequence[SearchSpace]", identity: Identity
     ) -> None:
-        """Keep what the sweep is; no password."""
+        """Save settings, identity and space files in the database, without passwords."""
         uri = settings.tracking_uri or ""
         public = replace(settings, name=self.home.name, resume=None, study=None)
-        if shown(uri) != uri:  # whoever resumes has a password of their own
+        if shown(uri) != uri:  # other users have passwords of their own
             public = replace(public, tracking_uri=None)
         files = tuple(
             SpaceFile.read(space.file, portable(space.file, identity.project))
@@ -64,7 +64,7 @@ class Shared:
         self.home.save(Record(settings=recorded(public, identity), files=files))
 
     def forget(self) -> None:
-        """Leave no trace of a sweep that was not begun."""
+        """Delete the sweep's record, if the sweep could not start."""
         self.home.delete()
 
 
@@ -76,17 +76,20 @@ def owned(
     folder: Path,
     outages: Outages,
 ) -> Iterator[Shared | None]:
-    """The sweep's database, which no other driver writes to until this ends; None without one.
+    """Context manager with the sweep's database, locked against other drivers.
+
+    It gives None for a sweep whose study is not in a database.
 
     Args:
-        settings: The sweep's settings; with `resume` it exists.
-        spaces: Names of its spaces.
-        name: Its name.
-        folder: Its local folder.
-        outages: Waits where the database is away.
+        settings: Settings of the sweep; with `resume` the sweep exists already.
+        spaces: Names of the spaces.
+        name: Name of the sweep.
+        folder: Local folder of the sweep.
+        outages: Waits while the database is unreachable.
 
     Raises:
-        UserError: If another driver runs it, its name is taken, or its records are out of reach.
+        UserError: If another driver runs the sweep, its name is taken, or its records are
+            unreachable.
     """
     if settings.study is None:
         yield None
@@ -131,12 +134,12 @@ def _take(lock: DatabaseLock, url: str) -> None:
 
 
 def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: Path) -> None:
-    """Make the study of a new sweep, or the folder that of a resumed one as it is now."""
+    """Create the study of a new sweep, or bring the local folder of a resumed one up to date."""
     if not home.exists:
         home.create()
         return
     if settings.resume is None:
-        if home.record() is None:  # left by a kill
+        if home.record() is None:  # left by a killed driver
             return
         raise name_taken(home.name)
     holder, last = home.holder(), _last_driver(folder)
@@ -166,18 +169,19 @@ def _last_driver(folder: Path) -> str:
 
 
 def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None:
-    """Make the local folder of a sweep as its database has it.
+    """Create or update the local folder of a sweep from its database.
 
-    A folder whose driver was the sweep's last one is left as it is.
+    A folder in which the sweep's last driver ran is left unchanged.
 
     Args:
-        folder: Where it will be, or is; its name is that of the sweep.
+        folder: Local folder of the sweep, which may be new; its name is the sweep's.
         study: URL of the database.
-        storage: Where its records are [as the database has it].
-        trust: Whether a space file that is not here may come from the database.
+        storage: Folder or URI of the sweep's records [as recorded in the database].
+        trust: Whether missing space files may be restored from the database.
 
     Raises:
-        UserError: If the database does not know it, or a part of it is not to be had here.
+        UserError: If the database does not have the sweep, or its records or space files are not
+            available here.
     """
     name, url, here = folder.name, absolute_uri(study), recorded_identity(folder)
     database = open_storage(url, NO_JOURNAL)
@@ -226,10 +230,10 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
 
 
 def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> str:
-    """Where a space file of a project is here, or will be.
+    """Local path of a space file, which may be still to be restored.
 
     Raises:
-        UserError: If it is not here as it was, and code from the database is not trusted.
+        UserError: If no local file has the recorded content, and the database is not trusted.
     """
     there, restored = Path(resolved(file.path, project)), _restored(file, folder)
     for path in (there, Path.cwd() / there.name, restored):
@@ -245,5 +249,5 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
 
 
 def _restored(file: SpaceFile, folder: Path) -> Path:
-    """Where a space file is put that comes from the study: two may have one name."""
+    """Path of a space file restored from the study; the digest separates files of one name."""
     return folder.resolve() / SPACES / file.digest[:8] / Path(file.path).name

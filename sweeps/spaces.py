@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from trainables.tasks.task import Task
 
 MADE_UP = "made_up"
-"""Name of a task that stands for the user's."""
+"""Name of the task that stands in for a user's own task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpacesSettings:
-    """Show all search spaces, or what some of them vary, in which ranges, both bounds included."""
+    """List all search spaces, or show parameters and ranges of some, with both bounds included."""
 
     space: Annotated[tuple[str, ...], Positional] = ()
-    """Spaces by name, or paths of .py files of your own [all, a line each]."""
+    """Spaces by name, or paths of your own .py files [all, a line each]."""
     data: str | None = None
-    """Data of your own, whose columns and classes may decide on ranges [made-up data]."""
+    """Your own data: its columns and classes may determine ranges [made-up data]."""
     target: str | None = None
     """Column to predict."""
     task: Literal["classification", "regression"] | None = None
-    """Kind of task [inferred from the target; without data a classification if possible]."""
+    """Kind of task [inferred from the target; without data classification, if possible]."""
 
 
 def main() -> int:
-    """Show what the command line asks for; returns the exit code."""
+    """Print the spaces of the command line; return the exit code."""
     settings = parse(SpacesSettings, sys.argv[1:], prog="sweeps/spaces.py")
     if settings.target is not None and settings.data is None:
         raise UserError("--target goes with --data FILE, which is missing")
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def listed() -> Iterator[str]:
-    """All spaces, a line each. A name is never cut: it is there to be typed."""
+    """Yield a line for each space. Names are not shortened, so that they can be copied."""
     from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of  # Ray, torch
 
     width = max(map(len, [*ANY_TASK, *SPACES]))
@@ -65,7 +65,7 @@ def listed() -> Iterator[str]:
 
 
 def shown(settings: SpacesSettings) -> Iterator[str]:
-    """What spaces vary, and what they try first.
+    """Yield the lines on each space: its ranges and initial points.
 
     Raises:
         UserError: If there is no such space.
@@ -80,7 +80,7 @@ def shown(settings: SpacesSettings) -> Iterator[str]:
 
 
 def ranges(space: "SearchSpace") -> Iterator[str]:
-    """Each key of a space with its range, and the initial points."""
+    """Yield a line for each key and its range, then for grid, constraint and initial points."""
     found = space.ranges()
     width = max(map(len, found), default=0)
     for key, words in found.items():
@@ -94,7 +94,7 @@ def ranges(space: "SearchSpace") -> Iterator[str]:
 
 
 def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
-    """Spaces of a name: one for any data, and one of a task that ships, may be called the same."""
+    """Yield the spaces of a name; a space for any data and one of a shipped task may share it."""
     from search_spaces.loading import ANY_TASK, SPACES, load_space
 
     if settings.data is not None:
@@ -106,7 +106,7 @@ def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
         return
     if name in ANY_TASK:
         for task in _made_up(settings.task):
-            with suppress(UserError):  # it is for regressions, or for images, only
+            with suppress(UserError):  # the space is for regression or images only
                 yield load_space(name, task)
                 break
         else:
@@ -116,7 +116,7 @@ def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
 
 
 def _made_up(kind: str | None) -> "Iterator[Task]":
-    """Tasks on a few made-up rows, for spaces that need one."""
+    """Yield tasks on a few made-up rows, for spaces that need a task."""
     import numpy as np
     import pandas as pd
 

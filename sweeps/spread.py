@@ -1,8 +1,8 @@
-"""Jobs spread over processes: this one, and helpers that join it where the jobs take long.
+"""Jobs spread over processes: this one, and helpers that are started if the jobs take long.
 
-A helper (`sweeps.helper`) imports what the jobs need and nothing else, so it is there within
-seconds. What a job gives does not depend on the process that does it. A helper that dies costs
-its job's time and no result: another process does that job again, in the end this one.
+A helper (`sweeps.helper`) imports only what the jobs need, so it is ready within seconds. The
+result of a job does not depend on its process. If a helper ends, no result is lost: another
+process repeats the job, at last this one.
 """
 
 import os
@@ -29,29 +29,31 @@ R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 HELP_AFTER_S = 2.0
-"""Seconds of work after which helpers are started: about what a helper takes to be there. Shorter
-work pays nothing for them."""
+"""Seconds of work after which helpers are started, about the time that a helper needs to start.
+Shorter work does not start any."""
 LOOK_EVERY_S = 1.0
 
 
 class Job(Protocol[R_co]):
-    """What any process can do; picklable."""
+    """Work that any process can do; picklable."""
 
     @property
     def steps(self) -> int:
-        """How many steps it reports."""
+        """Number of steps that it reports."""
 
     def run(self, after_step: Callable[[int], None]) -> R_co:
-        """Do it, and report the number of each step that is done."""
+        """Do the work; call `after_step` with the number of each step that is done."""
 
 
 def places(*, device: str, threads: int, concurrency: int | None = None) -> list[dict[str, str]]:
-    """What is set in the environment of each helper: as many as there is room for beside this.
+    """Environment variables of each helper, one mapping per helper.
+
+    There are as many helpers as the CPUs and GPUs allow in addition to this process.
 
     Args:
-        device: Torch device of the jobs; of GPUs each has one process.
+        device: Torch device of the jobs; each GPU has one process.
         threads: Torch threads of a process.
-        concurrency: Most processes, this one included [as many as there is room for].
+        concurrency: Most processes, this one included [as many as CPUs and GPUs allow].
     """
     room = max(1, available_cpus() // threads)
     found: list[dict[str, str]] = [{}] * room
@@ -64,18 +66,18 @@ def places(*, device: str, threads: int, concurrency: int | None = None) -> list
 
 
 class Gone(Exception):
-    """A helper cannot do any more; says why."""
+    """A helper has ended or failed; the message says why."""
 
 
 class Helper:
-    """A process that does jobs."""
+    """Handle of a process that does jobs."""
 
     def __init__(self, jobs: bytes, place: Mapping[str, str]):
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(
-                # -c, as the module has to have its name; the process's own group, as Ctrl-C is
-                # for the program, which ends its helpers
+                # -c instead of -m, as the module must keep its name; a group of its own, as
+                # Ctrl-C must reach only the program, which ends its helpers
                 [sys.executable, "-P", "-c", "from sweeps.helper import main; main()"]
                 + [str(theirs.fileno())],
                 env={**able_to_import(), **place},
@@ -86,10 +88,10 @@ class Helper:
         self._jobs: bytes | None = jobs
 
     def do(self, number: int, after_step: Callable[[int], None]) -> Any:
-        """A job's result, or the UserError that it ends with.
+        """Return the result of a job, or the UserError that it raises.
 
         Raises:
-            Gone: If the process has died or failed otherwise.
+            Gone: If the process has ended, or the job has failed with another error.
         """
         try:
             if self._jobs is not None:
@@ -111,21 +113,27 @@ class Helper:
         raise Gone(f"was killed by {signal_name(-code)}{why}")
 
     def end(self) -> None:
-        """End the process at once, also in the middle of a job."""
+        """Kill the process, even during a job."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End the process, and the connection that nobody reads any more."""
+        """Kill the process and close the connection."""
         self.end()
         self._connection.close()
 
 
 class Spread(Generic[R]):
-    """Does jobs in this process and in helpers, the first jobs first."""
+    """Does jobs in this process and in helpers, in order."""
 
     def __init__(self, jobs: Sequence[Job[R]], helpers: Sequence[Mapping[str, str]], what: str):
-        """Jobs, the places of helpers, and what a step is called in the line on progress."""
+        """Prepare the jobs; `results` does them.
+
+        Args:
+            jobs: The jobs.
+            helpers: Environment variables of each helper, see `places`.
+            what: Name of a step in the line on progress.
+        """
         self._jobs = jobs
         self._places = helpers
         self._todo = deque(range(len(jobs)))
@@ -138,10 +146,10 @@ class Spread(Generic[R]):
         self._change = threading.Condition()
 
     def results(self) -> Generator[R, None, None]:
-        """Each job's result, in the order of the jobs.
+        """Do the jobs and yield their results, in the order of the jobs.
 
         Raises:
-            Exception: As a job raises it, once the jobs before it are done.
+            Exception: The error of a job, after the results of the jobs before it.
         """
         timer = threading.Timer(HELP_AFTER_S, self._call_helpers)
         timer.daemon = True
@@ -166,7 +174,7 @@ class Spread(Generic[R]):
                     helper.end()
 
     def _go_on(self, wanted: int) -> None:
-        """Do the next job here, or wait a little for the one that is wanted."""
+        """Do the next job here; if there is none, wait up to `LOOK_EVERY_S` for job `wanted`."""
         while self._news:
             self._line.say(self._news.popleft())
         i = self._next()
@@ -177,7 +185,7 @@ class Spread(Generic[R]):
             return
         try:
             self._end(i, self._jobs[i].run(partial(self._count_here, i)))
-        except Exception as error:  # raised where its turn comes
+        except Exception as error:  # `results` raises it in the order of the jobs
             self._end(i, error)
 
     def _next(self) -> int | None:
@@ -188,7 +196,7 @@ class Spread(Generic[R]):
         with self._change:
             self._steps[i] = self._jobs[i].steps
             self._ended[i] = ended
-            if isinstance(ended, Exception):  # what comes after it will not be asked for
+            if isinstance(ended, Exception):  # later jobs are not needed
                 self._todo = deque(job for job in self._todo if job < i)
             self._change.notify_all()
 
@@ -207,20 +215,20 @@ class Spread(Generic[R]):
     def _call_helpers(self) -> None:
         try:
             jobs = cloudpickle.dumps(self._jobs)
-        except Exception as error:  # whatever an object of the user's raises
+        except Exception as error:  # pickling a user's object may raise any error
             self._news.append(f"trained in one process: {first_line(error)}")
             return
         for place in self._places[: len(self._todo)]:
             threading.Thread(target=self._help, args=(jobs, place), daemon=True).start()
 
     def _help(self, jobs: bytes, place: Mapping[str, str]) -> None:
-        """What the thread of a helper does."""
+        """Start a helper and have it do jobs; runs in a thread of its own."""
         with self._change:
             if self._is_over:
                 return
             try:
                 helper = Helper(jobs, place)
-            except OSError as error:  # there may be no more processes, or files
+            except OSError as error:  # a limit of processes or open files is reached
                 self._news.append(f"a helper process could not start: {error.strerror}")
                 return
             self._helpers.append(helper)

@@ -1,4 +1,4 @@
-"""A study in its journal file or database: how it is opened, all that is read and written."""
+"""An Optuna study in a journal file or a database: opening, reading and writing it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,15 +18,15 @@ from sweeps.passwords import masked_url, password_place
 from sweeps.retries import PatientStorage, num_trials, options_of
 
 JOURNAL_FILE = "study.journal"
-"""Name of the file of a study that is in no database, in the folder of its space."""
+"""Name of the journal file, in the folder of its space, of a study without a database."""
 SQLITE_WAIT_S = 60.0
-"""How long a SQLite file may be in use by other sweeps."""
+"""Seconds to wait for a SQLite file that other sweeps use."""
 _MOST_SINGLE = 1000
-"""Trials that are read one by one; for more it is quicker to read all that there are."""
+"""Most trials that are read one by one; for more it is faster to read all of the study."""
 
 
 def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
-    """The study's storage: a database by URL, or a journal file.
+    """Open the storage of a study: a database by URL, or else a journal file.
 
     Raises:
         UserError: If the URL is wrong, the database does not answer or the file cannot be written.
@@ -34,8 +34,8 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
     if study_url is not None:
         try:
             return _open_database(study_url)
-        except Exception as error:  # SQLAlchemy and each driver have their own
-            said = getattr(error, "orig", None)  # by the driver, where there is a database
+        except Exception as error:  # SQLAlchemy and each driver have their own classes
+            said = getattr(error, "orig", None)  # the driver's error, if a database answered
             reason = first_line(said or error)
             advice = "give a URL such as sqlite:///study.db or postgresql://user@host/database"
             if isinstance(error, ImportError):
@@ -76,7 +76,7 @@ def _alone(url: str) -> Iterator[None]:
 
 
 def has_study(storage: BaseStorage, name: str) -> bool:
-    """Whether there is a study of this name."""
+    """Whether the storage has a study of this name."""
     try:
         storage.get_study_id_from_name(name)
     except KeyError:
@@ -85,14 +85,14 @@ def has_study(storage: BaseStorage, name: str) -> bool:
 
 
 class StoredStudy:
-    """A study where it is kept; only here is it read or written while a sweep runs.
+    """Access to a study in its storage; while a sweep runs, only this class reads and writes it.
 
-    This process is the only one that creates and changes trials. A method that writes is one
-    transaction of a database.
+    This process is the only one that creates and changes trials. In a database, each method that
+    writes is one transaction.
 
     Args:
-        storage: Where the study is.
-        name: Its name.
+        storage: Storage of the study.
+        name: Name of the study.
     """
 
     def __init__(self, storage: BaseStorage, name: str):
@@ -103,32 +103,32 @@ class StoredStudy:
         self._ids: dict[int, int] = {}
 
     def hold(self) -> None:
-        """Return once this process is known to be the sweep's one driver."""
+        """Wait until this process is known to be the only driver of the sweep."""
         if isinstance(self.storage, PatientStorage):
             self.storage.hold()
 
     def user_attrs(self) -> dict[str, Any]:
-        """The study's attributes."""
+        """The study's user attributes."""
         return self.storage.get_study_user_attrs(self._study_id)
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Set one of them."""
+        """Set a user attribute of the study."""
         self.storage.set_study_user_attr(self._study_id, key, value)
 
     def system_attrs(self) -> dict[str, Any]:
-        """Attributes that no user is shown."""
+        """The study's system attributes, which users do not see."""
         return self.storage.get_study_system_attrs(self._study_id)
 
     def set_system_attr(self, key: str, value: Any) -> None:
-        """Set one of them."""
+        """Set a system attribute of the study."""
         self.storage.set_study_system_attr(self._study_id, key, value)
 
     def create(self, number: int, trial: FrozenTrial) -> None:
-        """Add a trial with all that it has, which becomes the one of this number."""
+        """Add a trial with its values and attributes, under the given number."""
         self._ids[number] = self.storage.create_new_trial(self._study_id, trial)
 
     def start(self, number: int) -> None:
-        """Have a trial that waits run."""
+        """Set a waiting trial to RUNNING."""
         self.storage.set_trial_state_values(self._known_id(number), TrialState.RUNNING)
 
     def set_param(
@@ -143,37 +143,37 @@ class StoredStudy:
         self.storage.set_trial_system_attr(self._known_id(number), key, value)
 
     def note(self, number: int, key: str, value: Any) -> None:
-        """Set an attribute of a trial."""
+        """Set a user attribute of a trial."""
         self.storage.set_trial_user_attr(self._known_id(number), key, value)
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Add a report of a trial."""
+        """Add an intermediate value of a trial."""
         self.storage.set_trial_intermediate_value(self._known_id(number), epoch, value)
 
     def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """End a trial."""
+        """End a trial with its final state and values."""
         self.storage.set_trial_state_values(self._known_id(number), state, values)
         self._ids.pop(number, None)
 
     def trial(self, number: int) -> FrozenTrial:
-        """What there is of a trial."""
+        """A trial by its number, as stored."""
         return self.storage.get_trial(self._known_id(number))
 
     def number_of(self, trial_id: int) -> int | None:
-        """The number of a trial, also one of another study; None if there is none."""
+        """Number of the trial with an id, also in another study; None if there is no trial."""
         try:
             return self.storage.get_trial_number_from_id(trial_id)
         except KeyError:
             return None
 
     def length(self) -> int:
-        """Number of trials; Optuna can count those of a database only by reading them all."""
+        """Number of trials; for a database by a query, as Optuna would read all of them."""
         if self.in_database:
             return num_trials(self.storage, self._study_id)
         return len(self.storage.get_all_trials(self._study_id, deepcopy=False))
 
     def trials(self, numbers: Sequence[int]) -> Iterator[FrozenTrial]:
-        """What there is of these trials, by number."""
+        """Yield the trials of the given numbers, as stored."""
         if self.in_database and len(numbers) <= _MOST_SINGLE:
             yield from map(self.trial, numbers)
             return

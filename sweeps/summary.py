@@ -1,4 +1,4 @@
-"""The end of a sweep in a table: the best configurations against the baseline."""
+"""Summary table at the end of a sweep: the best configurations against the baseline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sweeps.ledger import Ledger
 BEST_SHOWN = 5
 FRONT_SHOWN = 12
 VALUE_SHOWN = 60
-"""Characters of a value that are shown."""
+"""Most characters of a value that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def outcome(ledger: Ledger, trial: Ended) -> Outcome:
-    """A complete trial with the values that it was trained with."""
+    """The outcome of a complete trial, with the searched values that it was trained with."""
     space, chosen = ledger.space, ledger.chosen(trial.number)
     return Outcome(
         number=trial.number,
@@ -54,7 +54,7 @@ def outcome(ledger: Ledger, trial: Ended) -> Outcome:
 
 
 def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Ended]:
-    """Complete trials, best first by the first objective; the Pareto front first if several."""
+    """Complete trials, best first by the first objective; if several, the Pareto front first."""
     complete = [t for t in ledger.ended() if t.state == TrialState.COMPLETE]
     front = _front(ledger, complete, objective)
     sign = names.sign(ledger.space.variant.task.better[objective[0]])
@@ -62,7 +62,7 @@ def ranking(ledger: Ledger, objective: tuple[str, ...]) -> list[Ended]:
 
 
 def _front(ledger: Ledger, complete: Sequence[Ended], objective: tuple[str, ...]) -> set[int]:
-    """Trials that no other is better than in all objectives; none where there is one objective."""
+    """Numbers of the trials on the Pareto front; empty if there is one objective."""
     if len(objective) < 2:
         return set()
     signs = [names.sign(ledger.space.variant.task.better[name]) for name in objective]
@@ -76,12 +76,12 @@ def _front(ledger: Ledger, complete: Sequence[Ended], objective: tuple[str, ...]
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether one is better in some objective and worse in none; higher is better."""
+    """Whether `one` is better in some objective and worse in none; higher is better."""
     return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
 def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
-    """The best configurations and the baseline; None where no trial is complete."""
+    """Table of the best configurations and the baseline; None if no trial is complete."""
     ranked = ranking(ledger, objective)
     if not ranked:
         return None
@@ -146,12 +146,12 @@ def _difference(o: Outcome, baseline: Outcome, objective: str) -> str:
 
 
 def shown_values(values: Mapping[str, Any]) -> str:
-    """A choice of values in one line."""
+    """Values in one line, as `key=value`."""
     return " ".join(f"{key}={_shown(value)}" for key, value in values.items())
 
 
 def shorten(value: Any) -> str:
-    """A value as people read it; no more than the beginning of a long one."""
+    """A value as text, cut to `VALUE_SHOWN` characters."""
     text = str(value)
     return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."
 
@@ -159,5 +159,5 @@ def shorten(value: Any) -> str:
 def _shown(value: Any) -> str:
     if not isinstance(value, float):
         return shorten(value)
-    # steps of a whole size give whole floats, which an integer field takes as they are meant
+    # domains with integer steps yield whole floats, which integer fields accept
     return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

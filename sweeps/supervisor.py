@@ -1,8 +1,8 @@
-"""Runs what needs Ray in a process of its own, and says what became of it.
+"""Supervisor of the driver, a separate process for all code that needs Ray.
 
-Ray's core ends a process below Python, where no handler runs. So the program that the user
-started never imports Ray. It starts `sweeps.driver`, passes Ctrl-C on, and if Ray ends says in one
-line what happened and how to continue.
+Ray's core may end a process below Python, where no handler runs. So the program that the user
+started never imports Ray. It starts `sweeps.driver` and passes Ctrl-C on. If Ray ends the driver,
+it reports in one line what happened and how to continue.
 """
 
 import codecs
@@ -28,28 +28,28 @@ from foldsweep.programs import able_to_import, console
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RAY_ENVIRONMENT = {
-    # all of these are read when Ray is imported
-    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it would take SIGTERM for a crash
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it sends the current folder to workers
+    # Ray reads these when it is imported
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it would report SIGTERM as a crash
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it sends this folder to workers
 }
 LOOK_EVERY_S = 0.5
 STOPPED_S = 5.0
-"""How long a process of Ray may be stopped before it counts as gone."""
+"""Seconds that a process of Ray may be stopped before it counts as ended."""
 SOON_S = 0.5
 END_WITHIN_S = 5.0
 CLEARED_WITHIN_S = 15.0
 ENDED = "ZX"
-"""States of a process, see `_state`."""
+"""States of processes that have ended, see `_state`."""
 ENOUGH = 3
-"""Ctrl-C for the third time ends the driver at once."""
+"""The third Ctrl-C kills the driver."""
 
 
 def apart(call: str, *arguments: object) -> int:
-    """Run a function in a driver, a process that may have Ray; returns the exit code.
+    """Run a function in a driver, a process that may use Ray; return the exit code.
 
     Args:
         call: Dotted name of the function, which returns the exit code.
-        arguments: What it is called with, which must be picklable.
+        arguments: Its arguments, which must be picklable.
     """
     supervisor = Supervisor()
     code = supervisor.run(call, *arguments)
@@ -62,17 +62,17 @@ def apart(call: str, *arguments: object) -> int:
 
 
 class Supervisor:
-    """Watches one driver.
+    """Starts and watches one driver.
 
-    `known` holds what the driver has told: `sweep`, the name of the sweep; `resume`, the command
-    that continues; `log`, the file with what Ray says; `ray`, its processes by name; `gone`, what
-    a cluster has lost; `error`, what a Python program is to raise; `ended`, that it ends by
-    itself. `signal` is the last that the user sent, and `what_happened` says in a line what ended
-    a driver that has not ended by itself.
+    `known` holds the messages of the driver: `sweep`, the name of the sweep; `resume`, the command
+    that continues it; `log`, the file of Ray's own messages; `ray`, the ids of Ray's processes by
+    name; `gone`, what a cluster has lost; `error`, the exception for a Python program to raise;
+    `ended`, whether the driver ends by itself. `signal` is the last signal that the user has sent.
+    `what_happened` is a line on why a driver ended that has not ended by itself.
 
     Args:
-        relayed: Streams in which the driver's output and errors are shown [its own].
-        show: Shows an output, by its number, that the driver has told as `shown`.
+        relayed: Streams for the driver's output and errors [those of this process].
+        show: Shows an output that the driver has sent as `shown`, by its number.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class Supervisor:
         self.killed = False
 
     def run(self, call: str, *arguments: object) -> int:
-        """See `apart`."""
+        """Run a function in a driver, see `apart`."""
         told, tells = os.pipe()
         os.set_blocking(told, False)
         with open(told, encoding="utf-8"), _unnamed_file() as dumps:
-            # what the user asks for meanwhile waits until the driver can take it
+            # the user's signals are blocked until the driver can receive them
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
             try:
                 self.driver = _start(tells, dumps.fileno(), relayed=self.relayed is not None)
@@ -132,7 +132,7 @@ class Supervisor:
 
     @contextmanager
     def _handlers(self) -> Iterator[None]:
-        """Take the user's signals, each where it is not ignored; only a main thread can."""
+        """Handle the user's signals, unless they are ignored; only possible in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -157,32 +157,32 @@ class Supervisor:
             self.driver.kill()
 
     def _pause(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-Z: stop with all that was started, until this continues."""
+        """Ctrl-Z: stop the driver's process group and this process; later continue both."""
         with suppress(ProcessLookupError):
             os.killpg(self.driver.pid, signal.SIGSTOP)
             os.kill(os.getpid(), signal.SIGSTOP)
             os.killpg(self.driver.pid, signal.SIGCONT)
 
     def _wait(self, told: int) -> str:
-        """Wait for the driver's end, which a missing Ray brings about; what was missing."""
+        """Wait until the driver ends; end it if Ray is gone. Return what was missing, or empty."""
         gone = ""
         watched = _Watched()
         watched.add("driver", self.driver.pid)
         while self.driver.poll() is None:
             watched.wait([told, *(relay.descriptor for relay in self._relays if relay.is_open)])
             self._read(told)
-            for relay in self._relays:  # what was written before something was told comes first
+            for relay in self._relays:  # output that was written before a message is shown first
                 relay.pass_on()
             self._show_latest()
             for name, pid in self.known["ray"].items():
                 watched.add(name, pid)
             gone = gone or self._missing()
             self._read(told)
-            if not self.known["ray"]:  # the driver has ended it
+            if not self.known["ray"]:  # the driver has ended Ray
                 gone = ""
             if gone:
                 self._end_driver()
-            elif self.known.get("gone"):  # its calls wait for a minute
+            elif self.known.get("gone"):  # the driver's calls to Ray would wait for a minute
                 gone = self.known["gone"]
                 self.killed = True
                 self.driver.kill()
@@ -190,9 +190,10 @@ class Supervisor:
         return gone
 
     def _end_driver(self) -> None:
-        """End a driver that has no Ray, else pages of complaints follow, or a minute of silence.
+        """End a driver whose Ray is gone; it would print pages of errors, or hang for a minute.
 
-        A driver that is itself killed takes all of Ray with it, and ends a little later.
+        If the driver itself is killed, all processes of Ray end with it, and the driver may end a
+        little later. So it is waited for if no process of Ray is left.
         """
         for grace in (SOON_S, END_WITHIN_S):
             with suppress(subprocess.TimeoutExpired):
@@ -204,7 +205,7 @@ class Supervisor:
         self.driver.kill()
 
     def _missing(self) -> str:
-        """Which process of Ray has ended, or is stopped; empty if all is well."""
+        """Description of a process of Ray that has ended or is stopped; empty if there is none."""
         states = {name: _state(pid) for name, pid in self.known["ray"].items()}
         for name, state in states.items():
             if state in ENDED:
@@ -214,7 +215,7 @@ class Supervisor:
         return f"{stopped} is stopped" if stopped and self.stopped_s > STOPPED_S else ""
 
     def _read(self, told: int) -> bool:
-        """Take in what the driver has told; whether it may tell more."""
+        """Read the messages of the driver; return whether more may follow."""
         is_open = True
         with suppress(BlockingIOError):
             while is_open:
@@ -223,7 +224,7 @@ class Supervisor:
                 is_open = bool(got)
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            with suppress(ValueError):  # cut off, as by a signal
+            with suppress(ValueError):  # the message is incomplete, for example after a signal
                 self._take(json.loads(line))
         return is_open
 
@@ -234,20 +235,20 @@ class Supervisor:
         self.known |= facts
 
     def _show_latest(self) -> None:
-        """Show each output as it is now."""
+        """Show the latest version of each output."""
         shown, self._to_show = self._to_show, {}
         for number, what in shown.items():
             if self._show is not None:
                 self._show(number, what)
 
     def _read_to_end(self, told: int) -> None:
-        """Until what clears up after Ray has ended, too."""
+        """Read messages until the process that cleans up after Ray has ended, too."""
         deadline = time.monotonic() + CLEARED_WITHIN_S
         while self._read(told) and time.monotonic() < deadline:
             select.select([told], [], [], LOOK_EVERY_S)
 
     def _what_happened(self, code: int, gone: str, dumps: BinaryIO) -> str:
-        """What has happened to the driver, in a line."""
+        """Why the driver has ended, in one line."""
         if self.asked >= ENOUGH:
             said = "ended at once"
         elif code < 0 and not self.killed:
@@ -266,7 +267,7 @@ class Supervisor:
 
 
 class _Relay:
-    """Passes on what a driver writes to a stream of this process that is no file of the system."""
+    """Copies a driver's output to a Python stream, which need not be a file of the system."""
 
     def __init__(self, pipe: BinaryIO, stream: TextIO):
         self.pipe, self.stream = pipe, stream
@@ -276,7 +277,7 @@ class _Relay:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def pass_on(self) -> None:
-        """What there is, without waiting for more."""
+        """Copy the available output, without waiting for more."""
         with suppress(BlockingIOError):
             while self.is_open:
                 got = os.read(self.descriptor, 65536)
@@ -285,7 +286,7 @@ class _Relay:
         self.stream.flush()
 
     def close(self) -> None:
-        """Pass on the last of it."""
+        """Copy the remaining output and close the pipe."""
         self.pass_on()
         self.pipe.close()
 
@@ -300,7 +301,7 @@ def _relays(
 
 
 class _Watched:
-    """File descriptors that say at once that a process has ended, where the system has such."""
+    """File descriptors that become readable when a process ends, if the system has pidfds."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -313,7 +314,7 @@ class _Watched:
                 self.ends.append(os.pidfd_open(pid))
 
     def wait(self, pipes: list[int]) -> None:
-        """Until one has ended or there is something in a pipe, but not for long."""
+        """Wait until a process ends or a pipe is readable, at most `LOOK_EVERY_S` seconds."""
         ready, _, _ = select.select([*pipes, *self.ends], [], [], LOOK_EVERY_S)
         for end in set(ready) - set(pipes):
             self.ends.remove(end)
@@ -325,9 +326,9 @@ class _Watched:
 
 
 def _start(tells: int, dumps: int, *, relayed: bool) -> "subprocess.Popen[bytes]":
-    """A driver, in a process group of its own: a terminal signals the user's program only."""
+    """Start a driver in its own process group, so that a terminal signals this program only."""
     in_utf8 = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if relayed else {}
-    # a stream that is closed here must be one there
+    # a stream that is closed here must be open in the driver
     output, errors = (
         subprocess.PIPE if relayed else None if stream is not None else subprocess.DEVNULL
         for stream in (sys.stdout, sys.stderr)
@@ -344,7 +345,7 @@ def _start(tells: int, dumps: int, *, relayed: bool) -> "subprocess.Popen[bytes]
 
 
 def _state(pid: int) -> str:
-    """State of a process, as /proc has it: R, S, T for stopped, Z or X for ended."""
+    """State of a process, as in /proc: such as R, S, T (stopped), Z or X (both ended)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
@@ -352,7 +353,7 @@ def _state(pid: int) -> str:
 
 
 def _unnamed_file() -> BinaryIO:
-    """For what Ray says until the sweep has a folder."""
+    """File for Ray's own messages until the sweep has a folder."""
     try:
         return tempfile.TemporaryFile()
     except OSError:
@@ -360,7 +361,7 @@ def _unnamed_file() -> BinaryIO:
 
 
 def _kept(log: str | None, dumps: BinaryIO) -> str | None:
-    """The file that has what Ray said, if it said anything."""
+    """Path of the file with Ray's own messages; None if there are none."""
     with suppress(OSError):
         if log is None and dumps.seek(0, os.SEEK_END):
             dumps.seek(0)

@@ -1,4 +1,4 @@
-"""One sweep of one space: wires data, study, spool and Ray together."""
+"""The sweep of one space: connects data, study, spool and Ray."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,33 +55,33 @@ from trainables.tasks.task import Task
 from trainables.trial import Context
 
 REPORT_EVERY_S = 5.0
-"""Where no rung is due, a trial reports after the first epoch that ends later than this."""
+"""Seconds after which a trial reports at the end of an epoch, besides its reports at rungs."""
 CLOSE_WAIT_S = 10.0
-"""How long the end of a sweep waits for a tracking server that takes nothing."""
+"""Seconds that the end of a sweep waits for a tracking server that accepts nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepEnd:
-    """How a sweep came to its end."""
+    """Result of the sweep of one space, with the reason for its end."""
 
     ledger: Ledger
     interrupted: bool
     out_of_time: bool
     hopeless: bool
-    """Whether so many trials failed that the sweep was given up."""
+    """Whether the sweep was given up because too many trials failed."""
     last_error: str | None
     waiting_records: int
     tracking_problem: str
     set_aside: int = 0
-    """Lines of the spool that are no records, see `sweeps.tracking.spool`."""
+    """Number of invalid lines of the spool, see `sweeps.tracking.spool`."""
     refused: str = ""
-    """What MLflow did not take, in a line; empty if nothing."""
+    """Items that MLflow has refused, in one line; empty if none."""
     expected: str = ""
-    """What the best is expected to be on fresh data, in a line; empty if it is not known."""
+    """Expected score of the best trial on fresh data, in one line; empty if it is not known."""
 
     @property
     def hopeless_because(self) -> str:
-        """What a sweep was given up for."""
+        """Why a sweep was given up, in words."""
         last = self.ledger.ended()[-REFUSED_TO_GIVE_UP:]
         if len(failures(last, names.REFUSED)) == REFUSED_TO_GIVE_UP:
             return f"the last {REFUSED_TO_GIVE_UP} configurations cannot be trained"
@@ -89,12 +89,12 @@ class SweepEnd:
 
     @property
     def complete(self) -> bool:
-        """Whether any trial has trained all its epochs."""
+        """Whether any trial is complete."""
         return any(t.state == TrialState.COMPLETE for t in self.ledger.ended())
 
 
 def make_folds(task: Task, data: Data, settings: SweepSettings) -> tuple[Fold, ...]:
-    """The folds that every space of a sweep is judged on; with `select_on_test`, see `on_test`."""
+    """Folds of all spaces of a sweep; with `select_on_test` those of `sweeps.rounds.on_test`."""
     if settings.select_on_test:
         return on_test(data, settings.folds)[1]
     return task.split.folds(
@@ -103,7 +103,10 @@ def make_folds(task: Task, data: Data, settings: SweepSettings) -> tuple[Fold, .
 
 
 def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
-    """Epochs, or units of an estimator's resource, of a space's longest trials; 1 for one fit."""
+    """Epochs, or units of an estimator's resource, of a space's longest trials.
+
+    It is 1 for estimators without a resource, which are fitted once.
+    """
     most = space.most_epochs()
     if space.resource is None:
         return most
@@ -119,17 +122,17 @@ def most_epochs(space: SearchSpace, settings: SweepSettings) -> int:
 def study_storage(
     settings: SweepSettings, key: str, folder: Path, storage: BaseStorage | None = None
 ) -> tuple[BaseStorage, bool]:
-    """Where the study of a space is, and whether it is there already.
+    """The storage of a space's study, and whether the study exists.
 
     Args:
         settings: Settings of the sweep.
         key: Name of the study, `NAME/SPACE`.
         folder: Local folder of this space's study and spool.
-        storage: The study's database, if it is open.
+        storage: The study's database, if it is open; else None.
 
     Raises:
-        UserError: If the place cannot be used, the study is damaged, or it is gone though the
-            spool has records of it.
+        UserError: If the storage cannot be used, the study is damaged, or it is missing although
+            the spool has records of it.
     """
     journal, was_begun = folder / JOURNAL_FILE, (folder / SPOOL_FILE).exists()
     if storage is None and (settings.study is not None or journal.exists() or not was_begun):
@@ -160,22 +163,22 @@ def sweep_space(
     machines: Machines | None = None,
     here: bool = False,
 ) -> SweepEnd:
-    """Run, or resume, the sweep of one space on a Ray that has been started, or without one.
+    """Run or resume the sweep of one space, on a running Ray or in this process.
 
     Args:
         settings: Settings of the sweep.
-        space: What is searched.
-        data: The task's data; only the training rows are used.
+        space: The search space.
+        data: The task's data; only the training rows are used, unless with `select_on_test`.
         name: Name of the sweep.
         folder: Local folder of this space's study and spool.
-        checkpoint_root: Folder or URI that all nodes reach.
+        checkpoint_root: Folder or URI for checkpoints, which all nodes can reach.
         tracking_uri: MLflow server or store, absolute.
         allotment: Resources of a trial.
-        console: Where progress goes.
-        identity: What the sweep is known by [as recorded in `folder`, or a new one].
-        storage: Where the study is [as the settings say].
-        outages: Knows which services are away.
-        machines: The nodes of that Ray [one, with room for the allotment].
+        console: Console for progress.
+        identity: Identity of the sweep [as recorded in `folder`, or a new one].
+        storage: Open storage of the study [opened as the settings say].
+        outages: Waits for unreachable services [with the patience of the settings].
+        machines: Nodes of the Ray [one node, with room for the allotment].
         here: Whether trials train in this process, without Ray.
 
     Raises:
@@ -217,7 +220,7 @@ def sweep_space(
     try:
         tracker = Tracker(folder, target, mirror=mirror)
     except Exception:
-        if not is_known:  # nothing was begun: the name is free again
+        if not is_known:  # nothing was recorded: free the name
             optuna.delete_study(study_name=key, storage=storage)
         raise
     try:
@@ -232,7 +235,7 @@ def sweep_space(
         own = {
             names.TAG_KIND: "sweep",
             names.TAG_DISTRIBUTIONS: distributions_json(ledger.distributions),
-            # what a resumed sweep may change, which params cannot
+            # as tags, since a resumed sweep may change them: MLflow refuses changed params
             names.TAG_TRIALS: str(num_asked(space, settings)),
             names.TAG_RESOURCE: f"{epochs} {space.resource}" if space.resource else "",
             names.TAG_SCHEDULER: params["scheduler"],
@@ -273,7 +276,7 @@ def sweep_space(
             data=scored,
             folds=folds,
             seed=settings.seed,
-            # a report costs more than a short epoch; where nobody is stopped, time decides
+            # a report costs more than a short epoch; without early stopping, only time decides
             report_at=(epochs,) if settings.scheduler == "none" else report_at,
             report_every_s=REPORT_EVERY_S,
             checkpoint_folder=lifecycle.checkpoint_folder,
@@ -331,13 +334,13 @@ def sweep_space(
 
 
 def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
-    """Put the best trial on the sweep's own run, where the MLflow table shows it."""
+    """Log the best trial and counts of trials to the sweep's own run, for MLflow's table."""
     found = {f"trials_{state.name.lower()}": float(n) for state, n in lifecycle.ended.items()}
     if lifecycle.ledger.rungs:
         found["trials_paused"] = float(len(lifecycle.paused))
     if lifecycle.best is not None:
         best = lifecycle.best
-        # under the trials' own name too, so that a table has sweep and trials in one column
+        # also under the trials' metric name, so that sweep and trials share a column of the table
         for name in (lifecycle.objective[0], names.best_key(lifecycle.objective[0])):
             found[name] = best.score
             if best.std is not None:
@@ -350,12 +353,12 @@ def _log_best(tracker: Tracker, lifecycle: Lifecycle) -> None:
         found["redraws"] = float(lifecycle.ledger.redraws)
     for kind, number in lifecycle.failures.items():
         found[f"trials_{kind.replace(' ', '_')}"] = float(number)
-    # each resumption ends later than the one before
+    # the number of ended trials: a resumed sweep logs at a later step
     tracker.log_metrics(None, found, step=lifecycle.ended.total())
 
 
 def _shown(params: Mapping[str, object]) -> dict[str, object]:
-    """Without what was left open; lists as words."""
+    """Parameters without unset ones; tuples are joined to text."""
     return {
         key: " ".join(map(str, value)) if isinstance(value, tuple) else value
         for key, value in params.items()

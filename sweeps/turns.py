@@ -1,4 +1,4 @@
-"""Synchronises the study, the decisions of `Promotion` and the view of the sampler."""
+"""Synchronisation of the study, the decisions of `Promotion` and the view of the sampler."""
 
 import math
 import sys
@@ -21,13 +21,13 @@ class Turns:
     """Synchronises `Promotion` and the view of the sampler with the study.
 
     Args:
-        plan: Decides what is trained; without rungs, it trains each trial to its end.
+        plan: Decides which trials are trained; without rungs, each is trained to its end.
         visible: The view of the sampler.
-        by_trial: Whether the sampler sees results by number of the trial; else by arrival.
-        whole: Whether the sampler sees trials as they are in the study.
+        by_trial: Whether the sampler sees results by trial number; else by arrival.
+        whole: Whether the sampler sees trials exactly as they are in the study.
         sign: 1 if a higher objective is better, else -1.
-        patience: Says when the sweep no longer improves.
-        ended: Trials that have ended.
+        patience: Decides when the sweep no longer improves.
+        ended: Trials that have ended, by number.
         trial_of: Returns a trial as the study has it.
         stops_of: Returns the targets of a trial, see `sweeps.jobs.stops`.
     """
@@ -53,7 +53,7 @@ class Turns:
         self._patience = patience
         self._num_judged = 0
         self.has_stopped_paying = False
-        """Whether no more trials are sampled, because the best no longer improves."""
+        """Whether sampling has ended because the best trial no longer improves."""
         self._ended = ended
         self._trial_of = trial_of
         self._stops_of = stops_of
@@ -62,18 +62,18 @@ class Turns:
     def restore(
         self, trials: Mapping[int, FrozenTrial], failures: Mapping[int, str | None]
     ) -> None:
-        """Take in the trials of a study that is resumed; their numbers have no gaps.
+        """Add the trials of a resumed study; their numbers have no gaps.
 
         Args:
             trials: The trials, by number.
-            failures: Kinds of failure of those that have ended, by number.
+            failures: Kind of failure of each ended trial, by number; None if it did not fail.
         """
         for _, trial in sorted(trials.items()):
             self.visible.add(trial)
             known = self._known(trial)
             highest, is_over = max(known, default=-1), trial.state.is_finished()
             stops = self._stops_of(trial)
-            if is_over:  # it may have passed rungs where the sweep did not compare then
+            if is_over:  # it may have passed rungs at which trials were not compared then
                 stops = tuple(rung for rung in stops if rung in known or rung > highest)
             self.plan.add(stops)
             if is_over and highest < self.plan.last:
@@ -98,7 +98,7 @@ class Turns:
             self.plan.num_trials = num_trials
 
     def _judge(self) -> None:
-        """End sampling if the best no longer improves; calls at any other time find the same."""
+        """End sampling if the best no longer improves; the outcome does not depend on the time."""
         for key, number in self.plan.results(self._num_judged):
             self._num_judged += 1
             if self._ended[number].state == TrialState.COMPLETE:
@@ -116,23 +116,23 @@ class Turns:
         return left or int(not isinstance(turn, Finished))
 
     def show_until(self, new: int) -> None:
-        """Add the results that the sampler of a trial may see to its view."""
+        """Add the results that the sampler of trial `new` may see to its view."""
         if self._by_trial:
             for number, rung, score in self.plan.newly_seen(new):
                 self._show(self._trial_of(number), rung, score)
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a new trial, whose training starts."""
+        """Add a new trial, whose training starts."""
         stops = self._stops_of(trial)
         self.plan.add(stops)
         self.plan.take(Train(trial.number, stops[0]))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Take in the objective after an epoch; whether the trial continues at once."""
+        """Add the objective after an epoch; return whether the trial continues at once."""
         if self._whole:
             self.visible.as_it_is(self._trial_of(number))
         rung, heading = self._rung_at.get(epoch), self.plan.heading(number)
-        if rung != heading:  # it is not compared there, or has been already
+        if rung != heading:  # no comparison there, or it has been compared
             return True
         self._end(self._trial_of(number), rung, self._score(value))
         after = next(stop for stop in self.plan.targets[number] if stop > rung)
@@ -142,7 +142,7 @@ class Turns:
         return goes_on
 
     def end(self, trial: FrozenTrial, failure: str | None) -> None:
-        """Take in that a trial has ended; `failure` is the kind of its failure, if any."""
+        """Record the end of a trial; `failure` is the kind of its failure, None if it has none."""
         rung = self.plan.heading(trial.number)
         if trial.state == TrialState.COMPLETE:
             score: float | None = self._score(trial.values[0])
@@ -158,7 +158,7 @@ class Turns:
         return not self.plan.is_given_out(number)
 
     def _known(self, trial: FrozenTrial) -> dict[int, float | None]:
-        """Scores of a trial by rung."""
+        """Known scores of a trial, by rung."""
         known: dict[int, float | None] = {
             self._rung_at[epoch]: self._score(value)
             for epoch, value in sorted(trial.intermediate_values.items())

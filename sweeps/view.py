@@ -1,4 +1,4 @@
-"""The trials that samplers look at, in memory."""
+"""In-memory Optuna storage of the trials that a sampler uses."""
 
 import copy
 from bisect import insort
@@ -12,24 +12,25 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 LATEST = 2000
-"""The latest trials in the view of a longer study."""
+"""Number of the latest trials in the view of a longer study."""
 BEST = 300
-"""The best complete trials in it, which may be older; of several objectives, in equal parts."""
+"""Number of the best complete trials in it, of any age; several objectives share it equally."""
 _ID = 0
 
 
 class View(BaseStorage):
-    """A storage of one study, with the part of its trials that samplers look at.
+    """A storage of one study, with the part of its trials that samplers use.
 
-    All of up to `LATEST` trials are in it. Of more, those that have not ended, the latest and the
-    best are: which these are depends on the study alone, so a resumed sweep has the same, and what
-    a sampler takes to choose does not grow for ever. The id of a trial is its number.
+    A study of up to `LATEST` trials is in the view completely. Of a longer one, the view has the
+    unfinished, the latest and the best trials, so that the time of sampling is bounded. The
+    selection depends on the study alone: it is the same in a resumed sweep. The id of a trial is
+    its number.
 
     Args:
         name: Name of the study.
-        directions: Of its objectives.
-        length: Trials that the study has.
-        spare: Trials that are kept in addition to `LATEST` and `BEST`.
+        directions: Directions of its objectives.
+        length: Number of trials in the study.
+        spare: Number of trials that are kept in addition to each of `LATEST` and `BEST`.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class View(BaseStorage):
     ):
         self.length = length
         self.attrs: Mapping[str, Any] = {}
-        """What samplers keep for later trials."""
+        """State that samplers store for later trials: system attributes of the study."""
         self._changes: dict[str, Any] = {}
         self._name = name
         self._directions = list(directions)
@@ -47,7 +48,7 @@ class View(BaseStorage):
         self._best = [_Best(direction, most) for direction in directions]
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a trial as it is in the study, or as it has become; in any order."""
+        """Add a trial, or replace it by a newer version; the order of calls does not matter."""
         self._trials[trial.number] = trial
         changed = [trial.number]
         if trial.state == TrialState.COMPLETE:
@@ -57,22 +58,22 @@ class View(BaseStorage):
             self._drop(number)
 
     def find(self, number: int) -> FrozenTrial | None:
-        """A trial, if it is in the view."""
+        """A trial by its number; None if it is not in the view."""
         return self._trials.get(number)
 
     def take_back(self, number: int) -> None:
-        """Forget the latest trial, which was only just added: it shall not be one."""
+        """Remove the latest trial, whose values were rejected."""
         assert number == self.length - 1
         del self._trials[number]
         self.length -= 1
 
     def taken_changes(self) -> dict[str, Any]:
-        """Of `attrs`, those that have changed since this was asked last."""
+        """Return the entries of `attrs` that have changed since the last call."""
         changes, self._changes = self._changes, {}
         return changes
 
     def _drop(self, number: int) -> None:
-        """Forget a trial unless it belongs to the view."""
+        """Remove a finished trial that is neither among the latest nor among the best."""
         trial = self._trials.get(number)
         if trial is None or not trial.state.is_finished():
             return
@@ -82,13 +83,13 @@ class View(BaseStorage):
             del self._trials[trial.number]
 
     def _change(self, number: int, **values: Any) -> None:
-        """Replace a trial: who was given it before keeps what it was."""
+        """Replace a trial by a changed copy; trials returned before do not change."""
         trial = copy.copy(self._trials[number])
         for name, value in values.items():
             setattr(trial, name, value)
         self.add(trial)
 
-    # What Optuna asks of a storage --------------------------------------------------------------
+    # Interface of an Optuna storage --------------------------------------------------------------
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
@@ -180,9 +181,9 @@ class View(BaseStorage):
 
 
 def numbered(trial: FrozenTrial, number: int, user_attrs: Mapping[str, Any]) -> FrozenTrial:
-    """A trial under the number that it has here, with these attributes of ours.
+    """A copy of a trial with another number and other user attributes.
 
-    Nothing of it is shared with `trial`: Optuna changes parameters in place.
+    Its dictionaries are copied too, since Optuna changes parameters in place.
     """
     return FrozenTrial(
         number=number,
@@ -201,7 +202,7 @@ def numbered(trial: FrozenTrial, number: int, user_attrs: Mapping[str, Any]) -> 
 
 
 class _Best:
-    """Numbers of the best trials by one objective; the earlier of equals is the better."""
+    """Numbers of the best trials by one objective; of equal trials the earlier one is better."""
 
     def __init__(self, direction: StudyDirection, most: int):
         self._sign = -1 if direction == StudyDirection.MAXIMIZE else 1
@@ -213,7 +214,7 @@ class _Best:
         return number in self._numbers
 
     def add(self, number: int, value: float) -> list[int]:
-        """Rank a trial; the one that is no longer among the best, if any."""
+        """Rank a trial; return the one that drops out of the best, as a list of at most one."""
         if number in self._numbers:
             self._ranked = [known for known in self._ranked if known[1] != number]
         insort(self._ranked, (self._sign * value, number))

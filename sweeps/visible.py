@@ -1,4 +1,4 @@
-"""What a sampler looks at: trials, and those of their results that it may see."""
+"""The trials and results that a sampler may see."""
 
 import math
 from collections import defaultdict
@@ -14,28 +14,28 @@ from sweeps.view import View, numbered
 from sweeps.warm_start import Results, Source
 
 LEAST_AT_RUNG = 10
-"""Results at a rung from which on it stands for whole trials."""
+"""Results that a rung needs before they may be shown as those of complete trials."""
 OF_WHOLE_TRIALS: tuple[Sampler, ...] = ("gp", "cmaes")
-"""Samplers that look at complete trials only."""
+"""Samplers that use complete trials only."""
 GUIDED: tuple[Sampler, ...] = ("tpe", "gp", "cmaes", "nsga2")
-"""Samplers that look at results."""
+"""Samplers that use results."""
 UNGUIDED = 10
-"""Trials that samplers draw at random before they look at results."""
+"""Number of trials that samplers draw at random before they use results."""
 
 
 class Visible:
-    """The view of a sampler, which has the highest visible result of each trial.
+    """The view of a sampler, with the visible result of each trial at its highest rung.
 
-    A trial without one is RUNNING, one with a result at a rung PRUNED, one that was trained to its
-    end COMPLETE. Samplers that look at complete trials only are shown the results at the highest
-    rung with enough of them as those of complete trials (Falkner et al. (2018), "BOHB", ICML,
-    choose the fidelity of their model so).
+    A trial without a visible result is RUNNING, one with a result at a rung PRUNED, and one that
+    was trained to its end COMPLETE. Samplers that use complete trials only see another rung as the
+    end: the highest one with at least `LEAST_AT_RUNG` results, whose trials are COMPLETE. Falkner
+    et al. (2018), "BOHB", ICML, choose the fidelity of their model in this way.
 
     Args:
         name: Name of the study.
-        directions: Of its objectives.
-        rungs: Where trials are compared.
-        sampler: The sampler that looks at the view.
+        directions: Directions of its objectives.
+        rungs: Rungs at which trials are compared.
+        sampler: The sampler that uses the view.
     """
 
     def __init__(
@@ -51,18 +51,19 @@ class Visible:
         self._of_whole = sampler in OF_WHOLE_TRIALS
         self._modelled = len(rungs)
         self._results: dict[int, dict[int, float]] = defaultdict(dict)
-        """By rung and trial what may be seen; nothing of trials that diverged."""
+        """Visible results by rung and trial, without those of diverged trials."""
         self._diverged: set[int] = set()
         self._sources: list[tuple[Source, dict[int, dict[int, float]]]] = []
-        """With the results of each, by number and rung, as the earlier sweep has them."""
+        """Earlier sweeps, each with its original results by trial number and rung."""
 
     def add_sources(
         self, sources: Sequence[Source], distributions: Mapping[str, BaseDistribution]
     ) -> None:
-        """Show trials of earlier sweeps, under negative numbers: they are older than all others.
+        """Add trials of earlier sweeps, with negative numbers, as they are older than all others.
 
-        Scores relative to an initial point are as in the earlier sweep until that point's own
-        result at the same rung may be seen, and are then moved by the difference of the two.
+        Scores that are relative to an initial point are first shown as in the earlier sweep. When
+        the point's result at the same rung of this sweep is visible, they are shifted by the
+        difference of its two results.
         """
         number = -sum(len(source.trials) for source in sources)
         for source in sources:
@@ -84,20 +85,20 @@ class Visible:
         self._choose_rung()
 
     def _by_rung(self, results: Results) -> dict[int, float]:
-        """Results at the rungs of this sweep; those at other epochs are left out."""
+        """Results by rung of this sweep; results at other epochs are left out."""
         places: dict[int | None, int] = {epoch: i for i, epoch in enumerate(self._epochs)}
         places[None] = len(self._epochs)
         return {places[epoch]: value for epoch, value in results.items() if epoch in places}
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in the next trial, whose results may not be seen yet."""
+        """Add the next trial, without its results."""
         assert trial.number == self.view.length
         trial = numbered(trial, trial.number, trial.user_attrs)
         trial.state, trial.values, trial.intermediate_values = TrialState.RUNNING, None, {}
         self.view.create_new_trial(0, trial)
 
     def as_it_is(self, trial: FrozenTrial) -> None:
-        """Show all that there is of a trial."""
+        """Show a trial completely, with all its results."""
         self.view.add(numbered(trial, trial.number, trial.user_attrs))
 
     def show(self, trial: FrozenTrial, rung: int, value: float | None) -> None:
@@ -105,8 +106,8 @@ class Visible:
 
         Args:
             trial: The trial.
-            rung: Where it has a result, the last epoch counted as one rung more.
-            value: The objective; None if it failed for good; not finite if it diverged.
+            rung: Index of the rung of the result; the last epoch counts as one rung more.
+            value: The objective; None if the trial failed for good; not finite if it diverged.
         """
         if value is not None and math.isfinite(value):
             self._results[rung][trial.number] = value
@@ -119,7 +120,7 @@ class Visible:
         self._choose_rung()
 
     def _move_sources(self, number: int, rung: int) -> None:
-        """Bring sources to this sweep's scale, once their initial point has a result here."""
+        """Shift scores of earlier sweeps when their initial point has a result at a rung here."""
         here = self._results[rung].get(number)
         for source, known in self._sources:
             there = self._by_rung(source.of_point or {}).get(rung)
@@ -131,7 +132,7 @@ class Visible:
                     self._put_again(earlier)
 
     def _choose_rung(self) -> None:
-        """Have samplers of complete trials model the highest rung with enough results."""
+        """Choose the rung that samplers of complete trials see as the end of training."""
         enough = [r for r, known in self._results.items() if len(known) >= LEAST_AT_RUNG]
         if self._of_whole and enough and max(enough) != self._modelled:
             self._modelled = max(enough)
@@ -144,7 +145,7 @@ class Visible:
             self._put(shown)
 
     def _put(self, trial: FrozenTrial) -> None:
-        """Show a trial by its results; one that diverged is worse than all others."""
+        """Show a trial with its visible results; a diverged trial is worse than all others."""
         trial = numbered(trial, trial.number, trial.user_attrs)
         results = {r: k[trial.number] for r, k in self._results.items() if trial.number in k}
         diverged = trial.number in self._diverged

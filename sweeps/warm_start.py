@@ -1,4 +1,4 @@
-"""Trials of earlier sweeps that a sampler sees, and their record in the study."""
+"""Trials of earlier sweeps for a warm start of the sampler, and their record in the study."""
 
 import base64
 import json
@@ -11,12 +11,12 @@ from foldsweep.numbers import plural
 from sweeps.study import StoredStudy
 
 WARM_ATTR = "foldsweep:warm_start"
-"""System attribute of the study with the number of parts that the record has."""
+"""System attribute of the study with the number of the record's parts."""
 LONGEST = 15_000
-"""Characters of a part: MySQL has room for 65,535 bytes in an attribute."""
+"""Most characters of a part: an attribute has at most 65,535 bytes in MySQL."""
 
 Results = Mapping[int | None, float]
-"""The objective by epoch; None stands for the last epoch."""
+"""The objective by epoch; the key None stands for the last epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +29,26 @@ class EarlierTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The trials of an earlier study that fit a sweep, oldest first.
+    """Trials of an earlier study that fit the search space of a sweep, oldest first.
 
-    Scores on other data, folds or epochs are not comparable as they are. They count relative to
-    an initial point that both sweeps train: see `Visible.add_source`.
+    Scores on other data, folds or epochs are not directly comparable. They are used relative to an
+    initial point that both sweeps train, see `Visible.add_sources`.
     """
 
     name: str
     """Sweep and space, `NAME/SPACE`."""
     trials: tuple[EarlierTrial, ...]
     num_trials: int
-    """Trials that the study has a result of, whether they fit or not."""
+    """Number of trials with a result in the study, whether they fit or not."""
     point: int | None = None
-    """Number of the initial point in the new sweep; None if scores are comparable as they are."""
+    """Number of the initial point in the new sweep; None if scores are directly comparable."""
     of_point: Results | None = None
-    """Results of that initial point in the earlier sweep."""
+    """Results of that initial point in the earlier sweep; None if `point` is."""
     misfit: str = ""
     """Why the first of the other trials does not fit."""
 
     def described(self) -> str:
-        """How many trials fit, in words."""
+        """Number of trials that fit, in words."""
         fit = len(self.trials)
         said = f"{fit} of {plural(self.num_trials, 'trial')} of {self.name}"
         if fit < self.num_trials:
@@ -57,7 +57,7 @@ class Source:
 
 
 def record(study: StoredStudy, sources: Sequence[Source]) -> None:
-    """Keep sources in a study: the earlier sweeps may change or be deleted later."""
+    """Store sources in a study, since the earlier sweeps may change or be deleted later."""
     text = _packed(sources)
     parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
     for i, part in enumerate(parts):
@@ -66,11 +66,11 @@ def record(study: StoredStudy, sources: Sequence[Source]) -> None:
 
 
 def recorded(study: StoredStudy) -> tuple[Source, ...] | None:
-    """The sources that `record` has kept; None if it has not, or was interrupted.
+    """The sources that `record` has stored; None if it was not called or was interrupted.
 
     Raises:
         ValueError: If the record is damaged.
-        LookupError: The same.
+        LookupError: If a part of the record, or a key in it, is missing.
     """
     attrs = study.system_attrs()
     if WARM_ATTR not in attrs:

@@ -1,8 +1,8 @@
-"""What every worker process of Ray does before it takes work.
+"""Setup hook of Ray's worker processes: makes them find modules as the driver does.
 
-Ray puts the driver's current folder first on the path of its workers: a file there that is named
-like a module of a library would be imported instead of it. Here that folder comes off the path
-again. Modules beside users' space files are found as in the driver.
+Ray puts the driver's working directory first on the path of its workers. A file there with the
+name of a library's module would be imported instead of that module, so the hook removes the folder
+from the path. It also adds the folders of users' space files, whose modules are then found.
 """
 
 import json
@@ -21,24 +21,24 @@ HOOK = "sweeps.worker.prepare"
 
 
 class OffThePath:
-    """Stands for a folder that will be put first on the path.
+    """Path entry finder for a folder that Ray will put first on the path.
 
-    When it is first asked for a module, it takes the folder off and lets Python search again.
+    When Python first asks it for a module, it removes the folder from the path and searches again.
     """
 
     def __init__(self, folder: str):
         self.folder = folder
 
     def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The module as it is found without the folder."""
-        # another list: the importer is in the middle of this one
+        """Remove the folder and find the module on the other paths."""
+        # a new list, as the importer is iterating over the old one
         sys.path = [place for place in sys.path if place != self.folder]
         del sys.path_importer_cache[self.folder]
         return PathFinder.find_spec(name, None, target)
 
 
 def variables(folders: Sequence[str]) -> dict[str, str]:
-    """What `prepare` reads from the environment of a worker.
+    """Environment variables of a worker, which `prepare` reads.
 
     Args:
         folders: Folders of users' space files.
@@ -47,7 +47,7 @@ def variables(folders: Sequence[str]) -> dict[str, str]:
 
 
 def prepare() -> None:
-    """Set up the search for modules."""
+    """Set up the search for modules, as configured by `variables`."""
     current = os.environ.get(CURRENT)
     if current is not None and current not in sys.path:
         finder: Any = OffThePath(current)

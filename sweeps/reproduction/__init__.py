@@ -1,1 +1,1 @@
-"""What repeats the reports: rows, grids, tables."""
+"""Reproduction of the reports: their rows, grids and tables."""

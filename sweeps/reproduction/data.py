@@ -1,4 +1,4 @@
-"""Data of rows and grids: pairs of images that are given, or points that are drawn."""
+"""Data of rows and grids: pairs of given images, or random points."""
 
 from dataclasses import replace
 
@@ -10,15 +10,15 @@ from trainables.tasks.samples import Data
 from trainables.variants import VARIANTS
 
 POINTS = disc.TASK.name
-"""Dataset of points."""
+"""Name of the dataset of points."""
 
 
 def dataset_of(preset: Preset, images: str) -> str:
-    """Dataset that a row is measured on.
+    """Name of the dataset that a row is measured on.
 
     Args:
         preset: The row.
-        images: Dataset of the images at hand, for rows that compare digits.
+        images: Name of the loaded dataset of images, for rows that compare digits.
     """
     return POINTS if VARIANTS[preset.variant].task is disc.TASK else images
 
@@ -31,14 +31,14 @@ def draw(
     train_pairs: int | None = None,
     test_pairs: int | None = None,
 ) -> Data:
-    """Pairs of these images, or points, by the dataset; fewer are the first of more."""
+    """Draw points or pairs of images, by the dataset; fewer are the first of more."""
     if dataset == POINTS:
         return disc.draw(seed, train_pairs, test_pairs)
     return draw_pairs(images, seed=seed, train_pairs=train_pairs, test_pairs=test_pairs)
 
 
 def scaled(protocol: Protocol, dataset: str, images: ImageSource) -> Protocol:
-    """The protocol with as many pairs as a smaller dataset allows, in the same proportions."""
+    """The protocol with as many pairs as a smaller dataset has, in the same proportions."""
     if dataset in (POINTS, "mnist"):
         return protocol
     train = min(protocol.train_pairs, len(images.train) // 2)
@@ -49,5 +49,5 @@ def scaled(protocol: Protocol, dataset: str, images: ImageSource) -> Protocol:
         test_pairs=test,
         held_back=protocol.held_back * train // protocol.train_pairs,
         test_from=protocol.test_from * test // protocol.test_pairs,
-        fresh_data=False,  # there are no others
+        fresh_data=False,  # a smaller dataset has no pairs for other rounds
     )

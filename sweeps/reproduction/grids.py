@@ -1,4 +1,4 @@
-"""Grids of the reports: swept on the platform, their best points kept for the rows."""
+"""Grid searches of the reports: their sweeps, and the best points, which rows use."""
 
 import json
 from collections.abc import Mapping
@@ -27,25 +27,28 @@ RESULT_FILE = "grid.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a grid came to."""
+    """The result of a grid search."""
 
     best: Mapping[str, Any]
     """Best values on the grid's axes."""
     values: Mapping[str, Any]
-    """Those and what the groups before had settled."""
+    """The best values, and the values that the grid took from the grid before."""
     score: float
     std: float
     num_params: int
     trials: int
-    """Points that were tried, those included that were stopped early or failed."""
+    """Number of points tried, with those that were stopped early or failed."""
     failed: int
     select_on_test: bool
     time_s: float
-    """Seconds of training, all trials together."""
+    """Seconds of training, summed over trials."""
 
 
 def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
-    """What a grid starts from: the best of the groups before; None for what the report has."""
+    """Values that a grid takes from the grid before it, with that grid's best point.
+
+    None if there is no grid before it, or that has no result: the report's values are used then.
+    """
     if grid.after is None:
         return None
     before = found(GRIDS[grid.after], root)
@@ -53,7 +56,7 @@ def settled(grid: Grid, root: Path) -> Mapping[str, Any] | None:
 
 
 def found(grid: Grid, root: Path) -> Found | None:
-    """The result of a grid that has been swept; None if it has not."""
+    """The result of a grid; None if it has not been swept to its end."""
     try:
         return Found(**parsed((root / grid.space / RESULT_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -61,7 +64,7 @@ def found(grid: Grid, root: Path) -> Found | None:
 
 
 def chain(grid: Grid) -> list[Grid]:
-    """A grid and the groups it starts from, in the order in which they are to be swept."""
+    """A grid and the grids whose best points it depends on, in the order of sweeping."""
     before = chain(GRIDS[grid.after]) if grid.after else []
     return [*before, grid]
 
@@ -77,7 +80,7 @@ def sweep_grid(
     console: Console,
     machines: Machines | None = None,
 ) -> SweepEnd:
-    """Sweep a grid, or resume it, and keep its result once it is complete."""
+    """Sweep a grid, or resume its sweep, and store the result once it is complete."""
     values = settled(grid, root)
     space = grid_space(grid, values)
     folder = root / grid.space

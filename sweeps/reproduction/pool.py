@@ -1,4 +1,4 @@
-"""Jobs over the machine: Ray tasks, their progress, their records in MLflow."""
+"""Jobs as Ray tasks, with their progress and their records in MLflow."""
 
 import json
 import time
@@ -37,7 +37,7 @@ from trainables.variants import VARIANTS
 
 RETRIES = 2
 QUIET_S = 30.0
-"""Longest silence while rows are trained."""
+"""Most seconds without a line of progress while rows are trained."""
 _POLL_S = 1.0
 
 
@@ -48,10 +48,10 @@ def run_jobs(
     allotment: Allotment,
     console: Console,
 ) -> list[str]:
-    """Measure jobs on a Ray that has been started, the longest first.
+    """Measure jobs on a running Ray, the longest first.
 
     Returns:
-        What went wrong, a line for each job that has no result.
+        Errors, a line for each job that has no result.
     """
     shared = ray.put(images)
     remote: Any = ray.remote(num_cpus=allotment.cpus, num_gpus=allotment.gpus, max_retries=RETRIES)
@@ -112,12 +112,13 @@ def log_rows(
     experiment: str,
     select_on_test: bool = False,
 ) -> int:
-    """Log results that MLflow has not been given yet, below one run; each under its own key.
+    """Log results that have not been logged yet, each as a child of one run.
 
-    With `select_on_test` the grids were, and the rows that they tuned say so.
+    `select_on_test` says that the points of the grids were selected on the test pairs; the rows
+    that these grids tuned are tagged so.
 
     Returns:
-        Number of records that wait because MLflow could not take them.
+        Number of records that are not sent and stay in the spool.
     """
     identity = identity_in(folder, within=folder.parent)
     target = TrackingTarget(
@@ -152,7 +153,7 @@ def log_rows(
 
 
 def _logged(folder: Path, target: TrackingTarget) -> tuple[set[str], int]:
-    """Runs that were logged to their end, not cut off, and the number of records that wait."""
+    """Runs that were logged to their end, and the number of records still to be sent."""
     spool = folder / SPOOL_FILE
     if not spool.exists():
         return set(), 0
@@ -219,5 +220,5 @@ def _log_row(
 
 
 def _number(job: Job) -> int:
-    """A number that names the job for ever, and another one when its result changes."""
+    """Permanent number of a job; it differs if the job would have another result."""
     return zlib.crc32(f"{job.name} {job.key}".encode())

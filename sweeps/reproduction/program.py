@@ -1,4 +1,4 @@
-"""What `sweeps/reproduce.py` does, in a driver."""
+"""The program `sweeps/reproduce.py`, as it runs in a driver (`sweeps.driver`)."""
 
 import os
 import subprocess
@@ -42,13 +42,13 @@ from trainables.variants import VARIANTS
 
 ROWS = "rows"
 WRONG = ("lenet_transfer/table1",)
-"""Tables whose report draws by digits where answers are wrong."""
+"""Tables whose report has a figure of the wrong answers by digits."""
 LOG_WIDTH = 200
-"""Wide enough that no name is folded."""
+"""Columns of a table in a log, so that no name is wrapped."""
 
 
 def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
-    """Repeat what the command line asks for; returns the exit code."""
+    """Reproduce the tables and rows of the command line; return the exit code."""
     leave_to_python()
     settings = parse(ReproduceSettings, [*args], prog=prog)
     if settings.list:
@@ -83,7 +83,7 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
 
 
 def selected(names: Sequence[str]) -> dict[str, list[tuple[Preset, Measurement] | Grid]]:
-    """Rows by table that reports, tables and rows name; an empty name means all.
+    """Rows by table, selected by names of reports, tables or rows; an empty name selects all.
 
     Raises:
         UserError: If there is no such report, table or row.
@@ -106,14 +106,14 @@ def selected(names: Sequence[str]) -> dict[str, list[tuple[Preset, Measurement] 
 
 
 class Reproduction:
-    """What one command repeats."""
+    """The reproduction of one command: its grids, rows and tables."""
 
     def __init__(self, settings: ReproduceSettings, images: ImageSource):
         self.settings = settings
         self.images = images
 
     def run(self, tables: dict[str, list[tuple[Preset, Measurement] | Grid]]) -> int:
-        """Sweep the grids that are missing, train the rows that are missing, show the tables."""
+        """Sweep missing grids, train missing rows and show the tables; return the exit code."""
         rows = [row for each in tables.values() for row in each]
         grids = self._grids(rows)
         missing = [grid for grid in grids if self._found(grid) is None]
@@ -150,7 +150,7 @@ class Reproduction:
         return int(bool(failures))
 
     def _grids(self, rows: Sequence[tuple[Preset, Measurement] | Grid]) -> list[Grid]:
-        """Grids that are asked for or that rows need, in the order of sweeping."""
+        """Grids that are selected or that rows depend on, in the order of sweeping."""
         wanted: dict[str, Grid] = {}
         for row in rows:
             needed = GRIDS.get(row[0].tuned_by or "") if not isinstance(row, Grid) else row
@@ -162,7 +162,7 @@ class Reproduction:
         return found(grid, self.settings.root)
 
     def _sweep(self, grid: Grid, allotment: Allotment, machines: Machines) -> bool:
-        """Sweep a grid; whether it was interrupted."""
+        """Sweep a grid; return whether it was interrupted."""
         settings = self.settings.sweep(grid)
         data = draw(
             settings.dataset,
@@ -187,7 +187,7 @@ class Reproduction:
         return end.interrupted
 
     def _job(self, preset: Preset, measurement: Measurement) -> Job | None:
-        """A row's job; None as long as the grid that it needs has not been swept."""
+        """A row's job; None if the grid that the row depends on has not been swept."""
         values = dict(preset.config)
         if preset.tuned_by is not None:
             ours = self._found(GRIDS[preset.tuned_by])
@@ -248,7 +248,7 @@ class Reproduction:
         return [c for name in tables for c in table_cells(name, self._result, self._found)]
 
     def _draw(self, tables: dict[str, list[tuple[Preset, Measurement] | Grid]]) -> None:
-        """Let analysis draw the tables that have figures, from what is in MLflow."""
+        """Have `analysis` draw the figures of tables from the records in MLflow."""
         drawn = [
             name
             for name, rows in tables.items()
@@ -267,7 +267,7 @@ class Reproduction:
                     f"--sweep={self.settings.name}",
                     f"--experiment={self.settings.experiment}",
                 ],
-                # arguments are for all to read, and it may hold a password
+                # not an argument, which other users can read: the URI may hold a password
                 env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(self.settings.tracking_uri)},
                 capture_output=True,
                 encoding="utf-8",
@@ -291,7 +291,7 @@ class Reproduction:
 
 
 def show(cells: Cells) -> None:
-    """Print a table; in a log its lines are whole."""
+    """Print a table, without wrapped lines unless on a terminal."""
     console.print(cells.title)
     width = None if on_terminal() else LOG_WIDTH
     Console(highlight=False, markup=False, emoji=False, width=width).print(cells.rich())

@@ -1,4 +1,4 @@
-"""Rows of the reports' tables as jobs: what to train, and the result that says it is done."""
+"""Rows of the reports' tables as jobs: their networks, training and stored results."""
 
 import hashlib
 import json
@@ -29,28 +29,28 @@ from trainables.variants import VARIANTS
 FORMAT = 1
 QUICK_PAIRS = 60
 PROBES_PER_SIDE = 60
-"""Points along each side of the unit square whose answers are kept."""
+"""Points per side of a grid on the unit square, on which predictions are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A preset under a protocol."""
+    """A row to train: a preset, measured under a protocol."""
 
     preset: Preset
     protocol: Protocol
     config: TrialConfig
-    """The preset's configuration, completed by what its grid chose."""
+    """The preset's configuration, completed by the best point of its grid."""
     dataset: str
     seed: int
 
     @property
     def name(self) -> str:
-        """`report/row-rounds` or `report/row-folds`: where its files are."""
+        """`report/row-rounds` or `report/row-folds`, also the path of its files."""
         return f"{self.preset.name}-{self.protocol.kind}"
 
     @property
     def key(self) -> str:
-        """Changes whenever the result would."""
+        """Digest of all that the result depends on."""
         parts = {
             "format": FORMAT,
             "variant": self.preset.variant,
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def cost(self) -> float:
-        """Rough work in arbitrary units, for the estimate of time."""
+        """Approximate work in arbitrary units, for the estimate of the remaining time."""
         protocol = self.protocol
         steps = protocol.train_pairs / self.config.batch_size
         wide = 0.2 if self.preset.variant.startswith("mlp") else 1.0
@@ -71,7 +71,7 @@ class Job:
 
 
 def _settled(settings: TrialConfig | Protocol) -> dict[str, Any]:
-    """What is not at its default: a field that is added later changes no key."""
+    """Fields that differ from their defaults, so that a field added later changes no key."""
     return {
         field.name: getattr(settings, field.name)
         for field in fields(settings)
@@ -80,7 +80,7 @@ def _settled(settings: TrialConfig | Protocol) -> dict[str, Any]:
 
 
 def quick(protocol: Protocol) -> Protocol:
-    """The protocol at smoke size: two members, few pairs."""
+    """The protocol at smoke size: two rounds or folds of `QUICK_PAIRS` pairs."""
     return replace(
         protocol,
         count=2,
@@ -92,13 +92,13 @@ def quick(protocol: Protocol) -> Protocol:
 
 
 def cohort(job: Job, images: ImageSource) -> Cohort:
-    """The members that a job trains; networks on points answer a grid of points besides."""
+    """The networks that a job trains, one for each round or fold; on points, with probes."""
     members = _cohort(job, images)
     return _with_probes(members) if job.dataset == POINTS else members
 
 
 def _with_probes(members: Cohort) -> Cohort:
-    """A grid of points to answer: the regions that a network tells apart."""
+    """The cohort with a grid of points as probes, whose predictions show decision regions."""
     ticks = (np.arange(PROBES_PER_SIDE, dtype=np.float32) + 0.5) / PROBES_PER_SIDE
     y, x = np.meshgrid(ticks, ticks, indexing="ij")
     grid = disc.points(np.stack([x.ravel(), y.ravel()], axis=1))
@@ -135,9 +135,10 @@ def _cohort(job: Job, images: ImageSource) -> Cohort:
 def measure(
     job: Job, images: ImageSource, folder: Path, *, threads: int, device: str
 ) -> dict[str, Any]:
-    """Train and measure a job, store its result and return it; cut off, it can go on.
+    """Train and measure a job, store its result and return it.
 
-    A diverged row has the key `error` instead of scores.
+    An interrupted job resumes from its checkpoints. The result of a row that diverged has the key
+    `error` instead of scores.
     """
     torch.set_num_threads(threads)
     members = cohort(job, images)
@@ -173,7 +174,7 @@ def measure(
 
 
 def _figures(job: Job, members: Cohort, scores: Scores) -> dict[str, Any]:
-    """Accuracy of each member on the rows that count, and what pictures show of all of them."""
+    """Scores of each member on its held-out rows from `test_from` on, and data of figures."""
     rounds = members.held_out()
     accuracy = []
     for samples, said in zip(rounds, scores.predictions, strict=True):
@@ -198,7 +199,7 @@ def _figures(job: Job, members: Cohort, scores: Scores) -> dict[str, Any]:
 
 
 def _regions(members: Cohort, scores: Scores) -> dict[str, Any]:
-    """The first round's points, and how many rounds answer 1 on a grid of points."""
+    """The first round's training points, and the share of rounds that predict 1 on the probes."""
     first = members.samples.take(members.members[0].train)
     points = [first.inputs["points"].round(4), first.targets["target"][:, None]]
     answers = [said["answer"] for said in scores.probe_predictions]
@@ -210,12 +211,12 @@ def _regions(members: Cohort, scores: Scores) -> dict[str, Any]:
 
 
 def result_path(folder: Path, job: Job) -> Path:
-    """File of a job's result."""
+    """Path of the file of a job's result."""
     return folder / f"{job.name}.json"
 
 
 def stored(folder: Path, job: Job) -> dict[str, Any] | None:
-    """The result of a job that has been done as it is now; None if there is none."""
+    """The stored result of a job; None if there is none or the job has changed since."""
     try:
         result = parsed(result_path(folder, job).read_bytes())
     except (OSError, ValueError):
@@ -225,12 +226,12 @@ def stored(folder: Path, job: Job) -> dict[str, Any] | None:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation, which a single value has not."""
+    """Mean and sample standard deviation; the latter is None for a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def error_shares(result: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Share of wrong answers where the digits are equal, differ by one, or by more."""
+    """Error rates on pairs whose digits are equal, differ by 1, or differ by more."""
     wrong, count = np.array(result["wrong"]), np.array(result["count"])
     apart = np.abs(np.subtract.outer(np.arange(NUM_CLASSES), np.arange(NUM_CLASSES)))
     shares = [

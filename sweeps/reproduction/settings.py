@@ -1,4 +1,4 @@
-"""The settings of a repetition: the command line of `sweeps/reproduce.py`."""
+"""Settings of a reproduction: the command line of `sweeps/reproduce.py`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,33 +21,33 @@ from trainables.variants import VARIANTS
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceSettings:
-    """Train rows of the reports' tables under their own protocols, and show both figures.
+    """Train rows of the reports' tables under the reports' protocols, and compare the results.
 
-    Only what is missing is trained; interrupted, the same command resumes.
+    Rows that have a result are not trained again. The same command resumes after an interruption.
     """
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Reports, tables or rows: kong, kong/table3, kong/a_w_net."""
+    """Reports, tables or rows, such as kong, kong/table3 or kong/a_w_net."""
     all: bool = False
     """Every table of every report."""
     list: bool = False
-    """Show all tables and rows and stop."""
+    """List all tables and rows, and exit."""
     rounds: int | None = None
-    """Rounds of each row [as in its report]."""
+    """Number of rounds of each row [as in its report]."""
     quick: bool = False
     """Smoke size: two rounds of two epochs on 60 pairs, two points of each grid."""
     select_on_test: bool = False
-    """Choose the best points of grids on the test pairs, as one report did; labelled so."""
+    """Select the best points of grids on the test pairs, as one report did; all results say so."""
     write: Path | None = None
-    """Document whose marked places are filled with these tables."""
+    """Document to write the tables into, between its marks."""
     seed: int = 0
-    """Everything random derives from it."""
+    """Seed of all random numbers."""
     dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """Handwritten digits; the reports have mnist."""
+    """Images of handwritten digits; the reports use mnist."""
     data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else the user's cache folder]."""
     storage: Path = Path("runs")
-    """Folder of results."""
+    """Folder to store results in."""
     experiment: str = field(default_factory=default_experiment)
     """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
@@ -59,13 +59,13 @@ class ReproduceSettings:
     cpus_per_trial: float | None = None
     """CPUs, and torch threads, of a row or trial [1]."""
     gpus_per_trial: float | None = None
-    """GPUs of a row or trial, may be a fraction [shared by several where there are any]."""
+    """GPUs of a row or trial, also a fraction [several share a GPU if there is one]."""
 
     def validate(self) -> None:
-        """Check what the sweeps' own settings do not.
+        """Check the settings that `SweepSettings` does not check.
 
         Raises:
-            UserError: At the first value that cannot be meant.
+            UserError: At the first invalid value.
         """
         require_at_least(1, self, "rounds", most=MOST_FOLDS)
         require_local(self.storage)
@@ -79,7 +79,7 @@ class ReproduceSettings:
 
     @property
     def name(self) -> str:
-        """Folder of the results: another one for what cannot be mixed."""
+        """Name of the folder of results, different for results that are not comparable."""
         parts = ["reproduce"]
         parts += ["digits"] * (self.dataset == "digits")
         parts += ["quick"] * self.quick
@@ -89,11 +89,11 @@ class ReproduceSettings:
 
     @property
     def root(self) -> Path:
-        """Where the results are."""
+        """Folder of the results."""
         return self.storage / self.name
 
     def sweep(self, grid: Grid | None = None) -> SweepSettings:
-        """Settings of the sweep of a grid, or of the cluster alone."""
+        """Settings of the sweep of a grid; without a grid, those of the Ray cluster."""
         small = self.quick
         dataset = dataset_of(PRESETS[grid.base], self.dataset) if grid else self.dataset
         settings = SweepSettings(

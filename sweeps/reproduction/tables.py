@@ -1,4 +1,4 @@
-"""The reports' tables beside ours: on the console, and in a document between two marks."""
+"""Tables of reported and reproduced results, for the console and for marked documents."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from trainables.presets.registry import PRESETS, TABLES, Row
 from trainables.variants import VARIANTS
 
 WITHIN = 2.0
-"""Standard errors that a repeated figure may be below the reported one."""
+"""Standard errors by which a reproduced accuracy may be below the reported one."""
 _MARK = re.compile(r"(<!-- foldsweep: ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Result = Mapping[str, Any]
@@ -31,14 +31,14 @@ GridLookup = Callable[[Grid], Found | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A table before it is drawn."""
+    """The text of a table."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def rich(self) -> Table:
-        """For the console, below the title."""
+        """The table for the console, without its title."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for i, name in enumerate(self.head):
             table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
@@ -47,16 +47,16 @@ class Cells:
         return table
 
     def markdown(self) -> str:
-        """For a document."""
+        """The table in Markdown, without its title."""
         lines = [self.head, ("---",) + ("---:",) * (len(self.head) - 1), *self.rows]
         return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def difference(result: Result, measurement: Measurement) -> tuple[float, float] | None:
-    """Ours minus the reported mean, and the same in standard errors of that difference.
+    """Reproduced minus reported mean accuracy, and the same in standard errors of the difference.
 
-    Where the report prints no std, ours stands for it. None where nothing is reported, and for a
-    single round.
+    If the report prints no std, the reproduced one is used for it. None if no accuracy is
+    reported, the row diverged, or it has a single round.
     """
     reported = measurement.reported
     if reported.accuracy is None or "error" in result:
@@ -73,7 +73,7 @@ def difference(result: Result, measurement: Measurement) -> tuple[float, float] 
 
 
 def table_cells(name: str, lookup: Lookup, grid_lookup: GridLookup) -> list[Cells]:
-    """A table of a report: its rows, its grids, or both."""
+    """The cells of a report's table: one table for its rows, one for its grids."""
     rows = TABLES[name]
     measured = [row for row in rows if not isinstance(row, Grid)]
     grids = [row for row in rows if isinstance(row, Grid)]
@@ -132,7 +132,7 @@ def _grid_cells(name: str, grids: Sequence[Grid], lookup: GridLookup) -> Cells:
 
 
 def error_cells(name: str, lookup: Lookup) -> Cells:
-    """Share of wrong answers by how far apart the two digits are."""
+    """Error rates by the difference of the two digits."""
     head = ("row", "equal digits", "digits that differ by 1", "by more")
     body = []
     for row in TABLES[name]:
@@ -148,7 +148,7 @@ def error_cells(name: str, lookup: Lookup) -> Cells:
 
 
 def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
-    """How many of the tables' reported rows are repeated, and which are not."""
+    """Summary in one line: how many of the reported rows are reproduced, and which are not."""
     rows = [
         (preset, measurement)
         for table in tables
@@ -185,7 +185,7 @@ def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
 
 
 def described(protocol: Protocol) -> str:
-    """How a row is measured, in words."""
+    """Description of a protocol, in words."""
     if protocol.kind == "folds":
         return f"{protocol.count}-fold cross-validation of {protocol.train_pairs} pairs"
     data = "fresh pairs in each" if protocol.fresh_data else "the same pairs in all"
@@ -195,7 +195,7 @@ def described(protocol: Protocol) -> str:
 
 
 def shown_reported(reported: Reported) -> str:
-    """A reported figure as printed."""
+    """Reported accuracy and std, as printed; empty if none."""
     if reported.accuracy is None:
         return ""
     std = "" if reported.std is None else f" ± {reported.std:g}"
@@ -229,7 +229,7 @@ def _shown_time(reported: Reported, result: Result | None) -> str:
 
 
 def list_cells() -> Cells:
-    """Every table and row there is."""
+    """List of all tables and rows."""
     body = []
     for name, rows in TABLES.items():
         for row in rows:
@@ -253,11 +253,11 @@ def _listed(row: Row) -> tuple[str, str, str, str]:
 
 
 def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
-    """Replace what stands between `<!-- foldsweep: NAME -->` and `<!-- end -->`.
+    """Replace the text between the marks `<!-- foldsweep: NAME -->` and `<!-- end -->`.
 
     Args:
         path: Document.
-        blocks: New text by name; names that are not there stay as they are.
+        blocks: New text by name. Marks with other names are left alone.
 
     Returns:
         Number of blocks replaced.
@@ -276,7 +276,7 @@ def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
 
 
 def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
-    """A document, and which of `names` it has marks for.
+    """The text of a document, and those of `names` that it has marks for.
 
     Raises:
         UserError: If the file cannot be read, or has no such mark.

@@ -1,1 +1,1 @@
-"""The way of a sweep's records to MLflow: spool, uploader."""
+"""Transport of a sweep's records to MLflow: spool, tracker and uploader."""

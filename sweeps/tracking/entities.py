@@ -1,4 +1,4 @@
-"""What MLflow calls the parts of a spool's records."""
+"""MLflow entities (parameters, tags, metrics, datasets) of a spool's records."""
 
 import re
 from collections.abc import Iterable
@@ -15,11 +15,12 @@ _TAG_CHARS = 8000
 
 
 def entities(records: Iterable[Record]) -> list[Item]:
-    """Parameters, tags and metrics of a run, as MLflow's limits have them.
+    """Parameters, tags and metrics of a run, within MLflow's length limits.
 
-    Parameters, and tags that are for people, are cut; what programs read back is not.
+    Parameters and tags for people are cut to these limits. Tags that programs read back (prefix
+    `names.STATE`) stay whole: long ones are split over several tags.
     """
-    params: dict[tuple[str, str], None] = {}  # in order; a changed value is for MLflow to refuse
+    params: dict[tuple[str, str], None] = {}  # in order; MLflow refuses a changed value
     tags: dict[str, str] = {}
     metrics = []
     for record in records:
@@ -39,12 +40,12 @@ def entities(records: Iterable[Record]) -> list[Item]:
 
 
 def storable(text: str) -> str:
-    """The text without what no database takes: zero bytes, and halves of characters."""
+    """The text with NUL characters and lone surrogates replaced, which no database accepts."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def clean(key: str) -> str:
-    """The key with `_` for each character that MLflow allows in no name."""
+    """The key with `_` in place of each character that MLflow forbids in names."""
     return re.sub(r"[^/\w.\- :]", "_", key)
 
 

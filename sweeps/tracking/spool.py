@@ -1,22 +1,22 @@
-"""The local file every tracking record goes to before MLflow sees it.
+"""The spool: a local file that takes every tracking record before it is sent to MLflow.
 
-A sweep's folder holds `spool.jsonl` (one JSON record per line, only ever appended to),
-`spool.cursor` (how far each tracking server has it), `tracking.json` (where to send it) and two
-locks: the driver's, which tells others that it lives, and the uploader's, which keeps it alone.
-Lines that are wrong are copied to `spool.rejected.jsonl`, and the rest is sent.
+A sweep's folder holds `spool.jsonl` (one JSON record per line, append-only), `spool.cursor` (how
+much each tracking server has received), `tracking.json` (where to send it) and two locks. The
+driver holds its lock while it runs; the uploader's lock excludes a second uploader. Invalid lines
+are copied to `spool.rejected.jsonl`, and the others are sent.
 
-Records name their run by trial number, `"12"`; the run of the sweep itself is `""`:
+A record names its run by trial number, such as `"12"`; the sweep's own run is `""`:
 
     {"op": "start", "run", "time", "name", "params", "tags", "dataset"}
     {"op": "metrics", "run", "points": [[key, value, step, time], ...]}
     {"op": "tags", "run", "tags"}
     {"op": "artifact", "run", "path", "to"}
     {"op": "end", "run", "status", "time"}
-    {"op": "open"}, {"op": "close"}: a driver came or went
+    {"op": "open"}, {"op": "close"}: a driver has started or ended
 
-The path of an artifact is relative to the sweep's folder if it is inside. Times are milliseconds
-since the epoch and travel with the record: MLflow tells a repeated metric point from a new one by
-its time, so sending a spool twice adds nothing.
+The path of an artifact inside the sweep's folder is relative to that folder. Times are
+milliseconds since the epoch and are part of the record: MLflow recognises a repeated metric point
+by its time, so sending a spool twice adds nothing.
 """
 
 import hashlib
@@ -48,25 +48,25 @@ SPOOL_FILE = "spool.jsonl"
 CURSOR_FILE = "spool.cursor"
 REJECTED_FILE = "spool.rejected.jsonl"
 RESTORED_FILE = "spool.restored"
-"""Says up to which offset a spool was brought from a copy, see `restored_up_to`."""
+"""Byte offset up to which the spool was restored from a copy, see `restored_up_to`."""
 DRIVER_LOCK = "driver.lock"
 UPLOADER_LOCK = "uploader.lock"
 _PLACES = ("tracking_uri", "study_storage")
 OPEN: Record = {"op": "open"}
 CLOSE: Record = {"op": "close"}
 _LONGEST_NAME = 200
-"""Bytes of an experiment's name; a folder of artifacts is called by it."""
+"""Most bytes of an experiment's name, which is also the name of its folder of artifacts."""
 
 
 def now_ms() -> int:
-    """Current time in MLflow's unit."""
+    """Current time in milliseconds since the epoch, MLflow's unit."""
     return time.time_ns() // 1_000_000
 
 
 class Spool:
-    """Appends records; each is with the operating system when `append` returns.
+    """Appends records to a spool file, without a buffer: a kill loses none that was appended.
 
-    A line left incomplete by a kill or a full disk is cut off, so the next record starts clean.
+    An incomplete last line, left by a kill or a full disk, is cut off when the file is opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,12 +75,13 @@ class Spool:
             self._file.truncate(_complete_length(reader.read()))
 
     def append(self, record: Record) -> None:
-        """Add one record; NaN and infinities are kept, lone surrogates as escapes.
+        """Add one record, with NaN and infinities.
 
-        No server takes those. Only the path of a file may have them, which none gets to see.
+        Lone surrogates are replaced by escapes, since no server accepts them. The path of an
+        artifact keeps them: it names a local file, and is not sent.
 
         Raises:
-            OSError: If the disk takes no more; the spool is then as it was before.
+            OSError: If the disk is full; the spool is unchanged.
         """
         text = json.dumps(record)
         if r"\ud" in text and record.get("op") != "artifact":
@@ -95,12 +96,12 @@ class Spool:
             raise
 
     def close(self) -> None:
-        """Close the file; the records stay."""
+        """Close the file."""
         self._file.close()
 
 
 def _plain(value: Any) -> Any:
-    """The value with text that every encoding of Unicode has."""
+    """The value with lone surrogates in its texts replaced by escapes."""
     match value:
         case str():
             return value.encode(errors="backslashreplace").decode()
@@ -116,9 +117,9 @@ def _complete_length(data: bytes) -> int:
 
 
 def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
-    """Complete records from a byte offset on, each with the offset behind it.
+    """Yield the complete records from a byte offset on, each with the offset of its end.
 
-    A line that is no JSON object (a damaged disk) is given as `{"op": "unreadable"}`.
+    A line that is not a JSON object (a damaged disk) is yielded as `{"op": "unreadable"}`.
     """
     with path.open("rb") as file:
         file.seek(offset)
@@ -134,11 +135,11 @@ def read_records(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
 
 
 def set_aside(folder: Path, wrong: Sequence[tuple[int, str]]) -> int:
-    """Copy lines to a file beside the spool, each once; returns how many are new.
+    """Copy invalid lines to a file beside the spool, each once; return the number of new ones.
 
     Args:
         folder: Folder of the spool.
-        wrong: Where each line begins, and what is wrong with it.
+        wrong: Byte offset of each line, and what is wrong with it.
     """
     path = folder / REJECTED_FILE
     known = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
@@ -156,7 +157,7 @@ def set_aside(folder: Path, wrong: Sequence[tuple[int, str]]) -> int:
 
 
 def num_set_aside(folder: Path) -> int:
-    """Number of lines that were set aside."""
+    """Number of lines that `set_aside` has copied."""
     try:
         return (folder / REJECTED_FILE).read_bytes().count(b"\n")
     except FileNotFoundError:
@@ -164,12 +165,12 @@ def num_set_aside(folder: Path) -> int:
 
 
 def count_records(path: Path, offset: int) -> int:
-    """Number of records behind an offset that carry something to MLflow."""
+    """Number of records after a byte offset that are to be sent to MLflow."""
     return sum("run" in record for _, record in read_records(path, offset))
 
 
 def is_closed(path: Path) -> bool:
-    """Whether the driver said that no more records follow."""
+    """Whether the spool ends with a `close` record: the driver adds no more."""
     mark = (json.dumps(CLOSE) + "\n").encode()
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - len(mark)))
@@ -178,11 +179,12 @@ def is_closed(path: Path) -> bool:
 
 @dataclass(slots=True)
 class RunState:
-    """What a spool says about one run.
+    """State of one run, as recorded in a spool.
 
-    `last_step` holds the highest step of each metric: steps of a metric rise, so a point at or
-    below it repeats one that is already there. `params` are those of the sweep's own run as it
-    first had them: MLflow refuses others. `nodes` is the tag of that name, which grows.
+    `last_step` holds the highest step of each metric. Steps of a metric rise, so a point at or
+    below it is a repetition. `params` are the first parameters of the sweep's own run, empty for
+    trials: MLflow refuses changed ones. `nodes` is the tag `names.TAG_NODES`, which grows with
+    each attempt.
     """
 
     is_open: bool = False
@@ -192,7 +194,7 @@ class RunState:
 
 
 def run_states(path: Path) -> dict[str, RunState]:
-    """State of every run in a spool, in the order of their start."""
+    """State of every run in a spool, in the order of first records."""
     states: dict[str, RunState] = {}
     for _, record in read_records(path):
         run, op = record.get("run"), record.get("op")
@@ -214,10 +216,12 @@ def run_states(path: Path) -> dict[str, RunState]:
 
 @dataclass(slots=True)
 class Progress:
-    """How far one tracking server has a spool, what it refused, what it last failed with.
+    """Progress of sending a spool to one tracking server.
 
-    `part` counts the runs that it has of the records just behind `offset`; `refusal` is the last
-    of those that `refused` counts.
+    `offset` is the byte offset up to which the server has all records, and `part` the number of
+    runs already sent of the records that follow it. `refused` counts the items that the server
+    refused, and `refusal` describes the last one. `problem` is the last error, empty after a
+    success.
     """
 
     offset: int = 0
@@ -228,9 +232,10 @@ class Progress:
 
 
 def read_progress(folder: Path, server: str) -> Progress:
-    """Progress of a server (`TrackingTarget.server`); nothing yet for one never seen.
+    """Progress of a server (`TrackingTarget.server`).
 
-    Nothing, too, where the cursor is damaged: what is sent again adds nothing.
+    It is zero for a server not seen before, and if the cursor is damaged: sending records again
+    adds nothing.
     """
     try:
         progress = Progress(**_cursors(folder).get(server, {}))
@@ -244,7 +249,7 @@ def read_progress(folder: Path, server: str) -> Progress:
 
 
 def _is_place(spool: Path, offset: int) -> bool:
-    """Whether a record begins at an offset, or may be appended there."""
+    """Whether a record begins, or may be appended, at a byte offset."""
     if offset == 0 or not spool.exists():
         return True
     with spool.open("rb") as file:
@@ -253,7 +258,7 @@ def _is_place(spool: Path, offset: int) -> bool:
 
 
 def write_progress(folder: Path, server: str, progress: Progress) -> None:
-    """Store progress in one step, so that a kill leaves the old or the new."""
+    """Store progress atomically: after a kill the file holds the old or the new one."""
     cursors = _cursors(folder) | {server: asdict(progress)}
     draft = folder / f"{CURSOR_FILE}.new"
     draft.write_text(json.dumps(cursors), "utf-8")
@@ -268,9 +273,10 @@ def _cursors(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def restored_up_to(folder: Path) -> int | None:
-    """Where records of this driver begin, after one elsewhere; None where there was none.
+    """Byte offset of the first record after a spool restored from a copy; None if not restored.
 
-    The server may have records of that one which its copy, brought here, has not.
+    The copy is that of a driver elsewhere. The server may have further records of that driver,
+    which are missing in the copy. A damaged file counts as offset 0.
     """
     try:
         offset = dict(parsed((folder / RESTORED_FILE).read_bytes())).get("offset")
@@ -282,7 +288,7 @@ def restored_up_to(folder: Path) -> int | None:
 
 
 def driver_lives(folder: Path) -> bool:
-    """Whether a process holds the driver's lock; the kernel frees it when that process dies."""
+    """Whether a process holds the driver's lock, which the kernel frees when that process ends."""
     try:
         with FileLock(folder / DRIVER_LOCK, timeout=0):
             return False
@@ -292,11 +298,11 @@ def driver_lives(folder: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackingTarget:
-    """One sweep on one MLflow server.
+    """Where the records of one sweep are sent: an MLflow server and an experiment.
 
-    `sweep` is its name for ever, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
+    `sweep` is its permanent name, `"NAME/cnn_ws_aux"`. `study_storage` is a database URL or the
     path of an Optuna journal, relative to the sweep's folder if the two are to move together.
-    `uuid` is that of the sweep: runs of other sweeps of the same name are never touched.
+    `uuid` is the sweep's: runs of other sweeps of the same name are never touched.
     """
 
     tracking_uri: str
@@ -305,11 +311,11 @@ class TrackingTarget:
     study_storage: str
     study_name: str
     objective: str = "val_accuracy"
-    """Key of what the sweep optimises, which views of a new experiment show."""
+    """Key of the objective, which the views of a new experiment show."""
     better: Better = "higher"
     uuid: str = ""
     project: Path | None = field(default=None, compare=False)
-    """Folder that the user works in, see `sweeps.identity`; None for the present one."""
+    """Folder that the user works in, see `sweeps.identity`; None for the working directory."""
 
     def __post_init__(self) -> None:
         if not self.experiment.isprintable() or len(self.experiment.encode()) > _LONGEST_NAME:
@@ -333,24 +339,24 @@ class TrackingTarget:
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The database file, if that is what the records go to."""
+        """The SQLite file that the records are sent to; None for other servers and stores."""
         return sqlite_path(self.tracking_uri)
 
     @property
     def artifact_root(self) -> str | None:
-        """Artifact location for a new experiment; None leaves it to the server.
+        """Artifact location for a new experiment; None leaves the choice to the server.
 
-        A SQLite file has no server: MLflow would take the folder that the uploader happens to
-        run in, so the artifacts are put beside the database.
+        A SQLite file has no server. MLflow would then use the working directory of the uploader,
+        so the artifacts are put beside the database.
         """
         if self.sqlite_path is None:
             return None
         root = artifacts_beside(self.sqlite_path, self.experiment)
-        # MLflow takes a path for a URI, where `%` escapes
+        # MLflow reads a path as a URI, in which `%` is an escape
         return root.as_uri() if "%" in str(root) else str(root)
 
     def run_key(self, run: str) -> str:
-        """Value of `RUN_TAG`: names a run of this sweep for ever, on any server."""
+        """Value of `RUN_TAG`: permanent name of a run of this sweep, the same on any server."""
         return f"{self.sweep}/{run}" if run else self.sweep
 
     def run_attribute(self, run: str) -> str:
@@ -358,7 +364,7 @@ class TrackingTarget:
         return f"mlflow_run:{run}@{self.server}"
 
     def save(self, folder: Path) -> None:
-        """Write `tracking.json`, for its owner only: a database URL may hold a password."""
+        """Write `tracking.json`, readable by its owner only: a URL in it may hold a password."""
         project = self.project or Path.cwd()
         place = Identity(uuid=self.uuid, folder=folder.resolve(), project=project)
         values = asdict(self) | place.to_dict()
@@ -385,14 +391,14 @@ class TrackingTarget:
 
 
 def check_files(folder: Path, *more: str) -> None:
-    """Refuse a folder in which something else stands where a spool's files belong.
+    """Refuse a folder in which a name of a spool's files is taken by something else.
 
     Args:
         folder: Folder of the spool, which may be new.
         more: Names of further files.
 
     Raises:
-        UserError: At the first, which may be a folder, or a link that leads nowhere.
+        UserError: At the first such name, for example of a folder or a broken link.
     """
     for name in (SPOOL_FILE, TARGET_FILE, CURSOR_FILE, REJECTED_FILE, *more):
         path = folder / name
@@ -401,21 +407,24 @@ def check_files(folder: Path, *more: str) -> None:
 
 
 def identity_in(folder: Path, *, within: Path | None = None) -> Identity:
-    """What the spool in a folder is known by where the sweep's settings do not say it.
+    """Identity of the spool in a folder, for sweeps whose settings do not record it.
+
+    It is read from `tracking.json`. Without that file it is new, and its UUID is empty if the
+    folder has a spool.
 
     Args:
         folder: Folder of the spool.
-        within: Folder of spools that are known by one UUID.
+        within: Folder whose spools share one UUID [`folder`].
     """
     for place in (folder, *sorted(path.parent for path in (within or folder).glob("*/"))):
         if (recorded := spool_identity(place)) is not None:
             return replace(recorded.at(place), folder=folder.resolve())
-    made = Identity.new(folder)  # a spool without a record is of an earlier version
+    made = Identity.new(folder)  # a spool without this record was written by an earlier version
     return replace(made, uuid="") if (folder / SPOOL_FILE).exists() else made
 
 
 def spool_identity(folder: Path) -> Identity | None:
-    """What a spool is known by, as its target was last written; None where there is none."""
+    """Identity of a spool, as recorded in `tracking.json`; None if that is missing or damaged."""
     try:
         return Identity.of(dict(parsed((folder / TARGET_FILE).read_bytes())), folder)
     except (OSError, TypeError, ValueError):
@@ -423,7 +432,7 @@ def spool_identity(folder: Path) -> Identity | None:
 
 
 def made_in(folder: Path) -> Path | None:
-    """Where the spool in a folder was when a sweep last wrote to it; None if it does not say."""
+    """Folder of the spool when a sweep last wrote to it; None if that is not recorded."""
     try:
         return Path(dict(parsed((folder / TARGET_FILE).read_bytes()))["folder"])
     except (KeyError, OSError, TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""Asks MLflow, before a sweep starts, whether another sweep has its name.
+"""Check of a new sweep's name in MLflow: refuses one that another sweep has.
 
-MLflow takes seconds to import, so a process of its own asks while Ray starts. A server that does
-not answer stops no sweep: its runs are told apart by their UUID.
+MLflow takes seconds to import, so a separate process asks while Ray starts. A server that does
+not answer stops no sweep: the sweep's UUID distinguishes its runs from others.
 """
 
 import json
@@ -30,12 +30,12 @@ _TABLES_WAIT_S = 10.0
 
 
 class NameCheck:
-    """Asks on entering, and is waited for by `refuse`.
+    """Context manager that starts the check when entered; `refuse` waits for its answer.
 
     Args:
         tracking_uri: MLflow server or store, absolute.
         experiment: MLflow experiment.
-        name: Name of a new sweep; None where there is nothing to ask, since nobody chose it.
+        name: Name of a new sweep that its user has chosen; None for no check.
     """
 
     def __init__(self, tracking_uri: str, experiment: str, name: str | None) -> None:
@@ -53,14 +53,14 @@ class NameCheck:
                 env=REQUESTS
                 | os.environ
                 | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))},
-                stdin=subprocess.PIPE,  # an argument could be read by others
+                stdin=subprocess.PIPE,  # other users can read a process's arguments
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 encoding="utf-8",
                 start_new_session=True,
             )
             assert self._process.stdin is not None
-            with suppress(BrokenPipeError):  # `refuse` finds that it has ended
+            with suppress(BrokenPipeError):  # the process has ended, which `refuse` reports
                 self._process.stdin.write(json.dumps(self._asked) + "\n")
                 self._process.stdin.flush()
         return self
@@ -71,10 +71,10 @@ class NameCheck:
             self._process.communicate()
 
     def refuse(self) -> None:
-        """Wait for the answer.
+        """Wait for the answer; a server that does not answer is reported on the console.
 
         Raises:
-            UserError: If the name is taken, or the store can never take a record.
+            UserError: If the name is taken, the experiment is deleted or the store is unusable.
         """
         if self._process is None:
             return
@@ -105,13 +105,13 @@ class NameCheck:
 
 
 def found(tracking_uri: str, experiment: str, name: str) -> dict[str, Any]:
-    """What a store says of a name: `deleted`, `taken` (by what, in words), or nothing."""
+    """Answer for a name: `deleted` (the experiment), `taken` (by which sweep), or nothing."""
     from filelock import FileLock
     from mlflow import MlflowClient
     from mlflow.entities import LifecycleStage
 
     path = sqlite_path(tracking_uri)
-    if path is not None:  # two processes must not make its tables at a time
+    if path is not None:  # two processes cannot create its tables at a time
         with FileLock(f"{path}.lock", timeout=_TABLES_WAIT_S):
             client = MlflowClient(tracking_uri=tracking_uri)
     else:
@@ -125,7 +125,7 @@ def found(tracking_uri: str, experiment: str, name: str) -> dict[str, Any]:
     while token != "":
         page = client.search_runs(
             [known.experiment_id],
-            # `_` in LIKE stands for any character
+            # in LIKE, `_` matches any character
             f"tags.`{TAG_KIND}` = 'sweep' and tags.`{TAG_SWEEP}` LIKE '{name}/%'",
             max_results=_PAGE,
             page_token=token,
@@ -141,11 +141,11 @@ def found(tracking_uri: str, experiment: str, name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer the question on the first line of standard input."""
+    """Read the question, a line of JSON, from standard input, and print the answer as JSON."""
     asked = json.loads(sys.stdin.readline())
     try:
         answer = found(**asked)
-    except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
+    except Exception as error:  # of MLflow, SQLAlchemy or requests
         cause: BaseException = error
         if str(error).startswith("API request"):
             while (reason := cause.__cause__ or cause.__context__) is not None:

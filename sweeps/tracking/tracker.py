@@ -1,7 +1,7 @@
-"""Tracking of a sweep as its driver sees it: one short local write per call, MLflow elsewhere.
+"""The driver's interface to tracking: each call is one short write to a local spool.
 
-A separate, niced process (`sweeps.replay`) carries the records to MLflow, so neither a slow nor
-an absent server costs the driver anything, and a kill loses nothing that was logged.
+A separate, niced process (`sweeps.replay`) sends the records to MLflow, so a slow or absent server
+does not delay the driver, and a kill loses nothing that was logged.
 """
 
 import os
@@ -41,26 +41,26 @@ _STOP_WAIT_S = 5.0
 _RESPAWN_S = 60.0
 _POLL_S = 0.05
 SILENT_S = 2.0
-"""How long the end of a sweep waits for MLflow before it says how far that is."""
+"""Seconds that the end of a sweep waits for MLflow before it shows progress."""
 
 
 class Tracker:
-    """Logs one sweep; at most one lives per folder.
+    """Logs one sweep; a folder has at most one tracker at a time.
 
-    `number` is a trial's number in the study, None the sweep itself. Over the spool of an earlier
-    driver it continues where that one stopped: a run started again is the same run in MLflow, and
-    metric points that a trial repeats from an older checkpoint are skipped.
+    `number` is a trial's number in the study; None stands for the sweep itself. A tracker resumes
+    the spool of an earlier driver: a run started again is the same run in MLflow, and metric
+    points that a trial repeats after an older checkpoint are skipped.
     """
 
     def __init__(
         self, folder: Path, target: TrackingTarget, *, mirror: Mirror | None = None
     ) -> None:
-        """Take the folder and start the uploader.
+        """Lock the folder and start the uploader.
 
         Args:
             folder: Folder of the spool.
-            target: Where its records go.
-            mirror: Copies them to where the sweep lives, if that is not the folder.
+            target: Where the records are sent.
+            mirror: Copies them to `--storage`, for sweeps that any machine can resume; or None.
 
         Raises:
             UserError: If another driver is at work in the folder.
@@ -95,8 +95,8 @@ class Tracker:
     ) -> None:
         """Open the run of the sweep; call it first, and again when the sweep is resumed.
 
-        `dataset` has `name`, `digest` (36 characters at most), `source_type`, `source` and, if
-        wanted, `schema`, `profile` and `context` (`"training"`).
+        `dataset` has `name`, `digest` (36 characters at most), `source_type`, `source` and
+        optionally `schema`, `profile` and `context` (`"training"`).
         """
         self._start(None, name, params, tags, dataset)
 
@@ -114,7 +114,7 @@ class Tracker:
             self._start_uploader()
 
     def log_history(self, number: int | None, points: Iterable[Point]) -> None:
-        """Log `(key, value, step, time_ms)` points; steps of one key must rise."""
+        """Log `(key, value, step, time_ms)` points; the steps of a key must rise."""
         last_step = self._state(number).last_step
         new = []
         for key, value, step, time_ms in points:
@@ -125,22 +125,22 @@ class Tracker:
             self._append(number, "metrics", points=new)
 
     def log_metrics(self, number: int | None, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log values of one step, now."""
+        """Log values of one step at the current time."""
         time_ms = now_ms()
         self.log_history(number, [(key, value, step, time_ms) for key, value in metrics.items()])
 
     def set_tags(self, number: int | None, tags: Mapping[str, Any]) -> None:
-        """Set tags; the last value of a tag counts."""
+        """Set tags; a later value replaces an earlier one."""
         self._append(number, "tags", tags=_strings(tags))
 
     def log_node(self, number: int, node: str) -> None:
-        """Add the machine of another attempt to a trial's tag."""
+        """Add the machine of another attempt to the trial's tag `names.TAG_NODES`."""
         state = self._state(number)
         state.nodes = f"{state.nodes}; {node}" if state.nodes else node
         self._append(number, "tags", tags={names.TAG_NODES: state.nodes})
 
     def log_artifact(self, number: int | None, path: Path, to: str = "") -> None:
-        """Attach a small local file, in the folder `to` of the run's artifacts."""
+        """Attach a small local file to the folder `to` of the run's artifacts."""
         found, folder = path.absolute(), self._folder.absolute()
         inside = found.relative_to(folder) if found.is_relative_to(folder) else found
         self._append(number, "artifact", path=str(inside), to=to)
@@ -148,9 +148,9 @@ class Tracker:
             self._mirror.add(path)
 
     def secure(self) -> None:
-        """Return once all that was logged is where the sweep lives.
+        """Wait until the mirror, if any, has copied all that was logged.
 
-        Call it before the study is told that a trial is over.
+        Call it before a trial is ended in the study.
         """
         if self._mirror is not None:
             self._mirror.copy()
@@ -160,7 +160,7 @@ class Tracker:
         self._end(number, status)
 
     def open_trials(self) -> set[int]:
-        """Trials whose runs have been started and not ended, also by an earlier driver."""
+        """Trials whose runs have been started and not ended, by this driver or an earlier one."""
         return {int(run) for run, state in self._runs.items() if run and state.is_open}
 
     def end_sweep(self, status: str) -> None:
@@ -169,17 +169,17 @@ class Tracker:
 
     @property
     def problem(self) -> str:
-        """What the server last failed with, in one line; empty while all is well."""
+        """Last error of the server, in one line; empty after a success."""
         return self._progress().problem
 
     @property
     def num_set_aside(self) -> int:
-        """Lines of the spool that are no records and wait in a file beside it."""
+        """Number of invalid lines of the spool, which are copied to a file beside it."""
         return num_set_aside(self._folder)
 
     @property
     def refused(self) -> str:
-        """What MLflow did not take since this tracker began, in one line; empty if nothing."""
+        """Items that MLflow has refused since this tracker began, in one line; empty if none."""
         progress = self._progress()
         number = progress.refused - self._refused_before
         if number <= 0:
@@ -188,16 +188,16 @@ class Tracker:
         return f"{what}, the last {progress.refusal}; see {self._folder / LOG_FILE}"
 
     def close(self, wait_s: float = 30.0) -> int:
-        """End what is still open as KILLED and wait for the uploader.
+        """End open runs as KILLED and wait for the uploader.
 
-        No process of ours is left behind: an uploader that sends nothing for `wait_s` is stopped,
-        or for three times as long if it has only now something to import MLflow for.
+        The uploader is always ended: it is stopped if it sends nothing for `wait_s` seconds, or
+        for 3 x `wait_s` if it has sent nothing yet, since it may still be importing MLflow.
         May be called from a handler of KeyboardInterrupt, and twice.
 
-        Where another driver may have the sweep, nothing more is said in its name.
+        If another driver may have taken over the sweep, no more records are written.
 
         Returns:
-            Number of records that wait in the folder because MLflow could not take them.
+            Number of records that are not sent and stay in the spool.
         """
         if self._lock.is_locked and self._mirror is not None and not self._mirror.is_ours():
             self._spool.close()
@@ -239,7 +239,7 @@ class Tracker:
         return read_progress(self._folder, self._target.server)
 
     def _stop_uploader(self) -> None:
-        """End the uploader; a library that it was just importing may have eaten the signal."""
+        """End the uploader; kill it if SIGTERM has no effect, as may happen during an import."""
         self._uploader.terminate()
         try:
             self._uploader.wait(_STOP_WAIT_S)
@@ -278,7 +278,7 @@ class Tracker:
             "start",
             time=now_ms(),
             name=name,
-            # a resumed sweep's changed ones would be refused; what may change is in tags
+            # MLflow refuses changed parameters; settings that a resumed sweep may change are tags
             params={k: v for k, v in given.items() if state.params.get(k, v) == v},
             tags=_strings(tags),
             dataset=None if dataset is None else dict(dataset),

@@ -1,9 +1,10 @@
-"""Carries the records of one spool to one MLflow server.
+"""Sends the records of one spool to one MLflow server.
 
-MLflow cannot create a run with a chosen id, so a run is known by its tags `RUN_TAG` and
-`TAG_UUID`, the sweep's. Before the first run is created, and after every failure, the runs of the
-sweep are looked up by them and adopted: however often an uploader is killed or a spool is sent
-again, a trial has one run, and none of another sweep of the same name is touched.
+MLflow cannot create a run with a chosen id, so a run is identified by two tags: `RUN_TAG` and
+`TAG_UUID`, the sweep's UUID. Before the first run is created, and after every failure, the
+sweep's runs are looked up by these tags and reused. So each trial has one run, however often an
+uploader is killed or a spool is sent again, and no run of another sweep of the same name is
+changed.
 """
 
 import logging
@@ -48,7 +49,7 @@ from sweeps.tracking.spool import (
 from sweeps.tracking.wrong import problem_of
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Tag of a new experiment, by which the UI takes it for training runs."""
+"""Tag of a new experiment, by which the UI shows it as one of training runs."""
 
 RECORDS_PER_STEP = 500
 _PAGE = 1000
@@ -57,10 +58,10 @@ _log = logging.getLogger(__name__)
 
 
 class Uploader:
-    """Sends a spool step by step; an exception leaves the cursor where it was.
+    """Sends a spool in steps; an exception leaves the cursor unchanged.
 
-    What the server refuses for good is written to the log, counted and passed over. With
-    `inside_only` so are files outside of the folder, which a spool from elsewhere may name.
+    Items that the server refuses for good are logged, counted and skipped. With `inside_only` the
+    same happens to files outside the folder, which a spool from another machine may name.
     """
 
     def __init__(self, folder: Path, target: TrackingTarget, *, inside_only: bool = False) -> None:
@@ -84,11 +85,11 @@ class Uploader:
         self._had_failure = False
 
     def send_next(self) -> int:
-        """Send some of the records that wait; 0 when nothing waits.
+        """Send the next records, at most `RECORDS_PER_STEP`, and return their number.
 
         Raises:
             UserError: If the experiment of the sweep is deleted.
-            Exception: Whatever the server or the network fails with; call again later.
+            Exception: Any error of the server or the network; call again later.
         """
         refused, aside = self.progress.refused, self.num_set_aside
         try:
@@ -103,7 +104,7 @@ class Uploader:
                     runs.setdefault(record["run"], []).append(self._new_in(record, begin))
                 begin = end
             self._set_aside(wrong)
-            if "" in runs:  # the parent of the others
+            if "" in runs:  # the sweep's own run, the parent of the others
                 self._send_run("", runs[""])
             for part, run in enumerate(run for run in runs if run):
                 self.progress.part = part
@@ -125,10 +126,10 @@ class Uploader:
         return len(chunk)
 
     def finish(self, *, driver_died: bool) -> None:
-        """Tidy up once everything is sent: no run is left RUNNING for ever, none is there twice.
+        """Clean up when all records are sent: delete duplicate runs, end abandoned ones.
 
-        A run that a dead driver left open is KILLED as of its last record; a resumed sweep that
-        starts it again sets it RUNNING again.
+        With `driver_died`, open runs are ended as KILLED at the time of the last record; a resumed
+        sweep that starts such a run again sets it to RUNNING.
         """
         if self._had_failure:
             self._connect(anew=True)
@@ -139,9 +140,10 @@ class Uploader:
                     self._client.set_terminated(self._infos[run].run_id, "KILLED", ended)
 
     def _new_in(self, record: Record, begin: int) -> Record:
-        """The record without points of steps that the server has from a lost driver.
+        """The record without metric points whose steps the server has from an earlier driver.
 
-        That driver measured them in a trial that was trained again, so their times differ.
+        After a restore from a copy, this driver trains such a trial again and measures the same
+        steps at other times, so MLflow would not recognise the points as repetitions.
         """
         run, from_here = record["run"], self._restored_up_to
         foreign = from_here is not None and begin >= from_here and run in self._found
@@ -153,16 +155,16 @@ class Uploader:
         return {**record, "points": points}
 
     def _steps(self, run: str, key: str) -> set[int]:
-        """Steps of a metric that the server had when this connected."""
+        """Steps of a metric that the server has; looked up once per connection."""
         if (run, key) not in self._known_steps:
             history = self._client.get_metric_history(self._infos[run].run_id, clean(key))
             self._known_steps[run, key] = {metric.step for metric in history}
         return self._known_steps[run, key]
 
     def _set_aside(self, wrong: Sequence[tuple[int, str]]) -> None:
-        """Copy what is no record to a file beside the spool; the log says so once.
+        """Copy invalid lines to a file beside the spool; log the first time only.
 
-        It can never be sent, to no server: the records behind it need not wait.
+        No server could accept them, so the records after them are sent.
         """
         if not wrong:
             return
@@ -182,7 +184,7 @@ class Uploader:
         self._experiment = self._find_experiment()
         self._infos = self._find_runs()
         if "" not in self._infos:
-            self.progress.offset = 0  # a server that lost the sweep, or never had it, gets it all
+            self.progress.offset = 0  # the server has no run of the sweep: send all
         self._study = self._open_study()
         self._note_in_study(self._infos)
         self._found = set(self._infos)
@@ -208,9 +210,12 @@ class Uploader:
         return experiment
 
     def _find_runs(self) -> dict[str, RunInfo]:
-        """The sweep's runs; a second run of a trial, left by a lost answer, is deleted."""
+        """The sweep's runs by trial number, and its own run under the empty text.
+
+        A second run of a trial, created when a response was lost, is deleted.
+        """
         key, uuid = self._target.run_key(""), self._target.uuid
-        pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` stands for any character
+        pattern = re.sub(r"[^\w/ .-]", "_", key)  # in LIKE, `_` matches any character
         of_sweep = f" and tags.`{TAG_UUID}` = '{uuid}'" if uuid else ""
         found: dict[str, list[Run]] = {}
         token: str | None = None
@@ -260,7 +265,7 @@ class Uploader:
             self._attempt(run, self._client.update_run, run_id, "RUNNING")
 
     def _attach(self, run: str, records: Sequence[Record]) -> None:
-        """Attach the files of a run that is on the server."""
+        """Attach the files of a run that the server has."""
         for record in records:
             if record["op"] == "artifact":
                 path = self._folder / record["path"]
@@ -271,7 +276,7 @@ class Uploader:
                 self._attempt(run, attach, *args, path, record["to"])
 
     def _own_tags(self, run: str) -> dict[str, str]:
-        """What a run is known by, and which run it is below."""
+        """Tags that identify a run and its parent run."""
         sweep = self._infos.get("") if run else None
         parent = {"mlflow.parentRunId": sweep.run_id} if sweep else {}
         own = {TAG_UUID: self._target.uuid} if self._target.uuid else {}
@@ -283,7 +288,7 @@ class Uploader:
         return self._client.create_run(experiment, start["time"], tags, name).info
 
     def _send_items(self, run: str, items: Sequence[Item]) -> bool:
-        """Whether the run is there to take them; a refused item is passed over."""
+        """Send items, skipping refused ones; return False if the run is deleted on the server."""
         try:
             self._log_batch(run, items)
         except MlflowException as error:
@@ -319,7 +324,7 @@ class Uploader:
         )
 
     def _attempt(self, run: str, call: Callable[..., None], *args: object) -> None:
-        """Call, passing over what can never succeed: a refusal or an unusable local file."""
+        """Call, skipping what can never succeed: a refusal or an unusable local file."""
         try:
             call(*args)
         except (MlflowException, OSError, UnicodeError) as error:
@@ -333,10 +338,11 @@ class Uploader:
         _log.warning("passed over %s: %s", what, why)
 
     def _note_in_study(self, runs: Iterable[str]) -> None:
-        """Keep runs' ids in the study too, as far as the study can be had.
+        """Store the ids of runs in the study too, if the study is available.
 
-        The tag in MLflow is what identifies a run; a study that is gone does not stop an upload.
-        A database has the id of the sweep's own run only: each would be a transaction.
+        Runs are identified by their tags in MLflow, so a missing study does not stop an upload.
+        A study in a database gets the id of the sweep's own run only, since each id would be a
+        transaction.
         """
         if self._study is None:
             return
@@ -362,7 +368,7 @@ class Uploader:
             if isinstance(opened, StudyInJournal):
                 self._together = opened.journal.together
             if "://" not in storage:
-                self._noted = study.user_attrs  # a copy, which takes long where runs are many
+                self._noted = study.user_attrs  # a copy, which is slow if there are many runs
             return study
         except Exception as error:  # any database or file error
             reason = one_line(error).replace(storage, masked_url(storage))
@@ -371,7 +377,7 @@ class Uploader:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without line breaks; for a request that failed, the reason behind it."""
+    """Message of an error in one line; of a failed request, the message of its first cause."""
     if str(error).startswith("API request"):
         while (reason := error.__cause__ or error.__context__) is not None:
             error = reason
@@ -380,11 +386,11 @@ def one_line(error: BaseException) -> str:
 
 
 def _connected_client(target: TrackingTarget) -> MlflowClient:
-    """A client; the first one of a SQLite file makes its tables, which bears no company."""
+    """A client; locked for SQLite, whose tables two processes cannot create at the same time."""
     if (database := target.sqlite_path) is None:
         return MlflowClient(tracking_uri=target.tracking_uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    # where MLflow makes tables, it writes the path of its folder into a statement of SQL as it is
+    # creating tables, MLflow puts the path of the working directory into SQL without quoting it
     quoted = "'" in str(Path.cwd()) and not database.exists()
     with (
         FileLock(f"{database}.lock", timeout=_TABLES_WAIT_S),
@@ -394,7 +400,7 @@ def _connected_client(target: TrackingTarget) -> MlflowClient:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether sending the same once more can never succeed."""
+    """Whether sending the same again can never succeed."""
     if isinstance(error, MlflowException):
         return bool(error.error_code == "INVALID_PARAMETER_VALUE")
     if isinstance(error, ConnectionError | TimeoutError | RequestException):

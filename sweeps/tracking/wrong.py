@@ -1,4 +1,4 @@
-"""What is wrong with a record of a spool: a damaged disk, or an editor, may leave any JSON."""
+"""Validation of a spool's records: a damaged disk, or an editor, may leave any JSON in it."""
 
 import math
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 _MOST = 2**63
-"""Where a database's integers end."""
+"""Bound of a database's integers, exclusive."""
 _DATASET = {"name", "digest", "source_type", "source"}
 _DATASET_MORE = {"schema", "profile", "context"}
 _STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
@@ -18,7 +18,7 @@ def _is_text(value: object) -> bool:
 
 
 def is_texts(value: object) -> TypeGuard[dict[str, str]]:
-    """Whether this is a mapping of texts to texts."""
+    """Whether a value is a dict of texts by text."""
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
@@ -34,7 +34,7 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
-        math.isnan(value)  # which makes it a float
+        math.isnan(value)  # converts it to a float
     except OverflowError:
         return False
     return True
@@ -48,12 +48,12 @@ def _is_point(value: object) -> bool:
 
 
 def are_points(value: object) -> bool:
-    """Whether these are points of metrics, `[key, value, step, time]` each."""
+    """Whether a value is a list of metric points, `[key, value, step, time]` each."""
     return isinstance(value, list) and all(map(_is_point, value))
 
 
 def is_run(value: object) -> TypeGuard[str]:
-    """Whether this is a trial's number, or the sweep itself: the empty text."""
+    """Whether a value names a run: a trial's number, or the empty text for the sweep itself."""
     return isinstance(value, str) and re.fullmatch(r"[0-9]{0,18}", value) is not None
 
 
@@ -85,11 +85,11 @@ _FIELDS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "artifact": {"path": _is_path, "to": _is_path},
     "end": {"status": lambda value: value in _STATUSES, "time": _is_time},
 }
-"""The operations on a run, with what each needs."""
+"""Required fields of each operation on a run, with their checks."""
 
 
 def problem_of(record: Any) -> str:
-    """What is wrong with a record, in a few words; empty if nothing is."""
+    """Problem of a record, in a few words; empty if it is valid."""
     op = record.get("op") if isinstance(record, dict) else "unreadable"
     if op == "unreadable":
         return "it is no JSON object"

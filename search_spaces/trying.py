@@ -1,4 +1,4 @@
-"""Check at the creation of a space that each value of its domains can be in a valid configuration."""
+"""Check of a new space: each value of its domains must be possible in some configuration."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -38,7 +38,7 @@ ToolName = Literal[
     "sklearn",
     "syne_tune",
     "floor",
-]  # those of TOOLS, for the help
+]  # the keys of TOOLS, as literals for the help
 QUICK_PAIRS = 200
 QUICK_MARK = 0.5
 QUICK_LIMIT_S = 120.0

@@ -45,7 +45,7 @@ class Network(nn.Module):
 
 
 class Net(NeuralNetClassifier):
-    """Classifier that standardises by its training pairs; `y` has each pair's target and digits."""
+    """Classifier that standardises by its training pairs; `y` has target and digits of pairs."""
 
     def fit(self, X: np.ndarray, y: np.ndarray, **fit_params: Any) -> "Net":
         """Train on the training part of a fold."""

@@ -21,7 +21,7 @@ LARGEST = 2**64
 
 
 def refuse_empty(args: Sequence[str]) -> None:
-    """Reject a command line with an empty value, which would mean none or all by the option.
+    """Reject a command line with an empty value, which some options read as none, others as all.
 
     Raises:
         UserError: For the first empty value; the message names its option.

@@ -49,7 +49,7 @@ def preset_point(name: str) -> Point:
 class SearchSpace:
     """The search space of one variant.
 
-    The keys of `domains` are fields of the variant's configuration. Its values are `ray.tune`
+    The keys of `domains` are fields of the variant's configuration. The values are `ray.tune`
     domains (searched) or plain values (fixed); `when` and `groups` make them conditional. `points`
     are initial points; the first one is the baseline to which the end of a sweep compares the best
     trial. `grid` has the values of a grid search, for `--sampler grid`. `constraint` returns

@@ -69,7 +69,7 @@ class SearchSpace:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     constraint: Constraint | None = None
     left_out: frozenset[int] = frozenset()
-    """Indices of the grid points that violate the constraint; set when a sweep begins."""
+    """Indices of the grid points that may not be trained; set when a sweep begins."""
     file: str | None = None
     """Path of the user's file that defines the space; set by the loader."""
 

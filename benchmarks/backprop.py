@@ -1,10 +1,10 @@
-"""Member-epochs per second of hand-written derivatives against autograd: `--help` for options.
+"""Speed of hand-written derivatives and of autograd, in member-epochs per second; see `--help`.
 
 The network of the disc experiment, 2-25-25-25-2 with ReLU, SGD, cross-entropy and an L2 penalty,
-by (a) `trainables.backprop`, all members at once; (b) `torch.nn` with autograd, all members at
-once by `torch.func`; (c) `torch.nn` with autograd and `torch.optim`, member after member. All
-start from the same parameters and take the same batches: after the first epoch their losses must
-be equal.
+is trained by (a) `trainables.backprop`, all members at once; (b) `torch.nn` with autograd, all
+members at once by `torch.func`; (c) `torch.nn` with autograd and `torch.optim`, one member after
+another. All three start from the same parameters and use the same batches, so their losses after
+the first epoch must be equal.
 """
 
 import statistics
@@ -37,17 +37,17 @@ class BenchmarkSettings:
     """Compare hand-written derivatives with autograd on the disc network."""
 
     members: tuple[int, ...] = (1, 5, 10, 50)
-    """Members trained at once; a row for each."""
+    """Numbers of members trained at once, one row each."""
     batch_size: int = 20
     epochs: int = 3
-    """Epochs of each repeat."""
+    """Epochs per repeat."""
     repeats: int = 7
-    """Alternating repeats; the table has medians."""
+    """Repeats, in each of which the three take turns; the table has medians."""
     threads: int = 1
 
 
 def main() -> int:
-    """Measure, and print a table in Markdown."""
+    """Measure and print the table in Markdown; returns the exit code."""
     settings = parse(BenchmarkSettings, sys.argv[1:], prog="benchmarks/backprop.py")
     torch.set_num_threads(settings.threads)
     console.print(
@@ -83,9 +83,9 @@ def _row(settings: BenchmarkSettings, members: int) -> str:
                     loss = run(x[index], target[index])
             spent = time.perf_counter() - start
             losses.append(loss)
-            if repeat:  # the first warms up
+            if repeat:  # the first repeat is a warm-up
                 rate.append(members * epochs / spent)
-        if not repeat:  # later, rounding has been amplified by training
+        if not repeat:  # in later repeats, training has amplified rounding errors
             for other in losses[1:]:
                 torch.testing.assert_close(other, losses[0], rtol=1e-2, atol=1e-3)
     ratios = [a / b for a, b in zip(rates[0], rates[1], strict=True)]
@@ -103,7 +103,7 @@ def _torch_net(seed: int) -> nn.Sequential:
 
 
 Step = Callable[[Tensor, Tensor], Tensor]
-"""Takes a batch that all members share; gives their losses before the step."""
+"""Trains all members on one batch (inputs, target); returns their losses before the step."""
 
 
 def _handwritten(models: list[nn.Sequential]) -> Step:
@@ -145,7 +145,7 @@ def _fused(models: list[nn.Sequential]) -> Step:
         with torch.no_grad():
             for which, decay in ((decayed, 2 * WEIGHT_DECAY), (others, 0.0)):
                 grads = [p.grad for p in which if p.grad is not None]
-                nothing: list[Tensor | None] = [None] * len(which)  # of momentum
+                nothing: list[Tensor | None] = [None] * len(which)  # no momentum buffers
                 sgd(which, grads, nothing, foreach=True, weight_decay=decay, lr=LR, **PLAIN)
             for p in params.values():
                 p.grad = None

@@ -1,8 +1,8 @@
-"""Spaces against their own baselines: `python benchmarks/baselines.py --help`.
+"""Gain of sweeps over the baselines of their spaces: `python benchmarks/baselines.py --help`.
 
-Each space is swept as a user does it; then its best configuration and its baseline are measured on
-the same test rows, fresh in each round where the data is MNIST. No choice was made by these, so
-selection does not raise the difference.
+Each space is swept as a user would do it. Then its best configuration and its baseline are
+measured on the same test rows; with MNIST, each round has new test rows. No choice was based on
+these rows, so selection does not bias the difference.
 """
 
 import json
@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 MARK = "baselines"
 EXPERIMENT = "baselines"
 FIRST_ROUND_SEED = 1000
-"""Added to the seed of a sweep: rounds draw other rows than the sweep."""
+"""Offset from the seed of a sweep to that of its rounds, which so draw other rows."""
 SPACES = (
     *("mlp", "mlp_split", "mlp_ws", "mlp_aux", "mlp_ws_aux"),
     *("cnn", "cnn_split", "cnn_ws", "cnn_aux", "cnn_ws_aux"),
     *("cnn_transfer", "cnn_digit", "cnn_distance"),
 )
-"""Spaces of pairs of digits that have a baseline and take minutes."""
+"""Spaces on pairs of digits that have a baseline and take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +47,14 @@ class BaselineSettings:
     """Sweep spaces, and measure the best configuration and the baseline on the same test rows."""
 
     folder: Path
-    """Where to work; what is done there already is not done again."""
+    """Working folder; results that it contains are not measured again."""
     space: tuple[str, ...] = SPACES
     """Spaces that have a baseline."""
     dataset: str = "mnist"
     trials: int = 30
     """Trials of each sweep."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds of sweeps, one after another."""
+    """Seeds of the sweeps; each space is swept once per seed."""
     rounds: int = 10
     """Trainings of each configuration, each on rows of its own."""
     write: Path | None = None
@@ -74,12 +74,12 @@ class Measured:
 
     @property
     def difference(self) -> tuple[float, float]:
-        """Mean of best less baseline over rounds, and its standard error."""
+        """Mean of best minus baseline over rounds, and its standard error."""
         pairs = [a - b for a, b in zip(self.best, self.baseline, strict=True)]
         return statistics.fmean(pairs), statistics.stdev(pairs) / math.sqrt(len(pairs))
 
     def row(self) -> tuple[str, ...]:
-        """A line of the table."""
+        """Return the row of the table."""
         cells = (self.space, str(self.seed), _shown(self.baseline))
         if self.trial == 0:
             return (*cells, "the baseline", "", "")
@@ -89,7 +89,7 @@ class Measured:
 
 
 def main() -> int:
-    """Sweep, measure, and print a table."""
+    """Sweep, measure and print the table; returns the exit code."""
     settings = parse(BaselineSettings, sys.argv[1:], prog="benchmarks/baselines.py")
     require_at_least(1, settings, "trials")
     require_at_least(2, settings, "rounds")
@@ -125,7 +125,7 @@ def _measured(settings: BaselineSettings) -> Iterator[Measured]:
 
 
 def _measure(settings: BaselineSettings, space: str, seed: int, name: str) -> Measured:
-    """Sweep a space, and measure its best trial and its first one."""
+    """Sweep a space, and measure its best trial and its first one, the baseline."""
     started = (settings.folder / "runs" / name).exists()
     wanted = ("--space", space, "--dataset", settings.dataset, "--seed", seed, "--name", name)
     sweep = ("--resume", name) if started else wanted
@@ -153,7 +153,7 @@ def _measure(settings: BaselineSettings, space: str, seed: int, name: str) -> Me
 
 
 def _runs(client: MlflowClient, name: str, kind: str) -> list[Run]:
-    """Runs of a kind of the sweep `name`, the latest first."""
+    """Return the runs of one kind of the sweep `name`, latest first."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     found = client.search_runs([experiment.experiment_id], max_results=10_000)
     own = [run for run in found if run.data.tags.get(names.TAG_SWEEP, "").startswith(f"{name}/")]
@@ -165,7 +165,7 @@ def _trial(run: Run) -> str | None:
 
 
 def _run(settings: BaselineSettings, program: str, *args: object) -> None:
-    """Run a program of ours in the folder, its output to a log there."""
+    """Run a program of foldsweep in the folder, with its output in a log there."""
     own = ("--tracking-uri", sqlite_uri(settings.folder / "mlflow.db"), "--experiment", EXPERIMENT)
     with (settings.folder / "log.txt").open("ab") as log:
         done = subprocess.run(

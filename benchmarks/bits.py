@@ -1,11 +1,11 @@
-"""Which bits today's variants compute: `python benchmarks/bits.py`, or two commits side by side.
+"""Hashes of the results of small trials, to check that two commits compute the same bits.
 
-Hashes of weights, metrics and predictions of small trials, by variant and mode. Equal hashes mean
-equal bits. They depend on the torch build, the processor and the threads.
+The hashes are those of weights, metrics and predictions, by variant and mode. Equal hashes mean
+equal bits. The hashes depend on the torch build, the processor and the number of threads.
 
     python benchmarks/bits.py                  # print the hashes of the code in this folder
-    python benchmarks/bits.py --commits A B    # check out two commits, name what differs
-    python benchmarks/bits.py --write FILE     # keep them, for the tests
+    python benchmarks/bits.py --commits A B    # check out two commits, print their differences
+    python benchmarks/bits.py --write FILE     # write the hashes to a file, for the tests
 """
 
 import argparse
@@ -67,17 +67,17 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "disc_relu": ("disc_relu", _NO_AUTOGRAD),
     "disc_tanh": ("disc_tanh", {**_NO_AUTOGRAD, "criterion": "mse"}),
 }
-"""Variant and configuration of each case; each switch of a configuration is on in one of them."""
+"""Variant and configuration of each case; each option of a configuration is on in one of them."""
 MODES = ("fused", "looped")
 KEPT = ("mlp", "cnn_ws_aux", "cnn_digit", "mlp_backprop", "disc_relu")
-"""Cases whose kept model is hashed too."""
+"""Cases whose exported model is hashed, too."""
 
 
 def machine_key() -> str:
-    """What bits depend on besides the code: torch build, processor, threads.
+    """Describe what the bits depend on besides the code: torch build, processor, threads.
 
-    MKL, with which torch multiplies, sums otherwise on AMD's processors than on Intel's, with the
-    same instructions.
+    The vendor is included, since MKL, with which torch multiplies matrices, sums in another order
+    on AMD's processors than on Intel's, even with the same instruction set.
     """
     import torch
 
@@ -87,7 +87,7 @@ def machine_key() -> str:
 
 
 def hashes() -> dict[str, dict[str, str]]:
-    """Hashes of `weights`, `metrics` and `predictions` of every case."""
+    """Compute the hashes of `weights`, `metrics` and `predictions` of every case."""
     import torch
 
     torch.set_num_threads(1)
@@ -138,7 +138,7 @@ def _kept(name: str, values: dict[str, Any]) -> dict[str, str]:
 
 
 def _setting(name: str, mode: str) -> tuple[Any, Any, Any, Any]:
-    """Variant, data, folds and context, in commits before and after tasks were nouns."""
+    """Return variant, data, folds and context, in commits with or without `trainables/tasks`."""
     from trainables.data.digits import digits_source
     from trainables.data.folds import stratified_folds
     from trainables.data.pairs import draw_pairs
@@ -164,8 +164,8 @@ def _setting(name: str, mode: str) -> tuple[Any, Any, Any, Any]:
 
 
 def _has_tasks() -> bool:
-    """Whether the code is of a commit in which tasks are nouns."""
-    import trainables  # an editable install would find what another commit lacks
+    """Whether the code is of a commit that has the folder `trainables/tasks`."""
+    import trainables  # not find_spec: an editable install would find modules that a commit lacks
 
     return (Path(trainables.__file__).parent / "tasks").is_dir()
 
@@ -179,7 +179,7 @@ def _tensors(model: Any) -> Any:
 
 
 def _probabilities(model: Any, data: Any) -> np.ndarray:
-    """Probability of target 1."""
+    """Return the probability of target 1 for the test rows."""
     if hasattr(model, "classifier"):
         return model.predict(data.test.images).probability
     return model.predict(data.test.inputs)["probability"][:, 1]
@@ -236,7 +236,7 @@ def _sha(*parts: bytes) -> str:
 
 
 def of_commit(commit: str) -> dict[str, dict[str, str]]:
-    """Hashes that a commit's code computes, by this script of today."""
+    """Compute the hashes of a commit's code, by this version of the script."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _git("worktree", "add", "--detach", "--quiet", str(tree), commit)
@@ -255,7 +255,7 @@ def of_commit(commit: str) -> dict[str, dict[str, str]]:
 
 
 def differences(one: dict[str, dict[str, str]], other: dict[str, dict[str, str]]) -> Iterator[str]:
-    """What is in both and not equal, or in one only."""
+    """Yield a line for each hash that differs, or that only one of the two has."""
     for case in sorted(one.keys() | other.keys()):
         mine, theirs = one.get(case, {}), other.get(case, {})
         for what in sorted(mine.keys() | theirs.keys()):
@@ -268,7 +268,7 @@ def _git(*args: str) -> None:
 
 
 def main() -> int:
-    """Print, keep or compare hashes; 1 where two commits differ."""
+    """Print, write or compare hashes; returns 1 if two commits differ, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commits", nargs=2, metavar="COMMIT")
     parser.add_argument("--write", type=Path, metavar="FILE")

@@ -1,7 +1,7 @@
-"""How often the interval of the bootstrap holds the truth, and how far its estimate is from it.
+"""Coverage of the bootstrap's interval, and bias of its estimate, in simulated sweeps.
 
-`python benchmarks/bootstrap.py` simulates sweeps whose truth is known, stopped early at two rungs.
-Some minutes on one core. Legend of shapes: t trials, n rows, k folds.
+`python benchmarks/bootstrap.py` simulates sweeps with known true accuracies and early stopping at
+two rungs. It takes some minutes on one core. Legend of shapes: t trials, n rows, k folds.
 """
 
 import sys
@@ -24,12 +24,12 @@ from sweeps.reproduction.tables import Cells
 FOLDS = 5
 ACCURACY = 0.9
 SHARED = 0.8
-"""Share of a row's latent difficulty that all configurations have in common."""
+"""Share of the variance of a row's latent difficulty that is common to all configurations."""
 RUNGS = ((0.1, 0.5), (0.04, 0.7))
-"""What a trial lacks of its final accuracy at each rung, a ninth and a third of its epochs, and
-how its luck on each row there correlates with that at the end."""
+"""For the rungs at a ninth and a third of the epochs: how far a trial's true accuracy is below its
+final one, and the correlation of its noise on each row with that at the end."""
 LEARNING = 0.01
-"""Standard deviation of a trial's true accuracy at a rung around what its end would suggest."""
+"""Standard deviation of a trial's true accuracy at a rung around the value that `RUNGS` gives."""
 TRUTHS = {
     "all equal": (0.0, 0.0, 0.0),
     "normal, std 0.02": (0.02, 0.0, 0.0),
@@ -37,20 +37,20 @@ TRUTHS = {
     "normal; models of a configuration differ, std 0.005": (0.02, 0.0, 0.005),
     "normal; models of a configuration differ, std 0.01": (0.02, 0.0, 0.01),
 }
-"""Of true accuracies: standard deviation, mean of an exponential tail, and the standard deviation
-of the models that folds train."""
+"""Distributions of true accuracies: standard deviation of the normal part, mean of an exponential
+tail, and standard deviation between the models that the folds of one configuration train."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapSettings:
-    """Simulate sweeps with early stopping; measure the estimates of their best trial."""
+    """Simulate sweeps with early stopping; measure the errors of estimates of their best trial."""
 
     simulations: int = 300
-    """Simulations of each row of the table."""
+    """Simulations per row of the tables."""
     seed: int = 0
-    """Everything random derives from it."""
+    """Seed of all random numbers."""
     write: Path | None = None
-    """Document whose marked place is filled with the table."""
+    """Document whose tables are replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,13 @@ class Simulated:
     truth: Float[np.ndarray, " t"]
     """Accuracy over the population of rows."""
     right: Bool[np.ndarray, "t n"]
+    """Whether each trial predicts each row correctly."""
     fold: Int[np.ndarray, " n"]
+    """Fold that holds out each row."""
 
 
 def main() -> int:
-    """Print the table; returns the exit code."""
+    """Simulate and print the tables; returns the exit code."""
     settings = parse(BootstrapSettings, sys.argv[1:], prog="benchmarks/bootstrap.py")
     require_at_least(1, settings, "simulations")
     require_document(settings.write, ("bootstrap-between", "bootstrap"))
@@ -74,7 +76,7 @@ def main() -> int:
 
 
 def worth(settings: BootstrapSettings) -> Cells:
-    """Coverage of the interval, and mean error of each estimate."""
+    """Make the table of the interval's coverage and of the mean error of each estimate."""
     rows = []
     for num_rows in (200, 500, 2000):
         for trials in (6, 30, 100):
@@ -106,7 +108,10 @@ def worth(settings: BootstrapSettings) -> Cells:
 
 
 def between(settings: BootstrapSettings) -> Cells:
-    """False claims and coverage of intervals between sweeps, by either estimate of their bests."""
+    """Make the table of false claims and coverage of intervals between sweeps, by both estimates.
+
+    The estimates of the sweeps' best trials are the bootstrap's and the shrunken mean.
+    """
     rows = []
     for num_rows in (200, 2000):
         for trials in ((30, 30), (30,) * 5, (6, 100)):
@@ -138,7 +143,10 @@ def _claimed(
     trials: tuple[int, ...],
     truths: tuple[float, float, float],
 ) -> Int[np.ndarray, "2 2"]:
-    """For bootstrap and shrunken mean: whether any claim is false, and all intervals are right."""
+    """For each estimate: whether any claim is false, and whether all intervals cover the truth.
+
+    The first row is that of the bootstrap, the second that of the shrunken mean.
+    """
     fold = rng.permutation(np.arange(num_rows) % FOLDS)
     difficulty = np.sqrt(SHARED) * rng.normal(size=num_rows)
     sweeps = [
@@ -189,7 +197,7 @@ class _Found:
 
 
 def _estimated(sweep: Simulated, *, seed: int) -> tuple[_Found, list[float]]:
-    """The interval, and the errors of bootstrap, maximum and shrunken maximum."""
+    """Return the interval, and the errors of bootstrap, maximum and shrunken maximum."""
     scores = _by_fold(sweep)
     means = scores.mean(1)
     truth = float(sweep.truth[np.round(means, 12).argmax()])
@@ -210,22 +218,23 @@ def simulated(
     fold: Int[np.ndarray, " n"] | None = None,
     difficulty: Float[np.ndarray, " n"] | None = None,
 ) -> Simulated:
-    """A sweep with two complete trials or more, drawn again until there are.
+    """Simulate a sweep; it is drawn again until at least two trials are complete.
 
-    A row is answered rightly where its latent difficulty, a part that all configurations share and
-    a part of its own, is below a threshold. A rung has the same rows, other luck of its own that
-    correlates with that at the end, and lets one in three go on, as `sweeps.pruning` does.
+    A trial predicts a row correctly if the row's latent difficulty is below a threshold. The
+    difficulty is the sum of a part that all configurations share and of the trial's own noise. A
+    rung has the same rows, with noise that correlates with that at the end, and promotes the top
+    1/3 of trials, as in `sweeps.pruning`.
 
     Args:
-        rng: Source of all draws.
-        rows: Rows that are held out once each.
-        trials: Trials that are started.
+        rng: Generator of all random numbers.
+        rows: Number of rows; each is held out once.
+        trials: Number of trials that are started.
         spread: Standard deviation of true accuracies.
-        tail: Mean of what is taken from each, exponentially distributed.
-        models: Standard deviation of accuracy of the models of one configuration, whose training
-            rows overlap: correlated by 1 / k.
+        tail: Mean of the exponentially distributed amount that is subtracted from each.
+        models: Standard deviation of the accuracies of the models of one configuration. Their
+            training rows overlap, so they are correlated by 1 / k.
         fold: Fold of each row [drawn].
-        difficulty: What is difficult for all configurations in each row [drawn].
+        difficulty: Shared part of each row's difficulty [drawn].
     """
     fold = rng.permutation(np.arange(rows) % FOLDS) if fold is None else fold
     given = difficulty
@@ -258,7 +267,7 @@ def _right(
 
 
 def _promoted(scores: Float[np.ndarray, " t"]) -> list[int]:
-    """Places of the trials that go on, which arrive one after another."""
+    """Return the indices of the trials that are promoted if they arrive one after another."""
     places = []
     for i, score in enumerate(scores):
         better = int((scores[:i] > score).sum())

@@ -1,6 +1,6 @@
-"""Gain of 20 more trials against its estimate: `python benchmarks/gains.py --help`.
+"""Actual and estimated gain of 20 more trials: `python benchmarks/gains.py --help`.
 
-The trials are those of recorded random searches without early stopping; nothing is trained.
+The trials are from recorded random searches without early stopping; nothing is trained.
 """
 
 import random
@@ -28,16 +28,16 @@ class GainSettings:
     records: tuple[Path, ...] = (RECORDS,)
     """Files of recorded sweeps, or folders of them."""
     trials: tuple[int, ...] = (10, 20, 30, 60)
-    """Trials after which the gain is estimated; rows need twenty more recorded ones."""
+    """Numbers of trials after which the gain is estimated; each needs 20 more recorded trials."""
     orders: int = 400
-    """Random orders of each recorded sweep."""
+    """Random orders per recorded sweep."""
     seed: int = 0
     write: Path | None = None
     """Document whose table is replaced, such as docs/policies.md."""
 
 
 def main() -> int:
-    """Replay, and print a table."""
+    """Replay and print the table; returns the exit code."""
     settings = parse(GainSettings, sys.argv[1:], prog="benchmarks/gains.py")
     if settings.orders < 1 or min(settings.trials, default=0) < 1:
         raise UserError("--orders and --trials must be at least 1")
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def gained(recording: Recording, trials: int, settings: GainSettings) -> tuple[str, ...]:
-    """Row of the table: mean gain, mean estimate and mean absolute error over random orders."""
+    """Return a row of the table: mean gain, estimate and absolute error over random orders."""
     finals = [recording.means(curve)[-1] for curve in recording.sampled]
     finite = min(final for final in finals if final > -float("inf"))
     finals = [max(final, finite) for final in finals]

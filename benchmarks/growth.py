@@ -1,7 +1,7 @@
-"""How cost grows with the number of trials: `python benchmarks/growth.py`, `--help` for options.
+"""Growth of cost with the number of trials: `python benchmarks/growth.py`, see `--help`.
 
-Each trial trains one epoch on a few pairs, so nearly all that is measured is what surrounds it:
-study, spool, MLflow store, driver, actors.
+Each trial trains one epoch on a few pairs. So nearly all measured cost is overhead: study, spool,
+MLflow store, driver, actors.
 """
 
 import sys
@@ -32,63 +32,66 @@ from sweeps.tracking.spool import SPOOL_FILE
 ROLES = ("driver", "actors", "uploader", "ray")
 SPACE = "mlp"
 MOST_SLOWER = 1.5
-"""How much slower the last trials may be than the first, and many trials than few."""
+"""Limit of the ratio of times per trial: last to first trials, and longer to shortest sweep."""
 PART = 10
-"""The first and the last of so many equal parts are compared, counted from the end of the first
-trial: before it, processes start."""
+"""Number of equal parts of a sweep, of which the first and the last are compared. The first part
+begins at the end of the first trial, since processes start before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings:
-    """Sweeps of tiny trials, longer and longer: time, memory and files of each.
+    """Measure time, memory and files of sweeps of tiny trials, by number of trials.
 
-    Exit code 1 if a sweep gets slower as it goes on, or costs more per trial than a shorter one,
-    by more than a half.
+    Exit code 1 if the last trials of a sweep take over 1.5x as long as its first ones, or a trial
+    of a sweep over 1.5x as long as one of the first sweep.
     """
 
     trials: tuple[int, ...] = (100, 1000, 10_000)
-    """A sweep of each length; a row for each."""
+    """Numbers of trials of the sweeps, one row each."""
     sampler: Literal["random", "qmc", "tpe"] = "random"
     train_pairs: int = 40
     folds: int = 2
     processes: int = 2
     study: str | None = None
-    """Database URL of the studies [a journal file each]; studies that were there are deleted."""
+    """Database URL of the studies [a journal file each]; those of earlier calls are deleted."""
     limit_s: float = 7200.0
-    """Seconds after which a sweep is ended."""
+    """Time limit of a sweep in seconds."""
     folder: Path = Path("runs/growth")
-    """Where the sweeps go; what was there is removed."""
+    """Folder of the sweeps; earlier sweeps in it are deleted."""
     write: Path | None = None
     """Document whose table is replaced, such as docs/performance.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """One sweep."""
+    """Costs of one sweep."""
 
     trials: int
     wall_s: float
     span_s: float
-    """From the end of the first trial to that of the last."""
+    """Seconds from the end of the first trial to the end of the last one."""
     slowdown: float
-    """Time per trial in the last tenth by that in the first."""
+    """Time per trial in the last tenth, divided by that in the first tenth."""
     memory_mb: dict[str, float]
+    """Peak memory by role of processes."""
     cpu_s: dict[str, float]
+    """CPU seconds by role of processes."""
     study_mb: float
-    """Of its journal file; 0 of a database."""
+    """Size of the journal file; 0 for a database."""
     opening_s: float
-    """To open the study again, by this process."""
+    """Seconds to open the study again, in this process."""
     spool_mb: float
     store_mb: float
+    """Size of the MLflow store."""
 
     @property
     def trial_ms(self) -> float:
-        """Per trial, start and end of the sweep left out."""
+        """Milliseconds per trial, without start and end of the sweep."""
         return 1000 * self.span_s / max(self.trials - 1, 1)
 
 
 def main() -> int:
-    """Sweep, and print a table."""
+    """Sweep and print the tables; returns 1 if a sweep is too slow, else 0."""
     settings = parse(GrowthSettings, sys.argv[1:], prog="benchmarks/growth.py")
     require_psutil()
     require_at_least(1, settings, "train_pairs", "processes", "limit_s")
@@ -121,7 +124,7 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
     key = f"{name}/{SPACE}"
     if settings.study is not None:
         storage = open_storage(settings.study, folder)
-        for one in (name, key):  # the sweep's own study, and that of its space
+        for one in (name, key):  # the study of the sweep, and that of its space
             if has_study(storage, one):
                 optuna.delete_study(study_name=one, storage=storage)
     options = {
@@ -158,7 +161,7 @@ def _sweep(settings: GrowthSettings, trials: int) -> Growth:
 
 
 def _reopened(storage: BaseStorage, key: str, folder: Path) -> Ledger:
-    """The ledger of a sweep that has ended, as a sweep that resumes it has it."""
+    """Open the ledger of an ended sweep, as a resumed sweep does."""
     stored = load_settings(folder)
     settings = replace(stored, resume=stored.name)
     identity = StoredStudy(storage, key).user_attrs()[IDENTITY_ATTR]
@@ -166,18 +169,18 @@ def _reopened(storage: BaseStorage, key: str, folder: Path) -> Ledger:
 
 
 def ends_of(trials: Sequence[FrozenTrial]) -> list[float]:
-    """When trials ended, in seconds since 1970, in order."""
+    """Return the sorted ends of trials, in seconds since 1970."""
     return sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
 
 
 def slowdown(ends: Sequence[float]) -> float:
-    """Time per trial in the last part by that in the first."""
+    """Return the time per trial in the last part, divided by that in the first part."""
     part = max(1, (len(ends) - 1) // PART)
     return (ends[-1] - ends[-1 - part]) / (ends[part] - ends[0])
 
 
 def growth_cells(rows: Sequence[Growth]) -> Cells:
-    """A row for each sweep."""
+    """Make the table of costs, one row per sweep."""
     head = (
         "trials",
         "wall, s",
@@ -208,7 +211,7 @@ def growth_cells(rows: Sequence[Growth]) -> Cells:
 
 
 def cpu_cells(rows: Sequence[Growth]) -> Cells:
-    """Who takes the processors' time, per trial, starts of processes included."""
+    """Make the table of CPU time per trial by role, including starts of processes."""
     return Cells(
         title="CPU time per trial, ms",
         head=("trials", *ROLES, "all"),
@@ -224,7 +227,7 @@ def cpu_cells(rows: Sequence[Growth]) -> Cells:
 
 
 def too_slow(rows: Sequence[Growth]) -> list[str]:
-    """What has grown by more than it may, in words."""
+    """Return a sentence for each ratio of times that exceeds `MOST_SLOWER`."""
     said = [
         f"SLOWER: of {row.trials} trials the last took {row.slowdown:.2f} times as long as the"
         " first"

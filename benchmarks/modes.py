@@ -1,7 +1,7 @@
-"""Fold stacks in each mode, and a loop as users write it: `python benchmarks/modes.py`, `--help`.
+"""Speed of fold stacks in each mode, and of a plain loop: `python benchmarks/modes.py`, `--help`.
 
-The same members train and validate an epoch in every mode in turn, again and again, at the
-baseline configuration of each network's space, on pairs of the embedded digits.
+In each repeat, the same members train and validate one epoch in every mode in turn. They have the
+baseline configuration of each network's space and train on pairs of the embedded digits.
 """
 
 import sys
@@ -45,17 +45,18 @@ Network = Literal["mlp", "cnn", "cnn_ws", "cnn_ws_aux"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModesSettings:
-    """Member-epochs per second, by mode, network and number of members.
+    """Measure member-epochs per second, by mode, network and number of members.
 
-    A member-epoch is one member trained on four fifths of the pairs, and validated on the rest.
+    A member-epoch is one epoch of one member: training on four fifths of the pairs, validation on
+    the rest.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
     members: tuple[int, ...] | None = None
-    """Members of a stack, a row for each [1 5 10, on a GPU 50 200 besides]."""
+    """Numbers of members of a stack, one row each [1 5 10, on a GPU also 50 200]."""
     networks: tuple[Network, ...] = get_args(Network)
     train_pairs: int | None = None
-    """Pairs that the folds are made of [all there are]."""
+    """Pairs to split into folds [all]."""
     repeats: int = 7
     threads: int = 1
     write: Path | None = None
@@ -63,11 +64,11 @@ class ModesSettings:
 
 
 Rates = Mapping[str, Sequence[float]]
-"""Member-epochs per second of each way to train, in order of repeats."""
+"""Member-epochs per second of the loop and of each mode, by repeat."""
 
 
 def main() -> int:
-    """Measure, and print a table."""
+    """Measure and print the table; returns the exit code."""
     settings = parse(ModesSettings, sys.argv[1:], prog="benchmarks/modes.py")
     members = MEMBERS[settings.device] if settings.members is None else settings.members
     if settings.device == "cuda" and not torch.cuda.is_available():
@@ -95,9 +96,9 @@ def main() -> int:
 
 
 def measured(space: SearchSpace, count: int, data: Data, settings: ModesSettings) -> Rates:
-    """Every way in turn, in each repeat; the first turn of each is not counted."""
+    """Measure the loop and each mode in turn, in each repeat; the first repeat is not counted."""
     variant = space.variant
-    # searched values that the point leaves open are the classes' own
+    # searched fields that the point does not set have the defaults of the configuration class
     config = space.complete(space.points[0].config, epochs=settings.repeats + 1)
     folds = stratified_folds(data.train.targets["target"], num_folds=FOLDS, seed=0)
     ways: dict[str, Callable[[], float]] = {
@@ -116,14 +117,14 @@ def measured(space: SearchSpace, count: int, data: Data, settings: ModesSettings
 
 
 def _epoch_s(stack: FoldStack) -> float:
-    """Seconds of the next epoch; its metrics reach the CPU, so a GPU is done by then."""
+    """Return the seconds of the next epoch; its metrics are on the CPU, so a GPU has finished."""
     start = time.perf_counter()
     stack.train_epoch()
     return time.perf_counter() - start
 
 
 def _loop_s(variant: Variant, config: TrialConfig, data: Data, fold: Fold, device: str) -> float:
-    """Seconds of one epoch of one member, written by hand; others would follow one by one."""
+    """Return the seconds of one epoch of one member in the plain loop, which trains one by one."""
     spent: list[float] = []
 
     @contextmanager
@@ -137,7 +138,7 @@ def _loop_s(variant: Variant, config: TrialConfig, data: Data, fold: Fold, devic
 
 
 def modes_cells(rates: Mapping[tuple[str, int], Rates]) -> Cells:
-    """A row for each network and number of members; quotients are taken within repeats."""
+    """Make the table, one row per network and number of members; ratios are within repeats."""
     modes = [name for name in next(iter(rates.values())) if name != LOOP]
     rows = []
     for (name, count), of in rates.items():

@@ -1,4 +1,4 @@
-"""foldsweep against what people would use instead: `python benchmarks/peers.py`, `--help`."""
+"""Comparison of foldsweep with other tools: `python benchmarks/peers.py`, see `--help`."""
 
 import logging
 import shutil
@@ -38,60 +38,60 @@ ToolName = Literal[
     "sklearn",
     "syne_tune",
     "floor",
-]  # those of TOOLS, for the help
+]  # the keys of TOOLS, as literals for the help
 QUICK_PAIRS = 200
 QUICK_MARK = 0.5
 QUICK_LIMIT_S = 120.0
 
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # a process for each core, not a thread for each core in each process
-    "RAY_worker_niceness": "0",  # Ray's workers are niced by 15 otherwise, the others' are not
+    "OMP_NUM_THREADS": "1",  # there is one process per core, so one thread per process
+    "RAY_worker_niceness": "0",  # else Ray's workers run at niceness 15, unlike other tools'
     "RAY_USAGE_STATS_ENABLED": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""The same for all tools."""
+"""Environment variables, the same for all tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeersSettings:
-    """Do the same work by foldsweep, by other tools, and by a bare loop; compare.
+    """Do the same work with foldsweep, with other tools, and with a bare loop; compare.
 
-    The tools take turns within each repeat. Needs `pip install -r benchmarks/requirements.txt`;
-    a tool that is not installed is left out, and the table says so. What has been measured stays
-    in --folder, so that a call can be interrupted and given again.
+    The tools run in turn within each repeat. Needs `pip install -r benchmarks/requirements.txt`;
+    a tool that is not installed is left out, and the table says so. Results are kept in --folder,
+    so an interrupted call can be repeated and continues.
     """
 
     workloads: tuple[WorkloadName, ...] = ("w1", "w2", "w3", "w4")
-    """w1 perceptrons, w2 convolutional nets, w3 tiny trials, w4 time to a target."""
+    """Workloads: w1 perceptrons, w2 convolutional nets, w3 tiny trials, w4 time to a target."""
     tools: tuple[ToolName, ...] = get_args(ToolName)
-    """Tools to run. Ratios need foldsweep, the check of scores needs the floor."""
+    """Tools to run. Ratios need foldsweep; the check of scores needs the floor."""
     repeats: int = 3
-    """Repeats of each workload, each with pairs, folds and seeds of its own."""
+    """Repeats of each workload, each with its own pairs, folds and seeds."""
     quick: bool = False
-    """A few tiny trials of each, once: shows that everything works; figures mean little."""
+    """Run a few tiny trials of each workload once: a check that all works; times mean little."""
     trials: int | None = None
-    """At most so many trials in w1, w2 and w3."""
+    """Maximum number of trials in w1, w2 and w3."""
     processes: int = 2
     """Trials at a time."""
     dataset: Literal["mnist", "digits"] | None = None
-    """[mnist; digits in a quick run]"""
+    """Data set [mnist; digits in a quick run]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA]."""
     mark: float = 0.965
     """Cross-validated accuracy that ends a run of w4."""
     limit_s: float = 1800.0
-    """Seconds after which any run is ended, at least 1."""
+    """Time limit of a run in seconds, at least 1."""
     folder: Path | None = None
-    """Where results are kept [runs/peers; of a quick run runs/peers-quick]."""
+    """Folder of the results [runs/peers; in a quick run runs/peers-quick]."""
     measured_only: bool = False
-    """Print and write what has been measured, however much that is, and measure nothing."""
+    """Print and write the results so far, even if incomplete, and measure nothing."""
     write: Path | None = None
     """Document whose tables are replaced, such as docs/performance.md."""
 
 
 def main() -> int:
-    """Measure what is not measured yet and print tables; exit code 1 where scores disagree."""
+    """Measure the missing runs and print the tables; returns 1 if scores disagree, else 0."""
     settings = parse(PeersSettings, sys.argv[1:], prog="benchmarks/peers.py")
     _check(settings)
     folder = settings.folder or Path("runs/peers-quick" if settings.quick else "runs/peers")
@@ -143,7 +143,7 @@ def _left_out(settings: PeersSettings) -> dict[str, str]:
 
 
 def _head(settings: PeersSettings) -> str:
-    """Machine and versions, in a sentence."""
+    """Return the machine and the versions of libraries, in a sentence."""
     modules = {need for tool in TOOLS.values() if not tool.missing for need in tool.needs}
     found = versions() | {name: version(name.replace("_", "-")) for name in modules}
     libraries = ", ".join(f"{name} {of}" for name, of in sorted(found.items()))
@@ -160,7 +160,7 @@ def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) ->
     for workload in dict.fromkeys(settings.workloads):
         for repeat in range(1 if settings.quick else settings.repeats):
             turn = repeat % len(names)
-            for name in names[turn:] + names[:turn]:  # nobody is always the first
+            for name in names[turn:] + names[:turn]:  # so that no tool is always the first
                 if workload == "w4" and not TOOLS[name].prunes:
                     continue
                 run = _run(settings, folder, every[workload], name, repeat)
@@ -171,12 +171,12 @@ def _runs(settings: PeersSettings, folder: Path, left_out: Mapping[str, str]) ->
 def _run(
     settings: PeersSettings, folder: Path, workload: Workload, name: str, repeat: int
 ) -> Run | None:
-    """What an earlier call has measured, or else is measured now if it may be."""
+    """Return the run of an earlier call, else measure it; None with `measured_only`."""
     stem = f"{workload.job.workload}-{name}-{repeat}"
     job = _job(settings, workload, repeat, folder / stem)
     mark, limit_s = _end(settings, job)
     made_by = {**asdict(job), "mark": mark, "limit_s": limit_s}
-    del made_by["folder"]  # which may be moved
+    del made_by["folder"]  # it may be moved
     path = folder / f"{stem}.json"
     run = Run.load(path, made_by)
     if run is not None or settings.measured_only:
@@ -191,7 +191,7 @@ def _run(
 
 
 def _end(settings: PeersSettings, job: Job) -> tuple[float | None, float]:
-    """The score that ends a run, if one does, and the seconds that do."""
+    """Return the score that ends a run, None for none, and its time limit in seconds."""
     if not job.ranges:
         return None, settings.limit_s
     return (QUICK_MARK, QUICK_LIMIT_S) if settings.quick else (settings.mark, settings.limit_s)
@@ -214,7 +214,7 @@ def _job(settings: PeersSettings, workload: Workload, repeat: int, folder: Path)
 def _measured(
     job: Job, name: str, repeat: int, limit_s: float, mark: float | None, database: Path
 ) -> Run:
-    from peer_tools.measure import measure  # which needs psutil
+    from peer_tools.measure import measure  # needs psutil
 
     folder = Path(job.folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -249,11 +249,11 @@ def _measured(
 
 
 def _empty_mlflow(folder: Path) -> Path:
-    """MLflow's tables, which take seconds to make: no tool's time."""
+    """Return an empty MLflow database; creating its tables takes seconds, so it is not timed."""
     path = folder / "empty-mlflow.db"
     if not path.exists():
         part = path.with_suffix(".part")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it logs each table
         MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments()
         part.replace(path)
     return path

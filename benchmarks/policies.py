@@ -1,7 +1,8 @@
 """Policies of early stopping, replayed on recorded sweeps: `python benchmarks/policies.py --help`.
 
-A recorded sweep has complete random trials with their scores after each epoch. A policy meets them
-in random orders; what it trains, and what it finds, is counted without training anything.
+A recorded sweep has complete random trials with their scores after each epoch. Each policy is
+replayed on these trials in random orders. Its cost and the trials that it finds are counted;
+nothing is trained.
 """
 
 import sys
@@ -28,28 +29,29 @@ RECORDS = Path(__file__).parent / "records"
 class PolicySettings:
     """Replay policies on recorded sweeps, in random orders.
 
-    The costs are those of the first number of workers. Without --rungs, --reduction and --lags a
-    list of candidates is replayed.
+    Costs are for the first number of workers. Without --rungs, --reduction and --lags, a list of
+    candidates is replayed.
     """
 
     records: tuple[Path, ...] = (RECORDS,)
     """Files of recorded sweeps, or folders of them; see benchmarks/record_curves.py."""
     trials: int = 30
-    """Trials of a replayed sweep; 0 for all that are recorded."""
+    """Trials of a replayed sweep; 0 for all recorded trials."""
     orders: int = 400
-    """Random orders of each recorded sweep."""
+    """Random orders per recorded sweep."""
     seed: int = 0
     rungs: tuple[float, ...] = ()
-    """Epochs at which trials are compared, or shares of all epochs below 1 [a ninth, a third]."""
+    """Epochs at which trials are compared; numbers below 1 are fractions of all epochs [1/9,
+    1/3]."""
     reduction: tuple[int, ...] = ()
-    """Reduction at each rung, or one for all [3]."""
+    """Reduction factor of each rung, or one for all [3]."""
     lags: tuple[int, ...] = ()
-    """Trials after which a sampler sees results, of each rung and of the last epoch, or one for
-    all [it looks at none]."""
+    """Trials after which the sampler sees a result, for each rung and the last epoch, or one for
+    all [the sampler uses no results]."""
     unguided: int = 10
-    """Trials that are sampled before it looks at results."""
+    """Trials that are sampled before the sampler uses results."""
     rule: Rule = "trial"
-    """What --lags count: trials, jobs, or nothing (by arrival)."""
+    """Unit of --lags: trials, jobs, or none (results are used on arrival)."""
     workers: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of workers whose idle time is counted."""
     write: Path | None = None
@@ -58,7 +60,7 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A policy of pausing, for tables of any number of epochs."""
+    """A policy that pauses trials at rungs, for recorded sweeps of any number of epochs."""
 
     rungs: tuple[float, ...] = ()
     reduction: tuple[int, ...] = (REDUCTION,)
@@ -66,14 +68,18 @@ class Candidate:
     rule: Rule = "trial"
 
     def at(self, epochs: int) -> tuple[int, ...]:
-        """Rungs of a trial of so many epochs; those of today where none are given."""
+        """Return the rungs for a number of epochs; without `rungs`, the default of foldsweep."""
         if not self.rungs:
             return rung_epochs(epochs)
         found = {round(r * epochs) if r < 1 else int(r) for r in self.rungs}
         return tuple(sorted(rung for rung in found if 0 < rung < epochs))
 
     def policy(self, epochs: int, unguided: int) -> Policy:
-        """The policy on a table; `unguided` trials are sampled before results are looked at."""
+        """Make the policy for a number of epochs; `unguided` trials are sampled without results.
+
+        Raises:
+            UserError: If the numbers of reductions and lags do not fit the rungs.
+        """
         rungs = self.at(epochs)
         reductions = self.reduction * (len(rungs) if len(self.reduction) == 1 else 1)
         lags = self.lags and self.lags * (len(rungs) + 1 if len(self.lags) == 1 else 1)
@@ -90,13 +96,13 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What it is called in tables, without what it sees."""
+        """Name in tables, without the lags."""
         rungs = ", ".join(str(Fraction(rung).limit_denominator(50)) for rung in self.rungs)
         return f"pausing at {rungs or '1/9, 1/3'} by {', '.join(map(str, self.reduction))}"
 
     @property
     def sees(self) -> str:
-        """When results count, in tables."""
+        """When results are used, for tables."""
         lags = f" {', '.join(map(str, self.lags))}" if self.lags else ""
         return "by arrival" if self.rule == "arrival" else f"by {self.rule}{lags}"
 
@@ -118,7 +124,7 @@ CANDIDATES = (
 
 
 def main() -> int:
-    """Replay, and print a table for each recorded sweep."""
+    """Replay and print the tables; returns the exit code."""
     settings = parse(PolicySettings, sys.argv[1:], prog="benchmarks/policies.py")
     if settings.orders < 1 or settings.trials < 0 or min(settings.workers, default=0) < 1:
         raise UserError("--orders and --workers must be at least 1, --trials at least 0")
@@ -145,13 +151,13 @@ def main() -> int:
 def _of_processor(
     recordings: Sequence[Recording], rows: list[list[Counted]]
 ) -> list[list[Counted]]:
-    """Rows of recordings whose seconds are the processor's, or all where there are none."""
+    """Return the rows of recordings with CPU seconds; all rows if there are none."""
     of = zip(recordings, rows, strict=True)
     return [one for recording, one in of if recording.seconds == "processor"] or rows
 
 
 def title(recording: Recording, settings: PolicySettings) -> str:
-    """What a table is of."""
+    """Return the title of a recorded sweep's table."""
     trials = settings.trials or len(recording.sampled)
     return (
         f"{recording.name} ({recording.about}): {trials} of {len(recording.sampled)} recorded"
@@ -160,7 +166,7 @@ def title(recording: Recording, settings: PolicySettings) -> str:
 
 
 def replayed(recording: Recording, settings: PolicySettings) -> list[Counted]:
-    """Every policy on a recorded sweep."""
+    """Replay every policy on a recorded sweep."""
     asked = Candidate(
         settings.rungs, settings.reduction or (REDUCTION,), settings.lags or None, settings.rule
     )

@@ -1,8 +1,8 @@
-"""The comparison on real data whose truth is known: `python benchmarks/real_folds.py`, `--help`.
+"""Error rates of the comparison on real data: `python benchmarks/real_folds.py`, see `--help`.
 
 Twenty fixed, cheap configurations of scikit-learn are cross-validated on many sets of 1,000 images
-of MNIST. The truth is what the same fitted models score on 4,000 others that are in no set, mean
-over all sets. About ten minutes on one core.
+of MNIST. The true accuracy of a configuration is that of the same fitted models on 4,000 images
+that are in no set, mean over all sets. It takes about ten minutes on one core.
 """
 
 import sys
@@ -50,20 +50,20 @@ MODELS: dict[str, BaseEstimator] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RealFoldsSettings:
-    """Cross-validate fixed configurations on many sets of MNIST; count what is claimed falsely."""
+    """Cross-validate fixed configurations on many sets of MNIST images; count false claims."""
 
     sets: int = 200
-    """Sets of 1,000 images, each drawn from all."""
+    """Number of sets of 1,000 images, each drawn from all images."""
     seed: int = 0
-    """Everything random derives from it."""
+    """Seed of all random numbers."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA]."""
     write: Path | None = None
-    """Document whose marked place is filled with the table."""
+    """Document whose table is replaced."""
 
 
 def main() -> int:
-    """Measure, and print a table; returns the exit code."""
+    """Measure and print the table; returns the exit code."""
     settings = parse(RealFoldsSettings, sys.argv[1:], prog="benchmarks/real_folds.py")
     require_at_least(2, settings, "sets")
     require_document(settings.write, ["real-folds"])
@@ -82,9 +82,9 @@ def main() -> int:
 
 
 def _load(settings: RealFoldsSettings) -> tuple[np.ndarray, ...]:
-    """Images as rows of 7 x 7 means, and labels: those of the sets, and those tested on.
+    """Return images, as rows of 7x7 means, and labels: for the sets, then for the test.
 
-    Both are drawn from MNIST's training images, since those of its test set are of other writers.
+    Both are from MNIST's training images, since its test images are by other writers.
     """
     source, _ = load_images("mnist", data_dir=settings.data_dir)
     images, labels = source.train.images, source.train.labels
@@ -103,7 +103,7 @@ def _sets(settings: RealFoldsSettings, size: int) -> Iterator[np.ndarray]:
 def cross_validated(
     images: np.ndarray, labels: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray
 ) -> tuple[Float[np.ndarray, "t k"], Float[np.ndarray, " t"]]:
-    """Accuracy of each configuration by fold, and on the test images, mean over folds."""
+    """Return each configuration's accuracy by fold, and its mean accuracy on the test images."""
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(images, labels))
     held_out, tested = np.empty((len(MODELS), FOLDS)), np.empty((len(MODELS), FOLDS))
     for i, model in enumerate(MODELS.values()):
@@ -115,7 +115,7 @@ def cross_validated(
 
 
 def summary(held_out: Float[np.ndarray, "s t k"], truth: Float[np.ndarray, " t"]) -> Cells:
-    """Shares of sets with a false claim, and the correlation of folds."""
+    """Make the table of fractions of sets with a false claim, and of the correlation of folds."""
     false = covered = lost = wrong = 0
     pairs = list(combinations(range(len(truth)), 2))
     overlap, resolution = 1 / (FOLDS - 1), FOLDS / SET_ROWS
@@ -160,7 +160,7 @@ def summary(held_out: Float[np.ndarray, "s t k"], truth: Float[np.ndarray, " t"]
 
 
 def correlation(differences: Float[np.ndarray, "s k"]) -> float:
-    """Correlation of the folds of a set, from the variances between and within sets."""
+    """Estimate the correlation of the folds of a set, from variances between and within sets."""
     within = float(differences.var(1, ddof=1).mean())
     between = float(differences.mean(1).var(ddof=1))
     k = differences.shape[1]

@@ -1,6 +1,6 @@
-r"""The scores of a sweep after each epoch, as a file for `benchmarks/policies.py`; see `--help`.
+r"""Export of a sweep's scores after each epoch to a file for `benchmarks/policies.py`; `--help`.
 
-The sweep is one of random configurations without early stopping, such as
+The sweep must have random configurations and no early stopping, such as
 
     python sweeps/run.py --name recorded --space mlp_ws_aux --trials 120 \
         --sampler random --scheduler none
@@ -26,10 +26,10 @@ from policy_tools.curves import Curve, Recording, write
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings:
-    """Write down what each trial of a sweep came to, epoch by epoch.
+    """Write the score of each trial of a sweep after each epoch to a file.
 
-    MLflow has the mean over folds of every epoch, and the folds of the last one; metrics over all
-    rows at once, such as r2, of every tenth part of the epochs.
+    MLflow has the mean over folds after every epoch, and the scores by fold after the last one.
+    For metrics over all rows at once, such as r2, it has the mean after every tenth of the epochs.
     """
 
     name: Annotated[str, tyro.conf.Positional]
@@ -37,7 +37,7 @@ class RecordSettings:
     write: Path
     """File to write, compressed JSON lines."""
     title: str | None = None
-    """What the file's sweep is to be called in tables [its space]."""
+    """Name of the sweep in tables [its space]."""
     experiment: str = default_experiment()
     """MLflow experiment."""
     tracking_uri: str | None = None
@@ -45,7 +45,7 @@ class RecordSettings:
 
 
 def main() -> int:
-    """Read a sweep and write the file."""
+    """Read a sweep and write the file; returns the exit code."""
     settings = parse(RecordSettings, sys.argv[1:], prog="benchmarks/record_curves.py")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     sweeps = load_sweeps(store, sweeps=[settings.name])
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def recorded(store: Store, sweep: Sweep, title: str | None = None) -> Recording:
-    """The curves of a sweep's complete and diverged trials.
+    """Return the recording of a sweep: the curves of its complete and diverged trials.
 
     Raises:
         UserError: If trials were stopped early.

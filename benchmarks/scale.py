@@ -1,9 +1,9 @@
-"""What a driver can bear, by trials at a time: `python benchmarks/scale.py`, `--help` for more.
+"""Load of the driver by number of trials at a time: `python benchmarks/scale.py`, see `--help`.
 
-Thousands of machines are not needed for it. What Tune and the lifecycle do for a trial depends
-on how many others are in flight, and these can be had without processes: pending answers of one
-actor, trials in a study that nobody trains, rows in a table of nodes. A few real processes on this
-machine show what the whole driver takes for a trial, see `--processes`.
+This does not need thousands of machines. The work of Tune and the lifecycle for a trial depends on
+the number of trials in flight, and these can be simulated without processes: pending futures of
+one actor, trials in a study without training, rows in a table of nodes. A few real processes on
+this machine show the cost of the whole driver per trial, see `--processes`.
 """
 
 import os
@@ -28,7 +28,7 @@ from sweeps.reproduction.tables import Cells
 
 SPACE = "mlp"
 EVENTS_PER_TRIAL = 2
-"""Answers that Tune waits for in a short trial: the process has the configuration, the result."""
+"""Futures that Tune waits for in a short trial: the receipt of the configuration, the result."""
 CPUS_OF_NODE = 8
 CHECKPOINTS = 20
 NAME = "scale"
@@ -36,49 +36,49 @@ NAME = "scale"
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleSettings:
-    """Measure what the driver takes for a trial, with more and more trials at a time."""
+    """Measure the driver's CPU time per trial, by number of trials at a time."""
 
     in_flight: tuple[int, ...] = (10, 100, 1000, 10_000)
-    """Trials at a time; a row for each."""
+    """Numbers of simulated trials at a time, one row each."""
     processes: tuple[int, ...] = (2, 8, 24)
-    """The same with real processes, which share this machine's processors."""
+    """Numbers of trials at a time with real processes, which share this machine's CPUs."""
     trials: int = 1000
-    """Trials of each of those sweeps."""
+    """Trials of each sweep with real processes."""
     events: int = 200
     """Events and trials that are timed for each row of the first table."""
     folder: Path = Path("runs/scale")
-    """Where the sweeps go; what was there is removed."""
+    """Folder of the sweeps; earlier sweeps in it are deleted."""
     limit_s: float = 3600.0
-    """Seconds after which a sweep is ended."""
+    """Time limit of a sweep in seconds."""
     write: Path | None = None
     """Document whose tables are replaced, such as docs/scale.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Costs with so many trials in flight, in ms of CPU time of the driver."""
+    """Costs with a number of trials in flight, in ms of the driver's CPU time."""
 
     in_flight: int
     wait_ms: float
-    """Of Tune's wait for the next of all answers."""
+    """CPU time of Tune's wait for the next of all futures."""
     lifecycle_ms: float
-    """Of asking for a trial and recording its end, with the study in memory."""
+    """CPU time to ask for a trial and record its end, with the study in memory."""
     nodes_ms: float
-    """Of a look at all nodes, once in some seconds."""
+    """CPU time of a check of all nodes, which the driver does every few seconds."""
 
     @property
     def trial_ms(self) -> float:
-        """Per trial."""
+        """CPU time of the driver per trial, without checks of nodes."""
         return self.lifecycle_ms + EVENTS_PER_TRIAL * self.wait_ms
 
     @property
     def shortest_s(self) -> float:
-        """Length of trials of which the driver starts as many as end."""
+        """Shortest duration of trials, in seconds, at which the driver keeps all of them busy."""
         return self.in_flight * self.trial_ms / 1000
 
 
 def main() -> int:
-    """Measure, and print the tables."""
+    """Measure and print the tables; returns the exit code."""
     settings = parse(ScaleSettings, sys.argv[1:], prog="benchmarks/scale.py")
     require_psutil()
     require_at_least(1, settings, "trials", "events")
@@ -102,7 +102,7 @@ def main() -> int:
 
 
 def waiting(numbers: Sequence[int], events: int) -> dict[int, float]:
-    """CPU time of a wait as Tune's actor manager does it, by the number of pending answers."""
+    """Return the CPU time in ms of one wait of Tune's actor manager, by number of futures."""
     import ray
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
@@ -135,10 +135,10 @@ def waiting(numbers: Sequence[int], events: int) -> dict[int, float]:
 
 
 class NoTracker:
-    """Takes everything and keeps nothing; `benchmarks/growth.py` measures the real one."""
+    """A tracker that discards all records; `benchmarks/growth.py` measures the real one."""
 
     def open_trials(self) -> set[int]:
-        """None is open."""
+        """Return no trials."""
         return set()
 
     def __getattr__(self, name: str) -> Any:
@@ -146,7 +146,10 @@ class NoTracker:
 
 
 def living(in_flight: int, events: int) -> float:
-    """CPU time for a trial's start and end in the lifecycle, beside others that are trained."""
+    """Return the CPU time in ms of a trial's start and end in the lifecycle.
+
+    Meanwhile, `in_flight` other trials count as being trained.
+    """
     from optuna.storages import InMemoryStorage
 
     from search_spaces.loading import load_space
@@ -185,7 +188,7 @@ def living(in_flight: int, events: int) -> float:
 
 
 def result_of(objective: str) -> Mapping[str, Any]:
-    """What a trial of one epoch returns."""
+    """Return the result of a trial of one epoch."""
     row = {"epoch": 1, "time": 1000, objective: 0.5}
     return {
         **{objective: 0.5, "by_fold": [(objective, [0.5] * 5)], "history": [row]},
@@ -194,7 +197,7 @@ def result_of(objective: str) -> Mapping[str, Any]:
 
 
 def looking(nodes: int) -> float:
-    """CPU time of what follows Ray's list of nodes, which is as long as there are nodes."""
+    """Return the CPU time in ms of a check of all nodes, by the length of Ray's list of nodes."""
     from sweeps import machines as module
     from sweeps import probe
     from sweeps.settings import SweepSettings
@@ -221,7 +224,7 @@ def looking(nodes: int) -> float:
 
 
 def sweep(processes: int, settings: ScaleSettings) -> dict[str, float]:
-    """CPU seconds by role of a sweep of tiny trials, with so many at a time."""
+    """Run a sweep of tiny trials with a number of processes; returns its CPU seconds by role."""
     from sweeps.processors import available_cpus
 
     options = {"space": SPACE, "name": NAME, "trials": settings.trials}
@@ -233,7 +236,7 @@ def sweep(processes: int, settings: ScaleSettings) -> dict[str, float]:
 
 
 def storing(checkpoints: int) -> dict[str, float]:
-    """Requests to an S3 service for each checkpoint of a megabyte."""
+    """Return the requests to an S3 service per checkpoint of one megabyte, by operation."""
     import torch
     from moto.server import ThreadedMotoServer
 
@@ -248,7 +251,7 @@ def storing(checkpoints: int) -> dict[str, float]:
         host, port = server.get_host_and_port()
         at = f"endpoint_override={host}:{port}&scheme=http&allow_bucket_creation=true"
         place, state = f"s3://sweeps/checkpoints?{at}", {"weights": torch.zeros(250_000)}
-        save_checkpoint(place, 0, state)  # which connects
+        save_checkpoint(place, 0, state)  # opens the connection
         found = {}
         for name, call in (
             ("save", partial(save_checkpoint, place, state=state)),
@@ -264,7 +267,7 @@ def storing(checkpoints: int) -> dict[str, float]:
 
 
 def in_flight_cells(rows: Sequence[Row]) -> Cells:
-    """A row for each number of trials in flight."""
+    """Make the table of driver CPU time, one row per number of trials in flight."""
     return Cells(
         title="CPU time of the driver by trials in flight, ms",
         head=(
@@ -290,7 +293,7 @@ def in_flight_cells(rows: Sequence[Row]) -> Cells:
 
 
 def store_cells(requests: Mapping[str, float]) -> Cells:
-    """What is done with a checkpoint."""
+    """Make the table of requests per checkpoint."""
     return Cells(
         title="Requests to an S3 service for one checkpoint",
         head=tuple(requests),
@@ -299,7 +302,7 @@ def store_cells(requests: Mapping[str, float]) -> Cells:
 
 
 def process_cells(driven: Mapping[int, Mapping[str, float]], trials: int) -> Cells:
-    """Who takes the processors' time, starts of processes included."""
+    """Make the table of CPU time per trial by role, including starts of processes."""
     roles = ("driver", "actors", "uploader", "ray")
     return Cells(
         title=f"CPU time per trial of sweeps of {trials:,} tiny trials, ms",

@@ -1,8 +1,8 @@
-"""How often a comparison claims what is not so, what it can detect, and what a maximum is worth.
+"""False claims and power of comparisons, and bias of estimates of the best trial's score.
 
-`python benchmarks/significance.py` simulates sweeps whose truth is known: fold scores with the
-correlation 1 / k that the intervals assume, or another, rounded to one row of 200. Some minutes
-on one core.
+`python benchmarks/significance.py` simulates sweeps with known true scores. Fold scores have the
+correlation 1 / k that the intervals assume, or another one, and are rounded to one row of 200. It
+takes some minutes on one core.
 """
 
 import math
@@ -29,36 +29,36 @@ ROPE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class SignificanceSettings:
-    """Simulate sweeps without any true difference, sweeps with some, and maxima of many."""
+    """Simulate sweeps without and with true differences, and the best of many trials."""
 
     simulations: int = 2000
-    """Simulations of each row."""
+    """Simulations per row of the tables."""
     seed: int = 0
-    """Everything random derives from it."""
+    """Seed of all random numbers."""
     write: Path | None = None
-    """Document whose marked places are filled with these tables."""
+    """Document whose tables are replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """How sweeps are simulated."""
+    """Settings of a simulation."""
 
     folds: int = 5
     trials: tuple[int, ...] = (30, 30)
     """Trials of each sweep, all on the same folds."""
     what: str = "equal"
-    """What differs from the plainest case, in words."""
+    """Difference from the simplest case, in words."""
     spread: float = 0.0
     """Standard deviation of the trials' true scores."""
     unequal: float = 0.0
-    """Standard deviation of the logarithm of the trials' own noise."""
+    """Standard deviation of the logarithm of the trials' noise levels; 0 for equal variances."""
     skewed: bool = False
     """Whether the noise of a fold is exponential instead of normal."""
     rho: float | None = None
-    """Correlation of a trial's folds [1 / folds, which the intervals assume]."""
+    """Correlation between the folds of a trial [1 / folds, which the intervals assume]."""
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """True scores (t,) and fold scores (t, k) of all sweeps, one after another."""
+        """Draw true scores (t,) and fold scores (t, k) of the t trials of all sweeps, in order."""
         size, folds = sum(self.trials), self.folds
         rho = 1 / folds if self.rho is None else self.rho
         truth = rng.normal(0, self.spread, size) if self.spread else np.zeros(size)
@@ -66,7 +66,7 @@ class Truth:
         noise = rng.normal(size=(size, folds))
         if self.skewed:
             noise = rng.exponential(size=(size, folds)) - 1
-        # what training parts share moves all folds of a configuration together
+        # training parts overlap, which correlates the folds of a configuration
         noise = math.sqrt(1 - rho) * noise + math.sqrt(rho) * rng.normal(size=(size, 1))
         scores = 0.9 + truth[:, None] + rng.normal(0, SIGMA, (1, folds)) + own * noise
         return truth, np.round(scores * ROWS) / ROWS
@@ -90,7 +90,7 @@ CLAIMS = (
 
 
 def main() -> int:
-    """Print the tables; returns the exit code."""
+    """Simulate and print the tables; returns the exit code."""
     settings = parse(SignificanceSettings, sys.argv[1:], prog="benchmarks/significance.py")
     require_at_least(1, settings, "simulations")
     require_document(settings.write, ("claims", "choices", "detectable", "maxima"))
@@ -106,12 +106,12 @@ def main() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """One simulated comparison: the chosen trial of each sweep, and the noise of all."""
+    """One simulated comparison: the chosen trial of each sweep, and the scores of all trials."""
 
     best: tuple[int, ...]
-    """Places of the chosen trials among all."""
+    """Index of each sweep's chosen trial among all trials."""
     worth: tuple[float, ...]
-    """What each is expected to be worth."""
+    """Expected true score of each chosen trial."""
     scores: np.ndarray
     truth: np.ndarray
 
@@ -130,7 +130,10 @@ def simulate(case: Truth, rng: np.random.Generator) -> Simulated:
 
 
 def claims(settings: SignificanceSettings) -> Cells:
-    """Share of simulations with a false claim among all pairs, and with every interval right."""
+    """Make the table of fractions of simulations with a false claim, and of coverage.
+
+    Coverage means that the intervals of all pairs contain the true differences.
+    """
     rng = np.random.default_rng(settings.seed)
     rows = []
     for case in CLAIMS:
@@ -175,7 +178,13 @@ def _shown(case: Truth) -> str:
 
 
 def holm_p(drawn: Simulated, folds: int, shift: float = 0.0) -> dict[tuple[int, int], float]:
-    """P-values of all pairs by the corrected t-test and Holm, the first sweep shifted."""
+    """Return p-values of all pairs by the corrected t-test with Holm's correction.
+
+    Args:
+        drawn: The simulated comparison.
+        folds: Number of folds.
+        shift: Added to the expected score of the first sweep.
+    """
     worth = [drawn.worth[0] + shift, *drawn.worth[1:]]
     p = {}
     for i, j in combinations(range(len(worth)), 2):
@@ -214,7 +223,10 @@ CHOICES = (
 
 
 def choices(settings: SignificanceSettings) -> Cells:
-    """Of the configurations of one sweep: how often the truth contradicts one of the two sets."""
+    """Make the table of false claims on the configurations of one sweep.
+
+    The two claims are that a configuration is worse than the best, and that it is equivalent.
+    """
     rng = np.random.default_rng(settings.seed + 2)
     rows = []
     for case in CHOICES:
@@ -245,7 +257,10 @@ def choices(settings: SignificanceSettings) -> Cells:
 
 
 def detectable(settings: SignificanceSettings) -> Cells:
-    """The true difference that is claimed in four of five simulations, before and now."""
+    """Make the table of true differences that are claimed in four of five simulations.
+
+    Both methods are compared: Holm's correction, and the simultaneous intervals.
+    """
     rng = np.random.default_rng(settings.seed + 3)
     number = settings.simulations // 4 + 1
     rows = []
@@ -286,7 +301,7 @@ def detectable(settings: SignificanceSettings) -> Cells:
 
 
 def _needed(drawn: Simulated, case: Truth) -> float:
-    """By how much the first sweep must be better for a claim against the second."""
+    """Return the amount to add to the first sweep's score for a claim against the second."""
     noise = fold_noise(drawn.scores, overlap=1 / (case.folds - 1), resolution=1 / ROWS)
     wide = tukey(len(case.trials), noise.df) * noise.error(drawn.best[0], drawn.best[1])
     return wide - (drawn.worth[0] - drawn.worth[1])
@@ -295,19 +310,19 @@ def _needed(drawn: Simulated, case: Truth) -> float:
 def fold_scores(
     rng: np.random.Generator, truth: Float[np.ndarray, " t"], num_folds: int
 ) -> Float[np.ndarray, "t k"]:
-    """Fold scores of trials of these true scores."""
+    """Draw fold scores of trials with given true scores."""
     case = replace(Truth(), folds=num_folds, trials=(len(truth),))
     return np.round((case.draw(rng)[1] + truth[:, None]) * ROWS) / ROWS
 
 
 def left_out(scores: Float[np.ndarray, "t k"]) -> float:
-    """Chosen on all folds but one, scored on that one, in turn."""
+    """Estimate the best score: choose on all folds but one, score on it; mean over folds."""
     rest = scores.sum(1, keepdims=True) - scores
     return float(np.mean([scores[rest[:, k].argmax(), k] for k in range(scores.shape[1])]))
 
 
 def tibshirani(scores: Float[np.ndarray, "t k"]) -> float:
-    """The maximum less the bias of Tibshirani and Tibshirani (2009)."""
+    """Estimate the best score: the maximum minus the bias of Tibshirani and Tibshirani (2009)."""
     best = scores[scores.mean(1).argmax()]
     return float(best.mean() - (scores.max(0) - best).mean())
 
@@ -321,7 +336,7 @@ ESTIMATES: dict[str, Callable[[np.ndarray], float]] = {
 
 
 def maxima(settings: SignificanceSettings) -> Cells:
-    """Mean error of each estimate of the chosen configuration's true accuracy."""
+    """Make the table of mean errors of estimates of the chosen configuration's true accuracy."""
     rng = np.random.default_rng(settings.seed + 1)
     rows = []
     for number in (5, 30, 100):
@@ -334,7 +349,7 @@ def maxima(settings: SignificanceSettings) -> Cells:
             for _ in range(settings.simulations // 4 + 1):
                 truth = rng.normal(0, spread, number) - rng.exponential(1, number) * tail
                 scores = fold_scores(rng, truth, 5)
-                # folds that are harder for all say nothing of the choice
+                # remove the difficulty that all trials share, which does not affect the choice
                 scores = scores - (scores.mean() - 0.9 - truth.mean())
                 chosen = 0.9 + truth[scores.mean(1).argmax()]
                 errors.append([estimate(scores) - chosen for estimate in ESTIMATES.values()])

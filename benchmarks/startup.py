@@ -1,7 +1,7 @@
-"""Where the time goes in a sweep of nearly empty trials: `python benchmarks/startup.py`, `--help`.
+"""Times of the stages of a sweep of tiny trials: `python benchmarks/startup.py`, see `--help`.
 
-The sweep runs as always, but notes the time, and its processes' CPU time, at milestones. A second
-table has what is imported, by library.
+The sweep runs as usual, but records the time and the CPU time of its processes at milestones. A
+second table has the import times by library.
 """
 
 import json
@@ -33,11 +33,11 @@ IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|( *)(\S+)")
 
 @dataclass(frozen=True, kw_only=True)
 class StartupSettings:
-    """Milestones of a sweep, from the command to its end, and what it imports."""
+    """Measure the milestones of a sweep, from the command to its end, and its import times."""
 
     trials: int = 30
     repeats: int = 3
-    """Sweeps; the table has the least of each figure."""
+    """Number of sweeps; the milestones are those of the fastest one."""
     processes: int = 2
     write: Path | None = None
     """Document whose tables are replaced, such as docs/performance.md."""
@@ -45,17 +45,17 @@ class StartupSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Milestone:
-    """When a sweep got somewhere."""
+    """A milestone that a sweep has reached."""
 
     name: str
     at_s: float
-    """Since the command."""
+    """Seconds since the command."""
     cpu_s: float | None = None
-    """CPU time of the process that got there; None if it is not known."""
+    """CPU seconds of the process that reached it; None if unknown."""
 
 
 def main() -> int:
-    """Run sweeps, and print tables."""
+    """Run sweeps and print the tables; returns the exit code."""
     settings = parse(StartupSettings, sys.argv[1:], prog="benchmarks/startup.py")
     require_psutil()
     require_at_least(1, settings, "trials", "repeats", "processes")
@@ -100,7 +100,7 @@ def _run(settings: StartupSettings, folder: Path) -> list[Milestone]:
 
 
 def milestones(notes: Sequence[dict[str, Any]], start: float) -> list[Milestone]:
-    """In order of time; of those noted often the first, of `LAST` the last."""
+    """Return milestones by time: the first record of each name, but the last one of `LAST`."""
     kept: dict[str, dict[str, Any]] = {}
     for note in sorted(notes, key=lambda note: note["time"]):
         if note["name"] == LAST:
@@ -114,7 +114,7 @@ def milestones(notes: Sequence[dict[str, Any]], start: float) -> list[Milestone]
 
 
 def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
-    """Of the run that was the first to be done, so that the spans add up."""
+    """Make the table of the fastest run; of one run only, so that the times add up."""
     fastest = min(runs, key=lambda run: run[-1].at_s)
     rows = []
     at_s = 0.0
@@ -130,7 +130,7 @@ def milestone_cells(runs: Sequence[Sequence[Milestone]]) -> Cells:
 
 
 def _imported() -> str:
-    """What `-X importtime` says of the modules of a sweep's driver."""
+    """Return the output of `-X importtime` for the modules of a sweep's driver."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import sweeps.run, sweeps.launch"],
         capture_output=True,
@@ -141,7 +141,7 @@ def _imported() -> str:
 
 
 def import_times(report: str) -> dict[str, float]:
-    """Seconds spent in the modules of each top-level library itself, not in what these import."""
+    """Return the seconds that each top-level library's own modules take, without their imports."""
     own: defaultdict[str, float] = defaultdict(float)
     for line in report.splitlines():
         if found := IMPORT_LINE.match(line):
@@ -150,7 +150,7 @@ def import_times(report: str) -> dict[str, float]:
 
 
 def import_cells(report: str) -> Cells:
-    """Libraries that take longest, and all together."""
+    """Make the table of the slowest libraries and of the total."""
     own = import_times(report)
     longest = sorted(own.items(), key=lambda item: -item[1])
     rows = [(name, f"{spent:.2f}") for name, spent in longest if spent >= LEAST_IMPORT_S]

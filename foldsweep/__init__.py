@@ -1,7 +1,7 @@
 """foldsweep: hyperparameter sweeps whose comparisons can be trusted.
 
-What a user's file imports is here, and loaded when it is first used: importing `foldsweep` imports
-neither torch nor Ray.
+This package has all names that a user's file imports. Each is loaded on first use, so importing
+`foldsweep` imports neither torch nor Ray.
 """
 
 import importlib
@@ -58,7 +58,7 @@ _PLACES = {
     "variant": "trainables.tasks.task",
     "when": "search_spaces.conditions",
 }
-"""Module of each name."""
+"""Module that defines each public name."""
 
 __all__ = [
     "Affine",
@@ -93,12 +93,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is first used (PEP 562)."""
+    """Load a public name on first use (PEP 562)."""
     if name not in _PLACES:
         raise AttributeError(f"module 'foldsweep' has no attribute {name!r}")
     with no_hints():
         value = getattr(importlib.import_module(_PLACES[name]), name, None)
-    if value is None:  # a module of a package
+    if value is None:  # the name is a submodule, such as `ray.tune`
         value = importlib.import_module(f"{_PLACES[name]}.{name}")
     globals()[name] = value
     return value

@@ -1,4 +1,4 @@
-"""`python -m foldsweep`, where the command `foldsweep` is not on the path."""
+"""`python -m foldsweep`, for use if the command `foldsweep` is not on the path."""
 
 from foldsweep.command import run
 

@@ -1,7 +1,8 @@
-"""Artifacts of a SQLite store, which lie beside the database and move with it.
+"""Artifacts of a SQLite store, in a folder beside the database, which can be moved with it.
 
-MLflow records absolute places and has no way to change them. After a project was moved or copied
-its files are read and written here, beside the database; MLflow's own pages look where it was.
+MLflow records absolute artifact paths and has no way to change them. After a project has been
+moved or copied, this module reads and writes its artifacts beside the database. MLflow's own pages
+still look in the old folder.
 """
 
 import shutil
@@ -14,7 +15,7 @@ from foldsweep.tracking import ARTIFACTS, sqlite_path
 
 
 def moved_place(tracking_uri: str, recorded: str | None) -> Path | None:
-    """The place beside a SQLite file that has moved; None if what MLflow recorded is right.
+    """Return the artifact folder of a SQLite store that was moved; None if the record is right.
 
     Args:
         tracking_uri: MLflow server or store.
@@ -28,7 +29,7 @@ def moved_place(tracking_uri: str, recorded: str | None) -> Path | None:
     if before == database.parent:
         return None
     same = before / database.name
-    if same.exists() and same.samefile(database):  # the same place by another name
+    if same.exists() and same.samefile(database):  # the same folder by another path
         return None
     return database.parent.joinpath(*there.parts[depth:])
 
@@ -39,8 +40,8 @@ def attach(
     """Attach a file to a run, in the folder `to` of its artifacts.
 
     Raises:
-        MlflowException: If MLflow does not take it, or `to` is no folder of the run's artifacts.
-        OSError: If the file cannot be read, or its copy not be written.
+        MlflowException: If MLflow rejects the file, or `to` is outside the run's artifacts.
+        OSError: If the file cannot be read, or its copy cannot be written.
     """
     here = moved_place(tracking_uri, run.artifact_uri)
     if here is None:

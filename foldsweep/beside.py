@@ -1,7 +1,7 @@
-"""Modules beside a user's file: found by that file and by those that it imports, by nobody else.
+"""Import of modules beside a user's file, by that file and by the modules beside it only.
 
-The folder is on no path of Python. So a file in it that is named like a module of a library, or
-like one that a library would use if it were installed, is never taken for that.
+The user's folder is not on `sys.path`. So a file in it with the name of a library's module, or of
+an optional dependency of a library, never shadows that module for other importers.
 """
 
 import dis
@@ -15,12 +15,13 @@ from types import FrameType, ModuleType
 from foldsweep.errors import UserError
 
 UNPICKLERS = ("ray.", "sweeps.given", "sweeps.helper")
-"""Where the objects of a user's file arrive, and with them imports of what it has imported. What
-is imported there by a statement or by `import_module` is the library's own."""
+"""Prefixes of modules that unpickle objects of a user's file, which imports the modules beside it.
+An import in these modules by a statement or by `import_module` is the library's own, not the
+user's."""
 
 
 class Beside(MetaPathFinder):
-    """Finds modules in `folders`, after every other finder."""
+    """Import finder for the modules in `folders`, asked after all other finders."""
 
     def __init__(self) -> None:
         self.folders: list[str] = []
@@ -28,20 +29,20 @@ class Beside(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module beside the file that imports it; None if the import is not a user's."""
-        if path is not None:  # a part of a package, which is found as such
+        """Return the module beside the importing file; None if no user's code imports it."""
+        if path is not None:  # a submodule, which the finders of its package find
             return None
         return PathFinder.find_spec(name, self._for(*_importer()), target)
 
     def add(self, folder: str) -> None:
-        """Find modules in one more folder."""
+        """Add a folder to search, and install this finder if it is not installed."""
         if folder not in self.folders:
             self.folders.append(folder)
         if self not in sys.meta_path:
             sys.meta_path.append(self)
 
     def _for(self, frame: FrameType | None, unpickles: bool) -> list[str]:
-        """Where what runs in a frame may find modules."""
+        """Return the folders in which code of a frame may find modules, innermost first."""
         if frame is None:
             return []
         if unpickles and frame.f_globals.get("__name__", "").startswith(UNPICKLERS):
@@ -52,10 +53,11 @@ class Beside(MetaPathFinder):
 
 
 def _importer() -> tuple[FrameType | None, bool]:
-    """The frame with the import in it, and whether it unpickles.
+    """Return the frame that imports, and whether it does so by unpickling.
 
-    It is the one that called Python's import system; by a statement, by `import_module`, or by
-    neither, as `pickle` does, whose code is no Python.
+    This is the frame that called Python's import system: by an import statement, by
+    `import_module`, or by neither. The last is unpickling: the code of `pickle` is in C and has no
+    frame.
     """
     frame: FrameType | None = sys._getframe()
     inner = frame
@@ -73,7 +75,7 @@ def _is_importlib(frame: FrameType) -> bool:
 
 
 beside = Beside()
-"""The finder of this process."""
+"""The import finder of this process."""
 
 
 def find_beside(file: str) -> None:
@@ -83,7 +85,7 @@ def find_beside(file: str) -> None:
         file: Absolute path of the file.
 
     Raises:
-        UserError: If a file from another folder has imported another module of such a name.
+        UserError: If a module of the same name has been imported from another user's folder.
     """
     folder = os.path.dirname(file)
     for name, module in list(sys.modules.items()):

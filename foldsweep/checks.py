@@ -1,4 +1,4 @@
-"""Whether values are what they must be, at run time: configurations, recipes, command lines."""
+"""Runtime checks of types and values: of configurations, recipes and command lines."""
 
 import math
 import os
@@ -13,18 +13,18 @@ from typing import Any, Literal, Union, get_args, get_origin
 from foldsweep.errors import UserError
 
 MOST = 10**9
-"""The largest count that can be meant: of trials, epochs, rounds, simulations."""
+"""Upper limit of counts: of trials, epochs, rounds, simulations."""
 MOST_FOLDS = 10_000
 MOST_THREADS = 4096
 LARGEST = 2**64
-"""Whole numbers are below this in size: no seed, count or width is larger."""
+"""Upper limit of the absolute value of integers, exclusive: no seed, count or width is larger."""
 
 
 def refuse_empty(args: Sequence[str]) -> None:
-    """Refuse a command line with an empty value: it would mean "none" here and "all" there.
+    """Reject a command line with an empty value, which some options read as none, others as all.
 
     Raises:
-        UserError: At the first, with its option.
+        UserError: For the first empty value; the message names its option.
     """
     option = ""
     for arg in args:
@@ -39,12 +39,12 @@ def refuse_empty(args: Sequence[str]) -> None:
 
 
 def refuse_no_text(values: Mapping[str, object]) -> None:
-    """Refuse bytes that are no UTF-8, which reach a program as lone surrogates.
+    """Reject values that are not valid UTF-8: Python decodes such bytes as lone surrogates.
 
-    Only the name of a file may have them, where a file is called so.
+    They are accepted in a `Path` that can be a file name, and in the path of an existing file.
 
     Raises:
-        UserError: At the first option, with its value.
+        UserError: For the first such option; the message has its name and value.
     """
     for name, value in values.items():
         for word in value if isinstance(value, tuple) else (value,):
@@ -62,25 +62,25 @@ def _can_be_a_name(path: Path) -> bool:
 
 
 def is_text(word: str) -> bool:
-    """Whether a string has no lone surrogates, which no encoding can write."""
+    """Whether a string has no lone surrogates, which UTF-8 cannot encode."""
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def require_local(folder: Path) -> None:
-    """Refuse a URI where only a folder of this machine will do.
+    """Reject a URI where a local folder is required.
 
     Raises:
-        UserError: If it is one.
+        UserError: If `folder` is a URI.
     """
     if folder.parts and folder.parts[0].endswith(":"):
         raise UserError(f"--storage {folder} must be a folder of this machine, not a URI")
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type; a type that is not known here fits anything.
+    """Whether a value has an annotated type; True for types that this function cannot check.
 
-    A whole number fits `float`; a bool fits neither `int` nor `float`. A whole number of
-    `LARGEST` or more fits no number: what computes with it fails, each in its own way.
+    An `int` fits `float`; a `bool` fits neither `int` nor `float`. An integer of absolute value
+    `LARGEST` or more fits neither: computations with it fail in different ways.
     """
     args = get_args(hint)
     match get_origin(hint):
@@ -106,20 +106,20 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def is_huge(value: Any) -> bool:
-    """Whether a value is a whole number that nothing here can compute with."""
+    """Whether a value is an integer of absolute value `LARGEST` or more."""
     return isinstance(value, int) and abs(value) >= LARGEST
 
 
 def meant(value: Any, hint: Any) -> Any:
-    """What a value of another type means where it should be of an annotated one.
+    """Convert a value to an annotated type if no information is lost; else return it unchanged.
 
-    NumPy's numbers become Python's, and a whole float becomes an `int` where no float fits.
-    Everything else, and what has no such meaning, stays as it is.
+    NumPy scalars and arrays become Python numbers and lists. A float without a fractional part
+    becomes an `int` if the type accepts no float. Lists and tuples are converted to each other.
 
     >>> meant(4.0, int), meant(4.5, int), meant(4.0, float), meant([2.0, 3], tuple[int, ...])
     (4, 4.5, 4.0, (2, 3))
     """
-    numpy = sys.modules.get("numpy")  # who has its numbers has imported it
+    numpy = sys.modules.get("numpy")  # a NumPy value implies that NumPy has been imported
     if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
         value = value.tolist()
     if fits(value, hint):
@@ -148,7 +148,7 @@ def _is_row(value: Any) -> bool:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """What a misspelt word was meant to be, as the end of a message; empty where nothing is near.
+    """Suggest the known word nearest to a misspelt one, as the end of a message; empty if none is.
 
     >>> nearest("trails", ["trials", "folds"])
     '; did you mean trials?'
@@ -158,7 +158,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class _Brief(reprlib.Repr):
-    """Writes no more of a value than fits a line, however large or deep it is."""
+    """`repr` that is cut so that large or deeply nested values fit a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,12 +169,12 @@ class _Brief(reprlib.Repr):
     def repr_int(self, value: int, level: int) -> str:
         if abs(value) < 10**40:
             return repr(value)
-        figures = int(abs(value).bit_length() * math.log10(2)) + 1  # Python refuses to write some
+        figures = int(abs(value).bit_length() * math.log10(2)) + 1  # `repr` raises on huge ints
         return f"a whole number of about {figures:,} figures"
 
 
 def brief(value: Any) -> str:
-    """A value as a message shows it: its `repr`, shortened where that would be long.
+    """Return the `repr` of a value for a message, shortened if it is long.
 
     >>> brief((1, 2)), brief("a"), brief(10**400)
     ('(1, 2)', "'a'", 'a whole number of about 401 figures')
@@ -188,7 +188,7 @@ _MOST_SHOWN = 400
 
 
 def described(hint: Any) -> str:
-    """A type in words, for messages."""
+    """Describe a type in words, for messages."""
     if get_origin(hint) in (Union, UnionType, Literal):
         return " or ".join(described(choice) for choice in get_args(hint))
     if hint is NoneType:

@@ -1,4 +1,4 @@
-"""Choices that are lists or dicts: as text where only plain values can be kept, and back."""
+"""Conversion of list and dict choices to text, where only plain values can be kept, and back."""
 
 import json
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ def is_container(value: Any) -> bool:
 
 
 def tupled(value: Any) -> Any:
-    """The value with tuples for all of its lists, as a configuration has them.
+    """Replace all lists in a value by tuples, which configurations use.
 
-    JSON and YAML do not know tuples, so what is read back is what it was.
+    JSON and YAML have no tuples, so this restores a value that was read from them.
 
     >>> tupled([1, {"sizes": [2, 3]}])
     (1, {'sizes': (2, 3)})
@@ -26,7 +26,7 @@ def tupled(value: Any) -> Any:
 
 
 def encoded(value: Any) -> Plain:
-    """A choice as samplers and studies have it: a list or dict is its JSON.
+    """Encode a choice for samplers and studies: a list, tuple or dict becomes JSON text.
 
     >>> encoded((32, 64)), encoded(None), encoded("relu")
     ('[32, 64]', None, 'relu')
@@ -35,10 +35,10 @@ def encoded(value: Any) -> Plain:
 
 
 def find_choice(choices: Sequence[Any], value: Any) -> Any:
-    """Which of the choices of a study a value is.
+    """Return the choice of a study that equals a value.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: If no choice does.
     """
     if is_container(value):
         wanted = tupled(value)

@@ -1,6 +1,7 @@
-"""The command `foldsweep`: every program under one name, `foldsweep --help` for the list.
+"""The command `foldsweep`, which runs every program; `foldsweep --help` lists them.
 
-Only what is asked for is imported: most programs need torch or MLflow, which take seconds.
+Only the requested program is imported: most programs need torch or MLflow, which take seconds to
+import.
 """
 
 import sys
@@ -13,10 +14,11 @@ class Program:
     """A program and its command line."""
 
     module: str
-    """Has `main`, which reads `sys.argv` and returns the exit code."""
+    """Module with a function `main`, which reads `sys.argv` and returns the exit code."""
     settings: str
     """Dotted name of the dataclass of its command line; empty if it has none."""
     does: str
+    """Summary for the help, in one sentence."""
 
 
 PROGRAMS = {
@@ -71,7 +73,7 @@ PROGRAMS = {
 
 
 def main() -> int:
-    """Run what the command line asks for; returns the exit code."""
+    """Run the program that the command line names; returns its exit code."""
     from foldsweep.checks import nearest
     from foldsweep.errors import UserError
 
@@ -94,7 +96,7 @@ def main() -> int:
 
 
 def overview() -> str:
-    """All programs, a line each."""
+    """Return the help of `foldsweep`: all programs, one per line."""
     width = max(map(len, PROGRAMS))
     lines = [f"  {name:{width}}  {program.does}" for name, program in PROGRAMS.items()]
     return "\n".join(
@@ -111,12 +113,12 @@ def overview() -> str:
 
 
 def run() -> None:
-    """The entry point."""
+    """Run the command `foldsweep`; its entry point."""
     import foldsweep.early  # noqa: F401  before anything that takes long
 
     asked = PROGRAMS.get(sys.argv[1]) if len(sys.argv) > 1 else None
     if asked is not None:
-        import_module(asked.module)  # as long as Ctrl-C ends this at once
+        import_module(asked.module)  # while the handler of `early` ends the process on Ctrl-C
     from foldsweep.programs import run_program
 
     run_program(main)

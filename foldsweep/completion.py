@@ -1,6 +1,7 @@
-"""What completes the command `foldsweep` in a shell: commands, options, choices, spaces, files.
+"""Shell completion of the command `foldsweep`: commands, options, choices, spaces, files.
 
-The scripts hold all words, so that a tab takes no time; print them again after an update.
+The scripts contain all words, so that completion does not start Python. Print them again after an
+update.
 """
 
 import sys
@@ -16,12 +17,12 @@ from foldsweep.usage import options_of
 
 Shell = Literal["bash", "zsh", "fish"]
 Words = dict[str, tuple[str, ...]]
-"""What may follow each option; nothing means the name of a file, or any word."""
+"""Choices by option; empty for an option that takes a file name or any word."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionSettings:
-    """Print what completes this command in a shell; print it again after an update.
+    """Print the completion script of this command for a shell; print it again after an update.
 
     bash: foldsweep completion bash > ~/.local/share/bash-completion/completions/foldsweep
 
@@ -31,18 +32,18 @@ class CompletionSettings:
     """
 
     shell: Annotated[Shell, Positional]
-    """Shell to complete in."""
+    """Shell that the script is for."""
 
 
 def main() -> int:
-    """Print the script of a shell; returns the exit code."""
+    """Print the completion script of a shell; returns the exit code."""
     settings = parse(CompletionSettings, sys.argv[1:], prog="foldsweep completion")
     print({"bash": bash, "zsh": zsh, "fish": fish}[settings.shell](all_words()))
     return 0
 
 
 def all_words() -> dict[str, Words]:
-    """Options of each program with what may follow them; "" is what may stand alone."""
+    """Return the options of each program and their choices; key "" has positional choices."""
     loading = import_module("search_spaces.loading")
     spaces = tuple(dict.fromkeys([*loading.ANY_TASK, *loading.SPACES]))
     found: dict[str, Words] = {}
@@ -64,7 +65,7 @@ def all_words() -> dict[str, Words]:
 
 
 def bash(found: dict[str, Words]) -> str:
-    """A function for bash's `complete`; what has no choices is completed as a file."""
+    """Return the script for bash; options without choices complete file names."""
     cases = []
     for name, words in found.items():
         cases += [
@@ -118,14 +119,14 @@ def bash(found: dict[str, Words]) -> str:
 
 
 def zsh(found: dict[str, Words]) -> str:
-    """A function of zsh's completion for bash."""
+    """Return the script for zsh, which runs that for bash by `bashcompinit`."""
     first, rest = bash(found).split("\n", 1)
     start = "autoload -U +X compinit bashcompinit && compinit && bashcompinit"
     return "\n".join([first.replace("bash", "zsh"), start, rest])
 
 
 def fish(found: dict[str, Words]) -> str:
-    """Lines for fish's `complete`."""
+    """Return the script for fish."""
     lines = ["# completes foldsweep in fish"]
     for name in found:
         does = PROGRAMS[name].does.rstrip(".").replace("'", "\\'")

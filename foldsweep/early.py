@@ -1,8 +1,8 @@
-"""Ctrl-C while a program still imports: one word and exit code 130.
+"""Handler of Ctrl-C during imports: prints one word and exits with code 130.
 
-A program imports this before anything else, and only where it is the program, not a module of
-another one. An interrupt in the middle of an import is a traceback otherwise, or is taken by the
-library for something else. `run_program` ends it.
+A program imports this module first, and only if it runs as the main program. Without it, Ctrl-C
+during an import prints a traceback, or the library mistakes it for another error. `run_program`
+restores Python's handler.
 """
 
 import signal

@@ -1,17 +1,17 @@
-"""The exceptions that stand for a mistake the user can mend."""
+"""Exceptions for mistakes that the user can correct."""
 
 
 class UserError(Exception):
-    """Says in one line what was wrong, with the value, and what to do.
+    """A mistake of the user: one line says what was wrong, with the value, and what to do.
 
     Programs print the message as `error: ...` and end with exit code 2, without a traceback.
     """
 
 
 class CodeError(UserError):
-    """A bug in the user's own code: the line says where, the traceback shows it.
+    """A bug in the user's own code: the message names its line.
 
-    Programs print the traceback before the line.
+    Programs print the traceback before the message.
     """
 
     def __init__(self, message: str, traceback: str):
@@ -23,11 +23,11 @@ class CodeError(UserError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or what the error is if it has none."""
+    """Return the first line of an exception's message, or its `repr` if the message is empty."""
     return next(iter(str(error).strip().splitlines()), repr(error))
 
 
 def shown_error(error: BaseException) -> str:
-    """An exception in one line: its type and all of its message."""
+    """Return an exception in one line: its type and its whole message."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, as UTF-8, and text that may be damaged."""
+"""Atomic writing of UTF-8 files, reading of text that may be damaged, and errors of disks."""
 
 import errno
 import json
@@ -12,12 +12,12 @@ from foldsweep.errors import UserError
 
 
 def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> None:
-    """Write a file at once: a reader sees the old content or the new one, never a part.
+    """Write a file atomically: a reader sees the old content or the new content, never a part.
 
     Args:
-        path: Replaced if it is there.
-        content: Bytes, or text, written as UTF-8; lone surrogates, which are no text, as escapes.
-        private: Nobody but its owner may read it.
+        path: File to write; an existing one is replaced.
+        content: Bytes, or text, which is encoded as UTF-8 with lone surrogates as escapes.
+        private: Whether only the owner may read the file.
 
     Raises:
         UserError: If the file cannot be written.
@@ -29,11 +29,12 @@ def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> N
 
 @contextmanager
 def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """A file to write, which takes the place of `path` at the end; if writing fails, it is gone.
+    """Yield a temporary file, which replaces `path` at the end and is deleted if writing fails.
 
     Args:
-        path: Replaced if it is there; what is no file, such as a device or a pipe, is written to.
-        private: Nobody but its owner may read it.
+        path: File to write; an existing one is replaced. A device or a pipe is yielded itself and
+            written to directly.
+        private: Whether only the owner may read the file.
 
     Raises:
         UserError: If the file cannot be written.
@@ -59,16 +60,16 @@ def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def joined(place: str, *names: str) -> str:
-    """A place below another; what follows `?` in a URI stays at its end."""
+    """Append names to a path or URI; the options of a URI after `?` stay at its end."""
     path, mark, options = place.partition("?") if "://" in place else (place, "", "")
     return "/".join([path.rstrip("/"), *names]) + mark + options
 
 
 def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
-    """What a parser makes of a text, JSON's unless another is given.
+    """Parse a text, as JSON unless another parser is given.
 
     Raises:
-        ValueError: If the text is damaged; also if it is nested deeper than Python can follow.
+        ValueError: If the text is damaged, or nested deeper than Python's recursion limit.
     """
     try:
         return parse(text)
@@ -78,11 +79,11 @@ def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
 
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _SAID = ("database or disk is full", "disk full", "disk I/O error", *map(os.strerror, _OF_DISKS))
-"""Parts of messages about a disk: those of SQLite, and of errors that arrive as text only."""
+"""Parts of messages about a disk: from SQLite, and from errors that are passed on as text."""
 
 
 def disk_problem(error: BaseException | None) -> str | None:
-    """What is wrong with the disk, if that is why an error came up; else None."""
+    """Return the disk problem that caused an exception, in words; None for any other cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _OF_DISKS:
             return os.strerror(error.errno)

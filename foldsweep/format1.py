@@ -1,4 +1,4 @@
-"""Recipes of format 1, which knew pairs of digits and points of a disc only."""
+"""Conversion of recipes of format 1, which had the tasks of digit pairs and of the disc only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 _PAIRS = ("main_weight", "aux_weight", "aux_alpha", "aux_schedule", "label_smoothing")
 _IMAGES = ("shift", "rotation", "scale")
 _GONE = {"mlp_backprop": _PAIRS, "disc": (*_PAIRS, *_IMAGES)}
-"""Fields of a configuration that had no effect, by the variants that have lost them."""
+"""Configuration fields without effect, which format 2 has removed, by variant."""
 
 
 def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a format 1 recipe as those of format 2; unknown ones stay as they are."""
+    """Convert the values of a format 1 recipe to format 2; unknown ones stay unchanged."""
     new = dict(values)
     variant = str(values.get("variant", ""))
     points = values.get("dataset") == "disc"

@@ -1,4 +1,4 @@
-"""What libraries suggest when a notebook imports them, which its user did not ask for."""
+"""Suppression of hints that libraries print when a notebook imports them."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ OF_RAY = "ray.widgets.util"
 
 @contextmanager
 def no_hints() -> Iterator[None]:
-    """Keep Ray and tqdm from asking for ipywidgets, which nothing here uses."""
+    """Suppress the hints of Ray and tqdm to install ipywidgets, which foldsweep does not use."""
     logger = logging.getLogger(OF_RAY)
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Networks for a user's own task: perceptrons for tables, convolutional networks for images."""
+"""Networks for a user's task: perceptrons for tables, convolutional networks for images."""
 
 from trainables.models.images import ConvNet, ConvNetClassifierConfig, ConvNetConfig
 from trainables.models.perceptron import (

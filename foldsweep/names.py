@@ -1,7 +1,7 @@
-"""The name of everything that is measured or tagged: written by `sweeps`, read by `analysis`.
+"""Names of metrics, tags and artifacts in MLflow, which `sweeps` writes and `analysis` reads.
 
 Metrics are `<split>_<quantity>[_std]`: the mean over folds, and with `_std` the sample standard
-deviation over folds; one fold's value is `fold_<k>/<metric>`.
+deviation over folds. The value of fold k is `fold_<k>/<metric>`.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from typing import Final
 VAL_LOSS: Final = "val_loss"
 """Loss on the held-out rows, mean over folds."""
 TRAIN_LOSS: Final = "train_loss"
-"""As `val_loss`, on the training batches while they are trained on (dropout and all)."""
+"""Loss on the training batches in training mode, with dropout; mean over folds."""
 TEST_LOSS: Final = "test_loss"
 """Loss on the test rows, mean over rounds."""
 
 REPORTED: Final = "reported_"
-"""Prefix of what a report prints for the row that a run repeats."""
+"""Prefix of the published metrics of the report row that a run reproduces."""
 
 NUM_PARAMS: Final = "num_params"
 """Trainable parameters of one model, shared weights counted once; 0 for estimators."""
@@ -26,27 +26,30 @@ TRAIN_TIME: Final = "train_time_s"
 
 
 def val_key(metric: str) -> str:
-    """Key of a task's metric on held-out rows, mean over folds; `val_...` stays as it is."""
+    """Return the key of a task's metric on held-out rows, mean over folds.
+
+    A key that begins with `val_` is returned unchanged.
+    """
     return metric if metric.startswith("val_") else f"val_{metric}"
 
 
 def train_key(metric: str) -> str:
-    """Key of a task's metric on training batches."""
+    """Return the key of a task's metric on training batches."""
     return f"train_{metric}"
 
 
 def test_key(metric: str) -> str:
-    """Key of a task's metric on test rows, mean over rounds."""
+    """Return the key of a task's metric on test rows, mean over rounds."""
     return f"test_{metric}"
 
 
 def sign(better: str) -> int:
-    """The sign that makes higher numbers better: 1, or -1 where `better` is `lower`."""
+    """Return the factor that makes higher values better: 1, or -1 if `better` is `lower`."""
     return 1 if better == "higher" else -1
 
 
 def bare(key: str) -> str:
-    """A metric's short name, of its key.
+    """Return the short name of a metric from its key.
 
     >>> bare("val_roc_auc"), bare("num_params")
     ('roc_auc', 'num_params')
@@ -55,29 +58,29 @@ def bare(key: str) -> str:
 
 
 def std_key(metric: str) -> str:
-    """Key of the standard deviation over folds of `metric`."""
+    """Return the key of the standard deviation of `metric` over folds."""
     return f"{metric}_std"
 
 
 def fold_key(fold: int, metric: str) -> str:
-    """Key of one fold's `metric`."""
+    """Return the key of the value of `metric` on one fold."""
     return f"fold_{fold}/{metric}"
 
 
 def round_key(index: int, metric: str) -> str:
-    """Key of one round's `metric`."""
+    """Return the key of the value of `metric` in one round."""
     return f"round_{index}/{metric}"
 
 
 def best_key(metric: str) -> str:
-    """Key of the best value that `metric` reached at any epoch."""
+    """Return the key of the best value of `metric` over epochs."""
     return f"best_{metric}"
 
 
 def bootstrap_key(metric: str) -> str:
-    """Key of what the best trial's `metric` is expected to be on fresh data.
+    """Return the key of the best trial's expected `metric` on fresh data, see `sweeps.bootstrap`.
 
-    It is on the run of a sweep, see `sweeps.bootstrap`.
+    This metric is logged to the run of a sweep.
 
     >>> bootstrap_key("val_accuracy")
     'bootstrap_val_accuracy'
@@ -86,27 +89,27 @@ def bootstrap_key(metric: str) -> str:
 
 
 def bootstrap_low_key(metric: str) -> str:
-    """Key of the lower end of the 95 % interval of `bootstrap_key`."""
+    """Return the key of the lower end of the 95 % interval of `bootstrap_key`."""
     return f"{bootstrap_key(metric)}_low"
 
 
 def bootstrap_high_key(metric: str) -> str:
-    """Key of the upper end of the 95 % interval of `bootstrap_key`."""
+    """Return the key of the upper end of the 95 % interval of `bootstrap_key`."""
     return f"{bootstrap_key(metric)}_high"
 
 
 def bootstrap_trials_key(metric: str) -> str:
-    """Key of the number of complete trials that `bootstrap_key` is computed from."""
+    """Return the key of the number of complete trials from which `bootstrap_key` is computed."""
     return f"{bootstrap_key(metric)}_trials"
 
 
 HELD_OUT: Final = "held_out"
-"""Folder of what trials came to on each held-out row: of a sweep's space, and of a trial's
-artifacts."""
+"""Folder of results on each held-out row, in the folder of a sweep's space and in the artifacts of
+a trial."""
 
 
 def held_out_file(trial: int) -> str:
-    """Name of a trial's file in `HELD_OUT`, see `trainables.stack.held_out`.
+    """Return the name of a trial's file in `HELD_OUT`, see `trainables.stack.held_out`.
 
     >>> held_out_file(12)
     'trial_00012.npz'
@@ -115,22 +118,22 @@ def held_out_file(trial: int) -> str:
 
 
 EVALUATION_FILE: Final = "evaluation.json"
-"""Artifact of an evaluation: what was answered to the test rows, see `sweeps.answers`."""
+"""Artifact of an evaluation: predictions for the test rows, see `sweeps.answers`."""
 
 TASK_FILE: Final = "task.json"
 """Artifact of a sweep: the task's record, see `trainables.tasks.record`."""
 
 STATE: Final = "foldsweep."
-"""Prefix of the tags that programs read back: they are kept whole, see `tags_of`. Others, and all
-params, are for people, and MLflow cuts them."""
+"""Prefix of the tags that programs read back. Their values are stored whole, see `tags_of`. Other
+tags and all params are for people, and MLflow truncates them."""
 _TAG_FITS: Final = 4000
-"""Characters of one tag's value: MLflow cuts at 8,000 without a word, its earlier servers refuse
-more than 5,000."""
+"""Most characters in the value of one tag: MLflow truncates silently at 8,000, and its earlier
+servers reject more than 5,000."""
 _IN_PARTS: Final = "in parts: "
 
 
 def tags_of(key: str, value: str) -> dict[str, str]:
-    """The tags that hold a value whole: one, or as many numbered ones as it takes.
+    """Return the tags that store a value whole: one tag, or several numbered ones if it is long.
 
     >>> list(tags_of("foldsweep.config", 9000 * "x"))
     ['foldsweep.config', 'foldsweep.config.1', 'foldsweep.config.2', 'foldsweep.config.3']
@@ -143,7 +146,7 @@ def tags_of(key: str, value: str) -> dict[str, str]:
 
 
 def whole_tag(tags: Mapping[str, str], key: str) -> str | None:
-    """The value that `tags_of` was given; None where there is none.
+    """Return the value that `tags_of` has split; None if the tag is absent.
 
     Raises:
         ValueError: If a part is missing.
@@ -161,61 +164,68 @@ def whole_tag(tags: Mapping[str, str], key: str) -> str | None:
 TAG_KIND: Final = "foldsweep.kind"
 """`sweep`, `trial`, `evaluation`, `ensemble`, `finals`, `model` or `reproduction`."""
 TAG_ENSEMBLE: Final = "foldsweep.ensemble"
-"""Number of models that answer as one; absent where it is one model."""
+"""Number of models in an ensemble, whose predictions are averaged; absent for a single model."""
 TAG_SWEEP: Final = "foldsweep.sweep"
 """Name of the sweep and its space, `NAME/SPACE`."""
 TAG_UUID: Final = "foldsweep.uuid"
-"""Identity of the sweep, which no human chooses; absent on runs of sweeps that are older."""
+"""Unique generated identifier of the sweep; absent on runs of older sweeps."""
 TAG_TRIAL: Final = "foldsweep.trial"
 """Number of the trial in its study."""
 TAG_STATE: Final = "foldsweep.state"
-"""`COMPLETE`, `PRUNED` or `FAIL` as the study has it; `PAUSED` at a rung, or `RUNNING`."""
+"""State of a trial: `COMPLETE`, `PRUNED` or `FAIL` as in the study, `PAUSED` at a rung, or
+`RUNNING`."""
 PAUSED: Final = "PAUSED"
 TAG_WARM_START: Final = "foldsweep.warm_start"
-"""Of a sweep's run: how many trials of which earlier sweeps its sampler saw from the start."""
+"""On the run of a sweep: the earlier sweeps that warm-started its sampler, with numbers of
+trials."""
 TAG_LAGS: Final = "foldsweep.lags"
-"""Lags of what the sampler sees, by rung and for the last epoch; empty if by arrival."""
+"""Lags of the sampler at each rung and at the last epoch, with spaces between; empty if it uses
+results by arrival."""
 TAG_ORIGIN: Final = "foldsweep.origin"
-"""Name of the setting a trial repeats, for example a report's own; absent if the sampler chose."""
+"""Name of a trial's initial point, for example a published one; absent if the trial was
+sampled."""
 GRID_ORIGIN: Final = "grid"
-"""Origin of a point of a grid, which is no setting of anybody's."""
+"""Origin of a trial that is a point of a grid, not a named initial point."""
 TAG_CONFIG: Final = "foldsweep.config"
-"""The configuration as JSON, without the fields that do not count for others' values."""
+"""The configuration as JSON, without inactive conditional fields."""
 TAG_DISTRIBUTIONS: Final = "foldsweep.distributions"
+"""Distributions of the sampled parameters, on the run of a sweep: by name, JSON as Optuna writes
+it."""
 TAG_CONDITIONAL: Final = "foldsweep.conditional"
-"""Names of the parameters that not every trial has, by spaces; absent if there are none."""
-"""What the sampler chose from, on the run of a sweep: by parameter, JSON as Optuna writes it."""
+"""Names of the conditional parameters, with spaces between; absent if there are none."""
 TAG_OBJECTIVE: Final = "foldsweep.objective"
-"""Keys of what a sweep optimises, with spaces between."""
+"""Keys of the objectives of a sweep, with spaces between."""
 TAG_TRIALS: Final = "foldsweep.trials"
-"""Trials asked for, on the run of a sweep; a param would keep what a resumed sweep first had."""
+"""Number of trials requested, on the run of a sweep. It is a tag, since a param would keep its
+first value when a sweep is resumed with more trials."""
 TAG_RESOURCE: Final = "foldsweep.resource"
-"""The most that a trial of a sweep trains, such as `50 epochs` or `100 n_estimators`; empty for
-what is fitted at once."""
+"""Resource of a whole trial of a sweep, such as `50 epochs` or `100 n_estimators`; empty for
+estimators that are fitted in one step."""
 TAG_SCHEDULER: Final = "foldsweep.scheduler"
-"""What stops trials of a sweep early, as last resumed; `none` where nothing does."""
+"""Scheduler (early stopping) of a sweep as last resumed; `none` without early stopping."""
 TAG_OVERLAP: Final = "foldsweep.overlap"
-"""Held-out rows for each training row, mean over folds: 1 / (k - 1) for k equal folds."""
+"""Ratio of held-out to training rows, mean over folds: 1 / (k - 1) for k equal folds."""
 TAG_FRESH_ROWS: Final = "foldsweep.fresh_rows"
-"""`true` on finals whose repeats have rows of their own: only folds of one repeat overlap."""
+"""`true` on finals each of whose repeats has other rows, so that only folds of one repeat
+overlap."""
 TAG_NODES: Final = "foldsweep.nodes"
-"""On which machines the attempts at a trial ran, in their order: `host (address); ...`."""
+"""Machines of all attempts at a trial, in order: `host (address); ...`."""
 TAG_ERROR: Final = "foldsweep.error"
-"""Why a trial failed."""
+"""Reason for a trial's failure."""
 TAG_FAILURE: Final = "foldsweep.failure"
 """Kind of a trial's failure: `REFUSED`, `TIMED_OUT`, `DIVERGED` or `CRASHED`."""
 REFUSED: Final = "refused"
-"""A combination of values that no trial can be made of; another is tried in its place."""
+"""Failure of a trial with an invalid combination of values; another trial replaces it."""
 TIMED_OUT: Final = "timed out"
-"""A trial that took longer than `--trial-timeout`."""
+"""Failure of a trial that took longer than `--trial-timeout`."""
 DIVERGED: Final = "diverged"
-"""A trial whose loss became infinite or NaN."""
+"""Failure of a trial whose loss became infinite or NaN."""
 CRASHED: Final = "crashed"
-"""A trial that failed in any other way, as often as it was tried."""
+"""Failure of a trial for any other reason, at each of its attempts."""
 TAG_TASK: Final = "task"
 """Name of the task; comparisons never pool tasks."""
 TAG_METRICS: Final = "foldsweep.metrics"
-"""The task's metrics as JSON: by key, which way is better and what counts as equal."""
+"""The task's metrics as JSON: by key, the direction and the region of practical equivalence."""
 TAG_VARIANT: Final = "variant"
 """`task/variant`."""
 TAG_SPACE: Final = "space"
@@ -223,7 +233,7 @@ TAG_DATASET: Final = "dataset"
 TAG_DATA_DIGEST: Final = "data_digest"
 TAG_FOLDS: Final = "folds"
 TAG_REPEATS: Final = "repeats"
-"""How often the rows are cut into folds."""
+"""Number of repeats of the split into folds."""
 TAG_SEED: Final = "seed"
 TAG_GIT_COMMIT: Final = "git_commit"
 TAG_MACHINE: Final = "machine"
@@ -232,21 +242,21 @@ TAG_VERSION: Final = "version."
 TAG_TRAIN_ROWS: Final = "train_rows"
 TAG_TEST_ROWS: Final = "test_rows"
 TAG_THREADS: Final = "threads"
-"""Torch threads of a trial, which rounding may depend on."""
+"""Torch threads of a trial; rounding may depend on their number."""
 TAG_DEVICE: Final = "device"
 """`cpu` or `cuda`."""
 TAG_MODE: Final = "mode"
 TAG_SELECTED_ON: Final = "foldsweep.selected_on"
 """`test` where trials were scored on the test rows; absent otherwise."""
 TAG_PRESET: Final = "foldsweep.preset"
-"""Row of a report, `report/row`, that a run repeats."""
+"""Row of a report that a run reproduces, `report/row`."""
 TAG_TABLE: Final = "foldsweep.table"
-"""Table of a report, `report/table`, that the row is of."""
+"""Table of a report that contains the row, `report/table`."""
 TAG_ROW: Final = "foldsweep.row"
-"""Place of the row in its table, counted from 0."""
+"""Index of the row in its table, from 0."""
 TAG_PROTOCOL: Final = "foldsweep.protocol"
-"""How a row was measured, in words."""
+"""Measurement protocol of a row, in words."""
 TAG_SPACE_FILE: Final = "space_file"
-"""Path of a user's own space; absent for those that come with foldsweep."""
+"""Path of a user's space file; absent for spaces that ship with foldsweep."""
 TAG_FILE_DIGEST: Final = "foldsweep.file_digest"
-"""SHA-256 of that file."""
+"""SHA-256 of the user's space file."""

@@ -1,4 +1,4 @@
-"""Numbers as people read them: means with their spread, differences, counts of places."""
+"""Formatting of numbers for people: means with standard deviations, differences, durations."""
 
 import math
 
@@ -7,13 +7,13 @@ from foldsweep.names import NUM_PARAMS
 _PLACES = 4
 """Decimal places of numbers below 10, such as accuracies."""
 _FIGURES = 3
-"""Significant figures of numbers that need more places than that."""
+"""Significant figures of numbers that need more than `_PLACES` places."""
 _MOST_PLACES = 7
 """Numbers that need more places are shown with an exponent."""
 
 
 def places_of(size: float) -> int:
-    """Decimal places that suit a number of this size.
+    """Return the number of decimal places to show for numbers of this size.
 
     >>> [places_of(size) for size in (0.95, 53.2, 1234.5, 1e6, 0.00123)]
     [4, 3, 1, 0, 5]
@@ -27,7 +27,7 @@ def places_of(size: float) -> int:
 
 
 def shown(value: float, *, places: int | None = None) -> str:
-    """A number with the places that suit its size, or with those given.
+    """Format a number with the given decimal places, or with those that suit its size.
 
     >>> shown(0.95), shown(1234.5), shown(1.5e-9)
     ('0.9500', '1,234.5', '1.50e-09')
@@ -37,11 +37,11 @@ def shown(value: float, *, places: int | None = None) -> str:
         return f"{value:g}"
     if places > _MOST_PLACES:
         return f"{value:.{_FIGURES - 1}e}"
-    return f"{round(value, places) + 0.0:,.{places}f}"  # no minus before zeros
+    return f"{round(value, places) + 0.0:,.{places}f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def shown_spread(mean: float, std: float | None) -> str:
-    """A mean and its standard deviation, with equally many places.
+    """Format a mean and its standard deviation with the same number of decimal places.
 
     >>> shown_spread(0.95, 0.0071), shown_spread(53.21, 2.5), shown_spread(0.95, None)
     ('0.9500 ± 0.0071', '53.210 ± 2.500', '0.9500')
@@ -54,7 +54,7 @@ def shown_spread(mean: float, std: float | None) -> str:
 
 
 def shown_score(key: str, mean: float, std: float | None = None) -> str:
-    """A metric by its key: numbers of parameters are whole, all others have their spread.
+    """Format a metric by its key: numbers of parameters as integers, others with their std.
 
     >>> shown_score("num_params", 1234.0), shown_score("val_accuracy", 0.95, 0.01)
     ('1,234', '0.9500 ± 0.0100')
@@ -63,7 +63,7 @@ def shown_score(key: str, mean: float, std: float | None = None) -> str:
 
 
 def shown_seconds(seconds: float) -> str:
-    """A duration; short ones with more places.
+    """Format a duration in seconds; below one second with more decimal places.
 
     >>> shown_seconds(111.52), shown_seconds(0.0312)
     ('111.5', '0.031')
@@ -72,7 +72,7 @@ def shown_seconds(seconds: float) -> str:
 
 
 def plural(number: int, thing: str) -> str:
-    """A number of things.
+    """Format a count of things, with the plural where needed.
 
     >>> plural(1, "trial"), plural(1234, "trial")
     ('1 trial', '1,234 trials')
@@ -81,7 +81,7 @@ def plural(number: int, thing: str) -> str:
 
 
 def signed(value: float, *, places: int = _PLACES) -> str:
-    """A difference with its sign.
+    """Format a difference with its sign.
 
     >>> signed(0.015), signed(-1e-9)
     ('+0.0150', '+0.0000')

@@ -1,4 +1,4 @@
-"""Objectives: what is optimised or compared, which way is better, and what counts as equal."""
+"""Objectives: metrics with their direction and region of practical equivalence."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A metric that decides which trial is better."""
+    """A metric by which trials are optimised or compared."""
 
     key: str
     """Key in MLflow, such as `val_accuracy`, `val_loss` or `num_params`."""
@@ -28,17 +28,17 @@ class Objective:
 
     @property
     def sign(self) -> int:
-        """1 where higher is better, -1 where lower is."""
+        """1 if higher is better, -1 if lower is."""
         return sign(self.better)
 
     @property
     def by_fold(self) -> bool:
-        """Whether it is measured on the held-out rows of each fold."""
+        """Whether the metric is measured on the held-out rows of each fold."""
         return self.key.startswith("val_")
 
     @property
     def is_share(self) -> bool:
-        """Whether it is a share of rows, which comes in steps of one row."""
+        """Whether the metric is a fraction of rows, which changes in steps of one row."""
         return self.name == "accuracy"
 
     @property
@@ -48,7 +48,7 @@ class Objective:
 
 
 def objectives_of(record: str) -> dict[str, Objective]:
-    """All that a sweep can optimise, by key, as the tag `TAG_METRICS` has it.
+    """Read all objectives of a task, by key, from the value of the tag `TAG_METRICS`.
 
     Raises:
         ValueError: If the record is damaged.

@@ -1,4 +1,4 @@
-"""How the programs of this project read their command line and how they end."""
+"""Command lines, exit codes, console output and subprocess helpers of all programs."""
 
 import contextlib
 import errno
@@ -32,56 +32,57 @@ COMMAND = "foldsweep"
 T = TypeVar("T")
 
 PLAIN_EVERY_S = 10.0
-"""Seconds between two lines about progress where there is no terminal."""
+"""Seconds between two lines of progress if the output is not a terminal."""
 
 STYLE = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
-"""No `{None}|` in the help, no `--no-` twin of each flag."""
+"""Options of tyro: no `{None}|` in the help, and no `--no-` variant of each flag."""
 
 
 class _Harmless(Highlighter):
-    """Shows the control characters of names and errors instead of sending them to a terminal."""
+    """Highlighter that escapes control characters, so that names and errors cannot send them."""
 
     def __call__(self, text: str | Text) -> Text:
         return Text(streams.escaped(str(text)))
 
     def highlight(self, text: Text) -> None:
-        """Nothing is highlighted."""
+        """Do nothing: no text is highlighted."""
 
 
 PLAIN: dict[str, Any] = {
     "highlighter": _Harmless(),
     "soft_wrap": True,
-    "markup": False,  # a path or an error in brackets is no style
+    "markup": False,  # rich would read brackets in paths and errors as styles
     "emoji": False,
-    "force_jupyter": False,  # which has an output for each line
+    "force_jupyter": False,  # rich would make a notebook output of each line
 }
 console = Console(**PLAIN)
 
 
 def on_terminal(shown: Console = console) -> bool:
-    """Whether a person watches, so that a line may be written over.
+    """Whether the output is a terminal, in which a line can be overwritten.
 
-    FORCE_COLOR makes rich take any file for a terminal, for the sake of its colours.
+    `is_terminal` is not enough: with FORCE_COLOR, which is for colours, rich reports any file as a
+    terminal.
     """
     return shown.is_terminal and shown.file.isatty()
 
 
 def called(program: str) -> str:
-    """How the user has called a program: by its file, or as a command of `foldsweep`."""
+    """Return the name by which the user called a program: its file, or `foldsweep COMMAND`."""
     return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else program
 
 
 def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = None) -> T:
-    """Command line to dataclass; what is wrong with it is said in one line.
+    """Parse a command line into a dataclass.
 
     Args:
         settings: The dataclass.
         args: The command line.
         prog: The program's file, for the help.
-        default: What is not given [the defaults of the class].
+        default: Values of options that are not given [the defaults of the class].
 
     Raises:
-        UserError: If the command line cannot be parsed, or a value is empty or no text.
+        UserError: If the command line cannot be parsed, or a value is empty or not valid UTF-8.
     """
     refuse_empty(args)
     if {"-h", "--help"} & set(args):
@@ -106,9 +107,9 @@ def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = 
 
 
 def _flags_once(args: list[str], settings: type, default: Any) -> list[str]:
-    """The command line in which the last of `--flag` and `--no-flag` is, if it changes anything.
+    """Keep only the last of `--flag` and `--no-flag`, and only if it changes the default.
 
-    Which of the two tyro knows depends on the default.
+    tyro accepts one of the two, which depends on the default.
     """
     for option in options_of(settings):
         both = (option.name, f"--no-{option.name[2:]}")
@@ -122,28 +123,28 @@ def _flags_once(args: list[str], settings: type, default: Any) -> list[str]:
 
 
 def _meant(args: list[str], known: list[str]) -> str:
-    """What the first unknown option was meant to be."""
+    """Suggest the known option nearest to the first unknown one; empty if none is near."""
     given = (arg.partition("=")[0] for arg in args if arg.startswith("--"))
     unknown = next((name for name in given if name not in known), None)
     return nearest(unknown, known) if unknown else ""
 
 
 def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -> None:
-    """Refuse options below `least`, or above what can be meant; None is no value.
+    """Reject options below `least` or above `most`; None is accepted.
 
     Raises:
-        UserError: At the first, with its value.
+        UserError: For the first such option; the message has its value.
     """
     for name in names:
         value = getattr(settings, name)
-        if value is None or least <= value <= most:  # NaN is not
+        if value is None or least <= value <= most:  # False for NaN
             continue
         rule = f"at most {most:,}" if value > most else f"at least {least}"
         raise UserError(f"--{name.replace('_', '-')} must be {rule}, but is {brief(value)}")
 
 
 def _complaint(fail: Callable[[], object]) -> str:
-    """What tyro says in its box, on a terminal so wide that it breaks no word."""
+    """Return the error message in tyro's box, from a terminal so wide that no line is wrapped."""
     message = io.StringIO()
     columns = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "10000"
@@ -162,9 +163,9 @@ def _complaint(fail: Callable[[], object]) -> str:
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
-    """Run a program's main function; a user's mistake ends in one line and exit code 2.
+    """Run a program's main function and exit; a user's mistake is one line and exit code 2.
 
-    The exit code is that of the work, also where nobody is left to read what it says.
+    The exit code is that of `main`, even if its output could not be written.
     """
     streams.start_in_utf8()
     streams.secure()
@@ -187,7 +188,7 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     sys.stdout.flush()
     if (reason := streams.why_output_was_lost()) is not None:
         _complain(f"standard output was not written to the end: {reason}")
-    gc.freeze()  # else a second goes into looking for garbage in what ends anyway
+    gc.freeze()  # saves about a second of garbage collection at exit
     sys.exit(code)
 
 
@@ -196,10 +197,10 @@ def _complain(problem: str) -> None:
 
 
 def take_sigterm_as_ctrl_c() -> None:
-    """Let whoever stops this program do so as safely as its user.
+    """Handle SIGTERM as Ctrl-C, so that it stops this program as safely.
 
-    A shell script starts what it puts into the background with Ctrl-C ignored; SIGTERM must end
-    that too.
+    Shell scripts start background commands with SIGINT ignored. So SIGINT is enabled too; SIGTERM
+    must stop such a program as well.
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -207,7 +208,7 @@ def take_sigterm_as_ctrl_c() -> None:
 
 
 class EpochLine:
-    """Says how far a training is and how long it will take; on a terminal in one line."""
+    """Progress of a training and the time left; on a terminal in one line that is overwritten."""
 
     def __init__(self, epochs: int, what: str = "epoch"):
         self.epochs = epochs
@@ -217,7 +218,7 @@ class EpochLine:
         self._is_done = False
 
     def done(self, epoch: int, how: str = "") -> None:
-        """Show that so many epochs are done; `how` follows their number."""
+        """Show the number of epochs that are done, followed by `how`."""
         if not epoch or self._is_done:
             return
         self._is_done = epoch == self.epochs
@@ -233,12 +234,12 @@ class EpochLine:
             self.said = now
 
     def say(self, text: str) -> None:
-        """Say something else, above the line."""
+        """Print a text above the progress line."""
         self.clear()
         console.print(text)
 
     def clear(self) -> None:
-        """Take the line off the terminal."""
+        """Erase the progress line from the terminal."""
         if self._is_open:
             erase = (ControlType.ERASE_IN_LINE, 2)
             console.control(Control(ControlType.CARRIAGE_RETURN, erase))
@@ -246,25 +247,25 @@ class EpochLine:
 
 
 def able_to_import() -> dict[str, str]:
-    """Environment in which Python finds this project, wherever it is started."""
+    """Return an environment in which Python can import this project from any folder."""
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def command(program: str, *args: str) -> str:
-    """A command line that can be typed here: this environment's program, from this folder.
+    """Return a command line for the user to type in this folder and environment.
 
     Args:
-        program: Path of a program in this project, or the name of a library's module that is
-            one, such as `mlflow`.
-        args: Its arguments.
+        program: Path of a program in this project, or a library's module that can be run with
+            `python -m`, such as `mlflow`.
+        args: Arguments of the program.
     """
     folder = Path(sys.executable).parent
     found = shutil.which("python")
     on_path = found is not None and Path(found).parent == folder
     python = "python" if on_path else _from_here(Path(sys.executable))
     if not program.endswith(".py"):
-        # not its script, which need not be there; -P, else files of this folder are its modules
+        # -m, since its script may be absent; -P, since files here could shadow its imports
         return shlex.join([python, "-P", "-m", program, *args])
     return shlex.join([python, _from_here(Path(__file__).parents[1] / program), *args])
 

@@ -1,7 +1,7 @@
-"""An exported configuration: what `analysis/export.py` writes and `sweeps/evaluate.py` reads.
+"""Recipes: exported configurations, written by `analysis/export.py`, read by `sweeps/evaluate.py`.
 
-A recipe is a small YAML file that holds all that repeats a trial: configuration, task, data,
-folds, seeds. It is data only; a user's own task is named by the path of its file.
+A recipe is a small YAML file with everything needed to repeat a trial: configuration, task, data,
+folds, seeds. It contains data only, no code; a user's task is referred to by the path of its file.
 """
 
 import math
@@ -20,14 +20,14 @@ from foldsweep.names import std_key, val_key
 
 FORMAT = 2
 ModelFormat = Literal["torchscript", "onnx", "pt2", "skops"]
-"""Stand-alone files that a recipe's model can be written to, see `trainables.keep.formats`."""
+"""Formats of stand-alone model files, see `trainables.keep.formats`."""
 Mode = Literal["auto", "fused", "looped", "graphed"]
-"""How the members of a stack are trained, see `trainables.stack.stack`."""
+"""Training mode of a fold stack, see `trainables.stack.stack`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A trial to repeat, with the score it had and where it came from."""
+    """A trial to repeat, with its scores and its origin."""
 
     space: str
     """Name of the space, or the path of its file."""
@@ -35,31 +35,31 @@ class Recipe:
     """`task/variant`."""
     task: str
     config: dict[str, Any]
-    """Every field of the variant's configuration that counts; others have their defaults."""
+    """All active fields of the variant's configuration; others have their defaults."""
     objective: str = "accuracy"
     """Short name of the metric that the sweep optimised."""
     score: dict[str, float]
     """Cross-validated mean and std of each metric after the last epoch."""
     fold_scores: dict[str, list[float]]
-    """The same by fold."""
+    """Scores of each metric by fold."""
     num_params: int
     dataset: str
     """Name of the data."""
     data_digest: str
     origin: dict[str, Any]
-    """What reads the data again: options of the task, or file name, digest, target and split."""
+    """Source of the data: options of the task, or file name, digest, target and split."""
     record: dict[str, Any] = field(default_factory=dict)
     """The task's record: kind, classes, metrics, split, shapes and schema; empty for format 1."""
     folds: int
     seed: int
     trial: int
-    """Number of the trial; its random numbers derive from the seed and this."""
+    """Number of the trial; its random numbers derive from the seed and this number."""
     threads: int = 1
     device: str = "cpu"
     mode: Mode = "auto"
     sweep: str = ""
     file_digest: str = ""
-    """SHA-256 of the user's file that `space` is; empty for spaces that ship."""
+    """SHA-256 of the user's file if `space` is a path; empty for spaces that ship."""
     mlflow: dict[str, str] = field(default_factory=dict)
     """Tracking URI, experiment and run ids."""
     git_commit: str = ""
@@ -79,7 +79,7 @@ class Recipe:
         return self.variant.rpartition("/")[2]
 
     def save(self, path: Path, *, comment: str) -> None:
-        """Write the file; `comment` stands above it.
+        """Write the recipe to a YAML file, with `comment` at its beginning.
 
         Raises:
             UserError: If the file cannot be written.
@@ -90,10 +90,10 @@ class Recipe:
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
-        """Read a file that `save` wrote, also one of format 1; nothing in it is executed.
+        """Read a file that `save` wrote, also in format 1; nothing in it is executed.
 
         Raises:
-            UserError: If there is no such file or it is not a recipe.
+            UserError: If the file cannot be read or is not a recipe.
         """
         try:
             values = parsed(path.read_text("utf-8"), yaml.safe_load)
@@ -116,7 +116,7 @@ class Recipe:
         return recipe
 
     def _rules(self) -> list[tuple[str, bool, str]]:
-        """What must hold of each field for the trial to be repeated."""
+        """Conditions on fields without which the trial cannot be repeated: name, result, rule."""
         means = (self.objective_key, std_key(self.objective_key))
         numbers = [self.score.get(name) for name in means]
         files = [v for k in ("data", "test") if (v := self.origin.get(k)) is not None]
@@ -141,15 +141,15 @@ class Recipe:
 
 
 def _is_bare(name: str) -> bool:
-    """Whether the name of a file leads to no other folder."""
+    """Whether a file name has no folder part."""
     return name == Path(name).name and name not in ("", "..")
 
 
 def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
-    """The values of a recipe, each of its field's type.
+    """Return the values of a recipe if each has the type of its field.
 
     Raises:
-        UserError: Naming what is missing, unknown or wrong.
+        UserError: If a field is missing, unknown or of a wrong type; the message names it.
     """
     known = get_type_hints(Recipe)
     needed = [f for f in fields(Recipe) if f.default is MISSING and f.default_factory is MISSING]
@@ -168,7 +168,7 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Lists and dicts that every YAML reader knows."""
+    """Convert containers to plain lists and dicts, which every YAML reader supports."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

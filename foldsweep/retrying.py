@@ -1,4 +1,4 @@
-"""Trying again what a service refuses, with pauses that double, for as long as makes sense."""
+"""Retries of calls to an unavailable service, with exponential backoff and a time limit."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE_S = 300.0
-"""How long a service may be away, unless a sweep's --outage-patience says otherwise."""
+"""Default seconds that a service may be unavailable; a sweep has --outage-patience instead."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 _SLICE_S = 1.0
-"""Longest sleep between two calls of `while_away`."""
+"""Longest sleep between two calls of `while_away`, in seconds."""
 
 
 def retried(
@@ -21,13 +21,15 @@ def retried(
     patience_s: float = PATIENCE_S,
     while_away: Callable[[float, Exception], None] = lambda seconds, error: None,
 ) -> T:
-    """What a call returns, as soon as its service is there.
+    """Return the result of a call; retry it while its service is unavailable.
 
     Args:
-        call: May be repeated.
-        is_away: Whether an exception says that the service is away; any other is raised at once.
-        patience_s: Seconds after which the exception is raised.
-        while_away: Told about once a second how long the service has been away, and why.
+        call: The call; it must be safe to repeat.
+        is_away: Whether an exception means that the service is unavailable; any other exception is
+            raised at once.
+        patience_s: Seconds from the first failure until the exception is raised.
+        while_away: Called about once a second with the seconds since the first failure, and the
+            exception.
 
     Raises:
         Exception: The exception of the call.

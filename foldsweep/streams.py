@@ -1,4 +1,4 @@
-"""Output that can end no program, whatever it says, in whatever encoding, to whomever."""
+"""Standard output and error to which writing never fails, in any encoding and for any text."""
 
 import codecs
 import errno
@@ -18,17 +18,17 @@ _ALIKE = {
     **dict.fromkeys("│┃║", "|"),
     **dict.fromkeys("╭╮╯╰┌┐└┘├┤┬┴┼", "+"),
 }
-"""What stands for our own characters where an encoding lacks them; others are escaped."""
+"""Replacements for characters of our own messages that an encoding lacks; others are escaped."""
 
 _lost: dict[int, OSError] = {}
-"""Why nobody gets what is written to a file descriptor any more."""
+"""By file descriptor: the error after which its output has been dropped."""
 
 
 class _Lasting(io.TextIOWrapper):
-    """A text file that takes everything: what cannot be written is dropped, and all that follows.
+    """A text file to which writing never fails: after an error it drops this and all further text.
 
-    Only text is safe, not its `buffer`: below text, Python's code could be interrupted by a signal
-    whose handler prints, and what is half written would be written twice.
+    Only writing text is safe, not writing to `buffer`. There, a signal whose handler prints could
+    interrupt Python's code, and half-written data would be written twice.
     """
 
     def write(self, text: str) -> int:
@@ -41,24 +41,24 @@ class _Lasting(io.TextIOWrapper):
     def _try(self, send: Callable[[], object]) -> None:
         try:
             send()
-        except BlockingIOError:  # another program made it non-blocking; the text is kept
+        except BlockingIOError:  # another program made the descriptor non-blocking; text is kept
             select.select([], [self.fileno()], [])
             self.flush()
         except OSError as error:
             _lost.setdefault(self.fileno(), error)
-            _replace(self.fileno())  # for the processes that are started from here on, too
+            _replace(self.fileno())  # so that processes started later can write to it, too
 
 
 def secure() -> None:
     """Make standard output and standard error safe to write to, for this process and its children.
 
-    The reader of a pipe may go, a terminal may close, a disk may be full, an encoding may lack a
-    character: neither is a reason to lose a training. What is captured already is left alone.
+    A training must not be lost because the reader of a pipe ends, a terminal closes, a disk is
+    full, or an encoding lacks a character. Streams that are already captured stay unchanged.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed; the next file that is opened would take its place
+        except OSError:  # closed: the next file that is opened would get this descriptor
             _replace(descriptor)
     codecs.register_error(_SHOWN, _alike)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -69,22 +69,22 @@ def secure() -> None:
 
 
 def forgive() -> None:
-    """Let a process whose output another program has redirected print whatever it likes."""
+    """Escape characters that the encoding lacks, if another program has redirected the output."""
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # of what Ray wraps, too
+        reconfigure = getattr(stream, "reconfigure", None)  # streams that Ray wraps have it, too
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
 
 def start_in_utf8() -> None:
-    """Start this program again in Python's UTF-8 mode where text could be ASCII only.
+    """Restart this program in Python's UTF-8 mode if its text encoding is ASCII.
 
-    That is how Python itself takes the POSIX locale, unless it is told otherwise. Names of files
-    and columns could not be told apart, and libraries could not write what they write as text.
+    Python itself enables this mode in the POSIX locale, unless it is told otherwise. In ASCII,
+    names of files and columns could not be told apart, and libraries could not write their text.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii" or sys.flags.utf8_mode:
         return
-    if os.environ.get("PYTHONUTF8") == "1":  # and yet it is not: it was forbidden as an option
+    if os.environ.get("PYTHONUTF8") == "1":  # set without effect: disabled by a Python option
         return
     out = "ascii" if sys.stdout is None else sys.stdout.encoding
     os.environ["PYTHONUTF8"] = "1"
@@ -93,13 +93,13 @@ def start_in_utf8() -> None:
 
 
 def why_output_was_lost() -> str | None:
-    """Why standard output did not take everything; None if it did, or its reader had enough."""
+    """Return why output to stdout was lost; None if none was, or the reader closed the pipe."""
     error = _lost.get(1)
     return None if error is None or error.errno == errno.EPIPE else error.strerror
 
 
 def escaped(text: str) -> str:
-    """Text that moves no cursor: control characters and lone surrogates as in Python's source."""
+    """Escape control characters and lone surrogates in a text, as in Python source code."""
     if text.isprintable():
         return text
     return "".join(_escaped(character) for character in text)
@@ -111,7 +111,7 @@ def _escaped(character: str) -> str:
 
 
 def _alike(error: UnicodeError) -> tuple[str, int]:
-    """Handler of characters that an encoding lacks, as `codecs` wants it."""
+    """Replace characters that an encoding lacks; an error handler for `codecs`."""
     assert isinstance(error, UnicodeEncodeError)
     missing: Iterable[str] = error.object[error.start : error.end]
     shown = [_ALIKE.get(c) or c.encode("unicode_escape").decode() for c in missing]
@@ -119,7 +119,7 @@ def _alike(error: UnicodeError) -> tuple[str, int]:
 
 
 def lasting(stream: TextIO | None, descriptor: int) -> TextIO:
-    """A text file on a descriptor, in a stream's encoding, to which writing never fails."""
+    """Return a text file on a descriptor, with a stream's encoding; writing to it never fails."""
     by_line = stream is None or stream.line_buffering or getattr(stream, "write_through", False)
     if stream is not None:
         with suppress(OSError):
@@ -133,7 +133,7 @@ def lasting(stream: TextIO | None, descriptor: int) -> TextIO:
 
 
 def _replace(descriptor: int) -> None:
-    """Have a file descriptor lead nowhere."""
+    """Redirect a file descriptor to the null device."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere == descriptor:
         os.set_inheritable(descriptor, True)

@@ -1,4 +1,4 @@
-"""Where MLflow is: the one setting that sweeps and analysis must read alike."""
+"""Tracking URI and experiment of MLflow, resolved alike in sweeps and analysis."""
 
 import os
 import re
@@ -10,11 +10,11 @@ from urllib.parse import quote, unquote, urlsplit
 from foldsweep.errors import UserError, first_line
 
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]+)(.*)")
-"""URI of a database file: its path, where `%` escapes, and options."""
+"""URI of a SQLite file: its path, percent-encoded, and options."""
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "foldsweep"
 DATABASES = ("postgresql", "mysql", "mssql")
-"""Databases that MLflow keeps runs in, besides SQLite."""
+"""Databases besides SQLite in which MLflow can store runs."""
 ARTIFACTS = "mlartifacts"
 """Folder beside a SQLite file with the artifacts of its runs."""
 SQLITE_HEADER = b"SQLite format 3\0"
@@ -22,20 +22,21 @@ _GIVE = "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
 
 
 def tracking_uri(given: str | None) -> str:
-    """The tracking URI: as given, else MLFLOW_TRACKING_URI, else `mlflow.db` in this folder.
+    """Return the given tracking URI, else MLFLOW_TRACKING_URI, else `mlflow.db` in this folder.
 
-    A relative SQLite path is made absolute, since Ray's workers and the uploader run elsewhere.
+    A relative SQLite path is made absolute, since Ray's workers and the uploader run in other
+    folders.
     """
     return absolute_uri(given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
 
 
 def default_experiment() -> str:
-    """The MLflow experiment where none is given: MLFLOW_EXPERIMENT_NAME, else `foldsweep`."""
+    """Return the default MLflow experiment: MLFLOW_EXPERIMENT_NAME, else `foldsweep`."""
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
 
 
 def absolute_uri(uri: str) -> str:
-    """The same URI with a relative SQLite path made absolute."""
+    """Make a relative SQLite path in a URI absolute."""
     path = sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri
@@ -43,31 +44,31 @@ def absolute_uri(uri: str) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The database file that a URI names; None if it names none."""
+    """Return the SQLite file of a URI; None for any other URI."""
     found = _SQLITE.fullmatch(uri)
     return None if found is None else Path(unquote(found[1]))
 
 
 def with_path(uri: str, path: str | Path) -> str:
-    """The same URI with another database file."""
+    """Replace the SQLite file in a URI."""
     found = _SQLITE.fullmatch(uri)
     return sqlite_uri(path) + (found[2] if found is not None else "")
 
 
 def sqlite_uri(path: str | Path) -> str:
-    """The URI of a database file, whatever its folders are called."""
+    """Return the URI of a SQLite file; special characters of its path are escaped."""
     escaped = re.sub("[%?]", lambda special: quote(special[0]), str(path))
-    # of the shorter form MLflow makes the folder as it is written, with its escapes
+    # with the shorter scheme MLflow would create a folder whose name has the escapes in it
     return f"sqlite{'' if escaped == str(path) else '+pysqlite'}:///{escaped}"
 
 
 def artifacts_beside(database: Path, experiment: str) -> Path:
-    """Folder of an experiment's artifacts, beside the SQLite file that has its runs."""
+    """Return the folder of an experiment's artifacts, beside the SQLite file with its runs."""
     return database.parent / ARTIFACTS / re.sub(r"[^\w.-]", "_", experiment)
 
 
 def portable_uri(uri: str) -> str:
-    """The same URI with the path of a SQLite file in this folder made relative to it."""
+    """Make the path of a SQLite file in a URI relative, if it is inside the current folder."""
     path = sqlite_path(uri)
     if path is None or not path.is_relative_to(Path.cwd()):
         return uri
@@ -75,10 +76,10 @@ def portable_uri(uri: str) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """Refuse a tracking URI that MLflow can never reach anything by.
+    """Reject a tracking URI that can never be valid for MLflow.
 
     Raises:
-        UserError: If it is relative, or its scheme, host or port is none.
+        UserError: If the URI is relative, or its scheme, host or port is not valid.
     """
     given = shown(uri)
     path = sqlite_path(uri)
@@ -107,23 +108,24 @@ def check_uri(uri: str) -> None:
 
 
 def check_store(uri: str) -> None:
-    """Refuse a store of this machine that cannot be written, or whose driver is missing.
+    """Reject a local store that cannot be written, and a database without a driver.
 
-    Nothing is made. Whether a server answers is not asked: it may be back when the records go.
+    Nothing is created. No server is contacted, since one that is down may be up again when records
+    are uploaded.
 
     Raises:
-        UserError: If it can never take a record.
+        UserError: If the store can never accept a record.
     """
     check_uri(uri)
     path = sqlite_path(uri)
     if path is not None:
         _check_sqlite(path)
     elif uri.partition("+")[0].partition(":")[0] in DATABASES:
-        from sqlalchemy.engine import make_url  # takes a while, and few need it
+        from sqlalchemy.engine import make_url  # a slow import, needed for databases only
 
         try:
             make_url(uri).get_dialect().import_dbapi()
-        except Exception as error:  # SQLAlchemy's own, and those of a driver that is broken
+        except Exception as error:  # of SQLAlchemy, or of a broken driver
             reason = shown(first_line(error))
             raise UserError(f"tracking URI {shown(uri)!r} cannot be used: {reason}") from None
 
@@ -139,14 +141,14 @@ def _check_sqlite(path: Path) -> None:
                     raise UserError(f"{what} is no SQLite database: {_GIVE}")
             return
         folder = next(parent for parent in path.parents if parent.exists())
-        with TemporaryFile(dir=folder):  # that it can be written
+        with TemporaryFile(dir=folder):  # raises if the folder is not writable
             pass
     except OSError as error:
         raise UserError(f"{what} cannot be written: {error.strerror}") from None
 
 
 def store_options(uri: str, experiment: str) -> list[str]:
-    """Options with which programs of analysis find a store; none, where they need none.
+    """Return the options by which analysis programs find a store; empty for the default store.
 
     Args:
         uri: Tracking URI, absolute; its password is masked.
@@ -157,5 +159,5 @@ def store_options(uri: str, experiment: str) -> list[str]:
 
 
 def shown(text: str) -> str:
-    """Text without the user and password of any URI in it."""
+    """Mask the user and password of all URIs in a text."""
     return re.sub(r"(?<!/)//(?!/)[^\s'\"]*@", "//***@", text)

@@ -1,4 +1,4 @@
-"""What a program's options are: their help in groups, and the nearest to a misspelt word."""
+"""Options of a program, read from its settings dataclass, and its help in groups."""
 
 import ast
 import inspect
@@ -17,8 +17,9 @@ from foldsweep.tracking import shown
 INDENT = 24
 """Column at which the text of an option begins."""
 WIDEST = 100
+"""Maximum width of the help, in columns."""
 OTHERS = "options"
-"""Heading of options that no group has."""
+"""Heading of options that are in no group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +29,19 @@ class Option:
     field: str
     positional: bool
     takes: str
-    """What follows it: INT, {tpe,random}, STR ...; empty for a flag."""
+    """Placeholder of its value: INT, {tpe,random}, STR ...; empty for a flag."""
     choices: tuple[str, ...]
     text: str
     default: Any
 
     @property
     def name(self) -> str:
-        """As it is typed."""
+        """Name on the command line."""
         return self.field.upper() if self.positional else f"--{self.field.replace('_', '-')}"
 
 
 def options_of(settings: type) -> list[Option]:
-    """Options of a program, in the order of its settings."""
+    """Return the options of a program, in the order of its settings."""
     hints = get_type_hints(settings, include_extras=True)
     texts: dict[str, str] = {}
     for base in reversed(settings.__mro__):
@@ -67,12 +68,12 @@ def options_of(settings: type) -> list[Option]:
 
 
 def usage(settings: type, prog: str, default: Any = None) -> str:
-    """The help of a program, for this terminal; a class may have its options in `GROUPS`.
+    """Return the help of a program, wrapped to the width of the terminal.
 
     Args:
-        settings: Its settings.
-        prog: How it is called.
-        default: Settings that are the defaults [those of the class].
+        settings: Settings dataclass. An attribute `GROUPS`, if any, has field names by heading.
+        prog: Name by which the program is called.
+        default: Settings with the default values [those of the class].
     """
     options = options_of(settings)
     positional = [option for option in options if option.positional]
@@ -93,7 +94,7 @@ def usage(settings: type, prog: str, default: Any = None) -> str:
 def _grouped(
     options: list[Option], groups: Mapping[str, tuple[str, ...]]
 ) -> dict[str, list[Option]]:
-    """Options by heading: positional ones first, those of no group last."""
+    """Return the options by heading: positional arguments first, options in no group last."""
     by_field = {option.field: option for option in options}
     found = {"arguments": [option for option in options if option.positional]}
     found |= {title: [by_field.pop(name) for name in names] for title, names in groups.items()}
@@ -112,7 +113,7 @@ def _described(option: Option, value: Any, width: int) -> list[str]:
 
 
 def _entry(head: str, text: str, width: int) -> list[str]:
-    """An option and its text; a name is never broken, however narrow the terminal is."""
+    """Return the lines of an option; its name is never broken, even on a narrow terminal."""
     indent = INDENT if width >= 3 * INDENT else 6
     lines = [" " * indent + line for line in _wrapped(text, width - indent)]
     if lines and len(head) + 4 <= indent:
@@ -151,7 +152,7 @@ def _taken(part: Any) -> str:
 
 @cache
 def _texts(settings: type) -> dict[str, str]:
-    """What the source says below each field of a class."""
+    """Return the strings under the fields of a class, by field, from its source code."""
     body = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
     assert isinstance(body, ast.ClassDef)
     texts = {}

@@ -1,4 +1,4 @@
-"""Tracebacks of a user's own code, without the frames that called it."""
+"""Errors in a user's code, with tracebacks that leave out the frames of foldsweep."""
 
 import os
 import traceback
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from foldsweep.errors import CodeError, UserError
 
 USER_MODULE = "foldsweep_user_"
-"""Beginning of the names of modules that are users' files; the rest depends on where they are."""
+"""Prefix of the module names of users' files; the rest derives from the path of the file."""
 
 
 @contextmanager
 def users_code(what: str) -> Iterator[None]:
-    """Make what goes wrong in a user's file a `CodeError`, wherever that file has been called.
+    """Convert exceptions from a user's file to a `CodeError`.
 
     Args:
-        what: What is being done, as the beginning of the message.
+        what: The action, as the beginning of the message.
 
     Raises:
-        CodeError: If a user's file is among the frames of an exception.
+        CodeError: If an exception has a frame in a user's file.
     """
     try:
         yield
@@ -33,19 +33,19 @@ def users_code(what: str) -> Iterator[None]:
 
 
 def code_error(error: BaseException, file: str, what: str) -> CodeError:
-    """What went wrong in a user's file, with the traceback from its first line there.
+    """Return the error of a user's file, with the traceback from the first frame in that file.
 
     Args:
-        error: The exception that its code raised, or that a library raised for it.
+        error: The exception, raised by code of the file or by a library that it called.
         file: Path of the user's file.
-        what: What was being done, as the beginning of the message.
+        what: The action, as the beginning of the message.
     """
     path = os.path.abspath(file)
     frames = traceback.extract_tb(error.__traceback__)
     places = [i for i, frame in enumerate(frames) if frame.filename == path]
     if places:
         shown = frames[places[0] :]
-    else:  # a syntax error says itself where it is
+    else:  # a syntax error has its own file and line
         shown = traceback.StackSummary() if isinstance(error, SyntaxError) else frames
     line = frames[places[-1]].lineno if places else getattr(error, "lineno", None)
     where = f", line {line}" if line else ""

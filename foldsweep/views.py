@@ -1,7 +1,8 @@
-"""How the MLflow UI shows sweeps: saved views of an experiment, and addresses that open them.
+"""Saved views of sweeps and trials in the MLflow UI, and the addresses of these views.
 
-The UI's own table shows neither the mean over folds nor its deviation. A saved view has them; the
-UI reads it from a tag of the experiment and lists it under "Views", for everybody who looks.
+The default table of the UI shows neither the mean over folds nor the standard deviation. A saved
+view shows both. The UI reads saved views from tags of the experiment and lists them under "Views"
+for all users.
 """
 
 import json
@@ -17,10 +18,10 @@ TRIALS: Final = "foldsweep-trials"
 """The view of complete trials of all sweeps, best first."""
 
 TAG: Final = "mlflow.sharedViewState."
-"""Prefix of the tags in which the UI keeps saved views."""
+"""Prefix of the tags in which the UI stores saved views."""
 
 _CHOSEN = {"params.`lr`": 105, "params.`batch_size`": 95}
-"""Columns of what every network has, and their widths in pixels."""
+"""Columns of hyperparameters that every network has, and their widths in pixels."""
 _OF_SWEEPS = {f"tags.`{names.TAG_STATE}`": 120, f"tags.`{names.TAG_ORIGIN}`": 150}
 _OF_TRIALS = {
     f"tags.`{names.TAG_SWEEP}`": 170,
@@ -28,15 +29,16 @@ _OF_TRIALS = {
     f"tags.`{names.TAG_DATASET}`": 85,
 }
 _FIXED_MS = 1_795_000_000_000
-"""When the views say they were made: always the same, so that they never differ."""
+"""Creation time of the views in ms since 1970; constant, so that the tags never differ."""
 
 
 def view_tags(objective: str = "val_accuracy", *, better: Better = "higher") -> dict[str, str]:
-    """Tags of an experiment that make its saved views.
+    """Return the tags of an experiment that contain its saved views.
 
     Args:
-        objective: Key of the metric whose mean and deviation are shown, and that orders trials.
-        better: Which way that metric is better.
+        objective: Key of the metric to show, with its mean and standard deviation, and to sort
+            trials by.
+        better: Direction of the metric.
     """
     measured = _measured(objective)
     return {
@@ -57,15 +59,15 @@ def view_tags(objective: str = "val_accuracy", *, better: Better = "higher") -> 
 
 
 def _measured(objective: str) -> dict[str, int]:
-    """Columns that both views begin with, and their widths in pixels."""
+    """Return the first columns of both views, and their widths in pixels."""
     columns = {"attributes.`Run Name`": 220, f"metrics.`{objective}`": 120}
-    if objective.startswith("val_"):  # is averaged over folds
+    if objective.startswith("val_"):  # a mean over folds, which has a standard deviation
         columns[f"metrics.`{names.std_key(objective)}`"] = 135
     return columns | {f"metrics.`{names.NUM_PARAMS}`": 105}
 
 
 def address(server: str, experiment_id: str, view: str | None = SWEEPS) -> str:
-    """The page of an experiment's runs, in a view of `view_tags`; None is the UI's own."""
+    """Return the address of an experiment's runs in a view of `view_tags`; None: default view."""
     page = f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
     return page if view is None else f"{page}&viewStateShareKey={quote(view)}"
 

@@ -1,1 +1,1 @@
-"""What may vary: one file per search space, in `ray.tune` domains, without I/O."""
+"""Search spaces, one file per space, as `ray.tune` domains; without I/O."""

@@ -1,4 +1,4 @@
-"""Conditional parameters: what a space has only where another parameter has certain values."""
+"""Conditional parameters, which are active only if another parameter has certain values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from foldsweep.errors import UserError
 from search_spaces.domains import bounds
 
 MOST_WAYS = 64
-"""Ways to make a parameter active that are tried when a space is made."""
+"""Most assignments of parents tried per parameter when a space is made, see `Tree.ways`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """That another parameter has one of these values."""
+    """A condition: another parameter, the parent, has one of the given values."""
 
     parent: str
     values: tuple[Any, ...]
@@ -27,13 +27,13 @@ class Condition:
         return f"{self.parent} is {' or '.join(map(str, self.values))}"
 
     def holds(self, value: Any) -> bool:
-        """Whether the parent's value is one of them."""
+        """Whether the condition holds for a value of the parent."""
         return tupled(value) in self.values
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A domain, value or groups that count under a condition only; made by `when`."""
+    """A domain, value or groups under a condition; made by `when`."""
 
     condition: Condition
     then: Any
@@ -41,27 +41,27 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A choice of groups of parameters; made by `groups`."""
+    """A categorical parameter whose values each have parameters of their own; made by `groups`."""
 
     by_choice: tuple[tuple[Any, Mapping[str, Any]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a space says of one parameter."""
+    """One parameter of a space: its domain and its conditions."""
 
     domain: Any
     """A domain of `ray.tune`, or a fixed value."""
     conditions: tuple[Condition, ...] = ()
-    """All must hold; the parents must be active too."""
+    """The parameter is active if all conditions hold and all parents are active."""
 
 
 def when(parent: str, value: Any, then: Any) -> When:
-    """A parameter that is there only if another one has a value; else it has its default.
+    """Make a parameter conditional: active only if another one has a value, else at its default.
 
     Args:
-        parent: The parameter that it depends on: one that is chosen, or drawn from whole numbers.
-        value: The value of the parent; a set or `range` for any of several.
+        parent: The parameter that it depends on: categorical, an integer, or fixed.
+        value: The value of the parent; a set or `range` for any of several values.
         then: A domain of `ray.tune`, a fixed value, `groups(...)` or another `when(...)`.
     """
     several = isinstance(value, set | frozenset | range)
@@ -70,19 +70,19 @@ def when(parent: str, value: Any, then: Any) -> When:
 
 
 def groups(by_choice: Mapping[Any, Mapping[str, Any]]) -> Groups:
-    """A choice whose values each bring parameters of their own.
+    """Make a categorical parameter whose values each have parameters of their own.
 
     Args:
-        by_choice: For each value, its parameters as in `domains`; these may be groups again.
+        by_choice: For each value, its parameters as in `domains`; these may contain groups, too.
     """
     return Groups(tuple(by_choice.items()))
 
 
 def flattened(domains: Mapping[str, Any]) -> dict[str, Part]:
-    """The parameters of a space by name, with all conditions on each.
+    """Return the parameters of a space by name, each with all its conditions.
 
     Raises:
-        UserError: If a parameter is there twice.
+        UserError: If a parameter is defined twice.
     """
     parts: dict[str, Part] = {}
     for key, part in _flat(domains, ()):
@@ -113,15 +113,16 @@ def _flat(
 
 
 class Tree:
-    """Which parameters of a space depend on which.
+    """The dependencies between the parameters of a space.
 
     Args:
-        parts: The parameters.
-        grid: Values of a grid by key, which may be parents without a domain.
-        defaults: Values of parameters that are not given; those that have one.
+        parts: The parameters by name.
+        grid: Values of a grid by key. A key without a domain can be a parent, too.
+        defaults: Default values by parameter, for all that have one.
 
     Raises:
-        UserError: If a parent is unknown or can never have the value, or one depends on itself.
+        UserError: If a parent is unknown or can never have the value, a parameter depends on
+            itself, or a conditional one has no default.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Tree:
                 " depend on a choice or a whole number"
             )
         else:
-            return  # a fixed value, by which one switches parts of a space on and off
+            return  # a fixed value, which switches parts of a space on or off
         for value in condition.values:
             if not possible(value):
                 raise UserError(
@@ -173,7 +174,7 @@ class Tree:
             raise UserError(f"{key} depends on {parent} having one of no values")
 
     def _in_order(self, keys: Sequence[str]) -> list[str]:
-        """Keys in their order, but each after those that it depends on."""
+        """Sort keys so that each comes after its parents; otherwise the order is kept."""
         ordered: dict[str, None] = {}
 
         def add(key: str, below: tuple[str, ...]) -> None:
@@ -189,18 +190,18 @@ class Tree:
         return list(ordered)
 
     def in_order(self, keys: Sequence[str]) -> list[str]:
-        """Some keys in their order, but each after those that it depends on."""
+        """Sort some keys so that each comes after its parents."""
         if not self.conditions:
             return list(keys)
         place = {key: i for i, key in enumerate(self._ordered)}
         return sorted(keys, key=lambda key: place[key])
 
     def is_active(self, key: str, values: Mapping[str, Any]) -> bool:
-        """Whether a parameter counts.
+        """Whether a parameter is active.
 
         Args:
-            key: Its name.
-            values: Values of others; those that are left out are fixed or have their default.
+            key: Name of the parameter.
+            values: Values of other parameters; those left out have their fixed value or default.
         """
         return all(
             self.is_active(c.parent, values) and c.holds(self._value(c.parent, values))
@@ -215,13 +216,16 @@ class Tree:
         return part.domain if part is not None and is_fixed else self._defaults.get(key)
 
     def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of some values that count."""
+        """Return only the values of active parameters."""
         if not self.conditions:
             return dict(values)
         return {key: value for key, value in values.items() if self.is_active(key, values)}
 
     def ways(self, key: str) -> list[dict[str, Any]]:
-        """Values of others with which a parameter is active; an empty one where it always is."""
+        """Return assignments of its parents with which a parameter is active, at most `MOST_WAYS`.
+
+        For an unconditional parameter, this is one empty assignment.
+        """
         chain: dict[str, list[Any]] = {}
         waiting = [key]
         while waiting:

@@ -1,4 +1,4 @@
-"""Constraints on configurations: functions that say which may be trained at all."""
+"""Constraints: functions that decide whether a configuration may be trained."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -16,10 +16,10 @@ Constraint = Callable[..., bool]
 
 
 def takes_count(constraint: Constraint) -> bool:
-    """Whether a constraint takes the number of parameters besides the configuration.
+    """Whether a constraint takes the number of trainable parameters besides the configuration.
 
     Raises:
-        UserError: If it is no function of these.
+        UserError: If it cannot be called with these arguments.
     """
     called = "it is called with a configuration and, if it takes it, num_params"
     if not callable(constraint):
@@ -40,21 +40,21 @@ def holds(
     *,
     searched: Iterable[str] = (),
 ) -> bool:
-    """Whether a configuration may be trained.
+    """Whether a configuration meets a constraint.
 
     Args:
         constraint: The constraint.
         config: The configuration.
-        num_params: Its number of parameters, if the constraint takes it.
-        searched: Fields that a message shows.
+        num_params: Number of trainable parameters, if the constraint takes it.
+        searched: Fields to show in error messages.
 
     Raises:
-        UserError: If the constraint fails or gives no answer.
+        UserError: If the constraint raises an exception, or does not return a bool.
     """
     more = {} if num_params is None else {NUM_PARAMS: num_params}
     try:
         answer = constraint(config, **more)
-    except Exception as error:  # a function of the user's may raise anything
+    except Exception as error:  # the user's function may raise any exception
         with_ = _shown(config, searched)
         raise UserError(f"the constraint fails with {with_}: {shown_error(error)}") from error
     if not isinstance(answer, bool | np.bool_):
@@ -70,9 +70,9 @@ def _shown(config: BaseConfig, names: Iterable[str]) -> str:
 
 
 def source_of(constraint: Constraint) -> str:
-    """What a constraint is known by: its text, or where there is none its code or name.
+    """Return a text that identifies a constraint: its source, else its bytecode, else its name.
 
-    A process that has the function from a notebook has no text.
+    The source is not available in a process that has received the function from a notebook.
     """
     try:
         return " ".join(inspect.getsource(constraint).split())
@@ -84,10 +84,10 @@ def source_of(constraint: Constraint) -> str:
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:
-    """What a function does, wherever it is."""
+    """Return the bytecode, names and constants of a function, without its file and lines."""
 
     def known(constant: Any) -> Any:
-        if isinstance(constant, frozenset):  # whose order differs between processes
+        if isinstance(constant, frozenset):  # its order differs between processes
             return sorted(map(repr, constant))
         return _code(constant) if isinstance(constant, CodeType) else constant
 

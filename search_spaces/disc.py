@@ -1,4 +1,4 @@
-"""Points in and outside a disc: perceptrons of the library without autograd, by activation."""
+"""Space on points inside and outside a disc: perceptrons without autograd, by activation."""
 
 from ray import tune
 
@@ -8,10 +8,10 @@ from trainables.variants import VARIANTS
 
 
 def space(name: str) -> SearchSpace:
-    """Everything that the report's grid varies, and how fast the learning rate falls.
+    """All parameters of the report's grid, and the learning rate schedule.
 
     Args:
-        name: Variant, `disc_relu` and the like.
+        name: Name of the variant, such as `disc_relu`.
     """
     return SearchSpace(
         name=name,

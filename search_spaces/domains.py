@@ -1,4 +1,4 @@
-"""What the domains of `ray.tune` draw: the only place that knows where their bounds are."""
+"""Bounds, steps and scales of `ray.tune` domains; only this module knows Tune's conventions."""
 
 import math
 from typing import Any
@@ -9,13 +9,13 @@ _ROUNDING = 1e-9
 
 
 def step_of(domain: Domain) -> float | None:
-    """The step of a quantised domain."""
+    """Return the step of a quantised domain; None for any other."""
     sampler = domain.get_sampler()
     return sampler.q if isinstance(sampler, Quantized) else None
 
 
 def is_log(domain: Domain) -> bool:
-    """Whether values are drawn on a log scale."""
+    """Whether a domain is sampled on a log scale."""
     sampler = domain.get_sampler()
     if isinstance(sampler, Quantized):
         sampler = sampler.get_sampler()
@@ -23,10 +23,10 @@ def is_log(domain: Domain) -> bool:
 
 
 def bounds(domain: Integer | Float) -> tuple[Any, Any]:
-    """The lowest and the highest value that a domain draws, both included.
+    """Return the lowest and the highest value that can be drawn from a domain, both inclusive.
 
-    Tune excludes the upper bound of whole numbers, except with a step, whose multiples are drawn
-    wherever the bounds are.
+    Tune excludes the upper bound of integers, except with a step: then it draws the multiples of
+    the step between the bounds.
 
     >>> from ray import tune
     >>> bounds(tune.randint(1, 5)), bounds(tune.qrandint(3, 21, 4)), bounds(tune.uniform(0, 1))
@@ -42,19 +42,19 @@ def bounds(domain: Integer | Float) -> tuple[Any, Any]:
 
 
 def clean(value: float) -> float:
-    """Without the decimals that arithmetic adds: 0.3, not 0.30000000000000004."""
+    """Remove floating-point rounding errors: 0.3, not 0.30000000000000004."""
     return float(f"{value:.12g}")
 
 
 def largest(domain: Any) -> Any:
-    """The largest value that a domain draws; a plain value itself."""
+    """Return the largest value that can be drawn from a domain; a plain value itself."""
     if isinstance(domain, Categorical):
         return max(domain.categories)
     return bounds(domain)[1] if isinstance(domain, Integer | Float) else domain
 
 
 def shown_domain(domain: Domain) -> str:
-    """A domain in words, with both bounds included.
+    """Describe a domain in words, with both bounds inclusive.
 
     >>> from ray import tune
     >>> shown_domain(tune.lograndint(8, 65)), shown_domain(tune.choice(["a", None]))

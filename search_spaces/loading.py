@@ -1,4 +1,4 @@
-"""Finds a search space by name, or in a user's own file by path."""
+"""Loading of search spaces, by name or from a user's file by path."""
 
 import hashlib
 import importlib
@@ -35,7 +35,7 @@ _MODULES = {
     "hist_gradient_boosting": "search_spaces.tables.hist_gradient_boosting",
     "knn": "search_spaces.tables.knn",
 }
-"""Modules of the spaces for any task; imported when asked for, for scikit-learn takes seconds."""
+"""Modules of the spaces for any task; imported on use, since scikit-learn takes seconds."""
 
 
 def _space_in(module: str, task: Task) -> SearchSpace:
@@ -46,24 +46,25 @@ def _space_in(module: str, task: Task) -> SearchSpace:
 ANY_TASK: dict[str, Callable[[Task], SearchSpace]] = {
     name: partial(_space_in, module) for name, module in _MODULES.items()
 }
-"""Spaces for a task of the user's, by name."""
+"""Spaces for the user's own task, by name; each is a function of the task."""
 
 
 def summary_of(name: str) -> str:
-    """What a space for any task is, in a line."""
+    """Return the summary of a space for any task, in one line."""
     return (importlib.import_module(_MODULES[name]).__doc__ or "").splitlines()[0]
 
 
 def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
-    """A space by its name, or from a `.py` file that defines `space() -> SearchSpace`.
+    """Load a space by its name, or from a `.py` file that defines `space() -> SearchSpace`.
 
     Args:
-        name_or_path: Name or path.
-        task: Task of the user's data, which names then are for; None for the tasks that ship.
+        name_or_path: Name of the space, or path of the file.
+        task: Task of the user's data, for which a named space is made; None for the tasks that
+            ship. It is not used with a path.
 
     Raises:
-        UserError: If there is no such space or file, the file is broken, or the space is not for
-            such a task.
+        UserError: If there is no such space or file, the file is broken, or the space does not
+            support the task.
     """
     if name_or_path.endswith(".py"):
         return _load_file(Path(name_or_path))
@@ -85,12 +86,12 @@ def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
 
 
 def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
-    """The variant called `name`: one that ships, one for any task, or that of a user's file.
+    """Load a variant by name: one that ships, one for any task, or one of a user's file.
 
     Args:
         space: Name of its space, or path of the user's file.
-        name: Its name, alone or as `task/variant`.
-        task: Task of the user's data, if it is such.
+        name: Name of the variant, alone or as `task/variant`.
+        task: Task of the user's data; None for variants that ship or of a user's file.
 
     Raises:
         UserError: If there is no such variant or file, or the file is broken.
@@ -127,7 +128,7 @@ def _load_file(path: Path) -> SearchSpace:
 
 
 def _import_by_value(path: Path) -> ModuleType:
-    """Import a file that workers need not have: its classes travel to them by value."""
+    """Import a user's file and register it for pickling by value, since workers may lack it."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"{USER_MODULE}{digest}"
     find_beside(str(path.resolve()))

@@ -1,4 +1,4 @@
-"""Finds the variant of a recipe: one that ships, one for any task, or a user's own."""
+"""Loading of a recipe's variant: one that ships, one for any task, or a user's own."""
 
 import hashlib
 from pathlib import Path
@@ -12,14 +12,14 @@ from trainables.variants import variant_named
 
 
 def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
-    """The variant that a recipe names.
+    """Load the variant of a recipe.
 
     Args:
         recipe: The recipe.
-        file: The user's file that its space is, if it lies elsewhere now.
+        file: Path of the user's space file [the path in the recipe].
 
     Raises:
-        UserError: If there is no such variant, or a user's file is gone, changed or broken.
+        UserError: If there is no such variant, or the user's file is missing, changed or broken.
     """
     if recipe.space.endswith(".py"):
         path = Path(recipe.space) if file is None else file
@@ -31,7 +31,7 @@ def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
 
 
 def _require_same(recipe: Recipe, path: Path) -> None:
-    """Refuse a user's file that has changed since the sweep: other code, other results."""
+    """Reject a user's file that has changed since the sweep: other code gives other results."""
     if not recipe.file_digest:
         return
     try:

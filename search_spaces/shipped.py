@@ -14,10 +14,10 @@ TUNED: dict[str, Callable[[], SearchSpace]] = {
     **PAIR_SPACES,
     **{name: partial(disc.space, name) for name in NAMES},
 }
-"""A space for each variant that ships, so that all can be compared at equal budget."""
+"""One space per variant that ships, so that all variants can be compared at equal budget."""
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     **TUNED,
     **{grid.space: partial(grid_space, grid) for grid in GRIDS.values()},
 }
-"""Those, and the grids of the reports."""
+"""All spaces of `TUNED`, and the grids of the reports."""

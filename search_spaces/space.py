@@ -1,4 +1,4 @@
-"""What a search space is: domains over the fields of a variant's configuration."""
+"""Search spaces: domains over the fields of a variant's configuration."""
 
 import math
 import re
@@ -22,15 +22,15 @@ from trainables.tasks.task import Variant
 from trainables.variants import VARIANTS
 
 MOST_COMBINATIONS = 1_000_000
-"""Points of a grid that has to be listed."""
+"""Most points of a grid with conditions or left-out points, which must be listed in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A setting to try first, by name.
+    """An initial point: a named configuration that is tried first.
 
-    `config` may leave the space: keys without a domain and values outside their domain are tried
-    as they are, and the sampler is told the nearest point inside.
+    `config` may be outside the space. Keys without a domain and values outside their domain are
+    used as they are, and the sampler is told the nearest point of the space.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Point:
 
 
 def preset_point(name: str) -> Point:
-    """A preset's full configuration, but for epochs and precision, which are the sweep's."""
+    """Return a preset as an initial point, without epochs and precision, which the sweep sets."""
     preset = PRESETS[name]
     config = VARIANTS[preset.variant].config.from_dict(preset.config).to_dict()
     del config["epochs"], config["precision"]
@@ -47,13 +47,14 @@ def preset_point(name: str) -> Point:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """What may vary for one variant.
+    """The search space of one variant.
 
-    Keys are fields of the variant's configuration; values are `ray.tune` domains (searched) or
-    plain values (fixed), under a condition by `when` and `groups`. The first of `points` is the
-    baseline that the end of a sweep compares with. `grid` gives the values of a grid search, for
-    `--sampler grid`. `constraint` says of a configuration, and of its number of parameters if it
-    takes `num_params`, whether it may be trained.
+    The keys of `domains` are fields of the variant's configuration. The values are `ray.tune`
+    domains (searched) or plain values (fixed); `when` and `groups` make them conditional. `points`
+    are initial points; the first one is the baseline to which the end of a sweep compares the best
+    trial. `grid` has the values of a grid search, for `--sampler grid`. `constraint` returns
+    whether a configuration may be trained; it is called with the configuration, and with its
+    number of trainable parameters if it takes `num_params`.
 
     Raises:
         UserError: If a key is not a field, a name is not usable as a folder, nothing is searched,
@@ -68,9 +69,9 @@ class SearchSpace:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     constraint: Constraint | None = None
     left_out: frozenset[int] = frozenset()
-    """Places of combinations of the grid that may not be trained; set when a sweep begins."""
+    """Indices of the grid points that may not be trained; set when a sweep begins."""
     file: str | None = None
-    """Path of the user's file it was loaded from; set by the loader."""
+    """Path of the user's file that defines the space; set by the loader."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
@@ -113,7 +114,7 @@ class SearchSpace:
             self._try(self.constraint)
 
     def _try(self, constraint: Constraint) -> None:
-        """Refuse a constraint that fails; how many meet it depends on the sweep."""
+        """Reject a constraint that raises; whether configurations meet it is not checked here."""
         for seed in range(DRAWS):
             try:
                 config = self.complete(self.draw(seed))
@@ -122,12 +123,12 @@ class SearchSpace:
             holds(constraint, config, searched=self.shown(config))
 
     def shown(self, config: BaseConfig) -> list[str]:
-        """Of a configuration the fields that vary and count, which messages show."""
+        """Return the searched and active fields of a configuration, to show in messages."""
         varied = {**self.searched, **self.grid}
         return [key for key in self.active(config.to_dict()) if key in varied]
 
     def _values(self) -> Iterator[tuple[str, Any]]:
-        """All single values that are named, each with its key."""
+        """Yield all single values in fixed values, points, choices and grid, each with its key."""
         for mapping in (self.fixed, *(point.config for point in self.points)):
             for key, value in mapping.items():
                 yield from ((key, single) for single in _singles(value))
@@ -137,12 +138,12 @@ class SearchSpace:
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """Domains and fixed values by key, with what they depend on."""
+        """Domains and fixed values by key, with their conditions."""
         return flattened(self.domains)
 
     @cached_property
     def tree(self) -> Tree:
-        """What depends on what."""
+        """Dependencies between the parameters."""
         defaults = {}
         for known in fields(self.variant.config):
             if known.default is not MISSING:
@@ -153,28 +154,31 @@ class SearchSpace:
 
     @cached_property
     def searched(self) -> dict[str, Domain]:
-        """The keys that vary, with their domains; parents before what depends on them."""
+        """Searched keys with their domains; parents come before the keys that depend on them."""
         varied = {k: p.domain for k, p in self.parts.items() if isinstance(p.domain, Domain)}
         return {key: varied[key] for key in self.tree.in_order([*varied])}
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The keys that do not vary, with their values."""
+        """Fixed keys with their values."""
         return {k: p.domain for k, p in self.parts.items() if not isinstance(p.domain, Domain)}
 
     @property
     def resource(self) -> str | None:
-        """Field that says how long a trial trains; None for what is fitted at once."""
+        """Field with the length of training; None for estimators that are fitted in one step."""
         config = self.variant.config
         return config.RESOURCE if issubclass(config, EstimatorConfig) else "epochs"
 
     @property
     def most_rungs(self) -> int | None:
-        """Rungs that its trials may have at most; None for as many as epochs allow."""
+        """Maximum number of rungs of a trial; None for no limit besides the epochs."""
         return 2 if issubclass(self.variant.config, EstimatorConfig) else None
 
     def most_epochs(self) -> int:
-        """Epochs of its longest trials; a space may search them."""
+        """Return the epochs or units of the resource of the longest trials; 1 without a resource.
+
+        If the space searches them, this is their upper bound.
+        """
         if self.resource is None:
             return 1
         part = self.parts.get(self.resource)
@@ -189,7 +193,7 @@ class SearchSpace:
         return math.prod(map(len, self.grid.values()))
 
     def combination(self, place: int) -> dict[str, Any]:
-        """A point of the grid by its place; the last of the sorted keys varies fastest."""
+        """Return a point of the grid by its index; the last of the sorted keys varies fastest."""
         if self.tree.conditions or self.left_out:
             return self._combinations[place]
         values = {}
@@ -200,10 +204,10 @@ class SearchSpace:
 
     @cached_property
     def _combinations(self) -> list[dict[str, Any]]:
-        """All points of a grid that has conditions, or some of whose points are left out.
+        """All points of a grid that has conditions or left-out points.
 
         Raises:
-            UserError: If there are too many to be listed.
+            UserError: If there are more than `MOST_COMBINATIONS`.
         """
         found: list[dict[str, Any]] = [{}]
         for key in self.tree.in_order(sorted(self.grid)):
@@ -224,7 +228,7 @@ class SearchSpace:
         return [values for i, values in enumerate(found) if i not in self.left_out]
 
     def ranges(self) -> dict[str, str]:
-        """What each key may be, in words, with both bounds included and what it depends on."""
+        """Describe the values of each key in words, with inclusive bounds and its conditions."""
         said = {}
         for key in self.tree.in_order([*self.parts]):
             part = self.parts[key]
@@ -234,14 +238,14 @@ class SearchSpace:
         return said
 
     def draw(self, seed: int) -> dict[str, Any]:
-        """Values of what is searched, drawn independently of each other."""
+        """Draw the searched parameters independently at random; returns the active ones."""
         return self.tree.active(draw(self.searched, self.grid, seed))
 
     def with_fixed(self, **values: Any) -> "SearchSpace":
-        """The space with values that neither vary nor differ in any of its points.
+        """Return a copy of the space in which some keys are fixed, also in its points and grid.
 
         Raises:
-            UserError: If a point is not a valid configuration then.
+            UserError: If a point is not a valid configuration with these values.
         """
         return replace(
             self,
@@ -251,9 +255,9 @@ class SearchSpace:
         )
 
     def complete(self, values: Mapping[str, Any], **overrides: Any) -> BaseConfig:
-        """The whole configuration that a choice of values means.
+        """Return the whole configuration for some values; fixed values are added.
 
-        A value that does not count, since it depends on another, is left at its default.
+        Inactive conditional parameters have their defaults.
 
         Raises:
             UserError: If the values are not a valid configuration of the variant.
@@ -262,7 +266,7 @@ class SearchSpace:
         return self.variant.config.from_dict(self.tree.active(merged))
 
     def of_trial(self, values: Mapping[str, Any], epochs: int) -> BaseConfig:
-        """The configuration of a trial of at most so many epochs, or units of its resource.
+        """Return the configuration of a trial, limited to some epochs or units of its resource.
 
         Raises:
             UserError: If the values are not a valid configuration of the variant.
@@ -273,11 +277,11 @@ class SearchSpace:
         return self.complete(values, **{resource: min(values.get(resource, epochs), epochs)})
 
     def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of a configuration's values that count: what is recorded and shown."""
+        """Return the active values of a configuration, which are recorded and shown."""
         return self.tree.active(values)
 
     def _without(self, keys: Mapping[str, Any]) -> dict[str, Any]:
-        """The domains without some keys, also where these are in groups."""
+        """Return the domains without some keys, also without those in groups."""
         if not self.tree.conditions:
             return dict(self.domains)
         domains = {}
@@ -290,7 +294,7 @@ class SearchSpace:
 
 
 def _singles(value: Any) -> Iterator[Any]:
-    """A value, or all that is in a list or dict."""
+    """Yield a value itself, or all single values in a nested list or dict."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield key

@@ -1,4 +1,4 @@
-"""Whether each value that a space may draw is possible at all, found out when it is made."""
+"""Check of a new space: each value of its domains must be possible in some configuration."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +13,9 @@ from foldsweep.errors import UserError
 from search_spaces.domains import bounds, step_of
 
 DRAWS = 300
-"""Draws of the other values with which a value is tried before it is taken for impossible."""
+"""Draws of the other values that must all fail before a value counts as impossible."""
 SAMPLES = 6
-"""Values inside a domain that are tried besides its ends."""
+"""Random values of a domain that are tried besides its ends."""
 
 Complete = Callable[[Mapping[str, Any]], object]
 
@@ -26,26 +26,26 @@ def try_values(
     grid: Mapping[str, Sequence[Any]],
     ways: Callable[[str], Sequence[Mapping[str, Any]]] = lambda key: [{}],
 ) -> None:
-    """Refuse a value that makes no configuration, whatever the others are.
+    """Reject a value that is in no valid configuration.
 
-    What is impossible in some combinations only is left to the trials: a value is refused if it
-    fails with every one of many draws of the other values.
+    A value is rejected if it fails with `DRAWS` random draws of the other values. A value that is
+    invalid in some combinations only is accepted; then the trials with such combinations fail.
 
     Args:
-        complete: Makes a configuration, or raises a `UserError`.
+        complete: Makes a configuration from values, or raises a `UserError`.
         searched: Domains by key.
         grid: Values of a grid by key.
-        ways: Values of others with which a key counts at all.
+        ways: Returns assignments of other keys with which a key is active.
 
     Raises:
-        UserError: Naming the key, the value and what is allowed.
+        UserError: If a value is rejected; the message has the key, the value and what is allowed.
     """
     drawable = {key: domain for key, domain in searched.items() if _values(domain)}
     choices = {key: values for key, values in grid.items() if values}
     others = cache(lambda seed: draw(drawable, choices, seed))
     error = _fails(complete, [{}], others)
     if error is not None and str(error).partition(" ")[0] not in {*searched, *grid}:
-        raise error  # whatever is drawn: it is what is fixed
+        raise error  # fails for all draws and names no searched key: a fixed value is invalid
     possible = {key: _values(domain) for key, domain in searched.items()}
     for key, values in [*possible.items(), *grid.items()]:
         for value in values:
@@ -57,7 +57,7 @@ def try_values(
 def draw(
     searched: Mapping[str, Domain], grid: Mapping[str, Sequence[Any]], seed: int
 ) -> dict[str, Any]:
-    """Values that a space may have, drawn independently."""
+    """Draw a value from each domain and each axis of a grid, independently."""
     rng = np.random.RandomState(seed)
     values: dict[str, Any] = {}
     for key, domain in searched.items():
@@ -72,7 +72,10 @@ def _fails(
     ways: Sequence[Mapping[str, Any]],
     others: Callable[[int], Mapping[str, Any]],
 ) -> UserError | None:
-    """The first error of values, given in several ways, if they fail with all draws of others."""
+    """Return the first error if all draws of the other values fail; None once one succeeds.
+
+    The assignments in `ways` take turns.
+    """
     first = None
     for seed in range(DRAWS):
         try:
@@ -84,7 +87,10 @@ def _fails(
 
 
 def _values(domain: Domain) -> list[Any]:
-    """Ends of a domain and some values between; none of what the study refuses by name."""
+    """Return the ends of a domain and some values between them.
+
+    The list is empty for a domain that the study rejects with a message of its own.
+    """
     if isinstance(domain, Categorical):
         return list(domain.categories)
     if not isinstance(domain, Integer | Float):
@@ -99,7 +105,7 @@ def _values(domain: Domain) -> list[Any]:
     values, steps = list(np.atleast_1d(inside).tolist()), step_of(domain) is not None
     if isinstance(domain, Integer):
         return [*(set(bounds(domain)) if not steps else ()), *values]
-    # the ends themselves are never drawn
+    # values close to the ends, since the ends themselves are never drawn
     return values if steps else values + [low + e * (high - low) for e in _NEAR_ENDS]
 
 

@@ -1,5 +1,5 @@
-"""What `benchmarks/peers.py` runs: one short program for each tool, and what they share.
+"""Programs that `benchmarks/peers.py` runs, one short one per tool, and their common parts.
 
-The programs run with `benchmarks/` on PYTHONPATH and a job's file in the environment, so that the
-processes which a tool starts find both.
+The programs have `benchmarks/` on PYTHONPATH and the path of the job's file in the environment, so
+that the processes that a tool starts find both.
 """

@@ -1,4 +1,4 @@
-"""The floor: fold stacks in a pool of processes; no Ray, no study, no MLflow, nothing durable."""
+"""The floor: fold stacks in a pool of processes, without Ray, study, MLflow or stored state."""
 
 import multiprocessing
 from functools import partial
@@ -12,7 +12,7 @@ from trainables.trial import Context, CrossValidation
 
 
 def run_trial(number: int, job: Job, data: Data, folds: tuple[Fold, ...]) -> None:
-    """Cross-validate one configuration; seeds are those that a sweep derives."""
+    """Cross-validate one configuration, with the seeds that a sweep derives."""
     values = job.configs[number]
     recorder = Recorder(job.folder)
     trial = CrossValidation(

@@ -1,4 +1,4 @@
-"""What benchmarks find out before they measure for hours."""
+"""Checks that benchmarks make before they measure for hours."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ REQUIREMENTS = "pip install -r benchmarks/requirements.txt"
 
 
 def require_psutil() -> None:
-    """Refuse to start without what measures memory and time of processes.
+    """Require psutil, which measures memory and time of processes.
 
     Raises:
         UserError: If it is not installed.
@@ -21,20 +21,20 @@ def require_psutil() -> None:
 
 
 def require_document(path: Path | None, blocks: Iterable[str]) -> None:
-    """Refuse a document that tables could not be written into at the end.
+    """Reject a document into which the tables could not be written at the end.
 
     Raises:
-        UserError: If it cannot be read, or has no mark for any of `blocks`.
+        UserError: If the document cannot be read, or lacks the marks of `blocks`.
     """
     if path is not None:
         marked_text(path, blocks)
 
 
 def made_folder(path: Path) -> Path:
-    """An absolute folder that is there.
+    """Make a folder if it does not exist; returns its absolute path.
 
     Raises:
-        UserError: If it is not and cannot be made.
+        UserError: If it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -44,6 +44,6 @@ def made_folder(path: Path) -> Path:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a program's output, for a message; the file has the rest."""
+    """Return the last line of a program's output and the path of its log, for error messages."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return f"{lines[-1].strip()} ({log} has all)" if lines else f"see {log}"

@@ -1,6 +1,6 @@
-"""The space file that foldsweep is given: a job's configurations as points, or the shipped space.
+"""Space file for foldsweep: a job's configurations as points, or the job's space.
 
-What trains does as foldsweep's own class and writes down when.
+Its trials are trained by a subclass of foldsweep's own Trainable, which records times and scores.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ NAME = "peers"
 
 
 def space() -> SearchSpace:
-    """What the job in the environment asks for."""
+    """Make the space of the job in the environment."""
     job = Job.load()
     train_with(lambda trainable: _recorded(trainable, job))
     if job.space is not None:

@@ -1,4 +1,4 @@
-"""A job: what one tool is to do once. And the events by which every tool is measured alike."""
+"""Jobs, which one tool does once, and the events by which all tools are measured alike."""
 
 import json
 import os
@@ -28,21 +28,21 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """What a hyperparameter may be, in no tool's own terms; both ends are included."""
+    """Range of a numeric hyperparameter, independent of any tool; both ends are inclusive."""
 
     low: float
     high: float
     log: bool = False
     step: int | None = None
-    """None for real numbers; integers come in steps of so much."""
+    """Step of an integer; None for a real number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One workload, with the seed of one repeat, for one tool.
 
-    Either `axes` are there, and every combination of their values is a trial, or `ranges`, which
-    the tool searches in its own way until somebody stops it.
+    It has either `axes` or `ranges`. With `axes`, every combination of their values is a trial.
+    With `ranges`, the tool searches them in its own way until it is stopped.
     """
 
     workload: str
@@ -51,7 +51,7 @@ class Job:
     axes: dict[str, list[Any]] = field(default_factory=dict)
     ranges: dict[str, Range] = field(default_factory=dict)
     space: str | None = None
-    """The space of foldsweep that `ranges` repeat."""
+    """Path of the space of foldsweep that has the same domains as `ranges`."""
     trials: int
     folds: int
     epochs: int
@@ -59,14 +59,14 @@ class Job:
     data_dir: str | None = None
     train_pairs: int | None = None
     seed: int = 0
-    """Of pairs, folds and everything random."""
+    """Seed of pairs, folds and all random numbers."""
     processes: int = 2
     folder: str = "."
-    """Where the tool may write; fresh for each run."""
+    """Folder in which the tool may write; a new one for each run."""
 
     @property
     def configs(self) -> list[Values]:
-        """The trials' values in order; none where the tool searches."""
+        """The values of the trials, in order; empty if the tool searches `ranges`."""
         if not self.axes:
             return []
         keys = sorted(self.axes)
@@ -75,30 +75,30 @@ class Job:
 
     @property
     def network(self) -> Variant:
-        """What is trained."""
+        """The variant to train."""
         return VARIANTS[self.variant]
 
     @property
     def tracking_uri(self) -> str:
-        """An MLflow store in the folder, whose tables are there already."""
+        """Tracking URI of an MLflow store in the folder, whose tables exist already."""
         return f"sqlite:///{self.folder}/mlflow.db"
 
     def config(self, values: Mapping[str, Any]) -> TrialConfig:
-        """The whole configuration that a trial's values mean."""
+        """Return the whole configuration for the values of a trial."""
         return self.network.config.from_dict({**self.fixed, "epochs": self.epochs, **values})
 
     def seed_of(self, values: Mapping[str, Any], fold: object) -> int:
-        """A seed for a fold of a trial, the same in whichever process it is trained.
+        """Return the seed for a fold of a trial, which does not depend on the process.
 
-        Each trial has its own: torch starts every process from one seed, and one initialisation
-        for all trials would leave their scores' errors the same.
+        Each trial has its own seed. Otherwise torch would start every process from the same seed,
+        and with one initialisation for all trials the errors of their scores would be the same.
         """
         return zlib.crc32(
             json.dumps([self.seed, dict(values), str(fold)], sort_keys=True).encode()
         )
 
     def load_data(self) -> tuple[Data, tuple[Fold, ...]]:
-        """Pairs and folds, as a sweep with this seed has them."""
+        """Return the pairs and folds of a sweep with this seed."""
         data_dir = None if self.data_dir is None else Path(self.data_dir)
         source, _ = load_images(self.dataset, data_dir=data_dir)
         data = draw_pairs(source, seed=self.seed, train_pairs=self.train_pairs)
@@ -106,28 +106,31 @@ class Job:
         return data, stratified_folds(target, num_folds=self.folds, seed=self.seed)
 
     def save(self) -> Path:
-        """Write to the folder; returns the file."""
+        """Write the job to its folder; returns the path of the file."""
         path = Path(self.folder) / "job.json"
         path.write_text(json.dumps(asdict(self), indent=2))
         return path
 
     @classmethod
     def load(cls) -> "Job":
-        """The job that this process, or the one that started it, was given."""
+        """Load the job from the file that the environment names."""
         values = json.loads(Path(os.environ[JOB_VARIABLE]).read_text())
         values["ranges"] = {key: Range(**value) for key, value in values["ranges"].items()}
         return cls(**values)
 
 
 class Recorder:
-    """Writes events that the program reads, from whichever process trains."""
+    """Writes events to the job's folder, from any process that trains."""
 
     def __init__(self, folder: str):
         self.path = Path(folder) / EVENTS_FILE
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Around training and validating, when all is built: what any tool has to do."""
+        """Record the start, end and duration of training and validation, which all tools must do.
+
+        The building of networks and loaders is not part of it.
+        """
         start = time.time()
         self._write({"kind": "start", "time": start})
         yield
@@ -135,7 +138,7 @@ class Recorder:
         self._write({"kind": "trained", "time": end, "seconds": end - start})
 
     def scores(self, values: Mapping[str, Any], scores: Sequence[float]) -> None:
-        """Validation accuracy of folds of a configuration, all of them or some."""
+        """Record validation accuracies of a configuration, for all folds or some."""
         self._write(
             {
                 "kind": "scores",
@@ -149,13 +152,13 @@ class Recorder:
         line = json.dumps(event) + "\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, line.encode())  # one call, so that lines of processes never mix
+            os.write(handle, line.encode())  # one call, so that lines of processes do not mix
         finally:
             os.close(handle)
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events so far; a line that is being written is left for later."""
+    """Read all events so far, without a last line that is not complete."""
     path = folder / EVENTS_FILE
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Runs a command and measures it with all processes it starts: time, and memory by role."""
+"""Measurement of a command and all processes that it starts: time, memory and CPU by role."""
 
 import os
 import re
@@ -16,22 +16,23 @@ POLL_S = 2.0
 
 @dataclass(kw_only=True)
 class Measured:
-    """What was seen from outside."""
+    """Time, memory and CPU time of a command."""
 
     launched: float
-    """Seconds since 1970."""
+    """Start, in seconds since 1970."""
     wall_s: float = 0.0
     code: int | None = None
-    """Exit code; None if it was ended from outside."""
+    """Exit code; None if the command was stopped by `measure`."""
     peak_mb: float = 0.0
-    """Most that all processes held together; shared pages are counted once."""
+    """Peak of the memory of all processes together; shared pages are counted once."""
     peak_by_role: dict[str, float] = field(default_factory=dict)
+    """Peak memory in MB by role."""
     cpu_by_role: dict[str, float] = field(default_factory=dict)
-    """CPU seconds, as of the last look at each process."""
+    """CPU seconds by role, as of the last poll of each process."""
 
 
 class Tree:
-    """A process and all that came of it, also what has been left behind by its parent."""
+    """A process and all its descendants, also those whose parents have ended."""
 
     def __init__(self, root: int):
         self.root = root
@@ -39,7 +40,7 @@ class Tree:
         self.cpu: dict[int, tuple[str, float]] = {}
 
     def refresh(self) -> None:
-        """Take in new children, forget the dead."""
+        """Add new descendants and remove processes that have ended."""
         for process in list(self.known.values()):
             try:
                 for child in process.children(recursive=True):
@@ -49,7 +50,7 @@ class Tree:
         self.known = {pid: p for pid, p in self.known.items() if _lives(p)}
 
     def memory_mb(self) -> dict[int, float]:
-        """Proportional set size of each process, or what the system offers instead."""
+        """Return the proportional set size of each process in MB; RSS if PSS is not available."""
         sizes = {}
         for pid, process in self.known.items():
             try:
@@ -60,7 +61,7 @@ class Tree:
         return sizes
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds by role, those of processes that have ended included."""
+        """Return the CPU seconds by role, including processes that have ended."""
         for pid, process in self.known.items():
             try:
                 times = process.cpu_times()
@@ -70,7 +71,7 @@ class Tree:
         return _by_role(self.cpu.values())
 
     def role(self, pid: int) -> str:
-        """`driver`, `actors`, `uploader`, or `ray` for everything else."""
+        """Return the role of a process: `driver`, `actors`, `uploader`, or `ray` for any other."""
         try:
             command = " ".join(self.known[pid].cmdline())
         except (psutil.Error, KeyError):
@@ -82,7 +83,7 @@ class Tree:
         return "uploader" if "replay" in command else "ray"
 
     def end(self) -> None:
-        """Kill whatever is left."""
+        """Kill all remaining processes."""
         self.refresh()
         for process in self.known.values():
             try:
@@ -107,9 +108,9 @@ def measure(
     limit_s: float,
     enough: Callable[[], bool] = lambda: False,
 ) -> Measured:
-    """Run a command in a folder until it ends, `enough` says so, or time is up.
+    """Run and measure a command in a folder until it ends, `enough` returns True, or time is up.
 
-    Its output goes to `output.log` there. Nothing of it is left running.
+    Its output goes to `output.log` in the folder. At the end, all its processes are killed.
     """
     with (folder / "output.log").open("wb") as log:
         launched = time.time()

@@ -1,4 +1,4 @@
-"""`sweeps/run.py` in one process, with a note at each milestone, for `benchmarks/startup.py`."""
+"""`sweeps/run.py` in one process, with records of milestones, for `benchmarks/startup.py`."""
 
 import importlib
 from collections.abc import Callable
@@ -12,7 +12,14 @@ from sweeps.cluster import Cluster
 
 
 def note(owner: Any, name: str, before: str | None, after: str) -> None:
-    """Make a function note when it is entered and left."""
+    """Replace a function by one that records when it is entered and left.
+
+    Args:
+        owner: Object that has the function as an attribute.
+        name: Name of the attribute.
+        before: Milestone of its start; None to record the end only.
+        after: Milestone of its end.
+    """
     function: Callable[..., Any] = getattr(owner, name)
 
     @wraps(function)
@@ -31,13 +38,13 @@ start = Cluster.start
 
 
 def call_here(call: str, *arguments: Any) -> int:
-    """What a driver does, in this process."""
+    """Run the sweep in this process instead of a driver process."""
     assert call == "sweeps.driver.sweep"
     return driver.sweep(*arguments)
 
 
 def start_and_import(cluster: Cluster) -> None:
-    """What `main` does next, with notes."""
+    """Start Ray and import what the sweep needs, with records of milestones."""
     mark("Ray is started")
     start(cluster)
     importlib.import_module("torch")

@@ -1,4 +1,4 @@
-"""The space of `benchmarks/startup.py`: the perceptron's, whose trials note when they run."""
+"""The space of `benchmarks/startup.py`: that of the perceptron, with trials that record times."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,17 +16,17 @@ LAST_STEP = "last trial trained"
 
 
 def noting(trainable: Trainable) -> Trainable:
-    """A class that does as its parent, and notes."""
+    """Make a subclass that records milestones."""
 
     class Noting(trainable):  # type: ignore[valid-type, misc]
         def setup(self, config: dict[str, Any], context: Context) -> None:
-            """Called in a new process, when all is imported."""
+            """Record a new process, after its imports, and set up the trial."""
             mark("first actor's process made", when=psutil.Process().create_time(), cpu_s=0.0)
             mark("first actor ready")
             super().setup(config, context)
 
         def step(self) -> dict[str, Any]:
-            """A whole trial, here."""
+            """Train a whole trial of one epoch, and record its start and end."""
             mark(FIRST_STEP)
             result: dict[str, Any] = super().step()
             mark(LAST_STEP)
@@ -36,6 +36,6 @@ def noting(trainable: Trainable) -> Trainable:
 
 
 def space() -> SearchSpace:
-    """The shipped space by another name."""
+    """Return the shipped space of the perceptron under another name."""
     train_with(noting)
     return replace(load_space("mlp"), name="milestones")

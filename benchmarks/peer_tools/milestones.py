@@ -1,4 +1,4 @@
-"""Notes in a file when a milestone is reached, in whatever process."""
+"""Records of milestones in one file, from any process."""
 
 import json
 import os
@@ -6,11 +6,17 @@ import time
 
 FILE_VARIABLE = "FOLDSWEEP_MILESTONES"
 PYTHON_RUNS = time.time(), time.process_time()
-"""When this module was imported, before anything slow, if that is the first import."""
+"""Time and CPU seconds at the import of this module, which must come before all slow imports."""
 
 
 def mark(name: str, when: float | None = None, cpu_s: float | None = None) -> None:
-    """Note a milestone: process, time, and CPU time that the process has had."""
+    """Record a milestone: process, time, and CPU time of the process.
+
+    Args:
+        name: Name of the milestone.
+        when: Seconds since 1970 [now].
+        cpu_s: CPU seconds of the process [those so far].
+    """
     note = {
         "name": name,
         "pid": os.getpid(),

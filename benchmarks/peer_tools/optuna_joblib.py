@@ -1,7 +1,7 @@
 """Optuna in several processes on one journal, started by joblib, with its MLflow callback.
 
-Pruning is the documentation's answer to cross-validation: the score of each fold is reported, and
-`WilcoxonPruner` compares them, fold by fold, with those of the best trial.
+Pruning follows the documentation's advice for cross-validation: a trial reports the score of each
+fold, and `WilcoxonPruner` compares the scores with those of the best trial, fold by fold.
 """
 
 import random
@@ -25,7 +25,7 @@ STUDY = "peers"
 
 
 def suggest(trial: optuna.Trial, key: str, of: Range) -> Any:
-    """In Optuna's terms."""
+    """Suggest a value from a range with Optuna."""
     if of.step is None:
         return trial.suggest_float(key, of.low, of.high, log=of.log)
     return trial.suggest_int(key, int(of.low), int(of.high), step=of.step, log=of.log)
@@ -39,7 +39,7 @@ class Objective:
         self.recorder = Recorder(job.folder)
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """Train fold after fold, in an order of the trial's own."""
+        """Train the folds in a loop, in a random order; returns the mean accuracy."""
         job = self.job
         values = {key: trial.suggest_categorical(key, axis) for key, axis in job.axes.items()}
         values |= {key: suggest(trial, key, of) for key, of in job.ranges.items()}
@@ -57,13 +57,13 @@ class Objective:
             scores.append(score)
             trial.report(score, i)
             if trial.should_prune():
-                return mean(scores)  # not TrialPruned: so does the pruner's documentation
+                return mean(scores)  # instead of TrialPruned, as the pruner's documentation does
         self.recorder.scores(values, scores)
         return mean(scores)
 
 
 def optimize(job: Job, data: Data, folds: tuple[Fold, ...], worker: int, trials: int) -> None:
-    """One of the processes."""
+    """Run trials in one of the processes."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.load_study(
@@ -88,7 +88,7 @@ def main() -> None:
     for values in job.configs:
         study.enqueue_trial(values)
     mlflow.set_tracking_uri(job.tracking_uri)
-    mlflow.set_experiment(STUDY)  # once, before processes race to do it
+    mlflow.set_experiment(STUDY)  # create it here, so that processes do not race to do so
     shares = [len(range(i, job.trials, job.processes)) for i in range(job.processes)]
     joblib.Parallel(n_jobs=job.processes)(
         joblib.delayed(optimize)(job, data, folds, i, share) for i, share in enumerate(shares)

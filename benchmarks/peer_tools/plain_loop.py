@@ -1,4 +1,4 @@
-"""The networks trained as everybody would: a DataLoader, an optimiser, a loop over epochs."""
+"""Training of the networks in plain PyTorch: a DataLoader, an optimiser, a loop over epochs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,10 +27,10 @@ def train_fold(
     timed: Callable[[], AbstractContextManager[None]] = nullcontext,
     device: str = "cpu",
 ) -> float:
-    """Train on the training part of a fold; accuracy on its validation part after all epochs.
+    """Train on the training part of a fold; returns the final accuracy on its validation part.
 
-    `timed` is entered around training and validation, when all is built. On a GPU the loader stays
-    on the CPU, and batches are moved one by one.
+    The context of `timed` contains training and validation, but not the building of network and
+    loaders. On a GPU, the loader stays on the CPU, and batches are moved one by one.
     """
     torch.manual_seed(seed)
     model = variant.model(config)
@@ -68,7 +68,7 @@ def train_fold(
 
 
 def loss(scores: Scores, classes: Tensor, target: Tensor, config: TrialConfig) -> Tensor:
-    """Cross-entropy of the comparison, and of both digits where the network names them."""
+    """Return the cross-entropy of the comparison, plus that of both digits if there are scores."""
     total = config.main_weight * F.cross_entropy(scores.comparison, target)
     if scores.digits is not None:
         for side in range(2):
@@ -78,7 +78,7 @@ def loss(scores: Scores, classes: Tensor, target: Tensor, config: TrialConfig) -
 
 
 def augmented(images: Tensor, config: TrialConfig) -> Tensor:
-    """Each image shifted, rotated and zoomed at random, a batch in one call."""
+    """Shift, rotate and zoom each image of a batch at random."""
     if not (config.shift or config.rotation or config.scale):
         return images
     amplitudes = [

@@ -1,6 +1,7 @@
-"""Ray Tune as its documentation teaches it: a function, folds in a loop, OptunaSearch, MLflow.
+"""Ray Tune as in its documentation: a training function, OptunaSearch, MLflow.
 
-With folds in a loop a trial can report, and ASHA can stop it, after each fold: the mean so far.
+A trial trains its folds in a loop and reports the mean score so far after each fold. ASHA can stop
+it there.
 """
 
 import sys
@@ -21,11 +22,11 @@ from trainables.data.folds import Fold
 from trainables.tasks.samples import Data
 
 REUSE = "--reuse-actors"
-"""What the documentation offers for experiments with many short trials."""
+"""Flag to reuse actors, which the documentation recommends for many short trials."""
 
 
 def train(values: dict[str, Any], job: Job, data: Data, folds: tuple[Fold, ...]) -> None:
-    """Train fold after fold; reports the mean accuracy so far."""
+    """Train the folds in a loop; reports the mean accuracy so far after each."""
     torch.set_num_threads(1)
     recorder = Recorder(job.folder)
     config = job.config(values)
@@ -40,7 +41,7 @@ def train(values: dict[str, Any], job: Job, data: Data, folds: tuple[Fold, ...])
 
 
 def domain(of: Range) -> Any:
-    """In Ray's terms: upper bounds are exclusive, except with a step."""
+    """Convert a range to a domain of Ray; its integer bounds are exclusive, except with a step."""
     if of.step is None:
         return (tune.loguniform if of.log else tune.uniform)(of.low, of.high)
     low, high = int(of.low), int(of.high)

@@ -20,7 +20,7 @@ Runs = Mapping[str, Sequence[Run]]
 
 
 def here() -> str:
-    """This machine, for a reader of its figures."""
+    """Describe this machine, for the heads of tables."""
     model = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -30,17 +30,17 @@ def here() -> str:
 
 
 def show(cells: Cells) -> None:
-    """Print a table below its title, wide enough to be read in a log too."""
+    """Print a table below its title, wide enough to be readable in a log, too."""
     console.print(f"\n{cells.title}")
     Console(width=max(console.width, LEAST_WIDTH), markup=False).print(cells.rich())
 
 
 def publish(tables: Mapping[str, Cells], document: Path | None, head: str | None = None) -> None:
-    """Print tables, and replace those of a document between marks of their names.
+    """Print tables, and replace those in a document between marks with their names.
 
     Args:
         tables: Tables by the names of their marks.
-        document: Document, if any.
+        document: Document with the marks, if any.
         head: Line above each table in the document [its title].
     """
     if head is not None:
@@ -56,7 +56,7 @@ def publish(tables: Mapping[str, Cells], document: Path | None, head: str | None
 
 
 def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:
-    """A workload in which every tool does the same."""
+    """Make the table of a workload in which every tool trains the same configurations."""
     head = (
         "tool",
         "n",
@@ -93,7 +93,7 @@ def peers_cells(title: str, runs: Runs, left_out: Mapping[str, str]) -> Cells:
 
 
 def target_cells(title: str, runs: Runs, left_out: Mapping[str, str], limit_s: float) -> Cells:
-    """A workload that ends when a mark is reached."""
+    """Make the table of a workload that ends when a score, the mark, is reached."""
     head = (
         "tool",
         "reached",
@@ -127,7 +127,7 @@ def target_cells(title: str, runs: Runs, left_out: Mapping[str, str], limit_s: f
 
 
 def disagreements(runs: Runs) -> dict[str, Agreement]:
-    """Tools whose scores are not those of the floor."""
+    """Return the tools whose scores differ from those of the floor, with the differences."""
     floor = runs.get(FLOOR, ())
     if not floor:
         return {}

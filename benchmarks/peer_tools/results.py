@@ -1,4 +1,4 @@
-"""What runs gave: scores, times, ratios, and whether scores agree; no measuring here."""
+"""Results of runs: scores, times, ratios, and agreement of scores."""
 
 import json
 import math
@@ -15,44 +15,44 @@ from foldsweep.errors import UserError
 from peer_tools.job import Job, Values
 
 ALPHA = 0.001
-"""Chance of calling equal scores different, in one comparison."""
+"""Significance level of one comparison: the probability to call equal scores different."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One job done by one tool; all times in seconds."""
+    """The result of one job by one tool; all times are in seconds."""
 
     workload: str
     tool: str
     repeat: int
     wall_s: float
     startup_s: float
-    """From the command to the first training step."""
+    """Time from the command to the first training step."""
     train_s: float
-    """Spent training and validating networks, summed over processes."""
+    """Time of training and validating networks, summed over processes."""
     last_s: float
-    """From the command to the end of the last training."""
+    """Time from the command to the end of the last training."""
     peak_mb: float
     processes: int
     folds: int
     scores: dict[str, float]
-    """Mean accuracy over folds by configuration, of those whose folds are all there."""
+    """Mean accuracy over folds by configuration, for configurations with all folds."""
     reached_s: float | None = None
-    """From the command to the first score at the mark; None if it was not reached."""
+    """Time from the command to the first score at the mark; None if it was not reached."""
 
     @property
     def overhead_ms(self) -> float:
-        """Per trial, after start-up: what the wall took longer than training on all processes."""
+        """Overhead per trial in ms: wall time after start-up, less training time per process."""
         spent = self.wall_s - self.startup_s - self.train_s / self.processes
         return 1000 * spent / max(len(self.scores), 1)
 
     @property
     def training_share(self) -> float:
-        """Fraction of the processes' wall time that trained."""
+        """Fraction of the processes' wall time that was spent in training."""
         return self.train_s / (self.processes * self.wall_s)
 
     def save(self, path: Path, made_by: Mapping[str, Any]) -> None:
-        """Write with the settings that it depends on."""
+        """Write the run to a file, with the settings on which it depends."""
         text = json.dumps({"made_by": made_by, **asdict(self)}, indent=1)
         part = path.with_suffix(".part")
         part.write_text(text)
@@ -60,11 +60,11 @@ class Run:
 
     @classmethod
     def load(cls, path: Path, made_by: Mapping[str, Any]) -> "Run | None":
-        """A run of an earlier call; None if there is none.
+        """Load the run of an earlier call; None if there is none.
 
         Raises:
-            UserError: If it was of other settings, or the file is damaged: what took hours is not
-                to be written over.
+            UserError: If it had other settings, or the file is damaged: a result that took hours
+                must not be overwritten.
         """
         if not path.exists():
             return None
@@ -74,7 +74,7 @@ class Run:
             run = cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{path} is damaged: delete it, or take another --folder") from None
-        wanted = json.loads(json.dumps(made_by))  # tuples are lists there
+        wanted = json.loads(json.dumps(made_by))  # JSON turns tuples into lists
         differ = [key for key in wanted if theirs.get(key) != wanted[key]]
         if differ:
             raise UserError(
@@ -85,24 +85,25 @@ class Run:
 
 
 def config_key(values: Values) -> str:
-    """Names a configuration whatever process wrote it, and in whatever order."""
+    """Return a key of a configuration that does not depend on the order of its values."""
     return json.dumps(values, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A configuration whose folds are all there."""
+    """A configuration with scores of all its folds."""
 
     values: Values
     score: float
+    """Mean accuracy over folds."""
     time: float
-    """When its last fold came."""
+    """Time at which its last fold was recorded, in seconds since 1970."""
 
 
 def scored(events: Iterable[Mapping[str, Any]], job: Job) -> list[Scored]:
-    """Configurations trained for all epochs on all folds, in order of time.
+    """Return the configurations that were trained for all epochs on all folds, by time.
 
-    Folds may have been written one by one.
+    The events may have the folds of a configuration one by one.
     """
     open_folds: dict[str, list[float]] = {}
     found = []
@@ -129,7 +130,7 @@ def run_of(
     peak_mb: float,
     mark: float | None = None,
 ) -> Run:
-    """Sum up a run's events; there must be one training at least."""
+    """Summarise the events of a run; they must include a training."""
     starts = [event["time"] for event in events if event["kind"] == "start"]
     trained = [event for event in events if event["kind"] == "trained"]
     every = scored(events, job)
@@ -160,7 +161,7 @@ class Spread:
     n: int
 
     def shown(self, digits: int) -> str:
-        """Median, and the range where there are several."""
+        """Format the median, with the range if there are several values."""
         text = f"{self.median:,.{digits}f}"
         if self.n == 1:
             return text
@@ -168,13 +169,13 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Of at least one value."""
+    """Return the median and range of one or more values."""
     every = sorted(values)
     return Spread(median=statistics.median(every), low=every[0], high=every[-1], n=len(every))
 
 
 def ratios(runs: Sequence[Run], others: Sequence[Run], what: str) -> list[float]:
-    """Quotient of a time of `runs` by that of `others`, repeat by repeat."""
+    """Return the ratios of a time of `runs` to that of `others`, by repeat."""
     by_repeat = {run.repeat: run for run in others}
     pairs = [(run, by_repeat[run.repeat]) for run in runs if run.repeat in by_repeat]
     times = [(getattr(run, what), getattr(other, what)) for run, other in pairs]
@@ -183,24 +184,24 @@ def ratios(runs: Sequence[Run], others: Sequence[Run], what: str) -> list[float]
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How the scores of one tool differ from those of another, configuration by configuration."""
+    """Differences between the scores of two tools, paired by configuration."""
 
     mean: float
     error: float
     """Standard error of the mean."""
     n: int
     missing: int
-    """Configurations that only one of them has."""
+    """Number of configurations that only one of the tools has."""
     p: float
-    """Chance of such a mean if there were no difference (paired t-test)."""
+    """P-value of the paired t-test."""
 
     @property
     def holds(self) -> bool:
-        """Whether all are there, and differ by no more than chance explains."""
+        """Whether no configuration is missing and the difference is not significant."""
         return self.missing == 0 and self.n > 0 and not self.p < ALPHA
 
     def shown(self) -> str:
-        """The mean in percentage points."""
+        """Format the mean in percentage points, bold if the scores do not agree."""
         if self.n == 0:
             return "none in common"
         text = f"{100 * self.mean:+.2f} ± {100 * self.error:.2f}"
@@ -210,7 +211,7 @@ class Agreement:
 
 
 def agreement(runs: Sequence[Run], others: Sequence[Run]) -> Agreement:
-    """Paired differences over all repeats that both have."""
+    """Compare scores by paired differences over all repeats that both tools have."""
     by_repeat = {run.repeat: run for run in others}
     differences: list[float] = []
     missing = 0

@@ -1,7 +1,7 @@
-"""scikit-learn's RandomizedSearchCV over a skorch net; HalvingRandomSearchCV where it may prune.
+"""scikit-learn's RandomizedSearchCV over a skorch net; HalvingRandomSearchCV if it may prune.
 
-Halving's resource is the number of epochs. Nothing is tracked: scikit-learn keeps its results in
-memory, and the user sees them at the end.
+The resource of halving is the number of epochs. Nothing is tracked: scikit-learn keeps its results
+in memory until the end.
 """
 
 from typing import Any, cast
@@ -22,13 +22,13 @@ from trainables.models.pairs.scores import Scores
 from trainables.variants import VARIANTS
 
 NET_KEYS = {"lr": "lr", "weight_decay": "optimizer__weight_decay", "batch_size": "batch_size"}
-"""Hyperparameters of the net; all others are the module's."""
+"""Hyperparameters of the net, by our names; all others are those of the module."""
 FACTOR = 3
 CANDIDATES = 27
 
 
 class Network(nn.Module):
-    """The network as skorch makes one, from keywords."""
+    """The network as a module for skorch, made from keyword arguments."""
 
     def __init__(self, variant: str, mean: float = 0.0, std: float = 1.0, **config: Any):
         super().__init__()
@@ -37,7 +37,7 @@ class Network(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Scores of the comparison, and of the digits where there are any."""
+        """Return the scores of the comparison, and of the digits if the network has them."""
         if self.training:
             images = augmented(images, self.config)
         scores = self.network((images - self.mean) / self.std)
@@ -45,10 +45,10 @@ class Network(nn.Module):
 
 
 class Net(NeuralNetClassifier):
-    """Normalises by its training pairs; `y` holds target and digits of each pair."""
+    """Classifier that standardises by its training pairs; `y` has target and digits of pairs."""
 
     def fit(self, X: np.ndarray, y: np.ndarray, **fit_params: Any) -> "Net":
-        """Train on one training part."""
+        """Train on the training part of a fold."""
         torch.set_num_threads(1)
         job = Job.load()
         torch.manual_seed(job.seed_of(searched(self, job), X.sum()))
@@ -57,18 +57,18 @@ class Net(NeuralNetClassifier):
         return self
 
     def fit_loop(self, X: np.ndarray, y: np.ndarray, **fit_params: Any) -> "Net":
-        """Train, when all is built."""
+        """Train the net after it has been built, and record the time."""
         with Recorder(Job.load().folder).training():
             super().fit_loop(X, y, **fit_params)
         return self
 
     def get_loss(self, y_pred: Any, y_true: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The one loss."""
+        """Return the loss that all tools use."""
         return loss(Scores(*y_pred), y_true[:, 1:], y_true[:, 0], self.module_.config)
 
 
 def accuracy(net: Net, images: np.ndarray, y: np.ndarray) -> float:
-    """Share of comparisons that are right."""
+    """Return the accuracy of comparisons, and record it."""
     job = Job.load()
     recorder = Recorder(job.folder)
     with recorder.training():
@@ -78,14 +78,14 @@ def accuracy(net: Net, images: np.ndarray, y: np.ndarray) -> float:
 
 
 def searched(net: Net, job: Job) -> Values:
-    """Values of the hyperparameters; halving searches the number of epochs as well."""
+    """Return the searched hyperparameters of a net; with halving also its number of epochs."""
     params = net.get_params()
     values = {key: params[_param(key)] for key in job.axes or job.ranges}
     return {**values, "epochs": params["max_epochs"]} if job.ranges else values
 
 
 def distribution(of: Range) -> Any:
-    """In terms of scipy, which scikit-learn samples from."""
+    """Convert a range to a distribution of scipy or a list, from which scikit-learn samples."""
     if of.step is None:
         return (
             stats.loguniform(of.low, of.high)
@@ -141,7 +141,7 @@ def main() -> None:
         search.fit(images, y)
         print(search.cv_results_["mean_test_score"].max())
         return
-    for again in range(job.trials):  # until it is stopped: a user would start another search
+    for again in range(job.trials):  # as a user would start another search, until stopped
         search = HalvingRandomSearchCV(
             net,
             space,

@@ -1,4 +1,4 @@
-"""Has sweeps of this process train by a subclass of foldsweep's own Trainable."""
+"""Replacement of foldsweep's Trainable by a subclass, for sweeps of this process."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Trainable = type[FoldTrainable]
 
 
 def train_with(derived: Callable[[Trainable], Trainable]) -> None:
-    """Replace what trains a variant by what `derived` makes of it."""
+    """Replace the Trainable of every variant by the class that `derived` makes of it."""
 
     def derived_for(variant: Variant) -> Trainable:
         return derived(trainable_for(variant))

@@ -1,7 +1,8 @@
-"""Syne Tune with its local backend: a process for each trial, whose script reports to the tuner.
+"""Syne Tune with its local backend: one process per trial, whose script reports to the tuner.
 
-With folds in a loop a trial can report, and ASHA can stop it, after each fold: the mean so far.
-Configurations come from BOHB, its ASHA with kernel densities, which are what TPE is elsewhere.
+A trial trains its folds in a loop and reports the mean score so far after each fold. ASHA can stop
+it there. Configurations come from BOHB: Syne Tune's ASHA with kernel density estimators, the
+counterpart of TPE in the other tools.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ METRIC = "val_accuracy"
 
 
 def domain(of: Range) -> Any:
-    """In Syne Tune's terms."""
+    """Convert a range to a domain of Syne Tune."""
     if of.step is None:
         return (loguniform if of.log else uniform)(of.low, of.high)
     low, high = int(of.low), int(of.high)
@@ -57,7 +58,7 @@ def main() -> None:
         scheduler=scheduler,
         stop_criterion=StoppingCriterion(max_num_trials_started=job.trials - 1),
         n_workers=job.processes,
-        sleep_time=0.1,  # 5 s by default, which would be most of a short trial
+        sleep_time=0.1,  # the default of 5 s is longer than most of a short trial
         wait_trial_completion_when_stopping=True,
         max_failures=0,
     )

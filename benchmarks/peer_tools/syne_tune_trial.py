@@ -1,4 +1,4 @@
-"""What Syne Tune starts for each trial, with its configuration as arguments."""
+"""Script that Syne Tune starts for each trial, with the configuration as arguments."""
 
 from argparse import ArgumentParser
 from statistics import mean
@@ -11,7 +11,7 @@ from peer_tools.plain_loop import train_fold
 
 
 def main() -> None:
-    """Train fold after fold; reports the mean accuracy so far."""
+    """Train the folds in a loop; reports the mean accuracy so far after each."""
     job = Job.load()
     parser = ArgumentParser()
     for key, axis in job.axes.items():

@@ -1,4 +1,4 @@
-"""Sweeps of trials that train next to nothing, so that what surrounds training is measured."""
+"""Sweeps of trials that train almost nothing, to measure the overhead of a sweep."""
 
 import shutil
 import sys
@@ -17,37 +17,37 @@ TINY: Mapping[str, object] = {
     **{"dataset": "digits", "train-pairs": 40, "folds": 2, "epochs": 1},
     **{"sampler": "random", "scheduler": "none"},
 }
-"""One epoch on a few pairs."""
+"""Options of a sweep that trains one epoch on a few pairs."""
 
 
 def words(options: Mapping[str, object]) -> list[str]:
-    """Options as a command line has them."""
+    """Convert options to a command line."""
     return [part for key, value in options.items() for part in (f"--{key}", str(value))]
 
 
 def emptied(path: Path) -> Path:
-    """An absolute folder that is there, without what was in it.
+    """Delete a folder and make it again; returns its absolute path.
 
     Raises:
-        UserError: If it cannot be made.
+        UserError: If the folder cannot be made.
     """
     shutil.rmtree(path, ignore_errors=True)
     return made_folder(path)
 
 
 def swept(options: Mapping[str, object], folder: Path, what: str, limit_s: float) -> "Measured":
-    """Measure a tiny sweep in a folder, which has its MLflow store, too.
+    """Run and measure a tiny sweep in a folder, which contains its MLflow store, too.
 
     Args:
-        options: Options of the sweep besides `TINY`, or instead of them.
-        folder: Folder that it runs in.
-        what: What sweep it is, for a message.
-        limit_s: Seconds after which it is ended.
+        options: Options of the sweep, which add to those of `TINY` or replace them.
+        folder: Folder in which the sweep runs.
+        what: Description of the sweep, for error messages.
+        limit_s: Time limit in seconds.
 
     Raises:
-        UserError: If it fails or takes too long.
+        UserError: If the sweep fails or takes too long.
     """
-    from peer_tools.measure import measure  # which needs psutil
+    from peer_tools.measure import measure  # needs psutil
 
     given = {**TINY, "tracking-uri": f"sqlite:///{folder}/mlflow.db", **options}
     seen = measure([sys.executable, str(RUN), *words(given)], folder, {}, limit_s=limit_s)

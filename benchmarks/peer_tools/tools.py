@@ -1,4 +1,4 @@
-"""The tools: what each is called, what it needs, and the command that runs a job with it."""
+"""The tools: for each its title, the modules that it needs, and the command that runs a job."""
 
 import sys
 from collections.abc import Callable
@@ -16,14 +16,14 @@ FLOOR = "floor"
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One way to do a job."""
+    """A tool that can do a job."""
 
     title: str
     command: Callable[[Job], list[str]]
     needs: tuple[str, ...] = ()
-    """Modules that benchmarks/requirements.txt brings."""
+    """Modules that benchmarks/requirements.txt installs."""
     prunes: bool = True
-    """Whether it takes part where trials may be pruned."""
+    """Whether the tool runs the workload in which trials may be pruned."""
 
     @property
     def missing(self) -> tuple[str, ...]:

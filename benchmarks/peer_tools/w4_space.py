@@ -1,4 +1,4 @@
-"""The space of W4: numbers without conditions, which every tool can search."""
+"""The space of W4: numeric parameters without conditions, which every tool can search."""
 
 from ray import tune
 

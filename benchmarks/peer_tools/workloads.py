@@ -1,4 +1,4 @@
-"""The four workloads, in full and small."""
+"""The four workloads, in full size and in small."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +18,14 @@ SPACE = str(Path(__file__).parent / "w4_space.py")
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A job without seed, data and folder; `small` is what differs in a quick run."""
+    """A job without seed, data and folder; `small` has the changes for a quick run."""
 
     job: Job
     title: str
     small: dict[str, Any]
 
     def made(self, *, quick: bool, trials: int | None, **settings: Any) -> Job:
-        """The job with a run's settings."""
+        """Return the job of a run, with its settings and at most `trials` trials."""
         job = replace(self.job, **settings, **(self.small if quick else {}))
         return job if trials is None else replace(job, trials=min(trials, job.trials))
 
@@ -116,7 +116,7 @@ def _w4() -> Workload:
             space=SPACE,
             trials=1000,
             folds=5,
-            epochs=27,  # rungs at 3 and 9 for halving by 3, with nothing left over
+            epochs=27,  # a power of 3, for halving by 3 with rungs at 3 and 9
             dataset="mnist",
         ),
         small={"folds": 3, "epochs": 3},
@@ -133,5 +133,5 @@ def _range(distribution: Any) -> Range:
 
 
 def workloads() -> dict[str, Workload]:
-    """All of them by name."""
+    """Return all workloads by name."""
     return {workload.job.workload: workload for workload in (_w1(), _w2(), _w3(), _w4())}

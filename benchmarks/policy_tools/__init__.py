@@ -1,1 +1,1 @@
-"""What replays policies on recorded sweeps, see `benchmarks/policies.py`."""
+"""Replays of early-stopping policies on recorded sweeps, see `benchmarks/policies.py`."""

@@ -1,8 +1,8 @@
-"""Pausing by job number: another rule than that of `sweeps.promotion`, to compare with.
+"""Pausing by job number: an alternative to the rule of `sweeps.promotion`, for comparison.
 
-Jobs are numbered in the order in which decisions give them out, and decision j sees the result of
-job i if and only if j - i is at least the lag of the rung that job i was given to reach. So the
-same sweep results on any number of workers, which wait for what must be seen.
+Jobs are numbered in the order in which they are assigned. Decision j sees the result of job i if
+and only if j - i is at least the lag of job i's target rung. So the sweep is the same for any
+number of workers; a decision waits for all results that it must see.
 """
 
 import math
@@ -18,18 +18,18 @@ from sweeps.promotion import LEAST_COMPLETE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung(jobs.Rung):
-    """A rung whose results are seen late."""
+    """A rung with a lag of its results."""
 
     lag: int = 1
-    """Jobs until a result is seen, see `Plan`."""
+    """Number of jobs after which a result is seen, see `Plan`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Rungs in rising order, and what decisions see.
+    """Rungs in rising order, and the lags of their results.
 
-    Decision j sees the result of job i if and only if j - i is at least the lag of the rung that
-    job i was given to reach; it is not made before that job has ended.
+    Decision j sees the result of job i if and only if j - i is at least the lag of job i's target
+    rung. The decision waits until all such jobs have ended.
     """
 
     rungs: tuple[Rung, ...] = ()
@@ -38,56 +38,56 @@ class Plan:
 
     @property
     def last(self) -> int:
-        """What stands for the last epoch where jobs name a rung."""
+        """Index that stands for the last epoch among the rungs of jobs."""
         return len(self.rungs)
 
     @property
     def lags(self) -> tuple[int, ...]:
-        """Lag by rung, that of the last epoch included; no decision sees its own job."""
+        """Lags by rung, the last epoch included; at least 1, as no decision sees its own job."""
         return tuple(max(1, lag) for lag in (*(rung.lag for rung in self.rungs), self.last_lag))
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One trial, trained to the first of its targets that is left."""
+    """A job: trains one trial to the first of its remaining targets."""
 
     trial: int
     targets: tuple[int, ...]
-    """Rungs, the last epoch at the end, see `Promotion.targets`."""
+    """Indices of the remaining rungs, then the last epoch, see `Promotion.targets`."""
 
     @property
     def rung(self) -> int:
-        """The rung that it is to reach."""
+        """Index of the target rung."""
         return self.targets[0]
 
     @property
     def is_last(self) -> bool:
-        """Whether the trial is complete after it."""
+        """Whether the trial is complete after this job."""
         return len(self.targets) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A job that was cut off is done again, by its number."""
+    """Decision to repeat an interrupted job, by its number."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """A paused trial goes on: its next job."""
+    """Decision to continue a paused trial, by its next job."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """Nothing is to be done at present; the decision takes a number all the same."""
+    """Decision to assign no job; it has a number like any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The decision cannot be made before a job has ended, by its number."""
+    """The decision must wait for the end of a job, by its number."""
 
     number: int
 
@@ -101,32 +101,33 @@ Decision = Again | Promote | Sample | Empty | Wait | Finished
 
 
 Place = tuple[float, int]
-"""What sorts trials at a rung: the better score first, then the lower number."""
+"""Sort key of trials at a rung: the negative score, then the number."""
 
 
 @dataclass(slots=True)
 class _Standings:
-    """What is visible at a rung, best first."""
+    """Visible results at a rung, best first."""
 
     all: list[Place] = field(default_factory=list)
     sampled: list[Place] = field(default_factory=list)
-    """Trials that are paused: neither promoted nor diverged."""
+    """Paused sampled trials: neither promoted nor diverged."""
     initial: list[Place] = field(default_factory=list)
-    """The same of initial points."""
+    """Paused initial points."""
 
 
 class Promotion:
-    """Decides what is trained next, from the jobs so far and how they have ended.
+    """Decides which job is next, from the jobs so far and their results.
 
-    It is fed with facts: `give` for each decision in turn, `end` for each job that has ended.
-    After a kill the same facts, from a record, give the same decisions.
+    Call `give` for each decision in turn, and `end` for each job that has ended. After a kill, the
+    same calls from a record give the same decisions.
 
     Args:
-        plan: The rungs; without any, every trial is trained to its end at once.
-        num_trials: Configurations to try, the initial ones included.
-        num_initial: Initial points, which are the first trials and always promoted.
-        least_complete: Least number of sampled trials that are trained to their end.
-        order: `arrival` for decisions that see what has ended, so that they depend on the machine.
+        plan: The rungs; without rungs, every trial is trained to its last epoch at once.
+        num_trials: Number of configurations to try, the initial points included.
+        num_initial: Number of initial points, which are the first trials and always promoted.
+        least_complete: Minimum number of sampled trials that are trained to their last epoch.
+        order: `arrival` for decisions that see all jobs that have ended; then they depend on the
+            speed of the machine.
     """
 
     def __init__(
@@ -144,29 +145,29 @@ class Promotion:
         self.least_complete = least_complete
         self.order = order
         self.jobs: list[Job | None] = []
-        """All jobs by number; None where a decision was empty."""
+        """All jobs by number; None for an empty decision."""
         self._num_started = 0
         self._num_complete = 0
-        """Sampled trials that are seen to be complete."""
+        """Sampled trials whose completion is visible."""
         self._num_empty = 0
-        """Empty decisions in a row, the last one included."""
+        """Consecutive empty decisions up to the last decision."""
         self._scores: dict[int, float | None] = {}
-        """Of jobs that have ended and are not seen yet."""
+        """Scores of jobs that have ended and are not visible yet, by job number."""
         self._cut_off: list[int] = []
         self._unseen: tuple[deque[int], ...] = tuple(deque() for _ in plan.lags)
         self._standings = tuple(_Standings() for _ in plan.rungs)
         self._latest: dict[int, int] = {}
-        """Number of each trial's latest job."""
+        """Number of each trial's latest job, by trial."""
         self._paused: dict[int, tuple[int, Place, Job]] = {}
-        """By trial: its rung, its place there, and the job that reached it."""
+        """Paused trials: the rung, the sort key there, and the job that reached the rung."""
 
     def targets(self, epochs: int, pretrain_epochs: int = 0) -> tuple[int, ...]:
-        """Targets of the jobs of a new trial, see `sweeps.jobs.stops`."""
+        """Return the targets of the jobs of a new trial, see `sweeps.jobs.stops`."""
         sampled = self.num_trials - self.num_initial
         return stops(self.plan.rungs, epochs, pretrain_epochs, sampled=sampled)
 
     def give(self, job: Job | None) -> int:
-        """Note what was given out, None for nothing, and return its number."""
+        """Record an assigned job, or None for an empty decision, and return its number."""
         number = len(self.jobs)
         self.jobs.append(job)
         self._num_empty = 0 if job else self._num_empty + 1
@@ -181,26 +182,25 @@ class Promotion:
         return number
 
     def end(self, number: int, score: float | None) -> None:
-        """Note that a job has ended.
+        """Record the end of a job.
 
         Args:
-            number: Its number.
-            score: The objective, higher is better; `DIVERGED`, or None for a job that failed for
-                good.
+            number: Number of the job.
+            score: Objective, higher is better; `DIVERGED`, or None for a job that failed for good.
         """
         assert score is None or not math.isnan(score)
         self._scores[number] = score
 
     def cut_off(self, number: int) -> None:
-        """Note that a job has to be done again."""
+        """Record that a job was interrupted and must be repeated."""
         insort(self._cut_off, number)
 
     def again(self, number: int) -> None:
-        """Note that a job that was cut off is given out again, under its number."""
+        """Record that an interrupted job is assigned again, with the same number."""
         self._cut_off.remove(number)
 
     def decide(self) -> Decision:
-        """The next decision, which is the same until another fact is noted."""
+        """Return the next decision; it is the same until another event is recorded."""
         if self._cut_off:
             return Again(self._cut_off[0])
         waits = self._see()
@@ -218,12 +218,12 @@ class Promotion:
         if self.order == "arrival":
             running = [unseen[0] for unseen in self._unseen if unseen]
             return Wait(min(running)) if running else Finished()
-        # of so many in a row, the last one has seen all results
+        # after as many empty decisions as the longest lag, all results are visible
         return Finished() if self._num_empty >= max(self.plan.lags) else Empty()
 
     @property
     def _num_under_way(self) -> int:
-        """Sampled trials with a job whose result is not seen."""
+        """Number of sampled trials with a job whose result is not visible yet."""
         return sum(self._is_sampled(number) for unseen in self._unseen for number in unseen)
 
     def _is_sampled(self, number: int) -> bool:
@@ -231,7 +231,7 @@ class Promotion:
         return job is not None and job.trial >= self.num_initial
 
     def _see(self) -> int | None:
-        """Take in what the next decision sees; the first job that it has to wait for."""
+        """Process the results that the next decision sees; returns the first job to wait for."""
         waits = []
         for unseen, lag in zip(self._unseen, self.plan.lags, strict=True):
             if self.order == "arrival":
@@ -261,10 +261,11 @@ class Promotion:
             self._paused[job.trial] = (job.rung, place, job)
 
     def _best_paused(self, *, better: bool) -> Job | None:
-        """The next job of the best paused trial of the highest rung that has one.
+        """Return the next job of the best paused trial at the highest rung that has one.
 
         Args:
-            better: Whether sampled trials count only in the better part of their rung.
+            better: Whether only sampled trials in the top 1/reduction of their rung are
+                considered.
         """
         for rung, at in zip(reversed(self.plan.rungs), reversed(self._standings), strict=True):
             last = len(at.all) // rung.reduction

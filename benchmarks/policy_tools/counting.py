@@ -1,4 +1,4 @@
-"""What policies cost and find, over many random orders of a recorded sweep."""
+"""Costs and finds of policies, over many random orders of a recorded sweep."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,40 +11,48 @@ from policy_tools.replay import Policy, Replay, Trial, Whole
 from sweeps.reproduction.tables import Cells
 
 GOOD = 3
-"""So many of the best trials count as good."""
+"""Number of best trials that count as good."""
 POINTS = 100
-"""Points in a whole of what is measured."""
+"""Points per unit of the objective."""
 TODAY = "stopping at 1/9, 1/3"
-"""The policy that others are compared with."""
+"""Name of the policy to which others are compared."""
 MUCH_CHEAPER = 0.95
+"""Cost relative to `TODAY` up to which a policy counts as much cheaper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """A policy on a recorded sweep."""
+    """Costs and finds of a policy on a recorded sweep.
+
+    A trial that is trained to its last epoch is whole.
+    """
 
     name: str
     sees: str
+    """When results are used, for tables."""
     cost_to_good: float
-    """Whole trials trained until one of the best three was whole. Sweeps that lose all of them
-    count with all their cost: total cost of all sweeps by the number of those that found one."""
+    """Cost until one of the best three trials is whole, in whole trials. This is the total cost of
+    all sweeps divided by the number of sweeps that find one; a sweep that finds none counts with
+    its whole cost."""
     cost_to_best: float
-    """The same until the best one was."""
+    """Cost until the best trial is whole, computed as `cost_to_good`."""
     lost_good: float
-    """Share of sweeps in which none of the best three was trained whole."""
+    """Fraction of sweeps in which none of the best three trials is trained whole."""
     lost_best: float
+    """Fraction of sweeps in which the best trial is not trained whole."""
     regret: float
-    """Mean of the best score less the best of those that were trained whole, in points."""
+    """Mean difference between the best score and the best score of whole trials, in points."""
     regret_error: float
-    """Standard error of that mean."""
+    """Standard error of `regret`."""
     cost: float
-    """Of the sweep, in whole trials."""
+    """Mean cost of a sweep, in whole trials."""
     whole: float
-    """Trials that were trained whole."""
+    """Mean number of whole trials."""
     idle: dict[int, float]
-    """Mean share of idle time by number of workers."""
+    """Mean fraction of idle time by number of workers."""
     seconds: dict[int, float]
-    """Time until one of the best three was whole, counted as the cost is, by number of workers."""
+    """Seconds until one of the best three trials is whole, by number of workers, computed as
+    `cost_to_good`."""
 
 
 def counted(
@@ -58,17 +66,17 @@ def counted(
     seed: int,
     workers: Sequence[int],
 ) -> Counted:
-    """Replay a policy.
+    """Replay a policy and count its costs and finds.
 
     Args:
-        name: What it is called.
-        sees: When results count.
-        recording: Whose random trials it meets.
+        name: Name of the policy.
+        sees: When results are used, for tables.
+        recording: Recorded sweep with the random trials.
         policy: The policy.
-        num_trials: Trials that are drawn for each order; the best of them are what is looked for.
-        orders: How many orders.
-        seed: Of the orders, which are the same for every policy.
-        workers: Numbers of workers; cost and finds are those of the first.
+        num_trials: Trials that are drawn for each order; the best of them are to be found.
+        orders: Number of orders.
+        seed: Seed of the orders, which are the same for every policy.
+        workers: Numbers of workers; costs and finds are those of the first.
     """
     trials = [Trial(recording.means(curve), curve.seconds) for curve in recording.sampled]
     replays = {count: list[Replay]() for count in workers}
@@ -112,19 +120,19 @@ def _drawn(recorded: int, num_trials: int, orders: int, seed: int) -> Iterator[n
 
 
 def _first(mark: float, finals: np.ndarray, replay: Replay) -> Whole | None:
-    """The first trial with such a score that was trained whole."""
+    """Return the first whole trial whose score is at least `mark`; None if there is none."""
     return next((whole for whole in replay.whole if finals[whole.trial] >= mark), None)
 
 
 def _expected(found: Sequence[float | None], costs: Sequence[float]) -> float:
-    """Cost by the number of finds, where a sweep that finds nothing is started again."""
+    """Return the total cost per find; a sweep that finds nothing counts with its whole cost."""
     spent = sum(cost if at is None else at for at, cost in zip(found, costs, strict=True))
     finds = sum(at is not None for at in found)
     return spent / finds if finds else float("inf")
 
 
 def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
-    """A row for each policy on one recorded sweep."""
+    """Make the table of one recorded sweep, one row per policy."""
     return Cells(
         title=title,
         head=(
@@ -154,14 +162,14 @@ def policy_cells(title: str, rows: Sequence[Counted]) -> Cells:
 
 
 def _by_today(tables: Sequence[Sequence[Counted]]) -> Iterator[list[tuple[Counted, Counted]]]:
-    """Each policy on every recorded sweep, beside today's."""
+    """Yield for each policy its pairs with the policy `TODAY`, by recorded sweep."""
     today = [next(row for row in table if row.name == TODAY) for table in tables]
     for found in zip(*tables, strict=True):
         yield list(zip(found, today, strict=True))
 
 
 def cost_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> Cells:
-    """A row for each policy: its costs by those of today's, and its regrets."""
+    """Make the table of regrets and of costs relative to policy `TODAY`, one row per policy."""
     rows = []
     for pairs in _by_today(tables):
         ratios = [row.cost_to_good / by.cost_to_good for row, by in pairs]
@@ -184,7 +192,10 @@ def cost_cells(names: Sequence[str], tables: Sequence[Sequence[Counted]]) -> Cel
 
 
 def time_cells(tables: Sequence[Sequence[Counted]]) -> Cells:
-    """A row for each policy: its times by those of today's on as many workers, and idle time."""
+    """Make the table of times and idle times, one row per policy.
+
+    Times are relative to the policy `TODAY` with the same number of workers.
+    """
     workers = list(tables[0][0].idle)
     rows = []
     for pairs in _by_today(tables):

@@ -1,4 +1,4 @@
-"""Recorded sweeps: the scores of complete trials after each epoch, in files of JSON lines."""
+"""Recorded sweeps: scores of complete trials after each epoch, in files of JSON lines."""
 
 import gzip
 import json
@@ -19,14 +19,14 @@ class Curve:
     """One trial, trained to its last epoch unless it diverged."""
 
     values: dict[str, Any]
-    """What the sampler chose."""
+    """Values of the searched parameters."""
     origin: str | None = None
-    """Name of the initial point that it is."""
+    """Name of the initial point; None for a sampled trial."""
     seconds: float
-    """Of the whole trial."""
+    """Training time of the whole trial."""
     scores: tuple[tuple[float, ...], ...]
-    """The objective after each epoch: by fold, the mean alone where no more is known, or nothing
-    where it was not measured."""
+    """Objective after each epoch: the scores by fold, or the mean alone if these are unknown, or
+    empty if it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +35,26 @@ class Recording:
 
     name: str
     about: str
-    """Data, space and machine, for a reader."""
+    """Description of data, space and machine, for tables."""
     objective: str
     better: str
     """`higher` or `lower`."""
     epochs: int
     seconds: str = "clock"
-    """Whose they are: the `clock`'s, with all else that the machine did, or the `processor`'s."""
+    """Meaning of the curves' seconds: `clock` for wall time, which includes other work of the
+    machine, or `processor` for CPU time."""
     curves: tuple[Curve, ...] = ()
 
     @property
     def sampled(self) -> tuple[Curve, ...]:
-        """Trials that were drawn at random."""
+        """Trials that were sampled at random, without initial points."""
         return tuple(curve for curve in self.curves if curve.origin is None)
 
     def means(self, curve: Curve) -> tuple[float, ...]:
-        """The mean over folds after each epoch, higher is better; minus infinity once diverged.
+        """Return the mean over folds after each epoch; higher is better.
 
-        Epochs that were not measured have the last score before them, the earliest ones the first.
+        It is minus infinity from the epoch of divergence on. Epochs that were not measured have
+        the score of the last measured epoch before them, or the first score if there is none.
         """
         known = next((scores for scores in curve.scores if scores), ())
         means: list[float] = []
@@ -64,7 +66,7 @@ class Recording:
 
 
 def write(recording: Recording, path: Path) -> None:
-    """Write a file that `read` takes; the same recording gives the same bytes."""
+    """Write a recorded sweep to a file for `read`; the same recording gives the same bytes."""
     head = {**asdict(replace(recording, curves=())), "curves": len(recording.curves)}
     lines = [head, *(asdict(curve) for curve in recording.curves)]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
@@ -75,7 +77,7 @@ def read(path: Path) -> Recording:
     """Read a recorded sweep.
 
     Raises:
-        UserError: If the file cannot be read or is none.
+        UserError: If the file cannot be read or is not a recorded sweep.
     """
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -95,7 +97,11 @@ def read(path: Path) -> Recording:
 
 
 def read_all(paths: Sequence[Path]) -> list[Recording]:
-    """Read recorded sweeps, in the order of their names where a folder is given."""
+    """Read recorded sweeps from files and folders; those of a folder are sorted by file name.
+
+    Raises:
+        UserError: If there are none, or a file cannot be read.
+    """
     files = [f for p in paths for f in (sorted(p.glob("*.jsonl.gz")) if p.is_dir() else [p])]
     if not files:
         raise UserError(f"no recorded sweeps in {', '.join(map(str, paths))}")

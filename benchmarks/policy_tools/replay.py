@@ -1,4 +1,4 @@
-"""Replays of a recorded sweep under a policy: what is trained when, on several workers."""
+"""Replays of a recorded sweep under a policy: which epochs several workers train, and when."""
 
 import heapq
 import math
@@ -14,12 +14,12 @@ from sweeps.pruning import AbstractRule, Reports
 
 @dataclass(frozen=True)
 class Trial:
-    """A recorded trial, as a policy meets it."""
+    """A recorded trial, as input of a replay."""
 
     means: Sequence[float]
-    """The objective after each epoch, higher is better."""
+    """Objective after each epoch, mean over folds; higher is better."""
     seconds: float
-    """Of all epochs."""
+    """Training time of all epochs."""
 
     @property
     def final(self) -> float:
@@ -27,52 +27,52 @@ class Trial:
         return self.means[-1]
 
     def share(self, start: int, end: int) -> float:
-        """The cost of some epochs, in whole trials."""
+        """Return the cost of the epochs from `start` to `end`, in units of a whole trial."""
         return (end - start) / len(self.means)
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A trial that was trained to its end."""
+    """A trial that was trained to its last epoch."""
 
     trial: int
     cost: float
-    """Whole trials that all had trained by then."""
+    """Cost of all training of the sweep up to this end, in whole trials."""
     seconds: float
-    """Since the start of the sweep."""
+    """Seconds since the start of the sweep."""
 
 
 @dataclass
 class Replay:
-    """What a policy has trained."""
+    """The result of replaying a policy."""
 
     workers: int
     whole: list[Whole] = field(default_factory=list)
-    """Trials that were trained to their end, in that order."""
+    """Trials that were trained to their last epoch, in order of their ends."""
     cost: float = 0.0
-    """In whole trials."""
+    """Cost of all training, in whole trials."""
     seconds: float = 0.0
-    """Until the end of the sweep."""
+    """Seconds until the end of the sweep."""
     busy_s: float = 0.0
-    """All workers' time in training."""
+    """Seconds of training, summed over workers."""
 
     @property
     def idle(self) -> float:
-        """Share of the workers' time that was not spent in training."""
+        """Fraction of the workers' time without training."""
         return 1 - self.busy_s / (self.workers * self.seconds) if self.seconds else 0.0
 
     def add(self, trial: Trial, start: int, end: int) -> None:
-        """Note that epochs have been trained."""
+        """Record the training of the epochs from `start` to `end`."""
         self.cost += trial.share(start, end)
         self.busy_s += trial.seconds * trial.share(start, end)
 
 
 Policy = Callable[[Sequence[Trial], int], Replay]
-"""Replays trials in their order, on a number of workers."""
+"""Replays trials in the given order, with a number of workers."""
 
 
 def stopping(rule: AbstractRule, rungs: Sequence[int]) -> Policy:
-    """Trials that are stopped at rungs for good, by a rule of `sweeps.pruning`."""
+    """Make a policy that stops trials at rungs for good, by a rule of `sweeps.pruning`."""
 
     def replay(trials: Sequence[Trial], workers: int) -> Replay:
         done, reports, new = Replay(workers), Reports(higher=True), iter(range(len(trials)))
@@ -113,13 +113,13 @@ def promotion(
     lags: Sequence[int] | None = None,
     unguided: int = 0,
 ) -> Policy:
-    """Trials that are paused at rungs, see `sweeps.promotion`.
+    """Make a policy that pauses trials at rungs, see `sweeps.promotion`.
 
     Args:
         rungs: Epochs at which trials are compared.
-        reductions: Reduction of each rung.
-        lags: Lag of each rung and of the last epoch for a sampler that looks at results.
-        unguided: Trials that are sampled before it looks.
+        reductions: Reduction factor of each rung.
+        lags: Lags of the sampler at each rung and the last epoch; None if it uses no results.
+        unguided: Trials that are sampled before the sampler uses results.
     """
     compared = [Rung(epochs=e, reduction=r) for e, r in zip(rungs, reductions, strict=True)]
 
@@ -160,13 +160,13 @@ def numbered(
     lags: Sequence[int],
     order: Literal["number", "arrival"] = "number",
 ) -> Policy:
-    """Trials that are paused at rungs, see `policy_tools.by_number`.
+    """Make a policy that pauses trials at rungs, see `policy_tools.by_number`.
 
     Args:
         rungs: Epochs at which trials are compared.
-        reductions: Reduction of each rung.
+        reductions: Reduction factor of each rung.
         lags: Lag of each rung and of the last epoch.
-        order: Whether decisions see results by job number or as they arrive.
+        order: Whether decisions see results by job number or by arrival.
     """
     *at_rungs, last_lag = lags
     plan = by_number.Plan(

@@ -1,4 +1,4 @@
-"""A prior on the initial point, for comparison: trials near it, and near the best so far.
+"""A sampler with a prior on the initial point: it draws trials near it, and near the best so far.
 
 References:
     Mallik et al. (2023), "PriorBand: practical hyperparameter optimization in the age of deep
@@ -25,28 +25,28 @@ from sweeps.distributions import nearest
 KEPT = 0.5
 """Probability that a number keeps its value."""
 WIDTH = 0.2
-"""Standard deviation of the change of the others, as a fraction of the range."""
+"""Standard deviation of the change of a number, as a fraction of its range."""
 CHANGED = 0.2
 """Probability that a categorical value is drawn again."""
 MOST_DRAWS = 20
-"""Draws until a configuration is new; in a small space there may be none."""
+"""Maximum number of draws until a configuration is new; a small space may have no new one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """Probabilities with which trials are drawn near others."""
+    """Probabilities of drawing a trial near another one."""
 
     initial: float = 0.0
-    """Before results are seen: near the first trial."""
+    """Probability of a draw near the first trial, before results are visible."""
     best: float = 0.0
-    """After that: near the best trial that is seen."""
+    """Probability of a draw near the best visible trial, once results are visible."""
 
 
 class Around(optuna.samplers.BaseSampler):
-    """A sampler that draws some trials near others, and the rest by another sampler.
+    """A sampler that draws some trials near others, and the rest by an inner sampler.
 
     Args:
-        inner: The other sampler.
+        inner: Sampler of all other trials.
         distributions: The search space.
         prior: Probabilities of draws near other trials.
         seed: Seed of these draws.
@@ -104,7 +104,7 @@ def near(
     distributions: Mapping[str, BaseDistribution],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Values near others, on the scales of their distributions."""
+    """Draw values near given ones, on the scales of their distributions."""
     drawn = {}
     for name, of in distributions.items():
         drawn[name] = values[name]
@@ -119,13 +119,13 @@ def near(
 
 
 def unit(distribution: FloatDistribution | IntDistribution, value: float) -> float:
-    """Position of a number in its distribution, from 0 to 1, on the scale of the distribution."""
+    """Return the position of a number in its distribution, from 0 to 1, on its scale."""
     low, high = _ends(distribution)
     return ((math.log(value) if distribution.log else value) - low) / (high - low)
 
 
 def value_at(distribution: FloatDistribution | IntDistribution, place: float) -> Any:
-    """Number of a distribution that is nearest to a position from 0 to 1."""
+    """Return the number of a distribution that is nearest to a position from 0 to 1."""
     low, high = _ends(distribution)
     value = low + place * (high - low)
     value = math.exp(value) if distribution.log else value
@@ -133,7 +133,7 @@ def value_at(distribution: FloatDistribution | IntDistribution, place: float) ->
 
 
 def _ends(of: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """Ends of a distribution on its scale, half a step beyond its lowest and highest number."""
+    """Return the ends of a distribution on its scale, half a step outside its extreme values."""
     half = (of.step or 0) / 2
     low, high = of.low - half, of.high + half
     return (math.log(low), math.log(high)) if of.log else (low, high)

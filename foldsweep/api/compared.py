@@ -1,4 +1,4 @@
-"""A comparison and figures, as a console and a notebook show them."""
+"""Comparisons and figures, with their display in a console and a notebook."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Compared:
-    """What the scores of some sweeps say of which is better."""
+    """A comparison of sweeps by their scores, with pairwise tests."""
 
     comparison: Comparison
 
@@ -30,7 +30,7 @@ class Compared:
 
     @property
     def tests(self) -> "pd.DataFrame":
-        """Each test of two rows, in words and numbers for people."""
+        """The pairwise tests, one per row, formatted for people."""
         import pandas as pd
 
         places = self.comparison.places
@@ -44,14 +44,14 @@ class Compared:
         )
 
     def _repr_html_(self) -> str:
-        """Words, then the table, then the tests."""
+        """Return the conclusions in words, then the table, then the tests."""
         headline, *more = (escape(sentence) for sentence in self._words())
         sentences = "".join(f"<li>{sentence}</li>" for sentence in more)
         tests = _html(self.tests) if self.comparison.tests else ""
         return f"<p><b>{headline}</b></p><ul>{sentences}</ul>{self.table_html()}{tests}"
 
     def table_html(self) -> str:
-        """The sweeps, best first."""
+        """Return the table of sweeps as HTML, best first."""
         return _html(self._table())
 
     def _words(self) -> list[str]:
@@ -63,7 +63,7 @@ class Compared:
 
         rows = [cells(row, self.comparison) for row in self.comparison.rows]
         table = pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
-        return table.loc[:, (table != "").any()]  # without what was not measured
+        return table.loc[:, (table != "").any()]  # without columns that were not measured
 
 
 def _html(table: "pd.DataFrame") -> str:
@@ -71,11 +71,11 @@ def _html(table: "pd.DataFrame") -> str:
 
 
 class Figures(dict[str, Drawn]):
-    """Figures of matplotlib by name, each with its caption; a notebook shows them all.
+    """Matplotlib figures by name, each with its caption; a notebook displays all of them.
 
     Args:
         drawn: The figures.
-        missing: What could not be drawn, and why, in a line each.
+        missing: Figures that could not be drawn, and why, one line each.
     """
 
     def __init__(self, drawn: Mapping[str, Drawn], missing: Sequence[str]):
@@ -87,7 +87,7 @@ class Figures(dict[str, Drawn]):
         return "\n".join([*named, *self.missing])
 
     def _ipython_display_(self) -> None:
-        """All of them, one after the other."""
+        """Display all figures, one after another."""
         for drawn in self.values():
             drawn._ipython_display_()
         if self.missing:

@@ -1,4 +1,4 @@
-"""A trained model that answers new rows."""
+"""A trained model, for predictions on new rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,14 @@ from trainables.tasks.task import DataRequest
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Model:
-    """One configuration, trained on all training rows of its sweep, or on its folds."""
+    """A model of one configuration, trained on all training rows of its sweep, or on its folds.
+
+    `Result.fit` returns it.
+    """
 
     trained: Trained
     made: bool = False
-    """Whether its variant is in no file, so that nobody else could load it."""
+    """Whether its variant is defined in no file, so that no other program can load it."""
 
     def __repr__(self) -> str:
         recipe = self.trained.model.recipe
@@ -34,27 +37,27 @@ class Model:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Metrics on the test rows, which nothing was chosen by; empty where there are none."""
+        """Metrics on the test rows, on which no choice was based; empty without test rows."""
         return self.trained.scores
 
     def predict(self, inputs: Any) -> Any:
-        """The class or value of n rows; of a task of your own all that it predicts, by name.
+        """Predict the class or value of n rows; for a task of your own, all predictions by name.
 
         Args:
             inputs: A data frame with the columns of training, an array (n, ...), or arrays by
                 name.
 
         Raises:
-            UserError: If these are no inputs of the task.
+            UserError: If the inputs do not fit the task.
         """
         found = self._predict(inputs)
         return found.get(PREDICTION, found)
 
     def predict_proba(self, inputs: Any) -> np.ndarray:
-        """The probability of each class, (n, classes), in the order of `classes`.
+        """Predict the probability of each class, (n, classes), in the order of `classes`.
 
         Raises:
-            UserError: If these are no inputs of the task, or it has no classes.
+            UserError: If the inputs do not fit the task, or the task has no classes.
         """
         model = self.trained.model
         if not model.classes:
@@ -64,14 +67,14 @@ class Model:
 
     @property
     def classes(self) -> tuple[Any, ...]:
-        """Names of the classes; empty where there are none."""
+        """Names of the classes; empty for a task without classes."""
         return self.trained.model.classes
 
     def save(self, folder: str | Path) -> None:
-        """Write the model to a folder, which `foldsweep predict` takes.
+        """Write the model to a folder, for use by `foldsweep predict`.
 
         Raises:
-            UserError: If the folder holds anything else, or the model is defined in no file.
+            UserError: If the folder contains anything else, or the variant is in no file.
         """
         self.require_file()
         with undisturbed():
@@ -79,10 +82,10 @@ class Model:
             keep(self.trained.model, Path(folder))
 
     def require_file(self) -> None:
-        """Refuse a variant whose code is in no file.
+        """Reject a variant whose code is in no file.
 
         Raises:
-            UserError: If it is so.
+            UserError: If the variant is defined in this program only.
         """
         if self.made:
             raise UserError(
@@ -96,7 +99,7 @@ class Model:
             return labelled(model, model.predict(self._rows(inputs)))
 
     def _rows(self, inputs: Any) -> Any:
-        """Rows in the form in which training had them."""
+        """Convert rows to the form of the training rows."""
         schema = self.trained.model.schema
         if schema is None or schema.layout == "own" or isinstance(inputs, Mapping):
             return inputs
@@ -107,10 +110,12 @@ class Model:
 
 
 def fitted(recipe: Recipe, places: Places, given: Given, *, ensemble: bool = False) -> Model:
-    """A recipe's model: of what a program has made, or of what ships or is in a file.
+    """Train the model of a recipe.
+
+    Its variant is made by this program, ships with foldsweep, or is in a file.
 
     Raises:
-        UserError: If its data or variant is not there, or is another than that of the sweep.
+        UserError: If its data or variant is not available, or differs from that of the sweep.
     """
     made = recipe.space in given.spaces
     if not made and given.task is None:

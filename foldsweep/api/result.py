@@ -1,4 +1,4 @@
-"""What a sweep came to, as MLflow has it."""
+"""The result of a sweep, loaded from MLflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,35 +30,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
-    """A sweep that has ended, or is under way: its trials as they were when it was loaded."""
+    """The result of a sweep that has ended or still runs: its trials at the time of loading."""
 
     name: str
     sweeps: tuple[Sweep, ...]
-    """One for each space, in the order in which they were swept."""
+    """One sweep per space, in the order in which they were run."""
     store: Store
     given: Given = field(default_factory=Given)
-    """Task and spaces that a program has made."""
+    """Task and spaces that this program has made."""
     data: Path | None = None
-    """Its data file, if it was of one [the file of its name in this folder]."""
+    """Data file of the sweep, if it had one [the file of that name in this folder]."""
     data_dir: Path | None = None
-    """Folder of the files of a task that ships."""
+    """Folder of the data files of a task that ships."""
 
     @property
     def best(self) -> Trial:
-        """The best trial: of several spaces that of the first row of a comparison.
+        """The best trial; of several spaces, the best trial of the first row of a comparison.
 
         Raises:
-            UserError: If none is complete.
+            UserError: If no trial is complete.
         """
         return compare(self._complete()).rows[0].best
 
     @property
     def trials(self) -> "pd.DataFrame":
-        """All trials, a row each: parameters that vary, state, score, score by fold, seconds.
+        """All trials, one per row: searched parameters, state, score, score by fold, seconds.
 
-        The score is that of the last report; it is comparable where the state is COMPLETE.
+        The score is that of the trial's last report. Only scores of trials with state COMPLETE are
+        comparable.
         """
-        import pandas as pd  # which takes a second, and a comparison does not need
+        import pandas as pd  # takes a second to import, and a comparison does not need it
 
         rows = [_row(sweep, trial) for sweep in self.sweeps for trial in sweep.trials]
         return pd.DataFrame(rows)
@@ -66,24 +67,25 @@ class Result:
     def compare(
         self, *others: "Result", objective: str | None = None, rope: float | None = None
     ) -> "Compared":
-        """Its spaces, and those of other sweeps on the same task and data, with tests.
+        """Compare the spaces of this and other sweeps on the same task and data, with tests.
 
         Args:
-            others: Other sweeps.
-            objective: Metric to compare by [that of the sweep].
-            rope: Scores closer than this are equivalent [as the task says of the metric].
+            others: Results of other sweeps.
+            objective: Metric to compare by [the objective of the sweep].
+            rope: Region of practical equivalence: scores closer than this are equivalent [the
+                value that the task has for the metric].
 
         Raises:
-            UserError: If none of them has a complete trial, or has measured the metric.
+            UserError: If no sweep has a complete trial, or none has measured the metric.
         """
-        from foldsweep.api.compared import Compared  # jinja2 and matplotlib, as below
+        from foldsweep.api.compared import Compared  # imports jinja2 and matplotlib
 
         check_rope(rope)
         sweeps = [sweep for result in (self, *others) for sweep in result._complete()]
         return Compared(compare(alike(sweeps, objective), rope=rope))
 
     def plot(self) -> "Figures":
-        """How the sweep went, what it found, and what its best gets wrong.
+        """Draw figures of the sweep's progress, its results, and the errors of its best trial.
 
         Raises:
             UserError: If there is no complete trial.
@@ -97,7 +99,7 @@ class Result:
             return Figures(drawn, missing)
 
     def report(self, path: str | Path) -> None:
-        """Write one page that holds all of it, see `foldsweep report`.
+        """Write an HTML report of the whole sweep, see `foldsweep report`.
 
         Raises:
             UserError: If there is no complete trial, or the file cannot be written.
@@ -112,21 +114,23 @@ class Result:
     def fit(
         self, trial: Trial | None = None, *, choose: Rule = "best", ensemble: bool = False
     ) -> "Model":
-        """Train a configuration on all training rows; test rows stay out of it.
+        """Train a configuration on all training rows, without the test rows.
 
         Args:
-            trial: The trial [of the sweep with the best one, as `choose` says].
-            choose: See `foldsweep export --choose`: `best`, `one-se` or `equivalent-smallest`.
-            ensemble: Whether to train the models of the trial's folds instead, which answer as
-                one: their predictions are averaged.
+            trial: The trial with the configuration [chosen by `choose` from the sweep with the
+                best trial].
+            choose: Rule `best`, `one-se` or `equivalent-smallest`, see `foldsweep export
+                --choose`.
+            ensemble: Whether to train the models of the trial's folds instead, and to average
+                their predictions.
 
         Raises:
-            UserError: If there is no complete trial, or its data or variant is not there.
+            UserError: If there is no complete trial, or its data or variant is not available.
         """
         with undisturbed():
             from analysis.choosing import choose as chosen
             from analysis.export import recipe_of
-            from analysis.models.trained import Places  # torch, which takes seconds
+            from analysis.models.trained import Places  # imports torch, which takes seconds
             from foldsweep.api.model import fitted
 
             if trial is None:
@@ -136,17 +140,17 @@ class Result:
             return fitted(recipe, places, self.given, ensemble=ensemble)
 
     def register(self, name: str) -> str:
-        """Train the best and register it in MLflow, see `foldsweep export --register`.
+        """Train the best model and register it in MLflow, see `foldsweep export --register`.
 
         Args:
-            name: Name in the registry; the model becomes the name's champion if it is
-                significantly better than the present one on the same test rows.
+            name: Name in the registry. The model becomes the champion of this name if it is
+                significantly better than the present champion on the same test rows.
 
         Returns:
             What was done and why, in a sentence.
 
         Raises:
-            UserError: If it cannot be trained, or MLflow does not take it.
+            UserError: If the model cannot be trained, or MLflow rejects it.
         """
         with undisturbed():
             from analysis.models import registry
@@ -161,7 +165,7 @@ class Result:
         return f"<Result of sweep {self.name}: {self._said()}>"
 
     def _repr_html_(self) -> str:
-        """The best of each space; see `compare` for the tests."""
+        """Return the best trial of each space as HTML; see `compare` for the tests."""
         complete = any(sweep.complete for sweep in self.sweeps)
         table = self.compare().table_html() if complete else ""
         return f"<p>Sweep <b>{escape(self.name)}</b>: {escape(self._said())}</p>{table}"
@@ -183,7 +187,7 @@ class Result:
 
 
 def _row(sweep: Sweep, trial: Trial) -> dict[str, Any]:
-    """A trial as a row of the data frame."""
+    """Return a trial as a row of the data frame."""
     row: dict[str, Any] = {
         "space": sweep.space,
         "trial": trial.number,
@@ -200,10 +204,10 @@ def _row(sweep: Sweep, trial: Trial) -> dict[str, Any]:
 
 
 def result_of(settings: SweepSettings, name: str, given: Given) -> Result:
-    """The result of a sweep that has just been run, by its identity.
+    """Load the result of a sweep that has just been run, by its name and identifier.
 
     Raises:
-        UserError: If MLflow does not have it.
+        UserError: If MLflow has no run of the sweep.
     """
     identity = recorded_identity(settings.local_root / name)
     uuid = "" if identity is None else identity.uuid
@@ -233,14 +237,14 @@ def load(
     experiment: str | None = None,
     tracking_uri: str | None = None,
 ) -> Result:
-    """The result of an earlier sweep.
+    """Load the result of an earlier sweep.
 
     Args:
-        name: Its name, or NAME/SPACE for one of its spaces.
-        what: The task and spaces that the sweep was of, if a program made them: for `fit`.
+        name: Name of the sweep, or NAME/SPACE for one of its spaces.
+        what: Task or spaces of the sweep, if a program made them; `fit` needs them.
         spaces: Further spaces.
-        data: Data file, where the sweep was of one [the file of its name in this folder].
-        data_dir: Folder of the files of a task that ships.
+        data: Data file, if the sweep had one [the file of that name in this folder].
+        data_dir: Folder of the data files of a task that ships.
         experiment: MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep].
         tracking_uri: MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder].
 

@@ -1,4 +1,4 @@
-"""Sweeps out of a program: with Ray in a process of its own, or in this one without."""
+"""Sweeps started by a program: with Ray in a child process, or in this process without Ray."""
 
 import io
 import signal
@@ -20,7 +20,7 @@ from sweeps.run import read_settings
 from sweeps.settings import SweepSettings, new_name
 from sweeps.supervisor import Supervisor
 
-if TYPE_CHECKING:  # who has such objects has imported Ray and torch, for which names do not wait
+if TYPE_CHECKING:  # these import Ray and torch, which users of space names do not need
     from foldsweep.api.result import Result
     from search_spaces.space import SearchSpace
     from trainables.tasks.task import Task
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # who has such objects has imported Ray and torch, for which 
 Space = Union[str, PurePath, "SearchSpace"]
 What = Union[Space, "Task", Sequence[Space]]
 SETTINGS = (*KNOWN, "resume", "trust")
-"""Settings of the command line that a program may give, too."""
+"""Settings of the command line that `sweep` accepts, too."""
 
 
 @overload
@@ -66,23 +66,23 @@ def sweep(
 ) -> "Result | None":
     """Search for the best configuration of one or more search spaces.
 
-    Ctrl-C, or interrupting the kernel, ends the sweep with all that has ended kept; it goes on
-    with `resume`.
+    Ctrl-C, or interrupting the kernel, stops the sweep and keeps all trials that have ended.
+    Resume it with `resume`.
 
     Args:
-        what: Search spaces: by name, as the path of a file, or `SearchSpace` objects; or a task,
-            such as `table` makes, which `spaces` are then for.
+        what: Search spaces: by name, as the path of a file, or as `SearchSpace` objects. Or a
+            task, such as one made by `table`; then `spaces` are the search spaces for it.
         spaces: Further spaces.
-        workers: Trials at a time, each in a process of its own [as many as CPUs or GPUs allow];
-            with 0 they train in this process, one after another and without Ray.
-        ui: Serve MLflow's pages as long as it runs.
-        dry_run: Print what would happen, how long it may take and where all would lie, in place of
-            sweeping: nothing is written, and nothing comes back.
+        workers: Trials at a time, each in its own process [as many as CPUs or GPUs allow]. With 0
+            they train in this process, one after another and without Ray.
+        ui: Whether to serve MLflow's pages while the sweep runs.
+        dry_run: Whether to print the plan, the expected duration and the output folders instead of
+            sweeping. Nothing is written, and None is returned.
         settings: Settings of `foldsweep run` by the same names, such as `trials` and `folds`.
 
     Raises:
-        UserError: If anything is wrong with what is given; nothing has been made or changed then.
-        KeyboardInterrupt: After Ctrl-C, with the call that resumes the sweep.
+        UserError: If an argument or setting is invalid; nothing has been created or changed then.
+        KeyboardInterrupt: After Ctrl-C; the message has the call that resumes the sweep.
         RuntimeError: If the process with Ray was ended.
     """
     if workers == 0:
@@ -108,10 +108,10 @@ def sweep(
 
 
 def given_of(what: What, spaces: Space | Sequence[Space] = ()) -> tuple[Given, list[str]]:
-    """What a program has made, and the names of all spaces as settings have them.
+    """Return the task and spaces that a program has made, and the names of all spaces in settings.
 
     Raises:
-        UserError: If something is neither a task nor a space.
+        UserError: If an argument is neither a task nor a space.
     """
     task = what if _is_task(what) else None
     asked = [*([] if task is not None else _several(what)), *_several(spaces)]
@@ -142,7 +142,7 @@ def _several(spaces: Any) -> list[Any]:
 
 
 def _words(settings: Mapping[str, Any]) -> list[str]:
-    """The command line that says the same."""
+    """Return settings as a command line."""
     for name in settings:
         if name not in SETTINGS:
             raise UserError(f"{name} is no setting of a sweep{nearest(name, SETTINGS)}")
@@ -152,9 +152,9 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
 def _apart(
     settings: SweepSettings, stored: SweepSettings | None, given: Given, *, ui: bool
 ) -> "Result":
-    """The sweep in a process with Ray."""
+    """Run the sweep in a child process with Ray."""
     known = _in_driver("answer", settings, stored, given, ui, in_notebook())
-    from foldsweep.api.result import result_of  # MLflow, which takes seconds
+    from foldsweep.api.result import result_of  # imports MLflow, which takes seconds
 
     return result_of(settings, str(known["sweep"]), given)
 
@@ -166,7 +166,7 @@ def _in_driver(
     given: Given,
     *more: object,
 ) -> dict[str, Any]:
-    """Have the driver, a process of its own, do something; what it has told."""
+    """Call function `what` of `sweeps.driver` in a child process; returns what it has reported."""
     relayed = None if _are_of_the_system() else (sys.stdout, sys.stderr)
     displays: defaultdict[int, Display] = defaultdict(Display)
     supervisor = Supervisor(relayed, lambda number, bundle: displays[number](bundle))
@@ -184,8 +184,8 @@ def _in_driver(
 def _here(
     settings: SweepSettings, stored: SweepSettings | None, given: Given, *, ui: bool
 ) -> "Result":
-    """The sweep in this process."""
-    from foldsweep.api.result import result_of  # Ray, torch and MLflow, which take seconds
+    """Run the sweep in this process, without Ray."""
+    from foldsweep.api.result import result_of  # imports Ray, torch and MLflow, a few seconds
     from sweeps.here import Here
     from sweeps.launch import launch
     from sweeps.messages import Audience, resume_command
@@ -205,7 +205,7 @@ def _here(
 
 
 def _are_of_the_system() -> bool:
-    """Whether what another process writes appears where this one's output does."""
+    """Whether the output of a child process appears where this process's output does."""
     try:
         return (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
@@ -213,7 +213,7 @@ def _are_of_the_system() -> bool:
 
 
 def _interrupted(number: int | None, resume: str | None) -> NoReturn:
-    """Leave as the user has asked, by whichever signal."""
+    """Raise the signal that ended the sweep; `KeyboardInterrupt` for Ctrl-C."""
     if number is not None and number != signal.SIGINT:
         if resume:
             print(
@@ -224,7 +224,7 @@ def _interrupted(number: int | None, resume: str | None) -> NoReturn:
 
 
 def _raise(error: str, traceback: str, *, users: bool) -> NoReturn:
-    """What was raised in the other process."""
+    """Raise the exception of the child process here."""
     raised: Exception = UserError(error)
     if not users:
         raised = RuntimeError(error)

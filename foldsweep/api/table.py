@@ -1,4 +1,4 @@
-"""A task of rows that a program holds."""
+"""A task from rows in memory."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -8,7 +8,8 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
 ORIGIN = {"given": "foldsweep.table"}
-"""Says of a record that it is all of the task, besides the rows: a model needs no code of it."""
+"""Origin of data, for the record: the record and the rows are the whole task, so a model needs no
+code of the user's program."""
 
 
 def table(
@@ -20,7 +21,7 @@ def table(
     objective: str | None = None,
     **options: Any,
 ) -> Task:
-    """A task: `classification` or `regression` of `Data.of` the same.
+    """Make a task from a table or arrays; short for `classification` or `regression` of `Data.of`.
 
     Args:
         inputs: A data frame of columns, an array (n, ...), or a mapping of arrays by name.
@@ -28,7 +29,7 @@ def table(
         kind: Kind of task [inferred from the target].
         name: Name of the task, recorded with every result.
         objective: Metric that sweeps optimise, such as roc_auc [accuracy, or r2].
-        options: See `Data.of`: `holdout`, `groups`, `time`, `seed`, `test`.
+        options: Options of `Data.of`: `holdout`, `groups`, `time`, `seed`, `test`.
 
     Raises:
         UserError: If a column, the target or an option cannot be used.

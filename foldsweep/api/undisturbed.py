@@ -1,4 +1,4 @@
-"""A process of the user's, which is after a call what it was before."""
+"""Restoration of the state of the user's process after a call."""
 
 import logging
 import os
@@ -15,12 +15,12 @@ from foldsweep.hints import no_hints
 
 OPTUNA = "optuna"
 OF_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
-"""Variables that scikit-learn sets for OpenMP when it is imported, and which OpenMP needs."""
+"""Environment variables that scikit-learn sets on import and OpenMP needs; they are kept."""
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Take back what the call changes: environment, signals, log levels, warnings, torch."""
+    """Restore environment, signal handlers, log levels, warnings, random numbers and torch."""
     environment, handlers, drawn = dict(os.environ), _handlers(), random.getstate()
     known = [logging.root, *logging.root.manager.loggerDict.values()]
     levels = {logger: logger.level for logger in known if isinstance(logger, logging.Logger)}
@@ -34,7 +34,7 @@ def undisturbed() -> Iterator[None]:
         for name in os.environ.keys() - environment.keys() - {*OF_LIBRARIES}:
             del os.environ[name]
         os.environ.update(environment)
-        if OPTUNA in sys.modules:  # imported here, it is as it comes
+        if OPTUNA in sys.modules:  # imported during the call: set to Optuna's default
             levels.setdefault(logging.getLogger(OPTUNA), logging.INFO)
         for logger, level in levels.items():
             logger.setLevel(level)
@@ -44,7 +44,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def _handlers() -> dict[int, Any]:
-    """Handlers of signals that Python can set again; only a main thread can."""
+    """Return the signal handlers that Python can restore; none outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     found = {number: signal.getsignal(number) for number in signal.valid_signals()}
@@ -53,7 +53,7 @@ def _handlers() -> dict[int, Any]:
 
 @contextmanager
 def _torch() -> Iterator[None]:
-    """Keep the threads and the random numbers of a torch that has been imported."""
+    """Restore torch's number of threads and random state, if torch has been imported."""
     torch = sys.modules.get("torch")
     with ExitStack() as kept:
         if torch is not None:

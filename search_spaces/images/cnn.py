@@ -9,10 +9,10 @@ from trainables.tasks.task import Task, Variant
 
 
 def space(task: Task) -> SearchSpace:
-    """Channels, hidden width, dropout, distortion of training images, learning rate.
+    """Channels, hidden width, dropout, augmentation of training images, learning rate.
 
-    The first point is Adam's and PyTorch's default learning rate with two blocks and no
-    regularisation: the baseline.
+    The first point is the baseline: Adam with PyTorch's default learning rate, two blocks, no
+    regularisation.
 
     Raises:
         UserError: If the task has no images.
@@ -33,7 +33,7 @@ def space(task: Task) -> SearchSpace:
             "weight_decay": tune.uniform(0.0, 5e-4),
             "batch_size": tune.lograndint(32, 129),  # 32..128: Tune's upper bound is exclusive
             "lr_schedule": tune.choice(["cosine", "constant"]),
-            "channels": tune.qrandint(8, 64, 8),  # vector units like multiples of 8
+            "channels": tune.qrandint(8, 64, 8),  # multiples of 8 suit vector units
             "hidden": tune.qrandint(32, 256, 32),
             "dropout": tune.uniform(0.0, 0.6),
             "shift": tune.uniform(0.0, 2.0),

@@ -1,4 +1,4 @@
-"""Spaces on pairs of digits, a file for each variant."""
+"""Spaces on pairs of digits, one file per variant."""
 
 from collections.abc import Callable
 
@@ -38,4 +38,4 @@ PAIR_SPACES: dict[str, Callable[[], SearchSpace]] = {
     "cnn_digit_deep": cnn_digit_deep.space,
     "mlp_backprop": mlp_backprop.space,
 }
-"""A space for each variant, so that all can be compared at equal budget."""
+"""One space per variant, so that all variants can be compared at equal budget."""

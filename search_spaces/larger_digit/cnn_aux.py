@@ -12,7 +12,7 @@ from trainables.models.pairs.variants import CNN_AUX
 
 
 def space() -> SearchSpace:
-    """Channels, hidden width and auxiliary share besides the common domains."""
+    """Channels, hidden width and auxiliary weight besides the common domains."""
     return SearchSpace(
         name="cnn_aux",
         variant=CNN_AUX,

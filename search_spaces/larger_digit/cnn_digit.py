@@ -1,4 +1,4 @@
-"""Convolutional classifier of digits; the comparison is outside the network."""
+"""Convolutional classifier of digits; digits are compared outside the network."""
 
 from search_spaces.larger_digit.common import augmentation, lenet, optimisation
 from search_spaces.space import SearchSpace, preset_point

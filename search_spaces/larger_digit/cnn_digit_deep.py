@@ -8,11 +8,11 @@ from trainables.models.pairs.variants import CNN_DIGIT_DEEP
 
 
 def space() -> SearchSpace:
-    """Widths of six layers, distortion of training images, smoothing, learning rate.
+    """Widths of six layers, augmentation of training images, label smoothing, learning rate.
 
-    Each 3x3 layer takes two pixels off an image of 14, until 2x2 are left; nothing is pooled.
-    Three such networks share the batches, and their probabilities are averaged. The first point is
-    Adam's default learning rate without regularisation: the baseline.
+    Each of the six 3x3 layers shrinks the 14x14 image by two pixels, to 2x2 at the end, without
+    pooling. Three such networks train on the same batches, and their probabilities are averaged.
+    The first point is the baseline: Adam's default learning rate, without regularisation.
 
     References:
         An et al. (2020), "An ensemble of simple convolutional neural network models for MNIST

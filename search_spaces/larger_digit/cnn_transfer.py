@@ -1,4 +1,4 @@
-"""Siamese convolutional net trained on digits first and on comparisons then."""
+"""Siamese convolutional net, trained on digits first and then on comparisons."""
 
 from ray import tune
 
@@ -8,7 +8,7 @@ from trainables.models.pairs.variants import CNN_TRANSFER
 
 
 def space() -> SearchSpace:
-    """Channels, hidden width and the share of the first phase besides the common domains."""
+    """Channels, hidden width and fraction of pretraining epochs besides the common domains."""
     return SearchSpace(
         name="cnn_transfer",
         variant=CNN_TRANSFER,

@@ -1,4 +1,4 @@
-"""Domains that the spaces share; each contains the values of the baselines."""
+"""Common domains of the spaces; each contains the values of the baselines."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ def optimisation() -> dict[str, Any]:
 def convolutions() -> dict[str, Any]:
     """Channels, kernels and dropout of two blocks, and the linear layer after them."""
     return {
-        "channels": tune.qrandint(16, 64, 8),  # vector units like multiples of 8
+        "channels": tune.qrandint(16, 64, 8),  # multiples of 8 suit vector units
         "kernel": tune.choice([3, 5]),
-        "padding": when("kernel", 5, 1),  # the same sizes as of a 3x3 kernel without
+        "padding": when("kernel", 5, 1),  # gives the output size of a 3x3 kernel without padding
         "hidden_layers": tune.randint(0, 2),
         "hidden": when("hidden_layers", 1, tune.qrandint(32, 256, 32)),
         "dropout": tune.uniform(0.0, 0.4),
@@ -44,7 +44,7 @@ def convolutional_branches() -> dict[str, Any]:
 
 
 def lenet() -> dict[str, Any]:
-    """As `convolutions`, with all that a LeNet may have: two linear layers, no batch-norm."""
+    """Domains of `convolutions` and more options of LeNets: two linear layers, no batch-norm."""
     return {
         "channels": tune.qrandint(16, 64, 8),
         "kernel": tune.choice([3, 5]),
@@ -68,12 +68,12 @@ def perceptrons() -> dict[str, Any]:
 
 
 def head() -> dict[str, Any]:
-    """What compares two branches: a hidden layer."""
+    """Hidden layer of the head, which compares the two branches."""
     return {"head_hidden": 64, "head_batch_norm": tune.choice([False, True])}
 
 
 def auxiliary() -> dict[str, Any]:
-    """The weight of each digit loss beside the comparison's of 1, between branch and head."""
+    """Weight of each digit loss, beside 1 for the comparison; digits between branch and head."""
     return {"aux_weight": tune.loguniform(0.05, 5.0), "digits": "path"}
 
 

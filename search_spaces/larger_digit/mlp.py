@@ -18,7 +18,7 @@ def space() -> SearchSpace:
             "hidden": tune.lograndint(32, 513),
             "hidden_layers": tune.randint(1, 4),
             "dropout": tune.uniform(0.0, 0.4),
-            "dropout_first": True,  # the same network as with ReLU first
+            "dropout_first": True,  # equivalent to ReLU first
             "batch_norm": tune.choice([True, False]),
         },
         points=[preset_point("aguet2019/fc_dropout_logits")],

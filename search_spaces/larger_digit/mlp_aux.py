@@ -12,7 +12,7 @@ from trainables.models.pairs.variants import MLP_AUX
 
 
 def space() -> SearchSpace:
-    """Width and depth of the branches and the auxiliary share besides the common domains."""
+    """Width and depth of the branches, and auxiliary weight, besides the common domains."""
     return SearchSpace(
         name="mlp_aux",
         variant=MLP_AUX,

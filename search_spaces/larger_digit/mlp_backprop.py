@@ -1,4 +1,4 @@
-"""Perceptron on the flattened pair, by the library without autograd."""
+"""Perceptron on the flattened pair, trained by `trainables.backprop`, without autograd."""
 
 from ray import tune
 
@@ -8,7 +8,7 @@ from trainables.models.pairs.variants import MLP_BACKPROP
 
 
 def space() -> SearchSpace:
-    """Width, optimiser and learning rate; the library has no dropout, and no Adam."""
+    """Width, depth, learning rate and its schedule; the library has neither dropout nor Adam."""
     return SearchSpace(
         name="mlp_backprop",
         variant=MLP_BACKPROP,

@@ -12,7 +12,7 @@ from trainables.models.pairs.variants import MLP_WS_AUX
 
 
 def space() -> SearchSpace:
-    """Width and depth of the branch and the auxiliary share besides the common domains."""
+    """Width and depth of the branch, and auxiliary weight, besides the common domains."""
     return SearchSpace(
         name="mlp_ws_aux",
         variant=MLP_WS_AUX,

@@ -10,11 +10,12 @@ from trainables.variants import VARIANTS
 
 
 def grid_space(grid: Grid, values: Mapping[str, Any] | None = None) -> SearchSpace:
-    """The space of a report's grid; all that it does not vary is as in the report.
+    """Make the space of a report's grid; parameters that are no axis have the report's values.
 
     Args:
-        grid: Its axes and its base.
-        values: What differs from the base [the best of the groups before, as the report has it].
+        grid: Axes of the grid, and its base preset.
+        values: Values that differ from the base [`grid.values`: the report's best of the grids
+            before].
     """
     base = PRESETS[grid.base]
     variant = VARIANTS[base.variant]

@@ -1,4 +1,4 @@
-"""What the spaces of estimators share."""
+"""Common part of the spaces of estimators."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +11,16 @@ from trainables.models.estimators.catalogue import estimator_variant
 from trainables.tasks.task import Task
 
 BASELINE = "scikit-learn default"
-"""Name of the first point: what is searched has scikit-learn's default values."""
+"""Name of the first point, in which all searched parameters have scikit-learn's defaults."""
 
 
 def estimator_space(name: str, task: Task, domains: Mapping[str, Any]) -> SearchSpace:
-    """Space of an estimator that ships, with scikit-learn's defaults as the baseline.
+    """Make the space of an estimator that ships, with scikit-learn's defaults as the baseline.
 
-    Whether rows are weighted by class is searched wherever the estimator can do so.
+    `class_weight` is searched if the estimator supports it.
 
     Raises:
-        UserError: If the estimator is not for tasks of this kind.
+        UserError: If the estimator does not support this kind of task.
     """
     variant = estimator_variant(name, task)
     defaults = variant.config().to_dict()

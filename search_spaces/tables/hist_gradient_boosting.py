@@ -10,9 +10,10 @@ from trainables.tasks.task import Task
 def space(task: Task) -> SearchSpace:
     """Learning rate, size of trees and regularisation, for 300 boosting iterations.
 
-    Parameters and scales are those of auto-sklearn (Feurer et al., 2015), and the share of columns
-    per split. Trees are smaller than auto-sklearn allows, as in Grinsztajn, Oyallon and Varoquaux,
-    "Why do tree-based models still outperform deep learning on typical tabular data?" (2022).
+    Parameters and scales are those of auto-sklearn (Feurer et al., 2015), plus the fraction of
+    columns per split. Trees are smaller than auto-sklearn allows, as in Grinsztajn, Oyallon and
+    Varoquaux, "Why do tree-based models still outperform deep learning on typical tabular data?"
+    (2022).
     """
     return estimator_space(
         "hist_gradient_boosting",

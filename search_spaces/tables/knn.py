@@ -8,13 +8,14 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
 MOST = 100
-"""Neighbours at most, as in auto-sklearn."""
+"""Maximum number of neighbours, as in auto-sklearn."""
 
 
 def space(task: Task) -> SearchSpace:
     """Number, weights and distance of neighbours, as in auto-sklearn (Feurer et al., 2015).
 
-    There are never more neighbours than a third of the rows, which every fold trains on.
+    The number of neighbours is at most a third of the rows, since every fold trains on at least as
+    many rows.
     """
     rows = len(task.data.train) if isinstance(task.data, Data) else 3 * MOST
     most = max(5, min(MOST, rows // 3))

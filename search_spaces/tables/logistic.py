@@ -10,7 +10,7 @@ from trainables.tasks.task import Task
 def space(task: Task) -> SearchSpace:
     """Strength of the penalty, in the range of scikit-learn's `LogisticRegressionCV`.
 
-    Weak penalties need more than the 100 iterations that are the default, so there are 1000. A fit
-    that converges before gives the same either way.
+    Weak penalties need more than the default of 100 iterations, so the limit is 1000. A fit that
+    converges earlier has the same result with either limit.
     """
     return estimator_space("logistic", task, {"C": tune.loguniform(1e-4, 1e4), "max_iter": 1000})

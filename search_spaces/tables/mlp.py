@@ -14,8 +14,8 @@ from trainables.tasks.task import Task, Variant
 def space(task: Task) -> SearchSpace:
     """Width, depth, dropout, residual connections, embedding of categories, learning rate.
 
-    The first point is the default of scikit-learn's multilayer perceptron: one layer of 100 ReLU
-    units, Adam with learning rate 0.001, weight decay 0.0001 and batches of 200: the baseline.
+    The first point is the baseline: the default of scikit-learn's multilayer perceptron, with one
+    layer of 100 ReLU units, Adam with learning rate 0.001, weight decay 0.0001, batches of 200.
 
     References:
         Gorishniy et al. (2021), "Revisiting deep learning models for tabular data", NeurIPS.

@@ -10,7 +10,7 @@ from trainables.tasks.task import Task
 def space(task: Task) -> SearchSpace:
     """Strength of the penalty.
 
-    The penalty is compared with a sum over rows, so the range grows with a table's size: 1e5 is a
-    strong penalty on a hundred thousand scaled rows, and 1e-4 none on a hundred.
+    The penalty is added to a sum over rows, so the range must cover tables of all sizes: 1e5 is a
+    strong penalty for a hundred thousand scaled rows, and 1e-4 is practically none for a hundred.
     """
     return estimator_space("ridge", task, {"alpha": tune.loguniform(1e-4, 1e5)})

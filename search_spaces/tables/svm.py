@@ -9,16 +9,15 @@ from search_spaces.tables.common import estimator_space
 from trainables.tasks.task import Task
 
 RANKING = ("roc_auc", "average_precision")
-"""Objectives of two classes that take probabilities, but depend on the order of rows only."""
+"""Objectives that, with two classes, depend on the ranking of rows by probability only."""
 
 
 def space(task: Task) -> SearchSpace:
     """Penalty and kernel width, in the range of LIBSVM's guide (Hsu, Chang and Lin, 2003).
 
-    Kernel widths are those of the guide's grid, and scikit-learn's own, which depends on the rows.
-
-    The guide's largest penalties, above 1024, are left out, as fits then take very long. A
-    classifier is calibrated where the objective depends on the values of probabilities. The
+    Kernel widths are those of the guide's grid, and scikit-learn's `scale`, which depends on the
+    rows. The guide's largest penalties, above 1024, are left out, since fits then take very long.
+    A classifier is calibrated if the objective depends on the values of probabilities. The
     regressor's `epsilon` has the range of auto-sklearn (Feurer et al., 2015).
     """
     domains: dict[str, Any] = {

@@ -414,9 +414,10 @@ def identity_in(folder: Path, *, within: Path | None = None) -> Identity:
 
     Args:
         folder: Folder of the spool.
-        within: Folder whose spools share one UUID [`folder`].
+        within: Folder whose spools share one UUID [this one has its own].
     """
-    for place in (folder, *sorted(path.parent for path in (within or folder).glob("*/"))):
+    beside = () if within is None else sorted(within.glob(f"*/{TARGET_FILE}"))
+    for place in (folder, *(path.parent for path in beside)):
         if (recorded := spool_identity(place)) is not None:
             return replace(recorded.at(place), folder=folder.resolve())
     made = Identity.new(folder)  # a spool without this record was written by an earlier version

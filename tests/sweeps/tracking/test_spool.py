@@ -26,6 +26,7 @@ from sweeps.tracking.spool import (
     check_files,
     count_records,
     driver_lives,
+    identity_in,
     is_closed,
     read_progress,
     read_records,
@@ -307,3 +308,14 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, what: str) -> Non
         path.symlink_to(name if what == "loop" else "nowhere")
     with pytest.raises(UserError, match=f"{name} is no file: restore it or remove it"):
         check_files(tmp_path, "study.journal")
+
+
+def test_spools_of_one_folder_share_their_sweep_s_identity(tmp_path: Path) -> None:
+    """Grids and rows of a reproduction are one sweep to MLflow."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    target(uuid="4f3c").save(first)
+    second.mkdir()
+    assert identity_in(second, within=tmp_path).uuid == "4f3c"
+    assert identity_in(second, within=tmp_path).folder == second.resolve()
+    assert identity_in(second).uuid not in ("", "4f3c")

@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
+DOCS_STAMP := .venv/docs-installed
 VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow test-cluster fuzz chaos lint ui
+.PHONY: help sweep test test-slow test-cluster fuzz chaos lint docs ui
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -43,6 +44,10 @@ lint: $(STAMP) ## format, lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP) $(DOCS_STAMP) ## the documentation site in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "Read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
+
 # not ?=: both are set to something else in many an environment
 ui: HOST := 127.0.0.1
 ui: PORT := 5000
@@ -53,6 +58,11 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what requirements.lock pins into .venv: some minutes the first time"
 	@$(BIN)/python -m pip install --quiet -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(DOCS_STAMP): docs/requirements.txt | $(STAMP)
+	@echo "Installing what docs/requirements.txt pins into .venv"
+	@$(BIN)/python -m pip install --quiet -r docs/requirements.txt
 	@touch $@
 
 $(BIN)/python:

@@ -107,7 +107,7 @@ def test_examples_are_linked_from_the_readme() -> None:
     assert [p.name for p in EXAMPLES if f"(docs/examples/{p.name})" not in text] == []
 
 
-# The README's own CSV and network file -----------------------------------------------------------------
+# The README's own CSV and network file ---------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
-"""A trial's score or predictions on each held-out row, from which the bootstrap of a sweep's
-selection computes scores on resampled rows.
+"""A trial's score or predictions on each held-out row, for the bootstrap of a sweep's selection.
 
 Legend of shapes: r repeats, n rows of the training table, v held-out rows of a fold, k classes or
 values to predict.

@@ -101,10 +101,7 @@ class BaseConfig:
 
     @property
     def pretrain_epochs(self) -> int:
-        """Number of initial epochs that do not train the objective, whose score is then untrained.
-
-        0 if all epochs train it.
-        """
+        """Number of initial epochs that do not train the objective; its score means nothing then."""
         return 0
 
 

@@ -1,4 +1,4 @@
-"""Seeds: every random number derives from a few integers, on any machine and at any time."""
+"""Seeds: every random number derives from a few integers, so none depends on place or time."""
 
 from enum import IntEnum
 
@@ -28,7 +28,8 @@ class Stream(IntEnum):
     BOOTSTRAP = 7
     """Rows that the bootstrap of a sweep's trials draws."""
     REDRAW = 8
-    """A sampler's choice that replaces a forbidden configuration: attempt, then as `SAMPLER`."""
+    """A sampler's choice in place of a configuration that may not be trained: attempt, then as
+    `SAMPLER`."""
 
 
 def derive_seed(*parts: int) -> int:

@@ -46,7 +46,7 @@ class Context:
     save_at: tuple[int, ...] = ()
     """Epochs after which a trial is always checkpointed, since it may be paused there."""
     patience_s: float = PATIENCE_S
-    """Seconds that a trial waits for its checkpoint before it starts again from its first epoch."""
+    """Seconds that a trial waits for its checkpoint before it starts again from epoch 0."""
     threads: int = 1
     device: str = "cpu"
     mode: Mode = "auto"
@@ -171,7 +171,7 @@ class CrossValidation:
     """Trains all folds of one configuration in lockstep and keeps the history of epochs.
 
     Everything random derives from (`context.seed`, `number`, fold): the same trial gives the same
-    numbers in any process, interrupted or not.
+    numbers in any process, at any time, interrupted or not.
 
     Attributes:
         history: For each epoch a dict of `epoch`, `time` (ms since 1970) and the summary metrics.

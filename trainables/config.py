@@ -101,7 +101,7 @@ class BaseConfig:
 
     @property
     def pretrain_epochs(self) -> int:
-        """Number of initial epochs that do not train the objective; its score means nothing then."""
+        """Number of initial epochs that do not train the objective, whose scores mean nothing."""
         return 0
 
 

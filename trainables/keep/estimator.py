@@ -22,7 +22,7 @@ from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 
 TRUSTED: Final = (
-    "functools.partial",  # skops checks the function in it as well
+    "functools.partial",  # of functions that are trusted themselves
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

@@ -176,7 +176,7 @@ def _write(
 
 
 def _reallocate_empty(module: nn.Module) -> None:
-    """Give each empty buffer an empty storage: torch cannot save other empty buffers in a program."""
+    """Give each empty buffer an empty storage; torch cannot save a program with others."""
     for part in module.modules():
         for name, buffer in part.named_buffers(recurse=False):
             if buffer.numel() == 0:

@@ -1,4 +1,4 @@
-"""The task of a kept model, built from its record alone: for predictions, without training data."""
+"""The task of a kept model, built from its record alone: it predicts, but has no training data."""
 
 from collections.abc import Mapping
 from typing import Any

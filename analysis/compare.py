@@ -31,7 +31,7 @@ TEST_HEADS = ("", "difference", "95 % interval", "p", "detectable", "verdict")
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(Selection):
-    """Compare the spaces of the latest sweep, or given sweeps: one row each, then pairwise tests."""
+    """Compare the spaces of the latest sweep, or given sweeps: a row for each, then the tests."""
 
     rope: float | None = None
     """Scores closer than this are equivalent [the task's value for the metric]."""

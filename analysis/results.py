@@ -130,7 +130,7 @@ class Measured:
     """Values of the metric that sweeps are compared by, by round or by fold of every repeat; empty
     if the metric was not measured."""
     protocol: str
-    """Description of rows and folds; equal protocols mean equal rows, folds and numbers of them."""
+    """Rows and folds in words; equal protocols mean equal rows, folds and numbers of them."""
     num_folds: int | None
     """Number of folds in one repeat of finals; None if not recorded."""
     overlap: float | None
@@ -243,7 +243,7 @@ class Sweep:
         return next((m for m in self.evaluations if m.trial == trial), None)
 
     def ensemble(self, trial: int) -> Measured | None:
-        """The latest rounds of a trial's ensemble of fold models on test rows; None without any."""
+        """The latest rounds of a trial's ensemble of fold models on test rows; None if none."""
         return next((m for m in self.ensembles if m.trial == trial), None)
 
 

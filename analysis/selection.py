@@ -126,7 +126,7 @@ def _latest(sweeps: Sequence[Sweep], settings: Selection) -> list[Sweep]:
 def _tell_of_others(
     chosen: Sequence[Sweep], sweeps: Sequence[Sweep], notice: Callable[[str], None]
 ) -> None:
-    """Name the sweeps that are not chosen, first larger ones of the same variant as a chosen one."""
+    """Name the sweeps that are not chosen, first those of a chosen variant with more trials."""
     names = {sweep.name for sweep in chosen}
     others = [sweep for sweep in sweeps if sweep.name not in names]
     for sweep in chosen:

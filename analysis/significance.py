@@ -223,8 +223,8 @@ class Ranking:
     """Number of first trials that may be the best: every later trial is significantly worse than
     the best."""
     equivalent: int
-    """Number of first trials that are equivalent to the best: worse by less than the rope than any
-    trial that may be the best."""
+    """Number of first trials that are equivalent to the best: worse by less than the rope than
+    each trial that may be the best."""
     detectable: float
     """Smallest true distance from the best that would have been detected with a power of 80 %."""
 
@@ -239,9 +239,10 @@ def rank(
 ) -> Ranking:
     """Compare all trials on the same folds with the best (Hsu's multiple comparisons).
 
-    All statements hold simultaneously at level `ALPHA`: one-sided t quantiles at `ALPHA / (t - 1)`.
-    Both sets contain every trial with a better mean than one of their members: otherwise more
-    noise could make a worse trial look better than a better one.
+    All statements hold simultaneously at level `ALPHA`: one-sided t quantiles are taken at
+    `ALPHA / (t - 1)`. Both sets contain every trial with a better mean than one of their members:
+    a set that left out a better trial and kept a worse one would say that more noise makes a trial
+    better.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.

@@ -54,8 +54,8 @@ class Choice:
     undistinguished: tuple[Trial, ...]
     """Trials that are statistically indistinguishable from the best, with the best itself."""
     equivalent: tuple[Trial, ...]
-    """Trials that are equivalent to the best, or worse by less than the rope, and the best itself.
-    """
+    """Trials that are equivalent to the best, including it: worse by less than the rope, if at
+    all."""
     detectable: float
     """Smallest distance from the best that would have been detected with a power of 80 %."""
     basis: str

@@ -1,4 +1,4 @@
-"""The champion of a registered model: finding it, loading it, and comparing a new model with it."""
+"""The champion of a registered model: finding and loading it, comparing a new model with it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The code that `mlflow models serve` runs: MLflow copies this file beside a model, and executes it.
+"""Code that `mlflow models serve` runs: MLflow copies this file beside a model and executes it.
 
 It loads the model from its recipe and learnt values, with the installed foldsweep.
 """

@@ -57,10 +57,7 @@ class Trained:
 
     @property
     def objective(self) -> str:
-        """Metric that models are compared by: the sweep's objective, or the task's if that is none.
-
-        A sweep's objective may be no metric, such as a number of parameters.
-        """
+        """Metric that models are compared by: the recipe's, or the task's if that is no metric."""
         name = self.model.recipe.objective
         return name if name in self.task.metrics else self.task.objective
 

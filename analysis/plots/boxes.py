@@ -57,7 +57,7 @@ def plot_boxes(infos: Sequence[BoxInfo], objective: Objective) -> Figure:
 
 
 def _draw(axes: Axes, place: int, info: BoxInfo, colour: str) -> None:
-    """Draw a box of median, quartiles and range, and its points side by side, so all are visible."""
+    """Draw a box of median, quartiles and range, and all points side by side, to be visible."""
     axes.boxplot(
         info.values,
         positions=[place],

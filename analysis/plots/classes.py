@@ -29,7 +29,7 @@ _SHADES = (0, 1, 5, 20, 50, 100)
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionInfo:
-    """Number of test rows by actual class (rows) and predicted class (columns), over all rounds."""
+    """Numbers of test rows by actual class (rows) and predicted class (columns), in all rounds."""
 
     name: str
     classes: tuple[str, ...]
@@ -67,7 +67,7 @@ class CalibrationInfo:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean distance of predicted and observed, weighted by count."""
+        """Expected calibration error: mean of |observed - predicted|, weighted by count."""
         return float(np.average(np.abs(self.observed - self.predicted), weights=self.count))
 
 

@@ -64,7 +64,7 @@ def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
 
 
 def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
-    """A panel for each sweep; on common axes where they have one objective."""
+    """Draw a panel for each sweep; axes are shared if all sweeps have one objective."""
     same = len({info.objective for info in infos}) == 1
     if len(infos) == 1:
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")

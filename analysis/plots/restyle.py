@@ -44,7 +44,7 @@ def slices(figure: Figure) -> Figure:
 
 
 def contours(figure: Figure) -> Figure:
-    """Restyle a contour plot; of its matrix of panels, keep only one half, as the other mirrors it."""
+    """Restyle a contour plot: keep the lower half of the panels, which the upper half mirrors."""
     mappable, label = _without_bar(figure)
     panels = list(figure.axes)
     side = math.isqrt(len(panels))

@@ -102,7 +102,7 @@ def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
 
 
 def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
-    """The bootstrap of a sweep's complete trials; None if there is none over these very trials."""
+    """The bootstrap of a sweep; None if it has none, or one over a different number of trials."""
     key, values = sweep.measure.key, sweep.values
     of = (names.bootstrap_key(key), names.bootstrap_low_key(key), names.bootstrap_high_key(key))
     whole = all(name in values for name in of)

@@ -14,7 +14,7 @@ class Stream(IntEnum):
     MEMBER = 0
     """A fold of a trial: trial number, fold."""
     SAMPLER = 1
-    """A sampler's choice: trial number, and the parameter where it is drawn by itself."""
+    """A sampler's choice: trial number, and the parameter if it is drawn independently."""
     ROUND = 2
     """A round of an evaluation: its index."""
     ROUND_DATA = 3

@@ -76,7 +76,8 @@ class Rebuilt:
     study: optuna.Study
     """All ended trials whose values fit into the space."""
     searched: optuna.Study
-    """Trials that the sampler chose: initial points may also differ in fixed parameters."""
+    """Trials that the sampler chose: initial points may also differ in parameters outside the
+    space."""
     left_out: tuple[str, ...]
     """One line for each trial whose values do not fit into the space, with the reason."""
 

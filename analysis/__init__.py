@@ -1,1 +1,1 @@
-"""What it meant: reads MLflow only."""
+"""Analysis of sweeps: comparisons, figures, reports and exports. Reads MLflow only."""

@@ -1,4 +1,4 @@
-"""Rules that choose one configuration of a sweep: the best, or a smaller one that is as good."""
+"""Rules that choose one configuration of a sweep: the best, or a smaller equivalent one."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from foldsweep.numbers import shown
 
 
 def choose(sweep: Sweep, rule: Rule, *, rope: float | None = None) -> tuple[Trial, str]:
-    """One complete trial of a sweep, and why it was chosen.
+    """Choose one complete trial of a sweep by a rule; return the trial and the reason in words.
 
     * `best`: the best cross-validated mean.
     * `one-se`: the smallest within one standard error of the best (Breiman, Friedman, Olshen and
-      Stone, 1984, "Classification and regression trees", section 3.4.3). A custom, not a test.
+      Stone, 1984, "Classification and regression trees", section 3.4.3). A convention, not a test.
     * `equivalent-smallest`: the smallest of those that are shown to be equivalent to the best.
 
-    Estimators have no parameters to count: of them the fastest is taken for the smallest.
+    Estimators have no parameters to count: the fastest to train counts as the smallest.
 
     Args:
         sweep: A sweep with a complete trial.
         rule: The rule.
-        rope: Scores closer than this are equivalent [as the task says of the metric].
+        rope: Scores closer than this are equivalent [the task's value for the metric].
     """
     best = sweep.complete[0]
     if rule == "best":

@@ -1,4 +1,4 @@
-"""Which is better, as far as the data decide? `python analysis/compare.py`."""
+"""Comparison of sweeps by statistical tests: `python analysis/compare.py`."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -26,23 +26,23 @@ from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
 TEST_HEADS = ("", "difference", "95 % interval", "p", "detectable", "verdict")
-"""Heads of the columns of `test_cells`."""
+"""Headings of the columns of `test_cells`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(Selection):
-    """Compare the spaces of the latest sweep, or other sweeps: a row for each, then the tests."""
+    """Compare the spaces of the latest sweep, or given sweeps: a row for each, then the tests."""
 
     rope: float | None = None
-    """Scores closer than this are equivalent [as the task says of the metric]."""
+    """Scores closer than this are equivalent [the task's value for the metric]."""
     csv: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write the table to this file; - prints it, and nothing else."""
+    """Write the table to this file; - prints only the table."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write table and tests to this file; - prints them, and nothing else."""
+    """Write table and tests to this file; - prints only these."""
 
 
 def main() -> int:
-    """Compare what the command line asks for; returns the exit code."""
+    """Run the program; return its exit code."""
     settings = parse(CompareSettings, sys.argv[1:], prog="analysis/compare.py")
     check_rope(settings.rope)
     piped = "-" in (str(settings.csv), str(settings.json))
@@ -66,7 +66,7 @@ def _to_stderr(line: str) -> None:
 
 
 def show(comparison: Comparison, settings: Selection) -> None:
-    """Print the comparison: words first, then the table, then the tests."""
+    """Print the comparison: sentences first, then the table, then the tests."""
     console.print(words.headline(comparison))
     for sentence in [*words.sentences(comparison), *words.choice_sentences(comparison)]:
         console.print(sentence)
@@ -83,14 +83,14 @@ def show(comparison: Comparison, settings: Selection) -> None:
 
 
 def _print_whole(table: Table) -> None:
-    """Print a table as wide as it is: a narrower terminal breaks lines, and no name is cut."""
+    """Print a table at full width, so that a narrow terminal wraps lines and cuts no name."""
     plain = Console(highlight=False, markup=False, emoji=False, width=WIDEST)
     plain.width = plain.measure(table).maximum
     plain.print(table)
 
 
 def finals_commands(comparison: Comparison, settings: Selection) -> str:
-    """What to type for finals of the best two rows."""
+    """Shell commands that run finals of the best two rows."""
     names = [row.sweep.name for row in comparison.rows[:2]]
     store = store_options(tracking_uri(settings.tracking_uri), settings.experiment)
     export = [
@@ -117,7 +117,7 @@ def _row_table(comparison: Comparison) -> Table:
 
 
 def heads(comparison: Comparison) -> list[str]:
-    """Heads of the columns of `cells`."""
+    """Headings of the columns of `cells`."""
     return [
         *["", "complete", "cross-validated", "expected", "finals", "test"],
         *["ensemble"] * _has_ensemble(comparison),
@@ -128,7 +128,7 @@ def heads(comparison: Comparison) -> list[str]:
 
 
 def cells(row: Row, comparison: Comparison) -> list[str]:
-    """A row as people read it."""
+    """Cells of a row of the table, as text."""
     states = [t.state for t in row.sweep.trials]
     reported = row.sweep.reported
     named = [
@@ -149,7 +149,7 @@ def cells(row: Row, comparison: Comparison) -> list[str]:
 
 
 def _rounds(measured: Measured | None) -> str:
-    """What rounds on test rows came to, and how many they were."""
+    """Mean and spread of rounds on test rows, and the number of rounds; empty without rounds."""
     if measured is None:
         return ""
     return shown_spread(measured.mean, spread(measured)) + f" (n = {len(measured.scores)})"
@@ -174,7 +174,7 @@ def _test_table(comparison: Comparison) -> Table:
 
 
 def test_cells(test: PairwiseTest, *, places: int) -> list[str]:
-    """A test as people read it, see `TEST_HEADS`."""
+    """Cells of a pairwise test, as text, see `TEST_HEADS`."""
     d = test.difference
     named = f"{test.a} vs {test.b}"
     if d is None:

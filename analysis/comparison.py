@@ -1,4 +1,4 @@
-"""Which is better, as far as the scores decide: what `compare.py` and the report show."""
+"""Comparisons of sweeps by their scores, which `compare.py` and the report show."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,56 +29,57 @@ Verdict = Literal[significance.Verdict, "untested"]
 
 @dataclass(frozen=True, kw_only=True)
 class PairwiseTest:
-    """Two rows compared; `a` is expected to be better."""
+    """A test of two rows, of which `a` is expected to be better."""
 
     a: str
     b: str
     basis: str
-    """The scores compared, in words; why there are none where it was not tested."""
+    """The scores compared, in words; the reason if the rows were not tested."""
     unequal: str
-    """What the two were not given alike, in words."""
+    """Differences between the budgets of the two rows, in words; empty if there are none."""
     difference: Difference | None
-    """Of the metric, `a - b`: negative where lower is better."""
+    """Difference of the metric, `a - b`, negative if lower is better; None if not tested."""
     verdict: Verdict
     repeats: int | None = None
-    """Repeats of the folds that would decide an inconclusive one; None where none would, or where
-    nothing is open."""
+    """Repeats of the folds that would decide an inconclusive test; None if no number would, or if
+    the test is not inconclusive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The configurations of the best row's sweep, and what the scores say of them."""
+    """Configurations of the best row's sweep, compared with the best of them."""
 
     trials: tuple[Trial, ...]
-    """All that were compared, best first."""
+    """All compared trials, best first."""
     undistinguished: tuple[Trial, ...]
-    """Those that may be the best, for all that the scores can say."""
+    """Trials that are statistically indistinguishable from the best, with the best itself."""
     equivalent: tuple[Trial, ...]
-    """Those that are equivalent to the best: worse by less than what matters, if at all."""
+    """Trials that are equivalent to the best, including it: worse by less than the rope, if at
+    all."""
     detectable: float
-    """Smallest distance from the best that would have been detected with a chance of 80 %."""
+    """Smallest distance from the best that would have been detected with a power of 80 %."""
     basis: str
     """The scores compared, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Rows, best first, and what the scores say of them."""
+    """Rows, best first, with pairwise tests and the choice within the best row's sweep."""
 
     rows: tuple[Row, ...]
     tests: tuple[PairwiseTest, ...]
-    """The first is the best row against the runner-up, if there are two rows."""
+    """Tests of all pairs of rows; the first is the best row against the runner-up."""
     in_finals: bool
-    """Whether the finals decide, because all rows have been in the same."""
+    """Whether finals decide, because all rows took part in the same finals."""
     choice: Choice
     objective: Objective
-    """The metric that everything is compared by."""
+    """The metric that rows are compared by."""
     rope: float
     """Scores closer than this are equivalent."""
 
     @property
     def places(self) -> int:
-        """Decimal places that suit scores and their differences."""
+        """Decimal places for scores and their differences."""
         return places_of(max(abs(row.expected) for row in self.rows))
 
 
@@ -88,16 +89,16 @@ def compare(
     """Compare sweeps that each have a complete trial.
 
     Args:
-        sweeps: At least one, all of one task on one data, compared by one metric.
-        rope: Scores closer than this are equivalent [as the task says of the metric].
-        finals: Whether finals decide where all rows were in the same.
+        sweeps: At least one sweep; all have the same task, data and metric.
+        rope: Scores closer than this are equivalent [the task's value for the metric].
+        finals: Whether finals decide if all rows took part in the same finals.
     """
     objective = sweeps[0].measure
     rope = objective.equal if rope is None else rope
     variants = Counter(sweep.variant for sweep in sweeps)
     once = max(variants.values()) == 1
-    # one kind of estimate for all, or their differences would be of two kinds; one trial alone has
-    # not been selected and needs none
+    # one kind of estimate for all rows, or their differences would mix two kinds; the only trial
+    # of a sweep has no selection bias and needs no estimate
     bootstrap = all(bootstrap_of(s) is not None or len(s.complete) == 1 for s in sweeps)
     in_finals = finals and _same_finals(sweeps)
     rows = [
@@ -120,7 +121,7 @@ def compare(
 
 
 def _same_finals(sweeps: Sequence[Sweep]) -> bool:
-    """Whether all were in the same finals, with a trial that is here."""
+    """Whether all sweeps took part in the same finals, with a trial that is loaded here."""
     protocols = set()
     for sweep in sweeps:
         here = {trial.number for trial in sweep.complete}
@@ -129,7 +130,7 @@ def _same_finals(sweeps: Sequence[Sweep]) -> bool:
 
 
 class _SweepScores:
-    """Scores of the sweeps' own folds, and the noise that all trials on the same folds show."""
+    """Scores of the sweeps' own folds, with the noise estimated from all trials on these folds."""
 
     def __init__(self, rows: Sequence[Row]):
         self.trials: dict[str, list[Trial]] = {}
@@ -145,7 +146,7 @@ class _SweepScores:
             return "selected on test rows"
         if a.sweep.judged_on != b.sweep.judged_on:
             return "other rows or folds"
-        # spaces of one command have the epochs that suit each; two commands are a budget each
+        # spaces of one command may differ in epochs by design; two commands are two budgets
         if budgets_differ(a.sweep, b.sweep) and a.sweep.group != b.sweep.group:
             return f"{a.sweep.resource} against {b.sweep.resource}"
         return None
@@ -171,7 +172,7 @@ class _SweepScores:
 
 
 class _FinalsScores:
-    """Scores of the finals that all rows were in."""
+    """Scores of the finals that all rows took part in."""
 
     def __init__(self, rows: Sequence[Row]):
         self.finalists = [measured for row in rows for measured in row.finalists]
@@ -248,7 +249,7 @@ def _test(
 
 
 def _choice(row: Row, *, in_finals: bool, rope: float) -> Choice:
-    """What the scores that decide the row say of its sweep's configurations."""
+    """Compare the configurations of a row's sweep, by the scores that decide the row."""
     sweep = row.sweep
     by_number = {trial.number: trial for trial in sweep.complete}
     finalists = [m for m in row.finalists if m.trial in by_number]
@@ -281,7 +282,7 @@ def _choice(row: Row, *, in_finals: bool, rope: float) -> Choice:
 
 
 def folds_in_words(row: Row) -> str:
-    """The folds that a sweep was judged on."""
+    """The folds that a sweep was scored on, in words."""
     repeats = len(row.best.folds) // row.sweep.num_folds
     times = f"{repeats} x " if repeats > 1 else ""
     return f"the sweep's own {times}{row.sweep.num_folds} folds"

@@ -1,4 +1,4 @@
-"""Export the best configurations: `python analysis/export.py --space mlp`."""
+"""Export of the best configurations: `python analysis/export.py --space mlp`."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -43,44 +43,44 @@ from foldsweep.tracking import (
 )
 
 _FOLD = re.compile(names.fold_key(0, "").replace("0", r"(\d+)") + "(.+)")
-"""Key of a fold's metric."""
+"""Pattern of the key of a fold's metric: number of the fold, name of the metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """Write a sweep's best configurations to small YAML files that evaluate.py measures again.
+    """Write a sweep's best configurations to small YAML files, which evaluate.py measures again.
 
-    With --register, --keep or --format each is also trained, on all training rows.
+    With --register, --keep or --format, each is also trained on all training rows.
     """
 
     space: str | None = None
     """Export from the latest sweep of this space."""
     sweep: str | None = None
-    """Export from the sweep of this name, for each of its spaces; or NAME/SPACE."""
+    """Export from each space of the sweep of this name, or from one as NAME/SPACE."""
     run: str | None = None
     """Export the trial with this MLflow run id."""
     top: int = 1
-    """How many of the best."""
+    """Number of best trials to export from each sweep."""
     choose: Rule = "best"
-    """What to choose of a sweep: the best mean, the smallest within one standard error of it, or
-    the smallest that is shown to be equivalent to it."""
+    """Rule that chooses a trial of a sweep: the best mean, the smallest within one standard error
+    of the best, or the smallest that is shown to be equivalent to the best."""
     rope: float | None = None
-    """With equivalent-smallest: scores closer than this are equivalent [as the task says]."""
+    """With equivalent-smallest: scores closer than this are equivalent [the task's value]."""
     out: Path = Path()
     """Folder to write to."""
     register: str | None = None
-    """Register the trained model in MLflow under this name; it becomes the name's champion if it
-    is significantly better than the present one on the same test rows."""
+    """Register the trained model in MLflow under this name; it becomes the champion if it is
+    significantly better than the present champion on the same test rows."""
     keep: Path | None = None
-    """Write the trained model to this folder, which analysis/predict.py takes."""
+    """Write the trained model to this folder, from which analysis/predict.py predicts."""
     ensemble: bool = False
-    """Of the trained model: not one on all training rows, but those of the trial's folds as one,
-    whose predictions are averaged."""
+    """Train an ensemble: the models of the trial's folds, whose predictions are averaged, instead
+    of one model on all training rows."""
     format: tuple[ModelFormat, ...] = ()
     """Write the trained model to stand-alone files: torchscript, onnx or pt2 for networks, skops
     for estimators."""
     data: Path | None = None
-    """Your own data file, where the sweep was of one [the file of its name in --out]."""
+    """Your own data file, if the sweep used one [the file of that name in --out]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     experiment: str = field(default_factory=default_experiment)
@@ -90,17 +90,17 @@ class ExportSettings:
 
     @property
     def trains(self) -> bool:
-        """Whether models are trained, and not only recipes written."""
+        """Whether models are trained, besides the recipes that are written."""
         return self.register is not None or self.keep is not None or bool(self.format)
 
 
 def main() -> int:
-    """Export what the command line asks for; returns the exit code."""
+    """Run the program; return its exit code."""
     settings = parse(ExportSettings, sys.argv[1:], prog="analysis/export.py")
     _check(settings)
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     if settings.register is not None:
-        # torch, which the recipe alone does not need
+        # imports torch, which recipes alone do not need
         from analysis.models.registry import check, serve_command
 
         check(store, settings.register)
@@ -111,7 +111,7 @@ def main() -> int:
         )
     recipes = _recipes(store, chosen)
     if settings.format:
-        from analysis.models.trained import check_formats  # torch again
+        from analysis.models.trained import check_formats  # imports torch
 
         for _, recipe in recipes:
             check_formats(recipe, settings.format, ensemble=settings.ensemble)
@@ -125,10 +125,10 @@ def main() -> int:
 
 
 def _check(settings: ExportSettings) -> None:
-    """Refuse options that cannot be.
+    """Refuse options that are invalid or contradict each other.
 
     Raises:
-        UserError: At the first of them.
+        UserError: At the first such option.
     """
     require_at_least(1, settings, "top")
     if not (settings.space or settings.sweep or settings.run):
@@ -145,13 +145,13 @@ def _check(settings: ExportSettings) -> None:
     if settings.data is not None and not settings.data.is_file():
         raise UserError(f"--data {settings.data}: there is no such file")
     if settings.keep is not None:
-        from analysis.models.keeping import check_folder  # torch, which the recipe does not need
+        from analysis.models.keeping import check_folder  # imports torch
 
         check_folder(settings.keep)
 
 
 def _chosen(settings: ExportSettings, store: Store) -> Iterator[tuple[int, Run]]:
-    """Trials to export, each with its rank in its sweep."""
+    """Yield the trials to export, each with its rank in its sweep, from 1."""
     if settings.run:
         yield 1, _trial(store, settings.run)
         return
@@ -164,12 +164,12 @@ def _chosen(settings: ExportSettings, store: Store) -> Iterator[tuple[int, Run]]
 
 
 def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
-    """The trial of a sweep that a rule chooses; says why.
+    """The trial of a sweep that a rule chooses; prints the reason.
 
     Raises:
         UserError: If there is no complete trial.
     """
-    from analysis.choosing import choose  # scipy, which the best alone does not need
+    from analysis.choosing import choose  # imports scipy, which the rule `best` does not need
 
     (sweep,) = load_sweeps(store, sweeps=[name])
     if not sweep.complete:
@@ -180,10 +180,10 @@ def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
 
 
 def _recipes(store: Store, chosen: Sequence[tuple[int, Run]]) -> list[tuple[int, Recipe]]:
-    """Recipes of all that can be exported; a line on stderr names each that cannot.
+    """Recipes of all trials that can be exported; a line on stderr names each other trial.
 
     Raises:
-        UserError: If none can.
+        UserError: If no trial can be exported.
     """
     recipes, errors = [], []
     for rank, run in chosen:
@@ -199,10 +199,11 @@ def _recipes(store: Store, chosen: Sequence[tuple[int, Run]]) -> list[tuple[int,
 
 
 def recipe_of(store: Store, run: Run) -> Recipe:
-    """The recipe that repeats a trial.
+    """The recipe of a trial, with which it can be repeated.
 
     Raises:
-        UserError: If the run is no complete trial, or its sweep has no record of its task.
+        UserError: If the run is not a complete trial, was selected on test rows, or cannot be
+            read, or if its sweep has no record of its task.
     """
     tags = run.data.tags
     if tags.get(names.TAG_STATE) != "COMPLETE":
@@ -268,9 +269,10 @@ def _recipe(store: Store, run: Run) -> Recipe:
 
 
 def _space(tags: Mapping[str, str]) -> str:
-    """Name of the space, or path of the user's file: the same file in this folder if it is here.
+    """Name of the space, or path of the user's file, relative to this folder if it is in it.
 
-    The recorded path is that of the folder that was swept in, which may have moved since.
+    The recorded path is absolute, and the folder of the sweep may have moved since: a file with
+    the recorded digest in this folder is used instead.
     """
     file = tags.get(names.TAG_SPACE_FILE)
     if file is None:
@@ -287,7 +289,7 @@ def _space(tags: Mapping[str, str]) -> str:
 
 
 def _fold_scores(values: Mapping[str, float]) -> dict[str, list[float]]:
-    """Each metric's values in order of folds."""
+    """Values of each metric, in order of folds."""
     by_name: dict[str, dict[int, float]] = {}
     for key, value in values.items():
         if (found := _FOLD.fullmatch(key)) is not None:
@@ -303,7 +305,7 @@ def _task(store: Store, run: Run) -> dict[str, dict[str, Any]]:
     """Record and origin of the sweep's task.
 
     Raises:
-        UserError: If the sweep has none, or it is damaged.
+        UserError: If the sweep has no such file, or the file is damaged.
     """
     task = json_artifact(store, _sweep_run(run), names.TASK_FILE) if _sweep_run(run) else None
     sweep = run.data.tags[names.TAG_SWEEP]
@@ -318,7 +320,7 @@ def _task(store: Store, run: Run) -> dict[str, dict[str, Any]]:
 def _objective(
     store: Store, run: Run, record: Mapping[str, Any], score: Mapping[str, float]
 ) -> str:
-    """What the sweep optimised; the task's objective where that is no score, such as a size."""
+    """Name of the sweep's objective; the task's if the sweep's is no score, such as a size."""
     sweep = store.client.get_run(_sweep_run(run))
     key = objective_keys(sweep)[:1]
     if key and names.val_key(key[0]) in score:
@@ -327,7 +329,7 @@ def _objective(
 
 
 def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
-    """Write the recipe and say so; returns the file."""
+    """Write the recipe, print a line about it, and return the path of the file."""
     suffix = "" if rank == 1 else f"-{rank}"
     path = settings.out / f"{settings.choose}-{recipe.sweep.replace('/', '-')}{suffix}.yaml"
     measure = f"python sweeps/evaluate.py {shlex.quote(str(path))}"
@@ -349,7 +351,7 @@ def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
 
 
 def _data_option(recipe: Recipe, settings: ExportSettings) -> str:
-    """Option that names the user's data file; none where it lies beside the recipe."""
+    """Option that names the user's data file; empty if it is beside the recipe or not needed."""
     if recipe.origin.get("sha256") is None:
         return ""
     name = str(recipe.origin.get("data"))
@@ -359,8 +361,8 @@ def _data_option(recipe: Recipe, settings: ExportSettings) -> str:
 
 
 def _train(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -> None:
-    """Train the recipe; write the model to files and register it, as asked."""
-    from analysis.models import trained  # torch again
+    """Train the recipe; write the model to files and register it, as the settings say."""
+    from analysis.models import trained  # imports torch
 
     name, champion = settings.register, None
     if name is not None:

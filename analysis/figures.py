@@ -29,23 +29,23 @@ from foldsweep.tracking import tracking_uri
 
 @dataclass(frozen=True, kw_only=True)
 class FiguresSettings(Selection):
-    """Draw sweeps: how they went, what they found, what their best gets wrong.
+    """Draw figures of sweeps: their course, their results, and the errors of their best models.
 
-    Given a table instead, draw what `sweeps/reproduce.py` logged of it.
+    With a table, draw the results that `sweeps/reproduce.py` logged for it.
     """
 
     table: Annotated[str, tyro.conf.Positional] = ""
     """Table of a report, such as gervaise2020/table1; --sweep then names the repetition, such as
-    reproduce [the latest of the table]."""
+    reproduce [the latest repetition of the table]."""
     beside: tuple[str, ...] = ()
-    """Repeated rows of reports, such as lenet_transfer/auxiliary, that heat maps of the same task
+    """Repeated rows of reports, such as lenet_transfer/auxiliary, which heat maps of the same task
     show beside the sweeps."""
     out: Path = Path("figures")
-    """Folder to write to; made if it is not there."""
+    """Folder to write to; created if it does not exist."""
 
 
 def main() -> int:
-    """Draw what the command line asks for; returns the exit code."""
+    """Run the program; return its exit code."""
     settings = parse(FiguresSettings, sys.argv[1:], prog="analysis/figures.py")
     return _draw_table(settings) if settings.table else _draw_sweeps(settings)
 
@@ -76,7 +76,7 @@ def _draw_sweeps(settings: FiguresSettings) -> int:
 def _write(
     figures: Mapping[str, Figure], folder: Path, *, pages: Mapping[str, go.Figure] | None = None
 ) -> None:
-    """Write each figure to a file, those to explore to a page, and name it.
+    """Write each figure to a PNG file and each interactive figure to a page; print the paths.
 
     Raises:
         UserError: If the folder cannot be written.

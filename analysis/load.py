@@ -1,4 +1,4 @@
-"""Reads runs out of MLflow; the only reader of their schema."""
+"""Reading of runs from MLflow; the only module that knows their schema."""
 
 import os
 import sys
@@ -38,26 +38,26 @@ class Store:
     experiment_id: str
 
     def moved_from(self) -> str | None:
-        """Where MLflow keeps the experiment's artifacts, if its store has moved from there."""
+        """Recorded place of the experiment's artifacts if the store has moved since, else None."""
         recorded = str(self.client.get_experiment(self.experiment_id).artifact_location)
         return None if moved_place(self.tracking_uri, recorded) is None else recorded
 
 
 def open_store(tracking_uri: str, experiment: str) -> Store:
-    """Connect to a store that exists; none is made.
+    """Connect to an existing store; never creates one.
 
     Raises:
-        UserError: If the URI is none, or the store does not answer or has no such experiment.
+        UserError: If the URI is invalid, or the store does not answer or has no such experiment.
     """
     check_uri(tracking_uri)
     path = sqlite_path(tracking_uri)
     if path is not None and not path.is_file():
         raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # not minutes of silence
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default takes minutes
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
-    except Exception as error:  # MLflow's own, SQLAlchemy's, those of requests
+    except Exception as error:  # of MLflow, SQLAlchemy or requests
         reason = first_line(error)
         raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
     if found is None:
@@ -73,7 +73,7 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
 def find_runs(
     store: Store, *, order_by: str = "attributes.start_time DESC", **tags: str
 ) -> Iterator[Run]:
-    """Runs that carry all of `tags` (with `__` for `.`), page after page."""
+    """Yield runs that have all of `tags`, in whose names `__` stands for `.`; pages as needed."""
     clauses = [f"tags.`{key.replace('__', '.')}` = '{value}'" for key, value in tags.items()]
     token = None
     while True:
@@ -92,7 +92,10 @@ def find_runs(
 
 @contextmanager
 def readable(run: Run) -> Iterator[None]:
-    """Read a run; one that is damaged is left out with a line on stderr, and hides no other."""
+    """Context for reading a run: if the run is damaged, skip it and print a line on stderr.
+
+    A damaged run does not keep others from being read.
+    """
     try:
         yield
     except (LookupError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
@@ -101,7 +104,7 @@ def readable(run: Run) -> Iterator[None]:
 
 @cache
 def _say(line: str) -> None:
-    """Say on stderr, once, what is left out: a program looks at the same run more than once."""
+    """Print a line on stderr, only once: a program may read the same run several times."""
     print(line, file=sys.stderr)
 
 
@@ -117,19 +120,19 @@ def _label(run: Run) -> str:
 
 
 def config_of(run: Run) -> dict[str, Any]:
-    """The complete configuration of a trial; empty where it has none yet.
+    """The complete configuration of a trial; empty if it has none yet.
 
     Raises:
-        ValueError: If it is damaged, or was cut.
+        ValueError: If the configuration is damaged or truncated.
     """
     return json_tag(run.data.tags, names.TAG_CONFIG) or {}
 
 
 def json_tag(tags: Mapping[str, str], key: str) -> dict[str, Any] | None:
-    """The mapping that a tag holds as JSON; None where there is no such tag.
+    """The mapping that a tag holds as JSON; None if there is no such tag.
 
     Raises:
-        ValueError: If it is damaged, or was cut.
+        ValueError: If the tag is damaged or truncated.
     """
     try:
         text = names.whole_tag(tags, key)
@@ -142,21 +145,21 @@ def json_tag(tags: Mapping[str, str], key: str) -> dict[str, Any] | None:
 
 
 def objective_keys(sweep: Run) -> list[str]:
-    """Keys of what a sweep optimises; of an earlier version's, which has no tag, the parameter.
+    """Keys of a sweep's objectives, from its tag, or its parameter if an earlier version made it.
 
     Raises:
-        ValueError: If a part of them is missing.
+        ValueError: If a part of the tag is missing.
     """
     tag = names.whole_tag(sweep.data.tags, names.TAG_OBJECTIVE)
     return (tag or sweep.data.params.get("objective", "")).split()
 
 
 def sweep_runs(store: Store) -> dict[str, Run]:
-    """The own run of each sweep, newest first, by its name, `NAME/SPACE`.
+    """The run of each sweep itself, newest first, by the sweep's name, `NAME/SPACE`.
 
-    Where several sweeps have one `NAME`, each is `NAME@UUID/SPACE`, with the first eight
-    characters of its UUID; zeros are a sweep that was made before there were UUIDs. One that
-    cannot be read is left out.
+    If several sweeps have one `NAME`, each is called `NAME@UUID/SPACE`, with the first eight
+    characters of its UUID; zeros stand for a sweep without UUID. Sweeps that cannot be read are
+    left out.
     """
     runs = []
     for run in find_runs(store, foldsweep__kind="sweep"):
@@ -176,11 +179,11 @@ def sweep_runs(store: Store) -> dict[str, Run]:
 
 
 def called(name: str, run: Run) -> set[str]:
-    """All that a sweep can be asked for by: with its UUID and without, with its space and without.
+    """All names that select a sweep: with and without its UUID, with and without its space.
 
     Args:
-        name: As `sweep_runs` has it.
-        run: Its own run.
+        name: Name of the sweep from `sweep_runs`.
+        run: The run of the sweep itself.
     """
     return {name, name.rpartition("/")[0], str(run.data.tags[names.TAG_SWEEP]), _group(run)}
 
@@ -189,7 +192,7 @@ def require_one(word: str, runs: Mapping[str, Run]) -> None:
     """Refuse a name that several sweeps have.
 
     Raises:
-        UserError: Saying what each is called.
+        UserError: Listing the unique name of each.
     """
     groups = {
         name.rpartition("/")[0]: run for name, run in runs.items() if word in called(name, run)
@@ -201,7 +204,7 @@ def require_one(word: str, runs: Mapping[str, Run]) -> None:
 
 
 def runs_of(store: Store, sweep: Run, **tags: str) -> Iterator[Run]:
-    """Runs of one sweep that carry all of `tags`; none of another of the same name."""
+    """Yield runs of one sweep that have all of `tags`, and no runs of others of the same name."""
     uuid = sweep_uuid(sweep)
     own = {"foldsweep__uuid": uuid} if uuid else {}
     for run in find_runs(store, foldsweep__sweep=sweep.data.tags[names.TAG_SWEEP], **own, **tags):
@@ -210,7 +213,7 @@ def runs_of(store: Store, sweep: Run, **tags: str) -> Iterator[Run]:
 
 
 def sweep_uuid(run: Run) -> str:
-    """UUID of a run's sweep; empty if it was made before there were UUIDs."""
+    """UUID of a run's sweep; empty if an earlier version made the sweep without one."""
     return str(run.data.tags.get(names.TAG_UUID, ""))
 
 
@@ -219,16 +222,16 @@ def _group(run: Run) -> str:
 
 
 def metric_history(store: Store, run_id: str, metric: str) -> dict[int, float]:
-    """Values of a run's metric by step, which counts epochs."""
+    """Values of a run's metric by step, which is the epoch."""
     points = store.client.get_metric_history(run_id, metric)
     return {p.step: p.value for p in sorted(points, key=lambda p: (p.step, p.timestamp))}
 
 
 def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
-    """A JSON file that was attached to a run, the first one unless named; None if there is none.
+    """Content of a run's JSON artifact, the first unless `name` is given; None if there is none.
 
     Raises:
-        UserError: If it is there and cannot be had.
+        UserError: If the artifact exists but cannot be read.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
@@ -254,10 +257,10 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
 
 
 def objectives(sweep: Run) -> dict[str, Objective]:
-    """All that a sweep can optimise, by key: which way is better and what counts as equal.
+    """All metrics that a sweep can optimise, by key, with direction and region of equivalence.
 
     Args:
-        sweep: The sweep's own run.
+        sweep: The run of the sweep itself.
 
     Raises:
         UserError: If an earlier version made the sweep, or its record is damaged.
@@ -277,12 +280,16 @@ def objectives(sweep: Run) -> dict[str, Objective]:
 
 
 def complete_trials(store: Store, sweep: str | Run) -> list[Run]:
-    """Trials of a sweep, by name or own run, that trained all their epochs; best first.
+    """Trials of a sweep that trained all their epochs, best first by the sweep's first objective.
 
-    Best by the sweep's own first objective. Those that cannot be read are left out.
+    Trials that cannot be read are left out.
+
+    Args:
+        store: Store of the sweep.
+        sweep: Name of the sweep, or the run of the sweep itself.
 
     Raises:
-        UserError: If there are none.
+        UserError: If there are no such trials.
     """
     if isinstance(sweep, str):
         parent = _parent(store, sweep)
@@ -310,7 +317,7 @@ def sweep_objective(store: Store, sweep: str) -> Objective:
 
 
 def _parent(store: Store, sweep: str) -> Run:
-    """The own run of a sweep, `NAME/SPACE` or `NAME@UUID/SPACE`."""
+    """The run of a sweep itself, by its name, `NAME/SPACE` or `NAME@UUID/SPACE`."""
     known = sweep_runs(store)
     require_one(sweep, known)
     for name, run in known.items():
@@ -327,10 +334,10 @@ def _objective(sweep: str, parent: Run) -> Objective:
 
 
 def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[str]:
-    """Sweeps, `NAME/SPACE`, newest first: those of a name, of a space, or of both.
+    """Names of sweeps, `NAME/SPACE`, newest first, that match a name, a space, or both.
 
     Raises:
-        UserError: If there is none; the message lists what there is.
+        UserError: If no sweep matches; the message lists the sweeps of the experiment.
     """
     known = sweep_runs(store)
     if name is not None:

@@ -16,13 +16,13 @@ from foldsweep.tracking import tracking_uri
 
 @dataclass(frozen=True, kw_only=True)
 class PredictSettings:
-    """Predict the rows of a file: class or value, and the probability of each class."""
+    """Predict class or value for each row of a file, and the probability of each class."""
 
     model: Annotated[str, tyro.conf.Positional]
     """Folder that `analysis/export.py --keep` wrote, name of a registered model (its champion), or
     models:/NAME@ALIAS, models:/NAME/VERSION."""
     new: Annotated[Path, tyro.conf.Positional]
-    """CSV, Parquet or NPZ file of rows, as for --data of a sweep; it needs no target."""
+    """CSV, Parquet or NPZ file of rows, as for --data of a sweep; needs no target."""
     out: Path = Path("predictions.csv")
     """CSV or Parquet file to write: identifier-like columns, predictions, probabilities."""
     tracking_uri: str | None = None
@@ -30,9 +30,9 @@ class PredictSettings:
 
 
 def main() -> int:
-    """Predict what the command line asks for; returns the exit code."""
+    """Run the program; return its exit code."""
     settings = parse(PredictSettings, sys.argv[1:], prog="analysis/predict.py")
-    from analysis.models.asking import asked, check_output  # torch and MLflow, after the options
+    from analysis.models.asking import asked, check_output  # slow: imports torch and MLflow
     from analysis.models.fetch import opened
 
     check_output(settings.out, settings.new)

@@ -1,4 +1,4 @@
-"""A comparison as plain values: JSON with everything, CSV with a line for each row."""
+"""Comparisons as plain values: JSON with all values, CSV with a line for each row."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from foldsweep import names
 
 
 def as_csv(comparison: Comparison) -> str:
-    """The rows, a column for each key of `row_dict`."""
+    """The rows as CSV, with a column for each key of `row_dict`."""
     rows = [row_dict(row) for row in comparison.rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -25,12 +25,12 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """Everything."""
+    """The whole comparison as JSON."""
     return json.dumps(as_dict(comparison), indent=1) + "\n"
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """All of a comparison as plain values, for JSON."""
+    """The whole comparison as plain values, for JSON."""
     first, objective, choice = comparison.rows[0].sweep, comparison.objective, comparison.choice
     return {
         "task": first.task,
@@ -65,7 +65,7 @@ def _trials(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 
 def row_dict(row: Row) -> dict[str, Any]:
-    """One row as plain values, a column each."""
+    """One row as plain values, by column."""
     states = [t.state for t in row.sweep.trials]
     test, ensemble, finals, reported = row.test, row.ensemble, row.finals, row.sweep.reported
     bootstrap = row.bootstrap

@@ -1,4 +1,4 @@
-"""One page to hand on: `python analysis/report.py --out report.html`."""
+"""Report of sweeps as one HTML page: `python analysis/report.py --out report.html`."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -34,31 +34,31 @@ from foldsweep.tracking import tracking_uri
 
 ARTIFACT_FOLDER = "report"
 CSS_DPI = 96
-"""Pixels of an inch on a page."""
+"""Pixels per inch on a page."""
 TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
-"""Configurations that are listed."""
+"""Largest number of configurations that are listed."""
 _SETTINGS = "sampler scheduler trials folds repeats epochs objective seed".split()
-"""Settings of a sweep that are shown."""
+"""Settings of a sweep that the page shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings(Selection):
-    """Write one self-contained page about one sweep or the comparison of many.
+    """Write one self-contained HTML page about one sweep, or comparing several.
 
-    It is also logged as an artifact of each sweep's own run, where the MLflow UI shows it.
+    The page is also logged as an artifact to the run of each sweep, where the MLflow UI shows it.
     """
 
     out: Path = Path("report.html")
     """File to write."""
     rope: float | None = None
-    """Scores closer than this are equivalent [as the task says of the metric]."""
+    """Scores closer than this are equivalent [the task's value for the metric]."""
     local: bool = False
-    """Only write the file: log nothing to MLflow."""
+    """Write only the file; log nothing to MLflow."""
 
 
 def main() -> int:
-    """Write the report that the command line asks for; returns the exit code."""
+    """Run the program; return its exit code."""
     settings = parse(ReportSettings, sys.argv[1:], prog="analysis/report.py")
     check_rope(settings.rope)
     check_out(settings.out)
@@ -75,10 +75,10 @@ def main() -> int:
 
 
 def check_out(out: Path) -> None:
-    """Refuse a file that no page can be written to.
+    """Refuse a file that a page cannot be written to.
 
     Raises:
-        UserError: If it has another ending, or lies in no folder.
+        UserError: If the name does not end in .html or .htm, or its folder does not exist.
     """
     if out.suffix not in (".html", ".htm"):
         raise UserError(f"--out must end in .html, but is {out}")
@@ -87,7 +87,7 @@ def check_out(out: Path) -> None:
 
 
 def render(store: Store, comparison: Comparison) -> str:
-    """The page as HTML; nothing in it is loaded from elsewhere."""
+    """The page as HTML, which loads nothing from elsewhere."""
     sweeps = [row.sweep for row in comparison.rows]
     figures = sweep_figures(store, sweeps)
     environment = Environment(
@@ -133,7 +133,7 @@ def render(store: Store, comparison: Comparison) -> str:
 
 
 def config_fields(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
-    """Every field of the best configurations, a value for each row; empty where it has none."""
+    """Every field of the best configurations with a value for each row, empty if it has none."""
     fields = dict.fromkeys(name for row in rows for name in row.best.config)
     return [(name, [_value(row.best.config.get(name)) for row in rows]) for name in fields]
 
@@ -145,7 +145,7 @@ def _value(value: Any) -> str:
 
 
 def task_in_words(store: Store, row: Row) -> tuple[str, str]:
-    """What the task is, and what its rows are called, as far as it was recorded."""
+    """The task in words and the name of its rows, as far as they were recorded."""
     record = (json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}).get("record", {})
     said = [row.sweep.task]
     if record.get("kind") in ("classification", "regression"):
@@ -158,7 +158,7 @@ def task_in_words(store: Store, row: Row) -> tuple[str, str]:
 
 
 def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
-    """Where a row's numbers are from."""
+    """Provenance of a row's numbers: runs, settings, data, code and machine, by label."""
     sweep, tags = row.sweep, row.sweep.tags
     task, unit = task_in_words(store, row)
     measured = [("cross-validated, expected", f"trial {row.best.number}, run {row.best.run_id}")]
@@ -168,7 +168,7 @@ def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
         if tested is not None:
             rounds = f"{len(tested.scores)} rounds on test {unit}"
             measured.append((name, f"{rounds}; run {tested.run_id}"))
-    # a sweep that was extended has other trials than its parameters, which MLflow never changes
+    # MLflow never changes parameters, so for an extended sweep tags hold the latest values
     latest = {"trials": names.TAG_TRIALS, "scheduler": names.TAG_SCHEDULER}
     known = sweep.params | {key: tags[tag] for key, tag in latest.items() if tag in tags}
     settings = " ".join(f"{key}={known[key]}" for key in _SETTINGS if key in known)

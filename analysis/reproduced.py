@@ -1,4 +1,4 @@
-"""Rows of the reports' tables as `sweeps/reproduce.py` logged them."""
+"""Rows of reports' tables, as `sweeps/reproduce.py` logged them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from foldsweep.tracking import shown
 def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[str, dict[str, Any]]:
     """The latest result of each row of a table, by the row's name.
 
-    All are of one repetition: what was measured on other data or at smoke size is never mixed in.
+    All results are of one repetition: results on other data or at smoke size are never mixed in.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is no result.
     """
     rows: dict[str, dict[str, Any]] = {}
     places: dict[str, int] = {}
@@ -39,10 +39,10 @@ def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[st
 
 
 def latest_rows(store: Store, presets: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The latest result of each of these rows, by name.
+    """The latest result of each row in `presets`, by the row's name.
 
     Raises:
-        UserError: If one has none.
+        UserError: If a row has no result.
     """
     rows = {}
     for preset in presets:
@@ -57,7 +57,7 @@ def latest_rows(store: Store, presets: Sequence[str]) -> dict[str, dict[str, Any
 
 
 def _runs(store: Store, tag: str, value: str) -> list[Run]:
-    """Rows that were measured to their end, newest first."""
+    """Runs of rows that were measured completely, newest first."""
     runs = find_runs(
         store,
         **{

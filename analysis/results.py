@@ -1,4 +1,4 @@
-"""Sweeps as MLflow has them: their trials, fold scores, and what was measured afterwards."""
+"""Sweeps read from MLflow: their trials, fold scores, and later evaluations and finals."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -40,27 +40,27 @@ class Trial:
     number: int
     run_id: str
     state: str
-    """COMPLETE, PRUNED, PAUSED, FAIL, or RUNNING where it has not ended."""
+    """COMPLETE, PRUNED, PAUSED, FAIL, or RUNNING if it has not ended."""
     origin: str | None
-    """The setting it repeats, such as a published one; None if the sampler chose."""
+    """The setting that the trial repeats, such as a published one; None if the sampler chose."""
     config: dict[str, Any]
     values: dict[str, float]
     """Last value of every metric."""
     metric: str
-    """Key of the metric that it is compared by."""
+    """Key of the metric that trials are compared by."""
     folds: tuple[float, ...]
-    """That metric by fold; empty unless complete."""
+    """Values of `metric` by fold; empty unless the trial is complete."""
     started: int
     """Milliseconds since 1970."""
 
     @property
     def stopped_early(self) -> bool:
-        """Whether early stopping ended or paused it."""
+        """Whether early stopping ended or paused the trial."""
         return self.state in ("PRUNED", names.PAUSED)
 
     @property
     def score(self) -> float:
-        """Cross-validated mean of the metric at the end."""
+        """Cross-validated mean of the metric after the last epoch."""
         return self.values.get(self.metric, float("nan"))
 
     @property
@@ -70,17 +70,17 @@ class Trial:
 
     @property
     def num_params(self) -> int:
-        """Trainable parameters; 0 for estimators."""
+        """Number of trainable parameters; 0 for estimators."""
         return int(self.values.get(names.NUM_PARAMS, 0))
 
     @property
     def train_time_s(self) -> float:
-        """Seconds of training, all folds."""
+        """Seconds of training, all folds together."""
         return self.values.get(names.TRAIN_TIME, float("nan"))
 
     @property
     def label(self) -> str:
-        """`NAME/SPACE trial 12`."""
+        """Label of the trial, such as `NAME/SPACE trial 12`."""
         return f"{self.sweep} trial {self.number}"
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class Trial:
         return f"<Trial {self.number} of {self.sweep}: {self._said}; {values}>"
 
     def _repr_html_(self) -> str:
-        """Its score, and its configuration as a table."""
+        """Score of the trial, and its configuration as a table."""
         rows = "".join(
             f"<tr><td>{escape(key)}</td><td>{escape(_shown(value))}</td></tr>"
             for key, value in self.config.items()
@@ -98,7 +98,7 @@ class Trial:
 
     @property
     def _said(self) -> str:
-        """Its score in words, or why there is none."""
+        """Score of the trial in words, or its state if it has none."""
         if self.state != "COMPLETE":
             return self.state
         score = shown_score(self.metric, self.score, self.std)
@@ -114,9 +114,10 @@ Kind = Literal["evaluation", "ensemble", "finals"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A trial's configuration, trained again.
+    """Scores of a trial's configuration that was trained again after the sweep.
 
-    Rounds on test rows, of one model or of an ensemble of fold models, or finals on fresh folds.
+    These are rounds on test rows, of one model or of an ensemble of fold models, or finals on
+    fresh folds.
     """
 
     kind: Kind
@@ -126,25 +127,25 @@ class Measured:
     values: Mapping[str, float]
     """Every metric of the run."""
     scores: tuple[float, ...]
-    """The metric that it is compared by, by round or by fold of every repeat; empty if it was not
-    measured."""
+    """Values of the metric that sweeps are compared by, by round or by fold of every repeat; empty
+    if the metric was not measured."""
     protocol: str
-    """What it was measured on; equal words mean the same rows, folds and number of them."""
+    """Rows and folds in words; equal protocols mean equal rows, folds and numbers of them."""
     num_folds: int | None
-    """Folds of one repeat of finals."""
+    """Number of folds in one repeat of finals; None if not recorded."""
     overlap: float | None
-    """Of the folds of finals, see `Sweep.overlap`."""
+    """Overlap of the folds of finals, see `Sweep.overlap`; None if not recorded."""
     fresh_rows: bool
-    """Whether each repeat of finals has rows of its own."""
+    """Whether each repeat of finals has its own rows."""
     started: int
 
     @property
     def mean(self) -> float:
-        """Mean score."""
+        """Mean of `scores`."""
         return sum(self.scores) / len(self.scores)
 
     def by(self, objective: Objective) -> "Measured":
-        """The same with scores of another metric."""
+        """The same measurement with the scores of another metric."""
         if self.kind == "finals":
             return replace(self, scores=_parts(self.values, objective.key, names.fold_key))
         return replace(self, scores=_parts(self.values, objective.test_key, names.round_key))
@@ -155,7 +156,7 @@ class Sweep:
     """One sweep of one space."""
 
     name: str
-    """`NAME/SPACE`, or `NAME@UUID/SPACE` where several sweeps have the name."""
+    """`NAME/SPACE`, or `NAME@UUID/SPACE` if several sweeps have the name."""
     run_id: str
     task: str
     variant: str
@@ -163,40 +164,41 @@ class Sweep:
     space: str
     dataset: str
     num_folds: int
-    """Folds of one repeat."""
+    """Number of folds in one repeat of the cross-validation."""
     fold_rows: int
-    """Rows that one fold is measured on."""
+    """Number of held-out rows of one fold."""
     judged_on: str
-    """Rows and folds; trials of sweeps where it is equal can be compared fold by fold."""
+    """Key of rows and folds; sweeps with equal keys can be compared fold by fold."""
     selected_on_test: bool
     objective: Objective
-    """The first that the sweep optimised."""
+    """First objective of the sweep."""
     measure: Objective
-    """What its trials are compared by; the objective unless another is asked for."""
+    """Metric that trials are compared by: the objective, unless another is requested or the
+    objective is not measured by fold."""
     metrics: Mapping[str, Objective]
-    """All that the sweep could optimise, by key."""
+    """All metrics that the sweep could optimise, by key."""
     params: dict[str, str]
     tags: dict[str, str]
     values: Mapping[str, float]
-    """Metrics of the sweep's own run."""
+    """Metrics of the run of the sweep itself."""
     started: int
     trials: tuple[Trial, ...] = ()
-    """In the order of their numbers."""
+    """Trials in the order of their numbers."""
     evaluations: tuple[Measured, ...] = ()
     """Rounds on test rows, newest first."""
     ensembles: tuple[Measured, ...] = ()
-    """The same of ensembles."""
+    """Rounds of ensembles on test rows, newest first."""
     finals: tuple[Measured, ...] = ()
-    """On fresh folds, newest first."""
+    """Finals on fresh folds, newest first."""
 
     @property
     def overlap(self) -> float:
-        """Test rows per training row, mean over folds."""
+        """Ratio of test rows to training rows, mean over folds."""
         return float(self.tags.get(names.TAG_OVERLAP, 1 / (self.num_folds - 1)))
 
     @property
     def resource(self) -> str:
-        """The most that a trial may train, such as `30 epochs`; empty where it is one fit."""
+        """Largest training budget of a trial, such as `30 epochs`; empty if a trial is one fit."""
         if names.TAG_RESOURCE in self.tags:
             return self.tags[names.TAG_RESOURCE]
         networks = any("epochs" in trial.config for trial in self.trials)
@@ -204,29 +206,32 @@ class Sweep:
 
     @property
     def asked(self) -> int:
-        """Trials asked for, or begun where that was not recorded."""
+        """Number of requested trials; of started trials if the request was not recorded."""
         recorded = self.tags.get(names.TAG_TRIALS, self.params.get("trials", ""))
         return int(recorded) if recorded.isdecimal() else len(self.trials)
 
     @property
     def group(self) -> str:
-        """Name of the sweep without its space, which sweeps of one command share."""
+        """Name of the sweep without its space; sweeps of one command share it."""
         return self.name.rpartition("/")[0]
 
     @property
     def baseline(self) -> Trial | None:
-        """The complete trial of a known setting, if there is one."""
+        """The best complete trial with an `origin`, such as a published setting; None if none."""
         return next((trial for trial in self.complete if trial.origin is not None), None)
 
     @property
     def complete(self) -> list[Trial]:
-        """Trials that trained to their end, best first."""
+        """Trials that trained all their epochs, best first."""
         done = [t for t in self.trials if t.state == "COMPLETE" and len(t.folds) > 1]
         return sorted(done, key=lambda t: (-self.measure.sign * t.score, t.number))
 
     @property
     def reported(self) -> tuple[str, float, float | None] | None:
-        """Row of a report that the baseline repeats, what it prints, and the deviation of that."""
+        """Row of a report that the baseline repeats, its published mean and standard deviation.
+
+        None if the report has no such metric; the deviation is None if it is not published.
+        """
         key = f"{names.REPORTED}{self.measure.name}"
         if key not in self.values:
             return None
@@ -234,16 +239,16 @@ class Sweep:
         return row, self.values[key], self.values.get(names.std_key(key))
 
     def evaluation(self, trial: int) -> Measured | None:
-        """The latest measurement of a trial on test rows."""
+        """The latest rounds of a trial on test rows; None if it was never evaluated."""
         return next((m for m in self.evaluations if m.trial == trial), None)
 
     def ensemble(self, trial: int) -> Measured | None:
-        """The latest measurement of a trial's fold models together, on test rows."""
+        """The latest rounds of a trial's ensemble of fold models on test rows; None if none."""
         return next((m for m in self.ensembles if m.trial == trial), None)
 
 
 def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
-    """The sweep with scores of this metric; without any where the sweep did not measure it."""
+    """The sweep with scores of this metric; without scores if the sweep did not measure it."""
     by_trial = [_parts(t.values, measure.key, names.fold_key) for t in sweep.trials]
     done = [
         len(folds)
@@ -254,7 +259,7 @@ def compared_by(sweep: Sweep, measure: Objective) -> Sweep:
     trials = []
     for trial, folds in zip(sweep.trials, by_trial, strict=True):
         whole = trial.state == "COMPLETE" and len(folds) == number and measure.key in trial.values
-        whole = whole and all(map(math.isfinite, folds))  # a metric of the user's own may be NaN
+        whole = whole and all(map(math.isfinite, folds))  # a user's own metric may be NaN
         trials.append(replace(trial, metric=measure.key, folds=folds if whole else ()))
     repeats = int(sweep.tags.get(names.TAG_REPEATS, 1))
     once = number // repeats if number % repeats == 0 else number
@@ -284,20 +289,20 @@ def load_sweeps(
     matching: str = "",
     notice: Callable[[str], None] = console.print,
 ) -> list[Sweep]:
-    """Sweeps that fit all that is given, with their trials; newest first.
+    """Load the sweeps that match all given filters, with their trials; newest first.
 
     Args:
-        store: Where to look.
+        store: Store of the sweeps.
         sweeps: Names of sweeps, `NAME` or `NAME/SPACE`.
         spaces: Names of spaces.
         variants: Names of variants, `VARIANT` or `TASK/VARIANT`.
         task: Name of a task.
         dataset: Name of the data.
         matching: An MLflow filter that trials must pass, such as `params.lr_schedule = 'cosine'`.
-        notice: Told in a line each which sweeps are left out, and why.
+        notice: Called with one line for each sweep that is left out, with the reason.
 
     Raises:
-        UserError: If there is none, or MLflow does not understand `matching`.
+        UserError: If no sweep matches, or MLflow does not understand `matching`.
     """
     parents = sweep_runs(store)
     asked = (sweeps, spaces, variants, [task] if task else [], [dataset] if dataset else [])
@@ -342,7 +347,7 @@ def load_sweeps(
 
 
 def _words(name: str, run: Run) -> tuple[set[str], ...]:
-    """What a sweep can be asked for by: its names, space, variant, task and data."""
+    """Words that select a sweep: sets of its names, space, variant, task and data."""
     tags = run.data.tags
     variant = tags.get(names.TAG_VARIANT, "")
     return (
@@ -376,7 +381,7 @@ def _sweep(
 ) -> Sweep:
     tags = parent.data.tags
     optimised = [metrics[key] for key in objective_keys(parent)]
-    # the number of parameters is not measured by fold: then another metric is compared
+    # if the objective is not measured by fold, such as a number of parameters, take another metric
     measure = next(o for o in [*optimised, *metrics.values()] if o.by_fold)
     trials = []
     again: dict[str, list[Measured]] = {kind: [] for kind in get_args(Kind)}
@@ -410,7 +415,7 @@ def _sweep(
         ensembles=tuple(again["ensemble"]),
         finals=tuple(again["finals"]),
     )
-    if not sweep.overlap >= 0:  # read here, where a damaged tag leaves out the sweep
+    if not sweep.overlap >= 0:  # read here, so that a damaged tag leaves out the sweep
         raise ValueError(f"its {names.TAG_OVERLAP} is {sweep.overlap}")
     return compared_by(sweep, measure)
 
@@ -420,7 +425,7 @@ def _short(tags: Mapping[str, str]) -> str:
 
 
 def _trial(sweep: str, run: Run) -> Trial:
-    """A trial whose scores are still to be chosen."""
+    """A trial without scores, which `compared_by` sets."""
     tags = run.data.tags
     origin = tags.get(names.TAG_ORIGIN)
     return Trial(
@@ -439,7 +444,7 @@ def _trial(sweep: str, run: Run) -> Trial:
 
 
 def _measured(sweep: str, run: Run) -> Measured:
-    """A measurement whose scores are still to be chosen."""
+    """A measurement without scores, which `compared_by` sets."""
     tags = run.data.tags
     return Measured(
         kind=cast(Kind, tags[names.TAG_KIND]),
@@ -459,7 +464,7 @@ def _measured(sweep: str, run: Run) -> Measured:
 def _parts(
     values: Mapping[str, float], metric: str, key: Callable[[int, str], str]
 ) -> tuple[float, ...]:
-    """A metric's values by fold or round, as many as there are."""
+    """Values of a metric by fold or round, up to the first that is missing."""
     found: list[float] = []
     while key(len(found), metric) in values:
         found.append(values[key(len(found), metric)])

@@ -1,4 +1,4 @@
-"""A sweep as one row of a comparison: its best trial, what that is worth, and on what budget."""
+"""Rows of a comparison: a sweep's best trial, its expected score, and the sweep's budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from foldsweep.numbers import plural
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """What the best of a sweep is expected to be on fresh data, see `sweeps.bootstrap`."""
+    """Expected score of a sweep's best trial on fresh data, see `sweeps.bootstrap`."""
 
     value: float
     low: float
     """Lower end of the 95 % interval."""
     high: float
     trials: int
-    """Complete trials that it is of."""
+    """Number of complete trials in the bootstrap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,32 +29,32 @@ class Row:
     """A sweep and its best trial."""
 
     name: str
-    """Variant, or the sweep's own name where several sweeps of one variant are compared."""
+    """Variant, or the sweep's name if several sweeps of one variant are compared."""
     sweep: Sweep
     best: Trial
-    """By the finals where these decide, else by the cross-validated mean."""
+    """Best trial: by the finals if these decide, else by the cross-validated mean."""
     expected: float
-    """Cross-validated mean less the selection bias of the best of many: by the bootstrap where all
-    rows have one, else shrunken."""
+    """Cross-validated mean minus the selection bias of the best of many trials: by the bootstrap
+    if all rows have one, else by shrinkage."""
     test: Measured | None
     ensemble: Measured | None
-    """The fold models of the best trial together, on test rows."""
+    """Rounds of the best trial's ensemble of fold models on test rows."""
     finalists: tuple[Measured, ...]
-    """The newest finals of its trials, one of each."""
+    """The newest finals of the sweep's trials, one for each."""
 
     @property
     def bootstrap(self) -> Bootstrap | None:
-        """The sweep's bootstrap; None where it has none, or is compared by another metric."""
+        """The sweep's bootstrap; None if it has none for its complete trials and this metric."""
         return bootstrap_of(self.sweep)
 
     @property
     def finals(self) -> Measured | None:
-        """The finals of the best trial."""
+        """The finals of the best trial; None if it took part in none."""
         return next((m for m in self.finalists if m.trial == self.best.number), None)
 
     @property
     def finals_score(self) -> float:
-        """Mean of the finals less the selection bias of the best of several finalists."""
+        """Mean of the finals minus the selection bias of the best of several finalists."""
         assert self.finals is not None
         means = [measured.mean for measured in self.finalists]
         sign = self.sweep.measure.sign
@@ -73,8 +73,8 @@ def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
     Args:
         sweep: The sweep.
         name: Name of the row.
-        bootstrap: Whether what its best is worth is by the bootstrap, if it has one.
-        finals: Whether the best is the best of the finals.
+        bootstrap: Whether the expected score comes from the bootstrap, if the sweep has one.
+        finals: Whether the best trial is the best of the finals.
     """
     complete = sweep.complete
     best = best_trial(sweep) if finals else complete[0]
@@ -102,7 +102,7 @@ def make_row(sweep: Sweep, name: str, *, bootstrap: bool, finals: bool) -> Row:
 
 
 def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
-    """The bootstrap of a sweep's complete trials; None where it has none of just these."""
+    """The bootstrap of a sweep; None if it has none, or one over a different number of trials."""
     key, values = sweep.measure.key, sweep.values
     of = (names.bootstrap_key(key), names.bootstrap_low_key(key), names.bootstrap_high_key(key))
     whole = all(name in values for name in of)
@@ -113,7 +113,7 @@ def bootstrap_of(sweep: Sweep) -> Bootstrap | None:
 
 
 def best_trial(sweep: Sweep) -> Trial:
-    """The best by the finals where there are any, else by the cross-validated mean."""
+    """The best trial by the finals if there are any, else by the cross-validated mean."""
     by_number = {trial.number: trial for trial in sweep.complete}
     finalists = [m for m in latest_finals(sweep) if m.trial in by_number]
     if not finalists:
@@ -122,7 +122,7 @@ def best_trial(sweep: Sweep) -> Trial:
 
 
 def latest_finals(sweep: Sweep) -> tuple[Measured, ...]:
-    """The finals of the newest protocol, one for each trial."""
+    """The finals of the newest protocol, the latest for each trial."""
     finals = [measured for measured in sweep.finals if measured.scores]
     latest: dict[int, Measured] = {}
     for measured in finals:
@@ -132,7 +132,7 @@ def latest_finals(sweep: Sweep) -> tuple[Measured, ...]:
 
 
 def unequal(a: Row, b: Row) -> str:
-    """What two rows were not given alike, in words; empty where all of it is equal."""
+    """Differences between the budgets of two rows, in words; empty if the budgets are equal."""
     found = []
     if budgets_differ(a.sweep, b.sweep):
         found.append(f"{a.sweep.resource} against {b.sweep.resource}")
@@ -142,13 +142,13 @@ def unequal(a: Row, b: Row) -> str:
 
 
 def budgets_differ(a: Sweep, b: Sweep) -> bool:
-    """Whether the trials of one may train longer, in the same unit; others cannot be compared."""
+    """Whether trials of one sweep may train longer; False if the units of the budgets differ."""
     unit = lambda sweep: sweep.resource.partition(" ")[2]
     return unit(a) == unit(b) and a.resource != b.resource
 
 
 def budgets(rows: Sequence[Row]) -> list[str]:
-    """What each row was given, where that is not the same for all; else nothing."""
+    """Budget of each row in words, with only the parts that differ; empty if no part differs."""
     alike = not any(budgets_differ(a.sweep, b.sweep) for a, b in combinations(rows, 2))
     facets = [
         [""] * len(rows) if alike else [row.sweep.resource for row in rows],
@@ -161,9 +161,10 @@ def budgets(rows: Sequence[Row]) -> list[str]:
 
 
 def finals_overlap(finals: Measured, sweep: Sweep) -> float:
-    """Test rows per training row in finals, as far as the mean of all scores is concerned.
+    """Ratio of test rows to training rows in finals, as it applies to the mean of all scores.
 
-    Repeats with rows of their own share no training rows, so each brings what one brings.
+    Repeats with their own rows share no training rows with each other, so the ratio of one repeat
+    is divided by the number of repeats.
     """
     num_folds = finals.num_folds or sweep.num_folds
     overlap = 1 / (num_folds - 1) if finals.overlap is None else finals.overlap
@@ -171,7 +172,7 @@ def finals_overlap(finals: Measured, sweep: Sweep) -> float:
 
 
 def resolution(sweep: Sweep) -> float:
-    """Smallest step of a score: that of a share of rows, else none."""
+    """Smallest step of a score: one row of a fold for a share of rows, else 0."""
     return 1 / sweep.fold_rows if sweep.measure.is_share and sweep.fold_rows else 0.0
 
 

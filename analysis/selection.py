@@ -1,4 +1,4 @@
-"""Which sweeps a comparison, a report or figures are of."""
+"""Selection of the sweeps for a comparison, a report or figures."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from foldsweep.programs import console
 from foldsweep.tracking import default_experiment, tracking_uri
 
 Rule = Literal["best", "one-se", "equivalent-smallest"]
-"""How one configuration of a sweep is chosen, see `analysis.choosing`."""
+"""Rule that chooses one configuration of a sweep, see `analysis.choosing`."""
 MOST_NAMED = 6
-"""Other sweeps that a notice names."""
+"""Largest number of other sweeps that a notice names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which sweeps; what all programs of analysis that take several have in common."""
+    """Options that select sweeps, shared by all analysis programs that take several sweeps."""
 
     sweep: tuple[str, ...] = ()
     """Sweeps by name, NAME or NAME/SPACE [the latest]."""
@@ -38,7 +38,7 @@ class Selection:
     filter: str = ""
     """Only trials that pass this MLflow filter, such as "params.lr_schedule = 'cosine'"."""
     every: bool = False
-    """Every sweep that fits, not only the latest."""
+    """Every sweep that matches, not only the latest."""
     experiment: str = field(default_factory=default_experiment)
     """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
@@ -46,27 +46,27 @@ class Selection:
 
 
 def check_rope(rope: float | None) -> None:
-    """Refuse a region of practical equivalence that cannot be meant.
+    """Refuse an invalid region of practical equivalence.
 
     Raises:
-        UserError: If it is below 0 or infinite.
+        UserError: If `rope` is below 0, infinite or NaN.
     """
     if rope is not None and not 0 <= rope < math.inf:
         raise UserError(f"--rope must be at least 0, but is {rope}")
 
 
 def selected(settings: Selection, *, notice: Callable[[str], None] = console.print) -> list[Sweep]:
-    """The sweeps that a command line asks for: of one task, on one data, compared by one metric.
+    """The sweeps that a command line selects: of one task and data, compared by one metric.
 
-    Each has a complete trial. Without `sweep`, `space`, `variant` or `every` they are the spaces
-    of the latest sweep; a notice says which others there are.
+    Each sweep has a complete trial. Without `sweep`, `space`, `variant` or `every`, the spaces of
+    the latest sweep are selected; a notice names the other sweeps.
 
     Args:
-        settings: What is asked for.
-        notice: Told in a line each what is left out, and why.
+        settings: The selection.
+        notice: Called with one line for each sweep that is left out, with the reason.
 
     Raises:
-        UserError: If there is none.
+        UserError: If no sweep is selected.
     """
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     sweeps = load_sweeps(
@@ -100,21 +100,21 @@ def alike(
     *,
     notice: Callable[[str], None] = console.print,
 ) -> list[Sweep]:
-    """Those of some sweeps that can be compared: of the first one's task, on its data.
+    """The sweeps that can be compared with the first one: those of its task, on its data.
 
     Args:
         sweeps: Sweeps that each have a complete trial.
-        objective: Metric to compare by [the first one's].
-        notice: Told in a line each what is left out, and why.
+        objective: Metric to compare by [that of the first sweep].
+        notice: Called with one line for each sweep that is left out, with the reason.
 
     Raises:
-        UserError: If none has measured it.
+        UserError: If no sweep has measured the metric.
     """
     return _by_one_metric(_of_one_task(sweeps, notice), objective, notice)
 
 
 def _latest(sweeps: Sequence[Sweep], settings: Selection) -> list[Sweep]:
-    """The latest sweep of each space or variant asked for, or the spaces of the latest sweep."""
+    """The latest sweep of each requested space or variant, or the spaces of the latest sweep."""
     if not (settings.space or settings.variant):
         return [sweep for sweep in sweeps if sweep.group == sweeps[0].group]
     newest: dict[str, Sweep] = {}
@@ -126,7 +126,7 @@ def _latest(sweeps: Sequence[Sweep], settings: Selection) -> list[Sweep]:
 def _tell_of_others(
     chosen: Sequence[Sweep], sweeps: Sequence[Sweep], notice: Callable[[str], None]
 ) -> None:
-    """Name the sweeps that are not shown, first those that the chosen ones may have displaced."""
+    """Name the sweeps that are not chosen, first those of a chosen variant with more trials."""
     names = {sweep.name for sweep in chosen}
     others = [sweep for sweep in sweeps if sweep.name not in names]
     for sweep in chosen:
@@ -163,10 +163,10 @@ def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list
 def _by_one_metric(
     sweeps: Sequence[Sweep], asked: str | None, notice: Callable[[str], None]
 ) -> list[Sweep]:
-    """All that have measured the metric asked for, or else the latest sweep's, compared by it.
+    """Sweeps that have measured the requested metric, else the latest sweep's, compared by it.
 
     Raises:
-        UserError: If no sweep has measured it.
+        UserError: If no sweep has measured the metric.
     """
     measure = sweeps[0].measure
     if asked is not None:

@@ -1,8 +1,8 @@
-"""What the scores of trials on the same folds can decide: intervals, sets, the worth of a maximum.
+"""Statistical tests of trials on the same folds: intervals, sets of best trials, selection bias.
 
 The training parts of k folds overlap, so their scores are not independent, and the variance of a
-mean is more than 1/n of a score's (Nadeau and Bengio). One interval decides everything else: it
-holds for all differences of a comparison at once. Legend of shapes: t trials, n scores of each.
+mean is more than 1/n of a score's (Nadeau and Bengio). All verdicts follow from intervals that
+hold for all differences of a comparison at once. Legend of shapes: t trials, n scores of each.
 
 References:
     Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52.
@@ -23,28 +23,29 @@ from jaxtyping import Float
 from scipy import optimize, special, stats
 
 ALPHA = 0.05
-"""Chance that any interval of a comparison misses the true difference."""
+"""Probability that any interval of a comparison misses its true difference."""
 POWER = 0.8
-"""Chance with which a detectable difference is detected."""
+"""Probability of detecting a detectable difference."""
 MOST_REPEATS = 64
-"""Repeats of the folds up to which a decision is looked for, in doublings."""
+"""Largest number of repeats of the folds that is tried for a decision; tried by doubling."""
 
 Verdict = Literal["better", "slightly better", "equivalent", "inconclusive"]
-"""`slightly better`: better, by less than matters."""
+"""`slightly better` means significantly better, but by less than the rope."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldNoise:
-    """How uncertain the mean scores of trials are, as all trials on the same folds show it."""
+    """Uncertainty of trials' mean scores, estimated from all trials on the same folds."""
 
     variances: Float[np.ndarray, " t"]
     """Variance of one score of each trial, moderated."""
     df: int
-    """Degrees of freedom of these."""
+    """Degrees of freedom of `variances`."""
     number: int
-    """Scores of each trial."""
+    """Number of scores of each trial."""
     overlap: float
-    """Test rows per training row: what training parts share makes a mean as uncertain."""
+    """Ratio of test rows to training rows: overlapping training parts add it to 1 / `number` in
+    the variance of a mean."""
 
     def error(self, a: int, b: int) -> float:
         """Standard error of the difference of two trials' means."""
@@ -57,20 +58,20 @@ def fold_noise(
 ) -> FoldNoise:
     """Estimate the noise of two or more trials on the same folds.
 
-    Each trial's variance is that of its scores without its mean and without the fold's, which all
-    trials share. The variances are moderated (Smyth, section 6): they are taken as draws around a
-    common one, and each is moved towards that one by as much as they agree. Only upwards: trials
-    of a variant that is noisier than the others are not to borrow the others' certainty.
+    Each trial's variance is that of its scores after removing the means of trial and fold. The
+    variances are moderated (Smyth, section 6): they are treated as draws around a common variance,
+    and each is shrunk towards it, more strongly the more the variances agree. They are moved
+    upwards only, so that trials of a noisier variant do not gain certainty from the others.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.
-        overlap: Test rows per training row, 1 / (k - 1) for k folds.
+        overlap: Ratio of test rows to training rows, 1 / (k - 1) for k folds.
         resolution: Smallest step of a score, such as 1 / 200 for an accuracy over 200 rows; 0 for
-            scores that have none. A variance is at least what rounding to it brings, so that few
-            scores that happen to agree do not look certain.
+            continuous scores. The variance is at least that of rounding to this step, so that a
+            few scores that agree by chance do not look certain.
 
     Raises:
-        ValueError: If there are fewer than two trials, or two scores of each.
+        ValueError: If there are fewer than two trials, or fewer than two scores of each.
     """
     if min(scores.shape) < 2:
         raise ValueError(f"need two trials and two scores of each, not {scores.shape}")
@@ -82,19 +83,19 @@ def fold_noise(
     share = 0.0 if math.isinf(prior_df) else (number - 1) / (prior_df + number - 1)
     variances = np.maximum(prior + share * (raw - prior), raw)
     df = min(prior_df + number - 1, (size - 1) * (number - 1))
-    # whole degrees of freedom, rounded down: an interval is never too short for it
+    # integer degrees of freedom, rounded down so that an interval is never too short
     return FoldNoise(variances=variances, df=max(1, int(df)), number=number, overlap=overlap)
 
 
 def _common_variance(variances: Float[np.ndarray, " t"], df: int) -> tuple[float, float]:
-    """Smyth's d0 and s0^2: how much variances agree, in degrees of freedom, and around what.
+    """Smyth's d0 and s0^2: prior degrees of freedom and prior variance.
 
-    Moments of their logarithms are matched; d0 is infinite where they differ by no more than
-    chance.
+    Moments of the logarithms of the variances are matched; d0 is infinite if the variances differ
+    by no more than chance.
     """
     if variances.max() == 0.0:
         return math.inf, 0.0
-    # a variance of 0 is chance, and its logarithm would outweigh all others
+    # a variance of 0 is due to chance, and its logarithm would dominate all others
     logs = np.log(np.maximum(variances, 1e-5 * np.median(variances[variances > 0])))
     logs = logs - special.digamma(df / 2) + math.log(df / 2)
     spread = float(logs.var(ddof=1)) - float(special.polygamma(1, df / 2))
@@ -107,7 +108,7 @@ def _common_variance(variances: Float[np.ndarray, " t"], df: int) -> tuple[float
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What the scores say of `a - b`, in the scores' unit."""
+    """The difference of two means, `a - b`, with interval and test, in the scores' unit."""
 
     mean: float
     low: float
@@ -116,14 +117,14 @@ class Difference:
     p: float
     """Two-sided p-value of the test that this interval inverts."""
     detectable: float
-    """Smallest true difference that would have been detected with a chance of 80 %."""
+    """Smallest true difference that would have been detected with a power of 80 %."""
 
     def verdict(self, *, rope: float, sign: int) -> Verdict:
-        """What the interval says of `a`.
+        """The verdict on `a` against `b` that follows from the interval.
 
         Args:
             rope: Half the width of the region of practical equivalence.
-            sign: 1 where higher scores are better, -1 where lower are.
+            sign: 1 if higher scores are better, -1 if lower scores are.
         """
         low, high = sorted((sign * self.low, sign * self.high))
         within = -rope < low and high < rope
@@ -133,15 +134,15 @@ class Difference:
 
 
 def difference(mean: float, error: float, *, df: int, rows: int) -> Difference:
-    """One of all differences of `rows` means, by Tukey's studentised range.
+    """Test one of all pairwise differences of `rows` means, by Tukey's studentised range.
 
     Args:
         mean: Difference of two means.
-        error: Its standard error.
-        df: Degrees of freedom of that.
-        rows: How many means are compared, each with each.
+        error: Standard error of the difference.
+        df: Degrees of freedom of the standard error.
+        rows: Number of means that are compared, each with each.
     """
-    if error == 0.0:  # identical scores say nothing against equality; others differ for certain
+    if error == 0.0:  # without noise: equal means have p = 1, others differ for certain
         return Difference(mean=mean, low=mean, high=mean, p=float(mean == 0.0), detectable=0.0)
     wide = tukey(rows, df) * error
     return Difference(
@@ -155,7 +156,7 @@ def difference(mean: float, error: float, *, df: int, rows: int) -> Difference:
 
 @lru_cache(maxsize=1024)
 def tukey(rows: int, df: int) -> float:
-    """Critical value for all differences of `rows` means, in standard errors."""
+    """Critical value for all pairwise differences of `rows` means, in standard errors."""
     if rows == 2:
         return float(stats.t.isf(ALPHA / 2, df))
     return float(stats.studentized_range.isf(ALPHA, rows, df)) / math.sqrt(2)
@@ -177,19 +178,19 @@ def repeats_to_decide(
     num_folds: int,
     fresh_rows: bool = False,
 ) -> int | None:
-    """Repeats of the folds with which a true gap would be detected with a chance of 80 %.
+    """Number of repeats of the folds that would detect a true gap with a power of 80 %.
 
-    More repeats of the same rows do not take away what the training parts share, so there may be
-    no such number.
+    None if up to `MOST_REPEATS` repeats would not: more repeats of the same rows do not reduce the
+    uncertainty from overlapping training parts. None also without a gap or noise.
 
     Args:
         noise: Noise of the trials.
-        a: One trial.
-        b: The other.
+        a: Index of one trial.
+        b: Index of the other trial.
         gap: Size of the true difference of their means.
-        rows: How many means are compared, each with each.
-        num_folds: Folds of one repeat.
-        fresh_rows: Whether each repeat has rows of its own.
+        rows: Number of means that are compared, each with each.
+        num_folds: Number of folds in one repeat.
+        fresh_rows: Whether each repeat has its own rows.
     """
     overlap_of_one = noise.overlap * (noise.number / num_folds if fresh_rows else 1)
     variance = float(noise.variances[a] + noise.variances[b])
@@ -199,7 +200,7 @@ def repeats_to_decide(
     while repeats <= MOST_REPEATS:
         df = max(noise.df, repeats * num_folds - 1)
         wide = tukey(rows, df) + float(stats.t.ppf(POWER, df))
-        share = (gap / wide) ** 2 / variance  # which 1 / n and the overlap may be together
+        share = (gap / wide) ** 2 / variance  # upper limit of 1 / n plus the overlap
         if fresh_rows:
             needed = (1 / num_folds + overlap_of_one) / share
         else:
@@ -214,17 +215,18 @@ def repeats_to_decide(
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Trials from the best mean down, and how many of the first the scores cannot part."""
+    """Trials ordered by mean, and how many of the first are indistinguishable or equivalent."""
 
     order: tuple[int, ...]
-    """All trials, best first."""
+    """Indices of all trials, best first."""
     undistinguished: int
-    """So many of the first may be the best: every trial below is worse than the best one."""
+    """Number of first trials that may be the best: every later trial is significantly worse than
+    the best."""
     equivalent: int
-    """So many of the first are equivalent to the best: whichever it is, they are worse by less
-    than what matters."""
+    """Number of first trials that are equivalent to the best: worse by less than the rope than
+    each trial that may be the best."""
     detectable: float
-    """Smallest true distance from the best that would have been detected with a chance of 80 %."""
+    """Smallest true distance from the best that would have been detected with a power of 80 %."""
 
 
 def rank(
@@ -235,18 +237,19 @@ def rank(
     rope: float = 0.0,
     sign: int = 1,
 ) -> Ranking:
-    """Compare all trials of the same folds with the best (Hsu's multiple comparisons).
+    """Compare all trials on the same folds with the best (Hsu's multiple comparisons).
 
-    All statements hold at once at the level: t quantiles at `ALPHA / (t - 1)`, one-sided. Both
-    sets are closed in the order of means, since a set that leaves out a better trial and keeps a
-    worse one would say that more noise makes a trial better.
+    All statements hold simultaneously at level `ALPHA`: one-sided t quantiles are taken at
+    `ALPHA / (t - 1)`. Both sets contain every trial with a better mean than one of their members:
+    a set that left out a better trial and kept a worse one would say that more noise makes a trial
+    better.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.
-        overlap: Test rows per training row.
+        overlap: Ratio of test rows to training rows.
         resolution: Smallest step of a score, see `fold_noise`.
         rope: Half the width of the region of practical equivalence.
-        sign: 1 where higher scores are better, -1 where lower are.
+        sign: 1 if higher scores are better, -1 if lower scores are.
     """
     means = sign * scores.mean(1)
     order = np.argsort(-means, kind="stable")
@@ -257,14 +260,14 @@ def rank(
     one_sided = float(stats.t.isf(ALPHA / (len(order) - 1), noise.df))
     variances = noise.variances[:, None] + noise.variances
     errors = np.sqrt((1 / noise.number + overlap) * variances)
-    # how much better each (rows) is than each (columns): at least, and at most
+    # lower and upper limit of how much better each trial (rows) is than each other (columns)
     ahead = means[:, None] - means
     at_least, at_most = ahead - one_sided * errors, ahead + one_sided * errors
     np.fill_diagonal(at_least, 0.0)
     np.fill_diagonal(at_most, 0.0)
     may_be_best = at_least.max(0) <= 0
     undistinguished = int(np.flatnonzero(may_be_best).max(initial=0)) + 1
-    # behind whichever may be the best
+    # distance from every trial that may be the best
     near = at_most[:undistinguished].max(0) < rope
     near[0] = True
     equivalent = len(near) if near.all() else int(np.flatnonzero(~near)[0])
@@ -284,21 +287,22 @@ def shrunken_best(
     resolution: float = 0.0,
     sign: int = 1,
 ) -> float:
-    """What to expect of the best of many on fresh data.
+    """Expected score of the best of many trials on fresh data, corrected for selection bias.
 
-    The maximum of many noisy means is too high, by the selection that made it the maximum. Each
-    trial's mean is taken as its true value plus noise of its own moderated variance; the true
-    values as normal around the median, with the variance that the upper half shows beyond noise,
-    trials weighted by how little noise they have. The best is moved towards the median by the
-    share of noise in its mean: the empirical Bayes estimate of Efron and Morris (1975), except
-    that the lower half, where failed settings are, is left out. `docs/significance.md` compares it
-    with alternatives by simulation.
+    The maximum of many noisy means is biased upwards by selection. The model: each trial's mean is
+    its true value plus noise with the trial's moderated variance; true values are normal around
+    the median. Their variance is estimated from the upper half, as the variance beyond noise, with
+    trials weighted by inverse noise variance. The best is shrunk towards the median by the share
+    of noise in its mean: the empirical Bayes estimate of Efron and Morris (1975), except that the
+    lower half, which contains failed settings, is left out. `docs/significance.md` compares the
+    estimate with alternatives by simulation.
 
     Args:
         scores: Scores of every trial on the same folds.
-        overlap: Test rows per training row [that of folds of equal size, each scored once].
+        overlap: Ratio of test rows to training rows [that of folds of equal size, each scored
+            once].
         resolution: Smallest step of a score, see `fold_noise`.
-        sign: 1 where higher scores are better, -1 where lower are.
+        sign: 1 if higher scores are better, -1 if lower scores are.
     """
     if sign < 0:
         return -shrunken_best(-scores, overlap=overlap, resolution=resolution)

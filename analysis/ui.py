@@ -1,4 +1,4 @@
-"""The MLflow UI, open where the sweeps are: `python analysis/ui.py`, or `make ui`."""
+"""The MLflow UI, with an address that shows the sweeps: `python analysis/ui.py` or `make ui`."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -24,8 +24,8 @@ from foldsweep.tracking import default_experiment, shown, tracking_uri
 from foldsweep.views import SWEEPS, address, view_tags
 
 SERVER = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # else the server asks a host of MLflow's what to report
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else eight more processes, for agents' traces
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # else the server asks an MLflow host what to report
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else eight more processes for agents' traces
     "PYTHONWARNINGS": "ignore",
 }
 _POLL_S = 0.1
@@ -33,17 +33,18 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class UiSettings:
-    """Start MLflow's UI on a store and say the address that shows its sweeps; Ctrl-C ends it.
+    """Start MLflow's UI on a store and print the address that shows its sweeps; Ctrl-C ends it.
 
-    Of a store that is a server already, only the address is said.
+    If the store is an MLflow server, only print the address.
     """
 
     port: int = 5000
     """Port to listen on."""
     beside: bool = False
-    """Serve beside another program: on any free port, and until standard input ends."""
+    """Serve beside another program: on any free port if --port is taken, until standard input
+    ends."""
     host: str = "127.0.0.1"
-    """Address to listen on; MLflow has no password, so another one opens it to a whole network."""
+    """Address to listen on; any other address opens MLflow to a network without a password."""
     experiment: str = field(default_factory=default_experiment)
     """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
@@ -51,7 +52,7 @@ class UiSettings:
 
 
 def main() -> int:
-    """Serve what the command line asks for until it is interrupted; returns the exit code."""
+    """Serve the UI until it is interrupted; return the exit code."""
     settings = parse(UiSettings, sys.argv[1:], prog="analysis/ui.py")
     if not 0 < settings.port < 2**16:
         raise UserError(f"--port must be between 1 and 65535, but is {settings.port}")
@@ -81,7 +82,7 @@ def main() -> int:
 
 
 def _views(store: Store) -> dict[str, str]:
-    """Tags of the saved views, for the objective of the latest sweep that can be read."""
+    """Tags of the saved views, for the objective of the latest readable sweep."""
     for sweep in find_runs(store, foldsweep__kind="sweep"):
         try:
             known = objectives(sweep)
@@ -93,19 +94,19 @@ def _views(store: Store) -> dict[str, str]:
 
 
 def _has_views(store: Store) -> bool:
-    """Whether the experiment has our views; they are made or brought up to date if they can be."""
+    """Create or update foldsweep's views of the experiment; return whether it then has them."""
     try:
         there = store.client.get_experiment(store.experiment_id).tags
         for key, value in _views(store).items():
             if there.get(key) != value:
                 store.client.set_experiment_tag(store.experiment_id, key, value)
-    except MlflowException:  # a server that lets us look only
+    except MlflowException:  # the server is read-only
         return False
     return True
 
 
 def _free_port(settings: UiSettings) -> int:
-    """The port that was asked for, else one that is free now."""
+    """The requested port if it is free, else any free port."""
     for port in (settings.port, 0):
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -134,7 +135,7 @@ def _check_free(settings: UiSettings) -> None:
 
 @contextmanager
 def _server(settings: UiSettings, store: Store) -> Iterator[subprocess.Popen[bytes]]:
-    """MLflow's own server in a session of its own, which ends as a whole."""
+    """MLflow's server in its own session, whose processes all end on exit."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     server = subprocess.Popen(
         [
@@ -142,7 +143,7 @@ def _server(settings: UiSettings, store: Store) -> Iterator[subprocess.Popen[byt
             *("--host", settings.host, "--port", str(settings.port)),
             *("--uvicorn-opts", "--log-level warning"),
         ],
-        # not an argument: others can read those, and a URI may hold a password
+        # not an argument: other users can read arguments, and a URI may contain a password
         env=os.environ | SERVER | {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri},
         start_new_session=True,
     )
@@ -155,7 +156,7 @@ def _server(settings: UiSettings, store: Store) -> Iterator[subprocess.Popen[byt
 
 
 def _answers(server: subprocess.Popen[bytes], settings: UiSettings) -> bool:
-    """Wait until the server answers; whether it does before it ends."""
+    """Wait until the server answers or ends; return whether it answers."""
     while server.poll() is None:
         try:
             socket.create_connection((_reachable(settings.host), settings.port), 1).close()
@@ -166,7 +167,7 @@ def _answers(server: subprocess.Popen[bytes], settings: UiSettings) -> bool:
 
 
 def _is_everywhere(host: str) -> bool:
-    """Whether a server that listens on `host` is found from other machines, by any address."""
+    """Whether a server that listens on `host` listens on all addresses of this machine."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
@@ -175,7 +176,7 @@ def _is_everywhere(host: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """The address at which a browser on this machine finds a server that listens on `host`."""
+    """The address at which a browser on this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if _is_everywhere(host) else host
 
 

@@ -1,6 +1,6 @@
-"""Sentences of a comparison, the same on the console and in the report.
+"""Sentences that describe a comparison, the same on the console and in the report.
 
-Every sentence follows from one interval, see `analysis.significance`: none claims more than it.
+Every sentence follows from an interval of `analysis.significance`, and claims no more.
 """
 
 from analysis.comparison import Comparison, PairwiseTest
@@ -11,7 +11,7 @@ from foldsweep.numbers import places_of, plural, shown
 from foldsweep.numbers import signed as with_sign
 
 _NOTHING = 1e-9
-"""Differences below this are none."""
+"""Differences below this count as 0."""
 VERDICTS = {
     "better": "significantly better",
     "slightly better": "better by less than matters",
@@ -22,12 +22,12 @@ VERDICTS = {
 
 
 def verdict(test: PairwiseTest) -> str:
-    """The verdict of a test, and what the two rows were not given alike."""
+    """The verdict of a test in words, with differences between the rows' budgets."""
     return f"{VERDICTS[test.verdict]}{_given(test)}"
 
 
 def headline(comparison: Comparison) -> str:
-    """What was decided, and the best figure; what could not be decided comes first."""
+    """The main result and the best score; if the result is open, the sentence begins with that."""
     best = comparison.rows[0]
     if len(comparison.rows) == 1:
         return _alone(comparison)
@@ -67,12 +67,12 @@ def headline(comparison: Comparison) -> str:
 
 
 def nothing_decided(comparison: Comparison) -> bool:
-    """Whether every test is inconclusive or none could be made."""
+    """Whether every test is inconclusive or untested."""
     return all(test.verdict in ("inconclusive", "untested") for test in comparison.tests)
 
 
 def belief(comparison: Comparison) -> tuple[str, str]:
-    """Whether the first is significantly best: `yes`, `no` or `plain`, and the words for it."""
+    """Whether the first row is significantly better: `yes`, `no` or `plain`, and the words."""
     if len(comparison.rows) < 2:
         return "plain", "One sweep: nothing to compare it with"
     return {
@@ -85,7 +85,7 @@ def belief(comparison: Comparison) -> tuple[str, str]:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """What else the comparison says, a sentence or two each."""
+    """Further results of the comparison, one or two sentences each."""
     said = []
     if comparison.tests and comparison.tests[0].difference is not None:
         said.append(_interval(comparison.tests[0], comparison))
@@ -101,12 +101,12 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def advice(comparison: Comparison) -> str | None:
-    """What would decide the first test; None where it is decided, or where nothing would."""
+    """What would decide the first test; None if it is decided, or if nothing would decide it."""
     if not comparison.tests:
         return None
     test = comparison.tests[0]
     if any(row.sweep.selected_on_test for row in comparison.rows[:2]):
-        return None  # which cannot be exported
+        return None  # such sweeps cannot be exported
     if test.verdict == "untested":
         return "To decide it, cross-validate the best of each again on the same fresh folds"
     if test.verdict == "inconclusive" and test.repeats is not None:
@@ -118,7 +118,7 @@ def advice(comparison: Comparison) -> str | None:
 
 
 def choice_sentences(comparison: Comparison) -> list[str]:
-    """What the scores say of the configurations of the best row's sweep."""
+    """Results for the configurations of the best row's sweep, as sentences."""
     choice = comparison.choice
     of = comparison.rows[0].sweep.name
     number, open_ = len(choice.trials), len(choice.undistinguished)
@@ -148,7 +148,7 @@ def choice_sentences(comparison: Comparison) -> list[str]:
 
 
 def fresh_data(row: Row) -> str:
-    """What the best of a row is expected to be on fresh data, with its interval."""
+    """Expected score of a row's best trial on fresh data, with its interval."""
     found = row.bootstrap
     assert found is not None
     value, low, high = (
@@ -177,7 +177,7 @@ def equivalence(comparison: Comparison) -> str:
 
 
 def size(trial: Trial, best: Trial) -> str:
-    """How small, or fast, a trial is, against the best."""
+    """Size of a trial, or its training time, compared with the best."""
     kind = "smallest" if trial.num_params else "fastest"
     if trial is best:
         return f"the best is also the {kind}"
@@ -189,7 +189,7 @@ def size(trial: Trial, best: Trial) -> str:
 
 
 def cheapest(trials: tuple[Trial, ...]) -> Trial:
-    """The smallest; the fastest where there are estimators, which have no parameters to count."""
+    """The smallest trial; the fastest if there are estimators, which have no parameters."""
     if all(trial.num_params for trial in trials):
         return min(trials, key=lambda trial: trial.num_params)
     return min(trials, key=lambda trial: trial.train_time_s)
@@ -260,7 +260,7 @@ def _power(comparison: Comparison) -> str:
 
 
 def score(row: Row, comparison: Comparison) -> str:
-    """The figure that decides, and what it is."""
+    """The score that decides, with its name."""
     places = comparison.places - 1 if comparison.objective.is_share else comparison.places
     if comparison.in_finals and row.finals:
         name = comparison.objective.name
@@ -280,7 +280,7 @@ def _listed(names: list[str]) -> str:
 
 
 def amount(difference: float, comparison: Comparison) -> str:
-    """How large a difference is: of accuracies in percentage points."""
+    """Size of a difference, in percentage points for metrics that are shares, such as accuracy."""
     if not comparison.objective.is_share:
         return shown(abs(difference), places=comparison.places)
     value = f"{100 * abs(difference):.1f}"
@@ -295,17 +295,17 @@ def gap(difference: float, comparison: Comparison) -> str:
 
 
 def direction(comparison: Comparison) -> str:
-    """What everything is compared by, and which way is better."""
+    """The metric that rows are compared by, and which direction is better."""
     return f"{comparison.objective.name}, {comparison.objective.better} is better"
 
 
 def shown_p(p: float) -> str:
-    """A p-value after `p`."""
+    """A p-value with its sign of relation, to follow `p`."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def level(comparison: Comparison) -> str:
-    """How the table of tests is to be read."""
+    """Explanation of the table of tests."""
     limit = amount(comparison.rope, comparison)
     return (
         "The intervals hold for all differences at once with 95 % (Tukey's studentised range,"

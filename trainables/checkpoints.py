@@ -20,7 +20,7 @@ def _locate(folder: str, trial_number: int) -> tuple[pafs.FileSystem, str]:
 
 
 def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> int:
-    """Replace the trial's checkpoint at once: a reader sees the old one or the new one.
+    """Replace the trial's checkpoint atomically: a reader sees the old one or the new one.
 
     Args:
         folder: A local path or a URI such as `s3://bucket/sweep`.
@@ -28,10 +28,10 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> in
         state: Tensors, numbers, strings and containers of these.
 
     Returns:
-        Its bytes.
+        Size of the checkpoint in bytes.
 
     Raises:
-        OSError: If the store does not take it.
+        OSError: If the store does not accept the checkpoint.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -40,13 +40,13 @@ def save_checkpoint(folder: str, trial_number: int, state: dict[str, Any]) -> in
 
 
 def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
-    """The trial's last checkpoint, or None where there is none that can be read.
+    """The trial's last checkpoint; None if there is none or it cannot be read.
 
-    A machine that loses power may leave a damaged one, and the trial then starts again. Nothing in
-    a checkpoint is executed (`weights_only`).
+    A power failure may leave a damaged checkpoint, and the trial then starts again. Nothing in a
+    checkpoint is executed (`weights_only`).
 
     Raises:
-        OSError: If the store is away.
+        OSError: If the store cannot be reached.
     """
     filesystem, path = _locate(folder, trial_number)
     if filesystem.get_file_info(path).type != pafs.FileType.File:
@@ -62,10 +62,10 @@ def load_checkpoint(folder: str, trial_number: int) -> dict[str, Any] | None:
 
 
 def checkpoint_sizes(folder: str) -> dict[int, int]:
-    """Bytes of each trial's checkpoint, by number.
+    """Size of each trial's checkpoint in bytes, by the trial's number.
 
     Raises:
-        OSError: If the store is away.
+        OSError: If the store cannot be reached.
     """
     filesystem, path = located(folder)
     files = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
@@ -74,10 +74,10 @@ def checkpoint_sizes(folder: str) -> dict[int, int]:
 
 
 def delete_checkpoint(folder: str, trial_number: int) -> None:
-    """Remove the trial's checkpoint where there is one.
+    """Remove the trial's checkpoint if there is one.
 
     Raises:
-        OSError: If the store is away.
+        OSError: If the store cannot be reached.
     """
     filesystem, path = _locate(folder, trial_number)
     if filesystem.get_file_info(path).type == pafs.FileType.File:

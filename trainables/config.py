@@ -17,7 +17,7 @@ Config = TypeVar("Config", bound="BaseConfig")
 
 @dataclass(frozen=True, kw_only=True)
 class BaseConfig:
-    """What networks and estimators have in common: fields that are checked, and epochs.
+    """Base class of all configurations: checked fields, and the number of epochs.
 
     A field's name is also its search-space key and its MLflow parameter.
 
@@ -26,15 +26,21 @@ class BaseConfig:
     """
 
     IMPLIED: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Fields whose values another field gives, by that field, where it is not None."""
+    """Fields that another field determines, by the name of that field; applies if it is not None.
+    `from_dict` then ignores their given values."""
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():
-            # frozen only from here on
+            # plain assignment would raise, since the dataclass is frozen
             object.__setattr__(self, name, _as_typed(name, getattr(self, name), hint))
 
     def require(self, name: str, holds: bool, rule: str) -> None:
-        """Refuse a field's value, in words, unless a condition holds.
+        """Refuse a field's value unless a condition holds.
+
+        Args:
+            name: Name of the field.
+            holds: Whether the condition holds.
+            rule: The condition in words, which follow "must be".
 
         Raises:
             UserError: Naming field, rule and value.
@@ -43,7 +49,7 @@ class BaseConfig:
             raise UserError(f"{name} must be {rule}, but is {brief(getattr(self, name))}")
 
     def require_amounts(self, *names: str) -> None:
-        """Refuse what is not finite or below 0.
+        """Refuse fields whose value is not finite or is below 0.
 
         Raises:
             UserError: At the first such field.
@@ -75,30 +81,33 @@ class BaseConfig:
             return cls(**values)
         except UserError:
             raise
-        except Exception as error:  # a class of the user's may check its fields in any way
+        except Exception as error:  # a user's class may raise anything when it checks its fields
             what = first_line(error) if isinstance(error, TypeError) else shown_error(error)
             raise UserError(
                 f"{cls.__name__} cannot be built from {brief(values)}: {what}"
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, flat; what MLflow records and what `from_dict` reads back."""
+        """All fields as a flat dict, which MLflow records and `from_dict` reads back."""
         return asdict(self)
 
     @property
     def epochs(self) -> int:
-        """Epochs of a whole trial, or units of an estimator's resource; a field of networks."""
+        """Epochs of a whole trial, or units of an estimator's resource.
+
+        Networks define it as a field.
+        """
         raise NotImplementedError
 
     @property
     def pretrain_epochs(self) -> int:
-        """Epochs, from the first, that do not train the objective; its score says nothing yet."""
+        """Number of initial epochs that do not train the objective, whose scores mean nothing."""
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig(BaseConfig):
-    """What every network has: optimisation, regularisation, epochs.
+    """Base configuration of networks: optimisation, regularisation, epochs.
 
     Raises:
         UserError: If a value is of the wrong type or outside its range.
@@ -109,7 +118,7 @@ class TrialConfig(BaseConfig):
     lr_decay: float = 1.0
     """Factor on the learning rate after each epoch."""
     lr_schedule: LrSchedule = "constant"
-    """`cosine` brings the learning rate down to 0 over all epochs, on top of `lr_decay`."""
+    """`cosine` lowers the learning rate to 0 over all epochs, in addition to `lr_decay`."""
     weight_decay: float = 0.0
     """Adam's L2 penalty, added to the gradient."""
     batch_size: int = 100
@@ -117,9 +126,10 @@ class TrialConfig(BaseConfig):
     """Epochs of a whole trial."""
     dropout: float = 0.0
     shuffle: bool = True
-    """A new order of the rows in each epoch, instead of one order for all."""
+    """Whether rows have a new random order in each epoch, instead of a fixed order."""
     precision: Precision = "float32"
-    """Of the network's products and convolutions; weights, loss and Adam are always float32."""
+    """Precision of the network's matrix products and convolutions; weights, loss and Adam are
+    always float32."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -144,17 +154,17 @@ class TrialConfig(BaseConfig):
     def frozen_at(self, epoch: int) -> tuple[str, ...]:
         """Parts of the network, by name, that are not trained in an epoch, counted from 0.
 
-        Where they change a new phase begins, with a new optimiser.
+        If they change, a new phase begins, with a new optimiser.
         """
         return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothedConfig(TrialConfig):
-    """A network that may train on softened classes."""
+    """Configuration of a network with label smoothing."""
 
     label_smoothing: float = 0.0
-    """Share of a target's probability mass that is spread evenly over all classes."""
+    """Share of a target's probability that is spread evenly over all classes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,7 +175,7 @@ class SmoothedConfig(TrialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(SmoothedConfig):
-    """A network that tells classes apart."""
+    """Configuration of a network that classifies."""
 
     class_weight: ClassWeight = "none"
     """`balanced` weights rows so that every class counts the same, as in scikit-learn."""
@@ -173,7 +183,7 @@ class ClassifierConfig(SmoothedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig(TrialConfig):
-    """A network whose training images are distorted at random."""
+    """Configuration of a network whose training images are augmented at random."""
 
     shift: float = 0.0
     """Augmentation: largest shift in pixels, each direction."""
@@ -188,10 +198,10 @@ class ImageConfig(TrialConfig):
 
 
 def _as_typed(name: str, given: Any, hint: Any) -> Any:
-    """The value of a field as its type has it.
+    """Convert the value of a field to the field's type.
 
     Raises:
-        UserError: If it is of another type.
+        UserError: If the value is of another type.
     """
     value = meant(given, hint)
     if not fits(value, hint):
@@ -201,7 +211,7 @@ def _as_typed(name: str, given: Any, hint: Any) -> Any:
 
 
 def _hints(config: type[BaseConfig]) -> dict[str, Any]:
-    """Types of a class's fields; none where a user's own names cannot be looked up in a worker."""
+    """Types of a class's fields; empty if a worker cannot resolve the names of a user's types."""
     try:
         hints = get_type_hints(config)
     except NameError:

@@ -1,4 +1,4 @@
-"""Which failures of a trial happen again however often it is tried."""
+"""Deterministic failures of a trial: those that every further attempt would repeat."""
 
 import hashlib
 import re
@@ -9,21 +9,23 @@ import torch
 from foldsweep.errors import UserError
 
 NOTE = "foldsweep error "
-"""Beginning of the note that a failure carries: what it is told by when it comes again."""
+"""Prefix of the note that carries a failure's signature, by which a repetition is recognised."""
 SURROUNDINGS = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
-"""Failures of disk, network, memory or device, which may be gone the next time."""
+"""Failures of disk, network, memory or device, which may not occur in the next attempt."""
 
 
 def happens_again(error: Exception, *, building: bool, last: str | None) -> bool:
-    """Whether a failure is plainly deterministic, so that another attempt is wasted.
+    """Whether a failure is deterministic, so that another attempt is pointless.
 
-    A `UserError` is, and so is whatever stops a network from being built and from taking two rows:
-    all it depends on is the configuration. Anything else is if it was the same in the attempt
-    before, which ran in another process: same type, message and place. What comes from the
-    surroundings, such as a full disk, never is.
+    * A `UserError` is deterministic.
+    * A failure of `SURROUNDINGS`, such as a full disk, never is.
+    * A failure to build a network, or to pass two rows through it, is: it depends on the
+      configuration only.
+    * Any other failure is if the attempt before, which ran in another process, failed with the
+      same type, message and place.
 
     Args:
-        error: What was raised.
+        error: The exception that was raised.
         building: Whether it was raised while the trial was built.
         last: `signature` of the failure before; None if there was none.
     """
@@ -35,25 +37,25 @@ def happens_again(error: Exception, *, building: bool, last: str | None) -> bool
 
 
 def signature(error: BaseException) -> str:
-    """A word for type, message and place of a failure, the same in every process."""
+    """Hash of a failure's type, message and place, the same in every process."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    message = re.sub(r"0x[0-9a-fA-F]+", "", str(error))  # addresses of objects
+    message = re.sub(r"0x[0-9a-fA-F]+", "", str(error))  # without addresses of objects
     said = f"{type(error).__qualname__}|{message}|{place}"
     return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:16]
 
 
 def signed(error: BaseException) -> None:
-    """Have a failure carry its signature to whoever reads its traceback."""
+    """Add a failure's signature as a note, so that its traceback contains it."""
     error.add_note(f"{NOTE}{signature(error)}")
 
 
 def signature_in(text: str) -> str | None:
-    """The signature of the last failure in a text of tracebacks; None where it has none."""
+    """Signature of the last failure in a text of tracebacks; None if it has none."""
     found = re.findall(rf"^{NOTE}([0-9a-f]{{16}})$", text, re.MULTILINE)
     return found[-1] if found else None
 
 
 def without_signatures(text: str) -> str:
-    """Tracebacks as a user should see them."""
+    """Remove signatures from a text of tracebacks, to show it to a user."""
     return re.sub(rf"^{NOTE}[0-9a-f]{{16}}\n?", "", text, flags=re.MULTILINE)

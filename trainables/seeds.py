@@ -1,4 +1,4 @@
-"""Every random number derives from a few integers, so nothing depends on where or when it runs."""
+"""Seeds: every random number derives from a few integers, so none depends on place or time."""
 
 from enum import IntEnum
 
@@ -6,12 +6,15 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What a seed derived from a sweep's seed is for; the second part of each such seed."""
+    """Purpose of a seed that derives from a sweep's seed: the second part of each such seed.
+
+    Each docstring names the further parts after a colon.
+    """
 
     MEMBER = 0
     """A fold of a trial: trial number, fold."""
     SAMPLER = 1
-    """A sampler's choice: trial number, and the parameter where it is drawn by itself."""
+    """A sampler's choice: trial number, and the parameter if it is drawn independently."""
     ROUND = 2
     """A round of an evaluation: its index."""
     ROUND_DATA = 3
@@ -19,13 +22,14 @@ class Stream(IntEnum):
     HELD_BACK = 4
     """Which training rows a round leaves out: its index."""
     MODEL = 5
-    """The one training of a model that is kept."""
+    """The training of a kept model on all training rows."""
     FINALS = 6
     """A repeat of the finals, its folds, initialisations and fresh rows: its index."""
     BOOTSTRAP = 7
-    """The rows that samples of the bootstrap of a sweep's trials draw."""
+    """Rows that the bootstrap of a sweep's trials draws."""
     REDRAW = 8
-    """A sampler's choice in place of one that may not be trained: attempt, then as `SAMPLER`."""
+    """A sampler's choice in place of a configuration that may not be trained: attempt, then as
+    `SAMPLER`."""
 
 
 def derive_seed(*parts: int) -> int:
@@ -37,7 +41,7 @@ def derive_seed(*parts: int) -> int:
     Args:
         parts: Integers from 0 to 2**64 - 1, for example sweep seed, trial number, fold, epoch.
     """
-    # SeedSequence drops trailing zeros and splits large integers: hence fixed widths and a length
+    # SeedSequence drops trailing zeros and splits large integers: hence fixed widths, and a length
     entropy = [len(parts), *(word for part in parts for word in divmod(part, 2**32))]
     words = np.random.SeedSequence(entropy).generate_state(2, np.uint32)
     return int(words[0]) << 31 | int(words[1]) >> 1

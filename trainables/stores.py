@@ -11,30 +11,31 @@ import pyarrow.fs as pafs
 from foldsweep.errors import first_line
 
 STORE_ERRORS: tuple[type[Exception], ...] = (OSError, pa.ArrowException)
-"""What a store raises that is away, full, or refuses what it is asked for; also a wrong URI."""
+"""Exceptions of a store that cannot be reached, is full, or refuses a request; also of a wrong
+URI."""
 
 CONNECT_WITHIN_S = 5
 ANSWER_WITHIN_S = 10
-"""How long an S3 service may send nothing."""
+"""Seconds that an S3 service may send nothing."""
 ATTEMPTS = 2
 SWITCHES = {"allow_delayed_open", "allow_bucket_creation", "allow_bucket_deletion"}
 S3_OPTIONS = SWITCHES | {
     *("region", "scheme", "endpoint_override", "tls_ca_file_path", "access_key", "secret_key")
 }
-"""Options that both an S3 URI and pyarrow's constructor can have."""
+"""Options that both an S3 URI and pyarrow's constructor accept."""
 
 
 def store_says(error: BaseException) -> str:
-    """Why a store did not do what it was asked for; without pyarrow's advice to programmers."""
+    """Why a store refused a request, without pyarrow's advice to programmers."""
     return first_line(error).partition(" To create buckets, enable")[0].rstrip(".")
 
 
 def located(place: str) -> tuple[pafs.FileSystem, str]:
-    """The filesystem that a path or a URI is in, and the path there.
+    """The filesystem of a path or a URI, and the path in it.
 
     Raises:
-        OSError: If the store is away, or has no such bucket.
-        ValueError: If the URI is none that is known.
+        OSError: If the store cannot be reached, or has no such bucket.
+        ValueError: If the URI is of an unknown kind.
     """
     if "://" not in place:
         return pafs.LocalFileSystem(), place
@@ -44,13 +45,14 @@ def located(place: str) -> tuple[pafs.FileSystem, str]:
 
 @cache
 def _remote(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Kept, since each connection to a store asks for its bucket first.
+    """The filesystem of a URI, and the path in it.
 
-    S3 services get limits of time, for which a URI has no options: what asks a silent one would
-    wait for minutes. Whoever can wait asks again. What only a URI can say, such as
-    `tls_verify_certificates`, goes without limits.
+    Cached, since each new connection to a store first asks for its bucket. Connections to S3 get
+    timeouts, for which a URI has no options: a request to a silent service would wait for minutes.
+    Callers that can wait try again. A URI with options that the constructor lacks, such as
+    `tls_verify_certificates`, gets no timeouts.
     """
-    filesystem, path = pafs.FileSystem.from_uri(uri)  # which refuses what it does not know
+    filesystem, path = pafs.FileSystem.from_uri(uri)  # raises for unknown URIs
     if isinstance(filesystem, pafs.S3FileSystem):
         options = {"region": filesystem.region} | _s3_options(uri)
         if options.keys() <= S3_OPTIONS and pafs.S3FileSystem(**options) == filesystem:
@@ -64,7 +66,7 @@ def _remote(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 def _s3_options(uri: str) -> dict[str, Any]:
-    """What an S3 URI says, as pyarrow's constructor has it."""
+    """Options of an S3 URI and of the environment, as pyarrow's constructor takes them."""
     given = urlsplit(uri)
     options: dict[str, Any] = {}
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
@@ -80,10 +82,10 @@ def _s3_options(uri: str) -> dict[str, Any]:
 
 
 def replace_file(filesystem: pafs.FileSystem, path: str, content: bytes | memoryview) -> None:
-    """Write a file at once: a reader sees the old one or the new one.
+    """Write a file atomically: a reader sees the old one or the new one.
 
     Raises:
-        OSError: If the store does not take it.
+        OSError: If the store does not accept the file.
     """
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     with filesystem.open_output_stream(f"{path}.part") as stream:

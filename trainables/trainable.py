@@ -1,4 +1,4 @@
-"""The thin layer of Ray Tune on top: a Trainable class for each variant, made on demand."""
+"""Ray Tune trainables: a `tune.Trainable` class for each variant, created on demand."""
 
 import logging
 import socket
@@ -29,16 +29,17 @@ _log = logging.getLogger(__name__)
 TRIAL_NUMBER = "trial_number"
 """Key that the searcher adds to a configuration: the trial's number in its study."""
 REPORTED_AT = "reported_at"
-"""Key that the searcher adds to that of a trial that was cut off: the last epoch after which it is
-known that the trial goes on."""
+"""Key that the searcher adds to the configuration of an interrupted trial: the last epoch after
+which the scheduler is known to have continued the trial."""
 LAST_ERROR = "last_error"
 """Key that the lifecycle adds after a failure: its signature, see `trainables.refusals`."""
 FAILED = "failed"
-"""Key of the only result of a trial that would fail again: a list of the kind of failure, what it
-was in a line, and its traceback. It is not tried again, and its process goes on."""
+"""Key of the only result of a trial whose failure is deterministic: a list of the kind of failure,
+the failure in one line, and its traceback (empty for a `UserError`). The trial is not tried again,
+and its process continues."""
 LONG_S, SHARE = 1.0, 4.0
-"""A save that took longer and failed is tried again after so many times as long, at least: a store
-that is silent costs a trial a part of its time."""
+"""A failed save that took longer than `LONG_S` seconds is tried again after at least `SHARE` times
+its duration, so that a silent store costs a trial only a part of its time."""
 HISTORY = "history"
 """Key of a result: the epochs since the last one, see `CrossValidation.history`."""
 BY_FOLD = "by_fold"
@@ -46,10 +47,11 @@ BY_FOLD = "by_fold"
 DIVERGED = "diverged"
 """Key of a result: whether a loss became non-finite."""
 SAVED_BYTES = "saved_bytes"
-"""Key of a result of a trial that may be paused: bytes of its last checkpoint, 0 without one."""
+"""Key of a result of a trial that may be paused: size of its last checkpoint in bytes, 0 without
+a checkpoint."""
 UNSAVED = "unsaved"
 """Key of a result whose trial cannot be checkpointed at present: a list of the seconds since the
-first save that failed, and why; absent if all is well."""
+first failed save, and the reason; absent if saves succeed."""
 HELD_OUT = "held_out"
 """Key of a trial's last result: the file of its held-out rows, see `HeldOut.to_bytes`; absent if
 nothing is kept."""
@@ -72,14 +74,14 @@ class FoldTrainable(tune.Trainable):
     reported_at: int
 
     def setup(self, config: dict[str, Any], context: Context) -> None:  # type: ignore[override]
-        """Take the configuration; `step` builds the folds, whose failure is then a result."""
+        """Store the configuration; `step` builds the folds, so that their failure is a result."""
         forgive()
         torch.set_num_threads(context.threads)
         self.begin(context)
         self.reset_config(config)
 
     def begin(self, context: Context) -> None:
-        """Take what all trials share; the process stays as it is."""
+        """Store what all trials share, without changing settings of the process."""
         self.context = context
         self.waiting: dict[str, Any] | None = None
 
@@ -93,7 +95,7 @@ class FoldTrainable(tune.Trainable):
             return self._train()
         except Exception as error:
             built = self.waiting is None
-            # an estimator looks at its parameters when it is fitted
+            # estimators check their parameters when they are fitted
             building = not built or (self._refits and isinstance(error, ValueError | TypeError))
             if not happens_again(error, building=building, last=self.last_error):
                 signed(error)
@@ -111,7 +113,7 @@ class FoldTrainable(tune.Trainable):
         epoch = self.trial.stack.epoch
         until = next((e for e in report_at if e > epoch), report_at[-1])
         if self.reported_at < epoch and epoch in report_at:
-            until = epoch  # nobody has decided yet whether the trial goes on from its checkpoint
+            until = epoch  # the scheduler has not yet decided about the epoch of the checkpoint
         late = time.monotonic() + self.context.report_every_s
         while self.trial.stack.epoch < until and not self.trial.finished:
             by = until if self._refits else self.trial.stack.epoch + 1
@@ -142,13 +144,13 @@ class FoldTrainable(tune.Trainable):
         return result
 
     def place(self) -> tuple[str, str]:
-        """The node on which this runs: Ray's id of it, and its host name and address."""
+        """The node of this process: its Ray id, and its host name and address."""
         node = ray.get_runtime_context().get_node_id()
         return node, f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Become another trial in the same process."""
-        self.trial = None  # which frees its memory for the next
+        """Switch to another trial in the same process."""
+        self.trial = None  # frees its memory for the next trial
         self.waiting = new_config
         return True
 
@@ -176,7 +178,7 @@ class FoldTrainable(tune.Trainable):
         self.num_reported = 0
         self.saved_at = time.monotonic()
         self.unsaved, self.saved_bytes = None, 0
-        # a trial that is new has none, and need not wait for a store that is away
+        # a new trial has no checkpoint and need not wait for an unreachable store
         if self.context.checkpoint_folder is not None and reported_at is not None:
             state = self._load(self.context.checkpoint_folder, number)
             if state is not None:
@@ -184,7 +186,7 @@ class FoldTrainable(tune.Trainable):
         self.reported_at = self.trial.stack.epoch if reported_at is None else reported_at
 
     def _save_now_and_then(self) -> None:
-        """Checkpoint at rungs, and else at most every `context.checkpoint_every_s`."""
+        """Save a checkpoint at rungs, and else at most every `context.checkpoint_every_s`."""
         folder = None if self._refits else self.context.checkpoint_folder
         assert self.trial is not None
         passed = time.monotonic() - self.saved_at
@@ -195,7 +197,7 @@ class FoldTrainable(tune.Trainable):
             try:
                 self.saved_bytes = save_checkpoint(folder, self.trial.number, state)
                 self.unsaved, rests = None, 0.0
-            except STORE_ERRORS as error:  # the trial goes on, and would lose more if it crashed
+            except STORE_ERRORS as error:  # the trial continues: a crash would lose more
                 reason = store_says(error)
                 _log.warning("trial %d could not be saved: %s", self.trial.number, reason)
                 self.unsaved = began if self.unsaved is None else self.unsaved[0], reason
@@ -204,7 +206,7 @@ class FoldTrainable(tune.Trainable):
             self.saved_at = time.monotonic() + rests
 
     def _load(self, folder: str, number: int) -> dict[str, Any] | None:
-        """The trial's checkpoint; None also where the store stays away: then it starts again."""
+        """The trial's checkpoint; None, so that it starts again, also if the store stays away."""
         try:
             return retried(
                 lambda: load_checkpoint(folder, number),
@@ -218,13 +220,13 @@ class FoldTrainable(tune.Trainable):
 
     @property
     def _refits(self) -> bool:
-        """Whether the variant keeps no checkpoint: estimators are fitted again."""
+        """Whether the variant is an estimator, which is fitted again instead of checkpointed."""
         return issubclass(self.variant.config, EstimatorConfig)
 
 
 def trainable_for(variant: Variant) -> type[FoldTrainable]:
-    """The Trainable class of a variant, under a name of its own in Ray's tables."""
-    # workers get the data by the context: a class is sent to each of them, and should be small
+    """The Trainable class of a variant, under its own name in Ray's tables."""
+    # the class is sent to every worker and should be small: the data is in the context instead
     task = replace(variant.task, data=_elsewhere)
     variant = replace(variant, task=task)
     name = "".join(part.capitalize() for part in variant.name.split("_")) + "Trainable"

@@ -26,12 +26,12 @@ from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import Task, Variant
 
 MEASURED = 10
-"""About how often metrics over all held-out rows are measured in a trial, at equal distances."""
+"""About how many times a trial measures metrics over all held-out rows, at equal intervals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What all trials of a sweep share."""
+    """Data and settings that all trials of a sweep share."""
 
     data: Data
     folds: tuple[Fold, ...]
@@ -39,27 +39,27 @@ class Context:
     report_at: tuple[int, ...] = ()
     """Epochs after which a trial reports, the last one included."""
     report_every_s: float = math.inf
-    """Longest time without a report; for live figures only, since it depends on the machine."""
+    """Most seconds between two reports; for live figures only, since it depends on the machine."""
     checkpoint_folder: str | None = None
     checkpoint_every_s: float = 20.0
-    """Least time between two checkpoints of a trial."""
+    """Fewest seconds between two checkpoints of a trial, apart from those of `save_at`."""
     save_at: tuple[int, ...] = ()
-    """Epochs after which a trial is checkpointed in any case, as it may be paused there."""
+    """Epochs after which a trial is always checkpointed, since it may be paused there."""
     patience_s: float = PATIENCE_S
-    """How long a trial waits for its checkpoint, before it starts again from its first epoch."""
+    """Seconds that a trial waits for its checkpoint before it starts again from epoch 0."""
     threads: int = 1
     device: str = "cpu"
     mode: Mode = "auto"
     keep: str | None = None
-    """Objective that a trial keeps for each held-out row once it is trained to its end; None for
-    none."""
+    """Objective whose values or predictions a trial keeps for each held-out row after its last
+    epoch; None keeps nothing."""
 
 
 def fold_metrics(values: EpochMetrics) -> dict[str, list[float]]:
-    """Each metric's value for every fold: all on held-out rows, and those of training batches.
+    """Each metric's values by fold: all on held-out rows, and those measured on training batches.
 
-    Of a loss in several parts, the training loss of each part too; the first part is what the
-    others leave.
+    If the loss has several parts, the training loss of each part is included; the first part is
+    the loss minus the others.
     """
     by_fold = {names.val_key(k): v for k, v in values.held_out.items() if not is_part(k)}
     parts: dict[str, Any] = {}
@@ -78,7 +78,7 @@ def summary(by_fold: dict[str, list[float]]) -> dict[str, float]:
     """Mean and sample standard deviation over folds of each metric."""
     flat: dict[str, float] = {}
     for name, values in by_fold.items():
-        finite = all(map(math.isfinite, values))  # `stdev` cannot take what a diverged fold has
+        finite = all(map(math.isfinite, values))  # `stdev` fails on values of a diverged fold
         std = statistics.stdev(values) if len(values) > 1 and finite else 0.0
         flat[name] = float(np.mean(values))
         flat[names.std_key(name)] = std if finite else math.nan
@@ -107,7 +107,7 @@ def check_model_size(
     """Refuse a network whose members cannot fit into memory.
 
     Raises:
-        UserError: Naming the number of parameters, what they need and what there is.
+        UserError: Naming the number of parameters, the memory needed and the memory available.
     """
     if issubclass(variant.config, EstimatorConfig):
         return
@@ -199,13 +199,13 @@ class CrossValidation:
         return self.diverged or self.stack.epoch >= self.config.epochs
 
     def advance(self, until: int, *, after_epoch: Callable[[], None] = lambda: None) -> None:
-        """Train up to epoch `until`, stopping early where a loss is not finite."""
+        """Train up to epoch `until`, stopping early if a loss is not finite."""
         if self.diverged:
             return
         for done in passes(self.stack, min(until, self.config.epochs)):
             start = time.perf_counter()
             values = measured(self.stack, done)
-            # validation counts too, but not metrics over all rows, which reports ask for
+            # includes validation, but not metrics over all rows, which are for reports
             self.train_time_s += done.seconds + time.perf_counter() - start
             task = self.variant.task
             by_fold = fold_metrics(values)
@@ -223,7 +223,10 @@ class CrossValidation:
                 return
 
     def held_out(self) -> HeldOut | None:
-        """What `context.keep` comes to on each held-out row; None if it has no rows."""
+        """The objective `context.keep`, or the predictions that it takes, by held-out row.
+
+        None if nothing is to be kept, or the objective has no values by row.
+        """
         if self.context.keep is None:
             return None
         given = (self.stack, self.context.data.train, self.variant.task)
@@ -233,13 +236,13 @@ class CrossValidation:
     def measured_at(self) -> set[int]:
         """Epochs after which metrics over all held-out rows are measured."""
         if not isinstance(self.stack, FoldStack):
-            return set()  # which measures them itself
+            return set()  # a stack of estimators measures these metrics itself
         every = math.ceil(self.config.epochs / MEASURED)
         own = range(every, self.config.epochs, every)
         return {*own, *self.context.report_at, self.config.epochs}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that continuing needs, for `torch.save`."""
+        """Everything needed to continue, for `torch.save`."""
         return {
             "config": self.config.to_dict(),
             "history": list(self.history),

@@ -1,4 +1,4 @@
-"""Every variant that ships, by name; those for any task are in `search_spaces`."""
+"""All built-in variants by name; variants for any task are in `search_spaces`."""
 
 from foldsweep.errors import UserError
 from trainables.models.disc import DISC_VARIANTS
@@ -10,10 +10,10 @@ TASKS: dict[str, Task] = {v.task.name: v.task for v in reversed(VARIANTS.values(
 
 
 def variant_named(name: str) -> Variant:
-    """A variant of the registry, by its name or as `task/variant`.
+    """A built-in variant, by its name or as `task/variant`.
 
     Raises:
-        UserError: If there is none of this name.
+        UserError: If there is no variant of this name.
     """
     task, _, short = name.rpartition("/")
     found = VARIANTS.get(short)

@@ -1,4 +1,4 @@
-"""New rows of a file, asked of a kept model, and its predictions as a table."""
+"""Predictions of a kept model for the rows of a file, as a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ class Asked:
     """Predictions of the rows of a file."""
 
     frame: Frame
-    """Identifier-like columns of the file and all predictions, a row for each of the file."""
+    """Identifier-like columns of the file and all predictions, one row per row of the file."""
     said: tuple[str, ...]
-    """What was unusual about the file, a line each: ignored columns, unseen categories."""
+    """Notices about the file, one line each, such as ignored columns and unseen categories."""
 
     def write(self, path: Path) -> None:
-        """Write the table, by the ending of the file.
+        """Write the table as Parquet or CSV, by the file's suffix.
 
         Raises:
-            UserError: If it cannot be written.
+            UserError: If the file cannot be written.
         """
         if path.suffix.lower() == ".parquet":
             content: str | bytes = self.frame.to_parquet(index=False)
@@ -41,14 +41,14 @@ class Asked:
 
 
 def asked(model: KeptModel, path: Path) -> Asked:
-    """Predictions of the rows of a file of the same kind as the training data.
+    """Predict the rows of a file of the same kind as the training data.
 
     Args:
         model: The model.
-        path: CSV, Parquet or NPZ; it needs no target.
+        path: CSV, Parquet or NPZ file; needs no target.
 
     Raises:
-        UserError: If the file cannot be read, or its rows are none that the model takes.
+        UserError: If the file cannot be read, or its rows do not suit the model.
     """
     import pandas as pd
 
@@ -66,7 +66,7 @@ def check_output(path: Path, new: Path) -> None:
         new: File of the rows.
 
     Raises:
-        UserError: If it has another ending, lies in no folder, or holds the rows.
+        UserError: If the file has another suffix, its folder does not exist, or it is `new`.
     """
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"--out {path} must end in {' or '.join(ENDINGS)}")
@@ -79,7 +79,7 @@ def check_output(path: Path, new: Path) -> None:
 def _rows(
     model: KeptModel, path: Path
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any], tuple[str, ...]]:
-    """Inputs of a file's rows, its identifier-like columns, and what was unusual."""
+    """Inputs of a file's rows, its identifier-like columns, and notices about the file."""
     if model.schema is not None and model.schema.layout != "own":
         new = new_rows(path, model.schema)
         if new.frame is None:
@@ -98,5 +98,5 @@ def _rows(
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
-    """The name of a column, changed where predictions have the same."""
+    """The name of a column, changed if a column of predictions has the same name."""
     return f"{name}_" if name in taken else name

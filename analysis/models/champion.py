@@ -1,4 +1,4 @@
-"""The champion of a registered model: finding it, loading it, and comparing another with it."""
+"""The champion of a registered model: finding and loading it, comparing a new model with it."""
 
 from dataclasses import dataclass
 
@@ -19,12 +19,12 @@ from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
 NONE_YET = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What MLflow answers where the name or its alias is not there."""
+"""MLflow's error codes if the name or its alias does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The version of a registered model that has the alias."""
+    """The version of a registered model that has the champion's alias."""
 
     version: str
     model: KeptModel
@@ -39,10 +39,10 @@ class Verdict:
 
 
 def champion_version(store: Store, name: str) -> ModelVersion | None:
-    """What the registry knows of the champion; None where there is none.
+    """The registry's entry of the champion; None if there is none.
 
     Raises:
-        UserError: If the store has no registry, or the champion is none of ours.
+        UserError: If the store has no registry, or the champion is not a foldsweep model.
     """
     try:
         found = store.client.get_model_version_by_alias(name, ALIAS)
@@ -59,10 +59,11 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
 
 
 def load_champion(store: Store, name: str) -> Champion | None:
-    """The champion, ready to be compared with; None where there is none.
+    """Load the champion for a comparison; None if there is none.
 
     Raises:
-        UserError: If the store has no registry, or the champion is none of ours or cannot be read.
+        UserError: If the store has no registry, or the champion is not a foldsweep model or cannot
+            be read.
     """
     found = champion_version(store, name)
     if found is None:
@@ -77,10 +78,10 @@ def load_champion(store: Store, name: str) -> Champion | None:
 
 
 def judge(trained: Trained, champion: Champion | None) -> Verdict:
-    """Compare a new model with the champion on the test rows of the new one.
+    """Compare a new model with the champion on the test rows of the new model.
 
-    It wins by being significantly better in the objective. Where the champion may have seen these
-    rows, or answers other questions, it stays.
+    The new model wins if it is significantly better in the objective. The champion stays if it may
+    have been trained on these rows, or is of another task.
 
     Raises:
         UserError: If the objective is not defined on the test rows.
@@ -109,10 +110,10 @@ def judge(trained: Trained, champion: Champion | None) -> Verdict:
 
 
 def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
-    """Why a comparison would not be fair to the new model, or is impossible; None where it is.
+    """Why a comparison is impossible or would be unfair to the new model; None if it is fair.
 
-    A champion of the same data has not seen its test rows. Other data is read again, proven by
-    its digest, and looked through for what the test rows are made of.
+    A champion of the same data was not trained on its test rows. A champion's other data is read
+    again, verified by its digest, and searched for parts of the test rows.
     """
     if other.recipe.task != trained.model.recipe.task:
         return f"it is a model of another task, {other.recipe.task}"
@@ -133,7 +134,7 @@ def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
 
 
 def _share_parts(task: Task, seen: Samples, test: Samples) -> bool:
-    """Whether training and test rows have anything in common that they are made of."""
+    """Whether training and test rows share a part: see `Task.parts`, or else whole rows."""
     return bool(_parts(task, seen) & _parts(task, test))
 
 

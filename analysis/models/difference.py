@@ -1,4 +1,4 @@
-"""Whether one model is significantly better than another on the same test rows."""
+"""Significance tests of two models on the same test rows."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from foldsweep.numbers import shown
 from trainables.keep.measure import ACCURACY, Measured
 
 RESAMPLES = 2000
-"""Resamples of the test rows in a bootstrap."""
+"""Number of resamples of the test rows in a bootstrap."""
 MOST_ROWS = 4_000_000
-"""Rows in all resamples together; there are fewer resamples of many rows."""
+"""Largest number of rows in all resamples together: many test rows get fewer resamples."""
 FEWEST = 400
-"""Resamples at least."""
+"""Smallest number of resamples."""
 _SEED = 0
 
 
@@ -27,25 +27,25 @@ class Difference:
     better: bool
     """Whether the first model is significantly better."""
     said: str
-    """The test's result in words."""
+    """Result of the test in words."""
 
 
 def compared(
     name: str, ours: Measured, theirs: Measured, groups: np.ndarray | None = None
 ) -> Difference:
-    """Test of two models' values of a metric on the same rows.
+    """Test two models' values of a metric on the same rows.
 
-    Accuracies are compared by McNemar's exact test, which takes rows to be independent. All other
+    Accuracies are compared by McNemar's exact test, which assumes independent rows. All other
     metrics, and rows in groups, are compared by a bootstrap of the difference.
 
     Args:
         name: Name of the metric.
-        ours: The first model's.
-        theirs: The second model's.
-        groups: Group of each row, where rows of a group are alike.
+        ours: Values of the first model.
+        theirs: Values of the second model.
+        groups: Group of each row, if rows of a group are dependent; None for independent rows.
 
     Raises:
-        UserError: If the rows are too few for the metric.
+        UserError: If there are too few rows for the metric.
     """
     sign = ours.metric.sign
     if name == ACCURACY and ours.rows is not None and theirs.rows is not None and groups is None:
@@ -59,7 +59,7 @@ def compared(
 
 
 def mcnemar(ours: Bool[np.ndarray, " n"], theirs: Bool[np.ndarray, " n"]) -> float:
-    """Exact two-sided p-value of two models being right equally often, from the same n rows.
+    """Exact two-sided p-value of the hypothesis that two models are equally accurate on n rows.
 
     References:
         McNemar (1947), "Note on the sampling error of the difference between correlated
@@ -75,14 +75,14 @@ def interval(
 ) -> tuple[float, float]:
     """95 % percentile interval of the difference of two models, by resampling the same rows.
 
-    Whole groups are drawn where there are some. Resamples that do not define the metric, such as
-    ROC AUC of one class, are left out.
+    With groups, whole groups are drawn. Resamples on which the metric is not defined, such as ROC
+    AUC of one class, are left out.
 
     References:
         Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13.
 
     Raises:
-        UserError: If fewer than half of the resamples define the metric.
+        UserError: If the metric is defined on fewer than half of the resamples.
     """
     size = len(ours)
     rng = np.random.default_rng(_SEED)
@@ -108,7 +108,7 @@ def interval(
 
 
 def _members(groups: np.ndarray) -> list[np.ndarray]:
-    """Rows of each group."""
+    """Indices of the rows of each group."""
     places = np.unique(groups, return_inverse=True)[1]
     order = np.argsort(places, kind="stable")
     return np.split(order, np.cumsum(np.bincount(places))[:-1])

@@ -1,4 +1,4 @@
-"""Models out of MLflow's registry: downloaded, and loaded with the foldsweep that is installed."""
+"""Models from MLflow's registry: downloaded, and loaded with the installed foldsweep."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ from foldsweep.tracking import shown, sqlite_path
 from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
 
 KIND = "model"
-"""What a run, and each version of a registered model, is tagged to be."""
+"""Value of the kind tag of a model's run, and of each version of a registered model."""
 ALIAS = "champion"
 """Alias of the version of a registered model that is served."""
 FOLDER = "model"
@@ -28,12 +28,12 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""What keeps MLflow's functions from printing."""
+"""Environment variables that keep MLflow's functions from printing."""
 
 
 @contextlib.contextmanager
 def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
-    """MLflow's own functions on a store, without notices and progress bars."""
+    """Context that sets MLflow's functions to a store, without notices and progress bars."""
     logger, level = logging.getLogger("mlflow"), logging.getLogger("mlflow").level
     before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *QUIET)}
     uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
@@ -55,10 +55,10 @@ def quiet_mlflow(tracking_uri: str) -> Iterator[None]:
 
 
 def fetched(uri: str) -> KeptModel:
-    """The model that a URI of MLflow names, on the store that MLflow is set to.
+    """Load the model of an MLflow URI, from the store that MLflow is set to.
 
     Raises:
-        UserError: If there is none, or it is none of ours or cannot be read.
+        UserError: If there is no such model, or it is not a foldsweep model or cannot be read.
     """
     try:
         here = _moved(uri)
@@ -72,7 +72,7 @@ def fetched(uri: str) -> KeptModel:
 
 
 def _moved(uri: str) -> Path | None:
-    """Where a version's files are if the store has moved since it was registered."""
+    """Folder of a version's files if the store has moved since it was registered, else None."""
     client = mlflow.MlflowClient()
     name, _, version = uri.removeprefix("models:/").partition("/")
     if "@" in name:
@@ -83,7 +83,7 @@ def _moved(uri: str) -> Path | None:
 
 
 def opened(given: str, tracking_uri: str) -> KeptModel:
-    """A model by the path of its folder or its name in the registry.
+    """Load a model by the path of its folder or its name in the registry.
 
     Args:
         given: Folder of a kept model, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or the name of
@@ -91,7 +91,7 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
         tracking_uri: MLflow server or store.
 
     Raises:
-        UserError: If there is no such model, or it is damaged or none of ours.
+        UserError: If there is no such model, or it is damaged or not a foldsweep model.
     """
     folder = Path(given)
     if folder.is_dir():

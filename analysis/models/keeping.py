@@ -15,10 +15,11 @@ FILES = (RECIPE_FILE, WEIGHTS_FILE, ESTIMATOR_FILE, CODE_FILE)
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that a model cannot be written to: one that holds anything else.
+    """Refuse a folder that a model cannot be written to.
 
     Raises:
-        UserError: If it is a file, lies in no folder or holds other files.
+        UserError: If the path is a file, its parent folder does not exist, or the folder contains
+            files that are not a model's.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--keep {folder} is no folder")
@@ -32,10 +33,10 @@ def check_folder(folder: Path) -> None:
 
 
 def keep(model: KeptModel, folder: Path) -> None:
-    """Write a model into a folder, in place of the one that it may hold.
+    """Write a model into a folder; it replaces a model that is already there.
 
     Raises:
-        UserError: If it cannot be written.
+        UserError: If the folder cannot be written.
     """
     try:
         folder.mkdir(exist_ok=True)

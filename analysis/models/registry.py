@@ -32,18 +32,19 @@ from trainables.keep.model import KeptModel
 from trainables.keep.table import frame_of_inputs
 
 IMPORTS = ("mlflow", "torch", "safetensors", "numpy", "jaxtyping", "PyYAML")
-"""What serving takes besides foldsweep itself, which is on no package index."""
+"""Packages that serving needs besides foldsweep itself, which is on no package index."""
 OF_TABLES = ("pandas", "scikit-learn", "ray")
-"""What it takes for data of the user's own: its schema, its task, and the space of its variant."""
+"""Further packages for a user's own data: for its schema, its task, and its variant's space."""
 OF_ESTIMATORS = ("scikit-learn", "skops", "scipy")
+"""Further packages for estimators."""
 
 
 def check(store: Store, name: str) -> None:
-    """Refuse, before anything is done, what cannot be registered.
+    """Refuse a name that models cannot be registered under, before any work is done.
 
     Raises:
         UserError: If the name is not allowed, the store has no registry, or the champion of this
-            name is none of ours.
+            name is not a foldsweep model.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
@@ -53,29 +54,29 @@ def check(store: Store, name: str) -> None:
 
 
 def open_champion(store: Store, name: str) -> Champion | None:
-    """The champion of a name, ready to be compared with; None where there is none.
+    """Load the champion of a name for a comparison; None if there is none.
 
     Raises:
-        UserError: If it cannot be read.
+        UserError: If the champion cannot be read.
     """
     with quiet_mlflow(store.tracking_uri):
         return load_champion(store, name)
 
 
 def register(store: Store, name: str, trained: Trained, champion: Champion | None) -> str:
-    """Log and register a trained model; it becomes champion if it beats the present one.
+    """Log and register a trained model, which becomes champion if it beats the present one.
 
     Args:
-        store: Where the sweep is, and its registry.
+        store: Store of the sweep and of the registry.
         name: Name in the registry.
-        trained: What to register.
-        champion: What `open_champion` gave.
+        trained: Model to register.
+        champion: Result of `open_champion`.
 
     Returns:
-        What was done and why, in a sentence.
+        A sentence that says what was done and why.
 
     Raises:
-        UserError: If MLflow does not take the model, or another champion came in the meantime.
+        UserError: If MLflow does not accept the model, or the champion changed in the meantime.
     """
     verdict = judge(trained, champion)
     found = champion_version(store, name)
@@ -87,7 +88,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     try:
         with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)
-            with contextlib.suppress(MlflowException):  # there already, or the next call fails too
+            with contextlib.suppress(MlflowException):  # exists already, or the next call fails
                 client.create_registered_model(name)
             uri, run_id, model_id = logged.model_uri, logged.run_id, logged.model_id
             made = client.create_model_version(
@@ -114,14 +115,14 @@ def serve_command(store: Store, name: str) -> str:
         *("--env-manager", "local", "--host", "127.0.0.1", "--port", "5001"),
     )
     folder = Path(sys.executable).parent
-    server = shutil.which("uvicorn")  # which MLflow looks for on the path
+    server = shutil.which("uvicorn")  # MLflow searches it on the path
     there = server is not None and Path(server).parent == folder
     path = "" if there else f'PATH={shlex.quote(str(folder))}:"$PATH" '
     return f"MLFLOW_TRACKING_URI={uri} {path}{served}"
 
 
 def _log(store: Store, trained: Trained) -> ModelInfo:
-    """The model in a run below the sweep's, with its configuration and its scores."""
+    """Log the model to a child run of the sweep, with its configuration and its scores."""
     model, client = trained.model, store.client
     recipe = model.recipe
     tags = _tags(trained)
@@ -158,7 +159,7 @@ def _log(store: Store, trained: Trained) -> ModelInfo:
 
 
 def _example(model: KeptModel, inputs: Any) -> Any:
-    """One row as a request has it: a data frame, one array, or arrays by name."""
+    """One row in the form of a request: a data frame, one array, or arrays by name."""
     if model.is_table:
         return frame_of_inputs(model.schema, inputs)
     arrays = model.checked(inputs)
@@ -166,10 +167,10 @@ def _example(model: KeptModel, inputs: Any) -> Any:
 
 
 def _signature(model: KeptModel, example: Any) -> ModelSignature:
-    """Names and shapes; a table's columns by their names, of any type.
+    """Signature with names and shapes; columns of a table have names but any type.
 
-    MLflow would turn a missing boolean into false, text into true, and refuse whole numbers in a
-    column of doubles, so the schema of the model checks the types instead.
+    With types, MLflow would turn a missing boolean into false and text into true, and refuse whole
+    numbers in a column of doubles, so the schema of the model checks the types instead.
     """
     answers = served_model.answers(model, example)
     if model.is_table:
@@ -194,7 +195,7 @@ def _type(array: np.ndarray) -> np.dtype:
 
 
 def _columns(model: KeptModel) -> dict[str, dict[str, str]]:
-    """What each input column of a table is taken for."""
+    """Use of each input column of a table, such as number or category; empty for other data."""
     if not model.is_table:
         return {}
     used = ("number", "boolean", "date", "category")
@@ -202,7 +203,7 @@ def _columns(model: KeptModel) -> dict[str, dict[str, str]]:
 
 
 def _tags(trained: Trained) -> dict[str, str]:
-    """What a run, a version and a model's own file say of where it came from."""
+    """Provenance of a model: tags of its run and version, and metadata of its own file."""
     recipe = trained.model.recipe
     return {
         names.TAG_KIND: KIND,
@@ -227,7 +228,7 @@ def _tags(trained: Trained) -> dict[str, str]:
 
 
 def _requirements(model: KeptModel) -> list[str]:
-    """Exact versions; given to MLflow so that it infers none, which takes long and a network."""
+    """Exact package versions; without them MLflow would infer some, slowly and with a network."""
     needed = [*IMPORTS]
     needed += OF_TABLES if model.schema is not None else ()
     needed += OF_ESTIMATORS if model.estimators else ()

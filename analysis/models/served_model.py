@@ -1,6 +1,6 @@
-"""What `mlflow models serve` runs: MLflow copies this file beside a model and executes it there.
+"""Code that `mlflow models serve` runs: MLflow copies this file beside a model and executes it.
 
-It loads the model from its recipe and what it learnt, with the foldsweep that is installed.
+It loads the model from its recipe and learnt values, with the installed foldsweep.
 """
 
 from pathlib import Path
@@ -17,12 +17,12 @@ from trainables.keep.labels import as_columns, labelled
 from trainables.keep.model import KeptModel
 
 Rows = np.ndarray
-"""What MLflow hands on: an array, arrays by name or a data frame. Of a hint for all three it
-warns."""
+"""Input from MLflow: an array, arrays by name or a data frame. MLflow warns about a type hint for
+all three, so the hint names the array only."""
 
 
 class ServedModel(PythonModel):
-    """Raw rows to predictions, see `answers`."""
+    """MLflow model that maps raw rows to predictions, see `answers`."""
 
     def load_context(self, context: PythonModelContext) -> None:
         (folder,) = map(Path, context.artifacts.values())
@@ -41,10 +41,10 @@ class ServedModel(PythonModel):
 
 
 def answers(model: KeptModel, inputs: Any) -> Any:
-    """Predictions as MLflow sends them: arrays by name, or for a table a data frame.
+    """Predictions in the form that MLflow sends: arrays by name, or a data frame for a table.
 
     Raises:
-        UserError: If these are no inputs of the model.
+        UserError: If `inputs` are not inputs of the model.
     """
     named = labelled(model, model.predict(inputs))
     if not model.is_table:

@@ -1,4 +1,4 @@
-"""Trains an exported configuration and writes stand-alone files of it."""
+"""Training of an exported configuration, and its stand-alone files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,27 +24,27 @@ from trainables.tasks.task import Task, Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where data is read again."""
+    """Places from which the data of a recipe is read again."""
 
     data_dir: Path | None = None
-    """Folder of the files of a task that ships."""
+    """Folder of the files of a built-in task."""
     path: Path | None = None
     """The user's data file."""
     beside: Path | None = None
-    """Folder of the recipe, where a data file of the recorded digest is taken."""
+    """Folder of the recipe, in which a data file of the recorded digest is used."""
 
     def data_of(self, recipe: Recipe, task: Task) -> Data:
-        """The data of a recipe's sweep.
+        """Read the data of a recipe's sweep.
 
         Raises:
-            UserError: If it is not available or not the sweep's.
+            UserError: If the data is not available, or is not that of the sweep.
         """
         return data_of(recipe, task, data_dir=self.data_dir, path=self.path, beside=self.beside)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A model, and the data that it was trained and is measured on."""
+    """A trained model, and the data that it was trained and is measured on."""
 
     model: KeptModel
     data: Data
@@ -57,15 +57,15 @@ class Trained:
 
     @property
     def objective(self) -> str:
-        """Metric that models are compared by: the sweep's, or the task's if that is none."""
+        """Metric that models are compared by: the recipe's, or the task's if that is no metric."""
         name = self.model.recipe.objective
         return name if name in self.task.metrics else self.task.objective
 
     @property
     def groups(self) -> np.ndarray | None:
-        """Group of each test row, where rows of a group are alike."""
+        """Group of each test row if rows of a group are dependent; None for independent rows."""
         schema = self.data.schema
-        if schema is not None and schema.fold is not None:  # which takes the place of groups
+        if schema is not None and schema.fold is not None:  # a column of folds replaces groups
             return None
         return self.data.test_rows.groups
 
@@ -73,14 +73,14 @@ class Trained:
         """The objective of a model, this one or another, on the test rows.
 
         Raises:
-            UserError: If there are none, or the metric does not apply.
+            UserError: If there are no test rows, or the metric does not apply.
         """
         name = self.objective
         return measured(model, self.data.test_rows, name, self.task.metrics[name])
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """Every metric of the task that applies, on the test rows; empty if there are none."""
+        """Every applicable metric of the task on the test rows; empty without test rows."""
         found: dict[str, float] = {}
         if self.data.test is None:
             return found
@@ -105,10 +105,10 @@ class Trained:
 def check_formats(
     recipe: Recipe, formats: Sequence[ModelFormat], *, ensemble: bool = False
 ) -> None:
-    """Refuse, before anything is trained, formats that are not for a recipe's model.
+    """Refuse formats that do not suit a recipe's model, before it is trained.
 
     Raises:
-        UserError: At the first of them.
+        UserError: At the first such format.
     """
     variant = variant_of(recipe)
     for kind in formats:
@@ -117,12 +117,12 @@ def check_formats(
 
 
 def train(recipe: Recipe, places: Places, *, ensemble: bool = False) -> Trained:
-    """Train what a recipe says on all of its training rows, and say what it came to.
+    """Train a recipe on all of its training rows, and print the resulting score.
 
     Args:
-        recipe: What to train.
-        places: Where its data is.
-        ensemble: Whether the models of the trial's folds are trained, to answer as one.
+        recipe: Recipe to train.
+        places: Places of its data.
+        ensemble: Whether to train the models of the trial's folds as an ensemble.
 
     Raises:
         UserError: If data or variant are not those of the sweep, or the training diverges.
@@ -137,10 +137,10 @@ def train(recipe: Recipe, places: Places, *, ensemble: bool = False) -> Trained:
 def train_on(
     recipe: Recipe, variant: Variant, data: Data, places: Places, *, ensemble: bool = False
 ) -> Trained:
-    """Train what a recipe says, of a variant and on data that are its own, see `train`.
+    """Train a recipe with its variant and data already loaded, see `train`.
 
     Raises:
-        UserError: If the configuration is not one of the variant, or the training diverges.
+        UserError: If the configuration does not fit the variant, or the training diverges.
     """
     network = not issubclass(variant.config, EstimatorConfig)
     config = variant.config.from_dict(recipe.config)
@@ -163,7 +163,7 @@ def write_files(trained: Trained, formats: Sequence[ModelFormat], stem: Path) ->
     """Write a stand-alone file of each format beside the recipe.
 
     Raises:
-        UserError: If the model cannot be written so.
+        UserError: If the model cannot be written in a format.
     """
     test = trained.data.test
     rows = trained.data.train if test is None else test

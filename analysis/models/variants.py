@@ -1,4 +1,4 @@
-"""The variant of a recipe; search spaces, and with them Ray, are loaded only where needed."""
+"""The variant of a recipe. Search spaces, which import Ray, are loaded only when needed."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from trainables.variants import variant_named
 
 
 def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
-    """The variant that a recipe names; the file of a user's own is executed.
+    """The variant that a recipe names; the file of a user's own variant is executed.
 
     Args:
         recipe: The recipe.
-        file: The user's file that its space is, if it lies elsewhere now.
+        file: The user's file of the space, if it is not at the recorded place.
 
     Raises:
-        UserError: If there is no such variant, or a user's file is gone, changed or broken.
+        UserError: If there is no such variant, or a user's file is missing, changed or broken.
     """
     if recipe.space.endswith(".py"):
         from search_spaces import recipes
 
         return recipes.variant_of(recipe, file)
-    if recipe.record.get("schema") is None:  # a task that ships
+    if recipe.record.get("schema") is None:  # a built-in task
         return variant_named(recipe.variant)
     from search_spaces.loading import load_variant
 

@@ -1,4 +1,4 @@
-"""Box plots: how much the score of a variant's best varies over rounds or folds."""
+"""Box plots of the scores of each variant's best trial over rounds or folds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from analysis.results import Sweep, Trial
 from foldsweep.objective import Objective
 
 LONGEST = 14
-"""Letters of a name that fit below a box."""
+"""Number of letters of a name that fit below a box."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoxInfo:
-    """The single scores of one variant's best."""
+    """The single scores of one variant's best trial."""
 
     name: str
     over: Over
-    """Rounds on test rows, or folds of the training rows where there are no rounds."""
+    """Rounds on test rows, or folds of the training rows if there are no rounds."""
     values: tuple[float, ...]
 
 
@@ -35,7 +35,7 @@ def box_info(sweep: Sweep, trial: Trial, *, name: str) -> BoxInfo:
 
 
 def plot_boxes(infos: Sequence[BoxInfo], objective: Objective) -> Figure:
-    """A box and all single values for each variant; a panel of its own for those with folds."""
+    """Draw a box and all single values for each variant; folds and rounds have separate panels."""
     overs: list[Over] = [o for o in ("rounds", "folds") if any(info.over == o for info in infos)]
     groups = [[info for info in infos if info.over == over] for over in overs]
     sizes = [len(group) for group in groups]
@@ -57,7 +57,7 @@ def plot_boxes(infos: Sequence[BoxInfo], objective: Objective) -> Figure:
 
 
 def _draw(axes: Axes, place: int, info: BoxInfo, colour: str) -> None:
-    """A box of median, quartiles and range, its points beside each other so that all are seen."""
+    """Draw a box of median, quartiles and range, and all points side by side, to be visible."""
     axes.boxplot(
         info.values,
         positions=[place],
@@ -74,7 +74,7 @@ def _draw(axes: Axes, place: int, info: BoxInfo, colour: str) -> None:
 
 
 def _in_lines(name: str) -> str:
-    """A name in lines that stand beside others: cut at blanks, a long one at `_` as well."""
+    """A name broken into short lines: at blanks, and a long name without blanks at one `_`."""
     if len(name) > LONGEST and " " not in name and "_" in name[1:-1]:
         cuts = [i for i, letter in enumerate(name) if letter == "_" and 0 < i < len(name) - 1]
         middle = min(cuts, key=lambda i: abs(i - len(name) / 2))

@@ -1,4 +1,4 @@
-"""Errors of a classification: confusion matrices, and how far probabilities can be trusted."""
+"""Errors of a classification: confusion matrices, and the calibration of probabilities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,22 +13,23 @@ from matplotlib.figure import Figure
 from analysis.plots.style import FAINT, HELD_OUT, INK, grid_of_axes, looks
 
 MOST_CLASSES = 20
-"""Classes of a matrix; of more, the most confused are listed."""
+"""Largest number of classes in a matrix; with more classes, the most frequent confusions are
+listed."""
 MOST_SHARED = 5
-"""Classes up to which matrices of several sweeps share a figure."""
+"""Largest number of classes with which matrices of several sweeps share a figure."""
 MOST_LISTED = 15
-"""Confusions that are listed."""
+"""Largest number of confusions that are listed."""
 FEW = 20
-"""Predictions of a bin below which its share is uncertain, and drawn so."""
+"""Number of predictions in a bin below which its share is uncertain, and its point hollow."""
 LONGEST = 16
-"""Letters of a class that are shown."""
+"""Largest number of letters of a class that are shown."""
 _SHADES = (0, 1, 5, 20, 50, 100)
-"""Shares of a class, in percent, that the scale of colours is marked at."""
+"""Ticks of the colour bar: shares of a class, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionInfo:
-    """Test rows by actual class (rows) and answered class (columns), over all rounds."""
+    """Numbers of test rows by actual class (rows) and predicted class (columns), in all rounds."""
 
     name: str
     classes: tuple[str, ...]
@@ -45,7 +46,7 @@ class ConfusionInfo:
 
     @property
     def listed(self) -> list[tuple[int, int]]:
-        """The most frequent confusions, as (actual, answered), most frequent first."""
+        """The most frequent confusions, as (actual, predicted), most frequent first."""
         wrong = self.count.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LISTED]
@@ -59,14 +60,14 @@ class CalibrationInfo:
 
     name: str
     predicted: Float[np.ndarray, " bins"]
-    """Mean probability of each bin."""
+    """Mean predicted probability of each bin."""
     observed: Float[np.ndarray, " bins"]
-    """Share of its predictions that came true."""
+    """Share of each bin's predictions that came true."""
     count: Float[np.ndarray, " bins"]
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean distance of both, weighted by count."""
+        """Expected calibration error: mean of |observed - predicted|, weighted by count."""
         return float(np.average(np.abs(self.observed - self.predicted), weights=self.count))
 
 
@@ -81,7 +82,7 @@ def confusion_info(name: str, evaluation: Mapping[str, Any]) -> ConfusionInfo:
 
 
 def calibration_info(name: str, evaluation: Mapping[str, Any]) -> CalibrationInfo | None:
-    """The calibration of an evaluation; None for answers without probabilities."""
+    """The calibration of an evaluation; None for predictions without probabilities."""
     found = evaluation.get("calibration")
     if not found or not found["count"]:
         return None
@@ -95,9 +96,9 @@ def calibration_info(name: str, evaluation: Mapping[str, Any]) -> CalibrationInf
 
 
 def plot_confusions(infos: Sequence[ConfusionInfo]) -> Figure:
-    """A matrix for each variant, coloured by share of the actual class, on one scale.
+    """Draw a matrix for each variant, coloured by share of the actual class, on one scale.
 
-    Of more than `MOST_CLASSES` classes the most frequent confusions are listed instead.
+    With more than `MOST_CLASSES` classes, the most frequent confusions are listed instead.
     """
     number = len(infos[0].classes)
     if number > MOST_CLASSES:
@@ -110,7 +111,7 @@ def plot_confusions(infos: Sequence[ConfusionInfo]) -> Figure:
     else:
         figure.set_figheight(figure.get_figheight() + 0.5)  # titles take two lines
     for axes, info in zip(panels, infos, strict=True):
-        # rare mistakes are to be seen beside a class that is nearly always right
+        # the scale makes rare mistakes visible beside classes that are nearly always right
         shade = PowerNorm(0.5, vmin=0, vmax=100)
         image = axes.imshow(100 * info.share, norm=shade, cmap="Blues")
         axes.set_title(f"{info.name}\n{_rows(info)}", fontsize=9.5)
@@ -125,7 +126,7 @@ def plot_confusions(infos: Sequence[ConfusionInfo]) -> Figure:
 
 
 def _cells(axes: Axes, info: ConfusionInfo) -> None:
-    """Counts in the cells, and names of classes; mistakes of 0 are left blank."""
+    """Write counts into the cells, and names of classes; cells without mistakes are left blank."""
     number, share = len(info.classes), np.nan_to_num(info.share)
     size = 9 if number <= 10 else 7
     for actual in range(number):
@@ -155,7 +156,7 @@ def _cells(axes: Axes, info: ConfusionInfo) -> None:
 
 
 def _plot_listed(infos: Sequence[ConfusionInfo]) -> Figure:
-    """The most frequent confusions of each variant as bars, the most frequent on top."""
+    """Draw the most frequent confusions of each variant as bars, the most frequent on top."""
     most = max(1, *(len(info.listed) for info in infos))
     columns = min(len(infos), 2)
     rows = -(-len(infos) // columns)
@@ -184,7 +185,7 @@ def _plot_listed(infos: Sequence[ConfusionInfo]) -> Figure:
 
 
 def _rows(info: ConfusionInfo) -> str:
-    """How many rows these are."""
+    """Number of rows, in words."""
     total = int(info.count.sum())
     if info.rounds == 1:
         return f"{total:,} rows"
@@ -192,9 +193,9 @@ def _rows(info: ConfusionInfo) -> str:
 
 
 def plot_calibrations(infos: Sequence[CalibrationInfo]) -> Figure:
-    """Observed against predicted, a curve for each variant; below, how many predictions there are.
+    """Draw observed against predicted, a curve for each variant; below it, numbers of predictions.
 
-    The diagonal is a perfect calibration. Bins of few predictions have hollow points.
+    The diagonal is perfect calibration. Bins with few predictions have hollow points.
     """
     figure = Figure(figsize=(6.6, 5.2), layout="constrained")
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))

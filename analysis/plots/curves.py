@@ -17,26 +17,26 @@ from foldsweep import names
 Over = Literal["rounds", "folds"]
 HELD_OUT_PART: dict[Over, str] = {"rounds": "test", "folds": "validation"}
 LEAST_POINTS = 2
-"""Points from which on there is a curve."""
+"""Smallest number of points of a curve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvesInfo:
-    """Curves of one variant over its rounds or folds, by what they are of.
+    """Curves of one variant over its rounds or folds, by quantity.
 
-    A quantity such as `loss` is of held-out rows; `train_loss` is the same of training rows.
+    A quantity such as `loss` is measured on held-out rows, `train_loss` on training rows.
     """
 
     name: str
     over: Over = "rounds"
     number: int
-    """How many rounds or folds."""
+    """Number of rounds or folds."""
     mean: Mapping[str, Float[np.ndarray, " points"]]
     std: Mapping[str, Float[np.ndarray, " points"]]
     epochs: Mapping[str, Int[np.ndarray, " points"]] = field(default_factory=dict)
-    """Epoch of each point; without it there is one point for each."""
+    """Epoch of each point; a quantity without an entry has one point per epoch."""
     unit: str = "epoch"
-    """What is counted along the curve."""
+    """Unit of the horizontal axis."""
 
     def epochs_of(self, key: str) -> Int[np.ndarray, " points"]:
         """Epoch of each point of a curve."""
@@ -47,8 +47,8 @@ def curves_info(name: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> C
     """Summarise the curves of a row.
 
     Args:
-        name: What the network is called in figures.
-        curves: By metric, for each epoch a value of each round.
+        name: Name of the network in figures.
+        curves: For each metric, by epoch, the values of all rounds.
     """
     values = {key: np.asarray(rows, dtype=float) for key, rows in curves.items()}
     number = next(iter(values.values())).shape[1]
@@ -63,13 +63,13 @@ def curves_info(name: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> C
 def trial_curves(
     store: Store, trial: Trial, *, name: str, keys: Mapping[str, str]
 ) -> CurvesInfo | None:
-    """The curves of a trial over its folds; None where MLflow does not have all of them.
+    """The curves of a trial over its folds; None if MLflow lacks one of the metrics.
 
     Args:
-        store: Where the trial's run is.
+        store: Store of the trial's run.
         trial: A complete trial.
-        name: What it is called in figures.
-        keys: The metric behind each curve.
+        name: Name of the trial in figures.
+        keys: Key of the metric of each curve.
     """
     mean, std, epochs = {}, {}, {}
     for key, metric in keys.items():
@@ -93,16 +93,16 @@ def trial_curves(
 
 
 def learning_curves(store: Store, trial: Trial, metric: str, *, name: str) -> CurvesInfo | None:
-    """The curve of one metric on held-out rows, and on training rows where that was measured.
+    """The curve of one metric on held-out rows, and on training rows if it was measured there.
 
     Args:
-        store: Where the trial's run is.
+        store: Store of the trial's run.
         trial: A complete trial.
         metric: Short name of the metric, or `loss`.
-        name: What the trial is called in figures.
+        name: Name of the trial in figures.
 
     Returns:
-        None where there are too few points for a curve.
+        The curves; None if MLflow lacks them or there are too few points.
     """
     keys = {metric: names.val_key(metric)}
     if names.train_key(metric) in trial.values:
@@ -112,12 +112,12 @@ def learning_curves(store: Store, trial: Trial, metric: str, *, name: str) -> Cu
 
 
 def plot_one(info: CurvesInfo, quantity: str, label: str | None = None) -> Figure:
-    """Training and held-out curve of one variant, mean ± std as a band.
+    """Draw the training and held-out curve of one variant, mean ± std as a band.
 
     Args:
-        info: Its curves.
-        quantity: Which of them: `loss`, or the short name of a metric.
-        label: What the axis says [the quantity].
+        info: Curves of the variant.
+        quantity: Quantity to draw: `loss`, or the short name of a metric.
+        label: Label of the vertical axis [the quantity].
     """
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.subplots()
@@ -130,7 +130,7 @@ def plot_one(info: CurvesInfo, quantity: str, label: str | None = None) -> Figur
 
 
 def plot_all(infos: Sequence[CurvesInfo], quantity: str, label: str | None = None) -> Figure:
-    """A panel for each variant, on common axes where they count the same."""
+    """Draw a panel for each variant; the horizontal axis is shared if all have the same unit."""
     same = len({info.unit for info in infos}) == 1
     figure, panels = grid_of_axes(len(infos), share=True if same else "y")
     for axes, info in zip(panels, infos, strict=True):
@@ -144,7 +144,7 @@ def plot_all(infos: Sequence[CurvesInfo], quantity: str, label: str | None = Non
 
 
 def spread_of(infos: Sequence[CurvesInfo]) -> str:
-    """What the bands are; without the number where that is not the same in all."""
+    """Meaning of the bands, in words; without the number of rounds or folds if it differs."""
     numbers = {info.number for info in infos}
     number = f"{numbers.pop()} " if len(numbers) == 1 else ""
     return f"mean ± std over {number}{' or '.join(sorted({info.over for info in infos}))}"
@@ -181,9 +181,9 @@ def draw_band(
     style: str = "-",
     epochs: Int[np.ndarray, " points"] | None = None,
 ) -> None:
-    """A curve over epochs with a band of one standard deviation either way.
+    """Draw a curve over epochs with a band of one standard deviation on either side.
 
-    Points are marked where it was not measured after every epoch.
+    Points have markers if the quantity was not measured after every epoch.
     """
     if epochs is None:
         epochs = np.arange(1, len(mean) + 1)
@@ -194,6 +194,6 @@ def draw_band(
 
 
 def _limit(axes: Axes, quantity: str) -> None:
-    """No band beyond what an accuracy can be; once all is drawn, or the rest would be cut off."""
+    """Limit the axis of an accuracy to 1; call it after drawing, or later curves are cut off."""
     if quantity == "accuracy":
         axes.set_ylim(top=1.0)

@@ -1,4 +1,4 @@
-"""Figures with what to look at, and the names they have in files."""
+"""Figures with captions, and their names in files."""
 
 import base64
 import io
@@ -12,18 +12,18 @@ from analysis.plots.style import DPI
 from analysis.results import Sweep
 
 Notice = Callable[[str], None]
-"""Told in a line each what cannot be drawn, and why."""
+"""Function that is called with one line for each thing that cannot be drawn, with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """A figure and one line that says what to look at."""
+    """A figure, and a caption in one line that says what to look for."""
 
     figure: Figure
     caption: str
 
     def _ipython_display_(self) -> None:
-        """As a picture with its caption: an image of its own is shown wherever a notebook is."""
+        """Display picture and caption separately: every notebook viewer shows a plain image."""
         from IPython.display import display
 
         display({"image/png": as_base64(self.figure), "text/plain": self.caption}, raw=True)
@@ -39,10 +39,10 @@ def as_base64(figure: Figure) -> str:
 
 
 def slug(sweep: Sweep) -> str:
-    """A sweep's name as part of a file's."""
+    """A sweep's name in a form that file names can contain."""
     return sweep.name.replace("/", "-")
 
 
 def common(sweeps: Sequence[Sweep]) -> str:
-    """What names of figures begin with that show several sweeps, or one alone."""
+    """Prefix of the names of common figures: `all`, or the sweep's name if there is only one."""
     return slug(sweeps[0]) if len(sweeps) == 1 else "all"

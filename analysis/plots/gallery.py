@@ -1,4 +1,4 @@
-"""All figures of sweeps in the order of reading them, each with what to look at."""
+"""All figures of sweeps with captions, in reading order."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -48,20 +48,20 @@ def sweep_figures(
     studies: Mapping[str, Rebuilt] | None = None,
     notice: Notice = console.print,
 ) -> dict[str, Drawn]:
-    """Figures for print, by a name that is fit for a file.
+    """Static figures, by a name that is suitable for a file.
 
-    Those of several sweeps together begin with `all`, the others with the sweep's own name.
+    Names of figures of several sweeps begin with `all`, those of others with the sweep's name.
 
     Args:
-        store: Where the sweeps are.
+        store: Store of the sweeps.
         sweeps: Sweeps of one task that each have a complete trial.
-        beside: Rows of reports that pictures of the task show beside the sweeps.
+        beside: Rows of reports that the task's own figures show beside the sweeps.
         studies: The sweeps' studies by name, if they have been rebuilt already.
-        notice: Told what cannot be drawn, and why, in a line each.
+        notice: Called with one line for each figure that cannot be drawn, with the reason.
 
     Raises:
-        UserError: If a row of `beside` is not there, the task has no pictures to show it in, or
-            MLflow does not give a file it has.
+        UserError: If a row of `beside` does not exist, the task has no figures that can show it,
+            or a file in MLflow cannot be read.
     """
     studies = rebuilt_studies(store, sweeps, notice=notice) if studies is None else studies
     shown = shown_names(sweeps)
@@ -80,7 +80,7 @@ def sweep_figures(
 
 
 def interactive(sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt]) -> dict[str, go.Figure]:
-    """Figures to explore in a browser, by a name that is fit for a file."""
+    """Interactive figures for a browser, by a name that is suitable for a file."""
     figures = {
         f"{common(sweeps)}-{COST_NAMES[cost]}": interactive_tradeoff(info)
         for cost in COSTS
@@ -96,7 +96,7 @@ def interactive(sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt]) -> dict
 def rebuilt_studies(
     store: Store, sweeps: Sequence[Sweep], *, notice: Notice = console.print
 ) -> dict[str, Rebuilt]:
-    """The Optuna study of each sweep that has one in MLflow, by the sweep's name."""
+    """The Optuna study of each sweep for which MLflow has a record, by the sweep's name."""
     studies = {}
     for sweep in sweeps:
         rebuilt = rebuild(store, sweep)
@@ -110,7 +110,7 @@ def rebuilt_studies(
 
 
 def shown_names(sweeps: Sequence[Sweep]) -> dict[str, str]:
-    """What each sweep is called in figures: its variant, or its own name where two are of one."""
+    """Name of each sweep in figures: its variant, or its own name if two have the same variant."""
     variants = [sweep.variant for sweep in sweeps]
     alone = len(set(variants)) == len(variants)
     return {s.name: s.variant if alone else s.name for s in sweeps}
@@ -119,7 +119,7 @@ def shown_names(sweeps: Sequence[Sweep]) -> dict[str, str]:
 def _curves(
     store: Store, sweeps: Sequence[Sweep], shown: Mapping[str, str], notice: Notice
 ) -> dict[str, Drawn]:
-    """Learning curves of the best of each sweep and of its baseline."""
+    """Learning curves of the best trial of each sweep and of its baseline."""
     chosen: list[tuple[Trial, str]] = []
     for sweep in sweeps:
         if sweep.selected_on_test:
@@ -187,7 +187,7 @@ def _boxes(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn
 def _errors(
     store: Store, sweeps: Sequence[Sweep], shown: Mapping[str, str], notice: Notice
 ) -> dict[str, Drawn]:
-    """What the best of each sweep got wrong on test rows, where it was evaluated."""
+    """Errors on test rows of the best trial of each sweep, if it was evaluated."""
     confusions, calibrations, predictions = [], [], []
     for sweep in sweeps:
         evaluation = sweep.evaluation(best_trial(sweep).number)

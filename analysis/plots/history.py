@@ -1,4 +1,4 @@
-"""How a sweep went: the objective of every trial in turn, and the best so far."""
+"""Optimisation history of sweeps: the objective of every trial in order, and the best so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,25 +25,25 @@ from foldsweep.objective import Objective
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryInfo:
-    """Trials of one sweep; those that failed or still run have no value and are left out."""
+    """Trials of one sweep; failed and running trials have no value and are left out."""
 
     name: str
     objective: Objective
     number: Int[np.ndarray, " complete"]
     value: Float[np.ndarray, " complete"]
     std: Float[np.ndarray, " complete"]
-    """Over folds; 0 where the objective is not averaged over them."""
+    """Standard deviation over folds; 0 if the objective is not averaged over folds."""
     best: Float[np.ndarray, " complete"]
-    """The best value of this trial and those before."""
+    """Best value of the trial and all trials before it."""
     stopped: Int[np.ndarray, " stopped"]
     stopped_value: Float[np.ndarray, " stopped"]
-    """The last value before the trial was stopped."""
+    """Last value before the trial was stopped."""
     baseline: tuple[int, float] | None
-    """Number and value of the initial point."""
+    """Number and value of the first complete initial point; None if there is none."""
 
 
 def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
-    """The history of a sweep by its own first objective, in the order of trials' numbers."""
+    """The history of a sweep by its first objective, in the order of trials' numbers."""
     objective = sweep.objective.key
     complete = [t for t in sweep.trials if t.state == "COMPLETE" and objective in t.values]
     stopped = [t for t in sweep.trials if t.stopped_early and objective in t.values]
@@ -64,7 +64,7 @@ def history_info(sweep: Sweep, *, name: str) -> HistoryInfo:
 
 
 def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
-    """A panel for each sweep; on common axes where they have one objective."""
+    """Draw a panel for each sweep; axes are shared if all sweeps have one objective."""
     same = len({info.objective for info in infos}) == 1
     if len(infos) == 1:
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
@@ -78,7 +78,7 @@ def plot_histories(infos: Sequence[HistoryInfo]) -> Figure:
     if same:
         figure.supylabel(in_two_lines(axis_label(infos[0].objective)), fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
-    for axes in panels[1:]:  # what the first sweep lacks, such as trials stopped early
+    for axes in panels[1:]:  # labels that the first sweep lacks, such as trials stopped early
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             if label not in labels:
                 handles.append(handle)

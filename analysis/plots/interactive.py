@@ -1,4 +1,4 @@
-"""Figures to explore in a browser: HTML files that need no network."""
+"""Interactive figures for a browser: HTML files that need no network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from foldsweep.numbers import shown_spread
 
 
 def write_html(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
-    """A page for each figure, `NAME.html`; the library that draws them lies once beside them."""
+    """Write a page for each figure, `NAME.html`, and the plotly library once beside them."""
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.html")
@@ -23,7 +23,7 @@ def write_html(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
 
 
 def interactive_tradeoff(info: TradeoffInfo) -> go.Figure:
-    """The same to explore: what a trial is shows where the mouse is."""
+    """Draw a trade-off interactively: hovering over a trial shows its details."""
     figure = go.Figure()
     for variant, look in looks(t.variant for t in info.trials).items():
         mine = [i for i, t in enumerate(info.trials) if t.variant == variant]

@@ -1,4 +1,4 @@
-"""Errors of a regression: predicted against actual values, and what is left."""
+"""Errors of a regression: predicted against actual values, and residuals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from analysis.plots.style import FAINT, HELD_OUT, INK, grid_of_axes, looks
 
 WINDOWS = 8
-"""Parts of the predictions whose median residual is drawn."""
+"""Number of parts of the predictions whose median residual is drawn."""
 LEAST_ROWS = 40
-"""Rows from which on there are medians."""
+"""Smallest number of rows for which medians are drawn."""
 FEW_ROWS = 300
-"""Rows up to which points are large and dark."""
+"""Largest number of rows for which points are large and dark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class PredictedInfo:
 
     @property
     def residual(self) -> Float[np.ndarray, " rows"]:
-        """Actual less predicted."""
+        """Actual minus predicted values."""
         return self.actual - self.predicted
 
     def medians(self) -> tuple[Float[np.ndarray, " windows"], Float[np.ndarray, " windows"]]:
-        """Median prediction and residual of rows in equal numbers, by rising prediction."""
+        """Median prediction and residual of parts of the rows, of equal size, by prediction."""
         order = np.argsort(self.predicted, kind="stable")
         parts = np.array_split(order, WINDOWS)
         return (
@@ -42,7 +42,7 @@ class PredictedInfo:
 
 
 def predicted_info(name: str, evaluation: Mapping[str, Any]) -> PredictedInfo | None:
-    """The rows of an evaluation; None where it kept none, as of several values a row."""
+    """The rows of an evaluation; None if it kept none, as for targets of several values a row."""
     points = np.asarray(evaluation.get("points") or [], dtype=float).reshape(-1, 2)
     points = points[np.isfinite(points).all(1)]
     if not len(points):
@@ -51,7 +51,7 @@ def predicted_info(name: str, evaluation: Mapping[str, Any]) -> PredictedInfo | 
 
 
 def plot_predicted(infos: Sequence[PredictedInfo]) -> Figure:
-    """Predicted against actual for each variant, on common axes; the diagonal is perfect."""
+    """Draw predicted against actual for each variant, on common axes; the diagonal is perfect."""
     figure, panels = grid_of_axes(len(infos), share=True, side=3.8 if len(infos) == 1 else 3.0)
     figure.set_layout_engine("compressed")  # for panels whose sides have a fixed ratio
     ends = [v for info in infos for part in (info.actual, info.predicted) for v in part]
@@ -77,7 +77,7 @@ def plot_predicted(infos: Sequence[PredictedInfo]) -> Figure:
 
 
 def plot_residuals(infos: Sequence[PredictedInfo]) -> Figure:
-    """Residuals against predictions for each variant, with medians; beside, how often each is."""
+    """Draw residuals against predictions for each variant, with medians and a histogram beside."""
     columns = min(len(infos), 2)
     rows = -(-len(infos) // columns)
     figure = Figure(figsize=(4.8 * columns, 3.0 * rows), layout="constrained")

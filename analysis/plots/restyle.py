@@ -1,6 +1,6 @@
-"""Makes the figures that Optuna draws with matplotlib fit to be printed: panels, sizes, labels.
+"""Restyling of Optuna's matplotlib figures for print: panels, sizes, labels.
 
-Its own have all panels in one row, labels that overlap, and pale blue on grey.
+Optuna draws all panels in one row, with overlapping labels, in pale blue on grey.
 """
 
 import math
@@ -17,11 +17,11 @@ from analysis.plots.style import log_ticks, whole_numbers
 
 COLUMNS = 5
 SMALL = 8
-"""Size of the smaller letters."""
+"""Size of small letters, in points."""
 
 
 def slices(figure: Figure) -> Figure:
-    """One row of panels, made several rows."""
+    """Arrange the panels of a slice plot in several rows instead of one."""
     mappable, label = _without_bar(figure)
     panels = list(figure.axes)
     columns = min(COLUMNS, len(panels))
@@ -44,7 +44,7 @@ def slices(figure: Figure) -> Figure:
 
 
 def contours(figure: Figure) -> Figure:
-    """Panels of two parameters each, of a matrix the lower half, which the upper mirrors."""
+    """Restyle a contour plot: keep the lower half of the panels, which the upper half mirrors."""
     mappable, label = _without_bar(figure)
     panels = list(figure.axes)
     side = math.isqrt(len(panels))
@@ -56,7 +56,7 @@ def contours(figure: Figure) -> Figure:
         row, column = divmod(i, side)
         _plain(axes)
         for points in axes.collections:
-            if isinstance(points, PathCollection):  # small, since what lies below counts too
+            if isinstance(points, PathCollection):  # small, to leave the contours below visible
                 points.set(sizes=[9], linewidth=0.5)
         if side > 1 and row <= column:
             axes.remove()
@@ -70,11 +70,11 @@ def contours(figure: Figure) -> Figure:
 
 
 def parallel(figure: Figure) -> Figure:
-    """An axis for each parameter, wide enough for its name and numbers."""
+    """Restyle a parallel-coordinate plot: each axis has room for its name and numbers."""
     mappable, label = _without_bar(figure)
     first, *others = figure.axes
     width = 0.98 * len(others) + 2.8
-    figure.set_layout_engine("none")  # it knows nothing of axes that are moved aside
+    figure.set_layout_engine("none")  # layout engines ignore axes that are offset sideways
     figure.set_size_inches(width, 4.4)
     for axes in (first, *others):
         axes.set_position((0.9 / width, 0.2, 1 - 2.5 / width, 0.75))
@@ -83,7 +83,7 @@ def parallel(figure: Figure) -> Figure:
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
     for text in first.get_xticklabels():
         text.set(rotation=20, ha="right", rotation_mode="anchor", fontsize=SMALL + 1)
-    # the best lines are dark, whichever way the objective goes
+    # the best lines are dark in both directions of the objective
     upwards = not mappable.get_cmap().name.endswith("_r")
     mappable.set_cmap("cividis_r" if upwards else "cividis")
     bar = figure.add_axes((1 - 0.85 / width, 0.2, 0.16 / width, 0.75))
@@ -94,7 +94,7 @@ def parallel(figure: Figure) -> Figure:
 
 
 def _without_bar(figure: Figure) -> tuple[ScalarMappable, str]:
-    """Take the colour bar off; what it explains, and its label."""
+    """Remove the colour bar; return the mappable that it explains, and its label."""
     drawn = [artist for axes in figure.axes for artist in axes.collections]
     mappable, bar = next((a, a.colorbar) for a in drawn if a.colorbar is not None)
     label = bar.ax.get_ylabel()
@@ -115,7 +115,7 @@ def _bar(
 
 
 def _plain(axes: Axes) -> None:
-    """White, with small black letters."""
+    """Style axes with a white background and small black letters."""
     axes.set_facecolor("white")
     for spine in axes.spines.values():
         spine.set(edgecolor="0.6", linewidth=0.8)
@@ -129,7 +129,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _untitled(figure: Figure) -> Figure:
-    """Without Optuna's title, which says what kind of plot it is."""
+    """Remove Optuna's titles, which name the kind of plot."""
     if figure.get_suptitle():
         figure.suptitle("")
     for axes in figure.axes:

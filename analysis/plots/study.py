@@ -1,7 +1,7 @@
 """A sweep's Optuna study, rebuilt from MLflow, and Optuna's own figures of it.
 
-The one module of analysis that knows Optuna: the study is made again from what MLflow has, the
-sweep's own is not opened.
+The only module of `analysis` that uses Optuna. It rebuilds the study from runs in MLflow, and does
+not open the sweep's own study.
 """
 
 import json
@@ -47,42 +47,43 @@ from foldsweep.choices import find_choice, is_container
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 LEAST_TRIALS = 10
-"""Complete trials from which on importances say something."""
+"""Smallest number of complete trials for which importances are meaningful."""
 LEAST_DRAWN = 3
-"""Complete trials from which on there is something to see."""
+"""Smallest number of complete trials for which plots are meaningful."""
 IN_CONTOUR = 3
-"""Parameters of a contour plot, the most important ones."""
+"""Number of parameters in a contour plot, the most important ones."""
 SEED = 0
-"""Of the random forest behind fANOVA."""
+"""Seed of fANOVA's random forest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportanceInfo:
-    """How much of the objective each parameter accounts for; both columns add up to 1."""
+    """Importances of parameters by two evaluators; those of each evaluator add up to 1."""
 
     name: str
     num_trials: int
     fanova: dict[str, float]
-    """Share of the variance over all trials, of parameters that all of them have."""
+    """Share of the variance over all trials, for parameters that all trials have."""
     ped_anova: dict[str, float]
-    """Share in what sets the best trials apart from the rest."""
+    """Share of the difference between the best trials and the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
-    """A study as MLflow has it."""
+    """A study that was rebuilt from MLflow."""
 
     sweep: Sweep
     study: optuna.Study
-    """All trials that have ended and can be placed in the space."""
+    """All ended trials whose values fit into the space."""
     searched: optuna.Study
-    """Those that the sampler chose: initial points may differ in more than is searched."""
+    """Trials that the sampler chose: initial points may also differ in parameters outside the
+    space."""
     left_out: tuple[str, ...]
-    """Trials that cannot be placed, with the reason."""
+    """One line for each trial whose values do not fit into the space, with the reason."""
 
     @cached_property
     def params(self) -> list[str]:
-        """Parameters of complete trials; those that only some trials have come last."""
+        """Parameters of complete trials; parameters that only some trials have come last."""
         known = dict.fromkeys(name for t in self.complete for name in t.params)
         return sorted(known, key=lambda name: name not in self.common)
 
@@ -99,7 +100,7 @@ class Rebuilt:
 
     @cached_property
     def importances(self) -> ImportanceInfo | str:
-        """Importances by two evaluators, or why there are none."""
+        """Importances by two evaluators, or the reason why there are none."""
         complete, none = self.complete, f"{self.sweep.name}: no importances, since"
         if len(complete) < LEAST_TRIALS:
             return (
@@ -127,7 +128,7 @@ class Rebuilt:
 
     @property
     def contour_params(self) -> list[str]:
-        """Parameters worth a contour: the most important, or the first where that is unknown."""
+        """Parameters of the contour plot: the most important, or the first without importances."""
         info = self.importances
         ranked = self.common if isinstance(info, str) else list(info.fanova)
         return self.varied(ranked)[:IN_CONTOUR]
@@ -139,7 +140,7 @@ class Rebuilt:
 
 
 def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
-    """A sweep's study for its first objective; None where MLflow has no distributions of it."""
+    """Rebuild a sweep's study for its first objective; None if MLflow lacks its distributions."""
     try:
         parts = json_tag(sweep.tags, names.TAG_DISTRIBUTIONS)
         if parts is None:
@@ -177,13 +178,13 @@ def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
 def _frozen(
     store: Store, sweep: Sweep, trial: Trial, distributions: Mapping[str, BaseDistribution]
 ) -> FrozenTrial:
-    """The trial as Optuna has it.
+    """Convert a trial to a trial of Optuna.
 
     Raises:
-        ValueError: If a value is not in the space, or a trial that has one has none in MLflow.
+        ValueError: If a parameter is not in the space, or MLflow lacks the value of the objective.
     """
     params = {name: trial.config.get(name) for name in distributions}
-    for name, value in params.items():  # as the sampler was told
+    for name, value in params.items():  # the same conversion as for the sampler
         if trial.origin is not None or is_container(value):
             params[name] = _placed(name, distributions[name], value)
     state = TrialState.PRUNED if trial.stopped_early else TrialState[trial.state]
@@ -212,7 +213,7 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
     """The value of a distribution that is closest to `value`.
 
     Raises:
-        ValueError: If there is no such thing.
+        ValueError: If `value` is not a choice of the distribution, or not a number.
     """
     if isinstance(distribution, CategoricalDistribution):
         return find_choice(distribution.choices, value)
@@ -227,8 +228,8 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def plot_importances(info: ImportanceInfo) -> Figure:
-    """Both evaluators side by side, the most important parameter on top."""
-    some = set(info.ped_anova) - set(info.fanova)  # which only some trials have
+    """Draw both evaluators side by side, the most important parameter on top."""
+    some = set(info.ped_anova) - set(info.fanova)  # parameters that only some trials have
     names = sorted(
         info.fanova | {name: info.ped_anova[name] for name in some},
         key=lambda name: (info.fanova.get(name, info.ped_anova.get(name, 0.0)), name),
@@ -254,7 +255,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
 
 
 def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
-    """Optuna's slice, contour and parallel-coordinate plots of what was searched, for print."""
+    """Optuna's slice, contour and parallel-coordinate plots of the sampler's trials, for print."""
     searched, target = rebuilt.searched, rebuilt.sweep.objective.key
     if len(rebuilt.complete) < LEAST_DRAWN:
         return {}
@@ -276,7 +277,7 @@ def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
 
 
 def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
-    """Optuna's figures to explore: history of all trials, the others of what was searched."""
+    """Optuna's interactive figures: the history of all trials, others of the sampler's trials."""
     target = rebuilt.sweep.objective.key
     with _quiet():
         figures = {
@@ -308,13 +309,13 @@ def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
 
 
 def _first(axes: Any) -> Figure:
-    """The figure of the axes that a function of Optuna returns, one or many."""
+    """The figure of one or many axes, as Optuna's functions return them."""
     return np.atleast_1d(axes).flat[0].figure
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's warnings that a function may change, or has drawn a constant parameter."""
+    """Suppress Optuna's warnings about experimental functions and about constant parameters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.filterwarnings("ignore", "Attempting to set identical low and high", UserWarning)
@@ -323,7 +324,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _pyplot() -> Iterator[None]:
-    """For functions that draw through pyplot: its state is as before, no window is opened."""
+    """Context for functions that draw with pyplot: restores its state, and opens no window."""
     backend, others = matplotlib.get_backend(), set(plt.get_fignums())
     plt.switch_backend("agg")
     try:

@@ -1,4 +1,4 @@
-"""What all figures share: colours that colour-blind readers tell apart, and panels in a grid."""
+"""Style of all figures: colours that colour-blind readers can distinguish, panels in a grid."""
 
 import math
 from collections.abc import Iterable
@@ -25,15 +25,15 @@ COST_LABELS = {
     names.NUM_PARAMS: "trainable parameters",
     names.TRAIN_TIME: "training time of all folds (s)",
 }
-"""What an axis says of a cost, with its unit."""
+"""Axis label of each cost, with its unit."""
 
 
 def axis_label(objective: Objective, part: str = "validation") -> str:
-    """What an axis says of a metric: of which rows, and which way is better.
+    """Axis label of a metric: the rows that it is measured on, and which direction is better.
 
     Args:
         objective: The metric.
-        part: Rows that it is measured on.
+        part: Rows that the metric is measured on.
     """
     if objective.key in COST_LABELS:
         return COST_LABELS[objective.key]
@@ -41,19 +41,19 @@ def axis_label(objective: Objective, part: str = "validation") -> str:
 
 
 def in_two_lines(label: str) -> str:
-    """An axis label with its unit in a line of its own, for panels that are not high."""
+    """An axis label with the part in brackets on a second line, for low panels."""
     return label.replace(" (", "\n(", 1)
 
 
 class Look(NamedTuple):
-    """How a variant is drawn: by colour and by shape, so that either is enough."""
+    """Colour and marker of a variant; either alone distinguishes variants."""
 
     colour: str
     marker: str
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, the same whatever their order; as good as endless."""
+    """A look for each name, independent of the order of names; looks repeat only after many."""
     return {
         name: Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
         for i, name in enumerate(sorted(set(names)))
@@ -61,12 +61,12 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Ticks of the horizontal axis at whole numbers, as epochs and trials are."""
+    """Put ticks of the horizontal axis at whole numbers, for epochs and trials."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
 def log_ticks(axis: Axis) -> None:
-    """Few ticks with plain numbers on a logarithmic axis: 0.002, not 2 times a power of ten."""
+    """Put few ticks on a logarithmic axis, as plain numbers: 0.002, not 2 times a power of ten."""
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low)
     wanted = ((0.7, (1, 2, 3, 4, 6, 8)), (1.4, (1, 2, 5)), (2.6, (1, 3)), (math.inf, (1,)))
@@ -84,7 +84,7 @@ def grid_of_axes(
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `number` panels, up to `most` in a row.
 
-    `share` gives them common axes, or a common vertical one.
+    `share` gives the panels common axes, or with "y" a common vertical axis.
     """
     columns = min(3 if number in (5, 6, 9) else number, most)
     rows = math.ceil(number / columns)
@@ -93,6 +93,6 @@ def grid_of_axes(
     panels = list(axes.flat)
     for unused in panels[number:]:
         unused.set_visible(False)
-    for i in range(number):  # a panel that shares no numbers below it keeps its own
+    for i in range(number):  # with shared axes, only the lowest panel of a column has tick labels
         panels[i].tick_params(labelbottom=share is not True or i + columns >= number)
     return figure, panels[:number]

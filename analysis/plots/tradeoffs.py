@@ -1,4 +1,4 @@
-"""Scores against what they cost: parameters or seconds, with the Pareto front."""
+"""Trade-offs of scores against costs, parameters or seconds, with the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from foldsweep.objective import Objective
 Cost = Literal["num_params", "train_time_s"]
 COSTS: tuple[Cost, ...] = ("num_params", "train_time_s")
 MOST_NAMED = 12
-"""Members of a front that are named; of more, the best."""
+"""Largest number of members of a front that are named; of more, the best are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +23,12 @@ class TradeoffInfo:
 
     cost: Cost
     objective: Objective
-    """What they are compared by."""
+    """The metric that trials are compared by."""
     trials: tuple[Trial, ...]
     x: tuple[float, ...]
     """Cost of each trial."""
     front: tuple[int, ...]
-    """Indices of trials that none beats in both, from cheap to dear."""
+    """Indices of the trials on the Pareto front, from cheap to expensive."""
 
 
 def tradeoff_info(sweeps: Sequence[Sweep], cost: Cost) -> TradeoffInfo:
@@ -46,9 +46,10 @@ def tradeoff_info(sweeps: Sequence[Sweep], cost: Cost) -> TradeoffInfo:
 
 
 def pareto_front(cost: Sequence[float], value: Sequence[float]) -> tuple[int, ...]:
-    """Indices of the points that no other beats: as cheap or cheaper, and of a higher value.
+    """Indices of the points that no other point dominates, from cheap to expensive.
 
-    They are ordered from cheap to dear. Of points that are equal in both the first counts.
+    A point dominates another if it costs no more and its value is at least as high, unless both
+    are equal: of equal points the first is on the front.
     """
     front: list[int] = []
     for i in sorted(range(len(cost)), key=lambda i: (cost[i], -value[i])):
@@ -58,7 +59,7 @@ def pareto_front(cost: Sequence[float], value: Sequence[float]) -> tuple[int, ..
 
 
 def plot_tradeoff(info: TradeoffInfo) -> Figure:
-    """All trials by variant; the front as steps, its members numbered and named beside."""
+    """Draw all trials by variant; the front as steps, with members numbered and named beside."""
     figure = Figure(figsize=(8.6, 4.4), layout="constrained")
     axes = figure.subplots()
     for variant, look in looks(t.variant for t in info.trials).items():
@@ -79,10 +80,10 @@ def plot_tradeoff(info: TradeoffInfo) -> Figure:
     axes.errorbar(
         x, y, [t.std for t in members], fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5
     )
-    right = max(info.x) * 1.15  # what the best reaches, whatever more is spent
+    right = max(info.x) * 1.15  # beyond its cost, the best value stays the best
     axes.step([*x, right], [*y, y[-1]], where="post", color=INK, linewidth=1, label="Pareto front")
     named = list(enumerate(members, start=1))[-MOST_NAMED:]
-    up = info.objective.sign  # numbers stand where no trial is
+    up = info.objective.sign  # numbers are on the side of the front without trials
     for number, trial in named:
         axes.annotate(
             str(number),

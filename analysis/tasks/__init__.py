@@ -1,4 +1,4 @@
-"""Pictures of one task only, by the task's name."""
+"""Figures that exist for one task only, by the task's name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -10,15 +10,16 @@ from analysis.results import Sweep
 Pictures = Callable[
     [Store, Sequence[Sweep], Mapping[str, str], Sequence[str], Notice], dict[str, Drawn]
 ]
-"""`(store, sweeps, names, beside, notice)` to figures by name: of sweeps of the task, by what each
-is called, with rows of reports beside; told what cannot be drawn."""
+"""Function from `(store, sweeps, names, beside, notice)` to figures by name: `names` are the
+sweeps' names in figures, `beside` are rows of reports to show beside the sweeps, and `notice` is
+called with what cannot be drawn."""
 
 PICTURES: Mapping[str, str] = {"larger_digit": "analysis.tasks.larger_digit"}
-"""The module of each task that has pictures of its own; its function is `pictures`."""
+"""Module of each task that has its own figures; the function in it is called `pictures`."""
 
 
 def pictures_of(task: str) -> Pictures | None:
-    """What draws the pictures of a task; None for tasks without."""
+    """The function that draws the figures of a task; None if the task has none."""
     if task not in PICTURES:
         return None
     pictures: Pictures = import_module(PICTURES[task]).pictures

@@ -1,4 +1,4 @@
-"""Where comparisons are wrong: a heat map over the pair of digits for each network."""
+"""Heat maps of wrong comparisons by pair of digits, for each network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from analysis.plots.style import grid_of_axes
 
 @dataclass(frozen=True, kw_only=True)
 class HeatmapInfo:
-    """Share of wrong answers by (first digit, second digit); NaN where a pair never occurs."""
+    """Share of wrong answers by (first digit, second digit); NaN if a pair never occurs."""
 
     name: str
     share: Float[np.ndarray, "10 10"]
@@ -21,7 +21,7 @@ class HeatmapInfo:
 def heatmap_info(
     name: str, wrong: Sequence[Sequence[int]], count: Sequence[Sequence[int]]
 ) -> HeatmapInfo:
-    """Normalise wrong answers by how often each pair of digits occurs."""
+    """Divide numbers of wrong answers by numbers of occurrences of each pair of digits."""
     errors, occurrences = np.asarray(wrong, dtype=float), np.asarray(count, dtype=float)
     share = np.full_like(errors, np.nan)
     np.divide(errors, occurrences, out=share, where=occurrences > 0)
@@ -29,7 +29,7 @@ def heatmap_info(
 
 
 def plot_heatmaps(infos: Sequence[HeatmapInfo]) -> Figure:
-    """A panel for each network, on one scale."""
+    """Draw a panel for each network, on one colour scale."""
     figure, panels = grid_of_axes(len(infos), share=True)
     top = max(0.01, *(float(np.nanmax(info.share)) for info in infos))
     for i, (axes, info) in enumerate(zip(panels, infos, strict=True)):

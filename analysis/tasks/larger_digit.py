@@ -1,4 +1,4 @@
-"""Pictures of the task `larger_digit`: parts of the loss, and where comparisons are wrong."""
+"""Figures of the task `larger_digit`: parts of the loss, and wrong comparisons."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def pictures(
     beside: Sequence[str],
     notice: Notice,
 ) -> dict[str, Drawn]:
-    """Weighted losses, heat maps by digits, and the wrong pairs of the best of each sweep."""
+    """Weighted losses, heat maps by digits, and wrong pairs, of the best trial of each sweep."""
     return {
         **_weighted(store, sweeps, names),
         **_wrong(store, sweeps, names, beside, notice),
@@ -52,13 +52,13 @@ def _wrong(
     beside: Sequence[str],
     notice: Notice,
 ) -> dict[str, Drawn]:
-    """Heat maps of evaluations and of rows of reports, then the pairs themselves."""
+    """Heat maps of evaluations and of rows of reports, then images of wrong pairs."""
     maps, pairs = [], {}
     for sweep in sweeps:
         evaluation = sweep.evaluation(best_trial(sweep).number)
         found = evaluation and json_artifact(store, evaluation.run_id, EVALUATION_FILE)
         if not found or "kind" not in found:
-            continue  # the report already says that the evaluation is missing
+            continue  # `analysis.plots.gallery` gives notice of a missing evaluation
         if "details" not in found:
             notice(f"{sweep.name}: its evaluation kept no wrong pairs; evaluate it again")
             continue

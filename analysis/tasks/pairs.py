@@ -1,4 +1,4 @@
-"""The wrongly answered pairs themselves, as images."""
+"""Images of wrongly answered pairs."""
 
 import math
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ GAP = 2
 
 @dataclass(frozen=True, kw_only=True)
 class WrongPair:
-    """A pair, what it was taken for, and how surely."""
+    """A pair of images, with the wrong answer and its probability as title."""
 
     images: UInt8[np.ndarray, "2 14 14"]
     title: str
-    """The question, the answer with its probability, and the digits as they were read."""
+    """The question, the answer with its probability, and the recognised digits if known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairsInfo:
-    """Wrongly answered test pairs of one round, the surest answers first."""
+    """Wrongly answered test pairs of one round, the most confident answers first."""
 
     name: str
     shown: tuple[WrongPair, ...]
@@ -36,13 +36,13 @@ class PairsInfo:
 
     @property
     def summary(self) -> str:
-        """How many there are, in words."""
+        """Number of wrong answers and of test pairs, in words."""
         some = "" if len(self.shown) == self.num_wrong else f"the {len(self.shown)} surest of "
         return f"{self.name}: {some}{self.num_wrong} wrong answers to {self.num_pairs} test pairs"
 
 
 def pairs_info(name: str, evaluation: Mapping[str, Any]) -> PairsInfo:
-    """The pairs of an evaluation's first round, as `sweeps/evaluate.py` has attached them."""
+    """The pairs of an evaluation's first round, from the file that `sweeps/evaluate.py` logged."""
     found = evaluation["first_round"]
     return PairsInfo(
         name=name,
@@ -56,10 +56,10 @@ def pairs_info(name: str, evaluation: Mapping[str, Any]) -> PairsInfo:
 
 
 def title_of(pair: Mapping[str, Any]) -> str:
-    """Such as "3 ≤ 5? said no, 0.93" and, on a line of its own, "read 3 (0.99), 6 (0.61)"."""
+    """Title such as "3 ≤ 5? said no, 0.93" and, on a second line, "read 3 (0.99), 6 (0.61)"."""
     left, right = pair["digits"]
     p = pair["probability"]
-    said = "no" if pair["target"] == 1 else "yes"  # it is wrong
+    said = "no" if pair["target"] == 1 else "yes"  # every pair here has the wrong answer
     lines = [f"{left} ≤ {right}? said {said}, {1 - p if said == 'no' else p:.2f}"]
     if "read" in pair:
         lines.append("read " + ", ".join(f"{digit} ({p:.2f})" for digit, p in pair["read"]))
@@ -67,7 +67,7 @@ def title_of(pair: Mapping[str, Any]) -> str:
 
 
 def plot_pairs(info: PairsInfo) -> Figure:
-    """A grid of pairs; dark ink on white, as they would be written."""
+    """Draw a grid of pairs, with dark digits on white."""
     columns = min(COLUMNS, max(len(info.shown), 3))
     rows = math.ceil(len(info.shown) / columns)
     height = 1.4 if any("\n" in pair.title for pair in info.shown) else 1.2

@@ -1,4 +1,4 @@
-"""Points of the unit square: the data, and the regions that trained networks tell apart."""
+"""Points of the unit square: the data, and the regions that trained networks distinguish."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ RADIUS = 1 / math.sqrt(2 * math.pi)
 
 @dataclass(frozen=True, kw_only=True)
 class PointsInfo:
-    """Points with their target, 1 inside the disc."""
+    """Points with their target: 1 inside the disc, 0 outside."""
 
     xy: Float[np.ndarray, "n 2"]
     target: Int[np.ndarray, " n"]
@@ -25,14 +25,14 @@ class PointsInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionsInfo:
-    """Share of rounds whose network answers 1, on a grid of points; rows go up."""
+    """Share of rounds whose network answers 1, on a grid of points; row 0 is at the bottom."""
 
     name: str
     inside: Float[np.ndarray, "side side"]
 
 
 def points_info(rows: Sequence[Sequence[float]]) -> PointsInfo:
-    """Points as rows of x, y, target."""
+    """Points from rows of x, y, target."""
     table = np.asarray(rows, dtype=float)
     return PointsInfo(xy=table[:, :2], target=table[:, 2].astype(np.int64))
 
@@ -43,7 +43,7 @@ def regions_info(name: str, regions: Sequence[Sequence[float]]) -> RegionsInfo:
 
 
 def plot_points(info: PointsInfo) -> Figure:
-    """The labelled points."""
+    """Draw the labelled points."""
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
     for target, label, colour, marker in (
@@ -59,7 +59,7 @@ def plot_points(info: PointsInfo) -> Figure:
 
 
 def plot_regions(infos: Sequence[RegionsInfo]) -> Figure:
-    """A panel for each network, and the true disc as a line."""
+    """Draw a panel for each network, with the true disc as a line."""
     figure, panels = grid_of_axes(len(infos), share=True)
     for axes, info in zip(panels, infos, strict=True):
         image = axes.imshow(

@@ -1,4 +1,4 @@
-"""Pictures of the reports' tables, whose rows are all of the tasks that ship."""
+"""Figures of reports' tables, whose rows all belong to built-in tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from analysis.tasks.weighted import AUX_LOSS, is_annealed, plot_weighted, weight
 def table_pictures(
     rows: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]
 ) -> dict[str, Figure]:
-    """Weighted losses, wrong answers by digits, and regions, of the rows that have them.
+    """Weighted losses, wrong answers by digits, regions and points of the rows that have them.
 
     Args:
         rows: Results as `sweeps/reproduce.py` logs them, by row.
-        names: What each row is called in figures.
+        names: Name of each row in figures.
     """
     drawn: dict[str, Figure] = {}
     weighted = [

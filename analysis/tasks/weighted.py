@@ -1,4 +1,4 @@
-"""What comparison and digits each have in the loss by which an auxiliary model is trained."""
+"""Weighted parts of the training loss of auxiliary models: comparison and digits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FACTORS = (1, 2, 5, 10, 20, 50, 100)
 MAIN_LOSS = "train_main_loss"
 """Key of the comparison's part of the training loss."""
 AUX_LOSS = "train_aux_loss"
-"""Key of the digits' part."""
+"""Key of the digits' part of the training loss."""
 TRIAL_PARTS = {"comparison": MAIN_LOSS, "digits": AUX_LOSS}
 
 
@@ -25,13 +25,13 @@ class WeightedInfo:
     """Both weighted parts of a network's training loss."""
 
     curves: CurvesInfo
-    """Over its rounds or folds, by `comparison` and `digits`."""
+    """Curves over rounds or folds, under the keys `comparison` and `digits`."""
     annealed: bool
-    """Whether the weight moves from the digits to the comparison while it is trained."""
+    """Whether the weight moves from the digits to the comparison during training."""
 
     @property
     def factor(self) -> int:
-        """Round number that brings the comparison up to the size of the digits' part."""
+        """Largest of `FACTORS` that scales the comparison's maximum to at most the digits'."""
         top = {part: float(mean.max()) for part, mean in self.curves.mean.items()}
         ratio = top["digits"] / max(top["comparison"], 1e-12)
         return max((f for f in FACTORS if f <= ratio), default=1)
@@ -40,7 +40,7 @@ class WeightedInfo:
 def weighted_info(
     name: str, curves: Mapping[str, Sequence[Sequence[float]]], *, annealed: bool
 ) -> WeightedInfo:
-    """Both parts of a row's loss over its rounds: the comparison has what the digits have not."""
+    """Both parts of a row's loss over its rounds: the comparison is the loss minus the digits."""
     whole = np.asarray(curves[TRAIN_LOSS], dtype=float)
     digits = np.asarray(curves[AUX_LOSS], dtype=float)
     parts = {"comparison": (whole - digits).tolist(), "digits": digits.tolist()}
@@ -48,7 +48,7 @@ def weighted_info(
 
 
 def trial_weighted(store: Store, trial: Trial, *, name: str) -> WeightedInfo | None:
-    """Both parts of a trial's loss over its folds; None where it has but one."""
+    """Both parts of a trial's loss over its folds; None if the loss has only one part."""
     curves = trial_curves(store, trial, name=name, keys=TRIAL_PARTS)
     if curves is None:
         return None
@@ -61,7 +61,7 @@ def is_annealed(config: Mapping[str, object]) -> bool:
 
 
 def plot_weighted(infos: Sequence[WeightedInfo]) -> Figure:
-    """A panel for each network; the comparison is enlarged by the factor in its label."""
+    """Draw a panel for each network; the comparison is enlarged by the factor in its label."""
     figure, panels = grid_of_axes(len(infos), share=False, side=3.6 if len(infos) == 1 else 3.2)
     for axes, info in zip(panels, infos, strict=True):
         mean, std = info.curves.mean, info.curves.std

@@ -1,1 +1,1 @@
-"""A trained model as data: a recipe, weights, and what they answer."""
+"""Kept models: trained models as data, with recipe and weights, and their predictions."""

@@ -1,4 +1,4 @@
-"""The models of a trial's folds as one: their predictions are averaged."""
+"""Ensembles: the models of a trial's folds as one model, whose predictions are averaged."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from trainables.keep.network import Predictor, tensor_of
 
 PREFIX = "members."
-"""Prefix of what each member has learnt."""
+"""Prefix of the names of all members' learnt values."""
 
 
 def averaged(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Predictions of n rows by several models as those of one.
+    """Combine the predictions of n rows by several models.
 
     Values and probabilities are averaged. The answer is the class with the highest averaged
-    probability; without probabilities it is the most frequent one, of several the first.
+    probability; without probabilities it is the most frequent class, or the first of several.
 
     Args:
         members: Predictions of each model by name, each (n, ...).
@@ -34,13 +34,13 @@ def averaged(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def averaged_arrays(members: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """See `averaged`."""
+    """Combine predictions given as arrays, see `averaged`."""
     tensors = [{name: tensor_of(array) for name, array in m.items()} for m in members]
     return {name: tensor.numpy() for name, tensor in averaged(tensors).items()}
 
 
 class Ensemble(nn.Module):
-    """Raw inputs to averaged predictions of several networks, see `Predictor`."""
+    """Module that maps raw inputs to averaged predictions of several networks, see `Predictor`."""
 
     def __init__(self, members: Sequence[Predictor]):
         super().__init__()
@@ -56,7 +56,7 @@ class Ensemble(nn.Module):
         return averaged([member.named(*inputs) for member in self._predictors])
 
     def values(self) -> dict[str, Tensor]:
-        """Everything that was learnt."""
+        """All learnt values of the members, by name."""
         return {
             f"{PREFIX}{i}.{name}": value
             for i, member in enumerate(self._predictors)
@@ -69,7 +69,9 @@ class Ensemble(nn.Module):
 
 
 def members_of(kept: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """What each member has learnt, of what `Ensemble.values` gave; none for another model's.
+    """Each member's learnt values, from those that `Ensemble.values` returned.
+
+    The list is empty if the values are those of a single model.
 
     Raises:
         ValueError: If a member is missing.

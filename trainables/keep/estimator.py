@@ -1,4 +1,4 @@
-"""A fitted estimator as data: a file of skops, which holds no code and is never unpickled."""
+"""Fitted estimators as data: skops files, which hold no code and are never unpickled."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 
 TRUSTED: Final = (
-    "functools.partial",  # of what is trusted itself
+    "functools.partial",  # of functions that are trusted themselves
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -34,18 +34,18 @@ TRUSTED: Final = (
     "sklearn.utils.validation.check_array",
     "trainables.models.estimators.boosting.observed",
 )
-"""Types and functions of pipelines that ship, besides those that skops trusts. None runs code of
-the file. Trees follow numbers of the file without checking them, so they are checked on loading.
+"""Types and functions of the built-in pipelines, besides those that skops trusts. None runs code
+of the file. Trees use indices of the file without a check, so loading checks them.
 """
 
 
 def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
-    """Write a fitted estimator, or a list of them, so that `load` with `trusted` reads it.
+    """Write a fitted estimator, or a list of them, to a file that `load` reads.
 
     Args:
         model: Fitted estimator or pipeline, or several in a list.
         path: File to write or replace.
-        trusted: Full names of further types that the estimator consists of.
+        trusted: Full names of further types in the estimator, which `load` needs too.
 
     Raises:
         UserError: If the estimator cannot be written, or has types that are not trusted.
@@ -86,7 +86,7 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UntrustedTypesFoundException as error:
         raise UserError(f"{path} is not loaded: {first_line(error)}") from None
-    except Exception as error:  # whatever a damaged file makes skops and scikit-learn raise
+    except Exception as error:  # a damaged file can make skops and scikit-learn raise anything
         raise UserError(f"{path} is no estimator file: {first_line(error)}") from None
     return model
 
@@ -101,7 +101,7 @@ def _refuse_untrusted(found: Collection[str], trusted: Collection[str], what: st
 
 
 def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """An object and all that it consists of."""
+    """Yield an object and, recursively, all of its parts."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -119,7 +119,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _sound(part: Any) -> bool:
-    """Whether the trees that an object holds stay inside their own arrays, and inside a row."""
+    """Whether an object's trees index only their own arrays, and only existing columns."""
     match part:
         case BaseDecisionTree(tree_=tree, n_features_in_=columns):
             left, right = tree.children_left, tree.children_right
@@ -164,7 +164,10 @@ def _sound_histogram_tree(tree: Any, columns: int) -> bool:
 def _inside(
     left: np.ndarray, right: np.ndarray, feature: np.ndarray, *, leaf: np.ndarray, columns: int
 ) -> bool:
-    """Whether each node's children come after it, so that every path ends at a leaf."""
+    """Whether each node's children come after it, so that every path ends at a leaf.
+
+    Columns of splits must exist as well.
+    """
     place = np.flatnonzero(~leaf)
     children = np.stack([left[place], right[place]]).astype(np.int64)
     split = feature[place]

@@ -1,4 +1,4 @@
-"""Trains a recipe's configuration once more, on all training rows, into a model that is kept."""
+"""Training of a kept model: a recipe's configuration, trained again on all training rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,24 +30,24 @@ def fit(
     device: str | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> KeptModel:
-    """Train one model on all of the sweep's training rows; the test rows stay out of it.
+    """Train one model on all of the sweep's training rows, without the test rows.
 
-    As an ensemble the models of the trial's folds are trained again, as they were in the sweep,
-    and answer together.
+    With `ensemble`, train the models of the trial's folds again, as they were in the sweep, and
+    combine them to one.
 
-    The same recipe gives the same model: all that is random derives from its seed.
+    The same recipe gives the same model: all random numbers derive from its seed.
 
     Args:
-        recipe: What to train.
+        recipe: Recipe of the configuration.
         variant: The variant that the recipe names.
-        data: The sweep's data, proven by its digest.
+        data: The sweep's data, verified by its digest.
         ensemble: Whether to train the models of the trial's folds.
-        device: Device to train on, a GPU if there is one; the model is on the CPU.
-        after_epoch: Called with the number of each epoch that is done.
+        device: Device to train on [a GPU if available]; the returned model is on the CPU.
+        after_epoch: Called with the number of each completed epoch.
 
     Raises:
-        UserError: If the configuration is not one of the variant, the file of a user's own variant
-            is gone, or a loss becomes infinite or NaN.
+        UserError: If the configuration does not fit the variant, the file of a user's own variant
+            cannot be read, or a loss becomes infinite or NaN.
     """
     config = variant.config.from_dict(recipe.config)
     code = code_of(Path(recipe.space)) if recipe.space.endswith(".py") else None
@@ -83,7 +83,7 @@ def fit(
 
 
 def _whole(config: BaseConfig, data: Data, *, seed: int) -> Member:
-    """The member that trains on all rows."""
+    """The member that trains on all rows and holds out none."""
     return Member(
         config=config,
         train=np.arange(len(data.train)),
@@ -93,7 +93,7 @@ def _whole(config: BaseConfig, data: Data, *, seed: int) -> Member:
 
 
 def predictor_of(stack: FoldStack, variant: Variant, data: Data, member: int) -> Predictor:
-    """A member of a trained stack, for raw inputs."""
+    """A member of a trained stack as a predictor, which takes raw inputs."""
     rows, task = stack.rows, variant.task
     config = stack.members[member].config
     constants = {

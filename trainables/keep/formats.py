@@ -1,6 +1,6 @@
-"""Stand-alone files of a trained model: raw inputs in, predictions out, without our code.
+"""Stand-alone files of a trained model, which map raw inputs to predictions without foldsweep.
 
-What is written gives what `KeptModel.predict` gives, for any number of rows.
+A file gives the predictions of `KeptModel.predict`, for any number of rows.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ SUFFIXES: dict[ModelFormat, str] = {
     "skops": ".skops",
 }
 TOLERANCE = 1e-5
-"""Largest difference between a number of the file and one of the original, where numbers are at
-most 1, and relative to the largest one of the prediction otherwise; whole numbers are equal."""
+"""Largest allowed difference between predictions of the file and of the original: absolute if all
+are at most 1, else relative to the largest. Whole numbers must be equal."""
 _CHECK_BATCH = 500
 
 
@@ -39,17 +39,17 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
     """Write a file, and read it again to compare it with the original.
 
     Args:
-        model: What to write.
-        path: Replaced once the file is found to be right.
+        model: Model to write.
+        path: File to write; replaced only if the new file agrees with the original.
         kind: Format of the file: skops for estimators, the others for networks.
-        samples: Rows to compare on, all of them and one alone.
+        samples: Rows to compare on, all of them and the first alone.
 
     Returns:
-        The largest difference of a number, as `TOLERANCE` counts it.
+        The largest difference between predictions, measured as for `TOLERANCE`.
 
     Raises:
-        UserError: If the model cannot be expressed in the format, or the file gives something
-            else than the original.
+        UserError: If the model cannot be expressed in the format, or the file's predictions differ
+            from those of the original.
     """
     check_format(model.predictor is not None, kind, model.variant.name, model.size)
     try:
@@ -57,7 +57,7 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
             part = Path(folder) / path.name
             try:
                 difference = _written(model, part, kind, samples)
-            except Exception as error:  # whatever torch, onnx or a user's own layer raises
+            except Exception as error:  # torch, onnx or a user's own layer may raise anything
                 raise UserError(
                     f"{model.variant.name} cannot be written as {kind}: {_reason(error)}"
                 ) from error
@@ -73,16 +73,16 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
 
 
 def check_format(network: bool, kind: ModelFormat, name: str, size: int = 1) -> None:
-    """Refuse a format that is not for such a model.
+    """Refuse a format that does not suit a model.
 
     Args:
         network: Whether the model is a network; else it is an estimator.
         kind: The format.
         name: Name of the variant.
-        size: Models that answer together.
+        size: Number of models in an ensemble; 1 for a single model.
 
     Raises:
-        UserError: If it is not.
+        UserError: If the format does not suit the model.
     """
     if network and kind == "skops":
         raise UserError(
@@ -112,7 +112,7 @@ def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) 
         wanted, given = (m.predict(samples.inputs) for m in (model, read))
         return _difference([*wanted.values()], [*given.values()])
     inputs = {k: tensor_of(a) for k, a in model.checked(samples.inputs).items()}
-    # programs keep what they were traced with, so it is nobody's row
+    # a traced program may contain its example inputs, so they are zeros and no real rows
     two = tuple(torch.zeros_like(tensor[:1]).repeat_interleave(2, 0) for tensor in inputs.values())
     outputs = tuple(model.predictor.named(*two))
     _write(_with_names(model.predictor, tuple(inputs)), path, kind, two, outputs)
@@ -126,9 +126,9 @@ def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) 
 
 
 def _with_names(predictor: Predictor | Ensemble, names: Sequence[str]) -> nn.Module:
-    """The predictor as a module whose arguments bear the inputs' names.
+    """The predictor as a module whose arguments have the names of the inputs.
 
-    Exporters read them off the signature.
+    Exporters read the names from the signature of `forward`.
     """
 
     class Named(nn.Module):
@@ -176,7 +176,7 @@ def _write(
 
 
 def _reallocate_empty(module: nn.Module) -> None:
-    """Give buffers of no elements a storage of no bytes; torch cannot save others in a program."""
+    """Give each empty buffer an empty storage; torch cannot save a program with others."""
     for part in module.modules():
         for name, buffer in part.named_buffers(recurse=False):
             if buffer.numel() == 0:
@@ -184,7 +184,7 @@ def _reallocate_empty(module: nn.Module) -> None:
 
 
 class _Answers:
-    """What a file gives for rows, read once."""
+    """Predictions of a written file, which is read once."""
 
     def __init__(self, path: Path, kind: ModelFormat, names: tuple[str, ...]):
         self.names = names
@@ -208,7 +208,7 @@ class _Answers:
 
 
 def _difference(wanted: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> float:
-    """The largest one; infinite where arrays cannot be compared or whole numbers differ."""
+    """The largest difference; infinite if arrays differ in shape or whole numbers differ."""
     if [w.shape for w in wanted] != [g.shape for g in given]:
         return float("inf")
     return max(_apart(w, g) for w, g in zip(wanted, given, strict=True))
@@ -222,7 +222,7 @@ def _apart(wanted: np.ndarray, given: np.ndarray) -> float:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what an error goes back to."""
+    """Type and first line of an error's root cause."""
     while (cause := error.__cause__) is not None:
         error = cause
     lines = str(error).strip().splitlines()
@@ -231,10 +231,10 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without notices of torch about tracing and its own future: what it writes is compared."""
+    """Suppress torch's notices about tracing and future changes: the written file is compared."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
-    exporter.setLevel(logging.ERROR)  # torchvision is not installed, and not needed
+    exporter.setLevel(logging.ERROR)  # it warns that torchvision, which is not needed, is missing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

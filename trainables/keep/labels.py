@@ -1,4 +1,4 @@
-"""Predictions as people read them: names of classes in place of codes, a column per number."""
+"""Readable predictions: names of classes instead of codes, and one column per number."""
 
 from collections.abc import Mapping
 
@@ -7,18 +7,18 @@ import numpy as np
 from trainables.keep.model import KeptModel
 
 PREDICTION = "prediction"
-"""Name of the class that is answered, or of the value."""
+"""Key of the predicted class's name, or of the predicted value."""
 
 
 def labelled(model: KeptModel, predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Predictions with the names of classes.
 
     Args:
-        model: The model that made them.
-        predictions: What `KeptModel.predict` gave.
+        model: The model that made the predictions.
+        predictions: Result of `KeptModel.predict`.
 
     Returns:
-        `prediction` and, of classes, `probability_<class>`, (n,) each; all others as they are.
+        `prediction` and, for classes, `probability_<class>`, (n,) each; others are unchanged.
     """
     found: dict[str, np.ndarray] = {}
     classes = _classes(model)
@@ -36,7 +36,7 @@ def labelled(model: KeptModel, predictions: Mapping[str, np.ndarray]) -> dict[st
 
 
 def as_columns(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every number of a row as a column of its own, `<name>_<place>` where there are several."""
+    """Predictions with one column per number of a row, `<name>_<place>` if a row has several."""
     columns: dict[str, np.ndarray] = {}
     for name, values in predictions.items():
         for place in np.ndindex(values.shape[1:]):
@@ -45,7 +45,7 @@ def as_columns(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _classes(model: KeptModel) -> np.ndarray | None:
-    """Names by code; text where they are of several types."""
+    """Names of classes by code, as text if they are of several types; None without classes."""
     if not model.classes:
         return None
     alike = len({type(label) for label in model.classes}) == 1

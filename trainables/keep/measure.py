@@ -1,4 +1,4 @@
-"""A kept model measured on rows: a metric of the task over all of them, or over a resample."""
+"""Metrics of a kept model on given rows, or on resamples of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,29 +16,29 @@ from trainables.tasks.task import Output, Variant
 
 ACCURACY = "accuracy"
 _LEAST = np.finfo(np.float64).tiny
-"""Probability in place of 0, whose logarithm is not finite."""
+"""Probability that replaces 0, whose logarithm is not finite."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """A metric of n rows."""
+    """A metric, and the values of n rows that it is computed from."""
 
     metric: Metric
     rows: Float64[np.ndarray, " n"] | None = None
-    """Values by row, of a metric over rows."""
+    """Values by row; None for a metric over all rows."""
     target: np.ndarray | None = None
-    """Targets, of a metric over all rows."""
+    """Targets for a metric over all rows; None for others."""
     prediction: np.ndarray | None = None
-    """What the metric takes of the predictions, of a metric over all rows."""
+    """Predictions that a metric over all rows takes; None for others."""
 
     def __len__(self) -> int:
         return len(self.target if self.rows is None else self.rows)  # type: ignore[arg-type]
 
     def value(self, places: Int[np.ndarray, " r"] | slice = slice(None)) -> float:
-        """The metric of all rows, or of those at some places.
+        """The metric over all rows, or over the rows at `places`.
 
         Raises:
-            UserError: If the rows do not define it, as ROC AUC of one class.
+            UserError: If the metric is not defined on the rows, such as ROC AUC of one class.
         """
         if self.rows is not None:
             return float(self.rows[places].mean())
@@ -48,22 +48,22 @@ class Measured:
 
     @property
     def right(self) -> Bool[np.ndarray, " n"]:
-        """Which rows a metric that is 1 or 0 for each row has as 1."""
+        """Which rows have the value 1, for a metric that is 0 or 1 for each row."""
         assert self.rows is not None
         return self.rows == 1
 
 
 def measured(model: KeptModel, samples: Samples, name: str, metric: Metric) -> Measured:
-    """A metric on rows that are like the model's training rows.
+    """A model's metric on rows of the same kind as its training rows.
 
     Args:
         model: The model.
         samples: Rows with targets.
         name: Name of the metric.
-        metric: A metric of the model's task, or of another task like it.
+        metric: A metric of the model's task, or of a similar task.
 
     Raises:
-        UserError: If the metric does not apply to what the model gives.
+        UserError: If the metric does not apply to the model's predictions.
     """
     variant = model.variant
     if metric.over == "rows" and isinstance(model.predictor, Predictor):
@@ -79,7 +79,7 @@ def of_predictions(
     metric: Metric,
     variant: Variant,
 ) -> Measured:
-    """A metric of predictions that no single network made.
+    """A metric of predictions, for estimators and ensembles, which have no network output.
 
     Args:
         predictions: Predictions of the rows by name.
@@ -89,7 +89,7 @@ def of_predictions(
         variant: Variant that made the predictions.
 
     Raises:
-        UserError: If the metric does not apply to them.
+        UserError: If the metric does not apply to the predictions.
     """
     target = samples.targets[variant.task.target]
     if metric.over == "all":
@@ -108,7 +108,7 @@ def of_predictions(
 def _by_row(
     output: Output, samples: Samples, name: str, metric: Metric, variant: Variant
 ) -> Float64[np.ndarray, " n"]:
-    """Values of a metric over rows, which takes what networks return."""
+    """Values of a metric over rows, which takes the output of a network."""
     targets = {k: as_trained(tensor_of(array)) for k, array in samples.targets.items()}
     target = next(iter(targets.values())) if len(targets) == 1 else targets
     values = metric.of(output, target)
@@ -118,7 +118,7 @@ def _by_row(
 
 
 def _output_of(predictions: Mapping[str, np.ndarray], variant: Variant) -> Output:
-    """What a network would return for predictions."""
+    """An output that a network with these predictions would return."""
     if "value" in predictions:
         return tensor_of(predictions["value"])
     if "probability" not in predictions:

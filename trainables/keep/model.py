@@ -1,7 +1,7 @@
-"""A trained model as data: a folder with its recipe and what was learnt, which answers raw rows.
+"""Kept models: trained models that predict raw rows, stored as a recipe and learnt values.
 
-Nothing in the folder is pickled. Only where the task or variant is a user's own it holds code: the
-file of that variant, as the user wrote it.
+Nothing in a model's folder is pickled. The folder holds code only if the task or variant is a
+user's own: the file of that variant, as the user wrote it.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ RECIPE_FILE = "recipe.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 ESTIMATOR_FILE = "estimator.skops"
 CODE_FILE = "space.py"
-"""The file of a user's own variant, in the folder of a model that needs it."""
+"""File of a user's own variant, in the folder of a model that needs it."""
 _BATCH = 500
-"""Rows in one pass; bounds memory."""
+"""Rows in one forward pass; bounds memory."""
 
 VariantOf = Callable[[Recipe, Path | None], Variant]
 """Finds the variant of a recipe; the path is that of a user's own file."""
@@ -41,51 +41,51 @@ VariantOf = Callable[[Recipe, Path | None], Variant]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeptModel:
-    """A recipe's model after training, and all that answering takes."""
+    """A recipe's model after training, with everything that predictions need."""
 
     recipe: Recipe
     variant: Variant
     predictor: Predictor | Ensemble | None = None
-    """The network or networks, or None where `estimators` are there."""
+    """The network, or the networks of an ensemble; None for estimators."""
     estimators: tuple[Any, ...] = ()
-    """A fitted pipeline of scikit-learn, or those of an ensemble; empty for networks."""
+    """The fitted pipeline of scikit-learn, or the pipelines of an ensemble; empty for networks."""
     raw: Mapping[str, RawInput] = field(default_factory=dict)
     """Raw inputs, in order."""
     schema: Any = None
     """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
-    where a program made the data."""
+    if a program made the data."""
     code: str | None = None
-    """Text of the file that a user's own variant is from."""
+    """Source code of the file that defines a user's own variant; None for built-in variants."""
 
     @property
     def size(self) -> int:
-        """Number of models that answer together; 1 where it is no ensemble."""
+        """Number of models in an ensemble; 1 for a single model."""
         if isinstance(self.predictor, Ensemble):
             return len(self.predictor.members)
         return max(1, len(self.estimators))
 
     @property
     def is_table(self) -> bool:
-        """Whether its rows are those of a table, with named columns."""
+        """Whether the model takes rows of a table, with named columns."""
         return self.schema is not None and self.schema.layout == "table"
 
     @property
     def classes(self) -> tuple[Any, ...]:
-        """Names of the classes in order of their codes; empty where there are none."""
+        """Names of the classes in order of their codes; empty if there are none."""
         return tuple(self.variant.task.classes)
 
     def predict(self, inputs: Any) -> dict[str, np.ndarray]:
         """Predictions of n rows.
 
         Args:
-            inputs: Arrays by name, one array alone where there is one input, or a data frame with
-                the columns of the training table.
+            inputs: Arrays by name, a single array if there is one input, or a data frame with the
+                columns of the training table.
 
         Returns:
-            Arrays (n, ...) by name, as the task's `predict` has them.
+            Arrays (n, ...) by name, as named by the task's `predict`.
 
         Raises:
-            UserError: If these are no inputs of the task.
+            UserError: If `inputs` are not inputs of the task.
         """
         checked = self.checked(inputs)
         if self.predictor is None:
@@ -94,10 +94,10 @@ class KeptModel:
         return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
     def output(self, inputs: Any) -> Output:
-        """What the network returns for n rows; for metrics over rows.
+        """Output of the network for n rows, which metrics over rows take.
 
         Raises:
-            UserError: If these are no inputs of the task, or the model is not one network.
+            UserError: If `inputs` are not inputs of the task, or the model is not one network.
         """
         if not isinstance(self.predictor, Predictor):
             raise UserError(f"{self.variant.name} is not one network, which alone has an output")
@@ -105,10 +105,10 @@ class KeptModel:
         return concatenated([self.predictor.output(*batch) for batch in batches], axis=0)
 
     def checked(self, inputs: Any) -> dict[str, np.ndarray]:
-        """Raw inputs by name, in the types that training had.
+        """Check raw inputs; return them by name, in the types of the training data.
 
         Raises:
-            UserError: If there are no rows, or a name, a shape or a number is not the task's.
+            UserError: If there are no rows, or a name, shape or value does not suit the task.
         """
         if hasattr(inputs, "columns"):
             if not self.is_table:
@@ -158,10 +158,10 @@ class KeptModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the model into a folder that exists.
+        """Write the model into an existing folder.
 
         Raises:
-            UserError: If a file cannot be written, or the estimator cannot be kept as data.
+            UserError: If a file cannot be written, or the estimator cannot be stored as data.
         """
         comment = "What this model was trained by; what it learnt is beside it."
         self.recipe.save(folder / RECIPE_FILE, comment=comment)
@@ -173,10 +173,10 @@ class KeptModel:
             self.save_estimators(folder / ESTIMATOR_FILE)
 
     def save_estimators(self, path: Path) -> None:
-        """Write the fitted pipeline, or a list of them, to a file of skops.
+        """Write the fitted pipeline, or a list of pipelines, to a skops file.
 
         Raises:
-            UserError: If it cannot be written, or the model is a network.
+            UserError: If the file cannot be written, or the model is a network.
         """
         from trainables.keep import estimator  # scikit-learn, which takes seconds
 
@@ -188,14 +188,14 @@ class KeptModel:
 
     @classmethod
     def load(cls, folder: Path, *, variant_of: VariantOf) -> "KeptModel":
-        """Read what `save` wrote; only the file of a user's own variant is executed.
+        """Read a model that `save` wrote; only the file of a user's own variant is executed.
 
         Args:
             folder: Folder of the model.
-            variant_of: Finds the recipe's variant, by the user's file in the folder if it is one.
+            variant_of: Finds the recipe's variant, in the user's file in the folder if it has one.
 
         Raises:
-            UserError: If the folder holds no such model or one that is damaged.
+            UserError: If the folder holds no such model, or the model is damaged.
         """
         recipe = Recipe.load(folder / RECIPE_FILE)
         code = None
@@ -235,11 +235,12 @@ class KeptModel:
 
 
 def load_estimators(path: Path, *, own: bool) -> tuple[Any, ...]:
-    """The pipeline or pipelines that `save_estimators` wrote.
+    """Read the pipeline or pipelines that `save_estimators` wrote.
 
     Args:
         path: The file.
-        own: Whether code of the user's is executed with it anyway, so that its types are trusted.
+        own: Whether the model runs a user's own code anyway, so that all types of the file are
+            trusted.
 
     Raises:
         UserError: If the file cannot be read, is damaged or has types that are not trusted.
@@ -255,16 +256,16 @@ def load_estimators(path: Path, *, own: bool) -> tuple[Any, ...]:
         try:
             trusted = skops.io.get_untrusted_types(file=path)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            trusted = []  # a damaged file, which loading names
+            trusted = []  # the file is damaged, and `estimator.load` raises
     kept = estimator.load(path, trusted=trusted)
     return tuple(kept) if isinstance(kept, list) else (kept,)
 
 
 def code_of(path: Path) -> str:
-    """Text of a user's own file.
+    """Source code of a user's own file.
 
     Raises:
-        UserError: If it cannot be read.
+        UserError: If the file cannot be read.
     """
     try:
         return path.read_text("utf-8")
@@ -274,7 +275,10 @@ def code_of(path: Path) -> str:
 
 
 def _types_of(model: Any) -> list[str]:
-    """Types of a user's own estimator; those that skops cannot write are named on saving."""
+    """Types of a user's own estimator that skops does not trust.
+
+    Empty if skops cannot write the estimator; saving then raises.
+    """
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
 

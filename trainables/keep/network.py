@@ -1,4 +1,4 @@
-"""A trained network between raw inputs and predictions, as one module of torch."""
+"""Trained networks as one torch module, from raw inputs to predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from trainables.stack.engine import feed, persistent_buffers
 from trainables.tasks.task import Output, Shapes, Task, Variant
 
 FORMAT1_CONSTANTS = ("mean", "std")
-"""Names of the only input's constants in weights that were kept with recipes of format 1."""
+"""Names of the constants of the only input, in weights that recipes of format 1 belong to."""
 STATISTICS = "statistics."
-"""Prefix of kept values that predictions need of the training rows."""
+"""Prefix of the names of kept statistics, which predictions need of the training rows."""
 
 
 class Standardise(nn.Module):
-    """Numbers (n, ...) less their mean, by their deviation, (1, ...) each."""
+    """Standardises numbers (n, ...) by a mean and a standard deviation of shape (1, ...)."""
 
     mean: Tensor
     std: Tensor
@@ -36,7 +36,7 @@ class Standardise(nn.Module):
 
 
 class Statistics(nn.Module):
-    """What predictions need of the training rows, as buffers."""
+    """Statistics of the training rows that predictions need, as buffers."""
 
     def __init__(self, values: Mapping[str, Any]):
         super().__init__()
@@ -44,15 +44,15 @@ class Statistics(nn.Module):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).clone())
 
     def values(self) -> dict[str, Tensor]:
-        """The values by name, with an axis for the rows."""
+        """The statistics by name, with a leading axis for rows."""
         return {name: value.unsqueeze(0) for name, value in self.named_buffers()}
 
 
 class Predictor(nn.Module):
-    """Raw inputs to predictions, in evaluation mode.
+    """Module that maps raw inputs to predictions, in evaluation mode.
 
-    Inputs are raw: a table's numbers with NaN where missing and codes of its categories, images as
-    they were given. Predictions are those of the task.
+    Raw inputs of a table are numbers, with NaN for missing values, and codes of categories; images
+    are as given. Predictions are those of the task.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class Predictor(nn.Module):
         encoder: nn.Module | None,
         statistics: Mapping[str, Any],
     ):
-        """Join the parts.
+        """Combine the parts.
 
         Args:
             network: The trained network.
-            task: Makes predictions of its output.
+            task: Task that computes predictions from the network's output.
             inputs: Names of the raw inputs, in order.
-            constants: Mean and deviation of each standardised input, (1, ...).
-            encoder: Fitted encoder of a table, if it is one.
-            statistics: What predictions need of the training rows.
+            constants: Mean and standard deviation of each standardised input, (1, ...).
+            encoder: Fitted encoder of a table; None for other data.
+            statistics: Statistics of the training rows that predictions need.
         """
         super().__init__()
         self.network = network
@@ -93,7 +93,7 @@ class Predictor(nn.Module):
         return dict(self.task.predict(self.output(*inputs), **self.statistics.values()))
 
     def output(self, *inputs: Tensor) -> Output:
-        """What the network returns for n rows."""
+        """Output of the network for n rows."""
         named = dict(zip(self.inputs, inputs, strict=True))
         if self.encoder is not None:
             named = self.encoder(named)
@@ -104,24 +104,24 @@ class Predictor(nn.Module):
         return feed(self.network, named)
 
     def values(self) -> dict[str, Tensor]:
-        """Everything that was learnt, shared weights once."""
+        """All learnt values by name; shared weights occur once."""
         return dict(self.named_parameters()) | persistent_buffers(self)
 
 
 def tensor_of(array: np.ndarray) -> Tensor:
-    """The array as a tensor; a copy only where the array must not be changed."""
+    """The array as a tensor; copied only if the array is read-only."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def as_trained(value: Tensor) -> Tensor:
-    """A raw input as a stack has it on its device: single precision, or long whole numbers."""
+    """A raw input in the type of a stack's rows: floats as float32, integers as int64 or uint8."""
     if value.is_floating_point():
         return value.float()
     return value if value.dtype == torch.uint8 else value.long()
 
 
 class _Flattened(nn.Module):
-    """A network of the library without autograd, as one of torch."""
+    """A network of `trainables.backprop` as a torch module."""
 
     def __init__(self, network: Sequential):
         super().__init__()
@@ -137,7 +137,13 @@ def network_of(
     shapes: Shapes,
     weights: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
-    """A variant's network in torch, with the weights that a stack gives where there are some.
+    """A variant's network as a torch module.
+
+    Args:
+        variant: The variant.
+        config: Its configuration.
+        shapes: Shapes that the network is built for.
+        weights: Weights as a stack returns them; None keeps the initial weights.
 
     Raises:
         ValueError: If the weights are those of another network.
@@ -159,14 +165,14 @@ def kept_predictor(
     raw: Mapping[str, tuple[int, ...]],
     kept: Mapping[str, Tensor],
 ) -> Predictor:
-    """A predictor with kept values; constants of format 1 by the names they have now.
+    """A predictor with kept values; constants of recipe format 1 are renamed.
 
     Args:
         variant: Variant of the network.
         config: Its configuration.
-        shapes: What the network was built for.
-        raw: Shapes of one row's raw inputs.
-        kept: What `Predictor.values` gave.
+        shapes: Shapes that the network was built for.
+        raw: Shape of each raw input of one row.
+        kept: Values that `Predictor.values` returned.
 
     Raises:
         ValueError: If the values are those of another network.

@@ -1,4 +1,4 @@
-"""Rows of a table made again of what models get: an example for those who ask a model."""
+"""Rows of a table, reconstructed from a model's inputs, as an example for requests to a model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from trainables.tasks.table.schema import Schema
 
 
 def frame_of_inputs(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Frame:
-    """A data frame of input columns, in the words of the user's table.
+    """A data frame of input columns, with the values of the user's table.
 
-    A category that was unseen is missing; a date is text as ISO 8601 has it.
+    An unseen category becomes a missing value; a date becomes text in ISO 8601.
 
     Args:
         schema: Schema of the table.
-        inputs: What `Schema.inputs` gave.
+        inputs: Arrays that `Schema.inputs` returned.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The task of a kept model, made of its record alone: it answers, but has no data to train on."""
+"""The task of a kept model, built from its record alone: it predicts, but has no training data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ from trainables.tasks.task import Task
 
 
 def task_of(record: Mapping[str, Any]) -> Task:
-    """The task of a record, for data that is a file or embedded.
+    """Build the task of a record, for data of a file or embedded data.
 
-    Its data is one row of zeros in the recorded shapes, from which nothing is learnt; whoever
-    trains reads the data again.
+    Its data is one row of zeros in the recorded shapes, not for training: to train, read the data
+    again.
 
     Raises:
-        UserError: If the record is damaged, or of a task that a program defines.
+        UserError: If the record is damaged, or a program defines its task.
     """
-    from trainables.tasks.record import task_from_record  # pandas, which shipped tasks do not need
+    from trainables.tasks.record import task_from_record  # pandas, which built-in tasks do not use
 
     schema = schema_of(record)
     for key, hint in (("outputs", int), ("name", str), ("digest", str), ("origin", dict)):
@@ -46,7 +46,7 @@ def task_of(record: Mapping[str, Any]) -> Task:
 
 
 def schema_of(record: Mapping[str, Any]) -> Schema | None:
-    """Columns of a table or layout of an array, of a task's record; None where there is none.
+    """Columns of a table or layout of an array, from a task's record; None if it has no schema.
 
     Raises:
         UserError: If the record is damaged.
@@ -64,7 +64,7 @@ def _target(record: Mapping[str, Any]) -> str:
 
 
 def _zeros(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """One row of the recorded inputs."""
+    """One row of zeros in the shapes and types of the recorded inputs."""
     inputs = record.get("inputs")
     try:
         return {name: np.zeros((1, *of["shape"]), of["dtype"]) for name, of in inputs.items()}  # type: ignore[union-attr]

@@ -13,8 +13,8 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 class StackedAdam:
     """The update of `torch.optim.Adam`, applied to tensors whose first axis is the member.
 
-    Weight decay is the L2 penalty added to the gradient, as in `torch.optim.Adam`. The optimisers
-    of torch take one learning rate for a whole tensor, which is why this one exists.
+    Weight decay is the L2 penalty added to the gradient, as in `torch.optim.Adam`. The class
+    exists because torch's optimisers take one learning rate per tensor, not one per member.
 
     References:
         Kingma and Ba (2015), "Adam: A method for stochastic optimization", algorithm 1.
@@ -25,7 +25,7 @@ class StackedAdam:
         self.weight_decay = weight_decay
         self.decays = bool((weight_decay > 0).any())
         self._widths = [p[0].numel() for p in self.params]
-        # of all parameters side by side, so that `update` needs no loop over them
+        # one tensor per moment for all parameters, so that `update` needs no loop over them
         shape = len(weight_decay), sum(self._widths)
         self._moments = [self.params[0].new_zeros(shape) for _ in range(2)]
         self.exp_avg, self.exp_avg_sq = map(self._parts, self._moments)
@@ -41,16 +41,22 @@ class StackedAdam:
             self.update(*self.advance(lr))
 
     def advance(self, lr: Float[Tensor, " m"]) -> tuple[Float[Tensor, " m"], float]:
-        """Count a step; what `update` takes for it.
+        """Count a step and return the arguments of `update` for it.
 
-        All of a step that depends on its number is here, so that a CUDA graph may be of the rest.
+        Everything that depends on the number of the step is computed here, so that a CUDA graph
+        can capture the rest.
         """
         self.num_steps += 1
         return lr / (1 - BETA1**self.num_steps), (1 - BETA2**self.num_steps) ** 0.5
 
     @torch.no_grad()
     def update(self, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]) -> None:
-        """Update with the moments' bias corrected: by `size` for each member, and a divisor."""
+        """Update every parameter that has a gradient, then forget the gradients.
+
+        Args:
+            size: Learning rate of each member, divided by the bias correction of the first moment.
+            correction: Square root of the bias correction of the second moment.
+        """
         learning = [p.grad is not None for p in self.params]
         if not any(learning):
             return
@@ -71,10 +77,10 @@ class StackedAdam:
 
     @torch.no_grad()
     def _update_members(self, lr: Float[Tensor, " m"]) -> None:
-        """Update one member after another by torch's own kernel.
+        """Update one member after another with torch's fused Adam kernel.
 
-        It goes through memory once where `update` does ten times, which on a CPU is what a step of
-        a small network's Adam costs. On a GPU it would be one launch for each member.
+        For CPUs, where memory traffic dominates Adam's step on a small network: the kernel passes
+        over memory once, `update` ten times. On a GPU it would be one launch per member.
         """
         before = torch.tensor(float(self.num_steps))
         self.num_steps += 1
@@ -91,13 +97,13 @@ class StackedAdam:
             self.params[i].grad = None
 
     def _parts(self, side_by_side: Float[Tensor, "m n"]) -> list[Tensor]:
-        """The parts of what `_side_by_side` makes, each in the shape of its parameter."""
+        """Split a result of `_side_by_side` into views, each in the shape of its parameter."""
         parts = side_by_side.split(self._widths, dim=1)
         return [part.view_as(p) for part, p in zip(parts, self.params, strict=True)]
 
 
 class MemberAdam:
-    """The update of `torch.optim.Adam` for one network, without what that does around it."""
+    """The update of `torch.optim.Adam` for one network, without that class's overhead per step."""
 
     def __init__(self, params: Iterable[Tensor], *, weight_decay: float):
         self.params = list(params)
@@ -132,9 +138,10 @@ def _update(
     lr: float,
     weight_decay: float,
 ) -> None:
-    """Take a step by torch's kernel, after as many as `before` says.
+    """Take one step with torch's fused kernel, in place.
 
-    It takes for granted that a gradient has the layout of its parameter, as autograd's have.
+    Assumes that each gradient has the memory layout of its parameter, as autograd's have. `before`
+    is the number of steps taken before this one.
     """
     adam(
         params,
@@ -142,7 +149,7 @@ def _update(
         exp_avg,
         exp_avg_sq,
         [],
-        list(before.repeat(len(params)).unbind()),  # each is counted up
+        list(before.repeat(len(params)).unbind()),  # the kernel increments each
         fused=True,
         lr=lr,
         beta1=BETA1,

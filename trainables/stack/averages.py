@@ -1,4 +1,4 @@
-"""What an epoch of a stack comes to.
+"""Metrics of one epoch of a stack, as averages over rows.
 
 Legend of shapes: m members.
 """
@@ -21,15 +21,15 @@ Averages = dict[str, Float[np.ndarray, " m"]]
 class EpochMetrics:
     """Averages after one epoch, by name, one value for each member.
 
-    `train` is over the epoch while its batches were trained on; `held_out` is exact over the
-    held-out rows.
+    `train` averages over the batches of the epoch, each measured when it was trained on;
+    `held_out` is exact over the held-out rows.
     """
 
     epoch: int
     train: Averages
     held_out: Averages
     main_part: str | None = None
-    """Name of the first of several parts of the loss; the averages hold the others."""
+    """Name of the first part of a loss with several parts; the averages hold the other parts."""
 
     @property
     def finite(self) -> bool:
@@ -39,18 +39,22 @@ class EpochMetrics:
 
 
 def sum_of(sums: Sums, more: Sums) -> Sums:
-    """Sums of two parts of an epoch; the first may be of none."""
+    """Add the sums of two parts of an epoch; empty `sums` count as zero."""
     return {name: value + sums[name] if sums else value for name, value in more.items()}
 
 
 def averages(sums: Sums, sizes: Int[np.ndarray, " m"]) -> Averages:
-    """Sums by the number of rows, in double precision."""
+    """Divide sums by the number of rows, in double precision."""
     values = torch.stack([value.double() for value in sums.values()]).cpu().numpy()
     return {name: value / sizes for name, value in zip(sums, values, strict=True)}
 
 
 def require_finite(loss: Float[np.ndarray, " m"], epoch: int) -> None:
-    """Refuse to continue from an epoch, counted from 1, in which a loss was lost.
+    """Refuse to continue after an epoch with a loss that is not finite.
+
+    Args:
+        loss: Training loss of each member.
+        epoch: The epoch, counted from 1.
 
     Raises:
         UserError: If a loss is infinite or NaN.

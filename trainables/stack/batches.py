@@ -1,4 +1,4 @@
-"""Random numbers and padding of batches that members share.
+"""Random numbers for batches, and padding of members' rows to equal length.
 
 Legend of shapes: m members, t rows of a member, n values of a batch.
 """
@@ -11,19 +11,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 DRAWN_AT_ONCE = 2**18
-"""Values that a member draws in one call (1 MB), unless a single batch takes more.
+"""Number of values drawn per member in one call (1 MB), unless a single batch needs more.
 
-On a GPU other numbers come of other calls. So this does not depend on how many members there are.
+On a GPU the numbers depend on how draws are split into calls, so the number of members must not
+change this constant.
 """
 
 
 def uniform(
     generators: Sequence[torch.Generator], parts: Sequence[slice], per_row: int
 ) -> Iterator[Float[Tensor, "m n"]]:
-    """Values in [0, 1) for each batch, from a generator for each member.
+    """Yield values in [0, 1) for each batch, drawn from one generator per member.
 
-    Drawn for several batches in one call, which on a GPU is a launch for each member. On a CPU the
-    numbers are those of a call for each batch.
+    One call draws for several batches, because on a GPU each call is a launch per member. On a CPU
+    the numbers equal those of one call per batch.
     """
     sizes = [(part.stop - part.start) * per_row for part in parts]
     at_once = max(1, DRAWN_AT_ONCE // max(sizes))
@@ -38,7 +39,10 @@ def uniform(
 def padded(
     rows: Sequence[Int[np.ndarray, " _"]], device: torch.device
 ) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
-    """Rows evened out by repeating their first entry with weight 0."""
+    """Rows padded to equal length by repeating their first entry, and the weights of the rows.
+
+    Padding has weight 0, all other rows have weight 1.
+    """
     sizes = np.array([len(row) for row in rows])
     index = np.stack([np.append(row, np.repeat(row[:1], max(sizes) - len(row))) for row in rows])
     weight = np.arange(max(sizes)) < sizes[:, None]

@@ -1,4 +1,4 @@
-"""What a stack hands to its engine, and what it gets back.
+"""The interface of engines: batches and values that a stack passes in, sums that it gets back.
 
 Legend of shapes: m members, b rows in a batch, n noise values.
 """
@@ -17,14 +17,14 @@ from trainables.config import TrialConfig
 from trainables.tasks.task import Output
 
 Sums = dict[str, Float[Tensor, " m"]]
-"""Sums over the rows of a batch, for each member: `loss` and, by name, parts of it and metrics."""
+"""Sums over the rows of a batch for each member, by name: `loss`, its parts, and metrics."""
 MemberSums = dict[str, Float[Tensor, ""]]
-"""The same of one member."""
+"""`Sums` of a single member."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One batch for every member; rows of `weight` 0 only fill a member's batch up."""
+    """One batch for every member; rows of `weight` 0 are padding."""
 
     inputs: dict[str, Tensor]
     """By name, of shape (m, b, ...)."""
@@ -32,10 +32,10 @@ class Batch:
     """By name, of shape (m, b, ...)."""
     weight: Float[Tensor, "m b"]
     noise: Float[Tensor, "m n"] | None = None
-    """Uniform noise for all dropout layers in turn; None lets the layers draw their own."""
+    """Uniform noise for all dropout layers, in order; None lets the layers draw their own."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by a name each."""
+        """All tensors, each under a unique name."""
         named = {f"inputs.{name}": value for name, value in self.inputs.items()}
         named |= {f"targets.{name}": value for name, value in self.targets.items()}
         named["weight"] = self.weight
@@ -43,7 +43,7 @@ class Batch:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> "Batch":
-        """The batch whose `tensors` these are."""
+        """Build a batch from named tensors; the inverse of `tensors`."""
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -58,7 +58,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberValues:
-    """The hyperparameters that do not change shapes, a value for each member, in one epoch."""
+    """Values of one epoch for hyperparameters that do not change shapes, one per member."""
 
     weight_decay: Float[Tensor, " m"]
     loss: dict[str, Tensor]
@@ -78,9 +78,9 @@ class MemberValues:
 
         Args:
             configs: Configuration of each member.
-            statistics: What the task computed of each member's training rows.
+            statistics: Statistics that the task computed from each member's training rows.
             names: Keyword arguments of the loss.
-            device: Where the values are needed.
+            device: Device of the values.
             epoch: Epoch, counted from 0.
         """
         loss = {}
@@ -102,7 +102,7 @@ class MemberValues:
 
 
 def _value(config: TrialConfig, statistics: Mapping[str, Any], name: str, epoch: int) -> Any:
-    """A keyword argument of the loss; None where neither configuration nor task has it."""
+    """A keyword argument of the loss; None if neither configuration nor statistics have it."""
     scheduled = config.loss_values_at(epoch)
     if name in scheduled:
         return scheduled[name]
@@ -112,17 +112,17 @@ def _value(config: TrialConfig, statistics: Mapping[str, Any], name: str, epoch:
 
 
 class AbstractEngine(abc.ABC):
-    """Computes members' batches in one way or another; all ways give the same numbers.
+    """Trains and evaluates all members on a batch; all engines give the same numbers.
 
-    State is stacked over members under the same names in every engine, so that what one saved
-    another can load.
+    State is stacked over members under the same names in every engine, so that one engine can
+    load what another saved.
     """
 
     values: MemberValues
 
     @abc.abstractmethod
     def freeze(self, parts: tuple[str, ...]) -> None:
-        """Train all but `parts` from here on, with an optimiser that remembers nothing.
+        """Train all parameters except `parts` from this point, with a new optimiser.
 
         Args:
             parts: Names of modules or parameters, see `TrialConfig.frozen_at`.
@@ -130,15 +130,15 @@ class AbstractEngine(abc.ABC):
 
     @abc.abstractmethod
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
-        """Take one optimiser step for every member; sums are of the batch before the step."""
+        """Take one optimiser step for every member; return the batch's sums before the step."""
 
     @abc.abstractmethod
     def evaluate(self, batch: Batch) -> Sums:
-        """Sums in evaluation mode."""
+        """Sums of a batch in evaluation mode."""
 
     @abc.abstractmethod
     def predict(self, inputs: dict[str, Tensor]) -> Output:
-        """Output of inputs (m, b, ...) in evaluation mode, with a leading member axis."""
+        """Output for inputs (m, b, ...) in evaluation mode, with a leading member axis."""
 
     @abc.abstractmethod
     def weights(self) -> dict[str, Tensor]:
@@ -154,12 +154,12 @@ class AbstractEngine(abc.ABC):
 
 
 def feed(network: Callable[..., Output], inputs: Mapping[str, Tensor]) -> Output:
-    """Call a network: a single input alone, several by name."""
+    """Call a network: a single input as positional argument, several as keyword arguments."""
     return network(*inputs.values()) if len(inputs) == 1 else network(**inputs)
 
 
 def belongs(name: str, parts: tuple[str, ...]) -> bool:
-    """Whether a parameter lies in one of `parts`.
+    """Whether a parameter is in one of `parts`, which are names of modules or parameters.
 
     >>> belongs("head.0.weight", ("head",)), belongs("header.weight", ("head",))
     (True, False)

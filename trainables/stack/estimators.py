@@ -1,4 +1,4 @@
-"""The stack of estimators: clones of one pipeline, a fold each."""
+"""The stack of estimators: one clone of a pipeline for each fold."""
 
 import warnings
 from collections import Counter
@@ -24,20 +24,20 @@ from trainables.tasks.task import Shapes, Task
 
 
 class EstimatorStack:
-    """Estimators of one configuration, fitted on a member's training rows each.
+    """Estimators of one configuration, each fitted on its member's training rows.
 
     Every parameter named `random_state` is set from the member's seed. The same members give the
-    same predictions, whatever was fitted before, and whether or not the stack was interrupted: an
-    estimator that reports before its end equals one fit of so many units.
+    same predictions, regardless of earlier fits and of interruptions: an estimator that is fitted
+    in several steps equals one fit of the same number of units.
 
     Raises:
         ValueError: If members differ in their resource.
         UserError: If the configuration names a resource that the estimator cannot resume.
 
     Attributes:
-        epochs: Units of the resource; 1 where the estimator is fitted at once.
-        epoch: Units fitted.
-        num_params: 0, as estimators have no parameters that training by gradients counts.
+        epochs: Units of the resource; 1 if the estimator is fitted in one step.
+        epoch: Number of units fitted.
+        num_params: Always 0: estimators have no parameters that gradients train.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EstimatorStack:
         self.make_model = make_model
         self.members = tuple(members)
         self.task = task
-        # the columns themselves, whatever networks are given for them
+        # shapes of the raw columns, not of the encoded inputs that networks get
         own = {name: array.shape[1:] for name, array in samples.inputs.items()}
         self.shapes = replace(shapes, inputs=own)
         self.columns = columns_of(samples)
@@ -74,7 +74,7 @@ class EstimatorStack:
 
     @property
     def warnings(self) -> list[str]:
-        """What fits and predictions warned of: a line for each kind, with how often it came."""
+        """Warnings of fits and predictions: one line per kind, with its count."""
         return [f"{text} ({times}x)" for text, times in self._warned.items()]
 
     def advance(self, until: int) -> None:
@@ -85,7 +85,7 @@ class EstimatorStack:
     def predictions(
         self, rows: Int[np.ndarray, " v"] | None = None
     ) -> list[dict[str, np.ndarray]]:
-        """Each member's predictions, on its held-out rows or on others of the samples."""
+        """Each member's predictions, on its held-out rows or on given `rows` of the samples."""
         return self._predict([m.held_out if rows is None else rows for m in self.members])
 
     def row_values(self, name: str) -> list[Float[np.ndarray, " _"]] | None:
@@ -95,7 +95,7 @@ class EstimatorStack:
             name: `loss`, or a metric's name.
 
         Returns:
-            None where the estimator's predictions do not allow it.
+            One array per member; None if the estimator's predictions do not allow the value.
         """
         found = []
         for member, said in zip(self.members, self.predictions(), strict=True):
@@ -110,11 +110,11 @@ class EstimatorStack:
         return found
 
     def measure(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        """Metrics by name, a value for each member: on held-out rows, and on training rows.
+        """Metrics by name, one value per member: first on held-out rows, then on training rows.
 
-        `loss` is the cross-entropy of a classifier that gives probabilities. Of a regressor it is
+        `loss` is the cross-entropy of a classifier that gives probabilities. For a regressor it is
         the mean squared error as a share of the target's variance on the training rows. Training
-        rows have the objective, the loss, and metrics of rows that say so.
+        rows have the loss and, if their `Metric.train` is set, the objective and metrics of rows.
         """
         metrics = self.task.metrics
         few = {
@@ -126,11 +126,11 @@ class EstimatorStack:
         return held_out, self._measured([m.train for m in self.members], few)
 
     def state_dict(self) -> dict[str, Any]:
-        """Units fitted; estimators are fitted again instead of being kept."""
+        """The number of fitted units; estimators are not stored, but fitted again."""
         return {"epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume where `state` was taken; models are fitted again once they are needed."""
+        """Resume from `state`; models are fitted again when they are needed."""
         self.epoch = state["epoch"]
         if self._fitted > self.epoch:
             self._restart()
@@ -187,7 +187,7 @@ class EstimatorStack:
         """Run on one thread, so that rounding is the same everywhere; collect warnings."""
         with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            # right only where the rows differ from those of the fit before, which they do not
+            # it applies only if rows differ from those of the previous fit, which they do not
             warnings.filterwarnings("ignore", message="class_weight presets")
             yield
         for warning in caught:
@@ -196,19 +196,25 @@ class EstimatorStack:
 
 
 def seeded(model: Any, seed: int) -> Any:
-    """The estimator with every parameter named `random_state` set from a member's seed."""
+    """Set every parameter named `random_state` from a member's seed; return the estimator."""
     state = random_state_of(seed)
     names = [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
     return model.set_params(**dict.fromkeys(names, state))
 
 
 def random_state_of(seed: int) -> int:
-    """Value of `random_state` that a member's seed stands for; scikit-learn takes 32 bits."""
+    """Value of `random_state` for a member's seed; scikit-learn takes 32 bits."""
     return derive_seed(seed, 0) % 2**32
 
 
 def _resource(model: Any, config: Any) -> tuple[str, str] | None:
-    """Names of the parameters that count and resume steps, as `set_params` takes them."""
+    """Names of the resource and of its `warm_start`, as `set_params` takes them.
+
+    None if the configuration names no resource.
+
+    Raises:
+        UserError: If the estimator has no such pair of parameters.
+    """
     if config.RESOURCE is None:
         return None
     parameters = model.get_params()

@@ -1,4 +1,4 @@
-"""All members in one call: stacked parameters, stacked networks, stacked Adam."""
+"""The fused engine: all members in one call, with stacked parameters, networks and Adam."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,10 @@ from trainables.tasks.task import Output
 
 
 class FusedEngine(AbstractEngine):
-    """Best on GPUs, where small networks are bound by kernel launches, and for perceptrons."""
+    """Computes all members in one call.
+
+    Best on GPUs, where small networks are bound by kernel launches, and for perceptrons.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class FusedEngine(AbstractEngine):
     def train(
         self, batch: Batch, size: Float[Tensor, " m"], correction: float | Float[Tensor, ""]
     ) -> Sums:
-        """A step whose size and correction are known, see `StackedAdam.advance`."""
+        """Take a step of given size and correction, see `StackedAdam.advance`."""
         sums = self._differentiate(batch)
         self.adam.update(size, correction)
         return sums
@@ -73,14 +76,14 @@ class FusedEngine(AbstractEngine):
         return self._output(inputs, {})
 
     def _differentiate(self, batch: Batch) -> Sums:
-        """Fill in the gradients of each member's mean loss."""
+        """Compute the gradients of each member's mean loss; return the sums of the batch."""
         self._set_training(True)
         loss, sums = self._forward(batch, training=True)
         (loss / batch.weight.sum(1)).sum().backward()
         return sums
 
     def _set_training(self, training: bool) -> None:
-        if self.networks.skeleton.training != training:  # it goes through all layers
+        if self.networks.skeleton.training != training:  # `train` visits every layer: costly
             self.networks.skeleton.train(training)
 
     def _forward(self, batch: Batch, *, training: bool) -> tuple[Float[Tensor, " m"], Sums]:

@@ -16,18 +16,18 @@ from trainables.stack.fused import FusedEngine
 from trainables.tasks.task import Output
 
 Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
-"""Turns a function into one that computes it again, and the tensor where its result will be.
+"""Captures a function: returns a function that replays it, and the tensor that holds the result.
 
-Before it returns it may run the function any number of times, so as to warm up.
+A capture may run the function any number of times to warm up.
 """
 
 WARM_UPS = 3
-"""What PyTorch's documentation takes, for whatever libraries set up at their first calls."""
+"""Runs before a capture, as in PyTorch's documentation: first calls set up libraries."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Graph:
-    """What was captured, and the tensors that it reads and writes."""
+    """A captured computation, and the tensors that it reads and writes."""
 
     inputs: list[Tensor]
     replay: Callable[[], None]
@@ -36,25 +36,25 @@ class _Graph:
     """Names of the sums."""
 
     def __call__(self, values: Sequence[Tensor | float]) -> Sums:
-        """Sums that the next replay does not write over."""
+        """Replay with new values; return copies of the sums, which later replays do not change."""
         for mine, value in zip(self.inputs, values, strict=True):
             if isinstance(value, Tensor):
                 mine.copy_(value)
             else:
-                mine.fill_(value)  # unlike a copy from the CPU, nothing waits
+                mine.fill_(value)  # unlike a copy from the CPU, does not synchronise
         self.replay()
         return dict(zip(self.names, self.output.clone().unbind(), strict=True))
 
 
 class GraphedEngine(AbstractEngine):
-    """One launch for a step, where a fused one takes a hundred.
+    """Runs each fused step as one CUDA graph: one launch instead of about a hundred.
 
-    A graph runs the same kernels on the same memory, and no Python. So all that changes between
-    steps is copied into tensors that stay where they are: batch, learning rates, Adam's bias
-    corrections, and the values. Parameters, buffers and moments are only ever written in place.
+    A graph runs the same kernels on the same memory, without Python. So everything that changes
+    between steps is copied into tensors at fixed addresses: batch, learning rates, Adam's bias
+    corrections, and the values. Parameters, buffers and moments are written in place only.
 
-    A network whose forward pass does other things in other steps, by state in Python, is not for
-    this engine. Where capturing fails, the engine warns and continues with fused steps.
+    Do not use it for a network whose forward pass depends on Python state that changes between
+    steps. If capturing fails, the engine warns and continues with fused steps.
     """
 
     def __init__(self, fused: FusedEngine, capture: Capture):
@@ -64,7 +64,7 @@ class GraphedEngine(AbstractEngine):
 
     @property
     def values(self) -> MemberValues:
-        """Tensors that stay; setting writes into them."""
+        """Values in tensors at fixed addresses; assignment copies into them."""
         return self.fused.values
 
     @values.setter
@@ -75,7 +75,7 @@ class GraphedEngine(AbstractEngine):
             mine.loss[name].copy_(value)
 
     def freeze(self, parts: tuple[str, ...]) -> None:
-        self.graphs.clear()  # of other parameters that learn, and of the old optimiser's moments
+        self.graphs.clear()  # they train the old parameters with the old optimiser's moments
         self.fused.freeze(parts)
 
     def step(self, batch: Batch, lr: Float[Tensor, " m"]) -> Sums:
@@ -97,7 +97,7 @@ class GraphedEngine(AbstractEngine):
         self.fused.load_state_dict(state)
 
     def _run(self, compute: Callable[..., Sums], batch: Batch, *others: Tensor | float) -> Sums:
-        """`compute` of a batch and other values, by its graph if there can be one."""
+        """Run `compute` on a batch and other values, as a graph if it can be captured."""
         tensors = batch.tensors()
         key = (compute.__name__, *((name, t.shape) for name, t in tensors.items()))
         values = [*tensors.values(), *others]
@@ -105,7 +105,7 @@ class GraphedEngine(AbstractEngine):
             try:
                 self.graphs[key] = self._captured(self.capture, compute, list(tensors), values)
             except RuntimeError as error:
-                cause = error.__context__ or error  # what broke the capture, not that it is broken
+                cause = error.__context__ or error  # the root cause, not the failed capture
                 reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
                 said = f"no CUDA graph can be captured ({reason}); steps are fused"
                 warnings.warn(said, RuntimeWarning, stacklevel=2)
@@ -141,7 +141,7 @@ class GraphedEngine(AbstractEngine):
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Puts back, in place, what steps change; no gradient is left behind."""
+        """On exit, restore in place what steps change, and drop all gradients."""
         fused = self.fused
         params = list(fused.params.values())
         moments = [*fused.adam.exp_avg, *fused.adam.exp_avg_sq]
@@ -167,19 +167,19 @@ def _capture_stream(device: torch.device) -> torch.cuda.Stream:
 def cuda_graph(
     device: torch.device, run: Callable[[], Tensor]
 ) -> tuple[Callable[[], None], Tensor]:
-    """A `Capture`: warmed up on a side stream, as PyTorch asks for, and captured on it.
+    """A `Capture` that warms up on a side stream, as PyTorch requires, and captures on it.
 
-    All graphs of a device are captured on one stream: nodes of autograd that outlive a capture
-    belong to its stream, and torch warns where they meet another. Each graph has memory of its
-    own. torch registers the device's default generator with it, so layers that draw for themselves
-    draw again in each replay, and as seeded.
+    All graphs of a device are captured on one stream: autograd nodes that outlive a capture belong
+    to its stream, and torch warns if they are used on another. Each graph has its own memory.
+    torch registers the device's default generator with each graph, so layers that draw their own
+    random numbers draw new ones in each replay, as seeded.
     """
     with torch.cuda.device(device):
         stream = _capture_stream(device)
         stream.wait_stream(torch.cuda.current_stream())
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.stream(stream):  # `torch.cuda.graph` stays on it where capturing fails
+            with torch.cuda.stream(stream):  # a failed `torch.cuda.graph` would stay on it
                 for _ in range(WARM_UPS):
                     run()
                 with torch.cuda.graph(graph, stream=stream):

@@ -1,4 +1,7 @@
-"""Members of the library without autograd: one network with a leading member axis."""
+"""The engine of `trainables.backprop`, the library without autograd.
+
+All members are one network with a leading member axis.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +20,7 @@ from trainables.stack.scoring import LOSS, Scorer
 
 
 class HandwrittenEngine(AbstractEngine):
-    """All members in one pass of plain batched matrix products, forward and backward.
+    """Computes all members in one forward and backward pass of plain batched matrix products.
 
     Raises:
         ValueError: If members differ in criterion or optimiser.
@@ -82,6 +85,6 @@ def _flat(inputs: dict[str, Tensor]) -> Float[Tensor, "m b f"]:
 
 
 def _kind(config: TrialConfig) -> tuple[str, str]:
-    """What members of a stack must share besides shapes."""
+    """Criterion and optimiser, which members of a stack must share besides shapes."""
     assert isinstance(config, BackpropConfig)
     return config.criterion, config.optimiser

@@ -1,4 +1,4 @@
-"""What a trial came to on each held-out row: enough to choose among trials on other rows again.
+"""A trial's score or predictions on each held-out row, for the bootstrap of a sweep's selection.
 
 Legend of shapes: r repeats, n rows of the training table, v held-out rows of a fold, k classes or
 values to predict.
@@ -28,21 +28,21 @@ _EXACT_IN_HALF = 2048
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeldOut:
-    """An objective, or what it is computed from, for each held-out row of a trial."""
+    """The objective, or the predictions that it is computed from, by held-out row of a trial."""
 
     key: str
     """Key of the objective, such as `val_accuracy`."""
     kind: Kind
-    """`metric` where values are the objective's own, one for each row. Otherwise they are the
-    predictions that it takes: whole numbers such as classes, logarithms of the probability of each
-    class, or other values."""
+    """`metric` if `values` are the objective itself, one per row. Otherwise `values` are the
+    predictions that the objective takes: `answer` for whole numbers such as classes,
+    `log_probability` for the logarithm of each class's probability, `value` for all others."""
     values: Float[np.ndarray, "r n *k"]
-    """In order of the training table's rows; NaN where a repeat never holds out the row."""
+    """Values in order of the training table's rows; NaN if a repeat never holds out the row."""
     fold: Int[np.ndarray, "r n"]
     """Fold that holds a row out, counted over all repeats, or `NO_FOLD`."""
 
     def to_bytes(self) -> bytes:
-        """The file: compressed arrays, without pickles."""
+        """Content of a file: compressed arrays, without pickles."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -55,10 +55,10 @@ class HeldOut:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "HeldOut":
-        """What `to_bytes` gave.
+        """Read what `to_bytes` returned.
 
         Raises:
-            ValueError: If it is no such file, or a damaged one.
+            ValueError: If the content is damaged or of another kind.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -75,7 +75,8 @@ class HeldOut:
     def predictions(self) -> np.ndarray:
         """Predictions as the metric takes them, in double precision or whole numbers.
 
-        Those of rows that are never held out mean nothing. Probabilities of a row sum to 1.
+        Predictions of rows that are never held out are meaningless. Probabilities of a row sum
+        to 1.
         """
         if self.kind == "answer":
             return np.nan_to_num(self.values).astype(np.int64)
@@ -87,11 +88,11 @@ class HeldOut:
 
 
 def held_out(stack: Stack, samples: Samples, task: Task, key: str) -> HeldOut | None:
-    """What a trained stack comes to on each held-out row, as far as an objective needs it.
+    """A trained stack's objective, or the predictions that it takes, on each held-out row.
 
-    A metric of rows is kept itself, in single precision. Of a metric over all held-out rows what
-    it takes is kept: probabilities by their logarithms in half precision, which resolves those
-    near 0 and near 1 alike, values of a regression in single precision.
+    For a metric of rows, its values are kept in single precision. For a metric over all held-out
+    rows, the predictions that it takes are kept: probabilities as logarithms in half precision,
+    which resolves values near 0 and near 1 alike, and values of a regression in single precision.
 
     Args:
         stack: A stack that is trained to its end.
@@ -100,7 +101,7 @@ def held_out(stack: Stack, samples: Samples, task: Task, key: str) -> HeldOut | 
         key: Key of the objective.
 
     Returns:
-        None where the objective has no rows, or the stack does not give it for each.
+        None if the objective has no values by row, or the stack cannot compute them.
     """
     fold = folds_by_row([m.held_out for m in stack.members], len(samples))
     own = {names.val_key(name): name for name in task.metrics}
@@ -128,11 +129,13 @@ def held_out(stack: Stack, samples: Samples, task: Task, key: str) -> HeldOut | 
 
 
 def folds_by_row(held_out: Sequence[Int[np.ndarray, " _"]], rows: int) -> Int[np.ndarray, "r n"]:
-    """The fold that holds out each row, in as few repeats as folds allow that share no row.
+    """The fold that holds out each row, for each repeat; folds of one repeat share no row.
+
+    Each fold joins the first repeat that holds out none of its rows yet.
 
     Args:
         held_out: Held-out rows of each fold.
-        rows: Rows of the training table.
+        rows: Number of rows of the training table.
     """
     repeats: list[np.ndarray] = []
     for number, own in enumerate(held_out):
@@ -148,12 +151,12 @@ def folds_by_row(held_out: Sequence[Int[np.ndarray, " _"]], rows: int) -> Int[np
 def _kind(needs: Needs, found: Sequence[np.ndarray]) -> Kind:
     of_classes = needs == "probability" and found[0].ndim == 2
     if of_classes and all(np.allclose(said.sum(-1), 1, atol=1e-3) for said in found):
-        return "log_probability"  # a user's own may be something else
+        return "log_probability"  # a user's own predictions need not sum to 1
     return "answer" if found[0].dtype.kind in "bui" else "value"
 
 
 def _stored(found: Sequence[np.ndarray], kind: Kind) -> list[np.ndarray]:
-    """Each member's values in the precision that they are kept in."""
+    """Each member's values, converted to the precision of the file."""
     if kind == "log_probability":
         with np.errstate(divide="ignore"):  # a probability of 0
             return [np.log(values).astype(np.float16) for values in found]

@@ -1,4 +1,4 @@
-"""Member after member inside each step, channels-last."""
+"""The looped engine: one member after another in each step, in channels-last layout."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -27,7 +27,10 @@ from trainables.tasks.task import Output
 
 
 class LoopedEngine(AbstractEngine):
-    """Best for convolutions on CPUs, which `vmap` would turn into slow grouped ones."""
+    """Computes one member after another.
+
+    Best for convolutions on CPUs, which `vmap` would turn into slow grouped convolutions.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,12 @@ class LoopedEngine(AbstractEngine):
     def step(
         self, batch: Batch, lr: Float[Tensor, " m"], members: Sequence[int] | None = None
     ) -> Sums:
-        """A step of `members` only, whose batch and learning rates these are, where given."""
+        """Take one optimiser step for `members` [all]; batch and learning rates are theirs."""
         chosen = range(len(self.models)) if members is None else members
         sums = []
         for i, m in enumerate(chosen):
             model = self.models[m]
-            if not model.training:  # it goes through all layers
+            if not model.training:  # `train` visits every layer: costly
                 model.train()
             self._set_noise(model, None if batch.noise is None else batch.noise[i])
             loss, member = self._forward(m, i, batch, training=True)
@@ -114,7 +117,7 @@ class LoopedEngine(AbstractEngine):
 
     def state_dict(self) -> dict[str, Any]:
         def each(moments: Iterable[Sequence[Tensor]]) -> list[Tensor]:
-            """A moment of every parameter."""
+            """Stack one moment of every parameter over members."""
             return [torch.stack(list(of)) for of in zip(*moments, strict=True)]
 
         steps = [int(adam.num_steps) for adam in self.adams]
@@ -133,7 +136,7 @@ class LoopedEngine(AbstractEngine):
                 p.copy_(state["params"][name][m])
             for name, buffer in persistent_buffers(model).items():
                 buffer.copy_(state["buffers"][name][m])
-            steps = state["num_steps"]  # of each member where they have not equally many rows
+            steps = state["num_steps"]  # a list, by member, if members took unequal steps
             adam.num_steps.fill_(steps[m] if isinstance(steps, list) else steps)
             for i in range(len(adam.params)):
                 adam.exp_avg[i].copy_(state["exp_avg"][i][m])

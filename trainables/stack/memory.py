@@ -1,4 +1,4 @@
-"""Whether the networks of a trial can fit into memory at all, before any of them is built."""
+"""Memory check: whether the networks of a trial can fit, before any of them is built."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from trainables.backprop.sequential import Sequential
 from trainables.models.layers import num_params
 
 BYTES = 4
-"""Of a number; parameters are always float32."""
+"""Bytes per number; parameters are always float32."""
 COPIES = 4
 """Numbers that training keeps for each parameter: itself, its gradient and Adam's two moments."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -23,23 +23,23 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cpu") -> None:
     """Refuse a network whose copies for all folds need more memory than there is.
 
-    It is built on torch's `meta` device, which gives shapes and no numbers. What cannot be built
-    there is not judged.
+    The network is built on torch's `meta` device, which has shapes but no data. A network that
+    cannot be built there is not checked.
 
     Args:
         make_model: Builds the network.
-        members: How many of them train at a time.
-        device: Where they train.
+        members: Number of networks that train at the same time.
+        device: Device that they train on.
 
     Raises:
-        UserError: Naming the number of parameters, what they need and what there is.
+        UserError: Naming the number of parameters, the memory needed and the memory available.
     """
     try:
         model = _built(make_model, "meta")
     except Exception as error:
-        if "overflow" in str(error).lower():  # as torch says it
+        if "overflow" in str(error).lower():  # in torch's message
             raise UserError("a layer is too large for any memory; use smaller layers") from None
-        return  # it shows, with its cause, when the network is built
+        return  # the error appears, with its cause, when the network is built
     if isinstance(model, nn.Module):
         parameters = sum(p.numel() for p in model.parameters())
     elif isinstance(model, Sequential):
@@ -55,13 +55,13 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
 
 
 def parameters_of(make_model: Callable[[], Any]) -> int | None:
-    """Trainable parameters of a network, as a trial records them.
+    """Number of trainable parameters of a network, as a trial records it.
 
     Args:
-        make_model: Builds the network, if possible on the `meta` device, without numbers.
+        make_model: Builds the network, if possible on the `meta` device, which has no data.
 
     Returns:
-        The number; None for what cannot be built, or is no network.
+        The number; None if the model cannot be built or is not a network.
     """
     for device in ("meta", "cpu"):
         with suppress(Exception):
@@ -76,7 +76,7 @@ def _built(make_model: Callable[[], Any], device: str) -> Any:
 
 
 def memory(device: str = "cpu") -> int:
-    """Bytes that this process may use at most, of the machine or of a GPU."""
+    """Most bytes that this process may use: memory of the machine, or of a GPU."""
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(device).total_memory)
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""All members' networks as one: layers with a leading member axis, or `vmap` for any others.
+"""All members' networks as one: stacked layers with a leading member axis, or else `vmap`.
 
 Legend of shapes: m members, b rows in a batch, f features.
 """
@@ -21,7 +21,7 @@ from trainables.tasks.task import Output
 
 
 class VmappedNetworks:
-    """Networks of any one architecture."""
+    """Networks of any architecture, the same for all members, run by `torch.func.vmap`."""
 
     def __init__(self, models: Sequence[nn.Module]):
         self.params, self.buffers = stack_module_state(list(models))
@@ -29,7 +29,7 @@ class VmappedNetworks:
         self._rebuild: Rebuild = dict
 
     def __call__(self, inputs: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> Output:
-        """Output of every member, given the buffers `noise` besides its own."""
+        """Output of every member; `noise` holds the noise buffers of dropout layers, by name."""
         members = vmap(self._member, randomness="different")
         parts = members(self.params, {**self.buffers, **noise}, dict(inputs))
         return self._rebuild(parts)
@@ -43,10 +43,10 @@ class VmappedNetworks:
 
 
 class StackedNetworks:
-    """Networks that count axes from the end and have known layers only, see `can_be_stacked`.
+    """Networks of known layers that count axes from the end, see `can_be_stacked`.
 
-    They take a quarter of the operations that `vmap` does, and so about half of its time where
-    layers are small.
+    They need a quarter of the operations of `vmap`, and so about half of its time if layers are
+    small.
     """
 
     def __init__(self, models: Sequence[nn.Module]):
@@ -60,7 +60,7 @@ class StackedNetworks:
         self.buffers = dict(self.skeleton.named_buffers())
 
     def __call__(self, inputs: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> Output:
-        """Output of every member, given the buffers `noise` besides its own."""
+        """Output of every member; `noise` holds the noise buffers of dropout layers, by name."""
         for name, values in noise.items():
             layer, _, buffer = name.rpartition(".")
             setattr(self.skeleton.get_submodule(layer), buffer, values)
@@ -68,7 +68,7 @@ class StackedNetworks:
 
 
 class StackedLinear(nn.Module):
-    """A linear layer of every member."""
+    """The members' linear layers as one."""
 
     def __init__(self, members: Sequence[nn.Linear]):
         super().__init__()
@@ -80,7 +80,7 @@ class StackedLinear(nn.Module):
 
 
 class StackedBatchNorm(nn.Module):
-    """Batch-norm of every member: that of m times f features."""
+    """The members' batch-norm layers as one, over m times f features."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -112,7 +112,7 @@ class StackedBatchNorm(nn.Module):
 
 
 def stacked_dropout(members: Sequence[Dropout]) -> Dropout:
-    """Dropout with every member's own rate."""
+    """The members' dropout layers as one, with each member's rate."""
     layer = copy.deepcopy(members[0])
     layer.rate = _stack(member.rate for member in members)
     return layer
@@ -123,15 +123,15 @@ STACKED: dict[type[nn.Module], Callable[[Sequence[Any]], nn.Module]] = {
     nn.BatchNorm1d: StackedBatchNorm,
     Dropout: stacked_dropout,
 }
-"""What stands for the members' layers of a kind, whose input is (b, f)."""
+"""Builds the stacked form of the members' layers, by layer type; a layer's input is (b, f)."""
 ELEMENTWISE = (nn.ReLU, nn.LeakyReLU)
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
 def can_be_stacked(model: nn.Module) -> bool:
-    """Whether a network says that it takes leading axes, and all of its layers are known.
+    """Whether a network declares `takes_leading_axes`, and all of its layers are known.
 
-    A layer or parameter that stands in two places is not: its copies would learn apart.
+    A network with a shared layer or parameter cannot: the copies would be trained separately.
     """
     layers = [layer for _, layer in model.named_modules(remove_duplicate=False)]
     params = [p for _, p in model.named_parameters(remove_duplicate=False)]
@@ -145,7 +145,10 @@ def can_be_stacked(model: nn.Module) -> bool:
 
 
 def _takes_leading_axes(model: nn.Module) -> bool:
-    """Whether the class that has the network's `forward` says so: one derived from it may not."""
+    """Whether the class that defines `forward` declares `takes_leading_axes`.
+
+    A derived class with a `forward` of its own must declare it again.
+    """
     owner = next(kind for kind in type(model).__mro__ if "forward" in vars(kind))
     return bool(vars(owner).get("takes_leading_axes", False))
 
@@ -153,7 +156,7 @@ def _takes_leading_axes(model: nn.Module) -> bool:
 def _is_known(layer: nn.Module) -> bool:
     names = {name for name, _ in layer.named_parameters(recurse=False)}
     match layer:
-        case nn.Linear():  # a normalised or pruned one has other parameters, and a hook
+        case nn.Linear():  # a weight-normalised or pruned layer has other parameters and a hook
             return type(layer) is nn.Linear and names == {"weight", "bias"}
         case nn.BatchNorm1d():
             whole = layer.track_running_stats and layer.momentum is not None

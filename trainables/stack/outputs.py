@@ -12,10 +12,12 @@ Rebuild = Callable[[dict[str, Tensor]], Output]
 
 
 def parts_of(output: Output) -> tuple[dict[str, Tensor], Rebuild]:
-    """Tensors of an output by name, without those that are None, and what joins them again.
+    """Tensors of an output by name, and the function that rebuilds an output from them.
+
+    Fields of a named tuple that are None are left out.
 
     Raises:
-        UserError: If it is something else.
+        UserError: If the output is no tensor, mapping or named tuple.
     """
     if isinstance(output, Tensor):
         return {"": output}, lambda parts: parts[""]
@@ -31,7 +33,7 @@ def parts_of(output: Output) -> tuple[dict[str, Tensor], Rebuild]:
 
 
 def changed(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
-    """The output with every tensor changed."""
+    """Apply `change` to every tensor of an output."""
     if isinstance(output, Tensor):
         return change(output)
     parts, rebuild = parts_of(output)
@@ -39,17 +41,17 @@ def changed(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
 
 
 def stacked(outputs: Sequence[Output]) -> Output:
-    """Outputs of members as one, with a leading member axis."""
+    """Stack the outputs of members along a new leading axis."""
     return _combined(outputs, torch.stack)
 
 
 def concatenated(outputs: Sequence[Output], axis: int) -> Output:
-    """Outputs of batches as one."""
+    """Concatenate the outputs of batches along an axis."""
     return _combined(outputs, lambda parts: torch.cat(parts, axis))
 
 
 def members_of(output: Output, count: int) -> Iterator[Output]:
-    """Each member's output."""
+    """Yield each member's output, without the leading member axis."""
     for m in range(count):
         yield changed(output, lambda part, m=m: part[m])  # type: ignore[misc]
 

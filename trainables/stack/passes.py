@@ -1,4 +1,4 @@
-"""The one training loop: a stack's passes over its training rows, and what each came to."""
+"""The training loop: a stack's passes over its training rows, and the metrics of each."""
 
 import time
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ Stack = Union[FoldStack, "EstimatorStack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One epoch of networks, or all units that an estimator was asked for."""
+    """One epoch of networks, or all units of an estimator up to the next report."""
 
     epoch: int
-    """Epochs, or units, after it."""
+    """Number of epochs, or units, completed after the pass."""
     train: Averages
     """Averages over the batches while they were trained on; empty for estimators, which are
     measured afterwards."""
@@ -31,15 +31,15 @@ class Pass:
 
 
 def passes(stack: Stack, until: int, *, finite: bool = False) -> Iterator[Pass]:
-    """Train a stack to an epoch, or a number of units, pass by pass.
+    """Train a stack to an epoch, or to a number of units; yield each pass.
 
     Args:
         stack: Networks or estimators.
-        until: Epoch to stop after.
-        finite: Whether a loss that is infinite or NaN is an error.
+        until: Epoch, or number of units, to stop after.
+        finite: Whether a training loss that is infinite or NaN is an error.
 
     Raises:
-        UserError: If a loss is infinite or NaN where it must not be.
+        UserError: If a training loss is infinite or NaN and `finite` is set.
     """
     while stack.epoch < until:
         start = time.perf_counter()
@@ -55,7 +55,7 @@ def passes(stack: Stack, until: int, *, finite: bool = False) -> Iterator[Pass]:
 
 
 def measured(stack: Stack, done: Pass) -> EpochMetrics:
-    """What a pass came to, on training and on held-out rows."""
+    """Metrics of a pass, on training and on held-out rows."""
     if isinstance(stack, FoldStack):
         return stack.measured(done.train)
     held, trained = stack.measure()

@@ -1,4 +1,4 @@
-"""Networks that compute in less precision than their weights have."""
+"""Mixed precision: networks that compute in a lower precision than that of their weights."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,21 +15,21 @@ def output_in(
     compute: Callable[[Mapping[str, Tensor]], Output],
     inputs: Mapping[str, Tensor],
 ) -> Output:
-    """What `compute` makes of inputs, as float32.
+    """Run `compute` on inputs in a precision; return its output as float32.
 
-    With bfloat16 the layers that PyTorch deems safe, products and convolutions, compute in it, see
-    `torch.autocast`; gradients of weights are float32 again.
+    With bfloat16, matrix products and convolutions, which PyTorch considers safe, compute in it,
+    see `torch.autocast`; gradients of weights are float32.
     """
     if precision == "float32":
         return compute(inputs)
     device = next(iter(inputs.values())).device.type
-    # no cache: each weight is used once, and a CUDA graph would keep the copy of its capture
+    # no cache: each weight is used once, and a CUDA graph would reuse the copy made at capture
     with torch.autocast(device, torch.bfloat16, cache_enabled=False):
         output = compute(inputs)
     return changed(output, Tensor.float)
 
 
 def has_bfloat16() -> bool:
-    """Whether this machine's processor has instructions for it; without, float32 is faster."""
+    """Whether the processor has bfloat16 instructions; without them float32 is faster."""
     known = torch.cpu.get_capabilities()
     return any(known.get(f"{kind}_bf16", False) for kind in ("avx512", "amx", "sve"))

@@ -1,4 +1,4 @@
-"""Convolutions on a GPU that give the same numbers each time."""
+"""Deterministic convolutions on a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ import torch
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Has cuDNN leave out kernels whose sums depend on which of their threads comes first.
+    """Make cuDNN use deterministic kernels only: sums of others depend on the order of threads.
 
-    What else computes in this process keeps its own choice.
+    The setting is restored on exit, so other code in this process keeps its own choice.
     """
     cudnn = torch.backends.cudnn
     before, cudnn.deterministic = cudnn.deterministic, True

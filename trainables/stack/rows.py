@@ -1,4 +1,4 @@
-"""The rows of a stack on its device: what each member standardised, encoded and distorted.
+"""The rows of a stack on its device, and each member's preprocessing and augmentation of them.
 
 Legend of shapes: m members, n rows, b rows in a batch.
 """
@@ -19,17 +19,17 @@ from trainables.tasks.task import Task
 
 
 class MemberRows:
-    """Inputs and targets of all rows, and each member's way to see them.
+    """Inputs and targets of all rows, and each member's preprocessing of them.
 
     Everything that is fitted is fitted on a member's training rows alone. Standardising is done
-    batch by batch, since distortion of images comes before it; a table is encoded once, for every
-    member apart.
+    batch by batch, since augmentation of images comes before it; a table is encoded once for each
+    member.
 
     Attributes:
-        constants: Mean and deviation of each standardised input, (m, 1, ...).
-        encoders: Fitted encoder of each member; empty where the task has none.
-        statistics: What the task computed of each member's training rows, for loss and
-            predictions.
+        constants: Mean and standard deviation of each standardised input, (m, 1, ...).
+        encoders: Fitted encoder of each member; empty if the task has none.
+        statistics: Statistics that the task computed from each member's training rows, for loss
+            and predictions.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MemberRows:
         inputs = {name: _tensor(array, device) for name, array in samples.inputs.items()}
         self.targets = {name: _tensor(array, device) for name, array in samples.targets.items()}
         self.per_member: dict[str, Float[Tensor, "mn ..."]] = {}
-        """Encoded inputs of all members, one after another."""
+        """Encoded inputs of all members, concatenated along the rows."""
         self.shared: dict[str, Tensor] = inputs
         if task.encode is not None:
             raw = {name: torch.as_tensor(array) for name, array in samples.inputs.items()}
@@ -75,13 +75,13 @@ class MemberRows:
 
     @property
     def draws(self) -> int:
-        """Random numbers that distorting one row takes; 0 where no member asks for it."""
+        """Number of random numbers that augmenting one row takes; 0 if no member augments."""
         if self.augment is None or not self.augments:
             return 0
         return self.augment.numbers({k: tuple(v.shape[1:]) for k, v in self.shared.items()})
 
     def two(self) -> dict[str, Tensor]:
-        """Two rows as a network gets them, for passes that only look at shapes."""
+        """Two rows in the shape of a network's inputs, for passes that only look at shapes."""
         source = self.per_member if self.per_member else self.shared
         return {name: value[:2] for name, value in source.items()}
 
@@ -93,14 +93,14 @@ class MemberRows:
         noise: Float[Tensor, "m n"] | None = None,
         members: Sequence[int] | None = None,
     ) -> Batch:
-        """Gather rows, distort them by `move`, numbers in [0, 1), and standardise.
+        """Gather rows, augment them and standardise them.
 
         Args:
             index: Rows of each member.
-            weight: 1, or 0 for rows that only fill a batch up.
-            move: Random numbers of the distortion; None for no distortion.
+            weight: 1, or 0 for padding.
+            move: Random numbers in [0, 1) for the augmentation; None for no augmentation.
             noise: Noise for dropout layers.
-            members: The members that `index` is of [all].
+            members: Members that the rows of `index` belong to [all].
         """
         inputs = self.inputs(index, members)
         if move is not None and self.augment is not None:
@@ -117,7 +117,7 @@ class MemberRows:
         self, index: Int[Tensor, "m b"], members: Sequence[int] | None = None
     ) -> dict[str, Tensor]:
         """Rows of each member, (m, b, ...), not yet standardised."""
-        # rows in one piece each, which indexing by two axes does not copy as such
+        # `index_select` copies each row as one block; indexing with two axes does not
         gathered = {
             name: value.index_select(0, index.flatten()).unflatten(0, index.shape)
             for name, value in self.shared.items()
@@ -131,7 +131,7 @@ class MemberRows:
         return gathered
 
     def standardised(self, index: Int[Tensor, "m b"]) -> dict[str, Tensor]:
-        """Rows of each member as its network gets them in evaluation mode."""
+        """Rows of each member, (m, b, ...), as its network gets them in evaluation mode."""
         return self._standardised(self.inputs(index), None)
 
     def _standardised(
@@ -143,12 +143,12 @@ class MemberRows:
 
 
 def _of(values: Tensor, members: Sequence[int] | None) -> Tensor:
-    """Values of some members; of all without an operation, which every batch would pay for."""
+    """Values of some members; None means all, and saves every batch an operation."""
     return values if members is None else values[list(members)]
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array on a device; numbers in single precision, whole ones as they are."""
+    """The array on a device: floats as float32, integers as int64, bytes and booleans as given."""
     kind = torch.float32 if array.dtype.kind == "f" else None
     if array.dtype.kind in "ui" and array.dtype.itemsize > 1:
         kind = torch.int64
@@ -158,7 +158,7 @@ def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
 def _amounts(
     names: Sequence[str], configs: Sequence[TrialConfig], device: torch.device
 ) -> dict[str, Float[Tensor, "m 1 1"]]:
-    """Each member's amount of distortion; 0 where its configuration has no such field."""
+    """Each member's amounts of augmentation; 0 if its configuration has no such field."""
     return {
         name: torch.tensor(
             [float(getattr(config, name, 0.0)) for config in configs], device=device

@@ -1,6 +1,6 @@
-"""Loss and row metrics of a task, as sums over a batch of each member.
+"""Loss and row metrics of a task, as sums over the rows of a batch, for each member.
 
-Legend of shapes: m members (or no such axis), b rows of a batch.
+Legend of shapes: m members (the axis may be absent), b rows of a batch.
 """
 
 import functools
@@ -48,7 +48,7 @@ class Scorer:
         self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         """Keyword arguments of the loss."""
         self.main_part: str | None = None
-        """Name of the first of several parts of the loss, known after the first call."""
+        """Name of the first part of a loss with several parts, known after the first call."""
 
     def sums(
         self,
@@ -59,16 +59,17 @@ class Scorer:
         *,
         training: bool,
     ) -> tuple[Float[Tensor, "*m"], Sums | MemberSums]:
-        """The loss, to differentiate, and all sums.
+        """The summed loss, to differentiate, and the sums of loss, parts and row metrics.
 
-        Of several named parts of a loss all but the first are summed too; the first is the rest.
+        If the loss has several named parts, the sums include every part but the first, which is
+        the loss minus the others.
 
         Args:
-            output: What the networks return.
+            output: Output of the networks.
             targets: Targets by name.
-            weight: 1, or 0 for rows that only fill a batch up.
+            weight: 1, or 0 for padding.
             values: Keyword arguments of the loss, of shape (*m, ...).
-            training: Whether it is a training batch, of which some metrics are not wanted.
+            training: Whether the batch is a training batch, on which some metrics are not wanted.
 
         Raises:
             UserError: If the loss is not one number per row.
@@ -94,7 +95,7 @@ class Scorer:
         *,
         training: bool,
     ) -> Sums | MemberSums:
-        """Sums of the row metrics alone; without those that the output does not allow."""
+        """Sums of the row metrics alone, without metrics that the output does not allow."""
         return self._measured(self._arguments(output, targets, weight), weight, training=training)
 
     @torch.no_grad()
@@ -106,13 +107,13 @@ class Scorer:
         weight: Float[Tensor, "*m b"],
         values: Mapping[str, Tensor],
     ) -> Float[Tensor, "*m b"] | None:
-        """The loss, or a metric of rows, of each row; None where the output does not allow it.
+        """The loss, or a metric of rows, on each row; None if the output does not allow it.
 
         Args:
             name: `loss`, or a metric's name.
-            output: What the networks return.
+            output: Output of the networks.
             targets: Targets by name.
-            weight: 1, or 0 for rows that only fill a batch up.
+            weight: 1, or 0 for padding.
             values: Keyword arguments of the loss, of shape (*m, ...).
         """
         args = self._arguments(output, targets, weight)
@@ -141,7 +142,7 @@ class Scorer:
     def _arguments(
         self, output: Output, targets: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
     ) -> tuple[Output, Output]:
-        """Output and target as loss and metrics take them."""
+        """Output and target in the shape that loss and metrics take."""
         target = next(iter(targets.values())) if len(targets) == 1 else dict(targets)
         if self.task.leading_axes or weight.ndim == 1:
             return output, target
@@ -150,7 +151,7 @@ class Scorer:
     def _keywords(
         self, values: Mapping[str, Tensor], weight: Float[Tensor, "*m b"]
     ) -> dict[str, Tensor]:
-        """Values with an axis for the rows: of size 1, or expanded where there are but rows."""
+        """Values with an axis for rows: of size 1 with leading axes, else expanded to all rows."""
         with_rows = {name: v.unsqueeze(weight.ndim - 1) for name, v in values.items()}
         if self.task.leading_axes:
             return with_rows
@@ -170,7 +171,7 @@ class Scorer:
 
 def _shaped(values: Tensor, weight: Tensor) -> Tensor:
     """Values of rows in the shape of their weights."""
-    # a view of the same shape is one more operation, and one more on the way back
+    # a view of the same shape would cost one operation forward and one backward
     return values if values.shape == weight.shape else values.reshape(weight.shape)
 
 

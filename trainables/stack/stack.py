@@ -36,20 +36,21 @@ from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
 TINY_BATCH = 400
-"""Channels times rows of a batch up to which convolutions are fused on a CPU too."""
+"""Limit of channels times batch size up to which convolutions are fused on a CPU too."""
 TINY_MODEL = 100_000
-"""Parameters up to which they are: the optimiser of larger stacks is bound by memory."""
+"""Limit of parameters up to which convolutions are fused on a CPU too: the optimiser of larger
+stacks is bound by memory."""
 EVALUATION_BATCH = 500
-"""Rows per member and evaluation call; bounds memory, does not change results."""
+"""Rows per member in one evaluation call; bounds memory, does not change results."""
 ORDER, OWN_LAYERS, NOISE = 1, 2, 3
-"""Streams of a member's seed in an epoch: order and distortion, a user's layers, dropout."""
+"""Streams of a member's seed in an epoch: order and augmentation, a user's layers, dropout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """What one member is trained and measured on.
+    """Configuration, rows and seed of one member.
 
-    `train` and `held_out` index the stack's rows; `seed` decides its initialisation, shuffling,
+    `train` and `held_out` index the stack's rows; `seed` decides initialisation, shuffling,
     augmentation and dropout.
     """
 
@@ -62,14 +63,16 @@ class Member:
 class FoldStack:
     """Trains members of one shape in lockstep, fused into one network or one after another.
 
-    Members may differ in whatever does not change shapes or the number of steps: data, seed,
-    learning rate, weight decay, dropout rate (above 0), values of the loss, augmentation. All
-    modes give the same numbers up to rounding. A member's numbers do not depend on the other
-    members, but for one thing: where another has one training row more, the last batch repeats a
-    row with weight 0, which batch-norm sees and dropout draws for. Members that differ by more
-    than one training row are trained one after another, with batches of their own.
+    Members may differ in everything that does not change shapes or the number of steps: data,
+    seed, learning rate, weight decay, dropout rate (above 0), values of the loss, augmentation.
+    All modes give the same numbers up to rounding.
 
-    Every epoch is seeded again from (member's seed, epoch), so the state after an epoch is the
+    A member's numbers do not depend on the other members, with one exception: if another member
+    has one training row more, the last batch repeats a row with weight 0, which batch-norm sees
+    and dropout draws noise for. Members that differ by more than one training row are trained one
+    after another, each with its own batches.
+
+    Every epoch is seeded from (member's seed, epoch). So the state after an epoch consists of
     parameters, buffers, optimiser moments and the number of the epoch: nothing else is random.
 
     Raises:
@@ -126,7 +129,7 @@ class FoldStack:
         return self.measured(self.train())
 
     def measured(self, train: Averages) -> EpochMetrics:
-        """What an epoch came to, whose averages over the training batches these are."""
+        """Metrics of the last epoch; `train` holds its averages over training batches."""
         part = self.scorer.main_part
         return EpochMetrics(
             epoch=self.epoch, train=train, held_out=self.evaluate(), main_part=part
@@ -134,9 +137,9 @@ class FoldStack:
 
     @repeatable()
     def train(self) -> Averages:
-        """Train every member for one epoch; averages over its batches while trained on."""
+        """Train every member for one epoch; return averages over its batches while trained on."""
         self._enter(self.epoch)
-        # layers that draw for themselves (a user's own) draw from here
+        # for layers that draw their own random numbers, such as a user's
         torch.manual_seed(derive_seed(self.members[0].seed, OWN_LAYERS, self.epoch))
         if self.unequal:
             each = [self._pass((m,)) for m in range(len(self.members))]
@@ -160,7 +163,7 @@ class FoldStack:
     @repeatable()
     @torch.no_grad()
     def predict(self, rows: Int[np.ndarray, " v"] | None = None) -> list[dict[str, np.ndarray]]:
-        """Each member's predictions on its held-out rows, or on others of the stack's.
+        """Each member's predictions on its held-out rows, or on given `rows` of the stack.
 
         Predictions are named as `Task.predict` names them.
         """
@@ -187,7 +190,8 @@ class FoldStack:
             name: `loss`, or a metric's name.
 
         Returns:
-            None where networks give no such value for a row, as those without autograd no loss.
+            One array per member; None if there is no value by row, such as the loss of networks
+            without autograd.
         """
         if name == LOSS and isinstance(self.engine, HandwrittenEngine):
             return None
@@ -205,7 +209,7 @@ class FoldStack:
         return [values[: len(m.held_out)] for values, m in zip(whole, self.members, strict=True)]
 
     def _known(self, m: int) -> dict[str, Tensor]:
-        """What a member's predictions need of its training rows, with an axis for the rows."""
+        """Statistics of a member's training rows that predictions need, with an axis for rows."""
         statistics = self.rows.statistics[m]
         given = {name: statistics[name] for name in self.task.predicts_with}
         return {
@@ -221,20 +225,23 @@ class FoldStack:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next epoch depends on besides the members; tensors and integers only."""
+        """Everything that the next epoch depends on besides the members.
+
+        Consists of tensors and integers only.
+        """
         return {"epoch": self.epoch, **self.engine.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken, in any mode."""
+        """Continue from `state`, which a stack in any mode may have saved."""
         self.epoch = state["epoch"]
         self._enter(max(self.epoch - 1, 0))
         self.engine.load_state_dict(state)
 
     def _pass(self, chosen: tuple[int, ...] | None) -> Sums:
-        """One epoch of all members in lockstep, or of one with batches of its own."""
+        """Train one epoch of all members in lockstep, or of `chosen` with batches of its own."""
         places = range(len(self.members)) if chosen is None else chosen
         members = [self.members[m] for m in places]
-        # dropout has its own, so that it does not depend on whether another member augments
+        # dropout has its own generators, so it does not depend on whether another member augments
         generators = self._generators(members, ORDER)
         lr = torch.tensor([self.configs[m].lr_at(self.epoch) for m in places], device=self.device)
         order, weight = self._order(members, generators, chosen)
@@ -272,7 +279,7 @@ class FoldStack:
             self.engine = LoopedEngine(models, *given)
 
     def _enter(self, epoch: int) -> None:
-        """Set what an epoch trains, and with which values; a phase begins where it differs."""
+        """Set an epoch's values and frozen parts; a change of frozen parts begins a new phase."""
         self.engine.values = self._values(epoch)
         frozen = self.configs[0].frozen_at(epoch)
         if frozen != self.frozen:
@@ -296,7 +303,10 @@ class FoldStack:
         generators: list[torch.Generator],
         chosen: tuple[int, ...] | None,
     ) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
-        """Members' training rows, as a rule in a fresh random order, evened out."""
+        """Members' training rows and weights, padded to equal length.
+
+        The order is random if `shuffle` is set, and new in each epoch.
+        """
         if chosen is None:
             index, weight = self._train_rows
         else:
@@ -321,7 +331,7 @@ class FoldStack:
         return padded([m.held_out for m in self.members], self.device)
 
     def _fuses(self) -> bool:
-        """Whether `vmap` has a rule for every layer; it has none for recurrent ones, say."""
+        """Whether `vmap` has a rule for every layer; recurrent layers, for example, have none."""
         size = len(self.members)
         two = {k: v.expand(size, *v.shape) for k, v in self.rows.two().items()}
         try:
@@ -348,11 +358,11 @@ def _require_alike(members: Sequence[Member]) -> None:
 def resolve_mode(
     mode: Mode, model: nn.Module, device: torch.device, batch_size: int
 ) -> Literal["fused", "looped", "graphed"]:
-    """Choose by device and model: looped only for convolutions on a CPU that are worth it.
+    """Choose a mode by device and model: looped for convolutions on a CPU unless they are tiny.
 
-    Very small ones are bound by the number of calls there too (measured, docs/decisions.md).
-    Without a CUDA device graphed is fused, which computes the same: a recipe of a sweep on a GPU
-    is measured again on whatever there is.
+    Tiny convolutions are bound by the number of calls on a CPU too (measured, docs/decisions.md).
+    Without a CUDA device `graphed` becomes `fused`, which computes the same, so that the recipe of
+    a sweep on a GPU can be measured again on any machine.
     """
     if mode == "graphed" and device.type != "cuda":
         return "fused"
@@ -364,7 +374,7 @@ def resolve_mode(
 
 
 def _seeded_model(make_model: Callable[[Any], Any], member: Member) -> Any:
-    """Initialise on the CPU from the member's seed, whatever has been drawn before."""
+    """Build a member's model on the CPU from its seed, independent of earlier draws."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(member.seed, 0))
         return make_model(member.config)
@@ -374,7 +384,7 @@ def _noise_sizes(model: nn.Module, two: dict[str, Tensor]) -> dict[str, int]:
     """Noise values per row that each dropout layer needs, by the name of its noise buffer.
 
     Found by one forward pass of two rows, in the order in which the layers run. A layer that runs
-    twice in a pass draws for itself.
+    twice in a pass is left out, and draws its own noise.
     """
     sizes: dict[str, int] = {}
     twice: set[str] = set()
@@ -390,7 +400,7 @@ def _noise_sizes(model: nn.Module, two: dict[str, Tensor]) -> dict[str, int]:
             handles.append(layer.register_forward_pre_hook(record))
     was_training = model.training
     with torch.no_grad():
-        parts_of(feed(model.eval(), two))  # which refuses what is no output
+        parts_of(feed(model.eval(), two))  # raises for unsupported outputs
     model.train(was_training)
     for handle in handles:
         handle.remove()

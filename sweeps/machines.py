@@ -143,7 +143,8 @@ class Machines:
         """Resource request of a trial that keeps it off avoided nodes; None if there are none."""
         if not self.avoided or self._allotment is None:
             return None
-        from ray.tune import PlacementGroupFactory  # takes a second; not while Ray starts
+        # imported here, as it takes a second, which must not delay Ray's start
+        from ray.tune import PlacementGroupFactory
 
         bundle = {"CPU": self._allotment.cpus, "GPU": self._allotment.gpus}
         selector = {NODE_LABEL: f"!in({','.join(self.avoided)})"}
@@ -157,7 +158,7 @@ class Machines:
         return said
 
     def _share(self, usable: Sequence[_Node]) -> Allotment:
-        # first with all GPUs: a request that exceeds the hardware is no fault of the torch build
+        # first with all GPUs, so that the error for too large a request does not blame torch
         whole = [Capacity(node=node.name, cpus=node.cpus, gpus=node.gpus) for node in usable]
         allot(self._settings, whole)
         without = _named(usable, gpus=True)
@@ -212,7 +213,7 @@ class Machines:
             # at least one trial, which waits: so an autoscaler and Tune know of more to do
             self.room = max(fits, 1)
         else:
-            # waiting trials make an autoscaler add nodes: as many as fit, its own upscaling speed
+            # waiting trials make an autoscaler add nodes: as many wait as fit, its own speed
             self.room = min(self._settings.concurrency, fits + max(fits, 1))
         self.avoided = tuple(sorted(k for k, n in there.items() if n.lacks or (gpus and n.build)))
 
@@ -266,7 +267,7 @@ def sent_by_value() -> Any:
 
 
 def _named(nodes: Iterable[_Node], *, gpus: bool = False) -> str:
-    """Nodes that cannot be used, with reasons; with `gpus`, also those whose GPUs torch cannot."""
+    """Nodes that cannot be used, and why; with `gpus`, also those whose GPUs torch cannot use."""
     reasons: dict[str, list[str]] = {}
     for node in nodes:
         reason = node.lacks

@@ -135,7 +135,7 @@ class Machines:
         return bool(self._nodes)
 
     def is_lost(self, key: str | None) -> bool:
-        """Whether a node is lost, by its id; True for None, if no process could be started."""
+        """Whether a node is lost, by its id; True for None: no process could be started."""
         here = [n for n in ray.nodes() if n["NodeID"] == key and n["Alive"]]
         return not any(_answers(n["NodeManagerAddress"], n["NodeManagerPort"]) for n in here)
 
@@ -213,7 +213,8 @@ class Machines:
             # at least one trial, which waits: so an autoscaler and Tune know of more to do
             self.room = max(fits, 1)
         else:
-            # waiting trials make an autoscaler add nodes: as many wait as fit, its own speed
+            # waiting trials make an autoscaler add nodes: as many wait as fit, since it adds
+            # as many nodes as there are
             self.room = min(self._settings.concurrency, fits + max(fits, 1))
         self.avoided = tuple(sorted(k for k, n in there.items() if n.lacks or (gpus and n.build)))
 

@@ -61,8 +61,8 @@ class MeasureSettings:
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
     trust: bool = False
-    """Use the MLflow store, the experiment and the code that the exported files name, at any
-    place; do not set it for files from other people."""
+    """Use the MLflow store, the experiment and the code that the exported files name, wherever
+    they are; do not set it for files from other people."""
 
     def check(self) -> None:
         """Check that there is at least one process, the seed is valid, and the storage is local.
@@ -81,7 +81,8 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
 
     Args:
         path: File of the recipe.
-        trust: Whether to execute code that the recipe names without a digest, at any place.
+        trust: Whether to execute code that the recipe names without a digest, even outside the
+            current folder and the recipe's folder.
 
     Raises:
         UserError: If the file, its sweep's name, its variant or its configuration is invalid, or

@@ -1,6 +1,6 @@
 """Ownership of a sweep: one driver runs it at a time, across folders and machines.
 
-In a database, the driver holds a lock through a separate connection, so the database frees the
+In PostgreSQL, the driver holds a lock through a separate connection, so the database frees the
 lock when the driver ends. A sweep in files has a lock file, which the operating system frees.
 """
 
@@ -152,7 +152,7 @@ class DatabaseLock:
                 connection.execute(text("SELECT 1"))
                 self._confirmed_at = now
             return True
-        except Exception:  # of SQLAlchemy, the system, or the driver if it is closed
+        except Exception:  # of SQLAlchemy, the system, or the closed connection
             return False
 
     def _drop(self) -> None:

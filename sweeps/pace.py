@@ -26,7 +26,7 @@ class Pace:
     def tick(self) -> None:
         """Add the time since the last call, as if the trials now in training had trained in it.
 
-        Time counts from the first report on: the start of processes is not part of the pace.
+        Time counts from the first report on, when the one-off start of processes is over.
         """
         now = time.monotonic()
         if self._first is None and self.lifecycle.tally.epochs_here:

@@ -34,7 +34,7 @@ def pages(settings: SweepSettings, folder: Path) -> Iterator[None]:
 
 
 def _serve(settings: SweepSettings, folder: Path, over: threading.Event) -> None:
-    # an experiment exists once it has a record; two processes must not create a new store at once
+    # the experiment exists after its first record; only one process may create a new store
     while not _has_begun(folder):
         if over.wait(LOOK_EVERY_S):
             return
@@ -51,7 +51,7 @@ def _serve(settings: SweepSettings, folder: Path, over: threading.Event) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        start_new_session=True,  # Ctrl-C is for the sweep, which ends this
+        start_new_session=True,  # Ctrl-C is for the sweep, which ends the server
     )
     assert server.stdin is not None
     assert server.stdout is not None

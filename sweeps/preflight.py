@@ -35,12 +35,12 @@ LEAST_OF_A_CLASS = 10
 FIRST_DRAWS = 5
 """Configurations drawn from a space without initial points; one of them must train."""
 LEAST_UNITS = 10
-"""Units of an estimator's resource, such as trees, to which the check trains at most."""
+"""Units of an estimator's resource, such as trees, that the check trains at most."""
 
 
 @contextmanager
 def users_code(space: SearchSpace, fails: str) -> Iterator[None]:
-    """Context that turns any exception of a user's own code into a `CodeError`.
+    """Context that turns any exception of a user's own code but `UserError` into a `CodeError`.
 
     Args:
         space: Space whose file has the code. Without a file the code is ours, and its exceptions

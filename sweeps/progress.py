@@ -22,7 +22,7 @@ from sweeps.pace import Pace
 from sweeps.summary import shown_values
 
 PLAIN_EVERY_S = 30.0
-"""Longest time between two lines of a plain log."""
+"""Longest time in seconds between two lines of a plain log."""
 MOST_SHOWN = 10
 """Maximum number of trials in training that the table shows."""
 

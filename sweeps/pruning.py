@@ -188,8 +188,8 @@ def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
     """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
 
-    Trials do not report every epoch, as a report costs more than a short epoch. The choice does
-    not depend on the speed of a machine, since pruning would then depend on it, too.
+    Trials do not report every epoch, as a report costs more than a short epoch. Which
+    epochs report must not depend on the speed of a machine, or pruning would depend on it, too.
     """
     if rungs:
         return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))

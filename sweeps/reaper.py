@@ -36,7 +36,7 @@ def marked(folder: str) -> list[int]:
 def end_all(folder: str) -> None:
     """Kill the processes of a Ray, and remove its files."""
     deadline = time.monotonic() + WITHIN_S
-    for _ in range(2):  # a starting process has no environment for a moment
+    for _ in range(2):  # twice: a starting process has no environment for a moment
         while (left := marked(folder)) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Reproduce the reports: `python sweeps/reproduce.py kong/table3`; `--list` shows all tables."""
+"""Reproduce the reports: `python sweeps/reproduce.py kong/table3`; `--list` shows all."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401

@@ -211,7 +211,7 @@ def spread(
         concurrency: Most processes at a time [as many as there is room for].
 
     Raises:
-        UserError: As from `Training.run`, once all trainings before it have been yielded.
+        UserError: As from `Training.run`, once the scores of all earlier trainings are yielded.
     """
     helpers = places(
         device=trainings[0].device,
@@ -253,9 +253,10 @@ def fold_cohort(config: BaseConfig, data: Data, folds: Sequence[Fold], *, seed: 
 def round_cohort(
     config: BaseConfig, data: Sequence[Data], *, seed: int, held_back: int = 0
 ) -> Cohort:
-    """Cohort with a member for each of `data`, trained on all training rows, measured on test rows.
+    """Cohort with a member for each of `data`, which trains and is measured on that data.
 
-    Every round has its own initialisation; rounds with the same data share the rows.
+    A member trains on all training rows and is measured on the test rows. Every round has its own
+    initialisation; rounds with the same data share the rows.
 
     Args:
         config: Configuration of all rounds.

@@ -1,7 +1,7 @@
-"""The nodes that trials run on: which can be used, how many trials fit, which are lost.
+"""Nodes that trials run on: which are usable, how many trials fit on them, which are lost.
 
-Of a local Ray there is one, which does not change. Those of a cluster come and go: each is probed
-before trials are counted on it, and its capacity is taken off when it is lost.
+A local Ray has one node, which does not change. Nodes of a cluster join and leave: each node is
+probed before its capacity counts, and its capacity is subtracted when it is lost.
 """
 
 import socket
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 3.0
 PROBED_WITHIN_S = 60.0
-"""How long a sweep waits for the probes of the nodes that are there when it starts."""
+"""Seconds that a sweep waits at its start for the probes of the nodes that exist then."""
 ANSWERS_WITHIN_S = 2.0
 NODE_LABEL = "ray.io/node-id"
 """Label that Ray gives every node."""
@@ -43,22 +43,22 @@ class _Node:
     gpus: float
     probe: ray.ObjectRef | None = None
     lacks: str | None = None
-    """Why it is not used; empty if it is, None until its probe has answered."""
+    """Reason not to use the node; empty if there is none, None until its probe has answered."""
     build: str = ""
-    """Its build of torch, where that cannot use its GPUs."""
+    """Torch build of the node, if it cannot use the node's GPUs; else empty."""
     alive: bool = True
 
     @property
     def capacity(self) -> Capacity:
-        """What it has for trials."""
+        """CPUs of the node, and its GPUs if torch can use them."""
         return Capacity(node=self.name, cpus=self.cpus, gpus=0.0 if self.build else self.gpus)
 
 
 class Machines:
-    """The nodes of a Ray, as trials see them.
+    """Nodes of a local Ray or of a cluster, and how many trials they have room for.
 
-    A local Ray is `fixed`. With a cluster, `look` is called again and again, from any thread; what
-    a sweep reads is never half of a change.
+    Use `fixed` for a local Ray. For a cluster, call `begin` once, and `look` periodically, from
+    any thread; a sweep never reads a partial update.
 
     Args:
         settings: Settings of the sweep.
@@ -73,22 +73,22 @@ class Machines:
         self._news: deque[str] = deque()
         self._fits = 0
         self.room = 0
-        """Trials that may be in flight now."""
+        """Maximum number of trials in flight."""
         self.avoided: tuple[str, ...] = ()
         """Ids of nodes that no trial may be placed on."""
 
     @classmethod
     def fixed(cls, allotment: Allotment) -> "Machines":
-        """One node, which is there as long as the sweep is."""
+        """The single node of a local Ray, which exists as long as the sweep."""
         machines = cls(SweepSettings())
         machines.room = allotment.concurrency
         return machines
 
     def begin(self) -> Allotment:
-        """Wait for the probes, and share out what there is.
+        """Wait for the probes, and allot the resources of the nodes to trials.
 
         Raises:
-            UserError: If no node can be used, or a trial wants more than any has.
+            UserError: If no node can be used, or a trial requests more than any node has.
         """
         self._here = probe.facts(probe.RUNS_TRIALS, probe.TRAINABLE)
         self.look()
@@ -114,7 +114,7 @@ class Machines:
         return self._allotment
 
     def look(self) -> None:
-        """Take in which nodes there are, start the probes of new ones, judge what they say."""
+        """Update the nodes: probe new ones, evaluate the answers of probes, note lost nodes."""
         rows = {row["NodeID"]: row for row in ray.nodes() if row["Alive"]}
         with self._lock:
             known = {key for key, node in self._nodes.items() if node.alive}
@@ -131,19 +131,20 @@ class Machines:
 
     @property
     def change(self) -> bool:
-        """Whether nodes come and go: not in a local Ray, which ends with its one."""
+        """Whether nodes join and leave; False for a local Ray, which ends with its single node."""
         return bool(self._nodes)
 
     def is_lost(self, key: str | None) -> bool:
-        """Whether a node has gone; None stands for one where nothing could be started."""
+        """Whether a node is lost, by its id; True for None: no process could be started."""
         here = [n for n in ray.nodes() if n["NodeID"] == key and n["Alive"]]
         return not any(_answers(n["NodeManagerAddress"], n["NodeManagerPort"]) for n in here)
 
     def request(self) -> "PlacementGroupFactory | None":
-        """What a trial asks Ray for where nodes must be avoided; None where none must."""
+        """Resource request of a trial that keeps it off avoided nodes; None if there are none."""
         if not self.avoided or self._allotment is None:
             return None
-        from ray.tune import PlacementGroupFactory  # a second, for which Ray's start need not wait
+        # imported here, as it takes a second, which must not delay Ray's start
+        from ray.tune import PlacementGroupFactory
 
         bundle = {"CPU": self._allotment.cpus, "GPU": self._allotment.gpus}
         selector = {NODE_LABEL: f"!in({','.join(self.avoided)})"}
@@ -157,7 +158,7 @@ class Machines:
         return said
 
     def _share(self, usable: Sequence[_Node]) -> Allotment:
-        # first what the nodes have, so that too much is called that, whatever torch can use
+        # first with all GPUs, so that the error for too large a request does not blame torch
         whole = [Capacity(node=node.name, cpus=node.cpus, gpus=node.gpus) for node in usable]
         allot(self._settings, whole)
         without = _named(usable, gpus=True)
@@ -177,13 +178,13 @@ class Machines:
             gpus=resources.get("GPU", 0.0),
         )
         if node.cpus < cpus_per_trial(self._settings):
-            node.lacks = ""  # nothing is placed there, whatever it has
+            node.lacks = ""  # not probed, since no trial fits on it
             return node
         node.probe = _start_probe(key)
         return node
 
     def _judge(self) -> list[_Node]:
-        """Take in the probes that have answered; the nodes that are judged now."""
+        """Evaluate the probes that have answered, and return their nodes."""
         asked = {n.probe: n for n in self._nodes.values() if n.probe is not None}
         if not asked:
             return []
@@ -193,7 +194,7 @@ class Machines:
             node.probe = None
             try:
                 found = ray.get(answer)
-            except Exception as error:  # the node has gone, or its worker could not begin
+            except Exception as error:  # the node is lost, or its worker failed to start
                 node.lacks = first_line(error).rstrip(".")
                 continue
             node.lacks = probe.lacking(found, self._here)
@@ -209,10 +210,11 @@ class Machines:
         fits = num_fitting(usable, cpus=self._allotment.cpus, gpus=gpus)
         self._fits = fits
         if self._settings.concurrency is None:
-            # one that waits tells an autoscaler, and Tune, that there is more to do
+            # at least one trial, which waits: so an autoscaler and Tune know of more to do
             self.room = max(fits, 1)
         else:
-            # those that wait ask an autoscaler for nodes: as many again, as its own speed is
+            # waiting trials make an autoscaler add nodes: as many wait as fit, since it adds
+            # as many nodes as there are
             self.room = min(self._settings.concurrency, fits + max(fits, 1))
         self.avoided = tuple(sorted(k for k, n in there.items() if n.lacks or (gpus and n.build)))
 
@@ -233,7 +235,7 @@ class Machines:
 
 
 def _answers(address: str, port: int) -> bool:
-    """Whether a node's raylet is there, which Ray finds out only after a quarter of a minute."""
+    """Whether a node's raylet accepts connections; Ray itself notices a loss only after 15 s."""
     try:
         socket.create_connection((address, port), ANSWERS_WITHIN_S).close()
     except OSError:
@@ -243,12 +245,12 @@ def _answers(address: str, port: int) -> bool:
 
 @cache
 def _probe_task() -> Any:
-    """The task of probes, which takes no CPU, so that a busy node answers, too."""
+    """Ray task that probes a node; it requests no CPU, so that busy nodes answer, too."""
     return ray.remote(num_cpus=0, max_calls=1, max_retries=0)(probe.look)
 
 
 def _start_probe(key: str) -> ray.ObjectRef:
-    """What a node has, see `sweeps.probe`."""
+    """Start the probe of a node, see `sweeps.probe`; return a reference to its answer."""
     task = _probe_task()
     there = NodeAffinitySchedulingStrategy(key, soft=False)
     with sent_by_value():
@@ -257,7 +259,7 @@ def _start_probe(key: str) -> ray.ObjectRef:
 
 @contextmanager
 def sent_by_value() -> Any:
-    """Send what is in `sweeps.probe` whole, and not by its name, which a node may not know."""
+    """Pickle `sweeps.probe` by value in this context, as a node may not be able to import it."""
     cloudpickle.register_pickle_by_value(probe)
     try:
         yield
@@ -266,7 +268,7 @@ def sent_by_value() -> Any:
 
 
 def _named(nodes: Iterable[_Node], *, gpus: bool = False) -> str:
-    """Nodes that cannot be used, with what each lacks; or whose GPUs cannot, where they must."""
+    """Nodes that cannot be used, and why; with `gpus`, also those whose GPUs torch cannot use."""
     reasons: dict[str, list[str]] = {}
     for node in nodes:
         reason = node.lacks

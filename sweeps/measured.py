@@ -1,4 +1,4 @@
-"""Logs what was measured of an exported configuration, beside the sweep it came from."""
+"""Measurements of exported configurations: their data, and logging beside their sweep."""
 
 import secrets
 import shutil
@@ -42,33 +42,33 @@ FRESHNESS = ("auto", "fresh", "same")
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
-    """What programs that measure exported configurations again have in common."""
+    """Settings shared by the programs that retrain and measure exported configurations."""
 
     data: str = "auto"
-    """Rows of each repeat: `fresh`, drawn with another seed, or the `same` as the sweep's
-    [fresh where the task draws its data]. Or the path of your own data file, which otherwise lies
-    beside the exported file."""
+    """Data of each repeat: `fresh` rows, drawn with another seed, or the `same` rows as the sweep
+    [fresh where the task draws its data]. Or the path of your own data file, which is otherwise
+    looked for beside the exported file."""
     seed: int | None = None
     """Seed of the repeats [the sweep's]."""
     data_dir: Path | None = None
     """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
     storage: Path = Path("runs")
-    """Folder of sweeps, for the records on their way to MLflow."""
+    """Folder of sweeps, which keeps records until MLflow has them."""
     concurrency: int | None = None
-    """Processes that train at a time [as many as CPUs or GPUs allow]; no number depends on it."""
+    """Processes that train at a time [as many as CPUs or GPUs allow]; does not affect results."""
     experiment: str | None = None
     """MLflow experiment [MLFLOW_EXPERIMENT_NAME, else foldsweep]."""
     tracking_uri: str | None = None
     """MLflow server or store [MLFLOW_TRACKING_URI, else mlflow.db in this folder]."""
     trust: bool = False
     """Use the MLflow store, the experiment and the code that the exported files name, wherever
-    they are; leave it out for files of other people."""
+    they are; do not set it for files from other people."""
 
     def check(self) -> None:
-        """Refuse a seed that cannot be one, a folder that is a URI, and less than one process.
+        """Check that there is at least one process, the seed is valid, and the storage is local.
 
         Raises:
-            UserError: If it is out of range.
+            UserError: If a setting is invalid.
         """
         require_at_least(1, self, "concurrency")
         if self.seed is not None and not 0 <= self.seed < 2**32:
@@ -77,14 +77,16 @@ class MeasureSettings:
 
 
 def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
-    """A recipe and its variant, whose configuration is valid.
+    """Load a recipe and its variant, and check its configuration.
 
     Args:
         path: File of the recipe.
-        trust: Whether code that it names without a digest is executed wherever it is.
+        trust: Whether to execute code that the recipe names without a digest, even outside the
+            current folder and the recipe's folder.
 
     Raises:
-        UserError: If the file, its sweep's name, its variant or its configuration is not.
+        UserError: If the file, its sweep's name, its variant or its configuration is invalid, or
+            its code is not trusted.
     """
     recipe = Recipe.load(path)
     for part in recipe.sweep.split("/", 1):
@@ -108,7 +110,7 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
 
 
 def _is_near(file: Path, recipe: Path) -> bool:
-    """Whether a file is in the present folder or beside the recipe, or below."""
+    """Whether a file is in or below the current folder or the recipe's folder."""
     near = Path.cwd().resolve(), recipe.parent.resolve()
     return any(file.resolve().is_relative_to(folder) for folder in near)
 
@@ -116,13 +118,13 @@ def _is_near(file: Path, recipe: Path) -> bool:
 def repeated_data(
     recipe: Recipe, task: Task, seeds: Sequence[int], settings: MeasureSettings, beside: Path
 ) -> tuple[list[Data], bool]:
-    """Data of each repeat, and whether it is fresh; else all have the sweep's.
+    """Return the data of each repeat, and whether it is fresh; else all have the sweep's.
 
     Args:
         recipe: The recipe.
         task: Its task.
         seeds: Seed of each repeat.
-        settings: What the command line asks for.
+        settings: Settings from the command line.
         beside: Folder of the recipe.
 
     Raises:
@@ -143,28 +145,29 @@ def repeated_data(
 
 
 def store_of(recipe: Recipe, settings: MeasureSettings) -> tuple[str, str]:
-    """Tracking URI, absolute, and experiment that a recipe's measurements are logged to.
+    """Absolute tracking URI and experiment that a recipe's measurements are logged to.
 
-    A recipe may be from somebody else, so what it names counts only with `trust`.
+    A recipe may come from another person, so the URI and the experiment that it names are used
+    only with `trust`.
     """
     known = recipe.mlflow if settings.trust else {}
     recorded = known.get("tracking_uri", "")
-    # an address with a password was exported without it, and must be given again
+    # a URI with a password was exported with it masked, so the user must give the URI again
     uri = tracking_uri(settings.tracking_uri or (None if "***" in recorded else recorded))
     return uri, settings.experiment or known.get("experiment", default_experiment())
 
 
 def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
-    """Say where measurements will be logged, and refuse before anything is trained what cannot.
+    """Print where measurements will be logged, and check before any training that they can be.
 
     Raises:
-        UserError: If MLflow's store can take no record, or the folder cannot be written.
+        UserError: If MLflow's store cannot accept records, or the folder is not writable.
     """
     said = []
     for recipe in recipes:
         uri, experiment = store_of(recipe, settings)
         check_store(uri)
-        _target(recipe, settings, recipe.sweep)  # which checks the UUID
+        _target(recipe, settings, recipe.sweep)  # checks the UUID
         said.append(f"measurements go to MLflow at {shown(uri)}, experiment {experiment!r}")
         theirs = absolute_uri(recipe.mlflow.get("tracking_uri") or uri)
         experiments = recipe.mlflow.get("experiment", experiment)
@@ -189,7 +192,7 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
 
 
 def _target(recipe: Recipe, settings: MeasureSettings, key: str) -> TrackingTarget:
-    """Where a measurement goes, and what it is known by there."""
+    """Tracking target of a measurement; `key` is its name as a sweep and as a study."""
     uri, experiment = store_of(recipe, settings)
     return TrackingTarget(
         tracking_uri=uri,
@@ -214,15 +217,15 @@ def log_measured(
     texts: Mapping[str, str] | None = None,
     settings: MeasureSettings,
 ) -> str:
-    """Log through a spool of its own below the sweep's folder.
+    """Log a measurement through its own spool, in a folder below the sweep's.
 
     Args:
-        recipe: What was measured.
-        scores: Each metric's values, by round or by fold for finals; logged one
-            by one, with mean and sample standard deviation.
-        kind: What was done.
-        tags: Tags besides those that the recipe gives.
-        params: What it depends on besides the configuration.
+        recipe: Recipe that was measured.
+        scores: Values of each metric by round, or by fold for `finals`; logged one by one, with
+            mean and sample standard deviation.
+        kind: Kind of measurement.
+        tags: Tags in addition to those from the recipe.
+        params: Parameters of the measurement in addition to the configuration.
         values: Further metrics.
         data: Data of the first round.
         files: Small files to attach.
@@ -238,7 +241,7 @@ def log_measured(
     sweep_name, _, space = recipe.sweep.partition("/")
     check_name(sweep_name)
     check_name(space)
-    # machines that share a store may have the same time and process
+    # random, since machines that share a store may have equal times and process ids
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}-{recipe.trial}"
     folder = settings.storage / sweep_name / f"{kind}-{space}-{stamp}"
     try:
@@ -282,7 +285,7 @@ def log_measured(
         tracker.log_metrics(None, found, step=recipe.config.get("epochs", 1))
         for path in files:
             tracker.log_artifact(None, path)
-        for name, text in (texts or {}).items():  # from where they can wait for MLflow
+        for name, text in (texts or {}).items():  # in the folder, where they can wait for MLflow
             write_whole(folder / name, text)
             tracker.log_artifact(None, folder / name)
         tracker.end_sweep("FINISHED")

@@ -1,4 +1,4 @@
-"""What a sweep says at its start and end, and which commands it suggests."""
+"""Messages of a sweep at its start and end, and the commands that it suggests."""
 
 import shlex
 from collections import Counter
@@ -35,21 +35,21 @@ from trainables.tasks.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Audience:
-    """Who has started a sweep, and how they watch it."""
+    """How a sweep was started, and how the user watches it."""
 
     by_call: bool = False
-    """Whether a Python program has, which resumes it by a call; else a command line."""
+    """Whether a Python program started it, which also resumes it by a call; else a command did."""
     cell: Callable[[int], Cell] | None = None
-    """Gives the console for a space, by its number, where the program is a notebook."""
+    """In a notebook: returns the console for a space, by the number of the space. Else None."""
     ui: bool = False
-    """Whether MLflow's pages are served beside it."""
+    """Whether the MLflow UI is served beside the sweep."""
 
 
 TYPED = Audience()
 
 
 def described(settings: SweepSettings, task: Task, data: Data) -> str:
-    """What is swept, in one line."""
+    """One-line description of a sweep: spaces, budget, data, sampler and scheduler."""
     grid = settings.sampler == "grid" and settings.trials is None
     budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
     if settings.patience:
@@ -71,7 +71,7 @@ def _called(space: str) -> str:
 def stopping(
     settings: SweepSettings, space: SearchSpace, stored: SweepSettings | None
 ) -> str | None:
-    """What to say of early stopping before a space is swept; None where nothing is unexpected.
+    """Message about early stopping at the start of a space; None if nothing is unexpected.
 
     Args:
         settings: Settings of the sweep.
@@ -92,7 +92,7 @@ def stopping(
 
 
 def sampled_by(settings: SweepSettings, space: SearchSpace, concurrency: int) -> str | None:
-    """What to say of the order in which results count; None where nothing is unexpected.
+    """Message about the order in which the sampler sees results; None if it is as expected.
 
     Args:
         settings: Settings of the sweep.
@@ -115,7 +115,7 @@ def sampled_by(settings: SweepSettings, space: SearchSpace, concurrency: int) ->
 
 
 def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
-    """What a sampler cannot choose, for not all trials have it; None where it chooses all."""
+    """Message about conditional values that the sampler draws at random; None if it draws none."""
     conditional = [key for key in space.searched if key in space.tree.conditions]
     if not conditional or settings.sampler in ANY_TREE:
         return None
@@ -132,7 +132,7 @@ def _counted(sampled: int, settings: SweepSettings) -> str:
 
 
 def trained_to_the_end(end: SweepEnd) -> str:
-    """How many sampled configurations trained to the end; if none did, what that means."""
+    """Number of sampled configurations trained to the end, as a line; with a warning if zero."""
     ledger = end.ledger
     states = Counter(t.state.name for t in ledger.ended() if t.is_sampled)
     states[names.PAUSED] = sum(n >= len(ledger.space.points) for n in ledger.paused())
@@ -158,7 +158,7 @@ def trained_to_the_end(end: SweepEnd) -> str:
 
 
 def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
-    """A line for each kind of failure that is counted apart, with an example; and for redraws."""
+    """One line for each kind of failure counted separately, with an example; one for redraws."""
     ended, name = end.ledger.ended(), end.ledger.space.name
     lines = []
     refused = failures(ended, names.REFUSED)
@@ -200,7 +200,7 @@ def show_end(
     audience: Audience = TYPED,
     shown: Console = console,
 ) -> None:
-    """Show how the sweep of one space came to its end, with its best configurations."""
+    """Show how the sweep of one space ended, with its best configurations."""
     lines = _end(settings, end, name, audience)
     if isinstance(shown, Cell):
         shown.update(*lines)
@@ -265,7 +265,7 @@ def _end(
 
 
 def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
-    """What more trials may be expected to gain, where enough are known for that."""
+    """Expected gain of more trials, in a line; none without enough trials for an estimate."""
     ledger = end.ledger
     sampled = [t for t in ledger.ended() if t.is_sampled and t.state != TrialState.FAIL]
     tried = len(sampled) + sum(n >= len(ledger.space.points) for n in ledger.paused())
@@ -284,7 +284,7 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
 
 
 def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> None:
-    """After an interruption, unless the call is to raise it."""
+    """Print how to resume after an interruption; not for a call, which raises it instead."""
     if audience.by_call:
         return
     console.print(
@@ -296,7 +296,7 @@ def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> 
 def what_is_lost(
     settings: SweepSettings, name: str, why: BaseException, audience: Audience = TYPED
 ) -> str:
-    """What to say after a service has been away for too long."""
+    """Message after a service has been unavailable for too long, with the command to resume."""
     return (
         f"{escaped(str(why))}; nothing that has ended is lost. Continue with:"
         f" {resume_command(settings, name, audience)}"
@@ -309,7 +309,7 @@ def say_what_next(
     ends: Sequence[SweepEnd],
     audience: Audience = TYPED,
 ) -> None:
-    """Where the results are, and the next commands to type."""
+    """Print where the results are, and the next commands to run."""
     where = f"results are in {settings.local_root / name}"
     commands, store = [], _store(settings)
     if not any(end.waiting_records for end in ends):
@@ -339,13 +339,13 @@ def say_what_next(
 
 
 def fails_again(end: SweepEnd) -> bool:
-    """Whether more trials of a space would fail as those so far: most did, or all."""
+    """Whether more trials of a space would probably fail: most or all have failed so far."""
     ended = end.ledger.ended()
     return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
 
 
 def watch(settings: SweepSettings, audience: Audience) -> str:
-    """Where a sweep that begins can be looked at."""
+    """Message at the start of a sweep: where to watch it."""
     look = "MLflow's pages are starting" if audience.ui else _look(settings, audience)
     return f"watch it: {look}"
 
@@ -362,24 +362,24 @@ def _look(settings: SweepSettings, audience: Audience) -> str:
 
 
 def _data(settings: SweepSettings) -> list[str]:
-    """The option that names the user's data file, where it is one."""
+    """Option `--data` with the user's data file; empty if the data is not from a file."""
     return ["--data", settings.data] if settings.data and Path(settings.data).is_file() else []
 
 
 def _store(settings: SweepSettings) -> list[str]:
-    """The options with which analysis finds what the sweep logged; never a password."""
+    """Options with which analysis programs find the sweep's runs; never a password."""
     return store_options(settings.tracking_uri or "", settings.experiment)
 
 
 def resume_command(
     settings: SweepSettings, name: str, audience: Audience = TYPED, **more: object
 ) -> str:
-    """The command that resumes a sweep, or the call in a program.
+    """The command that resumes a sweep, or the call in a Python program.
 
     Args:
         settings: Settings of the sweep.
         name: Its name.
-        audience: Who has started it.
+        audience: How the sweep was started.
         more: Further settings by name.
     """
     if audience.by_call or of_python(settings):

@@ -1,7 +1,8 @@
 """A copy of a space's records on `--storage`: spool, held-out rows, tracebacks.
 
-The study has no ended trial whose records are not there too, so the driver's disk may be lost. The
-spool is copied in blocks of equal size, of which only the last one is ever written again.
+The records of every trial that has ended in the study are in the copy, so the sweep survives the
+loss of the driver's disk. The spool is copied in blocks of equal size; only the last block is ever
+rewritten.
 """
 
 import json
@@ -36,13 +37,13 @@ BLOCK = 2**18
 
 
 class Mirror:
-    """Copies what is new.
+    """Copies new records to `--storage`.
 
     Args:
         folder: Local folder of the space's spool.
-        place: Where its records are kept, a URI.
-        outages: Waits where the store is away.
-        owner: Asked before every write.
+        place: URI of the copy.
+        outages: Waits while the store is unavailable.
+        owner: Checked by `copy` before it writes.
     """
 
     def __init__(self, folder: Path, place: str, outages: Outages, owner: Owner = UNSHARED):
@@ -54,15 +55,15 @@ class Mirror:
         self._files: dict[Path, None] = {}
 
     def add(self, path: Path) -> None:
-        """Have a file copied with the next records; one outside of the folder is left out."""
+        """Add a file to the next copy; a file outside the folder is ignored."""
         if path.absolute().is_relative_to(self._folder.absolute()):
             self._files[path] = None
 
     def copy(self) -> None:
-        """Return once the store has all that was recorded so far.
+        """Copy all records so far, and return once the store has them.
 
         Raises:
-            ServiceLost: If it stays away, or another driver has the sweep.
+            ServiceLost: If the store stays unavailable, or another driver has the sweep.
         """
 
         def attempt() -> None:
@@ -72,7 +73,7 @@ class Mirror:
         self._outages.waited(STORAGE, attempt)
 
     def is_ours(self) -> bool:
-        """Whether this driver is known to have the sweep at present."""
+        """Whether this driver owns the sweep; False if that cannot be found out."""
         try:
             self._owner.check()
         except (ServiceAway, ServiceLost):
@@ -80,7 +81,7 @@ class Mirror:
         return True
 
     def copy_if_there(self) -> None:
-        """Copy, but wait for nothing."""
+        """Copy without waiting; if the store is unavailable, only note that."""
         try:
             self._copy()
         except STORE_ERRORS as error:
@@ -92,7 +93,7 @@ class Mirror:
             self._copied = self._found(filesystem, root)
         for path in list(self._files):  # before the records that name them
             name = path.absolute().relative_to(self._folder.absolute()).as_posix()
-            if path.exists():  # else somebody has removed it, which no wait mends
+            if path.exists():  # if it was removed, waiting does not help
                 replace_file(filesystem, f"{root}/{name}", path.read_bytes())
             del self._files[path]
         spool = self._folder / SPOOL_FILE
@@ -106,10 +107,10 @@ class Mirror:
                 self._copied = min((number + 1) * BLOCK, size)
 
     def _found(self, filesystem: pafs.FileSystem, root: str) -> int:
-        """Bytes of the spool that the store has from an earlier driver."""
+        """Bytes of the spool, in whole blocks, that the store has from an earlier driver."""
         wanted = pafs.FileSelector(f"{root}/{BLOCKS}", allow_not_found=True)
         sizes = {info.path: info.size for info in filesystem.get_file_info(wanted)}
-        if not sizes:  # a sweep that was kept elsewhere
+        if not sizes:  # the copy of this sweep was elsewhere
             for path in (*self._folder.glob("held_out/*"), *self._folder.glob("errors/*")):
                 self.add(path)
         whole = 0
@@ -119,13 +120,13 @@ class Mirror:
 
 
 def restore(folder: Path, place: str) -> bool:
-    """Replace a space's local records by those on the store; False where it has none.
+    """Replace a space's local records by those in the store; return False if it has none.
 
-    Either way the driver elsewhere may have sent more to MLflow, see `restored_up_to`.
+    In both cases the earlier driver may have sent more to MLflow, see `restored_up_to`.
 
     Raises:
-        OSError: If the store is away.
-        UserError: If it has names that lead out of the folder.
+        OSError: If the store is unavailable.
+        UserError: If the store has file names that lead out of the folder.
     """
     filesystem, root = located(place)
     blocks = filesystem.get_file_info(pafs.FileSelector(f"{root}/{BLOCKS}", allow_not_found=True))
@@ -161,10 +162,10 @@ def _mark(folder: Path, offset: int) -> None:
 
 
 def or_away(call: Callable[[], T]) -> T:
-    """What a call to a store returns.
+    """Return the result of a call to a store.
 
     Raises:
-        ServiceAway: If the store is away.
+        ServiceAway: If the store is unavailable.
     """
     try:
         return call()
@@ -173,7 +174,7 @@ def or_away(call: Callable[[], T]) -> T:
 
 
 def _files(root: Path) -> Iterable[Path]:
-    """Files that were copied, besides the spool's blocks."""
+    """Copied files, except blocks of the spool and incomplete ones."""
     paths = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
     return [p for p in paths if p.relative_to(root).parts[0] != BLOCKS and p.suffix != ".part"]
 
@@ -183,5 +184,5 @@ def _block(root: str, number: int) -> str:
 
 
 def records_of(root: str, space: str) -> str:
-    """Where the records of a space are, in a sweep's folder on `--storage`."""
+    """Path of a space's records in a sweep's folder on `--storage`."""
     return joined(root, space, RECORDS)

@@ -1,4 +1,4 @@
-"""Services that a sweep needs and that are away: what is shown of them, and when it is enough."""
+"""Outages of the services that a sweep needs: waiting for them, up to a limit, and display."""
 
 import signal
 import threading
@@ -22,26 +22,27 @@ class ServiceAway(Exception):
 
 
 class ServiceLost(BaseException):
-    """A service has been away for so long that the sweep ends; it says so in a line.
+    """Ends the sweep: a service was unavailable for too long, or another driver has the sweep.
 
-    Ray takes every `Exception` in a callback for a failure of the trial that it was about.
+    The message is one line. This is no `Exception`, as Ray treats every `Exception` in a callback
+    as a failure of the callback's trial.
     """
 
 
 class Owner(Protocol):
-    """Whoever makes sure that this process alone writes."""
+    """Ensures that no other process writes."""
 
     def check(self) -> None:
         """Return if this process may write.
 
         Raises:
-            ServiceAway: If that is not known at present.
-            ServiceLost: If another process may.
+            ServiceAway: If that is unknown at present.
+            ServiceLost: If another process may write instead.
         """
 
 
 class Unshared:
-    """Stands where nobody else can write, or a lock file sees to it."""
+    """Owner that checks nothing: no other process can write, or a lock file ensures that."""
 
     def check(self) -> None:
         """Return at once."""
@@ -51,7 +52,7 @@ UNSHARED = Unshared()
 
 
 class Outages:
-    """Waits for services that are away, and knows since when they are.
+    """Waits for unavailable services, and records since when they are unavailable.
 
     Args:
         patience_s: Seconds after which a wait ends the sweep.
@@ -60,19 +61,19 @@ class Outages:
     def __init__(self, patience_s: float = PATIENCE_S):
         self.patience_s = patience_s
         self.show: Callable[[], None] = lambda: None
-        """Called about once a second while something is waited for."""
+        """Called about once a second during a wait."""
         self._since: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
         self._watched: dict[str, Callable[[], str]] = {}
         self._looked_at = -LOOK_EVERY_S
 
     def waited(self, service: str, call: Callable[[], T]) -> T:
-        """What a call returns, which raises `ServiceAway` as long as its service is away.
+        """Return the result of a call, which is repeated while it raises `ServiceAway`.
 
-        Ctrl-C ends the wait at once, also where Ray has a handler of its own.
+        Ctrl-C ends the wait at once, even if Ray has installed its own handler.
 
         Raises:
-            ServiceLost: If the service stays away.
+            ServiceLost: If the service stays unavailable.
         """
         with _CtrlC() as ctrl_c:
 
@@ -96,28 +97,28 @@ class Outages:
         return found
 
     def note(self, service: str, seconds: float, reason: str) -> None:
-        """A service has been away for so many seconds."""
+        """Note that a service has been unavailable for a number of seconds, and the reason."""
         self._since.setdefault(service, time.monotonic() - seconds)
         self._reasons[service] = reason
 
     def over(self, service: str) -> None:
-        """A service is there again."""
+        """Note that a service is available again."""
         if self._since.pop(service, None) is not None:
             self._reasons.pop(service, None)
 
     def watch(self, service: str, problem: Callable[[], str]) -> None:
-        """Ask now and then what a service fails with that nobody waits for."""
+        """Poll a service that no call waits for; `problem` returns its error, empty if none."""
         self._watched[service] = problem
 
     def shown(self) -> str:
-        """What is away, for a line of progress; empty if nothing is."""
+        """Unavailable services, for the line of progress; empty if there are none."""
         self._look()
         now = time.monotonic()
         parts = [f"{name} away for {now - since:.0f} s" for name, since in self._since.items()]
         return " · ".join(parts)
 
     def why(self) -> str:
-        """The reasons, as the services give them."""
+        """Reasons of the outages, as the services state them."""
         return "; ".join(f"{name}: {reason}" for name, reason in self._reasons.items())
 
     def _look(self) -> None:
@@ -133,7 +134,7 @@ class Outages:
 
 
 class _CtrlC:
-    """Can have Ctrl-C end a wait: Ray's handler only makes a note, which its loop would read."""
+    """Makes Ctrl-C end a wait: Ray's handler only sets a flag, which its loop reads later."""
 
     def __init__(self) -> None:
         self._before: Any = None
@@ -142,7 +143,7 @@ class _CtrlC:
         return self
 
     def raises(self) -> None:
-        """Let it raise KeyboardInterrupt from now on."""
+        """Make Ctrl-C raise KeyboardInterrupt until this context ends."""
         if self._before is None and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,7 +1,7 @@
-"""Who may run a sweep: one driver at a time, whatever folder or machine it is on.
+"""Ownership of a sweep: one driver runs it at a time, across folders and machines.
 
-A lock of the study's database belongs to a connection of the driver's own, so the database frees
-it when the driver dies. Sweeps in files have a lock file, which the system frees.
+In PostgreSQL, the driver holds a lock through a separate connection, so the database frees the
+lock when the driver ends. A sweep in files has a lock file, which the operating system frees.
 """
 
 import hashlib
@@ -28,14 +28,15 @@ from sweeps.retries import options_of
 
 Holder = Mapping[str, Any]
 FREED_AFTER = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
-"""Settings of a connection by which the database finds out that its driver's machine is gone."""
+"""Connection settings with which the database detects that the driver's machine is gone."""
 UNANSWERED_MS = 30_000
 CONFIRM_EVERY_S = 5.0
-"""Sooner than the database can find out that a driver is gone: by then it has been asked again."""
+"""Seconds between two checks of the connection. The database needs longer to detect that a driver
+is gone, so a driver checks again before another one can get its lock."""
 
 
 def new_holder(folder: Path) -> dict[str, Any]:
-    """This driver, as the study names it. `token` is its alone."""
+    """Record of this driver for the study, with a unique `token`."""
     return {
         "token": uuid.uuid4().hex,
         "host": socket.gethostname(),
@@ -46,19 +47,19 @@ def new_holder(folder: Path) -> dict[str, Any]:
 
 
 def shown_holder(holder: Holder | None) -> str:
-    """A driver, for messages."""
+    """Description of a driver for messages; None for an unknown one."""
     if holder is None:
         return "another process"
     return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
 class DatabaseLock:
-    """A lock in PostgreSQL, held by a connection of its own.
+    """Advisory lock in PostgreSQL, held by a separate connection.
 
     Args:
         url: The study's URL.
         name: Name of the sweep.
-        holder: What the study names as its driver, None if nobody; it may raise `ServiceAway`.
+        holder: Returns the driver recorded in the study, None if none is; may raise `ServiceAway`.
     """
 
     def __init__(self, url: str, name: str, holder: Callable[[], Holder | None]):
@@ -85,14 +86,14 @@ class DatabaseLock:
             )
 
     def belongs_to(self, holder: Holder) -> None:
-        """From now on `check` makes sure that this driver is the last that the study names."""
+        """Make `check` verify that this driver is the last one recorded in the study."""
         self._mine = holder["token"]
 
     def check(self) -> None:
         """Return if the lock is held; take it again if its connection was cut.
 
         Raises:
-            ServiceAway: If the database does not answer, or another process has the lock now.
+            ServiceAway: If the database does not answer, or another process has the lock.
             ServiceLost: If another driver has run the sweep meanwhile.
         """
         if self._connection is not None and self._is_connected(self._connection):
@@ -107,12 +108,12 @@ class DatabaseLock:
                     f"the study was out of reach, and {shown_holder(holder)} has taken the sweep"
                     " over"
                 )
-        except BaseException:  # whose it is must be known before the lock counts as held
+        except BaseException:  # the lock counts as held only if the last driver is known
             self._drop()
             raise
 
     def release(self) -> None:
-        """Let another driver have it."""
+        """Release the lock, so that another driver can acquire it."""
         self._drop()
         self._engine.dispose()
 
@@ -138,7 +139,11 @@ class DatabaseLock:
         return True
 
     def _is_connected(self, connection: Connection) -> bool:
-        """Asks the system first, which costs nothing: a database that goes says so."""
+        """Whether the connection works.
+
+        Polls the socket first, which costs nothing: a database that shuts down sends a message.
+        Queries the database only then, or after `CONFIRM_EVERY_S` seconds.
+        """
         try:
             socket_of: Any = connection.connection.driver_connection
             says_something = select.select([socket_of.fileno()], [], [], 0)[0]
@@ -147,7 +152,7 @@ class DatabaseLock:
                 connection.execute(text("SELECT 1"))
                 self._confirmed_at = now
             return True
-        except Exception:  # SQLAlchemy's, the system's, the driver's of what is closed
+        except Exception:  # of SQLAlchemy, the system, or the closed connection
             return False
 
     def _drop(self) -> None:
@@ -158,10 +163,12 @@ class DatabaseLock:
 
 
 def file_lock(url: str | None, name: str) -> AbstractContextManager[object]:
-    """The lock of a sweep whose study is in a SQLite file, which other folders may use too.
+    """Lock of a sweep whose study is in a SQLite file, which sweeps in other folders may share.
+
+    Other studies get a context without a lock.
 
     Raises:
-        UserError: If another driver has it.
+        UserError: If another driver has the lock, or the folder is not writable.
     """
     path = sqlite_path(url or "")
     if path is None or not path.parent.is_dir():

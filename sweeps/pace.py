@@ -1,4 +1,4 @@
-"""How long the rest of a sweep takes, by the epochs that its trials have trained."""
+"""Time left of a sweep, estimated from the epochs that its trials have trained."""
 
 import time
 
@@ -7,10 +7,11 @@ from sweeps.lifecycle import Lifecycle, Running
 
 
 class Pace:
-    """Counts the epochs that processes have trained since this began, and how long they took.
+    """Counts the epochs that processes have trained since this object was made, and their time.
 
-    Trials that end first are short ones, so how many have ended says little of those to come:
-    epochs are counted. A trial in training counts with what early stopping leaves on average.
+    It counts epochs, not trials: the first trials to end are short ones, so the number of ended
+    trials says little about the trials to come. A trial in training counts with its expected
+    number of epochs under early stopping.
 
     Args:
         lifecycle: The sweep's trials.
@@ -23,9 +24,9 @@ class Pace:
         self._passed_s = self._busy_s = 0.0
 
     def tick(self) -> None:
-        """Take in the time since the last call, in which as many trials trained as do now.
+        """Add the time since the last call, as if the trials now in training had trained in it.
 
-        It counts from the first report on: what is before it, the start of processes, ends.
+        Time counts from the first report on, when the one-off start of processes is over.
         """
         now = time.monotonic()
         if self._first is None and self.lifecycle.tally.epochs_here:
@@ -36,7 +37,7 @@ class Pace:
         self._seen_at = now
 
     def seconds_left(self) -> float | None:
-        """Seconds to the end at the pace so far; None before anything is known of it."""
+        """Seconds to the end at the pace so far; None until the pace is known."""
         life = self.lifecycle
         left = life.ledger.trials_left
         known = life.tally.ended_here + len(life.paused) + len(life.running)
@@ -49,11 +50,11 @@ class Pace:
         mean = (life.tally.epochs_of_ended + sum(life.paused.values()) + sum(wholes)) / known
         rests = [w - r.epoch for w, r in zip(wholes, life.running.values(), strict=True)]
         rest = sum(rests) + (left - len(rests)) * mean
-        # by all processes together; at the end, by the one that has the most to do
+        # all processes share the rest; near the end, the longest trial in training decides
         return max(self._passed_s * rest, self._busy_s * max(rests, default=0.0)) / trained
 
     def _whole(self, running: Running) -> float:
-        """Epochs that a trial in training will have, on average."""
+        """Expected total number of epochs of a trial in training."""
         if running.asked.origin not in (None, GRID_ORIGIN):
             return running.epochs
         return self.lifecycle.ledger.mean_epochs(running.epochs, running.epoch)

@@ -1,4 +1,4 @@
-"""MLflow's pages beside a sweep: a program of their own, which ends with the sweep."""
+"""MLflow UI beside a sweep: a separate process, which ends with the sweep."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ END_WITHIN_S = 10.0
 
 @contextmanager
 def pages(settings: SweepSettings, folder: Path) -> Iterator[None]:
-    """Serve MLflow's pages of a sweep, and print their address once they are there.
+    """Serve the MLflow UI of a sweep, and print its address once it is up.
 
     Args:
         settings: Settings of the sweep.
@@ -34,7 +34,7 @@ def pages(settings: SweepSettings, folder: Path) -> Iterator[None]:
 
 
 def _serve(settings: SweepSettings, folder: Path, over: threading.Event) -> None:
-    # an experiment is there when it has a record; MLflow's makers of a new store must not meet
+    # the experiment exists after its first record; only one process may create a new store
     while not _has_begun(folder):
         if over.wait(LOOK_EVERY_S):
             return
@@ -45,13 +45,13 @@ def _serve(settings: SweepSettings, folder: Path, over: threading.Event) -> None
             *(sys.executable, "-P", "-m", "analysis.ui", "--beside"),
             *("--experiment", settings.experiment),
         ],
-        # not an argument: others can read those, and a URI may hold a password
+        # not an argument, which other users can read: a URI may hold a password
         env=os.environ | {"PYTHONPATH": path, "MLFLOW_TRACKING_URI": settings.tracking_uri or ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        start_new_session=True,  # Ctrl-C is the sweep's, which ends it
+        start_new_session=True,  # Ctrl-C is for the sweep, which ends the server
     )
     assert server.stdin is not None
     assert server.stdout is not None
@@ -65,7 +65,7 @@ def _serve(settings: SweepSettings, folder: Path, over: threading.Event) -> None
 def _show(said: Iterator[str]) -> None:
     for line in said:
         if line.startswith(("open ", "error: ")):
-            print(f"      {line.strip()}", flush=True)  # above the live line, where there is one
+            print(f"      {line.strip()}", flush=True)  # above the live line, if there is one
 
 
 def _has_begun(folder: Path) -> bool:

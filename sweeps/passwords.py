@@ -1,4 +1,4 @@
-"""Passwords in URLs of services: hidden in what is shown, refused where others see them."""
+"""Passwords in URLs of services: masked in output, refused where others can see them."""
 
 import re
 
@@ -15,7 +15,7 @@ _ELSEWHERE = {
     "https": _MLFLOW,
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or write them into ~/.aws/credentials",
 }
-"""Where a password belongs, by scheme."""
+"""Instruction where to put the password instead, by scheme of the URL."""
 
 
 def masked_url(url: str) -> str:
@@ -26,7 +26,7 @@ def masked_url(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL with which a user who has the password elsewhere can do the same."""
+    """The URL for a user who has the password elsewhere, with no trace of a password."""
     if sqlite_path(url) is not None:
         return url
     return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
@@ -40,10 +40,10 @@ def refuse_password(
     Args:
         option: Option with the URL.
         url: The URL.
-        seen: Who else sees it there.
+        seen: Who else sees it there, as part of the message.
 
     Raises:
-        UserError: If the URL has one, with what to do instead.
+        UserError: If the URL has one; the message says what to do instead.
     """
     if sqlite_path(url) is not None or masked_url(url) == url:
         return
@@ -54,6 +54,6 @@ def refuse_password(
 
 
 def password_place(url: str) -> str:
-    """What to do with the password of a service, by the scheme of its URL."""
+    """Instruction where to put the password of a service, by the scheme of its URL."""
     scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
     return _ELSEWHERE.get(scheme, _OPTION_FILE)

@@ -28,14 +28,14 @@ class Patience:
         self._improved_at = num_initial - 1
 
     def take(self, latest: int, trial: Ended) -> None:
-        """Take in a complete trial and the number of the latest trial sampled by then."""
+        """Add a complete trial; `latest` is the number of the latest trial sampled by then."""
         if self._best is None or improves(trial, self._best, self._sign):
             self._improved_at = max(self._improved_at, latest)
         if self._best is None or self._sign * (trial.score - self._best.score) > 0:
             self._best = trial
 
     def is_over(self, latest: int) -> bool:
-        """Whether the trials up to a number make `most` in a row without an improvement."""
+        """Whether the last `most` trials up to number `latest` are all without an improvement."""
         return self.most is not None and latest - self._improved_at >= self.most
 
 
@@ -67,7 +67,7 @@ def expected_gain(scores: Sequence[float], tried: int, *, more: int = MORE) -> f
     """
     ranked = sorted(scores, reverse=True)
     few = max(1, round(tried**2 / (tried + more)))
-    # probability that no better trial is among the few, and that this one is
+    # probabilities: that no better trial is among the few, and that this is the best of them
     none_better, mean = 1.0, 0.0
     for rank, score in enumerate(ranked):
         chance = none_better * few / (tried - rank) if rank <= tried - few else 0.0

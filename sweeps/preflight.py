@@ -1,4 +1,4 @@
-"""Checks before any trial: targets, and one step of each space's first point on a few rows."""
+"""Checks before any trial: targets, folds, and training on a few rows for each space."""
 
 import inspect
 import warnings
@@ -30,20 +30,21 @@ from trainables.trainable import trainable_for
 from trainables.trial import check_model_size, make_stack, over_all
 
 ROWS = 50
-"""Rows that the check trains on, or as many as it takes to have some of each class."""
+"""Rows that the check trains on; more if needed for `LEAST_OF_A_CLASS` rows of each class."""
 LEAST_OF_A_CLASS = 10
 FIRST_DRAWS = 5
-"""Configurations of a space without points of which one must train."""
+"""Configurations drawn from a space without initial points; one of them must train."""
 LEAST_UNITS = 10
-"""Units of an estimator's resource, such as trees."""
+"""Units of an estimator's resource, such as trees, that the check trains at most."""
 
 
 @contextmanager
 def users_code(space: SearchSpace, fails: str) -> Iterator[None]:
-    """Shows what a user's own code raises, which may be anything, as a bug of theirs.
+    """Context that turns any exception of a user's own code but `UserError` into a `CodeError`.
 
     Args:
-        space: Space whose file the code is in; without a file the code is ours.
+        space: Space whose file has the code. Without a file the code is ours, and its exceptions
+            are raised unchanged.
         fails: What fails, as the beginning of the message.
 
     Raises:
@@ -60,11 +61,11 @@ def users_code(space: SearchSpace, fails: str) -> Iterator[None]:
 
 
 def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
-    """The data of a space's task.
+    """Load the data of a space's task.
 
     Raises:
         CodeError: If the user's own data function fails, with its traceback.
-        UserError: If the data is not available, or a target is not the task's.
+        UserError: If the data is not available, or a target is not one of the task.
     """
     task = space.variant.task
     with users_code(space, "its data function fails"):
@@ -79,21 +80,21 @@ def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
 
 
 def split_data(space: SearchSpace, data: Data, settings: SweepSettings) -> tuple[Fold, ...]:
-    """The folds of a space's data.
+    """Split a space's data into folds.
 
     Raises:
         CodeError: If the user's own split fails, with its traceback.
-        UserError: If the rows do not allow so many folds.
+        UserError: If the rows do not allow this number of folds.
     """
     with users_code(space, "its split fails"):
         return make_folds(space.variant.task, data, settings)
 
 
 def check_targets(task: Task, data: Data) -> None:
-    """Refuse classes that the task does not have.
+    """Check that the data has the task's target, and only classes of the task.
 
     Raises:
-        UserError: If a target is none of the task's classes, or there is no target of its name.
+        UserError: If the target is missing, or has a class that the task does not have.
     """
     if task.target not in data.train.targets:
         raise UserError(
@@ -113,10 +114,10 @@ def check_targets(task: Task, data: Data) -> None:
 
 
 def check_folds(task: Task, data: Data, folds: tuple[Fold, ...]) -> None:
-    """Refuse folds on which a classification cannot be trained, or a metric not be measured.
+    """Check that a classifier can be trained on every fold, and all metrics measured.
 
     Raises:
-        UserError: Naming the fold.
+        UserError: If not; the message names the fold.
     """
     if task.kind != "classification":
         return
@@ -136,10 +137,10 @@ def check_folds(task: Task, data: Data, folds: tuple[Fold, ...]) -> None:
 
 
 def check_sent(space: SearchSpace) -> None:
-    """Refuse a variant that cannot be sent to Ray's workers.
+    """Check that a space's variant can be sent to Ray's workers.
 
     Raises:
-        UserError: Naming the user's file and the cause.
+        UserError: If not; the message names the user's file and the cause.
     """
     try:
         cloudpickle.dumps(trainable_for(space.variant))
@@ -179,7 +180,7 @@ def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, 
     rows = _few(variant.task, data, folds[0].train)
     member = Member(config=config, train=rows, held_out=rows, seed=0)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")  # trials say what there is to say
+        warnings.simplefilter("ignore")  # trials show the warnings
         check_model_size(variant, config, data, members=len(folds))
         stack: Any = make_stack(variant, [member], data, mode="looped")
         if isinstance(config, EstimatorConfig):
@@ -189,15 +190,15 @@ def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, 
         assert isinstance(stack, FoldStack)
         _check_outputs(stack, variant.task)
         _check_loss(stack, variant)
-        if stack.train_epoch().finite:  # a first point may diverge, as any may
+        if stack.train_epoch().finite:  # divergence is no error: any trial may diverge
             over_all(stack, data.train, variant.task)
 
 
 def _check_loss(stack: FoldStack, variant: Variant) -> None:
-    """Refuse a loss that asks for what neither the configuration nor the task has.
+    """Check that the configuration or the task provides every keyword argument of the loss.
 
     Raises:
-        UserError: Naming the keyword argument, and what there is.
+        UserError: If not; the message names the argument, and the available ones.
     """
     parameters = inspect.signature(variant.task.loss).parameters.values()
     given = stack.engine.values.loss
@@ -212,10 +213,10 @@ def _check_loss(stack: FoldStack, variant: Variant) -> None:
 
 
 def _check_outputs(stack: FoldStack, task: Task) -> None:
-    """Refuse a network with other outputs than the task has.
+    """Check that the network has as many outputs as the task.
 
     Raises:
-        UserError: Naming both numbers.
+        UserError: If not; the message names both numbers.
     """
     index = torch.as_tensor(stack.members[0].train[:2]).unsqueeze(0)
     output = stack.engine.predict(stack.rows.standardised(index))
@@ -232,12 +233,12 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
 
 
 def first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
-    """The first point's configuration, or a few that are drawn from the domains.
+    """Configuration of the first initial point, or up to `FIRST_DRAWS` draws from the domains.
 
-    One of these is enough: values may be impossible in some combinations.
+    Only one of the draws must train, as some combinations of values may be impossible.
 
     Raises:
-        UserError: If no draw is a configuration.
+        UserError: If no draw is a valid configuration.
     """
     resource = space.resource
     length = {} if resource is None else {resource: space.most_epochs()}
@@ -260,7 +261,7 @@ def first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
 
 
 def _few(task: Task, data: Data, train: np.ndarray) -> np.ndarray:
-    """Some training rows, of each class if the target is classes."""
+    """A few training rows; for a classification, some of each class."""
     target = data.train.targets[task.target][train]
     if task.kind != "classification":
         return train[:ROWS]

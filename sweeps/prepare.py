@@ -1,4 +1,4 @@
-"""What must be right before a sweep begins: its spaces, data, places and networks."""
+"""Checks before a sweep starts: its spaces, data, storage, study and networks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -39,18 +39,18 @@ from trainables.tasks.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A sweep that may begin."""
+    """A checked sweep, ready to start."""
 
     settings: SweepSettings
-    """With all that the data decides."""
+    """Settings, completed with the values that depend on the data."""
     task: Task
     spaces: list[SearchSpace]
     data: Data
     scored: Data
-    """Whose rows the folds name: those, with `select_on_test` also the test rows."""
+    """Data whose rows the folds index: `data`, with `select_on_test` also its test rows."""
     folds: tuple[Fold, ...]
     said: list[str | None]
-    """What to say when it begins."""
+    """Messages at the start of the sweep; None for no message."""
 
 
 def prepared(
@@ -66,12 +66,12 @@ def prepared(
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
-        given: Task and spaces that a program has made.
-        dry: Whether the places of the sweep are left alone, which else are looked into.
-        here: Whether trials train in this process, so that nothing is sent to another.
+        given: Task and spaces that a Python program has made.
+        dry: Whether to skip the checks of the sweep's storage and study, for a dry run.
+        here: Whether trials train in this process, so that nothing is sent to workers.
 
     Raises:
-        UserError: If anything is wrong.
+        UserError: If a check fails.
     """
     task, spaces = load(settings, given)
     settings = settings.for_task(task)
@@ -127,10 +127,10 @@ def prepared(
 def _warm_start(
     settings: SweepSettings, spaces: list[SearchSpace], identity: Mapping[str, str]
 ) -> Iterator[str]:
-    """How many trials of earlier sweeps fit each space, in words.
+    """Messages: how many trials of earlier sweeps each space's sampler sees.
 
     Raises:
-        UserError: If an earlier sweep is not there, or fits no space.
+        UserError: If an earlier sweep does not exist, or fits no space.
     """
     found = {}
     for space in spaces:
@@ -144,10 +144,10 @@ def _warm_start(
 
 
 def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:
-    """Find out what is wrong with the place of MLflow's runs before anything is made or started.
+    """Check MLflow's server or store before anything is created or started.
 
     Raises:
-        UserError: If it can take no record, or a resumed sweep's is gone.
+        UserError: If it cannot accept records, or the store of a resumed sweep is gone.
     """
     uri = settings.tracking_uri or ""
     check_store(uri)
@@ -161,10 +161,11 @@ def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> Non
 
 
 def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, list[SearchSpace]]:
-    """The one task of all spaces, and the spaces.
+    """Load the spaces, and return their common task and the spaces.
 
     Raises:
-        UserError: If they have no task in common, or there is no such space or data.
+        UserError: If spaces have different tasks or the same name, or a space or the data does
+            not exist.
     """
     given = given or Given()
     own = given.task
@@ -211,7 +212,7 @@ def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
 def _within(
     spaces: list[SearchSpace], settings: SweepSettings, data: Data
 ) -> tuple[list[SearchSpace], list[str | None]]:
-    """The spaces without initial points that may not be trained, and what to say of that."""
+    """Return the spaces without points that may not be trained, and messages about these."""
     said: list[str | None] = []
     kept = []
     for space in spaces:
@@ -224,7 +225,7 @@ def _within(
 
 
 def _check_stores(settings: SweepSettings, spaces: list[SearchSpace]) -> None:
-    """Find out what is wrong with the places of a sweep before anything is made or started."""
+    """Check the storage and the study of a sweep before anything is created or started."""
     if "://" in settings.storage:
         _check_remote(settings.storage)
     storage = None
@@ -242,18 +243,18 @@ def _check_studies(
 ) -> None:
     new = settings.name if settings.resume is None else None
     if storage is not None and new is not None and Home(storage, new).record() is not None:
-        raise name_taken(new)  # MLflow would have another --name, and not say --resume
+        raise name_taken(new)  # MLflow's error would suggest another --name, not --resume
     if settings.resume is not None:
         for space in spaces:
             folder = settings.local_root / settings.resume / space.name
             check_files(folder, JOURNAL_FILE)
             if len(spaces) > 1 and (folder / SPOOL_FILE).exists():
-                # else found when the spaces before it have been swept
+                # a fault would else show only after the spaces before are swept
                 study_storage(settings, f"{settings.resume}/{space.name}", folder, storage)
 
 
 def _check_remote(uri: str) -> None:
-    """Write and delete a small file, as checkpoints will be."""
+    """Check that remote storage is writable: write and delete a small file, as for checkpoints."""
     try:
         filesystem, path = located(uri)
         if path:
@@ -262,7 +263,7 @@ def _check_remote(uri: str) -> None:
             filesystem.delete_file(probe)
             return
         reason = "it names no bucket or folder"
-    # unreachable, forbidden, and of a kind or form that is none
+    # an unreachable, forbidden, unknown or malformed URI
     except STORE_ERRORS as error:
         reason = store_says(error)
     raise UserError(

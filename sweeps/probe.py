@@ -1,7 +1,7 @@
-"""What a node of a cluster has of the product: a small task that runs there, and its judgement.
+"""Probe of a cluster's nodes: a small task that reports versions, and their comparison.
 
-The functions that run on nodes are sent whole: they must do without the product, which a node may
-lack, and find out what it has.
+The functions that run on nodes are pickled by value: they must work without foldsweep, which a
+node may lack, and find out what the node has.
 """
 
 import hashlib
@@ -13,17 +13,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RUNS_TRIALS = ("foldsweep", "trainables", "search_spaces")
-"""Packages of which every node must have the same files: a trial runs them."""
+"""Packages that a trial runs; their files must be the same on every node."""
 TRAINABLE = "trainables.trainable"
-"""What a trial imports before it begins."""
+"""Module that a trial imports before it starts."""
 SAME = ("python", "ray", "torch", "foldsweep")
-"""Facts that must be the driver's on every node."""
+"""Facts that must be the same on every node as on the driver."""
 
 
 def prepare_where_possible() -> None:
-    """Do what `sweeps.worker` does in a new worker, on a node that has it.
+    """Prepare a new worker with `sweeps.worker`, if the node has that module.
 
-    On one that has not, the worker must live to say so.
+    If not, the worker must start all the same, so that its probe can report this.
     """
     try:
         prepare = import_module("sweeps.worker").prepare
@@ -33,20 +33,20 @@ def prepare_where_possible() -> None:
 
 
 def look(packages: tuple[str, ...], trainable: str) -> dict[str, str]:
-    """What the node has on which this runs, as a task that has its process to itself."""
-    os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides GPUs from who asks for none
+    """Return the facts of the node that this task runs on; the task has its own process."""
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides GPUs from tasks without any
     return facts(packages, trainable)
 
 
 def facts(packages: tuple[str, ...], trainable: str) -> dict[str, str]:
-    """What there is here: versions, a digest of files, whether torch can use a GPU.
+    """Facts of this process: versions, a digest of files, whether torch can use a GPU.
 
     Args:
         packages: Packages whose files are digested.
-        trainable: Module that is imported.
+        trainable: Module that is imported, to see whether trials can run.
 
     Returns:
-        `problem` alone if trials cannot run.
+        The facts by name; only `problem` if trials cannot run.
     """
     try:
         import_module(trainable)
@@ -60,23 +60,23 @@ def facts(packages: tuple[str, ...], trainable: str) -> dict[str, str]:
                 digest.update(file.read_bytes())
         try:
             release = version("foldsweep")
-        except PackageNotFoundError:  # found by PYTHONPATH
+        except PackageNotFoundError:  # not installed, found by PYTHONPATH
             release = "unknown"
         return {
             "python": ".".join(platform.python_version_tuple()[:2]),
             "ray": version("ray"),
-            "torch": torch.__version__.partition("+")[0],  # the build may be another
+            "torch": torch.__version__.partition("+")[0],  # without the build, which may differ
             "foldsweep": f"{release} ({digest.hexdigest()[:12]})",
             "cuda": "yes" if torch.cuda.is_available() else "",
             "build": torch.__version__,
         }
-    except (Exception, SystemExit) as error:  # the sweep names the node and says it
+    except (Exception, SystemExit) as error:  # the sweep shows it, with the node's name
         text = " ".join(str(error).split())
         return {"problem": f"{type(error).__name__}: {text}"[:300]}
 
 
 def lacking(found: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """What a node lacks to run trials of this driver, in words; empty if nothing.
+    """Reason why a node cannot run trials of this driver; empty if it can.
 
     Args:
         found: Facts of the node.

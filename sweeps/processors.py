@@ -1,4 +1,4 @@
-"""How many processors this process may use: fewer than there are in a batch job or a container."""
+"""Processors that this process may use: in a batch job or container, fewer than exist."""
 
 import math
 import os
@@ -11,7 +11,7 @@ OWN = Path("/proc/self/cgroup")
 
 
 def available_cpus(root: Path = ROOT, own: Path = OWN) -> int:
-    """Whole processors that the affinity mask and the quotas of control groups allow.
+    """Number of whole processors that the affinity mask and the control groups' quotas allow.
 
     Args:
         root: Where control groups are mounted.
@@ -25,7 +25,7 @@ def available_cpus(root: Path = ROOT, own: Path = OWN) -> int:
 
 
 def _quotas(root: Path, own: str) -> Iterator[float]:
-    """Processors that each group of this process, and each that is around it, may use."""
+    """Quota, in processors, of each control group of this process and of its parent groups."""
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -36,7 +36,7 @@ def _quotas(root: Path, own: str) -> Iterator[float]:
             continue
         for top in tops:
             place = top / path.lstrip("/")
-            # in a container the path may be that of the host, which is not to be seen here
+            # in a container the path may be the host's, which is not visible here
             for folder in {place, *place.parents} - {*top.parents}:
                 with suppress(OSError, ValueError, ZeroDivisionError):
                     yield quota(folder)

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a live table on a terminal or in a notebook, else lines."""
+"""Progress of a running sweep: a live table on a terminal or in a notebook, else lines."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ from sweeps.pace import Pace
 from sweeps.summary import shown_values
 
 PLAIN_EVERY_S = 30.0
-"""Longest silence in a plain log."""
+"""Longest time in seconds between two lines of a plain log."""
 MOST_SHOWN = 10
-"""Trials in training that the table has a row for."""
+"""Maximum number of trials in training that the table shows."""
 
 
 class Progress(tune.Callback):
@@ -53,7 +53,7 @@ class Progress(tune.Callback):
         self.cell = console if isinstance(console, Cell) else None
         on_screen = on_terminal(console)
         self.is_live = on_screen or self.cell is not None
-        # the programs' console does not fold long lines, which a live display must
+        # the programs' console does not fold long lines, but a live display must
         folding = Console(
             file=console.file,
             force_terminal=on_screen,
@@ -67,7 +67,7 @@ class Progress(tune.Callback):
             self.live.start()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Refresh the table, or write a line where there is something to say."""
+        """Refresh the table, or print lines if there is news."""
         self.pace.tick()
         for line in self.machines.news() if self.machines is not None else ():
             self.live.console.print(f"      {escaped(line)}", soft_wrap=True)
@@ -90,7 +90,7 @@ class Progress(tune.Callback):
             self.shown_at, self.shown_ended = now, ended
 
     def while_away(self) -> None:
-        """Show that a service is waited for, in the middle of a step."""
+        """Show, in the middle of a step, that the sweep waits for a service."""
         now = time.monotonic()
         if self.is_live:
             self._refresh()
@@ -109,7 +109,7 @@ class Progress(tune.Callback):
         return Text(f"{self.line()}\n{escaped(self.best_line())}".rstrip(), overflow="fold")
 
     def _running(self) -> Iterator[RenderableType]:
-        """A table of the trials that have a process, and how many more there are."""
+        """Table of the trials that have a process, and the number beyond `MOST_SHOWN`."""
         running = [r for r in self.lifecycle.running.values() if r.has_process]
         if not running:
             return
@@ -130,7 +130,7 @@ class Progress(tune.Callback):
             yield Text(f"      and {len(running) - MOST_SHOWN} more", style="dim")
 
     def stop(self) -> None:
-        """Leave the terminal as it was, a notebook with the last of it."""
+        """End the live display: clear it on a terminal, keep its last state in a notebook."""
         self.lifecycle.outages.show = lambda: None
         self.live.stop()
         if self.cell is not None:
@@ -165,14 +165,14 @@ class Progress(tune.Callback):
         return f"{shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
 
     def best_line(self) -> str:
-        """The best configuration so far."""
+        """The best configuration so far; empty if there is none."""
         best = self.lifecycle.best
         if best is None:
             return ""
         return f"      best is trial {best.number}: {best.origin or shown_values(best.values)}"
 
     def seconds_left(self) -> float | None:
-        """Time to the end at the pace so far, or to the end of the budget."""
+        """Seconds to the end at the pace so far, or to the end of the budget; None if unknown."""
         left = self.pace.seconds_left()
         if self.time_budget is not None:
             rest = max(0.0, self.time_budget - (time.monotonic() - self.started))
@@ -181,13 +181,13 @@ class Progress(tune.Callback):
 
 
 def shown_failures(failures: Mapping[str, int]) -> str:
-    """Kinds of failure that are counted apart, in brackets; nothing where there are none."""
+    """Numbers of refused and timed-out trials, in brackets; empty if there are none."""
     kinds = [f"{failures[k]} {k}" for k in (names.REFUSED, names.TIMED_OUT) if failures.get(k)]
     return f" ({', '.join(kinds)})" if kinds else ""
 
 
 def shown_time(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Duration as `h:mm:ss`; as `m:ss` if shorter than an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

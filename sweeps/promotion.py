@@ -1,8 +1,8 @@
 """Early stopping that pauses trials at rungs and may promote them later.
 
-Which trials are trained to which rung depends on scores by trial number and rung alone. It is what
-a single worker would train that promotes before it samples. The number of workers, the length of
-jobs and interruptions change only when it is trained.
+Which trials are trained to which rung depends only on the scores, by trial number and rung. They
+are the same as with a single worker that promotes before it samples. The number of workers, the
+length of jobs and interruptions change only the times at which trials are trained.
 """
 
 import math
@@ -15,7 +15,7 @@ from itertools import islice
 from sweeps.jobs import DIVERGED, Decision, Finished, Rung, Sample, Train, Wait
 
 LEAST_COMPLETE = 3
-"""Least number of sampled trials that a sweep trains to their end, if so many can be."""
+"""Minimum number of sampled trials that a sweep trains to their end, if there are as many."""
 
 
 Place = tuple[float, int]
@@ -27,7 +27,7 @@ class _Stream:
     """Trials that are to reach a rung, in the order in which they are compared.
 
     The order is that of a single worker. The key of a trial is the number of the latest trial that
-    this worker has sampled by then.
+    this worker would have sampled by then.
     """
 
     listed: list[tuple[int, int]] = field(default_factory=list)
@@ -40,15 +40,15 @@ class _Stream:
     """Trials that no worker trains yet."""
     places: list[Place] = field(default_factory=list)
     paused: list[Place] = field(default_factory=list)
-    """Sampled ones that are neither promoted nor diverged, best first."""
+    """Sampled trials that are neither promoted nor diverged, best first."""
 
 
 class Promotion:
     """Decides what is trained next, and which results the sampler sees.
 
     Call `add` for each trial in turn, `take` when a job starts, and `end` when it has ended. After
-    a kill, `add` and `end` from the record give the same sweep. If `num_trials` is raised, further
-    trials are those of the longer sweep.
+    a kill, repeat `add` and `end` from the record to restore the sweep. If `num_trials` is raised,
+    the further trials are the same as in a longer sweep from the start.
 
     Args:
         rungs: Rungs in rising order; without any, every trial is trained to its end at once.
@@ -56,7 +56,7 @@ class Promotion:
         num_initial: Initial points, which are the first trials and always promoted.
         lags: Lags by rung, the last epoch included. Trial n is sampled when all results with keys
             up to n - lag are known, and from these alone. None if the sampler uses no results.
-        unguided: Number of the first trials, which are sampled without results.
+        unguided: Number of first trials, which are sampled without results.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Promotion:
 
     @property
     def last(self) -> int:
-        """Index of the last epoch, which counts as one rung more."""
+        """Index of the last epoch, which counts as one more rung."""
         return len(self.rungs)
 
     @property
@@ -91,7 +91,7 @@ class Promotion:
         return len(self._running) + sum(len(stream.todo) for stream in self._streams)
 
     def is_given_out(self, trial: int) -> bool:
-        """Whether a trial is in training or to be trained; else it is paused or over."""
+        """Whether a trial is in training or to be trained; if not, it is paused or has ended."""
         return trial in self._running or any(trial in stream.todo for stream in self._streams)
 
     def heading(self, trial: int) -> int:
@@ -119,7 +119,7 @@ class Promotion:
         self._running[job.trial] = job.rung
 
     def give_back(self, trial: int) -> None:
-        """Note that a trial's job was cut off; it is to be done again."""
+        """Note that a trial's job was interrupted, and schedule it again."""
         rung = self._running.pop(trial)
         is_promoted = any(number == trial for _, number in self._streams[rung].listed)
         if is_promoted or rung == self.targets[trial][0]:
@@ -154,7 +154,7 @@ class Promotion:
         return Finished() if self._num_complete >= LEAST_COMPLETE else self._best_paused()
 
     def newly_seen(self, new: int) -> Iterator[tuple[int, int, float | None]]:
-        """Results that the sampler of a trial sees and that of the trial before did not.
+        """Results that the sampler sees for trial `new`, but did not see for the trial before.
 
         Yields:
             Trial, rung and score of a result.
@@ -216,7 +216,7 @@ class Promotion:
         return by_rung
 
     def _list(self, rung: int, key: int, trial: int) -> None:
-        """List a trial at a rung, and have it trained up to there unless it has been."""
+        """List a trial at a rung, and schedule its training up to there unless done or running."""
         stream = self._streams[rung]
         stream.listed.append((key, trial))
         known = (trial, rung) in self.scores or self._running.get(trial) == rung
@@ -241,7 +241,7 @@ class Promotion:
                     self._list(rung + 1, key, promoted)
 
     def _promoted(self, rung: int, trial: int, score: float | None) -> Iterator[int]:
-        """Trials that belong to the better part of a rung after one more score, best first."""
+        """Trials that one more score at a rung promotes, best first."""
         if score is None:
             return
         stream, place = self._streams[rung], (-score, trial)
@@ -265,7 +265,7 @@ class Promotion:
         )
 
     def _best_paused(self) -> Train | Finished:
-        """Job of the best trial among those paused at the highest rung."""
+        """Job of the best trial among those paused at the highest rung; `Finished` if none."""
         at = {trial: (rung, self.scores[trial, rung]) for trial, rung in sorted(self.scores)}
         paused = [
             (-rung, -score, trial)

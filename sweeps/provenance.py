@@ -1,4 +1,4 @@
-"""Where results come from: commit, versions, machine."""
+"""Provenance of results: commit, versions, machine, user."""
 
 import getpass
 import platform
@@ -12,7 +12,7 @@ LIBRARIES = ("torch", "ray", "optuna", "mlflow", "scikit-learn", "numpy")
 
 @cache
 def git_commit() -> str:
-    """Commit of this code, with `+` where it has been changed since; `unknown` outside git."""
+    """Commit of this code, with `+` if it has changed since; `unknown` outside git."""
     root = Path(__file__).parents[1]
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
@@ -28,12 +28,12 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """The machine in a few words."""
+    """Operating system and architecture of this machine."""
     return f"{platform.system()} {platform.machine()}"
 
 
 def user() -> str:
-    """Who runs this, as far as the system knows."""
+    """Name of the current user; `unknown` if the system has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

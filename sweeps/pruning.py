@@ -14,12 +14,12 @@ from sweeps.settings import Scheduler, SweepSettings
 from trainables.seeds import derive_seed
 
 REDUCTION = 3
-"""A rung lets one in so many trials go on, to so many times the epochs."""
+"""Reduction factor: the top 1/3 of trials at a rung continues to 3x the epochs."""
 LEAST_SAMPLED = REDUCTION**2
-"""Sampled trials from which on a space's are stopped early: of as many, two rungs leave one."""
+"""Minimum number of sampled trials for early stopping in a space: two rungs leave one of 9."""
 BRACKETS = 3
 LEAST_RUNG = 3
-"""Epochs before which a comparison says little, unless it is the only one."""
+"""Minimum epochs of a rung, as an earlier comparison says little; a single rung may be lower."""
 
 
 def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
@@ -27,7 +27,7 @@ def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
 
     Args:
         epochs: Epochs, or units of an estimator's resource, of a whole trial.
-        most: Rungs at most, the last ones.
+        most: Maximum number of rungs, of which the last are kept; None for no limit.
     """
     rungs: list[int] = []
     epoch = round(epochs / REDUCTION)
@@ -38,10 +38,10 @@ def rung_epochs(epochs: int, most: int | None = None) -> tuple[int, ...]:
 
 
 class Reports:
-    """Values of the objective that trials have reported, by epoch: all that stopping goes by.
+    """Reported values of the objective by epoch: the only input of early stopping.
 
     Args:
-        higher: Whether a higher value is the better.
+        higher: Whether a higher value is better.
     """
 
     def __init__(self, *, higher: bool):
@@ -52,33 +52,33 @@ class Reports:
         self._complete: dict[int, list[float]] = defaultdict(list)
 
     def add(self, epoch: int, value: float) -> None:
-        """Take in a report, of whatever trial."""
+        """Add a report of any trial."""
         insort(self._all[epoch], value)
 
     def add_complete(self, curve: Mapping[int, float]) -> None:
-        """Take in that a trial is complete, with its reports by epoch, each of which is known."""
+        """Note that a trial is complete; `curve` has its reports by epoch, all added before."""
         self.num_complete += 1
         for epoch, value in curve.items():
             self._complete[epoch].append(value)
 
     def at(self, epoch: int) -> Sequence[float]:
-        """What all trials reported after an epoch, in rising order."""
+        """Values that all trials reported after an epoch, in rising order."""
         return self._all.get(epoch, ())
 
     def of_complete(self, epoch: int) -> Sequence[float]:
-        """What trials that are complete reported after an epoch."""
+        """Values that complete trials reported after an epoch."""
         return self._complete.get(epoch, ())
 
 
 class AbstractRule(abc.ABC):
-    """Decides whether a trial stops; the same for the same reports."""
+    """Early-stopping rule; equal reports give equal decisions."""
 
     def reads(self, epoch: int) -> bool:
-        """Whether what trials report after an epoch can be asked for."""
+        """Whether the rule may use the reports after an epoch."""
         return True
 
     def mean_epochs(self, epochs: int, trained: int = 0) -> float:
-        """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+        """Expected number of epochs of a trial of at most `epochs` that has `trained` some."""
         return epochs
 
     @abc.abstractmethod
@@ -88,7 +88,7 @@ class AbstractRule(abc.ABC):
         Args:
             number: Number of the trial.
             curve: Its reports by epoch.
-            others: All reports but its last one.
+            others: All reports except the last one of this trial.
         """
 
 
@@ -97,9 +97,9 @@ class RungRule(AbstractRule):
     """Asynchronous successive halving on what a study has recorded.
 
     A trial continues past a rung if it is in the top 1 / `REDUCTION` of those that have reached
-    it, counting itself; the first to arrive always continues. With several brackets, trials fall
-    into them by number; bracket b skips the b lowest rungs, and rungs are shared by all. There are
-    no more brackets than rungs.
+    it, counting itself; the first to arrive always continues. With several brackets, a trial is
+    assigned to one by its number; bracket b skips the b lowest rungs, and all brackets share the
+    rungs. There are no more brackets than rungs.
 
     References:
         Li et al. (2020), "A system for massively parallel hyperparameter tuning", MLSys.
@@ -132,9 +132,9 @@ class RungRule(AbstractRule):
 
 @dataclass(frozen=True)
 class MedianRule(AbstractRule):
-    """Stops a trial whose best so far is worse than the median of the complete ones by then.
+    """Stops a trial whose best value so far is worse than the median of complete trials then.
 
-    Optuna's `MedianPruner`, which looks through all trials for it.
+    The rule of Optuna's `MedianPruner`, which reads all trials for each decision.
 
     Args:
         warmup: Epochs before which no trial is stopped.
@@ -166,7 +166,7 @@ class NoRule(AbstractRule):
 
 
 def in_force(settings: SweepSettings, num_sampled: int) -> Scheduler:
-    """What stops trials of a space early: `none` with several objectives or few sampled trials."""
+    """Scheduler in use for a space: `none` with several objectives or too few sampled trials."""
     if len(settings.objective) > 1 or num_sampled < LEAST_SAMPLED:
         return "none"
     return settings.scheduler
@@ -180,7 +180,7 @@ def make_rule(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> Abst
 
 
 def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[int, ...]:
-    """Epochs after which trials report: at the rungs where the scheduler has rungs."""
+    """Epochs after which trials report: a scheduler's rungs if it has any; see `report_epochs`."""
     has_rungs = scheduler in ("asha", "asha-stop", "hyperband")
     return report_epochs(epochs, rungs=rungs if has_rungs else ())
 
@@ -188,8 +188,8 @@ def reports(scheduler: Scheduler, epochs: int, rungs: tuple[int, ...]) -> tuple[
 def report_epochs(epochs: int, *, rungs: Sequence[int] = (), at_most: int = 10) -> tuple[int, ...]:
     """Epochs after which a trial reports: the rungs, or about `at_most` evenly spaced ones.
 
-    A report costs more than a short epoch, and where it falls must not depend on how fast a
-    machine is, or pruning would.
+    Trials do not report every epoch, as a report costs more than a short epoch. Which
+    epochs report must not depend on the speed of a machine, or pruning would depend on it, too.
     """
     if rungs:
         return tuple(sorted({e for e in rungs if e < epochs} | {epochs}))

@@ -1,8 +1,8 @@
-"""Ends what a Ray of ours leaves behind, however the process ends that started it.
+"""Clean-up after a local Ray, no matter how the process that started it ends.
 
-A process of its own, `python -I -S reaper.py FOLDER PARENT`, which needs nothing but Python. It
-waits until its parent ends or says that it has finished with Ray; then it kills every process that
-bears the mark of that Ray, and removes Ray's folder.
+A separate process, `python -I -S reaper.py FOLDER PARENT`, which needs only Python. It waits until
+its parent ends or reports that it has finished with Ray. Then it kills every process that has the
+mark of that Ray, and removes Ray's folder.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 MARK = "FOLDSWEEP_RAY"
-"""Variable in the environment of all that a Ray of ours starts; its value is Ray's folder."""
+"""Environment variable of every process that a local Ray starts; its value is Ray's folder."""
 
 LOGS = ("gcs_server.out", "gcs_server.err", "raylet.out", "raylet.err")
 LAST_BYTES = 20_000
@@ -23,11 +23,11 @@ WITHIN_S = 10.0
 
 
 def marked(folder: str) -> list[int]:
-    """Processes of the Ray that has its files in `folder`; none where there is no /proc."""
+    """Ids of the processes of the Ray that has its files in `folder`; empty without /proc."""
     mark = f"{MARK}={folder}".encode()
     found = []
     for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended, or is another user's
+        with contextlib.suppress(OSError):  # the process has ended, or is another user's
             if mark in (place / "environ").read_bytes().split(b"\0"):
                 found.append(int(place.name))
     return found
@@ -36,7 +36,7 @@ def marked(folder: str) -> list[int]:
 def end_all(folder: str) -> None:
     """Kill the processes of a Ray, and remove its files."""
     deadline = time.monotonic() + WITHIN_S
-    for _ in range(2):  # what is just being started has no environment for a moment
+    for _ in range(2):  # twice: a starting process has no environment for a moment
         while (left := marked(folder)) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(OSError):
@@ -48,7 +48,7 @@ def end_all(folder: str) -> None:
 
 
 def keep_logs(folder: str, log: str) -> None:
-    """Add the ends of Ray's own logs to a file."""
+    """Append the last `LAST_BYTES` bytes of each of Ray's own logs to a file."""
     with contextlib.suppress(OSError), open(log, "ab") as kept:
         for path in sorted(Path(folder).glob("ray/session_2*/logs/*")):
             if path.name in LOGS and path.stat().st_size:
@@ -57,7 +57,7 @@ def keep_logs(folder: str, log: str) -> None:
 
 
 def main(folder: str, parent: int) -> None:
-    """Wait for the end, then see to it."""
+    """Wait until the parent ends or finishes, then keep logs if told to, and clean up."""
     said = b""
     while os.getppid() == parent:
         if select.select([0], [], [], 1.0)[0]:

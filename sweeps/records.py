@@ -1,4 +1,4 @@
-"""What a sweep records beside its numbers: tags of its runs, data, task, published figures."""
+"""Metadata that a sweep records: tags of its runs, data, task, published results."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from trainables.tasks.samples import Data
 from trainables.tasks.shapes import inputs_record
 from trainables.tasks.task import Task
 
-# MLflow's own tags, spelled out so that the driver need not import it
+# MLflow's own tags, defined here so that the driver need not import MLflow
 MLFLOW_RUN_NOTE = "mlflow.note.content"
 MLFLOW_SOURCE_NAME = "mlflow.source.name"
 MLFLOW_USER = "mlflow.user"
@@ -26,7 +26,7 @@ MLFLOW_USER = "mlflow.user"
 def run_tags(
     settings: SweepSettings, space: SearchSpace, data: Data, sweep: str, allotment: Allotment
 ) -> dict[str, str]:
-    """Tags of every run of a sweep: what the MLflow UI groups and filters by."""
+    """Tags of every run of a sweep, by which the MLflow UI groups and filters."""
     variant = space.variant
     return {
         names.TAG_SWEEP: sweep,
@@ -57,7 +57,7 @@ def run_tags(
 
 
 def _file_tags(space: SearchSpace) -> dict[str, str]:
-    """Path and digest of the user's file that a space is from."""
+    """Tags with path and digest of a space's own file; empty if it has none."""
     if space.file is None:
         return {}
     digest = hashlib.sha256(Path(space.file).read_bytes()).hexdigest()
@@ -81,7 +81,7 @@ def dataset_record(data: Data) -> dict[str, str]:
 
 
 def write_task(folder: Path, task: Task, data: Data) -> Path:
-    """Write the task's record, which exports and analysis read; returns the file."""
+    """Write the task's record, which exports and analysis read; return the path of the file."""
     # names without folders, which differ between the machines that read the record
     origin = {
         k: Path(v).name if k in ("data", "test") and v else v for k, v in data.origin.items()
@@ -94,13 +94,13 @@ def write_task(folder: Path, task: Task, data: Data) -> Path:
 
 
 def reported_row(space: SearchSpace) -> Preset | None:
-    """The report's row that the space's baseline repeats; None if it has no figures."""
+    """Preset that the space's baseline reproduces; None if the report has no results of it."""
     preset = PRESETS.get(space.points[0].name) if space.points else None
     return preset if preset is not None and reported_figures(preset) else None
 
 
 def reported_figures(preset: Preset) -> dict[str, float]:
-    """Accuracy that the report prints of a row, with its standard deviation if it prints one."""
+    """Published accuracy of a preset, with its standard deviation if published; empty if none."""
     for measurement in preset.measurements:
         accuracy, std = measurement.reported.accuracy, measurement.reported.std
         if accuracy is not None:

@@ -1,4 +1,4 @@
-"""What a sweep would do: `run.py --dry-run`. Nothing is written, and no Ray is started."""
+"""Dry run of a sweep, `run.py --dry-run`: nothing is written, and no Ray is started."""
 
 import os
 import resource
@@ -39,30 +39,30 @@ from trainables.trial import Context, CrossValidation
 
 OFFLINE = "FOLDSWEEP_OFFLINE"
 AGAIN_WITHIN_S = 2.0
-"""An epoch shorter than this is timed again: the first one of a process takes longer, on a GPU by
+"""Seconds. A shorter epoch is timed again: the first epoch of a process takes longer, on a GPU by
 half a second."""
 START_S, EACH_S = 8.0, 0.05
-"""Seconds that the sweep of a space takes to start, and that a trial takes beside its training;
+"""Seconds that the sweep of a space takes to start, and that a trial takes besides its training;
 measured on two processors, see docs/performance.md."""
 MEMORY_INFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """What the initial point of a space takes, of all folds together."""
+    """Measured time and memory of a space's initial point, all folds together."""
 
     point: str
     unit_s: float
     """Seconds of an epoch, or of a unit of an estimator's resource."""
     build_s: float
-    """Seconds until its first epoch begins."""
+    """Seconds until the first epoch begins."""
     gpu_bytes: int
 
 
 def rehearse(
     settings: SweepSettings, stored: SweepSettings | None, given: Given | None = None
 ) -> int:
-    """Print what a sweep would do; returns the exit code. For a process of its own.
+    """Print what a sweep would do; return the exit code. Call it in a process of its own.
 
     Args:
         settings: Validated settings.
@@ -70,9 +70,9 @@ def rehearse(
         given: Task and spaces that a program has made.
 
     Raises:
-        UserError: If anything is wrong that can be known without writing.
+        UserError: If a check that writes nothing fails.
     """
-    sys.dont_write_bytecode = True  # beside the user's files
+    sys.dont_write_bytecode = True  # no `__pycache__` beside user's files
     os.environ[OFFLINE] = "1"
     console.print("dry run: nothing is written, no trial is run")
     folder = settings.local_root / (settings.resume or settings.name or "NAME")
@@ -88,7 +88,7 @@ def rehearse(
 
 
 def estimate(space: SearchSpace, settings: SweepSettings, unit_s: float) -> tuple[float, float]:
-    """Seconds of a trial, at the mean: if trials are stopped as expected, and if none is.
+    """Mean seconds of a trial: with the expected early stopping, and without any.
 
     Args:
         space: The space.
@@ -149,7 +149,7 @@ def _space(space: SearchSpace, settings: SweepSettings) -> Iterator[str]:
 
 
 def _allotment(settings: SweepSettings) -> Allotment:
-    """What a trial gets here; of a cluster, which is not asked, what was asked for."""
+    """Resources of a trial here; for a cluster, which is not contacted, the requested ones."""
     if settings.address is not None:
         return Allotment(
             cpus=cpus_per_trial(settings), gpus=0.0, concurrency=settings.concurrency or 1
@@ -161,11 +161,11 @@ def _allotment(settings: SweepSettings) -> Allotment:
 
 
 def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
-    """Train the initial point for an epoch on all folds; an estimator for a few units."""
+    """Time an epoch of the initial point on all folds; for an estimator, a few units."""
     settings = ready.settings
     config = first_configs(space, Gate(space, settings.limits, ready.data))[0]
     torch.set_num_threads(allotment.threads)
-    torch.zeros(1, device=allotment.device)  # a GPU is opened once, which is no part of a trial
+    torch.zeros(1, device=allotment.device)  # a GPU is initialised once, not in each trial
     context = Context(
         data=ready.scored,
         folds=ready.folds,
@@ -216,7 +216,7 @@ def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
 
 
 def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended: int) -> str:
-    """How long the sweep may take, by the initial points."""
+    """Line with the estimated time of the sweep, from its initial points."""
     least = most = START_S * len(timed)
     for space, found in zip(ready.spaces, timed, strict=True):
         trials = num_asked(space, ready.settings)
@@ -238,7 +238,7 @@ def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended:
 
 
 def _memory_line(allotment: Allotment, timed: list[Timed]) -> str:
-    """What the processes of trials take: each has what this one has."""
+    """Line with the estimated memory, as if each trial's process took as much as this one."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
     total = peak * (allotment.concurrency + 1)
@@ -265,7 +265,7 @@ def _available() -> int:
 
 
 def _places(settings: SweepSettings, spaces: list[SearchSpace], folder: Path) -> Iterator[str]:
-    """Where all that a sweep writes would lie."""
+    """Lines with the places that the sweep would write to."""
     here = folder.resolve()
     yield f"folder: {here}"
     if settings.study is None:

@@ -1,10 +1,10 @@
-"""Send to MLflow what a sweep recorded while the tracking server was away.
+"""Send to MLflow the records that a sweep kept while the tracking server was unavailable.
 
     python sweeps/replay.py NAME
     python sweeps/replay.py NAME --tracking-uri http://127.0.0.1:5000
 
-Sending again what the server already has changes nothing. Exit codes: 0 all is there, 1 the
-server does not take it, 2 a mistake in the command.
+Sending records again that the server already has changes nothing. Exit codes: 0 the server has
+all records, 1 it does not accept them, 2 a mistake in the command.
 """
 
 if __name__ == "__main__":
@@ -50,19 +50,21 @@ from sweeps.tracking.spool import (
 JOURNAL_FILE = "study.journal"
 _POLL_S = 0.2
 _REST = 3.0
-"""Rests per unit of the processor's work, from `_LEAST_REST_S` to `_LAST_DELAY_S`: sending takes a
-quarter of a processor, unless more waits than is sent at a time: the end would wait for it."""
+"""Seconds of pause per second of CPU time, at least `_LEAST_REST_S` and at most `_LAST_DELAY_S`:
+sending takes a quarter of a processor. If more records wait than one step sends, there is no
+pause, since the end of the sweep would wait for them."""
 _LEAST_REST_S = 2.0
-"""A run that has begun and ended meanwhile takes half the calls of one that is sent in parts."""
+"""Shortest pause: a run that begins and ends within a pause takes half the calls of a run that is
+sent in parts."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
 _GIVE_UP_S = 60.0
 _FIRST_RESULTS_S = 15.0
-"""Longest wait for a sweep's first results, before its run is made without any."""
+"""Longest wait for a sweep's first results; after it, the run is created without any."""
 _LOCK_WAIT_S = 2.0
 _DEPTHS = (TARGET_FILE, f"*/{TARGET_FILE}", f"*/*/{TARGET_FILE}")
-"""In the folder of a space, of a sweep, and of sweeps."""
+"""Patterns of the target file in the folder of a space, of a sweep, and of all sweeps."""
 _REQUESTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what is known
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the loop below retries, and knows what was sent
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -71,10 +73,11 @@ _log = logging.getLogger(__name__)
 
 
 def follow(folder: Path) -> None:
-    """Carry a spool to MLflow as it grows, until the driver has closed it or is gone.
+    """Send a spool to MLflow as it grows, until the driver has closed it or has ended.
 
-    While the driver lives, a failing server is tried for ever; after it died, for a minute.
-    Should the uploader of an earlier driver still be at work, this one waits to take over.
+    While the driver runs, a failing server is retried without limit; if the driver ends without
+    closing the spool, for `_GIVE_UP_S` seconds. If the uploader of an earlier driver is still
+    running, this one waits to take over.
     """
     lock = FileLock(folder / UPLOADER_LOCK)
     while True:
@@ -110,7 +113,7 @@ def _follow(folder: Path) -> None:
                 time.sleep(_POLL_S)
             elif has_driver and sent < RECORDS_PER_STEP:
                 _pause(spool, rest_s(time.process_time() - started))
-        except Exception as error:  # whatever fails, the records are safe and the driver works
+        except Exception as error:  # any failure: the records are safe, and the driver works
             if failing_since is None:
                 _log.warning("cannot send: %s", one_line(error))
                 failing_since = time.monotonic()
@@ -129,15 +132,16 @@ def _follow(folder: Path) -> None:
 
 
 def rest_s(worked_s: float) -> float:
-    """How long to rest after so many seconds of a processor."""
+    """Seconds to pause after `worked_s` seconds of CPU time."""
     return min(max(_REST * worked_s, _LEAST_REST_S), _LAST_DELAY_S)
 
 
 def _wait_for_results(folder: Path) -> None:
-    """Leave the processors to what starts a sweep: importing MLflow takes seconds of one.
+    """Wait for the first results of trials, or at most `_FIRST_RESULTS_S`.
 
-    Results are those of trials since the driver opened the spool: the sweep's own run has figures
-    from the start, and a resumed sweep those of another day.
+    Importing MLflow takes seconds of CPU time, which the start of a sweep needs itself. Only
+    results since the driver opened the spool count: the sweep's own run has metrics from the
+    start, and a resumed sweep has earlier results.
     """
     end = time.monotonic() + _FIRST_RESULTS_S
     read_up_to, has_results = 0, False
@@ -152,7 +156,7 @@ def _wait_for_results(folder: Path) -> None:
 
 
 def _pause(spool: Path, seconds: float) -> None:
-    """Wait, but no longer than `_POLL_S` once the driver wants to end."""
+    """Wait, but at most `_POLL_S` longer once the driver has closed the spool."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if is_closed(spool):
@@ -162,12 +166,12 @@ def _pause(spool: Path, seconds: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A sweep's folder, checked, with the place that its records go to."""
+    """A checked spool folder of a sweep, with the target of its records."""
 
     folder: Path
     target: TrackingTarget
     foreign: bool
-    """Whether the folder was made elsewhere, so that nothing outside it is read for it."""
+    """Whether the folder was made elsewhere; if so, no file outside it is read."""
 
 
 def waiting(folder: Path, tracking_uri: str | None = None, *, trust: bool = False) -> Waiting:
@@ -176,12 +180,12 @@ def waiting(folder: Path, tracking_uri: str | None = None, *, trust: bool = Fals
     Args:
         folder: Folder of the spool.
         tracking_uri: Server or store to send to [that of the sweep].
-        trust: Whether a server or store that only the folder names is used, though the folder may
-            be from somebody else.
+        trust: Whether to use a server or store that only the folder names, though the folder may
+            come from another person.
 
     Raises:
-        UserError: If its files are damaged, or the server or store can take nothing or is not the
-            user's.
+        UserError: If the folder's files are damaged, or the server or store cannot accept records
+            or is not the user's.
     """
     check_files(folder)
     target = TrackingTarget.load(folder)
@@ -195,11 +199,11 @@ def waiting(folder: Path, tracking_uri: str | None = None, *, trust: bool = Fals
 
 
 def replay(sweep: Waiting) -> str:
-    """Send what waits in one sweep's folder, and say what was sent.
+    """Send the records that wait in one sweep's folder, and return a report.
 
     Raises:
         UserError: If another uploader is at work in the folder, or the experiment is deleted.
-        ConnectionError: If the server does not take the records; they stay.
+        ConnectionError: If the server does not accept the records, which stay in the folder.
     """
     folder = sweep.folder
     if not (folder / SPOOL_FILE).exists():
@@ -214,10 +218,15 @@ def replay(sweep: Waiting) -> str:
 
 
 def _checked(folder: Path, target: TrackingTarget, *, given: bool) -> TrackingTarget:
-    """The target of a folder that was made elsewhere, as far as it is the user's own.
+    """Check the target of a folder that was made elsewhere, and return it with a local study.
+
+    Args:
+        folder: The folder.
+        target: Its target.
+        given: Whether the user named the server or store.
 
     Raises:
-        UserError: If it names a store that is not the user's, and none was given.
+        UserError: If the folder names a store that is not the user's, and the user named none.
     """
     if not given and target.tracking_uri != present_uri(None):
         raise UserError(
@@ -240,7 +249,7 @@ def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
             uploader.finish(driver_died=not is_closed(spool))
     except UserError:
         raise
-    except Exception as error:  # whatever fails, the records stay
+    except Exception as error:  # any failure: the records stay
         waiting = count_records(spool, uploader.progress.offset)
         raise ConnectionError(
             f"MLflow at {target.shown_uri} is unreachable: {waiting} records wait in {folder} "
@@ -257,15 +266,15 @@ def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
 
 
 def sweep_folders(name: str, storage: Path) -> list[Path]:
-    """Folders of the sweeps that a name or a path stands for.
+    """Spool folders of the sweeps that a name or a path refers to.
 
     Raises:
         UserError: If there are none.
     """
     for folder in (storage / name, Path(name)):
         found: list[Path] = []
-        with suppress(OSError, UnicodeEncodeError):  # a name that no file can have
-            depths = _DEPTHS if folder.resolve().name else ()  # no sweeps are in the root
+        with suppress(OSError, UnicodeEncodeError):  # no file can have such a name
+            depths = _DEPTHS if folder.resolve().name else ()  # never search the root
             found = [path.parent for depth in depths for path in folder.glob(depth)]
         if found:
             return sorted(found)
@@ -279,7 +288,7 @@ OPTIONS = ("--storage", "--tracking-uri", "--trust")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, as the other programs do."""
+    """Parser that raises its errors as one line, as the other programs do."""
 
     def error(self, message: str) -> NoReturn:
         unknown = re.search("unrecognized arguments: (--[^ =]+)", message)
@@ -288,7 +297,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and give its exit code."""
+    """Run the program and return its exit code."""
     parser = _Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", help="name of the sweep, or the path of its folder")
     parser.add_argument("--storage", type=Path, default=Path("runs"), help="where the sweeps are")

@@ -1,4 +1,4 @@
-"""Repeat the reports: `python sweeps/reproduce.py kong/table3`, `--list` for all there is."""
+"""Reproduce the reports: `python sweeps/reproduce.py kong/table3`; `--list` shows all."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -10,7 +10,7 @@ from sweeps.supervisor import apart
 
 
 def main() -> int:
-    """Repeat what the command line asks for; returns the exit code."""
+    """Run the reproduction that the command line names; return the exit code."""
     return apart("sweeps.reproduction.program.main", sys.argv[1:], called("sweeps/reproduce.py"))
 
 

@@ -1,4 +1,4 @@
-"""How many trials run at a time, and what each gets."""
+"""Resources of trials: how many run at a time, and the CPUs and GPUs of each."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from foldsweep.errors import UserError
 from sweeps.settings import SweepSettings
 
 TRIALS_PER_GPU = 4
-"""Small networks leave most of a GPU idle; a few trials share one."""
+"""Trials that share a GPU by default: small networks leave most of it idle."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What one node has for trials."""
+    """CPUs and GPUs of one node that trials can use."""
 
     node: str
     """Name of the node, for messages."""
@@ -24,7 +24,7 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Allotment:
-    """What each trial gets, and how many run at a time."""
+    """CPUs and GPUs of each trial, and the number of trials at a time."""
 
     cpus: float
     gpus: float
@@ -45,8 +45,8 @@ def allot(settings: SweepSettings, nodes: Sequence[Capacity]) -> Allotment:
     """Share the nodes' CPUs and GPUs among trials.
 
     Raises:
-        UserError: If there is no node, or a trial wants more than any has, or what its device
-            cannot do.
+        UserError: If there is no node, a trial requests more than any node has, or its device
+            does not support its mode.
     """
     if not nodes:
         raise UserError("the cluster has no node that is alive: start Ray on its machines")
@@ -69,7 +69,7 @@ def cpus_per_trial(settings: SweepSettings) -> float:
 
 
 def num_fitting(nodes: Sequence[Capacity], *, cpus: float, gpus: float) -> int:
-    """How many trials fit: each on one node, and a part of a GPU is never made of two."""
+    """Number of trials that fit: each on one node, and a fraction of a GPU within one GPU."""
     return sum(_fitting(node, cpus, gpus) for node in nodes)
 
 
@@ -82,7 +82,7 @@ def _fitting(node: Capacity, cpus: float, gpus: float) -> int:
 
 
 def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> str:
-    """Which wish no node can meet, and what the largest has."""
+    """Message: the request that no node can meet, and what the largest node has."""
     wishes = (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU"))
     for option, wanted, what in wishes:
         has = [node.cpus if what == "CPU" else node.gpus for node in nodes]
@@ -100,5 +100,5 @@ def _counted(number: float, what: str) -> str:
 
 
 def _times(whole: float, part: float) -> int:
-    """How often `part` fits, whatever the rounding of floats."""
+    """How often `part` fits into `whole`, allowing for floating-point rounding."""
     return math.floor(whole / part + 1e-9)

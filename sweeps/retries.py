@@ -1,7 +1,7 @@
-"""A study in a database that may go away: every call is repeated until it is there again.
+"""Retries for a study in a database: every call is repeated until the database is available.
 
-A call whose answer was lost may have done its work. So before one is repeated that must not happen
-twice, the study is asked whether it has.
+A call whose answer was lost may have changed the study. Before a change that must not be made
+twice is repeated, the study is therefore checked for it.
 """
 
 import time
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 CONNECT_WITHIN_S = 10
 ANSWER_WITHIN_S = 20.0
-"""How long a database that is connected may say nothing while a statement runs."""
+"""Seconds that a connected database may be silent while a statement runs."""
 POSTGRES: dict[str, object] = {
     "connect_timeout": CONNECT_WITHIN_S,
-    # a peer that was cut off says nothing: the system finds out within half a minute
+    # a disconnected peer is silent: the system detects it within half a minute
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -34,16 +34,16 @@ POSTGRES: dict[str, object] = {
 }
 """Parameters of libpq for every connection, unless the URL has its own."""
 LIBPQ = ("psycopg", "psycopg2")
-"""Drivers that take them."""
+"""Database drivers that accept parameters of libpq."""
 
 
 class PatientStorage(BaseStorage):
-    """Another storage, waited for where it is away.
+    """Optuna storage that wraps a database, and waits while the database is unavailable.
 
     Args:
         database: The study's database.
-        outages: Waits.
-        owner: Asked before every write.
+        outages: Waits for the database.
+        owner: Checked before every write.
     """
 
     def __init__(self, database: RDBStorage, outages: Outages, owner: Owner):
@@ -61,12 +61,12 @@ class PatientStorage(BaseStorage):
         return self._outages.waited(STUDY, call)
 
     def _write(self, call: Callable[[], T], done: Callable[[], T | None] | None = None) -> T:
-        """Do what changes the study.
+        """Make a change to the study.
 
         Args:
             call: The change.
-            done: What the change has returned if it was made by a call that failed; None if it
-                was not made. Left out where a change may be made twice.
+            done: Returns the result of the change if a failed call has made it, None if not.
+                Leave it out if the change may be made twice.
         """
         tried = False
 
@@ -194,7 +194,7 @@ class PatientStorage(BaseStorage):
 
 
 def num_trials(storage: BaseStorage, study_id: int) -> int:
-    """Number of a study's trials, found by halving: Optuna counts them by reading them all."""
+    """Number of a study's trials, found by bisection: Optuna counts them by reading them all."""
     fewest, beyond = 0, 1
     while _trial_id(storage, study_id, beyond - 1) is not None:
         fewest, beyond = beyond, 2 * beyond
@@ -215,10 +215,10 @@ def _trial_id(storage: BaseStorage, study_id: int, number: int) -> int | None:
 
 
 def say_when_away(engine: Engine) -> None:
-    """Have a database raise `ServiceAway` for what may succeed later.
+    """Make a database raise `ServiceAway` for errors of calls that may succeed later.
 
-    Optuna hides such errors behind one of its own, and repeats the creation of a trial by itself,
-    which may have been made.
+    Optuna hides such errors behind one of its own. It also repeats the creation of a trial by
+    itself, though the trial may exist already.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -230,9 +230,10 @@ def say_when_away(engine: Engine) -> None:
 
 
 def options_of(url: str) -> dict[str, Any]:
-    """Options of SQLAlchemy for an engine whose connections find out that their peer is gone.
+    """SQLAlchemy options for an engine whose connections detect that their server is gone.
 
-    It may say nothing, or be a server that takes connections and hangs.
+    Such a server may be silent, or accept connections and hang. The options are empty unless the
+    driver is one of `LIBPQ`.
 
     Raises:
         ImportError: If the driver is missing.
@@ -248,7 +249,7 @@ def options_of(url: str) -> dict[str, Any]:
 
 
 def _impatient() -> Any:
-    """Psycopg's connection, which closes when the database is silent for too long."""
+    """Psycopg's connection class, but closing if the database is silent for too long."""
     from psycopg import Connection, OperationalError
 
     class Impatient(Connection[Any]):
@@ -256,7 +257,10 @@ def _impatient() -> Any:
             return super().wait(self._heard(gen), *args, **options)
 
         def _heard(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-            """What psycopg does to get an answer; it is told now and then that none has come."""
+            """Run psycopg's steps to get an answer; close the connection if none comes in time.
+
+            Psycopg reports now and then that no answer has come.
+            """
             since = time.monotonic()
             try:
                 wanted = next(gen)

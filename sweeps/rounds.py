@@ -1,6 +1,7 @@
 """Rounds and folds without a sweep: members trained in lockstep, measured once at the end.
 
-What is spread over processes (`sweeps.spread`) is a stack, whose numbers depend on nothing else.
+Whole stacks are distributed over processes (`sweeps.spread`): the results of a stack do not depend
+on anything outside it.
 """
 
 import time
@@ -37,21 +38,21 @@ Values = Float[np.ndarray, " m"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What each member came to on its held-out rows, and in its last epoch of training."""
+    """Results of each member on its held-out rows, and in its last epoch of training."""
 
     held_out: dict[str, Values]
     """Loss and metrics by short name."""
     train: dict[str, Values]
-    """The same of the last epoch's training batches, as far as they are measured there."""
+    """The same on the training batches of the last epoch, as far as measured there."""
     predictions: tuple[dict[str, np.ndarray], ...]
     """Each member's predictions on its held-out rows."""
     num_params: int
     train_time_s: float
     """Seconds of training, all members together."""
     curves: dict[str, list[list[float]]]
-    """By name, for each epoch a value of each member; empty unless asked for."""
+    """Values by name, epoch and member; empty unless training was called with `curves`."""
     probe_predictions: tuple[dict[str, np.ndarray], ...] = ()
-    """Predictions on the probes; empty if there are none."""
+    """Each member's predictions on the probe rows; empty if there are none."""
 
     @classmethod
     def of_all(cls, stacks: Sequence["Scores"]) -> "Scores":
@@ -73,9 +74,9 @@ class Cohort:
 
     members: tuple[Member, ...]
     data: Data
-    """Its training rows are those that members index, whether to train or to measure on."""
+    """Data whose training rows the members index, both to train and to measure on."""
     probes: Int[np.ndarray, " p"] | None = None
-    """Rows to predict without being measured on them, such as a grid of points."""
+    """Rows that are predicted but not scored, such as a grid of points; None for none."""
 
     @property
     def samples(self) -> Samples:
@@ -89,11 +90,11 @@ class Cohort:
     def stacks(
         self, variant: Variant, *, mode: Mode = "auto", device: str = "cpu"
     ) -> list["Cohort"]:
-        """The cohort in parts that may be trained at the same time, each as one stack.
+        """Split the cohort into parts that may be trained at the same time, each as one stack.
 
-        The parts depend on what is trained, never on how many processes there are. Members that
-        are trained one after another anyway are parts of their own, with the same numbers. Where
-        members are fused, and on a GPU, all are one part: rounding depends on how many are.
+        The parts depend on what is trained, never on the number of processes. Members that would
+        be trained one after another become separate parts, with the same results. Fused members,
+        and all members on a GPU, stay one part, as rounding depends on the size of a stack.
         """
         if device != "cpu":
             return [self]
@@ -112,9 +113,11 @@ class Cohort:
         curves: bool = False,
         after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> Scores:
-        """Train all epochs and measure once; with a folder it can be cut off and called again.
+        """Train all epochs, and measure once at the end.
 
-        With `curves` the held-out rows are measured after every epoch; nothing depends on it.
+        With a checkpoint folder, an interrupted training resumes when it is called again. With
+        `curves`, the held-out rows are also measured after every epoch, which does not affect the
+        results.
 
         Raises:
             UserError: If a loss becomes infinite or NaN.
@@ -166,7 +169,7 @@ class Cohort:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A cohort to train as one stack; any process can do it."""
+    """A cohort to train as one stack, in any process."""
 
     variant: Variant
     cohort: Cohort
@@ -176,16 +179,16 @@ class Training:
 
     @property
     def is_fit(self) -> bool:
-        """Whether it is of estimators, which are fitted in one step."""
+        """Whether the members are estimators, which are fitted in one step."""
         return isinstance(self.cohort.members[0].config, EstimatorConfig)
 
     @property
     def steps(self) -> int:
-        """Epochs, or 1."""
+        """Number of steps: the epochs, or 1 for estimators."""
         return 1 if self.is_fit else self.cohort.members[0].config.epochs
 
     def run(self, after_step: Callable[[int], None]) -> Scores:
-        """Train and measure it.
+        """Train and measure the cohort.
 
         Raises:
             UserError: If a loss becomes infinite or NaN, or the user's code fails.
@@ -201,14 +204,14 @@ class Training:
 def spread(
     trainings: Sequence[Training], concurrency: int | None
 ) -> Generator[Scores, None, None]:
-    """Scores of each training, in their order, by all processes that there is room for.
+    """Yield the scores of each training, in order, using all processes that there is room for.
 
     Args:
         trainings: What to train, all on one device.
         concurrency: Most processes at a time [as many as there is room for].
 
     Raises:
-        UserError: As `Training.run` does, once all before are trained.
+        UserError: As from `Training.run`, once the scores of all earlier trainings are yielded.
     """
     helpers = places(
         device=trainings[0].device,
@@ -234,7 +237,7 @@ def _curve_points(values: EpochMetrics) -> Averages:
 
 
 def fold_cohort(config: BaseConfig, data: Data, folds: Sequence[Fold], *, seed: int) -> Cohort:
-    """A member for each fold of the training rows."""
+    """Cohort with a member for each fold of the training rows."""
     members = [
         Member(
             config=config,
@@ -250,9 +253,10 @@ def fold_cohort(config: BaseConfig, data: Data, folds: Sequence[Fold], *, seed: 
 def round_cohort(
     config: BaseConfig, data: Sequence[Data], *, seed: int, held_back: int = 0
 ) -> Cohort:
-    """A member for each of `data`: all its training rows to train on, its test rows to measure.
+    """Cohort with a member for each of `data`, which trains and is measured on that data.
 
-    Every round has an initialisation of its own; rounds with the same data share them.
+    A member trains on all training rows and is measured on the test rows. Every round has its own
+    initialisation; rounds with the same data share the rows.
 
     Args:
         config: Configuration of all rounds.

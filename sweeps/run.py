@@ -1,6 +1,6 @@
-"""Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for the rest.
+"""Sweep search spaces: `python sweeps/run.py --space cnn_ws_aux`, `--help` for all options.
 
-Reads the command line; `sweeps.driver` does the rest, in a process of its own.
+This program reads the command line; `sweeps.driver` runs the sweep in a separate process.
 """
 
 if __name__ == "__main__":
@@ -28,21 +28,21 @@ from sweeps.supervisor import apart
 class RunOptions(SweepSettings):
     """Search for the best configuration of one or more search spaces.
 
-    Every trial trains all cross-validation folds of one configuration in lockstep and is judged,
-    and stopped early, by their mean. Everything lands in MLflow; a sweep that was interrupted goes
-    on with --resume.
+    Every trial trains all cross-validation folds of one configuration in lockstep. The mean over
+    folds is its score, and decides on early stopping. All results are logged to MLflow; --resume
+    continues an interrupted sweep.
     """
 
     config: Path | None = None
-    """YAML file of settings, by the names of these options; what is given here wins."""
+    """YAML file of settings, named like these options; options of the command line override it."""
     save_config: Path | None = None
     """Write the settings to a file for --config, then start."""
     ui: bool = False
-    """Serve MLflow's pages beside the sweep, and end them with it."""
+    """Serve the MLflow UI while the sweep runs."""
     dry_run: bool = False
-    """Show what would happen, how long it may take and where all would lie; write nothing."""
+    """Show what a sweep would do, its estimated time and where it would write; write nothing."""
 
-    GROUPS = {  # of the help
+    GROUPS = {  # option groups of the help
         "search": (
             *("space", "trials", "patience", "time_budget", "epochs", "folds", "sampler"),
             *("scheduler", "order", "lag", "warm_start"),
@@ -59,18 +59,18 @@ class RunOptions(SweepSettings):
 
     @classmethod
     def of(cls, settings: SweepSettings) -> Self:
-        """Options whose settings are these."""
+        """Options with the given settings."""
         return cls(**{field.name: getattr(settings, field.name) for field in fields(settings)})
 
     @property
     def settings(self) -> SweepSettings:
-        """What a sweep keeps of them."""
+        """The settings of the sweep, without the options of this program."""
         names = [field.name for field in fields(SweepSettings)]
         return SweepSettings(**{name: getattr(self, name) for name in names})
 
 
 def main() -> int:
-    """Run the sweeps that the command line asks for; returns the exit code."""
+    """Run the sweeps of the command line; return the exit code."""
     args = sys.argv[1:]
     stored, settings = read_settings(args)
     if settings.list_spaces:
@@ -89,13 +89,16 @@ def main() -> int:
 
 
 def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]:
-    """The settings, those of a resumed sweep being the defaults, and what that sweep had.
+    """Read settings from the command line; the settings of a resumed sweep are the defaults.
 
     Args:
         args: The command line.
 
+    Returns:
+        Settings that the resumed sweep had, None for a new one; and the settings to use.
+
     Raises:
-        UserError: If it is none, or there is no such sweep.
+        UserError: If the command line is invalid, or the sweep to resume does not exist.
     """
     refuse_empty(args)
     args = _with_config(args)
@@ -136,7 +139,7 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
     if same and not new_here and not found.dry_run:
         _bring(root / found.resume, study, found)  # it may have been run elsewhere since
         stored = load_settings(root / found.resume)
-    if "://" not in stored.storage:  # where it was found, which may not be where it was made
+    if "://" not in stored.storage:  # where it was found: it may have been moved
         stored = replace(stored, storage=storage)
     settings = replace(_parse(args, stored).settings, trust=False)
     if settings.name != stored.name:
@@ -154,11 +157,11 @@ def _found(finder: argparse.ArgumentParser, args: list[str]) -> argparse.Namespa
 
 
 def _with_config(args: list[str]) -> list[str]:
-    """The command line behind that which its file of settings stands for."""
+    """The command line, preceded by the options from its `--config` file."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
     path: Path | None = _found(finder, args).config
-    # --config again, since what follows must not count as a value of the file's last option
+    # --config again, so that no argument after it counts as a value of the file's last option
     return args if path is None else [*config_words(path), f"--config={path}", *args]
 
 
@@ -168,7 +171,7 @@ def _parse(args: list[str], stored: SweepSettings | None = None) -> RunOptions:
 
 
 def _bring(folder: Path, study: str, found: argparse.Namespace) -> None:
-    from sweeps.shared import bring  # Optuna, which Ray need not wait for
+    from sweeps.shared import bring  # Optuna must not delay Ray's start
 
     bring(folder, study=study, storage=found.storage, trust=found.trust)
 
@@ -176,11 +179,11 @@ def _bring(folder: Path, study: str, found: argparse.Namespace) -> None:
 def _adopt(
     args: list[str], folder: Path, stored: SweepSettings, name: str
 ) -> tuple[SweepSettings, SweepSettings]:
-    """The settings of a copy that gets a name of its own, and goes on under it."""
-    _parse(args, stored)  # before anything is changed
+    """Give a copy of a sweep its own name; return its settings, to resume it by that name."""
+    _parse(args, stored)  # checks the options before any change
     if name == stored.name:
         raise UserError(f"--name {name} is the name of the original: give the copy another")
-    from sweeps.adoption import adopt  # Optuna, which Ray need not wait for
+    from sweeps.adoption import adopt  # Optuna must not delay Ray's start
 
     adopt(folder, stored, name)
     console.print(f"the copy {folder} of sweep {stored.name} is now sweep {name}, of its own")
@@ -191,10 +194,10 @@ def _adopt(
 
 
 def _absolute(settings: SweepSettings) -> SweepSettings:
-    """The settings with paths that still hold when the sweep is resumed elsewhere."""
+    """The settings with absolute paths, valid if the sweep is resumed in another folder."""
     data = settings.data
     if data is not None:
-        from trainables.tasks.table.embedded import EMBEDDED  # numpy, which Ray need not wait for
+        from trainables.tasks.table.embedded import EMBEDDED  # numpy must not delay Ray's start
 
         data = data if data in EMBEDDED else str(Path(data).resolve())
     return replace(

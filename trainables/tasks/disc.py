@@ -53,7 +53,7 @@ def draw(seed: int, num_train: int | None = None, num_test: int | None = None) -
 
 
 def points(xy: Float32[np.ndarray, "n 2"]) -> Samples:
-    """Points and their target: 1 within `RADIUS` of the center of the unit square, else 0."""
+    """Points and their target: 1 within `RADIUS` of the centre of the unit square, else 0."""
     inside = np.hypot(*(xy - 0.5).T) <= RADIUS
     return Samples(inputs={"points": xy}, targets={"target": inside.astype(np.int64)})
 
@@ -68,7 +68,7 @@ def _points(number: int | None, seed: int, stream: int) -> Samples:
 
 
 def _digested(samples: Samples) -> list[tuple[str, np.ndarray]]:
-    """Arrays that the digest covers, in the layout of pairs of images with two classes."""
+    """Arrays that the digest covers; their layout is fixed, so that recorded digests hold."""
     size = len(samples)
     xy = samples.inputs["points"].reshape(size, 2, 1, 1)
     none = np.zeros((size, 2), dtype=np.int64)

@@ -19,7 +19,7 @@ class Metric:
 
     With `over="rows"`, `of(output, target)` returns one value per row; the values are averaged,
     on training batches too. With `over="all"`, `of(target, prediction)` returns one number for
-    all held-out rows, as the metrics of scikit-learn do; it is computed at reports only.
+    all held-out rows, as the metrics of scikit-learn do; it is computed at reports.
     """
 
     of: Callable[..., Any]

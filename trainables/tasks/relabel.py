@@ -14,8 +14,8 @@ from trainables.tasks.table.schema import Label, Schema
 def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data:
     """Return the data with class codes as its target, and the class names in its schema.
 
-    Data whose schema has classes is returned unchanged. Whole numbers 0, 1, ... are kept as
-    codes: if they have no gap, or if `classes` is given. Other values are sorted and coded.
+    Data whose schema has classes is returned unchanged. Whole numbers from 0 are kept as codes if
+    there is no gap between them or `classes` is given. Other values are sorted and coded.
 
     Args:
         data: Any data.
@@ -23,8 +23,8 @@ def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data
         classes: Names of the classes in order of their codes; None for those of the data.
 
     Raises:
-        UserError: If there is one class, `classes` has another length than the classes of the
-            data, or test rows have classes that no training row has.
+        UserError: If the target is not one class per row, there is one class only, the number of
+            `classes` is wrong, or test rows have classes that no training row has.
     """
     if data.schema is not None and data.schema.classes:
         _check_names(data.schema.classes, classes)

@@ -80,7 +80,7 @@ class Data:
     test: Samples | None
     """None if no rows were set aside; the error on new data then cannot be estimated."""
     own_digest: str | None = None
-    """Digest to use in place of the computed one; None to compute it, see `with_digest_of`."""
+    """Digest in place of the computed one, so that recorded digests hold; None to compute it."""
     schema: Any = None
     """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
     if a program made the data."""

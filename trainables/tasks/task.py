@@ -232,10 +232,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Variant:
-    """Model that is compared on a task: a network or an estimator, with its configuration class.
-
-    A sweep compares the variants of a task.
-    """
+    """Model to compare on a task: a network or an estimator, with its configuration class."""
 
     name: str
     task: Task

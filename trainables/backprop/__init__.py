@@ -1,1 +1,1 @@
-"""A small neural-network library on tensor operations alone: backward passes written by hand."""
+"""Small neural-network library without autograd; all backward passes are handwritten."""

@@ -1,4 +1,4 @@
-"""Activations; g stands for the gradient at the output y of the input x."""
+"""Activations y of x, with their gradients; g is the gradient at the output y."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x, times a slope where x <= 0, with dx = g (1 where x > 0, else slope).
+    """x if x > 0, else slope x, with dx = g if x > 0, else slope g.
 
     Raises:
         ValueError: If the slope is not between 0 and 1.
@@ -40,7 +40,7 @@ class LeakyReLU(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent, with dx = g (1 - y^2)."""
+    """Hyperbolic tangent, with dx = g (1 - y^2)."""
 
     def _forward(self, x: Tensor) -> Tensor:
         self._y = x.tanh()

@@ -1,4 +1,6 @@
-"""First values of a linear layer, all drawn from torch's global generator: seed that.
+"""Initialisation of linear layers, which draws from PyTorch's global random generator.
+
+Call `torch.manual_seed` for reproducible values.
 
 References:
     Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
@@ -20,15 +22,16 @@ Values = tuple[Float[Tensor, "out in"], Float[Tensor, " out"]]
 
 
 def initial_values(init: str, num_inputs: int, num_outputs: int) -> Values:
-    """Weight and bias of a linear layer.
+    """Draw the initial weight and bias of a linear layer.
 
     Args:
         init: One of `Init`. "random" draws both from U(-1/sqrt(in), 1/sqrt(in)), as
-            `torch.nn.Linear` does; "he" draws weights from N(0, 2/in) and "xavier" from
-            N(0, 2/(in + out)), given by their variances, with biases 0; "zero" sets all to 0,
-            which leaves the units of a hidden layer equal for ever.
-        num_inputs: Features that come in.
-        num_outputs: Features that go out.
+            `torch.nn.Linear` does. "he" draws weights from N(0, 2/in) and "xavier" from
+            N(0, 2/(in + out)), where the second parameter is the variance; their biases are 0.
+            "zero" sets all values to 0, after which the units of a hidden layer always stay
+            equal.
+        num_inputs: Number of input features.
+        num_outputs: Number of output features.
 
     Raises:
         UserError: If there is no such initialisation.

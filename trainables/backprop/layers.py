@@ -1,6 +1,6 @@
 """Layers with parameters.
 
-Legend of shapes: m member axes (any number, also none), n rows, f, in and out features.
+Legend of shapes: m member axes (zero or more), n rows, f, in and out features.
 """
 
 import torch
@@ -11,14 +11,14 @@ from trainables.backprop.module import Module
 
 
 class Linear(Module):
-    """A fully connected layer, y = x W^T + b.
+    """Fully connected layer, y = x W^T + b.
 
     With g the gradient at y: dW = g^T x, db = sum_n g, dx = g W.
 
     Args:
-        num_inputs: Features that come in.
-        num_outputs: Features that go out.
-        init: How W and b start, see `initialise.Init`.
+        num_inputs: Number of input features.
+        num_outputs: Number of output features.
+        init: Initialisation of W and b, see `initialise.initial_values`.
     """
 
     def __init__(self, num_inputs: int, num_outputs: int, init: str = "random"):
@@ -31,7 +31,7 @@ class Linear(Module):
 
     def _forward(self, x: Tensor) -> Tensor:
         weight, bias = self._parameters["weight"], self._parameters["bias"].unsqueeze(-2)
-        if x.dim() != weight.dim():  # rows that all members share
+        if x.dim() != weight.dim():  # all members share the rows
             x = x.expand(*weight.shape[:-2], *x.shape[-2:])
         self._x = x
         if weight.dim() == 3:
@@ -45,26 +45,26 @@ class Linear(Module):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    return torch.bmm(a, b) if a.dim() == 3 else a @ b  # with one member axis half the time of @
+    return torch.bmm(a, b) if a.dim() == 3 else a @ b  # one member axis: half the time of @
 
 
 class BatchNorm(Module):
-    """Normalises each feature over the rows, then scales and shifts it.
+    """Batch normalisation: normalise each feature over the rows, then scale and shift it.
 
     With the mean mu and the biased variance v of a batch, r = 1 / sqrt(v + eps),
     x_hat = (x - mu) r, y = gamma x_hat + beta. With g the gradient at y:
     dgamma = sum_n g x_hat, dbeta = sum_n g and
     dx = gamma r / n (n g - dbeta - x_hat dgamma).
 
-    In evaluation mode mu and v are running averages of the batches' means and unbiased variances
-    instead, constants to the gradient, so dx = gamma r g. Rows that only fill a batch up count in
-    its statistics like all others.
+    In evaluation mode mu and v are running averages of the batches' means and unbiased variances.
+    They are constants for the gradient, so dx = gamma r g. The statistics of a batch include its
+    padding rows, which have weight 0 in the loss.
 
     Args:
-        dim: Features.
-        momentum: Share of the last batch in the running averages.
-        eps: Added to the variance.
-        learn: Train gamma and beta; otherwise they are 1 and 0, and no parameters.
+        dim: Number of features.
+        momentum: Weight of the last batch in the running averages.
+        eps: Constant that is added to the variance.
+        learn: Whether gamma and beta are trained; otherwise they are 1 and 0 and not parameters.
 
     References:
         Ioffe and Szegedy (2015), "Batch normalization", ICML, algorithms 1 and 2.
@@ -109,10 +109,10 @@ class BatchNorm(Module):
         return centred.mul_(self._scale)
 
     def _remember(self, mean: Tensor, var: Tensor, *, num_rows: int) -> None:
-        """Move the running averages towards a batch.
+        """Update the running averages with the statistics of a batch.
 
         Raises:
-            ValueError: If the batch is too small to have a variance.
+            ValueError: If the batch has fewer than 2 rows, and so no unbiased variance.
         """
         if num_rows < 2:
             raise ValueError(f"batch-norm needs at least 2 rows to train on, but got {num_rows}")

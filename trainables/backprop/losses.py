@@ -1,6 +1,6 @@
-"""Losses of scores against classes, for each member by itself.
+"""Loss functions of class scores, computed for each member separately.
 
-Legend of shapes: m member axes (any number, also none), n rows, c classes.
+Legend of shapes: m member axes (zero or more), n rows, c classes.
 """
 
 import abc
@@ -17,7 +17,7 @@ CriterionName = Literal["cross_entropy", "mse"]
 
 
 class AbstractCriterion(abc.ABC):
-    """A loss that is the weighted mean, over the rows, of a loss of each row."""
+    """Base class of losses: the weighted mean over rows of a loss per row."""
 
     @torch.no_grad()
     def forward(
@@ -26,12 +26,12 @@ class AbstractCriterion(abc.ABC):
         target: Int[Tensor, "*m n"],
         weight: Float[Tensor, "*m n"] | None = None,
     ) -> Float[Tensor, "*m"]:
-        """The loss of each member; remembers what `backward` needs.
+        """Compute the loss of each member; store the values that `backward` needs.
 
         Args:
-            scores: What the network says.
-            target: The right classes.
-            weight: Counts of the rows, 0 for those that only fill a batch up; None counts all.
+            scores: Class scores, the output of the network.
+            target: Class of each row.
+            weight: Weight of each row, 0 for padding rows; None for equal weights.
         """
         self._index = target.unsqueeze(-1)
         rows = self._rows(scores)
@@ -43,7 +43,7 @@ class AbstractCriterion(abc.ABC):
 
     @torch.no_grad()
     def backward(self) -> Float[Tensor, "*m n c"]:
-        """The gradient of the last loss at its scores."""
+        """Return the gradient of the last loss with respect to its scores."""
         slopes = self._slopes()
         if self._shares is None:
             return slopes.div_(slopes.shape[-2])
@@ -51,21 +51,21 @@ class AbstractCriterion(abc.ABC):
 
     @abc.abstractmethod
     def _rows(self, scores: Tensor) -> Tensor:
-        """The loss of each row."""
+        """Compute the loss of each row."""
 
     @abc.abstractmethod
     def _slopes(self) -> Tensor:
-        """Gradients of the rows' losses, in a new tensor."""
+        """Compute the gradient of each row's loss, in a new tensor."""
 
     def _less_one_hot(self, values: Tensor) -> Tensor:
-        """Subtract 1 at the right classes, in place."""
+        """Subtract 1 at the target classes, in place."""
         return values.scatter_add_(
             -1, self._index, values.new_full((1,), -1).expand_as(self._index)
         )
 
 
 class MSE(AbstractCriterion):
-    """The mean over rows and classes of (y - t)^2; t is 1 at the right class, 0 elsewhere."""
+    """Mean over rows and classes of (y - t)^2; t is 1 for the target class, else 0."""
 
     def _rows(self, scores: Tensor) -> Tensor:
         self._errors = self._less_one_hot(scores.clone())
@@ -76,7 +76,7 @@ class MSE(AbstractCriterion):
 
 
 class CrossEntropy(AbstractCriterion):
-    """The mean over rows of -log softmax(y) at the right class; y goes without a softmax."""
+    """Mean over rows of -log softmax(y) at the target class; y are scores without a softmax."""
 
     def _rows(self, scores: Tensor) -> Tensor:
         self._log_p = torch.log_softmax(scores, -1)
@@ -93,10 +93,10 @@ CRITERIA: dict[str, Callable[[], AbstractCriterion]] = {
 
 
 def make_criterion(name: str) -> AbstractCriterion:
-    """A new loss, one of `CriterionName`.
+    """Make a loss by name, one of `CriterionName`.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If there is no such loss.
     """
     return chosen(CRITERIA, name, what="criterion")()
 
@@ -105,9 +105,9 @@ def make_criterion(name: str) -> AbstractCriterion:
 def l2_penalty(
     weights: Sequence[Float[Tensor, "*m _ _"]], weight_decay: float | Float[Tensor, "*m"]
 ) -> Float[Tensor, "*m"]:
-    """weight_decay sum w^2 over all weights of each member, without the 1/2 that others put in.
+    """L2 penalty of each member: weight_decay sum w^2 over all weights, without a factor of 1/2.
 
-    Its gradient, 2 weight_decay w, is what `Module.step` adds.
+    `Module.step` adds its gradient, 2 weight_decay w.
     """
     total = torch.zeros(())
     for weight in weights:

@@ -1,6 +1,6 @@
-"""What networks are made of: functions with parameters and a backward pass written by hand.
+"""Modules: differentiable functions with parameters and a handwritten backward pass.
 
-Legend of shapes: m member axes (any number, also none), n rows, f and k features, p parameters.
+Legend of shapes: m member axes (zero or more), n rows, f and k features, p parameters.
 """
 
 import abc
@@ -18,19 +18,21 @@ AnyModule = TypeVar("AnyModule", bound="Module")
 
 
 class Module(abc.ABC):
-    """A differentiable function of rows, with parameters; several members run side by side.
+    """Base class of modules: a differentiable function of rows, with parameters.
 
-    A module owns one flat tensor of parameters and one of their gradients; the parameters that
-    have a name are views of it, and so is all that belongs to the modules it is made of. A step
-    is therefore a handful of operations, however many layers there are.
+    Several members, each with its own parameters, are computed together.
 
-    Nothing here records a graph: what is public runs under `torch.no_grad`.
+    A module has one flat tensor of all parameters and one of all gradients. Named parameters, and
+    the parameters of its parts, are views of the flat tensors. The number of tensor operations in
+    an optimiser step therefore does not depend on the number of layers.
+
+    No autograd graph is recorded: public methods run under `torch.no_grad`.
     """
 
     flat: Float[Tensor, "*m p"]
     """All parameters."""
     flat_gradients: Float[Tensor, "*m p"]
-    """Their gradients, as of the last `backward`."""
+    """Gradients of all parameters, from the last `backward`."""
 
     def __init__(
         self,
@@ -41,14 +43,15 @@ class Module(abc.ABC):
         buffers: Mapping[str, Tensor] | None = None,
         parts: Sequence["Module"] = (),
     ):
-        """Start in training mode.
+        """Set up the flat tensors; the module starts in training mode.
 
         Args:
-            settings: What tells its architecture from others of its class, for people to read.
-            parameters: First values by name, without member axes.
-            weights: Names of the parameters that weight decay applies to.
-            buffers: What is kept but not trained.
-            parts: Modules to take over, parameters and all.
+            settings: Settings of the architecture, as text for `repr`.
+            parameters: Initial values by name, without member axes.
+            weights: Names of the parameters to which weight decay applies.
+            buffers: Tensors by name that are stored but not trained.
+            parts: Modules that become parts of this one; their parameters become views of its
+                flat tensor.
         """
         self.training = True
         self.parts = tuple(parts)
@@ -62,18 +65,18 @@ class Module(abc.ABC):
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "*d n f"]) -> Float[Tensor, "*m n k"]:
-        """The function of each row; remembers what `backward` needs.
+        """Compute the output of each row; store the values that `backward` needs.
 
         Args:
-            x: Rows of each member, or rows without member axes for all members alike.
+            x: Rows of each member, or rows without member axes that all members share.
         """
         return self._forward(x)
 
     @torch.no_grad()
     def backward(self, grad: Float[Tensor, "*m n k"]) -> Float[Tensor, "*m n f"]:
-        """Turn the loss's gradient at the last output into the one at its input.
+        """Compute the gradient of the loss at the last input from the one at the last output.
 
-        Stores the gradients of the parameters, over those of an earlier call.
+        The gradients of the parameters are stored; they overwrite those of an earlier call.
         """
         return self._backward(grad)
 
@@ -84,10 +87,10 @@ class Module(abc.ABC):
         lr: float | Float[Tensor, "*m"],
         weight_decay: float | Float[Tensor, "*m"] = 0.0,
     ) -> None:
-        """Let an optimiser move the parameters, once after each `backward`.
+        """Update the parameters with an optimiser; call it once after each `backward`.
 
         Weight decay adds the gradient of `losses.l2_penalty`, 2 weight_decay w, to the stored
-        gradients of the weights, and of nothing but the weights.
+        gradients of the weights, and only of the weights.
         """
         if isinstance(weight_decay, Tensor):
             factors = (2 * weight_decay).unsqueeze(-1) * self._decays
@@ -98,62 +101,62 @@ class Module(abc.ABC):
 
     @abc.abstractmethod
     def _forward(self, x: Tensor) -> Tensor:
-        """What `forward` does, for callers that record no graph anyway."""
+        """As `forward`, for callers that already run without autograd."""
 
     @abc.abstractmethod
     def _backward(self, grad: Tensor) -> Tensor:
-        """What `backward` does, for callers that record no graph anyway."""
+        """As `backward`, for callers that already run without autograd."""
 
     def train(self: AnyModule) -> AnyModule:
-        """Switch to training mode, in which batch-norm uses the statistics of the batch."""
+        """Set training mode, in which batch-norm uses the statistics of the batch."""
         for _, module in self._modules():
             module.training = True
         return self
 
     def eval(self: AnyModule) -> AnyModule:
-        """Switch to evaluation mode, in which each row's output depends on that row alone."""
+        """Set evaluation mode, in which the output of a row depends on that row only."""
         for _, module in self._modules():
             module.training = False
         return self
 
     def weights(self) -> list[Float[Tensor, "..."]]:
-        """Views of what weight decay applies to: no biases, no scales of batch-norm."""
+        """Views of the parameters to which weight decay applies: no biases, no batch-norm."""
         return [m._parameters[name] for _, m in self._modules() for name in m._weights]
 
     def parameters(self) -> dict[str, Float[Tensor, "..."]]:
-        """Views of the parameters, by place and name, such as `0.weight`."""
+        """Views of the parameters, by index of the part and name, such as `0.weight`."""
         return {at + k: p for at, m in self._modules() for k, p in m._parameters.items()}
 
     def gradients(self) -> dict[str, Float[Tensor, "..."]]:
-        """Views of the gradients, under the names of their parameters."""
+        """Views of the gradients, by the names of their parameters."""
         return {at + k: g for at, m in self._modules() for k, g in m._gradients.items()}
 
     def buffers(self) -> dict[str, Float[Tensor, "..."]]:
-        """What is kept but not trained: the running statistics of batch-norm."""
+        """Tensors that are stored but not trained: the running statistics of batch-norm."""
         return {at + k: b for at, m in self._modules() for k, b in m._buffers.items()}
 
     @property
     def num_params(self) -> int:
-        """Learnable numbers of one member."""
+        """Number of trainable parameters of one member."""
         return self.flat.shape[-1]
 
     def __repr__(self) -> str:
-        """The architecture: equal for modules that compute the same function of their values."""
+        """Architecture; equal for modules that compute the same function of their parameters."""
         return f"{type(self).__name__}({', '.join([*self._settings, *map(repr, self.parts)])})"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # pickling would leave each view with a storage of its own, which no step would reach
+        # after pickling, views have their own storage, which an optimiser step would not change
         self.__dict__.update(state)
         self._bind(self.flat, self.flat_gradients)
 
     def _modules(self, at: str = "") -> Iterator[tuple[str, "Module"]]:
-        """This module and all that it is made of, with the prefix of its names."""
+        """Iterate over this module and all its parts, each with the prefix of its names."""
         yield at, self
         for i, part in enumerate(self.parts):
             yield from part._modules(f"{at}{i}.")
 
     def _bind(self, flat: Tensor, gradients: Tensor) -> None:
-        """Take flat tensors for one's own; all named ones become views of these."""
+        """Set the flat tensors of this module, and make all named tensors views of them."""
         self.flat, self.flat_gradients = flat, gradients
         sizes = [math.prod(shape) for shape in self._shapes.values()]
         own = len(sizes)

@@ -1,4 +1,4 @@
-"""Looking up, by the name in a configuration, what a registry holds."""
+"""Registry lookup by the names that configurations use."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,10 +9,15 @@ Choice = TypeVar("Choice")
 
 
 def chosen(registry: Mapping[str, Choice], name: str, *, what: str) -> Choice:
-    """What a registry holds under a name.
+    """Return the entry of a registry.
+
+    Args:
+        registry: Entries by name.
+        name: Name of the entry.
+        what: Kind of the entries, for the message.
 
     Raises:
-        UserError: If it holds nothing under it; `what` says what the name stands for.
+        UserError: If the registry has no entry of that name.
     """
     if name not in registry:
         raise UserError(f"{what} must be {' or '.join(registry)}, but is {name!r}")

@@ -1,4 +1,4 @@
-"""Optimisers over one flat tensor, with a learning rate for all members or one for each.
+"""Optimisers of one flat tensor, with one learning rate for all members or one per member.
 
 The updates are those of `torch.optim`, up to rounding. Legend of shapes: m member axes,
 p parameters; g is the gradient, w the parameters.
@@ -18,10 +18,10 @@ OptimiserName = Literal["sgd", "momentum", "adagrad", "rmsprop"]
 
 
 class AbstractOptimiser(abc.ABC):
-    """Moves parameters against their gradients; what it remembers, it makes on first use."""
+    """Base class of optimisers; state tensors are created in the first step."""
 
     memory: ClassVar[tuple[str, ...]] = ()
-    """Names of the tensors that it remembers."""
+    """Names of the state tensors."""
 
     def __init__(self) -> None:
         self._memory: dict[str, Tensor] = {}
@@ -33,23 +33,23 @@ class AbstractOptimiser(abc.ABC):
         grads_flat: Float[Tensor, "*m p"],
         lr: float | Float[Tensor, "*m"],
     ) -> None:
-        """Change the parameters in place, by one step."""
+        """Update the parameters in place, by one step."""
         rate = lr.unsqueeze(-1) if isinstance(lr, Tensor) else lr
         self._update(params_flat, grads_flat, rate)
 
     @abc.abstractmethod
     def _update(self, w: Tensor, g: Tensor, lr: float | Tensor) -> None:
-        """The step, with a learning rate that broadcasts to the parameters."""
+        """Update `w` in place by one step; `lr` broadcasts to the parameters."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of what it remembers; empty before the first step."""
+        """Return copies of the state tensors; empty before the first step."""
         return {name: tensor.clone() for name, tensor in self._memory.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from a state, which must lie on the device of the parameters.
+        """Load a state, whose tensors must be on the device of the parameters.
 
         Raises:
-            ValueError: If it is another optimiser's.
+            ValueError: If the names are not those of this optimiser's state.
         """
         if state and set(state) != set(self.memory):
             raise ValueError(f"state must hold {list(self.memory)}, but holds {sorted(state)}")
@@ -62,14 +62,14 @@ class AbstractOptimiser(abc.ABC):
 
 
 class SGD(AbstractOptimiser):
-    """Plain gradient descent, w <- w - lr g."""
+    """Stochastic gradient descent, w <- w - lr g."""
 
     def _update(self, w: Tensor, g: Tensor, lr: float | Tensor) -> None:
         _descend(w, g, lr)
 
 
 class Momentum(AbstractOptimiser):
-    """The heavy ball, v <- momentum v + g and w <- w - lr v.
+    """Momentum (heavy ball), v <- momentum v + g and w <- w - lr v.
 
     References:
         Polyak (1964), "Some methods of speeding up the convergence of iteration methods".
@@ -87,7 +87,9 @@ class Momentum(AbstractOptimiser):
 
 
 class Adagrad(AbstractOptimiser):
-    """Smaller steps after large gradients, s <- s + g^2 and w <- w - lr g / (sqrt(s) + eps).
+    """Adagrad, s <- s + g^2 and w <- w - lr g / (sqrt(s) + eps).
+
+    Parameters with large past gradients get smaller steps.
 
     References:
         Duchi, Hazan and Singer (2011), "Adaptive subgradient methods for online learning and
@@ -106,7 +108,9 @@ class Adagrad(AbstractOptimiser):
 
 
 class RMSProp(AbstractOptimiser):
-    """Adagrad that forgets, s <- decay s + (1 - decay) g^2 and w <- w - lr g / (sqrt(s) + eps).
+    """RMSProp, s <- decay s + (1 - decay) g^2 and w <- w - lr g / (sqrt(s) + eps).
+
+    Adagrad with an exponential moving average of squared gradients in place of their sum.
 
     References:
         Tieleman and Hinton (2012), "Lecture 6.5: rmsprop", Coursera.
@@ -133,10 +137,10 @@ OPTIMISERS: dict[str, Callable[[], AbstractOptimiser]] = {
 
 
 def make_optimiser(name: str) -> AbstractOptimiser:
-    """A new optimiser, one of `OptimiserName`.
+    """Make an optimiser by name, one of `OptimiserName`.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If there is no such optimiser.
     """
     return chosen(OPTIMISERS, name, what="optimiser")()
 

@@ -1,4 +1,4 @@
-"""Learning rates that fall from epoch to epoch, counted from 0."""
+"""Learning-rate schedules over epochs, counted from 0."""
 
 import math
 from collections.abc import Callable
@@ -20,20 +20,20 @@ SCHEDULES: dict[str, Callable[[float, int], float]] = {
     "time": lambda decay, epoch: 1.0 / (1.0 + decay * epoch),
     "step": lambda decay, epoch: 0.5 ** (epoch // STEP_EPOCHS),
 }
-"""Factors on the first epoch's learning rate, by decay and epoch."""
+"""Functions `(decay, epoch)` to the factor on the initial learning rate, by name."""
 
 
 def scheduled_lr(schedule: str, lr: Rate, decay: float, epoch: int) -> Rate:
     """Learning rate of an epoch e, counted from 0.
 
-    `constant` is lr, `exponential` lr exp(-decay e), `time` lr / (1 + decay e) and `step`
-    lr / 2^floor(e / 10), which the decay does not change.
+    `constant` is lr, `exponential` is lr exp(-decay e), `time` is lr / (1 + decay e) and `step`
+    is lr / 2^floor(e / 10), which does not depend on the decay.
 
     Args:
         schedule: One of `Schedule`.
-        lr: Learning rate of the first epoch, one number or one for each member.
-        decay: How fast it falls.
-        epoch: Epochs that are over.
+        lr: Learning rate of the first epoch, one number or one per member.
+        decay: Decay rate per epoch.
+        epoch: Number of finished epochs.
 
     Raises:
         UserError: If there is no such schedule.

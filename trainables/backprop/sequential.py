@@ -1,4 +1,4 @@
-"""Networks: modules in a row that share one flat tensor of parameters."""
+"""Networks: sequences of modules that share one flat tensor of parameters."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from trainables.backprop.module import Module
 
 
 class Sequential(Module):
-    """Modules one after the other; takes them over, so that they belong to no other network.
+    """Network that applies modules in sequence; its modules cannot be used in other networks.
 
     Raises:
-        ValueError: If there is no module, or one stands in two places, where it would forget what
-            it needs for the backward pass of the first.
+        ValueError: If there is no module, or a module occurs twice: its second forward pass would
+            overwrite the values that the backward pass of the first one needs.
     """
 
     def __init__(self, modules: Sequence[Module]):
@@ -27,7 +27,7 @@ class Sequential(Module):
     @staticmethod
     @torch.no_grad()
     def stack(networks: Sequence["Sequential"]) -> "Sequential":
-        """One network with a new first member axis out of several of the same architecture.
+        """Stack networks of the same architecture into one, along a new first member axis.
 
         Raises:
             ValueError: If their architectures differ.
@@ -48,7 +48,7 @@ class Sequential(Module):
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Sequential":
-        """Move the whole network, never one of its parts, to a device or another precision."""
+        """Move the network to a device or dtype; call it on the whole network, not on a part."""
         self._bind(
             self.flat.to(device=device, dtype=dtype),
             self.flat_gradients.to(device=device, dtype=dtype),
@@ -58,7 +58,7 @@ class Sequential(Module):
         return self
 
     def state_dict(self) -> dict[str, Float[Tensor, "..."]]:
-        """Copies of parameters and buffers; an optimiser has a state of its own."""
+        """Return copies of parameters and buffers; the optimiser's state is separate."""
         return {k: v.clone() for k, v in (self.parameters() | self.buffers()).items()}
 
     @torch.no_grad()
@@ -66,7 +66,7 @@ class Sequential(Module):
         """Copy parameters and buffers from a state.
 
         Raises:
-            ValueError: If names or shapes are not those of this network.
+            ValueError: If names or shapes differ from those of this network.
         """
         mine = self.parameters() | self.buffers()
         shapes = {k: tuple(v.shape) for k, v in mine.items()}

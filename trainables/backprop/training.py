@@ -1,6 +1,6 @@
-"""Training from beginning to end, with or without a history.
+"""Training of a network over all epochs, with or without a history.
 
-Legend of shapes: m member axes (any number, also none), d the same or none, n rows, f features.
+Legend of shapes: m member axes (zero or more), d the same or none, n rows, f features.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ Scored = tuple[Float[Tensor, "*m"], Float[Tensor, "*m"]]
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Losses and accuracies after each epoch, in evaluation mode; None where not asked for."""
+    """Losses and accuracies after each epoch, in evaluation mode; None if not requested."""
 
     train_loss: Float[Tensor, "epochs ..."] | None
-    """What training brings down: the criterion plus the L2 penalty."""
+    """Loss that training minimises: the criterion plus the L2 penalty."""
     train_accuracy: Float[Tensor, "epochs ..."] | None
     test_loss: Float[Tensor, "epochs ..."] | None
     """The criterion alone."""
@@ -52,32 +52,34 @@ def train(
     test_history: bool = False,
     generator: torch.Generator | None = None,
 ) -> History:
-    """Train a network, all its members at once, and leave it in evaluation mode.
+    """Train all members of a network together; the network is left in evaluation mode.
 
-    Every epoch has a new order of the rows, the same for all members. A last batch of a single row
-    joins the one before, since batch-norm has no statistics of a single row.
+    Rows are shuffled in every epoch, in the same order for all members. A last batch of a single
+    row is joined to the batch before it, because batch-norm cannot compute statistics of a single
+    row.
 
     Args:
-        network: Changed in place.
-        train_inputs: Rows of each member, or rows for all members alike.
-        train_targets: Classes of these rows.
-        test_inputs: Rows that are only looked at.
-        test_targets: Classes of these rows.
-        epochs: Passes over the training rows.
-        lr: Learning rate of the first epoch.
-        schedule: How the learning rate falls, one of `schedules.Schedule`.
-        lr_decay: How fast it falls.
-        weight_decay: Factor of the L2 penalty.
-        criterion: One of `losses.CriterionName`.
-        batch_size: Rows for each step.
-        optimiser: One of `optimisers.OptimiserName`, starting afresh.
-        train_history: Whether to look at the training rows after each epoch.
-        test_history: Whether to look at the test rows after each epoch.
-        generator: Draws the orders, on its own device; None takes torch's global one.
+        network: Network to train, changed in place.
+        train_inputs: Training rows of each member, or rows that all members share.
+        train_targets: Classes of the training rows.
+        test_inputs: Test rows, used for the history only.
+        test_targets: Classes of the test rows.
+        epochs: Number of passes over the training rows.
+        lr: Learning rate of the first epoch, one number or one per member.
+        schedule: Learning-rate schedule, one of `schedules.Schedule`.
+        lr_decay: Decay rate of the schedule.
+        weight_decay: Factor of the L2 penalty, one number or one per member.
+        criterion: Loss, one of `losses.CriterionName`.
+        batch_size: Number of rows per step.
+        optimiser: One of `optimisers.OptimiserName`; its state starts empty.
+        train_history: Whether the training rows are evaluated after each epoch.
+        test_history: Whether the test rows are evaluated after each epoch.
+        generator: Random generator of the shuffles, on its own device; None for PyTorch's global
+            generator.
 
     Raises:
         UserError: If there is no schedule, criterion or optimiser of that name.
-        ValueError: If there are no epochs or empty batches.
+        ValueError: If `epochs` or `batch_size` is below 1.
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1: {epochs=}, {batch_size=}")

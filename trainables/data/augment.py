@@ -1,4 +1,4 @@
-"""Random affine distortion of images, batched over rows and fold-stack members."""
+"""Random affine and elastic augmentation of images, batched over rows and stacked members."""
 
 # Legend: N images of the flattened batch, H height, W width.
 
@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MESH = 5
-"""Nodes of the mesh that bends an image, across and down."""
+"""Number of mesh nodes for elastic augmentation, across and down an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """Shifts, turns and zooms every training image by random amounts, see `affine`."""
+    """Affine augmentation: shift, rotate and zoom training images at random, see `affine`."""
 
     fields: ClassVar[tuple[str, ...]] = ("shift", "rotation", "scale")
 
     input: str = "images"
-    """Input that holds the images, (n, c, h, w)."""
+    """Name of the input with the images, (n, c, h, w)."""
     apart: bool = False
-    """Channels are images of their own, each distorted otherwise."""
+    """Whether channels are separate images, each with its own random distortion."""
 
     def numbers(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """Random numbers that one row takes."""
+        """Number of random numbers per row."""
         return 4 * (shapes[self.input][0] if self.apart else 1)
 
     def __call__(
@@ -37,15 +37,15 @@ class Affine:
         draw: Float[Tensor, "m k"],
         amounts: Mapping[str, Float[Tensor, "m 1 1"]],
     ) -> dict[str, Tensor]:
-        """The inputs with images distorted.
+        """Return the inputs with distorted images.
 
         Args:
-            inputs: Of shape (m, b, ...).
-            draw: Numbers in [0, 1), `numbers` for each of the b rows of each member.
+            inputs: Inputs by name, (m, b, ...).
+            draw: Random numbers in [0, 1), `numbers` for each of the b rows of each member.
             amounts: Largest shift, rotation and scale of each member.
         """
         images = inputs[self.input]
-        # one distortion for all channels broadcasts over them
+        # without `apart`, all channels get the same distortion
         noise = draw.view(*images.shape[:2], -1, 4) * 2 - 1
         noise = noise.expand(*images.shape[:3], 4)
         return {**inputs, self.input: affine(images, noise, **amounts)}
@@ -53,7 +53,10 @@ class Affine:
 
 @dataclass(frozen=True, kw_only=True)
 class Elastic(Affine):
-    """As `Affine`, and bends each image: the nodes of a mesh move, all between them follows.
+    """Affine and elastic augmentation: the nodes of a mesh over each image move at random.
+
+    Pixels between the nodes move by interpolation. The field `elastic` is the largest shift of a
+    node in pixels, right and down.
 
     References:
         Simard, Steinkraus and Platt (2003), "Best practices for convolutional neural networks
@@ -80,10 +83,10 @@ class Elastic(Affine):
 
 
 def bent(noise: Float[Tensor, "*batch k"], size: Sequence[int]) -> Float[Tensor, "*batch 2 h w"]:
-    """How far each pixel moves, between the nodes of a mesh by linear interpolation.
+    """Displacement of each pixel, interpolated bilinearly between the nodes of a mesh.
 
     Args:
-        noise: How far each node moves right and down.
+        noise: Displacement of each node: right for all nodes, then down for all nodes.
         size: Height and width of the image that the mesh covers.
     """
     nodes = noise.reshape(-1, 2, MESH, MESH)
@@ -100,19 +103,21 @@ def affine(
     scale: Float[Tensor, "*#batch"],
     bend: Float[Tensor, "*batch 2 h w"] | None = None,
 ) -> Float[Tensor, "*batch h w"]:
-    """Images shifted, rotated about their centre and zoomed by `noise` times the amplitudes.
+    """Shift images, rotate them about their centre and zoom them by `noise` times the amplitudes.
 
-    Deterministic: all randomness is in `noise`, so a caller that draws it from a generator of
-    its own per member gets the same images fused or looped. Pixels from outside the image are 0.
-    Amplitudes are tensors that broadcast against the batch, for example one value per member.
+    Deterministic: all randomness is in `noise`. If each member's noise is drawn from the member's
+    own generator, fused and looped execution give the same images. Pixels from outside the image
+    are 0. Amplitudes are tensors that broadcast against the batch, for example one value per
+    member.
 
     Args:
-        images: Images of any one size.
+        images: Images of one size.
         noise: Values in [-1, 1) for shift right, shift down, clockwise rotation and log-zoom.
         shift: Largest shift in pixels.
         rotation: Largest rotation in degrees.
         scale: Largest enlargement as a fraction; 0.1 zooms by factors from 1/1.1 to 1.1.
-        bend: How far, in pixels, each pixel is taken from elsewhere besides: right, down.
+        bend: Additional offset, in pixels right and down, of the position from which each output
+            pixel is sampled; None for none.
     """
     height, width = images.shape[-2:]
     right, down, turn, log_zoom = (part[..., None, None] for part in noise.unbind(-1))
@@ -120,7 +125,7 @@ def affine(
     angle = turn * rotation * (math.pi / 180)
     shrink = torch.exp(-log_zoom * torch.log1p(scale))
     cos, sin = shrink * torch.cos(angle), shrink * torch.sin(angle)
-    # Pixel offsets from the centre, traced back from the output to where they come from. Unlike
+    # Offsets of output pixels from the centre, mapped back to input positions. Unlike
     # `F.affine_grid`, which multiplies matrices, this stays exact under autocast and TF32.
     x = torch.arange(width, device=images.device) - (width - 1) / 2 - right * shift
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2 - down * shift

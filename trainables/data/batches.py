@@ -1,12 +1,13 @@
-"""Which rows make a batch."""
+"""Batches of rows."""
 
 from collections.abc import Iterator
 
 
 def batches(size: int, batch_size: int) -> Iterator[slice]:
-    """Slices of one epoch; a last batch of a single pair joins the one before it.
+    """Slices of the batches of one epoch.
 
-    Batch-norm has no statistics of a single pair.
+    A last batch of a single row is joined to the batch before it, because batch-norm cannot
+    compute statistics of a single row.
     """
     starts = list(range(0, size, batch_size))
     if len(starts) > 1 and size - starts[-1] == 1:

@@ -13,15 +13,15 @@ _MAX_INTENSITY = 16
 
 
 def digits_source() -> ImageSource:
-    """Scikit-learn's digits in the size and range of the MNIST images.
+    """Load scikit-learn's digits in the size and range of the MNIST images.
 
-    The split into 1,197 training and 600 test images is stratified and always the same, so a
+    The split into 1,197 training and 600 test images is stratified and always the same, so that a
     test image of one run is never a training image of another.
 
     Returns:
         Images enlarged bilinearly from 8x8 to 14x14 and scaled from 0..16 to 0..255.
     """
-    # more than a second to import, which sweeps of other data do not pay
+    # these imports take more than a second, and sweeps of other data do not need them
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -43,7 +43,10 @@ def digits_source() -> ImageSource:
 
 
 def _enlarged(images: Float64[np.ndarray, "n 8 8"]) -> Float32[np.ndarray, "n 14 14"]:
-    """Images of 14x14 in 0..255; rounding makes their bytes the same on every processor."""
+    """Resize images to 14x14 and scale them to 0..255.
+
+    Rounding makes the bytes of the result the same on every processor.
+    """
     small_N1HW = torch.from_numpy(images)[:, None]
     large_N1HW = F.interpolate(small_N1HW, size=(14, 14), mode="bilinear", align_corners=False)
     scaled = large_N1HW[:, 0].numpy() * (255 / _MAX_INTENSITY)

@@ -1,4 +1,4 @@
-"""Downloads with hard limits on time and size, and files that are whole or absent."""
+"""Downloads with hard limits on time and size, and atomic writing of files."""
 
 import os
 import tempfile
@@ -18,18 +18,18 @@ _CHUNK_BYTES = 2**16
 
 
 class DownloadError(Exception):
-    """A download that failed; the message is a few words on why."""
+    """Failed download; the message is the reason in a few words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLimits:
-    """How long a download may take, in seconds.
+    """Time limits of a download, in seconds.
 
     Attributes:
-        connect_s: Until a server accepts the connection.
-        read_s: Between two pieces of an answer.
-        first_file_s: For the first file as a whole, over all mirrors.
-        file_s: For each later file as a whole, over all mirrors.
+        connect_s: Limit until a server accepts the connection.
+        read_s: Limit between two chunks of a response.
+        first_file_s: Limit for the whole first file, over all mirrors.
+        file_s: Limit for each whole later file, over all mirrors.
     """
 
     connect_s: float
@@ -39,7 +39,7 @@ class TimeLimits:
 
 
 def download_progress(*, wanted: bool = True) -> Progress:
-    """A progress display on stderr, silent unless wanted and stderr is a terminal."""
+    """Make a progress display on stderr, disabled unless `wanted` and stderr is a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -55,13 +55,21 @@ def download_progress(*, wanted: bool = True) -> Progress:
 def download_bytes(
     url: str, *, max_bytes: int, connect_s: float, read_s: float, total_s: float, bar: Progress
 ) -> bytes:
-    """Content of a URL, held in memory so that nothing unchecked reaches the disk.
+    """Download the content of a URL to memory, so that nothing unchecked is written to disk.
 
-    The time limit is kept whatever the server does, also when it sends a byte now and then or
-    its name takes for ever to resolve: the download runs in a thread that is left behind.
+    The time limit `total_s` holds even if the server sends single bytes slowly or its name is not
+    resolved: the download runs in a daemon thread, which is abandoned at the limit.
+
+    Args:
+        url: URL of the file.
+        max_bytes: Largest size of the file.
+        connect_s: Limit until the server accepts the connection, in seconds.
+        read_s: Limit between two chunks of the response, in seconds.
+        total_s: Limit for the whole download, in seconds.
+        bar: Progress display.
 
     Raises:
-        DownloadError: If there is no complete answer within the limits.
+        DownloadError: If there is no complete response within the limits.
     """
     buffer = _BoundedBuffer(max_bytes)
     task = _Task(bar, url.rpartition("/")[2])
@@ -88,10 +96,10 @@ def download_bytes(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that other processes see either whole or not at all.
+    """Write a file atomically: other processes see the whole file or no file.
 
     Raises:
-        OSError: If the folder cannot be written; nothing is left behind then.
+        OSError: If the folder cannot be written to; the partial file is then removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -107,7 +115,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _fill(buffer: BytesIO, url: str, *, task: "_Task", timeout: tuple[float, float]) -> None:
-    """Downloads into a buffer and closes the connection, which pooch leaves open on errors."""
+    """Download into a buffer and close the connection, which pooch leaves open on errors."""
     with ExitStack() as answers:
 
         def keep(answer: requests.Response, **_: object) -> None:
@@ -124,7 +132,7 @@ def _fill(buffer: BytesIO, url: str, *, task: "_Task", timeout: tuple[float, flo
 
 
 def _reason(error: Exception, connect_s: float, read_s: float) -> str:
-    """A few words instead of the nested representation that requests gives."""
+    """Describe an error in a few words, instead of the nested representation of requests."""
     match error:
         case DownloadError():
             return str(error)
@@ -142,7 +150,7 @@ def _reason(error: Exception, connect_s: float, read_s: float) -> str:
 
 
 class _BoundedBuffer(BytesIO):
-    """Memory that refuses more than `max_bytes`, and anything once closed."""
+    """In-memory buffer; writing fails beyond `max_bytes`, and after the buffer is closed."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__()
@@ -155,7 +163,7 @@ class _BoundedBuffer(BytesIO):
 
 
 class _Task:
-    """One line of a rich progress display in the form of a pooch progress bar."""
+    """One line of a rich progress display, with the interface of a pooch progress bar."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST, read only where their content is exactly as expected."""
+"""IDX files, the format of MNIST; they are used only if their content is exactly as expected."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ _GZIP_OVERHEAD = 2**16
 
 
 class ContentError(Exception):
-    """Says in a few words how content differs from what was expected."""
+    """Unexpected content of a file; the message is the difference in a few words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,23 +28,23 @@ class IdxFile:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Names under which archives hold the file, compressed or not."""
+        """File names that archives use for the file, compressed or not."""
         dotted = self.name.replace("-idx", ".idx")
         return (f"{self.name}.gz", self.name, f"{dotted}.gz", dotted)
 
     @property
     def max_stored_bytes(self) -> int:
-        """Bound on the size of the file, were it not compressible at all."""
+        """Upper bound on the size of the stored file, even if its content is incompressible."""
         return self.num_bytes + _GZIP_OVERHEAD
 
 
 def is_gzip(stored: bytes) -> bool:
-    """Whether bytes are gzip-compressed; IDX content never looks so."""
+    """Whether bytes are gzip-compressed; IDX content begins with other bytes."""
     return stored.startswith(_GZIP_MAGIC)
 
 
 def stored_content(path: Path, file: IdxFile) -> bytes:
-    """Uncompressed content of a stored file.
+    """Read and check the uncompressed content of a stored file.
 
     Raises:
         ContentError: If the content is not that of `file`.
@@ -56,7 +56,9 @@ def stored_content(path: Path, file: IdxFile) -> bytes:
 
 
 def checked_content(stored: bytes, file: IdxFile) -> bytes:
-    """Uncompressed content of a file, gzipped or not, of which memory never holds too much.
+    """Check the content of a file, gzipped or not, and return it uncompressed.
+
+    At most one byte more than the expected size is decompressed, which bounds the memory.
 
     Raises:
         ContentError: If the content is not that of `file`.
@@ -81,7 +83,7 @@ def checked_content(stored: bytes, file: IdxFile) -> bytes:
 
 
 def idx_array(content: bytes) -> UInt8[np.ndarray, "..."]:
-    """Array of unsigned bytes in checked IDX content.
+    """Convert checked IDX content to an array of unsigned bytes.
 
     References:
         LeCun, Cortes and Burges, "The MNIST database", section on file formats.

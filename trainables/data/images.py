@@ -1,4 +1,4 @@
-"""The images a sweep works on: MNIST if available, else the embedded digits."""
+"""Images of single digits: MNIST if available, else the digits that scikit-learn embeds."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,24 +26,25 @@ def load_images(
     files: Mapping[str, IdxFile] = FILES,
     progress: bool = True,
 ) -> tuple[ImageSource, str]:
-    """Images of a dataset, and one line that tells the user which and why.
+    """Load the images of a dataset; return them and a line that names the dataset and the reason.
 
-    `auto` is MNIST where its files are there or can be downloaded soon, else `digits`. Files
-    that are there but damaged are an error, not a reason to use other data.
+    `auto` is MNIST if its files exist or can be downloaded within `download_s`, else `digits`.
+    Damaged files are an error and not a reason to use other data. With the environment variable
+    FOLDSWEEP_OFFLINE=1 nothing is downloaded.
 
     Args:
         dataset: `auto`, `mnist` or `digits`.
-        data_dir: Folder of the MNIST files; None means the one that FOLDSWEEP_DATA names, else
-            a folder in the user's cache.
-        download_s: Seconds that `auto` waits for a first file of MNIST; the others may take
-            five times as long each; 0 means not to download. `mnist` waits for minutes.
-        mirrors: URLs of folders to download MNIST from, in turn; none means not to download.
+        data_dir: Folder of the MNIST files; None for the folder in FOLDSWEEP_DATA, else a folder
+            in the user's cache.
+        download_s: Time limit of `auto` for the first file of MNIST, in seconds; each further
+            file may take five times as long. 0 turns downloads off. `mnist` waits for minutes.
+        mirrors: URLs of folders to download MNIST from, tried in turn; empty to turn downloads
+            off.
         files: Files of MNIST, replaced in tests only.
-        progress: Whether to show a download where stderr is a terminal.
+        progress: Whether to show the progress of a download if stderr is a terminal.
 
     Raises:
-        UserError: If there is no such dataset, or MNIST is damaged, or it was asked for by name
-            and is not available.
+        UserError: If there is no such dataset, MNIST is damaged, or `mnist` is not available.
     """
     if dataset not in DATASETS:
         raise UserError(f"unknown dataset {dataset!r}: choose from {', '.join(DATASETS)}")
@@ -76,7 +77,7 @@ def load_images(
 
 
 def _digits(why: str) -> tuple[ImageSource, str]:
-    """The embedded digits, with the line that names them."""
+    """Return the embedded digits, and the line that names them."""
     source = digits_source()
     num_images = len(source.train) + len(source.test)
     return source, f"data: digits, {num_images:,} small images in scikit-learn{why}"

@@ -1,4 +1,4 @@
-"""MNIST from four IDX files that are checked byte for byte before they are used."""
+"""MNIST from four IDX files, whose SHA-256 is checked before they are used."""
 
 import os
 import time
@@ -36,7 +36,7 @@ MIRRORS = (
 ADVICE = (
     f"name a folder with its four files by `--dataset mnist --data-dir DIR` or {FOLDER_VARIABLE}"
 )
-# Smallest first, so that a download that cannot work fails early.
+# Smallest file first, so that a failing download fails early.
 FILES: Mapping[str, IdxFile] = {
     "test_labels": IdxFile(
         name="t10k-labels-idx1-ubyte",
@@ -62,7 +62,7 @@ FILES: Mapping[str, IdxFile] = {
 
 
 class MnistMissing(UserError):
-    """Says that the files are not there and why they could not be downloaded."""
+    """Missing MNIST files; the message has the reason why they could not be downloaded."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}; {ADVICE}, or use `--dataset digits`")
@@ -70,7 +70,7 @@ class MnistMissing(UserError):
 
 
 def mnist_folder(data_dir: Path | None = None) -> Path:
-    """The folder of the files: as given, else from the environment, else the user's cache."""
+    """Folder of the files: `data_dir`, else from the environment, else in the user's cache."""
     chosen = data_dir or os.environ.get(FOLDER_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -85,22 +85,23 @@ def mnist_source(
     files: Mapping[str, IdxFile] = FILES,
     progress: bool = True,
 ) -> ImageSource:
-    """MNIST with its 28x28 images averaged to 14x14.
+    """Load MNIST, with its 28x28 images averaged to 14x14.
 
     Files that are not in the folder are downloaded to it. Every file is checked against its
-    SHA-256 on every call; what does not match is never used and, if downloaded, never stored.
+    SHA-256 on every call; a file that does not match is never used and, if downloaded, never
+    stored.
 
     Args:
-        folder: Where the files are or shall be.
+        folder: Folder of the files, existing or to be downloaded.
         limits: Time limits of the download.
-        mirrors: URLs, ending in a slash, to try in turn; none means not to download.
-        files: The files to expect by role; replaced in tests only.
-        progress: Whether to show the download where stderr is a terminal.
+        mirrors: URLs, ending in a slash, to try in turn; empty to turn downloads off.
+        files: Expected files by role, replaced in tests only.
+        progress: Whether to show the progress of a download if stderr is a terminal.
 
     Raises:
         MnistMissing: If a file is missing and cannot be downloaded or stored.
-        UserError: If a file is unreadable or has other content than MNIST, or the folder is not
-            a folder.
+        UserError: If a file cannot be read or does not have MNIST's content, or `folder` is a
+            file.
     """
     contents: dict[str, bytes] = {}
     missing: dict[str, IdxFile] = {}
@@ -124,7 +125,7 @@ def mnist_source(
 
 
 def _stored(folder: Path, file: IdxFile) -> bytes | None:
-    """Checked content of a file in the folder, None where there is no such file."""
+    """Return the checked content of a file in the folder; None if there is no such file."""
     path = folder
     try:
         if folder.exists() and not folder.is_dir():
@@ -150,7 +151,12 @@ def _download(
     limits: TimeLimits,
     progress: bool,
 ) -> dict[str, bytes]:
-    """Downloads, checks and stores files; a mirror that served one is asked first for the next."""
+    """Download, check and store files; the mirror that served a file is tried first for the next.
+
+    Raises:
+        MnistMissing: If there is no mirror, no mirror serves a file in time, or a file cannot be
+            stored.
+    """
     what = (
         "MNIST" if len(missing) == len(FILES) else f"MNIST's {next(iter(missing.values())).name}"
     )
@@ -192,7 +198,11 @@ def _download(
 
 
 def _store(stored: bytes, folder: Path, file: IdxFile) -> None:
-    """Keeps a checked file as it came: servers may unpack what they send."""
+    """Store a checked file as received, gzipped or not, since servers may decompress files.
+
+    Raises:
+        MnistMissing: If the file cannot be stored.
+    """
     suffix = ".gz" if is_gzip(stored) else ""
     try:
         write_whole(folder / f"{file.name}{suffix}", stored)
@@ -203,5 +213,5 @@ def _store(stored: bytes, folder: Path, file: IdxFile) -> None:
 
 
 def _halved(images: UInt8[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 14 14"]:
-    """Means of 2x2 blocks of pixels, which float32 holds exactly."""
+    """Average 2x2 blocks of pixels; the means are exact in float32."""
     return images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4), dtype=np.float32)

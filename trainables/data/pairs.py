@@ -1,4 +1,4 @@
-"""Pairs of digits and the question asked of them: is the first at most the second?"""
+"""Pairs of digits, whose target is whether the first digit is at most the second."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -20,19 +20,19 @@ def draw_pairs(
     test_pairs: int | None = None,
     said: str = "",
 ) -> Data:
-    """Random pairs in which no image occurs twice.
+    """Draw random pairs in which no image occurs twice.
 
-    Training pairs hold training images only and test pairs test images only. Under one seed,
-    fewer pairs are the first of more pairs, and the number of training pairs does not change
-    the test pairs.
+    Training pairs have training images only, and test pairs have test images only. With the same
+    seed, a smaller draw is a prefix of a larger one, and the number of training pairs does not
+    change the test pairs.
 
     Args:
         source: Images to pair.
-        seed: Seed of the draw, 0 or more.
-        train_pairs: Number of training pairs; None means 1,000 of MNIST, or as many as the images
-            of another dataset allow.
-        test_pairs: Number of test pairs; None means the same as for `train_pairs`.
-        said: What the user is told about the images.
+        seed: Random seed, 0 or more.
+        train_pairs: Number of training pairs; None for 1,000 of MNIST, or as many as the images of
+            another dataset allow.
+        test_pairs: Number of test pairs; None as for `train_pairs`.
+        said: Summary of the images that is printed for the user.
 
     Raises:
         UserError: If the seed is negative, or a number of pairs is below 1 or above half the
@@ -68,12 +68,12 @@ def draw_pairs(
         },
         said=said,
     )
-    # names of arrays are not part of a digest that these data have had before they had names
+    # array names are not hashed, so that recorded digests hold
     return data.with_digest_of([array for part in parts for array in part.arrays()])
 
 
 def _paired(digits: DigitImages, order: Int64[np.ndarray, " twice"]) -> Samples:
-    """Image 0 of `order` with image 1, 2 with 3, and so on."""
+    """Pair image 0 of `order` with image 1, image 2 with image 3, and so on."""
     index_N2 = order.reshape(-1, 2)
     classes_N2 = digits.labels[index_N2]
     target = (classes_N2[:, 0] <= classes_N2[:, 1]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Labelled digit images before they are paired."""
+"""Labelled images of single digits, before they are paired."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NUM_CLASSES = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DigitImages:
-    """Images of single digits in the raw range 0..255, with their labels 0..9."""
+    """Images of single digits in the raw range 0..255, with labels 0..9."""
 
     images: Float32[np.ndarray, "n 14 14"]
     labels: Int64[np.ndarray, " n"]
@@ -21,13 +21,13 @@ class DigitImages:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSource:
-    """A dataset split into training and test images, which never mix.
+    """Dataset of training and test images, which are disjoint.
 
     Attributes:
         dataset: Name of the dataset, `mnist` or `digits`.
-        train: Images that training pairs are drawn from.
-        test: Images that test pairs are drawn from.
-        origin: Where the images came from, in words for the user.
+        train: Images from which training pairs are drawn.
+        test: Images from which test pairs are drawn.
+        origin: Origin of the images, in words for the user.
     """
 
     dataset: str

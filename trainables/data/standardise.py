@@ -1,4 +1,4 @@
-"""Mean and deviation that each member fits on its training rows."""
+"""Means and standard deviations of inputs, fitted on a member's training rows."""
 
 import math
 
@@ -12,7 +12,8 @@ from trainables.tasks.task import Standardising
 def normalisation(rows: Float[np.ndarray, "n ..."]) -> tuple[float, float]:
     """Mean and population standard deviation over all numbers of all rows.
 
-    Computed in float64. Fit it on a training part and apply it to held-out and test rows.
+    Both are computed in float64. Fit them on training rows, and apply them to held-out and test
+    rows.
 
     Raises:
         UserError: If there are no rows, or all numbers are equal or not finite.
@@ -32,12 +33,15 @@ def normalisation(rows: Float[np.ndarray, "n ..."]) -> tuple[float, float]:
 def constants(rows: np.ndarray, how: Standardising) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population standard deviation, each of a shape that broadcasts to one row.
 
+    The standard deviation of a constant channel or column is replaced by 1.
+
     Args:
-        rows: Training rows, (n, ...); a channel is the first axis of a row, a column the last.
-        how: Over what to average.
+        rows: Training rows, (n, ...); channels are the first axis of a row, columns the last.
+        how: One mean for all numbers, one per channel, or one per column.
 
     Raises:
-        UserError: If numbers are not finite.
+        UserError: If numbers are not finite; with `whole`, also if there are no rows or all
+            numbers are equal.
     """
     if how == "whole":
         mean, std = normalisation(rows)

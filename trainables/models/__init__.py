@@ -1,1 +1,1 @@
-"""The families of networks: ordinary modules, one file each, configured by data."""
+"""Families of models, one file each, with configurations as dataclasses."""

@@ -1,4 +1,4 @@
-"""Perceptrons of the library without autograd, for two classes."""
+"""Perceptrons of `trainables.backprop`, the library without autograd, for two classes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,23 +19,23 @@ OutputActivation = Literal["none", "sigmoid", "softmax"]
 
 @dataclass(frozen=True, kw_only=True)
 class BackpropConfig(TrialConfig):
-    """A perceptron, and how it is trained; two outputs."""
+    """Perceptron with two outputs, and its training."""
 
     hidden: Widths = 25
-    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
+    """Hidden units: one width for each of `hidden_layers` layers, or a width per layer."""
     hidden_layers: int = 3
     activation: HiddenActivation = "relu"
     output_activation: OutputActivation = "none"
-    """Before the loss, which for cross-entropy has a softmax of its own."""
+    """Activation of the outputs; the cross-entropy criterion applies a softmax in any case."""
     batch_norm: bool = False
     """Batch-norm before each hidden activation."""
     init: Literal["zero", "random", "he", "xavier"] = "random"
     optimiser: Literal["sgd", "momentum", "adagrad", "rmsprop"] = "sgd"
     criterion: Literal["cross_entropy", "mse"] = "cross_entropy"
     schedule: Schedule = "constant"
-    """How the learning rate falls from epoch to epoch."""
+    """Learning-rate schedule over the epochs, see `trainables.backprop.schedules`."""
     schedule_rate: float = 0.0
-    """How fast; of no matter to `constant` and `step`."""
+    """Decay rate of the schedule; unused by `constant` and `step`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +59,7 @@ class BackpropConfig(TrialConfig):
 
 
 def backprop_net(config: BackpropConfig, *, num_inputs: int) -> Sequential:
-    """Linear layers with activations between; two outputs."""
+    """Build a network of linear layers with activations between them and two outputs."""
     modules: list[Module] = []
     before = num_inputs
     for width in config.hidden_widths:
@@ -75,7 +75,7 @@ def backprop_net(config: BackpropConfig, *, num_inputs: int) -> Sequential:
 
 
 def as_torch(network: Sequential) -> nn.Sequential:
-    """The same network in modules of torch, in evaluation mode, for what only torch can write."""
+    """Convert a network to PyTorch modules in evaluation mode, for export formats of PyTorch."""
     return nn.Sequential(*map(_torch_layer, network.parts)).eval()
 
 
@@ -93,7 +93,7 @@ def _torch_layer(layer: Module) -> nn.Module:
             )
             learnt = {"gamma": "weight", "beta": "bias"}
             values = {learnt[k]: p for k, p in layer.parameters().items()} | layer.buffers()
-            norm.load_state_dict(values, strict=False)  # torch counts batches besides
+            norm.load_state_dict(values, strict=False)  # lacks num_batches_tracked
             return norm
         case LeakyReLU():
             return nn.LeakyReLU(layer.slope)

@@ -1,4 +1,4 @@
-"""Convolution blocks: their configuration, and the trunk that they make."""
+"""Convolution blocks: configuration, and the trunk of a network that is built from them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,26 +22,28 @@ DropoutBlocks = Literal["all", "last"]
 
 @dataclass(frozen=True, kw_only=True)
 class BlocksConfig(TrialConfig):
-    """Convolution blocks, then linear layers."""
+    """Convolution blocks, followed by linear layers."""
 
     channels: Widths = 32
-    """Channels of the first block, doubled in each further one of `conv_layers`, or exact ones."""
+    """Channels of the first of `conv_layers` blocks, doubled in each further block; or channels
+    per block."""
     conv_layers: int = 2
     kernel: Widths = 3
-    """Side of every kernel, or one for each block."""
+    """Kernel size, for all blocks or per block."""
     padding: int = 0
-    """Zeros around the image before each convolution."""
+    """Zero padding of each convolution, in pixels on each side."""
     pooled: int | None = None
-    """How many blocks, from the first, end in a 2x2 max-pool; None for all."""
+    """Number of blocks, from the first, with a 2x2 max-pool; None for all."""
     batch_norm: BatchNormPlace = "none"
     """Batch-norm before or after each block's activation."""
     activation: Activation = "relu"
     channel_dropout: bool = False
-    """Blocks drop whole channels instead of single units."""
+    """Dropout after blocks drops whole channels instead of single units."""
     dropout_blocks: DropoutBlocks = "all"
-    """Drop after every block, or after the last one only."""
+    """Dropout after every block, or after the last block only."""
     hidden: Widths = 64
-    """Hidden units after the blocks: a number for each of `hidden_layers`, or exact widths."""
+    """Hidden units after the blocks: one width for each of `hidden_layers` layers, or a width per
+    layer."""
     hidden_layers: int = 1
 
     def __post_init__(self) -> None:
@@ -71,14 +73,20 @@ class BlocksConfig(TrialConfig):
 
 
 def conv_trunk(config: BlocksConfig, in_channels: int, size: int) -> nn.Sequential:
-    """The blocks; what comes out are channels of images.
+    """Build the convolution blocks, from images to channels of smaller images.
 
-    A block is convolution, batch-norm, pool, activation, dropout; pooling first is the same as
-    pooling last for a rising activation, and cheaper. With batch-norm after the activation the
-    pool follows the batch-norm, since there the order matters.
+    A block is convolution, batch-norm, pool, activation, dropout. Max-pooling before the
+    activation is equivalent to pooling after it, because activations are monotonic, and cheaper.
+    With batch-norm after the activation the order matters, so the pool follows the batch-norm.
+
+    Args:
+        config: Configuration of the blocks.
+        in_channels: Channels of the images.
+        size: Side of the images, in pixels.
 
     Raises:
-        UserError: If the image becomes too small for a kernel or a pool.
+        UserError: If the image becomes too small for a kernel or a pool, or the number of kernel
+            sizes differs from the number of blocks.
     """
     channels = config.block_channels
     kernels = widths_of(config.kernel, repeat=len(channels))
@@ -110,7 +118,7 @@ def conv_trunk(config: BlocksConfig, in_channels: int, size: int) -> nn.Sequenti
 
 
 def trunk_features(trunk: nn.Module, shape: tuple[int, ...]) -> int:
-    """Length of the flattened vector that `trunk` makes of an image of `shape` (c, h, w)."""
+    """Number of features of `trunk` for an image of `shape` (c, h, w), after flattening."""
     was_training = trunk.training
     with torch.no_grad():
         out = trunk.eval()(torch.zeros(1, *shape))

@@ -1,4 +1,4 @@
-"""Every variant on points in and outside a disc: networks of `trainables.backprop`."""
+"""Variants of the task `disc`: networks of `trainables.backprop`."""
 
 from typing import Any
 
@@ -16,4 +16,4 @@ def _build(config: BackpropConfig, shapes: Shapes | None = None) -> Any:
 DISC_VARIANTS = tuple(
     Variant(name=name, task=TASK, model=_build, config=BackpropConfig) for name in NAMES
 )
-"""They differ in their activations, which presets and spaces fix."""
+"""Variants of the task `disc`; presets and spaces fix their activations, in which they differ."""

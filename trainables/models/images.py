@@ -13,16 +13,16 @@ from trainables.tasks.task import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNetConfig(BlocksConfig, ImageConfig):
-    """Convolution blocks, hidden linear layers, and how training images are distorted."""
+    """Convolution blocks, hidden linear layers, and augmentation of training images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNetClassifierConfig(ConvNetConfig, ClassifierConfig):
-    """A convolutional network that tells classes apart."""
+    """Convolutional network for classification."""
 
 
 class ConvNet(nn.Module):
-    """Blocks, hidden layers, one score per class or value.
+    """Convolution blocks, hidden linear layers, and one output per class or value to predict.
 
     Raises:
         UserError: If the image becomes too small for a kernel or a pool.

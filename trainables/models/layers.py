@@ -1,4 +1,4 @@
-"""The parts that the families share."""
+"""Layers that the families of networks share."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,12 +18,12 @@ MOST_LAYERS = 1000
 
 
 class Dropout(nn.Module):
-    """Dropout whose rate is a buffer, so that stacked members may each have their own.
+    """Dropout whose rate is a buffer, so that each stacked member can have its own rate.
 
-    The uniform noise is drawn here, as in any dropout, unless somebody has filled the buffer
-    `noise` for this batch: then several copies of a network can be given the noise that each would
-    have drawn alone. Zeroed units and the scale 1 / (1 - rate) are those of `torch.nn.Dropout`;
-    with `channelwise` whole channels are dropped, as in `torch.nn.Dropout2d`.
+    The layer draws uniform noise, unless the caller has filled the buffer `noise` for this batch.
+    With the buffer, each of several stacked networks gets the noise that it would draw alone.
+    Zeroed units and the scale 1 / (1 - rate) are those of `torch.nn.Dropout`; with `channelwise`
+    whole channels are dropped, as in `torch.nn.Dropout2d`.
     """
 
     rate: Tensor
@@ -45,13 +45,13 @@ class Dropout(nn.Module):
         shape = self.noise_shape(x.shape)
         drawn = self.noise.numel() > 0
         noise = self.noise.view(shape) if drawn else torch.rand(shape, device=x.device)
-        # one rate, or one for each member where they are stacked
+        # one rate, or one per stacked member
         rate = self.rate.view(*self.rate.shape, *(1 for _ in shape[self.rate.ndim :]))
         return x * ((noise >= rate) / (1.0 - rate))
 
 
 def dropout_layers(rate: float, *, channelwise: bool = False) -> list[nn.Module]:
-    """A dropout layer, or none where the rate is 0."""
+    """Return a list with one dropout layer; an empty list if the rate is 0."""
     return [Dropout(rate, channelwise=channelwise)] if rate > 0 else []
 
 
@@ -64,15 +64,15 @@ def dense_layers(
     dropout_first: bool = False,
     batch_norm: bool = False,
 ) -> nn.Sequential:
-    """Hidden linear layers: linear, batch-norm, activation, dropout.
+    """Build hidden layers, each of linear, batch-norm, activation and dropout.
 
     Args:
-        num_inputs: Features that come in.
-        widths: Units of each layer; empty gives an identity.
-        activation: Hidden activation.
-        dropout: Rate after each activation.
-        dropout_first: Drop before the activation instead of after it.
-        batch_norm: Normalise before each activation.
+        num_inputs: Number of input features.
+        widths: Units of each layer; empty for the identity.
+        activation: Activation of each layer.
+        dropout: Dropout rate after each activation.
+        dropout_first: Dropout before each activation instead of after it.
+        batch_norm: Batch-norm before each activation.
     """
     layers: list[nn.Module] = []
     for before, after in zip((num_inputs, *widths), widths, strict=False):
@@ -85,10 +85,15 @@ def dense_layers(
 
 
 def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int, ...]:
-    """Exact widths: a tuple as is, a number as first of `repeat`, each `factor` times wider.
+    """Return the width of each layer.
+
+    Args:
+        widths: Width of the first layer, or a tuple of all widths, which is returned unchanged.
+        repeat: Number of layers, if `widths` is a number.
+        factor: Width of each further layer as a multiple of the one before.
 
     Raises:
-        UserError: If there are more layers than can be meant.
+        UserError: If there are more than `MOST_LAYERS` layers.
     """
     layers = repeat if isinstance(widths, int) else len(widths)
     if layers > MOST_LAYERS:
@@ -99,5 +104,5 @@ def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int,
 
 
 def num_params(model: nn.Module) -> int:
-    """Learnable numbers, shared ones counted once."""
+    """Number of trainable parameters; shared parameters are counted once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""Perceptrons for tables and arrays of any kind: numbers and categories in, scores out."""
+"""Perceptrons for tables and arrays of any shape, with numeric and categorical inputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +25,16 @@ class PerceptronConfig(TrialConfig):
     """Linear layers on all inputs of a row."""
 
     hidden: Widths = 64
-    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
+    """Hidden units: one width for each of `hidden_layers` layers, or a width per layer."""
     hidden_layers: int = 2
     activation: Activation = "relu"
     batch_norm: bool = False
     """Batch-norm before each hidden activation."""
     residual: bool = False
-    """Each hidden layer after the first adds to its input; takes layers of equal width."""
+    """Residual connection around each hidden layer after the first; needs layers of equal
+    width."""
     embedding: int = 0
-    """Trained numbers for each category of a column; 0 one-hot encodes instead."""
+    """Size of the learned embedding of each categorical column; 0 for one-hot encoding."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,13 +53,14 @@ class PerceptronConfig(TrialConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronClassifierConfig(PerceptronConfig, ClassifierConfig):
-    """A perceptron that tells classes apart."""
+    """Perceptron for classification."""
 
 
 class Perceptron(nn.Module):
-    """Inputs flattened and joined, hidden layers, one score per class or value.
+    """Perceptron on the concatenated inputs, with one output per class or value to predict.
 
-    Categories are one-hot encoded or embedded; code 0 stands for missing, unseen and rare ones.
+    Inputs are flattened. Categories are one-hot encoded or embedded; code 0 stands for missing,
+    unseen and rare categories.
     """
 
     takes_leading_axes = True
@@ -94,7 +96,7 @@ class Perceptron(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Codes of several columns to one number per column and level: 1 where they meet, else 0."""
+    """One-hot encoding of the codes of several columns, concatenated over the columns."""
 
     column: Tensor
     level: Tensor
@@ -113,7 +115,7 @@ class OneHot(nn.Module):
 
 
 class Embedded(nn.Module):
-    """Codes of several columns to trained numbers for each column's levels."""
+    """Learned embeddings of the codes of several columns, concatenated over the columns."""
 
     def __init__(self, levels: tuple[int, ...], size: int):
         super().__init__()
@@ -125,7 +127,7 @@ class Embedded(nn.Module):
 
 
 class Residual(nn.Module):
-    """Layers whose output is added to their input."""
+    """Residual connection: adds the output of `layers` to their input."""
 
     def __init__(self, layers: nn.Module):
         super().__init__()

@@ -1,1 +1,1 @@
-"""The five reports as data: a file each, with its settings, figures and grids."""
+"""The five reports as data: one file per report, with its settings, figures and grids."""

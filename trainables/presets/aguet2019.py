@@ -1,7 +1,8 @@
 """Aguet, Sepehri and Nobar (2019): perceptron, convolutional nets, auxiliary loss.
 
-Adam with lr 0.005, batches of 100, dropout 0.4, sigmoid or softmax outputs into the cross-entropy;
-200 of 1000 training pairs held back; 10 runs. Rows named `_logits` leave the squashing out.
+Adam with lr 0.005, batches of 100, dropout 0.4, sigmoid or softmax outputs before the
+cross-entropy; 200 of 1000 training pairs held back; 10 runs. Rows named `_logits` have no sigmoid
+or softmax there.
 """
 
 from trainables.presets.preset import (
@@ -109,7 +110,8 @@ PRESETS = (
 GRIDS = tuple(
     Grid(
         name=f"aguet2019/sweep_{row}",
-        # one learning rate and batch size were chosen for all: the cheapest model shows them
+        # the report chose one learning rate and batch size for all models, so the table has only
+        # the grid of the cheapest model
         table="aguet2019/sweep" if row == "fc_dropout" else None,
         base=f"aguet2019/{row}",
         axes={"lr": (1e-4, 5e-4, 1e-3, 5e-3, 1e-2), "batch_size": (10, 50, 100, 200)},

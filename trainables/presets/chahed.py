@@ -1,7 +1,8 @@
 """Chahed, Karray and Hammami: a basic net and configurable Siamese nets.
 
-Adam with lr 0.001 times 0.9 each epoch, batches of 5, 20 epochs, dropout 0.2, LeakyReLU, binary
-cross-entropy; 10 rounds. Their alpha is the comparison's share: 1 - `aux_alpha`.
+Adam with lr 0.001, multiplied by 0.9 after each epoch, batches of 5, 20 epochs, dropout 0.2,
+LeakyReLU, binary cross-entropy; 10 rounds. The report's alpha is the share of the comparison loss,
+1 - `aux_alpha`.
 """
 
 from trainables.presets.preset import (
@@ -133,7 +134,7 @@ _ALPHAS = {"aux_alpha": tuple(1 - i / 9 for i in range(10))}
 
 
 def _chain(branch: str, table: str, groups: tuple[tuple, ...]) -> tuple[Grid, ...]:
-    """Groups that are searched in turn, each from the best of those before."""
+    """Grids of a group-wise search: each group starts from the best values of earlier groups."""
     grids: list[Grid] = []
     values: dict = {}
     for group, axes, best, score in groups:

@@ -1,4 +1,6 @@
-"""Gervaise, Kobayashi and Topak (2020): perceptron or convolutions; sharing, digits, or both.
+"""Gervaise, Kobayashi and Topak (2020): perceptrons and convolutional nets.
+
+Each with weight sharing, auxiliary digit losses, both or neither.
 
 Adam, batches of 64, 50 epochs, batch-norm before every activation; learning rate and weight decay
 from a grid, 3 folds; 10 rounds.
@@ -74,8 +76,8 @@ _CHOICES = (
     choice(_BY_NAME["fnn_ws_aux"], "half_digit_loss", aux_weight=0.5),
 )
 
-# The second project: a library without autograd, points in and outside a disc. The report compares
-# activations; it prints neither its grid nor its figures.
+# The second project: a library without autograd, on points inside and outside a disc. The report
+# compares activations; it prints neither its grid nor its figures.
 _PROJECT2 = "gervaise2020/project2"
 _DISC = {
     "hidden": 25,
@@ -93,7 +95,7 @@ DISC = {
     "disc_sigmoid": {"activation": "sigmoid"},
     "disc_relu_sigmoid": {"activation": "relu", "output_activation": "sigmoid"},
 }
-"""What each of the compared models is."""
+"""Activations of each compared model."""
 DISC_AXES = {
     "epochs": (50, 150),
     "weight_decay": (0.0, 1e-4),
@@ -115,7 +117,7 @@ _DISC_PRESETS = tuple(
     for name, model in DISC.items()
 )
 
-# The same perceptron on pairs of digits by this library and by torch.
+# The same perceptron on pairs of digits, with this library and with PyTorch.
 _PAIRS = {"hidden": 64, "hidden_layers": 1, "batch_size": 50, "epochs": 40}
 _PAIRS_PRESETS = (
     Preset(

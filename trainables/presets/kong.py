@@ -1,7 +1,7 @@
 """Kong, Wu and Phan: baselines, weight sharing, auxiliary loss.
 
 Adam with lr 0.001, 25 epochs, binary cross-entropy; 4 folds while tuning, 10 rounds of fresh data
-for the main table. Batch-norm is not mentioned, but the printed numbers of parameters need it.
+for the main table. The report does not mention batch-norm, but its numbers of parameters imply it.
 """
 
 from trainables.presets.preset import (
@@ -34,7 +34,7 @@ _DROPOUT = {"dropout": 0.4, "dropout_blocks": "last", "channel_dropout": True}
 
 
 def _pure(channels: tuple[int, ...], kernel: tuple[int, ...], output: int, norm: str) -> dict:
-    """Convolutions only; the first block is pooled."""
+    """Configuration of convolutions without linear layers; only the first block is pooled."""
     return {
         **_ADAM,
         "channels": channels,

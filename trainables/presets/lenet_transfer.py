@@ -1,7 +1,8 @@
-"""The report on LeNet-like nets, transfer learning and digit classification (no authors printed).
+"""Report on LeNet-like nets, transfer learning and digit classification (no authors printed).
 
-Adam with lr 0.001, 100 epochs, dropout 0.3 but for the perceptron; one draw of pairs for all; the
-1000 test pairs cut into 500 for validation and 500 for test; 15 rounds.
+Adam with lr 0.001, 100 epochs, dropout 0.3 except for the perceptron; the same pairs for all
+models and rounds; the 1000 test pairs are split into 500 for validation and 500 for test; 15
+rounds.
 """
 
 from dataclasses import replace
@@ -67,7 +68,7 @@ _PRESETS = (
         _ORDER,
         64_092,
         0.90,
-        curves=True,  # the report draws both parts of its loss
+        curves=True,  # the report plots both parts of the loss
     ),
     _row(
         "transfer",

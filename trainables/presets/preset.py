@@ -1,4 +1,4 @@
-"""What a row of a report's table is, how it was measured, and what a report's grid is."""
+"""Presets: rows of a report's tables, the protocols of their measurements, and grids."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a row is measured.
+    """Measurement protocol of a row.
 
     `rounds` trains on all training pairs, each round with its own initialisation, and measures on
     test pairs; `folds` cross-validates the training pairs.
@@ -15,22 +15,23 @@ class Protocol:
 
     kind: Literal["rounds", "folds"]
     count: int
-    """Rounds, or folds."""
+    """Number of rounds or folds."""
     fresh_data: bool = True
-    """Pairs drawn anew for each round, instead of the same for all."""
+    """Whether each round draws its own pairs; else all rounds use the same pairs."""
     train_pairs: int = 1000
     test_pairs: int = 1000
     held_back: int = 0
-    """Training pairs that a round leaves out, at random: a validation part that nothing uses."""
+    """Number of random training pairs that a round does not train on: an unused validation
+    part."""
     test_from: int = 0
-    """Test pairs before this one are a validation part, and not counted."""
+    """Index of the first test pair that counts; the pairs before it are a validation part."""
     curves: bool = False
-    """Measure the test pairs after every epoch too, for learning curves."""
+    """Whether the test pairs are measured after every epoch too, for learning curves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """Figures as printed; accuracies in [0, 1], None where nothing is printed."""
+    """Published figures; accuracies and deviations in [0, 1], None if not published."""
 
     accuracy: float | None = None
     std: float | None = None
@@ -41,7 +42,7 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A row's place in a table: how it is measured there, and what the report has."""
+    """Measurement of a row in a table: the protocol, and the published figures."""
 
     table: str
     """`report/table`."""
@@ -51,9 +52,9 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A variant with the full configuration of a row, `report/row`.
+    """Row of a report, `report/row`: a variant and its full configuration.
 
-    Fields that are not in `config` are at their defaults.
+    Fields that are not in `config` have their defaults.
     """
 
     name: str
@@ -61,11 +62,11 @@ class Preset:
     config: Mapping[str, Any]
     measurements: tuple[Measurement, ...] = ()
     params: int | None = None
-    """Learnable numbers that the report's layers come to."""
+    """Number of trainable parameters that follows from the report's layers; None if unknown."""
     tuned_by: str | None = None
-    """Grid whose best point gives the values that the report does not print."""
+    """Grid whose best point has the values that the report does not print."""
     note: str = ""
-    """What the report leaves open, and what is chosen here."""
+    """Settings that the report leaves open, and the choices made here."""
 
     @property
     def report(self) -> str:
@@ -74,12 +75,12 @@ class Preset:
 
 
 def choice(base: Preset, suffix: str, *, fresh_data: bool | None = None, **values: Any) -> Preset:
-    """A row as it would be had another choice been made where the report leaves one open.
+    """Make an alternative of a row, with another choice for settings that the report leaves open.
 
     Args:
-        base: The row as it is chosen.
-        suffix: What is appended to the row's name.
-        fresh_data: Pairs drawn anew for each round or not [as in the row].
+        base: The row with the choices made here.
+        suffix: Suffix of the row's name.
+        fresh_data: Whether each round draws its own pairs [as in the row].
         values: Fields of the configuration that differ.
     """
     protocol = base.measurements[-1].protocol
@@ -97,27 +98,27 @@ def choice(base: Preset, suffix: str, *, fresh_data: bool | None = None, **value
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A report's grid search: a search space, and what came out of it."""
+    """Grid search of a report: the search space, and its published result."""
 
     name: str
     """`report/grid`."""
     table: str | None
     """`report/table`; None for a grid that is a search space only."""
     base: str
-    """Preset whose configuration holds what does not vary."""
+    """Name of the preset whose configuration has the fields that do not vary."""
     axes: Mapping[str, Sequence[Any]]
-    """Values of each field; their product is searched."""
+    """Values of each field that varies; the grid is their Cartesian product."""
     folds: int
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the base: the best of the groups before, as the report has it."""
+    """Fields that differ from the base: the published best values of earlier groups."""
     after: str | None = None
-    """Grid whose best point is taken instead of `values` where it has been run."""
+    """Grid whose best point replaces `values` if the grid has been run."""
     best: Mapping[str, Any] = field(default_factory=dict)
     score: float | None = None
     prunes: bool = False
-    """Stop the worse points early; for grids of which the report prints nothing but the best."""
+    """Whether poor points are stopped early, for grids of which only the best is published."""
 
     @property
     def space(self) -> str:
-        """Name of its search space."""
+        """Name of the grid's search space."""
         return self.name.replace("/", "-")

@@ -1,4 +1,4 @@
-"""Every row, table and grid of the reports by its name."""
+"""Registry of the reports' rows, tables and grids, by name."""
 
 from trainables.presets import aguet2019, chahed, gervaise2020, kong, lenet_transfer
 from trainables.presets.preset import Grid, Measurement, Preset

@@ -1,1 +1,1 @@
-"""Tasks: what is learned. The nouns, kinds of tasks, and a file for each task that ships."""
+"""Tasks: what a model learns. Base classes, kinds of tasks, and one file per built-in task."""

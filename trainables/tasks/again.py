@@ -1,4 +1,4 @@
-"""Data of a recipe, read or drawn again and proven by its digest."""
+"""Data of a recipe: read or drawn again, and verified by its digest."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,18 +19,18 @@ def data_of(
     path: Path | None = None,
     beside: Path | None = None,
 ) -> Data:
-    """The data of the sweep that a recipe is from.
+    """Return the data of the sweep that a recipe was exported from.
 
     Args:
         recipe: The recipe.
-        task: Its task.
-        data_dir: Folder of the files of a task that ships.
-        path: The user's data file, where the recipe names one.
-        beside: Folder of the recipe, where a data file of the recorded name and digest is taken
-            if `path` is not given. No other place is looked at.
+        task: Task of the recipe.
+        data_dir: Data folder of a built-in task.
+        path: The user's data file, if the recipe names one.
+        beside: Folder of the recipe. If `path` is None, the data file of the recorded name is
+            read from this folder, and from no other place.
 
     Raises:
-        UserError: If the data is not available or not the sweep's.
+        UserError: If the data is not available, or its digest differs from the recipe's.
     """
     data = _read(recipe, task, recipe.seed, data_dir, path, beside)
     if data.digest != recipe.data_digest:
@@ -42,7 +42,7 @@ def data_of(
 
 
 def fresh_data(recipe: Recipe, task: Task, seed: int, *, data_dir: Path | None = None) -> Data:
-    """Other rows of the same kind, drawn with another seed.
+    """Return other rows of the same kind, drawn with another seed.
 
     Raises:
         UserError: If the data is not available.
@@ -69,7 +69,7 @@ def _read(
 
 
 def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
-    """The task's options as the sweep had them."""
+    """Return the task's options with the values that the sweep used."""
     assert task.options is not None
     known = {field.name for field in fields(task.options)}
     unknown = sorted(set(recipe.origin) - known)
@@ -86,7 +86,11 @@ def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
 
 
 def _beside(recipe: Recipe, which: str, folder: Path | None) -> Path | None:
-    """The file of all or of test rows beside the recipe; None for data that is no file."""
+    """Return the data file or the test file in the recipe's folder; None if there was no file.
+
+    Raises:
+        UserError: If the recipe names a file that the folder does not hold.
+    """
     digest = "sha256" if which == "data" else "test_sha256"
     if recipe.origin.get(digest) is None:
         return None

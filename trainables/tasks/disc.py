@@ -1,4 +1,4 @@
-"""The task `disc`: points of the unit square, inside a disc or outside of it."""
+"""The task `disc`: classify points of the unit square as inside or outside a disc."""
 
 import math
 
@@ -15,17 +15,17 @@ from trainables.tasks.samples import Data, Samples
 from trainables.tasks.task import DataRequest, Task
 
 RADIUS = 1 / math.sqrt(2 * math.pi)
-"""Radius of a disc whose area is half of the unit square."""
+"""Radius of a disc that covers half of the unit square."""
 DEFAULT_POINTS = 1000
 MOST_POINTS = 10_000_000
 _TRAIN_STREAM, _TEST_STREAM = 0, 1
 
 
 def load(request: DataRequest) -> Data:
-    """Random points, training and test points by streams of their own.
+    """Draw random training and test points, each from its own random stream.
 
     Raises:
-        UserError: If the options are for other data, or ask for no points.
+        UserError: If the options name another dataset, or fewer than one point.
     """
     options = request.options or ShippedOptions()
     if options.dataset not in ("auto", "disc"):
@@ -34,7 +34,7 @@ def load(request: DataRequest) -> Data:
 
 
 def draw(seed: int, num_train: int | None = None, num_test: int | None = None) -> Data:
-    """Random points of a seed; fewer points are the first of more.
+    """Draw random points; with the same seed a smaller draw is a prefix of a larger one.
 
     Raises:
         UserError: If the seed is negative or a number is below 1.
@@ -53,7 +53,7 @@ def draw(seed: int, num_train: int | None = None, num_test: int | None = None) -
 
 
 def points(xy: Float32[np.ndarray, "n 2"]) -> Samples:
-    """Points with their target: 1 within `RADIUS` of the middle of the unit square."""
+    """Points and their target: 1 within `RADIUS` of the centre of the unit square, else 0."""
     inside = np.hypot(*(xy - 0.5).T) <= RADIUS
     return Samples(inputs={"points": xy}, targets={"target": inside.astype(np.int64)})
 
@@ -68,7 +68,7 @@ def _points(number: int | None, seed: int, stream: int) -> Samples:
 
 
 def _digested(samples: Samples) -> list[tuple[str, np.ndarray]]:
-    """The arrays that digests of this task's data have always covered."""
+    """Arrays that the digest covers; their layout is fixed, so that recorded digests hold."""
     size = len(samples)
     xy = samples.inputs["points"].reshape(size, 2, 1, 1)
     none = np.zeros((size, 2), dtype=np.int64)
@@ -76,18 +76,18 @@ def _digested(samples: Samples) -> list[tuple[str, np.ndarray]]:
 
 
 def predict(output: Float[Tensor, "*m b 2"], **_: Tensor) -> dict[str, Tensor]:
-    """The class, and the probability of both."""
+    """Predicted class, and the probabilities of both classes."""
     inside = (output[..., -1] - output[..., :-1].sum(-1)).sigmoid()
     return {"answer": output.argmax(-1), "probability": torch.stack([1 - inside, inside], -1)}
 
 
 def hits(output: Float[Tensor, "*m b 2"], target: Int[Tensor, "*m b"]) -> Bool[Tensor, "*m b"]:
-    """Whether each point is classified right."""
+    """Whether each point is classified correctly."""
     return output.argmax(-1) == target
 
 
 def loss(output: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of each point; networks without autograd bring their own."""
+    """Cross-entropy of each point; networks of `trainables.backprop` use their own criterion."""
     return -output.log_softmax(-1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
 

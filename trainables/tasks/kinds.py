@@ -1,4 +1,4 @@
-"""Kinds of tasks: classification and regression, of data with classes or numbers as its target."""
+"""Kinds of tasks: classification, whose target is classes, and regression, of numbers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ from trainables.tasks.table.schema import Label
 from trainables.tasks.task import Augment, DataRequest, Standardising, Task, argmax
 
 CLASSIFICATION = ("accuracy", "log_loss")
-"""Metrics of every classification; the first is the objective unless another is chosen."""
+"""Metrics of every classification; the first is the default objective."""
 REGRESSION = ("r2", "rmse", "mae")
-"""Metrics of every regression; the first is the objective unless another is chosen."""
+"""Metrics of every regression; the first is the default objective."""
 
 DataFunction = Callable[[DataRequest], Data]
 Metrics = Mapping[str, Metric] | Iterable[str]
@@ -44,20 +44,25 @@ def classification(
     augment: Augment | None = None,
     standardise: Mapping[str, Standardising] | None = None,
 ) -> Task:
-    """A task whose target is classes: networks give a score for each, trained by cross-entropy.
+    """Classification: a task whose target is classes.
+
+    Networks return one score (logit) per class and are trained with the cross-entropy loss.
 
     Args:
         name: Name of the task, recorded with every result.
-        data: Data, such as `Data.of` gives, or a function that makes it.
-        objective: Metric that sweeps optimise [accuracy], a short name or one of `metrics`.
-        metrics: More metrics: short names, see `trainables.tasks.scores`, or your own by name.
-        split: How folds are made, or a function `(samples, num_folds, seed)` that makes them
-            [groups, time or fold column of the data; else stratified].
-        loss: Loss, `(output, target, **values)` to one number per row [cross-entropy].
-        classes: Names of the classes in order of their codes [those of the training rows].
-        target: Name of the target [the only one].
-        augment: Random change of training inputs [of images: shifted, turned and zoomed].
-        standardise: Inputs to standardise, and how [tables by their encoder, images by channel].
+        data: Data, as `Data.of` returns it, or a function that makes it.
+        objective: Metric that sweeps optimise: a short name or one of `metrics` [accuracy].
+        metrics: Further metrics: short names, see `trainables.tasks.scores`, or a mapping of
+            names to `Metric`.
+        split: How rows are split into folds: a `Split`, or a function
+            `(samples, num_folds, seed)` that returns folds [by the groups, time or fold column of
+            the data; else stratified].
+        loss: `(output, target, **values)` to one number per row [cross-entropy].
+        classes: Names of the classes in order of their codes [classes of the training rows].
+        target: Name of the target [the only target].
+        augment: Random augmentation of training inputs [images: shift, rotate and zoom].
+        standardise: Inputs to standardise, and how [tables: by their encoder; images: by
+            channel].
 
     Raises:
         UserError: If the target is not classes, or the objective does not exist.
@@ -103,27 +108,31 @@ def regression(
     augment: Augment | None = None,
     standardise: Mapping[str, Standardising] | None = None,
 ) -> Task:
-    """A task whose target is a number, or several: networks are trained by squared error.
+    """Regression: a task whose target is one or several numbers per row.
 
-    Networks predict the target standardised by the training rows; predictions are in its units.
+    Networks are trained with the squared error and predict the target standardised by the
+    training rows; predictions are returned in units of the target.
 
     Args:
         name: Name of the task, recorded with every result.
-        data: Data, such as `Data.of` gives, or a function that makes it.
-        objective: Metric that sweeps optimise [r2], a short name or one of `metrics`.
-        metrics: More metrics: short names, see `trainables.tasks.scores`, or your own by name.
-        split: As for `classification` [groups, time or fold column of the data; else shuffled].
-        loss: Loss, `(output, target, **values)` to one number per row [squared error]; it may take
-            `target_mean` and `target_std`.
-        outputs: Numbers to predict, where data is a function.
-        target: Name of the target [the only one].
-        augment: Random change of training inputs [of images: shifted, turned and zoomed].
-        standardise: Inputs to standardise, and how [tables by their encoder, images by channel].
+        data: Data, as `Data.of` returns it, or a function that makes it.
+        objective: Metric that sweeps optimise: a short name or one of `metrics` [r2].
+        metrics: Further metrics: short names, see `trainables.tasks.scores`, or a mapping of
+            names to `Metric`.
+        split: As for `classification` [by the groups, time or fold column of the data; else
+            shuffled].
+        loss: `(output, target, **values)` to one number per row; it may take `target_mean` and
+            `target_std` [squared error].
+        outputs: Number of values to predict per row, used only if `data` is a function.
+        target: Name of the target [the only target].
+        augment: Random augmentation of training inputs [images: shift, rotate and zoom].
+        standardise: Inputs to standardise, and how [tables: by their encoder; images: by
+            channel].
 
     Raises:
         UserError: If the target is not numbers, or the objective does not exist.
     """
-    deviation = 0.0  # of data that is a function nothing is known: every difference counts
+    deviation = 0.0  # unknown if data is a function: every difference then counts
     several = outputs > 1
     if isinstance(data, Data):
         target = _only_target(data, target)
@@ -154,12 +163,14 @@ def regression(
 
 
 def default_split(data: Data, *, classes: bool, repeats: int = 1) -> Split:
-    """The split that data asks for: by its fold column, time or groups, else by its target.
+    """Default split of data: by its fold column, time or groups, in that order of precedence.
+
+    Other data gets a stratified split if the target is classes, else a shuffled one.
 
     Args:
-        data: Data whose schema names such columns, if it has any.
+        data: The data; its schema names the fold and time columns, if there are any.
         classes: Whether the target is classes.
-        repeats: How often rows are cut into folds.
+        repeats: Number of times the rows are split into folds.
     """
     schema = data.schema
     if schema is not None and schema.fold is not None:
@@ -188,7 +199,7 @@ class _Measured:
     metrics: dict[str, Metric]
     objective: str
     known: bool
-    """Whether all metrics over rows count axes from the end."""
+    """Whether all metrics over rows accept leading member axes."""
 
 
 def _measured(
@@ -197,7 +208,7 @@ def _measured(
     more: Metrics,
     known: Callable[[str], Metric],
 ) -> _Measured:
-    """The objective and all that is measured: defaults, the objective and what the user adds."""
+    """Return the objective and all metrics: the defaults, the objective and the user's."""
     own = dict(more) if isinstance(more, Mapping) else {names.bare(n): known(n) for n in more}
     objective = defaults[0] if objective is None else names.bare(objective)
     wanted = [*defaults, *([] if objective in own else [objective])]
@@ -207,7 +218,7 @@ def _measured(
 
 
 def _named(data: Data, name: str) -> Data:
-    """The data under the task's name, where it has none of its own."""
+    """Return the data, named after the task if it has no name."""
     return replace(data, name=name) if data.name == UNNAMED else data
 
 
@@ -221,7 +232,7 @@ def _only_target(data: Data, target: str | None) -> str:
 
 
 def _augment(data: Data | DataFunction) -> Augment | None:
-    """Distortion of images, for configurations that say how much; nothing for other data."""
+    """Affine augmentation for images, whose strength the configuration sets; else None."""
     images = isinstance(data, Data) and data.schema is not None and data.schema.layout == IMAGES
     return Affine(input=IMAGES) if images else None
 
@@ -229,7 +240,7 @@ def _augment(data: Data | DataFunction) -> Augment | None:
 def _inputs(
     data: Data | DataFunction, standardise: Mapping[str, Standardising] | None
 ) -> dict[str, Any]:
-    """How inputs reach a network: by a table's encoder, or standardised."""
+    """Preprocessing fields of `Task`: a table's encoder, or inputs to standardise."""
     if not isinstance(data, Data):
         return {"standardise": standardise or {}}
     if standardise is None and data.schema is not None and data.schema.columns:
@@ -238,7 +249,7 @@ def _inputs(
 
 
 def _standardising(samples: Samples) -> dict[str, Standardising]:
-    """Columns one by one, images by channel, other arrays of fractions as a whole."""
+    """How to standardise float inputs: (n, p) by column, images by channel, others as a whole."""
     by_axes: dict[int, Standardising] = {2: "columns", 4: "channels"}
     return {
         name: by_axes.get(array.ndim, "whole")

@@ -29,14 +29,14 @@ from trainables.tasks.task import DataRequest, Task
 
 BRIGHTEST = 255.0
 FRESH = "mnist"
-"""The dataset with images enough for new pairs in each round."""
+"""Name of the dataset that has enough images for new pairs in each round."""
 
 
 def load(request: DataRequest) -> Data:
-    """Pairs drawn with the request's seed.
+    """Draw pairs with the seed of the request.
 
     Raises:
-        UserError: If the dataset or a number of pairs is not available.
+        UserError: If the dataset or the number of pairs is not available.
     """
     options = request.options or ShippedOptions()
     if options.dataset == "disc":
@@ -52,13 +52,16 @@ def load(request: DataRequest) -> Data:
 
 
 def predict(output: Tensor | Scores, **_: Tensor) -> dict[str, Tensor]:
-    """The outcome, the probability of both, and those of the digits where they are named."""
+    """Predicted class, probabilities of both classes, and digit probabilities if available."""
     named = {"answer": answers(output), "probability": probabilities(comparison_of(output))}
     return named | _digits(output)
 
 
 def predict_by_names(output: Scores, **_: Tensor) -> dict[str, Tensor]:
-    """As `predict`, for networks that name digits only: the probability that they are in order."""
+    """As `predict`, for networks that only classify digits.
+
+    The class probabilities follow from the digit probabilities, see `at_most`.
+    """
     digits = _digits(output)
     in_order = at_most(digits["digit_probabilities"])
     both = torch.stack([1 - in_order, in_order], -1)
@@ -72,14 +75,14 @@ def _digits(output: Tensor | Scores) -> dict[str, Tensor]:
 
 
 def check(inputs: Mapping[str, np.ndarray]) -> None:
-    """Refuse images that are not raw.
+    """Refuse images that are not raw, with pixels from 0 to 255.
 
     Raises:
-        UserError: If they are not from 0 to 255, or are all black.
+        UserError: If pixels are outside 0 to 255, or none is above 1.
     """
     images = inputs["images"]
     low, high = float(images.min()), float(images.max())
-    # images scaled to 0..1 would all be taken for black ones
+    # the network would take images scaled to 0..1 for black
     if not (low >= 0 and 1 < high <= BRIGHTEST):
         raise UserError(
             f"images must be raw, from 0 to 255 and not all black, but these are from {low:g}"
@@ -88,7 +91,7 @@ def check(inputs: Mapping[str, np.ndarray]) -> None:
 
 
 def parts(samples: Samples) -> Float[np.ndarray, "n numbers"]:
-    """The single images, which no two parts of a split may share."""
+    """The single images, which training and test rows must not share."""
     images = samples.inputs["images"]
     return images.reshape(2 * len(images), -1)
 

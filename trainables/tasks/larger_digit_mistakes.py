@@ -1,4 +1,4 @@
-"""What is answered wrongly: how often by pair of digits, and which pairs."""
+"""Misclassified pairs of the task `larger_digit`: error counts by digits, and example pairs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from trainables.data.source import NUM_CLASSES
 from trainables.tasks.samples import Samples
 
 MOST_PAIRS = 48
-"""Wrongly answered pairs that are kept; the surest of the wrong answers."""
+"""Number of misclassified pairs that are kept: the most confident ones."""
 Predictions = Mapping[str, np.ndarray]
 
 
 def by_digits(
     rounds: Sequence[Samples], predictions: Sequence[Predictions]
 ) -> tuple[Int[np.ndarray, "10 10"], Int[np.ndarray, "10 10"]]:
-    """Wrong answers, and occurrences, by (first digit, second digit), over all rounds."""
+    """Count errors and occurrences by (first digit, second digit), over all rounds."""
     wrong = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
     count = np.zeros_like(wrong)
     for samples, said in zip(rounds, predictions, strict=True):
@@ -29,11 +29,12 @@ def by_digits(
 
 
 def wrong_pairs(samples: Samples, said: Predictions) -> list[dict[str, Any]]:
-    """Pairs that are answered wrongly, the surest answers first.
+    """Return the misclassified pairs, most confident first, at most `MOST_PAIRS`.
 
-    Each has its `images` in whole numbers from 0 to 255, its `digits`, the right answer `target`,
-    the `probability` given to "the first is at most the second", and, where the network names
-    digits, as what it `read` each image with which probability.
+    Each pair is a mapping: `images` in whole numbers from 0 to 255, the two `digits`, the correct
+    class `target`, and the predicted `probability` that the first digit is at most the second. If
+    the network classifies digits, `read` holds the predicted digit of each image and its
+    probability.
     """
     missed = np.flatnonzero(said["answer"] != samples.targets["target"])
     probability = said["probability"][missed, 1]
@@ -56,7 +57,10 @@ def _pair(samples: Samples, said: Predictions, row: int) -> dict[str, Any]:
 
 
 def details(rounds: Sequence[Samples], predictions: Sequence[Predictions]) -> dict[str, Any]:
-    """What is kept of an evaluation for the pictures of this task, as plain values."""
+    """Details of an evaluation that the plots of this task need, as plain values.
+
+    Error counts cover all rounds; misclassified pairs are those of the first round.
+    """
     wrong, count = by_digits(rounds, predictions)
     missed = predictions[0]["answer"] != rounds[0].targets["target"]
     return {

@@ -1,7 +1,7 @@
-"""Losses, predictions and statistics of classifications and regressions.
+"""Losses, predictions and training statistics of classification and regression.
 
-Legend of shapes: *m members (any number of leading axes, also none), b rows, k classes, t values.
-Values of a loss come with an axis for rows: scalars as (*m, 1), vectors as (*m, 1, k).
+Legend of shapes: *m members (zero or more leading axes), b rows, k classes, t values. Keyword
+values of a loss have an axis for rows: scalars are (*m, 1), vectors (*m, 1, k).
 """
 
 import numpy as np
@@ -19,13 +19,14 @@ def cross_entropy(
     label_smoothing: Float[Tensor, "*m #b"] | None = None,
     class_weights: Float[Tensor, "*m #b k"] | None = None,
 ) -> Float[Tensor, "*m b"]:
-    """Cross-entropy of each row, as torch's with `reduction="none"`.
+    """Cross-entropy of each row, as `torch.nn.functional.cross_entropy` with `reduction="none"`.
 
     Args:
-        output: Scores of the classes.
+        output: Scores (logits) of the classes.
         target: Class of each row.
-        label_smoothing: Share of a target's probability that is spread evenly over all classes.
-        class_weights: What a class counts.
+        label_smoothing: Share of the target's probability that is spread evenly over all classes;
+            None for none.
+        class_weights: Weight of each class; None for equal weights.
     """
     log_p = F.log_softmax(output, dim=-1)
     if class_weights is not None:
@@ -43,7 +44,7 @@ def scaled_squared_error(
     target_mean: Float[Tensor, "*m #b"],
     target_std: Float[Tensor, "*m #b"],
 ) -> Float[Tensor, "*m b"]:
-    """Squared error of each row, in standard deviations of the training rows' target."""
+    """Squared error of each row; the unit is the standard deviation of the training target."""
     values = output.squeeze(-1) if output.ndim > target.ndim else output
     return (values - (target - target_mean) / target_std).square()
 
@@ -55,7 +56,7 @@ def scaled_squared_errors(
     target_mean: Float[Tensor, "*m #b t"],
     target_std: Float[Tensor, "*m #b t"],
 ) -> Float[Tensor, "*m b"]:
-    """Squared error of each row as `scaled_squared_error`, mean over several values."""
+    """Squared error of each row as in `scaled_squared_error`, averaged over the t values."""
     return (output - (target - target_mean) / target_std).square().mean(-1)
 
 
@@ -65,7 +66,7 @@ def unscaled(
     target_mean: Float[Tensor, "*m #b"],
     target_std: Float[Tensor, "*m #b"],
 ) -> dict[str, Tensor]:
-    """Predictions of a regression in units of its target, (*m, b)."""
+    """Predictions of a regression in units of the target, (*m, b)."""
     values = output.squeeze(-1) if output.ndim > target_mean.ndim else output
     return {"value": values * target_std + target_mean}
 
@@ -81,10 +82,10 @@ def unscaled_values(
 
 
 def target_scale(samples: Samples, *, target: str) -> dict[str, np.ndarray | float]:
-    """Mean and population standard deviation of a target, 1 where it is constant.
+    """Mean and population standard deviation of a target; the deviation of a constant is 1.
 
     Args:
-        samples: Training rows of a member, whose target is (n,) or (n, t).
+        samples: Training rows of a member; their target is (n,) or (n, t).
         target: Name of the target.
     """
     values = samples.targets[target].astype(np.float64)
@@ -98,9 +99,9 @@ def target_scale(samples: Samples, *, target: str) -> dict[str, np.ndarray | flo
 def class_balance(
     samples: Samples, *, target: str, num_classes: int
 ) -> dict[str, np.ndarray | float]:
-    """Weights (k,) with which all classes count the same, as scikit-learn's `balanced`.
+    """Class weights (k,) that balance the classes, as `class_weight="balanced"` of scikit-learn.
 
-    Their mean over rows is 1; a class without rows gets 1.
+    Their mean over rows is 1; the weight of a class without rows is 1.
     """
     counts = np.bincount(samples.targets[target], minlength=num_classes)
     present = np.count_nonzero(counts)

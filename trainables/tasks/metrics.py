@@ -1,4 +1,4 @@
-"""Metrics: what is measured, which way is better, and what counts as practically equal."""
+"""Metrics: a function, the direction that is better, and the region of practical equivalence."""
 
 import math
 from collections.abc import Callable
@@ -15,11 +15,11 @@ Needs = Literal["answer", "probability", "value"]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A number that says how good a model is.
+    """Measure of a model's quality.
 
-    Over rows, `of(output, target)` gives one value per row, which are averaged; it is measured on
-    training batches too. Over all, `of(target, prediction)` gives one number for all held-out rows
-    at once, as scikit-learn's metrics do; it is measured at reports.
+    With `over="rows"`, `of(output, target)` returns one value per row; the values are averaged,
+    on training batches too. With `over="all"`, `of(target, prediction)` returns one number for
+    all held-out rows, as the metrics of scikit-learn do; it is computed at reports.
     """
 
     of: Callable[..., Any]
@@ -28,9 +28,9 @@ class Metric:
     """Region of practical equivalence: differences below this do not matter."""
     over: Over = "rows"
     needs: Needs = "answer"
-    """Over all: which prediction it takes, see `Task.predict`."""
+    """With `over="all"`: name of the prediction that `of` takes, see `Task.predict`."""
     train: bool = True
-    """Over rows: whether it is logged for the training batches too."""
+    """With `over="rows"`: whether the metric is logged for training batches too."""
 
     def __post_init__(self) -> None:
         for name, allowed in (("better", Better), ("over", Over), ("needs", Needs)):
@@ -45,5 +45,5 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """1 where higher is better, -1 where lower is."""
+        """1 if higher is better, -1 if lower is."""
         return names.sign(self.better)

@@ -1,4 +1,4 @@
-"""Command-line options of data: of the tasks that ship, and of the user's own."""
+"""Command-line options for data: of the built-in tasks, and of the user's own data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ Dataset = Literal["auto", "mnist", "digits", "disc"]
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedOptions:
-    """Data of the tasks that ship."""
+    """Data of the built-in tasks."""
 
     dataset: Dataset = "auto"
-    """Handwritten digits: mnist, scikit-learn's embedded digits, or mnist if available; spaces
-    of points take disc."""
+    """Dataset: mnist, or digits, which scikit-learn embeds; auto is mnist if available, else
+    digits. Spaces of the task disc take disc."""
     data_dir: Path | None = None
-    """Folder of the MNIST files [FOLDSWEEP_DATA, else a cache folder of the user]."""
+    """Folder of the MNIST files [FOLDSWEEP_DATA, else the user's cache folder]."""
     train_pairs: int | None = None
     """Training pairs [1000 for mnist, all for digits]."""
     test_pairs: int | None = None
@@ -27,32 +27,33 @@ class ShippedOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """Data of the user's own, and how it is split.
+    """The user's own data, and how it is split.
 
     Raises:
         UserError: If options exclude each other or are out of range.
     """
 
     data: str | None = None
-    """Data of your own: a .csv, .tsv, .parquet or .npz file, or the name of data that scikit-learn
-    embeds: breast_cancer, wine, diabetes, iris, digit_images."""
+    """Data file, .csv, .tsv, .parquet or .npz, or the name of a dataset that scikit-learn embeds:
+    breast_cancer, wine, diabetes, iris, digit_images."""
     target: str | None = None
     """Column to predict."""
     task: Literal["classification", "regression"] | None = None
-    """Kind of task [inferred from the target, and said]."""
+    """Kind of task [inferred from the target; the choice is printed]."""
     holdout: float = 0.2
-    """Share of rows to set aside for the test: every class with its share, whole groups with
-    --group, the latest rows with --time. 0 leaves nothing to tell the error on new data."""
+    """Share of rows to set aside as test rows: stratified by class, whole groups with --group, the
+    latest rows with --time. With 0 the error on new data cannot be estimated."""
     test: Path | None = None
     """File of test rows, in place of --holdout."""
     group: str | None = None
-    """Column whose groups stay together in every split, such as a patient's number."""
+    """Column of groups, such as a patient's number; rows of a group stay together in every
+    split."""
     time: str | None = None
-    """Column to sort rows by; each fold trains on what came before it."""
+    """Column of times to sort rows by; each fold trains on earlier rows only."""
     fold: str | None = None
-    """Column that names the fold which holds a row out; -1 for rows that are always trained on."""
+    """Column with the fold in which a row is held out; -1 for rows that are always trained on."""
     repeats: int = 1
-    """How often the rows are cut into folds, each time differently."""
+    """Number of times the rows are split into folds, each time differently."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
 
@@ -77,7 +78,7 @@ class TableOptions:
 
     @property
     def roles(self) -> dict[str, str | None]:
-        """Columns that are no inputs, by option."""
+        """Columns that are not inputs, by option."""
         return {
             "target": self.target,
             "group": self.group,

@@ -1,4 +1,4 @@
-"""Records of tasks: what a sweep or a kept model says about its task, as plain values."""
+"""Records of tasks: the task and data of a sweep or a kept model, as plain values."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ _KEYS = {
 
 
 def task_record(task: Task, data: Data) -> dict[str, Any]:
-    """What a task is and what data it was, as plain values for JSON."""
+    """Return the record of a task and its data, as plain values for JSON."""
     return {
         "name": task.name,
         "kind": task.kind,
@@ -54,14 +54,15 @@ def _metric_record(metric: Metric) -> dict[str, Any]:
 
 
 def task_from_record(record: Mapping[str, Any], data: Data) -> Task:
-    """The task that was recorded, of data without code: a file or embedded data.
+    """Rebuild a recorded task whose data is a file or an embedded dataset.
 
     Args:
-        record: What `task_record` gave.
-        data: The same data, see `trainables.tasks.tables.data_again`.
+        record: Record that `task_record` returned.
+        data: The recorded data, see `trainables.tasks.tables.data_again`.
 
     Raises:
-        UserError: If the record is damaged, of a task that a program defines, or of other data.
+        UserError: If the record is damaged, belongs to a task that a program defines, or the
+            digest of `data` differs.
     """
     for key, hint in _KEYS.items():
         if not fits(record.get(key), hint):
@@ -89,7 +90,7 @@ def task_from_record(record: Mapping[str, Any], data: Data) -> Task:
 
 
 def _as_recorded(task: Task, metrics: Mapping[str, Any]) -> dict[str, Metric]:
-    """The task's metrics with the equivalence that was recorded."""
+    """Return the task's metrics with the recorded regions of practical equivalence."""
     equal = {
         name: metrics[name].get("equal") for name in metrics if isinstance(metrics[name], dict)
     }

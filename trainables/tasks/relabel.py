@@ -1,4 +1,4 @@
-"""Relabelling: data whose target was taken for classes as numbers, and the other way round."""
+"""Relabelling: convert a target of numbers to classes, and a target of classes to numbers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,10 +12,10 @@ from trainables.tasks.table.schema import Label, Schema
 
 
 def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data:
-    """Data whose target is codes of classes, which its schema names.
+    """Return the data with class codes as its target, and the class names in its schema.
 
-    Whole numbers from 0 on are codes already where nothing else is known about them; other values
-    are sorted and coded.
+    Data whose schema has classes is returned unchanged. Whole numbers from 0 are kept as codes if
+    there is no gap between them or `classes` is given. Other values are sorted and coded.
 
     Args:
         data: Any data.
@@ -23,7 +23,8 @@ def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data
         classes: Names of the classes in order of their codes; None for those of the data.
 
     Raises:
-        UserError: If there is one class, or test rows have classes that no training row has.
+        UserError: If the target is not one class per row, there is one class only, the number of
+            `classes` is wrong, or test rows have classes that no training row has.
     """
     if data.schema is not None and data.schema.classes:
         _check_names(data.schema.classes, classes)
@@ -52,7 +53,7 @@ def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data
 
 
 def _plain(labels: np.ndarray) -> tuple[Label, ...]:
-    """Names of classes; whole numbers that were taken for a number to predict are whole again."""
+    """Names of classes; floats that are all whole, of a regression target, become integers."""
     whole = labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all())
     return tuple((labels.astype(np.int64) if whole else labels).tolist())
 
@@ -74,10 +75,10 @@ def _check_names(labels: Sequence[Label], classes: Sequence[Label] | None) -> No
 
 
 def as_numbers(data: Data, target: str) -> Data:
-    """Data whose target is numbers.
+    """Return the data with numbers as its target.
 
     Raises:
-        UserError: If the target is classes that are no numbers.
+        UserError: If the target is classes that are not numbers.
     """
     if data.schema is None or not data.schema.classes:
         kind = data.train.targets[target].dtype.kind

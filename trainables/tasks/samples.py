@@ -1,4 +1,4 @@
-"""Rows of data: named inputs and named targets, cut into training and untouched test rows."""
+"""Rows of data: named inputs and targets, split into training rows and untouched test rows."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from jaxtyping import Int
 from foldsweep.errors import UserError
 
 CATEGORIES: Final = "categories"
-"""Input of a table that holds category codes; all other inputs are numbers."""
+"""Name of the input of a table that holds category codes; all other inputs are numbers."""
 UNNAMED: Final = "data"
-"""Name of data that was given none."""
+"""Name of data without a name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,12 +26,12 @@ class Samples:
     """
 
     inputs: Mapping[str, np.ndarray]
-    """Arrays (n, ...) by name. With one input a network's `forward` gets it alone; several arrive
-    by name."""
+    """Arrays (n, ...) by name. A single input is passed to `forward` of a network as it is,
+    several are passed by name."""
     targets: Mapping[str, np.ndarray]
-    """Arrays (n, ...) by name; loss and metrics get them as networks get inputs."""
+    """Arrays (n, ...) by name, passed to loss and metrics as inputs are passed to networks."""
     groups: np.ndarray | None = None
-    """Group of each row, (n,): rows of one group never straddle a split."""
+    """Group of each row, (n,); rows of one group are never on both sides of a split."""
 
     def __post_init__(self) -> None:
         arrays = {**self.inputs, **self.targets}
@@ -45,7 +45,7 @@ class Samples:
         return len(next(iter(self.targets.values())))
 
     def take(self, rows: Int[np.ndarray, " r"] | slice) -> "Samples":
-        """Some of the rows, in the order given."""
+        """Return some of the rows, in the order given."""
         return Samples(
             inputs={name: array[rows] for name, array in self.inputs.items()},
             targets={name: array[rows] for name, array in self.targets.items()},
@@ -53,14 +53,14 @@ class Samples:
         )
 
     def arrays(self) -> list[tuple[str, np.ndarray]]:
-        """Every array with its name, in order; what a digest covers."""
+        """All arrays with their names, in order; the content that a digest covers."""
         named = [(f"inputs.{name}", array) for name, array in self.inputs.items()]
         named += [(f"targets.{name}", array) for name, array in self.targets.items()]
         return named if self.groups is None else [*named, ("groups", self.groups)]
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """Rows of several samples of one task as one, in order."""
+    """Concatenate several samples of one task, in order; groups only if all of them have some."""
     first = parts[0]
     groups = [part.groups for part in parts if part.groups is not None]
     return Samples(
@@ -72,31 +72,31 @@ def joined(parts: Sequence[Samples]) -> Samples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Data:
-    """Rows to cross-validate and train on, and rows that stay untouched until the end."""
+    """Training rows, for cross-validation and training, and test rows, untouched until the end."""
 
     name: str
     """Name of the data, such as `breast_cancer`; recorded with every result."""
     train: Samples
     test: Samples | None
-    """None where no rows were set aside: nothing then tells the error on new data."""
+    """None if no rows were set aside; the error on new data then cannot be estimated."""
     own_digest: str | None = None
-    """Digest in place of the computed one, for data that had one before."""
+    """Digest in place of the computed one, so that recorded digests hold; None to compute it."""
     schema: Any = None
     """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
-    where a program made the data."""
+    if a program made the data."""
     origin: Mapping[str, Any] = field(default_factory=dict)
-    """What reads the data again: file or name, and options; plain values."""
+    """Plain values that are needed to read the data again: file or name, and options."""
     said: str = ""
-    """What the user is told about it, a line or several."""
+    """Summary that is printed for the user, one or several lines."""
 
     @property
     def headline(self) -> str:
-        """The first line of what the user is told, or the name."""
+        """First line of the summary; the name of the data if there is no summary."""
         return self.said.splitlines()[0] if self.said else f"data: {self.name}"
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of all content: equal for equal data, on any machine."""
+        """Hash of the name and of all arrays: equal for equal data, on any machine."""
         if self.own_digest is not None:
             return self.own_digest
         parts = [self.train, *([] if self.test is None else [self.test])]
@@ -105,7 +105,7 @@ class Data:
 
     @property
     def test_rows(self) -> Samples:
-        """The untouched rows.
+        """The test rows.
 
         Raises:
             UserError: If none were set aside.
@@ -118,12 +118,12 @@ class Data:
         return self.test
 
     def with_digest_of(self, arrays: Sequence[tuple[str, np.ndarray]]) -> "Data":
-        """The data with a digest over these arrays only, whose names do not count."""
+        """Return the data with a digest of these arrays only; array names are not hashed."""
         return replace(self, own_digest=digest_of(self.name, arrays, names=False))
 
     @classmethod
     def of(cls, inputs: Any, target: Any, **options: Any) -> "Data":
-        """Data from a data frame or arrays, with a part set aside for the test.
+        """Make data from a data frame or arrays, and set test rows aside.
 
         Args:
             inputs: A data frame of columns, an array (n, ...), or a mapping of arrays by name.
@@ -140,12 +140,18 @@ class Data:
 
 
 def digest_of(name: str, arrays: Sequence[tuple[str, np.ndarray]], *, names: bool = True) -> str:
-    """Fingerprint of a name and arrays: type, shape and bytes of each, names if they count."""
+    """Hash a name and arrays: type, shape and bytes of each array, or the words of a text array.
+
+    Args:
+        name: Name of the data.
+        arrays: Arrays with their names.
+        names: Whether the names of the arrays are hashed too.
+    """
     sha256 = hashlib.sha256(name.encode())
     for key, array in arrays:
         if names:
             sha256.update(f"{key}:".encode())
-        if array.dtype.kind in "UOT":  # words: groups may be any
+        if array.dtype.kind in "UOT":  # text, such as the names of groups
             sha256.update("\0".join(map(str, array.tolist())).encode())
             continue
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)

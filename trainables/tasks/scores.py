@@ -1,6 +1,6 @@
-"""Scores: the metrics that every classification or regression has, by short name.
+"""Scores: built-in metrics of classification and regression, by short name.
 
-Scikit-learn computes them all, but the accuracy of networks, which is counted by rows.
+All of them are functions of scikit-learn, except `accuracy`, which is computed row by row.
 """
 
 import warnings
@@ -25,16 +25,18 @@ class Score:
     function: str
     """Name in `sklearn.metrics`."""
     scorer: str
-    """Name of scikit-learn's scorer, which `cross_val_score` takes; its errors are negated."""
+    """Name of the scikit-learn scorer for `cross_val_score`, which negates errors."""
     needs: Needs = "answer"
     better: Better = "higher"
     equal: float = 0.01
-    """Region of practical equivalence; for errors in units of the target, of its deviation."""
+    """Region of practical equivalence; with `in_units`, as a multiple of the target's standard
+    deviation."""
     options: Mapping[str, Any] = field(default_factory=dict)
     binary: bool = False
-    """Whether it is of two classes; the second in sorted order is the positive one."""
+    """Whether the metric is defined for two classes only; the second class in sorted order is the
+    positive one."""
     in_units: bool = False
-    """Whether it is in units of the target."""
+    """Whether the metric is an error in units of the target."""
 
 
 def _classes(function: str, scorer: str, **more: Any) -> Score:
@@ -93,16 +95,17 @@ SCORES: dict[str, Score] = {
     "max_error": _error("max_error", scorer="neg_max_error"),
     "mape": _error("mean_absolute_percentage_error", in_units=False),
 }
-"""`roc_auc` of more than two classes is the mean of each class against the rest, `roc_auc_ovr`."""
+"""Metrics by short name. `roc_auc` of more than two classes is the mean over one-vs-rest ROC AUCs,
+scorer `roc_auc_ovr`."""
 
 
 def scorer_name(name: str, num_classes: int = 0) -> str:
-    """Name of the scikit-learn scorer that a short name stands for."""
+    """Return the name of the scikit-learn scorer for a short name."""
     return "roc_auc_ovr" if name == "roc_auc" and num_classes > 2 else SCORES[name].scorer
 
 
 def score_names(kind: TaskKind, num_classes: int = 0) -> tuple[str, ...]:
-    """Short names of the metrics that a task of a kind can have."""
+    """Return the short names of the metrics that are available for a kind of task."""
     return tuple(
         name
         for name, score in SCORES.items()
@@ -111,17 +114,18 @@ def score_names(kind: TaskKind, num_classes: int = 0) -> tuple[str, ...]:
 
 
 def metric(name: str, *, kind: TaskKind, num_classes: int = 0, deviation: float = 1.0) -> Metric:
-    """The metric of a short name.
+    """Return the metric with a short name.
 
     Args:
-        name: Short name; `val_...` is the same.
+        name: Short name, with or without the prefix `val_`.
         kind: Kind of the task.
         num_classes: Number of classes; 0 for a regression.
-        deviation: Standard deviation of the training target, which errors in its units are
-            compared with.
+        deviation: Standard deviation of the training target; scales the region of practical
+            equivalence of errors in units of the target.
 
     Raises:
-        UserError: If a task of this kind has no such metric; it lists those there are.
+        UserError: If a task of this kind has no such metric; the message lists the available
+            ones.
     """
     name = names.bare(name)
     known = score_names(kind, num_classes)
@@ -137,18 +141,18 @@ def metric(name: str, *, kind: TaskKind, num_classes: int = 0, deviation: float 
 
 
 def hits(output: Tensor, target: Tensor) -> Tensor:
-    """1 for each row whose highest score is its class: (*m, b, k) and (*m, b) to (*m, b)."""
+    """1 for each correctly classified row, else 0: (*m, b, k) and (*m, b) to (*m, b)."""
     return (output.argmax(-1) == target).to(output.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A score over all held-out rows, of `target` and `prediction`.
+    """Score over all held-out rows: `(target, prediction)` to one number.
 
-    It is NaN where predictions are not finite, as those of a diverged network.
+    The score is NaN if a prediction is not finite, as after training has diverged.
 
     Raises:
-        UserError: If the rows do not define it, as ROC AUC of one class.
+        UserError: If the score is not defined for the rows, such as ROC AUC of one class.
     """
 
     name: str
@@ -160,7 +164,7 @@ class Measure:
         score = SCORES[self.name]
         self._require_classes(target)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about classes that are never predicted: a score of 0
+            warnings.simplefilter("ignore")  # a class that is never predicted scores 0
             value = float(_function(score)(target, self._part(prediction), **self._options()))
         if not np.isfinite(value):
             raise UserError(f"{self.name} is not defined for {len(target)} held-out rows")
@@ -177,7 +181,10 @@ class Measure:
             )
 
     def _part(self, prediction: np.ndarray) -> np.ndarray:
-        """Of two classes' probabilities what the score takes: those of the second."""
+        """Prediction that scikit-learn's function takes.
+
+        For two classes these are the probabilities of the second class, except for `log_loss`.
+        """
         two = SCORES[self.name].needs == "probability" and self.num_classes == 2
         return prediction[:, 1] if two and self.name != "log_loss" else prediction
 
@@ -191,7 +198,7 @@ class Measure:
 
 
 def _function(score: Score) -> Callable[..., float]:
-    from sklearn import metrics  # a second, which a task without these metrics does not wait for
+    from sklearn import metrics  # takes a second, which other tasks do not need
 
     function: Callable[..., float] = getattr(metrics, score.function)
     return function

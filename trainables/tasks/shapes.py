@@ -1,4 +1,4 @@
-"""Shapes of inputs as plain values: what a kept model needs to be built without its data."""
+"""Shapes of inputs as plain values, with which a kept model is rebuilt without its data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +12,27 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Shapes, Task
 
 DTYPES = tuple(np.dtype(code).name for code in "?bBhHiIlLefd")
-"""Types of numbers that inputs may have."""
+"""Names of the dtypes that inputs may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawInput:
-    """One raw input as training had it."""
+    """Shape and dtype of one raw input, as in training."""
 
     shape: tuple[int, ...]
     """Shape of one row."""
     dtype: str
 
     def array(self, name: str, given: Any) -> np.ndarray:
-        """A new input in this type, (n, *shape).
+        """Convert a new input to this dtype, (n, *shape).
+
+        Args:
+            name: Name of the input.
+            given: Values of the input.
 
         Raises:
-            UserError: If it has another shape, or is no number.
+            UserError: If the shape differs, there are no rows, or values are not numbers or not
+                finite. NaN is allowed in `numeric`.
         """
         array = np.asarray(given)
         if array.shape[1:] != self.shape or array.ndim == 0 or len(array) == 0:
@@ -42,7 +47,7 @@ class RawInput:
 
 
 def inputs_record(task: Task, data: Data) -> dict[str, Any]:
-    """Plain values that `raw_inputs` and `shapes_of` read."""
+    """Return the shapes of a task's inputs as plain values, for `raw_inputs` and `shapes_of`."""
     shapes = task.shapes(data)
     raw = {
         name: {"shape": list(array.shape[1:]), "dtype": array.dtype.name}
@@ -58,7 +63,7 @@ def inputs_record(task: Task, data: Data) -> dict[str, Any]:
 
 
 def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
-    """Raw inputs of a record, or those that a task has for any data.
+    """Return the raw inputs of a record; for an empty record, those of `Task.row_shapes`.
 
     Raises:
         UserError: If the record is damaged.
@@ -78,7 +83,7 @@ def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
 
 
 def shapes_of(record: Mapping[str, Any], task: Task, schema: Any = None) -> Shapes:
-    """What a model of the record's task is built for.
+    """Return the shapes that a model of a recorded task is built for.
 
     Raises:
         UserError: If the record is damaged.

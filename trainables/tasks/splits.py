@@ -1,4 +1,4 @@
-"""Splits: how training rows are cut into folds."""
+"""Splits: how training rows are split into folds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 SplitFunction = Callable[[Samples, int, int], Iterable[Rows]]
 
 ALWAYS_TRAINED = "-1"
-"""Fold of rows that no fold holds out, as in scikit-learn's `PredefinedSplit`."""
+"""Fold of rows that are never held out, as in scikit-learn's `PredefinedSplit`."""
 _WORDS: dict[SplitKind, str] = {
     "stratified": "stratified",
     "plain": "shuffled",
@@ -29,27 +29,28 @@ _WORDS: dict[SplitKind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How folds are made; depends on rows, number of folds and seed only.
+    """Cross-validation split; the folds depend on rows, number of folds and seed only.
 
-    `stratified` gives every fold its share of each class, `plain` shuffles. `grouped` keeps rows
-    of one group together and is stratified where the target is classes. `time` takes the rows'
-    order for time: each fold trains on what came before it. `given` takes the fold of each row
-    from `fold_of`, or from the samples' groups where that is None. `own` calls the user's
-    function.
+    - `stratified`: every fold has the same share of each class.
+    - `plain`: shuffled rows.
+    - `grouped`: rows of a group stay together; stratified too if the target is classes.
+    - `time`: the order of rows is time, and each fold trains on earlier rows only.
+    - `given`: the fold of each row is in `fold_of`, or in the samples' groups if that is None.
+    - `own`: the user's function makes the folds.
 
     Raises:
-        UserError: If a split that draws nothing is to be repeated, or `own` has no function.
+        UserError: If `time`, `given` or `own` is to be repeated, or `own` has no function.
     """
 
     kind: SplitKind = "stratified"
     repeats: int = 1
-    """How often the rows are cut into folds, each time differently."""
+    """Number of times the rows are split into folds, each time differently."""
     classes: bool = True
-    """Whether the target is classes that `grouped` balances."""
+    """Whether the target is classes, which `grouped` then stratifies by."""
     fold_of: np.ndarray | None = field(default=None, compare=False)
     """Fold of each row, (n,); -1 for rows that are always trained on."""
     function: SplitFunction | None = None
-    """`(samples, num_folds, seed)` to pairs of training and held-out rows."""
+    """`(samples, num_folds, seed)` to pairs of training rows and held-out rows."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(SplitKind):
@@ -63,21 +64,21 @@ class Split:
     def folds(
         self, samples: Samples, *, target: str, num_folds: int, seed: int
     ) -> tuple[Fold, ...]:
-        """Folds of the rows, the same for every variant of a sweep.
+        """Split the rows into folds, which are the same for every variant of a sweep.
 
-        The first repeat has the folds that one alone would have.
+        The folds of the first repeat do not depend on the number of repeats.
 
         Args:
             samples: Training rows.
-            target: Name of the target that classes are of.
+            target: Name of the target, whose classes are stratified.
             num_folds: Number of folds of one repeat.
-            seed: Seed of the draw, below 2**32.
+            seed: Random seed, from 0 to 2**32 - 1.
 
         Returns:
-            `repeats` times `num_folds` folds; as many as the function gives for `own`.
+            `repeats` times `num_folds` folds; for `own`, all folds that the function returns.
 
         Raises:
-            UserError: If the rows do not allow so many folds.
+            UserError: If the rows cannot be split into `num_folds` folds.
         """
         if self.kind == "own":
             return _own_folds(self.function, samples, num_folds, seed)  # type: ignore[arg-type]
@@ -106,7 +107,7 @@ class Split:
         return _given(self._folds_given(samples))
 
     def fixed_folds(self, samples: Samples) -> int | None:
-        """The number of folds that the fold column has; None where any number can be asked for."""
+        """Number of folds in the fold column; None if the split has none, so any number works."""
         if self.kind != "given":
             return None
         return len(_folds_of(self._folds_given(samples))[0])
@@ -115,12 +116,12 @@ class Split:
         return samples.groups if self.fold_of is None else self.fold_of
 
     def described(self) -> str:
-        """The split in words, for a line."""
+        """Description of the split for a message."""
         repeated = f", repeated {self.repeats} times" if self.repeats > 1 else ""
         return _WORDS[self.kind] + repeated
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a record; `from_dict` reads them."""
+        """Return plain values for a record, which `from_dict` reads."""
         function = None if self.function is None else getattr(self.function, "__qualname__", "")
         return {
             "kind": self.kind,
@@ -131,10 +132,11 @@ class Split:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Split":
-        """The split that `to_dict` wrote, which is none of the user's own.
+        """Return the split that `to_dict` wrote.
 
         Raises:
-            UserError: If values are no split, or one that a function makes.
+            UserError: If the values are not a split, or the split is `own`, whose function is not
+                recorded.
         """
         kind, repeats, classes = (values.get(key) for key in ("kind", "repeats", "classes"))
         if kind == "own":
@@ -156,10 +158,10 @@ class Split:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that scikit-learn does not take.
+    """Refuse a seed that scikit-learn does not accept.
 
     Raises:
-        UserError: If it is not from 0 to 2**32 - 1.
+        UserError: If the seed is not from 0 to 2**32 - 1.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}: choose one from 0 to {2**32 - 1}")
@@ -239,7 +241,7 @@ def _given(fold_of: np.ndarray | None) -> Iterator[Fold]:
 
 
 def _folds_of(fold_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The folds' names, and the place of each row's; -1 for rows that are always trained on."""
+    """Names of the folds, and the index of each row's fold; -1 if the row is always trained on."""
     if fold_of is None:
         raise UserError("a given split needs the fold of each row: give --fold COLUMN")
     held = np.array([str(name) != ALWAYS_TRAINED for name in fold_of.tolist()])
@@ -267,10 +269,11 @@ def _own_folds(
 
 
 def _checked(pair: Any, fold: int, rows: int) -> Rows:
-    """A fold of the user's own as indices.
+    """Return a fold of the user's function as indices; masks of all rows are converted.
 
     Raises:
-        UserError: If it is no pair of rows, or they are empty, out of range, twice or in both.
+        UserError: If the fold is not a pair of arrays of rows, one of them is empty, or a row is
+            out of range, repeated or in both arrays.
     """
     where = f"fold {fold} of the task's split"
     try:

@@ -1,4 +1,4 @@
-"""Tables and arrays of the user's own: files, embedded data, data frames, as data and as tasks."""
+"""The user's own tables and arrays, as data and as tasks: files, embedded data, data frames."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,16 +30,17 @@ from trainables.tasks.task import GENERAL, Task
 def table_task(
     options: TableOptions, *, seed: int, objective: str | None, more: Sequence[str] = ()
 ) -> Task:
-    """The task of a file or of embedded data; its `data.said` tells the user what was inferred.
+    """Make the task of a file or of embedded data; `data.said` describes what was inferred.
 
     Args:
-        options: What to read, and how to split it.
-        seed: Seed of the draw of test rows.
-        objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy or R².
-        more: Further objectives, by the same short names.
+        options: Data to read, and how to split it.
+        seed: Random seed for drawing test rows.
+        objective: Short name of a metric, see `trainables.tasks.scores`; None for accuracy of a
+            classification, R² of a regression.
+        more: Short names of further objectives.
 
     Raises:
-        UserError: If file, columns or options cannot be used.
+        UserError: If the file, its columns or the options cannot be used.
     """
     from trainables.tasks.kinds import classification, default_split, regression
 
@@ -59,10 +60,10 @@ _GENERAL = {names.val_key(key) for key in GENERAL}
 
 
 def table_data(options: TableOptions, *, seed: int) -> Data:
-    """Data of a file or of embedded data.
+    """Read the data of a file or embedded data.
 
     Raises:
-        UserError: If file, columns or options cannot be used.
+        UserError: If the file, its columns or the options cannot be used.
     """
     if options.data is None:
         raise UserError("name a file or embedded data with --data")
@@ -78,7 +79,7 @@ def table_data(options: TableOptions, *, seed: int) -> Data:
 
 
 def _name_of(path: Path) -> str:
-    """Name of a file's data: the file's, with `_` for what the name of a task may not have."""
+    """Name of a file without its ending; `_` replaces characters that a task name cannot have."""
     return re.sub(r"[^\w.-]+", "_", path.stem)
 
 
@@ -139,15 +140,15 @@ def _given(read: Table | Arrays, options: TableOptions) -> tuple[Given, Schema]:
 def data_again(
     origin: Mapping[str, Any], *, path: Path | None = None, test_path: Path | None = None
 ) -> Data:
-    """The same data again, of its origin.
+    """Read the same data again, from its recorded origin.
 
     Args:
         origin: `Data.origin` of a file or of embedded data.
-        path: Where the file is now [where it was].
-        test_path: Where the file of test rows is now [where it was].
+        path: Path of the file [the recorded path].
+        test_path: Path of the file of test rows [the recorded path].
 
     Raises:
-        UserError: If the data has no origin, or a file is missing or has other content.
+        UserError: If the data has no origin, or a file is missing or its SHA-256 differs.
     """
     known = {f.name: f.type for f in fields(TableOptions)}
     needed = {*known, "seed", "sha256", "test_sha256"}
@@ -176,23 +177,23 @@ def data_again(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NewRows:
-    """Rows to predict: inputs, and the frame they came in, None for arrays."""
+    """Rows to predict: inputs, and the data frame they were read from; None for arrays."""
 
     inputs: dict[str, np.ndarray]
     frame: Frame | None
     said: tuple[str, ...] = ()
-    """What was unusual about the file, a line each."""
+    """Notes on anything unusual in the file, one line each."""
 
 
 def new_rows(path: Path, schema: Schema) -> NewRows:
-    """The rows of a new file; it needs no target.
+    """Read the rows of a new file; a target column is not needed.
 
     Args:
-        path: File of the same kind as the training data.
+        path: File of the same kind as the training data, a table or arrays.
         schema: Schema of the training data.
 
     Raises:
-        UserError: If the file cannot be read, or lacks a column, or a value is not of its type.
+        UserError: If the file cannot be read or lacks a column, or a value has the wrong type.
     """
     read = read_file(path, text=tuple(schema.categorical), commas=schema.commas)
     if isinstance(read, Arrays):

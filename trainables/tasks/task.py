@@ -1,4 +1,4 @@
-"""Tasks and variants: what is learned, and what is compared on it."""
+"""Tasks and variants: what a model learns, and the models that are compared on a task."""
 
 import inspect
 import re
@@ -17,82 +17,89 @@ from trainables.tasks.samples import Data, Samples
 from trainables.tasks.splits import Split
 
 Output = Any
-"""What a network returns: a tensor, a mapping of tensors or a named tuple, batch axis first."""
+"""Output of a network: a tensor, a mapping of tensors or a named tuple, batch axis first."""
 Kind = Literal["classification", "regression", "other"]
 GENERAL = (names.VAL_LOSS, names.NUM_PARAMS, names.TRAIN_TIME)
-"""What a sweep of any task can optimise; lower is better."""
+"""Objectives that a sweep of any task can optimise; lower is better."""
 Standardising = Literal["whole", "channels", "columns"]
-"""One mean and deviation for all numbers, one for each channel, or one for each column."""
+"""One mean and standard deviation for the whole input, per channel, or per column."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRequest:
-    """What a task's data function is asked for."""
+    """Argument of a task's data function."""
 
     seed: int
     options: Any = None
-    """The task's options as the command line has them, see `Task.options`."""
+    """Options of the task from the command line, an instance of `Task.options`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
-    """What a model is built for: shapes of one row's inputs, and how many numbers it gives."""
+    """Shapes that a model is built for: inputs of one row, and the number of outputs."""
 
     inputs: Mapping[str, tuple[int, ...]]
     outputs: int
-    """Classes, or values to predict."""
+    """Number of classes, or of values to predict."""
     levels: tuple[int, ...] = ()
-    """Codes that each categorical column of a table may have."""
+    """Number of codes of each categorical column of a table."""
     schema: Any = None
     """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
-    where a program made the data."""
+    if a program made the data."""
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns a table's columns into what networks take; fitted on training rows only."""
+    """Encoder of a table's columns as inputs of a network; fitted on training rows only."""
 
     levels: tuple[int, ...]
-    """Codes that each categorical column may have."""
+    """Number of codes of each categorical column."""
 
     def shapes(self, samples: Samples) -> dict[str, tuple[int, ...]]:
         """Shapes of one row's encoded inputs, the same for any training rows."""
 
     def unfitted(self) -> nn.Module:
-        """A module as `fit` gives it, whose buffers are still to be filled."""
+        """Return the module of `fit` before its buffers are fitted, to load a state into."""
 
     def fit(self, samples: Samples) -> nn.Module:
-        """A module of tensors by name to tensors by name; statistics are its buffers."""
+        """Return a module from tensors by name to tensors by name; buffers hold its statistics."""
 
 
 @runtime_checkable
 class Augment(Protocol):
-    """Random change of training inputs, batched over rows and members."""
+    """Random augmentation of training inputs, batched over rows and members."""
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Fields of a configuration that say how much; 0 for all of them is no change."""
+        """Configuration fields that set the strength; 0 for all of them means no change."""
 
     def numbers(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """Random numbers that one row takes."""
+        """Number of random numbers per row."""
 
     def __call__(
         self, inputs: dict[str, Tensor], draw: Tensor, amounts: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """The inputs changed by `draw`, numbers in [0, 1) of shape (m, b, numbers)."""
+        """Augment the inputs.
+
+        Args:
+            inputs: Inputs by name, (m, b, ...).
+            draw: Random numbers in [0, 1), (m, b, numbers).
+            amounts: Strengths of the members, by field.
+        """
 
 
 def argmax(output: Output, **_: Tensor) -> dict[str, Tensor]:
-    """Predictions of scores, one per class: the class, and its probabilities."""
+    """Predictions from one score per class: the class, and the probabilities of all classes."""
     return {"answer": output.argmax(-1), "probability": output.softmax(-1)}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Task:
-    """What is learned: data, split, loss, metrics, objective.
+    """Learning task: data, split, loss, metrics and objective.
 
-    Loss and metrics are functions of rows: they know neither members nor folds. Keyword arguments
-    of `loss` are filled from fields of the configuration and from `statistics`, by name.
+    Loss and metrics are functions of rows and do not depend on members or folds. Keyword
+    arguments of `loss` are filled from fields of the configuration and from `statistics`, by
+    name.
     """
 
     name: str
@@ -106,37 +113,39 @@ class Task:
     kind: Kind = "other"
     split: Split = field(default_factory=Split)
     target: str = "target"
-    """Target that predictions are of, and that a stratified split balances."""
+    """Name of the target to predict, by which a stratified split is stratified."""
     predict: Callable[..., Mapping[str, Tensor]] = argmax
     """`(output, *, ...)` to predictions by name: `answer` and `probability` of classes, `value` of
     a regression. Keyword arguments are filled from `statistics`."""
     statistics: Callable[[Samples], Mapping[str, np.ndarray | float]] | None = None
-    """What loss and predictions need of a member's training rows, such as the target's scale."""
+    """Statistics of a member's training rows for loss and predictions, such as the target's
+    scale."""
     standardise: Mapping[str, Standardising] = field(default_factory=dict)
     """Inputs to standardise by each member's training rows, and how."""
     encode: Encoder | None = None
     augment: Augment | None = None
     outputs: int = 1
-    """Classes, or values to predict."""
+    """Number of classes, or of values to predict."""
     classes: tuple[Any, ...] = ()
-    """What the classes are called."""
+    """Names of the classes."""
     leading_axes: bool = False
-    """Loss and row metrics count axes from the end, so members need not be flattened into rows."""
+    """Whether loss and row metrics accept leading member axes; else members are flattened into
+    rows."""
     options: type | None = None
-    """Dataclass of command-line options of its own."""
+    """Dataclass of the task's command-line options; None if it has none."""
     fresh: Callable[[Data], bool] = lambda data: False
-    """Whether `data` with another seed gives other rows of the same kind."""
+    """Whether drawing `data` with another seed returns other rows of the same kind."""
     row_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Shapes of one row's inputs where they are the same for any data of the task."""
+    """Shapes of one row's inputs, if they are the same for any data of the task."""
     check: Callable[[Mapping[str, np.ndarray]], None] | None = None
-    """Refuses new inputs that are not like those it was trained on."""
+    """Raises `UserError` for new inputs that differ in kind from the training inputs."""
     parts: Callable[[Samples], np.ndarray] | None = None
-    """What rows are made of, (k, numbers), where training and test must not share that [rows]."""
+    """Parts of rows, (k, numbers), that training and test rows must not share [whole rows]."""
     details: Callable[[Sequence[Samples], Sequence[Mapping[str, np.ndarray]]], Any] | None = None
-    """What an evaluation keeps besides, for pictures of this task only: of each round's test rows
-    and predictions, plain values."""
+    """Additional plain values that an evaluation keeps for plots of this task, computed from each
+    round's test rows and predictions."""
     unit: str = "rows"
-    """What rows are called in messages."""
+    """Name of rows in messages."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name):
@@ -158,7 +167,8 @@ class Task:
         """Refuse metrics that cannot be measured or recorded.
 
         Raises:
-            UserError: If one is no `Metric`, has a reserved name, or needs what is not predicted.
+            UserError: If a metric is not a `Metric`, has an invalid or reserved name, or needs a
+                prediction that the kind of task does not have.
         """
         predicted = {"classification": ("answer", "probability"), "regression": ("value",)}
         for name, metric in self.metrics.items():
@@ -178,9 +188,9 @@ class Task:
 
     @property
     def optimisable(self) -> dict[str, dict[str, Any]]:
-        """All that a sweep can optimise, by key: what is `better`, and what counts as `equal`.
+        """All objectives that a sweep can optimise, by key, as plain values for a record.
 
-        Plain values, as they are recorded.
+        `better` is the direction, `equal` the region of practical equivalence.
         """
         own = {
             names.val_key(k): {"better": m.better, "equal": m.equal}
@@ -193,22 +203,22 @@ class Task:
 
     @property
     def predicts_with(self) -> tuple[str, ...]:
-        """Statistics of training rows that predictions need: keyword arguments of `predict`."""
+        """Names of the statistics that `predict` needs: its keyword-only arguments."""
         parameters = inspect.signature(self.predict).parameters.values()
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
     def load(self, request: DataRequest) -> Data:
-        """The task's data."""
+        """Return the task's data, made by its data function if it has one."""
         return self.data if isinstance(self.data, Data) else self.data(request)
 
     @property
     def better(self) -> dict[str, Better]:
-        """Which way is better, for all that a sweep can optimise."""
+        """Direction that is better, for each objective that a sweep can optimise."""
         own: dict[str, Better] = {names.val_key(k): m.better for k, m in self.metrics.items()}
         return {**own, **dict.fromkeys(GENERAL, "lower")}
 
     def shapes(self, data: Data) -> Shapes:
-        """What a model is built for."""
+        """Return the shapes that a model for this data is built for."""
         if self.encode is None:
             inputs = {k: a.shape[1:] for k, a in data.train.inputs.items()}
             return Shapes(inputs=inputs, outputs=self.outputs, schema=data.schema)
@@ -222,18 +232,18 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Variant:
-    """What is compared: a network or an estimator with its configuration class, on a task."""
+    """Model to compare on a task: a network or an estimator, with its configuration class."""
 
     name: str
     task: Task
     model: Callable[..., Any]
-    """`(config, shapes)` to a module of torch, a `Sequential` of `trainables.backprop` or an
-    estimator of scikit-learn."""
+    """`(config, shapes)` to a PyTorch module, a `Sequential` of `trainables.backprop` or a
+    scikit-learn estimator."""
     config: type[BaseConfig]
     predict: Callable[..., Mapping[str, Tensor]] | None = None
-    """Predictions of its output, where they are made otherwise than the task's."""
+    """Replaces the task's `predict` for outputs of this model; None keeps it."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What runs are tagged by besides, such as `weight_sharing`."""
+    """Additional tags of its runs, such as `weight_sharing`."""
 
     def __post_init__(self) -> None:
         if self.predict is not None:
@@ -244,21 +254,22 @@ class Variant:
 
     @property
     def full_name(self) -> str:
-        """`task/variant`, as it is recorded."""
+        """`task/variant`, the recorded name."""
         return f"{self.task.name}/{self.name}"
 
 
 def variant(name: str, task: Task, model: Callable[..., Any], config: type[BaseConfig]) -> Variant:
-    """A variant: what is compared, under a name, on a task.
+    """Make a variant: a model that is compared with others on a task.
 
     Args:
-        name: Its name, recorded as `task/name`.
-        task: The task.
-        model: `(config, shapes)` to a module of torch or an estimator of scikit-learn.
-        config: Class of its configuration, derived from `TrialConfig` or `EstimatorConfig`.
+        name: Name of the variant, recorded as `task/name`.
+        task: Task that the model learns.
+        model: `(config, shapes)` to a PyTorch module or a scikit-learn estimator.
+        config: Configuration class of the model, derived from `TrialConfig` or
+            `EstimatorConfig`.
 
     Raises:
-        UserError: If the name cannot be a file's.
+        UserError: If the name cannot be a file name.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(

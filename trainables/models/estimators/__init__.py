@@ -1,1 +1,1 @@
-"""Estimators of scikit-learn as models: configurations, and whole pipelines made of them."""
+"""Estimators of scikit-learn as models: configurations, and the pipelines built from them."""

@@ -1,7 +1,7 @@
-"""Histogram gradient boosting. Its resource is the number of boosting iterations.
+"""Histogram gradient boosting; the resource is the number of boosting iterations.
 
-Boosting that resumes equals one fit to the last bit, as long as it does not stop by itself. So
-scikit-learn's own early stopping is off, whatever the number of rows.
+Boosting in several steps with `warm_start` is bit-identical to a single fit only without
+scikit-learn's own early stopping, which is therefore off for any number of rows.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from trainables.tasks.table.encode import RARE
 from trainables.tasks.task import Shapes
 
 MOST_CATEGORIES = 255
-"""Categories of a column that histograms can tell apart."""
+"""Largest number of categories per column that the histograms support."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,15 @@ class HistGradientBoostingConfig(EstimatorConfig):
     RESOURCE: ClassVar[str | None] = "max_iter"
 
     max_iter: int = 100
-    """Boosting iterations: trees, or trees per class where there are more than two."""
+    """Boosting iterations: trees, or trees per class if there are more than two classes."""
     learning_rate: float = 0.1
     max_leaf_nodes: int | None = 31
     max_depth: int | None = None
     min_samples_leaf: int = 20
-    """Training rows in a leaf at least."""
+    """Smallest number of training rows in a leaf."""
     l2_regularization: float = 0.0
     max_features: float = 1.0
-    """Share of columns that a split chooses from."""
+    """Share of columns that are considered for each split."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,32 +55,33 @@ class HistGradientBoostingConfig(EstimatorConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class HistGradientBoostingClassifierConfig(HistGradientBoostingConfig, WeightedConfig):
-    """Histogram gradient boosting that classifies."""
+    """Histogram gradient boosting for classification."""
 
 
 def hist_gradient_boosting_classifier(
     config: HistGradientBoostingClassifierConfig, shapes: Shapes
 ) -> Pipeline:
-    """Histogram gradient boosting that classifies."""
+    """Build a pipeline of histogram gradient boosting for classification."""
     return _native(shapes, HistGradientBoostingClassifier, config)
 
 
 def hist_gradient_boosting_regressor(
     config: HistGradientBoostingConfig, shapes: Shapes
 ) -> Pipeline:
-    """Histogram gradient boosting that predicts numbers."""
+    """Build a pipeline of histogram gradient boosting for regression."""
     return _native(shapes, HistGradientBoostingRegressor, config)
 
 
 def observed(columns: Float[np.ndarray, "n p"]) -> list[int]:
-    """Columns with at least one value; scikit-learn's histograms fail on the others."""
+    """Indices of columns with at least one value; scikit-learn's histograms fail on the others."""
     return np.flatnonzero(~np.isnan(columns).all(axis=0)).tolist()
 
 
 def _native(shapes: Shapes, estimator: type, config: HistGradientBoostingConfig) -> Pipeline:
-    """Missing numbers stay missing, and categories stay categories; rare ones share a code.
+    """Build a pipeline that uses the native support for missing numbers and categories.
 
-    Categories come first: their places must not depend on which numeric columns are left out.
+    Rare categories share a code. Categories come first, because their column indices must not
+    depend on which numeric columns are left out.
     """
     p, q = widths(shapes)
     codes = OrdinalEncoder(

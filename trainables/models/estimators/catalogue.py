@@ -1,4 +1,4 @@
-"""The estimators that ship, by name and kind of task."""
+"""Built-in estimators, by name and kind of task."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -41,14 +41,15 @@ ESTIMATORS: Mapping[str, Mapping[Kind, tuple[Callable[..., Any], type[EstimatorC
 
 
 ONE_VALUE = ("svm", "hist_gradient_boosting")
-"""Regressors that predict one value per row."""
+"""Estimators whose regressors predict only one value per row."""
 
 
 def estimator_variant(name: str, task: Task) -> Variant:
-    """Variant of an estimator that ships, on a task.
+    """Make the variant of a built-in estimator on a task.
 
     Raises:
-        UserError: If the estimator is not for tasks of this kind.
+        UserError: If the estimator does not support this kind of task, or predicts one value but
+            the task has several.
     """
     kinds = ESTIMATORS[name]
     if task.kind not in kinds:

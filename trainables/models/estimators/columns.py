@@ -1,4 +1,4 @@
-"""Columns of samples as estimators take them, and the first step of every pipeline."""
+"""Columns: the input format of estimators, and the preprocessing step of their pipelines."""
 
 import math
 from typing import Any
@@ -16,9 +16,9 @@ from trainables.tasks.task import Shapes
 
 
 def columns_of(samples: Samples) -> Float64[np.ndarray, "n p"]:
-    """Columns of all inputs: numbers first, arrays flattened, then category codes.
+    """Convert all inputs to columns: numbers first, arrays flattened, then category codes.
 
-    NaN stands for a missing number, and for a category that is missing or unseen.
+    NaN stands for a missing number, and for a missing or unseen category.
     """
     blocks = [
         array.reshape(len(array), math.prod(array.shape[1:])).astype(np.float64)
@@ -32,22 +32,22 @@ def columns_of(samples: Samples) -> Float64[np.ndarray, "n p"]:
 
 
 def widths(shapes: Shapes) -> tuple[int, int]:
-    """Numbers of numeric and of categorical columns that `columns_of` gives."""
+    """Number of numeric and number of categorical columns that `columns_of` returns."""
     sizes = {name: math.prod(shape) for name, shape in shapes.inputs.items()}
     categories = sizes.pop(CATEGORIES, 0)
     return sum(sizes.values()), categories
 
 
 def pipeline(shapes: Shapes, estimator: Any, *, scaled: bool) -> Pipeline:
-    """Pipeline of an estimator that takes neither missing values nor categories.
+    """Build the pipeline of an estimator that supports neither missing values nor categories.
 
-    Medians fill in for missing numbers, with a column that flags them. Categories become one-hot
-    columns; rare ones share a column, and unseen ones join it.
+    Missing numbers are imputed by medians and flagged in additional columns. Categories are
+    one-hot encoded; rare and unseen categories share a column.
 
     Args:
         shapes: Shapes of the inputs.
-        estimator: The last step.
-        scaled: Whether numbers get mean 0 and deviation 1.
+        estimator: Last step of the pipeline.
+        scaled: Whether numbers are standardised to mean 0 and standard deviation 1.
     """
     impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     one_hot = OneHotEncoder(

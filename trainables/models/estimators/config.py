@@ -1,4 +1,4 @@
-"""Configurations of estimators: fields are named as scikit-learn's parameters."""
+"""Configurations of estimators; fields are named like the parameters of scikit-learn."""
 
 import math
 from dataclasses import dataclass, fields
@@ -9,19 +9,19 @@ from trainables.config import BaseConfig, ClassWeight
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatorConfig(BaseConfig):
-    """What every estimator has; derive from it and add fields.
+    """Base configuration of estimators; derive from it and add fields.
 
-    An estimator with a `RESOURCE` reports before its end and may be stopped early. Name one only
-    where n steps, then more with `warm_start`, equal one fit of all steps. Every other estimator
-    is one fit.
+    An estimator with a `RESOURCE` reports while it is fitted and may be stopped early. Set a
+    resource only if fitting some steps, and further steps with `warm_start`, equals a single fit
+    of all steps. Every other estimator is fitted at once.
     """
 
     RESOURCE: ClassVar[str | None] = None
-    """Field that counts an estimator's steps, such as trees; None where it is fitted at once."""
+    """Field that counts the steps of a fit, such as trees; None if there is a single fit."""
 
     @property
     def epochs(self) -> int:
-        """Units of the resource; 1 for an estimator that is fitted at once."""
+        """Number of steps of the resource; 1 for an estimator without a resource."""
         return 1 if self.RESOURCE is None else int(getattr(self, self.RESOURCE))
 
     @property
@@ -30,10 +30,10 @@ class EstimatorConfig(BaseConfig):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def require_positive(self, *names: str) -> None:
-        """Refuse numbers that are not finite or not above 0.
+        """Refuse fields whose numbers are not finite or not above 0.
 
         Raises:
-            UserError: At the first such field.
+            UserError: For the first such field.
         """
         for name in names:
             value = getattr(self, name)
@@ -41,10 +41,10 @@ class EstimatorConfig(BaseConfig):
                 self.require(name, math.isfinite(value) and value > 0, "finite and above 0")
 
     def require_shares(self, *names: str) -> None:
-        """Refuse numbers that are not above 0 and at most 1.
+        """Refuse fields whose numbers are not above 0 and at most 1.
 
         Raises:
-            UserError: At the first such field.
+            UserError: For the first such field.
         """
         for name in names:
             value = getattr(self, name)
@@ -54,7 +54,7 @@ class EstimatorConfig(BaseConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedConfig(EstimatorConfig):
-    """A classifier that can weight rows by class."""
+    """Base configuration of classifiers that support class weights."""
 
     class_weight: ClassWeight = "none"
     """`balanced` gives every class the same total weight."""

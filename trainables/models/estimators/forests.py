@@ -1,7 +1,7 @@
-"""Forests: random forests and extremely randomised trees. Their resource is the number of trees.
+"""Random forests and extremely randomised trees; the resource is the number of trees.
 
-A tree's seed depends on its place in the forest only, so a forest that grows tree by tree equals
-one fit to the last bit.
+The seed of a tree depends on its index in the forest only, so adding trees in several steps is
+bit-identical to a single fit.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from trainables.tasks.task import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class ForestConfig(EstimatorConfig):
-    """What all forests have; the defaults are those of a regression."""
+    """Base configuration of forests; the defaults are those of scikit-learn's regressors."""
 
     RESOURCE: ClassVar[str | None] = "n_estimators"
 
     n_estimators: int = 100
-    """Trees."""
+    """Number of trees."""
     max_features: float | Literal["sqrt", "log2"] = 1.0
-    """Share, or function of the number, of columns that a split chooses from."""
+    """Columns that are considered for each split: a share, or `sqrt` or `log2` of their number."""
     max_depth: int | None = None
     min_samples_leaf: int = 1
-    """Training rows in a leaf at least."""
+    """Smallest number of training rows in a leaf."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,24 +41,24 @@ class ForestConfig(EstimatorConfig):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        share = self.max_features  # which scikit-learn takes for a number of columns if whole
+        share = self.max_features  # scikit-learn reads an int as a number of columns
         features = share if isinstance(share, str) else float(share)
         return {**super().parameters, "max_features": features}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForestClassifierConfig(ForestConfig, WeightedConfig):
-    """A forest that classifies."""
+    """Base configuration of forests for classification."""
 
     max_features: float | Literal["sqrt", "log2"] = "sqrt"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapConfig(EstimatorConfig):
-    """A forest whose trees see a random part of the rows each."""
+    """Base configuration of forests whose trees are trained on bootstrap samples."""
 
     max_samples: float = 1.0
-    """Rows that a tree draws, with replacement, as a share of the training rows."""
+    """Size of each bootstrap sample, drawn with replacement, as a share of the training rows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,29 +71,29 @@ class BootstrapConfig(EstimatorConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomForestClassifierConfig(BootstrapConfig, ForestClassifierConfig):
-    """Random forest that classifies."""
+    """Random forest for classification."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomForestRegressorConfig(BootstrapConfig, ForestConfig):
-    """Random forest that predicts numbers."""
+    """Random forest for regression."""
 
 
 def random_forest_classifier(config: RandomForestClassifierConfig, shapes: Shapes) -> Pipeline:
-    """Random forest that classifies."""
+    """Build a pipeline of a random forest for classification."""
     return pipeline(shapes, RandomForestClassifier(**config.parameters, n_jobs=1), scaled=False)
 
 
 def random_forest_regressor(config: RandomForestRegressorConfig, shapes: Shapes) -> Pipeline:
-    """Random forest that predicts numbers."""
+    """Build a pipeline of a random forest for regression."""
     return pipeline(shapes, RandomForestRegressor(**config.parameters, n_jobs=1), scaled=False)
 
 
 def extra_trees_classifier(config: ForestClassifierConfig, shapes: Shapes) -> Pipeline:
-    """Extremely randomised trees that classify."""
+    """Build a pipeline of extremely randomised trees for classification."""
     return pipeline(shapes, ExtraTreesClassifier(**config.parameters, n_jobs=1), scaled=False)
 
 
 def extra_trees_regressor(config: ForestConfig, shapes: Shapes) -> Pipeline:
-    """Extremely randomised trees that predict numbers."""
+    """Build a pipeline of extremely randomised trees for regression."""
     return pipeline(shapes, ExtraTreesRegressor(**config.parameters, n_jobs=1), scaled=False)

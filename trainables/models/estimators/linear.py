@@ -17,7 +17,7 @@ class LogisticConfig(WeightedConfig):
     C: float = 1.0
     """Inverse strength of the penalty."""
     max_iter: int = 100
-    """Iterations of the solver at most; a fit that needs more ends with a warning."""
+    """Largest number of iterations of the solver; a fit that needs more ends with a warning."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,10 +37,10 @@ class RidgeConfig(EstimatorConfig):
 
 
 def logistic(config: LogisticConfig, shapes: Shapes) -> Pipeline:
-    """Logistic regression on scaled columns."""
+    """Build a pipeline of logistic regression on standardised columns."""
     return pipeline(shapes, LogisticRegression(**config.parameters), scaled=True)
 
 
 def ridge(config: RidgeConfig, shapes: Shapes) -> Pipeline:
-    """Ridge regression on scaled columns."""
+    """Build a pipeline of ridge regression on standardised columns."""
     return pipeline(shapes, Ridge(**config.parameters), scaled=True)

@@ -1,4 +1,4 @@
-"""Nearest neighbours."""
+"""k-nearest neighbours."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,13 +13,13 @@ from trainables.tasks.task import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class KNNConfig(EstimatorConfig):
-    """Mean or majority of the nearest training rows."""
+    """k-nearest neighbours: mean or majority of the nearest training rows."""
 
     n_neighbors: int = 5
     weights: Literal["uniform", "distance"] = "uniform"
     """`distance` weights neighbours by the inverse of their distance."""
     p: float = 2.0
-    """Power of the distance: 1 adds differences, 2 is Euclidean."""
+    """Power of the Minkowski distance: 1 is Manhattan, 2 is Euclidean."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -27,10 +27,10 @@ class KNNConfig(EstimatorConfig):
 
 
 def knn_classifier(config: KNNConfig, shapes: Shapes) -> Pipeline:
-    """Majority of the nearest training rows, on scaled columns."""
+    """Build a pipeline of k-nearest neighbours for classification, on standardised columns."""
     return pipeline(shapes, KNeighborsClassifier(**config.parameters, n_jobs=1), scaled=True)
 
 
 def knn_regressor(config: KNNConfig, shapes: Shapes) -> Pipeline:
-    """Mean of the nearest training rows, on scaled columns."""
+    """Build a pipeline of k-nearest neighbours for regression, on standardised columns."""
     return pipeline(shapes, KNeighborsRegressor(**config.parameters, n_jobs=1), scaled=True)

@@ -1,4 +1,4 @@
-"""Predictions of a fitted estimator, by name as `Task.predict` names them."""
+"""Predictions of a fitted estimator, with the names that `Task.predict` uses."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from sklearn.base import is_classifier
 def predictions_of(
     model: Any, columns: Float[np.ndarray, "n p"], *, classes: int
 ) -> dict[str, np.ndarray]:
-    """Predictions of a fitted estimator: `answer` and `probability`, or `value`.
+    """Return the predictions of a fitted estimator: `answer` and `probability`, or `value`.
 
-    A classifier without `predict_proba` gives sigmoids of its decision function, or its softmax
-    where there are more than two classes. They rank rows and are no calibrated probabilities. One
-    without a decision function gives answers alone. A class that was absent from the training
-    rows has probability 0.
+    For a classifier without `predict_proba`, `probability` is the sigmoid of its decision
+    function, or the softmax for more than two classes. These values rank rows and are not
+    calibrated probabilities. A classifier without a decision function has `answer` only. A class
+    that was absent from the training rows has probability 0.
 
     Args:
         model: Fitted estimator; targets of a classifier were codes from 0.
-        columns: Rows as `columns_of` gives them.
-        classes: How many classes the task has; a regressor takes no notice.
+        columns: Rows, as `columns_of` returns them.
+        classes: Number of classes of the task; unused for a regressor.
     """
     predicted = model.predict(columns)
     if not is_classifier(model):
@@ -36,7 +36,7 @@ def predictions_of(
 
 
 def _scores(model: Any, columns: np.ndarray) -> np.ndarray | None:
-    """A number for each class that the model knows."""
+    """Probabilities of the classes that the model was trained on; None if it has no scores."""
     if hasattr(model, "predict_proba"):
         return model.predict_proba(columns)
     if not hasattr(model, "decision_function"):

@@ -19,18 +19,18 @@ _LEAST = np.finfo(np.float64).tiny
 def measured(
     name: str, metric: Metric, target: np.ndarray, predictions: Mapping[str, np.ndarray]
 ) -> float | None:
-    """A metric of some rows; None where it does not apply.
+    """Compute a metric of some rows; None if it is not defined for the predictions.
 
-    A metric of rows is the mean of its `row_values`.
+    A metric with `over="rows"` is averaged over the rows.
 
     Args:
-        name: The metric's name in the task.
+        name: Name of the metric in the task.
         metric: The metric.
-        target: Codes of classes, or values.
+        target: Class codes, or values.
         predictions: Predictions by name, see `predictions_of`.
 
     Raises:
-        UserError: If the metric takes a prediction that the estimator does not give.
+        UserError: If the metric needs a prediction that the estimator does not make.
     """
     if metric.over == "all":
         return float(metric.of(target, _given(name, metric.needs, predictions)))
@@ -41,12 +41,13 @@ def measured(
 def row_values(
     name: str, metric: Metric, target: np.ndarray, predictions: Mapping[str, np.ndarray]
 ) -> Float[np.ndarray, " n"] | None:
-    """A metric of rows of each row; None where it does not apply.
+    """Compute a metric with `over="rows"` for each row; None if it is not defined.
 
-    Accuracy is 1 where the answer is right. Every other metric gets what a network would return:
-    logarithms of probabilities, or values. Where it gives several numbers a row, it is their mean.
+    Accuracy is 1 for a correct answer, else 0. Every other metric gets what a network would
+    return: log-probabilities, or values. If it returns several numbers per row, they are
+    averaged.
 
-    Takes and raises what `measured` does.
+    Arguments and exceptions are those of `measured`.
     """
     rows = _rows(name, metric, target, predictions)
     return None if rows is None else rows.double().reshape(len(target), -1).mean(1).numpy()
@@ -55,14 +56,14 @@ def row_values(
 def loss_of(
     target: np.ndarray, predictions: Mapping[str, np.ndarray], scale: np.ndarray | np.floating
 ) -> float | None:
-    """A loss that compares with a network's; None where the predictions do not allow one.
+    """Compute a loss that is comparable with a network's; None without probabilities or values.
 
-    It is the cross-entropy of probabilities, or the mean squared error of scaled values.
+    It is the cross-entropy of the probabilities, or the mean squared error in units of `scale`.
 
     Args:
-        target: Codes of classes, or values.
+        target: Class codes, or values.
         predictions: Predictions by name, see `predictions_of`.
-        scale: Deviation of each value to predict on the training rows.
+        scale: Standard deviation of each value to predict, over the training rows.
     """
     if "value" in predictions:
         errors = (predictions["value"] - target) / np.where(scale == 0, 1.0, scale)
@@ -76,14 +77,17 @@ def loss_of(
 def losses_of(
     target: np.ndarray, predictions: Mapping[str, np.ndarray], scale: np.ndarray | np.floating
 ) -> Float[np.ndarray, " n"] | None:
-    """The loss of each row, whose mean is `loss_of` up to rounding; arguments as there."""
+    """Compute the loss of each row, with the arguments of `loss_of`, which is the mean.
+
+    The mean of the rows equals `loss_of` up to rounding.
+    """
     if "value" in predictions:
         errors = (predictions["value"] - target) / np.where(scale == 0, 1.0, scale)
         return (errors**2).reshape(len(target), -1).mean(axis=1)
     if "probability" not in predictions:
         return None
     probability = predictions["probability"]
-    least = np.finfo(probability.dtype).eps  # as `log_loss` has it
+    least = np.finfo(probability.dtype).eps  # as in `log_loss`
     of_class = probability[np.arange(len(target)), target]
     return -np.log(np.clip(of_class, least, 1 - least))
 

@@ -1,4 +1,4 @@
-"""Support vector machines with a radial kernel."""
+"""Support vector machines with a radial basis function (RBF) kernel."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from trainables.tasks.task import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class SVMConfig(EstimatorConfig):
-    """What both machines have."""
+    """Base configuration of support vector machines."""
 
     C: float = 1.0
     """Inverse strength of the penalty."""
@@ -33,8 +33,8 @@ class SVCConfig(SVMConfig, WeightedConfig):
     """Support vector classifier."""
 
     probability: bool = False
-    """Whether probabilities are calibrated on five inner folds, which takes six fits for one.
-    Without it they are sigmoids of the decision function, which rank rows and say no more."""
+    """Whether probabilities are calibrated on five inner folds, which takes six fits instead of
+    one. Without calibration they are sigmoids of the decision function, which only rank rows."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -43,10 +43,10 @@ class SVCConfig(SVMConfig, WeightedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SVRConfig(SVMConfig):
-    """Support vector regressor; its target has mean 0 and deviation 1 on the training rows."""
+    """Support vector regressor; the target is standardised by the training rows."""
 
     epsilon: float = 0.1
-    """Error, in deviations of the target, below which a row costs nothing."""
+    """Error, in standard deviations of the target, below which the loss of a row is 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,10 +54,10 @@ class SVRConfig(SVMConfig):
 
 
 def svc(config: SVCConfig, shapes: Shapes) -> Pipeline:
-    """Support vector classifier on scaled columns.
+    """Build a pipeline of a support vector classifier on standardised columns.
 
-    Calibration sets decisions to match the frequencies of classes, which undoes
-    `class_weight="balanced"`. So the classifier is calibrated only where it is asked for.
+    Calibration adjusts decisions to the class frequencies, which undoes
+    `class_weight="balanced"`, so the classifier is calibrated only with `probability`.
     """
     machine = SVC(**config.parameters)
     if config.probability:
@@ -66,6 +66,6 @@ def svc(config: SVCConfig, shapes: Shapes) -> Pipeline:
 
 
 def svr(config: SVRConfig, shapes: Shapes) -> Pipeline:
-    """Support vector regressor on scaled columns and a scaled target."""
+    """Build a pipeline of a support vector regressor on standardised columns and target."""
     machine = TransformedTargetRegressor(SVR(**config.parameters), transformer=StandardScaler())
     return pipeline(shapes, machine, scaled=True)

@@ -1,1 +1,1 @@
-"""Families of networks that compare the two images of a pair."""
+"""Families of networks that compare the digits in the two images of a pair."""

@@ -1,4 +1,4 @@
-"""The perceptron of the library without autograd, on the pixels of a pair."""
+"""Perceptron of `trainables.backprop`, the library without autograd, on the pixels of a pair."""
 
 from dataclasses import dataclass
 
@@ -8,4 +8,4 @@ from trainables.models.backprop import BackpropConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PairBackpropConfig(BackpropConfig, ImageConfig):
-    """A perceptron without autograd, and how its training images are distorted."""
+    """Perceptron without autograd, and augmentation of training images."""

@@ -1,4 +1,4 @@
-"""Convolutional networks for pairs: one image each, or both as two channels."""
+"""Convolutional networks for pairs, with one image or both images (as two channels) as input."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from trainables.models.pairs.scores import IMAGE_SIZE, PairConfig, Scores
 
 @dataclass(frozen=True, kw_only=True)
 class ConvConfig(BlocksConfig, PairConfig):
-    """Convolution blocks and linear layers for a pair, and how its comparison is scored."""
+    """Convolution blocks and linear layers for a pair, and the outputs of the comparison."""
 
     outputs: int = 2
-    """2 units with cross-entropy or 1 with binary cross-entropy."""
+    """Output units: 2 with cross-entropy, or 1 with binary cross-entropy."""
     squash: bool = False
-    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
+    """Sigmoid before the cross-entropy of two units, as in some reports; damps the gradients."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -31,11 +31,11 @@ class ConvConfig(BlocksConfig, PairConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PairConvConfig(ConvConfig):
-    """The pair as two channels."""
+    """Convolutional network on the pair as two channels."""
 
     output_kernel: int | None = None
-    """No linear layers: the scores are a last convolution with this kernel, averaged over the
-    positions that it has."""
+    """Kernel size of a last convolution that replaces the linear layers; its outputs, averaged
+    over positions, are the scores. None for linear layers."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,7 +44,7 @@ class PairConvConfig(ConvConfig):
 
 
 class ConvNet(nn.Module):
-    """Blocks on the pair as two channels, hidden layers, scores.
+    """Convolution blocks on the pair as two channels, hidden layers, comparison scores.
 
     Raises:
         UserError: If the image becomes too small for a kernel or a pool.

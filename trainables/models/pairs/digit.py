@@ -1,4 +1,4 @@
-"""Digit classification, with the comparison outside the network."""
+"""Digit classifiers; the comparison is computed from their predictions."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from trainables.models.pairs.siamese import ConvBranch, each
 
 @dataclass(frozen=True, kw_only=True)
 class DigitConfig(ConvConfig):
-    """A convolutional classifier of single digits; only the digit losses train it."""
+    """Convolutional classifier of single digits, trained with the digit losses only."""
 
     main_weight: float = 0.0
     aux_weight: float = 1.0
@@ -28,19 +28,19 @@ class DigitConfig(ConvConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DeepDigitConfig(DigitConfig):
-    """Several classifiers, smoothed digits and bent images besides."""
+    """As `DigitConfig`, with several classifiers, digit smoothing and elastic augmentation."""
 
     copies: int = 1
-    """Classifiers whose probabilities are averaged."""
+    """Number of classifiers whose probabilities are averaged."""
     elastic: float = 0.0
-    """Augmentation: pixels that the nodes of a mesh over each image move at most."""
+    """Elastic augmentation: largest shift of the nodes of a mesh over each image, in pixels."""
     digit_smoothing: float = 0.0
-    """Share of a digit's probability mass that is spread evenly over all ten."""
+    """Label smoothing of digits: share of the probability that is spread evenly over all ten."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require("copies", self.copies >= 1, "at least 1")
-        # each layer's noise is drawn for a whole batch
+        # dropout noise is drawn per layer for a whole batch, but each copy sees a part of it
         self.require("dropout", self.copies == 1 or self.dropout == 0, "0 with several copies")
         self.require_amounts("elastic")
         self.require(
@@ -49,7 +49,7 @@ class DeepDigitConfig(DigitConfig):
 
 
 class DigitNet(nn.Module):
-    """Names both digits; the comparison is that of the two names, with no gradient."""
+    """Classifier of both digits; the comparison of the predicted digits has no gradient."""
 
     def __init__(self, config: DigitConfig):
         super().__init__()
@@ -66,10 +66,12 @@ class DigitNet(nn.Module):
 
 
 class DeepDigitNet(nn.Module):
-    """Names both digits; the comparison is whether they are more likely in order than not.
+    """Ensemble of classifiers of both digits, which compares by the digit probabilities.
 
-    In training each classifier has its share of a batch, so that several cost as much as one; in
-    evaluation all of them name each digit, and their probabilities are averaged.
+    The comparison scores are the probabilities that the first digit is larger, or at most the
+    second; they have no gradient. In training each classifier gets a part of the batch, so that
+    several cost as much as one. In evaluation all classifiers get all images, and their
+    probabilities are averaged.
     """
 
     def __init__(self, config: DeepDigitConfig):
@@ -91,7 +93,7 @@ def at_most(digits: Float[Tensor, "n 2 10"]) -> Float[Tensor, " n"]:
     """Probability that the left digit is at most the right one.
 
     Args:
-        digits: Probabilities of both names, taken for independent.
+        digits: Probabilities of both digits, which are taken to be independent.
     """
     left, right = digits.unbind(1)
     return (left.cumsum(1) * right).sum(1).clamp(max=1)

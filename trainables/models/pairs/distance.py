@@ -1,4 +1,4 @@
-"""Siamese embedding whose directed distance decides."""
+"""Siamese embedding that compares two digits by a directed distance."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,12 +17,13 @@ _EPS = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceConfig(ConvConfig):
-    """A convolutional branch for both images, an embedding, and the loss on its distance."""
+    """Convolutional branch for both images, an embedding, and a loss on the distance."""
 
     embedding: int = 8
-    """Dimensions of the space in which images are compared."""
+    """Number of dimensions of the embedding."""
     distance_loss: Literal["contrastive", "logistic"] = "contrastive"
-    """Contrastive on the distance, or cross-entropy on a learnt threshold for it."""
+    """Contrastive loss on the distance, or binary cross-entropy on its difference to a learned
+    threshold."""
     outputs: int = 1
 
     def __post_init__(self) -> None:
@@ -32,10 +33,10 @@ class DistanceConfig(ConvConfig):
 
 
 class DistanceNet(nn.Module):
-    """Distance d = |max(0, e(left) - e(right))|: 0 where no coordinate of the left is larger.
+    """Siamese network with the directed distance d = |max(0, e(left) - e(right))|.
 
-    A symmetric distance, as Siamese nets for verification have it, cannot tell (3, 7) from (7, 3);
-    this one is directed.
+    The distance is 0 if no coordinate of e(left) is larger than that of e(right). A symmetric
+    distance, as in Siamese networks for verification, cannot distinguish (3, 7) from (7, 3).
 
     References:
         Vendrov et al. (2016), "Order-embeddings of images and language", ICLR, equation 3.
@@ -44,7 +45,7 @@ class DistanceNet(nn.Module):
     def __init__(self, config: DistanceConfig):
         super().__init__()
         branch = ConvBranch(config)
-        # a bias would be the same on both sides, and fall out of the distance
+        # a bias would cancel in the difference of both sides
         embed = nn.Linear(branch.num_features, config.embedding, bias=False)
         self.encoder = nn.ModuleList([nn.Sequential(branch, embed)])
         self.threshold: nn.Parameter | None = None

@@ -1,6 +1,7 @@
-"""The one loss: `main_weight * main + aux_weight * (digit_left + digit_right)`, and what is right.
+"""Loss and metrics of pairs of digits.
 
-All count axes from the end: `*m` is any number of leading member axes.
+The loss is `main_weight * main + aux_weight * (digit_left + digit_right)`. All functions accept
+leading axes: `*m` is any number of member axes.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from torch import Tensor
 from trainables.models.pairs.scores import Scores
 
 MARGIN = 1.0
-"""Distance from which on the contrastive loss takes a pair of target 0 for far enough apart."""
+"""Margin of the contrastive loss: distance from which the loss of a pair of target 0 is 0."""
 
 
 def pair_losses(
@@ -25,21 +26,22 @@ def pair_losses(
     label_smoothing: Float[Tensor, "*#m 1"] | float = 0.0,
     digit_smoothing: Float[Tensor, "*#m 1"] | float | None = None,
 ) -> dict[str, Float[Tensor, "*m b"]]:
-    """Weighted loss of each pair in its parts, `main` and, where digits are named, `aux`.
+    """Weighted loss of each pair, in parts: `main`, and `aux` if the network classifies digits.
 
-    The main part is cross-entropy for two units and binary cross-entropy on the logit for one;
-    with smoothing s the target's probability is 1 - s / 2, as in `torch.nn.CrossEntropyLoss`.
-    Where the network gives a distance d it is the contrastive loss, d^2 for target 1 and
-    max(0, MARGIN - d)^2 for target 0, weighted by these probabilities. The auxiliary part is the
-    sum of two cross-entropies.
+    The main part is the cross-entropy for two units, and the binary cross-entropy of the logit
+    for one unit. With smoothing s the probability of the target is 1 - s / 2, as in
+    `torch.nn.CrossEntropyLoss`. If the network returns a distance d, the main part is the
+    contrastive loss: d^2 for target 1 and max(0, MARGIN - d)^2 for target 0, weighted by these
+    probabilities. The auxiliary part is the sum of the cross-entropies of both digits.
 
     Args:
-        output: What the network returns; comparison scores may come alone.
+        output: Output of the network; a tensor is the comparison scores alone.
         target: `target`, 0 or 1, of shape (*m, b), and `classes`, the digits, (*m, b, 2).
         main_weight: Weight of the comparison loss, of each member.
-        aux_weight: Weight of each digit loss.
-        label_smoothing: Share of the target's probability spread over both outcomes.
-        digit_smoothing: Share of a digit's probability spread over all ten.
+        aux_weight: Weight of each digit loss, of each member.
+        label_smoothing: Share of the target's probability that is spread over both classes.
+        digit_smoothing: Share of a digit's probability that is spread over all ten; None for
+            none.
 
     References:
         Hadsell, Chopra and LeCun (2006), "Dimensionality reduction by learning an invariant
@@ -71,12 +73,12 @@ def pair_losses(
 
 
 def comparison_of(output: Tensor | Scores) -> Float[Tensor, "*m b units"]:
-    """Comparison scores; a network may return them alone."""
+    """Comparison scores of an output; a tensor is returned unchanged."""
     return output if isinstance(output, Tensor) else output.comparison
 
 
 def answers(output: Tensor | Scores) -> Int[Tensor, "*m b"]:
-    """The outcome that each comparison says, 0 or 1."""
+    """Predicted class of each pair, 0 or 1."""
     comparison = comparison_of(output)
     if comparison.shape[-1] == 1:
         return (comparison[..., 0] > 0).long()
@@ -84,21 +86,21 @@ def answers(output: Tensor | Scores) -> Int[Tensor, "*m b"]:
 
 
 def comparison_hits(output: Tensor | Scores, target: Mapping[str, Tensor]) -> Bool[Tensor, "*m b"]:
-    """Whether each comparison is right."""
+    """Whether the class of each pair is predicted correctly."""
     return answers(output) == target["target"]
 
 
 def digit_hits(
     output: Tensor | Scores, target: Mapping[str, Tensor]
 ) -> Float[Tensor, "*m b"] | None:
-    """Share of the two digits that are right; None where the network names none."""
+    """Share of the two digits that is correct; None if the network does not classify digits."""
     if isinstance(output, Tensor) or output.digits is None:
         return None
     return (output.digits.argmax(-1) == target["classes"]).float().mean(-1)
 
 
 def probabilities(comparison: Float[Tensor, "*m b units"]) -> Float[Tensor, "*m b 2"]:
-    """Probability of both outcomes, of one logit or of two scores."""
+    """Probabilities of both classes, from one logit or two scores."""
     one = comparison.shape[-1] == 1
     logit = comparison[..., -1] if one else comparison[..., -1] - comparison[..., 0]
     return torch.stack([(-logit).sigmoid(), logit.sigmoid()], -1)

@@ -11,19 +11,19 @@ from trainables.models.pairs.scores import PairConfig, Scores
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronConfig(PairConfig):
-    """A perceptron on the 392 pixels of a pair."""
+    """Perceptron on the 392 pixels of a pair."""
 
     hidden: Widths = 32
-    """Hidden units: a number for each of `hidden_layers` equal layers, or exact widths."""
+    """Hidden units: one width for each of `hidden_layers` layers, or a width per layer."""
     hidden_layers: int = 1
     activation: Activation = "relu"
     batch_norm: bool = False
     dropout_first: bool = False
     """Dropout before the activation instead of after it."""
     outputs: int = 2
-    """2 units with cross-entropy or 1 with binary cross-entropy."""
+    """Output units: 2 with cross-entropy, or 1 with binary cross-entropy."""
     squash: bool = False
-    """Sigmoid before the two-unit cross-entropy, as some reports have it; damps the gradients."""
+    """Sigmoid before the cross-entropy of two units, as in some reports; damps the gradients."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,7 +42,7 @@ class PerceptronConfig(PairConfig):
 
 
 class Perceptron(nn.Module):
-    """Flatten, hidden layers, scores."""
+    """Flattening, hidden layers, comparison scores."""
 
     takes_leading_axes = True
 

@@ -1,4 +1,4 @@
-"""What networks for pairs of images return, and the fields that all of them are configured by."""
+"""Output and base configuration of all networks for pairs of images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ AuxSchedule = Literal["constant", "linear"]
 
 
 class Scores(NamedTuple):
-    """Scores of a batch of pairs, or of a batch for each of m stacked networks.
+    """Output for a batch of pairs, or for a batch of each of m stacked networks.
 
-    `comparison` has one unit (the logit of target 1) or two (a score for each target); `digits`
-    holds ten scores for each image, or is None where the network does not name digits. `distance`
-    is there where the network is to be trained by a contrastive loss.
+    `comparison` has one unit (the logit of target 1) or two (a score for each target). `digits`
+    holds ten scores for each image; None if the network does not classify digits. `distance` is
+    the distance of the images, for the contrastive loss; None for other losses.
     """
 
     comparison: Float[Tensor, "*m b units"]
@@ -29,18 +29,20 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig(SmoothedConfig, ImageConfig):
-    """Loss weights of networks that compare, and may name, the images of a pair."""
+    """Base configuration of networks for pairs: loss weights of comparison and digits."""
 
     IMPLIED: ClassVar[Mapping[str, tuple[str, ...]]] = {"aux_alpha": ("main_weight", "aux_weight")}
 
     aux_alpha: float | None = None
-    """Auxiliary share: means `main_weight = 1 - aux_alpha` and `aux_weight = aux_alpha / 2`."""
+    """Share of the auxiliary loss: sets `main_weight = 1 - aux_alpha` and
+    `aux_weight = aux_alpha / 2`; None keeps both weights."""
     main_weight: float = 1.0
     """Weight of the comparison loss."""
     aux_weight: float = 0.0
     """Weight of each of the two digit losses."""
     aux_schedule: AuxSchedule = "constant"
-    """`linear` moves the loss from the digits to the comparison, see `loss_weights_at`."""
+    """`linear` shifts the weight from the digit losses to the comparison loss over the epochs, see
+    `loss_weights_at`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +54,8 @@ class PairConfig(SmoothedConfig, ImageConfig):
 
     def loss_weights_at(self, epoch: int) -> tuple[float, float]:
         """Weights of the comparison loss and of each digit loss in an epoch, counted from 0.
+
+        With `aux_schedule="constant"` they are `main_weight` and `aux_weight`.
 
         With `aux_schedule="linear"` the digits' share is (epochs - epoch) / epochs: 1 in the first
         epoch, 1 / epochs in the last.

@@ -1,7 +1,7 @@
-"""Siamese networks: a branch on each image, shared or not, and a head that compares.
+"""Siamese networks: a branch per image, with shared weights or not, and a head that compares.
 
-Digit scores lie on the path (the branch ends in ten scores, which the head compares) or at its
-side (an extra classifier on the branch's features), or there are none.
+Digit scores are on the path (each branch ends in ten scores, which are the inputs of the head), at
+the side (an additional classifier on the features of the branches), or absent.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,22 @@ DigitPlace = Literal["none", "path", "side"]
 
 @dataclass(frozen=True, kw_only=True)
 class SiameseConfig(PairConfig):
-    """Digit scores and head; the subclasses have the fields of one branch."""
+    """Digit scores and head of a Siamese network; subclasses add the fields of a branch."""
 
     digits: DigitPlace = "none"
-    """Where the ten digit scores are: nowhere, between branch and head, or beside the head."""
+    """Position of the ten digit scores: none, on the path between branch and head, or at the side
+    of the head."""
     digit_softmax: bool = True
-    """The head sees digit probabilities instead of scores; only with `digits="path"`."""
+    """The head gets digit probabilities instead of scores; only with `digits="path"`."""
     digit_hidden: tuple[int, ...] = ()
-    """Hidden units of the digit classifier at the side."""
+    """Hidden units of the digit classifier at the side, per layer."""
     head_hidden: Widths = ()
-    """Hidden units of the head: a number for each of `head_hidden_layers`, or exact widths."""
+    """Hidden units of the head: one width for each of `head_hidden_layers` layers, or a width per
+    layer."""
     head_hidden_layers: int = 1
     head_batch_norm: bool = False
     head_dropout: bool = False
-    """Dropout between the head's layers too."""
+    """Dropout in the hidden layers of the head too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,26 +54,27 @@ class SiameseConfig(PairConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvSiameseConfig(SiameseConfig, ConvConfig):
-    """A convolutional branch for each image."""
+    """Siamese network with a convolutional branch for each image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronSiameseConfig(SiameseConfig, PerceptronConfig):
-    """A perceptron for each image."""
+    """Siamese network with a perceptron for each image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig(ConvSiameseConfig):
-    """Two phases: first the digit classifier alone, then the comparison on its features.
+    """Transfer learning in two phases: first the digit classifier, then the comparison.
 
-    In the second phase the convolutions may stay as they are, the branch's linear layers
-    continue to learn and the optimiser starts again.
+    The comparison is trained on the features of the digit classifier. In the second phase the
+    convolutions may be frozen, the linear layers of the branch continue to learn, and the state
+    of the optimiser is reset.
     """
 
     pretrain: float = 0.5
     """Share of the epochs in the first phase."""
     freeze: bool = True
-    """Keep the convolutions as they are in the second phase."""
+    """Whether the convolutions are frozen in the second phase."""
     digits: DigitPlace = "side"
     aux_weight: float = 1.0
 
@@ -84,7 +87,7 @@ class TransferConfig(ConvSiameseConfig):
 
     @property
     def pretrain_epochs(self) -> int:
-        """Epochs of the first phase, at least 1 and never all."""
+        """Number of epochs of the first phase, at least 1 and at most all but one."""
         return min(max(round(self.pretrain * self.epochs), 1), self.epochs - 1)
 
     def loss_weights_at(self, epoch: int) -> tuple[float, float]:
@@ -98,7 +101,7 @@ class TransferConfig(ConvSiameseConfig):
 
 
 class ConvBranch(nn.Module):
-    """One image to a feature vector, by convolution blocks and linear layers."""
+    """Branch from one image to a feature vector: convolution blocks and linear layers."""
 
     def __init__(self, config: ConvConfig):
         super().__init__()
@@ -117,7 +120,7 @@ class ConvBranch(nn.Module):
 
 
 class PerceptronBranch(nn.Module):
-    """One image to a feature vector, by linear layers."""
+    """Branch from one image to a feature vector: linear layers."""
 
     def __init__(self, config: PerceptronConfig):
         super().__init__()
@@ -136,19 +139,19 @@ class PerceptronBranch(nn.Module):
 
 
 def branch(config: ConvConfig | PerceptronConfig) -> ConvBranch | PerceptronBranch:
-    """A branch of the kind that the configuration describes."""
+    """Make a branch of the kind that the configuration describes."""
     return ConvBranch(config) if isinstance(config, ConvConfig) else PerceptronBranch(config)
 
 
 class SiameseNet(nn.Module):
-    """Two branches and a head; `weight_sharing` makes the branches one.
+    """Siamese network of two branches and a head; with `weight_sharing` both are one branch.
 
-    A shared branch sees both images as one batch of twice the size: the same function, one call,
-    and batch-norm statistics over the images of both sides.
+    A shared branch gets both images as one batch of twice the size, in a single call, so its
+    batch-norm statistics cover the images of both sides.
 
     Raises:
-        UserError: If `auxiliary` is set and the configuration has no digit scores, or the digit
-            classifier at the side would not be trained.
+        UserError: If `auxiliary` is set but the configuration has no digit scores, or the digit
+            classifier is at the side but not trained, because `auxiliary` is not set.
     """
 
     takes_leading_axes = True
@@ -208,15 +211,16 @@ class SiameseNet(nn.Module):
 
 
 def each(modules: nn.ModuleList, x: Float[Tensor, "..."], *, side: int) -> Float[Tensor, "..."]:
-    """Apply one module to both sides in one call, or each of two to its own.
+    """Apply one module to both sides in a single call, or one of two modules to each side.
 
     Args:
-        modules: From images or features to features, one for both sides or one for each.
-        x: Of shape (..., b, 2, *image or features); as many axes may come first as modules take.
+        modules: Modules from images or features to features, one for both sides or one per side.
+        x: Images or features, (..., b, 2, *image or features); leading axes only if the modules
+            support them.
         side: Axis of the two sides, counted from the end.
 
     Returns:
-        Of shape (..., b, 2, features).
+        Features, (..., b, 2, features).
     """
     if len(modules) == 1:
         return modules[0](x.flatten(side - 1, side)).unflatten(-2, (-1, 2))

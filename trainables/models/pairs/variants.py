@@ -1,4 +1,4 @@
-"""Every variant on pairs of digits, by name."""
+"""Variants of the task `larger_digit`, on pairs of digits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ def _variant(
     auxiliary: bool = False,
     **values: Any,
 ) -> Variant:
-    """A variant whose network needs no shapes: pairs have but one."""
+    """Make a variant whose network is built without shapes, because all pairs have the same."""
     tags = {"weight_sharing": weight_sharing, "auxiliary": auxiliary}
     return Variant(
         name=name,
@@ -104,5 +104,6 @@ PAIR_VARIANTS = (
     CNN_DIGIT_DEEP,
     MLP_BACKPROP,
 )
-"""`ws` shares weights, `aux` adds digit losses, `split` has two branches and neither of these;
-`backprop` is a network of `trainables.backprop`."""
+"""Variants of the task `larger_digit`. In their names `ws` means weight sharing, `aux` auxiliary
+digit losses, `split` two branches with neither; `backprop` is a network of `trainables.backprop`.
+"""

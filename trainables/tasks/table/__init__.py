@@ -1,1 +1,1 @@
-"""Tables and arrays of the user's own: read, inferred, cut and encoded."""
+"""The user's own tables and arrays: reading, type inference, hold-out and encoding."""

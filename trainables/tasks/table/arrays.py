@@ -1,4 +1,4 @@
-"""Arrays: images, sequences and columns without names, and how networks get them."""
+"""Arrays: images, sequences and columns without names, converted to inputs of networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +14,15 @@ ARRAY = "x"
 
 
 def is_table(x: np.ndarray) -> bool:
-    """Whether an array is rows of columns, (n,) or (n, p)."""
+    """Whether an array is a table, (n,) or (n, p)."""
     return x.ndim <= 2
 
 
 def frame_of(x: np.ndarray) -> Frame:
-    """An array (n,) or (n, p) as a data frame with columns `x0`, `x1`, ...
+    """Convert an array (n,) or (n, p) to a data frame with columns `x0`, `x1`, ...
 
     Raises:
-        UserError: If it is not finite numbers.
+        UserError: If values are not finite numbers.
     """
     import pandas as pd
 
@@ -32,11 +32,11 @@ def frame_of(x: np.ndarray) -> Frame:
 
 
 def array_schema(x: np.ndarray) -> Schema:
-    """Layout of an array (n, ...) of three axes or more.
+    """Infer the layout of an array (n, ...) with three or more axes.
 
-    Four axes are images, whose channels are the shorter one of second and last axis; three axes
-    are grey images where the numbers are bytes, and sequences or whatever the user's network takes
-    otherwise.
+    Four axes are images; the channel axis is the last one if it is shorter than the second, else
+    the second. Three axes are grey images if the dtype is uint8. All other arrays, such as
+    sequences, keep their layout.
     """
     images = x.ndim == 4 or (x.ndim == 3 and x.dtype == np.uint8)
     return Schema(
@@ -47,10 +47,11 @@ def array_schema(x: np.ndarray) -> Schema:
 
 
 def array_inputs(x: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
-    """Inputs of an array (n, ...): images float32 (n, c, h, w), others float32 (n, ...).
+    """Convert an array (n, ...) to inputs: images float32 (n, c, h, w), others float32 (n, ...).
 
     Raises:
-        UserError: If it is not finite numbers, or rows are of another shape than the schema's.
+        UserError: If values are not finite numbers, or the shape of rows differs from the
+            schema's.
     """
     check_array(x, ARRAY)
     if tuple(x.shape[1:]) != schema.shape:
@@ -65,10 +66,10 @@ def array_inputs(x: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
 
 
 def named_arrays(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Arrays given by name: whole numbers as int64, bytes and fractions as float32.
+    """Convert arrays given by name: integers to int64, except uint8; all others to float32.
 
     Raises:
-        UserError: If one is not finite numbers.
+        UserError: If values are not finite numbers.
     """
     named = {}
     for name, given in arrays.items():
@@ -80,10 +81,11 @@ def named_arrays(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def check_array(x: np.ndarray, name: str) -> None:
-    """Refuse an array that is not finite numbers.
+    """Refuse an empty array, and one whose values are not finite numbers.
 
     Raises:
-        UserError: If it holds text or objects, or NaN or infinite values; saying where.
+        UserError: If the array is empty, holds text or objects, or NaN or infinite values; the
+            message names the first such row.
     """
     if x.dtype.kind not in "biuf":
         raise UserError(f"{name} must be numbers, but is of type {x.dtype}")
@@ -98,7 +100,7 @@ def check_array(x: np.ndarray, name: str) -> None:
 
 
 def shape_told(schema: Schema) -> str:
-    """What an array's axes are taken for, for a message."""
+    """Describe how the axes of an array are interpreted, for a message."""
     shape = " x ".join(map(str, schema.shape))
     if schema.layout != "images":
         return f"inputs: arrays of shape {shape} (taken as they are)"

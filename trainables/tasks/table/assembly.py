@@ -1,4 +1,4 @@
-"""Assembly: rows as given become data, test rows set aside before anything looks at them."""
+"""Assembly of data from given rows: test rows are set aside before columns are inferred."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,11 +43,11 @@ TARGET = "target"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Given:
-    """Rows as given: a frame of columns, an array, or inputs by name that stay as they are."""
+    """Given rows: a data frame, an array, or inputs by name, which are not converted."""
 
     inputs: Inputs
     target: Target
-    """A series; numbers (n, t) of several values to predict; or the user's own arrays by name."""
+    """A series; numbers (n, t), t values to predict per row; or the user's own arrays by name."""
     groups: np.ndarray | None = None
     times: Float64[np.ndarray, " n"] | None = None
 
@@ -56,7 +56,7 @@ class Given:
         return len(next(iter(target.values())) if isinstance(target, dict) else target)
 
     def take(self, rows: np.ndarray) -> "Given":
-        """Some of the rows, in the order given."""
+        """Return some of the rows, in the order given."""
         return Given(
             inputs=_taken(self.inputs, rows),
             target=_taken(self.target, rows),
@@ -73,11 +73,11 @@ def _taken(part: Any, rows: np.ndarray) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How rows as given become data."""
+    """Settings of `assembled`: how given rows become data."""
 
     name: str
     schema: Schema
-    """What is known before looking: names, and the layout of arrays."""
+    """What is known before inference: names of columns, and the layout of arrays."""
     holdout: float = 0.2
     seed: int = 0
     kind: TaskKind | None = None
@@ -85,23 +85,23 @@ class Plan:
     drop: Sequence[str] = ()
     text_numbers: bool = False
     commas: Mapping[str, Commas] = field(default_factory=dict)
-    """How commas within numbers were read, by column."""
+    """Meaning of commas within numbers, by column."""
     notes: tuple[str, ...] = ()
-    """Lines about the file that the user is told."""
+    """Lines about the file, to print in the summary."""
     choose: str = "kind="
-    """How the user chooses the kind of task."""
+    """Option with which the user chooses the kind of task, for the summary."""
 
 
 def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
-    """Data of rows as given.
+    """Make data from given rows.
 
-    The kind of task, and the classes that a draw is stratified by, come from the target of all
-    rows; everything else is inferred from the training rows.
+    The kind of task, and the classes by which the hold-out is stratified, are inferred from the
+    target of all rows of `given`; everything else from the training rows.
 
     Args:
-        given: All rows, or the training rows where `test` is given.
+        given: All rows, or the training rows if `test` is given.
         plan: Names and options.
-        test: Rows that are kept for the test; None sets aside a part of `given`.
+        test: Test rows; None sets some rows of `given` aside.
 
     Raises:
         UserError: If columns, target or options cannot be used.
@@ -193,10 +193,10 @@ def _test_samples(given: Given, schema: Schema) -> Samples:
 
 
 def inputs_of(inputs: Inputs, schema: Schema) -> dict[str, np.ndarray]:
-    """Inputs of rows as given, as the schema has them.
+    """Convert given inputs to those of the schema; inputs by name are returned unchanged.
 
     Raises:
-        UserError: If columns are missing, or values or shapes are not the schema's.
+        UserError: If columns are missing, or values or shapes do not match the schema.
     """
     if isinstance(inputs, dict):
         return inputs
@@ -216,10 +216,10 @@ def _targets(target: Target, schema: Schema) -> dict[str, np.ndarray]:
 
 
 def group_values(column: Series) -> np.ndarray:
-    """Groups of rows, (n,), whole numbers or text.
+    """Convert a column to groups of rows, (n,), integers or text.
 
     Raises:
-        UserError: If one is missing.
+        UserError: If the group of a row is missing.
     """
     refuse_at(column.isna().to_numpy(), column, "says no group")
     if column.dtype.kind in "iu":
@@ -228,10 +228,12 @@ def group_values(column: Series) -> np.ndarray:
 
 
 def time_values(column: Series) -> Float64[np.ndarray, " n"]:
-    """Times of rows as numbers, (n,): numbers, dates, or ISO 8601 text.
+    """Convert a column of numbers, dates or ISO 8601 text to times of rows, (n,).
+
+    Dates become days since 1970, numbers stay as they are.
 
     Raises:
-        UserError: If one is missing or no time.
+        UserError: If a value is missing or not a time.
     """
     values = numbers(column) if column.dtype.kind in "biuf" else days(column)
     refuse_at(

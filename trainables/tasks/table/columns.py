@@ -1,6 +1,7 @@
-"""Columns of a table: how the values of one become numbers, days or words.
+"""Columns of a table: convert their values to numbers, days or words.
 
-Pandas is imported when a table is read, not before: tasks without tables do not wait for it.
+Pandas is imported inside functions, because its import is slow and tasks without tables do not
+need it.
 """
 
 import difflib
@@ -18,41 +19,41 @@ Frame = Any
 Series = Any
 """A pandas series: one column of a data frame."""
 Use = Literal["number", "boolean", "date", "category", "constant", "identifier", "dropped"]
-"""What a column is taken for; the first four are inputs of a model."""
+"""Inferred use of a column; the first four are inputs of a model."""
 NUMERIC: tuple[Use, ...] = ("number", "boolean", "date")
 
 LARGEST = 1e30
-"""Largest number of a column: squares of larger ones leave the range of float64 when summed."""
+"""Largest number in a column: sums of squares of larger numbers may overflow float64."""
 _TRUTH = {"true": 1.0, "1": 1.0, "false": 0.0, "0": 0.0}
 _A_DAY_US = 86_400_000_000
 
 
 def numbers(column: Series) -> Float64[np.ndarray, " n"]:
-    """Numbers of a column; NaN where a value is missing or no number."""
+    """Convert a column to numbers; NaN where a value is missing or not a number."""
     import pandas as pd
 
     try:
         found = pd.to_numeric(column, errors="coerce")
-    except OverflowError:  # of whole numbers beyond float64, which as text are infinite
+    except OverflowError:  # integers beyond float64, which are infinite when read as text
         found = pd.to_numeric(column.map(str, na_action="ignore"), errors="coerce")
     return found.to_numpy(np.float64, na_value=np.nan)
 
 
 def booleans(column: Series) -> Float64[np.ndarray, " n"]:
-    """1 for true and 0 for false, as boolean, number or word; NaN for anything else."""
+    """1 for true and 0 for false, given as booleans, numbers or words; NaN for other values."""
     places, values = distinct(column)
     truth = [_TRUTH.get(word(value).lower(), np.nan) for value in values]
     return np.array([*truth, np.nan])[places]
 
 
 def days(column: Series) -> Float64[np.ndarray, " n"]:
-    """Days since 1970 of dates and times, as such or as ISO 8601 text; NaN for anything else.
+    """Days since 1970, from datetimes or ISO 8601 text; NaN for other values.
 
-    Times without a zone count as UTC.
+    Times without a time zone are UTC.
     """
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(column.dtype):  # which pandas takes for nanoseconds
+    if pd.api.types.is_numeric_dtype(column.dtype):  # pandas would read numbers as nanoseconds
         return np.full(len(column), np.nan)
     if column.dtype == object:
         column = column.map(lambda value: None if isinstance(value, int | float) else value)
@@ -63,7 +64,7 @@ def days(column: Series) -> Float64[np.ndarray, " n"]:
 
 
 def distinct(column: Series) -> tuple[Int64[np.ndarray, " n"], list[Any]]:
-    """Different values in order of appearance, and the place of each row's; -1 where missing."""
+    """Index of each row's value, -1 where missing, and distinct values in order of appearance."""
     import pandas as pd
 
     places, values = pd.factorize(column)
@@ -71,15 +72,16 @@ def distinct(column: Series) -> tuple[Int64[np.ndarray, " n"], list[Any]]:
 
 
 def categories_of(column: Series) -> tuple[str, ...]:
-    """Different values as text, sorted. 1, 1.0 and "1" are the same."""
+    """Distinct values as text, sorted; 1, 1.0 and "1" are the same category."""
     return tuple(sorted({word(value) for value in distinct(column)[1]}))
 
 
 def as_numbers(column: Series, use: Use) -> Float64[np.ndarray, " n"]:
-    """Numbers of a column that is taken for numbers, booleans or dates; NaN where missing.
+    """Convert a column of numbers, booleans or dates to numbers; NaN where missing.
 
     Raises:
-        UserError: If a value cannot be read so, or is too large; it names column, row and value.
+        UserError: If a value cannot be converted, or its magnitude exceeds `LARGEST`; the message
+            names column, row and value.
     """
     convert, what = _NUMBERS[use]
     values = convert(column)
@@ -97,7 +99,7 @@ _NUMBERS: dict[Use, tuple[Callable[[Series], np.ndarray], str]] = {
 
 
 def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
-    """Place of each value among the categories; -1 where it is missing or none of them."""
+    """Index of each value among the categories; -1 if it is missing or not a category."""
     place = {category: i for i, category in enumerate(categories)}
     places, values = distinct(column)
     coded = [place.get(word(value), -1) for value in values]
@@ -105,15 +107,16 @@ def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
 
 
 def refuse_at(bad: Bool[np.ndarray, " n"], column: Series, why: str) -> None:
-    """Refuse a column where any value is bad.
+    """Refuse a column that has a bad value.
 
     Args:
-        bad: Whether each value is.
-        column: The column, indexed by the rows of the table it is from, counted from 0.
-        why: What is wrong, for the end of the message.
+        bad: Whether each value is bad.
+        column: The column, whose index is the row number in its table, counted from 0.
+        why: Reason, for the end of the message.
 
     Raises:
-        UserError: Naming column, value and row, counted from 1 below the header.
+        UserError: If any value is bad; the message names column, value and row, counted from 1
+            below the header.
     """
     if not bad.any():
         return
@@ -123,12 +126,12 @@ def refuse_at(bad: Bool[np.ndarray, " n"], column: Series, why: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value of a column as plain Python."""
+    """Convert a value of a column to a plain Python value."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def text_columns(frame: Frame) -> tuple[str, ...]:
-    """Columns that are read as text, as their like in other files must be."""
+    """Columns of text, which other files of the same table must read as text too."""
     from pandas.api import types
 
     kinds = frame.dtypes.items()
@@ -136,30 +139,30 @@ def text_columns(frame: Frame) -> tuple[str, ...]:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint at the name that was meant, for the end of a message; empty if none is near."""
+    """Hint at a similar name, for the end of a message; empty if none is similar."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def shown(name: Any) -> str:
-    """A name or value for a line of its own, without what a terminal would act on."""
+    """Name or value for printing; unprintable characters are escaped, to protect the terminal."""
     text = str(name)
     return text if text.isprintable() else repr(text)
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """Names that occur more than once, in order."""
+    """Names that occur more than once, sorted."""
     return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def listed(names: Sequence[Any], *, most: int = 12) -> str:
-    """Names or values for a message, so many at most."""
+    """Join names or values for a message, at most `most` of them."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + rest
 
 
 def word(value: Any) -> str:
-    """A value as text; whole numbers without a decimal point."""
+    """Convert a value to text; whole numbers have no decimal point."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(plain(value))

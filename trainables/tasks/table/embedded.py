@@ -1,4 +1,4 @@
-"""Data that scikit-learn embeds, by name: four tables and single images of digits."""
+"""Datasets that scikit-learn embeds, by name: four tables, and images of single digits."""
 
 from typing import Any
 
@@ -12,9 +12,10 @@ TARGET = "target"
 
 
 def embedded(name: str) -> Table | Arrays:
-    """A table with its columns' names and the target in `target`, or 1797 images (n, 1, 8, 8).
+    """Load a table, whose target is the column `target`, or 1797 images (n, 1, 8, 8).
 
-    Diabetes is in its own units: scikit-learn's default is scaled by all rows, test rows included.
+    Diabetes is loaded in its original units, because scikit-learn's default is scaled by all
+    rows, test rows included.
 
     Args:
         name: One of `EMBEDDED`.
@@ -30,7 +31,7 @@ def embedded(name: str) -> Table | Arrays:
 
 
 def _with_class_names(bunch: Any) -> Frame:
-    """The bunch's frame, with names such as `benign` in place of the codes of classes."""
+    """Return the bunch's data frame, with class names such as `benign` in place of codes."""
     if "target_names" not in bunch:
         return bunch.frame
     return bunch.frame.assign(**{TARGET: [str(bunch.target_names[i]) for i in bunch.target]})

@@ -1,4 +1,4 @@
-"""Encoding: how a table's columns become a network's inputs, fitted on training rows only.
+"""Encoding of a table's columns as inputs of a network, fitted on training rows only.
 
 Legend of shapes: n rows, p numeric columns, f of them with missing values, q categorical columns.
 """
@@ -14,28 +14,29 @@ from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.schema import Schema
 
 RARE = 5
-"""Categories of fewer training rows are `other`: what is learned of four rows is mostly noise, and
-held-out rows of `other` then meet something that was trained."""
+"""Categories with fewer training rows than this are encoded as `other`. Weights learned from four
+rows are mostly noise; and rare training rows train the weights of `other`, which held-out rows
+then use."""
 OTHER = 0
-"""Code of a category that is missing, unseen or rare."""
+"""Code of a missing, unseen or rare category."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableEncoder:
-    """Encoder of a table's columns; the schema fixes shapes, the rows given fix statistics."""
+    """Encoder of a table's columns; shapes depend on the schema, statistics on the rows."""
 
     schema: Schema
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Codes that each categorical column may have, `other` included."""
+        """Number of codes of each categorical column, `other` included."""
         return self.schema.levels
 
     def fit(self, samples: Samples) -> "TableEncoding":
-        """An encoding by medians, means, deviations and frequent categories of these rows.
+        """Fit medians, means, standard deviations and frequent categories.
 
         Args:
-            samples: A member's training rows.
+            samples: Training rows of a member.
         """
         encoding = self.unfitted()
         if "numeric" in samples.inputs:
@@ -45,7 +46,7 @@ class TableEncoder:
         return encoding
 
     def unfitted(self) -> "TableEncoding":
-        """An encoding of the right shapes, to load a state into."""
+        """Return an encoding with unfitted buffers of the right shapes, to load a state into."""
         return TableEncoding(
             num_numeric=len(self.schema.numeric),
             flagged=self.schema.flagged,
@@ -61,11 +62,12 @@ class TableEncoder:
 
 
 class TableEncoding(nn.Module):
-    """Columns as tensors to a network's inputs; its buffers are what was fitted.
+    """Fitted encoding: columns as tensors to inputs of a network. Buffers hold the statistics.
 
-    `numeric` (n, p) with NaN where missing becomes float32 (n, p + f): missing values are the
-    median, then all are standardised, and f flags follow, 1 where a value was missing.
-    `categories` (n, q) with -1 where missing or unseen becomes codes from 0, which is `other`.
+    `numeric` (n, p) with NaN where missing becomes float32 (n, p + f): missing values are replaced
+    by the median, all values are standardised, and f flags are appended, 1 where a value was
+    missing. `categories` (n, q) with -1 where missing or unseen becomes codes from 0, which is
+    `other`.
     """
 
     def __init__(self, *, num_numeric: int, flagged: tuple[int, ...], levels: tuple[int, ...]):
@@ -81,11 +83,11 @@ class TableEncoding(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self.flagged: Tensor
-        """Numeric columns whose missing values are flagged."""
+        """Indices of the numeric columns with a flag for missing values."""
         self.codes: Tensor
-        """Code of each category, one column after another; each begins with `other`."""
+        """Code of each category, column after column; the first of each column is `other`."""
         self.offsets: Tensor
-        """Where each column's codes begin."""
+        """Index into `codes` at which each column begins."""
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         encoded = {}
@@ -103,7 +105,7 @@ class TableEncoding(nn.Module):
 
 
 def _fit_numeric(encoding: TableEncoding, values: np.ndarray) -> None:
-    """Medians of what is there, 0 where nothing is; mean and deviation of the imputed columns."""
+    """Fit medians of present values, 0 if there are none, and mean and std after imputation."""
     missing = np.isnan(values)
     empty = missing.all(axis=0)
     median = np.nanmedian(np.where(empty, 0.0, values), axis=0)
@@ -116,7 +118,7 @@ def _fit_numeric(encoding: TableEncoding, values: np.ndarray) -> None:
 
 
 def _fit_categories(encoding: TableEncoding, codes: np.ndarray, levels: tuple[int, ...]) -> None:
-    """Codes of the categories that enough rows have; the others are `other`."""
+    """Fit codes: categories with at least `RARE` rows keep theirs, the rest become `other`."""
     kept = []
     for column, size in zip(codes.T, levels, strict=True):
         counts = np.bincount(column + 1, minlength=size)

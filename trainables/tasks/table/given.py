@@ -1,4 +1,4 @@
-"""Rows as given: tables, arrays and values from a program, before anything is inferred."""
+"""Given rows: tables, arrays and values from a program, before anything is inferred."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,14 +23,14 @@ from trainables.tasks.table.targets import TaskKind
 
 
 def given_table(frame: Frame, schema: Schema) -> Given:
-    """Rows of a table: target, groups, times and inputs apart.
+    """Separate a table into inputs, target, groups and times.
 
     Args:
-        frame: Data frame with unique names.
-        schema: Names of the columns that are no inputs.
+        frame: Data frame with unique column names.
+        schema: Names of the columns that are not inputs.
 
     Raises:
-        UserError: If one of them does not exist, or its values cannot be used.
+        UserError: If one of these columns does not exist, or its values cannot be used.
     """
     roles = {"target": schema.target, "group": schema.group, "time": schema.time}
     for role, name in {**roles, "fold": schema.fold}.items():
@@ -41,10 +41,10 @@ def given_table(frame: Frame, schema: Schema) -> Given:
 
 
 def given_arrays(read: Arrays) -> tuple[Given, Schema]:
-    """Rows of arrays, and their layout.
+    """Return the rows of arrays, and a schema with their layout.
 
     Raises:
-        UserError: If there is nothing to predict, or values cannot be used.
+        UserError: If there is no target `y`, or values cannot be used.
     """
     if read.y is None:
         raise UserError("the file holds no y, which is what to predict")
@@ -56,10 +56,11 @@ def given_arrays(read: Arrays) -> tuple[Given, Schema]:
 
 
 def given_test(read: Table | Arrays, schema: Schema) -> Given:
-    """Rows of a file of test rows, whose target is there and whose groups may be.
+    """Return the rows of a test file, which must have the target and may have groups.
 
     Raises:
-        UserError: If it is of another kind than the training rows, or has no target.
+        UserError: If a table has no target column, the training rows are arrays but the file is a
+            table, or arrays have no `y`.
     """
     if isinstance(read, Arrays):
         return given_arrays(read)[0]
@@ -91,16 +92,18 @@ def data_of(
     test: tuple[Any, Any] | None = None,
     kind: TaskKind | None = None,
 ) -> Data:
-    """Data from a data frame or arrays, with a part set aside for the test; see `Data.of`.
+    """Make data from a data frame or arrays, and set test rows aside; see `Data.of`.
 
     Args:
         inputs: Data frame of n rows; array (n, ...), where (n, p) is a table; or arrays by name.
         target: n classes or numbers, numbers (n, t), or arrays by name.
         name: Name of the data, recorded with every result.
-        holdout: Share of rows to set aside; 0 for none.
-        seed: Seed of that draw.
-        groups: Group of each row, or a column of the frame: rows of a group stay together.
-        time: Time of each row, or a column of the frame: the latest rows are set aside.
+        holdout: Share of rows to set aside as test rows; 0 for none.
+        seed: Random seed for drawing test rows.
+        groups: Group of each row, or name of a column of the data frame; rows of a group stay
+            together.
+        time: Time of each row, or name of a column of the data frame; the latest rows are the
+            test rows.
         test: Inputs and target of the test rows, in place of `holdout`.
         kind: Kind of task [inferred from the target].
 
@@ -121,7 +124,7 @@ def data_of(
 
 
 def _of_values(inputs: Any, target: Any) -> tuple[Given, Schema]:
-    """Rows of what a program holds, and their layout."""
+    """Return the rows of values from a program, and a schema with their layout."""
     import pandas as pd
 
     read = named_arrays(target) if isinstance(target, Mapping) else _target(target, "target")
@@ -156,7 +159,7 @@ def _same_rows(given: Given) -> Given:
 
 
 def _role(given: Given, values: Any, role: str) -> tuple[Given, str, Series]:
-    """The rows without the column of a role, its name, and its values."""
+    """Return the rows without the column of a role, the name of the column, and its values."""
     if not isinstance(values, str):
         series = _series(values, role)
         if len(series) != len(given):
@@ -169,7 +172,7 @@ def _role(given: Given, values: Any, role: str) -> tuple[Given, str, Series]:
 
 
 def _target(values: Any, name: str) -> Series | np.ndarray:
-    """The target as a series, or as numbers (n, t) where it has several columns."""
+    """Convert a target to a series, or to numbers (n, t) if it has several columns."""
     import pandas as pd
 
     if isinstance(values, pd.Series):
@@ -185,7 +188,7 @@ def _target(values: Any, name: str) -> Series | np.ndarray:
 
 
 def _series(values: Any, name: str) -> Series:
-    """One value per row as a series; its own name where it has one."""
+    """Convert one value per row to a series; a series keeps its own name if it has one."""
     import pandas as pd
 
     if isinstance(values, pd.Series):

@@ -1,4 +1,4 @@
-"""Hold-out: which rows are set aside for the test, before anything looks at them."""
+"""Hold-out: which rows are set aside as test rows, before anything else uses them."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from trainables.tasks.splits import check_seed
 Apart = tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " s"]]
 """Indices of training rows and of test rows."""
 MIN_ROWS = 10
-"""Fewest rows to cross-validate on."""
+"""Smallest number of training rows to cross-validate on."""
 
 
 def check_holdout(holdout: float) -> None:
-    """Refuse a share that leaves no training rows or is none.
+    """Refuse a hold-out share that is negative or leaves no training rows.
 
     Raises:
-        UserError: If it is not at least 0 and below 1.
+        UserError: If the share is not at least 0 and below 1.
     """
     if not 0 <= holdout < 1:
         raise UserError(f"holdout must be at least 0 and below 1, but is {holdout:g}")
 
 
 def check_rows(rows: int) -> None:
-    """Refuse too few rows.
+    """Refuse data with too few rows.
 
     Raises:
         UserError: If there are fewer than `MIN_ROWS`.
@@ -43,22 +43,23 @@ def rows_apart(
     groups: np.ndarray | None = None,
     by_time: bool = False,
 ) -> Apart:
-    """Training rows and test rows, in order.
+    """Split rows into training and test rows; the indices of both are sorted.
 
-    By time the last rows are the test; with groups whole groups are drawn; otherwise rows are
-    drawn so that every class has its share in both parts, as scikit-learn's `train_test_split`
-    does with the same seed.
+    With `by_time` the last rows are the test rows. With groups, whole groups are drawn.
+    Otherwise rows are drawn, stratified by class, and are the same as those of scikit-learn's
+    `train_test_split` with the same seed.
 
     Args:
-        rows: Number of rows, sorted by time if they have one.
+        rows: Number of rows, which are sorted by time if they have times.
         holdout: Share of rows, or of groups, to set aside; at least 0 and below 1.
-        seed: Seed of the draw.
-        classes: Class of each row; None where the target is a number.
-        groups: Group of each row.
-        by_time: Whether the rows' order is time.
+        seed: Random seed.
+        classes: Class of each row; None if the target is a number.
+        groups: Group of each row; None if there are no groups.
+        by_time: Whether the order of rows is time.
 
     Raises:
-        UserError: If too few rows or groups are left, or a class has too few rows.
+        UserError: If too few rows or groups are left, or there are fewer training or test rows
+            than classes.
     """
     check_holdout(holdout)
     check_seed(seed)
@@ -101,7 +102,7 @@ def _drawn(
 
 
 def _check_classes(classes: np.ndarray, test_rows: int) -> None:
-    """Refuse what cannot be stratified.
+    """Refuse a hold-out that cannot be stratified.
 
     Raises:
         UserError: If there are fewer test or training rows than classes.

@@ -1,4 +1,4 @@
-"""Inference: what the columns of a table are taken for, looking at training rows only."""
+"""Inference of the use of each column of a table, from training rows only."""
 
 import re
 from collections.abc import Sequence
@@ -22,28 +22,31 @@ from trainables.tasks.table.columns import (
 from trainables.tasks.table.schema import Column
 
 MOST_CATEGORIES = 1000
-"""Different texts that a column may have: each is a column of a network's first layer."""
+"""Largest number of distinct texts in a column: each is a column of a network's first layer."""
 MOST_MARKERS = 2
-"""Different texts, such as `?`, that make a column of numbers a mistake and not categories."""
+"""Largest number of distinct texts, such as `?`, that are taken for markers in a column of
+numbers and refused; a column with more of them is categories."""
 IDENTIFIER_SHARE = 0.5
-"""Text with more different values than this share of the rows identifies rows."""
+"""A text column whose number of distinct values exceeds this share of the rows is an
+identifier."""
 IDENTIFIER_ROWS = 20
-"""Fewer rows than this are too few to tell identifiers."""
+"""Smallest number of rows from which identifiers are inferred."""
 _IDENTIFIER_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|index)$)|^Unnamed: \d+$|[a-z](ID|Id)$")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> tuple[Column, ...]:
-    """What each column is taken for.
+    """Infer the use of each column.
 
     Args:
-        frame: The training rows, without target and columns that say how rows are split.
+        frame: Training rows, without the target and the columns that define splits.
         dropped: Columns to leave out.
-        text_numbers: Whether text may be numbers, as in a text file; in a data frame it is words.
+        text_numbers: Whether text may be numbers, as in a text file; text in a data frame is
+            words.
 
     Raises:
         UserError: If a column is neither numbers nor dates nor categories, a column to drop does
-            not exist, or none is left as an input.
+            not exist, or no input column is left.
     """
     for name in dropped:
         if name not in frame.columns:
@@ -62,10 +65,10 @@ def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> t
 
 
 def column_of(column: Series, *, text_numbers: bool = False) -> Column:
-    """What a column of training rows is taken for.
+    """Infer the use of a column of training rows.
 
     Raises:
-        UserError: If it is neither numbers nor dates nor categories.
+        UserError: If the column is neither numbers nor dates nor categories.
     """
     name = str(column.name)
     use = _type_of(column, text_numbers=text_numbers)
@@ -113,14 +116,14 @@ def _type_of_values(present: Series, *, text_numbers: bool) -> Use:
 
 
 def _distinct_values(present: Series) -> list[object]:
-    """Different values of a column of objects.
+    """Distinct values of a column of objects.
 
     Raises:
-        UserError: If one is no single value, such as a list.
+        UserError: If a value is not a single number or text, such as a list.
     """
     try:
         values = distinct(present)[1]
-    except TypeError:  # lists and mappings cannot be told apart
+    except TypeError:  # lists and mappings are not hashable
         values = present.tolist()
     for value in values:
         if isinstance(value, list | dict | tuple | set | bytes | np.ndarray):
@@ -151,7 +154,7 @@ def _category(column: Series, missing: bool) -> Column:
 
 
 def _refuse_markers(column: Series) -> None:
-    """Refuse numbers among which a word or two stand for something else, such as `?`."""
+    """Refuse a text column of numbers with up to `MOST_MARKERS` distinct words, such as `?`."""
     values = [value for value in distinct(column)[1] if isinstance(value, str)]
     odd = [value for value, number in zip(values, _tried(values), strict=True) if np.isnan(number)]
     if 0 < len(odd) <= MOST_MARKERS and len(values) - len(odd) > IDENTIFIER_ROWS:
@@ -168,7 +171,7 @@ def _tried(values: list[str]) -> np.ndarray:
 
 
 def _counts_rows(values: np.ndarray, name: str) -> bool:
-    """Whether whole numbers, each in one row only, count rows or are named like identifiers."""
+    """Whether a column is an identifier: distinct whole numbers, dense or named like one."""
     if len(values) < IDENTIFIER_ROWS or (values != np.floor(values)).any():
         return False
     if len(np.unique(values)) < len(values):

@@ -1,4 +1,4 @@
-"""Files of data: CSV, Parquet and NPZ, read whole or refused in one line."""
+"""Data files: CSV, Parquet and NPZ, read completely or refused with a message of one line."""
 
 import codecs
 import hashlib
@@ -29,28 +29,28 @@ TEXT = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
 NPZ = (".npz",)
 MAX_BYTES = 2**30
-"""Largest file, and largest content of a packed one: it is held in memory several times over."""
+"""Largest size of a file, also unpacked: several copies of its content are held in memory."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """A table as read: n rows, columns named uniquely."""
+    """Table read from a file: n rows, unique column names."""
 
     frame: Frame
     said: tuple[str, ...] = ()
-    """What was unusual about the file, a line each."""
+    """Notes on anything unusual in the file, one line each."""
     text_numbers: bool = False
-    """Whether text may be numbers, since the file has no types."""
+    """Whether text may be numbers, because the file format has no types."""
     commas: Mapping[str, Commas] = field(default_factory=dict)
-    """How commas within numbers were read, by column that has some."""
+    """Meaning of commas within numbers, by column; only columns with commas."""
     sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrays:
-    """Arrays as read, (n, ...) each."""
+    """Arrays read from a file, each (n, ...)."""
 
     x: np.ndarray
     y: np.ndarray | None
@@ -64,15 +64,16 @@ def read_file(
     text: Collection[str] = (),
     commas: Mapping[str, Commas] | None = None,
 ) -> Table | Arrays:
-    """The table or the arrays of a file, by its ending.
+    """Read the table or the arrays of a file; its ending selects the format.
 
     Args:
         path: The file.
         text: Columns of a text file that stay text even if they look like numbers.
-        commas: How commas within numbers are read, as in another file of the same table.
+        commas: Meaning of commas within numbers, by column, as in another file of the same table;
+            None to infer it.
 
     Raises:
-        UserError: If it is missing, too large, damaged, empty or of another format.
+        UserError: If the file is missing, too large, damaged, empty or of another format.
     """
     content = _content(path)
     ending = path.suffix.lower()
@@ -147,7 +148,7 @@ def _text(
 
 
 def _decoded(content: bytes, path: Path) -> tuple[bytes, str, list[str]]:
-    """Content of a text file, its encoding, and a line where that is unusual."""
+    """Return the content of a text file, its encoding, and a note if the encoding is not UTF-8."""
     if content.startswith(_UTF16):
         try:
             return content.decode("utf-16").encode(), "utf-8", ["read as UTF-16"]
@@ -171,10 +172,10 @@ def _first_lines(content: bytes, encoding: str) -> list[str]:
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    """Refuse a header with a name twice, which pandas would rename, or without names.
+    """Refuse a header with a repeated name, which pandas would rename, and one of numbers only.
 
     Raises:
-        UserError: If so.
+        UserError: If a name is repeated, or all names are numbers.
     """
     names = [name for name in header if name]
     twice = repeated(names)

@@ -1,4 +1,4 @@
-"""Schema: what the columns of a table or the axes of an array mean, as training rows have it."""
+"""Schema: meaning of the columns of a table or the axes of an array, from training rows."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -21,55 +21,55 @@ from trainables.tasks.table.columns import (
 )
 
 Label = str | int | float | bool
-"""Name of a class, as the target column has it."""
+"""Name of a class, a value of the target column."""
 Layout = Literal["table", "images", "array", "own"]
 Read = TypeVar("Read", "Column", "Schema")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table that is neither target nor says how rows are split."""
+    """One column of a table, other than the target and the columns that define splits."""
 
     name: str
     use: Use
     missing: bool = False
-    """Whether values are missing in the training rows: networks then get a flag for it."""
+    """Whether values are missing in the training rows; networks then get a flag as an input."""
     commas: Literal["", "thousands", "decimal"] = ""
-    """What commas within its numbers are, in text files."""
+    """Meaning of commas within its numbers, in text files; empty if there are none."""
     categories: tuple[str, ...] = ()
-    """Values of a category in the training rows, sorted."""
+    """Categories in the training rows, sorted; empty for other uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """What inputs and target mean; that of the training rows, so that all folds have one shape.
+    """Meaning of inputs and target; inferred from all training rows, so that folds share shapes.
 
-    A table's inputs are `numeric`, float64 (n, p) with NaN where missing, and `categories`,
-    int64 (n, q) with -1 where missing or not among the training rows' categories; one without
-    columns is left out. Booleans are the numbers 0 and 1, dates are days since 1970.
+    A table has the inputs `numeric`, float64 (n, p) with NaN where missing, and `categories`,
+    int64 (n, q) with -1 where missing or not among the training rows' categories; an input
+    without columns is left out. Booleans are the numbers 0 and 1, dates are days since 1970.
     """
 
     columns: tuple[Column, ...] = ()
     target: str = "target"
     classes: tuple[Label, ...] = ()
-    """Classes of the target in order of their codes; empty where it is a number."""
+    """Classes of the target in order of their codes; empty if the target is a number."""
     group: str | None = None
-    """Column whose groups never straddle a split."""
+    """Column of groups; rows of a group are never on both sides of a split."""
     time: str | None = None
-    """Column that rows are sorted by."""
+    """Column of times, by which rows are sorted."""
     fold: str | None = None
-    """Column that says which fold holds a row out."""
+    """Column with the fold in which a row is held out."""
     layout: Layout = "table"
-    """Images are float32 (n, c, h, w) under `images`, other arrays float32 (n, ...) under `x`;
-    inputs given by name are the user's own."""
+    """`images` are the input `images`, float32 (n, c, h, w); `array` is the input `x`, float32
+    (n, ...); `own` are inputs that the user named."""
     channels_last: bool = False
     """Whether images are given as (n, h, w, c)."""
     shape: tuple[int, ...] = ()
-    """Shape of one row of an array, as it is given."""
+    """Shape of one row of an array as given, before conversion."""
 
     @property
     def numeric(self) -> tuple[str, ...]:
-        """Columns of numbers, booleans and dates."""
+        """Names of the columns of numbers, booleans and dates."""
         return tuple(column.name for column in self.columns if column.use in NUMERIC)
 
     @property
@@ -79,34 +79,34 @@ class Schema:
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Codes of each encoded categorical column: its categories, and `other`."""
+        """Number of codes of each encoded categorical column: its categories, and `other`."""
         return tuple(len(categories) + 1 for categories in self.categorical.values())
 
     @property
     def flagged(self) -> tuple[int, ...]:
-        """Places among the numeric columns of those that get a flag for missing values."""
+        """Indices among the numeric columns of those with a flag for missing values."""
         numeric = (column for column in self.columns if column.use in NUMERIC)
         return tuple(i for i, column in enumerate(numeric) if column.missing)
 
     @property
     def commas(self) -> dict[str, Any]:
-        """How commas within numbers are read, by column that has some."""
+        """Meaning of commas within numbers, by column; only columns with commas."""
         return {column.name: column.commas for column in self.columns if column.commas}
 
     def named(self, use: Use) -> tuple[str, ...]:
-        """Columns of one use, such as `identifier`."""
+        """Names of the columns of one use, such as `identifier`."""
         return tuple(column.name for column in self.columns if column.use == use)
 
     def inputs(self, frame: Frame) -> dict[str, np.ndarray]:
-        """Inputs of a table's rows, of the training table or a new one.
+        """Convert rows of the training table or of a new table to inputs.
 
-        Columns that are no inputs may be absent; those the schema does not know are ignored.
+        Columns that are not inputs may be absent; columns outside the schema are ignored.
 
         Args:
             frame: Data frame of n rows.
 
         Raises:
-            UserError: If a column is missing or a value is not of its type.
+            UserError: If an input column is missing or a value has the wrong type.
         """
         frame = with_names(frame)
         needed = [c for c in self.columns if c.use in NUMERIC or c.use == "category"]
@@ -120,13 +120,13 @@ class Schema:
         return {name: np.stack(part, axis=1) for name, part in stacked.items() if part}
 
     def unknown(self, frame: Frame) -> tuple[str, ...]:
-        """Columns of a new table that the training table does not have."""
+        """Columns of a new table that the training table did not have."""
         known = {column.name for column in self.columns}
         known |= {name for name in (self.target, self.group, self.time, self.fold) if name}
         return tuple(name for name in map(str, frame.columns) if name not in known)
 
     def unseen(self, frame: Frame) -> dict[str, int]:
-        """How many values are in none of the training rows' categories, by column, where any."""
+        """Number of values outside the training rows' categories, by column; zeros left out."""
         counts = {
             name: int((codes(frame[name], categories) < 0).sum() - frame[name].isna().sum())
             for name, categories in self.categorical.items()
@@ -134,12 +134,12 @@ class Schema:
         return {name: count for name, count in counts.items() if count}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, which `from_dict` reads."""
+        """Return plain values, which `from_dict` reads."""
         return _listed(asdict(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Schema":
-        """The schema that `to_dict` wrote.
+        """Return the schema that `to_dict` wrote.
 
         Raises:
             UserError: If a key is missing or unknown, or a value is of the wrong type.
@@ -152,10 +152,10 @@ class Schema:
 
 
 def with_names(frame: Frame) -> Frame:
-    """The frame with its columns' names as text.
+    """Return the data frame with column names converted to text.
 
     Raises:
-        UserError: If two columns have one name.
+        UserError: If two columns have the same name.
     """
     names = [str(name) for name in frame.columns]
     twice = repeated(names)
@@ -165,7 +165,7 @@ def with_names(frame: Frame) -> Frame:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists, all the way down, as JSON has them."""
+    """Convert tuples to lists recursively, as in JSON."""
     match value:
         case dict():
             return {key: _listed(v) for key, v in value.items()}

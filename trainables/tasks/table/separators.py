@@ -1,4 +1,4 @@
-"""Separators of a text table: the one between cells, and those within numbers."""
+"""Separators of a text table: the delimiter between cells, and commas within numbers."""
 
 import csv
 import re
@@ -11,16 +11,18 @@ from trainables.tasks.table.columns import Frame, distinct, numbers, shown
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 Commas = Literal["thousands", "decimal"]
-"""What commas within the numbers of a column are."""
+"""Meaning of commas within the numbers of a column."""
 _WORDS: dict[Commas, str] = {"thousands": "thousands separators", "decimal": "decimal commas"}
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?\d*\.?\d+")
 _DECIMAL = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?")
 
 
 def delimiter_of(lines: Sequence[str]) -> str:
-    """The delimiter that cuts the first lines of a file into equally many cells, the most of them.
+    """Infer the delimiter of a text table from its first lines.
 
-    A comma where there is one column.
+    Of the delimiters that split all lines into the same number of cells, take the one with the
+    most cells. If no delimiter does so with two or more cells, take the one that splits the
+    header into the most cells; a comma if there is one column.
     """
     best, cells = ",", 1
     for delimiter in DELIMITERS:
@@ -32,12 +34,16 @@ def delimiter_of(lines: Sequence[str]) -> str:
 
 
 def _of_header(lines: Sequence[str]) -> str:
-    """The delimiter that cuts a header into most cells, where the lines below are uneven."""
+    """The delimiter that splits the header into the most cells, for uneven lines below it."""
     return max(DELIMITERS, key=lambda delimiter: len(cut(lines[:1], delimiter)[0]))
 
 
 def cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """The cells of some lines; a last line that a quote leaves open is left out."""
+    """Split lines into cells; an open quote joins the rest of the lines to one cell.
+
+    Raises:
+        UserError: If the lines cannot be split.
+    """
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error as error:
@@ -51,20 +57,22 @@ def with_commas_read(
     text: Collection[str] = (),
     known: Mapping[str, Commas] | None = None,
 ) -> tuple[Frame, dict[str, Commas]]:
-    """Columns of text that are numbers with commas as numbers, and how they were read.
+    """Convert text columns whose values are numbers with commas; return the meaning of the commas.
 
-    A comma separates thousands in files cut by commas, decimals in others, unless a column shows
-    the contrary: 1,5 is a decimal comma, 1,234,567 are thousands.
+    The values decide: 1,5 has a decimal comma, 1,234,567 has thousands separators. If both
+    readings are possible, commas are thousands separators in a file whose delimiter is a comma,
+    and an error in other files.
 
     Args:
         frame: The table as read.
-        delimiter: What its cells were separated by.
+        delimiter: Delimiter between its cells.
         text: Columns that stay text.
-        known: How commas of columns are read, as in another file of the same table.
+        known: Meaning of commas by column, as in another file of the same table; None to infer
+            it.
 
     Raises:
-        UserError: If a column allows both readings in a file that is not cut by commas, or does
-            not allow the known one.
+        UserError: If both readings of a column are possible in a file whose delimiter is not a
+            comma, or the known one is not possible.
     """
     read: dict[str, Commas] = {}
     for place, name in enumerate(frame.columns):
@@ -78,7 +86,7 @@ def with_commas_read(
 
 
 def said_of_commas(read: Mapping[str, Commas]) -> list[str]:
-    """How commas were read, a line for each way."""
+    """Notes on the meaning of commas, one line for each meaning."""
     by_way: dict[str, list[str]] = {}
     for name, how in read.items():
         by_way.setdefault(_WORDS[how], []).append(shown(name))
@@ -86,7 +94,7 @@ def said_of_commas(read: Mapping[str, Commas]) -> list[str]:
 
 
 def _reading(column: Any, delimiter: str, known: Commas | None) -> tuple[Commas, Any] | None:
-    """How the commas of a column are to be read, and its numbers; None where it has none."""
+    """Return the meaning of a column's commas, and its numbers; None if it has no such numbers."""
     if column.dtype.kind in "biufcmM":
         return None
     values = [str(value).strip() for value in distinct(column)[1]]

@@ -1,4 +1,4 @@
-"""Summary of data: what the user is told about it before a sweep, a few lines."""
+"""Summary of data: a few lines that are printed for the user before a sweep."""
 
 from collections.abc import Sequence
 
@@ -23,16 +23,18 @@ def summary(
     why: str,
     drawn: bool,
 ) -> str:
-    """Rows, inputs, missing values, target and kind of task; statistics are of training rows.
+    """Describe rows, inputs, missing values, target and kind of task.
+
+    Statistics are those of the training rows.
 
     Args:
         train: Training rows.
-        test: Test rows; None where none were set aside.
-        schema: What the columns mean.
+        test: Test rows; None if none were set aside.
+        schema: Schema of the training rows.
         notes: Lines about the file.
         kind: Kind of task.
-        why: Why it is of that kind.
-        drawn: Whether the test rows are a part of the rows given.
+        why: Reason for this kind.
+        drawn: Whether the test rows were set aside from the given rows, and not given apart.
     """
     table = [_columns(schema), _missing(train)] if schema.layout == "table" else []
     array = [shape_told(schema)] if schema.layout in ("images", "array") else []
@@ -112,12 +114,15 @@ def _target(train: Samples, schema: Schema) -> str:
 
 
 def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
-    """What new rows of a table have that the training rows do not, a line each.
+    """Describe columns and categories of new rows that the training rows do not have.
 
     Args:
         frame: The new rows.
         schema: Schema of the training rows.
-        of: Words that each line begins with.
+        of: Prefix of each line.
+
+    Returns:
+        One line for all unknown columns, and one for each column with unseen categories.
     """
     if len(frame) == 0:
         return ()

@@ -1,4 +1,4 @@
-"""Targets: whether a column is classes or a number, what its classes are, and their codes."""
+"""Targets: whether a column is classes or numbers, and the codes of its classes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,19 +13,24 @@ from trainables.tasks.table.schema import Label
 TaskKind = Literal["classification", "regression"]
 
 MOST_CLASSES = 20
-"""Whole numbers with more values than this are taken for a number to predict."""
+"""Largest number of distinct whole numbers that are taken for classes; more are a regression."""
 ROWS_A_CLASS = 10
-"""Whole numbers are taken for classes if each has at least so many rows on average."""
+"""Smallest average number of rows per class for which whole numbers are taken for classes."""
 
 
 def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
-    """The kind of task that a target asks for, and why; `kind` overrules.
+    """Infer the kind of task from the target; return the kind and the reason for it.
 
-    Text and booleans are classes, fractions a number. Whole numbers are classes if there are two,
-    or at most `MOST_CLASSES` with `ROWS_A_CLASS` rows each on average.
+    Text and booleans are classes, fractions are a regression. Whole numbers are classes if at
+    most two are distinct, or at most `MOST_CLASSES` with `ROWS_A_CLASS` rows each on average.
+
+    Args:
+        target: The target of all rows.
+        kind: Requested kind, which overrules the inferred one; None to infer it.
 
     Raises:
-        UserError: If values are missing, or the target cannot be of the kind asked for.
+        UserError: If values are missing, or a regression is requested for a target that is not
+            numbers.
     """
     refuse_missing(target)
     values = sorted_labels(target)
@@ -54,7 +59,7 @@ def refuse_missing(target: Series) -> None:
     """Refuse a target with missing values.
 
     Raises:
-        UserError: Saying how many and where the first one is.
+        UserError: If values are missing; the message gives their number and the first row.
     """
     missing = target.isna().to_numpy()
     if missing.any():
@@ -66,10 +71,10 @@ def refuse_missing(target: Series) -> None:
 
 
 def sorted_labels(target: Series) -> tuple[Label, ...]:
-    """The values of a target as plain Python, sorted; numbers before text.
+    """Distinct values of a target as plain Python values, sorted; numbers before text.
 
     Raises:
-        UserError: If a value is neither text nor number nor boolean.
+        UserError: If a value is not text, a number or a boolean.
     """
     values = distinct(target)[1]
     odd = [value for value in values if not isinstance(value, str | int | float | bool)]
@@ -81,10 +86,10 @@ def sorted_labels(target: Series) -> tuple[Label, ...]:
 
 
 def class_labels(target: Series) -> tuple[Label, ...]:
-    """The classes of a target, sorted; their places are their codes.
+    """Classes of a target, sorted; the code of a class is its index.
 
     Raises:
-        UserError: If there is one class, or most rows have a class of their own.
+        UserError: If there is one class only, or more classes than half of the rows.
     """
     labels = sorted_labels(target)
     if len(labels) == 1:
@@ -98,10 +103,10 @@ def class_labels(target: Series) -> tuple[Label, ...]:
 
 
 def class_codes(target: Series, classes: Sequence[Label]) -> Int64[np.ndarray, " n"]:
-    """Code of each row's class.
+    """Code of each row's class, its index in `classes`.
 
     Raises:
-        UserError: If a row's class is none of `classes`.
+        UserError: If the class of a row is missing or not in `classes`.
     """
     refuse_missing(target)
     place = {label: code for code, label in enumerate(classes)}
@@ -117,7 +122,7 @@ def target_values(target: Series) -> Float64[np.ndarray, " n"]:
     """Numbers to predict.
 
     Raises:
-        UserError: If a value is missing, no number or not finite.
+        UserError: If a value is missing, not a number, or not finite.
     """
     refuse_missing(target)
     return as_numbers(target, "number")
@@ -127,14 +132,14 @@ def refuse_constant(values: Float64[np.ndarray, " n *t"], name: str) -> None:
     """Refuse numbers to predict that are all the same.
 
     Raises:
-        UserError: If they are.
+        UserError: If all numbers are the same.
     """
     if (values == values[:1]).all():
         raise UserError(f"target {name!r} is {values.flat[0]:g} in every row: nothing to learn")
 
 
 def counted(codes: Int64[np.ndarray, " n"], classes: Sequence[Label]) -> str:
-    """Classes with their counts, for a message."""
+    """Describe the classes and their numbers of rows, for a message."""
     counts = np.bincount(codes, minlength=len(classes))
     told = [f"{shown(label)} {count:,}" for label, count in zip(classes, counts, strict=True)]
     rest = [f"{len(told) - 10} more"] if len(told) > 12 else []

@@ -109,43 +109,40 @@ def finals_commands(comparison: Comparison, settings: Selection) -> str:
 def _row_table(comparison: Comparison) -> Table:
     title = f"best configurations by {words.direction(comparison)}"
     table = Table(title=title, title_justify="left", title_style="")
-    for head in heads(comparison):
+    heads, rows = best_cells(comparison)
+    for head in heads:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    for row in comparison.rows:
-        table.add_row(*cells(row, comparison))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def heads(comparison: Comparison) -> list[str]:
-    """Headings of the columns of `cells`."""
-    return [
-        *["", "complete", "cross-validated", "expected", "finals", "test"],
-        *["ensemble"] * _has_ensemble(comparison),
-        *["params", "train s"],
-        *["published"] * _has_published(comparison),
-        *["given"] * bool(budgets(comparison.rows)),
+def best_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the table of best configurations, without columns that are empty."""
+    given = budgets(comparison.rows) or [""] * len(comparison.rows)
+    rows = [
+        _cells(row) | {"given": budget} for row, budget in zip(comparison.rows, given, strict=True)
     ]
+    heads = [head for head in rows[0] if any(row[head] for row in rows)]
+    return heads, [[row[head] for head in heads] for row in rows]
 
 
-def cells(row: Row, comparison: Comparison) -> list[str]:
-    """Cells of a row of the table, as text."""
+def _cells(row: Row) -> dict[str, str]:
+    """Cells of a row by heading, as text; empty if not measured."""
     states = [t.state for t in row.sweep.trials]
     reported = row.sweep.reported
-    named = [
-        row.name,
-        f"{states.count('COMPLETE')} of {len(states)}",
-        shown_spread(row.best.score, row.best.std),
-        shown_spread(row.expected, None),
-        shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
-        _rounds(row.test),
-        *[_rounds(row.ensemble)] * _has_ensemble(comparison),
-        f"{row.best.num_params:,}" if row.best.num_params else "",
-        shown_seconds(row.best.train_time_s),
-    ]
-    if _has_published(comparison):
-        named.append(shown_spread(reported[1], reported[2]) if reported else "")
-    given = dict(zip([r.name for r in comparison.rows], budgets(comparison.rows), strict=False))
-    return [*named, *([given[row.name]] if given else [])]
+    return {
+        "": row.name,
+        "complete": f"{states.count('COMPLETE')} of {len(states)}",
+        "cross-validated": shown_spread(row.best.score, row.best.std),
+        "expected": shown_spread(row.expected, None),
+        "finals": shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
+        "test": _rounds(row.test),
+        "ensemble": _rounds(row.ensemble),
+        "params": f"{row.best.num_params:,}" if row.best.num_params else "",
+        "train s": shown_seconds(row.best.train_time_s),
+        "published": shown_spread(reported[1], reported[2]) if reported else "",
+    }
 
 
 def _rounds(measured: Measured | None) -> str:
@@ -153,14 +150,6 @@ def _rounds(measured: Measured | None) -> str:
     if measured is None:
         return ""
     return shown_spread(measured.mean, spread(measured)) + f" (n = {len(measured.scores)})"
-
-
-def _has_ensemble(comparison: Comparison) -> bool:
-    return any(row.ensemble for row in comparison.rows)
-
-
-def _has_published(comparison: Comparison) -> bool:
-    return any(row.sweep.reported for row in comparison.rows)
 
 
 def _test_table(comparison: Comparison) -> Table:

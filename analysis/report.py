@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
 from analysis import words
-from analysis.compare import cells, heads
+from analysis.compare import best_cells
 from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
 from analysis.plots.drawn import as_base64
@@ -38,6 +38,19 @@ CSS_DPI = 96
 TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Largest number of configurations that are listed."""
+MEANINGS = {
+    "complete": "trials that were trained for all epochs, of all",
+    "cross-validated": "mean ± standard deviation over folds of the best trial",
+    "expected": "the score on fresh data, corrected for the selection of the best of many",
+    "finals": "trained again on fresh seeds and folds",
+    "test": "mean ± standard deviation over rounds on test rows that no choice has seen",
+    "ensemble": "the same of the models of all folds, whose predictions are averaged",
+    "params": "trainable parameters; estimators have none",
+    "train s": "seconds of training for all folds of one trial",
+    "published": "the report's score for the setting that is the baseline",
+    "given": "in what the budgets of the rows differ",
+}
+"""What the columns of the table of best configurations mean, by heading."""
 _SETTINGS = "sampler scheduler trials folds repeats epochs objective seed".split()
 """Settings of a sweep that the page shows."""
 
@@ -90,6 +103,7 @@ def render(store: Store, comparison: Comparison) -> str:
     """The page as HTML, which loads nothing from elsewhere."""
     sweeps = [row.sweep for row in comparison.rows]
     figures = sweep_figures(store, sweeps)
+    heads, rows = best_cells(comparison)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -106,8 +120,9 @@ def render(store: Store, comparison: Comparison) -> str:
         level=words.level(comparison),
         verdict=words.verdict,
         direction=words.direction(comparison),
-        heads=heads(comparison),
-        cells=cells,
+        heads=heads,
+        rows=rows,
+        meanings=MEANINGS,
         shown=shown_spread,
         number=lambda value: shown(value, places=comparison.places),
         seconds=shown_seconds,

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from analysis import words
-from analysis.compare import TEST_HEADS, cells, heads, test_cells
+from analysis.compare import TEST_HEADS, best_cells, test_cells
 from analysis.comparison import Comparison
 from analysis.plots.drawn import Drawn
 from analysis.records import row_dict
@@ -61,9 +61,8 @@ class Compared:
     def _table(self) -> "pd.DataFrame":
         import pandas as pd
 
-        rows = [cells(row, self.comparison) for row in self.comparison.rows]
-        table = pd.DataFrame(rows, columns=["variant", *heads(self.comparison)[1:]])
-        return table.loc[:, (table != "").any()]  # without columns that were not measured
+        heads, rows = best_cells(self.comparison)
+        return pd.DataFrame(rows, columns=["variant", *heads[1:]])
 
 
 def _html(table: "pd.DataFrame") -> str:

@@ -29,7 +29,7 @@ def descriptors() -> tuple[int, ...]:
 def tell(**facts: Any) -> None:
     """Send facts to the program, see `sweeps.supervisor.Supervisor`."""
     if _place is not None:
-        told = b"\n" + json.dumps(facts).encode() + b"\n"  # the last may be cut off
+        told = b"\n" + json.dumps(facts).encode() + b"\n"  # the line before may be cut off
         with _one_at_a_time, suppress(OSError):  # the program has ended
             while told:  # a pipe may accept only a part
                 told = told[os.write(_place, told) :]

@@ -111,7 +111,7 @@ class Cluster:
             self._thread.join(STOPPED_WITHIN_S)
 
     def keep_logs_in(self, path: Path) -> None:
-        """Have the ends of Ray's logs added to a file, unless Ray is ended normally."""
+        """Have the ends of Ray's logs added to a file, unless Ray ends normally."""
         if self._session is not None:
             self._session.keep_logs_in(path)
 

@@ -185,7 +185,7 @@ def _forgotten_unless_begun(
 
 
 def _undo(folder: Path, stored: SweepSettings | None) -> None:
-    """Undo the changes for a sweep that could not be started or resumed, so that it can be."""
+    """Undo the changes of a failed start or resume, so that it can be tried a second time."""
     if stored is not None:
         with suppress(UserError):  # a full disk is reported first
             save_settings(stored, folder)

@@ -236,7 +236,7 @@ class Ledger:
         return self._ended[number]
 
     def ask(self) -> Asked | None:
-        """The next trial, those to continue before new ones; None if there is none now."""
+        """Return the next trial, or None; trials to continue come before new ones."""
         turn = self._turns.decide()
         match turn:
             case Train(number):

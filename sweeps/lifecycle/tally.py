@@ -30,7 +30,7 @@ class Tally:
         self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
-        """Trials ended since the sweep was started or resumed, as `here` means in all names."""
+        """Trials ended since the sweep was started or resumed; `here` means the same below."""
         self.paused_here = 0
         self.epochs_here = 0
         """Epochs that trials have trained, including trials that have not ended."""

@@ -1,4 +1,4 @@
-"""Makes the copy of a sweep's folder a sweep of its own, under a name of its own."""
+"""Turns a copy of a sweep's folder into an independent sweep with a new name."""
 
 import json
 from dataclasses import replace
@@ -18,17 +18,17 @@ from sweeps.tracking.wrong import is_texts
 
 
 def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
-    """Give a copy a new name, a new UUID and studies and records of that name.
+    """Give a copied sweep a new name, a new UUID, and studies and records under that name.
 
-    The original, and its study where that is in a database which both use, stay as they are.
+    The original sweep stays unchanged, and so does its study if both use the same database.
 
     Args:
         folder: Folder of the copy.
-        stored: Its settings.
-        name: The new name, which the folder gets too.
+        stored: Settings of the copy.
+        name: New name of the sweep and of its folder.
 
     Raises:
-        UserError: If the name is taken, or a study is gone.
+        UserError: If the name is taken, or a study is missing.
     """
     to, recorded = folder.with_name(name), recorded_identity(folder)
     project = Path.cwd() if recorded is None else recorded.at(folder).project
@@ -38,7 +38,7 @@ def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
         space = spool.parent.name
         _copy_study(stored, spool.parent, f"{stored.name}/{space}", f"{name}/{space}")
         _rename_records(spool, f"{stored.name}/{space}", f"{name}/{space}", name)
-        for file in (TARGET_FILE, CURSOR_FILE):  # nothing of this sweep has been sent
+        for file in (TARGET_FILE, CURSOR_FILE):  # the new sweep has sent no records
             (spool.parent / file).unlink(missing_ok=True)
     folder.rename(to)
     save_settings(
@@ -49,7 +49,7 @@ def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
 def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None:
     storage = open_storage(stored.study, folder / JOURNAL_FILE)
     known = optuna.get_all_study_names(storage)
-    if new in known:  # an adoption that was cut off, or another sweep
+    if new in known:  # of an interrupted adoption, or of another sweep
         if stored.study is not None:
             raise UserError(f"study {new!r} exists already; give the copy another --name")
         optuna.delete_study(study_name=new, storage=storage)
@@ -61,7 +61,7 @@ def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None
 
 
 def _rename_records(spool: Path, old: str, new: str, name: str) -> None:
-    """Have the runs of a spool start under the new name; whole lines only are kept."""
+    """Rename the runs in the start records of a spool; an incomplete last line is dropped."""
     lines = []
     for _, record in read_records(spool):
         are_texts = is_texts(record.get("tags")) and is_texts(record.get("params"))

@@ -1,4 +1,4 @@
-"""What an evaluation keeps of its predictions: for figures of a report, as plain values."""
+"""Summary of an evaluation's predictions as plain values, for the figures of a report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +9,21 @@ from trainables.tasks.samples import Samples
 from trainables.tasks.task import Task
 
 BINS = 10
-"""Bins of predicted probability in the calibration curve."""
+"""Number of bins of predicted probability in the calibration curve."""
 MOST_POINTS = 2000
-"""Rows of the first round whose actual and predicted values are kept."""
+"""Most rows of the first round whose actual and predicted values are kept."""
 Predictions = Mapping[str, np.ndarray]
 
 
 def evaluation(
     task: Task, rounds: Sequence[Samples], predictions: Sequence[Predictions]
 ) -> dict[str, Any]:
-    """Confusion and calibration of a classification, points of a regression, and task's own.
+    """Confusion matrix and calibration of a classification, or points of a regression.
 
-    `confusion` counts rows by (actual class, answered class), over all rounds. `calibration` has
-    for each bin of predicted probability, over all classes, its mean, the share of rows that were
-    of the class, and their number. `points` are rows of the first round as [actual, predicted].
+    `confusion` counts rows by (actual class, predicted class), over all rounds. `calibration` has,
+    for each non-empty bin of predicted probability over all classes, the mean of the
+    probabilities, the observed frequency of the class, and the number of probabilities. `points`
+    are rows of the first round as [actual, predicted]. `details` are the task's own values.
     """
     found: dict[str, Any] = {"rounds": len(rounds), "kind": task.kind}
     targets = [samples.targets[task.target] for samples in rounds]
@@ -70,5 +71,5 @@ def _calibration(
 
 
 def _spread(size: int) -> np.ndarray:
-    """Rows at equal distances, at most `MOST_POINTS`."""
+    """Indices of evenly spaced rows, at most `MOST_POINTS`."""
     return np.unique(np.linspace(0, size - 1, min(size, MOST_POINTS)).round().astype(int))

@@ -1,9 +1,10 @@
-"""What the best of many trials is worth on fresh data: bootstrap bias-corrected cross-validation.
+"""Expected score of the best trial on fresh data: bootstrap bias-corrected cross-validation.
 
-The score of the best trial is too high, since the rows that chose it also measured it. So rows are
-drawn with replacement, the best trial is chosen on those drawn and measured on those left out,
-again and again. No model is trained again. Legend of shapes: t trials, n rows, r repeats, f folds,
-u units, which are rows or whole groups, c samples at once, b samples.
+The cross-validated score of the best trial is optimistic, since the same rows selected and scored
+it. Each bootstrap sample therefore draws rows with replacement, selects the best trial on the
+drawn rows, and scores it on the rows left out. No model is trained again. Legend of shapes: t
+trials, n rows, r repeats, f folds of all repeats, v held-out rows of a fold, u units (rows or
+whole groups), c samples in a batch.
 
 References:
     Tsamardinos, Greasidou and Borboudakis (2018), "Bootstrapping the out-of-sample predictions for
@@ -22,38 +23,39 @@ from jaxtyping import Float, Int
 from trainables.stack.held_out import NO_FOLD
 
 LEVEL = 0.95
-"""Level of the interval."""
+"""Confidence level of the interval."""
 LEFT_OUT = 1 / math.e
-"""Share of units that a sample leaves out."""
+"""Expected share of units that a bootstrap sample leaves out."""
 SAMPLES = 1000
-"""Samples for a metric of rows."""
+"""Bootstrap samples for a row-wise metric."""
 SAMPLES_OVER_ALL = 200
-"""Samples for a metric over all held-out rows, which is computed again for each of them."""
+"""Most bootstrap samples for a metric over all held-out rows, which each sample computes again."""
 PLAUSIBLE = 4.0
-"""Standard errors below the best up to which a trial is plausible."""
+"""A trial within this many standard errors of the best is plausibly the best."""
 _LEAST_SAMPLES = 50
 _WORK = 10_000
-"""Metrics of one fold that are computed at most, in all, each about a millisecond. One of several
-classes or many rows counts as several."""
+"""Most evaluations of a metric on one fold, in total; each takes about 1 ms. With several classes
+or many rows, one evaluation counts as several."""
 _ROWS = 4000
-"""Rows of a fold that take as long as all that does not depend on them."""
+"""Rows of a fold that take as long as the fixed cost of one evaluation."""
 _DRAWN_AT_ONCE = 2**20
 _PLACES = 12
-"""Scores that agree to so many places are equal; the lower trial number is then the best."""
+"""Decimal places, relative to the largest score, to which scores are compared. Of equal scores,
+the one with the lowest trial number is the best."""
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What the best trial is expected to be on fresh data."""
+    """Expected score of the best trial on fresh data."""
 
     value: float
     low: float
     """Lower end of the 95 % interval."""
     high: float
     trials: int
-    """Trials that it was chosen from."""
+    """Number of trials from which the best was selected."""
 
 
 def expected_of_rows(
@@ -65,18 +67,18 @@ def expected_of_rows(
     seed: int,
     samples: int = SAMPLES,
 ) -> Expected | None:
-    """What to expect of the best trial by a metric of rows, whose mean over folds is the score.
+    """Estimate the score of the best trial by a row-wise metric, averaged over rows and folds.
 
     Args:
-        values: The metric of each trial, repeat and row; not looked at where no fold holds out.
+        values: Metric of each trial, repeat and row; ignored where no fold holds out the row.
         fold: Fold that holds out each row, or `NO_FOLD`.
-        unit: Unit of each row, from 0; units are drawn whole.
-        sign: 1 where higher is better, -1 where lower is.
+        unit: Resampling unit of each row, from 0; units are drawn whole.
+        sign: 1 if higher is better, -1 if lower is better.
         seed: Seed of the draws.
-        samples: Number of samples.
+        samples: Number of bootstrap samples.
 
     Returns:
-        None where no sample leaves a unit out, as with one unit.
+        The estimate; None if no sample leaves a unit out, as with a single unit.
     """
     weight = _row_weights(fold)
     held = weight > 0
@@ -106,35 +108,36 @@ def expected_of_rows(
     if found is None:
         return None
     least, most = (float(end([end(part) for part in parts])) for end in (np.min, np.max))
-    return replace(found, low=max(found.low, least), high=min(found.high, most))  # of a mean
+    # a mean lies within the range of its values
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much of a metric over all held-out rows is computed."""
+    """Trials and number of samples of a bootstrap by a metric over all held-out rows."""
 
     trials: tuple[int, ...]
-    """Those that may be chosen, the best first."""
+    """Indices of the candidate trials, the best first."""
     samples: int
     seconds: float
-    """About how long it takes."""
+    """Estimated duration."""
 
 
 def plan_of(
     by_fold: Float[np.ndarray, "t f"], fold: Int[np.ndarray, "r n"], *, columns: int, sign: int
 ) -> Plan:
-    """The trials that may be chosen, and as many samples as there is time for.
+    """Plan of a bootstrap: the candidate trials, and as many samples as the budget allows.
 
-    A trial is plausibly the best if it is within `PLAUSIBLE` standard errors of it, of the paired
-    difference over folds, whose training parts overlap (Nadeau and Bengio, 2003). Where there are
-    more of these than there is time for, the best take part. All depends on the sizes only, never
-    on a clock.
+    A trial is a candidate if its score is within `PLAUSIBLE` standard errors of the best. The
+    standard error is of the paired difference over folds, corrected for overlapping training parts
+    (Nadeau and Bengio, 2003). If there are too many candidates for the budget, the best are taken.
+    The budget counts work by the sizes of the arrays, never by a clock.
 
     Args:
         by_fold: Score of each trial on each fold.
         fold: Fold that holds out each row, or `NO_FOLD`.
-        columns: Classes or values of a prediction.
-        sign: 1 where higher is better, -1 where lower is.
+        columns: Number of classes or values of a prediction.
+        sign: 1 if higher is better, -1 if lower is better.
     """
     num_folds = by_fold.shape[1] // len(fold)
     order = np.argsort(-sign * _rounded(by_fold.mean(1)), kind="stable")
@@ -163,25 +166,24 @@ def expected_over_all(
     sign: int,
     seed: int,
 ) -> Expected | None:
-    """What to expect of the best trial by a metric over all held-out rows of each fold.
+    """Estimate the score of the best trial by a metric over all held-out rows of each fold.
 
-    Only the trials of the plan take part. Parts of a fold for which the metric is not
-    defined, as ROC AUC of one class, are left out; a sample with nothing else is passed over.
+    Only the trials of the plan take part. A fold is left out of a sample if the metric is
+    undefined on its rows there, such as ROC AUC of one class; a sample without folds is skipped.
 
     Args:
-        measure: `(target, prediction)` of some rows to the metric; may raise where it is not
-            defined.
+        measure: Metric of some rows, called as `(target, prediction)`; may raise if undefined.
         target: Target of each row, (n, ...).
-        predictions: Predictions of each trial of the plan, (r, n, ...), by its place.
+        predictions: Predictions of each trial of the plan, (r, n, ...), by index of the trial.
         fold: Fold that holds out each row, or `NO_FOLD`.
-        unit: Unit of each row, from 0; units are drawn whole.
-        by_fold: Score of each trial on each fold, as the sweep has it.
-        plan: How much is computed.
-        sign: 1 where higher is better, -1 where lower is.
+        unit: Resampling unit of each row, from 0; units are drawn whole.
+        by_fold: Score of each trial on each fold, as recorded by the sweep.
+        plan: Trials and number of samples.
+        sign: 1 if higher is better, -1 if lower is better.
         seed: Seed of the draws.
 
     Returns:
-        None where too few samples define the metric.
+        The estimate; None if the metric is defined in fewer than half of the samples.
     """
     best = plan.trials[0]
     rows = [np.nonzero(fold == number) for number in range(fold.max() + 1)]
@@ -190,7 +192,7 @@ def expected_over_all(
     chosen_scores, best_scores, drawn_scores = [], [], []
 
     def score(trial: int, counts: Int[np.ndarray, " n"]) -> Float[np.ndarray, " f"]:
-        """The metric of a trial on each fold, rows as often as they count."""
+        """Metric of a trial on each fold, with each row repeated `counts` times."""
         found = []
         for repeat, row in rows:
             times = counts[row]
@@ -231,7 +233,7 @@ def expected_over_all(
 
 
 def _noise_of_rows(values: Float[np.ndarray, "t v"], unit: Int[np.ndarray, " v"]) -> float:
-    """Variance that a fold's units bring into a trial's difference from the mean of all trials."""
+    """Variance, due to a fold's units, of a trial's difference from the mean of all trials."""
     differences = values - values.mean(0, dtype=np.float64)
     differences -= differences.mean(1, keepdims=True)
     _, unit = np.unique(unit, return_inverse=True)
@@ -241,15 +243,15 @@ def _noise_of_rows(values: Float[np.ndarray, "t v"], unit: Int[np.ndarray, " v"]
 
 
 def _variance_of_models(by_fold: Float[np.ndarray, "t f"], noise: float, *, repeats: int) -> float:
-    """Variance of a score because each fold trains a model of its own, by the method of moments.
+    """Variance of a score because each fold trains another model, by the method of moments.
 
-    It is what differences of trials vary between folds, beyond what their rows bring, with the
-    factor for training parts that overlap (Nadeau and Bengio, 2003).
+    This is the variance between folds of the trials' differences, minus the part that is due to
+    rows, times the factor for overlapping training parts (Nadeau and Bengio, 2003).
 
     Args:
         by_fold: Score of each trial on each fold.
-        noise: Variance that rows bring into a difference from the mean of all trials on a fold.
-        repeats: How often rows were cut into folds.
+        noise: Variance, due to rows, of a difference from the mean of all trials on a fold.
+        repeats: Number of times that rows were split into folds.
     """
     trials, number = by_fold.shape
     if trials < 2:
@@ -261,14 +263,14 @@ def _variance_of_models(by_fold: Float[np.ndarray, "t f"], noise: float, *, repe
 
 
 def _row_weights(fold: Int[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
-    """Share of each row in the mean over folds of means over rows."""
+    """Weight of each row in the mean over folds of means over rows."""
     sizes = np.bincount(fold[fold != NO_FOLD])
     share = 1 / np.where(sizes == 0, 1, sizes * np.count_nonzero(sizes))
     return np.where(fold == NO_FOLD, 0.0, share[fold])
 
 
 def _draws(units: int, samples: int, seed: int) -> Iterator[Int[np.ndarray, "c u"]]:
-    """How often each unit is drawn in each sample."""
+    """Yield, in batches of samples, how often each unit is drawn in each sample."""
     rng = np.random.default_rng(seed)
     at_once = max(1, min(samples, _DRAWN_AT_ONCE // units))
     for start in range(0, samples, at_once):
@@ -278,23 +280,23 @@ def _draws(units: int, samples: int, seed: int) -> Iterator[Int[np.ndarray, "c u
 
 
 def _best(scores: Float[np.ndarray, "*c t"], sign: int) -> Int[np.ndarray, "*c"]:
-    """Place of the best score; the first of equal ones, as the sweep names its best."""
+    """Index of the best score; the first of equal scores, as in the sweep."""
     return np.asarray((sign * _rounded(scores)).argmax(-1))
 
 
 def _rounded(scores: Float[np.ndarray, "*c"]) -> Float[np.ndarray, "*c"]:
-    """Scores without what rounding may have added."""
+    """Scores rounded to `_PLACES`, so that floating-point errors do not break ties."""
     largest = float(np.abs(scores).max(initial=0.0))
     return scores if largest == 0 else np.round(scores / largest, _PLACES)
 
 
 def _measured(measure: Measure, target: np.ndarray, prediction: np.ndarray) -> float:
-    """The metric; NaN where some rows do not define it."""
+    """The metric; NaN if it is undefined for the rows."""
     if not len(target):
         return np.nan
     try:
         return float(measure(target, prediction))
-    except Exception:  # a metric of the user's own may raise anything for few rows
+    except Exception:  # a user's metric may raise any exception for few rows
         return np.nan
 
 
@@ -306,14 +308,16 @@ def _expected(
     trials: int,
     models: float,
 ) -> Expected | None:
-    """Mean of what the chosen came to on rows left out, and an interval around it.
+    """Mean score of the selected trials on rows left out, and an interval around it.
 
-    The best trial's own mean there estimates its score. What it is off by, which is chance or the
-    metric's dependence on the number of rows, is taken from all.
+    The best trial's own mean on rows left out estimates its known score. The error of this
+    estimate, from chance or from the metric's dependence on the number of rows, is subtracted from
+    all scores.
 
-    The mean of a share q of the rows varies around that of all by (1 - q) / q times what that one
-    varies around the truth. So the percentiles are brought closer by the root of this; what models
-    vary, which rows do not show, is added to the squares.
+    The variance of the mean of a share q of the rows around the mean of all rows is (1 - q) / q
+    times the variance of the mean of all rows around the truth. So the percentiles' distances from
+    the mean are divided by the square root of this ratio. The variance of models, which resampling
+    of rows does not show, is added in quadrature.
     """
     if not sum(map(len, chosen)):
         return None

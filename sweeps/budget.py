@@ -1,4 +1,4 @@
-"""Numbers of trials of the sweep of a space."""
+"""Numbers of trials in the sweep of one space."""
 
 import sys
 
@@ -9,7 +9,7 @@ DEFAULT_TRIALS = 30
 
 
 def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
-    """Trials that the sweep of a space may have in all."""
+    """Requested number of trials in the sweep of a space, initial points included."""
     trials = settings.trials
     if settings.sampler == "grid":
         whole = most_asked(space, settings)
@@ -18,12 +18,12 @@ def num_asked(space: SearchSpace, settings: SweepSettings) -> int:
 
 
 def most_asked(space: SearchSpace, settings: SweepSettings) -> int:
-    """Most trials that are possible: a grid's points and the initial ones; else any number."""
+    """Largest possible number of trials: grid and initial points; no limit without a grid."""
     if settings.sampler != "grid":
         return sys.maxsize
     return len(space.points) + space.num_combinations
 
 
 def num_sampled(space: SearchSpace, settings: SweepSettings) -> int:
-    """Trials that the sampler chooses: all but the initial points."""
+    """Number of trials that the sampler chooses: all except the initial points."""
     return max(0, num_asked(space, settings) - len(space.points))

@@ -1,6 +1,7 @@
-"""One output of a notebook's cell, updated in place, in the process with Ray or in the user's own.
+"""Output of a notebook cell that is updated in place.
 
-IPython is imported where a kernel runs already, and nowhere else.
+`Cell` is used in the process with Ray and in the user's own process. IPython is imported only
+where a kernel already runs.
 """
 
 import io
@@ -16,13 +17,13 @@ from foldsweep.programs import PLAIN
 from foldsweep.streams import escaped
 
 Bundle = dict[str, str]
-"""What an output shows, by MIME type."""
+"""Content of an output, by MIME type."""
 
 WIDTH = 100
-"""Characters of a table; other lines are folded where the notebook ends."""
+"""Width of a table, in characters; other lines wrap at the edge of the notebook."""
 EVERY_S = 0.5
 FORMAT = (
-    # no colours of its own: it is as dark or light as the notebook
+    # no colours, so that the output follows the dark or light theme of the notebook
     '<pre style="white-space:pre-wrap;line-height:normal;font-family:Menlo,'
     "'DejaVu Sans Mono',consolas,'Courier New',monospace\">{code}</pre>"
 )
@@ -34,17 +35,17 @@ def in_notebook() -> bool:
 
 
 def cell_name(file: str) -> str | None:
-    """What a notebook calls the cell whose code is of this file, such as `Cell In[3]`."""
+    """Name of the notebook cell whose code has this file name, such as `Cell In[3]`, or None."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     named = None if shell is None else shell.compile.format_code_name(file)
     return None if named is None else " ".join(named)
 
 
 class Cell(Console):
-    """A console of a notebook: prints lines, and has an output of which only the latest is seen.
+    """Console of a notebook: prints lines, and has one output that each update replaces.
 
     Args:
-        show: Shows the output, in place of what it showed before.
+        show: Displays the output in place of its previous content.
     """
 
     def __init__(self, show: Callable[[Bundle], None]):
@@ -53,7 +54,7 @@ class Cell(Console):
         self._shown_at = -EVERY_S
 
     def update(self, *what: RenderableType, at_once: bool = True) -> None:
-        """Show this, one below the other; unless `at_once` only now and then."""
+        """Show renderables below each other; at most every `EVERY_S` seconds unless `at_once`."""
         now = time.monotonic()
         if not at_once and now - self._shown_at < EVERY_S:
             return
@@ -67,7 +68,7 @@ class Cell(Console):
 
 
 class Display:
-    """Shows an output in the cell that runs in this process."""
+    """Displays an output in the notebook cell that this process executes."""
 
     def __init__(self) -> None:
         self._handle: Any = None

@@ -1,4 +1,4 @@
-"""What the process with Ray in it tells the program that started it; nothing where none did."""
+"""Pipe from the process with Ray to the program that started it; unused without such a program."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LOG_FILE = "ray.log"
-"""What Ray says below Python, in the folder of a sweep."""
+"""Log, in the folder of a sweep, of messages that Ray's native code writes."""
 
 _place: int | None = None
 _one_at_a_time = threading.Lock()
@@ -16,29 +16,29 @@ _dumps: Path | None = None
 
 
 def open_channel(descriptor: int) -> None:
-    """Tell the program at the other end of this pipe from now on."""
+    """Set the pipe to the program; `tell` writes to it."""
     global _place
     _place = descriptor
 
 
 def descriptors() -> tuple[int, ...]:
-    """What a process must inherit whose end the program should wait for, too."""
+    """File descriptors that a process inherits if the program should also wait for its end."""
     return () if _place is None else (_place,)
 
 
 def tell(**facts: Any) -> None:
-    """Tell facts, see `sweeps.supervisor.Supervisor`."""
+    """Send facts to the program, see `sweeps.supervisor.Supervisor`."""
     if _place is not None:
-        told = b"\n" + json.dumps(facts).encode() + b"\n"  # the one before may be cut off
-        with _one_at_a_time, suppress(OSError):  # the program has gone
-            while told:  # more than a pipe takes at once
+        told = b"\n" + json.dumps(facts).encode() + b"\n"  # the line before may be cut off
+        with _one_at_a_time, suppress(OSError):  # the program has ended
+            while told:  # a pipe may accept only a part
                 told = told[os.write(_place, told) :]
 
 
 def keep_dumps_in(path: Path) -> None:
-    """Let what libraries below Python write go to a file, and say so.
+    """Redirect the output of native libraries to a file, and tell the program its path.
 
-    File descriptor 2 is theirs; Python's own errors go where the user sees them.
+    Native libraries write to file descriptor 2; Python's own errors go to a stream of the user.
     """
     global _dumps
     if _place is None:
@@ -50,7 +50,7 @@ def keep_dumps_in(path: Path) -> None:
 
 
 def drop_empty_dumps() -> None:
-    """Remove the file of `keep_dumps_in` if there is nothing in it."""
+    """Remove the file of `keep_dumps_in` if it is empty."""
     with suppress(OSError):
         if _dumps is not None and not _dumps.stat().st_size:
             _dumps.unlink()

@@ -1,4 +1,4 @@
-"""Starts Ray, or joins a cluster, quietly."""
+"""Starts a local Ray, or joins a cluster, without Ray's own log output."""
 
 import atexit
 import concurrent.futures.thread  # noqa: F401  its hooks of forks, before Ray forks
@@ -45,17 +45,17 @@ QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 class Cluster:
-    """A Ray to run trials on: one to join, or one of our own that ends with the program.
+    """Ray to run trials on: a cluster to join, or a local Ray that ends with the program.
 
-    `start` returns at once; entering waits until Ray runs and gives what each trial gets of it.
-    `machines` are its nodes from then on.
+    `start` returns at once. Entering the context waits until Ray runs and returns the resources of
+    a trial; from then on, `machines` are Ray's nodes.
 
-    Ray lives in a thread of its own: Linux ends its processes with the thread that made them, and
-    the signals stay ours.
+    Ray is started in a separate thread: Linux ends Ray's processes together with the thread that
+    started them, and Ray does not replace the program's signal handlers.
 
     Args:
         settings: Settings of the sweep.
-        beside: Folders of modules that workers may need, besides those of space files.
+        beside: Folders of modules that workers may import, besides those of space files.
     """
 
     def __init__(self, settings: SweepSettings, beside: Sequence[str] = ()):
@@ -69,7 +69,7 @@ class Cluster:
         self.machines = Machines(settings)
 
     def start(self) -> None:
-        """Start Ray in a thread; its errors are raised on entering."""
+        """Start Ray in a thread; errors are raised on entering the context."""
         os.environ.update(RAY_ENVIRONMENT)
         _schedule_as_batch()
         self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
@@ -77,16 +77,16 @@ class Cluster:
         atexit.register(self.stop)
 
     def refuse(self) -> None:
-        """Say what is known to be wrong by now, so that nothing is made in vain."""
+        """Raise the error of Ray's thread, if any, before files of a sweep are created in vain."""
         if self._error is not None:
             self.stop()
             raise self._error
 
     def __enter__(self) -> Allotment:
-        """Wait for Ray.
+        """Wait until Ray runs; returns the resources of a trial.
 
         Raises:
-            UserError: If the cluster does not answer or has less than a trial wants.
+            UserError: If the cluster does not answer or has fewer resources than a trial needs.
         """
         if self._thread is None:
             self.start()
@@ -105,25 +105,25 @@ class Cluster:
             self.refuse()
 
     def stop(self) -> None:
-        """End a Ray of our own, or leave the cluster."""
+        """End the local Ray, or leave the cluster."""
         self._enough.set()
         if self._thread is not None:
             self._thread.join(STOPPED_WITHIN_S)
 
     def keep_logs_in(self, path: Path) -> None:
-        """Have what Ray says kept in a file, unless all ends well."""
+        """Have the ends of Ray's logs added to a file, unless Ray ends normally."""
         if self._session is not None:
             self._session.keep_logs_in(path)
 
     def _allotment(self) -> Allotment:
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # progress shows what fails
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `Progress` shows failures
         if self._settings.address is not None:
             allotment = self.machines.begin()
             for line in self.machines.news():
                 console.print(line)
             return allotment
         resources = ray.cluster_resources()
-        import torch  # takes seconds, in which Ray starts
+        import torch  # takes seconds, so Ray is started first
 
         # a CPU build of torch cannot use the GPUs that Ray sees
         gpus = resources.get("GPU", 0) if torch.backends.cuda.is_built() else 0
@@ -143,7 +143,7 @@ class Cluster:
         else:
             try:
                 self._look_after_nodes()
-            except Exception as error:  # ours, shown when the sweep has ended
+            except Exception as error:  # our own fault, raised by `__exit__`
                 self._error = error
                 self._enough.wait()
         tell(ray={})
@@ -152,12 +152,12 @@ class Cluster:
             self._session.end()
 
     def _look_after_nodes(self) -> None:
-        """Follow the nodes of a cluster until it is enough."""
+        """Track the nodes of a cluster until `stop` is called."""
         address = ray.get_runtime_context().gcs_address
         watch = HeadWatch(address, lambda what: tell(gone=what))
         try:
             while not self._enough.wait(LOOK_EVERY_S):
-                # what Ray raises while its head node is away, which `HeadWatch` reports
+                # Ray raises these while its head node is away, which `HeadWatch` reports
                 with contextlib.suppress(RayError, OSError, RuntimeError):
                     self.machines.look()
         finally:
@@ -184,7 +184,7 @@ class Cluster:
         except (Exception, SystemExit) as error:
             reason = first_line(error)
             if address and "RAY_AUTH_MODE" not in os.environ:
-                # a head node wants its token as soon as its user has one; a driver if told to
+                # a head node requires a token once its user has one; a driver sends it on request
                 reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
             elif address and isinstance(error, ConnectionError):
                 reason += "; does RAY_AUTH_TOKEN have the cluster's token?"
@@ -213,10 +213,11 @@ class Cluster:
 
 
 def _schedule_as_batch() -> None:
-    """Have Linux take this process, and all that it starts, for batch work.
+    """Schedule this process and its children as batch work (Linux `SCHED_BATCH`).
 
-    What wakes up then waits for its turn: training is not interrupted hundreds of times a second
-    by Ray's processes, each with a look at its queue, which costs it its caches.
+    A batch process that wakes up does not interrupt a running one. Otherwise Ray's processes,
+    which poll their queues, would interrupt training hundreds of times a second and so evict its
+    CPU caches.
     """
     if hasattr(os, "SCHED_BATCH"):
         with contextlib.suppress(OSError):  # a sandbox may forbid it

@@ -1,6 +1,6 @@
 """Settings of a sweep in a YAML file: `--config FILE` and `--save-config FILE` of `run.py`.
 
-A file holds what the command line would, by the same names, and nothing else: search spaces are
+A file holds settings under their names on the command line, and nothing else: search spaces are
 Python, see docs/spaces.md.
 """
 
@@ -19,14 +19,14 @@ from sweeps.passwords import masked_url, refuse_password
 from sweeps.settings import SweepSettings
 
 NOT_KEPT = ("list_spaces", "resume", "trust")
-"""Fields that are what to do, not settings."""
+"""Fields that select an action; they are not settings to keep in a file."""
 KNOWN = [f.name for f in fields(SweepSettings) if f.name not in NOT_KEPT]
 LONGEST = 100_000
-"""Characters of a file; a sweep has some fifty settings."""
+"""Longest file, in characters; a sweep has about fifty settings."""
 
 
 def config_words(path: Path) -> list[str]:
-    """The command line that a file stands for.
+    """Command-line arguments that are equivalent to a file.
 
     Raises:
         UserError: If there is no such file, it is not YAML, or a key or value cannot be a setting.
@@ -35,15 +35,15 @@ def config_words(path: Path) -> list[str]:
 
 
 def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
-    """The command line that settings stand for; None is a setting that is not given.
+    """Command-line arguments that are equivalent to settings; a value of None is left out.
 
     Args:
         values: Settings by name.
-        where: Where they are from, as the beginning of messages.
-        seen: Who sees a password among them.
+        where: Origin of the settings, which error messages begin with.
+        seen: Who would see a password in a URL, for the error message.
 
     Raises:
-        UserError: If a value cannot be that setting.
+        UserError: If a value is not valid for its setting.
     """
     words: list[str] = []
     hints = get_type_hints(SweepSettings)
@@ -68,7 +68,9 @@ def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
 
 
 def save_config(path: Path, settings: SweepSettings) -> None:
-    """Write settings that are not the defaults, so that `--config` gives them again; no password.
+    """Write the settings that differ from the defaults to a file for `--config`.
+
+    A URL with a password is left out.
 
     Raises:
         UserError: If the file cannot be written.
@@ -85,7 +87,7 @@ def save_config(path: Path, settings: SweepSettings) -> None:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """Values by field."""
+    """Values of a file, by field."""
     try:
         text = path.read_text("utf-8")
         if len(text) > LONGEST:
@@ -94,7 +96,7 @@ def _values(path: Path) -> dict[str, Any]:
         values = {} if node is None else parsed(text, yaml.safe_load)
     except OSError as error:
         raise UserError(f"--config {path} cannot be read: {error.strerror}") from None
-    # OverflowError, TypeError: of dates and keys that Python cannot have
+    # OverflowError, TypeError: dates and keys that Python cannot represent
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--config {path} is not a YAML file: {reason}") from None
@@ -114,14 +116,14 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def _as_setting(value: Any, hint: Any) -> Any:
-    """A value as the command line would take it: one word for several, a path, 1e3 for 1000."""
+    """A value converted as on the command line: a word to a tuple or a path, 1e3 to 1000."""
     value = meant(str(value) if isinstance(value, PurePath) else value, hint)
     if isinstance(value, str) and not fits(value, hint):
         if fits((value,), hint):
             return (value,)
         if fits(Path(value), hint):
             return Path(value)
-        with suppress(ValueError):  # YAML takes 1e3 for a word
+        with suppress(ValueError):  # YAML reads 1e3 as text
             return meant(float(value), hint)
     return value
 

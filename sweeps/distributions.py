@@ -1,7 +1,7 @@
-"""Ray Tune domains as Optuna distributions.
+"""Conversion of Ray Tune domains to Optuna distributions.
 
 Ray's own converter drops the step of quantised log domains and refuses others without naming the
-key; here every domain is converted exactly or refused by name.
+key. Here every domain is either converted exactly or refused with its key.
 """
 
 import json
@@ -36,7 +36,7 @@ def to_distributions(domains: Mapping[str, Domain]) -> dict[str, BaseDistributio
 
 
 def distributions_json(distributions: Mapping[str, BaseDistribution]) -> str:
-    """Distributions by parameter, for others to rebuild a study from."""
+    """JSON of the distributions by parameter, from which other programs can rebuild a study."""
     return json.dumps({k: json.loads(distribution_to_json(d)) for k, d in distributions.items()})
 
 
@@ -66,7 +66,7 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
 
 
 def _choices(key: str, domain: Categorical) -> list[Any]:
-    """The choices as a study has them; lists and dicts are text there."""
+    """Choices as a study stores them; lists and dicts are encoded as text."""
     choices = [plain(value) for value in domain.categories]
     for value in choices:
         if not _is_kept(value):
@@ -84,7 +84,7 @@ def _choices(key: str, domain: Categorical) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A choice with NumPy's numbers as Python's, also within lists and dicts."""
+    """A choice with NumPy numbers converted to Python numbers, also inside lists and dicts."""
     value = meant(value, Any)
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
@@ -92,7 +92,7 @@ def plain(value: Any) -> Any:
 
 
 def _is_kept(value: Any) -> bool:
-    """Whether a choice is the same after a trip through JSON, but for tuples."""
+    """Whether a choice is unchanged by a round trip through JSON, except for tuples."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_kept(inner) for key, inner in value.items())
     if isinstance(value, list | tuple):
@@ -105,7 +105,7 @@ def _shown(domain: Domain) -> str:
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
-    """The value of `distribution` closest to `value`; None where there is no such thing."""
+    """The value of `distribution` closest to `value`; None if there is none."""
     if isinstance(distribution, CategoricalDistribution):
         try:
             return find_choice(distribution.choices, value)
@@ -124,10 +124,10 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, BaseDistribution]:
-    """Distributions of the values that the study chooses.
+    """Distributions of the parameters that the study chooses.
 
     Raises:
-        UserError: If the sampler is `grid` and the space has no grid, or not over all its keys.
+        UserError: If the sampler is `grid`, and the space has no grid or its grid omits a key.
     """
     if settings.sampler != "grid":
         return to_distributions(space.searched)

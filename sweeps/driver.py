@@ -1,7 +1,7 @@
-"""The process in which Ray lives: `sweeps.supervisor` starts it as a module.
+"""Process that runs Ray; `sweeps.supervisor` starts it with this module.
 
-Nothing that Ray does to a process reaches the program that the user started: handlers of signals,
-scheduling class, environment, or a sudden end below Python.
+A separate process shields the program that the user started from everything that Ray does to its
+process: signal handlers, scheduling class, environment, or a sudden end in native code.
 """
 
 import os
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from sweeps.cell import Cell
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What the program that starts this process holds back until this can take it."""
+"""Signals that the starting program blocks until this process can handle them."""
 
 
 def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> int:
     """Run sweeps for the command line; returns the exit code.
 
     Raises:
-        UserError: If anything is wrong; nothing has been made or changed then.
+        UserError: If anything is wrong; nothing has been created or changed then.
     """
     from sweeps.outages import ServiceLost
 
@@ -47,7 +47,7 @@ def sweep(settings: SweepSettings, stored: SweepSettings | None, ui: bool) -> in
 def answer(
     settings: SweepSettings, stored: SweepSettings | None, sent: Sent, ui: bool, notebook: bool
 ) -> int:
-    """Run sweeps for a Python program, which raises what is wrong; returns the exit code."""
+    """Run sweeps for a Python program, which raises any error; returns the exit code."""
     return _answered(lambda: _swept(settings, stored, sent, ui=ui, notebook=notebook))
 
 
@@ -84,17 +84,17 @@ def _swept(
 ) -> int:
     """Run sweeps; returns the exit code.
 
-    Has Ray start while `sweeps.launch` and all that it needs is imported: either takes seconds.
+    Ray starts while `sweeps.launch` and its dependencies are imported, since each takes seconds.
 
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
-        sent: Task and spaces that a Python program has made.
-        ui: Whether MLflow's pages are served beside it.
-        notebook: Whether that program is a notebook.
+        sent: Task and spaces made by a Python program; None for the command line.
+        ui: Whether to serve MLflow's pages during the sweep.
+        notebook: Whether the Python program is a notebook.
 
     Raises:
-        UserError: If anything is wrong; nothing has been made or changed then.
+        UserError: If anything is wrong; nothing has been created or changed then.
     """
     from sweeps.cluster import Cluster
 
@@ -109,18 +109,18 @@ def _swept(
 
 
 def _told(number: int) -> "Cell":
-    """The cell of the notebook that waits for this process."""
+    """Cell of a space, by its number, whose output the starting notebook shows."""
     from sweeps.cell import Cell
 
     return Cell(lambda bundle: tell(shown=[number, bundle]))
 
 
 def main() -> int:
-    """Do what the program asks for that started this one; returns the exit code."""
+    """Call the function that the starting program sends; returns the exit code."""
     take_sigterm_as_ctrl_c()
-    signal.signal(signal.SIGINT, end_at_once)  # as long as modules are imported
+    signal.signal(signal.SIGINT, end_at_once)  # while modules are imported
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    # the terminal takes this for a job in the background, which it would stop at a line of output
+    # to the terminal this is a background job, which it would stop at the first line of output
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     name, arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
@@ -134,7 +134,7 @@ def main() -> int:
 
 
 def _take_stdin() -> int:
-    """The pipe from the program that started this one; users' code reads nothing instead."""
+    """Return the pipe from the starting program; stdin is empty for users' code from then on."""
     pipe = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -143,14 +143,14 @@ def _take_stdin() -> int:
 
 
 def _end_with(pipe: int) -> None:
-    """End this process as Ctrl-C does when the program that started it has ended."""
+    """End this process, as Ctrl-C does, when the starting program has ended."""
     while os.read(pipe, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _ByThread:
-    """A stream of the user's, but for threads of Ray's own, which write into its file."""
+    """Stream to the user, except for Ray's own threads, which write to Ray's log file."""
 
     def __init__(self, users: Any, rays: Any):
         self._users = users
@@ -162,7 +162,7 @@ class _ByThread:
 
 
 def _apart(dumps: int) -> None:
-    """Let what Ray writes go to a file, and what Python writes to the user."""
+    """Redirect the output of Ray to a file; the output of Python still goes to the user."""
     streams.secure()
     users = streams.lasting(sys.stderr, os.dup(2))
     os.dup2(dumps, 2)

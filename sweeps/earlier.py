@@ -1,4 +1,4 @@
-"""Trials of earlier sweeps for `--warm-start`: where they are found, and which of them fit."""
+"""Trials of earlier sweeps for `--warm-start`: finds them and selects those that fit."""
 
 import json
 import math
@@ -27,22 +27,22 @@ from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.warm_start import EarlierTrial, Results, Source
 
 ORIGIN_ATTR = "origin"
-"""Attribute of a study with all that decides whether its trials fit another sweep."""
+"""Study attribute with everything that decides whether its trials fit another sweep."""
 MOST = 300
-"""Trials of a source that the sampler is shown, the best of more."""
+"""Most trials of a source that the sampler sees; if there are more, the best of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a study's scores are of."""
+    """Origin of a study's scores: what was trained, and on which rows it was scored."""
 
     variant: str
     objective: str
     scored_on: str
-    """Rows that scores are of: `validation` or `test`."""
+    """Rows on which trials were scored: `validation` or `test`."""
     epochs: int
     fixed: Mapping[str, Any]
-    """Values of the configuration that did not vary, as JSON has them."""
+    """Fixed values of the configuration, as plain JSON values."""
     identity: Mapping[str, str]
     """Digests of data and folds."""
 
@@ -50,7 +50,7 @@ class Origin:
     def of(
         cls, space: SearchSpace, settings: SweepSettings, epochs: int, identity: Mapping[str, str]
     ) -> "Origin":
-        """The origin of a sweep's scores."""
+        """Origin of the scores of a sweep."""
         return cls(
             variant=space.variant.full_name,
             objective=settings.objective[0],
@@ -67,16 +67,18 @@ def sources_of(
     distributions: Mapping[str, BaseDistribution],
     origin: Origin,
 ) -> list[Source]:
-    """What `settings.warm_start` names, for a space: sources without trials too, with the reason.
+    """Sources that `settings.warm_start` names, for one space.
+
+    A source of which no trial fits is included, with the reason.
 
     Args:
-        settings: Settings of the new sweep, which also say where earlier ones are.
+        settings: Settings of the new sweep, which also name the place of earlier sweeps.
         space: A space of the new sweep.
-        distributions: What may be chosen in it.
-        origin: What the new sweep's scores are of.
+        distributions: Distributions of its parameters.
+        origin: Origin of the new sweep's scores.
 
     Raises:
-        UserError: If a sweep is not there.
+        UserError: If a sweep is not found.
     """
     sources = []
     for given in settings.warm_start:
@@ -86,14 +88,14 @@ def sources_of(
 
 
 def check_used(settings: SweepSettings, sources: Sequence[Source]) -> None:
-    """Refuse an earlier sweep that fits no space at all.
+    """Refuse an earlier sweep of which no trial fits any space.
 
     Args:
         settings: Settings of the new sweep.
-        sources: The sources of all its spaces.
+        sources: Sources for all its spaces.
 
     Raises:
-        UserError: With the reasons.
+        UserError: If there is such a sweep; the message has the reasons.
     """
     for given in settings.warm_start:
         own = [s for s in sources if given in (s.name, s.name.partition("/")[0])]
@@ -104,13 +106,13 @@ def check_used(settings: SweepSettings, sources: Sequence[Source]) -> None:
 
 @contextmanager
 def _studies(settings: SweepSettings, given: str) -> Iterator[list[optuna.Study]]:
-    """The studies of a sweep, or that of one space: of the --study database, else of its folder.
+    """Open the studies of a sweep, or of one of its spaces, in its folder and in --study.
 
-    A database that the earlier sweep's own settings name is not opened: a file does not decide
-    which server is contacted.
+    A database that only the earlier sweep's own settings name is not opened: a file must not
+    decide which server is contacted.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is no such study.
     """
     name, _, space = given.partition("/")
     folder = settings.local_root / name
@@ -150,7 +152,7 @@ def _source(
     distributions: Mapping[str, BaseDistribution],
     origin: Origin,
 ) -> Source:
-    """Those trials of a study that fit a space; or none, and why."""
+    """Source with the trials of a study that fit a space; if none fits, with the reason."""
     name, trials = study.study_name, study.get_trials(deepcopy=False)
     known = study.user_attrs.get(ORIGIN_ATTR)
     if not isinstance(known, dict) or set(known) != set(asdict(origin)):
@@ -196,7 +198,10 @@ def _empty(name: str, reason: str) -> Source:
 
 
 def _results(trial: FrozenTrial, there: Origin) -> Results | None:
-    """The objective by epoch; empty for a diverged trial, None where nothing was measured."""
+    """Finite values of the objective by epoch, the final value under None.
+
+    Empty if the trial diverged; None if nothing was measured.
+    """
     if trial.state == TrialState.FAIL:
         return {} if failure_of(trial)[0] == DIVERGED else None
     results: dict[int | None, float] = {
@@ -211,7 +216,10 @@ def _results(trial: FrozenTrial, there: Origin) -> Results | None:
 def _common_point(
     trials: Sequence[FrozenTrial], space: SearchSpace, there: Origin
 ) -> tuple[int | None, Results | None]:
-    """The first initial point of a space that an earlier sweep trained whole, and its results."""
+    """Number and results of the first initial point that an earlier sweep trained to the end.
+
+    None for both if there is no such point.
+    """
     for number, point in enumerate(space.points):
         wanted = {key: _json(value) for key, value in point.config.items()}
         for trial in trials:
@@ -228,9 +236,10 @@ def _fitted(
     space: SearchSpace,
     distributions: Mapping[str, BaseDistribution],
 ) -> tuple[dict[str, Any], str]:
-    """A trial's parameters by the domains of a space, and why it does not fit, if so.
+    """A trial's parameters in the domains of a space, and the reason if the trial does not fit.
 
-    It fits if the space can give the whole configuration that it trained, epochs left out.
+    A trial fits if the space can produce its whole configuration, except for the epochs. The
+    reason is empty if the trial fits.
     """
     texts = containers(space)
     values = {key: texts.get(key, {}).get(value, value) for key, value in trial.params.items()}
@@ -254,7 +263,10 @@ def _fitted(
 
 
 def _best(trials: Sequence[EarlierTrial], higher: bool) -> list[EarlierTrial]:
-    """Up to `MOST` trials, in their order: those trained longest first, of these the best."""
+    """Select up to `MOST` trials: first the longest trained, of equal length the best.
+
+    The order of the trials is unchanged.
+    """
 
     def rank(trial: EarlierTrial) -> tuple[float, float]:
         if not trial.results:
@@ -272,5 +284,5 @@ def _length(epoch: int | None) -> float:
 
 
 def _json(value: Any) -> Any:
-    """A value of a configuration as a study gives it back."""
+    """A configuration value as a study returns it, after a round trip through JSON."""
     return json.loads(json.dumps(plain(value), default=repr))

@@ -1,7 +1,7 @@
-"""What is kept in memory of each trial that has ended, however many there are.
+"""Summary of an ended trial, kept in memory for every ended trial of a study.
 
-In a database many of them are one attribute of the study, so that a sweep that is resumed need not
-read them one by one.
+In a database, many trials are packed into one attribute of the study, so that a resumed sweep does
+not read them one by one.
 """
 
 import base64
@@ -21,13 +21,15 @@ from trainables.trainable import BY_FOLD
 
 POINT_ATTR = "point"
 GRID_POINT = GRID_ORIGIN
-"""Name of the points of a grid, which unlike others may be pruned."""
+"""Name of grid points, which may be pruned, unlike initial points."""
 RESULT_ATTR = "result"
-"""What a trial came to; of one that is to be stopped early, recorded with that decision."""
+"""Attribute with a trial's result; if the trial is stopped early, recorded with that decision."""
 STOPPED_AT = "stopped_at"
-"""In it, the epoch after which the trial is stopped; once an attribute of its own."""
+"""Key in the result: epoch after which the trial is stopped. A separate attribute of trials of
+earlier versions."""
 FAILURE_ATTR = "failure"
-"""Kind and reason of a failure; once the kind alone, with the reason in `_ERROR_ATTR`."""
+"""Attribute with kind and reason of a failure. In trials of earlier versions it has the kind only,
+and `_ERROR_ATTR` has the reason."""
 _ERROR_ATTR = "error"
 _NO_POINT: dict[str, Any] = {"name": "", "config": {}}
 _POINT_TYPES = {key: type(value) for key, value in _NO_POINT.items()}
@@ -35,13 +37,17 @@ _POINT_TYPES = {key: type(value) for key, value in _NO_POINT.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A trial that has ended; `values`, if any, are of all objectives, `by_fold` of the first."""
+    """Summary of an ended trial.
+
+    `values` are those of all objectives, None if there are none; `by_fold` are the values of the
+    first objective on each fold.
+    """
 
     number: int
     state: TrialState
     values: tuple[float, ...] | None
     origin: str | None
-    """Name of the point that it repeats; None if the sampler chose its values."""
+    """Name of its initial point or grid point; None if the sampler chose its values."""
     failure: str | None
     by_fold: tuple[float, ...]
     num_params: int
@@ -49,7 +55,7 @@ class Ended:
 
     @classmethod
     def of(cls, trial: FrozenTrial, objective: str) -> "Ended":
-        """Read a trial; `objective` is the first one."""
+        """Summary of a trial; `objective` is the key of the first objective."""
         result = trial.user_attrs.get(RESULT_ATTR, {})
         return cls(
             number=trial.number,
@@ -70,17 +76,17 @@ class Ended:
 
     @property
     def std(self) -> float | None:
-        """Standard deviation over folds; None where folds have no scores of their own."""
+        """Standard deviation over folds; None if there are no scores by fold."""
         return statistics.stdev(self.by_fold) if self.by_fold else None
 
     @property
     def is_sampled(self) -> bool:
-        """Whether it is no point to try first, or one of a grid."""
+        """Whether the trial was sampled, as grid points are; False for initial points."""
         return self.origin in (None, GRID_POINT)
 
 
 def failure_of(trial: FrozenTrial) -> tuple[str | None, str | None]:
-    """Kind and reason of a trial's failure; None twice if it has not failed."""
+    """Kind and reason of a trial's failure; None for both if it has not failed."""
     found = trial.user_attrs.get(FAILURE_ATTR)
     if isinstance(found, list):
         kind, reason = found
@@ -89,21 +95,21 @@ def failure_of(trial: FrozenTrial) -> tuple[str | None, str | None]:
 
 
 def stopped_at(trial: FrozenTrial) -> int | None:
-    """The epoch after which it was decided to stop a trial early; None if it was not."""
+    """Epoch after which it was decided to stop a trial early; None without that decision."""
     attrs = trial.user_attrs
     return attrs.get(RESULT_ATTR, {}).get(STOPPED_AT, attrs.get(STOPPED_AT))
 
 
 def failures(trials: Sequence[Ended], kind: str) -> list[Ended]:
-    """Trials that failed in one way."""
+    """Trials with this kind of failure."""
     return [t for t in trials if t.failure == kind]
 
 
 def check(trial: FrozenTrial, num_objectives: int) -> None:
-    """Refuse a trial that has not what a sweep writes.
+    """Refuse a trial whose attributes or values are not such as a sweep writes.
 
     Raises:
-        ValueError: Says what is wrong.
+        ValueError: If so; the message names what is wrong.
     """
     attrs, wrong = trial.user_attrs, []
     point, result = attrs.get(POINT_ATTR, _NO_POINT), attrs.get(RESULT_ATTR, {})
@@ -126,13 +132,13 @@ def check(trial: FrozenTrial, num_objectives: int) -> None:
 
 
 def lean(trial: FrozenTrial) -> FrozenTrial:
-    """A trial as samplers look at it: what it came to is left out."""
+    """Copy of a trial for samplers; its point is the only user attribute that is kept."""
     point = trial.user_attrs.get(POINT_ATTR)
     return numbered(trial, trial.number, {} if point is None else {POINT_ATTR: point})
 
 
 def packed(trials: Sequence[tuple[Ended, FrozenTrial]]) -> str:
-    """Trials as one text; a quarter as long as their JSON."""
+    """Encode trials as one text, about a quarter as long as their JSON."""
     rows = [_row(ended, trial) for ended, trial in trials]
     text = json.dumps(rows, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode())).decode()
@@ -141,7 +147,7 @@ def packed(trials: Sequence[tuple[Ended, FrozenTrial]]) -> str:
 def unpacked(
     text: str, distributions: Mapping[str, BaseDistribution]
 ) -> Iterator[tuple[Ended, FrozenTrial]]:
-    """Trials out of a text that `packed` made, of a study with these distributions."""
+    """Decode the trials of a text of `packed`, of a study with these distributions."""
     for row in json.loads(zlib.decompress(base64.b64decode(text))):
         yield _of_row(row, distributions)
 

@@ -1,4 +1,4 @@
-"""Rounds of ensembles: the models of all folds, measured together on test rows."""
+"""Ensembles: in each round, the models of all folds, measured together on test rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,15 +20,15 @@ from trainables.trial import make_stack
 def ensemble_cohort(
     config: BaseConfig, data: Data, task: Task, *, num_folds: int, seed: int, number: int
 ) -> Cohort:
-    """A member for each fold of a round's training rows, all of them measured on its test rows.
+    """Cohort with a member for each fold of a round's training rows, all measured on test rows.
 
     Args:
         config: Configuration of all members.
         data: Data of the round, with test rows.
-        task: Makes the folds.
-        num_folds: How many.
+        task: Task, which splits the training rows into folds.
+        num_folds: Number of folds.
         seed: Seed of the rounds.
-        number: Number of the round; each has folds and initialisations of its own.
+        number: Number of the round; each round has its own folds and initialisations.
 
     Raises:
         UserError: If there are no test rows.
@@ -54,10 +54,10 @@ def ensemble_cohort(
 
 
 def check(cohort: Cohort, variant: Variant) -> None:
-    """Refuse, before anything is trained, a task that cannot say how good an ensemble is.
+    """Refuse, before training, a task whose objective cannot be measured for an ensemble.
 
     Raises:
-        UserError: If the objective is not one of predictions.
+        UserError: If the objective is not computed from predictions.
     """
     stack = make_stack(variant, [cohort.members[0]], cohort.data)
     if isinstance(stack, FoldStack):
@@ -65,12 +65,12 @@ def check(cohort: Cohort, variant: Variant) -> None:
 
 
 def together(scores: Scores, rounds: Sequence[Samples], variant: Variant) -> Scores:
-    """Scores of each round's ensemble, by those of its members.
+    """Scores of each round's ensemble, from the predictions of its members.
 
     Args:
-        scores: Of the members of all rounds, in order.
+        scores: Scores of the members of all rounds, in order.
         rounds: Test rows of each round.
-        variant: What was trained.
+        variant: Variant that was trained.
     """
     size = len(scores.predictions) // len(rounds)
     parts = [scores.predictions[i * size : (i + 1) * size] for i in range(len(rounds))]
@@ -87,10 +87,10 @@ def together(scores: Scores, rounds: Sequence[Samples], variant: Variant) -> Sco
 def _measured(
     predictions: Sequence[Mapping[str, np.ndarray]], rounds: Sequence[Samples], variant: Variant
 ) -> dict[str, np.ndarray]:
-    """Each metric that can be had of predictions, by round.
+    """Values by round of each metric that is computed from predictions.
 
     Raises:
-        UserError: If the objective is none of them.
+        UserError: If the objective is not such a metric.
     """
     task, found = variant.task, {}
     for name, metric in task.metrics.items():
@@ -102,6 +102,6 @@ def _measured(
         except UserError:
             if name == task.objective:
                 raise
-            continue  # the metric wants more of a network than its predictions
+            continue  # the metric needs more of a network than its predictions
         found[name] = np.array(values)
     return found

@@ -53,7 +53,7 @@ class EvaluateSettings(MeasureSettings):
     file: Annotated[Path, tyro.conf.Positional]
     """File that analysis/export.py wrote."""
     rounds: int = 10
-    """Trainings, each with its own initialisation."""
+    """Number of trainings, each with its own initialisation."""
     cv: bool = False
     """Repeat the sweep's cross-validation instead and compare with the file's score."""
     ensemble: bool = False
@@ -61,7 +61,7 @@ class EvaluateSettings(MeasureSettings):
 
 
 def main() -> int:
-    """Evaluate what the command line asks for; returns the exit code."""
+    """Run the evaluation that the command line requests; returns the exit code."""
     settings = parse(EvaluateSettings, sys.argv[1:], prog="sweeps/evaluate.py")
     require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check()
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _cross_validate(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> int:
-    """Train the trial again, as it was, and compare."""
+    """Repeat the trial's cross-validation and compare the scores; returns the exit code."""
     task = variant.task
     (data,), _ = repeated_data(recipe, task, [0], _same(settings), settings.file.parent)
     config = variant.config.from_dict(recipe.config)
@@ -98,7 +98,7 @@ def _cross_validate(settings: EvaluateSettings, recipe: Recipe, variant: Variant
     shown = EpochLine(config.epochs)
     trial.advance(config.epochs, after_epoch=lambda: shown.done(trial.stack.epoch))
     score = summary(trial.by_fold)
-    # a file of an earlier version does not have all metrics of today
+    # a file of an earlier version may lack some metrics
     equal = {name: trial.by_fold.get(name) for name in recipe.fold_scores} == recipe.fold_scores
     key = recipe.objective_key
     for name in dict.fromkeys((key, names.VAL_LOSS)):
@@ -120,12 +120,12 @@ def _cross_validate(settings: EvaluateSettings, recipe: Recipe, variant: Variant
 
 
 def _same(settings: EvaluateSettings) -> EvaluateSettings:
-    """The settings with the sweep's own rows."""
+    """The settings, with the sweep's own rows in place of fresh ones."""
     return replace(settings, data="same") if settings.data in ("auto", "fresh") else settings
 
 
 def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> int:
-    """Train the rounds, say what they came to, and log it beside the sweep."""
+    """Train the rounds, print their scores, and log them beside the sweep; returns 0."""
     task = variant.task
     seed = recipe.seed if settings.seed is None else settings.seed
     seeds = [derive_seed(seed, Stream.ROUND_DATA, i) for i in range(settings.rounds)]
@@ -168,7 +168,7 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
 def _cohorts(
     settings: EvaluateSettings, recipe: Recipe, variant: Variant, data: Sequence[Data], seed: int
 ) -> list[Cohort]:
-    """All rounds as one cohort, or a cohort of fold models for each round."""
+    """All rounds as one cohort; for ensembles, a cohort of fold models for each round."""
     config = variant.config.from_dict(recipe.config)
     if not settings.ensemble:
         return [round_cohort(config, data, seed=seed)]
@@ -181,7 +181,7 @@ def _cohorts(
 
 
 def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
-    """The objective on test rows, beside what it was in the sweep."""
+    """Print the objective on test rows, and its cross-validated value in the sweep."""
     name, key = recipe.objective, recipe.objective_key
     values = scores.held_out[name]
     spread = " (one round: no spread)"
@@ -206,17 +206,17 @@ def _log(
     texts: Mapping[str, str],
     size: int,
 ) -> str:
-    """Log beside the sweep; returns a line that says where.
+    """Log the scores beside the sweep; returns a line that says where.
 
     Args:
-        settings: Where to log.
-        recipe: What was measured.
-        scores: What it came to, by round.
+        settings: Settings, which say where to log.
+        recipe: Recipe that was measured.
+        scores: Its scores, by round.
         data: Data of the first round.
-        fresh: Whether each round has rows of its own.
+        fresh: Whether each round has fresh rows.
         seed: Seed of the rounds.
-        texts: Texts to attach, by name of the file.
-        size: Models that answer as one in a round.
+        texts: Texts to attach, by file name.
+        size: Number of models of a round; more than 1 for ensembles.
     """
     ensemble = {names.TAG_ENSEMBLE: str(size)} if size > 1 else {}
     by_name = {names.test_key(name): values for name, values in scores.held_out.items()}

@@ -1,4 +1,4 @@
-"""What to expect of a sweep's best trial on fresh data, computed from the trials' files."""
+"""Expected score of a sweep's best trial on fresh data, from the trials' held-out files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
 LONG_S = 5.0
-"""Seconds from which on a bootstrap is announced."""
+"""Estimated seconds from which on a bootstrap is announced."""
 
 
 def log_expected(
@@ -32,19 +32,19 @@ def log_expected(
     seed: int,
     console: Console,
 ) -> str:
-    """Log what to expect of the best trial by the first objective to the run of the sweep.
+    """Log the expected score of the best trial, by the first objective, to the sweep's run.
 
     Args:
         ledger: The sweep's study.
         tracker: The sweep's spool.
-        data: The data that trials were validated on.
+        data: Data on which trials were validated.
         objective: Key of the first objective.
-        folder: Folder of the trials' files.
+        folder: Folder of the trials' held-out files.
         seed: Seed of the bootstrap.
-        console: Where a bootstrap that takes long is announced.
+        console: Console on which a long bootstrap is announced.
 
     Returns:
-        What the user is told, in a line; empty where there is nothing to tell.
+        A line for the user; empty if there is nothing to say.
     """
     task = ledger.space.variant.task
     ended = ledger.ended()
@@ -87,15 +87,15 @@ def log_expected(
 
 
 def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:
-    """What is drawn whole: groups where rows have them, else rows."""
+    """Resampling unit of each row, drawn whole: its group if rows have groups, else the row."""
     groups = data.train.groups
     if groups is None or (task.split.kind == "given" and task.split.fold_of is None):
-        return np.arange(len(data.train))  # groups are then the folds
+        return np.arange(len(data.train))  # here the groups are the folds
     return np.unique(groups, return_inverse=True)[1]
 
 
 def read_held_out(path: Path) -> HeldOut | None:
-    """A trial's file; None where there is none that can be read."""
+    """Read a trial's held-out file; None if it is missing or damaged."""
     try:
         return HeldOut.from_bytes(path.read_bytes())
     except (OSError, ValueError):
@@ -107,7 +107,7 @@ def _read(path: Path) -> HeldOut:
 
 
 def _fits(held: HeldOut | None, first: HeldOut) -> bool:
-    """Whether it is of the same objective, rows and folds."""
+    """Whether two held-out files have the same objective, rows and folds."""
     return (
         held is not None
         and (held.key, held.kind) == (first.key, first.kind)
@@ -140,7 +140,7 @@ def _over_all(
     measure = next(m for name, m in task.metrics.items() if names.val_key(name) == objective).of
     target = data.train.targets[task.target]
     if target.shape[1:] == (1,) and first.values.ndim == 2:
-        target = target[:, 0]  # as estimators take it
+        target = target[:, 0]  # the shape that estimators predict
     predictions = {i: _read(paths[i]).predictions() for i in plan.trials}
     rows = (target, predictions, first.fold, unit, by_fold)
     return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)

@@ -45,16 +45,17 @@ from trainables.tasks.task import Task, Variant
 
 @dataclass(frozen=True, kw_only=True)
 class FinalistsSettings(MeasureSettings):
-    """Cross-validate exported configurations again, on fresh seeds and folds that all share.
+    """Cross-validate exported configurations again, all on the same fresh seeds and folds.
 
-    The score of a sweep's best is too high, by selection; here it has to be the best once more.
-    `analysis/compare.py` then decides by these scores.
+    The score of a sweep's best trial is optimistic, since it was selected by that score. The new
+    scores are not selected; `analysis/compare.py` then compares the configurations by them.
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Files that analysis/export.py wrote, such as the best three of each sweep (--top 3)."""
     repeats: int = 3
-    """Cross-validations of each, with other folds, initialisations and, if fresh, rows."""
+    """Cross-validations of each file, each with other folds, initialisations and, if fresh,
+    rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class Repeat:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What all finalists go through."""
+    """Cross-validations that are common to all finalists."""
 
     repeats: tuple[Repeat, ...]
     fresh: bool
@@ -77,7 +78,7 @@ class Protocol:
 
 
 def main() -> int:
-    """Run the finals that the command line asks for; returns the exit code."""
+    """Run the finals that the command line requests; returns the exit code."""
     settings = parse(FinalistsSettings, sys.argv[1:], prog="sweeps/finalists.py")
     require_at_least(1, settings, "repeats", most=MOST_FOLDS)
     settings.check()
@@ -113,7 +114,7 @@ def main() -> int:
 
 
 def _compare_commands(settings: FinalistsSettings, recipes: Sequence[Recipe]) -> list[str]:
-    """The commands that show these finals, one for each store that they were logged to."""
+    """Commands that compare these finals, one for each store that they were logged to."""
     by_store: dict[tuple[str, str], list[Recipe]] = {}
     for recipe in recipes:
         by_store.setdefault(store_of(recipe, settings), []).append(recipe)
@@ -134,7 +135,7 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
 
 
 def _protocol(settings: FinalistsSettings, recipe: Recipe, task: Task, beside: Path) -> Protocol:
-    """What the command line and the first recipe ask for."""
+    """Protocol that the command line and the first recipe define."""
     seed = recipe.seed if settings.seed is None else settings.seed
     seeds = [derive_seed(seed, Stream.FINALS, i) for i in range(settings.repeats)]
     data, fresh = repeated_data(recipe, task, seeds, settings, beside)
@@ -153,7 +154,7 @@ def _protocol(settings: FinalistsSettings, recipe: Recipe, task: Task, beside: P
 
 
 def _trainings(recipe: Recipe, variant: Variant, protocol: Protocol) -> list[Training]:
-    """Each repeat of a configuration, as a stack."""
+    """Trainings of a configuration: one stack for each repeat."""
     config = variant.config.from_dict(recipe.config)
     return [
         Training(
@@ -170,7 +171,7 @@ def _trainings(recipe: Recipe, variant: Variant, protocol: Protocol) -> list[Tra
 def _log(
     settings: FinalistsSettings, recipe: Recipe, path: Path, scores: Scores, protocol: Protocol
 ) -> None:
-    """Log what the repeats of a configuration came to, and say it."""
+    """Log and print the scores of a configuration's repeats."""
     by_name = {names.val_key(name): values for name, values in scores.held_out.items()}
     logged = log_measured(
         recipe,

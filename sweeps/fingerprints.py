@@ -1,4 +1,4 @@
-"""Digests of data, task and space, by which a resumption knows that nothing has changed."""
+"""Digests of data, task and space, by which a resumed sweep detects that one has changed."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
 
 IDENTITY_ATTR = "identity"
-"""Attribute of a study with the digests, by what they are of."""
+"""Study attribute with the digests, by name of the hashed object, such as `data`."""
 
 
 def require_same(study: StoredStudy, identity: Mapping[str, str], *, sweep: str | None) -> None:
-    """Record a new study's identity; make sure that a resumed one has the same.
+    """Record the identity of a new study; require the same identity of a resumed one.
 
     Args:
         study: The study of a space.
-        identity: Digests, by what they are of.
-        sweep: Name of the sweep that is resumed, for the message.
+        identity: Digests, by name of the hashed object.
+        sweep: Name of the resumed sweep, for the message; None for a new sweep.
 
     Raises:
         UserError: If something has changed since the study was made.
@@ -44,12 +44,12 @@ def require_same(study: StoredStudy, identity: Mapping[str, str], *, sweep: str 
 
 
 def identity_of(task: Task, data: Data, folds: tuple[Fold, ...]) -> dict[str, str]:
-    """Digests of what decides whether scores are comparable."""
+    """Digests of data and task; scores are comparable only if both are equal."""
     return {"data": data.digest, "task": task_fingerprint(task, folds)}
 
 
 def task_fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
-    """Digest of what scores are of: metrics, loss and folds."""
+    """Digest of the parts of a task that define its scores: metrics, loss and folds."""
     sha256 = hashlib.sha256(json.dumps([task.name, task.optimisable]).encode())
     sha256.update(_called(task.loss).encode())
     for fold in folds:
@@ -58,7 +58,7 @@ def task_fingerprint(task: Task, folds: tuple[Fold, ...]) -> str:
 
 
 def space_fingerprint(distributions: Mapping[str, BaseDistribution], space: SearchSpace) -> str:
-    """Digest of all that decides which configurations a space gives and what they mean."""
+    """Digest of everything that defines the configurations of a space and their meaning."""
     parts = {
         "distributions": {k: repr(d) for k, d in sorted(distributions.items())},
         "fixed": {k: repr(v) for k, v in sorted(space.fixed.items())},
@@ -75,7 +75,7 @@ def space_fingerprint(distributions: Mapping[str, BaseDistribution], space: Sear
 
 
 def _called(function: Any) -> str:
-    """What a function is called, the same in every process, which its `repr` may not be."""
+    """Name of a function, the same in every process; its `repr` may differ between processes."""
     if isinstance(function, partial):
         return f"{_called(function.func)}{function.args}{sorted(function.keywords.items())}"
     named = function if hasattr(function, "__qualname__") else type(function)

@@ -1,4 +1,4 @@
-"""The trials of one space run by Ray Tune, again where a node was lost with a result."""
+"""Runs the trials of one space by Ray Tune, and restarts Tune if a result is lost with a node."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ from trainables.trainable import trainable_for
 from trainables.trial import Context
 
 MOST_PENDING = 1_000_000
-"""Trials that Tune may have without a process: what there is room for is the searcher's to say."""
+"""Most trials that may wait for a process in Tune; high, since the searcher limits the number."""
 
 
 def fit(
@@ -46,22 +46,22 @@ def fit(
     folder: Path,
     console: Console,
 ) -> bool:
-    """Train the trials that the lifecycle gives out; whether it was interrupted.
+    """Train the trials of the lifecycle; returns whether the sweep was interrupted.
 
-    Tune knows processes that die and tasks that raise. An answer that is lost between two nodes is
-    neither, and ends it; it is then started again.
+    Tune handles processes that die and tasks that raise. A result that is lost between two nodes
+    is neither and ends Tune, which is then started again.
 
     Args:
-        lifecycle: Gives out the trials, and records how they end.
-        context: What every trial is trained on.
+        lifecycle: Provides the trials and records how they end.
+        context: Data and settings that all trials share.
         settings: Settings of the sweep.
         allotment: Resources of a trial.
-        machines: The nodes that trials run on.
-        folder: For Ray's own files, which nobody reads; removed at the end.
-        console: Where progress goes.
+        machines: Nodes that trials run on.
+        folder: Folder for Ray's own files, which are not read and are removed at the end.
+        console: Console that shows progress.
 
     Raises:
-        UserError: If results are lost with nodes again and again.
+        UserError: If results are lost with nodes `MOST_LOST` times.
     """
     for _ in range(MOST_LOST):
         try:
@@ -101,11 +101,11 @@ def _run(
 
     def hear(number: int, frame: FrameType | None) -> None:
         interrupted.set()
-        signal.signal(signal.SIGINT, on_ctrl_c)  # the next ends this at once
+        signal.signal(signal.SIGINT, on_ctrl_c)  # a second Ctrl-C ends this at once
 
     try:
         signal.signal(signal.SIGINT, hear)
-        # not Tuner.fit, which pickles all that it is given for a restore of its own
+        # not Tuner.fit, which pickles all its arguments for its own restore
         tune.run(
             tune.with_parameters(trainable_for(lifecycle.space.variant), context=context),
             name="ray",
@@ -117,7 +117,7 @@ def _run(
             num_samples=-1,
             resources_per_trial={"cpu": allotment.cpus, "gpu": allotment.gpus},
             reuse_actors=True,
-            max_failures=0,  # the lifecycle tries again
+            max_failures=0,  # the lifecycle retries trials
             raise_on_failed_trial=False,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             trial_dirname_creator=_trial_dirname,
@@ -133,10 +133,10 @@ def _run(
 
 
 class KeysStayHere(tune.Callback):
-    """Hides the driver's S3 keys from Tune, until it has defined the processes of trials.
+    """Hides the driver's S3 keys from Tune until Tune has defined the processes of trials.
 
-    It would send them to the nodes, which write them into logs that everybody can read. They are
-    hidden from Python only: pyarrow's S3 asks the system.
+    Tune would send the keys to the nodes, which write them into logs that everybody can read. The
+    keys are hidden in `os.environ` only: pyarrow's S3 file system reads the C environment.
     """
 
     NAMES = (
@@ -148,22 +148,22 @@ class KeysStayHere(tune.Callback):
         self._hidden: dict[str, str] = {}
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Hide them, before the first trial."""
+        """Hide the keys before the first trial."""
         self._hidden = {name: os.environ.pop(name) for name in self.NAMES if name in os.environ}
         for name, key in self._hidden.items():
-            os.putenv(name, key)  # which leaves os.environ as it is
+            os.putenv(name, key)  # does not change os.environ
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Show them again."""
+        """Restore the keys."""
         self.show()
 
     def show(self) -> None:
-        """Have them where they were."""
+        """Restore the keys in `os.environ`."""
         os.environ.update(self._hidden)
 
 
 def _trial_dirname(trial: Trial) -> str:
-    """Ray's folder of a trial; its own is as long as the configuration."""
+    """Name of Ray's folder of a trial; the default name is as long as the configuration."""
     return str(trial.trial_id)

@@ -1,4 +1,4 @@
-"""What configurations must meet to be trained: the space's constraint, and `--limit`."""
+"""Conditions that configurations must meet to be trained: the space's constraint and `--limit`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,20 +16,20 @@ from trainables.stack.memory import parameters_of
 from trainables.tasks.samples import Data
 
 LEAST = 3
-"""Random draws, of `DRAWS`, that must be allowed."""
+"""Least number of random configurations, of `DRAWS`, that must be allowed."""
 
 
 class Gate:
-    """Says which configurations of a space may be trained.
+    """Decides which configurations of a space may be trained.
 
     Args:
         space: The space with its constraint.
         limits: Limits of the sweep.
-        data: The data, whose shapes decide on the number of parameters.
-        epochs: Epochs of a trial at most [the space's own].
+        data: Data, whose shapes determine the number of parameters.
+        epochs: Most epochs of a trial [the space's own].
 
     Raises:
-        UserError: If parameters are to be counted of an estimator, which has none.
+        UserError: If the number of parameters is needed of an estimator, which has none.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether everything may be trained."""
+        """Whether there are no conditions, so that every configuration may be trained."""
         return self._space.constraint is None and not self._limits
 
     def __str__(self) -> str:
@@ -64,7 +64,9 @@ class Gate:
         return " and ".join([*own, *(f"--limit {limit}" for limit in self._limits)])
 
     def passes(self, config: BaseConfig) -> bool:
-        """Whether a configuration may be trained; also if it makes no network, which shows later.
+        """Whether a configuration may be trained.
+
+        True if no network can be built from it: training reports that error.
 
         Raises:
             UserError: If the constraint itself fails.
@@ -87,10 +89,10 @@ class Gate:
         return num_params is None or all(limit.holds(num_params) for limit in self._limits)
 
     def lets(self, values: Mapping[str, Any]) -> bool:
-        """Whether values that were drawn are worth a trial.
+        """Whether sampled values may become a trial.
 
-        Those that are no configuration, or with which the constraint fails, are: the trial says
-        what is wrong.
+        True if the values are no valid configuration or the constraint itself fails: the trial
+        then reports the error.
         """
         try:
             return self.passes(self.config_of(values))
@@ -98,10 +100,10 @@ class Gate:
             return True
 
     def config_of(self, values: Mapping[str, Any]) -> BaseConfig:
-        """The configuration of a trial with these values.
+        """Configuration of a trial with these values.
 
         Raises:
-            UserError: If it is none.
+            UserError: If the values are no valid configuration.
         """
         return self._space.of_trial(values, self._epochs)
 
@@ -109,16 +111,16 @@ class Gate:
         """Refuse a configuration that may not be trained.
 
         Raises:
-            UserError: Saying what it does not meet.
+            UserError: If so; the message names the conditions.
         """
         if not self.passes(config):
             raise UserError(f"no draw was found that meets {self}")
 
     def check(self) -> None:
-        """Refuse what hardly any random configuration meets.
+        """Refuse conditions that hardly any random configuration meets.
 
         Raises:
-            UserError: If so, or if the constraint fails.
+            UserError: If fewer than `LEAST` configurations meet them, or the constraint fails.
         """
         met = tried = 0
         for seed in range(DRAWS):
@@ -145,20 +147,20 @@ def within(
     grid: bool,
     epochs: int | None = None,
 ) -> tuple[SearchSpace, list[str]]:
-    """The space with only those initial points, and points of its grid, that may be trained.
+    """Restrict a space to the initial points and grid points that may be trained.
 
     Args:
         space: The space.
         limits: Limits of the sweep.
         data: The data.
-        grid: Whether the grid is searched, and not the domains.
-        epochs: Epochs of a trial at most [the space's own].
+        grid: Whether the grid is searched instead of the domains.
+        epochs: Most epochs of a trial [the space's own].
 
     Returns:
-        The space, and what to say of it in a line each.
+        The space, and lines that tell the user about points that are left out.
 
     Raises:
-        UserError: If nothing or hardly anything may be trained, or the constraint fails.
+        UserError: If no or hardly any configuration may be trained, or the constraint fails.
     """
     gate = Gate(space, limits, data, epochs=epochs)
     said: list[str] = []

@@ -1,8 +1,8 @@
-"""What a sweep is of where a Python program made it: a task and spaces that are in no file.
+"""Task and spaces that a Python program passes to a sweep as objects instead of files.
 
-They reach the process with Ray, and from there the workers, by cloudpickle: classes and functions
-of a script or a notebook by value, those of modules by name. Nothing of them is kept: a sweep is
-resumed where the same is given again.
+They are sent to the process with Ray, and from there to the workers, by cloudpickle: classes and
+functions of a script or a notebook by value, those of modules by name. They are not stored with
+the sweep: to resume it, the program must pass the same objects again.
 """
 
 import io
@@ -21,43 +21,43 @@ from sweeps.cell import cell_name
 from sweeps.settings import SweepSettings
 
 if TYPE_CHECKING:
-    from search_spaces.space import SearchSpace  # Ray and torch, for which no program waits
+    from search_spaces.space import SearchSpace  # imports Ray and torch, which take seconds
     from trainables.tasks.task import Task
 
 OF_PYTHON = "python:"
-"""Begins the name, among the settings, of a space that is not to be found by its name alone."""
+"""Prefix, in the settings, of the name of a space that cannot be loaded by its name alone."""
 
 
 def of_python(settings: SweepSettings) -> bool:
-    """Whether a sweep has spaces that only the program knows that made them."""
+    """Whether a sweep has spaces that only the Python program can provide."""
     return any(space.startswith(OF_PYTHON) for space in settings.space)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A task and spaces that a program has made."""
+    """Task and spaces made by a Python program."""
 
     task: "Task | None" = None
-    """What spaces that ship are for, in place of data that settings name."""
+    """Task for built-in spaces; None for the task of the data that the settings name."""
     spaces: Mapping[str, "SearchSpace"] = field(default_factory=dict)
 
     def named(self, space: "str | SearchSpace") -> str:
-        """How settings name a space."""
+        """Name of a space in the settings."""
         if not isinstance(space, str):
             return f"{OF_PYTHON}{space.name}"
         return space if self.task is None or space.endswith(".py") else f"{OF_PYTHON}{space}"
 
     def load(self, name: str, task: "Task | None") -> "SearchSpace":
-        """The space that settings name.
+        """Load a space that the settings name.
 
         Args:
-            name: Its name, or path, as `named` has it.
-            task: The task of data that settings name, which spaces that ship are then for.
+            name: Name or path of the space, as returned by `named`.
+            task: Task of the data that the settings name, for built-in spaces; None without data.
 
         Raises:
-            UserError: If there is none, or it was made by a program and is not given here.
+            UserError: If there is no such space, or a program made it and does not pass it here.
         """
-        from search_spaces.loading import load_space  # Ray and torch
+        from search_spaces.loading import load_space  # imports Ray and torch
 
         own = name.removeprefix(OF_PYTHON)
         if own != name and own in self.spaces:
@@ -72,15 +72,15 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """The same on its way to another process."""
+    """A `Given`, pickled for another process."""
 
     content: bytes
     folders: tuple[str, ...]
-    """Where modules of the program's own are, which its objects may be from."""
+    """Folders of the program's own modules, in which its objects may be defined."""
 
     @classmethod
     def of(cls, given: Given) -> "Sent":
-        """Pack it.
+        """Pickle the task and spaces of a program.
 
         Raises:
             UserError: If an object cannot be sent.
@@ -95,7 +95,7 @@ class Sent:
         return cls(content=content, folders=_own_folders())
 
     def open(self) -> Given:
-        """Unpack it.
+        """Unpickle the task and spaces.
 
         Raises:
             UserError: If a module is missing here.
@@ -114,8 +114,8 @@ class Sent:
 
 
 def _pickled(given: Given) -> bytes:
-    """By cloudpickle; code of a notebook's cell bears its name, for tracebacks elsewhere."""
-    import cloudpickle  # which few programs need
+    """Pickle by cloudpickle; code of a notebook cell gets the cell's name, for its tracebacks."""
+    import cloudpickle  # few programs need it
 
     class Pickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
@@ -130,7 +130,7 @@ def _pickled(given: Given) -> bytes:
 
 
 def _own_folders() -> tuple[str, ...]:
-    """Folders from which the program imports modules of its own, in their order."""
+    """Folders from which the program imports its own modules, in search order."""
     main = getattr(sys.modules["__main__"], "__file__", None)
     first = os.path.dirname(os.path.abspath(main)) if main else os.getcwd()
     installed = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))

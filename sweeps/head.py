@@ -1,4 +1,4 @@
-"""The head node of a cluster to join: whether it is there, and has this machine in its cluster."""
+"""Checks of a cluster's head node: whether it answers, and whether this machine is its node."""
 
 import os
 import re
@@ -14,15 +14,19 @@ from foldsweep.errors import UserError
 REACHED_WITHIN_S = 5.0
 PING_EVERY_S = 1.0
 GONE_AFTER_S = 10.0
-"""How long a head node may be silent: a loaded one, or a network that is down for a moment, is not
-taken for dead. Ray itself waits for a minute, and then ends the process without a hint."""
+"""Seconds without an answer after which a head node counts as lost: more than a loaded node or a
+short network failure takes. Ray itself waits for a minute, and then ends the process without a
+message."""
 RAYS_OWN_LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
-"""Ray's setting of that minute. Who sets it has a head node that comes back."""
+"""Environment variable with Ray's own limit. A user who sets it expects that the head node comes
+back, so `HeadWatch` then does nothing."""
 PROCESSES = Path("/proc")
 
 
 def check_reachable(address: str | None) -> None:
-    """Ask a head node whether it is there: Ray itself would try for minutes, noisily.
+    """Check that a head node accepts connections.
+
+    Ray itself would try for minutes, with many messages.
 
     Raises:
         UserError: If nothing answers.
@@ -39,16 +43,16 @@ def check_reachable(address: str | None) -> None:
 
 
 def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
-    """Refuse to join from a machine on which no node of the cluster runs.
+    """Refuse to join a cluster from a machine that is not one of its nodes.
 
-    Ray itself looks for a raylet here for a minute, and then says something else.
+    Ray itself searches for a raylet on this machine for a minute, and then raises another error.
 
     Args:
-        address: Address of the head node; others are left to Ray.
-        processes: Where the system lists its processes; where it does not, Ray finds out.
+        address: Host and port of the head node; other kinds of address are left to Ray.
+        processes: Folder in which the system lists its processes; if missing, Ray has to check.
 
     Raises:
-        UserError: If there is none.
+        UserError: If no node of the cluster runs on this machine.
     """
     found = _parsed(address)
     if found is None or not (processes / "self").exists():
@@ -65,12 +69,12 @@ def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
 
 
 class HeadWatch:
-    """Pings a head node from a thread of its own, and says once that it has gone.
+    """Thread that pings a head node, and reports once if the head node is lost.
 
     Args:
-        address: Address of the head node's server (GCS), as Ray has it.
-        gone: Called with what has happened, in words.
-        after_s: How long the head node may be silent.
+        address: Address of the head node's server (GCS), as Ray returns it.
+        gone: Called with a message that says what happened.
+        after_s: Seconds without an answer after which the head node is lost.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class HeadWatch:
             self._thread.start()
 
     def stop(self) -> None:
-        """Ping no more."""
+        """Stop pinging."""
         self._enough.set()
 
     def _watch(self) -> None:
@@ -102,16 +106,16 @@ class HeadWatch:
 
 
 def _parsed(address: str | None) -> tuple[str, int] | None:
-    """Host and port of an address; None where it is of another kind, such as `auto`."""
+    """Host and port of an address; None for another kind of address, such as `auto`."""
     found = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address or "")
     return None if found is None else (found[1], int(found[2]))
 
 
 def _clusters_here(processes: Path) -> Iterator[tuple[str, int]]:
-    """Head nodes of the clusters that this machine is a node of."""
+    """Yield the addresses of the head nodes of all clusters that have a node on this machine."""
     for path in processes.glob("[0-9]*/cmdline"):
         if _network(path.parent) not in (None, _network(processes / "self")):
-            continue  # a container's, whose address is none of this process
+            continue  # a process of a container, which has another network
         with suppress(OSError):
             words = path.read_bytes().split(b"\0")
             if os.path.basename(words[0]) != b"raylet":
@@ -124,7 +128,7 @@ def _clusters_here(processes: Path) -> Iterator[tuple[str, int]]:
 
 
 def _network(process: Path) -> str | None:
-    """The network that a process sees; None where the system does not say."""
+    """Network namespace of a process; None if the system does not provide it."""
     try:
         return os.readlink(process / "ns" / "net")
     except OSError:
@@ -132,7 +136,7 @@ def _network(process: Path) -> str | None:
 
 
 def _same(one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """Whether two addresses may be those of one server: a loopback address is every one here."""
+    """Whether two addresses may be of one server; a loopback address matches every host."""
     hosts = [_resolved(host) for host, _ in (one, other)]
     loopback = any(host.startswith(("127.", "::1")) for found in hosts for host in found)
     return one[1] == other[1] and (loopback or bool(hosts[0] & hosts[1]))

@@ -1,4 +1,4 @@
-"""A process that does jobs for a program: `sweeps.spread` starts it."""
+"""Helper process that runs jobs for a program; `sweeps.spread` starts it."""
 
 import os
 import pickle
@@ -14,11 +14,11 @@ from foldsweep.beside import beside
 from foldsweep.errors import UserError, shown_error
 
 TELL_EVERY_S = 0.2
-"""Least time between two reports of steps."""
+"""Least time between two reports of steps, in seconds."""
 
 
 def main() -> None:
-    """Do what comes through the connection, until its other end is closed."""
+    """Run the jobs that arrive through the connection, until its other end is closed."""
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     orders: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_receive, args=(connection, orders), daemon=True).start()
@@ -31,7 +31,7 @@ def main() -> None:
             said = ("ended", jobs[order].run(_Steps(connection)))
         except UserError as error:
             said = ("ended", error)
-        except Exception as error:  # the program does it itself, and shows what is wrong
+        except Exception as error:  # the program runs the job itself and shows the error
             said = ("failed", f"failed: {shown_error(error)}")
         connection.send(said)
 
@@ -45,7 +45,7 @@ def _receive(connection: "Connection[Any, Any]", orders: "SimpleQueue[Any]") -> 
 
 
 def _unpacked(folders: Sequence[str], jobs: bytes) -> Sequence[Any]:
-    """Jobs, which users' modules may be part of."""
+    """Unpickle jobs, which may need modules from the folders."""
     for folder in folders:
         beside.add(folder)
     found: Sequence[Any] = pickle.loads(jobs)
@@ -53,7 +53,7 @@ def _unpacked(folders: Sequence[str], jobs: bytes) -> Sequence[Any]:
 
 
 class _Steps:
-    """Reports steps, not more often than anybody can read."""
+    """Reports steps, at most once every `TELL_EVERY_S` seconds."""
 
     def __init__(self, connection: "Connection[Any, Any]"):
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Trials in this process, one after another and without Ray: for short sweeps and breakpoints."""
+"""Runs trials in this process, one after another, without Ray: for short sweeps and debugging."""
 
 import signal
 import threading
@@ -25,17 +25,18 @@ from trainables.trainable import HELD_OUT, FoldTrainable, trainable_for
 from trainables.trial import Context
 
 KEY = "here"
-"""The one trial that is in training."""
+"""Key of the one trial in training."""
 
 
 class Here:
-    """What stands for a Ray where there is none."""
+    """Resources of this process, in place of `Cluster` if trials run without Ray."""
 
     def __init__(self, settings: SweepSettings):
-        """Take what a trial gets of this machine.
+        """Allot resources of this machine to a trial.
 
         Raises:
-            UserError: If it wants more than there is, or what only a process of its own can do.
+            UserError: If a trial needs more than there is, or `trial_timeout` is set, which needs
+                a separate process.
         """
         if settings.trial_timeout is not None:
             raise UserError("trial_timeout ends the process of a trial: leave out workers=0")
@@ -46,16 +47,16 @@ class Here:
         self.machines = Machines.fixed(self._allotment)
 
     def refuse(self) -> None:
-        """Nothing: all that can be wrong is known."""
+        """Do nothing: all errors were raised by `__init__`."""
 
     def keep_logs_in(self, path: Path) -> None:
-        """Nothing: there are no logs of Ray."""
+        """Do nothing: there are no logs of Ray."""
 
     def __enter__(self) -> Allotment:
         return self._allotment
 
     def __exit__(self, *exception: object) -> None:
-        """Nothing was started."""
+        """Do nothing: no process was started."""
 
 
 def fit_here(
@@ -68,7 +69,7 @@ def fit_here(
     folder: Path,
     console: Console,
 ) -> bool:
-    """As `sweeps.fitting.fit`: train what the lifecycle gives out; whether it was interrupted."""
+    """Train the trials of the lifecycle as `sweeps.fitting.fit` does, with the same result."""
     progress = Progress(lifecycle, console, time_budget=settings.time_budget)
     # not by Ray's `__init__`, which looks for a cluster
     worker: FoldTrainable = object.__new__(trainable_for(lifecycle.space.variant))
@@ -90,7 +91,7 @@ def fit_here(
 
 
 class _CtrlC:
-    """Ctrl-C, which interrupts training at once, but no writing of what was trained."""
+    """Handler of Ctrl-C that interrupts training at once, but not the recording of results."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -98,7 +99,7 @@ class _CtrlC:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Take it, in the main thread, which alone hears of it."""
+        """Handle Ctrl-C, if this is the main thread: no other thread can handle signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -110,7 +111,7 @@ class _CtrlC:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Where it interrupts."""
+        """Context in which Ctrl-C raises KeyboardInterrupt, also if it was pressed before."""
         self.in_training = True
         try:
             if self.asked:
@@ -128,7 +129,7 @@ class _CtrlC:
 def _train(
     worker: FoldTrainable, lifecycle: Lifecycle, progress: Progress, ctrl_c: _CtrlC
 ) -> None:
-    """Train a trial to its end, unless it is stopped, or the sweep is."""
+    """Train a trial to its end, unless the trial or the sweep is stopped before."""
     over = False
     while not over and not lifecycle.out_of_time:
         progress.on_step_end(0, [])
@@ -136,7 +137,7 @@ def _train(
             with ctrl_c.training():
                 result: dict[str, Any] = worker.step()
         except KeyboardInterrupt:
-            return  # it is cut off, and trained again when the sweep is resumed
+            return  # a resumed sweep trains the trial again
         except Exception as error:  # the user's code may raise anything
             text = traceback.format_exc()
             shown = without_signatures(text)

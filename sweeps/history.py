@@ -1,4 +1,4 @@
-"""All that a ledger knows of its study's trials, in memory."""
+"""Trials of a study, held in memory by its ledger."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,26 +13,26 @@ from sweeps.study import StoredStudy
 from sweeps.view import View, numbered
 
 SAMPLER_ATTR = "foldsweep:sampler"
-"""What a sampler keeps for later trials: a system attribute of the trial that it was set with."""
+"""System attribute of a trial with the state that its sampler stores for later trials."""
 PACK_ATTR = "foldsweep:ended:"
-"""Beginning of the study's system attributes that each hold many trials, see `sweeps.ended`."""
+"""Prefix of the study's system attributes that each hold many trials, see `sweeps.ended`."""
 PACK = 100
-"""Trials in each of them."""
+"""Number of trials in each of these attributes."""
 SPARE = 1000
-"""Trials that are kept longer than `View` says: samplers see results later than they are known."""
+"""Trials kept in addition to those of `View`, because samplers see results with a lag."""
 
 
 class History:
-    """The trials of a study: a summary of each that has ended, and in full those still needed.
+    """Trials of a study: a summary of each ended trial, and the full trials that are still needed.
 
-    Reading a trial from a database takes milliseconds. So every `PACK` trials that have ended are
-    copied into one attribute of the study.
+    Reading a trial from a database takes milliseconds. So every `PACK` ended trials are copied
+    into one attribute of the study.
 
     Args:
-        study: The study, all of which is read.
-        distributions: What its trials choose from.
-        directions: Of its objectives.
-        objective: The first of these.
+        study: The study, which is read completely.
+        distributions: Distributions of its parameters.
+        directions: Directions of its objectives.
+        objective: Key of the first objective.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class History:
     ):
         self.ended: dict[int, Ended] = {}
         self.unended: list[int] = []
-        """Trials that were paused, or in training when the sweep was killed."""
+        """Numbers of trials that were paused, or in training when the sweep was killed."""
         self.waiting: dict[int, FrozenTrial] = {}
-        """Initial points that an earlier version put into the study beforehand."""
+        """Initial points that an earlier version created in the study beforehand."""
         self.view = View(study.name, directions, length=study.length(), spare=SPARE)
         self.reports = Reports(higher=directions[0] == StudyDirection.MAXIMIZE)
         self._study = study
@@ -58,12 +58,12 @@ class History:
         self._pack()
 
     def take_read(self) -> dict[int, FrozenTrial]:
-        """Hand over the trials that were read from the study, and keep them no longer."""
+        """Return the trials that were read from the study, by number, and drop them here."""
         trials, self._as_read = self._as_read, {}
         return trials
 
     def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """Take in that a trial in training has ended."""
+        """Record the end of a trial in training."""
         trial = self.view.get_trial(number)
         trial = numbered(trial, number, trial.user_attrs)
         trial.state = state
@@ -72,7 +72,7 @@ class History:
         self._pack()
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Take in a report of a trial in training."""
+        """Record an intermediate value of a trial in training."""
         self.view.set_trial_intermediate_value(number, epoch, value)
         self.reports.add(epoch, value)
 
@@ -88,7 +88,7 @@ class History:
         for trial in self._study.trials(rest):
             kept[trial.number] = trial.system_attrs.get(SAMPLER_ATTR, {})
             self._add_read(trial)
-        # a study that an earlier version made has them itself
+        # in a study of an earlier version, the study itself has the sampler's attributes
         of_sampler = {key: self._numbers_of(value) for key, value in attrs.items()}
         for number in sorted(kept):
             of_sampler |= kept[number]
@@ -109,7 +109,7 @@ class History:
         self._as_read[trial.number] = trial
 
     def _add_ended(self, trial: FrozenTrial) -> None:
-        known = self.view.find(trial.number)  # whose reports are counted already
+        known = self.view.find(trial.number)  # its reports are counted already
         ended, trial = Ended.of(trial, self._objective), lean(trial)
         self._add(ended, trial, are_reported=known is not None)
         if self._study.in_database:
@@ -132,7 +132,7 @@ class History:
             del self._unpacked[:PACK]
 
     def _numbers_of(self, value: Any) -> Any:
-        """An attribute with numbers of trials where it lists their ids."""
+        """An attribute's value; a list of trial ids is converted to trial numbers."""
         if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
             return value
         numbers = map(self._study.number_of, value)

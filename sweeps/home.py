@@ -1,7 +1,7 @@
-"""What a sweep is, kept in its database: settings, identity, source of spaces, present driver.
+"""Record of a sweep in its database: settings, identity, source of spaces, current driver.
 
-A study that is called as the sweep, beside those of its spaces, has it as user attributes: so the
-sweep is resumed from any folder or machine.
+The record is kept in the user attributes of a study with the sweep's name, beside the studies of
+its spaces. With it, the sweep can be resumed from any folder or machine.
 """
 
 import hashlib
@@ -21,27 +21,27 @@ from foldsweep.files import parsed
 
 HOLDER = "holder"
 RECORD = "record"
-"""Attribute that says which others hold the record, and its digest."""
+"""Attribute with the digest of the record, and the number of attributes that hold it."""
 LONGEST = 15_000
-"""Characters of one attribute: MySQL has room for 65,535 bytes."""
+"""Most characters of one attribute: MySQL allows 65,535 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceFile:
-    """A space that is a file of the user's, as it was when the sweep started."""
+    """User's file of a space, as it was when the sweep started."""
 
     path: str
-    """As in the settings."""
+    """Path as in the settings."""
     source: str
     digest: str
 
     @classmethod
     def read(cls, path: str, shown: str) -> "SpaceFile":
-        """A file that is there.
+        """Read an existing file.
 
         Args:
-            path: Where it is.
-            shown: What the settings call it.
+            path: Path of the file.
+            shown: Path as in the settings.
         """
         content = Path(path).read_bytes()
         source = content.decode(errors="surrogateescape")  # a file may have another encoding
@@ -49,28 +49,28 @@ class SpaceFile:
 
     @property
     def content(self) -> bytes:
-        """The file as it was."""
+        """Content of the file as it was."""
         return self.source.encode(errors="surrogateescape")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the database has of a sweep: the content of `settings.json`, and its space files."""
+    """Record of a sweep in the database: the content of `settings.json`, and its space files."""
 
     settings: Mapping[str, Any]
     files: tuple[SpaceFile, ...] = ()
 
     def to_text(self) -> str:
-        """As JSON."""
+        """Encode as JSON."""
         files = [vars(file) for file in self.files]
         return json.dumps({"settings": dict(self.settings), "files": files}, sort_keys=True)
 
     @classmethod
     def from_text(cls, text: str) -> "Record":
-        """What `to_text` gave.
+        """Decode a text of `to_text`.
 
         Raises:
-            ValueError: If it is damaged.
+            ValueError: If the text is damaged.
         """
         try:
             values = parsed(text)
@@ -83,7 +83,7 @@ class Record:
 
 
 class Home:
-    """The study that holds a sweep's record.
+    """Study that holds a sweep's record.
 
     Args:
         storage: The database.
@@ -103,10 +103,10 @@ class Home:
         return self._study is not None
 
     def require_sweep(self) -> None:
-        """Refuse a study that somebody else has made, which would be written to, or deleted.
+        """Refuse a study that is not of a sweep, since it would be written to or deleted.
 
         Raises:
-            UserError: If it has trials, or attributes that are none of a sweep.
+            UserError: If the study has trials, or attributes that a sweep does not write.
         """
         if self._study is None:
             return
@@ -119,10 +119,10 @@ class Home:
             )
 
     def create(self) -> None:
-        """Make it.
+        """Create the study.
 
         Raises:
-            UserError: If it is there already.
+            UserError: If the study exists already.
         """
         try:
             self._study = optuna.create_study(storage=self._storage, study_name=self.name)
@@ -130,17 +130,17 @@ class Home:
             raise name_taken(self.name) from None
 
     def delete(self) -> None:
-        """Forget a sweep that was not begun."""
+        """Delete the study of a sweep that has not begun."""
         optuna.delete_study(study_name=self.name, storage=self._storage)
         self._study = None
 
     def holder(self) -> dict[str, Any] | None:
-        """The driver that has the sweep, or had it last."""
+        """Driver that runs the sweep, or ran it last; None if there is none."""
         found = None if self._study is None else self._study.user_attrs.get(HOLDER)
         return found if isinstance(found, dict) else None
 
     def set_holder(self, holder: Mapping[str, Any]) -> None:
-        """Name the driver that has the sweep now."""
+        """Record the driver that runs the sweep."""
         assert self._study is not None
         self._study.set_user_attr(HOLDER, dict(holder))
 
@@ -148,7 +148,7 @@ class Home:
         """The sweep's record; None if it has none yet.
 
         Raises:
-            UserError: If it is damaged.
+            UserError: If the record is damaged.
         """
         attrs = {} if self._study is None else self._study.user_attrs
         if RECORD not in attrs:
@@ -165,7 +165,7 @@ class Home:
             ) from None
 
     def save(self, record: Record) -> None:
-        """Keep a record; a reader sees the old one or this one."""
+        """Store a record; a reader sees either the old record or the new one."""
         assert self._study is not None
         text = record.to_text()
         digest, old = digest_of(text.encode()), self._study.user_attrs.get(RECORD)
@@ -186,7 +186,7 @@ def name_taken(name: str) -> UserError:
 
 
 def sweeps_in(storage: BaseStorage) -> Sequence[str]:
-    """Names of the sweeps that a database has records of."""
+    """Names of the sweeps that have a record in a database, sorted."""
     return sorted(name for name in optuna.get_all_study_names(storage) if "/" not in name)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is known by, whatever it is called and wherever its folder is moved to."""
+"""Identity of a sweep, independent of its name and of the place of its folder."""
 
 import os
 import uuid
@@ -9,30 +9,34 @@ from typing import Any, Self
 from foldsweep.tracking import sqlite_path, with_path
 
 HERE = "./"
-"""Beginning of a stored path that is relative to the project."""
+"""Prefix of a stored path that is relative to the project."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """A UUID that nobody chooses, and where the sweep was when this was written.
+    """Random UUID of a sweep, and the place of the sweep when the identity was recorded.
 
-    Paths inside the project, the folder that the user worked in, are stored relative to it: a
-    project that is moved or copied goes on in its new place, and leaves the old one alone.
+    The project is the folder that the user worked in. Paths inside it are stored relative to it:
+    a project that is moved or copied resumes in its new place, and does not change the old one.
     """
 
     uuid: str
-    """Empty for sweeps that were made before there were UUIDs."""
+    """Empty for sweeps of versions without UUIDs."""
     folder: Path
     project: Path
 
     @classmethod
     def new(cls, folder: Path) -> Self:
-        """The identity of a sweep that is made now, from this working directory."""
+        """Identity of a new sweep, with the current working directory as its project."""
         return cls(uuid=str(uuid.uuid4()), folder=folder.resolve(), project=Path.cwd())
 
     @classmethod
     def of(cls, values: dict[str, Any], folder: Path) -> Self:
-        """As recorded by `to_dict`; without a record as a sweep of earlier versions, made here."""
+        """Identity from the values of `to_dict`.
+
+        Missing values are those of a sweep of an earlier version, without UUID, that was made in
+        this folder from the current working directory.
+        """
         return cls(
             uuid=str(values.get("uuid", "")),
             folder=Path(values.get("folder") or folder.resolve()),
@@ -44,7 +48,7 @@ class Identity:
         return {"uuid": self.uuid, "folder": str(self.folder), "project": str(self.project)}
 
     def at(self, folder: Path) -> Self:
-        """The same sweep in the folder where it is now."""
+        """Identity of the same sweep in the folder where it is now."""
         now = folder.resolve()
         project = self.project
         if self.folder.is_relative_to(project) and not now.is_relative_to(project):
@@ -56,9 +60,9 @@ class Identity:
 
 
 def portable(value: str, project: Path) -> str:
-    """A path, or the URI of a SQLite file, as it is stored: relative if inside the project."""
+    """Stored form of a path, or of the URI of a SQLite file: relative if inside the project."""
     database = sqlite_path(value)
-    path = Path(os.path.normpath(database or value))  # `..` may lead out of it
+    path = Path(os.path.normpath(database or value))  # `..` may leave it
     if not path.is_absolute() or not path.is_relative_to(project):
         return value
     place = f"{HERE}{path.relative_to(project)}"
@@ -66,7 +70,7 @@ def portable(value: str, project: Path) -> str:
 
 
 def resolved(value: str, project: Path) -> str:
-    """What `portable` stored, absolute."""
+    """Absolute form of a path or URI that `portable` returned."""
     database = sqlite_path(value)
     if not value.startswith(HERE) and (database is None or f"///{HERE}" not in value):
         return value

@@ -1,4 +1,4 @@
-"""Jobs, which train a trial up to a rung; the rungs of a sweep, and the lags of its sampler."""
+"""Jobs, each of which trains a trial up to a rung; rungs of a sweep and lags of its sampler."""
 
 import math
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from sweeps.pruning import LEAST_SAMPLED, REDUCTION, rung_epochs
 from sweeps.settings import SweepSettings
 
 LAST_REDUCTION = 2
-"""Reduction of the last of several rungs, chosen by replay, see docs/policies.md."""
+"""Reduction factor of the last of several rungs, chosen by replay, see docs/policies.md."""
 LAGS = (4, 16)
-"""Lags at the first rung and at the last epoch; those between rise in proportion."""
+"""Lags at the first rung and at the last epoch; lags in between rise geometrically."""
 LAG_OF_WHOLE = 8
-"""Lag where trials are not compared before their last epoch."""
+"""Lag if trials are not compared before their last epoch."""
 
 DIVERGED = -math.inf
-"""Score of a trial whose loss became non-finite: a result, the worst there is."""
+"""Score of a trial whose loss became non-finite: a valid result, the worst possible one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,14 @@ class Rung:
 
     epochs: int
     reduction: int = REDUCTION
-    """Of the scores at the rung, the better floor(n / reduction) are promoted."""
+    """Reduction factor: of n scores at the rung, the best floor(n / reduction) are promoted."""
 
 
 def rungs_of(settings: SweepSettings, epochs: int, most: int | None = None) -> tuple[Rung, ...]:
-    """Rungs at which a sweep pauses trials, at the epochs of `sweeps.pruning.rung_epochs`."""
+    """Rungs at which a sweep pauses trials, at the epochs of `sweeps.pruning.rung_epochs`.
+
+    Empty unless the scheduler is `asha` and there is a single objective.
+    """
     if settings.scheduler != "asha" or len(settings.objective) > 1:
         return ()
     rungs = [Rung(epochs=epoch) for epoch in rung_epochs(epochs, most)]
@@ -39,7 +42,7 @@ def rungs_of(settings: SweepSettings, epochs: int, most: int | None = None) -> t
 
 
 def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
-    """Lags of what the sampler sees, by rung, the last epoch included.
+    """Lags of the results that the sampler sees: one for each rung and one for the last epoch.
 
     Raises:
         UserError: If `--lag` has neither one number nor one for each rung and the last epoch.
@@ -60,7 +63,7 @@ def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """A trial is trained up to a rung, by its index; the last epoch counts as one rung more."""
+    """Train a trial up to the rung with this index; the last epoch counts as one more rung."""
 
     trial: int
     rung: int
@@ -68,14 +71,14 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A new configuration is tried, see `Promotion.add`."""
+    """Sample a new configuration as this trial, see `Promotion.add`."""
 
     trial: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing can be given out before a job has ended."""
+    """Wait: there is no job to start until another one has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,8 @@ def stops(
     Args:
         rungs: Rungs of the sweep.
         epochs: Epochs of the whole trial.
-        pretrain_epochs: Epochs after which there is something to compare.
-        sampled: Trials of the sweep that are not initial points.
+        pretrain_epochs: Epochs of pretraining, during which there is nothing to compare.
+        sampled: Number of trials of the sweep that are not initial points.
     """
     last = len(rungs)
     if sampled < LEAST_SAMPLED:
@@ -107,7 +110,7 @@ def stops(
 
 
 def mean_epochs(rungs: Sequence[Rung], epochs: int, trained: int = 0) -> float:
-    """Expected number of epochs of a trial of at most `epochs` that has `trained` some."""
+    """Expected total epochs of a trial of at most `epochs`, `trained` of which are done."""
     mean, share, begin = float(trained), 1.0, trained
     for rung in rungs:
         if trained < rung.epochs < epochs:

@@ -1,4 +1,4 @@
-"""The study's journal file, safe against kills of any of the processes that write it."""
+"""Journal file of a study, which survives a kill of any process that writes it."""
 
 import json
 import os
@@ -15,18 +15,19 @@ from optuna.trial import TrialState
 from foldsweep.errors import UserError
 
 POLL_S = 0.002
-"""As a rule others keep the lock for milliseconds, though a sampler may think longer."""
+"""Seconds between attempts to take the lock. Other processes usually hold it for milliseconds, but
+longer while a sampler chooses values."""
 
 
 class Journal(BaseJournalBackend):
-    """A journal whose lines all reach the operating system at once, so that no kill loses one.
+    """Journal backend that passes each line to the operating system at once: no kill loses a line.
 
-    Its lock is one that the kernel frees when its holder dies; Optuna's own stay for half a
-    minute. The lock's file has another name than that of Optuna's own, which the dashboard takes
-    to write a note: that one waits as long as a file of its name is there, and then deletes it.
+    The kernel releases the lock when its holder dies; Optuna's own locks remain for half a minute.
+    The lock file has another name than Optuna's lock file, which Optuna's dashboard takes to write
+    a note: the dashboard waits as long as a file of that name exists, and then deletes it.
 
     Args:
-        path: The file, which is made where it does not exist.
+        path: Path of the journal, which is created if it does not exist.
     """
 
     def __init__(self, path: Path):
@@ -34,16 +35,16 @@ class Journal(BaseJournalBackend):
         self._lock = FileLock(path.with_name(f"{path.name}.flock"))
         self._next = 0, 0
         self.line = 0
-        """The line that was read last, counted from 1."""
+        """Number of the line that was read last, counted from 1."""
         with self.together():
             path.open("ab").close()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Keep the lock for several writes.
+        """Hold the lock for several writes.
 
-        Taking it removes a line that a killed writer left incomplete: what is appended to such a
-        line would be lost with it.
+        Taking the lock removes an incomplete line of a killed writer: text that is appended to
+        such a line would be lost with it.
         """
         with self._lock.acquire(poll_interval=POLL_S):
             if self._lock.lock_counter == 1 and self._path.exists():
@@ -51,9 +52,9 @@ class Journal(BaseJournalBackend):
             yield
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Logs from a number on, which counts lines from 0.
+        """Yield the logs from a line on, counted from 0.
 
-        Optuna's own passes over a damaged last line, to which others are then appended.
+        Optuna's own backend skips a damaged last line, to which later lines are then appended.
 
         Raises:
             UserError: If a line is damaged.
@@ -81,7 +82,7 @@ class Journal(BaseJournalBackend):
         return log
 
     def damaged(self) -> UserError:
-        """The error that names the last line read."""
+        """Error that names the line that was read last."""
         return _damaged(self._path, self.line)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -90,17 +91,16 @@ class Journal(BaseJournalBackend):
             file.write(text.encode())
 
     def to_disk(self) -> None:
-        """Wait until all that was written is safe from a power cut."""
+        """Sync the file to disk, so that a power cut loses nothing of it."""
         with self._path.open("rb") as file:
             os.fsync(file.fileno())
 
 
 class StudyInJournal(JournalStorage):
-    """Optuna's storage in a journal.
+    """Optuna storage in a journal, synced to disk at the end of each trial.
 
-    Optuna waits for the disk after every line, thirteen times for a trial of nine parameters. Here
-    only the end of a trial waits, since all else can be drawn again. What was written to the file
-    before it reaches the disk with it.
+    Optuna syncs after every line, thirteen times for a trial of nine parameters. Here only the end
+    of a trial is synced, together with all earlier lines, since all else can be sampled again.
     """
 
     def __init__(self, journal: Journal):
@@ -116,25 +116,25 @@ class StudyInJournal(JournalStorage):
 
 
 def journal_storage(path: Path) -> StudyInJournal:
-    """The storage in a journal file, which is made where it does not exist.
+    """Storage in a journal file, which is created if it does not exist.
 
     Raises:
         OSError: If the file cannot be read or written.
-        UserError: If a line of it is damaged.
+        UserError: If a line of the file is damaged.
     """
     journal = Journal(path)
     try:
         return StudyInJournal(journal)
-    # a line that is no operation; Optuna asserts that it knows the operation
+    # a line that is no operation; Optuna asserts that an operation is known
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError):
         raise journal.damaged() from None
 
 
 def _cut_incomplete_line(journal: Path) -> None:
-    """Remove what a kill or a power cut left of a line.
+    """Remove an incomplete last line, which a kill or a power cut has left.
 
     Raises:
-        UserError: If a line before it is damaged, which leaves the file as it is.
+        UserError: If an earlier line is damaged; the file is then unchanged.
     """
     with journal.open("r+b") as file:
         size = file.seek(0, 2)

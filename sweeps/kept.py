@@ -36,30 +36,30 @@ if TYPE_CHECKING:
 
 JOURNAL_FILE = "study.journal"
 DELETED = ".deleted"
-"""Ends the name of a folder that is being deleted."""
+"""Suffix of a folder that is being deleted."""
 TAIL = 2**16
-"""Bytes at the end of a spool that say whether its sweep has ended."""
+"""Bytes at the end of a spool that are read to find whether its sweep has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptSettings:
     """List sweeps with their state, best score and size on disk; or delete one of them.
 
-    What a sweep has in MLflow, in a database and on a remote store is never deleted: a line says
-    what remains where.
+    Records of a sweep in MLflow, in a database and on a remote store are never deleted; the
+    program prints what remains and where.
     """
 
     storage: Path = Path("runs")
     """Folder of sweeps."""
     delete: str | None = None
-    """Name of a sweep to delete; one that is running is refused."""
+    """Name of a sweep to delete; a running sweep is refused."""
     yes: bool = False
-    """With --delete: do not ask."""
+    """With --delete: do not ask for confirmation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A sweep in its folder."""
+    """Summary of a sweep in its folder."""
 
     name: str
     state: str
@@ -68,13 +68,13 @@ class Kept:
     """Trials that have ended; None if the studies cannot be read."""
     best: str
     size: int
-    """Bytes."""
+    """Size of the folder, in bytes."""
     changed: float
-    """When a space of it was written to last, in seconds since 1970."""
+    """Time of the last change to its settings or a spool, in seconds since 1970."""
 
 
 def main() -> int:
-    """List, or delete, what the command line asks for; returns the exit code."""
+    """List or delete sweeps, as the command line requests; returns the exit code."""
     settings = parse(KeptSettings, sys.argv[1:], prog="sweeps/kept.py")
     require_local(settings.storage)
     if settings.delete is not None:
@@ -87,14 +87,14 @@ def main() -> int:
 
 
 def sweeps_in(storage: Path) -> list[Kept]:
-    """All sweeps of a folder, the latest last."""
+    """All sweeps of a folder, in order of their last change."""
     folders = [path.parent for path in storage.glob(f"*/{SETTINGS_FILE}")]
     found = [kept(folder) for folder in folders if not folder.name.startswith(".")]
     return sorted(found, key=lambda sweep: (sweep.changed, sweep.name))
 
 
 def kept(folder: Path) -> Kept:
-    """What is known of a sweep by its folder, which stays as it is."""
+    """Summary of a sweep, read from its folder, which is not changed."""
     size = num_bytes(folder)
     spools = sorted(folder.glob(f"*/{SPOOL_FILE}"))
     changed = max([p.stat().st_mtime for p in (folder / SETTINGS_FILE, *spools)])
@@ -123,7 +123,7 @@ def kept(folder: Path) -> Kept:
 
 
 def listed(sweeps: Sequence[Kept], storage: Path) -> Iterator[str]:
-    """A line for each sweep; names are never cut."""
+    """Yield a table with a line for each sweep; names are never truncated."""
     if not sweeps:
         yield f"no sweeps in {storage}"
         return
@@ -153,10 +153,10 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
     Args:
         storage: Folder of sweeps.
         name: Name of the sweep.
-        sure: Whether not to ask.
+        sure: Whether to skip the confirmation.
 
     Raises:
-        UserError: If there is no such sweep, it is running, or nobody can be asked.
+        UserError: If there is no such sweep, it is running, or no terminal can ask the user.
     """
     check_name(name)
     folder = storage / name
@@ -176,9 +176,9 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
                 return 1
             said = [*_remains(folder, name)]
             size = num_bytes(folder)
-            for left in storage.glob(f".*{DELETED}"):  # by a kill
+            for left in storage.glob(f".*{DELETED}"):  # left by a kill
                 shutil.rmtree(left, ignore_errors=True)
-            gone = folder.rename(storage / f".{name}{DELETED}")  # at once, for who looks meanwhile
+            gone = folder.rename(storage / f".{name}{DELETED}")  # atomic for readers
             shutil.rmtree(gone)
     except Timeout:
         raise UserError(f"sweep {name} is running: interrupt it first") from None
@@ -191,16 +191,16 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
 
 
 def num_bytes(folder: Path) -> int:
-    """What a folder takes."""
+    """Size of a folder, in bytes."""
     total = 0
     for path in folder.rglob("*"):
-        with suppress(OSError):  # it may go meanwhile
+        with suppress(OSError):  # it may be deleted meanwhile
             total += path.lstat().st_size
     return total
 
 
 def shown_size(size: float) -> str:
-    """Bytes for people.
+    """Number of bytes as readable text.
 
     >>> shown_size(999), shown_size(2_500_000)
     ('1.0 kB', '2.5 MB')
@@ -227,12 +227,12 @@ def _is_held(lock: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # of somebody else
+    except OSError:  # the lock of another user
         return False
 
 
 def _has_finished(spool: Path) -> bool:
-    """Whether the last that a spool says of its sweep's own run is that it has finished."""
+    """Whether the sweep's own run has finished, by its last record in a spool."""
     with spool.open("rb") as file:
         file.seek(max(0, spool.stat().st_size - TAIL))
         lines = file.read().splitlines()
@@ -247,7 +247,10 @@ def _has_finished(spool: Path) -> bool:
 def _reached(
     folder: Path, settings: SweepSettings, spaces: Sequence[str]
 ) -> tuple[int | None, str]:
-    """Trials that have ended in all spaces, and the best score with its space and number."""
+    """Number of ended trials in all spaces, and the best score with its space and trial number.
+
+    None and an empty text if a study cannot be read.
+    """
     import optuna  # takes a second
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -260,7 +263,7 @@ def _reached(
             )
             trials = study.get_trials(deepcopy=False)
             higher = study.directions[0].name == "MAXIMIZE"
-        # each kind of storage has its own for what is damaged or out of reach
+        # each kind of storage has its own exceptions for damaged or unreachable data
         except Exception:
             return None, ""
         number += sum(trial.state.is_finished() for trial in trials)
@@ -274,7 +277,7 @@ def _reached(
 
 
 def _storage(folder: Path, url: str | None) -> "BaseStorage":
-    """The study's storage, to be read only: nothing is made or mended."""
+    """Storage of the study, for reading only: nothing is created or repaired."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -297,7 +300,7 @@ def _refuse_while_sending(folder: Path) -> None:
 
 
 def _asked(folder: Path) -> bool:
-    """Whether the user, who is told what is lost, wants it deleted."""
+    """Ask the user, with a list of what will be lost; returns whether to delete the sweep."""
     if not sys.stdin or not sys.stdin.isatty():
         raise UserError(f"nobody is here to be asked: --delete {folder.name} needs --yes")
     waiting = num_waiting(folder)
@@ -307,7 +310,7 @@ def _asked(folder: Path) -> bool:
 
 
 def num_waiting(folder: Path) -> int:
-    """Records of a sweep that have not been sent to MLflow."""
+    """Number of records of a sweep that have not been sent to MLflow."""
     number = 0
     for spool in folder.glob(f"*/{SPOOL_FILE}"):
         offset = 0
@@ -319,7 +322,7 @@ def num_waiting(folder: Path) -> int:
 
 
 def _remains(folder: Path, name: str) -> Iterator[str]:
-    """What a deleted sweep leaves elsewhere."""
+    """Yield lines that say what remains of a deleted sweep elsewhere, and what is lost."""
     waiting = num_waiting(folder)
     if waiting:
         yield f"{plural(waiting, 'record')} that MLflow had not taken are lost"

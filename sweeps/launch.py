@@ -1,4 +1,4 @@
-"""From settings to sweeps: everything is checked first, then space after space is swept."""
+"""Launches a sweep from its settings: checks everything, then sweeps one space after another."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -59,13 +59,13 @@ def launch(
     Args:
         settings: Validated settings.
         stored: Settings of the sweep to resume; None for a new one.
-        cluster: The Ray to run on, which may be starting; or this process.
-        given: Task and spaces that a program has made; None where none has called.
-        ui: Whether MLflow's pages are served beside it.
-        cell: Gives the console for a space, by its number, where that program is a notebook.
+        cluster: Ray to run on, which may still be starting; or this process.
+        given: Task and spaces made by a Python program; None for the command line.
+        ui: Whether to serve MLflow's pages during the sweep.
+        cell: Returns the console of a space by its number; None outside notebooks.
 
     Raises:
-        UserError: If anything is wrong; nothing has been made or changed then.
+        UserError: If anything is wrong; nothing has been created or changed then.
         ServiceLost: If a service has been away for too long.
     """
     new = settings.name if stored is None else None
@@ -143,17 +143,17 @@ def _launch(
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """Where a sweep is kept."""
+    """Places where a sweep is stored."""
 
     folder: Path
-    """On this machine."""
+    """Folder on this machine."""
     shared: Shared | None
-    """In a database, if it is there."""
+    """Database of the sweep; None if it has none."""
     outages: Outages
 
 
 def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) -> Identity:
-    """What a new sweep will be known by, or a resumed one is; says if that has moved."""
+    """Identity of a new or resumed sweep; tells the user if a resumed sweep has moved."""
     folder = settings.local_root / name
     if stored is None:
         return Identity.new(folder)
@@ -167,7 +167,7 @@ def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) 
 
 
 def taken(name: str) -> UserError:
-    """The error of a new sweep whose name another one has."""
+    """Error for a new sweep whose name another sweep has."""
     return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
 
 
@@ -175,7 +175,7 @@ def taken(name: str) -> UserError:
 def _forgotten_unless_begun(
     shared: Shared | None, folder: Path, stored: SweepSettings | None
 ) -> Iterator[None]:
-    """Leave the database without a new sweep that could not be started."""
+    """Remove a new sweep from the database if it could not be started."""
     try:
         yield
     except Exception:
@@ -185,9 +185,9 @@ def _forgotten_unless_begun(
 
 
 def _undo(folder: Path, stored: SweepSettings | None) -> None:
-    """Leave a sweep that could not be started or resumed as it was, so that it can be."""
+    """Undo the changes of a failed start or resume, so that it can be tried a second time."""
     if stored is not None:
-        with suppress(UserError):  # a full disk has the first word
+        with suppress(UserError):  # a full disk is reported first
             save_settings(stored, folder)
     elif not any(folder.glob(f"*/{SPOOL_FILE}")):
         shutil.rmtree(folder, ignore_errors=True)
@@ -199,7 +199,7 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
         if not resumed and any(path.name not in left_by_a_kill for path in folder.glob("*")):
             raise taken(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):  # that it can be written
+        with TemporaryFile(dir=folder):  # checks that it can be written
             pass
     except OSError as error:
         raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
@@ -216,7 +216,7 @@ def _sweep_all(
     cluster: Cluster | Here,
     audience: Audience,
 ) -> int:
-    """Sweep one space after another; tables follow each."""
+    """Sweep one space after another, with tables after each; returns the exit code."""
     ends = []
     if settings.select_on_test:
         console.print("trials are selected on the test rows: their scores are optimistic")

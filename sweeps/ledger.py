@@ -1,7 +1,7 @@
 """The Optuna study as the ledger of a sweep: what was tried, how it ended, what runs again.
 
-All that matters is in the study; a killed sweep is continued from it alone. A trial is sampled on
-a view in memory and created whole in the study.
+The study holds the whole state: a killed sweep is resumed from it alone. A trial is sampled on a
+view in memory, and then created in the study with all its values.
 """
 
 import math
@@ -58,30 +58,34 @@ ENDING: tuple[Scheduler, ...] = ("asha-stop", "hyperband", "median")
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Values to try; `origin` names the setting they repeat, None if the sampler chose them."""
+    """Trial to train, with its values.
+
+    `origin` is the name of its initial point or grid point; None if the sampler chose the values.
+    """
 
     number: int
     values: Mapping[str, Any]
     origin: str | None
     reported_at: int | None = field(default=None, compare=False)
-    """Of a trial that was cut off: the last epoch after which it was decided to go on, or 0."""
+    """For a trial that was paused or interrupted: last epoch after which it was decided that the
+    trial continues, or 0 if there is none. None for a new trial."""
 
 
 class Ledger:
-    """Asks the study for configurations and records how they end.
+    """Asks the study for configurations and records how their trials end.
 
     Args:
-        storage: Where the study is.
+        storage: Storage of the study.
         name: Name of the study, unique to the sweep and its space.
-        space: What may vary.
+        space: Search space.
         settings: The sweep's settings.
         epochs: Epochs of a trial that is not stopped early.
-        identity: What results depend on besides the settings, such as the data's digest.
-        gate: What configurations must meet to be trained.
+        identity: Digests of what results depend on besides the settings, such as the data.
+        gate: Conditions that configurations must meet to be trained; None for none.
 
     Raises:
-        UserError: If a new sweep's study exists, or a resumed one's is damaged, or was made with
-            another space or other data.
+        UserError: If the study of a new sweep exists, or if the study of a resumed sweep is
+            damaged or was made with another space or other data.
     """
 
     def __init__(
@@ -110,7 +114,7 @@ class Ledger:
         rungs = rung_epochs(epochs, space.most_rungs)
         self.scheduler = in_force(settings, num_sampled(space, settings))
         self.rule = make_rule(self.scheduler, epochs, rungs)
-        # more trials may be asked for later, and then be stopped by what these report
+        # a resumed sweep may have more trials, which are stopped by comparison with these reports
         self._later_rule = make_rule(settings.scheduler, epochs, rungs)
         self.prunes = len(settings.objective) == 1
         self.rungs = rungs_of(settings, epochs, space.most_rungs)
@@ -159,7 +163,7 @@ class Ledger:
         self._turns.restore(self._history.take_read(), failed)
 
     def _warm_start(self, origin: Origin) -> tuple[Source, ...]:
-        """What the sampler is shown of earlier sweeps, the same whenever this one is resumed."""
+        """Sources of earlier trials for the sampler; a resumed sweep has the same sources."""
         if not self.settings.warm_start:
             return ()
         sources = recorded(self.study)
@@ -171,72 +175,72 @@ class Ledger:
 
     @property
     def budget(self) -> int:
-        """Trials that the sweep may have in all.
+        """Largest total number of trials.
 
-        Those that are asked for, and one more for each that was refused: as many again at most.
+        The requested number, and one more for each refused trial; at most twice the request.
         """
         asked = num_asked(self.space, self.settings)
         return min(asked + min(self._num_refused, asked), most_asked(self.space, self.settings))
 
     @property
     def redraws(self) -> int:
-        """Draws of the sampler that may not be trained and were replaced; they are no trials."""
+        """Number of draws that may not be trained and were replaced; they are not trials."""
         return self._chooser.redraws
 
     @property
     def has_stopped_paying(self) -> bool:
-        """Whether so many trials in a row have not improved on the best that no more are asked."""
+        """Whether sampling has ended because `patience` trials in a row did not improve."""
         self._turns.decide()
         return self._turns.has_stopped_paying
 
     @property
     def may_ask(self) -> bool:
-        """Whether `ask` has something to give."""
+        """Whether `ask` returns a trial."""
         return isinstance(self._turns.decide(), Train | Sample)
 
     @property
     def trials_left(self) -> int:
-        """Trials that are in training or still to be; paused ones may be promoted later."""
+        """Number of trials in training or yet to be trained; paused ones may be promoted later."""
         return self._turns.left
 
     def mean_epochs(self, epochs: int, trained: int = 0) -> float:
-        """Epochs of a trial on average that has `trained` some and, if whole, has `epochs`."""
+        """Expected total epochs of a trial of at most `epochs`, `trained` of which are done."""
         if self.rungs and self.scheduler != "none":
             return mean_epochs(self.rungs, epochs, trained)
         return self.rule.mean_epochs(epochs, trained)
 
     def paused(self) -> dict[int, int]:
-        """Trials that are paused at a rung, each with the epochs that it has."""
+        """Numbers of the trials that are paused at a rung, each with the epochs it has trained."""
         unended = (n for n in range(self._turns.visible.view.length) if n not in self._ended)
         return {n: _passed(self._trial(n)) for n in unended if self.is_paused(n)}
 
     @property
     def ends_early(self) -> bool:
-        """Whether the scheduler is one that ends trials early, and pauses none."""
+        """Whether the scheduler ends trials early instead of pausing them."""
         return self.settings.scheduler in ENDING
 
     def is_paused(self, number: int) -> bool:
-        """Whether a trial that has not ended is paused, and not to be trained on now."""
+        """Whether a trial that has not ended is paused and is not to be continued now."""
         return self._turns.is_paused(number)
 
     def hold(self) -> None:
-        """Return once this process is known to be the sweep's one driver."""
+        """Wait until it is confirmed that this process is the only driver of the sweep."""
         self.study.hold()
 
     def ended(self) -> list[Ended]:
-        """Trials that are over, by number."""
+        """Trials that have ended, in order of their numbers."""
         return [self._ended[number] for number in sorted(self._ended)]
 
     def end_of(self, number: int) -> Ended:
-        """How a trial ended."""
+        """Summary of a trial that has ended."""
         return self._ended[number]
 
     def ask(self) -> Asked | None:
-        """The next values, those first that are to be trained on; None if there are none now."""
+        """Return the next trial, or None; trials to continue come before new ones."""
         turn = self._turns.decide()
         match turn:
             case Train(number):
-                self.hold()  # a new trial is written, which makes sure of that
+                self.hold()  # for a new trial, writing it to the study does this
                 trial = self._whole(self._view.get_trial(number))
                 self._turns.plan.take(turn)
             case Sample(number):
@@ -263,24 +267,24 @@ class Ledger:
         *,
         ended: bool = False,
     ) -> bool:
-        """Record an intermediate value, if it may be looked at; whether the trial should stop.
+        """Record an intermediate value that the scheduler uses; returns whether to stop the trial.
 
-        With `rungs` it is paused if so, else it is to be ended by `prune`.
+        With `rungs`, a trial that should stop is paused; otherwise the caller ends it by `prune`.
 
-        The decision is recorded before the value that it is about, and never made again: a kill
-        changes it as little as what other trials report later. A value without a decision means
-        that the trial goes on.
+        A decision to stop is recorded before its value and is never made again, so neither a kill
+        nor later reports of other trials change it. A value without a decision means that the
+        trial continues.
 
-        Points to try first are never stopped, so that the baseline is a whole one; those of a
-        grid may be. With several objectives nothing is stopped, since a trial behind in one may
-        lead in another.
+        Initial points are never stopped, so that the baseline is trained to the end; grid points
+        may be stopped. With several objectives no trial is stopped, since a trial that is behind
+        in one objective may lead in another.
 
         Args:
             number: Number of the trial.
-            epoch: Epochs that it has trained.
+            epoch: Number of epochs that the trial has trained.
             value: Value of the objective.
-            result: What the trial has come to, recorded with the decision if it is to stop.
-            ended: Whether it was the last epoch, after which there is nothing to decide.
+            result: Result of the trial so far, recorded with a decision to stop.
+            ended: Whether this was the last epoch, after which there is nothing to decide.
         """
         value = float(value)
         known = self._view.get_trial(number)
@@ -299,7 +303,10 @@ class Ledger:
         return bool(stopped == epoch)
 
     def _at_rung(self, known: FrozenTrial, epoch: int, value: float) -> bool:
-        """Record the objective at a rung; the decision follows from all that is recorded."""
+        """Record the objective at a rung; returns whether the trial is paused.
+
+        The decision is not recorded: it follows from the recorded values of all trials.
+        """
         number = known.number
         if epoch not in {rung.epochs for rung in self.rungs}:
             return False
@@ -315,11 +322,11 @@ class Ledger:
         return self.rule.stops(known.number, curve, self._history.reports)
 
     def give_back(self, number: int) -> None:
-        """Have a trial whose process died asked for again, before all others."""
+        """Let `ask` return a trial again, before all others, because its process died."""
         self._turns.plan.give_back(number)
 
     def complete(self, number: int, values: Sequence[float], result: Mapping[str, Any]) -> None:
-        """Record a trial that trained all epochs; `result` is kept as JSON.
+        """Record a trial that trained all epochs; `result` is stored as JSON.
 
         Raises:
             ValueError: If a value is NaN.
@@ -332,7 +339,7 @@ class Ledger:
     def prune(self, number: int, result: Mapping[str, Any]) -> None:
         """Record a trial that was stopped early, with its last reported value.
 
-        Its result is the one that was recorded with the decision, if any was.
+        A result that was recorded with the decision to stop is kept instead of `result`.
         """
         known = self._view.get_trial(number)
         curve = known.intermediate_values
@@ -341,14 +348,14 @@ class Ledger:
         self._end(number, TrialState.PRUNED, [curve[max(curve)]] if curve else None)
 
     def fail(self, number: int, error: str, kind: str = CRASHED) -> None:
-        """Record a trial that failed, with the reason and its kind, see `names.TAG_FAILURE`."""
+        """Record a trial that failed, with reason and kind of failure, see `names.TAG_FAILURE`."""
         self._note(number, FAILURE_ATTR, [kind, error[:ERROR_LENGTH]])
         self._num_refused += kind == REFUSED
         self._turns.set_budget(self.budget)
         self._end(number, TrialState.FAIL, failure=kind)
 
     def frozen(self, number: int) -> FrozenTrial:
-        """What the study has of a trial."""
+        """A trial as stored in the study."""
         return self.study.trial(number)
 
     def chosen(self, number: int) -> dict[str, Any]:
@@ -375,7 +382,7 @@ class Ledger:
         return self._view.find(number) or self.frozen(number)
 
     def _stops(self, trial: FrozenTrial) -> tuple[int, ...]:
-        """The rungs that a trial stops at, and the last epoch; all of them if it is refused."""
+        """Rungs at which a trial is compared, and its last epoch; all rungs if it is refused."""
         epochs, pretrain = self.epochs, 0
         if self.rungs:
             with suppress(UserError):
@@ -385,7 +392,7 @@ class Ledger:
         return stops(self.rungs, epochs, pretrain, sampled=sampled)
 
     def _next(self) -> FrozenTrial:
-        """A new trial, or one that an earlier version put into the study beforehand."""
+        """A new trial, or one that an earlier version created in the study beforehand."""
         for number in self._history.waiting:
             self.study.start(number)
             self._turns.visible.add(self._history.waiting[number])
@@ -397,7 +404,7 @@ class Ledger:
         return trial
 
     def _whole(self, known: FrozenTrial) -> FrozenTrial:
-        """A trial of the study with all its values, which an earlier version added one by one."""
+        """A trial of the study with all its values; an earlier version added them one by one."""
         if self._chooser.is_whole(known):
             return known
         trial = self._chooser.whole(known)
@@ -419,11 +426,11 @@ def _make_study(
 ) -> None:
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-        study.set_metric_names(list(settings.objective))  # axes of Optuna's dashboard
+        study.set_metric_names(list(settings.objective))  # axis titles in Optuna's dashboard
 
 
 def _passed(trial: FrozenTrial) -> int:
-    """The last epoch after which it was decided that a trial goes on; 0 if there is none."""
+    """Last epoch after which it was decided that a trial continues; 0 if there is none."""
     stopped = stopped_at(trial)
     last = math.inf if stopped is None else stopped
     return max((e for e in trial.intermediate_values if e < last), default=0)

@@ -1,4 +1,4 @@
-"""Limits of the command line on outcomes that are known before training, such as `num_params`."""
+"""Limits, by `--limit`, on outcomes that are known before training, such as `num_params`."""
 
 import operator
 import re
@@ -33,10 +33,10 @@ class Limit:
 
 
 def parsed_limit(text: str) -> Limit:
-    """A limit as the command line has it, such as `num_params <= 100000`.
+    """Parse a limit of the command line, such as `num_params <= 100000`.
 
     Raises:
-        UserError: If it is none.
+        UserError: If the text is no limit, or limits another outcome.
     """
     found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([\d_.,]+(?:e\d+)?)\s*", text)
     if found is None:

@@ -1,4 +1,4 @@
-"""The life of each trial, recorded in study and spool: asked, trained, paused, ended."""
+"""Lifecycle of each trial, recorded in study and spool: asked, trained, paused, ended."""
 
 from sweeps.lifecycle.attempts import MOST_LOST as MOST_LOST
 from sweeps.lifecycle.attempts import Running as Running

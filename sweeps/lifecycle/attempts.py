@@ -1,4 +1,4 @@
-"""Attempts to train trials: the one in progress, why it failed, and whether there is another."""
+"""Attempts to train a trial: the attempt in progress, why it failed, whether it is retried."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from foldsweep.files import write_whole
 from sweeps.ledger import Asked
 
 MOST_LOST = 10
-"""Machines that a trial may lose. None is the trial's fault, unless the trial is what brings them
-down, one after another. A long trial on machines that are taken away resumes from its checkpoint
-each time."""
+"""Number of lost machines after which a trial fails. A loss is not the trial's fault, unless the
+trial itself brings down one machine after another. A long trial on preemptible machines resumes
+from its checkpoint each time."""
 
 
 @dataclass(kw_only=True)
@@ -20,14 +20,14 @@ class Running:
 
     asked: Asked
     epochs: int = 0
-    """Of the whole trial."""
+    """Epochs of the whole trial."""
     epoch: int = 0
     score: float | None = None
-    """The objective after that epoch, where it is known; a mean over folds."""
+    """Objective after `epoch`, a mean over folds; None if unknown."""
     node: str = ""
-    """Host name and address, once known."""
+    """Host name and address of its node; empty until known."""
     since: float = 0.0
-    """When it got its process, by the monotonic clock."""
+    """Time when the trial was given a process, by the monotonic clock."""
     pretrain_epochs: int = 0
     best: dict[str, float] = field(default_factory=dict)
     stopped: bool = False
@@ -40,11 +40,11 @@ class Running:
 
 
 class Attempts:
-    """Notes why trials failed, and decides which of them are tried again.
+    """Records why trials failed, and decides which of them are retried.
 
     Args:
         error_folder: Local folder of the tracebacks of trials that crashed.
-        max_failures: How often a trial that crashed is tried again.
+        max_failures: Number of times that a crashed trial is retried.
     """
 
     def __init__(self, error_folder: Path, max_failures: int):
@@ -53,25 +53,25 @@ class Attempts:
         self.crashes: Counter[int] = Counter()
         self.losses: Counter[int] = Counter()
         self.signatures: dict[int, str] = {}
-        """The last failure of a trial that may be tried again, see `trainables.refusals`."""
+        """Signature of a trial's last failure, by its number, see `trainables.refusals`."""
         self.last_error: str | None = None
         self._errors: dict[int, str] = {}
 
     @property
     def remaining_error(self) -> str | None:
-        """The last error of a trial that has not ended well since."""
+        """The last error of a trial that has not ended well or paused since; None if none."""
         return next(reversed(self._errors.values()), None)
 
     def note_crash(
         self, running: Running, error: str, traceback: str = "", signature: str | None = None
     ) -> None:
-        """Note why a trial failed, unless its process was ended for taking too long.
+        """Record why a trial failed, unless its process was ended by the time limit.
 
         Args:
             running: The trial.
-            error: The cause in a line.
-            traceback: Kept in a file of the sweep's folder, which the line names.
-            signature: By which the next attempt recognises the same failure; None if it has none.
+            error: The cause, in one line.
+            traceback: Written to a file in the error folder, which the line names; empty if none.
+            signature: Signature by which the next attempt recognises the same failure, or None.
         """
         if running.failure == names.TIMED_OUT:
             return
@@ -89,26 +89,26 @@ class Attempts:
         self._errors[number] = self.last_error
 
     def note_timeout(self, running: Running, seconds: float) -> None:
-        """Note that a trial took longer than it may."""
+        """Record that a trial exceeded its time limit, in seconds."""
         self.note_crash(running, f"ended after {seconds:g} s (--trial-timeout)")
         running.failure = names.TIMED_OUT
 
     def note_loss(self, running: Running, what: str) -> None:
-        """Note what happened to the machine of a trial."""
+        """Record what happened to the machine of a trial."""
         running.machine_lost = running.failure != names.TIMED_OUT
         again = self.losses[running.asked.number] + 1 < MOST_LOST
         more = "; it is tried again" if again else f", {MOST_LOST} times"
         self.note_crash(running, f"{what}{more}")
 
     def forget_error(self, number: int) -> None:
-        """Note that a trial has ended well, or waits at a rung."""
+        """Forget the error of a trial that has ended well or is paused at a rung."""
         self._errors.pop(number, None)
 
     def is_tried_again(self, running: Running) -> bool:
-        """Count a failure; whether the trial is tried again.
+        """Count a failure; returns whether the trial is retried.
 
-        A trial that took longer than it may would do so again. A trial that lost its machine did
-        not crash, and is tried again until it has lost `MOST_LOST`.
+        A trial that timed out is not retried, since it would time out again. A trial that lost its
+        machine did not crash, and is retried until it has lost `MOST_LOST` machines.
         """
         number = running.asked.number
         if running.machine_lost:
@@ -120,5 +120,5 @@ class Attempts:
 
 
 def _from_here(path: Path) -> Path:
-    """The path as it may be typed in the current folder."""
+    """The path, relative to the current folder if inside it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""The runs of trials, as they are written to the spool."""
+"""Runs of trials, written to the spool."""
 
 import json
 import math
@@ -29,7 +29,7 @@ class Runs:
 
     Args:
         tracker: The sweep's spool.
-        space: What is searched.
+        space: Search space.
         tags: Tags of every run of the sweep.
         dataset: MLflow's dataset record.
         held_out_folder: Local folder of the predictions of complete trials for held-out rows.
@@ -52,12 +52,12 @@ class Runs:
         self._held_out_folder = held_out_folder
 
     def start(self, asked: Asked, params: Mapping[str, Any], *, is_whole: bool = True) -> None:
-        """Start a run, or continue that of a trial which was paused or cut off.
+        """Start a run, or continue the run of a trial that was paused or interrupted.
 
         Args:
             asked: The trial.
             params: Its configuration.
-            is_whole: Whether that is a valid configuration, all of it.
+            is_whole: Whether `params` are a complete, valid configuration.
         """
         tags = {**self.tags, names.TAG_KIND: "trial", names.TAG_TRIAL: str(asked.number)}
         if asked.reported_at:  # it may have been paused
@@ -70,7 +70,7 @@ class Runs:
         self.tracker.start_trial(asked.number, name, params, tags, self._dataset)
 
     def log_history(self, running: Running, result: Mapping[str, Any]) -> None:
-        """Write the metrics of all epochs since the last report, and note the best of each."""
+        """Write the metrics of all epochs since the last report, and update their best values."""
         points = []
         for row in result[HISTORY]:
             epoch = int(row[names.EPOCH])
@@ -84,7 +84,7 @@ class Runs:
         self.tracker.log_history(running.asked.number, points)
 
     def log_final(self, running: Running, result: Mapping[str, Any]) -> None:
-        """Write the metrics that a run has once: best values, values by fold, size and time."""
+        """Write the metrics without epochs: best values, values by fold, size and time."""
         final = {names.best_key(name): value for name, value in running.best.items()}
         for name, values in result[BY_FOLD]:
             for fold, value in enumerate(values):
@@ -94,10 +94,10 @@ class Runs:
         self.tracker.log_metrics(running.asked.number, final, running.epoch)
 
     def keep_held_out(self, running: Running) -> None:
-        """Write the file of a trial's held-out rows, and have it attached to the trial's run.
+        """Write the file of a trial's held-out rows, and attach it to the trial's run.
 
-        The study has no complete trial without its file: a trial that is cut off by a kill before
-        the study has its end runs again, and writes the same file.
+        The file is written before the study records the end of the trial, so every complete trial
+        has its file. A trial that is killed in between runs again, and writes the same file.
         """
         if running.held_out is None:
             return

@@ -1,4 +1,4 @@
-"""The state of a sweep in figures: how many trials ended and how, the best, the epochs trained."""
+"""Counts of a sweep: ended trials by state, failures by kind, epochs; and the best trial."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ REFUSED_TO_GIVE_UP = 20
 
 
 class Tally:
-    """Counts trials and epochs, keeps the best trial, and says when most trials fail.
+    """Counts trials and epochs, keeps the best trial, and detects that most trials fail.
 
     Args:
         ledger: The sweep's study.
@@ -30,10 +30,10 @@ class Tally:
         self.ended: Counter[TrialState] = Counter(t.state for t in ended)
         self._ended_before = self.ended.copy()
         self.ended_here = 0
-        """Since the sweep was started or resumed, as in the names below."""
+        """Trials ended since the sweep was started or resumed; `here` means the same below."""
         self.paused_here = 0
         self.epochs_here = 0
-        """Epochs that trials have trained, those that have not ended included."""
+        """Epochs that trials have trained, including trials that have not ended."""
         self.epochs_of_ended = 0
         self.failures = Counter(t.failure for t in ended if t.failure is not None)
         self._refused_before = self.failures[names.REFUSED]
@@ -49,24 +49,25 @@ class Tally:
         self.epochs_of_ended += epochs
 
     def compare(self, number: int) -> None:
-        """Take a complete trial as the best if it is.
+        """Update the best trial with a complete one.
 
-        Equals go by number, not by which ended first, so that a resumed sweep has the same best.
+        Of equal scores, the one with the lowest trial number is the best, not the one that ended
+        first, so that a resumed sweep has the same best trial.
         """
         new = self._ledger.end_of(number)
         if self.best is None or self._place(new) < self._place(self.best):
             self.best = outcome(self._ledger, new)
 
     def _place(self, trial: Ended | Outcome) -> tuple[float, int]:
-        """What sorts trials, best first."""
+        """Sort key of trials, best first."""
         return -self._sign * trial.score, trial.number
 
     @property
     def hopeless(self) -> bool:
         """Whether most trials failed since the sweep was started or resumed.
 
-        Earlier ones do not count: their cause may be mended. Refused trials cost next to nothing,
-        so others are tried until `REFUSED_TO_GIVE_UP` in a row are refused.
+        Earlier failures do not count: their cause may have been removed. Refused trials cost
+        almost nothing, so the sweep continues until `REFUSED_TO_GIVE_UP` in a row are refused.
         """
         here = self.ended - self._ended_before
         refused = self.failures[names.REFUSED] - self._refused_before

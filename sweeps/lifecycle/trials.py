@@ -1,9 +1,10 @@
-"""The life of trials: asked, trained, paused, ended.
+"""Lifecycle of trials: asked, trained, paused, ended.
 
-Order matters where a kill may fall between two writes. What a trial was measured to have, and its
-predictions for held-out rows, are in the spool before the study has its end; the end of its run
-goes to the spool after that. A resumed sweep finds either a trial to run again, whose repeated
-metrics the spool recognises, or an ended trial whose run is still to be ended.
+The order of writes matters, since a kill may fall between two of them. First, the metrics of a
+trial and its predictions for held-out rows are written to the spool. Then the study records the
+end of the trial. Last, the end of its run is written to the spool. So a resumed sweep finds either
+a trial to run again, whose repeated metrics the spool recognises, or an ended trial whose run must
+still be ended.
 """
 
 import math
@@ -45,23 +46,23 @@ from trainables.trainable import (
 class Lifecycle:
     """Connects the ledger, the tracker and the scheduler of trials.
 
-    A scheduler's own name of a trial is its `key`; `start` binds it to the trial's number.
+    `key` is the scheduler's name of a trial; `start` maps it to the trial's number.
 
     Args:
         ledger: The sweep's study.
         tracker: The sweep's spool.
-        space: What is searched.
+        space: Search space.
         objective: Metrics that the study optimises, in its order.
         epochs: Epochs of a trial that is not stopped early.
-        report_at: Epochs that the study is told of.
+        report_at: Epochs after which the objective is reported to the study.
         tags: Tags of every run of the sweep.
         dataset: MLflow's dataset record.
-        checkpoint_folder: Where trials in training are checkpointed.
+        checkpoint_folder: Place of the checkpoints of trials.
         error_folder: Local folder of the tracebacks of trials that crashed.
         held_out_folder: Local folder of the predictions of complete trials for held-out rows.
-        time_budget: Seconds until the sweep is `out_of_time`.
-        max_failures: How often a trial that crashed is tried again.
-        outages: Knows which services are away.
+        time_budget: Seconds until the sweep is `out_of_time`; None for no limit.
+        max_failures: Number of times that a crashed trial is retried.
+        outages: Tracks which services are unavailable.
     """
 
     def __init__(
@@ -100,12 +101,12 @@ class Lifecycle:
         self.outages = outages or Outages()
         self.saved = Saved(checkpoint_folder, self.outages)
         self.paused = ledger.paused()
-        """Trials that wait at a rung, with the epochs that they have; some may be promoted."""
+        """Numbers of trials paused at a rung, with the epochs trained; some may be promoted."""
         self._count_checkpoints()
         self.runs.close_ended(ledger, self.paused)
 
     def start(self, key: str) -> dict[str, Any] | None:
-        """The configuration of the next trial, with its number; None if there is none."""
+        """Start the next trial; returns its configuration and number, or None if there is none."""
         while not self.hopeless and (asked := self.ledger.ask()) is not None:
             self.running[key] = Running(asked=asked)
             self.paused.pop(asked.number, None)
@@ -131,7 +132,7 @@ class Lifecycle:
         return None
 
     def placed(self, key: str, node: str | None = None) -> None:
-        """Note that a trial has a process now and, as soon as it is known, on which node."""
+        """Record that a trial has a process and, once known, on which node."""
         running = self.running.get(key)
         if running is None:
             return
@@ -142,17 +143,17 @@ class Lifecycle:
             self.tracker.log_node(running.asked.number, node)
 
     def result(self, key: str, result: Mapping[str, Any]) -> bool:
-        """Record a report before the last epoch; whether the trial's process should stop."""
+        """Record a report before the last epoch; returns whether the process should stop."""
         running = self.running[key]
         self._log(running, result)
-        if self.ledger.rungs:  # the trial is paused in the study by the report itself
+        if self.ledger.rungs:  # the report itself pauses the trial in the study
             self.runs.log_final(running, result)
             self.tracker.secure()
         running.stopped = self._report(running, result)
         return running.stopped
 
     def take_held_out(self, key: str, content: bytes) -> None:
-        """Take in the file of a trial's held-out rows, which `end` keeps if it is complete."""
+        """Receive the file of a trial's held-out rows; `end` keeps it if the trial is complete."""
         self.running[key].held_out = content
 
     def end(self, key: str, result: Mapping[str, Any]) -> None:
@@ -190,21 +191,21 @@ class Lifecycle:
     def crashed(
         self, key: str, error: str, traceback: str = "", signature: str | None = None
     ) -> None:
-        """Note why a trial failed, see `Attempts.note_crash`; `lost` says what becomes of it."""
+        """Record why a trial failed, see `Attempts.note_crash`; `lost` decides on a retry."""
         self.attempts.note_crash(self.running[key], error, traceback, signature)
 
     def timed_out(self, key: str, seconds: float) -> None:
-        """Note that a trial took longer than it may; its process is being ended."""
+        """Record that a trial exceeded its time limit; its process is being ended."""
         self.attempts.note_timeout(self.running[key], seconds)
 
     def machine_lost(self, key: str, what: str) -> None:
-        """Note what happened to the machine of a trial; `lost` says what becomes of the trial."""
+        """Record what happened to the machine of a trial; `lost` decides on a retry."""
         self.attempts.note_loss(self.running[key], what)
 
     def lost(self, key: str) -> None:
-        """Have a trial that crashed tried again, or record that it did so too often.
+        """Retry a trial that crashed, or record its failure if it crashed too often.
 
-        Ray's own retries do not do: it tries none again whose process dies between two trials.
+        Ray's own retries do not suffice: they omit a trial whose process dies between two trials.
         """
         if self.attempts.is_tried_again(self.running[key]):
             self.ledger.give_back(self.running.pop(key).asked.number)
@@ -212,13 +213,13 @@ class Lifecycle:
             self.fail(key)
 
     def give_all_back(self) -> None:
-        """Have all trials in training tried again: the processes that trained them have ended."""
+        """Retry all trials in training, since the processes that trained them have ended."""
         for running in self.running.values():
             self.ledger.give_back(running.asked.number)
         self.running.clear()
 
     def fail(self, key: str, kind: str | None = None) -> None:
-        """Record a trial that diverged, was refused, or crashed more often than it may."""
+        """Record a trial that diverged, was refused, or crashed too often."""
         self.ledger.hold()
         running = self.running[key]
         running.failure = kind or running.failure
@@ -231,12 +232,12 @@ class Lifecycle:
 
     @property
     def num_training(self) -> int:
-        """Trials that have a process; others wait for one."""
+        """Number of started trials that have a process; the others wait for one."""
         return sum(running.has_process for running in self.running.values())
 
     @property
     def num_paused(self) -> int:
-        """Trials that wait at a rung and are not to be promoted, as far as is known."""
+        """Number of trials paused at a rung, except trials that are known to be promoted."""
         return sum(map(self.ledger.is_paused, self.paused))
 
     @property
@@ -251,12 +252,12 @@ class Lifecycle:
 
     @property
     def ended(self) -> Counter[TrialState]:
-        """Trials that have ended, by state."""
+        """Number of trials that have ended, by state."""
         return self.tally.ended
 
     @property
     def failures(self) -> Counter[str]:
-        """Trials that failed, by kind of failure."""
+        """Number of trials that failed, by kind of failure."""
         return self.tally.failures
 
     @property
@@ -266,7 +267,7 @@ class Lifecycle:
 
     @property
     def remaining_error(self) -> str | None:
-        """The last error of a trial that has not ended well since."""
+        """The last error of a trial that has not ended well or paused since; None if none."""
         return self.attempts.remaining_error
 
     def _log(self, running: Running, result: Mapping[str, Any]) -> None:
@@ -281,9 +282,10 @@ class Lifecycle:
         self.runs.log_history(running, result)
 
     def _report(self, running: Running, result: Mapping[str, Any], *, ended: bool = False) -> bool:
-        """Tell the study of a report, and of epochs in `report_at` that came before it.
+        """Report to the study the epochs of a result in `report_at`, and a trial's last epoch.
 
-        Skips pretraining epochs, so that no trial is pruned on an untrained head.
+        Skips pretraining epochs, so that no trial is pruned on an untrained head. Returns whether
+        the trial should stop.
         """
         number, name, stop = running.asked.number, self.objective[0], False
         reports = [row for row in result[HISTORY][:-1] if row[names.EPOCH] in self.report_at]
@@ -291,7 +293,7 @@ class Lifecycle:
             reports.append(result)
         for row in reports:
             if row[names.EPOCH] > running.pretrain_epochs:
-                # a metric over all rows is in some rows only, the number of parameters in none
+                # a metric over all rows is in some epochs only, the number of parameters in none
                 value = row[name] if name in row else result[name]
                 epoch = int(row[names.EPOCH])
                 kept = _kept(result)
@@ -303,7 +305,7 @@ class Lifecycle:
     def _count_checkpoints(self) -> None:
         """Count the checkpoints of trials that were paused before the sweep was resumed."""
         sizes: dict[int, int] = {}
-        with suppress(*STORE_ERRORS):  # they only take more space for a while
+        with suppress(*STORE_ERRORS):  # uncounted checkpoints only take space
             sizes = checkpoint_sizes(self.checkpoint_folder) if self.paused else {}
         for number, epoch in self.paused.items():
             value = self.ledger.frozen(number).intermediate_values.get(epoch)
@@ -311,7 +313,7 @@ class Lifecycle:
                 self.saved.pause(number, epoch, self._score(value), sizes[number])
 
     def _score(self, value: float) -> float:
-        """The objective, higher being better."""
+        """The objective, with its sign such that higher is better."""
         return names.sign(self.space.variant.task.better[self.objective[0]]) * value
 
     def _pause(self, key: str, result: Mapping[str, Any]) -> None:
@@ -339,6 +341,6 @@ class Lifecycle:
 
 
 def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the study keeps of a report."""
+    """Part of a report that the study stores."""
     whole = {name: result[name] for name in (names.EPOCH, names.NUM_PARAMS, names.TRAIN_TIME)}
     return {BY_FOLD: dict(result[BY_FOLD]), **whole}

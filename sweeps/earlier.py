@@ -209,8 +209,9 @@ def _results(trial: FrozenTrial, there: Origin) -> Results | None:
     }
     if trial.state == TrialState.COMPLETE:
         results[None] = trial.values[0]
-    finite = {epoch: value for epoch, value in results.items() if math.isfinite(value)}
-    return finite if finite or not results else {}
+    if not results:
+        return None
+    return {epoch: value for epoch, value in results.items() if math.isfinite(value)}
 
 
 def _common_point(

@@ -109,6 +109,22 @@ def test_all_trials_with_a_result_fit_the_same_space(
     assert found(given=("first/small",)) == [source]
 
 
+def test_a_trial_that_was_killed_before_its_first_score_is_left_out(
+    make_ledger: MakeLedger,
+    make_space: MakeSpace,
+    found: Callable[..., list[Source]],
+    tmp_path: Path,
+) -> None:
+    space = make_space(domains=DOMAINS, points=INSIDE)
+    ledger = make_ledger(over=first_storage(tmp_path), space=space, trials=TRIALS)
+    first, second, killed = ledger.ask(), ledger.ask(), ledger.ask()
+    assert first is not None and second is not None and killed is not None
+    ledger.complete(first.number, [0.9], {})
+    ledger.study.report(second.number, 3, 0.5)  # in training, with a score
+    (source,) = found()
+    assert [dict(trial.results) for trial in source.trials] == [{None: 0.9}, {3: 0.5}]
+
+
 def test_a_trial_outside_a_domain_is_left_out(
     swept: Callable[..., None], found: Callable[..., list[Source]]
 ) -> None:

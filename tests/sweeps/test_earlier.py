@@ -117,8 +117,10 @@ def test_a_trial_that_was_killed_before_its_first_score_is_left_out(
 ) -> None:
     space = make_space(domains=DOMAINS, points=INSIDE)
     ledger = make_ledger(over=first_storage(tmp_path), space=space, trials=TRIALS)
-    first, second, killed = ledger.ask(), ledger.ask(), ledger.ask()
-    assert first is not None and second is not None and killed is not None
+    first, second, killed = (ledger.ask() for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert killed is not None
     ledger.complete(first.number, [0.9], {})
     ledger.study.report(second.number, 3, 0.5)  # in training, with a score
     (source,) = found()

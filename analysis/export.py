@@ -169,7 +169,7 @@ def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
     Raises:
         UserError: If there is no complete trial.
     """
-    from analysis.choosing import choose  # imports scipy, which the rule `best` does not need
+    from analysis.choice import choose  # imports scipy, which the rule `best` does not need
 
     (sweep,) = load_sweeps(store, sweeps=[name])
     if not sweep.complete:

@@ -18,7 +18,7 @@ from analysis.plots.curves import curves_info, plot_all, plot_one
 from analysis.plots.gallery import interactive, rebuilt_studies, sweep_figures
 from analysis.plots.interactive import write_html
 from analysis.plots.style import DPI
-from analysis.reproduced import table_rows
+from analysis.reproductions import table_rows
 from analysis.selection import Selection, selected
 from analysis.tasks.tables import table_pictures
 from foldsweep.errors import UserError

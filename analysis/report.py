@@ -19,7 +19,7 @@ from analysis import words
 from analysis.compare import best_cells
 from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
-from analysis.plots.drawn import as_base64
+from analysis.plots.figure import as_base64
 from analysis.plots.gallery import sweep_figures
 from analysis.rows import Row
 from analysis.selection import Selection, check_rope, selected

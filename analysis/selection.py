@@ -14,7 +14,7 @@ from foldsweep.programs import console
 from foldsweep.tracking import default_experiment, tracking_uri
 
 Rule = Literal["best", "one-se", "equivalent-smallest"]
-"""Rule that chooses one configuration of a sweep, see `analysis.choosing`."""
+"""Rule that chooses one configuration of a sweep, see `analysis.choice`."""
 MOST_NAMED = 6
 """Largest number of other sweeps that a notice names."""
 

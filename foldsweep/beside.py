@@ -14,7 +14,7 @@ from types import FrameType, ModuleType
 
 from foldsweep.errors import UserError
 
-UNPICKLERS = ("ray.", "sweeps.given", "sweeps.helper")
+UNPICKLERS = ("ray.", "sweeps.handover", "sweeps.helper")
 """Prefixes of modules that unpickle objects of a user's file, which imports the modules beside it.
 An import in these modules by a statement or by `import_module` is the library's own, not the
 user's."""

@@ -27,7 +27,9 @@ PROGRAMS = {
         "sweeps.spaces", "sweeps.spaces.SpacesSettings", "Show search spaces and their ranges."
     ),
     "sweeps": Program(
-        "sweeps.kept", "sweeps.kept.KeptSettings", "List sweeps: state, best, size; delete one."
+        "sweeps.catalogue",
+        "sweeps.catalogue.CatalogueSettings",
+        "List sweeps: state, best, size; delete one.",
     ),
     "compare": Program(
         "analysis.compare", "analysis.compare.CompareSettings", "Compare variants, with tests."

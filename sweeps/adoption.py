@@ -14,7 +14,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import recorded_identity, save_settings
 from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, read_records
-from sweeps.tracking.wrong import is_texts
+from sweeps.tracking.validation import is_texts
 
 
 def adopt(folder: Path, stored: SweepSettings, name: str) -> None:

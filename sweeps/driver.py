@@ -19,7 +19,7 @@ from foldsweep.errors import CodeError, UserError, shown_error
 from foldsweep.interrupts import end_at_once, leave_to_python
 from foldsweep.programs import run_program, take_sigterm_as_ctrl_c
 from sweeps.channel import drop_empty_dumps, open_channel, tell
-from sweeps.given import Sent
+from sweeps.handover import Sent
 from sweeps.settings import SweepSettings
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from foldsweep.recipe import Recipe
 from foldsweep.user_code import users_code
 from sweeps.answers import evaluation
 from sweeps.ensembles import check, ensemble_cohort, together
-from sweeps.measured import (
+from sweeps.measurements import (
     MeasureSettings,
     check_logging,
     log_measured,

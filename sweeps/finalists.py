@@ -28,7 +28,7 @@ from foldsweep.programs import (
 )
 from foldsweep.recipe import Recipe
 from foldsweep.tracking import store_options
-from sweeps.measured import (
+from sweeps.measurements import (
     MeasureSettings,
     check_logging,
     log_measured,

@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.ended import Ended, check, lean, packed, unpacked
+from sweeps.outcomes import Ended, check, lean, packed, unpacked
 from sweeps.pruning import Reports
 from sweeps.study import StoredStudy
 from sweeps.view import View, numbered
@@ -15,7 +15,7 @@ from sweeps.view import View, numbered
 SAMPLER_ATTR = "foldsweep:sampler"
 """System attribute of a trial with the state that its sampler stores for later trials."""
 PACK_ATTR = "foldsweep:ended:"
-"""Prefix of the study's system attributes that each hold many trials, see `sweeps.ended`."""
+"""Prefix of the study's system attributes that each hold many trials, see `sweeps.outcomes`."""
 PACK = 100
 """Number of trials in each of these attributes."""
 SPARE = 1000

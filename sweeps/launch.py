@@ -17,9 +17,10 @@ from search_spaces.space import SearchSpace
 from sweeps.cell import Cell
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
-from sweeps.given import Given
-from sweeps.here import Here
+from sweeps.database import DRIVER_FILE, Shared, owned
+from sweeps.handover import Given
 from sweeps.identity import Identity
+from sweeps.local import Here
 from sweeps.messages import (
     Audience,
     described,
@@ -37,10 +38,9 @@ from sweeps.pages import pages
 from sweeps.prepare import Prepared, check_tracking, prepared
 from sweeps.settings import SweepSettings, new_name
 from sweeps.settings_file import SETTINGS_FILE, check_place, recorded_identity, save_settings
-from sweeps.shared import DRIVER_FILE, Shared, owned
 from sweeps.sweep import sweep_space
+from sweeps.tracking.name_check import NameCheck
 from sweeps.tracking.spool import SPOOL_FILE
-from sweeps.tracking.taken import NameCheck
 from trainables.stack.precision import has_bfloat16
 from trainables.tasks.samples import Data
 

@@ -23,8 +23,11 @@ from foldsweep.names import CRASHED, REFUSED, sign
 from search_spaces.space import SearchSpace
 from sweeps.budget import most_asked, num_asked, num_sampled
 from sweeps.distributions import distributions_of
-from sweeps.earlier import ORIGIN_ATTR, Origin, sources_of
-from sweeps.ended import (
+from sweeps.fingerprints import require_same, space_fingerprint
+from sweeps.gate import Gate
+from sweeps.history import History
+from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
+from sweeps.outcomes import (
     FAILURE_ATTR,
     GRID_POINT,
     POINT_ATTR,
@@ -34,15 +37,12 @@ from sweeps.ended import (
     failures,
     stopped_at,
 )
-from sweeps.fingerprints import require_same, space_fingerprint
-from sweeps.gate import Gate
-from sweeps.history import History
-from sweeps.jobs import Sample, Train, lags_of, mean_epochs, rungs_of, stops
 from sweeps.payoff import Patience
 from sweeps.promotion import Promotion
 from sweeps.pruning import in_force, make_rule, rung_epochs
 from sweeps.sampling import Chooser
 from sweeps.settings import Scheduler, SweepSettings
+from sweeps.sources import ORIGIN_ATTR, Origin, sources_of
 from sweeps.study import StoredStudy, has_study
 from sweeps.turns import Turns
 from sweeps.view import numbered

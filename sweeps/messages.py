@@ -18,9 +18,9 @@ from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
 from sweeps.budget import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.cell import Cell
-from sweeps.ended import failure_of, failures
-from sweeps.given import OF_PYTHON, of_python
+from sweeps.handover import OF_PYTHON, of_python
 from sweeps.jobs import lags_of, rungs_of
+from sweeps.outcomes import failure_of, failures
 from sweeps.payoff import LEAST_TRIED, MORE, expected_gain
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from sweeps.ended import Ended
+from sweeps.outcomes import Ended
 
 MORE = 20
 """Trials whose gain is estimated."""

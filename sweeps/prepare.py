@@ -13,10 +13,9 @@ from foldsweep.programs import console
 from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_of
-from sweeps.earlier import Origin, check_used, sources_of
 from sweeps.fingerprints import identity_of
 from sweeps.gate import within
-from sweeps.given import Given
+from sweeps.handover import Given
 from sweeps.home import Home, name_taken
 from sweeps.jobs import lags_of, rungs_of
 from sweeps.messages import (
@@ -26,6 +25,7 @@ from sweeps.messages import (
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
 from sweeps.settings import SweepSettings, check_resumable
+from sweeps.sources import Origin, check_used, sources_of
 from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.sweep import most_epochs, study_storage
 from sweeps.tracking.spool import SPOOL_FILE, check_files

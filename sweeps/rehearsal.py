@@ -15,10 +15,10 @@ from foldsweep.programs import console
 from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked, num_sampled
+from sweeps.catalogue import kept, shown_size
 from sweeps.gate import Gate
-from sweeps.given import Given
+from sweeps.handover import Given
 from sweeps.jobs import mean_epochs, rungs_of
-from sweeps.kept import kept, shown_size
 from sweeps.launch import taken
 from sweeps.messages import described
 from sweeps.passwords import masked_url

@@ -171,7 +171,7 @@ def _parse(args: list[str], stored: SweepSettings | None = None) -> RunOptions:
 
 
 def _bring(folder: Path, study: str, found: argparse.Namespace) -> None:
-    from sweeps.shared import bring  # Optuna must not delay Ray's start
+    from sweeps.database import bring  # Optuna must not delay Ray's start
 
     bring(folder, study=study, storage=found.storage, trust=found.trust)
 

@@ -17,9 +17,9 @@ from ray.tune.search.sample import Categorical
 from foldsweep.choices import encoded, is_container, tupled
 from search_spaces.space import Point, SearchSpace
 from sweeps.distributions import nearest, plain
-from sweeps.ended import GRID_POINT, POINT_ATTR
 from sweeps.gate import Gate
 from sweeps.history import SAMPLER_ATTR
+from sweeps.outcomes import GRID_POINT, POINT_ATTR
 from sweeps.samplers import make_sampler
 from sweeps.settings import SweepSettings
 from sweeps.view import View, numbered

@@ -12,8 +12,8 @@ from rich.text import Text
 from foldsweep import names
 from foldsweep.numbers import places_of, shown_score, signed
 from foldsweep.streams import escaped
-from sweeps.ended import Ended
 from sweeps.ledger import Ledger
+from sweeps.outcomes import Ended
 
 BEST_SHOWN = 5
 FRONT_SHOWN = 12

@@ -18,18 +18,18 @@ from foldsweep.numbers import plural, shown_score
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked
 from sweeps.distributions import distributions_json, distributions_of
-from sweeps.ended import failures
-from sweeps.expected import log_expected
+from sweeps.expectation import log_expected
 from sweeps.fingerprints import identity_of
 from sweeps.fitting import fit
 from sweeps.gate import Gate
-from sweeps.here import fit_here
 from sweeps.identity import Identity
 from sweeps.ledger import Ledger
 from sweeps.lifecycle import REFUSED_TO_GIVE_UP, Lifecycle
+from sweeps.local import fit_here
 from sweeps.machines import Machines
 from sweeps.mirror import Mirror, records_of
 from sweeps.outages import TRACKING, UNSHARED, Outages
+from sweeps.outcomes import failures
 from sweeps.passwords import masked_url, without_password
 from sweeps.pruning import reports, rung_epochs
 from sweeps.records import (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep import names
-from sweeps.ended import Ended
 from sweeps.jobs import DIVERGED, Decision, Finished, Train
+from sweeps.outcomes import Ended
 from sweeps.payoff import Patience
 from sweeps.promotion import Promotion
 from sweeps.visible import Visible

@@ -17,7 +17,7 @@ from trainables.keep.formats import SUFFIXES, check_format, write_standalone
 from trainables.keep.measure import Measured, measured
 from trainables.keep.model import KeptModel
 from trainables.models.estimators.config import EstimatorConfig
-from trainables.tasks.again import data_of
+from trainables.tasks.reload import data_of
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task, Variant
 

@@ -16,7 +16,7 @@ from analysis.plots.classes import (
     plot_confusions,
 )
 from analysis.plots.curves import CurvesInfo, learning_curves, plot_all, plot_one
-from analysis.plots.drawn import Drawn, Notice, common, slug
+from analysis.plots.figure import Drawn, Notice, common, slug
 from analysis.plots.history import history_info, plot_histories
 from analysis.plots.interactive import interactive_tradeoff
 from analysis.plots.residuals import plot_predicted, plot_residuals, predicted_info

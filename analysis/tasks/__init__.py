@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from analysis.load import Store
-from analysis.plots.drawn import Drawn, Notice
+from analysis.plots.figure import Drawn, Notice
 from analysis.results import Sweep
 
 Pictures = Callable[

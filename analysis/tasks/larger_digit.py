@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.load import Store, json_artifact
-from analysis.plots.drawn import Drawn, Notice, common, slug
-from analysis.reproduced import latest_rows
+from analysis.plots.figure import Drawn, Notice, common, slug
+from analysis.reproductions import latest_rows
 from analysis.results import Sweep
 from analysis.rows import best_trial
 from analysis.tasks.heatmaps import heatmap_info, plot_heatmaps

@@ -9,10 +9,10 @@ import numpy as np
 
 from analysis.models.keeping import check_folder, keep
 from analysis.models.trained import Places, Trained, train, train_on
-from foldsweep.api.undisturbed import undisturbed
+from foldsweep.api.process_state import undisturbed
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
-from sweeps.given import OF_PYTHON, Given
+from sweeps.handover import OF_PYTHON, Given
 from trainables.keep.labels import PREDICTION, labelled
 from trainables.tasks.table.arrays import frame_of, is_table
 from trainables.tasks.table.assembly import inputs_of

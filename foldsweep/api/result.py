@@ -11,20 +11,20 @@ from analysis.load import Store, json_tag, open_store, sweep_runs, sweep_uuid
 from analysis.results import Sweep, Trial, load_sweeps
 from analysis.selection import Rule, alike, check_rope
 from foldsweep import names
+from foldsweep.api.process_state import undisturbed
 from foldsweep.api.sweeping import Space, What, given_of
-from foldsweep.api.undisturbed import undisturbed
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.numbers import shown_score
 from foldsweep.tracking import default_experiment, tracking_uri
-from sweeps.given import Given
+from sweeps.handover import Given
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import recorded_identity
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from foldsweep.api.compared import Compared, Figures
+    from foldsweep.api.comparison import Compared, Figures
     from foldsweep.api.model import Model
 
 
@@ -78,7 +78,7 @@ class Result:
         Raises:
             UserError: If no sweep has a complete trial, or none has measured the metric.
         """
-        from foldsweep.api.compared import Compared  # imports jinja2 and matplotlib
+        from foldsweep.api.comparison import Compared  # imports jinja2 and matplotlib
 
         check_rope(rope)
         sweeps = [sweep for result in (self, *others) for sweep in result._complete()]
@@ -92,7 +92,7 @@ class Result:
         """
         with undisturbed():
             from analysis.plots.gallery import sweep_figures
-            from foldsweep.api.compared import Figures
+            from foldsweep.api.comparison import Figures
 
             missing: list[str] = []
             drawn = sweep_figures(self.store, self._complete(), notice=missing.append)
@@ -128,7 +128,7 @@ class Result:
             UserError: If there is no complete trial, or its data or variant is not available.
         """
         with undisturbed():
-            from analysis.choosing import choose as chosen
+            from analysis.choice import choose as chosen
             from analysis.export import recipe_of
             from analysis.models.trained import Places  # imports torch, which takes seconds
             from foldsweep.api.model import fitted

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeGuard, Union, overload
 
-from foldsweep.api.undisturbed import undisturbed
+from foldsweep.api.process_state import undisturbed
 from foldsweep.checks import brief, nearest
 from foldsweep.errors import CodeError, UserError
 from foldsweep.interrupts import INTERRUPTED
 from sweeps.cell import Cell, Display, in_notebook
 from sweeps.config_file import KNOWN, words_of
-from sweeps.given import Given, Sent
+from sweeps.handover import Given, Sent
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings, new_name
 from sweeps.supervisor import Supervisor
@@ -186,8 +186,8 @@ def _here(
 ) -> "Result":
     """Run the sweep in this process, without Ray."""
     from foldsweep.api.result import result_of  # imports Ray, torch and MLflow, a few seconds
-    from sweeps.here import Here
     from sweeps.launch import launch
+    from sweeps.local import Here
     from sweeps.messages import Audience, resume_command
     from sweeps.outages import ServiceLost
 

@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 from foldsweep import names
 from foldsweep.files import write_whole
 from search_spaces.space import SearchSpace
-from sweeps.ended import failure_of
 from sweeps.ledger import Asked, Ledger
 from sweeps.lifecycle.attempts import Running
+from sweeps.outcomes import failure_of
 from sweeps.tracking.tracker import Tracker
 from trainables.trainable import BY_FOLD, HISTORY
 

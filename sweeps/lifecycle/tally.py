@@ -5,8 +5,8 @@ from collections import Counter
 from optuna.trial import TrialState
 
 from foldsweep import names
-from sweeps.ended import Ended
 from sweeps.ledger import Ledger
+from sweeps.outcomes import Ended
 from sweeps.summary import Outcome, outcome, ranking
 
 LEAST_ENDED_TO_GIVE_UP = 5

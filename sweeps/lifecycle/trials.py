@@ -20,12 +20,12 @@ from optuna.trial import TrialState
 from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
+from sweeps.checkpoints import Saved
 from sweeps.ledger import Ledger
 from sweeps.lifecycle.attempts import Attempts, Running
 from sweeps.lifecycle.runs import Runs
 from sweeps.lifecycle.tally import Tally
 from sweeps.outages import Outages
-from sweeps.saved import Saved
 from sweeps.summary import Outcome
 from sweeps.tracking.tracker import Tracker
 from trainables.checkpoints import checkpoint_sizes

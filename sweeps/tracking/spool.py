@@ -37,7 +37,7 @@ from foldsweep.files import parsed, write_whole
 from foldsweep.objective import Better
 from foldsweep.tracking import artifacts_beside, check_uri, shown, sqlite_path
 from sweeps.identity import Identity, portable, resolved
-from sweeps.tracking.wrong import are_points, is_run, is_texts
+from sweeps.tracking.validation import are_points, is_run, is_texts
 
 Record = dict[str, Any]
 Point = tuple[str, float, int, int]

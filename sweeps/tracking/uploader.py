@@ -46,7 +46,7 @@ from sweeps.tracking.spool import (
     set_aside,
     write_progress,
 )
-from sweeps.tracking.wrong import problem_of
+from sweeps.tracking.validation import problem_of
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of a new experiment, by which the UI shows it as one of training runs."""

@@ -14,7 +14,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from analysis import reproduced
 from analysis.load import Store, open_store
 from foldsweep import names
 
@@ -259,7 +258,7 @@ def filled_rows(
     filled = make_store()
     experiment = filled.experiment("foldsweep")
     monkeypatch.setattr(
-        reproduced, "_result", lambda store, run: {"run": run.info.run_id, **WRONG}
+        reproductions, "_result", lambda store, run: {"run": run.info.run_id, **WRONG}
     )
 
     def add(

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foldsweep import names
 from foldsweep.tracking import sqlite_uri
-from sweeps.ended import RESULT_ATTR
+from sweeps.outcomes import RESULT_ATTR
 
 WHAT = ("lost", "doubled", "state", "score")
 UNREPEATABLE = (names.TRAIN_TIME,)

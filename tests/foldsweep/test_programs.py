@@ -22,9 +22,9 @@ from analysis.ui import UiSettings
 from foldsweep.errors import CodeError, UserError
 from foldsweep.programs import INTERRUPTED, EpochLine, command, parse, run_program
 from foldsweep.usage import options_of
+from sweeps.catalogue import CatalogueSettings
 from sweeps.evaluate import EvaluateSettings
 from sweeps.finalists import FinalistsSettings
-from sweeps.kept import KeptSettings
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.run import RunOptions, read_settings
 from sweeps.settings import SweepSettings
@@ -115,7 +115,7 @@ def test_nothing_but_a_user_error_comes_of_any_words(args: list[str]) -> None:
 PROGRAMS = [
     RunOptions,
     SpacesSettings,
-    KeptSettings,
+    CatalogueSettings,
     EvaluateSettings,
     FinalistsSettings,
     ReproduceSettings,

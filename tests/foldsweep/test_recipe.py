@@ -14,8 +14,8 @@ from foldsweep.errors import UserError
 from foldsweep.recipe import FORMAT, Recipe
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
-from trainables.tasks.again import data_of
 from trainables.tasks.larger_digit import TASK
+from trainables.tasks.reload import data_of
 
 RECIPE = Recipe(
     space="cnn_ws_aux",

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 
 from foldsweep.checks import meant
 from sweeps.distributions import nearest
-from sweeps.ended import POINT_ATTR, RESULT_ATTR
 from sweeps.ledger import Ledger
+from sweeps.outcomes import POINT_ATTR, RESULT_ATTR
 from sweeps.samplers import make_sampler
 from sweeps.sampling import _suggest
 from trainables.seeds import Stream, derive_seed

@@ -9,7 +9,7 @@ import torch
 from benchmarks.bits import machine_key
 from foldsweep.recipe import Recipe
 from search_spaces.recipes import variant_of
-from trainables.tasks.again import data_of
+from trainables.tasks.reload import data_of
 from trainables.trial import Context, CrossValidation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

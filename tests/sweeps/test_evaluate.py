@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from foldsweep.errors import CodeError, UserError
-from sweeps import evaluate, measured
+from sweeps import evaluate, measurements
 from sweeps.rounds import Training
 from tests.trainables.cases import recipe_of
 from tests.trainables.keep.cases import CASES
@@ -70,7 +70,7 @@ class CatchingTracker:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measured, "Tracker", CatchingTracker)
+    monkeypatch.setattr(measurements, "Tracker", CatchingTracker)
     monkeypatch.setattr(evaluate.torch, "set_num_threads", lambda threads: None)
     return tmp_path
 
@@ -223,7 +223,7 @@ def test_code_elsewhere_without_a_digest_is_not_executed(
     with pytest.raises(
         UserError, match="without its digest: it is executed only from this folder"
     ):
-        measured.opened(Path("best.yaml"))
+        measurements.opened(Path("best.yaml"))
 
 
 # In several processes ---------------------------------------------------------------------------

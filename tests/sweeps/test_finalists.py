@@ -8,7 +8,7 @@ import pytest
 
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
-from sweeps import finalists, measured
+from sweeps import finalists, measurements
 from sweeps.rounds import Training
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
@@ -41,7 +41,7 @@ class CatchingTracker:
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measured, "Tracker", CatchingTracker)
+    monkeypatch.setattr(measurements, "Tracker", CatchingTracker)
     monkeypatch.setattr(finalists.torch, "set_num_threads", lambda threads: None)
     CatchingTracker.runs = {}
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from sweeps.ended import Ended
 from sweeps.ledger import Ledger
+from sweeps.outcomes import Ended
 from sweeps.payoff import Patience, expected_gain, improves
 from trainables.trainable import BY_FOLD
 

@@ -17,9 +17,9 @@ from trainables.tasks.table.arrays import frame_of, is_table
 from trainables.tasks.table.assembly import Given, Plan, assembled, inputs_of
 from trainables.tasks.table.columns import Frame, listed, nearest, text_columns
 from trainables.tasks.table.embedded import EMBEDDED, TARGET, embedded
-from trainables.tasks.table.given import data_of as data_of
-from trainables.tasks.table.given import given_arrays, given_table, given_test
 from trainables.tasks.table.reading import Arrays, Table, read_file
+from trainables.tasks.table.rows import data_of as data_of
+from trainables.tasks.table.rows import given_arrays, given_table, given_test
 from trainables.tasks.table.schema import Column as Column
 from trainables.tasks.table.schema import Schema as Schema
 from trainables.tasks.table.summary import told_of_new

@@ -5,8 +5,8 @@ import math
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.ended import RESULT_ATTR, failure_of
 from sweeps.ledger import ERROR_LENGTH
+from sweeps.outcomes import RESULT_ATTR, failure_of
 from tests.sweeps.ledger.asking import (
     MakeLedger,
     Reopen,

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage
 
-from sweeps.ended import POINT_ATTR, RESULT_ATTR
+from sweeps.outcomes import POINT_ATTR, RESULT_ATTR
 from sweeps.study import open_storage
 from tests.sweeps.earlier import EarlierLedger
 from tests.sweeps.ledger.asking import (

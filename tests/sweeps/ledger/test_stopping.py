@@ -7,8 +7,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from search_spaces.space import SearchSpace
-from sweeps.ended import FAILURE_ATTR, RESULT_ATTR, STOPPED_AT, failure_of
 from sweeps.ledger import Ledger
+from sweeps.outcomes import FAILURE_ATTR, RESULT_ATTR, STOPPED_AT, failure_of
 from sweeps.study import StoredStudy
 from tests.sweeps.ledger.asking import (
     ENOUGH,

@@ -18,7 +18,7 @@ import pytest
 from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
-from sweeps.ended import FAILURE_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_AT
+from sweeps.outcomes import FAILURE_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_AT
 from sweeps.study import open_storage
 from tests.sweeps.ledger.asking import MakeLedger, ask, complete
 

@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 from foldsweep import names
 from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
-from sweeps.ended import failure_of
 from sweeps.lifecycle import MOST_LOST, REFUSED_TO_GIVE_UP
+from sweeps.outcomes import failure_of
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker

@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState
 
 from foldsweep import names
-from sweeps import saved
+from sweeps import checkpoints
 from sweeps.lifecycle import Lifecycle, tally
 from tests.sweeps.lifecycle.recorder import (
     MakeLifecycle,
@@ -145,7 +145,7 @@ def test_the_best_paused_ones_are_trained_until_three_are_complete(
 def test_checkpoints_of_the_worst_paused_trials_go_first(
     life: Lifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saved, "MOST_BYTES", 250)
+    monkeypatch.setattr(checkpoints, "MOST_BYTES", 250)
     folder = life.checkpoint_folder
     for number, (epoch, score) in enumerate([(3, 0.5), (9, 0.1), (3, 0.7), (3, 0.6)]):
         save_checkpoint(folder, number, {"epoch": epoch})
@@ -169,7 +169,7 @@ def test_checkpoints_from_before_a_resumption_count(
     for number in numbers:
         save_checkpoint(folder, number, {"epoch": 3})
     size = checkpoint_sizes(folder)[numbers[0]]
-    monkeypatch.setattr(saved, "MOST_BYTES", len(numbers) * size)
+    monkeypatch.setattr(checkpoints, "MOST_BYTES", len(numbers) * size)
     resumed = make_lifecycle(trials=TRIALS, scheduler="asha", resume=True, tracker=Recorder())
     assert sorted(checkpoint_sizes(folder)) == numbers
     resumed.saved.pause(99, 3, 0.9, size)

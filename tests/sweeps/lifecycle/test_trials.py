@@ -10,11 +10,11 @@ from optuna.trial import TrialState
 from ray import tune
 
 from search_spaces.space import SearchSpace
-from sweeps import saved
-from sweeps.ended import RESULT_ATTR, failure_of
+from sweeps import checkpoints
 from sweeps.gate import Gate
 from sweeps.lifecycle import runs
 from sweeps.messages import failed_apart
+from sweeps.outcomes import RESULT_ATTR, failure_of
 from sweeps.sampling import MOST_REDRAWS
 from tests.sweeps.lifecycle.recorder import (
     ENOUGH,
@@ -80,7 +80,7 @@ def test_what_was_measured_is_logged_before_the_study_is_told_and_the_end_after(
         (life.ledger, "complete"),
         (life.ledger, "prune"),
         (life.ledger, "fail"),
-        (saved, "delete_checkpoint"),
+        (checkpoints, "delete_checkpoint"),
     ):
         monkeypatch.setattr(owner, name, recorder.noting(name, getattr(owner, name)))
     run(life, "a")
@@ -344,7 +344,7 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
         asked.append(number)
         raise OSError("AWS Error SLOW_DOWN")
 
-    monkeypatch.setattr(saved, "delete_checkpoint", away)
+    monkeypatch.setattr(checkpoints, "delete_checkpoint", away)
     life.end("a", result())
     life.end("b", result())
     assert life.ended == {TrialState.COMPLETE: 2}
@@ -352,7 +352,7 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
     assert life.outages.shown().startswith("storage away for")
     assert asked == [0]  # it is left alone for a while, since each call takes time of all trials
     monkeypatch.undo()
-    monkeypatch.setattr(saved, "STORE_RESTS_S", 0.0)
+    monkeypatch.setattr(checkpoints, "STORE_RESTS_S", 0.0)
     life.saved.delete_left_over()
     assert [load_checkpoint(life.checkpoint_folder, n) for n in range(3)] == [
         None,

@@ -25,7 +25,7 @@ from trainables.keep.model import (
 )
 from trainables.models.pairs.variants import MLP
 from trainables.tasks import disc
-from trainables.tasks.again import data_of
+from trainables.tasks.reload import data_of
 from trainables.variants import variant_named
 
 FORMAT1 = Path(__file__).parents[2] / "fixtures" / "format1"

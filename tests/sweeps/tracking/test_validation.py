@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.tracking.wrong import problem_of
+from sweeps.tracking.validation import problem_of
 
 DATASET = {"name": "d", "digest": "0", "source_type": "code", "source": "{}"}
 START = {

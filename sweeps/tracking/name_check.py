@@ -49,7 +49,7 @@ class NameCheck:
         if self._needed:
             python_path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "sweeps.tracking.taken"],
+                [sys.executable, "-P", "-m", "sweeps.tracking.name_check"],
                 env=REQUESTS
                 | os.environ
                 | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))},

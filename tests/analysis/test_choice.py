@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.choosing import choose
+from analysis.choice import choose
 from analysis.results import Sweep
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, measured

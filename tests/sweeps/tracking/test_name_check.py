@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from foldsweep.errors import UserError
-from sweeps.tracking.taken import NameCheck, found
+from sweeps.tracking.name_check import NameCheck, found
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from ray import tune
 
 from foldsweep.errors import UserError
 from search_spaces.space import Point, SearchSpace
-from sweeps import earlier
+from sweeps import sources
 from sweeps.distributions import distributions_of
-from sweeps.earlier import ORIGIN_ATTR, Origin, check_used, sources_of
 from sweeps.ledger import Ledger
 from sweeps.settings import SweepSettings
+from sweeps.sources import ORIGIN_ATTR, Origin, check_used, sources_of
 from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.warm_start import Source
 from tests.sweeps.conftest import DOMAINS
@@ -263,11 +263,11 @@ def test_of_many_trials_the_best_are_shown(
     found: Callable[..., list[Source]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(earlier, "MOST", 3)
+    monkeypatch.setattr(sources, "MOST", 3)
     swept()
     (source,) = found()
     assert [dict(t.results) for t in source.trials] == [{None: 0.9}, {None: 0.91}, {3: 0.5}]
-    monkeypatch.setattr(earlier, "MOST", 1)
+    monkeypatch.setattr(sources, "MOST", 1)
     (source,) = found()
     assert [dict(t.results) for t in source.trials] == [{None: 0.91}]
     assert source.num_trials == 5

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from search_spaces.loading import load_space
 from sweeps import bootstrap
-from sweeps.expected import log_expected, units_of
+from sweeps.expectation import log_expected, units_of
 from sweeps.ledger import Ledger
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs

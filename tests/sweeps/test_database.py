@@ -13,14 +13,14 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from search_spaces.loading import load_space
-from sweeps import shared as shared_module
+from sweeps import database
+from sweeps.database import bring, owned
 from sweeps.home import Home, Record, SpaceFile
 from sweeps.identity import Identity
 from sweeps.outages import Outages
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, save_settings
-from sweeps.shared import bring, owned
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
 
@@ -103,7 +103,7 @@ def test_a_folder_of_another_sweep_is_not_written_over(driver: Driver, tmp_path:
 
 def test_looking_into_the_database_takes_no_ray() -> None:
     """The program that the user starts does so; only its driver may import Ray."""
-    code = "import sys, sweeps.shared\nprint({'ray', 'torch', 'mlflow'} & set(sys.modules))"
+    code = "import sys, sweeps.database\nprint({'ray', 'torch', 'mlflow'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
@@ -116,7 +116,7 @@ def test_a_database_without_a_lock_that_we_know_is_a_warning(
     database = open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path)
     assert isinstance(database, RDBStorage)
     monkeypatch.setattr(database.engine.dialect, "name", "mysql")
-    monkeypatch.setattr(shared_module, "open_storage", lambda url, journal: database)
+    monkeypatch.setattr(database, "open_storage", lambda url, journal: database)
     settings = SweepSettings(space=("mlp",), study="mysql://host/studies")
     with owned(settings, ["mlp"], "first", tmp_path, Outages()):
         pass
@@ -136,7 +136,7 @@ def test_looking_into_the_database_leaves_no_connection(
         opened.append(open_storage(url, journal))
         return opened[-1]
 
-    monkeypatch.setattr(shared_module, "open_storage", noted)
+    monkeypatch.setattr(database, "open_storage", noted)
     with driver("b", "--resume", "first"):
         assert [storage.engine.pool.checkedin() for storage in opened] == [0]
 

@@ -33,7 +33,7 @@ from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.sweep import CLOSE_WAIT_S
 from sweeps.tracking.spool import TrackingTarget
 from sweeps.tracking.tracker import Tracker
-from trainables.tasks.again import data_of, fresh_data
+from trainables.tasks.reload import data_of, fresh_data
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task, Variant
 

@@ -20,7 +20,7 @@ from foldsweep.names import DIVERGED
 from foldsweep.tracking import sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import nearest, plain
-from sweeps.ended import POINT_ATTR, failure_of
+from sweeps.outcomes import POINT_ATTR, failure_of
 from sweeps.sampling import containers
 from sweeps.settings import SweepSettings
 from sweeps.study import JOURNAL_FILE, open_storage

@@ -4,8 +4,8 @@ import pytest
 
 from foldsweep.errors import UserError
 from trainables.tasks.samples import Data
-from trainables.tasks.table.given import given_arrays
 from trainables.tasks.table.reading import Arrays
+from trainables.tasks.table.rows import given_arrays
 
 RANDOM = np.random.default_rng(0)
 N = 60

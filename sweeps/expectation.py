@@ -11,8 +11,8 @@ from rich.console import Console
 from foldsweep import names
 from foldsweep.numbers import places_of, shown, shown_seconds
 from sweeps.bootstrap import Expected, expected_of_rows, expected_over_all, plan_of
-from sweeps.ended import Ended
 from sweeps.ledger import Ledger
+from sweeps.outcomes import Ended
 from sweeps.tracking.tracker import Tracker
 from trainables.stack.held_out import HeldOut
 from trainables.tasks.samples import Data

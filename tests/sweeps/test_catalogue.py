@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from foldsweep.errors import UserError
-from sweeps.kept import delete, kept, main, num_waiting, sweeps_in
+from sweeps.catalogue import delete, kept, main, num_waiting, sweeps_in
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, save_settings
 from sweeps.study import open_storage

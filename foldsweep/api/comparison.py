@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis import words
 from analysis.compare import TEST_HEADS, best_cells, test_cells
 from analysis.comparison import Comparison
-from analysis.plots.drawn import Drawn
+from analysis.plots.figure import Drawn
 from analysis.records import row_dict
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from analysis.reproduced import latest_rows, table_rows
+from analysis.reproductions import latest_rows, table_rows
 from foldsweep.errors import UserError
 
 TABLE = "report/table"

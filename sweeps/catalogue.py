@@ -1,4 +1,4 @@
-"""List the sweeps of a folder, or delete one: `python sweeps/kept.py`, `--delete NAME`."""
+"""List the sweeps of a folder, or delete one: `python sweeps/catalogue.py`, `--delete NAME`."""
 
 if __name__ == "__main__":
     import foldsweep.early  # noqa: F401
@@ -42,7 +42,7 @@ TAIL = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptSettings:
+class CatalogueSettings:
     """List sweeps with their state, best score and size on disk; or delete one of them.
 
     Records of a sweep in MLflow, in a database and on a remote store are never deleted; the
@@ -75,7 +75,7 @@ class Kept:
 
 def main() -> int:
     """List or delete sweeps, as the command line requests; returns the exit code."""
-    settings = parse(KeptSettings, sys.argv[1:], prog="sweeps/kept.py")
+    settings = parse(CatalogueSettings, sys.argv[1:], prog="sweeps/catalogue.py")
     require_local(settings.storage)
     if settings.delete is not None:
         return delete(settings.storage, settings.delete, sure=settings.yes)

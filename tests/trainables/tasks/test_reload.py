@@ -8,8 +8,8 @@ import pytest
 
 from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
-from trainables.tasks.again import data_of
 from trainables.tasks.options import TableOptions
+from trainables.tasks.reload import data_of
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest, Task

@@ -68,7 +68,7 @@ class Comparison:
 
     rows: tuple[Row, ...]
     tests: tuple[PairwiseTest, ...]
-    """Tests of all pairs of rows; the first is the best row against the runner-up."""
+    """Tests of each row against each other; the first is the best row against the runner-up."""
     in_finals: bool
     """Whether finals decide, because all rows took part in the same finals."""
     choice: Choice

@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from analysis import reproductions
 from analysis.load import Store, open_store
 from foldsweep import names
 

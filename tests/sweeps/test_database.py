@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from search_spaces.loading import load_space
-from sweeps import database
+from sweeps import database as database_module
 from sweeps.database import bring, owned
 from sweeps.home import Home, Record, SpaceFile
 from sweeps.identity import Identity
@@ -116,7 +116,7 @@ def test_a_database_without_a_lock_that_we_know_is_a_warning(
     database = open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path)
     assert isinstance(database, RDBStorage)
     monkeypatch.setattr(database.engine.dialect, "name", "mysql")
-    monkeypatch.setattr(database, "open_storage", lambda url, journal: database)
+    monkeypatch.setattr(database_module, "open_storage", lambda url, journal: database)
     settings = SweepSettings(space=("mlp",), study="mysql://host/studies")
     with owned(settings, ["mlp"], "first", tmp_path, Outages()):
         pass
@@ -136,7 +136,7 @@ def test_looking_into_the_database_leaves_no_connection(
         opened.append(open_storage(url, journal))
         return opened[-1]
 
-    monkeypatch.setattr(database, "open_storage", noted)
+    monkeypatch.setattr(database_module, "open_storage", noted)
     with driver("b", "--resume", "first"):
         assert [storage.engine.pool.checkedin() for storage in opened] == [0]
 

@@ -213,7 +213,7 @@ def _resource(model: Any, config: Any) -> tuple[str, str] | None:
     None if the configuration names no resource.
 
     Raises:
-        UserError: If the estimator has no such pair of parameters.
+        UserError: If the estimator does not have these two parameters.
     """
     if config.RESOURCE is None:
         return None

@@ -1,4 +1,5 @@
-"""The space of sweeps that are killed: short trials, a rung, a network slow to build."""
+"""Search space of the sweeps that are killed: short trials, one rung, and a network slow to
+build."""
 
 import os
 import time
@@ -11,9 +12,11 @@ from foldsweep import Point, SearchSpace, Shapes, TrialConfig, tune, variant
 from trainables.tasks.larger_digit import TASK
 
 BUILDING_S = 0.2
-"""So that there is a time in which a reused process builds its next network."""
+"""Duration of building a network, in seconds; a reused process can then be killed while it
+builds."""
 MARKS = "FOLDSWEEP_CHAOS_MARKS"
-"""Variable that names a folder, in which a process has a file of its number while it builds."""
+"""Environment variable with the folder in which a process has a file, named by its process id,
+while it builds."""
 
 
 class Net(nn.Module):

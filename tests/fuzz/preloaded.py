@@ -1,4 +1,5 @@
-"""What all programs import, once: a forked process then starts in milliseconds."""
+"""Modules that all programs import, loaded once so that a forked process starts in
+milliseconds."""
 
 from importlib import import_module
 
@@ -14,7 +15,8 @@ MODULES = (
 
 
 def load() -> None:
-    """Import all, and have torch start no threads, which a forked process would miss."""
+    """Import the modules, and set torch to one thread: a forked process has no copy of its
+    threads."""
     torch.set_num_threads(1)
     for name in MODULES:
         import_module(name)

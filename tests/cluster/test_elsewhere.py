@@ -102,9 +102,7 @@ def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
     assert "sweep held exists already in the database of --study" in said
     said = bench.start(second, *again).refused()
     assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
-    first.kill(
-        sweep.process
-    )  # kills the driver: its lock is free at once, its trials keep waiting
+    first.kill(sweep.process)  # kills the driver: its lock is free at once, its trials wait
     bench.gate.open()
     bench.start(second, *again).end()
     check_whole(bench, "held", *ARGS)

@@ -1,5 +1,4 @@
-"""Fixtures and settings of all tests: repeatable properties, one thread, no settings of the
-user."""
+"""Fixtures and settings of all tests: repeatable properties, one thread, no user settings."""
 
 import os
 import shutil

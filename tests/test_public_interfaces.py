@@ -19,8 +19,7 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
         *("mlflow.tracking", "mlflow.utils"),
     ),
 }
-"""Private modules without an underscore, by product; names with an underscore are private
-anyway."""
+"""Private modules by product; names with an underscore are private anyway."""
 PRIVATE_ARGUMENTS = {"_temp_dir", "_system_config", "_memory", "_node_name"}
 """Arguments that Ray calls hidden and unstable."""
 HANDED_OUT = {
@@ -32,8 +31,7 @@ HANDED_OUT = {
     "_tracking_client": "mlflow",
     "_registry_client": "mlflow",
 }
-"""Private attributes of objects that a product returns, whose class is not visible here, by
-name."""
+"""Private attributes of objects that a product returns and whose class is not visible here."""
 
 
 EXCEPTIONS = {

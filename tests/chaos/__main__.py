@@ -40,16 +40,15 @@ class ChaosSettings:
     """Kill sweeps at random moments, resume them, and compare with an undisturbed sweep."""
 
     seed: int = 0
-    """Seed of the kinds and moments of kills; which code runs at a moment still depends on
-    timing."""
+    """Seed of the kinds and moments of kills; the code that runs at a moment depends on timing."""
     kills: int = 100
     kinds: tuple[Kind, ...] = ()
     """Kinds of processes to kill [all of them]."""
     trials: int = 24
     """Trials per sweep; more sweeps are started until all kills are spent."""
     concurrency: int = 1
-    """Trials at a time in the killed sweeps; the undisturbed sweep runs one at a time, and all
-    sweeps must be equal."""
+    """Trials at a time in killed sweeps; the undisturbed one runs one at a time, with equal
+    results."""
     folder: Path | None = None
     """Working folder, new or empty [a temporary folder, kept only if there is a fault]."""
     write: Path | None = None
@@ -73,8 +72,8 @@ class Result:
 
     @property
     def faults(self) -> list[str]:
-        """Faults, one per line: the first difference of each kind per trial, `MOST_SHOWN` per
-        sweep.
+        """Faults, one per line; of differences, the first `MOST_SHOWN` per sweep, one per trial
+        and kind.
 
         Early differences cause later ones, since sampler and early stopping use earlier results.
         """
@@ -93,8 +92,7 @@ class Result:
         return [k.kind for k in self.kills if k.sweep == sweep and trial in k.trials]
 
     def trials_with(self, what: str, kind: str | None = None) -> int:
-        """Number of trials with a difference of the kind `what`; a sweep's own run counts as a
-        trial.
+        """Number of trials with a difference of kind `what`; a sweep's own run counts as one.
 
         If `kind` is given, count only trials that a kill of this kind has hit, or with `NEVER_HIT`
         those that no kill has hit.

@@ -11,18 +11,16 @@ from pathlib import Path
 from tests.chaos.processes import descendants, does, find
 
 WATCHED = {"study.journal": "op_code", "spool.jsonl": "op"}
-"""Files of a space that grow by one JSON object per line, with the key that names the kind of
-line."""
+"""Files of a space with one JSON object per line, and the key that names the kind of line."""
 START_S = 8.0
-"""Approximate duration of a sweep's start, in seconds; the sweep writes no lines then to wait
-for."""
+"""Approximate duration of a sweep's start in seconds; no lines are written that a kill can
+await."""
 LATER_S = 0.3
 MOST_OTHERS = 40
-"""Number of other lines, those of a few trials, after which to stop waiting for a line that may
-never come."""
+"""Number of other lines (a few trials) after which waiting for a line ends, as it may never
+come."""
 POLL_S = 0.0005
-"""Poll interval in seconds; the driver needs some milliseconds between a report and its
-decision."""
+"""Poll interval in seconds; the driver takes some milliseconds from a report to its decision."""
 LOOK_AGAIN_S = 0.1
 
 Line = tuple[str, str]

@@ -1,5 +1,4 @@
-"""Outcome of a sweep in the study, in MLflow and in files, and differences between two
-outcomes."""
+"""Outcome of a sweep in the study, in MLflow and in files, and differences of two outcomes."""
 
 import json
 from collections import Counter
@@ -57,7 +56,7 @@ class Outcome:
 
 
 def study_of(folder: Path) -> list[FrozenTrial]:
-    """Return the trials of the only study in the folder of a sweep's space; empty before it
+    """Return the trials of the one study in the folder of a sweep's space; empty before it
     exists."""
     journal = folder / "study.journal"
     if not journal.exists():

@@ -1,5 +1,4 @@
-"""Processes of a sweep, searched among this process's descendants only, never by name
-elsewhere."""
+"""Processes of a sweep, found among this process's descendants, never by name elsewhere."""
 
 import ctypes
 import os

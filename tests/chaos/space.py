@@ -1,5 +1,4 @@
-"""Search space of the sweeps that are killed: short trials, one rung, and a network slow to
-build."""
+"""Search space of the killed sweeps: short trials, one rung, and a network slow to build."""
 
 import os
 import time
@@ -12,11 +11,12 @@ from foldsweep import Point, SearchSpace, Shapes, TrialConfig, tune, variant
 from trainables.tasks.larger_digit import TASK
 
 BUILDING_S = 0.2
-"""Duration of building a network, in seconds; a reused process can then be killed while it
-builds."""
+"""Seconds to build a network; long enough to kill a reused process while it builds."""
 MARKS = "FOLDSWEEP_CHAOS_MARKS"
-"""Environment variable with the folder in which a process has a file, named by its process id,
-while it builds."""
+"""Environment variable with the folder in which a process has a file while it builds a network.
+
+The file is named by the process id.
+"""
 
 
 class Net(nn.Module):

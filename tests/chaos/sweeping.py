@@ -23,8 +23,7 @@ SPACE = "killed"
 ENDING = ("program", "driver", "raylet", "gcs")
 """Kinds of processes without which a sweep cannot continue."""
 END_WITHIN_S = 150.0
-"""Time limit in seconds for the program to end after a process of a kind in `ENDING` was
-killed."""
+"""Time limit in seconds for the program to end after a kill of a kind in `ENDING`."""
 LIFE_WITHIN_S = 600.0
 ATTEMPTS = 5
 """Number of failed resumptions without a kill at which a sweep counts as faulty."""

@@ -31,8 +31,7 @@ from tests.cluster.services import (
 from tests.integration.user import REPOSITORY, TINY, RunRow, User, runs_of
 
 SHORT = (*TINY, "--sampler", "random", "--scheduler", "none", "--seed", 7)
-"""Options of a sweep whose trials depend on the seed only, not on their order or on
-repetitions."""
+"""Options of a sweep whose trials depend on the seed only, not on order or repetitions."""
 WITHIN_S = 180.0
 LONGEST_S = 900.0
 """Upper limit in seconds on a program's run; its only purpose is that every test ends."""
@@ -104,8 +103,7 @@ class Sweep:
         self.process.wait(WITHIN_S)
 
     def kill(self) -> None:
-        """Kill the program and all processes that it has started on the driver's machine with
-        SIGKILL."""
+        """Kill the program and its processes on the driver's machine with SIGKILL."""
         self.user.clean_up()
         self.process.wait()
 

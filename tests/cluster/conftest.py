@@ -91,8 +91,7 @@ def undisturbed(in_peace: Callable[..., User]) -> Undisturbed:
 
 @pytest.fixture(scope="session")
 def check_whole(undisturbed: Undisturbed) -> CheckWhole:
-    """Checks that a sweep has the same scores as the undisturbed one, in the study and in
-    MLflow."""
+    """Checks that study and MLflow have the same results as for the undisturbed sweep."""
 
     def check(bench: Bench, name: str, *args: object) -> None:
         trials = bench.trials(name)

@@ -1,5 +1,4 @@
-"""Nodes that leave and join: no trial fails because of a lost node, and each joined node is
-used."""
+"""Nodes that leave and join: no trial fails by a lost node, and each joined node is used."""
 
 import os
 import re
@@ -172,8 +171,7 @@ def test_an_error_that_was_overcome_is_not_the_last_word(bench: Bench) -> None:
 def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_resumes(
     bench: Bench, undisturbed: Undisturbed, name: str, part: str
 ) -> None:
-    """If only its GCS is killed, the driver's raylet keeps running and Ray is silent for a
-    minute."""
+    """If only its GCS is killed, the driver's raylet runs on and Ray is silent for a minute."""
     cluster, user = bench.ray(), bench.user("a")
     sweep = bench.start(user, *new(name, *ARGS), on=cluster)
     sweep.until(lambda: bench.ended(name))

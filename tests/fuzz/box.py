@@ -26,8 +26,7 @@ Listing = dict[str, str]
 
 @dataclass(frozen=True)
 class Box:
-    """Sandbox, restored for each case and always at the same path, since some files hold absolute
-    paths."""
+    """Sandbox, restored for each case; at a fixed path, since some files hold absolute paths."""
 
     root: Path
 

@@ -222,8 +222,7 @@ TARGETS = {
 
 
 def damaged(kind: str, rng: random.Random, box: Box) -> tuple[list[str], str]:
-    """Damage a file of a kind in the box; return the command to try and a description of the
-    damage."""
+    """Damage a file of a kind in the box; return the command to try and the damage in words."""
     target = TARGETS[kind]
     path = rng.choice(sorted(box.work.glob(target.pattern)))
     done = rng.choice(target.damages)

@@ -17,8 +17,7 @@ import yaml
 from tests.fuzz.values import WRONG, nested
 
 Damage = Callable[[Path, random.Random, Path], str]
-"""Function that damages a file and returns a description; a payload creates the last path when
-executed."""
+"""Damages a file and returns a description; an executed payload creates the last path."""
 DEEP = (10, 900, 20_000)
 
 
@@ -135,8 +134,7 @@ def in_yaml(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def as_pickle(path: Path, rng: random.Random, executed: Path) -> str:
-    """Replace the file by a payload, as a pickle or in the format of torch or NumPy or in a zip
-    file."""
+    """Replace the file by a payload: a pickle, a torch file, a NumPy file or a zip file."""
     what = rng.choice(("pickle", "torch", "npz", "zip"))
     if what == "pickle":
         path.write_bytes(pickle.dumps(Payload(executed)))
@@ -154,8 +152,7 @@ def as_pickle(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def in_zip(path: Path, rng: random.Random, executed: Path) -> str:
-    """Change a member of a zip file from torch, NumPy or skops; the checksums are made to
-    match."""
+    """Change a member of a zip file of torch, NumPy or skops, with matching checksums."""
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     name = rng.choice(sorted(members))

@@ -1,5 +1,4 @@
-"""Modules that all programs import, loaded once so that a forked process starts in
-milliseconds."""
+"""Modules that all programs import, loaded once: a forked process starts in milliseconds."""
 
 from importlib import import_module
 
@@ -15,8 +14,7 @@ MODULES = (
 
 
 def load() -> None:
-    """Import the modules, and set torch to one thread: a forked process has no copy of its
-    threads."""
+    """Import all, and set torch to one thread: a forked process would lack its threads."""
     torch.set_num_threads(1)
     for name in MODULES:
         import_module(name)

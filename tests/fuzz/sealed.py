@@ -25,8 +25,7 @@ from typing import Any
 from tests.fuzz.box import ROOT, Box
 
 CPU_S = 8
-"""Processor time limit of a case in seconds; a program that reaches it is killed and counts as
-accepted."""
+"""Processor seconds of a case; a program that uses them up is ended and counts as accepted."""
 WALL_S = 60.0
 """Time limit of a case in seconds; a program that has used little processor time by then hangs."""
 MORE_MEMORY = 6 * 2**30

@@ -121,8 +121,7 @@ def test_what_is_written_and_executed_is_judged(box: Box) -> None:
 
 
 def test_payloads_would_execute(box: Box) -> None:
-    """When trusted, payloads execute; otherwise the fuzzer's check for execution would prove
-    nothing."""
+    """Trusted payloads execute; otherwise the fuzzer's check for execution would prove nothing."""
     import pickle
 
     import yaml

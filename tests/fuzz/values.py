@@ -36,8 +36,7 @@ URLS = (
     *("models:/", "javascript:alert(1)", "mlflow-artifacts:/x", "127.0.0.1:9", "auto", "gs://x/y"),
 )
 POOLS = (ORDINARY, ORDINARY, EMPTY, ABSURD, ABSURD, STRANGE, PATHS, URLS)
-"""Pools of values for options. Paths stay inside the box; `/proc` stands for an unwritable
-place."""
+"""Pools of values for options; paths stay in the box, and `/proc` stands for unwritable ones."""
 
 WRONG: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 1.5, -1e308, 10**400, 2**64, float("nan"), float("inf")),

@@ -47,8 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
-    """Runs a program in this process that must end with exit code 2; returns its one line of
-    error.
+    """Runs a program here that must end with exit code 2; returns its one line of error.
 
     With `traceback`, the user's own traceback must stand above that line. Ray is not started in
     the background, only where the program waits for it.

@@ -83,8 +83,7 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
 def test_a_session_without_a_file_is_interrupted_or_ended(
     number: int, code: int, user: User
 ) -> None:
-    """Its classes are in no file, like those of a notebook; its modules are in the current
-    folder."""
+    """As in a notebook, its classes are in no file; its modules are in the current folder."""
     (user.folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
     process = user.start_command(
         *(sys.executable, "-c"),

@@ -207,8 +207,7 @@ BREAKS = "if number >= 2: sick(number, 'no such layer')"
 
 
 def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()") -> Path:
-    """Write a space file whose points fail in some way; `NAME.log` counts networks and
-    failures."""
+    """Write a space file with failing points; `NAME.log` counts networks and failures."""
     code = SICK.format(
         log=str(folder / f"{name}.log"), name=name, sickness=sickness or "pass", rates=rates
     )
@@ -219,8 +218,7 @@ def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()"
 
 @pytest.mark.slow  # crashes cost actor restarts: half a minute on 2 idle cores
 def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
-    """Both share a folder and an MLflow file; one has two spaces, two objectives and a
-    database."""
+    """Both share a folder and MLflow; one has two spaces, two objectives and a database."""
     folder = user.folder
     sick_space(folder, "recovers", sickness=RECOVERS)
     sick_space(folder, "diverges", rates="(1e-3, 1e30, 1e-2, 1e30)")

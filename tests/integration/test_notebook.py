@@ -71,8 +71,7 @@ def require_quiet(outputs: Outputs) -> None:
 
 
 def require_in_place(outputs: Outputs) -> None:
-    """Check that one output has shown the progress and then the summary, and that no other
-    does."""
+    """Check that a single output has shown the progress and then the summary."""
     ((*before, last),) = outputs.shown.values()
     assert before
     assert last["text/plain"].startswith("mine: 3 trials complete, 0 paused, 0 failed")

@@ -59,8 +59,7 @@ class User:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *args: object, **env: str) -> subprocess.Popen[str]:
-        """Start one of this repository's programs like a terminal does, in its own process
-        group."""
+        """Start a program of this repository in its own process group, as a terminal does."""
         return self.start_command(sys.executable, REPOSITORY / program, *args, **env)
 
     def start_command(self, *words: object, **env: str) -> subprocess.Popen[str]:
@@ -100,13 +99,11 @@ class User:
 
     @staticmethod
     def shown(program: str) -> str:
-        """Command of a program as it is printed outside the repository, in a virtual
-        environment."""
+        """Command of a program as printed outside the repository, in a virtual environment."""
         return f"python {REPOSITORY / program}"
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """Kill a program and its driver with SIGKILL; processes that these started are left
-        alone."""
+        """Kill a program and its driver with SIGKILL, but none of the processes they started."""
         drivers = [pid for pid, line in self.left_running().items() if "-m sweeps.driver" in line]
         for pid in (*drivers, process.pid):
             os.kill(pid, signal.SIGKILL)
@@ -152,8 +149,7 @@ class User:
                     pipe.close()
 
     def records(self, sweep: str, op: str) -> list[Record]:
-        """Records of one kind in the spool of `NAME/SPACE`, without those of the sweep's own
-        run."""
+        """Records of one kind in the spool of `NAME/SPACE`, of trials only."""
         path = self.folder / "runs" / sweep / SPOOL_FILE
         if not path.exists():
             return []
@@ -205,8 +201,7 @@ class RunRow:
 
 
 def runs_of(uri: str, sweep: str) -> dict[str, RunRow]:
-    """Runs of `NAME/SPACE` in an MLflow store by trial number; the sweep's own has the key
-    `""`."""
+    """Runs of `NAME/SPACE` in an MLflow store by trial number; the sweep's own is `""`."""
     client = MlflowClient(tracking_uri=uri)
     found: dict[str, RunRow] = {}
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]

@@ -64,8 +64,7 @@ def storage() -> InMemoryStorage:
 
 @pytest.fixture(scope="session")
 def empty_study_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with Optuna's tables, copied by tests because creating them takes most of a
-    second."""
+    """A database with Optuna's tables, for copying: creating them takes most of a second."""
     path = tmp_path_factory.mktemp("optuna") / "study.db"
     RDBStorage(f"sqlite:///{path}").engine.dispose()
     return path
@@ -93,8 +92,7 @@ def reopen(
 
 @pytest.fixture
 def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., Ledger]:
-    """Makes the ledger of a sweep whose trials are stopped early; `resume=True` continues its
-    study."""
+    """Makes the ledger of a sweep with early stopping; `resume=True` continues its study."""
 
     def make(
         *,

@@ -1,5 +1,7 @@
-"""Jobs for a program with a helper process. The two processes meet once at a named pipe that
-neither can pass alone, whichever of them runs which job."""
+"""Jobs for a program with a helper process, which meet once at a named pipe.
+
+Neither process can pass the pipe alone, whichever of them runs which job.
+"""
 
 import os
 import signal

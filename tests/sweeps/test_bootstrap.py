@@ -223,8 +223,7 @@ def test_a_metric_that_hardly_any_sample_defines_is_not_known() -> None:
 
 
 def test_a_regression_is_not_blamed_for_the_small_parts_that_are_left_out() -> None:
-    """R2 of a few rows is too low on average; a single good trial has no selection bias to
-    remove."""
+    """R2 of a few rows is too low on average; with one good trial there is no selection bias."""
     rng = np.random.default_rng(0)
     target = rng.normal(size=100)
     good, bad = target + rng.normal(0, 0.5, 100), rng.normal(size=100)

@@ -38,8 +38,7 @@ def first_storage(runs: Path) -> BaseStorage:
 
 @pytest.fixture
 def swept(make_ledger: MakeLedger, make_space: MakeSpace, tmp_path: Path) -> Callable[..., None]:
-    """Makes the sweep `first`: two complete trials, two pruned at 3 epochs, a diverged, a
-    crashed."""
+    """Makes sweep `first`: two complete trials, two pruned at 3 epochs, a diverged, a crashed."""
 
     def sweep(**changes: Any) -> None:
         made = {"domains": DOMAINS, "points": INSIDE, **changes.pop("of_space", {})}

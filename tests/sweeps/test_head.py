@@ -1,5 +1,4 @@
-"""Head node of a cluster: whether it is reachable, and whether this machine is one of its
-nodes."""
+"""Head node of a cluster: whether it is reachable, and whether this machine is a node."""
 
 import os
 import re

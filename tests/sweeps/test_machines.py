@@ -21,8 +21,7 @@ GOOD = {
 
 
 class FakeRay:
-    """Stand-in for Ray with nodes and answers of their probes, by id; a probe without one is
-    running."""
+    """Stand-in for Ray: nodes and their probes' answers, by id; a probe without one still runs."""
 
     def __init__(self) -> None:
         self.there: dict[str, dict[str, Any]] = {}

@@ -266,8 +266,7 @@ def test_the_better_part_counts_those_that_are_promoted() -> None:
 
 
 def test_a_trial_that_belonged_to_the_better_part_stays_promoted() -> None:
-    """Decisions follow trial numbers: trial 2 is promoted as if trials 3 to 5 did not exist
-    yet."""
+    """Decisions follow trial numbers: trial 2 is promoted as if there were no trials 3 to 5."""
     promotion = Promotion(RUNGS, num_trials=30)
     for _ in range(6):
         promotion.take(Train(promotion.add(WHOLE), 0))

@@ -194,6 +194,5 @@ def test_a_damaged_folder_is_refused_before_any_other_is_sent(
 
 
 def test_sending_takes_a_quarter_of_a_processor() -> None:
-    """A pause is long enough for runs to end meanwhile, and short enough for users who watch
-    them."""
+    """Pauses are long enough for runs to end meanwhile, short enough for users who watch."""
     assert [replay.rest_s(worked) for worked in (0.0, 0.1, 1.0, 3.0, 60.0)] == [2, 2, 3, 9, 10]

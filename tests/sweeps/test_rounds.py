@@ -321,8 +321,7 @@ def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cut off before, at and after the phase change of a variant with two phases, and at the
-    end."""
+    """Cut off before, at and after the phase change of a two-phase variant, and at the end."""
     config = config_of(variant, epochs=4)
     cohort = round_cohort(config, fresh[:2], seed=5)
     train = partial(cohort.train, variant, mode=mode, curves=True)

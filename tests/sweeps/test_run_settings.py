@@ -174,8 +174,7 @@ def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
 def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This includes its default store, a relative study, its own space and its absolute
-    storage."""
+    """This includes its default store, a relative study, its space and its absolute storage."""
     project = here / "project"
     project.mkdir()
     monkeypatch.chdir(project)

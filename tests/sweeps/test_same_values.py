@@ -202,8 +202,7 @@ def test_a_kill_in_the_middle_of_asking_changes_no_value(
 def test_a_study_that_the_earlier_version_began_goes_on_as_it_would_have(
     draws: int | None, name: str, make: Callable[..., Ledger], tmp_path: Path, reopen: Reopen
 ) -> None:
-    """Initial points are already in the study, and a kill during `ask` has left a trial without
-    all its values."""
+    """Its study has the initial points, and a trial that a kill has left with missing values."""
     trials = SAMPLERS[name]
 
     class Killed:

@@ -20,8 +20,10 @@ ONE: dict[str, tuple[int, int]] = {
     "random": (6, 3),
     "grid": (7, 3),
 }
-"""Sweeps with one objective, by sampler: the number of trials, more than a sampler's first random
-ones, and the number after which another process continues."""
+"""Sweeps with one objective, by sampler: number of trials, and of those in the first process.
+
+A second process continues. The number of trials exceeds a sampler's first random ones.
+"""
 SEVERAL = {"nsga2": (24, 21), "tpe": (14, 11), "random": (5, 2)}
 
 

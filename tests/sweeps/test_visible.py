@@ -148,8 +148,8 @@ def test_trials_of_earlier_sweeps_are_older_than_all_others() -> None:
 
 
 def test_scores_of_other_data_move_with_the_initial_point() -> None:
-    """At each rung they shift by the initial point's difference, once it is visible; other sources
-    stay."""
+    """They shift by its difference at each rung, once it is visible; other sources stay the
+    same."""
     moved = source_of({3: 0.5, None: 0.8}, {3: 0.4, None: 0.9}, {3: 0.3}, point=0)
     kept = source_of({3: 0.5, None: 0.6})
     visible = with_sources("tpe", moved, kept, trials=3)

@@ -26,8 +26,7 @@ EPOCHS = 27
 TRIALS = 34
 """Number of trials; enough for a sampler that needs ten results to model two rungs in turn."""
 FEW = 22
-"""Number of trials; enough to model one rung, with a sampler that takes half a second per
-trial."""
+"""Number of trials; enough to model one rung, for samplers that take half a second per trial."""
 Outcome = list[tuple[Any, ...]]
 
 

@@ -170,8 +170,7 @@ def test_a_kill_between_report_and_end_changes_no_decision(
 def test_a_decision_and_a_failure_of_an_earlier_version_are_known(
     reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
 ) -> None:
-    """Those versions kept both in separate attributes, and stored a stopped trial's result
-    later."""
+    """Those versions had an attribute for each, and stored a stopped trial's result later."""
     ledger = many(make_ledger, over=reopen(), space=no_points)
     stopped, failed = ask(ledger).number, ask(ledger).number
     ledger.study.note(stopped, STOPPED_AT, 3)

@@ -153,8 +153,7 @@ def test_a_space_of_which_nothing_can_be_trained_is_given_up(
     make_space: Callable[..., SearchSpace],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Trials that never start count too, regardless of `--trials`; a resumed sweep counts from
-    zero."""
+    """Trials that never start count too, for any `--trials`; a resumed sweep counts from zero."""
     life = make_lifecycle(trials=300)
     for _ in range(REFUSED_TO_GIVE_UP - 1):
         life.start("a")

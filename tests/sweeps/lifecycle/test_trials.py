@@ -31,8 +31,7 @@ from trainables.tasks.samples import Data
 
 
 def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> None:
-    """Reports of other epochs are left out; the last epoch, too, is stored only as the trial's
-    values."""
+    """Other epochs are left out; the last one is stored as the trial's values only."""
     life = make_lifecycle()
     life.start("a")
     life.result("a", result(epoch=2))

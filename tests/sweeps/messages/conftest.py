@@ -50,8 +50,7 @@ def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
 
 @pytest.fixture
 def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callable[..., SweepEnd]:
-    """Makes the end of a sweep whose trials, initial points included, end as listed in
-    `states`."""
+    """Makes the end of a sweep whose trials and initial points end as in `states`."""
 
     def make(*states: str, interrupted: bool = False, **ledger: Any) -> SweepEnd:
         made = make_ledger(trials=ledger.pop("trials", 30), **ledger)

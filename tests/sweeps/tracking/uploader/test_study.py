@@ -50,8 +50,7 @@ def test_a_study_in_a_database_has_the_id_of_the_sweep_s_run_only(
 def test_what_the_study_notes_is_read_once_however_many_runs_there_are(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Optuna copies all attributes on each access, and the sweep waits for its journal
-    meanwhile."""
+    """Optuna copies all attributes at each access, and the sweep waits for the journal."""
     looked = []
     attributes = optuna.Study.user_attrs
     monkeypatch.setattr(

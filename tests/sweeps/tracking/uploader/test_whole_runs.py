@@ -104,8 +104,7 @@ def test_metrics_are_offered_in_the_order_they_came_in(
 def test_a_run_takes_four_calls(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call costs at least one transaction of the store, and the end of a sweep waits for
-    it."""
+    """Each call is at least one transaction, and the end of a sweep waits for it."""
     fill(spool, start(""))
     sending = Uploader(folder, target)
     sending.send_next()

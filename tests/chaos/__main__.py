@@ -47,8 +47,10 @@ class ChaosSettings:
     trials: int = 24
     """Trials per sweep; more sweeps are started until all kills are spent."""
     concurrency: int = 1
-    """Trials at a time in killed sweeps; the undisturbed one runs one at a time, with equal
-    results."""
+    """Trials at a time in killed sweeps; the undisturbed sweep runs one at a time.
+
+    The results of all sweeps must be equal.
+    """
     folder: Path | None = None
     """Working folder, new or empty [a temporary folder, kept only if there is a fault]."""
     write: Path | None = None

@@ -112,7 +112,7 @@ def test_of_a_long_sweep_the_latest_and_the_best_are_shown(
 
 
 def source_of(*results: Results, point: int | None = None) -> Source:
-    """Trials of an earlier sweep; the one at index `point`, if given, is the initial point."""
+    """Trials of an earlier sweep; the first one repeats initial point number `point`, if given."""
     trials = [EarlierTrial(params={"lr": i / 100}, results=of) for i, of in enumerate(results)]
     return Source(
         name="earlier/small",
@@ -148,8 +148,7 @@ def test_trials_of_earlier_sweeps_are_older_than_all_others() -> None:
 
 
 def test_scores_of_other_data_move_with_the_initial_point() -> None:
-    """They shift by its difference at each rung, once it is visible; other sources stay the
-    same."""
+    """They shift by its difference at each rung, once it is visible; other sources do not."""
     moved = source_of({3: 0.5, None: 0.8}, {3: 0.4, None: 0.9}, {3: 0.3}, point=0)
     kept = source_of({3: 0.5, None: 0.6})
     visible = with_sources("tpe", moved, kept, trials=3)

@@ -1,1 +1,1 @@
-"""Tests; a package, since another distribution brings one of that name."""
+"""Tests of foldsweep. A package of its own, since another distribution also has a `tests`."""

@@ -1,4 +1,4 @@
-"""What every test stands on: repeatable properties, one thread, no settings of whoever runs it."""
+"""Fixtures and settings of all tests: repeatable properties, one thread, no user settings."""
 
 import os
 import shutil
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=15)
 settings.load_profile("repeatable")
 
-# Networks this small are slower on several threads, and one thread always sums in one order.
+# Networks this small are slower on several threads, and one thread always sums in the same order.
 torch.set_num_threads(1)
 
 os.environ.update(RAY_ENVIRONMENT)  # for the tests that have Ray in this process
 
-# A shell has what it starts in the background ignore Ctrl-C, and with it all that tests start.
+# A shell makes its background processes ignore Ctrl-C, and the processes that tests start inherit
+# that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _no_tracking_server_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps tests from writing where the shell they were started from would write."""
+    """Keeps tests from writing to the tracking server that the user's shell has configured."""
     for what in ("TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):
         monkeypatch.delenv(f"MLFLOW_{what}", raising=False)
 
 
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, which take seconds to make."""
-    from mlflow import MlflowClient  # which takes a second, and few tests need
+    """MLflow's tables, copied by tests because creating them takes seconds."""
+    from mlflow import MlflowClient  # takes a second to import, and few tests need it
 
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
@@ -49,7 +50,7 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def service_folder() -> Iterator[Path]:
-    """A folder that other users may enter, which those of pytest do not let them."""
+    """A folder that other users may enter; pytest's own folders may not be entered."""
     folder = Path(tempfile.mkdtemp(prefix="foldsweep-services-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
@@ -58,7 +59,7 @@ def service_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(service_folder: Path) -> "Iterator[Postgres]":
-    """A PostgreSQL for tests of the marker `cluster`, with an empty database `STUDIES`."""
+    """PostgreSQL for tests with the marker `cluster`, with an empty database `STUDIES`."""
     pytest.importorskip("psycopg")
     from tests.cluster.services import STUDIES, Postgres
 

@@ -1,4 +1,4 @@
-"""What must stay true of the whole repository, whatever the code does."""
+"""Rules that must hold for the whole repository."""
 
 import ast
 import importlib.metadata
@@ -19,7 +19,7 @@ PACKAGES = ("foldsweep", "trainables", "search_spaces", "sweeps", "analysis")
 
 
 def tracked_files() -> list[Path]:
-    """Files that are part of the project, or will be with the next commit."""
+    """Files that git tracks, or that the next commit may add."""
     if not (ROOT / ".git").exists():
         pytest.skip("needs a git checkout")
     listing = subprocess.run(
@@ -43,7 +43,7 @@ def modules_in(name: str) -> list[str]:
 
 
 def loaded_by(modules: Iterable[str]) -> set[str]:
-    """Top-level modules in a fresh interpreter after these imports."""
+    """Top-level modules that a fresh interpreter has loaded after these imports."""
     imports = "\n".join(f"import {name}" for name in modules)
     program = f"{imports}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
@@ -102,7 +102,7 @@ def test_analysis_loads_no_scheduler_and_the_searcher_only_to_draw() -> None:
 
 
 def test_a_sweep_of_what_ships_waits_for_no_scikit_learn() -> None:
-    """It takes a second, and only tables and their splits need it."""
+    """Importing it takes a second, and only tables and their splits need it."""
     assert not loaded_by(["sweeps.run", "sweeps.launch"]) & {"sklearn", "scipy", "mlflow"}
 
 
@@ -119,7 +119,7 @@ def test_a_sweep_of_what_ships_waits_for_no_scikit_learn() -> None:
 def test_what_a_layer_must_not_import_no_library_imports_for_it(
     name: str, among: set[str]
 ) -> None:
-    """What its modules import where the linter does not look: in other libraries."""
+    """The linter checks direct imports only; this also covers imports by other libraries."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     contracts = {contract["name"]: contract for contract in tool["importlinter"]["contracts"]}
     contract = contracts[name]
@@ -138,7 +138,7 @@ def test_what_users_import_is_loaded_when_it_is_used() -> None:
 
 
 def test_a_program_that_sweeps_names_waits_for_nothing() -> None:
-    """Ray is in a process of its own, MLflow is for the result, torch for models."""
+    """Ray has a process of its own; MLflow is needed for the result only, and torch for models."""
     assert not loaded_by(["foldsweep.api.sweeping"]) & {"ray", "torch", "mlflow", "optuna"}
     assert not loaded_by(["foldsweep.api.result"]) & {"ray", "torch", "optuna"}
 
@@ -147,7 +147,7 @@ def test_a_program_that_sweeps_names_waits_for_nothing() -> None:
 
 
 def text_in_the_locale(source: str) -> list[int]:
-    """Lines that read or write text in whatever encoding the locale has."""
+    """Lines that read or write text without an explicit encoding, so that the locale decides."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -159,7 +159,7 @@ def text_in_the_locale(source: str) -> list[int]:
         elif name == "open":
             mode = [a.value for a in node.args if isinstance(a, ast.Constant)]
             given = "encoding" in words or any("b" in str(value) for value in mode)
-            given |= isinstance(node.func, ast.Attribute) and not mode  # of another kind
+            given |= isinstance(node.func, ast.Attribute) and not mode  # an `open` of another type
         else:
             starts = name in ("run", "Popen", "check_output", "check_call")
             given = not starts or "text" not in words or "encoding" in words
@@ -197,20 +197,20 @@ ANY_TASK = (
     "sweeps",
     "analysis",
 )
-"""What knows no task."""
+"""Modules that must not depend on any particular task."""
 OF_ONE_TASK = (
-    "foldsweep/format1.py",  # files of the format before tasks had names
+    "foldsweep/format1.py",  # files in the format from before tasks had names
     "search_spaces/larger_digit",
     "search_spaces/disc.py",
     "search_spaces/shipped.py",  # lists the spaces of both tasks
     "sweeps/reproduction",
     "analysis/tasks",
 )
-"""What is there for one task only."""
+"""Modules for one task only."""
 
 
 def below(places: Iterable[str]) -> set[Path]:
-    """Python files that some places are or hold."""
+    """Python files at or below the given paths."""
     paths = [ROOT / place for place in places]
     missing = [path for path in paths if not path.exists()]
     assert not missing
@@ -218,7 +218,7 @@ def below(places: Iterable[str]) -> set[Path]:
 
 
 def words_of_one_task(files: Iterable[Path], root: Path = ROOT) -> list[str]:
-    """Lines that name digits, pairs, the disc or an auxiliary loss: `file:line: text`."""
+    """Lines that name digits, pairs, the disc or an auxiliary loss, as `file:line: text`."""
     return [
         f"{file.relative_to(root)}:{number}: {line.strip()}"
         for file in sorted(files)
@@ -264,7 +264,7 @@ TARGET = re.compile(r"(?:^|[\s;&`])make\s+(?:\w+=\S+\s+)*([a-z][\w-]*)", re.MULT
 
 
 def relative_links(markdown: str) -> Iterator[str]:
-    """Targets inside the repository, without their anchors; code is not looked at."""
+    """Link targets inside the repository, without anchors; code is skipped."""
     prose = INLINE_CODE.sub("", FENCE.sub("", markdown))
     for inline, reference in LINK.findall(prose):
         target = (inline or reference).partition("#")[0]
@@ -273,7 +273,7 @@ def relative_links(markdown: str) -> Iterator[str]:
 
 
 def code_in(markdown: str) -> str:
-    """Fenced blocks without their comments, then code inside the text."""
+    """Fenced code blocks without their comments, then inline code."""
     fences = [re.sub(r"(^|\s)#.*", "", match[0]) for match in FENCE.finditer(markdown)]
     return "\n".join([*fences, *INLINE_CODE.findall(FENCE.sub("", markdown))])
 
@@ -318,7 +318,7 @@ def test_commands_in_the_documentation_exist(page: Path) -> None:
 
 
 def normalised(requirement: str) -> str:
-    """Name of a requirement as package indexes compare it."""
+    """Name of a requirement in the normalised form of package indexes."""
     name = re.match(r"[\w.-]+", requirement)
     assert name is not None, requirement
     return re.sub(r"[-_.]+", "-", name[0]).lower()

@@ -19,7 +19,7 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
         *("mlflow.tracking", "mlflow.utils"),
     ),
 }
-"""Of each product what is private without an underscore; names with one are private anyway."""
+"""Private modules by product; names with an underscore are private anyway."""
 PRIVATE_ARGUMENTS = {"_temp_dir", "_system_config", "_memory", "_node_name"}
 """Arguments that Ray calls hidden and unstable."""
 HANDED_OUT = {
@@ -31,18 +31,18 @@ HANDED_OUT = {
     "_tracking_client": "mlflow",
     "_registry_client": "mlflow",
 }
-"""Private attributes of objects that a product hands out, whose class cannot be seen here."""
+"""Private attributes of objects that a product returns and whose class is not visible here."""
 
 
 EXCEPTIONS = {
-    # every operation of a step; torch has no public way to be told of them
+    # records every operation of a step, for which torch has no public interface
     "tests/trainables/stack/recorded.py": "torch.utils._",
 }
-"""Files that check what cannot be checked otherwise, and what they use for it."""
+"""Files with checks that no public interface allows, and the private name that each uses."""
 
 
 def is_private(dotted: str, product: str) -> bool:
-    """Whether a name of a product, with all before it, is private."""
+    """Whether a dotted name of a product is private."""
     top, *rest = dotted.split(".")
     underscored = any(part.startswith("_") and not part.endswith("__") for part in rest)
     inside = any(f"{dotted}.".startswith(f"{name}.") for name in PRODUCTS[product])
@@ -50,7 +50,7 @@ def is_private(dotted: str, product: str) -> bool:
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[ast.stmt, str, str]]:
-    """What a module imports: the statement, the name here, and the name there."""
+    """Yield each import of a module: the statement, the local name, and the imported name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -63,7 +63,7 @@ def imported(tree: ast.AST) -> Iterator[tuple[ast.stmt, str, str]]:
 
 
 def dotted_name(node: ast.expr, names: dict[str, str]) -> str | None:
-    """A chain of attributes of an imported name, as its product has it."""
+    """Resolve a chain of attributes of an imported name to the product's dotted name, or None."""
     if isinstance(node, ast.Attribute):
         owner = dotted_name(node.value, names)
         return None if owner is None else f"{owner}.{node.attr}"
@@ -71,7 +71,7 @@ def dotted_name(node: ast.expr, names: dict[str, str]) -> str | None:
 
 
 def private_parts(source: str, product: str) -> list[tuple[int, str]]:
-    """Lines of a program that use what is private of a product, with what they use."""
+    """Uses of a product's private parts, as line number and name."""
     tree = ast.parse(source)
     everything = list(imported(tree))
     names = {here: there for _, here, there in everything if here}
@@ -87,7 +87,7 @@ def private_parts(source: str, product: str) -> list[tuple[int, str]]:
             found += [(node.lineno, what) for what in _handed_in(node, names, product)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if " " not in node.value and is_private(node.value, product):
-                found.append((node.lineno, node.value))  # for import_module or monkeypatch
+                found.append((node.lineno, node.value))  # import_module, monkeypatch
     return sorted(set(found))
 
 
@@ -110,7 +110,7 @@ def _handed_in(call: ast.Call, names: dict[str, str], product: str) -> Iterator[
 
 
 def programs() -> Iterable[tuple[Path, str]]:
-    """Every Python file, and the code of every notebook."""
+    """Yield every Python file, and the code of every notebook."""
     for path in tracked_files():
         if path.suffix == ".py" and path != Path(__file__):
             yield path, path.read_text("utf-8")

@@ -1,6 +1,7 @@
-"""Kills sweeps and resumes them, and compares with one left in peace: `python -m tests.chaos`.
+"""Chaos test: kill and resume sweeps, then compare them with an undisturbed one.
 
-Exit codes: 0 nothing is lost, doubled or otherwise, 1 something is, 2 a mistake in the command.
+Run as `python -m tests.chaos`. Exit codes: 0 no difference, 1 a difference or another fault, 2 a
+mistake in the command line.
 """
 
 import json
@@ -31,49 +32,52 @@ REFERENCE = "peace"
 NEVER_HIT = "none"
 LEAST_WIDTH = 110
 MOST_SHOWN = 6
-"""Differences of a sweep that are printed."""
+"""Upper bound on the differences printed per sweep."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosSettings:
-    """Kill sweeps at drawn moments, resume them until they are done, compare with one in peace."""
+    """Kill sweeps at random moments, resume them, and compare with an undisturbed sweep."""
 
     seed: int = 0
-    """Of what is killed, and when; a moment is drawn, but what runs in it depends on the clock."""
+    """Seed of the kinds and moments of kills; the code that runs at a moment depends on timing."""
     kills: int = 100
     kinds: tuple[Kind, ...] = ()
-    """What is killed [all of them]."""
+    """Kinds of processes to kill [all of them]."""
     trials: int = 24
-    """Trials of a sweep; further sweeps follow until all kills are spent."""
+    """Trials per sweep; more sweeps are started until all kills are spent."""
     concurrency: int = 1
-    """Trials at a time in the sweeps that are killed; the one in peace runs one at a time, and all
-    are to be the same."""
+    """Trials at a time in killed sweeps; the undisturbed sweep runs one at a time.
+
+    The results of all sweeps must be equal.
+    """
     folder: Path | None = None
-    """Where to work, new or empty [a temporary one, which stays only if something is wrong]."""
+    """Working folder, new or empty [a temporary folder, kept only if there is a fault]."""
     write: Path | None = None
     """Document whose table is replaced, such as docs/reliability.md."""
 
 
 @dataclass(kw_only=True)
 class Result:
-    """All that was done and found."""
+    """Kills and differences of all sweeps."""
 
     lives: list[Life]
     found: dict[int, list[Difference]]
-    """By sweep."""
+    """Differences by number of the sweep."""
     trials: int
     minutes: float
 
     @property
     def kills(self) -> list[Kill]:
-        """Of all sweeps."""
+        """Kills of all sweeps."""
         return [kill for life in self.lives for kill in life.kills]
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, in lines; of each trial one of a kind, the first ones of each sweep.
+        """Faults, one per line; of differences, the first `MOST_SHOWN` per sweep, one per trial
+        and kind.
 
-        What differs early has others differ later: sampler and early stopping look back.
+        Early differences cause later ones, since sampler and early stopping use earlier results.
         """
         lines = [fault for life in self.lives for fault in life.faults]
         for sweep, found in self.found.items():
@@ -90,9 +94,10 @@ class Result:
         return [k.kind for k in self.kills if k.sweep == sweep and trial in k.trials]
 
     def trials_with(self, what: str, kind: str | None = None) -> int:
-        """Trials, and sweeps' own runs, with a difference; those that a kind of kill had hit.
+        """Number of trials with a difference of kind `what`; a sweep's own run counts as one.
 
-        `NEVER_HIT` stands for those that no kill has hit.
+        If `kind` is given, count only trials that a kill of this kind has hit, or with `NEVER_HIT`
+        those that no kill has hit.
         """
         with_it = {
             (s, d.trial) for s, found in self.found.items() for d in found if d.what == what
@@ -104,10 +109,10 @@ class Result:
 
 
 def main() -> int:
-    """Kill as the command line asks for; returns the exit code."""
+    """Run the kills that the command line requests; return the exit code."""
     settings = parse(ChaosSettings, sys.argv[1:], prog="tests/chaos")
     require_at_least(1, settings, "kills", "concurrency")
-    require_at_least(12, settings, "trials")  # or nothing is stopped early
+    require_at_least(12, settings, "trials")  # nothing is stopped early in smaller sweeps
     if settings.write is not None:
         marked_text(settings.write, [BLOCK])
     adopt_orphans()
@@ -174,13 +179,13 @@ def _run(settings: ChaosSettings, folder: Path) -> Result:
             f" {len(result.found[number])} differences"
         )
         if life.faults and not life.kills:
-            break  # it will not get better
+            break  # further sweeps would fail in the same way
     result.minutes = (time.monotonic() - started) / 60
     return result
 
 
 def cells(result: Result) -> Cells:
-    """A row for each kind of kill."""
+    """Table with one row for each kind of kill."""
     head = (
         "killed",
         "kills",
@@ -215,7 +220,7 @@ def _figures(kind: str, kills: Sequence[Kill]) -> tuple[str, ...]:
 
 
 def summary(result: Result) -> str:
-    """The result in a line."""
+    """One-line summary of the result."""
     lost, doubled, state, score = (result.trials_with(what) for what in WHAT)
     return (
         f"{len(result.kills)} kills in {len(result.lives)} sweeps, {result.trials} trials in all,"
@@ -225,7 +230,7 @@ def summary(result: Result) -> str:
 
 
 def block(settings: ChaosSettings, result: Result) -> str:
-    """What stands in a document."""
+    """Text for the document: command, machine, summary and table."""
     default, shown = ChaosSettings(), ("seed", "kills", "folder", "write")
     options = "".join(
         f" --{key} {' '.join(value) if isinstance(value, tuple) else value}"

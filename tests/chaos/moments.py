@@ -1,4 +1,4 @@
-"""The moments at which a sweep is killed: drawn by a seed, waited for in what the sweep writes."""
+"""Random moments of kills, each triggered by what the sweep writes to its files."""
 
 import json
 import random
@@ -11,45 +11,47 @@ from pathlib import Path
 from tests.chaos.processes import descendants, does, find
 
 WATCHED = {"study.journal": "op_code", "spool.jsonl": "op"}
-"""Files of a space that grow by a JSON object a line, and the key that says what the line is."""
+"""Files of a space with one JSON object per line, and the key that names the kind of line."""
 START_S = 8.0
-"""The start of a sweep takes about so long; nothing is written in it that could be waited for."""
+"""Approximate duration of a sweep's start in seconds; no lines are written that a kill can
+await."""
 LATER_S = 0.3
 MOST_OTHERS = 40
-"""Lines, those of some trials, after which one that may never come is waited for no longer."""
+"""Number of other lines (a few trials) after which waiting for a line ends, as it may never
+come."""
 POLL_S = 0.0005
-"""The driver takes some milliseconds from a report to the decision on it."""
+"""Poll interval in seconds; the driver takes some milliseconds from a report to its decision."""
 LOOK_AGAIN_S = 0.1
 
 Line = tuple[str, str]
-"""A file of `WATCHED`, and what a line of it is."""
+"""Name of a file in `WATCHED`, and the kind of one of its lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """When to kill: after a line, then after some seconds."""
+    """Moment of a kill: after a certain line, then after a delay in seconds."""
 
     line: Line | None
-    """What is waited for first; None for nothing."""
+    """Line to wait for first; None for no line."""
     times: int = 1
-    """How often that must come."""
+    """Number of times that the line must occur."""
     later_s: float = 0.0
 
     def shown(self) -> str:
-        """For a log."""
+        """Text for a log."""
         what = "start" if self.line is None else f"{self.times} x {self.line[0]} {self.line[1]}"
         return f"{what} + {self.later_s:.2f} s"
 
 
 def draw_moment(kind: str, rng: random.Random, lines: Sequence[Line]) -> Moment:
-    """A moment for a kind of kill.
+    """Draw the moment for one kill.
 
-    Kinds of lines are equally likely, however rare they are: the few between a report and the
-    decision on it are worth more than the many that hold a parameter.
+    Kinds of lines are drawn with equal probability, however rare they are: the few lines between a
+    report and the decision on it matter more than the many that hold a parameter.
 
     Args:
-        kind: What is killed.
-        rng: Draws.
+        kind: Kind of process to kill.
+        rng: Random generator.
         lines: Every kind of line that a sweep writes.
     """
     later_s = rng.choice((0.0, rng.uniform(0, LATER_S)))
@@ -59,19 +61,19 @@ def draw_moment(kind: str, rng: random.Random, lines: Sequence[Line]) -> Moment:
 
 
 def lines_in(folder: Path) -> list[Line]:
-    """Every kind of line that the sweep of a space has written."""
+    """Return every kind of line that the sweep of one space has written."""
     return sorted(Lines(folder, from_start=True).new())
 
 
 class Lines:
-    """Counts the lines that are added to a sweep's files."""
+    """Counter of the lines that are added to a sweep's files."""
 
     def __init__(self, folder: Path, *, from_start: bool = False):
         self._paths = {folder / name: key for name, key in WATCHED.items()}
         self._read = {path: 0 if from_start else _size(path) for path in self._paths}
 
     def new(self) -> Counter[Line]:
-        """Those that came since the last call, by kind."""
+        """Count the lines added since the last call, by kind."""
         return Counter(line for path, key in self._paths.items() for line in self._of(path, key))
 
     def _of(self, path: Path, key: str) -> Iterator[Line]:
@@ -87,7 +89,7 @@ class Lines:
 
 
 def wait_for(moment: Moment, folder: Path, lives: Callable[[], bool]) -> bool:
-    """Wait for a moment; whether the program still lives then."""
+    """Wait for a moment; return whether the program is still running."""
     lines, left, others = Lines(folder), moment.times, 0
     while moment.line is not None and left > 0 and others < MOST_OTHERS and lives():
         new = lines.new()
@@ -101,9 +103,9 @@ def wait_for(moment: Moment, folder: Path, lives: Callable[[], bool]) -> bool:
 
 
 def catch(kind: str, program: int, lives: Callable[[], bool], marks: Path) -> int | None:
-    """The process to kill; one of a trial as soon as it trains or builds its next network.
+    """Return the process to kill; one of a trial as soon as it trains or builds its next network.
 
-    None where there is none: the program has ended, or has not come so far.
+    None if there is no such process: the program has ended or has not started it yet.
     """
     if kind not in ("train", "reset"):
         return find(kind, program)
@@ -118,7 +120,7 @@ def catch(kind: str, program: int, lives: Callable[[], bool], marks: Path) -> in
 
 
 def find_workers(program: int) -> list[int]:
-    """Processes of trials."""
+    """Return the processes of trials."""
     return [pid for pid, text in descendants(program).items() if text.startswith("ray::")]
 
 

@@ -1,4 +1,4 @@
-"""What a sweep came to, in the study, in MLflow and in files, and how two sweeps differ."""
+"""Outcome of a sweep in the study, in MLflow and in files, and differences of two outcomes."""
 
 import json
 from collections import Counter
@@ -20,13 +20,13 @@ from sweeps.outcomes import RESULT_ATTR
 WHAT = ("lost", "doubled", "state", "score")
 UNREPEATABLE = (names.TRAIN_TIME,)
 SWEEP = -1
-"""Stands for the sweep's own run where trials are named by number."""
+"""Number that stands for the sweep's own run among the numbers of trials."""
 COMPARED_TAGS = (names.TAG_STATE, names.TAG_ORIGIN, names.TAG_CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Something that is not as in the undisturbed sweep."""
+    """One difference from the undisturbed sweep."""
 
     trial: int
     what: str
@@ -36,19 +36,19 @@ class Difference:
 
 @dataclass(kw_only=True)
 class Run:
-    """A run in MLflow."""
+    """Run in MLflow."""
 
     status: str
     tags: dict[str, str]
     params: dict[str, str]
     times: Counter[tuple[str, int]]
-    """How often there is a point of a metric at a step."""
+    """Number of points of each metric at each step."""
     points: dict[tuple[str, int], float]
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """A sweep of one space that has ended."""
+    """Outcome of a finished sweep of one space."""
 
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
     runs: dict[int, list[Run]] = field(default_factory=dict)
@@ -56,7 +56,8 @@ class Outcome:
 
 
 def study_of(folder: Path) -> list[FrozenTrial]:
-    """Trials of the one study in the folder of a sweep's space; none before it is made."""
+    """Return the trials of the one study in the folder of a sweep's space; empty before it
+    exists."""
     journal = folder / "study.journal"
     if not journal.exists():
         return []
@@ -66,7 +67,13 @@ def study_of(folder: Path) -> list[FrozenTrial]:
 
 
 def outcome_of(folder: Path, database: Path, sweep: str) -> Outcome:
-    """All of a sweep; `sweep` is `NAME/SPACE` and `folder` that of its space."""
+    """Read the outcome of a sweep.
+
+    Args:
+        folder: Folder of the sweep's space.
+        database: MLflow's SQLite file.
+        sweep: `NAME/SPACE`.
+    """
     files = sorted((folder / names.HELD_OUT).glob("trial_*.npz"))
     return Outcome(
         trials={trial.number: trial for trial in study_of(folder)},
@@ -97,11 +104,11 @@ def _runs(database: Path, sweep: str) -> dict[int, list[Run]]:
 
 
 def differences(wanted: Outcome, got: Outcome) -> list[Difference]:
-    """What a sweep lost, has twice, or has otherwise than an undisturbed one.
+    """List what a sweep has lost, has twice, or has different from an undisturbed sweep.
 
     Args:
         wanted: The undisturbed sweep.
-        got: The sweep to judge.
+        got: The sweep to check.
     """
     found = [*_of_studies(wanted, got), *_of_runs(wanted, got), *_of_files(wanted, got)]
     return sorted(found, key=lambda d: (d.trial, WHAT.index(d.what)))
@@ -130,7 +137,7 @@ def _of_studies(wanted: Outcome, got: Outcome) -> Iterator[Difference]:
 
 
 def _scores(trial: FrozenTrial) -> dict[str, Any]:
-    """All of a trial that must not depend on when it ran, by what it is."""
+    """Values of a trial that must not depend on when it ran, by description."""
     found: dict[str, Any] = {f"parameter {k}": v for k, v in trial.params.items()}
     found |= {f"report {k}": v for k, v in trial.intermediate_values.items()}
     result = trial.user_attrs.get(RESULT_ATTR)
@@ -172,7 +179,7 @@ def _of_one_run(number: int, mine: Run, theirs: Run) -> Iterator[Difference]:
         if a != b:
             text = f"{what} in MLflow is {_short(a)}, not {_short(b)}"
             yield Difference(trial=number, what="state", text=text)
-    # a trial in another state has trained for more or fewer epochs
+    # only trials in the same state have trained for the same number of epochs
     same = mine.tags.get(names.TAG_STATE) == theirs.tags.get(names.TAG_STATE)
     missing = theirs.points.keys() - mine.points.keys() if same else set()
     more = mine.points.keys() - theirs.points.keys() if same else set()
@@ -190,7 +197,7 @@ def _of_one_run(number: int, mine: Run, theirs: Run) -> Iterator[Difference]:
 
 
 def _of_an_epoch(metric: str) -> bool:
-    """Whether a metric is logged for each epoch, and not for the last one only."""
+    """Whether a metric is logged at each epoch, not only at the last one."""
     return not metric.startswith(("best_", "fold_"))
 
 

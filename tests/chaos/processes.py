@@ -1,4 +1,4 @@
-"""The processes of a sweep, found among the descendants of this one, never by name elsewhere."""
+"""Processes of a sweep, found among this process's descendants, never by name elsewhere."""
 
 import ctypes
 import os
@@ -11,19 +11,22 @@ from typing import Literal, get_args
 PR_SET_CHILD_SUBREAPER = 36
 Kind = Literal["program", "driver", "raylet", "gcs", "uploader", "train", "reset"]
 KINDS: tuple[str, ...] = get_args(Kind)
-"""What can be killed: the program that the user started, the process that runs Ray (the same one
-where there is no other), Ray's two servers, what sends to MLflow, and a trial's process while it
-trains or builds its next network."""
+"""Kinds of kills.
+
+`program` is the process that the user started, `driver` the one that runs Ray (the program itself
+where no other does), `raylet` and `gcs` are Ray's two servers, and `uploader` sends records to
+MLflow. `train` and `reset` are a trial's process while it trains or builds its next network.
+"""
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what loses its own, so that it stays a descendant; Linux only."""
+    """Become the parent of orphaned processes, so that they stay descendants; Linux only."""
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("this system does not let a process adopt orphans")
 
 
 def descendants(root: int) -> dict[int, str]:
-    """Command lines of the processes below one, without those that are over."""
+    """Return the command lines of all running processes below `root`, by process id."""
     parents = dict(_parents())
     found: dict[int, str] = {}
     for pid in parents:
@@ -37,7 +40,10 @@ def descendants(root: int) -> dict[int, str]:
 
 
 def find(kind: str, program: int) -> int | None:
-    """The process of a kind, but of a trial, in the sweep of `program`; None if there is none."""
+    """Return the process of a kind in the sweep of `program`, or None. Not for trials' processes.
+
+    Raises ValueError for `train` and `reset`.
+    """
     if kind == "program":
         return program
     commands = descendants(program)
@@ -56,9 +62,10 @@ def find(kind: str, program: int) -> int | None:
 
 
 def does(pid: int, what: str, marks: Path) -> bool:
-    """Whether a trial's process trains, or builds a network (`reset`), of which it leaves a mark.
+    """Whether a trial's process trains, or builds a network (`reset`).
 
-    Ray puts the method into its title.
+    A process that builds a network has a file in `marks`; Ray puts the method that runs into the
+    process title.
     """
     builds = (marks / str(pid)).exists()
     if what == "reset":
@@ -70,7 +77,7 @@ def does(pid: int, what: str, marks: Path) -> bool:
 
 
 def end_all() -> None:
-    """Kill all that is left below this process, such as Ray's two agents, and what it adopts."""
+    """Kill all processes below this one, such as Ray's two agents and adopted orphans."""
     while left := descendants(os.getpid()):
         for pid in left:
             with suppress(ProcessLookupError):
@@ -79,14 +86,14 @@ def end_all() -> None:
 
 
 def _reap() -> None:
-    """Take note of the end of adopted processes."""
+    """Reap adopted processes that have ended."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def _parents() -> Iterator[tuple[int, int]]:
-    """Every process that is not over, with its parent."""
+    """Yield every process that is not a zombie, with its parent."""
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]

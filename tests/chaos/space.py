@@ -1,4 +1,4 @@
-"""The space of sweeps that are killed: short trials, a rung, a network slow to build."""
+"""Search space of the killed sweeps: short trials, one rung, and a network slow to build."""
 
 import os
 import time
@@ -11,9 +11,12 @@ from foldsweep import Point, SearchSpace, Shapes, TrialConfig, tune, variant
 from trainables.tasks.larger_digit import TASK
 
 BUILDING_S = 0.2
-"""So that there is a time in which a reused process builds its next network."""
+"""Seconds to build a network; long enough to kill a reused process while it builds."""
 MARKS = "FOLDSWEEP_CHAOS_MARKS"
-"""Variable that names a folder, in which a process has a file of its number while it builds."""
+"""Environment variable with the folder in which a process has a file while it builds a network.
+
+The file is named by the process id.
+"""
 
 
 class Net(nn.Module):

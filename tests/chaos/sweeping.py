@@ -1,4 +1,4 @@
-"""One sweep's life: started, killed, resumed, killed again, until it is done."""
+"""Run of one sweep: started, killed and resumed until it is complete."""
 
 import os
 import random
@@ -21,27 +21,27 @@ ROOT = Path(__file__).parents[2]
 SPACE_FILE = Path(__file__).with_name("space.py")
 SPACE = "killed"
 ENDING = ("program", "driver", "raylet", "gcs")
-"""Kinds without which a sweep cannot go on."""
+"""Kinds of processes without which a sweep cannot continue."""
 END_WITHIN_S = 150.0
-"""How long a program may live without what it cannot do without."""
+"""Time limit in seconds for the program to end after a kill of a kind in `ENDING`."""
 LIFE_WITHIN_S = 600.0
 ATTEMPTS = 5
-"""How often a sweep may fail to be resumed, without a kill, before that is a fault."""
+"""Number of failed resumptions without a kill at which a sweep counts as faulty."""
 IN_USE = ("being run by another process", "already running", "is in use")
 
 
 @dataclass(kw_only=True)
 class Kill:
-    """A kill and what came of it."""
+    """One kill and its consequences."""
 
     sweep: int
     kind: str
     moment: str
     trials: list[int]
-    """Those in training; -1 stands for the sweep itself."""
+    """Trials in training at the kill; -1 stands for the sweep itself."""
     ended: bool = False
     seconds: float = 0.0
-    """Until the program ended; 0 where it did not."""
+    """Seconds from the kill to the end of the program; 0 for kinds that do not end it."""
     code: int | None = None
     told: bool = False
     """Whether the program said how to resume."""
@@ -50,7 +50,7 @@ class Kill:
 
 @dataclass(kw_only=True)
 class Life:
-    """A sweep from its first start to its end, and all that was done to it."""
+    """One sweep from its first start to its end, with its kills and faults."""
 
     number: int
     name: str
@@ -60,13 +60,13 @@ class Life:
 
 
 class Sweeping:
-    """Runs sweeps in a folder.
+    """Runner of sweeps in a folder.
 
     Args:
-        folder: Where to work.
+        folder: Working folder.
         args: Options of a new sweep, without its name and `--concurrency`.
-        kinds: What is killed.
-        say: Takes a line about each kill.
+        kinds: Kinds of processes to kill.
+        say: Callback for one line about each kill.
     """
 
     def __init__(
@@ -89,7 +89,10 @@ class Sweeping:
         return self.folder / "runs" / name / SPACE
 
     def undisturbed(self, name: str, *, concurrency: int) -> None:
-        """Run a sweep in peace."""
+        """Run a sweep without kills.
+
+        Raises RuntimeError if it fails.
+        """
         process, log = self._start(*self._new(name, concurrency))
         code = process.wait(LIFE_WITHIN_S)
         if code != 0:
@@ -105,7 +108,7 @@ class Sweeping:
         *,
         concurrency: int,
     ) -> Life:
-        """Run a sweep to its end, with at most so many kills on the way."""
+        """Run a sweep to its end, with at most `kills` kills on the way."""
         life = Life(number=number, name=f"chaos-{number}")
         failed = 0
         while True:
@@ -147,7 +150,7 @@ class Sweeping:
         kills: int,
         lines: Sequence[Line],
     ) -> None:
-        """Kill what the program consists of, until it ends or no kill is left."""
+        """Kill processes of a running program until it ends or no kills are left."""
 
         def lives() -> bool:
             return process.poll() is None
@@ -183,7 +186,7 @@ class Sweeping:
         return running or [-1]
 
     def _wait(self, life: Life, process: subprocess.Popen[bytes], within_s: float) -> int:
-        """Wait for the end of a program; one that does not end is a fault, and killed."""
+        """Wait for a program to end; if it does not, record a fault and kill it."""
         try:
             return process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -195,7 +198,7 @@ class Sweeping:
             return process.wait()
 
     def _note_end(self, life: Life, kill: Kill, code: int, said: str) -> None:
-        """What the user saw of the last kill, which may have ended the program."""
+        """Record what the user saw after the last kill, which may have ended the program."""
         kill.ended, kill.code = code != 0, code
         kill.told = f"--resume {life.name}" in said
         kill.traceback = "Traceback" in said
@@ -223,7 +226,10 @@ class Sweeping:
         return process, log
 
     def _send(self, name: str) -> None:
-        """Send to MLflow what still waits, as the end of a sweep says."""
+        """Send pending records to MLflow, with the command that a sweep prints at its end.
+
+        Raises RuntimeError if that fails.
+        """
         done = subprocess.run(
             [sys.executable, ROOT / "sweeps" / "replay.py", name],
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""Three kills of a sweep, and that the program would see what it looks for."""
+"""A sweep survives three kills, and the comparison detects every kind of difference."""
 
 import os
 import random
@@ -53,7 +53,7 @@ def run_of(number: int, state: str = "COMPLETE") -> Run:
 
 @pytest.fixture
 def wanted() -> Outcome:
-    """A sweep of two trials."""
+    """Outcome of a sweep of two trials."""
     trials = {}
     for number in range(2):
         trial = create_trial(

@@ -1,4 +1,4 @@
-"""Everything that a sweep on a cluster stands on, and users who sweep on it."""
+"""Bench of the cluster tests: services, proxies, Ray clusters and users."""
 
 import shutil
 import signal
@@ -31,14 +31,14 @@ from tests.cluster.services import (
 from tests.integration.user import REPOSITORY, TINY, RunRow, User, runs_of
 
 SHORT = (*TINY, "--sampler", "random", "--scheduler", "none", "--seed", 7)
-"""Trials that depend on nothing but the seed, in whatever order and however often they run."""
+"""Options of a sweep whose trials depend on the seed only, not on order or repetitions."""
 WITHIN_S = 180.0
 LONGEST_S = 900.0
-"""What a test waits for at most, and a program's whole life: no more than a way to end."""
+"""Upper limit in seconds on a program's run; its only purpose is that every test ends."""
 Undisturbed = Callable[..., list[FrozenTrial]]
-"""Gives the trials of a sweep in peace, by the options that say what is trained."""
+"""Returns the trials of an undisturbed sweep, given its training options."""
 CheckWhole = Callable[..., None]
-"""Takes a bench, the name of a sweep and its options; its results must be those in peace."""
+"""Checks a sweep against the undisturbed one, given a bench, the sweep's name and its options."""
 
 
 def new(name: str, *args: object) -> tuple[object, ...]:
@@ -47,7 +47,7 @@ def new(name: str, *args: object) -> tuple[object, ...]:
 
 
 class Sweep:
-    """A `sweeps/run.py` that was started; what it says goes to files."""
+    """A running `sweeps/run.py`, whose output goes to files."""
 
     def __init__(self, user: User, words: tuple[object, ...], env: dict[str, str]):
         number = len(user.started)
@@ -59,21 +59,21 @@ class Sweep:
 
     @property
     def out(self) -> str:
-        """What it has said so far."""
+        """Text on stdout so far."""
         return self._out.read_text("utf-8") if self._out.exists() else ""
 
     @property
     def err(self) -> str:
-        """What has gone wrong so far."""
+        """Text on stderr so far."""
         return self._err.read_text("utf-8") if self._err.exists() else ""
 
     @property
     def lives(self) -> bool:
-        """Whether it still runs."""
+        """Whether the program is running."""
         return self.process.poll() is None
 
     def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-        """Wait for a condition, which must come true while the program runs."""
+        """Wait for a condition, which must become true while the program runs."""
         deadline = time.monotonic() + within_s
         while not condition():
             assert self.lives or condition(), f"the program ended too early\n{self._report()}"
@@ -81,7 +81,7 @@ class Sweep:
             time.sleep(0.1)
 
     def end(self, code: int = 0, within_s: float = LONGEST_S) -> "Sweep":
-        """Wait for its end, which must be this exit code, without a traceback."""
+        """Wait for the program to end, with this exit code and without a traceback."""
         try:
             self.process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -91,7 +91,7 @@ class Sweep:
         return self
 
     def refused(self, code: int = 2, within_s: float = LONGEST_S) -> str:
-        """Wait for its end; the one line of the error that it must end with."""
+        """Wait for the program to end with an error of exactly one line; return the line."""
         err = self.end(code, within_s).err
         assert err.startswith("error: "), self._report()
         assert err.count("\n") == 1, self._report()
@@ -103,7 +103,7 @@ class Sweep:
         self.process.wait(WITHIN_S)
 
     def kill(self) -> None:
-        """End the program and all it has started on the driver's machine without a word."""
+        """Kill the program and its processes on the driver's machine with SIGKILL."""
         self.user.clean_up()
         self.process.wait()
 
@@ -112,13 +112,13 @@ class Sweep:
 
 
 class Bench:
-    """PostgreSQL, an S3 service and MLflow, each behind a proxy, and clusters and users.
+    """PostgreSQL, an S3 service and MLflow, each behind a proxy, with clusters and users.
 
     Args:
-        where: Where nodes are; the proxies are at its gateway.
-        postgres: Has a database `STUDIES`.
-        objects: Gets a bucket of this bench.
-        mlflow: Is on both.
+        where: Network of the nodes; the proxies listen at its gateway.
+        postgres: PostgreSQL with a database `STUDIES`.
+        objects: S3 service, in which this bench gets a bucket.
+        mlflow: MLflow server that uses both.
         folder: Empty folder, below which users work.
     """
 
@@ -133,7 +133,7 @@ class Bench:
         self.where = where
         self.postgres, self.objects, self.mlflow = postgres, objects, mlflow
         for service in (postgres, objects, mlflow):
-            service.start()  # should the test before have left it dead
+            service.start()  # a test before may have killed it
         self.study = Proxy(postgres.port, host=where.gateway)
         self.storage = Proxy(objects.port, host=where.gateway)
         self.tracking = Proxy(mlflow.port, host=where.gateway)
@@ -145,7 +145,7 @@ class Bench:
         self._clusters: list[RayCluster] = []
 
     def close(self) -> None:
-        """End all that this has started."""
+        """Stop everything that this bench has started."""
         self.gate.open()
         for user in self._users:
             user.clean_up()
@@ -155,12 +155,12 @@ class Bench:
             proxy.close()
 
     def ray(self, *, cpus: int = 1) -> RayCluster:
-        """A cluster that has a head yet, whose nodes can reach the object store."""
+        """Start a cluster that consists of a head only; its nodes can reach the object store."""
         self._clusters.append(RayCluster(self.where, cpus=cpus, env=self._keys()))
         return self._clusters[-1]
 
     def user(self, name: str) -> User:
-        """A user with an empty folder, but for the file of the gated space."""
+        """Create a user whose folder has only the file of the gated space."""
         folder = self.folder / name
         folder.mkdir()
         self.gate.space_in(folder)
@@ -168,15 +168,15 @@ class Bench:
         return self._users[-1]
 
     def leave(self, user: User) -> None:
-        """Have a user's machine burn: what ran there, and all that was there, is gone."""
+        """Simulate the loss of a user's machine: kill its processes and delete its files."""
         user.clean_up()
         shutil.rmtree(user.folder)
 
     def options(self, **other: object) -> tuple[object, ...]:
-        """Options with which everything of a sweep is in the three services.
+        """Options that place all of a sweep's data in the three services.
 
         Args:
-            **other: Instead of the ones here; None leaves one out.
+            **other: Replacements for these options; None leaves an option out.
         """
         options: dict[str, object] = {
             "study": url(self.study.address, STUDIES),
@@ -188,7 +188,7 @@ class Bench:
         return tuple(part for key, value in given.items() for part in (f"--{key}", value))
 
     def start(self, user: User, *args: object, on: RayCluster | None = None, **env: str) -> Sweep:
-        """Start `sweeps/run.py` with the stores of `options`, on a cluster or a Ray of its own."""
+        """Start `sweeps/run.py` with the stores of `options`, on a cluster or with a local Ray."""
         if "--study" not in args:
             args = (*args, *self.options())
         if on is not None:
@@ -203,7 +203,7 @@ class Bench:
         return KEYS | {"AWS_ENDPOINT_URL": f"http://{self.storage.address}"}
 
     def states(self, name: str) -> Counter[str]:
-        """How many trials of a sweep are in each state, from the study's tables."""
+        """Number of trials of a sweep in each state, from the study's tables."""
         with closing(self.postgres.connect(STUDIES)) as connection:
             made = connection.execute("select to_regclass('public.trials')").fetchone()[0]
             if made is None:
@@ -216,7 +216,7 @@ class Bench:
         return Counter(dict(rows))
 
     def ended(self, name: str) -> int:
-        """How many trials of a sweep are over."""
+        """Number of trials of a sweep that have ended."""
         states = self.states(name)
         return sum(states[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
 
@@ -230,18 +230,18 @@ class Bench:
             storage.engine.dispose()
 
     def runs(self, name: str) -> dict[str, RunRow]:
-        """Runs of a sweep in MLflow by trial number, the sweep's own as `""`."""
+        """Runs of a sweep in MLflow by trial number; the sweep's own run has the key `""`."""
         address = f"127.0.0.1:{self.postgres.port}"
         return runs_of(url(address, "mlflow", PASSWORD), f"{name}/{SPACE}")
 
 
 def trial_processes(user: User) -> list[int]:
-    """Processes of trials on a Ray of the user's own."""
+    """Processes of trials on a user's local Ray."""
     return [pid for pid, line in user.left_running().items() if is_trial(line)]
 
 
 def all_text_of(user: User) -> str:
-    """Command lines of a user's processes, and all files in the user's folder."""
+    """Command lines of a user's processes, and the content of all files in the user's folder."""
     lines = [
         (Path("/proc") / str(pid) / "cmdline").read_bytes().decode(errors="replace")
         for pid in user.left_running()

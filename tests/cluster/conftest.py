@@ -1,4 +1,4 @@
-"""Services of the whole test run, and a bench on them for each test."""
+"""Services for the whole test session, and a bench on them for each test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def mlflow(service_folder: Path, postgres: Postgres, objects: ObjectStore) -> It
 def bench(
     tmp_path: Path, postgres: Postgres, objects: ObjectStore, mlflow: Mlflow
 ) -> Iterator[Bench]:
-    """All nodes are on loopback."""
+    """A bench whose nodes are all on loopback."""
     bench = Bench(Loopback(), postgres, objects, mlflow, tmp_path)
     yield bench
     bench.close()
@@ -53,7 +53,7 @@ def networks() -> Iterator[Networks]:
 def far_bench(
     networks: Networks, tmp_path: Path, postgres: Postgres, objects: ObjectStore, mlflow: Mlflow
 ) -> Iterator[Bench]:
-    """Each node has a network of its own, and can be cut off."""
+    """A bench whose nodes have networks of their own and can be cut off."""
     bench = Bench(networks, postgres, objects, mlflow, tmp_path)
     yield bench
     bench.close()
@@ -63,9 +63,9 @@ def far_bench(
 def in_peace(
     tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path
 ) -> Iterator[Callable[..., User]]:
-    """The user of sweep `peace`, on one machine with everything in its folder.
+    """Runs the undisturbed sweep `peace` on one machine, and returns its user.
 
-    Takes the options that say what is trained; a sweep of each is run once.
+    Takes the training options; the sweep is run once per set of options.
     """
     known: dict[tuple[object, ...], User] = {}
 
@@ -85,13 +85,13 @@ def in_peace(
 
 @pytest.fixture(scope="session")
 def undisturbed(in_peace: Callable[..., User]) -> Undisturbed:
-    """Trials of a sweep in peace, by the options that say what is trained."""
+    """Returns the trials of the undisturbed sweep, given its training options."""
     return lambda *args: in_peace(*args).study(f"peace/{SPACE}")
 
 
 @pytest.fixture(scope="session")
 def check_whole(undisturbed: Undisturbed) -> CheckWhole:
-    """That study and MLflow have of a sweep what they have of one in peace."""
+    """Checks that study and MLflow have the same results as for the undisturbed sweep."""
 
     def check(bench: Bench, name: str, *args: object) -> None:
         trials = bench.trials(name)

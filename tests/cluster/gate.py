@@ -1,6 +1,6 @@
-"""A space whose trials wait at a gate, and leave a mark of the node that they are on.
+"""Gated search space: trials wait at a gate, and leave a mark that names their node.
 
-So a test knows that trials are being trained when it breaks something, and no clock is needed.
+Tests use it to break something while trials are being trained, without relying on timing.
 """
 
 from pathlib import Path
@@ -40,10 +40,10 @@ def space():
 
 
 class Gate:
-    """What trials wait at; open at first.
+    """Gate at which trials wait; initially open.
 
     Args:
-        place: Folder of the gate, which is made.
+        place: Folder of the gate, which is created.
     """
 
     def __init__(self, place: Path):
@@ -53,24 +53,24 @@ class Gate:
         self.open()
 
     def space_in(self, folder: Path) -> Path:
-        """The file of the space, written where a user would have it."""
+        """Write the file of the gated space into a user's folder; return its path."""
         file = folder / "gated.py"
         file.write_text(SOURCE.format(place=str(self.place), node=NODE, name=SPACE))
         return file
 
     def open(self) -> None:
-        """Let all through."""
+        """Let all trials through."""
         (self.place / "open").touch()
 
     def close(self) -> None:
-        """Hold up those that come from now on."""
+        """Hold up the trials that arrive from this point on."""
         (self.place / "open").unlink(missing_ok=True)
 
     def waiting(self) -> list[str]:
-        """The node of each process that waits, again and again where there are several."""
+        """Nodes of the waiting processes, sorted; a node is listed once for each process."""
         marks = [path.name.rsplit(".", 1) for path in (self.place / "waiting").iterdir()]
         return sorted(node for node, pid in marks if Path(f"/proc/{pid}").exists())
 
     def seen(self) -> set[str]:
-        """Nodes on which anything was ever built."""
+        """Nodes on which a trial has built a network."""
         return {path.name for path in (self.place / "seen").iterdir()}

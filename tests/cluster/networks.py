@@ -1,7 +1,8 @@
-"""Where nodes are: all on loopback, or each in a network of its own that can be cut off.
+"""Networks of the nodes: all on loopback, or each in a network of its own that can be cut off.
 
-A network is a namespace of Linux with an address in 198.18.0.0/15, the range for such tests, tied
-by a virtual cable to a bridge that the test makes. Nothing of it leads off this machine.
+Each network is a Linux network namespace with an address in 198.18.0.0/15, the range reserved for
+such tests. A virtual cable connects it to a bridge that the test creates. No route leads off this
+machine.
 """
 
 import os
@@ -15,34 +16,34 @@ import pytest
 
 LOOPBACK = "127.0.0.1"
 MAX_NAME = 15
-"""Characters in the name of an interface."""
+"""Maximum length of an interface's name, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the processes of a node run."""
+    """Location in which the processes of a node run."""
 
     address: str
     network: str | None = None
-    """Its namespace; None for loopback."""
+    """Network namespace; None for loopback."""
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Words before a command that is to run there."""
+        """Command prefix that runs a command there."""
         return () if self.network is None else ("ip", "netns", "exec", self.network)
 
 
 class Loopback:
-    """One place for all nodes: 127.0.0.1, with ports of their own."""
+    """One location for all nodes: 127.0.0.1, where each node has its own ports."""
 
     gateway = LOOPBACK
 
     def add(self) -> Place:
-        """The place of another node."""
+        """Return the location of another node."""
         return Place(address=LOOPBACK)
 
     def close(self) -> None:
-        """Nothing to take down."""
+        """Do nothing: there is nothing to remove."""
 
 
 class Networks:
@@ -59,7 +60,7 @@ class Networks:
 
     @classmethod
     def made(cls) -> Self:
-        """Make the bridge, or skip the test where that is not allowed."""
+        """Create the bridge, or skip the test if that is not permitted."""
         if shutil.which("ip") is None:
             pytest.skip("needs networks of its own, and the command ip to make them")
         try:
@@ -68,7 +69,7 @@ class Networks:
             pytest.skip(f"needs networks of its own, which it may not make: {error.stderr}")
 
     def add(self) -> Place:
-        """The place of another node."""
+        """Create a network; return the location of its node."""
         number = len(self._places) + 2
         network, cable, end = (f"{self.name}{kind}{number}" for kind in "nce")
         _ip("netns", "add", network)
@@ -83,7 +84,7 @@ class Networks:
         return place
 
     def cut_off(self, place: Place) -> None:
-        """Let nothing in or out of a place; what is sent is lost without a word."""
+        """Drop all packets into and out of a location, without an error to the senders."""
         _ip("link", "set", self._cable(place), "nomaster")
 
     def reconnect(self, place: Place) -> None:
@@ -91,7 +92,7 @@ class Networks:
         _ip("link", "set", self._cable(place), "master", self.name)
 
     def close(self) -> None:
-        """Take all of it down."""
+        """Remove the networks and the bridge."""
         for place in self._places:
             assert place.network is not None
             _ip("link", "delete", self._cable(place))
@@ -103,7 +104,10 @@ class Networks:
 
 
 def _unused_subnet() -> str:
-    """First three numbers of addresses that no other test uses now."""
+    """Return the first three numbers of addresses that no other test is using.
+
+    Raises OSError if all are in use.
+    """
     used = _ip("-o", "-4", "address").stdout
     start = os.getpid()
     for number in range(start, start + 250):

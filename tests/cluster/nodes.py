@@ -1,8 +1,7 @@
 """A real Ray cluster on this machine: a head and nodes, each started by `ray start`.
 
-Every node has a folder, a token-protected raylet and workers of its own, and a mark in the
-environment of all its processes. By mark or folder they are found and killed; no other process is
-touched.
+Every node has its own folder, token-protected raylet and workers, and a mark in the environment of
+all its processes. Processes are found and killed by mark or folder; no other process is touched.
 """
 
 import os
@@ -23,19 +22,19 @@ from tests.cluster.networks import Loopback, Networks, Place
 from tests.cluster.proxy import free_port
 
 NODE = "FOLDSWEEP_TEST_NODE"
-"""Variable with the name of the node that a process belongs to."""
+"""Environment variable with the name of the node that a process belongs to."""
 CLUSTER = "FOLDSWEEP_TEST_CLUSTER"
 STORE_BYTES = 80 * 2**20
 STARTED_WITHIN_S = 120.0
 
 
 def is_trial(line: str) -> bool:
-    """Whether a process is that of a trial, by its title, which Ray gives it."""
+    """Whether a process belongs to a trial, judged by the title that Ray gives it."""
     return line.startswith("ray::") and not re.match(r"ray::(IDLE|\w+Agent)\b", line)
 
 
 class Node:
-    """A node that runs."""
+    """A running node."""
 
     def __init__(self, name: str, place: Place, folder: Path, mark: str):
         self.name = name
@@ -45,21 +44,21 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Its address, which on loopback is that of all."""
+        """IP address; on loopback the same for all nodes."""
         return self.place.address
 
     @property
     def shown(self) -> str:
-        """As the product names it."""
+        """The node's name in messages of the sweep."""
         return f"{socket.gethostname()} ({self.address})"
 
     def processes(self) -> dict[int, str]:
-        """Command lines of all that belongs to it."""
+        """Command lines of all its processes, by process id."""
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 marked = self._marks <= set((path / "environ").read_bytes().split(b"\0"))
-                # the title that Ray gives a process may be written over a part of its environment
+                # the title that Ray gives a process may overwrite a part of its environment
                 if marked or os.readlink(path / "cwd").startswith(str(self.folder)):
                     line = (path / "cmdline").read_bytes().replace(b"\0", b" ")
                     found[int(path.name)] = line.decode(errors="replace")
@@ -70,14 +69,15 @@ class Node:
         return [pid for pid, line in self.processes().items() if is_trial(line)]
 
     def kill(self) -> None:
-        """End all workers, the agents and the raylet without a word, as a power cut does.
+        """Kill all workers, the agents and the raylet at once, as a power cut does.
 
-        The raylet last: it may still say that workers have died, as if of what they did.
+        The raylet comes last, so it may still report the death of workers as if the workers had
+        crashed.
         """
         self._kill(sorted(self.processes(), reverse=True))
 
     def kill_part(self, name: str) -> None:
-        """End the processes whose command line has `name`, such as `gcs_server`."""
+        """Kill the processes whose command line contains `name`, such as `gcs_server`."""
         self._kill([pid for pid, line in self.processes().items() if name in line])
 
     def _kill(self, pids: list[int]) -> None:
@@ -87,12 +87,12 @@ class Node:
 
 
 class RayCluster:
-    """A head and its nodes; drivers run where the head is, with `environment` and `prefix`.
+    """A head and its nodes; drivers run on the head's machine with `environment` and `prefix`.
 
     Args:
-        where: Places of nodes.
-        cpus: CPUs that the head says it has, which has little to do with those there are.
-        env: More of the environment of every node, such as the keys of an object store.
+        where: Networks of the nodes.
+        cpus: CPUs that the head announces, independent of the real number.
+        env: Additional environment of every node, such as the keys of an object store.
     """
 
     def __init__(self, where: Loopback | Networks, *, cpus: int, env: Mapping[str, str]):
@@ -110,40 +110,40 @@ class RayCluster:
 
     @property
     def address(self) -> str:
-        """What drivers are given."""
+        """Address for `--address`."""
         return f"{self.head.address}:{self._port}"
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Words before the command of a driver."""
+        """Command prefix of a driver."""
         return self.head.place.prefix
 
     def add(self, cpus: int = 1, gpus: int = 0, **env: str) -> Node:
-        """Have a node join.
+        """Start a node that joins the cluster.
 
         Args:
-            cpus: CPUs that it says it has.
-            gpus: GPUs that it says it has.
-            **env: More of its environment.
+            cpus: CPUs that the node announces.
+            gpus: GPUs that the node announces.
+            **env: Additional environment of the node.
         """
         return self._start(cpus, gpus, env)
 
     def cut_off(self, node: Node) -> None:
-        """Let nothing in or out of a node that has a network of its own."""
+        """Drop all packets into and out of a node, which must have a network of its own."""
         assert isinstance(self.where, Networks)
         self.where.cut_off(node.place)
 
     def close(self) -> None:
-        """End all nodes."""
+        """Kill all nodes and remove their folders."""
         for node in self.nodes:
-            while node.processes():  # what is just being started comes later
+            while node.processes():  # processes that are just being started appear later
                 node.kill()
                 time.sleep(0.05)
             shutil.rmtree(node.folder, ignore_errors=True)
 
     def _start(self, cpus: int, gpus: int = 0, env: Mapping[str, str] | None = None) -> Node:
         place = self.where.add()
-        # a socket's path has 107 characters at most
+        # the path of a socket has at most 107 characters
         folder = Path(tempfile.mkdtemp(prefix="fsray", dir="/tmp"))
         node = Node(f"node{len(self.nodes)}", place, folder, self._mark)
         self.nodes.append(node)

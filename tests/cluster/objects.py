@@ -1,8 +1,8 @@
-"""moto's S3 as a process of its own, whose objects outlive it: `python objects.py PORT FOLDER`.
+"""moto's S3 in a process of its own, with persistent objects: `python objects.py PORT FOLDER`.
 
-moto keeps everything in memory. Here each object is in a folder before its writer is answered, and
-a new process begins with what is there, so the service may be killed as a real one may. Uploads in
-parts that were not complete are lost with the process.
+moto keeps everything in memory. Here each object is written to a folder before the client gets an
+answer, and a new process loads the objects in the folder, so the service can be killed like a real
+one. Incomplete multipart uploads are lost with the process.
 """
 
 import sys
@@ -14,15 +14,15 @@ from urllib.parse import quote, unquote
 
 WRITES = ("PUT", "POST", "DELETE")
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/s3/aws4_request, "}
-"""Whoever signs may do all: moto only looks for the name of the service."""
+"""Header of a signed request; moto checks only for the name of the service, not the signature."""
 
 
 class OnDisk:
-    """Passes requests on to moto, and keeps what they have changed before they are answered.
+    """WSGI application that passes requests to moto, and stores their changes before it answers.
 
     Args:
         app: moto's application.
-        folder: Where objects are kept: a folder for each bucket, a file for each object.
+        folder: Folder of the objects, with a folder for each bucket and a file for each object.
     """
 
     def __init__(self, app: Any, folder: Path):
@@ -47,9 +47,9 @@ class OnDisk:
         bucket, _, key = path.removeprefix("/").partition("/")
         folder = self.folder / bucket
         if self.client.head(f"/{bucket}", headers=SIGNED).status_code != 200:
-            return  # moto's own pages, and buckets that there are not
+            return  # moto's own pages, and buckets that do not exist
         folder.mkdir(exist_ok=True)
-        # a request to the bucket itself may have deleted many
+        # a request to the bucket itself may have deleted many objects
         for name in [quote(key, safe="")] if key else [file.name for file in folder.iterdir()]:
             found = self.client.get(_place(bucket, name), headers=SIGNED)
             if found.status_code == 200:

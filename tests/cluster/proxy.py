@@ -1,4 +1,4 @@
-"""A TCP port in front of another, which breaks connections when it is told to."""
+"""TCP proxy that breaks connections on request."""
 
 import asyncio
 import re
@@ -13,15 +13,15 @@ T = TypeVar("T")
 CHUNK = 65536
 CHANGES = re.compile(rb"INSERT INTO|DELETE FROM|UPDATE \w+ SET")
 AT_ONCE = struct.pack("ii", 1, 0)
-"""For SO_LINGER: what closes so is reset, and the other side told at once."""
+"""Value of SO_LINGER that makes closing a connection reset it at once."""
 
 
 class Proxy:
-    """Hands connections on to `target_port` on this machine until told otherwise.
+    """Proxy that forwards connections to `target_port` on this machine until told otherwise.
 
-    `cut` is what a client sees of a service that is killed, or of a network that fails: what is
-    open breaks off in the middle, and nothing new comes through until `restore`. All counters
-    and switches may be used from any thread.
+    `cut` looks to clients like a killed service or a failed network: open connections break off,
+    and new ones are refused until `restore`. All counters and switches may be used from any
+    thread.
 
     Args:
         target_port: Port of the service, on 127.0.0.1.
@@ -31,11 +31,11 @@ class Proxy:
     def __init__(self, target_port: int, *, host: str = "127.0.0.1"):
         self.host = host
         self.accepted = 0
-        """Connections that were handed on."""
+        """Number of connections that were forwarded."""
         self.refused = 0
-        """Connections that were reset as they came, also for want of a service."""
+        """Number of connections that were reset on arrival, also for lack of a service."""
         self.lost = 0
-        """Answers that were lost, see `lose_commits`."""
+        """Number of answers that were lost, see `lose_commits`."""
         self._target_port = target_port
         self._is_cut = False
         self._to_refuse = 0
@@ -61,36 +61,36 @@ class Proxy:
         self._do(self._break(cut=True))
 
     def drop(self) -> None:
-        """Break every connection; new ones are welcome."""
+        """Break every connection; new ones are accepted."""
         self._do(self._break(cut=False))
 
     def restore(self) -> None:
-        """Hand on at once, whatever was wrong."""
+        """Undo `cut`, `refuse_next`, `delay` and `hold`: forward everything without delay."""
         self._is_cut, self._to_refuse, self._delay_s = False, 0, 0.0
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def refuse_next(self, number: int) -> None:
-        """Reset the next connections as they come, and break those that are open.
+        """Reset the next `number` connections on arrival, and break those that are open.
 
-        Whoever keeps a connection for long would not notice otherwise.
+        Clients that keep one connection for long would not notice otherwise.
         """
         self._to_refuse = number
         self.drop()
 
     def delay(self, seconds: float) -> None:
-        """Hold back whatever passes, in either direction, for some seconds."""
+        """Delay all data in either direction by some seconds."""
         self._delay_s = seconds
 
     def hold(self) -> None:
-        """Take connections, and let nothing pass until `restore`: a service that hangs."""
+        """Accept connections but forward no data until `restore`, like a service that hangs."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def lose_commits(self, loses: bool) -> None:
-        """Of every two changes of a database, let the first be made and its answer be lost."""
+        """Of every two changes of a database, commit the first but drop its answer, if `loses`."""
         self._loses, self._commits = loses, 0
 
     def close(self) -> None:
-        """End for good."""
+        """Close all connections and stop the proxy."""
         self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -130,7 +130,7 @@ class Proxy:
         self.accepted += 1
         both = {writer, there[1]}
         self._open |= both
-        if self._is_cut:  # meanwhile
+        if self._is_cut:  # `cut` was called in the meantime
             await self._break(cut=True)
         try:
             losing: list[bool] = []
@@ -174,7 +174,7 @@ class Proxy:
             if not writer.is_closing():
                 writer.write_eof()
             return
-        _reset(writer)  # the other end has broken off, or shall think so
+        _reset(writer)  # the other end has broken off, or is to believe so
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
@@ -184,7 +184,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that no process is listening on."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])

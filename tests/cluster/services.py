@@ -1,6 +1,7 @@
-"""Real services in processes of their own: PostgreSQL, S3 and MLflow; each may be killed.
+"""Real services in processes of their own, which tests may kill: PostgreSQL, S3 and MLflow.
 
-All three keep what they have confirmed, so that a killed one that is started again is the same.
+All three keep what they have confirmed, so a service that is killed and started again has the same
+data.
 """
 
 import os
@@ -24,7 +25,7 @@ from tests.cluster.proxy import free_port
 USER = "foldsweep"
 PASSWORD = "very-s3cret"
 STUDIES = "studies"
-"""Database for studies."""
+"""Name of the database for studies."""
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-key"}
 KEYS |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
 STARTED_WITHIN_S = 90.0
@@ -32,11 +33,11 @@ HERE = Path(__file__).parent
 
 
 class AbstractService(ABC):
-    """A service in a process, on a port of 127.0.0.1 that it keeps.
+    """Service in a process, on a fixed port of 127.0.0.1.
 
     Args:
-        folder: Where it keeps its log.
-        port: Where it listens.
+        folder: Folder of its log.
+        port: Port that it listens on.
     """
 
     stopped_by: ClassVar[int] = signal.SIGTERM
@@ -48,41 +49,41 @@ class AbstractService(ABC):
 
     @abstractmethod
     def command(self) -> Sequence[object]:
-        """What is run."""
+        """Command that runs the service."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it works."""
+        """Whether the service is ready."""
 
     @abstractmethod
     def options(self) -> Mapping[str, Any]:
-        """More for `subprocess.Popen`."""
+        """Additional arguments of `subprocess.Popen`."""
 
     def start(self) -> Self:
-        """Start, and wait until it answers."""
+        """Start the service, and wait until it answers."""
         deadline = time.monotonic() + STARTED_WITHIN_S
         while not self.answers():
             if self.process is None or self.process.poll() is not None:
-                self._start()  # again: what a killed one has left ends a little later
+                self._start()  # retried, since leftovers of a killed service end a little later
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-3000:]
             time.sleep(0.1)
         return self
 
     @property
     def log(self) -> Path:
-        """All that it has said."""
+        """Log file of its output."""
         return self.folder / f"{type(self).__name__.lower()}.log"
 
     def stop(self) -> None:
-        """End it politely."""
+        """Stop the service with `stopped_by`, the signal of a regular stop."""
         self._end(self.stopped_by)
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill the service with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Stop and start."""
+        """Stop the service and start it again."""
         self.stop()
         self.start()
 
@@ -110,12 +111,12 @@ class AbstractService(ABC):
 
 
 class Postgres(AbstractService):
-    """PostgreSQL with a user who has a password; `PGPASSWORD` is where clients have it from.
+    """PostgreSQL with a user who has a password; clients take it from `PGPASSWORD`.
 
-    It does not run as root: a test that does has it run as the user `postgres`.
+    PostgreSQL refuses to run as root; under root it is run as the user `postgres`.
     """
 
-    stopped_by = signal.SIGINT  # which does not wait for clients
+    stopped_by = signal.SIGINT  # does not wait for clients
 
     def __init__(self, folder: Path):
         super().__init__(folder, free_port())
@@ -160,7 +161,7 @@ class Postgres(AbstractService):
         return True
 
     def connect(self, database: str = "postgres") -> Any:
-        """A connection that commits each statement."""
+        """Open a connection that commits each statement."""
         import psycopg
 
         return psycopg.connect(
@@ -173,30 +174,30 @@ class Postgres(AbstractService):
         )
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run a statement; its rows."""
+        """Run a statement; return its rows."""
         with closing(self.connect(database)) as connection:
             found = connection.execute(statement)
             return list(found.fetchall()) if found.description else []
 
 
 def url(address: str, database: str, password: str | None = None) -> str:
-    """A database of a `Postgres`, as a user writes it; clients find a password elsewhere.
+    """URL of a database as a user writes it; clients find the password elsewhere.
 
     Args:
-        address: `host:port` of it, or of a proxy before it.
+        address: `host:port` of PostgreSQL, or of a proxy in front of it.
         database: Name of the database.
-        password: Written into the URL if given.
+        password: Password to write into the URL, if any.
     """
     user = USER if password is None else f"{USER}:{password}"
     return f"postgresql://{user}@{address}/{database}"
 
 
 class ObjectStore(AbstractService):
-    """S3 by moto, see `tests.cluster.objects`.
+    """S3 service by moto, see `tests.cluster.objects`.
 
     Args:
-        folder: Where it keeps all.
-        knows_nobody: Whether it refuses every key instead of taking any.
+        folder: Folder of the objects and the log.
+        knows_nobody: Whether it refuses every key instead of accepting any.
     """
 
     def __init__(self, folder: Path, *, knows_nobody: bool = False):
@@ -214,7 +215,7 @@ class ObjectStore(AbstractService):
 
     @contextmanager
     def client(self) -> Iterator[Any]:
-        """boto3's client, past any proxy."""
+        """boto3 client that bypasses the proxies."""
         import boto3
         from botocore.config import Config
 
@@ -230,7 +231,7 @@ class ObjectStore(AbstractService):
             yield client
 
     def make_bucket(self, name: str) -> None:
-        """Make a bucket."""
+        """Create a bucket."""
         with self.client() as client:
             client.create_bucket(Bucket=name)
 
@@ -242,7 +243,7 @@ class ObjectStore(AbstractService):
 
 
 class Mlflow(AbstractService):
-    """An MLflow server with its tables in a database `mlflow`, and artifacts in a bucket."""
+    """MLflow server with its tables in a database `mlflow`, and its artifacts in a bucket."""
 
     def __init__(self, folder: Path, postgres: Postgres, objects: ObjectStore):
         super().__init__(folder, free_port())
@@ -276,7 +277,10 @@ def _is_up(address: str) -> bool:
 
 
 def _installed(program: str) -> str:
-    """Where a program of PostgreSQL is; Debian has them beside each version."""
+    """Path of a program of PostgreSQL, which Debian installs in a folder for each version.
+
+    Skips the test if the program is not installed.
+    """
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, places)])
     found = shutil.which(program, path=path)

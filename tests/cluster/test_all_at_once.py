@@ -1,4 +1,4 @@
-"""One sweep that loses everything once, and ends with the results of one in peace."""
+"""One sweep that loses each machine and service once, with the results of an undisturbed one."""
 
 import pytest
 
@@ -23,17 +23,17 @@ def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
     )
 
     def after(more: int) -> None:
-        """Wait until more trials have ended."""
+        """Wait until `more` further trials have ended."""
         number = bench.ended(NAME) + more
         sweep.until(lambda: bench.ended(NAME) >= number)
 
     def hold_up(*nodes: Node) -> None:
-        """Close the gate, and wait until trials are there on these nodes."""
+        """Close the gate, and wait until trials on these nodes have reached it."""
         bench.gate.close()
         sweep.until(lambda: {node.name for node in nodes} <= set(bench.gate.waiting()))
 
     def said(text: str) -> None:
-        """Wait until the program has said something."""
+        """Wait until the program has printed a text."""
         sweep.until(lambda: text in sweep.out)
 
     after(10)

@@ -1,4 +1,4 @@
-"""The bench itself: what is broken breaks, and what comes back is the same."""
+"""The test bench itself: faults take effect, and restored services have the same data."""
 
 import socket
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """Port of a service that sends back what it gets."""
+    """Port of a service that sends back the data that it receives."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -52,7 +52,7 @@ def says(connection: socket.socket, text: bytes) -> bytes:
 
 
 def is_refused(proxy: Proxy) -> bool:
-    """Whether a new connection breaks off before anything has come through it."""
+    """Whether a new connection breaks off before any data has come through."""
     try:
         with socket.create_connection((proxy.host, proxy.port), 10) as connection:
             return says(connection, b"there?") == b""

@@ -1,4 +1,4 @@
-"""A sweep lives where its stores are: resumed from any machine, run by one driver at a time."""
+"""Sweeps in shared stores can be resumed on any machine, but only by one driver at a time."""
 
 import re
 from collections.abc import Callable
@@ -33,14 +33,14 @@ def test_a_sweep_is_resumed_from_a_folder_that_has_nothing_of_it(
 def test_the_sweep_of_a_machine_that_has_burnt_is_resumed_from_another(
     bench: Bench, in_peace: Callable[..., User], check_whole: CheckWhole, sent: bool
 ) -> None:
-    """A driver that was killed holds nothing, and what it had not sent is in the stores."""
+    """A killed driver holds no lock, and the records that it had not sent are in the stores."""
     first, second, third = map(bench.user, "abc")
     name = f"burnt-{sent}"
     if not sent:
         bench.tracking.cut()
     sweep = bench.start(first, *new(name, *ARGS))
     sweep.until(lambda: bench.ended(name) >= 3)
-    if sent:  # some points of trials in training too, which no copy has
+    if sent:  # MLflow then has points of trials in training that no stored copy has
         sweep.until(lambda: "2" in bench.runs(name))
     bench.leave(first)
     bench.tracking.restore()
@@ -48,7 +48,7 @@ def test_the_sweep_of_a_machine_that_has_burnt_is_resumed_from_another(
     check_whole(bench, name, *ARGS)
     held_out = in_peace(*ARGS).held_out(f"peace/{SPACE}")
     assert second.held_out(f"{name}/{SPACE}") == held_out
-    # and once more from a third, where all is done
+    # resume again on a third machine, where all trials are complete
     out = bench.start(third, "--resume", name, *bench.options()).end().out
     assert "10 trials complete" in out
     check_whole(bench, name, *ARGS)
@@ -77,7 +77,7 @@ def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
 def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
     bench: Bench,
 ) -> None:
-    """The first user's folder is behind then, and gets the settings that the sweep has now."""
+    """The first user's folder is then outdated, and gets the sweep's current settings."""
     first, second = bench.user("a"), bench.user("b")
     taken = new("taken", "--epochs", 2, "--trials", 3)
     bench.start(first, *taken).end()
@@ -102,7 +102,7 @@ def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
     assert "sweep held exists already in the database of --study" in said
     said = bench.start(second, *again).refused()
     assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
-    first.kill(sweep.process)  # the driver, whose lock is free at once; its trials wait on
+    first.kill(sweep.process)  # kills the driver: its lock is free at once, its trials wait
     bench.gate.open()
     bench.start(second, *again).end()
     check_whole(bench, "held", *ARGS)
@@ -111,7 +111,7 @@ def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
 def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(
     bench: Bench, check_whole: CheckWhole
 ) -> None:
-    """Each reaches the database its own way; the first one's fails, and comes back too late."""
+    """Each driver has its own proxy; the first one's comes back after the second has the lock."""
     stores = bench.options(study=f"postgresql://{USER}@/{STUDIES}")
     first, second = bench.user("a"), bench.user("b")
     with Proxy(bench.postgres.port) as other:

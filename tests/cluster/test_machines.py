@@ -1,4 +1,4 @@
-"""Machines that come and go: no trial fails for want of one, and each that is there is used."""
+"""Nodes that leave and join: no trial fails by a lost node, and each joined node is used."""
 
 import os
 import re
@@ -20,12 +20,12 @@ ARGS = ("--trials", 8, "--epochs", 20)
 
 
 def nodes_of(run: RunRow) -> list[str]:
-    """The node of each attempt of a trial."""
+    """Nodes of a trial's attempts, in order."""
     return run.tags[TAG_NODES].split("; ")
 
 
 def waiting(bench: Bench, *nodes: Node) -> Callable[[], bool]:
-    """Whether just so many trials wait at the gate, on these nodes."""
+    """Return a condition: exactly one trial per listed node waits at the gate."""
     return lambda: bench.gate.waiting() == [node.name for node in nodes]
 
 
@@ -70,7 +70,7 @@ def test_a_machine_that_is_cut_off_fails_no_trial(
     ("option", "has"), [("--cpus-per-trial 3", "2 CPUs"), ("--gpus-per-trial 2", "1 GPU")]
 )
 def test_a_trial_that_fits_no_node_is_refused(bench: Bench, option: str, has: str) -> None:
-    """Though all together have enough; GPUs of nodes count, whatever torch the driver has."""
+    """All nodes together have enough; GPUs of nodes count for any build of torch on the driver."""
     cluster = bench.ray(cpus=2)
     for _ in range(2):
         cluster.add(cpus=2, gpus=1)
@@ -82,7 +82,7 @@ def test_a_trial_that_fits_no_node_is_refused(bench: Bench, option: str, has: st
 
 
 def running(text: str) -> int:
-    """How many trials run, by the last line of progress that says so."""
+    """Number of running trials, from the last line of progress that has it."""
     return int(re.findall(r"(\d+) running", text)[-1])
 
 
@@ -114,7 +114,7 @@ sys.meta_path.insert(0, Missing())
 def test_a_node_without_the_product_is_named_and_no_trial_is_placed_on_it(
     far_bench: Bench, undisturbed: Undisturbed
 ) -> None:
-    """Whether it is there at the start or joins, when trials wait for a place."""
+    """The node may be there at the start, or join while trials wait for a place."""
     bench = far_bench
     cluster = bench.ray()
     path = bench.folder / "blind"
@@ -171,7 +171,7 @@ def test_an_error_that_was_overcome_is_not_the_last_word(bench: Bench) -> None:
 def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_resumes(
     bench: Bench, undisturbed: Undisturbed, name: str, part: str
 ) -> None:
-    """With its server alone, the driver's own raylet lives on, and Ray is silent for a minute."""
+    """If only its GCS is killed, the driver's raylet runs on and Ray is silent for a minute."""
     cluster, user = bench.ray(), bench.user("a")
     sweep = bench.start(user, *new(name, *ARGS), on=cluster)
     sweep.until(lambda: bench.ended(name))

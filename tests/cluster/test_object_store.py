@@ -1,4 +1,4 @@
-"""An object store that fails: no exception of it is taken for a trial's, and none ends a sweep."""
+"""Object store failures: none counts as a failure of a trial, and none ends a sweep."""
 
 import os
 import re
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 def test_a_store_that_is_away_while_a_trial_ends_fails_neither_trial_nor_sweep(
     bench: Bench, check_whole: CheckWhole, saves: bool
 ) -> None:
-    """It trains on, and its end waits for its records to be stored."""
+    """The trial continues training, and its end waits until its records are stored."""
     args, name = ("--trials", 3, "--epochs", 4), f"ends-{saves}"
     way = ("--concurrency", 1, "--max-failures", 0, "--checkpoint-every-s", 0 if saves else 1000)
     bench.gate.close()
@@ -50,7 +50,7 @@ def test_a_checkpoint_is_read_though_the_store_is_away_at_first(bench: Bench) ->
 
 
 def test_a_bucket_keeps_records_and_nothing_else(bench: Bench) -> None:
-    """Neither Ray's files nor checkpoints nor parts of files."""
+    """It has neither Ray's files nor checkpoints nor partial files."""
     args = ("--trials", 2, "--epochs", 20, "--checkpoint-every-s", 0)
     bench.start(bench.user("a"), *new("clean", *args)).end()
     records = f"sweeps/clean/{SPACE}/records/"

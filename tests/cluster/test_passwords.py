@@ -1,4 +1,4 @@
-"""Passwords: taken from where their libraries look, and shown to nobody."""
+"""Passwords are read from the usual places of their libraries, and are never displayed."""
 
 import stat
 import subprocess
@@ -26,7 +26,7 @@ print(state.job_table())
 
 
 def jobs(cluster: RayCluster) -> str:
-    """What Ray shows everybody of its drivers."""
+    """Information about its drivers that Ray shows to every user."""
     done = subprocess.run(
         [*cluster.prefix, sys.executable, "-c", JOBS, cluster.address],
         env={"PATH": "/usr/bin:/bin", **cluster.environment},
@@ -58,7 +58,7 @@ def test_a_password_on_the_command_line_is_refused_before_anything(
 def test_passwords_are_found_where_their_libraries_look_and_shown_to_nobody(
     bench: Bench, place: str
 ) -> None:
-    """Not in `ps`, Ray's jobs and logs, the environment of trials, messages and files."""
+    """No password is in `ps`, Ray's jobs and logs, trials' environments, messages or files."""
     cluster, user = bench.ray(), bench.user("a")
     keys = bench.folder / "keys"
     keys.mkdir()

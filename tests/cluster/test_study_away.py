@@ -1,4 +1,4 @@
-"""A database that goes and comes back: the sweep waits for it, or says in a line how to resume."""
+"""Database outages: the sweep waits, or ends with one line that says how to resume."""
 
 import re
 
@@ -33,7 +33,7 @@ def test_a_database_that_comes_back_costs_a_sweep_nothing(
 
 
 def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
-    """A trial that has been given out needs the database only when it ends."""
+    """After its start, a trial needs the database only when it ends."""
     bench.gate.close()
     way = ("--checkpoint-every-s", 0, "--concurrency", 1)
     sweep = bench.start(bench.user("a"), *new("on", *ARGS, *way))
@@ -48,7 +48,7 @@ def test_trials_train_on_while_the_database_is_away(bench: Bench) -> None:
 
 
 def test_a_database_that_hangs_is_one_that_is_away(bench: Bench, undisturbed: Undisturbed) -> None:
-    """It takes connections, and says nothing."""
+    """The database accepts connections, but does not answer."""
     sweep = bench.start(bench.user("a"), *new("hung", *ARGS))
     sweep.until(lambda: bench.ended("hung") >= 2)
     bench.study.hold()

@@ -1,7 +1,8 @@
-"""Tries absurd command lines and damaged files on every program: `python -m tests.fuzz`.
+"""Fuzzer: absurd command lines and damaged files for every program.
 
-Each case has a generator of its own, seeded by its kind and number, so that it can be repeated
-alone. Exit codes: 0 no fault, 1 some, 2 a mistake in the command.
+Run as `python -m tests.fuzz`. Each case has its own random generator, seeded by its kind and
+number, so it can be repeated alone. Exit codes: 0 no faults, 1 faults, 2 a mistake in the command
+line.
 """
 
 import shlex
@@ -26,18 +27,18 @@ MOST_ARGUMENT = 80
 
 @dataclass(frozen=True, kw_only=True)
 class FuzzSettings:
-    """Try command lines and damaged files; what breaks a program is shown with its command."""
+    """Try absurd command lines and damaged files; each fault is shown with its command."""
 
     seed: int = 0
-    """Of all cases."""
+    """Seed of all cases."""
     cases: int = 500
-    """Half of them command lines, the others damaged files."""
+    """Number of cases: half are command lines, the others damaged files."""
     only: tuple[str, ...] = ()
-    """Cases to repeat, KIND:NUMBER as printed, or kinds to stay with."""
+    """Cases to repeat, as KIND:NUMBER (the form in which faults are printed), or kinds to try."""
 
 
 def main() -> int:
-    """Try what the command line asks for; returns the exit code."""
+    """Run the cases that the command line requests; return the exit code."""
     settings = parse(FuzzSettings, sys.argv[1:], prog="tests/fuzz")
     require_at_least(1, settings, "cases")
     chosen = list(_chosen(settings))
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def _chosen(settings: FuzzSettings) -> Iterator[tuple[str, int]]:
-    """Cases by kind and number."""
+    """Yield the kind and number of each case."""
     kinds, numbered = [], []
     for what in settings.only:
         kind, _, number = what.partition(":")
@@ -86,7 +87,7 @@ def _chosen(settings: FuzzSettings) -> Iterator[tuple[str, int]]:
 
 
 def show(verdict: Verdict, seed: int) -> None:
-    """Print a fault and how to repeat it."""
+    """Print the faults of a case and the command that repeats it."""
     args = [a if len(a) <= MOST_ARGUMENT else f"{a[:20]}...{len(a)}" for a in verdict.args]
     typed = shlex.join([verdict.program, *args]).encode(errors="backslashreplace").decode()
     for fault in verdict.faults:
@@ -98,7 +99,7 @@ def show(verdict: Verdict, seed: int) -> None:
 
 
 def summarise(verdicts: list[Verdict], seconds: float) -> None:
-    """Print how many cases of each kind there were, and how they ended."""
+    """Print the number of cases of each kind, and how they ended."""
     for kind in dict.fromkeys(verdict.kind for verdict in verdicts):
         of = [verdict for verdict in verdicts if verdict.kind == kind]
         console.print(f"{kind}: {_counted(of)}")

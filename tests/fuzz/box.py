@@ -1,4 +1,4 @@
-"""The folder that a case may use: a user's work of some days, a home and a temporary folder."""
+"""Sandbox of a case: folders for a user's work, the home and temporary files."""
 
 import hashlib
 import os
@@ -16,23 +16,23 @@ OUTPUTS = (
     "predictions.csv",
     "best-",
 )
-"""Names, or their beginnings, of what programs write where they are not told otherwise."""
+"""Names, or prefixes of names, that programs write by default."""
 CACHES = (".cache", ".config", ".local")
-"""Where libraries may keep what they compute once, below the home."""
+"""Cache folders of libraries, below the home."""
 LOCKS = (".lock", ".flock", "lock")
 Listing = dict[str, str]
-"""Files below a folder by path, with what tells their content."""
+"""Digest of each file's content, by path."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Always at the same place, since some files hold absolute paths; restored for each case."""
+    """Sandbox, restored for each case; at a fixed path, since some files hold absolute paths."""
 
     root: Path
 
     @property
     def work(self) -> Path:
-        """The current folder of the program."""
+        """Working folder of the program."""
         return self.root / "box" / "work"
 
     @property
@@ -47,12 +47,12 @@ class Box:
 
     @property
     def outside(self) -> Path:
-        """A folder beside the work in which nothing has any business."""
+        """Folder beside the work that no program may write to."""
         return self.root / "box" / "outside"
 
     @property
     def executed(self) -> Path:
-        """A file that is there as soon as something hostile was executed."""
+        """Marker file, created if a payload is executed."""
         return self.root / "executed"
 
     def make(self) -> None:
@@ -61,17 +61,17 @@ class Box:
             folder.mkdir(parents=True)
 
     def keep(self) -> None:
-        """Take the box as it is for that which `restore` gives."""
+        """Save the box in its present state for `restore`."""
         shutil.copytree(self.root / "box", self.root / "kept", symlinks=True)
 
     def restore(self) -> None:
-        """Put the box back to what it was when it was kept."""
+        """Restore the box to its saved state."""
         shutil.rmtree(self.root / "box")
         shutil.copytree(self.root / "kept", self.root / "box", symlinks=True)
         self.executed.unlink(missing_ok=True)
 
     def listing(self) -> Listing:
-        """All files and folders of the box."""
+        """List all files and folders of the box."""
         found: Listing = {}
         for folder, folders, files in os.walk(self.root / "box"):
             for name in folders:
@@ -83,13 +83,13 @@ class Box:
 
 
 def changed(before: Listing, after: Listing) -> list[str]:
-    """Paths in the box that came, went or have other content; locks and caches do not count."""
+    """Return paths in the box that were added, removed or changed, except locks and caches."""
     paths = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
     return [p for p in paths if not _is_lock(p) and not _is_cache(p)]
 
 
 def stray(paths: list[str], args: list[str], root: Path) -> list[str]:
-    """Those paths that nobody named, and no program writes by itself."""
+    """Return the paths that no argument names and that are not default outputs."""
     return [path for path in paths if not _is_output(path) and not _is_named(path, args, root)]
 
 

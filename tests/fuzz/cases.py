@@ -1,4 +1,4 @@
-"""What is tried: command lines of every program, and programs on damaged files."""
+"""Cases to try: command lines of every program, and programs on damaged files."""
 
 import argparse
 import dataclasses
@@ -40,23 +40,23 @@ USUAL = {
     "analysis/figures.py": ("--sweep first",),
     "analysis/report.py": ("--sweep first --local",),
 }
-"""A command that works, to which options are added."""
+"""Valid arguments of each program, to which options are added."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of a program, or an argument without a name."""
+    """Option of a program, or a positional argument."""
 
     name: str
-    """Empty for an argument without a name."""
+    """Name of the option; empty for a positional argument."""
     takes: int
-    """Values at most."""
+    """Maximum number of values."""
     choices: tuple[str, ...] = ()
     ordinary: tuple[str, ...] = WORDS
 
 
 def options_of(program: str) -> list[Option]:
-    """The options that a program's own parser has."""
+    """Return the options that a program's own parser has."""
     parsers: list[Any] = []
     module = import_module(program.removesuffix(".py").replace("/", "."))
     argv, sys.argv = sys.argv, [program]
@@ -64,7 +64,7 @@ def options_of(program: str) -> list[Option]:
         (tyro, "cli", lambda settings, **options: _note(parsers, settings)),
         (argparse.ArgumentParser, "parse_args", lambda self, *args: _note(parsers, self)),
     ]
-    if hasattr(module, "apart"):  # reads its options in another process
+    if hasattr(module, "apart"):  # it parses its options in another process
         stand_ins.append((module, "apart", in_place))
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in stand_ins]
     try:
@@ -108,7 +108,7 @@ def _option(name: str, hint: Any) -> Option:
 
 
 def command(rng: random.Random, options: Sequence[Option], program: str) -> list[str]:
-    """A command line."""
+    """Draw a command line."""
     args = " ".join(USUAL.get(program, ())).split() if rng.random() < 0.75 else []
     strange = rng.random() < 0.75
     for option in rng.sample(options, k=min(len(options), rng.choice((1, 1, 1, 2, 3)))):
@@ -126,10 +126,10 @@ def command(rng: random.Random, options: Sequence[Option], program: str) -> list
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A file, what is done to it, and the programs that read it."""
+    """Kind of file, the ways to damage it, and the commands that read it."""
 
     pattern: str
-    """Of the file, in the box's work."""
+    """Glob pattern of the file in the box's working folder."""
     damages: tuple[Damage, ...]
     commands: tuple[str, ...]
     """Programs with their arguments."""
@@ -222,7 +222,7 @@ TARGETS = {
 
 
 def damaged(kind: str, rng: random.Random, box: Box) -> tuple[list[str], str]:
-    """Damage a file of a kind in the box; the command to try, and what was done."""
+    """Damage a file of a kind in the box; return the command to try and the damage in words."""
     target = TARGETS[kind]
     path = rng.choice(sorted(box.work.glob(target.pattern)))
     done = rng.choice(target.damages)

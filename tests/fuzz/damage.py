@@ -1,4 +1,4 @@
-"""Damage to files: to their bytes, to the data in them, and payloads that would be executed."""
+"""Damage to files: to their bytes, to the data in them, and by payloads that execute code."""
 
 import io
 import json
@@ -17,12 +17,12 @@ import yaml
 from tests.fuzz.values import WRONG, nested
 
 Damage = Callable[[Path, random.Random, Path], str]
-"""Damages a file; the last path is there once a payload was executed. Says what was done."""
+"""Damages a file and returns a description; an executed payload creates the last path."""
 DEEP = (10, 900, 20_000)
 
 
 class Payload:
-    """Executes something when it is unpickled."""
+    """Object that executes code when it is unpickled: it creates the file `executed`."""
 
     def __init__(self, executed: Path):
         self.executed = executed
@@ -65,7 +65,7 @@ def in_bytes(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def as_place(path: Path, rng: random.Random, executed: Path) -> str:
-    """Put something that is no file, or no longer there, in its place."""
+    """Remove the file, or replace it by a folder, a symlink loop or a dangling link."""
     path.unlink()
     what = rng.choice(("nothing", "folder", "loop", "dangling"))
     if what == "folder":
@@ -85,7 +85,7 @@ def in_json(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def in_json_lines(path: Path, rng: random.Random, executed: Path) -> str:
-    """Change, double, move or remove a line, or a value in it."""
+    """Change, double, move or remove a line, or change a value in it."""
     lines = path.read_text().splitlines()
     at = rng.randrange(len(lines))
     what = rng.choice(("change", "change", "change", "double", "swap", "remove", "junk"))
@@ -107,7 +107,7 @@ def in_json_lines(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def in_yaml(path: Path, rng: random.Random, executed: Path) -> str:
-    """Change one value of a YAML document, or put a tag there that would execute something."""
+    """Change one value of a YAML document, or insert a tag that would execute code."""
     value = yaml.safe_load(path.read_text())
     if rng.random() < 0.25:
         key = rng.choice(sorted(value))
@@ -134,7 +134,7 @@ def in_yaml(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def as_pickle(path: Path, rng: random.Random, executed: Path) -> str:
-    """Put a payload in its place, as a pickle, in torch's or in NumPy's format."""
+    """Replace the file by a payload: a pickle, a torch file, a NumPy file or a zip file."""
     what = rng.choice(("pickle", "torch", "npz", "zip"))
     if what == "pickle":
         path.write_bytes(pickle.dumps(Payload(executed)))
@@ -152,7 +152,7 @@ def as_pickle(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def in_zip(path: Path, rng: random.Random, executed: Path) -> str:
-    """Change a member of a zip file, whose checksums then hold: torch's, NumPy's, skops'."""
+    """Change a member of a zip file of torch, NumPy or skops, with matching checksums."""
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     name = rng.choice(sorted(members))
@@ -178,7 +178,7 @@ def in_zip(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def of_another(path: Path, rng: random.Random, executed: Path) -> str:
-    """Put another file of the work in its place."""
+    """Replace the file by a copy of another one in its folder or below."""
     files = sorted(p for p in path.parent.rglob("*") if p.is_file() and p != path)
     if not files:
         return in_bytes(path, rng, executed)
@@ -188,7 +188,7 @@ def of_another(path: Path, rng: random.Random, executed: Path) -> str:
 
 
 def _changed(value: Any, rng: random.Random) -> tuple[Any, str]:
-    """The data with one part changed, and what was done to which part."""
+    """Change one part of the data; return the data and a description."""
     places = list(_places(value))
     if not places or rng.random() < 0.05:
         return rng.choice(WRONG), "all of it"
@@ -216,7 +216,7 @@ def _changed(value: Any, rng: random.Random) -> tuple[Any, str]:
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every part of some data, as what holds it and its key."""
+    """Return every part of some data, as its container and its key."""
     found: list[tuple[Any, Any]] = []
     left = [value]
     while left:
@@ -229,7 +229,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def _dumped(value: Any) -> str:
-    """JSON, also of what is too deep for its encoder."""
+    """Encode as JSON, also if the data is nested too deeply for the encoder."""
     try:
         return json.dumps(value)
     except RecursionError:

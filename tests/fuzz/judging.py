@@ -1,4 +1,4 @@
-"""What must be true of every case, whatever was on the command line or in a file."""
+"""Rules that must hold for every case."""
 
 import random
 from collections.abc import Sequence
@@ -9,27 +9,27 @@ from tests.fuzz.box import Box, Listing, changed, stray
 from tests.fuzz.sealed import Ended, run
 
 COMMANDS = "commands"
-"""The kind of case that is a command line; the others are names of `cases.TARGETS`."""
+"""Kind of the cases that are command lines; other kinds are names of `cases.TARGETS`."""
 REFUSED = 2
 TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A case and what is wrong with it."""
+    """Result of a case, with its faults."""
 
     kind: str
     number: int
     program: str
     args: list[str]
     damage: str
-    """What was done to a file; empty for command lines."""
+    """Description of the damage to a file; empty for command lines."""
     ended: Ended
     faults: tuple[str, ...]
 
     @property
     def refused(self) -> bool:
-        """Whether the program said no before it did anything."""
+        """Whether the program refused the input before it did anything."""
         return self.ended.code == REFUSED
 
 
@@ -42,13 +42,13 @@ def judge(
     options: dict[str, list[cases.Option]],
     without: Sequence[str] = (),
 ) -> Verdict:
-    """Try a case in a restored box.
+    """Run one case in a restored box.
 
     Args:
         kind: `COMMANDS` or a name of `cases.TARGETS`.
         number: Number of the case among those of its kind.
-        seed: Of all cases.
-        box: Where to try it.
+        seed: Seed of all cases.
+        box: Sandbox to run it in.
         options: Options by program.
         without: Arguments of a command line that are left out.
     """
@@ -64,7 +64,7 @@ def judge(
 
 
 def tried(kind: str, number: int, program: str, args: list[str], damage: str, box: Box) -> Verdict:
-    """Run a program in the box as it is, and judge it."""
+    """Run a program in the box as it is, and check the rules."""
     before = box.listing()
     ended = run(box, program, args)
     return Verdict(
@@ -109,7 +109,7 @@ def _faults(ended: Ended, args: list[str], box: Box, before: Listing, after: Lis
 
 
 def smallest(verdict: Verdict, box: Box) -> Verdict:
-    """The same fault with as few arguments as show it."""
+    """Reduce a command line to the fewest arguments that show the same fault."""
     kind = verdict.faults[0].partition(":")[0]
     args, i = list(verdict.args), 0
     while i < len(args):

@@ -1,4 +1,4 @@
-"""What all programs import, once: a forked process then starts in milliseconds."""
+"""Modules that all programs import, loaded once: a forked process starts in milliseconds."""
 
 from importlib import import_module
 
@@ -14,7 +14,7 @@ MODULES = (
 
 
 def load() -> None:
-    """Import all, and have torch start no threads, which a forked process would miss."""
+    """Import all, and set torch to one thread: a forked process would lack its threads."""
     torch.set_num_threads(1)
     for name in MODULES:
         import_module(name)

@@ -1,6 +1,6 @@
-"""A program in a forked process that can do no harm: no Ray, no network, bounded time and memory.
+"""Sealed run of a program: in a forked process, no Ray, no network, bounded time and memory.
 
-Trials run in the process itself, one after another, by the sweep's own searcher and scheduler.
+Trials run one after another in the process itself, with the sweep's own searcher and scheduler.
 """
 
 import os
@@ -25,47 +25,47 @@ from typing import Any
 from tests.fuzz.box import ROOT, Box
 
 CPU_S = 8
-"""Processor time of a case: what works longer is ended and counts as accepted."""
+"""Processor seconds of a case; a program that uses them up is ended and counts as accepted."""
 WALL_S = 60.0
-"""Time of a case; what has hardly worked by then hangs."""
+"""Time limit of a case in seconds; a program that has used little processor time by then hangs."""
 MORE_MEMORY = 6 * 2**30
 LARGEST_FILE = 256 * 2**20
 CUT_AFTER = 1
-"""Number of the trial at which a sweep is interrupted, where that is wanted."""
+"""Number of the trial whose checkpoint triggers the interruption of a sweep, if requested."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a program ended."""
+    """End of a program."""
 
     code: int | None
-    """Exit code; None where it was ended."""
+    """Exit code; None if a signal ended the program."""
     signal: int | None
     seconds: float
     cpu_s: float
-    """Processor time, with that of what it started and waited for."""
+    """Processor seconds, including child processes that it waited for."""
     out: str
     err: str
 
     @property
     def cut_off(self) -> bool:
-        """Whether it was at work for all the time it had."""
+        """Whether the program was busy until its time limit."""
         return self.signal in (signal.SIGXCPU, signal.SIGKILL) and not self.hung
 
     @property
     def hung(self) -> bool:
-        """Whether it was waiting for all the time it had."""
+        """Whether the program was idle until its time limit."""
         return self.signal == signal.SIGKILL and self.cpu_s < CPU_S / 4
 
 
 def run(box: Box, program: str, args: Sequence[str], *, cut: bool = False) -> Ended:
-    """Run a program of ours, such as `sweeps/run.py`, as if from a shell in the box.
+    """Run one of this repository's programs, such as `sweeps/run.py`, as from a shell in the box.
 
     Args:
-        box: Where it runs.
+        box: Sandbox to run it in.
         program: Path in the repository.
-        args: Its arguments.
-        cut: Whether a sweep is interrupted in its second trial.
+        args: Arguments of the program.
+        cut: Whether to interrupt a sweep in its second trial.
     """
     out, err = box.root / "stdout", box.root / "stderr"
     sys.stdout.flush()
@@ -146,11 +146,11 @@ def _limit() -> None:
 
 
 class Accepted(BaseException):
-    """A program has come to the work that is not done here."""
+    """Raised when a program reaches work that is not done here, such as starting Ray."""
 
 
 def in_place(call: str, *arguments: object) -> int:
-    """Call a function here that a program calls in a process of its own."""
+    """Call a function in this process that a program would call in a separate process."""
     module, _, name = call.rpartition(".")
     function: Callable[..., int] = getattr(import_module(module), name)
     return function(*pickle.loads(pickle.dumps(arguments)))
@@ -161,7 +161,7 @@ def _accept(*args: Any, **options: Any) -> None:
 
 
 def _seal(cut: bool) -> None:
-    """Put harmless things in the place of Ray, of other processes and of the network."""
+    """Replace Ray, other processes and the network by harmless substitutes."""
     import ray
     from ray import tune
 
@@ -179,7 +179,7 @@ def _seal(cut: bool) -> None:
     here.stop = lambda self: None
     here.__enter__ = enter
     here.__exit__ = lambda self, *exception: None
-    if find_spec("sweeps.supervisor") is not None:  # what starts the process with Ray
+    if find_spec("sweeps.supervisor") is not None:  # it starts the process with Ray
         supervisor: Any = import_module("sweeps.supervisor")
         supervisor.apart = in_place
     core: Any = ray
@@ -189,7 +189,7 @@ def _seal(cut: bool) -> None:
     there.run = _run_here
     if cut:
         _interrupt_after_checkpoint()
-    sys.executable = shutil.which("true") or "/bin/true"  # uploaders and servers
+    sys.executable = shutil.which("true") or "/bin/true"  # stands in for uploaders and servers
     connect = socket.socket.connect
 
     def local(self: socket.socket, address: Any) -> None:
@@ -208,7 +208,7 @@ def _seal(cut: bool) -> None:
 
 
 def _interrupt_after_checkpoint() -> None:
-    """Have the user press Ctrl-C in the middle of a trial."""
+    """Simulate Ctrl-C in the middle of a trial."""
     from trainables import trainable
 
     save = trainable.save_checkpoint
@@ -230,7 +230,7 @@ def _run_here(
     callbacks: Sequence[Any],
     **options: Any,
 ) -> None:
-    """What Ray Tune does with a sweep, in this process."""
+    """Run a sweep in this process, as Ray Tune would."""
     kind, values = trainable
     for key in map(str, range(10**6)):
         config = search_alg.suggest(key)

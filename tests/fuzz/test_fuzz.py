@@ -1,4 +1,4 @@
-"""Some of the fuzzer's cases, and that it would see what it looks for."""
+"""A sample of the fuzzer's cases, and tests that the fuzzer detects faults."""
 
 import os
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def fuzz(*args: object) -> subprocess.CompletedProcess[str]:
-    """A process of its own: forking is safe where no thread runs."""
+    """Run the fuzzer in a separate process: forking is safe only in a process without threads."""
     return subprocess.run(
         [sys.executable, "-m", "tests.fuzz", *map(str, args)],
         cwd=ROOT,
@@ -121,7 +121,7 @@ def test_what_is_written_and_executed_is_judged(box: Box) -> None:
 
 
 def test_payloads_would_execute(box: Box) -> None:
-    """Where they are trusted; else they would show nothing."""
+    """Trusted payloads execute; otherwise the fuzzer's check for execution would prove nothing."""
     import pickle
 
     import yaml

@@ -1,4 +1,4 @@
-"""Values that nobody should give, and some that they might."""
+"""Values for options and data: ordinary, empty, absurd and malformed."""
 
 import random
 from typing import Any
@@ -36,7 +36,7 @@ URLS = (
     *("models:/", "javascript:alert(1)", "mlflow-artifacts:/x", "127.0.0.1:9", "auto", "gs://x/y"),
 )
 POOLS = (ORDINARY, ORDINARY, EMPTY, ABSURD, ABSURD, STRANGE, PATHS, URLS)
-"""Paths in them lead nowhere beyond the box: `/proc` stands for what cannot be written."""
+"""Pools of values for options; paths stay in the box, and `/proc` stands for unwritable ones."""
 
 WRONG: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 1.5, -1e308, 10**400, 2**64, float("nan"), float("inf")),
@@ -56,12 +56,12 @@ WRONG: tuple[Any, ...] = (
 
 
 def text(rng: random.Random) -> str:
-    """A value of an option."""
+    """Draw a value for an option."""
     return rng.choice(rng.choice(POOLS))
 
 
 def nested(rng: random.Random, depth: int) -> Any:
-    """Lists or dictionaries within one another."""
+    """Nest lists and dictionaries to a depth."""
     value: Any = 1
     for _ in range(depth):
         value = [value] if rng.random() < 0.5 else {"a": value}

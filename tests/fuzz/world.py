@@ -1,4 +1,4 @@
-"""A user's work of some days: sweeps, cut off or with paused trials, exports, kept models."""
+"""A user's work of some days: complete, interrupted and paused sweeps, exports and kept models."""
 
 import random
 
@@ -26,7 +26,7 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
 
 
 def build(box: Box) -> None:
-    """Make the work in an empty box, with the programs themselves, and keep it."""
+    """Create the work in an empty box by running the programs themselves, and save the box."""
     box.make()
     (box.work / "rows.csv").write_text(_table())
     for program, text, cut in STEPS:

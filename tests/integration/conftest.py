@@ -1,4 +1,4 @@
-"""What the tests of whole programs share: users, and one sweep that others are compared with."""
+"""Fixtures of the tests of whole programs: users, and a reference sweep to compare others with."""
 
 import importlib
 import sys
@@ -18,10 +18,10 @@ Refused = Callable[..., str]
 
 
 class Unhurried(Cluster):
-    """Starts when it is entered."""
+    """Ray that starts only when it is entered, not in the background beforehand."""
 
     def start(self) -> None:
-        """Not yet."""
+        """Do nothing yet."""
 
     def __enter__(self) -> Allotment:
         super().start()
@@ -29,7 +29,7 @@ class Unhurried(Cluster):
 
 
 def called_here(call: str, *arguments: object) -> int:
-    """What a driver does, in this process."""
+    """Call a driver's function in this process."""
     module, _, function = call.rpartition(".")
     code: int = getattr(importlib.import_module(module), function)(*arguments)
     return code
@@ -37,7 +37,7 @@ def called_here(call: str, *arguments: object) -> int:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
+    """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOLDSWEEP_DATA", str(tmp_path / "no-mnist"))
     return tmp_path
@@ -47,10 +47,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
-    """Runs a program in this process; gives the one line that it must say before exit code 2.
+    """Runs a program here that must end with exit code 2; returns its one line of error.
 
-    With `traceback` that is the user's own, above the line. Ray is not started ahead, only where
-    it is waited for.
+    With `traceback`, the user's own traceback must stand above that line. Ray is not started in
+    the background, only where the program waits for it.
     """
     monkeypatch.setattr("sweeps.cluster.Cluster", Unhurried)
     for program in ("run", "reproduce"):
@@ -87,7 +87,7 @@ def make_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
 @pytest.fixture
 def user(tmp_path: Path, empty_mlflow: Path) -> Iterator[User]:
-    """A user of one test, who has swept before."""
+    """A user for one test, with MLflow's tables in place."""
     user = User(tmp_path, empty_mlflow)
     yield user
     user.clean_up()
@@ -95,13 +95,13 @@ def user(tmp_path: Path, empty_mlflow: Path) -> Iterator[User]:
 
 @pytest.fixture(scope="session")
 def reference_args() -> tuple[object, ...]:
-    """A sweep whose trials depend on nothing but its seed."""
+    """Options of a sweep whose trials depend on its seed only."""
     return (*REFERENCE, "--seed", 7)
 
 
 @pytest.fixture(scope="session")
 def reference(make_user: Callable[[str], User], reference_args: tuple[object, ...]) -> User:
-    """A user who let sweep `reference` of space mlp run in peace, one trial at a time."""
+    """A user with the undisturbed sweep `reference` of space mlp, run one trial at a time."""
     user = make_user("reference")
     user.run(
         *("sweeps/run.py", "--space", "mlp", "--name", "reference", "--concurrency", 1),

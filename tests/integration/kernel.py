@@ -1,4 +1,4 @@
-"""A notebook's session in a process of its own, as its user has it."""
+"""Notebook session: a real kernel in a process of its own."""
 
 import os
 import re
@@ -20,8 +20,8 @@ WITHIN_S = 120.0
 
 @contextmanager
 def private_places(**env: str) -> Iterator[dict[str, str]]:
-    """An environment in which a kernel leaves nothing in the user's home."""
-    place = tempfile.mkdtemp(prefix="nb-", dir="/tmp")  # short, as names of sockets must be
+    """An environment in which a kernel writes nothing to the user's home."""
+    place = tempfile.mkdtemp(prefix="nb-", dir="/tmp")  # short: paths of sockets are limited
     try:
         yield os.environ | {"JUPYTER_RUNTIME_DIR": place, "IPYTHONDIR": f"{place}/ipython"} | env
     finally:
@@ -29,7 +29,7 @@ def private_places(**env: str) -> Iterator[dict[str, str]]:
 
 
 class Kernel:
-    """Runs cells in the folder of a user."""
+    """A kernel that runs cells in a user's folder."""
 
     def __init__(self, user: User, env: dict[str, str]):
         self.manager = KernelManager(
@@ -46,20 +46,20 @@ class Kernel:
         self.client.wait_for_ready(timeout=WITHIN_S)
 
     def restart(self) -> None:
-        """As the button does."""
+        """Restart the kernel, as the notebook's button does."""
         self.client.stop_channels()
         self.manager.restart_kernel()
         self.client = self.manager.client()
         self._connect()
 
     def run(self, code: str, *, until: Callable[["Outputs"], bool] | None = None) -> "Outputs":
-        """Run a cell to its end, or until its outputs say what is waited for."""
+        """Run a cell to its end, or until its outputs satisfy `until`."""
         return self.follow(Outputs(self.client.execute(code)), until)
 
     def follow(
         self, outputs: "Outputs", until: Callable[["Outputs"], bool] | None = None
     ) -> "Outputs":
-        """Take in what a cell shows from here on."""
+        """Collect the further outputs of a cell, to its end or until they satisfy `until`."""
         deadline = time.monotonic() + WITHIN_S
         while not (until or Outputs.ended)(outputs):
             assert not outputs.ended(), f"the cell ended too early: {outputs}"
@@ -73,15 +73,15 @@ class Kernel:
 
 
 class Outputs:
-    """What a cell shows."""
+    """Outputs of one cell."""
 
     def __init__(self, request: str):
         self.request = request
         self.text = self.errors = ""
         self.shown: dict[str, list[dict[str, str]]] = {}
-        """By the number of an output all that it has shown, the latest last."""
+        """Contents of each output by its display id, in order; the latest is last."""
         self.error = ""
-        """What the cell ended in."""
+        """Exception that ended the cell; empty if there was none."""
         self.traceback = ""
         self._over = False
 
@@ -106,7 +106,7 @@ class Outputs:
         return self._over
 
     def is_training(self) -> bool:
-        """Whether the table of running trials is shown."""
+        """Whether the table of running trials was shown."""
         return any("epochs" in data["text/plain"] for all_ in self.shown.values() for data in all_)
 
     def __repr__(self) -> str:

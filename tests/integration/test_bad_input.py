@@ -1,4 +1,4 @@
-"""What a user gets wrong is answered in one line, and can be put right and tried again."""
+"""Mistakes of a user are reported in one line, and can be corrected before the next try."""
 
 import gzip
 import runpy
@@ -24,7 +24,7 @@ SWEEP = ("sweeps.run", *TINY, "--space", "mlp", "--name", "first")
 
 @pytest.fixture
 def known(home: Path) -> SweepSettings:
-    """A sweep of another day."""
+    """Settings of an existing sweep."""
     settings = SweepSettings(
         space=("mlp",),
         name="known",

@@ -1,4 +1,4 @@
-"""What a trial comes to depends on the sweep's seed and the trial's number, on nothing else."""
+"""Results of a trial depend only on the sweep's seed and the trial's number."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180
 def test_two_trials_at_a_time_are_what_one_at_a_time_is(
     user: User, reference: User, reference_args: tuple[object, ...]
 ) -> None:
-    """The same sweep once more, in another folder and with another number of workers."""
+    """Run the reference sweep again, in another folder and with a different number of workers."""
     user.run(
         *("sweeps/run.py", "--space", "mlp", "--name", "twice", "--concurrency", 2),
         *reference_args,

@@ -1,4 +1,4 @@
-"""Processes killed where it hurts: in the reset of a reused worker, in front of a pruning."""
+"""Processes killed at critical points: a reused worker in its reset, a driver before a pruning."""
 
 import os
 
@@ -70,7 +70,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # crashed processes are started again
+@pytest.mark.slow  # crashed processes are restarted
 def test_a_worker_that_dies_in_a_reset_costs_one_try(user: User) -> None:
     (user.folder / "dying.py").write_text(SPACE)
     args = ("--space", "dying.py", "--name", "first", "--trials", 4, "--concurrency", 1)

@@ -31,7 +31,7 @@ def study_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 
 @pytest.fixture
 def ledger(study_url: str | None, tmp_path: Path) -> Iterator[Ledger]:
-    """A sweep in which trials have ended in every way, and one is running."""
+    """A ledger of trials in all states: complete, running, pruned and failed."""
     storage = open_storage(study_url, tmp_path / "study.journal")
     space = load_space("mlp")
     settings = SweepSettings(space=("mlp",), trials=9, sampler="random")
@@ -40,7 +40,7 @@ def ledger(study_url: str | None, tmp_path: Path) -> Iterator[Ledger]:
     for number, value in enumerate((0.5, 0.75, 0.25)):
         ledger.ask()
         ledger.report(number, 3, value)
-    ledger.report(0, 9, 0.625, ended=True)  # no rung: MLflow alone is told of it
+    ledger.report(0, 9, 0.625, ended=True)  # not a rung, so this report goes to MLflow only
     ledger.complete(0, [0.625], {"by_fold": {"val_accuracy": [0.5, 0.75]}})
     ledger.prune(2, {})
     ledger.ask()
@@ -81,7 +81,7 @@ def api(study_url: str | None, ledger: Ledger, tmp_path: Path) -> Iterator[str]:
 
 
 def shown(api: str) -> dict[str, Any]:
-    """The one study, as the dashboard's pages get it."""
+    """The only study, as the dashboard's pages get it."""
     (study,) = requests.get(api, timeout=5).json()["study_summaries"]
     assert study["study_name"] == NAME
     return requests.get(f"{api}/{study['study_id']}", timeout=5).json() | study

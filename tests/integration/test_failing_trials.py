@@ -1,4 +1,4 @@
-"""Trials that cannot be built, fail the same way again, or never end."""
+"""Trials that cannot be built, fail again in the same way, or never end."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.integration.user import TINY, User
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.slow,  # processes that are killed are started again, and a trial hangs for 20 s
+    pytest.mark.slow,  # killed processes are restarted, and a trial hangs for 20 s
     pytest.mark.timeout(240),
 ]
 
@@ -67,7 +67,7 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
         *("sweeps/run.py", "--space", "sick.py", "--name", "sick", *TINY, "--trials", 6),
         *("--epochs", 2, "--concurrency", 1, "--trial-timeout", 20, "--max-failures", 5),
     ).stdout
-    # the refused one is replaced, by a sampled one
+    # the refused trial is replaced by a sampled one
     assert "7/7 trials · 0 running · 0 paused · 3 failed (1 refused, 1 timed out)" in said
     assert (
         "sick: 1 configuration cannot be trained, 1 more were tried instead; for example trial 1:"
@@ -76,11 +76,11 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
     assert "sick: 1 trial took too long; for example trial 3: ended after 20 s (--trial-" in said
     assert "\n      trial 2: RuntimeError: no luck; traceback in runs/sick/" in said
     notes = [line.split() for line in log.read_text().splitlines()]
-    assert len({pid for how, _, pid in notes if how == "crashes"}) == 2  # and not 1 + 5
+    assert len({pid for how, _, pid in notes if how == "crashes"}) == 2  # one retry, not 5
     hung = {pid for how, what, pid in notes if (how, what) == ("hangs", "trained")}
     assert len(hung) == 1
     assert not Path(f"/proc/{hung.pop()}").exists()
-    # what comes after it has its place, in another process
+    # a later trial runs in place of the hung one, in another process
     states = [t.state.name for t in user.study("sick/sick")]
     assert states == ["COMPLETE", "FAIL", "FAIL", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
     runs = user.mlflow("sick/sick")
@@ -89,7 +89,7 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
     assert runs["3"].tags["foldsweep.error"] == "ended after 20 s (--trial-timeout)"
     assert runs[""].last("trials_timed_out") == runs[""].last("trials_refused") == 1
 
-    # a resumed sweep has the limit, and leaves the failed ones alone
+    # a resumed sweep keeps the limit, and does not repeat the failed trials
     said = user.run("sweeps/run.py", "--resume", "sick", "--trials", 7).stdout
     assert "3 failed (1 refused, 1 timed out)" in said
     assert [t.state.name for t in user.study("sick/sick")] == [*states, "COMPLETE"]

@@ -1,4 +1,4 @@
-"""Scripts that sweep by `import foldsweep as fs`, with Ray in a process of its own."""
+"""Scripts that run sweeps with `import foldsweep as fs`; Ray is in a process of its own."""
 
 import json
 import re
@@ -46,7 +46,7 @@ space = fs.SearchSpace(
 
 @pytest.fixture
 def script(user: User) -> Callable[..., Any]:
-    """Runs a script of the user's in a folder below; what it printed last, as JSON."""
+    """Runs a user's script in a subfolder; returns its last printed line, parsed as JSON."""
     folder = user.folder / "project"
     folder.mkdir()
     (folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
@@ -63,7 +63,7 @@ def script(user: User) -> Callable[..., Any]:
 def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without_ray(
     script: Callable[..., Any], user: User
 ) -> None:
-    """Two sweeps one after the other in one process."""
+    """The script runs two sweeps one after the other in one process."""
     apart, here, ray = script(
         "settings = dict(trials=4, folds=3, sampler='random')\n"
         "apart = fs.sweep(space, name='apart', workers=2, **settings)\n"
@@ -83,7 +83,7 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
 def test_a_session_without_a_file_is_interrupted_or_ended(
     number: int, code: int, user: User
 ) -> None:
-    """Its classes are in no file, as those of a notebook, its modules in the current folder."""
+    """As in a notebook, its classes are in no file; its modules are in the current folder."""
     (user.folder / "beside_the_script.py").write_text("from torch import tanh as activation\n")
     process = user.start_command(
         *(sys.executable, "-c"),

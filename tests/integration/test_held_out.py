@@ -1,4 +1,4 @@
-"""A sweep that stops trials early keeps the held-out rows of those that it trains to the end."""
+"""With early stopping, a sweep keeps the held-out rows of the trials that it trains to the end."""
 
 import numpy as np
 import pytest

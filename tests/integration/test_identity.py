@@ -1,4 +1,4 @@
-"""A sweep's name, its UUID and its folder, as a user may mix them up."""
+"""A sweep's name, UUID and folder when a user copies, moves or renames projects."""
 
 import json
 import shutil
@@ -48,4 +48,4 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     check_mlflow(moved.mlflow("first/mlp"), trials)
     again = json.loads((moved.folder / "runs/first/settings.json").read_text())
     assert (again["uuid"], again["folder"]) == (settings["uuid"], f"{moved.folder}/runs/first")
-    old.mkdir()  # for those who clean up
+    old.mkdir()  # for the cleanup after the test

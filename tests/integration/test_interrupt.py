@@ -1,4 +1,4 @@
-"""A sweep stopped by Ctrl-C, by its time budget and by a scheduler's SIGTERM goes on each time."""
+"""A sweep stopped by Ctrl-C, by its time budget or by SIGTERM can be resumed each time."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def space():
 
 
 def check_nothing_runs(user: User) -> None:
-    """No process is left, no run is RUNNING."""
+    """Check that no process is left, and that no run is RUNNING."""
     user.is_gone()
     assert "RUNNING" not in statuses(user.mlflow(SWEEP))
 
@@ -50,7 +50,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     (tmp_path / "slow.py").write_text(SPACE)
     go_on = f"Continue with: {User.shown('sweeps/run.py')} --resume stopped\n"
 
-    # Ctrl-C reaches every process of the terminal's group
+    # Ctrl-C reaches every process of the terminal's process group
     process = user.start(
         *("sweeps/run.py", "--space", "slow.py", "--name", "stopped", "--concurrency", 2),
         *reference_args,
@@ -76,7 +76,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     assert end.stderr == ""
     check_nothing_runs(user)
 
-    # a batch system asks the driver alone to end
+    # a batch system sends SIGTERM to the driver only
     num_points = len(user.records(SWEEP, "metrics"))
     process = user.start(*resume, "--time-budget", 1000, **{SLOW: "0.5"})
     until(lambda: len(user.records(SWEEP, "metrics")) > num_points, process)

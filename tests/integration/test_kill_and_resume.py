@@ -1,4 +1,4 @@
-"""A driver killed without a word, again and again, ends as one that was left in peace."""
+"""A driver that is killed repeatedly with SIGKILL gives the results of an undisturbed one."""
 
 import random
 import subprocess
@@ -15,7 +15,7 @@ SWEEP = "killed/mlp"
 
 
 def checkpoints(user: User) -> dict[str, list[dict[str, float]]]:
-    """History of epochs in the checkpoint of each trial in training."""
+    """Return the history of epochs in the checkpoint of each trial in training."""
     folder = user.folder / "runs" / SWEEP / "checkpoints"
     found = {}
     for path in folder.glob("trial_*.pt"):
@@ -27,7 +27,7 @@ def checkpoints(user: User) -> dict[str, list[dict[str, float]]]:
 
 
 def last_step(user: User, run: str) -> int:
-    """Last epoch of a trial that is in the spool."""
+    """Return the last epoch of a trial that is in the spool; 0 if there is none."""
     records = [r for r in user.records(SWEEP, "metrics") if r["run"] == run]
     return max((step for r in records for _, _, step, _ in r["points"]), default=0)
 
@@ -41,7 +41,7 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
     num_points = draw.randint(1, 4)
 
     def is_ahead_of_spool() -> bool:
-        """Enough is reported, and a trial has a checkpoint of epochs that are not."""
+        """Whether enough is reported, and a checkpoint has epochs that are not in the spool."""
         if len(user.records(SWEEP, "metrics")) < num_points:
             return False
         ahead = [len(history) - last_step(user, run) for run, history in checkpoints(user).items()]
@@ -88,7 +88,7 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         key = f"bootstrap_val_accuracy{end}"
         assert runs[""].last(key) == wanted_runs[""].last(key)
 
-    # what a checkpoint held was not trained again: each epoch has the time of its first training
+    # epochs in a checkpoint were not trained again: each has the time of its first training
     for run, history in kept.items():
         times = {
             step: time_ms

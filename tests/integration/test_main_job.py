@@ -1,4 +1,4 @@
-"""The job foldsweep is for, as a user does it: sweep, look, export, measure, sweep on."""
+"""The main use of foldsweep: sweep, inspect, export, evaluate, and continue the sweep."""
 
 import json
 import re
@@ -22,19 +22,19 @@ JOB = "job/cnn_ws_aux"
 
 @pytest.fixture(scope="module")
 def job(make_user: Callable[[str], User]) -> tuple[User, str]:
-    """A user who has swept cnn_ws_aux, and what was said."""
+    """A user who has swept cnn_ws_aux, and the sweep's output."""
     user = make_user("job")
     end = user.run(
         *("sweeps/run.py", "--space", "cnn_ws_aux", "--name", "job", *TINY),
         *("--trials", 3, "--epochs", 2, "--scheduler", "none"),
-        RAY_ADDRESS="127.0.0.1:1",  # without --address a local Ray is started all the same
+        RAY_ADDRESS="127.0.0.1:1",  # without --address a local Ray is started anyway
     )
     assert end.stderr == ""
     return user, end.stdout
 
 
 def printed(said: str, what: str) -> str:
-    """A command out of the list at the end of a sweep."""
+    """Extract a command from the list at the end of a sweep."""
     found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
     assert found is not None, said
     return found[1]
@@ -115,7 +115,7 @@ def test_the_printed_command_compares(job: tuple[User, str]) -> None:
     compared = user.run_printed(printed(said, "compare")).stdout
     assert "cnn_ws_aux reaches an expected accuracy of 0." in compared.splitlines()[0]
     assert "The other 2 complete configurations of job/cnn_ws_aux are" in compared
-    assert "0.9470 ± 0.0110" in compared  # the report's own figure
+    assert "0.9470 ± 0.0110" in compared  # the published figure
     assert printed(said, "report").endswith("analysis/report.py --sweep job --out job.html")
 
 
@@ -135,7 +135,7 @@ def test_figures_are_drawn_of_a_study_that_is_the_sweeps_own(job: tuple[User, st
     assert end.stderr == ""
 
 
-@pytest.mark.slow  # half a minute; resumption after a kill is in the default run
+@pytest.mark.slow  # half a minute; resumption after a kill is tested in the default run
 def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     user, said = job
     before = scores(user.study(JOB))
@@ -148,7 +148,7 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6
     check_mlflow(runs := user.mlflow(JOB), trials)
-    # params cannot change, tags can
+    # parameters cannot change in MLflow, tags can
     assert runs[""].params["trials"] == "3"
     assert runs[""].tags["foldsweep.trials"] == "6"
     assert sum(r["run"] in map(str, before) for r in user.records(JOB, "start")) == 3
@@ -207,7 +207,7 @@ BREAKS = "if number >= 2: sick(number, 'no such layer')"
 
 
 def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()") -> Path:
-    """A space file whose points fail in some way; `NAME.log` counts networks and failures."""
+    """Write a space file with failing points; `NAME.log` counts networks and failures."""
     code = SICK.format(
         log=str(folder / f"{name}.log"), name=name, sickness=sickness or "pass", rates=rates
     )
@@ -218,7 +218,7 @@ def sick_space(folder: Path, name: str, *, sickness: str = "", rates: str = "()"
 
 @pytest.mark.slow  # crashes cost actor restarts: half a minute on 2 idle cores
 def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
-    """Both in one folder and one MLflow file; one with two spaces, objectives and a database."""
+    """Both share a folder and MLflow; one has two spaces, two objectives and a database."""
     folder = user.folder
     sick_space(folder, "recovers", sickness=RECOVERS)
     sick_space(folder, "diverges", rates="(1e-3, 1e30, 1e-2, 1e30)")
@@ -235,7 +235,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     )
     until((folder / "runs/two/settings.json").exists, sound)
     refused = user.run(*("sweeps/run.py", "--space", "mlp", "--name", "two", *TINY), code=2)
-    # MLflow is asked first, which may know the sweep already
+    # MLflow is asked first, and may have the sweep already
     assert re.match(r"error: (MLflow at .+ has another )?sweep two ", refused.stderr)
     assert refused.stderr.count("\n") == 1
     said_sound = user.end(sound).stdout
@@ -267,7 +267,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert parents[0].tags["data_digest"] == parents[1].tags["data_digest"]
     assert parents[0].datasets == parents[1].datasets
 
-    # a trial that crashes is tried again, but not for ever
+    # a trial that crashes is tried again, up to --max-failures times
     assert "recovers: 7 trials complete, 0 paused, 1 failed" in said_sick
     for number in (1, 2):
         assert f"\n      trial {number}: RuntimeError: out of luck; traceback in " in said_sick
@@ -275,9 +275,9 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert [t.state.name for t in trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 5
     log = (folder / "recovers.log").read_text().split()
     assert log.count("sick-1") == 1
-    # a network to see its size and one for each fold, and again after the crash
+    # one network to count parameters and one for each fold, then all of them again after the crash
     assert log.count("made-1") == 2 * 4
-    assert log.count("sick-2") == 2  # once and --max-failures
+    assert log.count("sick-2") == 2  # the first attempt and one retry (--max-failures 1)
     runs = user.mlflow("sick/recovers")
     assert runs["2"].status == "FAILED"
     kept = "runs/sick/recovers/errors/trial_00002.txt"
@@ -289,7 +289,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert uploaded.read_text() == (folder / kept).read_text()
     assert runs["3"].status == "FINISHED"
 
-    # one that diverges is not tried again and frees its place
+    # a trial that diverges is not tried again, and the next one runs in its place
     assert "diverges: 6 trials complete, 0 paused, 2 failed" in said_sick
     trials = user.study("sick/diverges")
     assert [t.number for t in trials if t.state.name == "FAIL"] == [1, 3]
@@ -301,7 +301,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     log = (folder / "diverges.log").read_text().split()
     assert log.count("made-1") == log.count("made-3") == 4
 
-    # where most fail, the sweep gives up and says why
+    # if most trials fail, the sweep stops and says why
     trials = user.study("sick/broken")
     assert "stopped: most trials failed. Last error: trial " in said_sick
     assert "RuntimeError: no such layer" in said_sick

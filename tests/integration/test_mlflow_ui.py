@@ -1,4 +1,4 @@
-"""What a user sees in a browser after `make ui`: MLflow's own pages, in a real Chromium."""
+"""MLflow's pages after `make ui`, as a user sees them in a real Chromium."""
 
 import html
 import os
@@ -30,8 +30,8 @@ def free_port() -> int:
 
 
 def make_ui(port: int) -> list[str]:
-    """The program that `make ui PORT=...` runs, and its arguments."""
-    # a `make test ARGS=...` around this hands its options on to every make below it
+    """Program that `make ui PORT=...` runs, and its arguments."""
+    # a surrounding `make test ARGS=...` passes its options to every nested make
     outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
     made = subprocess.run(
         ["make", "--no-print-directory", "-n", "-o", ".venv/installed", "ui", f"PORT={port}"],
@@ -48,7 +48,7 @@ def make_ui(port: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def address(reference: User) -> Iterator[str]:
-    """Where `make ui` says that the sweeps are; it ends without leaving anything behind."""
+    """Address that `make ui` prints; when stopped, the program leaves no process behind."""
     process = reference.start(*make_ui(free_port()))
     assert process.stdout is not None
     said = next((line for line in process.stdout if line.startswith("open ")), "")
@@ -62,7 +62,7 @@ def address(reference: User) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """A page on which whatever is fetched comes from this machine."""
+    """A page on which every request goes to this machine."""
     program = chromium()
     if program is None:
         pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)")
@@ -86,7 +86,7 @@ def runs(reference: User) -> dict[str, RunRow]:
 
 @pytest.fixture(scope="module")
 def report(reference: User) -> str:
-    """The heading of the report, which is then an artifact of the sweep's run."""
+    """Heading of the report, which also becomes an artifact of the sweep's run."""
     reference.run("analysis/report.py", "--sweep", "reference", "--out", "report.html")
     page = (reference.folder / "report.html").read_text("utf-8")
     heading = re.search(r"<h1[^>]*>(.+?)</h1>", page, re.DOTALL)

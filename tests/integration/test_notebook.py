@@ -1,4 +1,4 @@
-"""Sweeps in the cells of a notebook, in a real kernel: shown, interrupted, resumed, mended."""
+"""Sweeps in notebook cells, in a real kernel: shown, interrupted, resumed, and run after edits."""
 
 from collections.abc import Iterator
 
@@ -71,12 +71,12 @@ def require_quiet(outputs: Outputs) -> None:
 
 
 def require_in_place(outputs: Outputs) -> None:
-    """One output, of which the summary remains; progress is in no other."""
+    """Check that a single output has shown the progress and then the summary."""
     ((*before, last),) = outputs.shown.values()
     assert before
     assert last["text/plain"].startswith("mine: 3 trials complete, 0 paused, 0 failed")
     assert "best configurations" in last["text/html"]
-    assert "background" not in last["text/html"]  # light or dark, as the notebook is
+    assert "background" not in last["text/html"]  # fits light and dark notebooks
     assert last["text/html"].count("\n") < 30
     assert "trials ·" not in outputs.text
     assert outputs.text.count("results are in") == 1
@@ -94,14 +94,14 @@ def test_a_sweep_is_shown_in_place_interrupted_and_resumed(
     kernel.follow(sweep)
     assert sweep.error == "KeyboardInterrupt: resume with fs.sweep(SPACES, resume='long')"
     assert sweep.errors == ""
-    assert "Continue with" not in sweep.text  # the error says it
+    assert "Continue with" not in sweep.text  # since the error says it
     slow.unlink()
     loaded = kernel.run("print(set(fs.load('long').trials['state']))")
     require_quiet(loaded)
     assert "RUNNING" in loaded.text
     until(lambda: len(user.left_running()) == 1)
 
-    require_quiet(kernel.run(CELL))  # who resumes has run it again, and it has another number
+    require_quiet(kernel.run(CELL))  # a user who resumes runs the cell again; it gets a new number
     resumed = kernel.run(SWEEP.format("resume='long'", workers))
     require_quiet(resumed)
     require_in_place(resumed)

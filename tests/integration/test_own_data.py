@@ -1,4 +1,4 @@
-"""A table of the user's own, from its file to a measured model, and what is refused on the way."""
+"""A user's own table, from its file to an evaluated model, and the input that is refused."""
 
 import json
 import os
@@ -24,7 +24,7 @@ SHORT = ("--trials", 2, "--epochs", 4, "--folds", 3, "--scheduler", "none")
 
 
 def table(rows: int = ROWS) -> pd.DataFrame:
-    """Numbers, categories, missing values, an identifier, a constant and odd names of columns."""
+    """A table with numbers, categories, gaps, an identifier, a constant and odd column names."""
     rng = np.random.default_rng(0)
     age, plan = rng.integers(18, 90, rows), rng.choice(["a", "b", "c, d"], rows)
     size = rng.normal(size=rows)
@@ -50,7 +50,7 @@ def table(rows: int = ROWS) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Own:
-    """Who swept a table of their own, and what was said."""
+    """A user who has swept their own table, and the sweep's output."""
 
     user: User
     said: str
@@ -104,7 +104,7 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
 
 
 def printed(said: str, what: str) -> str:
-    """A command out of the list at the end of a sweep."""
+    """Extract a command from the list at the end of a sweep."""
     found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
     assert found is not None, said
     return found[1]
@@ -199,7 +199,7 @@ def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> 
 def test_a_killed_sweep_of_own_data_is_resumed_as_if_nothing_had_been(
     user: User, make_user: Callable[[str], User]
 ) -> None:
-    """A network and a forest, of which the one has checkpoints and the other is fitted again."""
+    """The network resumes from checkpoints; the random forest is fitted again."""
     args = (*OPTIONS, "--space", "mlp", "random_forest", "--trials", 5, "--epochs", 200)
     args += ("--folds", 3, "--sampler", "random", "--scheduler", "none")
     args += ("--checkpoint-every-s", 0)
@@ -249,7 +249,7 @@ def arrays(**values: Any) -> Make:
 
 
 def huge(folder: Path) -> None:
-    """Two gigabytes that take no room."""
+    """Write a sparse file of two gigabytes."""
     with (folder / "t.csv").open("wb") as file:
         file.write(b"a,left\n1,0\n")
         os.truncate(file.fileno(), 2 * 2**30)

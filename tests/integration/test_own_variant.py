@@ -1,4 +1,4 @@
-"""A user's own variant, in a file of the user's own, works as those that come with foldsweep."""
+"""A user's own variant, in the user's own file, works like those that come with foldsweep."""
 
 import json
 import shlex
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 @dataclass(frozen=True)
 class Own:
-    """Who swept a variant of their own, from which file, and what was said."""
+    """A user who has swept their own variant, the file of the variant, and the sweep's output."""
 
     user: User
     file: Path
@@ -71,7 +71,7 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
 
 
 def post(port: int, request: object) -> dict[str, list]:
-    """What a server of MLflow answers."""
+    """Send a request to an MLflow model server; return its predictions."""
     asked = urllib.request.Request(
         f"http://127.0.0.1:{port}/invocations",
         data=json.dumps(request).encode(),
@@ -92,7 +92,7 @@ def answers(port: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.filterwarnings(r"ignore:`torch\.jit\.load` is deprecated:DeprecationWarning")
 def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path) -> None:
-    """The printed command, in another folder; the code of the variant travels with the model."""
+    """Runs the printed command in another folder; the variant's code is part of the model."""
     user = own.user
     *_, written, registered, serve = user.run(
         *("analysis/export.py", "--space", "own_difference"),

@@ -1,4 +1,4 @@
-"""A sweep that no longer improves ends by itself, and resumes with more patience."""
+"""A sweep that no longer improves stops by itself, and can be resumed with more patience."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_it_stops_with_the_same_trials_and_resumes_with_more_patience(user: User
         assert f"--resume {name} --patience 4" in line
     one, two = (user.study(f"{name}/mlp") for name in ("one", "two"))
     assert {trial.state.name for trial in one + two} == {"COMPLETE"}
-    # two workers end what they have been given, too
+    # two workers also finish the trials that they have already started
     assert len(one) <= len(two) < 40
     assert [t.values for t in two[: len(one)]] == [t.values for t in one]
 

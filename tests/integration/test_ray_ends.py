@@ -1,4 +1,4 @@
-"""Ray ends below Python, and runs where libraries and users' files get into each other's way."""
+"""Sweeps whose Ray processes are killed, and sweeps beside files named like libraries."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ ARGS = (*TINY, "--trials", 200, "--epochs", 2, "--sampler", "random", "--schedul
 
 @pytest.fixture
 def sessions() -> Iterator[Path]:
-    """A folder for Ray's temporary files with a short path, for this test alone."""
+    """A folder with a short path for the temporary files of Ray, for one test."""
     with TemporaryDirectory(prefix="fs-", dir="/tmp") as folder:
         yield Path(folder)
 
@@ -61,7 +61,7 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     os.kill(killed[0], signal.SIGKILL)
     out, err = process.communicate()
     assert process.returncode == 1
-    # which of them has ended first is not always to be seen where the driver takes all with it
+    # if the driver takes all others with it, the first one to end cannot always be identified
     whats = ("the process with Ray was killed by SIGKILL", "Ray's ")
     assert err.startswith(tuple(f"error: {what}" for what in whats))
     assert name == "sweeps.driver" or f"Ray's {name} has ended" in err
@@ -71,7 +71,7 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     assert err.count("\n") == 1
     assert "raylet)" not in out
     assert "raylet.out" in (tmp_path / "runs" / "cut" / "ray.log").read_text()
-    # the uploader sends what there is, which is all that may still run
+    # only the uploader may still run, to send the remaining records
     until(lambda: all("sweeps.replay" in line for line in user.left_running().values()))
     assert not list(sessions.iterdir())
 
@@ -94,7 +94,7 @@ def space():
 
 
 def test_tune_writes_no_records_of_trials_when_a_sweep_ends(user: User, tmp_path: Path) -> None:
-    """80 KB and 3 ms each; those of its first step it does write."""
+    """Each record costs 80 KB and 3 ms. Ray Tune still writes those of its first step."""
     (tmp_path / "noting.py").write_text(NOTING)
     args = (*TINY, "--trials", 6, "--epochs", 1, "--concurrency", 1, "--scheduler", "none")
     done = user.run("sweeps/run.py", "--space", "noting.py", *args)

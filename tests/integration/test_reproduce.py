@@ -1,4 +1,4 @@
-"""Rows of reports are repeated by one command: once, whatever comes between, and into MLflow."""
+"""One command reproduces rows of reports: once, despite interruptions, and logged in MLflow."""
 
 import json
 import os
@@ -22,13 +22,13 @@ TRANSFER, AUXILIARY = "lenet_transfer/transfer", "aguet2019/auxiliary"
 
 
 def results(user: User) -> dict[str, str]:
-    """The stored results as they are, by row."""
+    """Stored results by row, as text."""
     folder = user.folder / "runs" / ROWS
     return {path.stem: path.read_text() for path in folder.glob("*/*.json")}
 
 
 def printed(said: str, table: str) -> dict[str, str]:
-    """Lines of a printed table by row."""
+    """Lines of a printed table, by row."""
     lines = said.partition(f"\n{table}: ")[2].splitlines()[1:]
     body = takewhile(lambda line: line.startswith(" ") or not line, lines)
     return {line.split()[0]: line for line in body if line.strip()}
@@ -76,7 +76,7 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
     assert "rows to train" not in again.stdout
     assert printed(again.stdout, "aguet2019/table5") == aguet
     assert printed(again.stdout, "lenet_transfer/table1") == lenet
-    assert results(user) == before  # with the time that training took
+    assert results(user) == before  # including the training time
     assert (user.folder / "runs" / ROWS / "spool.jsonl").read_bytes() == spool
     assert {run.run_id for run in user.mlflow(ROWS).values()} == {
         parent.run_id,
@@ -100,7 +100,7 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     assert ended
     assert not results(user)
 
-    # Ctrl-C reaches every process of the terminal's group
+    # Ctrl-C reaches every process of the terminal's process group
     process = user.start(PROGRAM, *args)
     until(best.exists, process)
     os.killpg(process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The same sweep, to the last bit, on any number of processes and through kills."""
+"""A sweep has the same results, bit for bit, at any concurrency and after kills."""
 
 import random
 from typing import Any
@@ -11,11 +11,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SWEEP = ("sweeps/run.py", "--data", "iris", "--space", "mlp", "--epochs", 9, "--folds", 3)
 TRIALS = 18
-"""So many that the sampler models the last ones by results at the rung."""
+"""Number of trials, enough that the sampler models the last ones by results at the rung."""
 
 
 def outcome(user: User, name: str) -> list[tuple[Any, ...]]:
-    """All that must be the same."""
+    """Values that must be equal."""
     return [
         (t.number, t.state, t.params, t.values, t.intermediate_values)
         for t in user.study(f"{name}/mlp")
@@ -29,7 +29,7 @@ def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(user: User) ->
     expected = outcome(user, "alone")
     states = [state.name for _, state, *_ in expected]
     assert len(states) == TRIALS
-    assert states.count("RUNNING") >= 5  # those that stay paused
+    assert states.count("RUNNING") >= 5  # trials that stay paused
     user.run(*sweep, "--name", "four", "--concurrency", 4, "--cpus-per-trial", 0.5)
     assert outcome(user, "four") == expected
 

@@ -1,4 +1,4 @@
-"""A sweep in a folder with a hostile name, on streams that take next to nothing."""
+"""A sweep in a folder with special characters in its name, and with restricted output streams."""
 
 import os
 import re
@@ -19,7 +19,7 @@ SWEEP = "--data iris --space logistic --folds 3 --concurrency 1 --trials 2".spli
 def run(
     folder: Path, program: str, *args: str, redirect: str = "", **env: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """A program in a shell, which may redirect its output."""
+    """Run a program in a shell, which may redirect its output."""
     return subprocess.run(
         ["bash", "-c", f'"$@" {redirect}', "-", sys.executable, REPOSITORY / program, *args],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Outages as they happen: real servers, real processes, real kills."""
+"""Tracking outages with real servers, real processes and real kills."""
 
 import multiprocessing
 import os
@@ -54,7 +54,7 @@ def port() -> int:
 
 @pytest.fixture(autouse=True)
 def request_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the programs set in their environment does not outlive a test."""
+    """Restores after each test the environment variables that the programs set."""
     for key, value in replay._REQUESTS.items():
         monkeypatch.setenv(key, value)
 
@@ -127,7 +127,7 @@ def log_sweep(tracker: Tracker, num_trials: int) -> None:
 
 
 def check_sweep(tracking_uri: str, num_trials: int) -> None:
-    """Every run once, below its parent and finished, with every point once."""
+    """Check that every run is there once, below its parent and finished, with every point once."""
     client = MlflowClient(tracking_uri=tracking_uri)
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
@@ -153,7 +153,7 @@ def num_runs(database: Path) -> int:
 
 
 class DroppingProxy(BaseHTTPRequestHandler):
-    """Does what is asked of `server`; the answer to the first request of each kind is lost."""
+    """Proxy of `server_uri` that drops the answer to the first POST of each kind."""
 
     server_uri: str
     dropped: set[str]
@@ -180,7 +180,7 @@ class DroppingProxy(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.slow  # two server starts; test_tracking_server_stops has the whole sweep
+@pytest.mark.slow  # two server starts; test_tracking_server_stops tests a whole sweep
 @pytest.mark.timeout(240)
 def test_a_server_that_comes_and_goes_gets_everything(
     folder: Path, database: Path, port: int, capsys: pytest.CaptureFixture[str]
@@ -260,7 +260,7 @@ def test_a_sick_server_holds_up_nothing_and_loses_nothing(
     check_sweep(f"sqlite:///{database}", 3)
 
 
-# An uploader that hangs after a call to MLflow as soon as the database has more runs than before.
+# An uploader that hangs after a call to MLflow, once the database has more runs than before.
 FOLLOW_AND_HANG = """
 import threading
 from mlflow import MlflowClient
@@ -283,7 +283,7 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
 ) -> None:
     """Each is killed when a run appears in the database: before it knows the id, or soon after.
 
-    It hangs there until the kill, however slow the test is.
+    The uploader hangs there until the kill, so the test does not depend on timing.
     """
     uri = f"sqlite:///{database}"
     tracker = Tracker(folder, target(uri))
@@ -292,9 +292,9 @@ def test_an_uploader_killed_again_and_again_makes_one_run_per_trial(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sweeps.tracking.uploader"])
     tracker.start_sweep("first", {"seed": 1}, {})
-    for number in range(40):  # runs that go on are created one by one
+    for number in range(40):  # runs that have not ended are created one by one
         tracker.start_trial(number, f"trial {number}", {}, {})
-    tracker.log_metrics(39, {"loss": 1.0}, 1)  # what uploaders wait for, and comes again below
+    tracker.log_metrics(39, {"loss": 1.0}, 1)  # uploaders wait for it; logged again below
     create, log = "create_run", "log_batch"
     for num_before, call in ((0, create), (1, log), (2, create), (7, log), (20, create)):
         given = {"folder": folder, "database": database, "num_before": num_before, "call": call}

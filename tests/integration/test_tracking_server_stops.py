@@ -1,4 +1,4 @@
-"""A tracking server that stops in mid-sweep costs the sweep nothing; replay.py brings it all."""
+"""A tracking server that stops during a sweep does no harm; replay.py sends the records later."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(folder: Path, port: int) -> Iterator[None]:
-    """MLflow as a team has it, over `server.db`."""
+    """An MLflow server as teams use it, over `server.db`."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", "--disable-security-middleware"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]

@@ -1,4 +1,4 @@
-"""MLflow's pages beside a sweep: there while it runs, gone with it however it ends."""
+"""MLflow's pages beside a sweep: served while it runs, and stopped however it ends."""
 
 import signal
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A sweep that starts from what an earlier one has found."""
+"""A sweep that is warm-started from the results of an earlier one."""
 
 import shutil
 

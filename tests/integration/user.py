@@ -1,4 +1,4 @@
-"""A user: a folder, the programs run from there by path, and what the user finds afterwards."""
+"""A user: a folder, programs run there by path, and the results that they leave."""
 
 import json
 import os
@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 TINY = ("--dataset", "digits", "--folds", "3", "--train-pairs", "120")
 MARK = "FOLDSWEEP_TEST_USER"
 TIME_METRIC = "train_time_s"
-"""The one metric that no two runs of a trial share."""
+"""Only metric that differs between two runs of the same trial."""
 
 
 def until(
@@ -49,7 +49,7 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 class User:
-    """Works in `folder`; MLflow is in `mlflow.db` there, sweeps in `runs`."""
+    """User who works in `folder`; MLflow's file is `mlflow.db` there, and sweeps are in `runs`."""
 
     def __init__(self, folder: Path, database: Path | None = None):
         self.folder = folder
@@ -59,11 +59,11 @@ class User:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *args: object, **env: str) -> subprocess.Popen[str]:
-        """Start a program of ours as a terminal does: in a process group of its own."""
+        """Start a program of this repository in its own process group, as a terminal does."""
         return self.start_command(sys.executable, REPOSITORY / program, *args, **env)
 
     def start_command(self, *words: object, **env: str) -> subprocess.Popen[str]:
-        """Start any command so, from the environment that the tests run in."""
+        """Start any command in the same way, with the environment of the tests."""
         process = subprocess.Popen(
             [*map(str, words)],
             cwd=self.folder,
@@ -79,13 +79,13 @@ class User:
     def run(
         self, program: str, *args: object, code: int = 0, **env: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, which must be exit code `code`."""
+        """Run a program to its end, which must have exit code `code`."""
         return self.end(self.start(program, *args, **env), code)
 
     def end(
         self, process: subprocess.Popen[str], code: int = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Wait for a program's end, which must be exit code `code`, without a traceback."""
+        """Wait for a program's end, which must have exit code `code` and no traceback."""
         out, err = process.communicate(timeout=150)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
         assert "Traceback" not in err, err
@@ -99,11 +99,11 @@ class User:
 
     @staticmethod
     def shown(program: str) -> str:
-        """A program of ours as it is suggested outside the repository, in an environment."""
+        """Command of a program as printed outside the repository, in a virtual environment."""
         return f"python {REPOSITORY / program}"
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """End a program and its driver without a word; what these started is left to itself."""
+        """Kill a program and its driver with SIGKILL, but none of the processes they started."""
         drivers = [pid for pid, line in self.left_running().items() if "-m sweeps.driver" in line]
         for pid in (*drivers, process.pid):
             os.kill(pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ class User:
             pipe.close()
 
     def left_running(self) -> dict[int, str]:
-        """Processes that programs of this user started, and what started from these."""
+        """Return the processes that this user's programs have started, directly or indirectly."""
         mark = f"{MARK}={self.mark}".encode()
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
@@ -125,14 +125,14 @@ class User:
         return found
 
     def is_gone(self, within_s: float = 30.0) -> None:
-        """Wait until nothing runs that programs of this user have started."""
+        """Wait until no process that this user's programs have started is left."""
         deadline = time.monotonic() + within_s
         while left := self.left_running():
             assert time.monotonic() < deadline, f"left running: {left}"
             time.sleep(0.05)
 
     def clean_up(self) -> None:
-        """End everything, also what a kill has left behind."""
+        """Kill all processes of this user, also those that `kill` has left behind."""
         deadline = time.monotonic() + 20
         while (left := self.left_running()) and time.monotonic() < deadline:
             for pid in left:
@@ -149,7 +149,7 @@ class User:
                     pipe.close()
 
     def records(self, sweep: str, op: str) -> list[Record]:
-        """Records of one kind in the spool of `NAME/SPACE`, those of trials only."""
+        """Records of one kind in the spool of `NAME/SPACE`, of trials only."""
         path = self.folder / "runs" / sweep / SPOOL_FILE
         if not path.exists():
             return []
@@ -162,22 +162,22 @@ class User:
         return optuna.load_study(study_name=sweep, storage=storage).trials
 
     def held_out(self, sweep: str) -> dict[int, bytes]:
-        """Files of the held-out rows of trials in `NAME/SPACE`, by number."""
+        """Files of the held-out rows of trials in `NAME/SPACE`, by trial number."""
         folder = self.folder / "runs" / sweep / "held_out"
         return {int(path.stem[-5:]): path.read_bytes() for path in folder.iterdir()}
 
     def artifacts(self, run: "RunRow", folder: str) -> list[bytes]:
-        """Files that a run in MLflow has in a folder of its artifacts."""
+        """Files in a folder of a run's artifacts in MLflow."""
         paths = (self.folder / "mlartifacts").glob(f"*/{run.run_id}/artifacts/{folder}/*")
         return [path.read_bytes() for path in sorted(paths)]
 
     def mlflow(self, sweep: str, database: Path | None = None) -> "dict[str, RunRow]":
-        """Runs of `NAME/SPACE` in MLflow by trial number, the sweep's own as `""`."""
+        """Runs of `NAME/SPACE` in MLflow by trial number; the sweep's own run has the key `""`."""
         return runs_of(sqlite_uri(database or self.folder / "mlflow.db"), sweep)
 
 
 class RunRow:
-    """A run as MLflow has it, with all points of its metrics."""
+    """Run in MLflow, with all points of its metrics."""
 
     def __init__(self, client: MlflowClient, run: Run):
         self.run_id: str = run.info.run_id
@@ -201,7 +201,7 @@ class RunRow:
 
 
 def runs_of(uri: str, sweep: str) -> dict[str, RunRow]:
-    """Runs of `NAME/SPACE` in an MLflow store by trial number, the sweep's own as `""`."""
+    """Runs of `NAME/SPACE` in an MLflow store by trial number; the sweep's own is `""`."""
     client = MlflowClient(tracking_uri=uri)
     found: dict[str, RunRow] = {}
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -215,7 +215,7 @@ def runs_of(uri: str, sweep: str) -> dict[str, RunRow]:
 
 
 def scores(trials: list[FrozenTrial]) -> dict[int, tuple[Any, ...]]:
-    """All of a study that must not depend on when and where its trials ran."""
+    """Values of a study that must not depend on when and where its trials ran."""
     return {
         t.number: (
             t.state.name,
@@ -230,7 +230,10 @@ def scores(trials: list[FrozenTrial]) -> dict[int, tuple[Any, ...]]:
 
 
 def check_mlflow(runs: "Mapping[str, RunRow]", trials: list[FrozenTrial]) -> None:
-    """One finished run per complete trial below one finished parent, with what the study has."""
+    """Check that each trial has one finished run below one finished parent.
+
+    The runs must have the values of the study.
+    """
     assert set(runs) == {"", *(str(t.number) for t in trials)}
     assert {run.status for run in runs.values()} == {"FINISHED"}
     for trial in trials:
@@ -249,10 +252,10 @@ def check_mlflow(runs: "Mapping[str, RunRow]", trials: list[FrozenTrial]) -> Non
 
 
 def repeatable_points(run: RunRow) -> dict[tuple[str, int], float]:
-    """All points of a run but its duration."""
+    """All points of a run except the training time."""
     return {key: value for key, value in run.points.items() if key[0] != TIME_METRIC}
 
 
 def copy_out(path: str, to: Path) -> Path:
-    """A copy of a file of the repository where a user would have it."""
+    """Copy a file of the repository into a user's folder."""
     return Path(shutil.copy(REPOSITORY / path, to))

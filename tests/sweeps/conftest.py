@@ -1,4 +1,4 @@
-"""A small space, settings of a short sweep, and ways to make a ledger over a study."""
+"""Fixtures: a small space, settings of a short sweep, and ledgers over a study."""
 
 import shutil
 import threading
@@ -25,7 +25,7 @@ from trainables.presets.preset import Preset, Protocol
 from trainables.variants import VARIANTS
 
 BASELINE = {"lr": 0.5, "batch_size": 7, "dropout": 0.9, "hidden": 13, "weight_decay": 0.25}
-"""Outside of every domain of the small space, and with a key that it fixes."""
+"""Initial point outside all domains of the small space, and with a key that the space fixes."""
 DOMAINS: dict[str, Any] = {
     "lr": tune.loguniform(1e-4, 1e-2),
     "batch_size": tune.lograndint(16, 65),
@@ -35,7 +35,7 @@ DOMAINS: dict[str, Any] = {
     "weight_decay": 0.0,
     "epochs": 9,
 }
-"""Of the small space."""
+"""Domains of the small space."""
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def storage() -> InMemoryStorage:
 
 @pytest.fixture(scope="session")
 def empty_study_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Making Optuna's tables takes most of a second."""
+    """A database with Optuna's tables, for copying: creating them takes most of a second."""
     path = tmp_path_factory.mktemp("optuna") / "study.db"
     RDBStorage(f"sqlite:///{path}").engine.dispose()
     return path
@@ -92,7 +92,7 @@ def reopen(
 
 @pytest.fixture
 def make_ledger(space: SearchSpace, storage: InMemoryStorage) -> Callable[..., Ledger]:
-    """A ledger of a sweep whose trials are ended early; `resume=True` continues its study."""
+    """Makes the ledger of a sweep with early stopping; `resume=True` continues its study."""
 
     def make(
         *,
@@ -134,7 +134,7 @@ def source() -> ImageSource:
 
 @pytest.fixture(scope="session")
 def make_job() -> Callable[..., Job]:
-    """A row of two rounds on few pairs; `**config` is its configuration."""
+    """Makes a row with two rounds on few pairs; `**config` is its configuration."""
 
     def make(
         variant: str = "mlp",
@@ -170,7 +170,7 @@ def make_job() -> Callable[..., Job]:
 
 @pytest.fixture
 def helped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two processes, what is trained is trained by the helper."""
+    """Pretends that there are two CPUs, and lets the helper process do all the training."""
     own = Spread._next
 
     def of_a_helper(self: Spread[Any]) -> int | None:

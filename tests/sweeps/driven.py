@@ -1,4 +1,4 @@
-"""What drivers are made to do in the tests of their supervisor."""
+"""Functions that drivers run in the tests of their supervisor."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def shows() -> int:
     for i in range(100):
         tell(shown=[0, i])
     assert channel._place is not None
-    os.write(channel._place, b'{"shown": [0')  # cut off by a signal
+    os.write(channel._place, b'{"shown": [0')  # as if cut off by a signal
     tell(shown=[1, "last"])
     print("after")
     return 0
@@ -43,7 +43,7 @@ def is_ended_below_python(log: str | None) -> int:
 
 
 def loses_ray(number: int) -> int:
-    """Like a driver in a call that never returns, whose raylet is killed or stopped."""
+    """Simulate a driver that hangs in a call while its raylet is killed or stopped."""
     raylet = subprocess.Popen(["sleep", "600"])
     tell(resume="again", ray={"raylet": raylet.pid})
     raylet.send_signal(number)
@@ -58,9 +58,9 @@ def loses_its_head_node() -> int:
 
 
 def counts() -> int:
-    """Says each Ctrl-C, and ends at SIGUSR1.
+    """Report each Ctrl-C, and end at SIGUSR1.
 
-    Not by print, which cannot be called again where a signal interrupts it.
+    It writes with `os.write`, since a signal handler cannot call print while print is running.
     """
     heard: list[int] = []
 
@@ -76,7 +76,7 @@ def counts() -> int:
 
 
 def outlives() -> int:
-    """Says when it is asked to end."""
+    """Report an interrupt, then return."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print(os.getpid(), flush=True)
@@ -96,7 +96,7 @@ def has_a_thread_of_ray() -> int:
 
 
 def writes_and_tells() -> int:
-    """Text in several writes, and a fact that is larger than a pipe."""
+    """Write text that takes several writes, and send a fact that is larger than a pipe."""
     print("é" * 100_000)
     print("wrong", file=sys.stderr)
     tell(error="x" * 200_000)

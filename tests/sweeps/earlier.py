@@ -1,4 +1,4 @@
-"""The ledger of earlier versions: what it wrote into a study, and the values that it chose."""
+"""Ledger of earlier versions: its records in a study, and the values that it chose."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,12 +17,12 @@ from trainables.seeds import Stream, derive_seed
 
 
 class EarlierLedger:
-    """Asked, sampled and told step by step, each step a write to the study.
+    """Ledger that samples and records step by step, with one write to the study per step.
 
     Args:
-        storage: Where the study is.
-        like: A ledger of the same sweep, whose own study is another one.
-        enqueued: Initial points that are put into a new study before a kill; None for all.
+        storage: Storage of the study.
+        like: Ledger of the same sweep over a different study.
+        enqueued: Number of initial points put into a new study before a kill; None for all.
     """
 
     def __init__(self, storage: BaseStorage, like: Ledger, *, enqueued: int | None = None):
@@ -44,7 +44,7 @@ class EarlierLedger:
         self.live: dict[int, optuna.Trial] = {}
 
     def ask(self, *, draws: int | None = None) -> tuple[int, dict[str, Any]] | None:
-        """Number and values of a trial; None if a kill comes after so many values."""
+        """Return number and values of a trial; None if a kill comes after `draws` values."""
         if self.cut_off:
             number = self.cut_off.pop(0)
             self._seed(number)

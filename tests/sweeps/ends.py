@@ -1,4 +1,4 @@
-"""Ends of sweeps, as programs are told of them."""
+"""Ends of sweeps, as the programs receive them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sweeps.sweep import SweepEnd
 
 
 def ended(ledger: Ledger, **otherwise: Any) -> SweepEnd:
-    """A sweep that has ended by itself, and whose records MLflow has."""
+    """A sweep that ended by itself, with all its records in MLflow."""
     plain: dict[str, Any] = {
         **{"interrupted": False, "out_of_time": False, "hopeless": False, "last_error": None},
         **{"waiting_records": 0, "tracking_problem": ""},

@@ -1,5 +1,7 @@
-"""Jobs for a program with a helper, in which both meet once at a named pipe that neither passes
-alone, whoever takes which job."""
+"""Jobs for a program with a helper process, which meet once at a named pipe.
+
+Neither process can pass the pipe alone, whichever of them runs which job.
+"""
 
 import os
 import signal
@@ -11,11 +13,11 @@ from foldsweep.errors import UserError
 
 Report = Callable[[int], None]
 _met: set[Path] = set()
-"""Pipes at which this process has met the other."""
+"""Pipes at which this process has met the other one."""
 
 
 class Unreadable(UserError):
-    """Cannot be unpickled: it takes two arguments and keeps one."""
+    """Exception that cannot be unpickled: it takes two arguments and keeps one."""
 
     def __init__(self, what: str, other: str):
         super().__init__(what)
@@ -23,16 +25,16 @@ class Unreadable(UserError):
 
 @dataclass(frozen=True)
 class Job:
-    """Gives its number and the process that has done it."""
+    """Job that returns its number and the process that ran it."""
 
     number: int
     program: int
-    """The process that starts helpers."""
+    """Process id of the program that starts helpers."""
     steps: int = 4
 
     @property
     def is_helped(self) -> bool:
-        """Whether it is a helper that does it."""
+        """Whether a helper runs the job."""
         return os.getpid() != self.program
 
     def run(self, after_step: Report) -> tuple[int, int]:
@@ -43,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Meets(Job):
-    """Waits for the other process; what the helper has told is kept in a file beside the pipe."""
+    """Waits for the other process; a file beside the pipe records the helper's process id."""
 
     pipe: Path = Path()
 
@@ -53,7 +55,7 @@ class Meets(Job):
         return done
 
     def meet(self, pipe: Path) -> None:
-        """Wait there, once."""
+        """Wait at the pipe, unless this process has met the other one there."""
         if pipe in _met:
             return
         _met.add(pipe)
@@ -65,7 +67,7 @@ class Meets(Job):
 
 @dataclass(frozen=True)
 class MeetsTwice(Meets):
-    """Reports steps while both are at work."""
+    """Reports steps while both processes are working."""
 
     second: Path = Path()
 
@@ -78,7 +80,7 @@ class MeetsTwice(Meets):
 
 @dataclass(frozen=True)
 class Dies(Meets):
-    """Ends the helper; the program does it well."""
+    """Ends or fails the helper; the program completes the job."""
 
     how: str = "killed"
 
@@ -97,7 +99,7 @@ class Dies(Meets):
 
 @dataclass(frozen=True)
 class Refuses(Meets):
-    """Cannot be done, whoever does it."""
+    """Fails in the program and in the helper."""
 
     def run(self, after_step: Report) -> tuple[int, int]:
         super().run(after_step)
@@ -106,7 +108,7 @@ class Refuses(Meets):
 
 @dataclass(frozen=True)
 class NeverEnds(Meets):
-    """Ctrl-C in the program once the helper is in the middle of its job."""
+    """Raises Ctrl-C in the program while the helper is in the middle of its job."""
 
     def run(self, after_step: Report) -> tuple[int, int]:
         super().run(after_step)

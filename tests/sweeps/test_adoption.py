@@ -1,4 +1,4 @@
-"""Copies of sweeps that get a name of their own; the original stays as it is."""
+"""Copies of sweeps that get a name of their own; the original stays unchanged."""
 
 import shutil
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def copy(
     make_ledger: Callable[..., Ledger],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A copy of sweep `first` in `copies`, whose study has three trials; two have ended."""
+    """A copy of sweep `first` in `copies`; of the three trials in its study two have ended."""
     monkeypatch.chdir(tmp_path)
     study = f"sqlite:///{tmp_path}/study.db" if request.param == "database" else None
     folder = tmp_path / "runs" / "first"

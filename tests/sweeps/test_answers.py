@@ -20,7 +20,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="module")
 def classes(rng: np.random.Generator) -> tuple[Task, list[Samples], list[dict[str, np.ndarray]]]:
-    """A task of three classes, two rounds of test rows, and what was said of them."""
+    """A task of three classes, two rounds of test rows, and predictions for them."""
     x = rng.normal(size=(ROWS, 2))
     names = rng.permutation(["cat", "dog", "owl"] * 200)[:ROWS]
     task = classification("pets", Data.of(x, names))
@@ -72,7 +72,7 @@ def test_a_certain_answer_is_in_the_last_bin(classes: tuple) -> None:
 
 
 def test_classes_without_probabilities_have_no_calibration(classes: tuple) -> None:
-    """Such as those of an estimator that gives none."""
+    """For example those of an estimator that returns none."""
     task, rounds, said = classes
     kept = evaluation(task, rounds, [{"answer": one["answer"]} for one in said])
     assert set(kept) == {"rounds", "kind", "classes", "confusion"}

@@ -1,4 +1,4 @@
-"""Bootstrap bias-corrected cross-validation, on numbers whose truth is known."""
+"""Bootstrap bias-corrected cross-validation, on numbers whose true value is known."""
 
 import math
 from dataclasses import replace
@@ -20,12 +20,12 @@ from trainables.tasks.scores import Measure
 
 
 def folds(rows: int, number: int = 5) -> np.ndarray:
-    """One repeat, row by row."""
+    """Folds of one repeat, by row."""
     return (np.arange(rows) % number)[None]
 
 
 def answers(seed: int, truth: np.ndarray | list[float], rows: int, repeats: int = 1) -> np.ndarray:
-    """1 where a trial's answer is right: rows are harder or easier for all trials."""
+    """1 where a trial's answer is right; some rows are harder than others for all trials."""
     rng = np.random.default_rng(seed)
     harder = rng.normal(0, 0.1, rows)
     right = rng.random((len(truth), repeats, rows)) < np.asarray(truth)[:, None, None] + harder
@@ -55,7 +55,7 @@ def test_it_is_the_mean_of_what_is_chosen_on_drawn_rows_and_measured_on_the_othe
         same.append(by_row[best, counts == 0].mean())
     found = expected(values)
     shift = by_row[best].mean() - np.mean(same)
-    assert abs(shift) < 0.01  # chance alone: of a metric of rows it is none
+    assert abs(shift) < 0.01  # random error only: row-wise metrics need no shift
     assert found.value == pytest.approx(np.mean(chosen) + shift)
     low, high = np.quantile(chosen, [0.025, 0.975]) + shift
     closer = math.sqrt(1 / (math.e - 1))  # a share of 1 / e of the rows is left out
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_and_another_seed_nearly() -> None:
 
 
 def test_it_takes_the_luck_of_the_best_away() -> None:
-    """20 trials that are equally good: the best seems to be better, and is not."""
+    """With 20 trials that are equally good, the best one seems better than it is."""
     errors, maxima, inside = [], [], 0
     for seed in range(60):
         values = answers(seed, [0.8] * 20, rows=200)
@@ -92,7 +92,7 @@ def test_lower_may_be_better() -> None:
 
 
 def test_groups_are_drawn_whole() -> None:
-    """Rows that a group repeats add nothing: it is as if each group were one row."""
+    """Repeated rows of a group add no information: the result is as with one row per group."""
     values = answers(0, [0.7, 0.72, 0.74], rows=50)
     again = np.repeat(values, 4, axis=2)
     fold, group = np.repeat(folds(50), 4, axis=1), np.repeat(np.arange(50), 4)
@@ -107,7 +107,7 @@ def test_one_group_alone_says_nothing() -> None:
 
 
 def test_folds_of_different_sizes_count_the_same() -> None:
-    """As in the score, which is the mean over folds."""
+    """The score treats them in the same way: it is the mean over folds."""
     fold = np.array([[0] * 10 + [1] * 90])
     values = np.zeros((2, 1, 100), np.float32)
     values[:, :, :10] = 1
@@ -137,7 +137,7 @@ def test_repeats_are_averaged_row_by_row() -> None:
 
 
 def test_models_that_differ_between_folds_make_the_interval_wider() -> None:
-    """Rows alone do not show it: there are as many right answers, unevenly spread over folds."""
+    """Rows alone do not show it: the number of right answers is equal, but uneven across folds."""
     even = answers(0, [0.8] * 6, rows=1000)
     rng = np.random.default_rng(0)
     uneven = even.copy()
@@ -184,7 +184,7 @@ def test_a_metric_over_all_rows_that_is_a_mean_is_as_one_of_rows() -> None:
 
 
 def scores_of(rng: np.random.Generator, target: np.ndarray, skill: float) -> np.ndarray:
-    """Probabilities of three classes."""
+    """Probabilities of three classes, (n, 3)."""
     logits = rng.normal(size=(len(target), 3)) + skill * np.eye(3)[target]
     return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
@@ -223,7 +223,7 @@ def test_a_metric_that_hardly_any_sample_defines_is_not_known() -> None:
 
 
 def test_a_regression_is_not_blamed_for_the_small_parts_that_are_left_out() -> None:
-    """R2 of a few rows is too low on average; one trial alone has no luck to take away."""
+    """R2 of a few rows is too low on average; with one good trial there is no selection bias."""
     rng = np.random.default_rng(0)
     target = rng.normal(size=100)
     good, bad = target + rng.normal(0, 0.5, 100), rng.normal(size=100)

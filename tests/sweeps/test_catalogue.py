@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def make(here: Path) -> Make:
-    """A sweep as a driver leaves it, with scores of its trials by space."""
+    """Makes a finished sweep, with the given scores of trials by space."""
     import optuna
 
     def made(

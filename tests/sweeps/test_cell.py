@@ -1,4 +1,4 @@
-"""One output of a notebook's cell; what a real kernel shows is in tests/integration."""
+"""One output of a notebook cell; tests/integration tests it in a real kernel."""
 
 import pytest
 from rich.table import Table
@@ -24,7 +24,7 @@ def test_lines_and_tables_are_one_output_in_text_and_html(
     assert "│ 1     │ 0.5   │" in text
     assert "\x1b" not in text
     assert "&lt;b&gt;" in html
-    assert "x" * 300 in html  # folded by the browser
+    assert "x" * 300 in html  # the browser wraps long lines
     assert html.startswith("<pre style=")
     assert "background" not in html
 

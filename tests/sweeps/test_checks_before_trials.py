@@ -1,4 +1,4 @@
-"""Checks of folds, of what is sent to workers, and of paths, before any trial."""
+"""Checks of folds, of objects for the workers, and of paths, before any trial."""
 
 import threading
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Ray is started in the background, and never left behind."""
+"""Ray is started in the background, and is never left running."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def ray_threads() -> list[threading.Thread]:
 
 
 def children_of_ray() -> list[str]:
-    """Python files of Ray's that run in children of this process."""
+    """Return the Python files of Ray that run in children of this process."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -68,7 +68,7 @@ def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
 def test_sigterm_stays_with_whoever_took_it_before_ray_began(
     request: pytest.FixtureRequest,
 ) -> None:
-    """Ray's own handler prints a stack trace and ends the program."""
+    """Ray's own handler would print a stack trace and end the program."""
     caught: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
     request.addfinalizer(lambda: signal.signal(signal.SIGTERM, before))
@@ -153,14 +153,14 @@ def test_a_cluster_that_takes_no_driver_may_want_another_token(
 def test_a_mistake_of_ours_about_nodes_is_shown_at_the_end(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not what Ray raises while its head node is away."""
+    """Errors of Ray while its head node is away are not shown."""
     cluster = Cluster(SweepSettings(address="auto"))
     looks: list[int] = []
     seen = threading.Event()
 
     def look() -> None:
         looks.append(1)
-        if len(looks) > 1:  # the first is that of the start
+        if len(looks) > 1:  # the first call belongs to the start
             seen.set()
             raise error
 
@@ -199,7 +199,7 @@ def test_a_local_ray_has_the_processors_that_there_are(monkeypatch: pytest.Monke
 
 
 def test_nothing_is_hooked_to_forks_while_ray_starts() -> None:
-    """A hook that is added between the two halves of a fork releases a lock that nobody holds."""
+    """A hook that is added in the middle of a fork releases a lock that nobody holds."""
     done = subprocess.run(
         [sys.executable, "-c", HOOKS], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -110,7 +110,7 @@ def searched(ledger: Ledger, trials: int) -> Iterator[Asked]:
 
 
 def is_active(name: str, values: Mapping[str, Any]) -> bool:
-    """By hand, what the space says."""
+    """Whether a parameter is active; written independently of the space."""
     if name == "dropout":
         return values["batch_norm"] is False
     if name == "lr_decay":
@@ -142,7 +142,7 @@ def test_only_what_is_active_is_chosen_and_kept(sampler: Any, make: Make, reopen
 
 
 def resumed(make: Make, reopen: Reopen, trials: int, stop: int) -> tuple[list[Asked], Ledger]:
-    """The trials of a search that another process goes on with, and its ledger."""
+    """Trials of a search that a second process resumes, and the resumed ledger."""
     first = list(searched(make(reopen()), stop))
     again = make(reopen(), resume=True)
     return first + list(searched(again, trials - stop)), again
@@ -226,7 +226,7 @@ def test_a_sampler_that_draws_conditional_values_at_random_says_so(
 
 
 def test_tpe_finds_the_peak_of_a_conditional_value(make: Make) -> None:
-    """A random search would come this close with 4 of 20."""
+    """Of the last 20 trials, a random search would come this close with 4."""
     space = SearchSpace(
         name="peak",
         variant=MLP,
@@ -266,7 +266,7 @@ def data() -> Any:
 
 @pytest.fixture
 def constrained(space: SearchSpace, data: Any, make: Make) -> Make:
-    """As `make`, of what is narrow."""
+    """Like `make`, for a space with the constraint `narrow`."""
     smaller, _ = within(replace(space, constraint=narrow), [], data, grid=True)
     return partial(make, space=smaller, gate=Gate(smaller, [], data))
 

@@ -1,4 +1,4 @@
-"""A sweep whose study is in a database that drivers in several folders use, one after another."""
+"""A sweep whose study is in a database, run by drivers in several folders, one after another."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ Driver = Callable[..., AbstractContextManager[SweepSettings]]
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    """What a driver does before its trials, in the folder of a user."""
+    """Does what a driver does before its trials, in a user's folder."""
     places = f"--study sqlite:///{tmp_path}/study.db --storage {tmp_path.as_uri()}/store".split()
 
     @contextmanager
@@ -102,7 +102,7 @@ def test_a_folder_of_another_sweep_is_not_written_over(driver: Driver, tmp_path:
 
 
 def test_looking_into_the_database_takes_no_ray() -> None:
-    """The program that the user starts does so; only its driver may import Ray."""
+    """The program that the user starts reads the database; only its driver may import Ray."""
     code = "import sys, sweeps.database\nprint({'ray', 'torch', 'mlflow'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -127,7 +127,7 @@ def test_a_database_without_a_lock_that_we_know_is_a_warning(
 def test_looking_into_the_database_leaves_no_connection(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The program that the user started lives as long as the sweep."""
+    """The program that the user started runs as long as the sweep."""
     with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
         pass
     opened = []

@@ -1,4 +1,4 @@
-"""Recipes that an earlier version exported give the scores that it measured, to the last bit."""
+"""Recipes exported by an earlier version give the scores that it measured, to the last bit."""
 
 import json
 from pathlib import Path

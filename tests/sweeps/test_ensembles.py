@@ -1,4 +1,4 @@
-"""Rounds of ensembles: folds of their own, all measured on the round's test rows."""
+"""Rounds of ensembles: each has its own folds, all evaluated on the round's test rows."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Evaluation in this process, with what it logs caught before it reaches a spool."""
+"""Evaluation in this process, with a stand-in for the tracker that keeps the logged values."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ def space():
 
 
 class CatchingTracker:
-    """Keeps what a tracker would log."""
+    """Tracker that keeps the logged values in class attributes."""
 
     metrics: dict[str, float]
     files: dict[str, str]
@@ -94,7 +94,7 @@ def measure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., str]:
-    """Evaluates that recipe; gives what is said."""
+    """Evaluates that recipe; returns the printed text."""
 
     def run(*options: object, rounds: int = 1, **changes: Any) -> str:
         saved(**changes)
@@ -189,7 +189,7 @@ def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
 def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
     measure: Callable[..., str], here: Path
 ) -> None:
-    """Neither its store nor its experiment; the first lines say what is used."""
+    """Neither its store nor its experiment is created; the first lines say which are used."""
     theirs = here / "theirs"
     uri = f"sqlite:///{theirs}/deep/mlflow.db"
     said = measure(mlflow={"tracking_uri": uri, "experiment": "their own"})
@@ -230,7 +230,7 @@ def test_code_elsewhere_without_a_digest_is_not_executed(
 
 
 def measured_values() -> dict[str, Any]:
-    """All that is logged, but for the time."""
+    """All logged values except the time."""
     values = {k: v for k, v in CatchingTracker.metrics.items() if k != "evaluation_time_s"}
     return {**values, "answers": CatchingTracker.files["evaluation.json"]}
 

@@ -1,4 +1,4 @@
-"""What the end of a sweep says of its best trial, from the files that trials left."""
+"""Expected score of the best trial at the end of a sweep, from the held-out rows of trials."""
 
 import io
 from collections.abc import Callable
@@ -28,7 +28,7 @@ FOLDS = [np.arange(ROWS)[k::3] for k in range(3)]
 
 
 class Metrics:
-    """Stands in for the tracker."""
+    """Stand-in for the tracker."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
@@ -52,7 +52,7 @@ def data() -> Data:
 
 @pytest.fixture
 def sweep(make_ledger: Callable[..., Ledger], tmp_path: Path) -> Callable[..., Ledger]:
-    """A sweep of complete trials that have files, and of others."""
+    """Makes a sweep of complete trials with files, and of other trials."""
 
     def make(*states: str, objective: str = "val_accuracy", **options: Any) -> Ledger:
         ledger = make_ledger(trials=9, objective=(objective,), scheduler="none", **options)
@@ -121,7 +121,7 @@ def test_nothing_was_selected_early_where_nothing_was_pruned(
 def test_a_trial_without_its_file_leaves_it_out(
     sweep: Callable[..., Ledger], tracker: Metrics, data: Data, tmp_path: Path
 ) -> None:
-    """As in a sweep that was begun before files were kept."""
+    """For example in a sweep that was started by a version without such files."""
     line = say(sweep("COMPLETE", "no file", "COMPLETE"), tracker, data, tmp_path)
     assert line == (
         "expected of the best on fresh data: not known, as trial 1 kept no held-out rows"
@@ -170,7 +170,7 @@ def test_a_metric_over_all_rows_is_computed_again_from_predictions(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of three classes, the half precision of whose probabilities costs nothing that matters."""
+    """With three classes; storing probabilities in half precision makes no relevant difference."""
     monkeypatch.setattr(bootstrap, "SAMPLES_OVER_ALL", 30)
     task = table_task(TableOptions(data="wine"), seed=0, objective="roc_auc")
     data = task.load(DataRequest(seed=0))

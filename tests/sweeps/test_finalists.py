@@ -1,4 +1,4 @@
-"""Finals in this process, with what they log caught before it reaches a spool."""
+"""Finals in this process, with a stand-in for the tracker that keeps the logged values."""
 
 import sys
 from dataclasses import replace
@@ -17,7 +17,7 @@ from trainables.models.pairs.variants import MLP
 
 
 class CatchingTracker:
-    """Keeps what a tracker would log, by trial."""
+    """Tracker that keeps the tags and values of each run by name."""
 
     runs: dict[str, tuple[dict, dict]] = {}
     refused = ""
@@ -82,9 +82,9 @@ def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     assert {t["foldsweep.protocol"] for t, _ in CatchingTracker.runs.values()} == {
         tags["foldsweep.protocol"]
     }
-    assert folds(first) == folds(second)  # one configuration, whatever its trial's number was
+    assert folds(first) == folds(second)  # folds do not depend on the trial's number
     assert folds(first) != folds(third)
-    assert folds(first)[:3] != folds(first)[3:]  # another repeat has other folds
+    assert folds(first)[:3] != folds(first)[3:]  # each repeat has different folds
     assert first["val_accuracy"] == pytest.approx(sum(folds(first)) / 6)
 
 
@@ -97,7 +97,7 @@ def test_another_seed_means_other_folds(run):
 
 
 def compared(said):
-    """What the last lines say to type, after the name of the program."""
+    """Arguments of the suggested command, after the name of the program."""
     return [
         line.partition("analysis/compare.py ")[2]
         for line in said.splitlines()

@@ -1,4 +1,4 @@
-"""Tests of the digests of task and space."""
+"""Fingerprints of the task and the space."""
 
 import subprocess
 import sys
@@ -57,7 +57,7 @@ for loss in (
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
-    """A function's address is not part of it."""
+    """The address of a function is not part of it."""
     found = [
         subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True)
         for _ in range(2)

@@ -19,7 +19,7 @@ from sweeps.settings import SweepSettings
 def test_a_result_that_is_lost_with_its_node_does_not_end_the_sweep(
     cause: type[Exception], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray Tune raises it, as it does whatever it does not know."""
+    """Ray Tune raises it wrapped, like every exception that it does not know."""
     runs: list[Any] = []
     given_back: list[int] = []
     life: Any = SimpleNamespace(
@@ -63,7 +63,7 @@ def environment_of_a_child() -> dict[str, str]:
 def test_keys_are_hidden_from_tune_until_it_has_defined_its_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not from what pyarrow asks, and processes inherit."""
+    """pyarrow and new processes still get the keys."""
     for name in NAMES[:2]:
         monkeypatch.setenv(name, "secret")
     monkeypatch.delenv(NAMES[2], raising=False)
@@ -81,7 +81,7 @@ def test_keys_are_hidden_from_tune_until_it_has_defined_its_processes(
 def test_ctrl_c_ends_tune_after_its_step_and_again_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Signals and S3 keys are then as they were before."""
+    """Signal handlers and S3 keys are restored afterwards."""
     monkeypatch.setenv(NAMES[0], "secret")
     before = signal.getsignal(signal.SIGINT)
     life: Any = Mock(running={"a": 1})

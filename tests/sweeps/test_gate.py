@@ -1,4 +1,4 @@
-"""Numbers of parameters as constraints and limits."""
+"""Number of parameters in constraints and limits."""
 
 from typing import Any
 

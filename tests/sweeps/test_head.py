@@ -1,4 +1,4 @@
-"""The head node of a cluster: whether it is there, and whether this machine may join it."""
+"""Head node of a cluster: whether it is reachable, and whether this machine is a node."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from sweeps.head import HeadWatch, check_is_node, check_reachable
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """Accepts connections, as the head node's does."""
+    """A server that accepts connections, like the head node."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
@@ -26,7 +26,7 @@ def address(server: socket.socket) -> str:
 
 
 def processes(folder: Path, *lines: str) -> Path:
-    """What /proc shows where these run."""
+    """Write a /proc folder for processes with these command lines."""
     (folder / "self").mkdir()
     for number, line in enumerate(lines, start=1):
         (folder / str(number)).mkdir()
@@ -44,7 +44,7 @@ def test_a_head_node_that_is_not_there_is_one_line(server: socket.socket) -> Non
 
 
 def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(tmp_path: Path) -> None:
-    """Ray would look for a raylet for a minute, and then say something else."""
+    """Ray would search for a raylet for a minute, and then report a different error."""
     shown = processes(
         tmp_path,
         "python sweeps/run.py --gcs-address=10.0.0.1:6379",
@@ -72,7 +72,7 @@ def test_a_machine_without_any_ray_is_told_so(tmp_path: Path) -> None:
 
 
 class Clock:
-    """Moves on by a second at each look."""
+    """Clock that advances by a second per call."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -97,7 +97,7 @@ def test_a_head_node_that_has_gone_is_told_once_after_a_while(
 
     place = address(server)
     watch = HeadWatch(place, gone, after_s=20)
-    while clock.now < 100:  # longer than it may be silent
+    while clock.now < 100:  # longer than the permitted silence
         server.accept()[0].close()
     assert not said
     server.close()

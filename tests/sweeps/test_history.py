@@ -1,4 +1,4 @@
-"""A study that is opened again: a database by copies of many trials at a time."""
+"""History of a reopened study; in a database it is read from copies of many trials at a time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sweep(ledger: Ledger, trials: int) -> None:
-    """Ask, and end trials in all ways; every third is left in training."""
+    """Ask for trials and end them in all ways; those with `number % 7 == 3` stay in training."""
     for _ in range(trials):
         asked = ledger.ask()
         assert asked is not None
@@ -42,7 +42,7 @@ def sweep(ledger: Ledger, trials: int) -> None:
 
 
 def known(ledger: Ledger) -> dict[str, Any]:
-    """All that decisions depend on."""
+    """Everything that decisions depend on."""
     history, visible = ledger._history, ledger._turns.visible.view
     return {
         "ended": ledger.ended(),
@@ -110,7 +110,7 @@ def test_few_trials_of_a_database_are_read_whatever_its_length(
     monkeypatch.setattr(RDBStorage, "get_all_trials", None)
     make_ledger(over=reopen(), trials=60, scheduler="none", resume=True)
     assert {3, 10, 17, 24} < set(reads)
-    assert len(reads) == 4 + 2  # those in training, and those that fill no pack yet
+    assert len(reads) == 4 + 2  # trials in training, and trials that do not fill a pack yet
 
 
 @pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)

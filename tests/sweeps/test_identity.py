@@ -1,4 +1,4 @@
-"""Sweeps that are moved and copied: with their project, within it, alone."""
+"""Identity of sweeps that are moved or copied, with their project, within it, or alone."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rungs, lags, the rungs of a trial, and its cost on average."""
+"""Rungs, lags, the rungs of one trial, and a trial's mean cost."""
 
 import pytest
 

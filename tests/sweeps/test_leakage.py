@@ -1,4 +1,4 @@
-"""A trial of a table: what a fold holds out changes nothing that its member learns."""
+"""Held-out rows of a table do not influence what a fold's member learns."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SPACES = ("mlp", "hist_gradient_boosting", "random_forest", "svm", "knn")
 
 
 def frame() -> pd.DataFrame:
-    """Numbers and categories, some of them missing."""
+    """A table with numbers and categories, some of them missing."""
     rng = np.random.default_rng(0)
     columns: dict[str, Any] = {
         "age": rng.normal(size=ROWS),
@@ -35,7 +35,7 @@ def frame() -> pd.DataFrame:
 
 
 def changed(table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
-    """The table with other values of the schema in some rows."""
+    """Copy of a table with different valid values in some rows."""
     other = table.copy()
     other.loc[rows, ["age", "pay"]] *= 1000.0
     other.loc[rows, "city"] = other.loc[rows, "city"].to_numpy()[::-1]
@@ -64,7 +64,7 @@ def trained(
     answers: np.ndarray | None = None,
     folds: tuple[Fold, ...] | None = None,
 ) -> CrossValidation:
-    """A trial of a space's first point, short."""
+    """Train a short trial of a space's first point."""
     task, data, own = task_of(table, kind, answers)
     folds = folds or own
     space = load_space(name, task)
@@ -76,7 +76,7 @@ def trained(
 
 
 def learnt(trial: CrossValidation, member: int, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Weights of a member's network, or all that its estimator says of some rows."""
+    """Weights of a member's network, or an estimator's predictions for some rows."""
     if isinstance(trial.stack, FoldStack):
         return {name: value.numpy() for name, value in trial.stack.weights(member).items()}
     return trial.stack.predictions(rows)[member]
@@ -95,7 +95,7 @@ def test_held_out_rows_change_no_weight_and_do_change_the_score(kind: str, name:
     one, other = (trained(table, kind, name) for table in (frame(), changed(frame(), fold.val)))
     assert [f.val.tolist() for f in other.context.folds] == [f.val.tolist() for f in folds]
     assert same(learnt(one, 1, fold.train), learnt(other, 1, fold.train))
-    for member in (0, 2):  # which train on the rows that have changed
+    for member in (0, 2):  # these train on the changed rows
         rows = np.setdiff1d(folds[member].train, fold.val)
         assert not same(learnt(one, member, rows), learnt(other, member, rows))
     score = "val_log_loss" if kind == "classes" else "val_r2"
@@ -105,20 +105,20 @@ def test_held_out_rows_change_no_weight_and_do_change_the_score(kind: str, name:
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_held_out_targets_change_no_weight(kind: str, name: str) -> None:
-    """Neither the scale of a target nor the weights of classes know them."""
+    """Neither the scale of the target nor the class weights depend on them."""
     _, _, folds = task_of(frame(), kind)
     fold, answers = folds[1], target(kind)
     answers[fold.val] = 1 if kind == "classes" else answers[fold.val] * 1000
     one = trained(frame(), kind, name)
     other = trained(frame(), kind, name, answers=answers, folds=folds)
     assert same(learnt(one, 1, fold.train), learnt(other, 1, fold.train))
-    for member in (0, 2):  # which train on the rows that have changed
+    for member in (0, 2):  # these train on the changed rows
         rows = np.setdiff1d(folds[member].train, fold.val)
         assert not same(learnt(one, member, rows), learnt(other, member, rows))
 
 
 def test_rows_set_aside_change_nothing_at_all() -> None:
-    """Neither what columns mean nor folds nor weights."""
+    """Neither the meaning of columns nor folds nor weights change."""
     one = set_aside(frame())
     ages = one.train.inputs["numeric"][:, one.schema.numeric.index("age")]
     apart = np.flatnonzero(~np.isclose(frame()["age"].to_numpy()[:, None], ages).any(axis=1))

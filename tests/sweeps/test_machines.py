@@ -1,4 +1,4 @@
-"""Nodes that come and go, as far as it does not take a Ray; see also tests/cluster."""
+"""Nodes that join and leave, without a real Ray; see also tests/cluster."""
 
 import re
 import socket
@@ -21,7 +21,7 @@ GOOD = {
 
 
 class FakeRay:
-    """Nodes by id, and what their probes answer; one that is not there gives no answer yet."""
+    """Stand-in for Ray: nodes and their probes' answers, by id; a probe without one still runs."""
 
     def __init__(self) -> None:
         self.there: dict[str, dict[str, Any]] = {}
@@ -92,7 +92,7 @@ def test_after_a_loss_no_more_trials_are_in_flight_than_fit(cluster: FakeRay) ->
     assert machines.news() == ["lost: b (10.0.0.2); 2 trials at a time"]
     cluster.leave("a")
     machines.look()
-    assert machines.room == 1  # it waits, and so asks an autoscaler for a node
+    assert machines.room == 1  # a waiting trial makes an autoscaler start a node
     assert machines.news() == ["lost: a (10.0.0.1); no room until a node joins"]
 
 
@@ -137,7 +137,7 @@ def test_nodes_that_have_gone_need_not_be_avoided(cluster: FakeRay) -> None:
 def test_the_concurrency_that_is_asked_for_is_the_upper_bound(
     cluster: FakeRay, asked: int, room: int
 ) -> None:
-    """Trials that wait have an autoscaler start nodes: as many again as there are."""
+    """As many trials again may wait, so that an autoscaler starts nodes."""
     cluster.join("a")
     cluster.join("b")
     assert begun(concurrency=asked).room == room
@@ -174,7 +174,7 @@ def test_nodes_that_lack_something_are_named_in_one_line_and_avoided(cluster: Fa
 
 def test_without_a_node_that_can_be_used_the_sweep_does_not_begin(cluster: FakeRay) -> None:
     cluster.join("a", {"problem": "ModuleNotFoundError: No module named 'trainables'"})
-    cluster.join("b", None, CPU=0.0)  # the head of many a cluster, which takes no trial
+    cluster.join("b", None, CPU=0.0)  # like the head of many clusters, which takes no trials
     said = "no node of the cluster can be used: a (10.0.0.1): cannot import foldsweep (Module"
     with pytest.raises(UserError, match=re.escape(said)):
         Machines(SweepSettings()).begin()
@@ -188,7 +188,7 @@ def test_what_fits_no_node_is_refused_though_all_together_have_more(cluster: Fak
 
 
 def test_gpus_count_where_the_nodes_own_torch_can_use_them(cluster: FakeRay) -> None:
-    """Whatever build of torch the driver has."""
+    """The driver's build of torch does not matter."""
     cluster.join("a")
     cluster.join("b", GOOD | {"cuda": "yes", "build": "2.13.0+cu130"}, GPU=1.0)
     cluster.join("c", GOOD, GPU=2.0)

@@ -83,7 +83,7 @@ def test_a_sweep_that_was_kept_elsewhere_is_copied_whole(
 def test_a_store_without_records_leaves_those_that_are_here(
     folder: Path, place: str, tmp_path: Path
 ) -> None:
-    """A driver elsewhere may have been lost before its first copy, and sent something."""
+    """A driver on another machine may have sent records, and been lost before its first copy."""
     record(folder, 0)
     before = (folder / SPOOL_FILE).read_bytes()
     assert not restore(folder, place)
@@ -106,7 +106,7 @@ def test_what_a_stale_folder_has_sent_is_forgotten(folder: Path, place: str) -> 
 def test_a_store_that_stays_away_loses_nothing(folder: Path, place: str, tmp_path: Path) -> None:
     record(folder, 0)
     (tmp_path / "store").rmdir()
-    (tmp_path / "store").touch()  # no folder can be made in it
+    (tmp_path / "store").touch()  # so that no folder can be created there
     mirror = Mirror(folder, place, Outages(patience_s=0.0))
     with pytest.raises(ServiceLost, match="the storage has been away"):
         mirror.copy()
@@ -117,7 +117,7 @@ def test_a_store_that_stays_away_loses_nothing(folder: Path, place: str, tmp_pat
 
 
 class Lost:
-    """Another driver has the sweep."""
+    """Lock of a sweep that another driver has taken over."""
 
     def check(self) -> None:
         raise ServiceLost("the study was out of reach")

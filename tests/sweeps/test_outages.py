@@ -27,7 +27,7 @@ def test_a_wait_is_shown_and_forgotten_when_the_service_is_back() -> None:
 
 
 def test_a_service_that_stays_away_ends_the_sweep_as_no_exception_does() -> None:
-    """Ray takes every `Exception` in a callback for one of the trial."""
+    """Ray treats every `Exception` in a callback as a failure of the trial."""
     assert not issubclass(ServiceLost, Exception)
     with pytest.raises(ServiceLost, match=r"the study has been away for 0 s \(refused\)"):
         Outages(patience_s=0.0).waited(STUDY, fails)

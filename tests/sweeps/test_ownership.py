@@ -1,4 +1,4 @@
-"""Who may run a sweep: locks in a real PostgreSQL, and beside SQLite files."""
+"""Ownership of a sweep by one driver: locks in a real PostgreSQL, and beside SQLite files."""
 
 import signal
 import subprocess
@@ -33,7 +33,7 @@ def address_of(postgres: Postgres) -> str:
 
 @pytest.fixture
 def named() -> dict[str, Any]:
-    """The driver that the study names."""
+    """The driver that the study names as the last to run the sweep."""
     return {}
 
 
@@ -54,7 +54,7 @@ def lock_of(
 
 
 def end_connections(postgres: Postgres) -> None:
-    """As an administrator does, or a failover."""
+    """End the connections that hold locks, like an administrator or a failover."""
     postgres.execute(
         "select pg_terminate_backend(pid) from pg_locks"
         " where locktype = 'advisory' and pid <> pg_backend_pid()"
@@ -62,7 +62,7 @@ def end_connections(postgres: Postgres) -> None:
 
 
 def check_after(cut: Callable[[], None], lock: DatabaseLock) -> None:
-    """Check until the lock has noticed: the end of a connection takes its time on the way."""
+    """Check until the lock notices, since the end of a connection is not known at once."""
     before = lock._connection
     cut()
     while lock._connection is before:
@@ -103,7 +103,7 @@ def test_a_dead_driver_s_lock_is_taken_over_at_once(
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    while True:  # the database finds out by itself
+    while True:  # the database needs time to notice the kill
         try:
             lock.acquire()
             return
@@ -147,8 +147,8 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
     with pytest.raises(ServiceAway, match="sweep first is held by process"):
         lock.check()
     other.release()
-    lock.check()  # it has not run
-    named |= new_holder(tmp_path)  # now it has
+    lock.check()  # the other driver has not run the sweep
+    named |= new_holder(tmp_path)  # the other driver has run it
     with pytest.raises(ServiceLost, match="has taken the sweep over"):
         check_after(lambda: end_connections(postgres), lock)
     proxy.close()
@@ -172,7 +172,7 @@ def test_a_lock_that_is_taken_again_is_not_held_until_it_is_known_who_ran_the_sw
     )
     lock.acquire()
     lock.belongs_to(mine)
-    named |= new_holder(tmp_path)  # another driver has run it
+    named |= new_holder(tmp_path)  # another driver has run the sweep
     answers.append(ServiceAway("the database has gone again"))
     with pytest.raises(ServiceAway, match="gone again"):
         check_after(lambda: end_connections(postgres), lock)
@@ -185,7 +185,7 @@ def test_a_lock_that_is_taken_again_is_not_held_until_it_is_known_who_ran_the_sw
 def test_a_driver_asks_now_and_then_whether_it_still_has_the_lock(
     postgres: Postgres, lock_of: Callable[..., DatabaseLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No word of the end of its connection may come through."""
+    """The driver may never be notified that its connection has ended."""
     monkeypatch.setattr(ownership, "CONFIRM_EVERY_S", 0.0)
     monkeypatch.setattr(retries, "ANSWER_WITHIN_S", 0.5)
     monkeypatch.setitem(retries.POSTGRES, "connect_timeout", 2)

@@ -1,4 +1,4 @@
-"""A sweep of a space ends when it does not get better beyond the noise."""
+"""A sweep of a space ends when it no longer improves by more than the noise."""
 
 from collections.abc import Callable
 from random import Random
@@ -15,7 +15,7 @@ from sweeps.payoff import Patience, expected_gain, improves
 from trainables.trainable import BY_FOLD
 
 FOLDS = (0.01, -0.01, 0.0)
-"""What every trial has in its folds besides its mean."""
+"""Differences between a trial's scores by fold and its mean."""
 
 
 def trial(
@@ -24,7 +24,7 @@ def trial(
     by_fold: tuple[float, ...] | None = None,
     origin: str | None = None,
 ) -> Ended:
-    """A complete trial; without a score one that failed."""
+    """A complete trial; a failed one if `score` is None."""
     folds = () if score is None else tuple(score + more for more in FOLDS)
     return Ended(
         number=number,
@@ -39,7 +39,7 @@ def trial(
 
 
 def ends_after(trials: list[Ended], most: int | None) -> int | None:
-    """Number of trials after which the sweep is over."""
+    """Number of trials after which the sweep ends; None if it does not end."""
     initial = sum(not one.is_sampled for one in trials)
     patience = Patience(most, 1, initial)
     for one in trials:
@@ -56,7 +56,7 @@ def ends_after(trials: list[Ended], most: int | None) -> int | None:
         ((0.01, 0.02, 0.03), 1, True),
         ((0.01, 0.02, 0.03), -1, False),
         ((-0.01, -0.02, -0.03), -1, True),
-        ((0.03, -0.03, 0.01), 1, False),  # better on average, within the noise
+        ((0.03, -0.03, 0.01), 1, False),  # better on average, but within the noise
         ((0.0, 0.0, 0.0), 1, False),
     ],
 )
@@ -142,9 +142,10 @@ def test_the_expected_gain_is_never_negative_and_knows_no_order(
 
 
 def test_the_expected_gain_is_the_mean_over_all_draws() -> None:
-    """Of 20 trials 10 are drawn without replacement, in 184,756 ways; a score is its rank."""
+    """Draw 10 of 20 trials without replacement, in 184,756 ways; the scores are ranks."""
     scores = list(map(float, range(20)))
-    # the expected largest of 10 out of 20 ranks from 1 is 10 * 21 / 11, see any book on ranks
+    # the expected maximum of 10 out of ranks 1 to 20 is 10 * 21 / 11, see any book on order
+    # statistics
     assert expected_gain(scores, 20) == pytest.approx(20 - 10 * 21 / 11)
 
 

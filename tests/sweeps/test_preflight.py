@@ -1,4 +1,4 @@
-"""Mistakes that the first rows show: before Ray starts, and before anything is made on disk."""
+"""Mistakes found by the first rows, before Ray starts and before anything is written to disk."""
 
 import re
 from collections.abc import Callable
@@ -93,10 +93,10 @@ SOUND = {
 
 
 class Forbidden(Cluster):
-    """A Ray that must not be waited for."""
+    """Ray that must not be waited for."""
 
     def start(self) -> None:
-        """Not yet."""
+        """Do nothing yet."""
 
     def __enter__(self) -> Allotment:
         raise AssertionError("Ray was started")
@@ -136,7 +136,7 @@ def test_a_file_without_mistakes_gets_as_far_as_ray(sweep: Callable[..., None]) 
 
 @dataclass(frozen=True)
 class Bug:
-    """A mistake, the line of the user's that it is in, and what is raised."""
+    """A mistake, the user's line that has it, and the exception that it raises."""
 
     changes: dict[str, str]
     line: str
@@ -168,7 +168,7 @@ def test_a_bug_is_shown_with_file_line_and_traceback(
     assert shown.startswith("Traceback (most recent call last):\n")
     assert f'File "{here}/points.py", line {number}' in shown
     assert re.search(rf"^{bug.said}", shown, re.MULTILINE)
-    assert "sweeps/preflight.py" not in shown  # none of the frames that called it
+    assert "sweeps/preflight.py" not in shown  # no frames of the caller
 
 
 NOT_ROWS = r"loss .*one number per row"
@@ -217,7 +217,7 @@ def test_our_own_bug_is_no_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FIRST = {"cnn": "digit_images", "ridge": "diabetes"}
-"""Data of the spaces that are not for a table with classes."""
+"""Data of the spaces that do not fit a table with classes."""
 
 
 @pytest.mark.parametrize("name", ANY_TASK)
@@ -272,7 +272,7 @@ def test_a_network_that_no_memory_holds_is_refused_at_once(sweep: Callable[..., 
 
 @pytest.mark.parametrize("wrong", [0, 1])
 def test_a_network_that_some_values_cannot_make_is_no_mistake(here: Path, wrong: int) -> None:
-    """Trials find these out, whichever is drawn first."""
+    """The trials find them; the result must not depend on the value that is drawn first."""
     inputs = ("4 if config.lr > 1.5 else 5", "4 if config.lr < 1.5 else 5")[wrong]
     (here / "points.py").write_text(FILE.substitute({**SOUND, "inputs": inputs}))
     space, settings = load_space(str(here / "points.py")), SweepSettings(folds=2)

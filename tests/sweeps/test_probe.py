@@ -1,4 +1,4 @@
-"""What a node has is found out there, also where the product is missing."""
+"""Facts about a node are collected on the node, even if the product is not installed there."""
 
 import subprocess
 import sys

@@ -8,7 +8,7 @@ from sweeps.processors import available_cpus
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sixteen processors."""
+    """A machine with sixteen processors."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
     return tmp_path
 

@@ -20,7 +20,7 @@ from sweeps.settings import SweepSettings
 
 
 class SilentTracker:
-    """A tracker for tests of what is shown."""
+    """Stand-in for the tracker, for tests of the display."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return lambda *args, **kwargs: set()
@@ -62,7 +62,7 @@ def life(make_ledger: Callable[..., Ledger]) -> Lifecycle:
 
 
 class Screen(io.StringIO):
-    """What a terminal got."""
+    """Output to a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -122,11 +122,11 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     assert progress.best_line().strip().startswith("best is trial 3: lr=")
 
 
-# How long the rest takes -------------------------------------------------------------------------
+# Time left ---------------------------------------------------------------------------------------
 
 
 def train(life: Lifecycle, clock: Clock, progress: Progress, key: str, *, to: int) -> None:
-    """Have a trial train up to an epoch, a second each, with the others."""
+    """Train a trial up to an epoch, at one second per epoch."""
     row = {"val_accuracy": 0.5, "epoch": to, "history": [], "by_fold": [], "num_params": 3}
     if key not in life.running:
         life.start(key)
@@ -141,11 +141,11 @@ def train(life: Lifecycle, clock: Clock, progress: Progress, key: str, *, to: in
 def test_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(
     life: Lifecycle, show: Callable, clock: Clock
 ) -> None:
-    """Of 10 trials of 9 epochs, of which the first report says when processes had begun."""
+    """With 10 trials of 9 epochs; the pace is measured from the first report on."""
     progress, _ = show()
     life.start("a")
     life.placed("a")
-    clock.now += 60  # in which processes start
+    clock.now += 60  # processes start
     assert progress.seconds_left() is None
     train(life, clock, progress, "a", to=1)
     assert progress.seconds_left() is None
@@ -187,7 +187,7 @@ def test_trials_that_are_stopped_early_are_expected_to_be_short(
 def test_what_an_earlier_process_did_does_not_count_for_the_pace(
     life: Lifecycle, show: Callable, clock: Clock
 ) -> None:
-    """A trial that goes on from a checkpoint begins there."""
+    """A trial that resumes from a checkpoint starts at its epoch."""
     life.start("a")
     life.ledger.give_back(life.running.pop("a").asked.number)
     progress, _ = show()
@@ -342,7 +342,7 @@ def test_only_trials_that_have_a_process_are_running(life: Lifecycle, clock: Clo
     for key in "ab":
         life.start(key)
     life.placed("b")
-    assert "1 running · 0 pruned" in progress.line()  # a local Ray is about to start the other
+    assert "1 running · 0 pruned" in progress.line()  # a local Ray soon starts the other
     machines._nodes["a"] = _Node(name="a", cpus=1.0, gpus=0.0)
     assert "1 running · 1 waiting for a process · 0 pruned" in progress.line()
     machines._news.append("lost: b (10.0.0.2); 1 trial at a time")
@@ -352,7 +352,7 @@ def test_only_trials_that_have_a_process_are_running(life: Lifecycle, clock: Clo
 
 
 def shown(progress: Progress, file: io.StringIO) -> list[str]:
-    """What a terminal shows at last."""
+    """Lines that a terminal shows in the end."""
     file.truncate(0)
     file.seek(0)
     progress.on_step_end(0, [])
@@ -373,7 +373,7 @@ def test_a_terminal_has_a_row_for_each_trial_in_training(
     rows = [row.split() for row in shown(progress, file)]
     assert ["trial", "epochs", "val_accuracy", "time"] in rows
     assert ["1", "3/9", "0.7500", "1:01"] in rows
-    assert not any(row[:1] == ["2"] for row in rows)  # it waits for a process
+    assert not any(row[:1] == ["2"] for row in rows)  # trial 2 waits for a process
 
 
 def test_on_a_cluster_it_says_where_and_no_more_than_there_is_room_for(

@@ -1,4 +1,4 @@
-"""Decisions on simulated sweeps, whose scores are drawn and whose jobs take drawn times."""
+"""Decisions on simulated sweeps, with random scores and random durations of jobs."""
 
 import heapq
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Seen = list[tuple[int, int, float | None]]
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a simulated sweep is given."""
+    """Parameters of a simulated sweep."""
 
     rungs: tuple[Rung, ...]
     lags: tuple[int, ...] | None
@@ -27,7 +27,7 @@ class Sweep:
     num_initial: int
     seed: int
     failing: float
-    """Share of jobs that fail or diverge."""
+    """Fraction of jobs that fail or diverge."""
 
     def promotion(self) -> Promotion:
         return Promotion(
@@ -39,14 +39,14 @@ class Sweep:
         )
 
     def score(self, trial: int, rung: int) -> float | None:
-        """Few different values, so that there are ties."""
+        """Score of a trial at a rung, from few different values so that there are ties."""
         random = Random(f"{self.seed}:{trial}:{rung}")
         if random.random() < self.failing:
             return random.choice([None, DIVERGED])
         return (trial * 7919 % 13) + random.choice([0, 1, 2])
 
     def targets(self, trial: int) -> tuple[int, ...]:
-        """Some trials have fewer epochs, and some are pretrained."""
+        """Rungs of a trial; some trials have fewer epochs, and some are pretrained."""
         random = Random(f"{self.seed}:{trial}")
         epochs, pretrain_epochs = random.choice([EPOCHS, EPOCHS, 8]), random.choice([0, 0, 5])
         return stops(self.rungs, epochs, pretrain_epochs, sampled=self.num_sampled)
@@ -58,19 +58,19 @@ class Sweep:
 
 @dataclass
 class Ran:
-    """What a simulated sweep has done."""
+    """State and history of a simulated sweep."""
 
     promotion: Promotion
     seen: dict[int, Seen] = field(default_factory=dict)
-    """By trial what its sampler saw."""
+    """Results that the sampler had seen, by the trial that it then sampled."""
     shown: Seen = field(default_factory=list)
-    """What the sampler has been shown."""
+    """All results that the sampler has been shown."""
     order: list[Train] = field(default_factory=list)
-    """Jobs as they were given out."""
+    """Jobs in the order in which they were given out."""
 
     @property
     def outcome(self) -> tuple[object, ...]:
-        """What must not depend on workers, times and kills."""
+        """Values that must not depend on workers, durations and kills."""
         return self.promotion.scores, self.promotion.targets, self.seen
 
 
@@ -99,7 +99,7 @@ def run(
     jobs: int | None = None,
     ran: Ran | None = None,
 ) -> Ran:
-    """Simulate a sweep, up to a number of jobs; each takes a drawn time, and some are cut off."""
+    """Simulate a sweep, up to a number of jobs, with random durations; some jobs are cut off."""
     random = Random(seed)
     ran = ran or Ran(sweep.promotion())
     promotion, now = ran.promotion, 0.0
@@ -116,7 +116,7 @@ def run(
                 ran.seen[trial] = sorted(ran.shown, key=lambda result: result[:2])
                 assert promotion.add(sweep.targets(trial)) == trial
             case Wait():
-                now, trial, rung = heapq.heappop(running)  # fails if there is nothing to wait for
+                now, trial, rung = heapq.heappop(running)  # raises if nothing is running
                 if random.random() < cut_off:
                     promotion.give_back(trial)
                     continue
@@ -144,7 +144,7 @@ def test_a_sweep_is_the_same_where_jobs_are_cut_off(sweep: Sweep, seed: int) -> 
 def test_a_sweep_is_the_same_if_it_is_killed_and_resumed(
     sweep: Sweep, jobs: int, workers: int, later: int, seed: int
 ) -> None:
-    """What had ended is in the record, in no order that matters; all other jobs are done again."""
+    """Ended jobs are recorded again, in random order; all other jobs run again."""
     killed = run(sweep, workers, seed, jobs=jobs)
     resumed = Ran(sweep.promotion(), seen=killed.seen)
     for targets in killed.promotion.targets:
@@ -160,11 +160,11 @@ def test_a_sweep_is_the_same_if_it_is_killed_and_resumed(
 def test_an_extended_sweep_has_the_trials_of_the_longer_one(
     sweep: Sweep, more: int, workers: int
 ) -> None:
-    """Besides it has trials that were completed because the shorter one was over."""
+    """It may also have trials that were completed because the shorter sweep had ended."""
     extended, longer = run(sweep, 1, 0), replace(sweep, num_trials=sweep.num_trials + more)
     extended.promotion.num_trials += more
     if sweep.num_sampled < LEAST_SAMPLED <= longer.num_sampled:
-        return  # too few trials for a comparison before, and enough now
+        return  # too few trials for comparisons in the shorter sweep, enough in the longer one
     run(longer, workers, 1, ran=extended)
     whole = run(longer, 2, 0)
     assert extended.seen == whole.seen
@@ -185,7 +185,7 @@ def test_initial_trials_and_three_sampled_ones_are_complete(sweep: Sweep) -> Non
 
 
 def reference(sweep: Sweep) -> Iterator[Train]:
-    """What one worker does that promotes before it samples, by looking through all trials."""
+    """Jobs of one worker that promotes before it samples, computed by a scan of all trials."""
     reached: list[dict[int, float]] = [{} for _ in sweep.rungs]
     left: dict[int, tuple[int, ...]] = {}
     sampled = 0
@@ -214,7 +214,7 @@ def reference(sweep: Sweep) -> Iterator[Train]:
 
 @given(sweeps())
 def test_one_worker_does_what_the_rules_say(sweep: Sweep) -> None:
-    """After which the best paused trials may be completed."""
+    """Afterwards, the best paused trials may be completed."""
     expected = list(reference(sweep))
     ran = run(sweep, 1, 0)
     assert ran.order[: len(expected)] == expected
@@ -231,7 +231,7 @@ WHOLE = (0, 1, 2)
 
 
 def with_scores(scores: list[float | None], **numbers: int) -> Promotion:
-    """Trials that have reached the first rung, in the order of their numbers."""
+    """Trials that have reached the first rung, in order of their numbers."""
     promotion = Promotion(RUNGS, **{"num_trials": 30, **numbers})
     for score in scores:
         promotion.end(promotion.add(WHOLE), 0, score)
@@ -246,9 +246,9 @@ def with_scores(scores: list[float | None], **numbers: int) -> Promotion:
         ([5, 6, 4], Train(1, 1)),
         ([6, 6, 4], Train(0, 1)),  # ties go to the lower number
         ([5, None, 4], Sample(3)),  # failures do not count
-        ([5, DIVERGED, 4], Train(0, 1)),  # divergence does
+        ([5, DIVERGED, 4], Train(0, 1)),  # divergence counts
         ([DIVERGED] * 9, Sample(9)),
-        ([1, 3] + [None] * 28, Train(1, 1)),  # in the end the best paused are completed
+        ([1, 3] + [None] * 28, Train(1, 1)),  # at the end the best paused trials are completed
         ([None] * 30, Finished()),
     ],
 )
@@ -262,11 +262,11 @@ def test_the_better_part_counts_those_that_are_promoted() -> None:
     for score in (5, 5):
         assert isinstance(promotion.decide(), Sample)
         promotion.end(promotion.add(WHOLE), 0, score)
-    assert promotion.decide() == Sample(5)  # the better part is one trial, and that is promoted
+    assert promotion.decide() == Sample(5)  # the top third is one trial, which has been promoted
 
 
 def test_a_trial_that_belonged_to_the_better_part_stays_promoted() -> None:
-    """By number: trial 2 would have been promoted before trials 3 to 5 were sampled."""
+    """Decisions follow trial numbers: trial 2 is promoted as if there were no trials 3 to 5."""
     promotion = Promotion(RUNGS, num_trials=30)
     for _ in range(6):
         promotion.take(Train(promotion.add(WHOLE), 0))
@@ -276,7 +276,7 @@ def test_a_trial_that_belonged_to_the_better_part_stays_promoted() -> None:
     while isinstance(job := promotion.decide(), Train):
         promotion.take(job)
         promoted.append(job.trial)
-    assert promoted == [2, 3, 4, 5]  # the first of three, the best of four, of five, of six
+    assert promoted == [2, 3, 4, 5]  # the best of the first three, four, five and six
 
 
 def test_the_highest_rung_comes_first() -> None:
@@ -296,7 +296,7 @@ def test_rungs_without_a_comparison_are_passed() -> None:
     promotion = Promotion(RUNGS, num_trials=30)
     for targets in ((0, 2), (1, 2), (2,)):
         trial = promotion.add(targets)
-        assert promotion.decide() == Train(trial, targets[0])  # though nothing has ended
+        assert promotion.decide() == Train(trial, targets[0])  # although no trial has ended
         promotion.take(Train(trial, targets[0]))
 
 
@@ -311,8 +311,8 @@ def test_a_job_that_was_cut_off_comes_before_a_new_trial() -> None:
 def test_the_sampler_sees_results_by_their_lag_only() -> None:
     promotion = Promotion(RUNGS, num_trials=30, lags=(2, 3, 4), unguided=3)
     for _ in range(3):
-        promotion.take(Train(promotion.add(WHOLE), 0))  # at once
-    assert promotion.decide() == Wait()  # trial 3 sees what is known with trial 1
+        promotion.take(Train(promotion.add(WHOLE), 0))  # all at the same time
+    assert promotion.decide() == Wait()  # trial 3 needs the results of trials 0 and 1
     for trial, score in ((2, 4.0), (0, 5.0)):
         promotion.end(trial, 0, score)
         assert promotion.decide() == Wait()
@@ -322,7 +322,7 @@ def test_the_sampler_sees_results_by_their_lag_only() -> None:
     assert promotion.decide() == Sample(3)
     assert list(promotion.newly_seen(3)) == [(0, 0, 5.0), (1, 0, 6.0)]
     promotion.take(Train(promotion.add(WHOLE), 0))
-    assert promotion.decide() == Sample(4)  # trial 1 was promoted with trial 2, seen from 5 on
+    assert promotion.decide() == Sample(4)  # trial 1 was promoted at trial 2; seen from 5 on
     promotion.take(Train(promotion.add(WHOLE), 0))
     promotion.end(3, 0, 1.0)
     assert promotion.decide() == Wait()

@@ -55,7 +55,7 @@ def test_the_last_rungs_may_be_the_only_ones(units: int, rungs: tuple[int, ...])
 def run_curves(
     rule: AbstractRule, curves: list[Curve], order: list[int], *, higher: bool
 ) -> Iterator[tuple[int, int, bool]]:
-    """Report epoch after epoch, trials in `order`, which names one as often as it reports."""
+    """Report epoch by epoch; `order` has a trial's number once for each of its reports."""
     reports = Reports(higher=higher)
     seen: list[dict[int, float]] = [{} for _ in curves]
     stopped: set[int] = set()
@@ -77,7 +77,7 @@ def run_curves(
 def expected(
     number: int, epoch: int, value: float, seen: dict[int, list[float]], brackets: int, sign: int
 ) -> bool:
-    """Asynchronous successive halving as in the paper, over what each rung has seen so far."""
+    """Asynchronous successive halving as in the paper, over the reports at each rung so far."""
     if epoch not in RUNGS[derive_seed(number) % brackets :]:
         return False
     ranked = sorted((sign * v for v in [*seen[epoch], value]), reverse=True)
@@ -108,7 +108,7 @@ def test_decisions_are_those_of_successive_halving(
 
 
 def stopped(rule: AbstractRule, curves: list[Curve], *, higher: bool = True) -> list[bool]:
-    """Which trials are stopped that report one after the other."""
+    """Whether each trial is stopped if trials report one after the other."""
     order = [i for i, curve in enumerate(curves) for _ in curve]
     decisions = [False] * len(curves)
     for number, _, decision in run_curves(rule, curves, order, higher=higher):

@@ -1,4 +1,4 @@
-"""A dry run: what it says, and that it leaves no trace."""
+"""Dry runs: their output, and that they leave no files."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(Cluster, "start", start)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(OFFLINE, "")  # what a dry run sets, in a process of its own
+    monkeypatch.setenv(OFFLINE, "")  # a dry run sets it, in a process of its own
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What a dry run prints, by its command line."""
+    """Returns the output of a dry run, given its command line."""
 
     def of(*args: str) -> str:
         stored, settings = read_settings([*args, "--dry-run"])
@@ -198,7 +198,7 @@ def test_mistakes_are_those_of_the_sweep(
     ("changes", "expected"),
     [
         ({"scheduler": "none"}, (9.0, 9.0)),
-        ({"trials": 9}, (9.0, 9.0)),  # eight sampled ones: nothing is stopped
+        ({"trials": 9}, (9.0, 9.0)),  # eight sampled trials: nothing is stopped early
         ({"scheduler": "median"}, (9.0, 9.0)),
         ({"objective": ("val_accuracy", "num_params")}, (9.0, 9.0)),
         ({}, (3 + 6 / 3, 9.0)),
@@ -216,14 +216,14 @@ def test_early_stopping_shortens_a_trial_by_its_rungs(
     assert most == expected[1]
     if expected[0] is not None:
         assert least == pytest.approx(expected[0])
-    else:  # between that of asha and all epochs
+    else:  # between the estimate for asha-stop and all epochs
         assert 3 + 7 / 3 + 20 / 9 < least < most
 
 
 def test_what_a_process_does_once_counts_as_no_epoch(
     said: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU, whose kernels are loaded in the first epoch."""
+    """For example on a GPU, whose kernels are loaded in the first epoch."""
     clock = SimpleNamespace(now=0.0)
 
     class Trial(rehearsal.CrossValidation):
@@ -272,7 +272,7 @@ def test_a_dry_run_is_no_sweep(monkeypatch: pytest.MonkeyPatch, here: Path) -> N
 
 @pytest.mark.integration
 def test_a_dry_run_leaves_no_trace_of_itself(here: Path) -> None:
-    """No folder of Ray's either, and nothing in the user's home."""
+    """There is no folder of Ray either, and nothing in the user's home."""
     for name in ("home", "tmp"):
         (here / name).mkdir()
     before = everything(here)

@@ -1,4 +1,4 @@
-"""When an uploader begins; what it does is tested with the uploader and in `integration`."""
+"""Start of an uploader; its work is tested in `tracking/uploader` and in `integration`."""
 
 import json
 import re
@@ -33,7 +33,7 @@ END = {"op": "end", "run": "0", "status": "FAILED", "time": 2000}
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    """The spool of a driver that lives."""
+    """The spool of a running driver."""
     with FileLock(tmp_path / DRIVER_LOCK, thread_local=False):
         made = Spool(tmp_path / SPOOL_FILE)
         yield made
@@ -66,12 +66,12 @@ def test_an_uploader_begins_with_the_first_results(
     assert not waiting.is_alive()
 
 
-# Which sweeps a name stands for ------------------------------------------------------------------
+# Sweeps that a name selects ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
-    """A folder of sweeps, two of them of two spaces."""
+    """A folder of two sweeps, the first with two spaces."""
     for name in ("one/mlp", "one/cnn", "two/mlp"):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
@@ -110,7 +110,7 @@ def test_an_empty_name_or_a_remote_folder_is_refused(
 
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """A folder that somebody else's sweep was in, unless it says that it was made `here`."""
+    """Makes the folder of somebody else's sweep, or of a sweep of this project with `here`."""
 
     def make(*, here: bool = False, **changes: Any) -> Path:
         folder = tmp_path / "runs" / "theirs" / "mlp"
@@ -194,5 +194,5 @@ def test_a_damaged_folder_is_refused_before_any_other_is_sent(
 
 
 def test_sending_takes_a_quarter_of_a_processor() -> None:
-    """And no rest is too short for runs to end meanwhile, or too long for who looks at them."""
+    """Pauses are long enough for runs to end meanwhile, short enough for users who watch."""
     assert [replay.rest_s(worked) for worked in (0.0, 0.1, 1.0, 3.0, 60.0)] == [2, 2, 3, 9, 10]

@@ -1,4 +1,4 @@
-"""The program's own decisions: Ray, the sweeps and MLflow are stood in for."""
+"""Decisions of the program itself; Ray, the sweeps and MLflow are replaced by stand-ins."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ from sweeps.settings import SweepSettings
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 
-# What is asked for ------------------------------------------------------------------------------
+# Arguments --------------------------------------------------------------------------------------
 
 
 def names(tables: dict[str, Any]) -> dict[str, list[str]]:
@@ -138,7 +138,7 @@ ROW, GRID = "gervaise2020/fnn_ws", "gervaise2020/grid_fnn_ws"
 
 
 class Stage:
-    """What the program starts, and how that ends."""
+    """Stand-ins for the parts that the program starts, with settings for how they end."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -217,7 +217,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the program on the embedded digits; gives what it says."""
+    """Runs the program on the embedded digits; returns its output."""
 
     def run(*args: object, code: int = 0) -> str:
         stage.started.clear()
@@ -258,7 +258,7 @@ def test_only_what_is_missing_is_started(run: Run, stage: Stage) -> None:
     run(ROW, "kong/fc_1")
     run(ROW, "kong/fc_1", "kong/fc_2")
     assert stage.started == ["ray", "kong/fc_2-folds"]
-    run(ROW, "kong/fc_1", "--rounds", 3)  # folds are no rounds
+    run(ROW, "kong/fc_1", "--rounds", 3)  # fc_1 is measured by folds
     assert stage.started == ["ray", f"{ROW}-rounds"]
     assert stage.jobs[-1].protocol.count == 3
 

@@ -99,7 +99,7 @@ def test_each_trial_fits_on_one_node(given: dict, concurrency: int) -> None:
     ],
 )
 def test_what_fits_no_single_node_is_refused_by_name(given: dict, said: str) -> None:
-    """All nodes together have more than that."""
+    """All nodes together would have enough."""
     with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
         allot(SweepSettings(**given), NODES)
 

@@ -1,4 +1,4 @@
-"""A study in a PostgreSQL whose connections are cut, and whose answers are lost."""
+"""A study in PostgreSQL while connections are cut and answers are lost."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ LR = {"lr": FloatDistribution(0.0, 1.0)}
 
 @pytest.fixture(scope="module")
 def name(postgres: Postgres) -> str:
-    """A database of these tests alone."""
+    """Name of a database for these tests only."""
     postgres.execute("create database retries")
     return "retries"
 
@@ -63,7 +63,7 @@ def study(database: PatientStorage) -> optuna.Study:
 
 
 def changes(study: optuna.Study, storage: BaseStorage) -> dict[str, Callable[[], Any]]:
-    """One of each kind of what a sweep does to its study."""
+    """Return one change of each kind that a sweep makes to its study."""
     trial = study.ask()
     study.enqueue_trial({"lr": 0.25})
     whole = optuna.trial.create_trial(params={"lr": 0.5}, distributions=LR, value=1.0)
@@ -128,7 +128,7 @@ def test_a_change_whose_answer_was_lost_is_not_made_twice(
     outages: Outages,
     undisturbed: list[tuple[Any, ...]],
 ) -> None:
-    """The database has committed, and the driver is not told."""
+    """The database commits, but the driver gets no answer."""
     for name, change in changes(study, database).items():
         before = proxy.lost
         proxy.lose_commits(True)
@@ -232,7 +232,7 @@ def test_what_a_database_refuses_is_said_with_what_to_do(
 def test_a_long_answer_is_waited_for(
     name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only silence counts, not how long it takes."""
+    """The time limit applies to silence, not to the duration of the answer."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setattr(retries, "ANSWER_WITHIN_S", 1.0)
     address = url(proxy.address, name)

@@ -49,7 +49,7 @@ def run_rounds(
 
 
 def measured(scores: Scores) -> dict[str, np.ndarray]:
-    """All that is measured of members, by key."""
+    """All measurements of members, by key."""
     train = {f"train_{name}": values for name, values in scores.train.items()}
     return {**scores.held_out, **train}
 
@@ -63,7 +63,7 @@ def close(one: Scores, other: Scores, *, of_one: slice = slice(None)) -> None:
 
 
 def equal(one: Scores, other: Scores) -> bool:
-    """All but the time, to the last bit."""
+    """Whether everything except the time is equal, to the last bit."""
     same = measured(one).keys() == measured(other).keys() and one.num_params == other.num_params
     return same and all(
         a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
@@ -74,7 +74,7 @@ def equal(one: Scores, other: Scores) -> bool:
 
 
 def same_rows(samples: Samples, rows: Any, part: Samples) -> bool:
-    """Whether some of the rows are those of another part."""
+    """Whether the selected rows equal the rows of another part."""
     of_part = part.arrays()
     taken = samples.take(rows).arrays()
     return [name for name, _ in taken] == [name for name, _ in of_part] and all(
@@ -321,7 +321,7 @@ def test_rounds_that_were_cut_off_go_on_as_if_they_had_not_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before, at and after the change of phase of the variant that has two; and at the end."""
+    """Cut off before, at and after the phase change of a two-phase variant, and at the end."""
     config = config_of(variant, epochs=4)
     cohort = round_cohort(config, fresh[:2], seed=5)
     train = partial(cohort.train, variant, mode=mode, curves=True)

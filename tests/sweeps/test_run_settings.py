@@ -1,4 +1,4 @@
-"""How the command line of a sweep is read, with and without --resume."""
+"""Parsing of a sweep's command line, with and without --resume."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stored(here: Path) -> SweepSettings:
-    """A sweep that ran before."""
+    """Stored settings of an earlier sweep."""
     return store(here / "runs" / "first")
 
 
@@ -80,7 +80,7 @@ def test_data_of_ones_own_is_read_and_its_path_becomes_absolute(here: Path) -> N
     assert (settings.target, settings.drop) == ("left at", ("id", "name"))
     assert settings.objective == ("roc_auc",)
     assert read("--space", "mlp", "--data", "iris").data == "iris"
-    (here / "plain").touch()  # a file without an ending, not embedded data
+    (here / "plain").touch()  # a file without an extension, not an embedded data set
     assert read("--space", "mlp", "--data", "plain").data == str(here / "plain")
 
 
@@ -103,7 +103,7 @@ def test_paths_of_spaces_become_absolute(here: Path) -> None:
 
 
 def test_a_study_file_becomes_absolute(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resumption from another folder finds it, and may name it either way."""
+    """A resumption from another folder finds it; both forms of the path are accepted."""
     absolute = f"sqlite:///{here}/study.db"
     assert read("--space", "mlp", "--study", "sqlite:///study.db").study == absolute
     stored = store(here / "runs" / "first", study=absolute)
@@ -155,7 +155,7 @@ def test_what_selects_stays_as_it_was(here: Path, on_test: bool) -> None:
     assert settings.select_on_test is on_test
     check_resumable(stored, settings)
     again = read_settings(["--resume", "first", "--select-on-test"])[1]
-    assert again.select_on_test  # saying so again is no mistake
+    assert again.select_on_test  # repeating the option is no error
     if not on_test:
         changed = read_settings(["--resume", "first", "--select-on-test"])[1]
         with pytest.raises(UserError, match=r"\(--select-on-test False -> True\)"):
@@ -174,7 +174,7 @@ def test_a_sweep_elsewhere_is_resumed_by_its_storage(here: Path) -> None:
 def test_a_sweep_in_a_moved_project_is_resumed_there_and_writes_there(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its default store, a relative study, its own space and its absolute storage too."""
+    """This includes its default store, a relative study, its space and its absolute storage."""
     project = here / "project"
     project.mkdir()
     monkeypatch.chdir(project)
@@ -275,7 +275,7 @@ def test_a_precision_is_fixed_for_every_space_and_its_baseline() -> None:
 
 
 def test_a_precision_that_a_space_cannot_have_is_refused() -> None:
-    for name in ("mlp_backprop", "gervaise2020-grid_disc_relu"):  # with and without points
+    for name in ("mlp_backprop", "gervaise2020-grid_disc_relu"):  # with and without initial points
         with pytest.raises(
             UserError, match=f"--precision bfloat16 is not .* {name}: .* this library has no other"
         ):

@@ -1,4 +1,4 @@
-"""Trials that are sampled on a view in memory have the values that the study itself would give.
+"""Trials sampled on a view in memory have the same values as trials sampled on the study.
 
 Earlier versions sampled on the study, step by step; `EarlierLedger` still does.
 """
@@ -19,7 +19,7 @@ from tests.sweeps.earlier import EarlierLedger
 from trainables.models.pairs.variants import MLP
 
 SAMPLERS = {"tpe": 26, "gp": 15, "cmaes": 30, "qmc": 12, "random": 8, "grid": 11, "nsga2": 66}
-"""Trials of each, enough that it looks at those before: NSGA-II at its third generation."""
+"""Trials per sampler, enough that it uses earlier results: NSGA-II at its third generation."""
 BOTH = ("val_accuracy", "num_params")
 AT_A_TIME = 3
 Values = list[tuple[int, dict[str, Any]]]
@@ -27,7 +27,7 @@ Reopen = Callable[[], BaseStorage]
 
 
 class Driven(Protocol):
-    """What both ledgers are here made to be."""
+    """Common interface of both ledgers."""
 
     def ask(self) -> tuple[int, dict[str, Any]] | None: ...
     def report(self, number: int, epoch: int, value: float) -> object: ...
@@ -37,7 +37,7 @@ class Driven(Protocol):
 
 
 class Now:
-    """The ledger, called as the earlier one is."""
+    """The current ledger behind the interface of the earlier one."""
 
     def __init__(self, ledger: Ledger):
         self.ledger = ledger
@@ -99,9 +99,11 @@ def make(space: SearchSpace, make_ledger: Callable[..., Ledger]) -> Callable[...
 
 
 def drive(name: str, *lives: tuple[int, Callable[[], Driven]]) -> Values:
-    """The values of trials, some at a time, that end in all ways and any order.
+    """Return the values of trials that run some at a time and end in all ways and in any order.
 
-    Each life of the sweep ends when so many trials were asked for; what runs then is asked again.
+    Each pair in `lives` is a number of trials and a function that opens a ledger. Once that many
+    trials have been asked for, the process ends, and the next ledger must return the running
+    trials again.
     """
     rng, seen, running = Random(7), Values(), dict[int, dict[str, Any]]()
     for stop, born in lives:
@@ -111,7 +113,7 @@ def drive(name: str, *lives: tuple[int, Callable[[], Driven]]) -> Values:
         while len(seen) < stop:
             asked = ledger.ask()
             if asked is None:
-                break  # the kill
+                break  # a kill
             seen.append(asked)
             running[asked[0]] = asked[1]
             while len(running) == AT_A_TIME:
@@ -141,7 +143,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def undisturbed(name: str, make: Callable[..., Ledger]) -> Values:
-    """What the earlier version chose."""
+    """Values chosen by the earlier version."""
     trials = SAMPLERS[name]
     return drive(name, (trials, lambda: EarlierLedger(InMemoryStorage(), make(name))))
 
@@ -166,7 +168,7 @@ def test_a_kill_in_the_middle_of_asking_changes_no_value(
     undisturbed: Values,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before a trial is in the study, or after."""
+    """The kill occurs before or after the trial is in the study."""
     trials = SAMPLERS[name]
 
     class Killed(Now):
@@ -200,12 +202,11 @@ def test_a_kill_in_the_middle_of_asking_changes_no_value(
 def test_a_study_that_the_earlier_version_began_goes_on_as_it_would_have(
     draws: int | None, name: str, make: Callable[..., Ledger], tmp_path: Path, reopen: Reopen
 ) -> None:
-    """Its points are in the study beforehand, and a kill in the middle of asking left a trial
-    without all its values."""
+    """Its study has the initial points, and a trial that a kill has left with missing values."""
     trials = SAMPLERS[name]
 
     class Killed:
-        """The earlier ledger, which dies once."""
+        """The earlier ledger, killed once during `ask`."""
 
         def __init__(self, ledger: EarlierLedger):
             self.ledger = ledger

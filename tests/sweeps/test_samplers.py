@@ -20,8 +20,10 @@ ONE: dict[str, tuple[int, int]] = {
     "random": (6, 3),
     "grid": (7, 3),
 }
-"""Trials of a sweep with one objective, past a sampler's first random ones, and after how many a
-process is replaced by another."""
+"""Sweeps with one objective, by sampler: number of trials, and of those in the first process.
+
+A second process continues. The number of trials exceeds a sampler's first random ones.
+"""
 SEVERAL = {"nsga2": (24, 21), "tpe": (14, 11), "random": (5, 2)}
 
 
@@ -43,7 +45,7 @@ def space() -> SearchSpace:
 def search(
     space: SearchSpace, tmp_path: Path, make_ledger: Callable[..., Ledger]
 ) -> Callable[..., list[Asked]]:
-    """Ask and tell; each number of `stops` ends a process."""
+    """Ask and tell; after each number of trials in `stops`, another process continues."""
 
     def run(name: str, trials: int, *stops: int, **settings: Any) -> list[Asked]:
         journal = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}.journal"
@@ -108,7 +110,7 @@ def test_trials_in_flight_at_a_time_are_not_alike(
 
 
 def test_a_guided_search_finds_the_peak(search: Callable[..., list[Asked]]) -> None:
-    """A random one would find it with 4 trials of 20."""
+    """Of 20 trials, a random search would find it with 4."""
     learning_rates = [asked.values["lr"] for asked in search("tpe", 40)[20:]]
     assert sum(abs(lr - 5e-3) < 2e-3 for lr in learning_rates) >= 7
 

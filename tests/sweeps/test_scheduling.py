@@ -1,4 +1,4 @@
-"""What Ray Tune is given. What it makes of it is tested in tests/integration."""
+"""Objects that are passed to Ray Tune; tests/integration tests how Ray Tune uses them."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -37,7 +37,7 @@ def make_scheduler(
 
 
 def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> None:
-    """Ray's scheduler does offer it: the trial waits while its process starts."""
+    """Ray's own scheduler does offer it: the trial then waits for its own process to start."""
     starting = SimpleNamespace(status=Trial.PENDING)
     controller: Any = SimpleNamespace(get_trials=lambda: [starting])
     assert FIFOScheduler().choose_trial_to_run(controller) is starting
@@ -48,7 +48,7 @@ def test_an_idle_process_is_not_offered_to_a_trial_whose_own_is_starting() -> No
 @pytest.mark.parametrize(
     ("finished", "running", "stopped", "interrupted", "over"),
     [
-        (False, False, False, False, False),  # more may be asked for
+        (False, False, False, False, False),  # further trials may be asked for
         (True, True, False, False, False),
         (True, False, False, False, True),
         (False, True, True, False, True),
@@ -146,7 +146,7 @@ def test_the_search_goes_on_while_a_trial_may_still_be_replaced() -> None:
 
 
 class Cluster(Machines):
-    """Two nodes, of which one is lost."""
+    """A cluster of two nodes, one of which is lost."""
 
     def __init__(self) -> None:
         super().__init__(SweepSettings())
@@ -169,7 +169,7 @@ RAISED = RayTaskError("train", "Traceback\nRuntimeError: boom", RuntimeError("bo
     ("error", "node", "machine"),
     [
         (DIED, "lost", "lost with its machine, of lost"),
-        (DIED, "alive", ""),  # taken all memory, or a segmentation fault
+        (DIED, "alive", ""),  # out of memory, or a segmentation fault
         (DIED, None, "its process did not start: "),
         (UNREACHABLE, "alive", "lost with its machine, of alive"),
         (PREEMPTED, "alive", "lost with its machine, of alive"),
@@ -205,7 +205,7 @@ def test_a_lost_machine_is_told_from_a_process_that_dies_of_what_it_did(
 
 
 def test_a_local_ray_loses_no_machine(tmp_path: Path) -> None:
-    """It would end with it: a process that cannot be reached has died."""
+    """A local Ray would be lost with its machine, so an unreachable process has died."""
     crashes: list[Any] = []
     life: Any = SimpleNamespace(crashed=lambda *said: crashes.append(said))
     (tmp_path / "error.pkl").write_bytes(cloudpickle.dumps(UNREACHABLE))

@@ -1,4 +1,4 @@
-"""Ray's folder is short, and goes with what runs from it."""
+"""The folder of a Ray session has a short path, and is removed with the processes that use it."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from sweeps.session import LONGEST, Session, clear_up
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A short folder for temporary files, the only one."""
+    """A folder with a short path, set as the only folder for temporary files."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="r") as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
         yield folder
@@ -63,7 +63,7 @@ def test_processes_of_a_ray_end_with_it_and_no_others(root: str) -> None:
 
 @pytest.mark.integration
 def test_a_process_that_gives_itself_a_title_keeps_its_mark(root: str) -> None:
-    """As Ray's agents do, to which the raylet passes the environment in the order of its names."""
+    """Ray's agents do so; the raylet passes them the environment sorted by name."""
     titled = "from ray._raylet import setproctitle as title; title('ray::Agent'); print(flush=1)"
     own = Session()
     own.begin()

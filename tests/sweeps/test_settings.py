@@ -1,4 +1,4 @@
-"""What settings may be."""
+"""Valid and invalid settings."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Settings in a sweep's folder, and what the sweep is known by there."""
+"""Settings in a sweep's folder, and the identity of the sweep there."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from trainables.tasks.larger_digit import TASK
 
 GOOD = SweepSettings(space=("mlp",))
 EARLIER = replace(GOOD, scheduler="asha-stop", order="arrival")
-"""As sweeps were before trials were paused."""
+"""Settings of sweeps by versions that could not pause trials."""
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 settings = st.builds(
     SweepSettings,
@@ -90,7 +90,7 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
 
 
 def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -> None:
-    """As format 2 was before there was --outage-patience."""
+    """For example format 2, which did not have --outage-patience."""
     save_settings(replace(GOOD, outage_patience=7.0, trials=11), tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": 2}
     for key in ("patience", "outage_patience", "trust", "limit", "warm_start"):
@@ -105,7 +105,7 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
 
 @pytest.mark.parametrize("form", [3, 4])
 def test_a_setting_that_has_another_name_since_keeps_its_value(tmp_path: Path, form: int) -> None:
-    """`patience` was how long the study might be away."""
+    """In these formats, `patience` was the time limit for outages of the study."""
     save_settings(replace(GOOD, outage_patience=7.0, patience=None), tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text()) | {"format": form}
     values["patience"] = values.pop("outage_patience")
@@ -158,9 +158,9 @@ def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
     assert "a name of its own, --resume first --name NEW" in str(caught.value)
     shutil.rmtree(folder)
     assert check_place(copy).uuid == uuid
-    save_settings(GOOD, copy)  # as a resumption does
+    save_settings(GOOD, copy)  # like a resumption
     folder.mkdir()
-    save_settings(GOOD, folder)  # another sweep of that name
+    save_settings(GOOD, folder)  # another sweep with the same name
     assert check_place(copy).uuid == uuid != check_place(folder).uuid
 
 

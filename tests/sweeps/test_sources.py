@@ -1,4 +1,4 @@
-"""Which trials of earlier sweeps fit a new one."""
+"""Trials of earlier sweeps that fit a new sweep."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def first_storage(runs: Path) -> BaseStorage:
 
 @pytest.fixture
 def swept(make_ledger: MakeLedger, make_space: MakeSpace, tmp_path: Path) -> Callable[..., None]:
-    """Make the sweep `first`: two whole trials, two ended at 3 epochs, one diverged, one lost."""
+    """Makes sweep `first`: two complete trials, two pruned at 3 epochs, a diverged, a crashed."""
 
     def sweep(**changes: Any) -> None:
         made = {"domains": DOMAINS, "points": INSIDE, **changes.pop("of_space", {})}
@@ -64,7 +64,7 @@ def swept(make_ledger: MakeLedger, make_space: MakeSpace, tmp_path: Path) -> Cal
 
 @pytest.fixture
 def found(make_space: MakeSpace, tmp_path: Path) -> Callable[..., list[Source]]:
-    """What of `first` fits a new sweep."""
+    """Returns the trials of `first` that fit a new sweep."""
 
     def find(
         *,

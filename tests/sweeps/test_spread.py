@@ -1,4 +1,4 @@
-"""Jobs in this process and in helpers: order, deaths, interrupts, progress."""
+"""Jobs in this process and in helpers: order, crashes, interrupts and progress."""
 
 import os
 import pickle

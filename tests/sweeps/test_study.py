@@ -18,7 +18,7 @@ from sweeps.study import StoredStudy, has_study, open_storage
 
 MakeLedger = Callable[..., Ledger]
 MOST_COMMITS = 6
-"""Of a trial, with two reports before its last epoch."""
+"""Transactions of a trial with three rungs, however it ends."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[RDBStorage]:
 
 
 class Commits:
-    """Counts the transactions of a database, those that only read included."""
+    """Counter of a database's transactions, including read-only ones."""
 
     def __init__(self, storage: RDBStorage):
         self.number = 0
@@ -46,11 +46,11 @@ class Commits:
 
 
 def trained(ledger: Ledger, how: str) -> None:
-    """Train a trial past two rungs, and to its end or a decision at the third."""
+    """Train a trial past two rungs, and to its end or to a decision at the third."""
     asked = ledger.ask()
     assert asked is not None
     number = asked.number
-    best, worst = number / 1000, -number / 1000  # each is better than those before it
+    best, worst = number / 1000, -number / 1000  # `best` is higher than in all earlier trials
     result = {"by_fold": {"val_accuracy": [best, best]}}
     for rung in (3, 9):
         assert not ledger.report(number, rung, best, result)
@@ -82,7 +82,7 @@ def test_a_trial_of_three_rungs_is_a_few_transactions_however_it_ends(
 
 
 def test_so_is_one_of_several_objectives(database: RDBStorage, make_ledger: MakeLedger) -> None:
-    """NSGA-II keeps the parents of each generation."""
+    """NSGA-II stores the parents of each generation."""
     both = ("val_accuracy", "num_params")
     ledger = make_ledger(over=database, trials=60, sampler="nsga2", objective=both)
     commits = Commits(database)
@@ -112,7 +112,7 @@ def test_a_grid_is_no_row_of_the_study_before_it_runs(
 def test_a_trial_that_was_cut_off_is_given_out_by_the_one_driver_only(
     database: RDBStorage, make_ledger: MakeLedger
 ) -> None:
-    """Nothing is written then, which would ask for the lock."""
+    """Nothing is written at that point, so the lock must be checked explicitly."""
 
     class Owner:
         is_lost = False

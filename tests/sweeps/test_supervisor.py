@@ -1,4 +1,4 @@
-"""A driver's end, however it comes, is one line; the user's signals reach it once."""
+"""However a driver ends, the user gets one line; the user's signals reach the driver once."""
 
 import io
 import os
@@ -29,7 +29,7 @@ def test_what_a_driver_returns_is_the_exit_code(
     code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert apart(f"{DRIVEN}.returns", code) == code
-    # Ray would send the current folder to its workers under `uv run`
+    # by default, Ray would send the current folder to its workers under `uv run`
     assert capfd.readouterr() == ("said 0\n", "")
 
 
@@ -129,7 +129,7 @@ def test_a_raylet_that_is_gone_ends_a_driver_that_waits_for_it(
 def test_a_head_node_that_has_gone_is_one_line_at_once(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The driver is in a call of Ray's that waits for a minute."""
+    """The driver waits in a call of Ray that takes a minute."""
     assert apart(f"{DRIVEN}.loses_its_head_node") == 1
     assert capfd.readouterr().err == (
         "error: Ray's head node, head:6379, has not answered for 10 s; nothing that has ended is"
@@ -147,7 +147,7 @@ def started() -> Iterator[list["subprocess.Popen[str]"]]:
 
 
 def start(started: list["subprocess.Popen[str]"], call: str) -> "subprocess.Popen[str]":
-    """A program with a driver, in a process group as a terminal makes it."""
+    """Start a program with a driver, in its own process group, as a terminal does."""
     program = f"import sys; from sweeps.supervisor import apart; sys.exit(apart('{call}'))"
     process = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -197,4 +197,4 @@ def test_a_driver_whose_program_is_killed_ends_as_by_ctrl_c(
     assert process.stdout is not None
     process.stdout.readline()
     process.kill()
-    assert process.communicate() == ("asked to end\n", "")  # to its end, for it holds the pipe
+    assert process.communicate() == ("asked to end\n", "")  # the driver holds the pipe

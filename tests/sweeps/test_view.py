@@ -60,7 +60,7 @@ values = st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.3])), min_si
 def test_the_view_depends_on_the_study_alone(
     values: list[float | None], rng: object, minimize: bool
 ) -> None:
-    """Not on the order in which trials ended, nor on when the sweep was resumed."""
+    """It depends neither on the order in which trials ended nor on the time of a resumption."""
     ends = [
         trial(i, FAIL) if value is None else trial(i, COMPLETE, value)
         for i, value in enumerate(values)
@@ -81,7 +81,7 @@ def test_the_view_depends_on_the_study_alone(
 
 
 def test_what_was_looked_at_stays_as_it_was() -> None:
-    """As in Optuna's own storages: a sampler keeps what it was given."""
+    """Optuna's own storages behave in the same way: a sampler may keep the trials it was given."""
     view = View("study", (UP,), length=0)
     view.create_new_trial(0)
     (before,) = view.get_all_trials(0, deepcopy=False)

@@ -1,4 +1,4 @@
-"""What samplers are shown of trials."""
+"""Trials as samplers see them."""
 
 import math
 
@@ -58,7 +58,7 @@ def test_a_trial_is_as_its_highest_result_that_may_be_seen() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_trial_that_diverged_is_worse_than_all_others(value: float) -> None:
-    """TPE ranks pruned trials by their last epoch first, and those without a report last."""
+    """TPE ranks pruned trials first by their last epoch, and those without a report last."""
     visible = visible_of("tpe", 1)
     visible.show(trial(0), 0, 0.9)
     visible.show(trial(0), 1, value)
@@ -112,7 +112,7 @@ def test_of_a_long_sweep_the_latest_and_the_best_are_shown(
 
 
 def source_of(*results: Results, point: int | None = None) -> Source:
-    """Trials of an earlier sweep, whose first one repeats the initial point `point`."""
+    """Trials of an earlier sweep; the first one repeats initial point number `point`, if given."""
     trials = [EarlierTrial(params={"lr": i / 100}, results=of) for i, of in enumerate(results)]
     return Source(
         name="earlier/small",
@@ -148,7 +148,7 @@ def test_trials_of_earlier_sweeps_are_older_than_all_others() -> None:
 
 
 def test_scores_of_other_data_move_with_the_initial_point() -> None:
-    """At each rung by the difference there, once it may be seen; others stay as they are."""
+    """They shift by its difference at each rung, once it is visible; other sources do not."""
     moved = source_of({3: 0.5, None: 0.8}, {3: 0.4, None: 0.9}, {3: 0.3}, point=0)
     kept = source_of({3: 0.5, None: 0.6})
     visible = with_sources("tpe", moved, kept, trials=3)
@@ -172,7 +172,7 @@ def test_earlier_trials_count_among_enough_for_a_model() -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_samplers_model_trials_with_negative_numbers(sampler: Sampler) -> None:
-    """A release of Optuna that relies on numbers from 0 on breaks this."""
+    """This fails with a release of Optuna that requires trial numbers from 0 on."""
     good = 0.05
 
     def height(lr: float) -> float:

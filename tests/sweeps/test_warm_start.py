@@ -1,4 +1,4 @@
-"""The record of what a sampler is shown of earlier sweeps."""
+"""Record of the earlier trials that are shown to a sampler."""
 
 import optuna
 import pytest

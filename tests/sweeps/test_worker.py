@@ -19,7 +19,7 @@ def test_the_current_folder_of_the_driver_is_never_searched(
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, name, raising=False)
     prepare()
-    sys.path.insert(0, str(tmp_path))  # as Ray does before it runs anything
+    sys.path.insert(0, str(tmp_path))  # Ray does so before it runs any code
     if name == "fs_absent":
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(name)

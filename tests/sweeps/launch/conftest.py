@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def table(here: Path) -> str:
-    """A table of two classes, a number, a category, a group, a time and a fold."""
+    """A table with two classes, a number, a category, a group, a time and a fold."""
     rng = np.random.default_rng(0)
     with (here / "table.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -38,7 +38,7 @@ def table(here: Path) -> str:
 
 @pytest.fixture
 def launched(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Given]:
-    """Launches sweeps that train nothing; gives what each of them would have got."""
+    """Launches sweeps that train nothing; returns the settings, variants and data of each."""
 
     def run(**values: Any) -> Given:
         given: Given = {}

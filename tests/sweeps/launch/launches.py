@@ -1,4 +1,4 @@
-"""What a launch stands on here."""
+"""Stand-ins for launches: a user's task and a Ray that does not start."""
 
 from sweeps.cluster import Cluster
 from sweeps.resources import Allotment
@@ -20,16 +20,16 @@ def space():
 
 
 class Waiting(Cluster):
-    """A Ray that is never started."""
+    """Ray that is never started."""
 
     def start(self) -> None:
-        """Not yet."""
+        """Do nothing yet."""
 
     def __enter__(self) -> Allotment:
         return Allotment(cpus=1, gpus=0, concurrency=1)
 
     def __exit__(self, *error: object) -> None:
-        """Nothing to end."""
+        """Do nothing: there is nothing to end."""
 
 
 Given = dict[str, tuple[SweepSettings, list[str], Data]]

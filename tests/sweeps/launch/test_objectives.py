@@ -1,4 +1,4 @@
-"""What a sweep may optimise."""
+"""Valid objectives of a sweep."""
 
 from collections.abc import Callable
 

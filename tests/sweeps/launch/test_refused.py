@@ -1,4 +1,4 @@
-"""What cannot be swept is refused before anything is made."""
+"""Invalid sweeps are refused before anything is created."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sweeps that are resumed, have moved, or have lost something."""
+"""Resumed sweeps, also after they have moved or lost something."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is said of early stopping before a sweep starts."""
+"""Messages about early stopping before a sweep starts."""
 
 from collections.abc import Callable
 from dataclasses import replace

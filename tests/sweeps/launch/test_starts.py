@@ -37,7 +37,7 @@ def test_a_cluster_that_is_not_there_is_said_before_anything_is_made(
 
 
 def begun(here: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
-    """Launch a sweep that fails so before a trial, or that does not."""
+    """Launch a sweep that raises `error` before its first trial, or returns if it is None."""
 
     def end(*_: Any) -> int:
         if error is not None:
@@ -72,7 +72,7 @@ def test_a_kill_while_settings_are_written_leaves_the_name_free(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a kill tidies nothing up
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a kill leaves no chance to clean up
         with pytest.raises(KeyboardInterrupt):
             begun(here, monkeypatch, None)
     assert {path.name for path in Path("runs/first").iterdir()} == {"lock", "settings.json.part"}

@@ -1,4 +1,4 @@
-"""One task for all spaces."""
+"""All spaces of a sweep share one task."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How tests ask a ledger for trials and end them."""
+"""Helpers that ask a ledger for trials and end them."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ NEAREST = {"lr": 1e-2, "batch_size": 16, "dropout": 0.6, "hidden": 16}
 GRID = {"lr": (1e-3, 1e-2), "hidden": (8, 16, 24)}
 LARGER_GRID = {**GRID, "batch_size": (16, 32)}
 ENOUGH = 10
-"""Trials, the baseline included, that are enough for early stopping."""
+"""Number of trials, the baseline included, that is enough for early stopping."""
 
 
 def complete(ledger: Ledger, asked: Asked, score: float = 0.5) -> None:
@@ -32,7 +32,7 @@ def ask(ledger: Ledger) -> Asked:
 
 
 def study_of(storage: BaseStorage) -> optuna.Study:
-    """The study as any other program finds it."""
+    """The study, opened as any other program would."""
     return optuna.load_study(study_name="first/small", storage=storage)
 
 

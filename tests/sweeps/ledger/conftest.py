@@ -1,4 +1,4 @@
-"""Spaces that several tests of the ledger search."""
+"""Spaces for the tests of the ledger."""
 
 import pytest
 from ray import tune

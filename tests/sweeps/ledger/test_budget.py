@@ -1,4 +1,4 @@
-"""How many trials there are, and those of a grid."""
+"""Number of trials of a sweep, and trials of a grid."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the study has of reports and ends."""
+"""Records of reports and ends in the study."""
 
 import math
 

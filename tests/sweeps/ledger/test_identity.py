@@ -1,4 +1,4 @@
-"""A study is resumed by its own sweep only."""
+"""A study can be resumed by its own sweep only."""
 
 from pathlib import Path
 

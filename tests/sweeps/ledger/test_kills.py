@@ -1,4 +1,4 @@
-"""What a killed sweep finds in its study and resumes."""
+"""State of the study after a kill, and its resumption."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_what_was_cut_off_is_asked_first_and_as_it_was(
 def test_a_kill_before_the_values_are_chosen_changes_none(
     reopen: Reopen, make_ledger: MakeLedger, sampler: str
 ) -> None:
-    """The study has the trial, RUNNING, without parameters."""
+    """The study then has the trial, RUNNING, without parameters."""
     ledger = make_ledger(over=reopen(), sampler=sampler)
     complete(ledger, ask(ledger))
     study_of(reopen()).ask()
@@ -105,7 +105,7 @@ def test_a_half_written_line_of_the_journal_is_cut_off(
 
 
 def test_every_cut_of_the_journal_can_be_resumed(tmp_path: Path, make_ledger: MakeLedger) -> None:
-    """As if the process had been killed after any byte it wrote."""
+    """The journal is cut as if the process had been killed while writing."""
     journal = tmp_path / "study.journal"
     ledger = make_ledger(over=open_storage(None, journal), trials=3)
     first = ask(ledger)

@@ -1,4 +1,4 @@
-"""Points to try first."""
+"""Initial points."""
 
 import pytest
 from optuna.trial import TrialState
@@ -30,7 +30,7 @@ def test_the_baseline_comes_first_and_exactly(make_ledger: MakeLedger) -> None:
 def test_no_trial_looks_through_all_that_were_before_it(
     make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each would take longer than the one before."""
+    """A look through all trials would make each trial slower than the one before."""
     ledger = make_ledger()
     looked: list[object] = []
     storage = ledger.study.storage
@@ -94,7 +94,7 @@ def test_points_are_put_into_the_study_when_they_run_and_once(
 def test_points_that_an_earlier_version_put_into_the_study_are_tried_once(
     enqueued: int, begun: bool, reopen: Reopen, make_space: MakeSpace, make_ledger: MakeLedger
 ) -> None:
-    """It did so before the first trial; a kill may have come in between."""
+    """Earlier versions did so before the first trial; a kill may have interrupted them."""
     points = [Point(name=f"row {i}", config={"lr": 1e-3 * (i + 1)}) for i in range(3)]
     space = make_space(points=points)
     earlier = EarlierLedger(reopen(), make_ledger(space=space), enqueued=enqueued)

@@ -1,6 +1,6 @@
-"""A sweep by trial is the same on any number of processes, through any kills.
+"""A sweep with `--order trial` is the same on any number of processes and through any kills.
 
-Processes are simulated: each job takes a drawn time. Ledger, sampler and study are real.
+Processes are simulated, with a random time for each job. Ledger, sampler and study are real.
 """
 
 import heapq
@@ -24,14 +24,14 @@ from tests.sweeps.ledger.asking import MakeLedger, MakeSpace, Reopen, study_of
 
 EPOCHS = 27
 TRIALS = 34
-"""So many that a sampler which needs ten results models them at one rung, and then at another."""
+"""Number of trials; enough for a sampler that needs ten results to model two rungs in turn."""
 FEW = 22
-"""Enough for one model, for a sampler that takes half a second for each."""
+"""Number of trials; enough to model one rung, for samplers that take half a second per trial."""
 Outcome = list[tuple[Any, ...]]
 
 
 def score_of(asked: Asked, epoch: int) -> float | None:
-    """The score of a trial after an epoch; None if it diverges."""
+    """Score of a trial after an epoch; None if it diverges."""
     values = asked.values
     if values["dropout"] > 0.57 and epoch > 3:
         return None
@@ -46,7 +46,7 @@ def swept(
     *,
     kills: float = 0.0,
 ) -> Ledger:
-    """Run a sweep on simulated processes, which all end at each kill."""
+    """Run a sweep on simulated processes; a kill ends all of them."""
     random, resumed = Random(seed), False
     while True:
         ledger = open_ledger(resumed)
@@ -56,7 +56,7 @@ def swept(
 
 
 def is_over(ledger: Ledger, workers: int, random: Random, kills: float) -> bool:
-    """Whether the sweep came to its end before a kill."""
+    """Whether the sweep ended before a kill."""
     jobs: list[tuple[float, int, Asked, int]] = []
     now = 0.0
 
@@ -88,7 +88,7 @@ def is_over(ledger: Ledger, workers: int, random: Random, kills: float) -> bool:
 
 
 def outcome(ledger: Ledger) -> Outcome:
-    """All that must not depend on processes and kills."""
+    """Values that must not depend on processes and kills."""
     return [
         (t.number, t.state, t.params, t.values, t.intermediate_values)
         for t in study_of(ledger.study.storage).get_trials(deepcopy=False)
@@ -151,7 +151,7 @@ def test_a_warm_started_sweep_is_the_same_too(
     sampler: Sampler,
     trials: int,
 ) -> None:
-    """Also where the earlier sweep has gone on since, or is gone."""
+    """Also if the earlier sweep has since been continued or deleted."""
     folder = tmp_path / "first" / "small"
     folder.mkdir(parents=True)
     path = folder / JOURNAL_FILE
@@ -231,7 +231,7 @@ def test_a_sweep_that_stops_paying_stops_after_the_same_trial(
 
 @pytest.mark.parametrize(("sampler", "trials"), [("tpe", TRIALS), ("cmaes", TRIALS), ("gp", FEW)])
 def test_samplers_look_at_results(make_ledger: MakeLedger, sampler: Sampler, trials: int) -> None:
-    """Else that sweeps are the same would say little."""
+    """If samplers ignored results, the equality of sweeps would prove little."""
 
     def params(**settings: Any) -> list[dict[str, Any]]:
         storage = InMemoryStorage()

@@ -1,4 +1,4 @@
-"""Which trials are stopped early, and that it is decided once."""
+"""Early stopping: the trials that are stopped, and that each decision is made once."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def test_a_resumed_sweep_stops_the_same_trials(reopen: Reopen, make_ledger: Make
 
 
 def worse_is_stopped(ledger: Ledger) -> bool:
-    """Whether the third trial is stopped at a rung where it is behind the second."""
+    """Whether the third trial is stopped at a rung where it is worse than the second."""
     asked = [ask(ledger) for _ in range(3)]
     assert not ledger.report(asked[1].number, 3, 0.9)
     return ledger.report(asked[2].number, 3, 0.1)
@@ -81,7 +81,7 @@ def worse_is_stopped(ledger: Ledger) -> bool:
 def test_fewer_than_nine_sampled_trials_are_not_stopped_early(
     make_ledger: MakeLedger, scheduler: str, trials: int | None, stops: bool
 ) -> None:
-    """The baseline is not sampled."""
+    """The baseline does not count as sampled."""
     ledger = make_ledger(trials=trials, scheduler=scheduler)
     assert ledger.scheduler == (scheduler if stops else "none")
     assert worse_is_stopped(ledger) is stops
@@ -141,7 +141,7 @@ def test_with_several_objectives_nothing_is_stopped(
 
 
 def reported(ledger: Ledger, value: float) -> bool:
-    """Whether a new trial that reports a value at the rung of 3 epochs is to stop."""
+    """Whether a new trial is stopped after reporting a value at the rung of 3 epochs."""
     return ledger.report(ask(ledger).number, 3, value)
 
 
@@ -152,7 +152,7 @@ def many(make_ledger: MakeLedger, **values: Any) -> Ledger:
 def test_a_kill_between_report_and_end_changes_no_decision(
     reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
 ) -> None:
-    """By what is there after the kill, trial 2 would go on: three are below it now."""
+    """Judged by the reports after the kill, trial 2 would continue: three are below it then."""
     ledger = many(make_ledger, over=reopen(), space=no_points)
     assert [reported(ledger, value) for value in (0.5, 0.6, 0.55)] == [False, False, True]
     for value in (0.1, 0.2, 0.3):
@@ -170,7 +170,7 @@ def test_a_kill_between_report_and_end_changes_no_decision(
 def test_a_decision_and_a_failure_of_an_earlier_version_are_known(
     reopen: Reopen, make_ledger: MakeLedger, no_points: SearchSpace
 ) -> None:
-    """It kept both as attributes of their own, and the result of a stopped trial was later."""
+    """Those versions had an attribute for each, and stored a stopped trial's result later."""
     ledger = many(make_ledger, over=reopen(), space=no_points)
     stopped, failed = ask(ledger).number, ask(ledger).number
     ledger.study.note(stopped, STOPPED_AT, 3)

@@ -106,7 +106,7 @@ def test_a_damaged_database_is_said_in_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def postgres(refused_port: int) -> Iterator[str]:
-    """FOLDSWEEP_POSTGRES names an empty database, else one is started where that is possible."""
+    """URL of an empty PostgreSQL database: FOLDSWEEP_POSTGRES, or one started here if possible."""
     pytest.importorskip("psycopg")
     given = os.environ.get("FOLDSWEEP_POSTGRES")
     if given:
@@ -114,7 +114,7 @@ def postgres(refused_port: int) -> Iterator[str]:
         return
     if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
         pytest.skip("needs PostgreSQL: initdb and pg_ctl, or a URL in FOLDSWEEP_POSTGRES")
-    user = "postgres" if os.geteuid() == 0 else None  # it does not run as root
+    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, timeout=50, user=user)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if user is not None:
@@ -151,7 +151,7 @@ def test_a_sweep_goes_on_in_postgres(
 def test_only_the_end_of_a_trial_waits_for_the_disk(
     tmp_path: Path, make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill loses nothing that was written; a power cut nothing that has ended."""
+    """A kill then loses no written record, and a power cut no trial that has ended."""
     journal = tmp_path / "study.journal"
     ledger = make_ledger(over=open_storage(None, journal))
     first = ask(ledger)
@@ -162,25 +162,25 @@ def test_only_the_end_of_a_trial_waits_for_the_disk(
     before = len(synced)
     complete(ledger, first)
     assert len(synced) == before + 1 == 1
-    assert synced[-1] == journal.stat().st_size  # and with it all that was written before
+    assert synced[-1] == journal.stat().st_size  # including all records written before
     assert second.number != first.number
 
 
 def test_a_trial_is_a_few_lines_of_the_journal(tmp_path: Path, make_ledger: MakeLedger) -> None:
-    """Not one for each value, as it was."""
+    """The journal does not get a line for each parameter value."""
     journal = tmp_path / "study.journal"
     ledger = make_ledger(over=open_storage(None, journal), sampler="tpe", trials=30)
     complete(ledger, ask(ledger))
     before = journal.read_bytes().count(b"\n")
     for _ in range(20):
         asked = ask(ledger)
-        ledger.report(asked.number, 9, 0.5, ended=True)  # which no rule reads
+        ledger.report(asked.number, 9, 0.5, ended=True)  # no rule reads this report
         complete(ledger, asked)
     assert journal.read_bytes().count(b"\n") - before == 20 * 3
 
 
 def test_sweeps_may_make_the_tables_of_a_fresh_database_at_once(tmp_path: Path) -> None:
-    """SQLite tells the second that a table exists already."""
+    """SQLite reports to the second process that a table exists already."""
     ready = threading.Barrier(4)
 
     def opened(_: int) -> BaseStorage:

@@ -1,4 +1,4 @@
-"""A tracker that notes what it is told, and what trials return."""
+"""A tracker that records its calls, and results as a Trainable returns them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from trainables.models.perceptron import PerceptronClassifierConfig
 Event = tuple[Any, ...]
 MakeLifecycle = Callable[..., Lifecycle]
 ENOUGH = 10
-"""Trials, the baseline included, that are enough for early stopping."""
+"""Number of trials, the baseline included, that is enough for early stopping."""
 
 
 class Recorder:
-    """Stands in for the tracker and notes what is called, beside what the study is told."""
+    """Stand-in for the tracker that records its calls and, by `noting`, calls of other objects."""
 
     def __init__(self, *, still_open: set[int] | None = None) -> None:
         self.events: list[Event] = []
@@ -80,7 +80,7 @@ class Recorder:
 
 @dataclass(frozen=True, kw_only=True)
 class EqualConfig(PerceptronClassifierConfig):
-    """Half of all combinations make no configuration."""
+    """Configuration that half of all combinations violate."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,7 +98,7 @@ EQUAL: dict[str, Any] = {
 def result(
     accuracy: float = 0.5, epoch: int = 9, since: int = 0, loss: float = 1.0, params: int = 100
 ) -> dict[str, Any]:
-    """What a Trainable returns; the epochs between `since` and `epoch` were a little better."""
+    """Result of a Trainable; the epochs between `since` and `epoch` were slightly better."""
     history = [
         {
             "epoch": e,
@@ -124,7 +124,7 @@ def result(
 
 
 def run(life: Lifecycle, key: str, **values: Any) -> int:
-    """Train a trial to its end."""
+    """Train a trial to its end; return its number."""
     config = life.start(key)
     assert config is not None
     life.end(key, result(**values))

@@ -52,7 +52,7 @@ def test_runs_of_trials_that_ended_just_before_a_kill_are_closed(
 
 @pytest.fixture
 def open_tracker(tmp_path: Path) -> Iterator[Callable[[], Tracker]]:
-    """Trackers of one folder, for a server that is not there."""
+    """Opens trackers of one folder, for a server that does not exist."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -77,7 +77,7 @@ def open_tracker(tmp_path: Path) -> Iterator[Callable[[], Tracker]]:
 def test_a_repeated_trial_is_in_the_spool_once(
     make_lifecycle: MakeLifecycle, open_tracker: Callable[[], Tracker], tmp_path: Path
 ) -> None:
-    """The real tracker; the first driver dies between the metrics and the end of its trial."""
+    """With a real tracker; the first driver dies between the metrics and the end of its trial."""
     tracker = open_tracker()
     tracker.start_sweep("first/small", {}, {})
     first = make_lifecycle(tracker=tracker)
@@ -110,7 +110,7 @@ def test_a_repeated_trial_is_in_the_spool_once(
 
 
 def test_a_checkpoint_past_a_rung_makes_up_for_its_report(make_lifecycle: MakeLifecycle) -> None:
-    """A kill fell between the checkpoint and the report of the rung before it."""
+    """A kill occurred between the checkpoint and the report of the preceding rung."""
     life = make_lifecycle()
     life.start("a")
     life.end("a", result(0.75))
@@ -130,7 +130,7 @@ def test_what_cannot_go_on_touches_no_run(
 def test_refused_combinations_are_counted_and_replaced(
     make_lifecycle: MakeLifecycle, recorder: Recorder
 ) -> None:
-    """Whether the driver or a worker refuses them; a resumed sweep counts on."""
+    """Either the driver or a worker may refuse them; a resumed sweep continues the count."""
     life = make_lifecycle(trials=4)
     run(life, "a")
     for key in ("b", "c"):
@@ -153,7 +153,7 @@ def test_a_space_of_which_nothing_can_be_trained_is_given_up(
     make_space: Callable[..., SearchSpace],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Trials that never start count too, whatever `--trials`; a resumed sweep counts anew."""
+    """Trials that never start count too, for any `--trials`; a resumed sweep counts from zero."""
     life = make_lifecycle(trials=300)
     for _ in range(REFUSED_TO_GIVE_UP - 1):
         life.start("a")
@@ -230,7 +230,7 @@ def test_a_trial_whose_process_dies_is_tried_again_as_often_as_it_may(
 def test_the_next_attempt_knows_what_the_last_one_failed_of(
     make_lifecycle: MakeLifecycle,
 ) -> None:
-    """Also if a process died without a word in between; another trial hears nothing of it."""
+    """Also if a process died in between without an error; other trials do not get the error."""
     life = make_lifecycle(max_failures=3)
     life.start("a")
     life.crashed("a", "RuntimeError: boom", "boom", "0123")
@@ -262,7 +262,7 @@ def test_what_took_too_long_or_would_fail_again_is_not_tried_again(
 def test_ray_hears_that_all_is_asked_for_only_when_nothing_runs(
     make_lifecycle: MakeLifecycle,
 ) -> None:
-    """Else the last trials could not be tried again."""
+    """If Ray were told earlier, the last trials could not be tried again."""
     life = make_lifecycle(max_failures=1, trials=2)
     searcher = StudySearcher(life, concurrency=lambda: 3)
     searcher.suggest("a")

@@ -15,11 +15,11 @@ from trainables.checkpoints import checkpoint_sizes, load_checkpoint, save_check
 from trainables.trainable import REPORTED_AT, TRIAL_NUMBER
 
 TRIALS = 12
-"""Eleven sampled ones: enough for early stopping."""
+"""Number of trials; eleven of them are sampled, enough for early stopping."""
 
 
 def paused(life: Lifecycle, key: str, accuracy: float) -> bool:
-    """Whether a new trial is paused at the rung of 3 epochs with such an accuracy."""
+    """Whether a new trial is paused at the rung of 3 epochs with this accuracy."""
     config = life.start(key)
     assert config is not None
     report = result(accuracy, epoch=3)
@@ -35,13 +35,13 @@ def life(make_lifecycle: MakeLifecycle) -> Lifecycle:
 
 
 def test_the_baseline_continues_and_others_are_compared(life: Lifecycle) -> None:
-    """Of the first three at the rung the best is promoted."""
+    """Of the first three trials at the rung, the best is promoted."""
     assert not paused(life, "a", 0.1)
     assert paused(life, "b", 0.7)
     assert paused(life, "c", 0.6)
     assert life.ledger.paused() == {2: 3}
     assert life.num_paused == 1
-    assert life.ledger.trials_left == 11  # the baseline, the promoted one and nine new ones
+    assert life.ledger.trials_left == 11  # the baseline, the promoted trial and nine new trials
     config = life.start("d")
     assert config is not None
     assert (config[TRIAL_NUMBER], config[REPORTED_AT]) == (1, 3)
@@ -64,7 +64,7 @@ def test_a_paused_trial_has_a_run_that_is_over_until_it_is_promoted(
     assert recorder.tags[1][names.TAG_STATE] == names.PAUSED
     assert recorder.values[1]["fold_0/val_accuracy"] == pytest.approx(0.59)
     assert paused(life, "c", 0.5)
-    assert life.start("d") is not None  # trial 1 again
+    assert life.start("d") is not None  # resumes trial 1
     assert recorder.tags[1][names.TAG_STATE] == "RUNNING"
     life.end("d", result(0.65, since=3))
     assert recorder.tags[1][names.TAG_STATE] == "COMPLETE"
@@ -114,7 +114,7 @@ def test_a_promoted_trial_that_crashes_is_trained_again_from_its_rung(life: Life
     life.lost("d")
     config = life.start("e")
     assert (config[TRIAL_NUMBER], config[REPORTED_AT]) == (1, 3)
-    assert not life.result("e", result(0.7, epoch=3))  # it began at its first epoch again
+    assert not life.result("e", result(0.7, epoch=3))  # it started again at its first epoch
     life.end("e", result(0.8))
     assert life.ended == {TrialState.COMPLETE: 1}
 
@@ -122,7 +122,7 @@ def test_a_promoted_trial_that_crashes_is_trained_again_from_its_rung(life: Life
 def test_the_best_paused_ones_are_trained_until_three_are_complete(
     life: Lifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where all others failed, for one."""
+    """For example if all other trials have failed."""
     monkeypatch.setattr(tally, "LEAST_ENDED_TO_GIVE_UP", 100)
     paused(life, "a", 0.1)
     life.end("a", result(0.2))

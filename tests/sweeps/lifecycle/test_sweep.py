@@ -104,7 +104,7 @@ def test_time_is_up_after_the_budget(
 def test_a_database_is_asked_for_nothing_while_trials_run(
     make_lifecycle: MakeLifecycle, reopen: Callable[[], BaseStorage]
 ) -> None:
-    """A transaction is a step of a trial: its start, its rung, its result and its end."""
+    """Each step of a trial is one transaction: its start, its rung, its result and its end."""
     storage = reopen()
     assert isinstance(storage, RDBStorage)
     life = make_lifecycle(over=storage)

@@ -31,7 +31,7 @@ from trainables.tasks.samples import Data
 
 
 def test_the_study_is_told_of_its_epochs_only(make_lifecycle: MakeLifecycle) -> None:
-    """Of the last one, too, it knows the values of the trial alone."""
+    """Other epochs are left out; the last one is stored as the trial's values only."""
     life = make_lifecycle()
     life.start("a")
     life.result("a", result(epoch=2))
@@ -159,7 +159,7 @@ TRANSFER = {"lr": tune.loguniform(1e-4, 1e-2), "pretrain": 0.5}
 def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace], recorder: Recorder
 ) -> None:
-    """Two of nine; the rung is at three."""
+    """The first two of nine epochs pretrain; the rung is at three."""
     space = make_space(variant=CNN_TRANSFER, domains={**TRANSFER, "pretrain": 0.2}, points=())
     life = make_lifecycle(space=space, trials=ENOUGH)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
@@ -177,7 +177,7 @@ def test_epochs_before_the_comparison_is_trained_are_logged_and_not_judged(
 def test_nor_are_they_at_a_rung_or_where_a_checkpoint_makes_up_for_their_report(
     make_lifecycle: MakeLifecycle, make_space: Callable[..., SearchSpace]
 ) -> None:
-    """Four of nine; the rung is at three."""
+    """The first four of nine epochs pretrain; the rung is at three."""
     space = make_space(variant=CNN_TRANSFER, domains=TRANSFER, points=())
     life = make_lifecycle(space=space, trials=ENOUGH)
     for key, accuracy in (("a", 0.9), ("b", 0.1)):
@@ -227,7 +227,7 @@ def test_the_traceback_of_a_crash_is_kept_and_named(
     life.crashed("a", "ValueError: no", "Traceback ...\nValueError: no\n")
     life.crashed("a", "ValueError: again", "Traceback ...\nValueError: again\n")
     assert kept.read_text() == "Traceback ...\nValueError: again\n"
-    assert recorder.artifacts == []  # it may be tried again, and end well
+    assert recorder.artifacts == []  # not yet: a retry may succeed
     life.fail("a")
     error = f"ValueError: again; traceback in {kept}"
     assert life.attempts.last_error == f"trial 0: {error}"
@@ -306,7 +306,7 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
     asked = life.ledger.redraws
     with monkeypatch.context() as patch:
         patch.setattr(Gate, "passes", lambda self, config: False)
-        assert life.start("b") is None  # all that may be tried, and as many again
+        assert life.start("b") is None  # all permitted trials, and as many again
     assert life.failures == {"refused": 5}
     assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
     assert failure_of(life.ledger.frozen(1))[1] == (
@@ -350,7 +350,7 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
     assert life.ended == {TrialState.COMPLETE: 2}
     assert not life.failures
     assert life.outages.shown().startswith("storage away for")
-    assert asked == [0]  # it is left alone for a while, since each call takes time of all trials
+    assert asked == [0]  # no call for a while, since each one delays all trials
     monkeypatch.undo()
     monkeypatch.setattr(checkpoints, "STORE_RESTS_S", 0.0)
     life.saved.delete_left_over()
@@ -418,7 +418,7 @@ def test_held_out_rows_of_a_complete_trial_are_kept_and_attached(
 def test_other_trials_keep_no_held_out_rows(
     make_lifecycle: MakeLifecycle, recorder: Recorder, tmp_path: Path
 ) -> None:
-    """Neither a pruned, a diverged or a crashed one, nor one whose objective has no rows."""
+    """Those are pruned, diverged and crashed trials, and those whose objective has no rows."""
     life = make_lifecycle(trials=ENOUGH)
     run(life, "a")
     for key, accuracy in (("b", 0.9), ("c", 0.1)):

@@ -32,7 +32,7 @@ def settings() -> SweepSettings:
 
 @pytest.fixture
 def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
-    """The end of a sweep with one trial."""
+    """Makes the end of a sweep with one trial."""
 
     def make(*, complete: bool = True, **changes: Any) -> SweepEnd:
         ledger = make_ledger()
@@ -50,7 +50,7 @@ def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
 
 @pytest.fixture
 def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callable[..., SweepEnd]:
-    """The end of a sweep whose trials, initial points included, ended as the words say."""
+    """Makes the end of a sweep whose trials and initial points end as in `states`."""
 
     def make(*states: str, interrupted: bool = False, **ledger: Any) -> SweepEnd:
         made = make_ledger(trials=ledger.pop("trials", 30), **ledger)

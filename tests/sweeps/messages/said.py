@@ -1,4 +1,4 @@
-"""What fixtures of these tests are, and the commands in a text."""
+"""Types of these tests' fixtures, and the commands in a text."""
 
 from collections.abc import Callable
 
@@ -10,6 +10,6 @@ Said = Callable[[], str]
 
 
 def suggested(text: str) -> dict[str, str]:
-    """The commands by what they are for."""
+    """Return the suggested commands by purpose."""
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  ")]
     return {what: line for what, line in lines}

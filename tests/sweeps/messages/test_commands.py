@@ -1,4 +1,4 @@
-"""What is suggested at the end of a sweep, and whether it can be typed."""
+"""Suggestions at the end of a sweep, and whether a user can type them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_program_is_told_where_results_are_and_which_call_gives_more(
     text = said()
     assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
     assert suggested(text) == {"more": "fs.sweep(resume='first', trials=12)"}
-    say_how_to_go_on(settings, "first", called)  # what is raised says it
+    say_how_to_go_on(settings, "first", called)  # since the raised error says it
     assert said() == ""
     elsewhere = replace(settings, tracking_uri="sqlite:///other.db")
     assert watch(settings, called) == "watch it: foldsweep ui"
@@ -74,7 +74,7 @@ def test_nothing_is_exported_where_no_trial_is_complete(
 ) -> None:
     end = make_end(complete=False)
     say_what_next(settings, "first", [end])
-    assert list(suggested(said())) == ["look"]  # more would fail as all so far
+    assert list(suggested(said())) == ["look"]  # more trials would fail like all so far
     asked = end.ledger.ask()
     assert asked is not None
     end.ledger.prune(asked.number, {"by_fold": {}})

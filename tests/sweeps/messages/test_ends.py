@@ -129,7 +129,7 @@ def test_the_end_says_what_more_trials_may_gain(
     settings: SweepSettings, make_ended: MakeEnded, said: Said
 ) -> None:
     show_end(settings, make_ended(*["ends"] * 20), "first")
-    assert "may be expected" not in said()  # of nineteen sampled ones
+    assert "may be expected" not in said()  # too few: nineteen sampled trials
     show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
     line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (by how the best"
     assert line in said()

@@ -88,7 +88,7 @@ def test_a_grid_exists_once_it_has_a_study(tmp_path: Path) -> None:
 def sweep(
     make_ledger: Callable[..., Ledger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., SearchSpace]:
-    """Sweeps a grid whose trials end as `ending` says; gives the space that was swept."""
+    """Sweeps a grid whose trials end as `ending` says; returns the space that was swept."""
 
     def run(
         grid: Grid,

@@ -32,7 +32,7 @@ URI = "http://127.0.0.1:1"
 
 
 class SerialRay:
-    """Stands in for Ray: a task runs when it is waited for, the first one that was started."""
+    """Stand-in for Ray: tasks run when they are waited for, in the order of their start."""
 
     exceptions = ray.exceptions
 
@@ -71,7 +71,7 @@ def serial_ray(monkeypatch: pytest.MonkeyPatch) -> SerialRay:
 def run(
     jobs: Sequence[Job], measure: Callable[[Job], dict[str, Any]], folder: Path, concurrency: int
 ) -> tuple[list[str], list[str]]:
-    """What failed, and the lines that were said."""
+    """Run jobs; return the failures and the printed lines."""
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "measure", lambda job, *args, **kwargs: measure(job))
@@ -124,7 +124,7 @@ def test_a_row_that_cannot_be_measured_stops_no_other(
 
 @pytest.fixture(autouse=True)
 def _without_uploader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent: all stays in the spool."""
+    """Sends nothing: all records stay in the spool."""
 
     def start(tracker: Tracker) -> None:
         tracker._started = 0.0
@@ -175,7 +175,7 @@ def log(folder: Path, *jobs: Job, on_test: bool = False, **changes: Any) -> int:
 
 
 def records(folder: Path, op: str | None = None) -> list[Record]:
-    """Records of rows, and of the run above them."""
+    """Records of rows, and of their parent run."""
     found = [record for _, record in read_records(folder / SPOOL_FILE) if "run" in record]
     return [record for record in found if op in (None, record["op"])]
 
@@ -185,7 +185,7 @@ def values_of(folder: Path) -> dict[str, float]:
 
 
 def all_sent(folder: Path) -> None:
-    """As if the server had taken everything."""
+    """Mark all records as accepted by the server."""
     server = TrackingTarget.load(folder).server
     write_progress(folder, server, Progress(offset=(folder / SPOOL_FILE).stat().st_size))
 
@@ -324,7 +324,7 @@ def test_records_that_wait_are_sent_and_counted_by_the_next_command(
 def test_a_row_that_was_cut_off_while_it_was_logged_is_logged_again(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: bool
 ) -> None:
-    """By Ctrl-C, which ends what is open; and by a kill, which does not."""
+    """Ctrl-C ends the open runs; a kill does not."""
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -37,7 +37,7 @@ Result = dict[str, Any]
 Measured = Callable[[Job], Result]
 
 NOT_REPEATED = {"time_s"}
-"""What no two measurements share."""
+"""Keys that differ between two measurements."""
 KEPT = json.loads((Path(__file__).parents[2] / "fixtures" / "reproduced.json").read_text())
 
 
@@ -50,7 +50,7 @@ def target(samples: Samples) -> np.ndarray:
 
 
 def answering(*answers: np.ndarray) -> Callable[..., list[dict[str, np.ndarray]]]:
-    """What a stack predicts whose members give these answers."""
+    """Return a stand-in for `FoldStack.predict` whose members give these answers."""
     return lambda stack, rows=None: [{"answer": answer} for answer in answers]
 
 
@@ -103,7 +103,7 @@ def test_a_key_does_not_change_with_what_is_at_its_default(make_job: MakeJob) ->
     ],
 )
 def test_rows_keep_their_keys(preset: str, dataset: str, key: str) -> None:
-    """Results of earlier runs are found by these."""
+    """Stored results of earlier runs are found by their keys."""
     row = PRESETS[preset]
     job = Job(
         preset=row,
@@ -263,7 +263,7 @@ def test_curves_are_kept_where_the_protocol_asks_for_them(
 def test_a_row_of_points_keeps_them_and_the_share_of_rounds_that_say_inside(
     make_job: MakeJob, measured: Measured, source: ImageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of two rounds says that a point is inside where it lies in the upper half."""
+    """One of the two rounds predicts that points in the upper half are inside."""
     job = make_job("disc_relu", dataset="disc", epochs=1)
     members = cohort(job, source)
     drawn = disc.draw(0, 24, 20)
@@ -312,7 +312,7 @@ class Killed(Exception):
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
-    """Let training die."""
+    """Make training fail after a number of epochs."""
     train, left = FoldStack.train, epochs
 
     def killed(stack: FoldStack) -> Any:
@@ -354,10 +354,10 @@ def test_a_row_that_was_cut_off_comes_to_what_an_undisturbed_one_does(
             measured(job)
     assert stored(tmp_path, job) is None
     (checkpoint,) = tmp_path.rglob("*.pt")
-    checkpoint.with_name(f"{checkpoint.name}.part").touch()  # killed while it was written
+    checkpoint.with_name(f"{checkpoint.name}.part").touch()  # left by a kill during writing
 
     with monkeypatch.context() as patch:
-        kill_after(patch, 2)  # that is what is left
+        kill_after(patch, 2)  # the remaining epochs
         again = measured(job)
     assert {k: v for k, v in again.items() if k not in NOT_REPEATED} == {
         k: v for k, v in whole.items() if k not in NOT_REPEATED
@@ -384,7 +384,7 @@ def test_a_diverged_row_is_stored_with_its_error(
     make_job: MakeJob, measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "CHECKPOINT_EVERY_S", 0.0)
-    job = make_job(lr=1e30, epochs=4, batch_norm=False, batch_size=24)  # a step in each epoch
+    job = make_job(lr=1e30, epochs=4, batch_norm=False, batch_size=24)  # one step per epoch
     result = measured(job)
     assert result["error"].startswith("a loss became infinite or NaN in epoch 2;")
     assert "accuracy" not in result

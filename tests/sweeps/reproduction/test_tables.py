@@ -63,7 +63,7 @@ RESULTS = {
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
-    """The rows of `report/table`, the only table there is."""
+    """The rows of `report/table`, which is made the only table."""
     made = {}
     for name, reported in REPORTED.items():
         measurement = Measurement(table="report/table", protocol=ROUNDS, reported=reported)
@@ -90,7 +90,7 @@ def of(accuracy: float | None, std: float | None = None) -> Measurement:
 
 
 def test_a_difference_is_in_standard_errors_of_both_means() -> None:
-    ours = result(0.7, 0.9)  # std 0.02 ** 0.5, of two; theirs is of ten
+    ours = result(0.7, 0.9)  # std 0.02 ** 0.5 of two rounds; the published one is of ten
     gap, in_errors = difference(ours, of(0.75, std=0.03)) or (0.0, 0.0)
     assert gap == pytest.approx(0.05)
     assert in_errors == pytest.approx(0.05 / (0.02 / 2 + 0.0009 / 10) ** 0.5)
@@ -285,7 +285,7 @@ def test_marked_places_are_filled_and_all_else_is_kept(document: Path) -> None:
     wanted = DOCUMENT.replace("old\n\nrows\n", "new \\1\n").replace(
         "verdict -->\n", "verdict -->\ngood\n"
     )
-    for _ in range(2):  # what is filled can be filled again
+    for _ in range(2):  # a filled document can be filled again
         assert write_between_marks(document, blocks) == 2
         assert document.read_text() == wanted
 

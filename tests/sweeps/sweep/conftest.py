@@ -1,4 +1,4 @@
-"""Sweeps none of whose trials is run: what these would be given, and what is recorded."""
+"""Sweeps that run no trials: the context of their trials, and their records."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def context_of(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Context]:
-    """What the trials of a sweep are given; none is run."""
+    """Returns the context of a sweep's trials, without running any."""
 
     def make(**settings: Any) -> Context:
         contexts: list[Context] = []
@@ -52,7 +52,7 @@ def context_of(
 
 @pytest.fixture
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Noted]:
-    """Sweeps, or resumes a sweep, none of whose trials is run."""
+    """Starts or resumes a sweep without running trials; returns its records."""
 
     def run(space: SearchSpace, data: Data, *, resume: bool = False, **settings: Any) -> Noted:
         started: list[Any] = []

@@ -1,4 +1,4 @@
-"""A sweep in a folder, and a tracker that keeps nothing."""
+"""A sweep in a folder, and a tracker that ignores all records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ALLOTMENT = Allotment(cpus=1, gpus=0, concurrency=1)
 
 
 def sweep_in(folder: Path, space: SearchSpace, data: Data, /, **settings: Any) -> None:
-    """Sweep one space, with all there is of it in a folder."""
+    """Sweep one space, with all its files in a folder."""
     sweep_space(
         SweepSettings(space=(space.name,), storage=str(folder), **settings).for_task(
             space.variant.task
@@ -34,7 +34,7 @@ def sweep_in(folder: Path, space: SearchSpace, data: Data, /, **settings: Any) -
 
 
 class NoTracker:
-    """Takes everything and keeps nothing."""
+    """Tracker that accepts all records and keeps none."""
 
     problem = ""
 
@@ -53,7 +53,7 @@ class NoTracker:
 
 @dataclass
 class Noted:
-    """What a sweep logs of itself, and what its trials are tagged with."""
+    """Parameters and tags that a sweep logs, and the tags of its trials."""
 
     params: dict[str, Any]
     tags: dict[str, str]

@@ -1,4 +1,4 @@
-"""Sweeps of any task, and what these are known by."""
+"""Sweeps of any task, and the names and tags that identify them."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from trainables.trial import Context
 def swept(
     task: Task, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any
 ) -> tuple[Lifecycle, Context]:
-    """What trials of a space of the user's data would get."""
+    """Return lifecycle and context of a sweep over the user's data."""
     given: list[Any] = []
     monkeypatch.setattr(sweep_module, "Tracker", NoTracker)
 

@@ -1,4 +1,4 @@
-"""A study that is gone, and what is left of a sweep."""
+"""A missing study, and the state that a sweep leaves behind."""
 
 import signal
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from trainables.tasks.samples import Data
 def test_a_sweep_whose_study_is_gone_does_not_start_over(
     make_space: Callable[..., SearchSpace], data: Data, tmp_path: Path, times: int
 ) -> None:
-    """Its runs in MLflow would be those of other trials; neither Ray nor a tracker starts."""
+    """The existing runs in MLflow belong to other trials; neither Ray nor a tracker is started."""
     folder = tmp_path / "first" / "small"
     folder.mkdir(parents=True)
     (folder / SPOOL_FILE).write_text("")
@@ -38,7 +38,7 @@ def test_ctrl_c_after_a_sweep_is_not_swallowed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The handler of Ctrl-C, before and after a sweep."""
+    """The handler of Ctrl-C is the same before and after a sweep."""
     handler = signal.getsignal(signal.SIGINT)
     ran = []
 

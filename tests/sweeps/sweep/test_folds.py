@@ -1,4 +1,4 @@
-"""The rows that trials are trained and scored on."""
+"""Training and validation rows of trials."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a sweep's run in MLflow says."""
+"""Records in a sweep's run in MLflow."""
 
 from collections.abc import Callable
 from dataclasses import replace

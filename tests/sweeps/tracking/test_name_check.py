@@ -1,4 +1,4 @@
-"""Names that are taken: a real store, and the process that asks it."""
+"""Sweep names that exist already in MLflow: a real store, and the process that checks it."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from sweeps.tracking.name_check import NameCheck, found
 
 @pytest.fixture
 def uri(tmp_path: Path, empty_mlflow: Path) -> str:
-    """A store with two sweeps, in an experiment of their own."""
+    """URI of a store with two sweeps and an evaluation, in an experiment of their own."""
     shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.create_experiment("digits")

@@ -253,7 +253,7 @@ def test_a_folder_without_a_target_holds_no_sweep(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_cursor_sends_all_again(spool_path: Path, damage: str) -> None:
-    """An offset within a line, or behind the end, would lose records."""
+    """An offset within a line, or beyond the end, would lose records."""
     write(spool_path, *RECORDS)
     (spool_path.parent / CURSOR_FILE).write_text(damage)
     assert read_progress(spool_path.parent, "server") == Progress()
@@ -311,7 +311,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, what: str) -> Non
 
 
 def test_spools_of_one_folder_share_their_sweep_s_identity(tmp_path: Path) -> None:
-    """Grids and rows of a reproduction are one sweep to MLflow."""
+    """Grids and rows of a reproduction are one sweep for MLflow."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     target(uuid="4f3c").save(first)

@@ -27,7 +27,7 @@ from sweeps.tracking.tracker import LOG_FILE, Tracker
 
 @pytest.fixture
 def target() -> TrackingTarget:
-    """A server that is not there: nothing is sent, all is spooled."""
+    """A server that does not exist: all records stay in the spool."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -173,7 +173,7 @@ def test_a_driver_that_has_lost_the_sweep_ends_no_run_in_its_name(
 def test_closing_ends_an_uploader_that_takes_no_notice(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal that arrives while it imports its libraries may get lost there."""
+    """A signal may get lost while the uploader imports its libraries."""
     monkeypatch.setattr(tracker_module, "_STOP_WAIT_S", 0.1)
     monkeypatch.setattr(tracker._uploader, "terminate", lambda: None)
     tracker.close(wait_s=0)
@@ -239,7 +239,7 @@ def test_what_was_refused_before_a_resumption_is_not_said_again(
 def test_a_resumed_sweep_sends_no_parameter_that_has_changed(
     tmp_path: Path, target: TrackingTarget
 ) -> None:
-    """MLflow would refuse it, and the refusal be said at the end."""
+    """MLflow would refuse the change, and the sweep would report the refusal at its end."""
     for params in ({"trials": 2, "seed": 1}, {"trials": 3, "seed": 1, "concurrency": 4}):
         tracker = Tracker(tmp_path, target)
         tracker.start_sweep("first", params, {})

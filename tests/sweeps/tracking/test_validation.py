@@ -1,4 +1,4 @@
-"""What a record of a spool must have."""
+"""Required fields of a spool's records."""
 
 from typing import Any
 

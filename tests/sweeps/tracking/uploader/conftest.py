@@ -1,4 +1,4 @@
-"""A spool of a sweep, and a real SQLite store, which is also what a tracking server keeps."""
+"""Fixtures: a sweep's spool, and a real SQLite store, as tracking servers also use."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Records of a small sweep, and what a store has of it."""
+"""Records of a small sweep, and the contents of a store."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def send(folder: Path, target: TrackingTarget) -> Uploader:
 
 
 def runs_of(client: MlflowClient, experiment: str = "digits") -> dict[str, Run]:
-    """Active runs by tag; a run that is there twice fails the test."""
+    """Active runs by tag; a duplicate run fails the test."""
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     runs = client.search_runs([found.experiment_id])

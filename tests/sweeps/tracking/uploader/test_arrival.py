@@ -1,4 +1,4 @@
-"""What a spool has arrives in the store once."""
+"""Records of a spool arrive in the store exactly once."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from tests.sweeps.tracking.uploader.records import (
 def test_steps_that_a_lost_driver_has_sent_are_not_there_twice(
     folder: Path, target: TrackingTarget, spool: Spool, client: MlflowClient, tmp_path: Path
 ) -> None:
-    """It was ahead of the copy that the sweep is resumed from, which trains them again."""
+    """The lost driver was ahead of the copy that is resumed, which trains these steps again."""
     fill(spool, start(""), start("1"), metrics("1", ("loss", 0.5, 1), ("loss", 0.4, 2)))
     send(folder, target)
     again = tmp_path / "again"
@@ -171,7 +171,7 @@ def test_a_run_that_has_ended_has_its_files(
     spool: Spool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also if the first try to attach them fails."""
+    """Also if the first attempt to attach them fails."""
     (tmp_path / "rows.npz").write_bytes(b"rows")
     attach = {"op": "artifact", "run": "0", "path": str(tmp_path / "rows.npz"), "to": "held_out"}
     fill(spool, start(""), start("0"), metrics("0", ("a", 1.0, 1)), attach, end("0"), end(""))

@@ -1,4 +1,4 @@
-"""Stores that fail, are away, or have lost what they had."""
+"""Stores that fail, are away, or have lost their contents."""
 
 import shutil
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_a_database_that_cannot_be_opened_is_tried_again(
     empty_mlflow: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # MLflow's tries take 102 s otherwise
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # else MLflow's retries take 102 s
     small_sweep(spool)
     database = tmp_path / "later.db"
     database.mkdir()
@@ -82,7 +82,7 @@ def test_a_failure_at_any_call_is_mended_by_the_next_try(
     call: str,
     before: bool,
 ) -> None:
-    """Each call fails once per trial, before or after the server did its work."""
+    """The call fails three times in a row, before or after the server has done its work."""
     small_sweep(spool)
     uploader = Uploader(folder, target)
     real: Callable[..., object] = getattr(MlflowClient, call)

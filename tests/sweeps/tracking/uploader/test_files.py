@@ -1,4 +1,4 @@
-"""Small files that belong to a run."""
+"""Small files of a run."""
 
 import errno
 import os
@@ -70,7 +70,7 @@ def test_a_file_waits_for_what_is_over_some_day(
     monkeypatch: pytest.MonkeyPatch,
     away: OSError,
 ) -> None:
-    """A disk that is full, or a store that is away."""
+    """For example a full disk, or a store that is away."""
     (folder / "task.json").write_text("{}")
     fill(spool, start(""), {"op": "artifact", "run": "", "path": "task.json", "to": ""}, CLOSE)
 

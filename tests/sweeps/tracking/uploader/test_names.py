@@ -1,4 +1,4 @@
-"""Other sweeps and experiments of the same or a similar name."""
+"""Other sweeps and experiments with the same or a similar name."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_an_experiment_made_by_someone_else_meanwhile_is_used(
 
 
 def uuids_of(client: MlflowClient) -> dict[tuple[str, str], Run]:
-    """Active runs by tag and UUID; a run that is there twice fails the test."""
+    """Active runs by tag and UUID; a duplicate run fails the test."""
     found = client.get_experiment_by_name("digits")
     assert found is not None
     runs = client.search_runs([found.experiment_id])
@@ -77,7 +77,7 @@ def uuids_of(client: MlflowClient) -> dict[tuple[str, str], Run]:
 def test_a_sweep_of_the_same_name_is_left_alone(
     other: str, folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool
 ) -> None:
-    """One of an earlier version, without a UUID, too."""
+    """This includes a sweep of an earlier version, which has no UUID."""
     small_sweep(spool)
     for _ in range(2):
         for uuid in (other, "2222"):

@@ -1,4 +1,4 @@
-"""Records that a store does not take hold up no other."""
+"""Records that a store does not accept do not block others."""
 
 import json
 from pathlib import Path
@@ -114,7 +114,7 @@ def test_text_that_no_database_takes_is_sent_without_it(
         start("0", name="\0", params={"p": "\ud800"}, tags={"foldsweep.config": "\ud800"}),
         end("0"),
     ]
-    with (folder / SPOOL_FILE).open("a", encoding="utf-8") as file:  # past what `Spool` escapes
+    with (folder / SPOOL_FILE).open("a", encoding="utf-8") as file:  # `Spool` would escape it
         file.writelines(f"{json.dumps(record)}\n" for record in records)
     assert send(folder, target).progress.refused == 0
     runs = runs_of(client)

@@ -1,4 +1,4 @@
-"""What the study notes of runs."""
+"""Run ids that the uploader stores in the study."""
 
 import socket
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_run_ids_are_in_the_study(
 def test_a_study_in_a_database_has_the_id_of_the_sweep_s_run_only(
     folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool, tmp_path: Path
 ) -> None:
-    """Each would be a transaction; runs are known by their tags."""
+    """Each id would cost a transaction; the other runs are found by their tags."""
     url = f"sqlite:///{tmp_path}/study.db"
     study = optuna.create_study(study_name="first/cnn_ws_aux", storage=url)
     small_sweep(spool)
@@ -50,7 +50,7 @@ def test_a_study_in_a_database_has_the_id_of_the_sweep_s_run_only(
 def test_what_the_study_notes_is_read_once_however_many_runs_there_are(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Optuna copies all of it for each look, and the sweep waits for its journal meanwhile."""
+    """Optuna copies all attributes at each access, and the sweep waits for the journal."""
     looked = []
     attributes = optuna.Study.user_attrs
     monkeypatch.setattr(
@@ -60,7 +60,7 @@ def test_what_the_study_notes_is_read_once_however_many_runs_there_are(
     )
     small_sweep(spool)
     send(folder, target)
-    send(folder, target)  # all is noted already
+    send(folder, target)  # all ids are stored already
     assert len(looked) == 2
 
 

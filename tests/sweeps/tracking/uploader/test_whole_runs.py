@@ -1,4 +1,4 @@
-"""Runs that have begun and ended between two looks at the spool."""
+"""Runs that begin and end between two reads of the spool."""
 
 import json
 import math
@@ -51,8 +51,8 @@ RECORDS = [
     start("1"),
     {"op": "tags", "run": "1", "tags": {"foldsweep.state": "PRUNED"}},
     end("1", status="FINISHED"),
-    start("2"),  # goes on
-    start("3", params={"ok": "1", "": "no name"}),  # refused in part
+    start("2"),  # still running
+    start("3", params={"ok": "1", "": "no name"}),  # partly refused
     end("3", status="FAILED"),
     end(""),
     CLOSE,
@@ -104,7 +104,7 @@ def test_metrics_are_offered_in_the_order_they_came_in(
 def test_a_run_takes_four_calls(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is a transaction or more of the store, which the end of a sweep waits for."""
+    """Each call is at least one transaction, and the end of a sweep waits for it."""
     fill(spool, start(""))
     sending = Uploader(folder, target)
     sending.send_next()
@@ -125,7 +125,7 @@ def test_a_run_takes_four_calls(
 def test_an_uploader_rests_only_when_it_has_caught_up(
     folder: Path, target: TrackingTarget, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of the sweep waits for what is sent later."""
+    """The end of the sweep waits for records that are sent later."""
     monkeypatch.setattr(uploader, "RECORDS_PER_STEP", 7)
     rests: list[float] = []
     monkeypatch.setattr(replay, "_pause", lambda path, seconds: rests.append(seconds))
@@ -165,7 +165,7 @@ def test_nothing_goes_into_an_experiment_that_was_deleted_meanwhile(
 def test_state_is_whole_however_long(
     folder: Path, target: TrackingTarget, client: MlflowClient, spool: Spool, ended: bool
 ) -> None:
-    """More parts than MLflow takes tags at a time; what is for people is cut."""
+    """It has more parts than MLflow accepts tags per call; text for people is truncated."""
     config = json.dumps({"weights": list(range(100_000))})
     tags = {names.TAG_CONFIG: config, "note": "x" * 9000}
     fill(spool, start(""), start("0", params={"weights": "1" * 9000}, tags=tags))

@@ -1,4 +1,4 @@
-"""Sweeps as `load_sweeps` gives them, without a store."""
+"""Sweeps as `load_sweeps` returns them, built without a store."""
 
 from statistics import fmean, stdev
 from typing import Any
@@ -20,7 +20,7 @@ def trial(
     measure: Objective = ACCURACY,
     **values: Any,
 ) -> Trial:
-    """A complete trial by its score in each fold, or one that ended in another state."""
+    """Trial with the given fold scores, or in the state that `folds` names."""
     state = folds if isinstance(folds, str) else "COMPLETE"
     scores = (0.5, 0.5) if isinstance(folds, str) else folds
     origin, config = values.pop("origin", None), values.pop("config", {})
@@ -52,7 +52,7 @@ def sweep(
     rounds: dict[int, tuple[float, ...]] | None = None,
     **more: Any,
 ) -> Sweep:
-    """A sweep; `rounds` are test scores by the number of the trial evaluated."""
+    """Sweep of the given trials; `rounds` maps the numbers of evaluated trials to test scores."""
     variant = name.rpartition("/")[2]
     measure = measure or objective
     values: dict[str, Any] = {
@@ -92,7 +92,7 @@ def measured(
     overlap: float | None = None,
     fresh_rows: bool = False,
 ) -> Measured:
-    """An evaluation or finals of a trial."""
+    """Evaluation or finals of a trial."""
     return Measured(
         kind=kind,
         sweep=name,

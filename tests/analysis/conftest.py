@@ -1,4 +1,4 @@
-"""A store with sweeps in it, as the uploader leaves them."""
+"""MLflow store with sweeps, as the uploader writes them."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from foldsweep import names
 EXPERIMENT = "foldsweep"
 WRONG = {"wrong": np.eye(10, dtype=int).tolist(), "count": np.ones((10, 10), dtype=int).tolist()}
 LOWER = {"better": "lower", "equal": 0.0}
-"""Of what every task can optimise besides its metrics."""
+"""Entry of each objective that every task has besides its metrics."""
 METRICS = {
     "val_accuracy": {"better": "higher", "equal": 0.01},
     "val_roc_auc": {"better": "higher", "equal": 0.01},
@@ -31,7 +31,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class DataOf:
-    """Data that sweeps were made of."""
+    """Dataset of a sweep."""
 
     name: str
     digest: str
@@ -41,7 +41,7 @@ class DataOf:
 
 @dataclass
 class Filled:
-    """A store and the run ids of what was put into it."""
+    """Store, and the ids of the runs that were added to it."""
 
     uri: str
     client: MlflowClient
@@ -77,11 +77,11 @@ class Filled:
         without: tuple[str, ...] = (),
         uuid: str = "",
     ) -> None:
-        """A sweep with one trial for each score.
+        """Add a sweep with one trial for each entry of `scores`.
 
-        A tuple has that of each fold; a word is the state of a trial that has none. `origin` is
-        that of trial 0. `measured` is the metric that the scores are of, and `without` are tags
-        that the runs lack.
+        An entry is one score, a tuple of fold scores, or the state of a trial without a score.
+        `origin` is the origin of trial 0, `measured` the metric of the scores, and `without` the
+        tags that the runs lack.
         """
         space = sweep.rpartition("/")[2]
         data = self.data[dataset]
@@ -147,7 +147,7 @@ class Filled:
         measured: str = "val_accuracy",
         uuid: str = "",
     ) -> str:
-        """An evaluation or finals of a trial, as `sweeps` logs them."""
+        """Add an evaluation or finals of a trial, as `sweeps` logs them, and return the run id."""
         tags = {
             names.TAG_KIND: kind,
             names.TAG_SWEEP: sweep,
@@ -209,7 +209,7 @@ class Filled:
 
 
 def _config(task: str, space: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The complete configuration of a network that ships, else a short one."""
+    """`config` if given, else the complete one of a shipped network, else a short one."""
     from search_spaces.loading import SPACES
 
     if config is not None:
@@ -255,7 +255,7 @@ def filled(make_store: Callable[[], Filled]) -> Filled:
 def filled_rows(
     make_store: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Store, Callable[..., str]]:
-    """A store, and a way to log a row to it; a row's result is its run."""
+    """Store, and a function that logs a row to it; the result of a row contains its run id."""
     filled = make_store()
     experiment = filled.experiment("foldsweep")
     monkeypatch.setattr(

@@ -9,11 +9,11 @@ from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, measured
 
 NOISE = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-"""Of the best: its standard error is 0.0071."""
+"""Deviation of each fold from the mean; the standard error of the best trial is 0.0071."""
 
 
 def sweep(*trials: tuple[float, float], spread: float = 1.0, **more: object) -> Sweep:
-    """A sweep of trials by mean score and number of parameters."""
+    """Sweep of trials, each given as (mean score, number of parameters)."""
     objective = more.get("objective", ACCURACY)
     made = (
         cases.trial(

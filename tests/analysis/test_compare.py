@@ -70,7 +70,7 @@ def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
 def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
     said = run("--sweep", "b", "d/cnn")
     assert "b/cnn vs d/cnn" in said or "d/cnn vs b/cnn" in said
-    assert "0.9100 ± 0.0141 (n = 2)" in said  # the evaluation of b's best
+    assert "0.9100 ± 0.0141 (n = 2)" in said  # evaluation of b's best trial
 
 
 def test_a_sweep_without_a_complete_trial_is_left_out_by_name(run):
@@ -132,7 +132,7 @@ def test_what_the_bootstrap_of_a_sweep_expects_is_said(make_store, monkeypatch, 
 
 @pytest.fixture(scope="module")
 def tasks(make_store):
-    """A regression, a task of another metric and one of an earlier version in one experiment."""
+    """One experiment with a regression, a task with another metric, and an earlier version's."""
     filled = make_store()
     houses = {"task": "houses", "dataset": "houses", "measured": "val_rmse", "folds": 5}
     houses["objective"] = "val_rmse"

@@ -15,7 +15,7 @@ from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
 
 RNG = np.random.default_rng(0)
 SHARED = RNG.normal(0, 0.01, 5)
-"""Some folds are harder for everybody."""
+"""Effect of each fold on all trials: some folds are harder."""
 
 
 def trial(sweep, number, mean, *, params=1000.0, noise=0.004, measure=ACCURACY, **options):
@@ -97,7 +97,7 @@ def test_rows_are_worth_what_the_bootstrap_says_where_all_have_one():
     found = comparison(*both)
     assert [(row.name, row.expected) for row in found.rows] == [("b", 0.885), ("a", 0.88)]
     assert found.tests[0].difference.mean == pytest.approx(0.005)
-    alone = comparison(both[0], sweep("c", 0.7))  # one trial has not been selected
+    alone = comparison(both[0], sweep("c", 0.7))  # a single trial has no selection bias
     assert [row.expected for row in alone.rows] == pytest.approx([0.88, 0.7], abs=1e-3)
 
 
@@ -112,7 +112,7 @@ def test_estimates_of_two_kinds_are_not_compared():
 
 
 def test_p_value_and_interval_are_of_one_test():
-    """No p of 0.067 beside an interval far from zero, for any of several pairs."""
+    """No pair has, for example, p = 0.067 beside an interval far from zero."""
     means = 0.80, 0.805, 0.81, 0.83, 0.86
     found = comparison(*(sweep(name, mean) for name, mean in zip("abcde", means, strict=True)))
     assert {test.verdict for test in found.tests} == {"better", "inconclusive"}
@@ -122,7 +122,7 @@ def test_p_value_and_interval_are_of_one_test():
 
 
 def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
-    """Few folds of few rows cannot tell them apart; that is no reason to take the smaller."""
+    """Few folds of few rows are inconclusive, which is no reason to choose the smaller model."""
     rng = np.random.default_rng(0)
     wild = [(0.94, 44758.0), (0.90, 30000.0), (0.88, 20000.0), (0.80, 9000.0), (0.769, 4380.0)]
     noise = [own - own.mean() for own in rng.normal(0, 0.12, (5, 3))]
@@ -142,7 +142,7 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
 
 
 def test_the_sets_are_of_the_best_rows_sweep_so_that_no_verdict_contradicts_them():
-    """A trial of a row that is significantly worse is in neither set."""
+    """Trials of a significantly worse row are in neither set."""
     found = comparison(sweep("a", 0.90, 0.80), sweep("b", 0.95, 0.949))
     assert found.tests[0].verdict == "better"
     assert {t.sweep for t in found.choice.trials} == {"s/b"}
@@ -255,7 +255,9 @@ def test_finals_decide_where_all_rows_were_in_the_same():
     found = comparison(lucky, solid)
     assert found.in_finals
     assert [row.name for row in found.rows] == ["solid", "lucky"]
-    assert found.rows[0].best.number == 1  # the one that won there, not the sweep's own best
+    assert (
+        found.rows[0].best.number == 1
+    )  # the winner of the finals, not the best trial of the sweep
     assert "in the finals" in words.headline(found)
     assert found.tests[0].basis == "finals: 3 x 5 folds"
     assert not comparison(lucky, solid, finals=False).in_finals
@@ -310,7 +312,7 @@ def test_the_headline_in_the_finals_is_of_the_figures_that_are_compared():
 
 
 def test_finals_of_one_row_alone_choose_nothing():
-    """Table, sentences and figures of a row are of one trial."""
+    """Table, sentences and figures of a row show the same trial."""
     only = sweep("a", 0.95, 0.90, finals=(measured("s/a", 1, 0.99, 0.99, 0.99),))
     found = comparison(only, sweep("b", 0.8))
     assert not found.in_finals
@@ -415,7 +417,7 @@ def test_the_region_of_practical_equivalence_is_the_tasks_own():
 
 
 def test_only_shares_of_rows_come_in_steps():
-    """Differences that are equal in every fold are certain, unless rounding may have made them."""
+    """Equal differences in all folds are certain, unless rounding to 1 / rows may explain them."""
     folds = (0.9, 0.91, 0.92, 0.93, 0.94)
     less = tuple(value - 0.02 for value in folds)
     p = {}

@@ -1,4 +1,4 @@
-"""What finals print at their end shows the finals, in the store that they were logged to."""
+"""Command that finals print at their end: it shows the finals in the store that has them."""
 
 import shlex
 import sys
@@ -26,7 +26,7 @@ def test_the_command_that_finals_print_shows_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A later sweep of the same variant is what `compare.py` alone would show."""
+    """Without the printed arguments, `compare.py` would show a later sweep of the same variant."""
     monkeypatch.chdir(tmp_path)
     store = make_store()
     for sweep in (SWEEP, "second/mlp"):

@@ -32,7 +32,7 @@ def numbers(store: Store, sweep: str) -> list[int]:
 
 
 def test_trials_come_best_first_and_only_complete_ones(store: Store) -> None:
-    """Pruned, failed and running trials have metrics too, and better ones."""
+    """Pruned, failed and running trials have metrics too, some of them better."""
     assert numbers(store, "both/mlp") == [2, 6, 4, 0]
 
 
@@ -179,7 +179,7 @@ def test_an_empty_experiment_has_no_sweep(make_store: Callable) -> None:
 
 @pytest.fixture(params=["", "bbbbbbbb-2"], ids=["an earlier version's", "another"])
 def twice(make_store: Callable, request: pytest.FixtureRequest) -> tuple[Store, str, str]:
-    """A store with two sweeps `a/mlp`, and what each is called."""
+    """Store with two sweeps `a/mlp`, and the unique name of each."""
     filled, other = make_store(), request.param
     filled.add("a/mlp", 0.5, 0.75, uuid=other)
     filled.add("a/mlp", 0.25, uuid="aaaaaaaa-1")

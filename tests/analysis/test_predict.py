@@ -1,4 +1,4 @@
-"""New rows of a file, predicted by a kept model: what is written, said and refused."""
+"""Predictions of a kept model for the rows of a file: output file, messages and refusals."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
 
 @pytest.fixture(scope="module")
 def models(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Model and folder of each case."""
+    """Kept model and its folder, by case name."""
     found = {}
     for name, case in cases.items():
         folder = tmp_path_factory.mktemp("model")
@@ -53,7 +53,7 @@ def predict(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[list[str], pd.DataFrame]]:
-    """Runs the program in an empty folder; what it said, and what it wrote."""
+    """Function that runs the program in an empty folder; returns output lines and predictions."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *args: str) -> tuple[list[str], pd.DataFrame]:

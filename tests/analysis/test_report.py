@@ -36,7 +36,7 @@ def run(filled, tmp_path, monkeypatch, capsys):
 
 
 class Page(HTMLParser):
-    """What a page loads, its text, and whether its elements are closed in order."""
+    """Parser of a page: collects its text and loaded files, and checks that all elements close."""
 
     VOID = frozenset({"meta", "img", "br", "hr", "link"})
 
@@ -72,9 +72,9 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
     assert headline.startswith("cnn is significantly better than mlp (2 against 3 trials): an exp")
     assert headline in said
     assert "Significantly better than the runner-up" in page.text
-    assert "<kong>&" in page.text  # a name is no markup
+    assert "<kong>&" in page.text  # a name is not parsed as markup
     for run_id in (filled.trials["b/cnn", 0], filled.trials["b/mlp", 0], filled.parents["b/cnn"]):
-        assert run_id in page.text  # where the numbers are from
+        assert run_id in page.text  # source runs of the numbers
     assert "0.9100 ± 0.0141 (n = 2)" in page.text
     assert "best of b/cnn is expected to have accuracy 0.9400, 95 % interval" in page.text
 

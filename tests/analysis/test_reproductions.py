@@ -22,7 +22,7 @@ def test_rows_are_the_latest_in_the_order_of_their_table(filled_rows: Any) -> No
 
 
 def test_rows_of_two_repetitions_are_never_mixed(filled_rows: Any) -> None:
-    """The last one was at smoke size, of one row."""
+    """The latest repetition is a smoke run with one row."""
     store, add = filled_rows
     a, b = add("report/a", row=0), add("report/b", row=1)
     quick = add("report/a", row=0, sweep="reproduce-quick")

@@ -55,7 +55,7 @@ def test_a_trial_has_its_folds_state_and_configuration(store):
     assert (first.origin, second.origin) == ("a/b", None)
     assert first.config["lr"] == 0.001
     assert (first.num_params, first.train_time_s) == (321, 1.5)
-    assert second.folds == ()  # not all three are there
+    assert second.folds == ()  # fold scores are missing
     assert pruned.folds == running.folds == ()
     assert sweep.complete == [first]
     assert (sweep.num_folds, sweep.fold_rows) == (3, 10)
@@ -180,7 +180,7 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
 
 
 def damaged(make_store, capsys, tag, value, run="trial"):
-    """Damages one tag of one run; the names and trials that are still read, and the warning."""
+    """Damage a tag of a run and check the warning: trials still read by sweep, and the store."""
     filled = make_store()
     filled.add("bad/mlp", 0.5, 0.75, 0.625)
     filled.add("good/cnn", 0.5, 0.75)
@@ -200,7 +200,7 @@ def damaged(make_store, capsys, tag, value, run="trial"):
 @pytest.mark.parametrize(
     ("tag", "value"),
     [
-        (keys.TAG_CONFIG, '{"hidden": [1, 2'),  # as MLflow cuts it
+        (keys.TAG_CONFIG, '{"hidden": [1, 2'),  # truncated, as MLflow does
         (keys.TAG_CONFIG, "[1]"),
         (keys.TAG_CONFIG, "[" * 5000),
         (keys.TAG_CONFIG, "in parts: 2"),

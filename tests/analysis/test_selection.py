@@ -1,4 +1,4 @@
-"""Sweeps that are compared, and lines about the others."""
+"""Selection of the sweeps to compare, and notices about the others."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ FOLDS = (0.9, 0.91, 0.92, 0.93, 0.94)
 
 @pytest.fixture(scope="module")
 def uri(make_store: Callable) -> str:
-    """A sweep of two spaces, then one of a third, then a smoke run of the first."""
+    """URI of a store: a sweep of two spaces, one of a third, and a smoke run of the first."""
     filled = make_store()
     filled.add("real/mlp", *[FOLDS] * 3, folds=5)
     filled.add("real/cnn", *[FOLDS] * 3, folds=5)

@@ -1,4 +1,4 @@
-"""Intervals, sets and the worth of a maximum, against references and on simulated sweeps."""
+"""Intervals, sets of trials and the bias of the best score: references and simulated sweeps."""
 
 import numpy as np
 import pytest
@@ -25,9 +25,9 @@ FIVE = 1 / 4
 
 
 def noisy_folds(rng, trials, num_folds, sigma=0.02):
-    """Scores of configurations that are all equally good, in steps of one row of 200.
+    """Scores of equally good configurations, rounded to multiples of 1 / 200.
 
-    What the training parts share moves all folds of a configuration together: correlation 1 / k.
+    Overlapping training parts correlate the k folds of a configuration: correlation 1 / k.
     """
     rho = 1 / num_folds
     scores = 0.9 + rng.normal(0, sigma, (1, num_folds))
@@ -37,7 +37,7 @@ def noisy_folds(rng, trials, num_folds, sigma=0.02):
 
 
 def between(scores, a, b, *, rows=2, **options):
-    """The difference of two trials, by the noise that all show."""
+    """Difference of trials a and b, with the noise estimated from all trials."""
     noise = fold_noise(scores, overlap=1 / (scores.shape[1] - 1), **options)
     mean = float(scores[a].mean() - scores[b].mean())
     return difference(mean, noise.error(a, b), df=noise.df, rows=rows)
@@ -54,7 +54,7 @@ def test_of_two_trials_it_is_the_test_of_nadeau_and_bengio(num_folds, repeats):
     found = difference(
         float(np.diff(scores.mean(1))[0]) * -1, noise.error(0, 1), df=noise.df, rows=2
     )
-    # the plain paired test, whose statistic the correction scales
+    # the correction scales the statistic of the plain paired t-test
     plain = stats.ttest_rel(*scores)
     t = plain.statistic * np.sqrt((1 / n) / (1 / n + ratio))
     assert found.mean / noise.error(0, 1) == pytest.approx(t, rel=1e-12)
@@ -86,21 +86,21 @@ def test_variances_that_agree_are_pooled_and_others_are_kept_apart():
 
 
 def test_the_common_variance_is_that_of_smyth():
-    """Variances drawn as his model says: a scaled F with d0 = 8 and s0^2 = 3."""
+    """The variances follow Smyth's model: a scaled F distribution with d0 = 8 and s0^2 = 3."""
     rng = np.random.default_rng(2)
     df, prior_df, prior = 4, 8, 3.0
     truth = prior * prior_df / rng.chisquare(prior_df, 20_000)
-    # residuals of trials without fold effects, so that their variances are these
+    # without fold effects, so that the variances of the residuals are these
     scores = rng.normal(0, np.sqrt(truth)[:, None], (20_000, df + 1))
     noise = fold_noise(scores, overlap=FIVE)
     raw = scores.var(1, ddof=1)
-    low = raw < prior  # a variance is moved upwards only
+    low = raw < prior  # only variances below the prior change: they increase
     slope, middle = np.polyfit(raw[low], noise.variances[low], 1)
     assert noise.variances[~low] == pytest.approx(raw[~low], rel=0.05)
     assert slope == pytest.approx(df / (df + prior_df), rel=0.05)
     assert middle == pytest.approx(prior_df * prior / (df + prior_df), rel=0.05)
     assert noise.df == pytest.approx(df + prior_df, abs=1)
-    # the equation of his section 6.2
+    # the equation of Smyth's section 6.2
     logs = np.log(raw) - special.digamma(df / 2) + np.log(df / 2)
     half = (noise.df - df) / 2
     assert special.polygamma(1, half) == pytest.approx(
@@ -129,7 +129,7 @@ def test_fewer_than_two_trials_or_scores_are_refused(shape):
 
 @pytest.mark.parametrize("rows", [2, 3, 6])
 def test_critical_values_are_those_of_tukeys_test(rows):
-    """The half width of scipy's interval, of as many groups with the same degrees of freedom."""
+    """Half width of scipy's interval for as many groups with the same degrees of freedom."""
     size = 7
     groups = np.random.default_rng(rows).normal(0, 1, (rows, size))
     found = stats.tukey_hsd(*groups).confidence_interval(1 - ALPHA)
@@ -191,7 +191,7 @@ def test_where_nothing_differs_better_is_claimed_at_most_at_the_nominal_rate(bud
         gap = shrunken_best(parts[0]) - shrunken_best(parts[1])
         error = noise.error(i, budgets[0] + j)
         claims += difference(gap, error, df=noise.df, rows=2).p < ALPHA
-    # within what 400 draws of probability 0.05 bring 199 times of 200
+    # 99.5 % quantile of the number of claims in 400 simulations at probability 0.05
     assert claims <= stats.binom.ppf(0.995, 400, ALPHA)
 
 
@@ -214,7 +214,7 @@ def test_no_repeats_decide_a_gap_that_is_none(fresh):
 
 
 def test_a_noisy_trial_does_not_borrow_the_certainty_of_many_others():
-    """One trial of a variant with three times the noise, beside twenty; 400 simulations."""
+    """One trial with three times the noise against a variant of twenty; 400 simulations."""
     rng = np.random.default_rng(6)
     claims = 0
     for _ in range(400):
@@ -226,7 +226,7 @@ def test_a_noisy_trial_does_not_borrow_the_certainty_of_many_others():
         gap = shrunken_best(scores[:20]) - float(scores[20].mean())
         error = noise.error(best, 20)
         claims += difference(gap, error, df=noise.df, rows=2).p < ALPHA
-    assert claims <= 0.1 * 400  # 0.18 with variances that move both ways
+    assert claims <= 0.1 * 400  # 0.18 if variances could also decrease
 
 
 def test_more_repeats_decide_a_gap_unless_the_overlap_forbids_it():
@@ -239,10 +239,10 @@ def test_more_repeats_decide_a_gap_unless_the_overlap_forbids_it():
     assert wanted[1] is not None
     assert wanted[2] is not None
     assert 1 < wanted[1] < wanted[2]
-    assert wanted[3] is None  # more than 3 standard errors even with repeats without end
+    assert wanted[3] is None  # infinitely many repeats leave a standard error of 0.014
     fresh = repeats_to_decide(noise, 0, 1, gap=0.01, rows=2, num_folds=5, fresh_rows=True)
     assert fresh is not None
-    # repeats with rows of their own: the error falls as the root of their number
+    # repeats with fresh rows: the error decreases with the root of the number of repeats
     error = np.sqrt((1 / 5 + FIVE) / fresh * noise.variances.sum())
     df = 5 * fresh - 1
     assert (tukey(2, df) + stats.t.ppf(POWER, df)) * error == pytest.approx(0.01, rel=0.05)
@@ -262,7 +262,7 @@ def test_what_is_clearly_worse_is_distinguished():
 
 
 def test_too_little_data_makes_nothing_equivalent():
-    """Lack of power is no equality: not distinguished, and not equivalent either."""
+    """Low power is not equality: the trials are neither distinguished nor equivalent."""
     scores = noisy_folds(np.random.default_rng(1), 6, 5)
     found = rank(scores, overlap=FIVE, rope=0.01)
     assert found.undistinguished == 6
@@ -275,7 +275,7 @@ def test_much_data_makes_small_differences_equivalent():
     scores = 0.9 + rng.normal(0, 0.0005, (6, 10)) - 0.001 * np.arange(6)[:, None]
     found = rank(scores, overlap=1 / 9, rope=0.01)
     assert found.equivalent == 6
-    assert found.undistinguished < 6  # better by less than matters
+    assert found.undistinguished < 6  # significant differences that are smaller than `rope`
     assert rank(scores, overlap=1 / 9, rope=0.0).equivalent == 1
 
 
@@ -290,7 +290,7 @@ def test_much_data_makes_small_differences_equivalent():
 )
 @settings(max_examples=150)
 def test_both_sets_are_closed_in_the_order_of_means(scores, rope, sign):
-    """No worse trial is in where a better one is out, whatever the noise of each."""
+    """If a trial is in a set, all better ones are, for any noise of the single trials."""
     found = rank(scores, overlap=FIVE, rope=rope, sign=sign, resolution=1 / 50)
     size = len(scores)
     means = (sign * scores.mean(1))[list(found.order)]
@@ -302,7 +302,7 @@ def test_both_sets_are_closed_in_the_order_of_means(scores, rope, sign):
         return
     noise = fold_noise(scores[list(found.order)], overlap=FIVE, resolution=1 / 50)
     wide = stats.t.isf(ALPHA / (size - 1), noise.df)
-    # beaten by nobody: each of these must be in, and so all that are better
+    # trials that no other trial beats: these and all better ones must be in the set
     unbeaten = [
         i
         for i in range(size)
@@ -326,7 +326,7 @@ def test_both_sets_are_closed_in_the_order_of_means(scores, rope, sign):
 
 
 def test_the_true_best_is_rarely_left_out():
-    """Thirty configurations of some spread; 300 simulations at a level of 5 %."""
+    """Thirty configurations that differ in quality; 300 simulations at a level of 5 %."""
     rng = np.random.default_rng(3)
     lost = 0
     for _ in range(300):
@@ -340,15 +340,17 @@ def test_lower_is_better_mirrors_everything():
     scores = noisy_folds(np.random.default_rng(0), 6, 5)
     assert rank(1 - scores, overlap=FIVE, sign=-1).order == rank(scores, overlap=FIVE).order
     assert shrunken_best(1 - scores, sign=-1) == pytest.approx(1 - shrunken_best(scores))
-    assert shrunken_best(1 - scores, sign=-1) > (1 - scores).mean(1).min()  # the bias is taken off
+    assert (
+        shrunken_best(1 - scores, sign=-1) > (1 - scores).mean(1).min()
+    )  # the bias is subtracted
 
 
-# The worth of a maximum -------------------------------------------------------------------------
+# Bias of the best score -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failed", [0, 10])
 def test_the_shrunken_best_is_far_less_biased_than_the_maximum(failed):
-    """Thirty configurations of some spread, with or without failures among them."""
+    """Thirty configurations that differ in quality, with or without failures among them."""
     rng = np.random.default_rng(3)
     raw, shrunken = [], []
     for _ in range(300):

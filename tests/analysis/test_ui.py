@@ -15,7 +15,7 @@ from foldsweep.views import view_tags
 
 @pytest.fixture
 def refused(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What the program says before it starts anything."""
+    """Function that runs the program and returns the message of its refusal to start."""
 
     def run(*args: str, uri: str = filled.uri) -> str:
         monkeypatch.setattr(sys, "argv", ["ui.py", *args, "--tracking-uri", uri])

@@ -84,7 +84,7 @@ def comparison(
 
 
 ONE = "One configuration of s/a is complete: nothing to choose from."
-"""What is said of a sweep with one complete trial."""
+"""Sentence about a sweep with one complete trial."""
 
 
 @pytest.mark.parametrize(
@@ -387,14 +387,14 @@ def test_where_lower_is_better_that_is_said() -> None:
 
 
 def test_no_two_sentences_of_one_page_contradict_each_other() -> None:
-    """Of all verdicts: equality is claimed by the interval alone, never by lack of power."""
+    """For every verdict, only the interval can show equivalence, never low power."""
     for verdict in words.VERDICTS:
         found = comparison(pair(verdict), of=choice(trials(LARGE, SMALL), 2, 1))
         said = [*words.sentences(found), *words.choice_sentences(found)]
         page = " ".join([words.headline(found), *said])
         assert ("equivalent: an" in page) == (verdict == "equivalent")
         assert ("significantly better than b" in page) == (verdict == "better")
-        assert str(SMALL) not in page.replace(",", "")  # nothing recommends the small one
+        assert str(SMALL) not in page.replace(",", "")  # no sentence recommends the small one
         for old in ("really", "cannot be told", "luck", "Believe"):
             assert old not in page
 

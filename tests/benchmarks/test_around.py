@@ -18,7 +18,7 @@ from sampler_tools.around import Around, Prior, near, unit, value_at
 
 @st.composite
 def numbers(draw: st.DrawFn) -> FloatDistribution | IntDistribution:
-    """A domain of any kind."""
+    """Distribution of numbers of any kind: integers or floats, with or without log and step."""
     log, steps = draw(st.booleans()), draw(st.integers(0, 300))
     low = draw(st.integers(1 if log else -50, 50))
     if draw(st.booleans()):
@@ -31,7 +31,7 @@ def numbers(draw: st.DrawFn) -> FloatDistribution | IntDistribution:
 
 
 def is_in(value: Any, of: BaseDistribution) -> bool:
-    """Whether Optuna itself takes the value, as a number of the domain's own steps."""
+    """Whether Optuna accepts the value, and the value is on a step of the domain."""
     kind = int if isinstance(of, IntDistribution) else float
     trial = optuna.trial.FixedTrial({"x": value})
     match of:
@@ -90,7 +90,7 @@ OF: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistr
 
 
 def shares_kept(prior: Prior, *, seen: bool) -> tuple[float, float]:
-    """Of trials after two, how many have x as the first, and as the second, which is better."""
+    """Fractions of third trials with the x of the first, and of the second, better trial."""
     study = optuna.create_study(direction="maximize")
     first, second = {"x": 0.123, "y": 7.0}, {"x": 0.456, "y": 55.0}
     for value, params in enumerate((first, second)):
@@ -111,7 +111,7 @@ def shares_kept(prior: Prior, *, seen: bool) -> tuple[float, float]:
 
 def test_around_the_first_trial_until_results_are_seen_then_around_the_best() -> None:
     prior = Prior(initial=0.5, best=0.25)
-    # a third of those around it: it is not repeated, so that at least one of both moves
+    # x stays in 1/3 of the draws near a trial: no draw repeats it, so x, y or both change
     assert shares_kept(prior, seen=False) == (pytest.approx(1 / 6, abs=0.06), 0)
     assert shares_kept(prior, seen=True) == (0, pytest.approx(1 / 12, abs=0.05))
     assert shares_kept(Prior(), seen=True) == (0, 0)

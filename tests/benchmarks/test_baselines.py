@@ -1,4 +1,4 @@
-"""The table of spaces beside their baselines."""
+"""Table that compares spaces with their baselines."""
 
 import math
 

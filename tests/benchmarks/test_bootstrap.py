@@ -1,4 +1,4 @@
-"""The simulated sweeps that the bootstrap is judged by."""
+"""Simulated sweeps that evaluate the bootstrap."""
 
 import numpy as np
 import pytest

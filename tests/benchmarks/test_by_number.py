@@ -1,4 +1,4 @@
-"""Decisions on simulated sweeps, whose scores are drawn and whose jobs take drawn times."""
+"""Decisions on simulated sweeps with random scores and random job durations."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -25,33 +25,33 @@ from sweeps.promotion import DIVERGED, LEAST_COMPLETE
 
 EPOCHS = 30
 Score = Callable[[int, int], float | None]
-"""Of a trial and the rung that it has reached."""
+"""Function of a trial and the rung that it has reached; None if its job fails."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a simulated sweep is given."""
+    """Settings of a simulated sweep."""
 
     plan: Plan
     num_trials: int
     num_initial: int
     seed: int
     failing: float
-    """Share of jobs that fail, and of those that diverge."""
+    """Fraction of jobs that fail or diverge, both with the same probability."""
 
     def promotion(self, **changed: int) -> Promotion:
         numbers = {"num_trials": self.num_trials, "num_initial": self.num_initial, **changed}
         return Promotion(self.plan, **numbers)
 
     def score(self, trial: int, rung: int) -> float | None:
-        """Few different values, so that there are ties."""
+        """Score of a job, one of few values, so that there are ties; None if the job fails."""
         random = Random(f"{self.seed}:{trial}:{rung}")
         if random.random() < self.failing:
             return random.choice([None, DIVERGED])
         return (trial * 7919 % 13) + random.choice([0, 1, 2])
 
     def targets(self, promotion: Promotion, trial: int) -> tuple[int, ...]:
-        """Some trials have fewer epochs, and some are pretrained."""
+        """Target rungs of a trial: some trials have fewer epochs, and some are pretrained."""
         random = Random(f"{self.seed}:{trial}")
         return promotion.targets(random.choice([EPOCHS, EPOCHS, 8]), random.choice([0, 0, 5]))
 
@@ -71,7 +71,10 @@ def sweeps(draw: st.DrawFn, lags: st.SearchStrategy[int] | None = None) -> Sweep
 
 
 def given_out(promotion: Promotion, sweep: Sweep) -> int | None:
-    """Obey a decision: the job's number, or None where there is none; Finished is for callers."""
+    """Apply the next decision and return its job's number; None if there is no job.
+
+    Callers handle `Finished`.
+    """
     match promotion.decide():
         case Again(number):
             promotion.again(number)
@@ -93,7 +96,7 @@ def run(
     killed: float = 0.0,
     promotion: Promotion | None = None,
 ) -> Promotion:
-    """Simulate a sweep; each worker's job takes a drawn time, and some are cut off."""
+    """Simulate a sweep: jobs take random times, and a fraction `killed` of them is cut off."""
     random = Random(seed)
     promotion = promotion or sweep.promotion()
     free, now = workers, 0.0
@@ -108,7 +111,9 @@ def run(
                 free -= 1
                 heapq.heappush(running, (now + random.lognormvariate(0, 1), number))
             continue
-        now, number = heapq.heappop(running)  # would fail where the sweep waits for nothing
+        now, number = heapq.heappop(
+            running
+        )  # raises IndexError if the sweep waits without a running job
         free += 1
         if random.random() < killed:
             promotion.cut_off(number)
@@ -135,7 +140,7 @@ def test_decisions_are_the_same_where_jobs_are_cut_off(sweep: Sweep, seed: int) 
 def test_a_record_of_any_moment_continues_the_same_sweep(
     sweep: Sweep, seed: int, data: st.DataObject
 ) -> None:
-    """After a kill: what had ended is in the record, all other jobs are done again."""
+    """After a kill, the record has the jobs that had ended; all other jobs run again."""
     whole = run(sweep, 1, seed).jobs
     length = data.draw(st.integers(0, len(whole)))
     resumed = sweep.promotion()
@@ -185,7 +190,7 @@ def test_an_extended_sweep_goes_on(sweep: Sweep, more: int) -> None:
 
 
 def reference(sweep: Sweep) -> Iterator[Job]:
-    """The same rules for one worker that sees everything, by looking through all trials."""
+    """Jobs by the same rules for one worker that sees all results, with a search of all trials."""
     promotion = sweep.promotion()
     reached: list[dict[int, float]] = [{} for _ in sweep.plan.rungs]
     left: dict[int, tuple[int, ...]] = {}
@@ -246,7 +251,7 @@ WHOLE = (0, 1, 2)
 
 
 def with_scores(scores: list[float | None], **numbers: int) -> Promotion:
-    """Trials that have reached the first rung, in the order of their numbers."""
+    """Promotion after trials 0, 1, ... have reached the first rung with these scores."""
     promotion = Promotion(PLAN, **{"num_trials": 30, **numbers})
     for trial, score in enumerate(scores):
         promotion.end(promotion.give(Job(trial, WHOLE)), score)
@@ -260,8 +265,8 @@ def with_scores(scores: list[float | None], **numbers: int) -> Promotion:
         ([5, 6], Sample(2)),
         ([5, 6, 4], Promote(Job(1, (1, 2)))),
         ([6, 6, 4], Promote(Job(0, (1, 2)))),  # ties go to the lower number
-        ([5, None, 4], Sample(3)),  # failures do not count
-        ([5, DIVERGED, 4], Promote(Job(0, (1, 2)))),  # divergence does
+        ([5, None, 4], Sample(3)),  # failed trials do not count
+        ([5, DIVERGED, 4], Promote(Job(0, (1, 2)))),  # diverged trials count
         ([DIVERGED] * 9, Sample(9)),
     ],
 )
@@ -277,7 +282,7 @@ def test_the_better_part_counts_those_that_are_promoted() -> None:
     assert promotion.decide() == Sample(3)
     for trial in (3, 4):
         promotion.end(promotion.give(Job(trial, WHOLE)), 5)
-    assert promotion.decide() == Sample(5)  # the better part is one trial, and that is promoted
+    assert promotion.decide() == Sample(5)  # the top third is one trial, which is already promoted
 
 
 def test_the_highest_rung_comes_first() -> None:
@@ -323,7 +328,9 @@ def test_a_decision_sees_results_by_their_lag_only() -> None:
     promotion = Promotion(plan, num_trials=30)
     for trial in range(3):
         promotion.end(promotion.give(Job(trial, (0, 1))), trial)
-        assert promotion.decide() == Sample(trial + 1)  # of three results one is seen
+        assert promotion.decide() == Sample(
+            trial + 1
+        )  # the decision sees only one of three results
     for trial in (3, 4):
         assert promotion.give(Job(trial, (0, 1))) == trial
     assert promotion.decide() == Promote(Job(2, (1,)))  # while 3 and 4 run

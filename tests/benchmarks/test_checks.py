@@ -1,4 +1,4 @@
-"""Mistakes are said before anything is measured."""
+"""Wrong arguments are reported before any measurement."""
 
 from pathlib import Path
 

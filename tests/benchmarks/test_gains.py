@@ -1,4 +1,4 @@
-"""The estimate of what more trials gain, on recorded sweeps."""
+"""Estimated gain of more trials, on recorded sweeps."""
 
 from gains import GainSettings, gained
 from policy_tools.curves import read_all

@@ -1,4 +1,4 @@
-"""The tools themselves, a few tiny trials each; each is skipped where it is not installed."""
+"""Runs of the real tools with a few tiny trials; tools that are not installed are skipped."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def test_tool_scores_as_the_floor_and_reaches_a_mark(tool: str, tmp_path: Path) 
     assert run["scores"].keys() == floor["scores"].keys()
     assert len(run["scores"]) == 3
     assert 0 < run["startup_s"] <= run["last_s"] <= run["wall_s"]
-    if tool == "foldsweep":  # the same seeds
+    if tool == "foldsweep":  # it has the seeds of the floor
         assert run["scores"] == floor["scores"]
     target = json.loads((tmp_path / "kept" / f"w4-{tool}-0.json").read_text())
     assert target["reached_s"] is not None

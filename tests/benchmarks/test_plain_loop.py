@@ -1,4 +1,4 @@
-"""No accuracy is given up: fold stacks score as an ordinary PyTorch loop does."""
+"""Fold stacks lose no accuracy: they score as an ordinary PyTorch loop does."""
 
 import statistics
 

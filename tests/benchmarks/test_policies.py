@@ -16,12 +16,12 @@ RUNGS = (1, 2)
 
 
 def trials(finals: list[float]) -> list[Trial]:
-    """Trials of six epochs, whose place never changes."""
+    """Trials of six epochs with a constant score, so that their ranking never changes."""
     return [Trial([final] * 6, seconds=6.0) for final in finals]
 
 
 def recording(finals: list[float], better: str = "higher") -> Recording:
-    """Trials of which every second one is behind at first."""
+    """Recording in which every second trial has a score 9 lower at the first epoch."""
     curves = tuple(
         Curve(values={}, seconds=1.0, scores=((final - i % 2 * 9,), (final,), (final, final)))
         for i, final in enumerate(finals)
@@ -36,7 +36,7 @@ def test_stopping_counts_what_it_trains() -> None:
     done = policy(trials([3, 2, 1]), 1)
     assert done.whole == [
         Whole(0, 1.0, pytest.approx(8.0 - 2))
-    ]  # the first goes on, the others are behind it at a sixth
+    ]  # trial 0 continues, the others stop after one sixth of the epochs
     assert done.cost == pytest.approx(1 + 2 / 6)
     assert (done.seconds, done.idle) == (pytest.approx(8.0), pytest.approx(0.0))
 
@@ -44,7 +44,7 @@ def test_stopping_counts_what_it_trains() -> None:
 def test_pausing_counts_what_it_trains() -> None:
     finals = [float(i) for i in range(9)]
     done = promotion(RUNGS, (3, 3))(trials(finals), 1)
-    # nine to the first rung, those that led of three to nine to the second, then as many
+    # epoch 1: 9 trials; epoch 2: the best of the first 3, 4, ..., 9; then only whole trials
     assert done.cost == pytest.approx((9 + 7) / 6 + len(done.whole) * 4 / 6)
     assert [whole.trial for whole in done.whole] == [4, 5, 6, 7, 8]
 
@@ -73,7 +73,9 @@ def test_regret_and_cost_are_those_of_what_was_found() -> None:
     assert found.regret > 0
     whole = counted("none", "", made, stopping(RungRule(()), ()), **orders)
     assert (whole.lost_best, whole.regret, whole.cost, whole.whole) == (0, 0, 10, 10)
-    assert 2 < whole.cost_to_good < 3.5  # (10 + 1) / (3 + 1) on average
+    assert (
+        2 < whole.cost_to_good < 3.5
+    )  # expected place of the first of the 3 best among 10: (10 + 1) / (3 + 1)
     assert whole.idle[1] == pytest.approx(0)
 
 

@@ -30,7 +30,7 @@ def run(tool: str = "floor", repeat: int = 0, **changes: Any) -> Run:
 
 
 def test_overhead_is_what_training_does_not_explain() -> None:
-    # 10 s, of which 2 until the first step and 12 / 2 on each of two processes: 2 s for 2 trials
+    # 10 s - 2 s until the first step - 12 / 2 s of training per process = 2 s for 2 trials
     assert run().overhead_ms == pytest.approx(1000)
     assert run().training_share == pytest.approx(12 / 20)
 
@@ -99,7 +99,7 @@ def test_ratios_are_taken_within_repeats() -> None:
     assert ratios(slow, ours, "wall_s") == [3.0, 2.0]
     assert spread([3.0, 2.0, 10.0]).shown(1) == "3.0 (2.0–10.0)"
     assert spread([2.0]).shown(0) == "2"
-    assert ratios(slow, ours, "reached_s") == []  # none has reached its mark
+    assert ratios(slow, ours, "reached_s") == []  # no run has reached its target
 
 
 def test_noise_is_agreement_and_a_shift_is_none() -> None:

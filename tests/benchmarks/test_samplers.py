@@ -24,7 +24,7 @@ START = {"x": 0.1, "kind": "a"}
 
 @pytest.fixture
 def problem() -> Problem:
-    """Up to 1 at x = 0.7 of kind b."""
+    """Problem with the maximum 1 at x = 0.7 and kind b."""
     return Problem(
         name="made",
         domains={"x": tune.uniform(0, 1), "kind": tune.choice(["a", "b"])},
@@ -36,7 +36,7 @@ def problem() -> Problem:
 
 
 def met(problem: Problem, **changes: Any) -> tuple[list[dict[str, Any]], list[float]]:
-    """Configurations of a sweep, and what the best is worth after each."""
+    """Configurations of a sweep, and the score of the best one after each of them."""
     asked: list[dict[str, Any]] = []
 
     def score(values: Any) -> float:
@@ -60,7 +60,7 @@ def test_a_sweep_begins_at_the_initial_point_and_only_gets_better(
 
 
 def test_results_count_after_the_lag(problem: Problem) -> None:
-    """Before it, and in the trials that are drawn unguided, scores change nothing."""
+    """Scores change neither the trials before the lag nor the unguided ones at the start."""
     turned = replace(problem, score=lambda values: -problem.score(values))
     for lag, same in ((1, UNGUIDED), (12, UNGUIDED + 11)):
         one, other = (met(of, lag=lag)[0] for of in (problem, turned))
@@ -108,7 +108,7 @@ def test_a_surrogate_is_like_its_record() -> None:
     assert problem.score(problem.ranked(0)) == pytest.approx(problem.best)
     assert problem.score(problem.ranked(0.5)) == pytest.approx(problem.median, abs=1e-3)
     assert "aux_alpha" in problem.domains
-    assert "aux_weight" not in problem.domains  # it follows from aux_alpha
+    assert "aux_weight" not in problem.domains  # computed from aux_alpha
 
 
 # the package leaves its files open
@@ -129,7 +129,7 @@ def test_tables_are_those_of_the_package(benchmark: str, names: tuple[str, ...])
         for key, value in values.items()
     }
     bench = kind(names[0], seed=0)
-    seen = {bench(theirs)[metric] for _ in range(50)}  # drawn among its few seeds
+    seen = {bench(theirs)[metric] for _ in range(50)}  # each evaluation draws one of few seeds
     assert abs(problem.score(values)) == pytest.approx(np.mean(list(seen)))
     shares = [problem.score(problem.ranked(share)) for share in (0.0, 0.2, 0.9)]
     assert shares == sorted(shares, reverse=True)

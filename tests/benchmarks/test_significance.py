@@ -18,7 +18,7 @@ def test_simulated_folds_have_the_correlation_that_is_said(
     case = Truth(trials=(4000,), rho=rho, skewed=skewed)
     truth, scores = case.draw(np.random.default_rng(0))
     assert not truth.any()
-    own = scores - scores.mean(0)  # without what makes a fold hard for all
+    own = scores - scores.mean(0)  # without the effect of a fold on all trials
     found = np.corrcoef(own, rowvar=False)[np.triu_indices(5, 1)]
     assert found.mean() == pytest.approx(want, abs=0.03)
     assert own.std() == pytest.approx(SIGMA, rel=0.05)

@@ -43,7 +43,7 @@ def test_foldsweep_is_given_the_same(
     monkeypatch.setenv(JOB_VARIABLE, str(job.save()))
     monkeypatch.setattr(
         fitting, "trainable_for", fitting.trainable_for
-    )  # which the space replaces
+    )  # restored after the test, since the space replaces it
     assert Job.load() == Job.load()
     space = load_space(str(BENCHMARKS / "peer_tools" / "foldsweep_space.py"))
     assert space.variant == job.network

@@ -1,4 +1,4 @@
-"""Runs the notebooks of docs/examples; `python -m tests.docs.notebooks` saves what they show."""
+"""Execution of the notebooks in docs/examples; `python -m tests.docs.notebooks` saves outputs."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.ipy
 
 
 def executed(path: Path, folder: Path) -> Any:
-    """A notebook as it is after all of its cells were run in a folder."""
+    """Run all cells of a notebook in a folder, and return the notebook with their outputs."""
     notebook = nbformat.read(path, as_version=4)
     with private_places() as env:
         manager = AsyncKernelManager(
@@ -34,12 +34,12 @@ def executed(path: Path, folder: Path) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)
-    notebook.metadata.pop("language_info", None)  # the version of this Python
+    notebook.metadata.pop("language_info", None)  # contains the version of this Python
     return notebook
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """Text that follows text is one, as a browser shows it."""
+    """Join consecutive texts of the same stream, as a browser shows them."""
     joined: list[Any] = []
     for output in outputs:
         before = joined[-1] if joined else None

@@ -1,4 +1,4 @@
-"""The compose file of the documentation is one, and asks for each secret."""
+"""Compose file of the documentation: it is valid and requires each secret."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def test_services_wait_for_services_that_are_there() -> None:
 
 
 def compose_command() -> list[str]:
-    """Docker's own, as a part of docker or by itself; skips the test without."""
+    """Command of Docker Compose, as a plugin of docker or by itself; skips the test without it."""
     for words in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(words[0]) is not None:
             if subprocess.run([*words, "version"], capture_output=True).returncode == 0:

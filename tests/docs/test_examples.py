@@ -1,4 +1,4 @@
-"""Examples of the documentation are complete: loaded, checked and trained as a sweep does it."""
+"""Examples of the documentation: complete files, loaded, checked and trained as in a sweep."""
 
 import ast
 import math
@@ -27,9 +27,9 @@ EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 TABLE = ROOT / "docs" / "examples" / "table_classification.py"
 OUR_PACKAGES = {"trainables", "search_spaces", "sweeps", "analysis"}
 SHIPPED = {"own_variant.py": {"trainables.tasks.larger_digit"}}
-"""What an example imports besides `foldsweep`, to show how a task that ships is used."""
+"""Imports of an example besides `foldsweep`; they show how to use a shipped task."""
 FEWER = 60
-"""An example has fewer lines than this."""
+"""Upper limit for the lines of an example, which has fewer."""
 
 
 def name_of(path: Path) -> str:
@@ -37,7 +37,7 @@ def name_of(path: Path) -> str:
 
 
 def swept(file: str) -> tuple[SearchSpace, Data, CrossValidation]:
-    """A file's space and data, checked as before any trial, and its first trial to be trained."""
+    """Space and data of a file, checked as before a sweep, and its first trial, untrained."""
     space = load_space(file)
     task = space.variant.task
     few = (
@@ -112,7 +112,7 @@ def test_examples_are_linked_from_the_readme() -> None:
 
 @pytest.fixture
 def churn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the README's churn.csv."""
+    """Working folder with the README's churn.csv."""
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(TABLE), run_name="__main__")
     return tmp_path

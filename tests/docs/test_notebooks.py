@@ -1,4 +1,4 @@
-"""The notebooks of docs/examples run in a real kernel, and show what is saved in them."""
+"""Notebooks of docs/examples: in a real kernel, they give the outputs that are saved in them."""
 
 import base64
 import re
@@ -28,7 +28,7 @@ def outputs_of(notebook: Any) -> list[list[Any]]:
 
 
 def kinds(notebook: Any) -> list[list[tuple[str, ...]]]:
-    """Forms of each output; what is printed besides depends on how long things take."""
+    """Types of each output, without printed text, which depends on the durations."""
     return [
         [(o.output_type, *sorted(o.data)) for o in outputs if o.output_type != "stream"]
         for outputs in outputs_of(notebook)

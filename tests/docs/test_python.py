@@ -1,4 +1,4 @@
-"""The code of docs/python.md runs as it stands, in small."""
+"""The code of docs/python.md runs as printed, with fewer trials and folds."""
 
 import re
 import shutil

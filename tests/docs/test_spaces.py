@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "spaces.md"
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What all code of the page makes, one block after another."""
+    """Variables that the code blocks of the page define, run one after another."""
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))
     named: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):

@@ -1,4 +1,4 @@
-"""Artifacts of real stores that are moved and copied."""
+"""Artifacts of real MLflow stores that were moved or copied."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from foldsweep.tracking import artifacts_beside
 
 @pytest.fixture
 def project(tmp_path: Path, empty_mlflow: Path) -> Path:
-    """A store with a run that has an artifact, where sweeps put it."""
+    """Project with a store, a run and its artifact, in the folders that sweeps use."""
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copy(empty_mlflow, folder / "mlflow.db")

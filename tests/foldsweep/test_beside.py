@@ -23,7 +23,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., ModuleType]:
-    """Runs a user's file in a folder of its own, beside other files."""
+    """Function that runs a user's file in its own folder, beside other files."""
 
     def run(text: str, folder: str = "mine", **files: str) -> ModuleType:
         place = tmp_path / folder
@@ -52,7 +52,7 @@ def test_a_file_finds_what_is_beside_it_and_so_does_that(run: Callable[..., Modu
 
 
 def test_nobody_else_finds_it(run: Callable[..., ModuleType]) -> None:
-    """Not a library that would use a module of such a name if it were installed."""
+    """A library with an optional dependency of the same name does not find it."""
     run("import fs_first", fs_first="", fs_optional="raise AssertionError")
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("fs_optional")
@@ -73,7 +73,7 @@ def test_nobody_else_finds_it(run: Callable[..., ModuleType]) -> None:
 def test_ray_finds_it_where_it_unpickles(
     imports: str, finds: bool, run: Callable[..., ModuleType]
 ) -> None:
-    """Not where it imports what it would use if it were installed."""
+    """Ray's imports of its own optional dependencies do not find it."""
     run("", fs_first="x = 1")
     rays = {"__name__": "ray.somewhere"}
     if finds:

@@ -31,7 +31,7 @@ FITTING = [
     (Path("a"), Path | None),
     ("anything", Any),
     ((1, 2), int | tuple[int, ...]),
-    ({"a": 1}, Mapping[str, int]),  # not known here
+    ({"a": 1}, Mapping[str, int]),  # any value fits a type that `fits` cannot check
 ]
 WRONG = [
     (True, int),
@@ -142,4 +142,4 @@ def test_a_value_is_shown_in_a_line_however_large_or_deep() -> None:
         assert len(brief(value)) < 500
     assert brief({"a": (1, 2.5, None)}) == "{'a': (1, 2.5, None)}"
     while deep:
-        deep = deep.pop()  # Python frees what is nested so deeply only level by level
+        deep = deep.pop()  # Python can free such deep nesting only level by level

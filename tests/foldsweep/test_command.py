@@ -93,7 +93,7 @@ def test_the_overview_has_each_command_in_a_line(
     text = capsys.readouterr().out
     for name, program in PROGRAMS.items():
         assert re.search(rf"^  {name} +{re.escape(program.does)}$", text, re.MULTILINE)
-    assert call(monkeypatch) == 2  # a script that lost its words has not done what it should
+    assert call(monkeypatch) == 2  # a script that lost its arguments must not succeed
     assert capsys.readouterr().out == text
 
 

@@ -16,7 +16,7 @@ def words() -> dict[str, Words]:
 
 
 def completed(script: str, line: str, folder: Path) -> set[str]:
-    """What bash offers at the end of a line."""
+    """Completions that bash offers at the end of a line."""
     parts = line.split(" ")
     quoted = " ".join(f"'{part}'" for part in parts)
     asked = (

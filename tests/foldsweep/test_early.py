@@ -17,7 +17,7 @@ PROGRAMS = sorted(
 @pytest.mark.integration
 @pytest.mark.parametrize("library", ["argparse", "tyro"])
 def test_ctrl_c_while_a_program_imports_is_one_word(library: str, tmp_path: Path) -> None:
-    """The library stands for any that takes long, and takes an interrupt for a broken import."""
+    """The fake library stands for any slow import that turns an interrupt into an ImportError."""
     (tmp_path / f"{library}.py").write_text(
         "import signal\n"
         "try:\n    signal.raise_signal(signal.SIGINT)\n"

@@ -1,4 +1,4 @@
-"""The words that an exception is shown with."""
+"""Text that is shown for an exception."""
 
 import pytest
 

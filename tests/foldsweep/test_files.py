@@ -43,7 +43,7 @@ def test_a_failure_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole new content is there before the name points at it."""
+    """The new content is complete before it replaces the file."""
     path = tmp_path / "file"
     write_whole(path, "old")
     seen = []

@@ -25,7 +25,7 @@ def test_places_suit_the_size(size: float, places: int) -> None:
     [
         (0.95, 0.0071, "0.9500 ± 0.0071"),
         (53.21, 2.5, "53.210 ± 2.500"),
-        (0.0003, 0.05, "0.0003 ± 0.0500"),  # the larger of both counts
+        (0.0003, 0.05, "0.0003 ± 0.0500"),  # the larger one sets the decimal places
         (123456.7, 89.1, "123,457 ± 89"),
         (0.95, None, "0.9500"),
         (math.nan, math.nan, "nan ± nan"),

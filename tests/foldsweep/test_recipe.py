@@ -57,7 +57,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def changed(path: Path, **values: Any) -> Path:
-    """The same file with other values; ... removes one."""
+    """Change values in a recipe file and return its path; a value of `...` removes its key."""
     held = {**yaml.safe_load(path.read_text()), **values}
     path.write_text(yaml.safe_dump({k: v for k, v in held.items() if v is not ...}))
     return path
@@ -201,7 +201,7 @@ for name, value in [
 
 
 def test_a_value_of_the_wrong_type_inside_another_is_refused(path: Path) -> None:
-    """In a process of its own: here the checker of shapes would refuse it before we do."""
+    """Runs in another process: in this one, the tests' type checker would refuse it first."""
     subprocess.run([sys.executable, "-c", WRONG_INSIDE, path], check=True, timeout=50)
 
 
@@ -219,7 +219,7 @@ def test_a_value_of_the_wrong_type_inside_another_is_refused(path: Path) -> None
         "format: one\n",
         "format: 1\n",
         "format: true\n",
-        "format: 2\nseed: 2001-13-45\n",  # YAML takes it for a date
+        "format: 2\nseed: 2001-13-45\n",  # YAML reads it as a date
         f"format: {'9' * 5000}\n",
         f"format: 2\nconfig: {'[' * 20_000}{']' * 20_000}\n",
         f"format: 2\nconfig: {'{a: ' * 20_000}1{'}' * 20_000}\n",

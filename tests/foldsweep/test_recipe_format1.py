@@ -1,4 +1,4 @@
-"""Recipes that an earlier version exported are read as those of today."""
+"""Recipes of format 1, exported by an earlier version, are read like current ones."""
 
 from pathlib import Path
 

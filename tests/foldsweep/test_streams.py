@@ -1,4 +1,4 @@
-"""Programs in their own processes: output is replaced only where it is the real one."""
+"""Output of programs in their own processes; only the real standard streams are replaced."""
 
 import io
 import os
@@ -40,7 +40,7 @@ def done(tmp_path: Path) -> Path:
 
 
 def run(done: Path, redirect: str = "", **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """The program in a shell, which may redirect its output."""
+    """Run the program in a shell, optionally with redirected output."""
     return subprocess.run(
         ["bash", "-c", f'"$@" {redirect}', "-", sys.executable, "-c", WORK, str(done)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},

@@ -193,7 +193,9 @@ def test_file_stores_are_taken_where_mlflow_takes_them(monkeypatch: pytest.Monke
     ("scheme", "known"), [*((each, True) for each in DATABASES), ("db2", False)]
 )
 def test_databases_are_those_of_mlflow(scheme: str, known: bool) -> None:
-    with pytest.raises((MlflowException, NoSuchModuleError)) as failed:  # the latter is the driver
+    with pytest.raises(
+        (MlflowException, NoSuchModuleError)
+    ) as failed:  # the latter if the driver is missing
         MlflowClient(tracking_uri=f"{scheme}+nothing://127.0.0.1:1/x")
     assert ("unsupported URI" in str(failed.value)) == (not known)
 
@@ -219,7 +221,7 @@ def test_a_store_is_not_made_by_looking_at_it(here: Path) -> None:
     (here / "empty.db").touch()
     check_store(f"sqlite:///{here}/empty.db")
     check_store(f"sqlite:///{here}/new/folder/mlflow.db")
-    check_store("http://127.0.0.1:1")  # it may come
+    check_store("http://127.0.0.1:1")  # the server may start later
     assert [p.name for p in here.iterdir()] == ["empty.db"]
 
 

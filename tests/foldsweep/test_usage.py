@@ -12,7 +12,7 @@ from sweeps.run import RunOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """What all have."""
+    """Settings of all programs."""
 
     seed: int = 0
     """Everything random

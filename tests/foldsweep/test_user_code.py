@@ -58,7 +58,7 @@ def test_the_traceback_begins_in_the_file(file: Path) -> None:
     assert shown.endswith("ValueError: two\nlines\n")
     through = code_error(raised(file, "through_a_library"), str(file), "").traceback
     assert f'File "{file}", line 7' in through
-    assert "json/decoder.py" in through  # what the file called
+    assert "json/decoder.py" in through  # a function that the file called
 
 
 def test_a_relative_path_is_the_same_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

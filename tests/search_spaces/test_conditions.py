@@ -46,7 +46,7 @@ def space(**values: Any) -> SearchSpace:
 
 
 def active(values: dict[str, Any]) -> set[str]:
-    """By hand, what the tree says."""
+    """Names of the active parameters, written out by hand."""
     names = {"conv", "layers"}
     if values["conv"]:
         names |= {"kernel", "pool"} | ({"size"} if values["pool"] != "none" else set())

@@ -13,7 +13,7 @@ from trainables.models.pairs.variants import MLP
 DOMAINS = {"hidden": tune.randint(1, 129), "hidden_layers": tune.randint(1, 9)}
 
 SHOWN = "hidden=45 hidden_layers=8"
-"""What is drawn first."""
+"""First draw from `DOMAINS`, as messages show it."""
 
 
 def space(constraint: Any, **values: Any) -> SearchSpace:
@@ -81,7 +81,7 @@ def test_a_constraint_is_known_by_its_text() -> None:
 
 
 def test_a_constraint_without_a_text_is_known_by_its_code() -> None:
-    """As in a process that has it from a notebook."""
+    """A process that received the constraint from a notebook has no source text."""
     text = "lambda c: c.hidden <= {n} and all(w < {n} for w in c.widths)"
     one, same, other = (eval(text.format(n=n)) for n in (3, 3, 4))
     assert source_of(one) == source_of(same) != source_of(other)

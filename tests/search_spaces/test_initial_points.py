@@ -1,4 +1,4 @@
-"""Every space that ships contains its initial points: a sweep can find what it compares with."""
+"""Every shipped space contains its initial points, so that a sweep can sample its baselines."""
 
 from collections.abc import Callable
 

@@ -59,7 +59,7 @@ def space():
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a space file of its own name and returns its path."""
+    """Function that writes a space file with the given name and returns its path."""
 
     def to_file(text, name="own.py"):
         path = tmp_path / name
@@ -151,7 +151,7 @@ for parcel in sys.argv[1:]:
 
 
 def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path):
-    """Also where the file has its annotations as strings."""
+    """Also if the annotations in the file are strings."""
     data = draw_pairs(digits_source(), seed=0, train_pairs=40, test_pairs=10)
     folds = stratified_folds(data.train.targets["target"], num_folds=2, seed=0)
     context = Context(data=data, folds=folds, seed=0)
@@ -189,7 +189,7 @@ def test_a_variant_that_is_not_there_is_refused(write):
 
 @pytest.fixture
 def table():
-    """A task of the user's: three classes of rows with two columns."""
+    """User-defined task: rows of three classes with two columns."""
     x = np.random.default_rng(0).normal(size=(60, 2))
     frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1]})
     target = np.digitize(x[:, 0], [-0.4, 0.4])

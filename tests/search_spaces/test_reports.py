@@ -1,4 +1,4 @@
-"""What every grid of the reports must hold; a new row is tested without new code."""
+"""Contract of every grid of the reports; a new row is tested without new code."""
 
 from dataclasses import fields
 from itertools import product
@@ -12,7 +12,7 @@ from trainables.presets.registry import GRIDS, PRESETS
 from trainables.variants import VARIANTS
 
 SHAPELESS = {*AMOUNTS, "schedule", "criterion"}
-"""Axes that do not shape a network."""
+"""Axes that do not change the architecture of a network."""
 
 
 @pytest.fixture(params=GRIDS.values(), ids=GRIDS.keys())
@@ -21,7 +21,7 @@ def grid(request):
 
 
 def points_of(axes):
-    """Each choice of one value per axis."""
+    """All combinations of one value per axis."""
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 

@@ -1,4 +1,4 @@
-"""What every search space must hold; a new row is tested without new code."""
+"""Contract of every search space; a new row is tested without new code."""
 
 import random
 from dataclasses import fields
@@ -27,7 +27,7 @@ def space(name):
 
 @pytest.fixture
 def samples(space):
-    """Points as random search would draw them."""
+    """Points as random search draws them."""
     np.random.seed(0)  # noqa: NPY002 (what ray's domains draw from)
     random.seed(0)
     draw = lambda: {key: domain.sample() for key, domain in space.searched.items()}
@@ -89,6 +89,6 @@ def test_the_first_point_is_a_reports_own(space):
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_is_made_anew_each_time(name):
-    """Ray's domains are mutable."""
+    """Ray's domains are mutable, so two spaces must not share them."""
     one, other = SPACES[name](), SPACES[name]()
     assert all(one.searched[key] is not other.searched[key] for key in one.searched)

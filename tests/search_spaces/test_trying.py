@@ -1,4 +1,4 @@
-"""Values of a space, tried when it is made."""
+"""Values of a space are checked when the space is created."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ SOUND: list[tuple[str, Any]] = [
     ("batch_size", tune.qrandint(16, 64, 16)),
     ("batch_size", tune.lograndint(1, 65)),
     ("batch_norm", tune.choice([np.True_, np.False_])),
-    ("dropout", tune.uniform(0, 1)),  # whose upper end is never drawn
+    ("dropout", tune.uniform(0, 1)),  # the upper end is never drawn
     ("lr_decay", tune.uniform(0, 1)),
     ("dropout", tune.quniform(0, 0.5, 0.05)),
     ("dropout", tune.choice([np.float32(0.5), 0])),
@@ -44,7 +44,7 @@ IMPOSSIBLE: list[tuple[str, Any, str]] = [
 
 @dataclass(frozen=True, kw_only=True)
 class OwnConfig(PerceptronClassifierConfig):
-    """Not seen by the checker of shapes, which would refuse a wrong type before we do."""
+    """Configuration without the tests' type checker, which would refuse a wrong type first."""
 
     heads: int = 1
 

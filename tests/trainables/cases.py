@@ -1,4 +1,4 @@
-"""Presets as test cases, and what tests may ask of any network."""
+"""Presets as test cases, and helpers for networks of any kind."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ AMOUNTS = {
     "aux_weight",
     "shuffle",
 }
-"""Fields that neither shape a network nor choose what trains it."""
+"""Fields that affect neither the architecture of a network nor the choice of its optimiser."""
 
 
 def variant_of(name: str) -> Variant:
@@ -41,22 +41,22 @@ def variant_of(name: str) -> Variant:
 
 
 def config_of(name: str, **values: object) -> TrialConfig:
-    """A preset's configuration, with the given fields besides."""
+    """Configuration of a preset, with `values` in place of its own."""
     return variant_of(name).config.from_dict({**PRESETS[name].config, **values})
 
 
 def by_autograd(variant: Variant) -> bool:
-    """Whether its networks are modules of torch."""
+    """Whether the networks of a variant are PyTorch modules."""
     return not issubclass(variant.config, BackpropConfig)
 
 
 def is_tagged(variant: Variant, tag: str) -> bool:
-    """Whether a variant says so of itself, such as `auxiliary`."""
+    """Whether a variant has a tag, such as `auxiliary`, with the value true."""
     return variant.tags.get(tag) == "true"
 
 
 def in_double_precision(variant: Variant) -> Variant:
-    """A variant of torch in which rounding turns no sign of a gradient, nor of Adam's steps."""
+    """PyTorch variant in float64: rounding changes no sign of a gradient or of an Adam step."""
 
     def build(config: TrialConfig, *shapes: Any) -> nn.Module:
         model = variant.model(config, *shapes)
@@ -67,7 +67,7 @@ def in_double_precision(variant: Variant) -> Variant:
 
 
 def distinct_networks() -> list[str]:
-    """Names of presets of which no two differ in amounts only; modules of torch come first."""
+    """Names of presets, no two of which differ only in `AMOUNTS`; PyTorch modules come first."""
     first: dict[tuple[object, ...], str] = {}
     for name, preset in PRESETS.items():
         config = config_of(name).to_dict()
@@ -77,30 +77,30 @@ def distinct_networks() -> list[str]:
 
 
 def random_inputs(variant: Variant, count: int) -> Tensor:
-    """Random rows of a variant's one input: pairs of images, or points."""
+    """Random rows of the only input of a variant: pairs of images, or points."""
     (shape,) = variant.task.row_shapes.values()
     return torch.randn(count, *shape)
 
 
 def scores_of(model: nn.Module | Sequential, rows: Tensor) -> Scores:
-    """What a network of either kind says of pairs or points."""
+    """Scores of a network of either kind for pairs or points."""
     if isinstance(model, Sequential):
         return Scores(model.forward(rows.flatten(1)))
     return model(rows)
 
 
 def next_order(stack: FoldStack) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"]]:
-    """Rows of the epoch that comes next, and their weights."""
+    """Row order of the next epoch, and the weights of these rows."""
     return stack._order(stack.members, stack._generators(stack.members, ORDER), None)
 
 
 def size_of(model: nn.Module | Sequential) -> int:
-    """Trainable parameters."""
+    """Number of trainable parameters."""
     return model.num_params if isinstance(model, Sequential) else num_params(model)
 
 
 def recipe_of(variant: Variant, config: TrialConfig, data: Data, **values: object) -> Recipe:
-    """What would be exported of a trial of `config` on `data`, drawn with seed 0."""
+    """Recipe as exported for a trial of `config` on `data`, with data drawn by seed 0."""
     means = ("val_accuracy", "val_accuracy_std", "val_loss", "val_loss_std")
     fields: dict[str, object] = {
         "space": variant.name,

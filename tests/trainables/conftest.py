@@ -46,7 +46,7 @@ SMALL: dict[str, dict[str, Any]] = {
         for name, model in DISC.items()
     },
 }
-"""Fields that make a variant's network small; one without a row is tested at its default size."""
+"""Fields that make a variant's network small; other variants are tested at their default size."""
 
 EVERYTHING = {
     "dropout": 0.3,
@@ -69,25 +69,25 @@ EVERYTHING_WITHOUT_AUTOGRAD = {
 
 @pytest.fixture(scope="session")
 def data() -> Data:
-    """41 pairs to train on, so that three folds train on 27, 27 and 28."""
+    """Data with 41 training pairs, so that three folds train on 27, 27 and 28 of them."""
     return draw_pairs(digits_source(), seed=0, train_pairs=41, test_pairs=10)
 
 
 @pytest.fixture(scope="session")
 def points() -> Data:
-    """As many points, in and outside a disc."""
+    """Data with as many points as `data` has pairs, inside and outside a disc."""
     return disc.draw(0, 41, 10)
 
 
 @pytest.fixture(scope="session")
 def data_for(data: Data, points: Data) -> Callable[[Variant | None], Data]:
-    """Data that a variant is for."""
+    """Function that returns the data of a variant's task."""
     return lambda variant: points if variant and variant.task is disc.TASK else data
 
 
 @pytest.fixture(scope="session")
 def folds(data: Data) -> tuple[Fold, ...]:
-    """Folds of unequal size."""
+    """Three folds of unequal size."""
     folds = stratified_folds(data.train.targets["target"], num_folds=3, seed=0)
     assert len({len(fold.train) for fold in folds}) == 2
     return folds
@@ -95,7 +95,7 @@ def folds(data: Data) -> tuple[Fold, ...]:
 
 @pytest.fixture
 def make_context(data_for: Callable[..., Data], folds: tuple[Fold, ...]) -> Callable[..., Context]:
-    """Builds what trials share, for a variant where its data are others than those of most."""
+    """Function that builds the context of trials, with the data of the variant if one is given."""
 
     def build(variant: Variant | None = None, **values: Any) -> Context:
         return Context(**{"data": data_for(variant), "folds": folds, "seed": 7, **values})
@@ -105,7 +105,7 @@ def make_context(data_for: Callable[..., Data], folds: tuple[Fold, ...]) -> Call
 
 @pytest.fixture(scope="session")
 def small_config() -> Callable[..., Any]:
-    """Builds a small configuration of a variant, with the given fields besides."""
+    """Function that builds a small configuration of a variant, with the given fields."""
 
     def build(variant: Variant, **values: Any) -> Any:
         small = {**SMALL.get(variant.name, {}), "batch_size": 9, "epochs": 3}
@@ -116,7 +116,7 @@ def small_config() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def full_config(small_config: Callable[..., Any]) -> Callable[..., Any]:
-    """Builds a small configuration with all switched on that a variant can be asked for."""
+    """Function that builds a small configuration with all options of a variant switched on."""
 
     def build(variant: Variant, **values: Any) -> Any:
         if not by_autograd(variant):
@@ -133,7 +133,7 @@ def full_config(small_config: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def make_stack(data_for: Callable[..., Data], folds: tuple[Fold, ...]) -> Callable[..., FoldStack]:
-    """Builds a stack of a member for each configuration; member i has fold i and seed 100 + i."""
+    """Function that builds a stack: member i has configuration i, fold i and seed 100 + i."""
 
     def build(
         variant: Variant,
@@ -169,11 +169,11 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 
 @pytest.fixture(params=[pytest.param(v, id=v.name) for v in VARIANTS.values() if by_autograd(v)])
 def torch_variant(request: pytest.FixtureRequest) -> Variant:
-    """Every variant of the registry whose networks are modules of torch."""
+    """Every variant of the registry whose networks are PyTorch modules."""
     return request.param
 
 
 @pytest.fixture(params=[MLP, CNN, CNN_WS_AUX, CNN_TRANSFER], ids=lambda variant: variant.name)
 def family(request: pytest.FixtureRequest) -> Variant:
-    """A variant of each kind, for what the others have in common with these."""
+    """One variant of each kind, for properties that all variants of a kind share."""
     return request.param

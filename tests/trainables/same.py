@@ -1,4 +1,4 @@
-"""What it means that two states, or two epochs' metrics, are the same."""
+"""Assertions that two states, or the metrics of two epochs, are equal."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ CLOCK = {"time", "train_time_s"}
 
 
 def assert_identical(one, other):
-    """Every tensor bit for bit, every number and name equal, but for what a clock says."""
+    """Assert that tensors are equal bit for bit, numbers and names equal; ignore clock times."""
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, other)
     elif isinstance(one, np.ndarray):
@@ -24,7 +24,7 @@ def assert_identical(one, other):
 
 
 def assert_same_state(one, other, *, tol=1e-5):
-    """The states of two stacks, up to rounding."""
+    """Assert that the states of two stacks are equal up to rounding."""
     assert one["num_steps"] == other["num_steps"]
     assert one["epoch"] == other["epoch"]
     for part in ("params", "buffers"):
@@ -37,7 +37,7 @@ def assert_same_state(one, other, *, tol=1e-5):
 
 
 def assert_same_metrics(one, other):
-    """The metrics of two epochs, up to rounding."""
+    """Assert that the metrics of two epochs are equal up to rounding."""
     assert one.epoch == other.epoch
     assert one.main_part == other.main_part
     for mine, theirs in ((one.train, other.train), (one.held_out, other.held_out)):

@@ -1,4 +1,4 @@
-"""The numbers of shipped variants stay what they are, to the last bit."""
+"""Results of shipped variants equal the recorded ones, to the last bit."""
 
 import json
 from pathlib import Path

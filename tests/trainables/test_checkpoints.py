@@ -17,7 +17,7 @@ STATE = {
 
 @pytest.fixture(params=["path", "uri"])
 def folder(request, tmp_path):
-    """A folder that does not exist yet, as a path and as a URI."""
+    """Folder that does not exist yet, as a path and as a URI."""
     below = tmp_path / "some sweep" if request.param == "path" else tmp_path / "sweep"
     return str(below) if request.param == "path" else below.as_uri()
 

@@ -102,7 +102,7 @@ FIELDS = {
     perceptron.PerceptronConfig: ({"embedding"}, {"label_smoothing", "aux_alpha", "rotation"}),
     images.ConvNetConfig: ({"channels", "rotation"}, {"label_smoothing", "aux_alpha"}),
 }
-"""What a configuration has besides `TrialConfig`, and what it has not."""
+"""Some fields that a configuration class has besides `TrialConfig`'s, and some that it lacks."""
 
 configs = st.builds(
     PairConfig,
@@ -185,7 +185,7 @@ Config.from_dict({"head_hidden": 3, "shuffle": False, "aux_schedule": "linear"})
 
 
 def test_a_value_of_the_wrong_type_is_refused():
-    """In a process of its own: here the checker of shapes would refuse it before we do."""
+    """Runs in another process: in this one, the tests' type checker would refuse it first."""
     subprocess.run([sys.executable, "-c", WRONG_TYPES], check=True, timeout=50)
 
 

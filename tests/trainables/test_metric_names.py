@@ -1,4 +1,4 @@
-"""Metrics whose names end like a part of a loss are metrics all the same."""
+"""Metrics whose names end like a part of a loss are still metrics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A network's trial against a hand-written loop of plain PyTorch."""
+"""A trial of a network compared with a handwritten loop in plain PyTorch."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def trial(task: Task, data: Data, folds: Any, seed: int, lr: float = LR) -> list
 
 
 def by_hand(task: Task, data: Data, fold: Any, seed: int) -> float:
-    """Accuracy, or R², on the held-out rows."""
+    """Accuracy, or R², of the plain PyTorch loop on the held-out rows."""
     torch.manual_seed(seed)
     x, y = data.train.inputs["numeric"], data.train.targets["target"]
     mean, std = x[fold.train].mean(0), x[fold.train].std(0)

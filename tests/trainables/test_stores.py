@@ -46,7 +46,7 @@ PLACE = "endpoint_override=127.0.0.1:9&scheme=http&region=eu"
     ],
 )
 def test_a_silent_service_is_not_waited_for_as_long_as_the_library_would(uri, same, monkeypatch):
-    """All that the URI says is kept, and there are limits."""
+    """The filesystem keeps all options of the URI, and has timeouts and few attempts."""
     monkeypatch.setattr(stores.pafs, "AwsStandardS3RetryStrategy", tries := Mock())
     tries.return_value = AwsStandardS3RetryStrategy()
     filesystem, path = located(uri)

@@ -1,4 +1,4 @@
-"""Ray's Trainables, made in this process: what Ray would do with them in an actor."""
+"""Ray Trainables in this process, called as Ray calls them in an actor."""
 
 import math
 import subprocess
@@ -42,7 +42,7 @@ VOLATILE = {names.TRAIN_TIME}
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    """Ray makes a folder for results below this one, and looks up its own address."""
+    """Let Ray create its result folders in `tmp_path`; skip the lookup of its own address."""
     monkeypatch.setattr(
         "ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path), raising=False
     )
@@ -51,7 +51,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make(small_config, make_context):
-    """Makes a variant's Trainable as Ray does, with a small configuration."""
+    """Function that creates a variant's Trainable as Ray does, with a small configuration."""
 
     def build(variant, context=None, **values):
         context = context or make_context(variant)
@@ -67,7 +67,7 @@ def make(small_config, make_context):
 
 
 def comparable(result):
-    """A result without what a clock says."""
+    """Result without measured times."""
     kept = {key: value for key, value in result.items() if key not in VOLATILE}
     history = [{k: v for k, v in row.items() if k != "time"} for row in result[HISTORY]]
     return {**kept, HISTORY: history}
@@ -197,7 +197,7 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_p
 
 @pytest.fixture
 def broken_store(tmp_path):
-    """A folder of checkpoints that takes none: a file is in its place; gone, it is whole again."""
+    """Checkpoint folder that refuses writes: a file has its path. Remove the file to repair it."""
     (tmp_path / "store").write_text("in the way")
     return tmp_path / "store"
 
@@ -285,7 +285,7 @@ def test_a_trainable_only_wraps_a_trial(family, make, make_context, small_config
 
 
 def test_a_trainable_bound_to_its_context_reaches_another_process(make_context, tmp_path, make):
-    """As Ray would send it; the other process has neither this module nor this context."""
+    """Pickled as Ray does it; the other process has neither this module nor this context."""
     variant = VARIANTS["mlp"]
     expected = make(variant).step()[names.VAL_LOSS]
     parcel = tmp_path / "parcel.pkl"
@@ -309,7 +309,7 @@ print(repr(trainable.step()["val_loss"]))
 
 
 def test_a_new_trial_asks_no_store_for_a_checkpoint(make, make_context, broken_store, monkeypatch):
-    """It has none, and would wait for a store that is away."""
+    """A new trial has no checkpoint, and would only wait for a store that is unreachable."""
     monkeypatch.setattr("trainables.trainable.load_checkpoint", lambda *args: pytest.fail("asked"))
     context = make_context(checkpoint_folder=str(broken_store))
     assert make(VARIANTS["mlp"], context).step()["epoch"] == 3
@@ -319,7 +319,7 @@ def test_a_new_trial_asks_no_store_for_a_checkpoint(make, make_context, broken_s
 def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
     make, make_context, tmp_path, reported_at, epochs
 ):
-    """Whether the trial goes on from there has not been decided."""
+    """The scheduler has not yet decided whether the trial continues after that epoch."""
     variant = VARIANTS["mlp"]
     folder = str(tmp_path / "checkpoints")
     context = make_context(report_at=(1, 2, 3), checkpoint_folder=folder, checkpoint_every_s=0.0)
@@ -334,7 +334,7 @@ def test_a_checkpoint_whose_report_was_lost_is_reported_before_it_trains_on(
 
 
 class Sick(nn.Module):
-    """Fails as its configuration says."""
+    """Network that fails in the way that its configuration names."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -392,7 +392,7 @@ def test_a_crash_is_tried_again_unless_it_is_the_same_again(sick):
 
 
 class Picky(ClassifierMixin, BaseEstimator):
-    """Looks at its parameters when it is fitted, as scikit-learn's estimators do."""
+    """Estimator that checks its parameters in `fit`, as scikit-learn's do."""
 
     def fit(self, x, y):
         raise ValueError("Solver lbfgs supports only 'l2' or None penalties, got l1 penalty.")

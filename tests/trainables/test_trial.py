@@ -21,7 +21,7 @@ OF_DIGITS = {"val_digit_accuracy", "train_main_loss", "train_aux_loss"}
 
 
 def continue_after(epoch, variant, config, context, folder):
-    """Interrupt a trial after an epoch, and compare its end with that of one that was not."""
+    """Interrupt a trial after an epoch, and compare its end with that of an uninterrupted one."""
     through = CrossValidation(variant, config, context, 5)
     through.advance(epoch)
     save_checkpoint(folder, 5, through.state_dict())
@@ -143,7 +143,7 @@ def test_a_trial_that_diverges_stops_at_once(family, mode, small_config, make_co
 
 
 def test_one_diverged_fold_is_not_averaged_away(small_config, make_context, data, folds):
-    """A row that no fold trains on, but one is measured on, is not a number."""
+    """One row is NaN: no fold trains on it, and one fold has it as a held-out row."""
     images = data.train.inputs["images"].copy()
     images[folds[1].val[0]] = np.nan
     train = dataclasses.replace(data.train, inputs={"images": images})

@@ -1,4 +1,4 @@
-"""What every variant of the registry must hold; a new row is tested without new code."""
+"""Contract of every variant of the registry; a new row is tested without new code."""
 
 import random
 
@@ -30,7 +30,7 @@ from trainables.variants import TASKS, VARIANTS, variant_named
 
 
 def sampled(space):
-    """A point of a search space, as random search would draw it."""
+    """Configuration from a search space, drawn as random search does."""
     np.random.seed(0)  # noqa: NPY002 (what ray's domains draw from)
     random.seed(0)
     return space.complete({key: domain.sample() for key, domain in space.searched.items()})
@@ -88,7 +88,7 @@ def test_scores_have_their_shapes_and_are_finite(case):
 
 
 def learning_by_autograd(variant, model, config, draw):
-    """Names of the parameters that get a gradient in one phase or another."""
+    """Names of the parameters that get a gradient in any phase, and names of all parameters."""
     params = dict(model.named_parameters())
     phases = {config.frozen_at(e): config.loss_weights_at(e) for e in range(config.epochs)}
     learning, scorer = set(), Scorer(variant.task)
@@ -100,7 +100,7 @@ def learning_by_autograd(variant, model, config, draw):
             p.grad = None
         values = {"main_weight": main, "aux_weight": aux, "label_smoothing": 0.0}
         values = {name: torch.tensor(value) for name, value in values.items()}
-        for _ in range(2):  # a unit may be dropped or dead once
+        for _ in range(2):  # one draw may drop a unit or leave it dead
             inputs, targets = draw()
             scorer.sums(model(inputs), targets, torch.ones(40), values, training=True)[
                 0
@@ -131,7 +131,7 @@ def test_every_parameter_gets_a_gradient(case):
 
 
 def test_encoders_are_shared_as_the_variant_says(case):
-    """The first list of modules is what sees the images, in each of several networks."""
+    """In each network, the first list of modules has the encoders of the images."""
     variant, config = case
     model = variant.model(config)
     nets = model.nets if isinstance(model, DeepDigitNet) else [model]
@@ -162,7 +162,7 @@ def test_weights_and_rates_do_not_change_a_networks_size(variant, small_config):
 
 
 def test_a_variant_learns(variant, data_for, small_config):
-    """Most of forty pairs by heart; guessing would get about half of them."""
+    """Learns most of forty pairs by heart; guessing gets about half of them right."""
     lr = 0.1 if variant.task is disc.TASK else 0.01
     config = small_config(variant, lr=lr, epochs=40, batch_size=20)
     everything = np.arange(40)

@@ -1,4 +1,4 @@
-"""What a sweep writes of its task, and what a refused export says."""
+"""Task record of a sweep, and the message of a refused export."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ IMAGES = draw_pairs(digits_source(), seed=0, train_pairs=30, test_pairs=20)
 
 
 def recorded(task: Task, data: Data) -> dict[str, Any]:
-    """What a sweep writes of its task."""
+    """Task record that a sweep writes."""
     origin = {k: Path(v).name if k == "data" else v for k, v in data.origin.items()}
     record = {**task_record(task, data), **inputs_record(task, data), "origin": origin}
     return {"record": record, "origin": origin}

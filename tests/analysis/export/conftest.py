@@ -1,4 +1,4 @@
-"""Sweeps of two tasks that ship and of a table in a store, and ways to export from it."""
+"""Store with sweeps of two shipped tasks and of a table, and fixtures that export from it."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def swept(make_store: Callable[[], Any], tables: Path) -> Any:
-    """Sweeps of two tasks that ship and of a table, each with the record of its task."""
+    """Store with sweeps of two shipped tasks and of a table, each with its task record."""
     store = make_store()
     kind = type(store.data["digits"])
     store.data["digits"] = kind("digits", IMAGES.digest)
@@ -68,7 +68,7 @@ def swept(make_store: Callable[[], Any], tables: Path) -> Any:
 
 
 def _without_lr(store: Any) -> None:
-    """Estimators have no learning rate, which the store gives to every trial."""
+    """Empty the configuration of estimators: the store adds a learning rate, which they lack."""
     for (sweep, _), run in store.trials.items():
         if sweep in ("auc/logistic", "rmse/ridge"):
             store.client.set_tag(run, names.TAG_CONFIG, "{}")
@@ -81,7 +81,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., list[str]]:
-    """Runs the program in an empty folder; what it said."""
+    """Function that runs the program in an empty folder and returns its output lines."""
     monkeypatch.chdir(tmp_path)
 
     def run(*args: str, uri: str = swept.uri) -> list[str]:
@@ -94,7 +94,7 @@ def run(
 
 @pytest.fixture
 def export(run: Callable[..., list[str]], tmp_path: Path) -> Callable[..., dict[str, Recipe]]:
-    """Runs the program; the recipes it wrote, by file."""
+    """Function that runs the program and returns the exported recipes by file name."""
 
     def export(*args: str, **options: str) -> dict[str, Recipe]:
         said = run(*args, **options)

@@ -1,4 +1,4 @@
-"""Which trials are exported, and where to."""
+"""Choice of the exported trials and of the output files."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from foldsweep.recipe import Recipe
 
 
 def test_best_trial_of_the_latest_sweep_of_a_space(export: Callable) -> None:
-    """Older sweeps, other experiments and trials that did not end have better scores."""
+    """Better scores of older sweeps, other experiments and incomplete trials are ignored."""
     ((name, recipe),) = export("--space", "cnn").items()
     assert name == "best-both-cnn.yaml"
     assert (recipe.sweep, recipe.trial, recipe.dataset) == ("both/cnn", 0, "digits")
@@ -118,7 +118,7 @@ def test_space_of_one_s_own_is_named_by_its_file(export: Callable, swept: Any) -
 def test_a_space_of_one_s_own_is_found_where_the_project_has_moved_to(
     export: Callable, swept: Any, tmp_path: Path
 ) -> None:
-    """The path is the old one's; the same file is here. Another file of its name is not taken."""
+    """The recorded path is the old one. A file at the new path must have the recorded digest."""
     run, file = swept.trials["own/mine", 0], tmp_path / "spaces" / "mine.py"
     file.parent.mkdir()
     file.write_text("def space(): ...\n")
@@ -134,7 +134,7 @@ def test_a_space_of_one_s_own_is_found_where_the_project_has_moved_to(
 def test_a_store_in_this_folder_is_named_relative_to_it(
     swept: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever gets the recipe has a store of their own in theirs."""
+    """In a recipient's folder, the relative URI names the recipient's own store."""
     monkeypatch.chdir(Path(swept.uri.removeprefix("sqlite:///")).parent)
     store = open_store(swept.uri, "foldsweep")
     recipe = recipe_of(store, complete_trials(store, "both/mlp")[0])

@@ -1,4 +1,4 @@
-"""What cannot be exported is refused in one line, and nothing is written."""
+"""Refused exports: the message is one line, and no file is written."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files, folders and versions of models."""
+"""Exported models: files, folders and registered versions."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def test_model_of_a_table_is_kept_and_asked(
     assert said[3].startswith(f"best-{sweep}-{space}.{kind}: {kind}, equal to the original ")
     assert said[4].startswith("kept: the model; predict new rows: ")
     assert said[4].endswith("analysis/predict.py kept NEW.csv")
-    run(*options, "--keep", "kept")  # in place of the model that is there
+    run(*options, "--keep", "kept")  # replaces the model in that folder
 
     from analysis import predict
 

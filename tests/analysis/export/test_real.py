@@ -1,4 +1,4 @@
-"""Written by a sweep, read by analysis."""
+"""Results that a real sweep writes and analysis reads."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_what_a_sweep_logged_comes_back(tmp_path: Path) -> None:
-    """A real sweep of a user's table: exported, kept, registered, asked."""
+    """A model of a user's table is swept, exported, kept, registered and used for prediction."""
     customers().drop(columns="bill").to_csv(tmp_path / "customers.csv", index=False)
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
 

@@ -1,4 +1,4 @@
-"""What a recipe says."""
+"""Content of an exported recipe."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from trainables.variants import VARIANTS
 
 
 def test_scores_are_in_order_of_folds(export: Callable) -> None:
-    """Repeats have more folds than one cut, and 10 comes after 9."""
+    """Repeats have more folds than one cross-validation, and fold 10 comes after fold 9."""
     (recipe,) = export("--sweep", "twelve").values()
     assert recipe.fold_scores["val_accuracy"] == [0.5 + i / 100 for i in range(12)]
     assert recipe.folds == 4
@@ -62,7 +62,7 @@ def test_recipe_of_a_table_holds_its_schema_and_no_folder(
 
 
 def test_commands_name_the_data_where_they_must(run: Callable, tables: Path) -> None:
-    """Not where the file lies beside the recipe."""
+    """They do not name a file that is beside the recipe."""
 
     def commands() -> list[str]:
         run("--sweep", "rmse")

@@ -1,4 +1,4 @@
-"""When a new model takes the champion's place, on models of every sort."""
+"""Rules by which a new model replaces the champion, for models of every kind."""
 
 from dataclasses import replace
 
@@ -79,11 +79,11 @@ def test_worse_or_equal_one_does_not(weak, strong):
     assert verdict.why.endswith("on the same 300 digits pairs, p = 1")
 
 
-# What the champion may have seen -----------------------------------------------------------------
+# Training data of the champion -------------------------------------------------------------------
 
 
 def test_champion_of_other_rows_is_compared_on_these(strong):
-    """Training images are never test images, whatever pairs they are drawn into."""
+    """The images of training pairs are never those of test pairs, for any draw of pairs."""
     other = images(seed=5, rows=200, epochs=1, lr=1e-5)
     verdict = judge(strong, champion(other))
     assert verdict.wins
@@ -100,7 +100,7 @@ def test_champion_whose_data_is_not_known_is_not_compared(weak, strong):
 
 
 def test_champion_that_has_seen_parts_of_the_test_rows_is_not_compared(strong, monkeypatch):
-    """Single images count, not the pairs that they are drawn into."""
+    """Overlap is checked by single images, not by pairs."""
     both = replace(
         SOURCE,
         train=replace(
@@ -132,7 +132,7 @@ def test_models_of_two_tasks_are_not_compared(strong):
 
 
 def test_rows_without_parts_of_their_own_are_looked_through_whole():
-    """Other points are compared; a champion that was trained on these test points is not."""
+    """Points are checked as whole rows: only a champion trained on them is not compared."""
     new, other = points(), points(seed=9)
     assert "p = " in judge(new, champion(other)).why
     swapped = replace(new, data=replace(new.data, test=other.data.train, own_digest="other"))

@@ -1,4 +1,4 @@
-"""Tests of two models on the same rows: their level, their direction, their edges."""
+"""Significance tests of two models on the same rows: level, direction and edge cases."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ AUC = metric_of("roc_auc", kind="classification", num_classes=2)
 
 
 def answers(*runs):
-    """Right and wrong answers: `(3, True)` is three right ones in a row."""
+    """Array of right and wrong answers: `(3, True)` stands for three right answers in a row."""
     return np.concatenate([np.full(count, right) for count, right in runs])
 
 
@@ -40,7 +40,7 @@ def test_equal_answers_are_no_difference():
 
 
 def test_exact_test_keeps_its_level():
-    """On models that are equally good it finds a difference in at most 5 of 100 cases."""
+    """For equally good models it finds a difference in at most 5 % of the cases."""
     rng = np.random.default_rng(0)
     found = [mcnemar(*(rng.random((2, 200)) < 0.9)) < 0.05 for _ in range(1000)]
     assert np.mean(found) < 0.05
@@ -119,7 +119,7 @@ def test_metric_over_all_rows_is_resampled_too(few_resamples):
 
 
 def test_whole_groups_are_drawn():
-    """Rows of a group are alike: ten groups of twenty rows say no more than ten rows."""
+    """Rows of a group are equal, so ten groups of twenty rows have the information of ten rows."""
     rng = np.random.default_rng(6)
     of_group = rng.normal(0, 1, 10)
     groups = np.repeat([f"g{i}" for i in range(10)], 20)

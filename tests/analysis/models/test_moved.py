@@ -1,4 +1,4 @@
-"""What analysis has of a project folder that was moved, though MLflow keeps absolute places."""
+"""Analysis of a project folder that was moved, although MLflow stores absolute paths."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def store_in(folder: Path) -> Store:
 def moved(
     tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path, trained: Trained
 ) -> tuple[Path, Path, str]:
-    """A project with a champion and a JSON file of a run: where it was, is, and the run's id."""
+    """Old and new folder of a moved project with a champion and a run's JSON file; the run id."""
     old = tmp_path_factory.mktemp("moved") / "old"
     old.mkdir()
     database = Path(shutil.copy(empty_mlflow, old / "mlflow.db"))

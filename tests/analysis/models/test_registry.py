@@ -74,7 +74,7 @@ def downloaded(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_alias_goes_to_what_is_significantly_better(store: Store, trained: Any) -> None:
-    """First, then a better one, then the same once more."""
+    """Registers a first model, then a better one, then the better one again."""
     check(store, "best")
     assert open_champion(store, "best") is None
     weak, strong = trained(epochs=1, lr=1e-5), trained(epochs=12, lr=0.003)
@@ -114,7 +114,7 @@ def test_model_is_logged_with_all_that_serving_takes(
     assert run.data.metrics["test_digit_accuracy"] == model.scores["digit_accuracy"]
     assert run.data.params["epochs"] == "2"
 
-    monkeypatch.chdir(tmp_path)  # nothing depends on the folder that one is in
+    monkeypatch.chdir(tmp_path)  # nothing depends on the working directory
     at = downloaded(store, "logged", monkeypatch)
     files = {str(path.relative_to(at)) for path in at.rglob("*") if path.is_file()}
     assert files >= {"served_model.py", "MLmodel", "requirements.txt", "input_example.json"}
@@ -160,7 +160,7 @@ TABLES = ("table classes", "table numbers", "estimator classes", "estimator numb
 def registered(
     store: Store, parent: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Trained]:
-    """A registered model of each case that is no image."""
+    """Registered models of all cases without images, by case name."""
     folder = tmp_path_factory.mktemp("tables")
     made = {}
     for name in (*TABLES, "two inputs"):
@@ -264,7 +264,7 @@ def test_what_a_model_needs_is_in_its_requirements(
     required = (folder / "requirements.txt").read_text().split()
     assert needs <= {line.split("==")[0] for line in required}
     files = {path.name for path in (folder / "artifacts" / "model").iterdir()}
-    files -= {"__pycache__"}  # which Python makes beside a space.py that it imports
+    files -= {"__pycache__"}  # Python creates it when it imports space.py
     assert files == {"recipe.yaml", learnt} | ({"space.py"} if name == "two inputs" else set())
 
 
@@ -283,7 +283,7 @@ def test_inputs_by_name_are_served(
 
 @pytest.fixture
 def asked(store: Store, registered: dict[str, Trained], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sends a request to the app that `mlflow models serve` runs; status and body."""
+    """Function that sends a request to the app of `mlflow models serve`: status and body."""
 
     def ask(body: Any, name: str = "table classes") -> Any:
         model = served(store, name, monkeypatch)
@@ -293,7 +293,7 @@ def asked(store: Store, registered: dict[str, Trained], monkeypatch: pytest.Monk
 
 
 async def answered(app: Any, content: bytes) -> tuple[int, Any]:
-    """Status and body that an app gives to a request."""
+    """Status and body of the response of an app."""
     sent = []
 
     async def receive() -> dict[str, Any]:
@@ -323,7 +323,7 @@ def records(**change: Any) -> dict[str, Any]:
 def test_missing_values_of_a_request_are_missing(
     asked: Any, registered: dict[str, Trained]
 ) -> None:
-    """A missing boolean is not false, and text is not true."""
+    """A missing boolean is not read as false, and text is not read as true."""
     model = registered["table classes"].model
     for change in (
         {"active": None},
@@ -381,13 +381,13 @@ def test_wrong_value_in_python_is_an_invalid_parameter(
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
-# The rest of the process -------------------------------------------------------------------------
+# Side effects on the process ---------------------------------------------------------------------
 
 
 def test_mlflow_is_left_as_it_was(
     store: Store, trained: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its tracking URI is the whole process's, and it is quiet."""
+    """The tracking URI of the process stays the same, and nothing is printed."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/mlflow.db")
     open_champion(store, "nothing-here")
     register_one(store, "quiet", trained(epochs=1))
@@ -405,7 +405,7 @@ def test_command_that_serves_is_said(
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.chdir(tmp_path)
     said = serve_command(store, "best")
-    server = f'PATH={folder}:"$PATH"'  # MLflow looks for its server on the path
+    server = f'PATH={folder}:"$PATH"'  # MLflow looks for its server on PATH
     python = f"{sys.executable} -P -m mlflow models serve"
     assert said.startswith(f"MLFLOW_TRACKING_URI={store.tracking_uri} {server} {python} ")
     known = subprocess.run(
@@ -444,7 +444,7 @@ def test_store_without_a_registry_is_refused(store: Store) -> None:
 def test_champion_of_somebody_else_is_refused(store: Store) -> None:
     store.client.create_registered_model("theirs")
     version = store.client.create_model_version("theirs", "file:///nowhere")
-    check(store, "theirs")  # which has no champion
+    check(store, "theirs")  # a model without a champion
     store.client.set_registered_model_alias("theirs", "champion", version.version)
     with pytest.raises(UserError, match="^version 1 of theirs, its champion, is no model of fold"):
         check(store, "theirs")

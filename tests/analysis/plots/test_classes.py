@@ -22,7 +22,7 @@ def evaluation(confusion, classes=None, **more):
 
 
 def texts(axes):
-    """What is written in a matrix, by (actual, answered)."""
+    """Texts in a confusion matrix by (actual, predicted) class."""
     return {
         (round(t.get_position()[1]), round(t.get_position()[0])): t.get_text() for t in axes.texts
     }
@@ -76,7 +76,7 @@ def test_of_many_classes_the_most_frequent_mistakes_are_listed():
     assert labels == ["class 3 → class 7", "class 12 → class 1", "class 8 → class 9"]
     assert [t.get_text() for t in axes.texts] == ["10 (10 %)", "6 (6 %)", "2 (2 %)"]
     low, high = axes.get_ylim()
-    assert low > high  # the most frequent on top
+    assert low > high  # the most frequent is on top
 
 
 def test_no_more_are_listed_than_fit():
@@ -104,7 +104,7 @@ def test_a_calibration_has_its_curve_and_its_counts():
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[0.1, 0.9], [0.2, 0.8]])
     assert line.get_label() == "net (off by 0.100)"
     assert counts.lines[0].get_ydata().tolist() == [30, 10]
-    assert hollow.get_xdata().tolist() == [0.9]  # of 10 predictions only
+    assert hollow.get_xdata().tolist() == [0.9]  # this bin has only 10 predictions
 
 
 def test_answers_without_probabilities_have_no_calibration():

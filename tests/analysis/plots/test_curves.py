@@ -53,7 +53,7 @@ def test_no_panel_is_cut_off_by_the_limits_of_the_first(info):
 
 
 def sparse(**more):
-    """A metric over all rows, measured at few epochs and on no training batch."""
+    """Curves of a metric over all rows, measured at three epochs and not on training batches."""
     values = {"roc_auc": np.array([0.7, 0.8, 0.9])}
     return CurvesInfo(
         name="net",

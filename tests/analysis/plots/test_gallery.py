@@ -1,4 +1,4 @@
-"""All figures of two sweeps, one of which is older, out of a store."""
+"""All figures of two sweeps in a store, one older than the other."""
 
 import json
 import sys
@@ -69,7 +69,7 @@ def filled(make_store, tmp_path_factory):
     tag = distributions_json({"lr": FloatDistribution(1e-4, 1e-1, log=True)})
     filled.client.set_tag(filled.parents["new/mlp"], "foldsweep.distributions", tag)
     for (name, _), run_id in filled.trials.items():
-        # of validation accuracy the store has epochs 2 and 4, of validation loss only the last
+        # `add` logs validation accuracy at epochs 2 and 4, validation loss only at the last one
         keys = ["train_loss", "train_accuracy"]
         keys += ["train_main_loss", "train_aux_loss"] if name.startswith("old") else []
         points = [Metric(key, 0.5, 0, step) for key in keys for step in (2, 4)]
@@ -86,7 +86,7 @@ def store(filled):
 
 @pytest.fixture(scope="module")
 def drawn(store):
-    """Figures of both sweeps, and what was said of them."""
+    """Figures of both sweeps, and the notices about them."""
     said: list[str] = []
     return sweep_figures(store, load_sweeps(store), notice=said.append), said
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_meant_is_refused(store, arguments, said, monkeypatch) ->
 
 @pytest.fixture(scope="module")
 def houses(make_store, tmp_path_factory):
-    """A regression: a network with a curve, an estimator without, one without test rows."""
+    """Regression sweeps: a network with a curve, an estimator without, one without test rows."""
     filled = make_store()
     filled.client.create_experiment(
         "foldsweep", artifact_location=tmp_path_factory.mktemp("artifacts").as_uri()
@@ -215,7 +215,7 @@ def drawn_houses(houses):
 def test_a_regression_has_its_own_figures_and_none_of_other_tasks(drawn_houses):
     shown, _ = drawn_houses
     assert list(shown) == [
-        "all-curves-rmse",  # of the loss the store has one epoch only
+        "all-curves-rmse",  # the loss has no curve: the store has it for one epoch only
         "all-boxes",
         "all-predicted",
         "all-residuals",
@@ -266,7 +266,7 @@ def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
 
 
 def _copied_once(filled, run_id):
-    """A run with the last value of every metric only."""
+    """Copy a run, only with the last value of every metric, and return the id of the copy."""
     found = filled.client.get_run(run_id)
     copy = filled.client.create_run(found.info.experiment_id).info.run_id
     points = [Metric(key, value, 0, 1) for key, value in found.data.metrics.items()]

@@ -36,7 +36,7 @@ def recorded(swept, distributions):
 
 
 def many(number, *, space=SPACE, accuracy=None):
-    """A sweep in which only the learning rate matters, and more is better."""
+    """Sweep in which only the learning rate matters, and a higher one is better."""
     trials = []
     for i in range(number):
         lr = 10 ** (-4 + 2.9 * ((7 * i) % number) / number)
@@ -57,7 +57,10 @@ def store(make_store):
 
 @pytest.fixture(scope="module")
 def stored(store):
-    """Learning rates are 0.001 for trial 0, a report's and outside, 0.002 for trial 1, ..."""
+    """Study in which trial i has the learning rate 0.001 (i + 1).
+
+    Trial 0 is a report's row, and its learning rate is outside the search space.
+    """
     return rebuild(store, load_sweeps(store)[0])
 
 
@@ -186,7 +189,7 @@ TREE = {"lr": LR, "kind": KIND, "units": UNITS, "widths": WIDTHS}
 
 
 def conditional(number):
-    """A sweep whose units count for one kind only, with a choice of a list, a dict and None."""
+    """Sweep in which only one kind has `units`, and `widths` is a list, a dict or None."""
     trials = []
     for i in range(number):
         lr = 10 ** (-4 + 2.9 * ((7 * i) % number) / number)

@@ -31,7 +31,7 @@ def test_every_point_is_matched_by_the_front_and_no_member_by_another(points):
 
 @pytest.fixture
 def sweeps():
-    """Complete trials at 400, 200 and 100 seconds."""
+    """Sweeps whose complete trials took 400, 200 and 100 seconds."""
     mlp = [
         trial(0, (0.6, 0.8), name="a/mlp", train_time_s=200.0, origin="report/row"),
         trial(1, (0.5, 0.7), name="a/mlp", train_time_s=100.0),

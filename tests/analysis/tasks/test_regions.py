@@ -17,7 +17,7 @@ def test_points_are_drawn_by_their_target():
 
 
 def test_regions_lie_where_the_points_do():
-    """The first row of the answers is at the bottom: y rises with the row."""
+    """The first row of the predictions is at the bottom: y increases with the row index."""
     inside = np.zeros((4, 4))
     inside[0, 3] = 1.0  # x near 1, y near 0
     image = plot_regions([regions_info("net", inside.tolist())]).axes[0].images[0]

@@ -1,4 +1,4 @@
-"""A folder to work in, a small task, and a space that a program has made."""
+"""Working folder, small task, and search space that a program defines."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a program makes: a network that tests can look into while it trains."""
+"""Network that a program defines; tests can hook into its training."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 import foldsweep as fs
 
 hooks: list[Callable[[], None]] = []
-"""Called whenever a network looks at rows."""
+"""Functions that are called at each forward pass of a `Net`."""
 
 
 class Net(nn.Module):

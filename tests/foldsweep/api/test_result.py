@@ -1,4 +1,4 @@
-"""What a program does with a sweep: trials, comparison, figures, a page, models."""
+"""Result of a sweep in a program: trials, comparison, figures, a page, models."""
 
 import contextlib
 import shutil
@@ -27,7 +27,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 def swept(
     table: fs.Task, tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path
 ) -> tuple[Path, fs.Result]:
-    """A folder with a sweep of two spaces, and its result."""
+    """Folder with a sweep of two spaces, and the result of the sweep."""
     folder = tmp_path_factory.mktemp("swept")
     shutil.copy(empty_mlflow, folder / "mlflow.db")
     with contextlib.chdir(folder):
@@ -39,7 +39,7 @@ def swept(
 def result(
     home: Path, swept: tuple[Path, fs.Result], monkeypatch: pytest.MonkeyPatch
 ) -> fs.Result:
-    """In the folder of the sweep."""
+    """Result of the sweep; the sweep's folder is the working directory."""
     monkeypatch.chdir(swept[0])
     return swept[1]
 
@@ -56,7 +56,7 @@ def test_what_a_sweep_came_to_is_compared_drawn_and_written(result: fs.Result) -
     assert words.splitlines()[0] in page
     assert compared.table_html() in page
     assert compared.table_html() in result._repr_html_()
-    assert "finals" not in page  # nothing was measured of them
+    assert "finals" not in page  # there are no finals
 
     before = process()
     figures = result.plot()

@@ -1,4 +1,4 @@
-"""Sweeps out of a program: what is swept, what is refused, and what becomes of the process."""
+"""Sweeps in a program: accepted arguments, refusals, failures, and effects on the process."""
 
 import logging
 import os
@@ -190,7 +190,9 @@ def test_a_trial_that_crashes_is_tried_again(
     crashes = [True]
 
     def crash() -> None:
-        if Path("runs/own/small").is_dir() and crashes:  # not when it is tried on a few rows
+        if (
+            Path("runs/own/small").is_dir() and crashes
+        ):  # not in the check on a few rows before the sweep
             crashes.clear()
             raise OSError("disk is gone")
 
@@ -217,7 +219,7 @@ def test_ctrl_c_leaves_a_resumable_sweep_and_a_living_session(make_space: Make) 
     with pytest.raises(KeyboardInterrupt, match=r"fs.sweep\(SPACES, resume='own'\)"):
         fs.sweep(make_space(), name="own", sampler="random", **SMALL)
     made.hooks.clear()
-    assert len(looks) == 20  # it has interrupted the training at once
+    assert len(looks) == 20  # the training stopped at once
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     partial = fs.load("own")
     assert 0 < len(partial.trials) <= 3
@@ -231,7 +233,7 @@ def test_ctrl_c_leaves_a_resumable_sweep_and_a_living_session(make_space: Make) 
 
 
 def process() -> dict[str, Any]:
-    """All that a call could leave behind."""
+    """State of the process that a call could change."""
     loggers = {name: logging.getLogger(name).level for name in [*logging.root.manager.loggerDict]}
     return {
         "environment": dict(os.environ),
@@ -251,7 +253,7 @@ def process() -> dict[str, Any]:
         "torch": torch.random.get_rng_state().tolist(),
         "numpy": str(np.random.get_state()),  # noqa: NPY002
         "random": random.getstate(),
-        # besides MLflow's, which wait for work until its objects are collected
+        # except MLflow's, which wait for work until its objects are garbage-collected
         "threads": {t.name for t in threading.enumerate() if not t.name.startswith("Mlflow")},
         "pandas": pd.options.display.max_rows,
     }
@@ -259,7 +261,7 @@ def process() -> dict[str, Any]:
 
 def test_nothing_that_a_sweep_does_to_the_process_outlasts_it(table: fs.Task) -> None:
     few = {**SMALL, "trials": 1, "spaces": ["mlp", "logistic"], "epochs": 2}
-    fs.sweep(table, name="first", **few)  # what libraries do when they are imported
+    fs.sweep(table, name="first", **few)  # excludes the side effects of importing libraries
     torch.set_num_threads(2)
     logging.getLogger("optuna").setLevel(logging.ERROR)
     try:

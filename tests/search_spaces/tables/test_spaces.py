@@ -1,4 +1,4 @@
-"""Spaces of estimators: what is sampled can be fitted, and scikit-learn's defaults come first."""
+"""Spaces of estimators: samples can be fitted, and the first point has scikit-learn's defaults."""
 
 import random
 from dataclasses import replace
@@ -15,7 +15,7 @@ from trainables.tasks.metrics import Metric
 
 
 def sampled(space, number):
-    """Values as a sampler gives them."""
+    """Random values of a space, as Python types, which a sampler returns."""
     np.random.seed(number)  # noqa: NPY002 (Tune's)
     random.seed(number)
     values = {k: d.sample() if isinstance(d, Domain) else d for k, d in space.domains.items()}

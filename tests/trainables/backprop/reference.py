@@ -1,4 +1,4 @@
-"""The same networks twice, of this project's modules and of torch's, and how to compare them."""
+"""Pairs of equal networks, one of our own modules and one of PyTorch's, and their comparison."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def torchs_network(widths: list[int], activation: str = "relu", batch_norm: bool
 
 
 def stacked(make: Callable[[], Sequential], members: tuple[int, ...]) -> Sequential:
-    """A network in float64 with these member axes; its values are not the initial ones."""
+    """Network in float64 with these member axes; its parameters are random normal values."""
     network = make()
     for size in reversed(members):
         network = Sequential.stack([network] * size)
@@ -68,7 +68,7 @@ def randn(*shape: int) -> Tensor:
 
 
 def torchs_values(values: dict[str, Tensor], member: tuple[int, ...]) -> dict[str, Tensor]:
-    """One member's values under the names that torch gives them."""
+    """Values of one member under PyTorch's names."""
     renamed = {}
     for name, value in values.items():
         place, _, leaf = name.rpartition(".")
@@ -77,7 +77,7 @@ def torchs_values(values: dict[str, Tensor], member: tuple[int, ...]) -> dict[st
 
 
 def load_member(theirs: nn.Module, network: Sequential, member: tuple[int, ...]) -> None:
-    """Copy a member's parameters into torch's network."""
+    """Copy a member's parameters into PyTorch's network."""
     theirs.load_state_dict(torchs_values(network.state_dict(), member), strict=False)
 
 
@@ -88,7 +88,7 @@ def assert_close(actual: Tensor, expected: Tensor, *, atol: float = 1e-11) -> No
 def assert_same_values(
     values: dict[str, Tensor], theirs: dict[str, Tensor], member: tuple[int, ...]
 ) -> None:
-    """A member's values are those of torch's network, name by name."""
+    """Assert that a member's values equal those of PyTorch's network, name by name."""
     ours = torchs_values(values, member)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():

@@ -12,7 +12,7 @@ shapes = {"members": member_axes, "n": st.integers(1, 5), "c": st.integers(1, 4)
 
 
 def torchs_rows(name, scores, target):
-    """Loss of each row, by torch's functions."""
+    """Loss of each row, computed by PyTorch's functions."""
     if name == "mse":
         one_hot = F.one_hot(target, scores.shape[-1]).to(scores)
         return F.mse_loss(scores, one_hot, reduction="none").mean(-1)
@@ -34,7 +34,7 @@ def test_losses_and_their_gradients_are_torchs(name, weighted, members, n, c, se
     expected = (rows * shares).sum(-1) / shares.sum(-1)
     expected.sum().backward()
     assert_close(criterion.forward(scores, target, weight), expected)
-    for _ in range(2):  # a gradient may be asked for again
+    for _ in range(2):  # `backward` may be called again
         assert_close(criterion.backward(), leaf.grad)
 
 

@@ -1,4 +1,4 @@
-"""The library differentiates by hand: it neither imports nor uses torch's ways to do so."""
+"""The library differentiates by hand: it neither imports nor uses PyTorch's differentiation."""
 
 import ast
 from pathlib import Path
@@ -25,11 +25,11 @@ FORBIDDEN = {
     *("enable_grad", "set_grad_enabled", "vmap", "vjp", "jvp", "retain_grad", "_C", "ops"),
 }
 OWN_BACKWARDS = {"self", "network", "loss"}
-"""Names of modules and criteria, whose `backward` is written here."""
+"""Names of modules and criteria in the code, whose `backward` is handwritten."""
 
 
 def offences(source: str) -> set[str]:
-    """What a file imports or uses that it must not."""
+    """Forbidden imports and names in the source of a file."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -91,7 +91,7 @@ def test_what_differentiates_by_itself_would_be_seen(source):
 
 @pytest.fixture
 def rows():
-    """Inputs that ask for a gradient, and their classes."""
+    """Inputs that require a gradient, and their classes."""
     torch.manual_seed(0)
     return torch.randn(6, 2, requires_grad=True), torch.randint(2, (6,))
 

@@ -54,7 +54,7 @@ def test_networks_and_their_gradients_are_torchs(spec, members, n, seed):
 @pytest.mark.parametrize("criterion", CRITERIA)
 @given(spec=networks, decay=st.sampled_from([0.0, 0.03]), seed=seeds)
 def test_steps_descend_the_loss_and_the_penalty(criterion, spec, decay, seed):
-    """Weight decay is the penalty's gradient, which autograd finds by itself."""
+    """Weight decay equals the gradient of the penalty, which autograd computes as reference."""
     torch.manual_seed(seed)
     network, theirs = stacked(lambda: our_network(**spec), ()), torchs_network(**spec)
     load_member(theirs, network, ())
@@ -80,7 +80,7 @@ def test_steps_descend_the_loss_and_the_penalty(criterion, spec, decay, seed):
 
 
 def train_both(optimiser, spec, members, *, per_member, atol):
-    """Trains a stack and, for themselves, its members; yields both after each step."""
+    """Train a stack, and its members one by one; yield both after each step."""
     alone = [stacked(lambda: our_network(**spec), ()) for _ in range(members)]
     together = Sequential.stack(alone)
     rates, decays = torch.rand(2, members, dtype=torch.float64) / 10
@@ -102,8 +102,8 @@ def train_both(optimiser, spec, members, *, per_member, atol):
         yield together, alone
 
 
-# Before batch-norm a bias has no gradient but rounding, and some weights hardly any. These two
-# divide it by its own size, so only what the network says can agree.
+# Before batch-norm, the gradient of a bias is rounding error, and that of some weights is tiny.
+# These two divide a gradient by its own size, so only the outputs of the networks can agree.
 ADAPTIVE = {"adagrad", "rmsprop"}
 
 

@@ -1,4 +1,4 @@
-"""A made-up MNIST of 50 images, and a server on loopback that serves it well or badly."""
+"""Synthetic MNIST of 50 images, and a loopback server that serves it correctly or with faults."""
 
 import gzip
 import hashlib
@@ -51,7 +51,7 @@ def tiny_mnist() -> TinyMnist:
 
 @dataclass(kw_only=True)
 class Mirror:
-    """Serves every file as the first part of its path says: `/good/`, `/cut-off/`..."""
+    """Server whose behaviour depends on the first part of the path: `/good/`, `/cut-off/`..."""
 
     root: str
     requests: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ def mirror(tiny_mnist: TinyMnist, monkeypatch: pytest.MonkeyPatch) -> Iterator[M
         daemon_threads = True
 
         def handle_error(self, *args: object) -> None:
-            """Clients that hang up are part of the tests."""
+            """Print nothing: clients that close the connection are part of the tests."""
 
     with QuietServer(("127.0.0.1", 0), Handler) as server:
         served.root = f"http://127.0.0.1:{server.server_port}"

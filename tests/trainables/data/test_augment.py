@@ -165,7 +165,7 @@ def test_elastic_without_amplitude_is_affine():
 def test_a_mesh_that_moves_as_one_shifts_the_image():
     images = random_images(1, 1, 1)
     noise = torch.full((1, 1, 4 + 2 * MESH**2), 0.5)
-    noise[..., 4 : 4 + MESH**2] = 1.0  # every pixel is taken from two to the right
+    noise[..., 4 : 4 + MESH**2] = 1.0  # every pixel takes the value two pixels to its right
     expected = shifted(images[0, 0, 0], -2, 0)
     torch.testing.assert_close(
         elastic(images, noise, 2.0)[0, 0, 0], expected, atol=TOLERANCE, rtol=0

@@ -13,7 +13,7 @@ from trainables.tasks.larger_digit import parts
 
 
 def numbered_images(first, count):
-    """Images whose pixels all hold the number of the image, labelled by its last digit."""
+    """Images whose pixels all equal the number of the image; the label is its last digit."""
     numbers = np.arange(first, first + count)
     images = np.broadcast_to(numbers[:, None, None], (count, 14, 14)).astype(np.float32)
     return DigitImages(images=images, labels=numbers % 10)
@@ -105,7 +105,7 @@ DIGESTS = {
     (0, None, None): "51e01a891ac9cc3f488386d51e39b130",
     (0, 41, 10): "9d93ea3cfe26748490590976555876a9",
 }
-"""Of the embedded digits, as they have been since the first pairs of them."""
+"""Permanent digests of pairs of the embedded digits, by (seed, training pairs, test pairs)."""
 
 
 @pytest.mark.parametrize(("drawn", "digest"), DIGESTS.items())

@@ -1,4 +1,4 @@
-"""Means and deviations are those of training rows: of all numbers, of channels, of columns."""
+"""Means and deviations of the training rows: over all values, by channel or by column."""
 
 import numpy as np
 import pytest

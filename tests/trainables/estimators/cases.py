@@ -20,7 +20,7 @@ RESUMED = [
     (name, kind) for name, kind in VARIANTS if ESTIMATORS[name][kind][1].RESOURCE is not None
 ]
 SMALL = {"n_estimators": 18, "max_iter": 18}
-"""A resource that tests have time for."""
+"""Resource of an estimator that keeps tests short."""
 
 
 def hits(output: Tensor, target: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def task_of(kind: str, samples: Samples, *, outputs: int | None = None) -> Task:
 
 @cache
 def plain(kind: str) -> Task:
-    """Breast cancer or diabetes."""
+    """Task of scikit-learn's breast cancer or diabetes data."""
     load = load_breast_cancer if kind == "classification" else load_diabetes
     x, y = load(return_X_y=True)
     return task_of(kind, Samples(inputs={"numeric": x}, targets={"target": y}))
@@ -71,7 +71,7 @@ def plain(kind: str) -> Task:
 
 @cache
 def mixed(kind: str) -> Task:
-    """A table with missing numbers, a column with hardly any, and rare and missing categories."""
+    """Task of a table: missing numbers, a nearly empty column, rare and missing categories."""
     rng = np.random.default_rng(5)
     numeric = rng.normal(size=(120, 4))
     numeric[rng.random((120, 4)) < 0.1] = np.nan
@@ -95,7 +95,7 @@ def folds_of(task: Task, num_folds: int = 3) -> list[tuple[np.ndarray, np.ndarra
 
 
 def stack_of(variant: Variant, **values: object) -> EstimatorStack:
-    """A stack of three folds."""
+    """Estimator stack of three folds, with small resources."""
     defaults = variant.config()
     small = {key: value for key, value in SMALL.items() if key == variant.config.RESOURCE}
     config = type(defaults).from_dict({**defaults.to_dict(), **small, **values})

@@ -1,4 +1,4 @@
-"""The example of an estimator of one's own: LightGBM."""
+"""Example of a user-defined estimator: LightGBM."""
 
 import importlib.util
 from pathlib import Path
@@ -16,7 +16,7 @@ TYPES = (
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
 )
-"""What a fitted pipeline of it holds that is not scikit-learn's."""
+"""Types in a fitted pipeline that are not scikit-learn's."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Configurations of estimators: what they refuse, and what scikit-learn gets of them."""
+"""Configurations of estimators: refused values, and the parameters for scikit-learn."""
 
 import pytest
 
@@ -48,10 +48,10 @@ def test_names_become_parameters_of_scikit_learn():
 
 
 def test_whole_share_is_a_share():
-    # 1 is a number of columns, or of rows, for scikit-learn
+    # scikit-learn reads the integer 1 as one column or one row
     config = RandomForestClassifierConfig()
     for name in ("max_features", "max_samples"):
-        object.__setattr__(config, name, 1)  # as a file may have it
+        object.__setattr__(config, name, 1)  # a file may contain the integer
         assert isinstance(config.parameters[name], float)
 
 

@@ -48,11 +48,11 @@ PLAIN = {
     ("knn", "classification"): lambda: make_pipeline(StandardScaler(), KNeighborsClassifier()),
     ("knn", "regression"): lambda: make_pipeline(StandardScaler(), KNeighborsRegressor()),
 }
-"""What a user of scikit-learn would write, with defaults."""
+"""Pipelines that a user of scikit-learn would write, with default parameters."""
 
 
 def reference(stack: EstimatorStack, make, scoring: str) -> list[float]:
-    """`cross_val_score` of each fold, with the fold's `random_state`."""
+    """Result of `cross_val_score` for each fold, with the fold's `random_state`."""
     x, y = columns_of(stack.task.data.train), stack.task.data.train.targets["target"]
     scores = []
     with threadpool_limits(1):
@@ -90,7 +90,7 @@ def test_defaults_are_those_of_scikit_learn(name, kind):
 @pytest.mark.parametrize("name", ["logistic", "svm", "knn", "ridge"])
 def test_every_score_equals_its_scorer(name):
     kind = "regression" if name == "ridge" else "classification"
-    calibrated = {"probability": True} if name == "svm" else {}  # scorers take no sigmoids
+    calibrated = {"probability": True} if name == "svm" else {}  # scorers need `predict_proba`
     samples = plain(kind).data.train
     x, y = samples.inputs["numeric"], samples.targets["target"]
     of = regression if kind == "regression" else classification

@@ -1,4 +1,4 @@
-"""Kept estimators: what is read is what was written, and a file of others executes nothing."""
+"""Kept estimators: reading restores what was written, and a foreign file executes no code."""
 
 import io
 import json
@@ -24,7 +24,7 @@ Y = (X[:, 0] > 0).astype(np.int64)
 
 
 class Unknown(RandomForestClassifier):
-    """An estimator of somebody's own."""
+    """User-defined estimator."""
 
 
 @pytest.mark.parametrize("table", [plain, mixed])
@@ -92,7 +92,7 @@ def test_file_of_others_executes_nothing(function, tmp_path):
 
 
 def damaged(path, change):
-    """Change the arrays of a file, by name."""
+    """Replace each part of a zip file by `change(name, content)`."""
     with zipfile.ZipFile(path) as file:
         parts = {name: file.read(name) for name in file.namelist()}
     with zipfile.ZipFile(path, "w") as file:

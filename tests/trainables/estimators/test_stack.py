@@ -35,7 +35,7 @@ RNG = np.random.default_rng(3)
 
 
 def own(model, *, task: Task | None = None, config=EstimatorConfig) -> EstimatorStack:
-    """A stack of a user's own estimator."""
+    """Stack of a user-defined estimator."""
     task = task or plain("classification")
     return stack_of(
         Variant(name="own", task=task, model=lambda config, shapes: model(), config=config)
@@ -261,7 +261,7 @@ def test_class_that_a_fold_lacks_has_probability_0():
 
 
 class AnswersOnly(DummyClassifier):
-    """A classifier that says nothing but answers."""
+    """Classifier that predicts classes, but no probabilities."""
 
     @property
     def predict_proba(self):

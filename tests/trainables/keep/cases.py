@@ -1,4 +1,4 @@
-"""Small tasks of every sort, and a model of each: what a kept model must hold for any of them."""
+"""Small tasks of every kind and a model of each, as cases for the contract of kept models."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ SMALL = {"epochs": 2, "batch_size": 20}
 
 
 def recipe_of(variant: Variant, config: Any, data: Data, **values: Any) -> Recipe:
-    """What would be exported of a trial of `config` on `data`, drawn with seed 0."""
+    """Recipe as exported for a trial of `config` on `data`, with data drawn by seed 0."""
     task = variant.task
     key = f"val_{task.objective}"
     # file names without folders, as sweeps record them
@@ -79,7 +79,7 @@ def customers(rows: int = 160, seed: int = 0) -> pd.DataFrame:
 
 
 def table(folder: Path, target: str, objective: str | None = None, **options: Any) -> Task:
-    """The task of a CSV file of customers."""
+    """Task of a CSV file of customers."""
     path = folder / "customers.csv"
     if not path.exists():
         customers().to_csv(path, index=False)
@@ -89,23 +89,23 @@ def table(folder: Path, target: str, objective: str | None = None, **options: An
 
 
 def of_space(space: str, task: Task, **config: Any) -> tuple[Variant, Any]:
-    """Variant of a space for any task, and a configuration."""
+    """Variant of a space for any task, and a small configuration."""
     variant = load_space(space, task).variant
     small = SMALL if "batch_size" in variant.config().to_dict() else {}
     return variant, variant.config.from_dict({**small, **config})
 
 
 def task_data(task: Task) -> Data:
-    """The data of a task that has it already."""
+    """Data of a task that was created with its data."""
     assert isinstance(task.data, Data)
     return task.data
 
 
-# Networks of a user's own ------------------------------------------------------------------------
+# User-defined networks ---------------------------------------------------------------------------
 
 
 class Two(nn.Module):
-    """A network with two inputs, one of them codes."""
+    """Network with two inputs, one of them integer codes."""
 
     def __init__(self, config: TrialConfig, shapes: Any):
         super().__init__()
@@ -119,7 +119,7 @@ class Two(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A network of sequences."""
+    """Recurrent network for sequences."""
 
     def __init__(self, config: TrialConfig, shapes: Any):
         super().__init__()
@@ -131,7 +131,7 @@ class Recurrent(nn.Module):
 
 
 def two_inputs() -> Task:
-    """Two inputs by name, float64 and int64, and two values to predict."""
+    """Regression task with two named inputs, float64 and int64, and two target values."""
     rng = np.random.default_rng(1)
     rows = 80
     samples = Samples(
@@ -145,14 +145,14 @@ def two_inputs() -> Task:
 
 
 def sequences() -> Task:
-    """Sequences (7, 2) of three classes with names; nothing is set aside for the test."""
+    """Task of sequences of shape (7, 2) with three named classes and without test rows."""
     rng = np.random.default_rng(2)
     x = rng.normal(size=(60, 7, 2)).astype(np.float32)
     y = np.array(["up", "down", "flat"])[np.digitize(x.sum((1, 2)), [-1, 1])]
     return classification("sequences", Data.of(x, y, holdout=0.0, name="sequences"))
 
 
-# A model of each ---------------------------------------------------------------------------------
+# A model of each task ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,16 +165,16 @@ class Case:
 
     @property
     def recipe(self) -> Recipe:
-        """Its recipe."""
+        """Recipe of the case."""
         return recipe_of(self.variant, self.config, self.data)
 
     @property
     def rows(self) -> Samples:
-        """Rows to ask a model of it."""
+        """Rows to predict: the test rows, or the training rows if there are none."""
         return self.data.train if self.data.test is None else self.data.test
 
     def fit(self, **values: Any) -> KeptModel:
-        """A model of it."""
+        """Train a model of the case; `values` replace fields of its recipe."""
         return fit(replace(self.recipe, **values), self.variant, self.data)
 
 
@@ -209,7 +209,7 @@ def _disc(_: Path) -> Case:
 
 
 def _embedded(_: Path) -> Case:
-    """A table without missing values and categories: nothing is flagged or coded."""
+    """Table without missing values and categories: it needs no indicators and no codes."""
     task = table_task(TableOptions(data="wine"), seed=0, objective=None)
     variant, config = of_space("mlp", task)
     return Case(variant=variant, config=config, data=task_data(task))

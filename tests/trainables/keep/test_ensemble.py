@@ -1,4 +1,4 @@
-"""The models of a trial's folds answer together, for any task."""
+"""Ensembles of the models of a trial's folds, for any task."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from trainables.trial import Context, CrossValidation
 
 @pytest.fixture(scope="module")
 def ensemble_of(case_of):
-    """The ensemble of a case, trained once."""
+    """Function that returns the ensemble of a case by its name; each is trained once."""
     made = {}
 
     def of(name):
@@ -38,7 +38,7 @@ def folds_of(case):
 
 
 def predictions_by_fold(case):
-    """What the models of the trial's folds say, each by itself."""
+    """Train a trial of a case, whose fold models predict separately; return it and its folds."""
     recipe = case.recipe
     folds = folds_of(case)
     context = Context(data=case.data, folds=folds, seed=recipe.seed, mode=recipe.mode)

@@ -1,4 +1,4 @@
-"""What is trained once more is what a stack trains, on all training rows."""
+"""A refitted model equals what a stack trains on all training rows."""
 
 import re
 from dataclasses import replace
@@ -20,7 +20,7 @@ SMALL = {"epochs": 2, "batch_size": 9}
 
 
 def predictions_of_a_stack(case):
-    """The same training by hand, predicted by the stack itself."""
+    """Predictions of a stack that gets the same training by hand."""
     data, rows = case.data, case.rows
     both = replace(data, train=joined([data.train, rows]), test=None)
     member = Member(

@@ -1,4 +1,4 @@
-"""Stand-alone files give what their original gives."""
+"""Stand-alone files give the predictions of the original model."""
 
 import re
 from dataclasses import replace
@@ -23,18 +23,18 @@ from trainables.variants import VARIANTS
 
 SMALL = {"epochs": 2, "batch_size": 9}
 IN_SHORT = (CNN_WS_AUX, CNN_DIGIT, MLP_BACKPROP)
-"""Variants with most of what networks here are made of; the others take a second each."""
+"""Variants that cover most layers; each other one takes a second, so it is a slow test."""
 
 
 def shipped(name, case_of, full_config):
-    """A case of a variant that ships."""
+    """Case of a shipped variant."""
     variant = VARIANTS[name]
     data = case_of(variant.task.name).data
     return Case(variant=variant, config=full_config(variant, epochs=2), data=data)
 
 
 def in_short():
-    """Every variant that ships; most of them in the slow run only."""
+    """Parameters for every shipped variant; most of them are marked as slow."""
     for variant in VARIANTS.values():
         slow = () if variant in IN_SHORT else pytest.mark.slow
         yield pytest.param(variant.name, id=variant.name, marks=slow)
@@ -45,7 +45,7 @@ NETWORK = [*(pytest.param(n, id=n) for n in NETWORKS), *in_short()]
 
 @pytest.fixture
 def written(case_of, model_of, full_config, tmp_path):
-    """Writes a model of a case; gives the model, the file and rows to compare on."""
+    """Function that writes a model of a case; returns model, file and inputs to compare."""
 
     def write(name, kind):
         if name in CASES:
@@ -63,7 +63,7 @@ def written(case_of, model_of, full_config, tmp_path):
 
 
 def check(model, inputs, given):
-    """What a file gives for these rows is what the model gives."""
+    """Assert that the outputs of a file for these inputs equal the model's predictions."""
     wanted = model.predict(inputs)
     assert len(given) == len(wanted)
     for values, array in zip(wanted.values(), given, strict=True):
@@ -132,18 +132,18 @@ def test_skops_gives_the_same(name, written, case_of):
 
 @pytest.mark.parametrize("kind", ["pt2", "torchscript", "onnx"])
 def test_file_holds_no_rows(kind, written, case_of):
-    """Programs keep the example that they were traced with."""
+    """Programs contain the example that traced them, which must not be a row of the data."""
     _, path, inputs = written("larger_digit", kind)
     content = path.read_bytes()
     for row in (*inputs["images"][:3], *case_of("larger_digit").rows.inputs["images"][:3]):
         assert row.tobytes() not in content
 
 
-# What cannot be written ------------------------------------------------------------------------
+# Refused models --------------------------------------------------------------------------------
 
 
 class Undecided(nn.Module):
-    """Takes another path where a row is bright."""
+    """Network whose control flow depends on the values of its input."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -155,7 +155,7 @@ class Undecided(nn.Module):
 
 
 class Lonely(nn.Module):
-    """Counts the rows."""
+    """Network whose output depends on the number of rows."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -166,7 +166,7 @@ class Lonely(nn.Module):
 
 
 class Special(nn.Module):
-    """A function that ONNX lacks."""
+    """Network with a function that ONNX lacks."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -203,7 +203,7 @@ def many_figures(output, **_):
 
 
 def test_whole_numbers_are_compared_exactly(case_of, tmp_path):
-    """Probabilities differ by rounding, which is no difference, and answers made of it are one."""
+    """Rounding may change probabilities, but not integer answers, even if computed from them."""
     case = case_of("table classes")
     own = replace(case.variant, predict=many_figures)
     model = Case(variant=own, config=case.config, data=case.data).fit()

@@ -1,4 +1,4 @@
-"""Predictions as people read them."""
+"""Predictions with class names and columns, as users read them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Metrics of a kept model are those of the task, over all rows and over some."""
+"""Metrics of a kept model equal those of the task, over all rows and over some."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the model of every task must hold, network or estimator."""
+"""Contract of the kept model of every task, network or estimator."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_model_comes_back_from_its_folder(name, case_of, model_of, tmp_path):
 
 @pytest.mark.parametrize("name", ["cnn_digit", "mlp", "disc_relu"])
 def test_model_of_an_earlier_format_answers_as_it_did(name):
-    """Kept models and their answers, as format 1 wrote them: to the last bit on that processor."""
+    """Models and answers that format 1 wrote: equal to the last bit on the same processor."""
     folder = FORMAT1 / f"kept-{name}"
     model = KeptModel.load(folder, variant_of=lambda recipe, _: variant_named(recipe.variant))
     data = data_of(model.recipe, model.variant.task)
@@ -123,7 +123,7 @@ def test_one_input_may_come_without_its_name(case_of, model_of):
 
 
 def test_logit_and_two_scores_mean_the_same(case_of):
-    """For one unit the loss is about its sigmoid, for two about their softmax."""
+    """The loss, and so the probability, is of the sigmoid of one unit or the softmax of two."""
     case = case_of("larger_digit")
     for units in (1, 2):
         config = replace(case.config, outputs=units)
@@ -184,7 +184,7 @@ def test_data_frame_is_refused_by_a_model_of_arrays(model_of):
         model_of("larger_digit").predict(pd.DataFrame({"x": [1]}))
 
 
-# Arrays that are none ----------------------------------------------------------------------------
+# Invalid arrays ----------------------------------------------------------------------------------
 
 
 @ALL
@@ -256,7 +256,7 @@ def test_missing_numbers_are_for_tables_only(case_of, model_of):
     assert np.isfinite(model_of("table classes").predict(frame)["probability"]).all()
 
 
-# A folder that is not what it was ----------------------------------------------------------------
+# Changed folders ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["table classes", "estimator classes"])
@@ -323,7 +323,7 @@ def test_folder_that_is_gone_is_named(model_of, tmp_path):
 
 @pytest.mark.parametrize("name", ["sequences", "estimator classes"])
 def test_file_of_a_user_s_own_variant_travels_along(name, case_of, tmp_path):
-    """The code is copied as it is, and found again in the folder."""
+    """The code file is copied unchanged, and loaded from the folder of the model."""
     case = case_of(name)
     file = tmp_path / "mine.py"
     file.write_text("# my own\n")
@@ -349,7 +349,7 @@ def test_estimator_of_a_user_s_own_type_is_trusted_with_its_file_alone(case_of, 
     from sklearn.linear_model import Ridge
 
     class Mine(Ridge):
-        """Not among the types of skops."""
+        """Estimator type that skops does not trust."""
 
     globals()["Mine"] = Mine
     Mine.__qualname__ = "Mine"
@@ -387,7 +387,7 @@ def test_missing_code_is_refused(case_of, tmp_path):
 
 
 def test_weights_shared_by_name_are_kept_once(case_of, tmp_path):
-    """Tied parameters have two names in a state dict, of which safetensors refuses one."""
+    """Tied parameters have two names in a state dict; safetensors accepts only one of them."""
 
     class Twice(torch.nn.Module):
         def __init__(self, config, shapes):

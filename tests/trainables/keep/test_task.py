@@ -1,4 +1,4 @@
-"""A record alone gives a task that answers as the one that was trained."""
+"""A task that is built from its record alone predicts like the trained one."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ def test_a_network_in_modules_of_torch_is_the_same(activation, learn):
     norm = BatchNorm(5, learn=learn)
     network = Sequential([Linear(3, 5), norm, ACTIVATIONS[activation](), Linear(5, 2)])
     for _ in range(3):
-        network.forward(2 * torch.randn(40, 3) + 1)  # which moves the running averages
+        network.forward(2 * torch.randn(40, 3) + 1)  # updates the running averages
     network.flat += 0.1 * torch.randn_like(network.flat)
     x = torch.randn(20, 3)
     torch.testing.assert_close(as_torch(network)(x), network.eval().forward(x))

@@ -85,12 +85,12 @@ def test_dropout_may_follow_the_last_block_only():
         assert kinds(channels=channels, dropout=0.5, dropout_blocks="last") == expected
     config = PairConvConfig(channels=(3, 5), hidden=(4,), dropout=0.5, dropout_blocks="last")
     rates = [float(m.rate) for m in ConvNet(config).modules() if isinstance(m, Dropout)]
-    assert rates == [0.5, 0.5]  # a block's, and that of the linear layer
+    assert rates == [0.5, 0.5]  # of the last block and of the linear layer
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_an_output_kernel_as_large_as_its_image_is_a_linear_layer(outputs):
-    """14 - 3 + 1 pooled is 6."""
+    """The image has 14 - 3 + 1 = 12 pixels, and 6 after pooling."""
     config = PairConvConfig(channels=(3,), output_kernel=6, outputs=outputs)
     model = ConvNet(config)
     linear = nn.Linear(3 * 6 * 6, outputs)

@@ -1,4 +1,4 @@
-"""What every preset must hold; a new row is tested without new code.
+"""Contract of every preset; a new row is tested without new code.
 
 Scores, shapes and gradients are tested with those of the variants, in `test_variants.py`.
 """
@@ -26,7 +26,7 @@ ONE_PARAMETER_TOO_MANY_IN_PRINT = {"kong/w_net"}
 
 @pytest.fixture(scope="module")
 def make(request, data_for, folds):
-    """Builds a stack of two members on twelve pairs each: two epochs of a step."""
+    """Function that builds a stack: two members, twelve pairs each, two epochs of one step."""
     variant = variant_of(request.param)
     if by_autograd(variant):
         variant = in_double_precision(variant)
@@ -45,7 +45,7 @@ def make(request, data_for, folds):
 
 @pytest.fixture(scope="module")
 def trained(make):
-    """What each mode comes to: the loss and the state before and after each epoch."""
+    """Training history by mode: loss and state at the start and after each epoch."""
 
     def run(stack):
         history = [(0.0, stack.state_dict())]

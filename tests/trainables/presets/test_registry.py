@@ -94,7 +94,7 @@ def test_another_choice_differs_in_what_it_is_told():
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table.endswith("/choices")])
 def test_every_other_choice_makes_a_difference(table):
-    """To the configuration or to the protocol of a row that the report has."""
+    """Each choice differs in configuration or protocol from all other rows of its report."""
 
     def told(name, protocol):
         return PRESETS[name].variant, config_of(name), protocol

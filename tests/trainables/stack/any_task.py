@@ -51,7 +51,7 @@ def data_of(inputs, targets):
 
 
 def slope() -> Case:
-    """A regression."""
+    """Regression task with one input."""
     x = numbers(4)
     target = 40 * x[:, 0] - 20 * x[:, 1] + 300
     task = regression("slope", data_of({"x": x}, {"height": target}))
@@ -60,7 +60,7 @@ def slope() -> Case:
 
 
 def table() -> Case:
-    """Three classes, of numbers that may be missing and of words."""
+    """Task with three classes; the inputs are numbers, some of them missing, and words."""
     x = numbers(2)
     kind = np.digitize(x[:, 0], [-0.4, 0.4])
     frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "word": np.array(["x", "y", "z"])[kind]})
@@ -72,7 +72,7 @@ def table() -> Case:
 
 
 def colours() -> Case:
-    """Four classes of colour images."""
+    """Task with four classes of colour images."""
     images = numbers(3, 10, 10)
     label = (images[:, 0].mean((1, 2)) > 0) * 2 + (images[:, 1].mean((1, 2)) > 0)
     task = classification("colours", data_of({"images": images}, {"label": label.astype(int)}))
@@ -81,7 +81,7 @@ def colours() -> Case:
 
 
 class TwoHeads(nn.Module):
-    """A user's network: an image and numbers in, scores and a level out."""
+    """User-defined network; inputs: an image and numbers; outputs: scores and a level."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -105,7 +105,7 @@ def two_losses(output, target):
 
 
 def two() -> Case:
-    """Two inputs with two targets; what torch has for one network serves all members."""
+    """Two inputs and two targets; PyTorch's losses for one network also work for all members."""
     image, few = numbers(1, 6, 6), numbers(2)
     targets = {"label": (few[:, 0] > 0).astype(int), "level": image.mean((1, 2, 3))}
     task = Task(
@@ -135,7 +135,7 @@ def two() -> Case:
 
 
 class Recurrent(nn.Module):
-    """A GRU over the steps of a sequence; `vmap` has no rule for it."""
+    """GRU over the steps of a sequence, for which `vmap` has no rule."""
 
     def __init__(self, config, shapes):
         super().__init__()
@@ -147,7 +147,7 @@ class Recurrent(nn.Module):
 
 
 def sequences() -> Case:
-    """Two classes of sequences."""
+    """Task with two classes of sequences."""
     x = numbers(7, 3)
     task = classification(
         "sequences", data_of({"x": x}, {"label": (x.sum((1, 2)) > 0).astype(int)})
@@ -160,7 +160,7 @@ ALL = {**FUSING, "sequences": sequences}
 
 
 def members_of(config, sizes=(40, 41, 41)):
-    """Members of the given sizes, each held out on all other rows, of one or several configs."""
+    """Members with `sizes` training rows, all other rows held out; of one or several configs."""
     configs = config if isinstance(config, list) else [config] * len(sizes)
     order = np.random.default_rng(1).permutation(ROWS)
     return [
@@ -177,7 +177,7 @@ def stack_of(case, members=None, *, mode="auto", build=None, device="cpu"):
 
 
 def in_double_precision(case):
-    """A network's maker in which rounding turns no sign of a gradient."""
+    """Function that builds a case's network in float64: rounding changes no sign of a gradient."""
 
     def double(value):
         return value.double() if value.is_floating_point() else value

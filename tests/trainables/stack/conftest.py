@@ -1,4 +1,4 @@
-"""Tasks of every kind, for whatever a stack does with them."""
+"""Fixtures with tasks of every kind, for all tests of stacks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A network whose dropout the stack cannot draw for."""
+"""Network whose dropout noise the stack cannot draw."""
 
 from torch import nn
 
@@ -9,7 +9,7 @@ from trainables.tasks.task import Variant
 
 
 class Draws(nn.Module):
-    """A user's network that runs one dropout layer twice and draws by itself besides."""
+    """User-defined network: runs one dropout layer twice, and has another that draws by itself."""
 
     def __init__(self, config):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A CUDA graph without CUDA: the operations of one call, run again on the same memory."""
+"""Stand-in for a CUDA graph without CUDA: repeats the operations of a call on the same memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +10,18 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 class Recorder(TorchDispatchMode):
-    """Notes every operation below autograd, with the tensors that it was given and gave.
+    """Records every operation below autograd, with its input and output tensors.
 
-    A replay gives the operations the same tensors, whatever these hold by then, and puts each
-    result where it was when recorded. As in a CUDA graph no Python runs again, numbers that are no
-    tensors are frozen, and random operations draw anew.
+    A replay runs the operations on the same tensors with their current values, and writes each
+    result to the memory of the recorded one. As in a CUDA graph, no Python code runs again,
+    numbers that are not tensors are frozen, and random operations draw new values.
     """
 
     def __init__(self):
         super().__init__()
         self.calls: list[tuple[Any, Any, Any, Any]] = []
         self.read: dict[int, Tensor] = {}
-        """Tensors from outside, by where their memory is."""
+        """Tensors that no recorded operation created, by the address of their storage."""
         self.made: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -32,7 +32,7 @@ class Recorder(TorchDispatchMode):
         for t in tree_leaves(result):
             if isinstance(t, Tensor) and memory(t) not in self.read:
                 self.made.add(memory(t))
-        # aliases, which do not keep what autograd knows of the tensors
+        # detached aliases, which do not keep the autograd graph of the tensors
         alias = tree_map_only(Tensor, torch.Tensor.detach, (args, kwargs or {}, result))
         self.calls.append((func, *alias))
         return result
@@ -51,7 +51,10 @@ def memory(t: Tensor) -> int:
 
 
 def recorded(run: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-    """What captures a CUDA graph: warms up, and computes nothing when it captures."""
+    """Stand-in for the capture of a CUDA graph.
+
+    Warms up with two runs. The output is NaN until a replay, since a capture computes nothing.
+    """
     for _ in range(2):
         run()
     recorder = Recorder()

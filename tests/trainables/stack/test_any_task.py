@@ -1,4 +1,4 @@
-"""A stack trains any task: it knows rows, and neither classes nor pairs."""
+"""Stacks of any task: a stack depends on rows, but neither on classes nor on pairs."""
 
 from dataclasses import replace
 from typing import Any
@@ -93,7 +93,7 @@ def test_several_targets_are_measured_apart(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_table_is_encoded_by_each_members_training_rows(mode):
-    """A word that only held-out rows have is one of the others."""
+    """A word that occurs only in held-out rows gets code 0, the code of all other words."""
     case = table()
     rows = np.arange(ROWS)
     words = case.samples.inputs["categories"][:, 0]
@@ -109,7 +109,7 @@ def test_a_table_is_encoded_by_each_members_training_rows(mode):
 
 
 def weighted(output, target, *, label_smoothing, class_weights=None):
-    """A user's loss of rows, whose values are one for each row."""
+    """User-defined loss by row, which gets one label smoothing for each row."""
     assert label_smoothing.shape == target.shape
     return (1 - label_smoothing) * F.cross_entropy(output, target, reduction="none")
 
@@ -148,7 +148,7 @@ def test_unequal_folds_train_exact_batches(any_case, mode):
 
 
 def test_unequal_members_are_members_alone(any_case):
-    """To the last bit, whatever the others are."""
+    """Equal to the last bit, for any other members."""
     configs = [replace(any_case.config, lr=lr, weight_decay=0.01) for lr in (0.01, 0.02, 0.005)]
     members = members_of(configs, UNEQUAL)
     together = stack_of(any_case, members)
@@ -215,7 +215,7 @@ def test_a_loss_that_is_not_one_number_per_row_is_refused(loss, complaint, mode)
 
 @pytest.mark.parametrize("mode", MODES)
 def test_parts_of_a_loss_may_keep_an_axis_of_one(mode):
-    """As (rows, 1) beside (rows,), which would broadcast to a square."""
+    """Such as (rows, 1) beside (rows,), which would broadcast to (rows, rows)."""
     case = slope()
 
     def squares(output, target):
@@ -236,7 +236,7 @@ def test_a_metric_that_is_not_one_number_per_row_is_refused(mode):
 
 
 class Listing(Recurrent):
-    """A network that returns what no task can take."""
+    """Network that returns a list, which no task accepts."""
 
     def forward(self, x):
         return [super().forward(x)]

@@ -1,4 +1,4 @@
-"""Any task in bfloat16, by CUDA graphs, and continued from a checkpoint."""
+"""Any task in bfloat16, with CUDA graphs, and resumed from a checkpoint."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def in_bfloat16(case):
 
 
 def test_every_task_is_learnt_in_bfloat16(any_case):
-    """About as in float32, and not to the bit."""
+    """The losses are close to those in float32, but not equal to the bit."""
     whole, rounded = stack_of(any_case), stack_of(in_bfloat16(any_case))
     for _ in range(2):
         one, other = rounded.train_epoch(), whole.train_epoch()
@@ -38,7 +38,7 @@ def test_every_task_continues_from_a_state(case, mode, precision):
 
 
 def test_recorded_steps_of_every_task_are_fused_steps(case, monkeypatch):
-    """What stands in for CUDA graphs on a CPU; Adam goes through all members at once there."""
+    """Uses the stand-in for CUDA graphs on a CPU, with which Adam updates all members at once."""
     monkeypatch.setattr(StackedAdam, "step", lambda adam, lr: adam.update(*adam.advance(lr)))
     fused, graphed = stack_of(case, mode="fused"), stack_of(case, mode="fused")
     graphed.engine = GraphedEngine(graphed.engine, recorded)

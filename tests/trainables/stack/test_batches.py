@@ -1,4 +1,4 @@
-"""The numbers of earlier sweeps must not change with how they are drawn."""
+"""Random numbers of batches equal those of earlier sweeps, for any way of drawing them."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """Both modes give the same numbers from the same seeds, up to rounding.
 
-In double precision, since Adam blows the rounding of a gradient near zero up to a full step.
+Runs in double precision, since Adam turns the rounding error of a tiny gradient into a full step.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ from trainables.variants import VARIANTS
 
 
 def member_configs(variant, full_config):
-    """Members that differ in all that they may.
+    """Configurations of members that differ in all fields that may differ.
 
     All have some weight decay: where a gradient is exactly zero, as before batch-norm, Adam would
-    blow its rounding up to a full step.
+    turn its rounding error into a full step.
     """
     rows = [
         {"lr": 0.003, "lr_schedule": "constant"},
@@ -29,7 +29,9 @@ def member_configs(variant, full_config):
     if is_tagged(variant, "auxiliary"):
         rows[1] |= {"aux_weight": 0.9}
         rows[2] |= {"aux_weight": 0.0}
-        if not hasattr(full_config(variant), "pretrain"):  # there the phases decide
+        if not hasattr(
+            full_config(variant), "pretrain"
+        ):  # with pretraining, the phases set the weights
             rows[1] |= {"aux_schedule": "linear"}
     if full_config(variant).main_weight > 0:
         rows[1] |= {"main_weight": 0.1}
@@ -37,7 +39,7 @@ def member_configs(variant, full_config):
 
 
 def batch_sizes():
-    """Three folds of 27, 27 and 28 pairs: 13 leaves a last batch of one or two, 100 none."""
+    """Batch sizes for folds of 27, 27 and 28 pairs: 13 leaves a last batch of 1 or 2, 100 none."""
     yield from ((variant, 13) for variant in VARIANTS.values() if by_autograd(variant))
     yield from ((variant, size) for variant in (MLP, CNN_WS_AUX) for size in (9, 100))
 
@@ -87,7 +89,7 @@ def test_what_one_mode_saved_the_other_continues(family, modes, full_config, mak
 def test_members_differ_only_in_what_tells_them_apart(
     family, mode, full_config, make_stack, folds
 ):
-    """Equal members stay equal, so whatever differs below comes from the seed."""
+    """Equal members stay equal, so any difference comes from the seed."""
     config = full_config(family)
     train = [folds[0].train] * 3
     stack = make_stack(family, [config] * 3, mode=mode, train=train, seeds=[1, 1, 2])

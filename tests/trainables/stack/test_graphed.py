@@ -1,4 +1,4 @@
-"""Graphed steps are fused steps: on a GPU by CUDA graphs, elsewhere by what stands in for them."""
+"""Graphed steps equal fused steps: with CUDA graphs on a GPU, with their stand-in elsewhere."""
 
 import numpy as np
 import pytest
@@ -24,13 +24,13 @@ EPOCHS = {"mlp": 2, "cnn_ws_aux": 3, "cnn_transfer": 4}
 
 @pytest.fixture(autouse=True)
 def steps_as_on_a_gpu(monkeypatch):
-    """Adam goes through all members at once, which rounds otherwise than member by member."""
+    """Let Adam update all members at once, which rounds differently from member by member."""
     monkeypatch.setattr(StackedAdam, "step", lambda adam, lr: adam.update(*adam.advance(lr)))
 
 
 @pytest.fixture
 def configs(full_config):
-    """Two members that differ, with all switched on that graphs might get wrong."""
+    """Function that builds two configurations, with all options that graphs might get wrong."""
 
     def build(variant):
         values = {"epochs": EPOCHS[variant.name], "batch_size": 10}
@@ -45,7 +45,7 @@ def configs(full_config):
 
 @pytest.fixture
 def graphed(make_stack):
-    """Builds a stack whose steps are recorded and replayed."""
+    """Function that builds a stack whose steps are recorded and replayed."""
 
     def build(variant, configs, *, capture=recorded, **values):
         stack = make_stack(variant, configs, mode="fused", **values)
@@ -56,7 +56,7 @@ def graphed(make_stack):
 
 
 def assert_same_epoch(one, other):
-    """One epoch of both, to the last bit."""
+    """Train both stacks for an epoch; assert that they are equal to the last bit."""
     assert_identical(vars(one.train_epoch()), vars(other.train_epoch()))
     assert_identical(one.state_dict(), other.state_dict())
 
@@ -67,14 +67,14 @@ def test_graphed_is_fused_epoch_for_epoch(variant, configs, make_stack, graphed)
     stack = graphed(variant, configs(variant))
     for _ in range(fused.epochs):
         assert_same_epoch(stack, fused)
-        # 27 and 28 rows by tens, and all held-out rows at once
+        # training batches of 10 and of 8 rows (27 and 28 in total), and all held-out rows at once
         assert [key[0] for key in stack.engine.graphs] == ["train", "train", "evaluate"]
     assert_identical(stack.predict(), fused.predict())
 
 
 @pytest.mark.parametrize("variant", [MLP, CNN_WS_AUX, CNN_TRANSFER], ids=lambda v: v.name)
 def test_graphed_continues_what_fused_saved(variant, configs, make_stack, graphed):
-    """Also where it has graphs already, and goes back to an earlier phase."""
+    """Also if the stack already has graphs and returns to an earlier phase."""
     through = make_stack(variant, configs(variant), mode="fused")
     through.train()
     state = through.state_dict()
@@ -92,7 +92,7 @@ def test_graphed_continues_what_fused_saved(variant, configs, make_stack, graphe
 
 
 def test_values_of_another_epoch_reach_the_graphs(configs, make_stack, graphed):
-    """Loss weights are the only thing that changes here."""
+    """Only the loss weights change between these epochs."""
     stacks = [build(CNN_WS_AUX, configs(CNN_WS_AUX)) for build in (make_stack, graphed)]
     measured = []
     for stack in stacks:
@@ -113,7 +113,7 @@ def test_layers_that_draw_by_themselves_draw_what_they_would_fused(make_stack, g
 
 
 def test_graphs_read_nothing_but_what_stays(configs, graphed):
-    """Memory that nobody holds but a recording would be another tensor's on a GPU by now."""
+    """On a GPU, memory to which only the recording refers would belong to another tensor."""
     recorders = []
 
     def capture(run):
@@ -159,7 +159,7 @@ def test_sums_outlive_the_next_step(configs, graphed):
 def test_where_capturing_fails_steps_are_fused_and_one_warning_says_so(
     after, configs, make_stack, graphed
 ):
-    """At once, or while a gradient is on its way."""
+    """Capturing fails at once or after a run, and leaves a gradient behind."""
 
     def broken(run):
         for _ in range(after):
@@ -189,7 +189,7 @@ def test_a_stack_on_a_cpu_that_asks_for_graphs_is_fused(small_config, make_stack
 
 
 def on_the_gpu(variant, configs, make_stack):
-    """Fused and graphed, in double precision: steps may round in other ways."""
+    """Fused and graphed stack, in double precision since their steps may round differently."""
     doubled = in_double_precision(variant)
     return [make_stack(doubled, configs, mode=m, device="cuda") for m in ("fused", "graphed")]
 

@@ -53,7 +53,7 @@ def test_members_together_are_members_alone(optimiser, criterion):
         values = together.train_epoch()
     for i, member in enumerate(members(*configs)):
         if i == 1 and kind["batch_norm"]:
-            continue  # its last batch was filled up by a row of weight 0, which batch-norm sees
+            continue  # a row of weight 0 pads its last batch, and batch-norm sees that row
         alone = stack_of([member])
         for _ in range(3):
             own = alone.train_epoch()
@@ -62,7 +62,7 @@ def test_members_together_are_members_alone(optimiser, criterion):
 
 
 def test_a_network_trains_as_the_same_one_with_autograd():
-    """The same batches, loss and steps in `torch.nn`, for an epoch."""
+    """Compares with the same batches, loss and steps in `torch.nn`, for one epoch."""
     one = config(weight_decay=0.02)
     handwritten = stack(one)
     net = nn.Sequential(

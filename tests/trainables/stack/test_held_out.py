@@ -1,4 +1,4 @@
-"""What a trained stack keeps of each held-out row: the metric's own values, or predictions."""
+"""Kept values of each held-out row of a trained stack: those of the metric, or predictions."""
 
 import io
 

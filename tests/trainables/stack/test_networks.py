@@ -1,4 +1,4 @@
-"""Stacked layers stand for `vmap` over the members' layers."""
+"""Stacked layers are equivalent to `vmap` over the members' layers."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def test_stacked_networks_learn_as_vmap_would_have_them(
 
 
 class Net(nn.Module):
-    """A user's network around one layer of 4 features."""
+    """User-defined network around one layer of 4 features."""
 
     takes_leading_axes = True
 
@@ -62,7 +62,7 @@ class Net(nn.Module):
 
 
 class Scale(nn.Linear):
-    """A layer whose class only looks like a known one."""
+    """Layer of a subclass of a known one, with another forward pass."""
 
     def forward(self, x):
         return 2 * super().forward(x)
@@ -123,14 +123,14 @@ def test_others_are_left_to_vmap(layer):
 
 
 class Silent(Net):
-    """A network with a forward pass of its own, which does not say what it takes."""
+    """Network that overrides `forward`, but does not declare `takes_leading_axes` itself."""
 
     def forward(self, pair):
         return super().forward(pair.flip(1))
 
 
 class Renamed(Net):
-    """A network that only has another name."""
+    """Network that differs from `Net` only in its name."""
 
 
 def test_a_network_whose_own_class_does_not_say_so_is_left_to_vmap():

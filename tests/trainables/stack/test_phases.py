@@ -1,4 +1,4 @@
-"""What an epoch trains, and with which weights, follows the configuration."""
+"""Trained parameters and loss weights of each epoch, as configured."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def names_in(state, *parts):
 
 @pytest.fixture
 def transfer(small_config, make_stack):
-    """Builds a stack whose head waits for two epochs of four, and whose convolutions then stay."""
+    """Function that builds a stack: head frozen for two of four epochs, then the convolutions."""
 
     def build(*, mode, **values):
         config = small_config(
@@ -38,7 +38,7 @@ def transfer(small_config, make_stack):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_annealed_weights_are_those_of_their_epoch(mode, small_config, make_stack):
-    """Each epoch is an epoch with constant weights from where the one before has ended."""
+    """Each epoch equals an epoch with constant weights that starts from the same state."""
     config = small_config(CNN_WS_AUX, aux_schedule="linear")
     annealed = make_stack(CNN_WS_AUX, [config] * 2, mode=mode)
     for epoch in range(config.epochs):
@@ -48,7 +48,7 @@ def test_annealed_weights_are_those_of_their_epoch(mode, small_config, make_stac
         plain.load_state_dict(annealed.state_dict())
         one, other = annealed.train_epoch(), plain.train_epoch()
         assert_identical(vars(one), vars(other))
-        if epoch == 0:  # the digits have all of the loss
+        if epoch == 0:  # the loss is that of the digits only
             np.testing.assert_array_equal(one.train[part_key("aux")], one.train["loss"])
         assert (one.train[part_key("aux")] > 0).all()
         assert_identical(annealed.state_dict(), plain.state_dict())

@@ -1,4 +1,4 @@
-"""bfloat16 rounds, and changes nothing else. Processors without it compute the same, slowly."""
+"""bfloat16 changes only the rounding. Processors without bfloat16 compute the same, slowly."""
 
 import statistics
 
@@ -20,7 +20,7 @@ from trainables.trial import Context, CrossValidation
 
 @pytest.fixture
 def rounded(full_config, make_stack):
-    """Builds a stack of three members in bfloat16, with all switched on."""
+    """Function that builds a stack of three members in bfloat16, with all options switched on."""
 
     def build(variant, mode="auto", **values):
         config = full_config(variant, precision="bfloat16", **values)

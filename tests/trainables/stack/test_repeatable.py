@@ -1,4 +1,4 @@
-"""On a GPU too a stack that is trained again gives the same to the last bit."""
+"""Stacks are repeatable to the last bit, also on a GPU."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ SEEN: set[tuple[str, bool]] = set()
 
 
 class _Looks(torch.autograd.Function):
-    """Notes what cuDNN would be asked for on the way there and back."""
+    """Identity that records whether cuDNN must be deterministic, forward and backward."""
 
     generate_vmap_rule = True
 
@@ -71,7 +71,7 @@ def test_only_stacks_are_asked_to_repeat_themselves(mode, before, make_stack, mo
 @pytest.mark.parametrize("mode", ["fused", "graphed", "looped"])
 @pytest.mark.parametrize(("name", "draw"), [("cnn_ws_aux", 7), ("cnn_aux", 3)])
 def test_convolutions_repeat_themselves_on_a_gpu(name, draw, mode):
-    """Of an H100's default kernels these configurations met some that do not."""
+    """On an H100, some default kernels for these configurations are not repeatable."""
     space = load_space(name)
     config = space.complete(space.draw(draw), epochs=3)
     data = draw_pairs(digits_source(), seed=0)

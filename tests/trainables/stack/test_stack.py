@@ -26,7 +26,7 @@ MODES = ["fused", "looped"]
 
 
 def scores_of(stack, member, index):
-    """A member's scores of some rows, from nothing but its state."""
+    """Scores of a member for some rows, computed from its state alone."""
     model = CNN_WS_AUX.model(stack.members[member].config).eval()
     state = stack.state_dict()
     named = state["params"] | state["buffers"]
@@ -39,7 +39,7 @@ def scores_of(stack, member, index):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_held_out_metrics_are_exact_for_folds_of_any_size(mode, data, small_config, monkeypatch):
-    """Four pairs at a time, so that batches are ragged and members run out at different times."""
+    """Evaluates four pairs at a time: batches are ragged, and members end at different times."""
     monkeypatch.setattr("trainables.stack.stack.EVALUATION_BATCH", 4)
     config = small_config(CNN_WS_AUX, batch_norm="before", label_smoothing=0.1, dropout=0.3)
     pairs = np.arange(41)
@@ -118,7 +118,7 @@ def test_measuring_changes_nothing(mode, family, small_config, make_stack):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("family", [MLP, CNN], ids=lambda v: v.name)
 def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_config):
-    """One member, no augmentation, no dropout: the loop that anyone would write."""
+    """One member without augmentation and dropout trains like an ordinary PyTorch loop."""
     values = {"weight_decay": 0.01, "lr_decay": 0.5, "label_smoothing": 0.1}
     config = small_config(family, **values)
     fold = folds[2]
@@ -161,7 +161,7 @@ def test_a_stack_is_a_plain_training_loop(family, mode, data, folds, small_confi
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_member_alone_is_a_member_of_a_stack(family, mode, small_config, make_stack, folds):
-    """Whatever the others are: other data, seeds, weights, and augmentation where it has none."""
+    """Others may have other data, seeds, weights, and augmentation that this member lacks."""
     common = {"weight_decay": 0.01, "dropout": 0.3}
     mine = small_config(family, **common)
     other = small_config(
@@ -182,7 +182,7 @@ def test_a_member_alone_is_a_member_of_a_stack(family, mode, small_config, make_
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_row_that_fills_up_is_not_trained_on(mode, data, small_config, make_stack):
-    """Without batch-norm and dropout a member of 27 rows need not know of one of 28."""
+    """Without batch-norm and dropout, a member of 28 rows does not affect one of 27 rows."""
     config = small_config(MLP, batch_size=9)
     train = [np.arange(27), np.arange(28)]
     alone = make_stack(MLP, [config], mode=mode, train=train[:1])
@@ -283,7 +283,7 @@ def test_members_of_very_different_sizes_need_autograd(small_config, make_stack)
 def test_the_mode_follows_model_and_device_unless_given(
     kind, values, device, expected, small_config
 ):
-    """Only convolutions that are not tiny, on a CPU, are looped: here four channels."""
+    """`auto` loops only convolutions on a CPU that are not tiny; this CNN has four channels."""
     config = small_config(kind, **values)
     model, batch_size = kind.model(config), config.batch_size
     assert resolve_mode("auto", model, torch.device(device), batch_size) == expected
@@ -292,7 +292,7 @@ def test_the_mode_follows_model_and_device_unless_given(
 
 
 class Rows(nn.Module):
-    """An LSTM down the rows of a pair; `vmap` has no rule for it."""
+    """LSTM over the rows of a pair, for which `vmap` has no rule."""
 
     def __init__(self, config):
         super().__init__()
@@ -320,7 +320,7 @@ def test_what_cannot_be_fused_is_looped_unless_fused_is_asked_for(small_config, 
 
 
 def test_whether_a_stack_can_be_fused_is_found_without_a_trace(small_config, make_stack):
-    """`auto` tries; what is trained is what `fused` trains, to the last bit."""
+    """`auto` tries to fuse, and then trains like `fused`, to the last bit."""
     configs = [small_config(MLP, dropout=0.3, batch_norm=True)] * 3
     chosen, fused = make_stack(MLP, configs), make_stack(MLP, configs, mode="fused")
     assert chosen.mode == "fused"

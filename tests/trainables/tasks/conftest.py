@@ -1,4 +1,4 @@
-"""A table with a column of each use, as a frame and as a file."""
+"""Table with a column for each role, as a data frame and as a file."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROWS = 200
 
 @pytest.fixture(scope="session")
 def churn() -> pd.DataFrame:
-    """200 rows with two classes in `left`, missing values and columns that are no inputs."""
+    """200 rows with two classes in `left`, missing values and columns that are not inputs."""
     random = np.random.default_rng(0)
     charges = random.normal(50, 10, ROWS).round(2)
     charges[random.random(ROWS) < 0.1] = np.nan

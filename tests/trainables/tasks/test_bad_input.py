@@ -1,4 +1,4 @@
-"""Bad input of every kind ends in one line that says what is wrong."""
+"""Bad input of every kind is refused in one line that names the error."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ FRAME = pd.DataFrame(GOOD)
 
 
 def refused(path: Path | str, *, objective: str | None = None, **options) -> str:
-    """The one line that a data set is refused with."""
+    """Message of one line with which a data set is refused."""
     with pytest.raises(UserError) as caught:
         table_task(TableOptions(data=str(path), **options), seed=0, objective=objective)
     said = str(caught.value)
@@ -273,7 +273,7 @@ CELLS = st.sampled_from(
 
 
 def tried(path: Path, **options) -> None:
-    """A file is data, or is refused in one line; nothing else may happen."""
+    """Load a file, which must either succeed or be refused in one line."""
     said = ""
     try:
         table_task(TableOptions(data=str(path), **options), seed=0, objective=None)

@@ -55,7 +55,7 @@ def test_a_regression_of_several_numbers():
 
 
 def test_whole_numbers_as_either_kind():
-    """Data says what it takes the target for; the task decides."""
+    """`Data` guesses the kind of the target; the task decides."""
     few = Data.of(X, CLASSES * 10 + 5)
     assert few.schema.classes == (5, 15, 25)
     task = regression("t", few)

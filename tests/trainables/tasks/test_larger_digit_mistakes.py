@@ -18,7 +18,7 @@ SMALL = {"batch_size": 8, "epochs": 1, "lr": 0.01}
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Test rows of two rounds and what a network said of them."""
+    """Test rows of two rounds and a network's predictions for them."""
 
     rounds: list[Samples]
     predictions: tuple[dict[str, np.ndarray], ...]

@@ -1,4 +1,4 @@
-"""Held-out and test rows change nothing that training sees."""
+"""Values of held-out and test rows do not affect training."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ categories = npst.arrays(np.int64, (ROWS, 1), elements=st.integers(-1, 2))
 
 
 def changed(samples: Samples, rows: np.ndarray, numeric: np.ndarray, codes: np.ndarray) -> Samples:
-    """Samples whose `rows` hold other values within the schema."""
+    """Copy of samples in which `rows` have other values within the schema."""
     inputs = {name: array.copy() for name, array in samples.inputs.items()}
     inputs["numeric"][rows] = numeric[rows]
     inputs["categories"][rows] = codes[rows]
@@ -62,7 +62,7 @@ def changed(samples: Samples, rows: np.ndarray, numeric: np.ndarray, codes: np.n
 
 
 def learnt(name: str, samples: Samples, train: np.ndarray, held_out: np.ndarray) -> dict:
-    """What one member learns in an epoch: its encoder, then the weights of its network."""
+    """State of a member after one epoch: its encoder, then the weights of its network."""
     task, data = TASKS[name], DATA[name]
     kind = PerceptronClassifierConfig if name == "classes" else PerceptronConfig
     config = kind(hidden=4, batch_size=20, epochs=1)
@@ -93,7 +93,7 @@ def test_held_out_values_change_no_training(name, numeric, codes, index):
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_values_trained_on_do_change_it(name):
-    """The same change, to rows of which some are held out and some are trained on."""
+    """The same change to rows, some of them held out and some trained on, has an effect."""
     fold, samples = a_fold(name), DATA[name].train
     other = changed(samples, fold.val, np.full((ROWS, 2), 1e5), np.zeros((ROWS, 1), np.int64))
     train = np.union1d(fold.train, fold.val[::2])

@@ -12,7 +12,7 @@ from trainables.tasks.tables import TableOptions, data_again, table_task
 
 
 def recorded(**options):
-    """A task, and its record as it comes out of a file."""
+    """Task, and its record as read from a file."""
     task = table_task(TableOptions(**options), seed=0, objective=options.pop("objective", None))
     return task, json.loads(json.dumps(task_record(task, task.data)))
 

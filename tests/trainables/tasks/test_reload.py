@@ -1,4 +1,4 @@
-"""Data of a recipe: the files of its digests, beside it or named, and no others."""
+"""Data of a recipe: only files with its digests, either beside the recipe or named."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ TEST = pd.DataFrame({"size": [i + 0.5 for i in range(10)], "left": [1, 0] * 5})
 
 @pytest.fixture
 def swept(tmp_path: Path) -> tuple[Task, Data, Path]:
-    """A task of two files, its data, and an empty folder for the recipe."""
+    """Task of two files, its data, and an empty folder for the recipe."""
     away = tmp_path / "away"
     away.mkdir()
     TRAIN.to_csv(away / "train.csv", index=False)
@@ -75,7 +75,7 @@ def test_a_test_file_of_other_content_is_refused(swept: tuple[Task, Data, Path])
 
 @pytest.mark.parametrize("which", ["data", "test"])
 def test_a_path_in_the_recipe_leads_nowhere(which: str, swept: tuple[Task, Data, Path]) -> None:
-    """Not even to the right file."""
+    """A path in the recipe is refused even if it leads to the right file."""
     _, _, beside = swept
     TRAIN.to_csv(beside / "train.csv", index=False)
     TEST.to_csv(beside / "test.csv", index=False)

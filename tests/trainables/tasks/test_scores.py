@@ -15,7 +15,7 @@ DATA = {2: load_breast_cancer, 3: load_wine, 0: load_diabetes}
 
 
 def fitted(num_classes):
-    """A fitted pipeline, and held-out rows and target."""
+    """Fitted pipeline, and the inputs and target of held-out rows."""
     x, y = DATA[num_classes](return_X_y=True)
     x, x_val, y, y_val = train_test_split(x, y, random_state=0)
     estimator = LogisticRegression() if num_classes else Ridge()
@@ -36,7 +36,7 @@ def test_scores_are_those_of_scikit_learns_scorers(name, num_classes):
     kind = SCORES[name].kind
     measure = metric(name, kind=kind, num_classes=num_classes)
     scorer = get_scorer(scorer_name(name, num_classes))
-    expected = scorer(model, x, y)  # which negates errors
+    expected = scorer(model, x, y)  # scorers negate errors
     if measure.over == "rows":
         output = torch.from_numpy(model.predict_proba(x))
         found = float(measure.of(output, torch.from_numpy(y)).double().mean())

@@ -56,7 +56,7 @@ def test_nothing_set_aside_says_what_is_lost(churn_file):
 
 
 def test_the_schema_is_that_of_the_training_rows(churn, tmp_path):
-    """A value that only test rows have changes neither schema nor what is said."""
+    """A value that only test rows have does not change the schema, and adds only a note."""
     (tmp_path / "a").mkdir()
     churn.to_csv(tmp_path / "churn.csv", index=False)
     task = task_of(tmp_path / "churn.csv", target="left")
@@ -89,7 +89,7 @@ def test_text_in_a_test_row_of_a_numeric_column_is_refused(churn, tmp_path):
 
 
 def task_of_rows(churn, tmp_path):
-    """Rows of the table that are set aside."""
+    """Numbers of the table's rows that are set aside for the test."""
     churn.assign(row=np.arange(len(churn)) * 7.5).to_csv(tmp_path / "churn.csv", index=False)
     task = task_of(tmp_path / "churn.csv", target="left")
     column = task.data.schema.numeric.index("row")
@@ -149,7 +149,7 @@ def test_a_test_file_may_have_the_fold_column(churn, tmp_path):
 
 
 def test_codes_that_look_like_numbers_stay_text_in_other_files(churn, tmp_path):
-    """Such as diagnoses 250.80 and V57, of which a new file may have the first only."""
+    """For example the diagnoses 250.80 and V57, where a new file may have only 250.80."""
     diagnosis = np.where(np.arange(200) % 2 == 0, "250.80", "V57")
     churn.assign(diagnosis=diagnosis).to_csv(tmp_path / "train.csv", index=False)
     churn[:20].assign(diagnosis="250.80").to_csv(tmp_path / "test.csv", index=False)

@@ -1,4 +1,4 @@
-"""What a task, a metric and a split refuse when they are made."""
+"""Arguments that tasks, metrics and splits refuse when they are created."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from trainables.tasks.splits import Split
 
 @pytest.fixture(autouse=True)
 def _as_users_run_it() -> Iterator[None]:
-    """Without the check of annotations, which tests have and users do not."""
+    """Disable the check of annotations, which runs in tests but not for users."""
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)

@@ -11,14 +11,14 @@ SMALL = {"channels": (3, 4), "hidden": 6}
 
 
 class FirstPixel(nn.Module):
-    """Takes the first pixel of an image for its digit."""
+    """Digit classifier that returns the first pixel of an image, one-hot."""
 
     def forward(self, image):
         return F.one_hot(image[:, 0, 0, 0].long(), 10).float()
 
 
 def named(left, right):
-    """A pair of images that `FirstPixel` takes for two digits."""
+    """Pair of images that `FirstPixel` classifies as the given digits."""
     pair = torch.zeros(1, 2, 14, 14)
     pair[0, 0, 0, 0], pair[0, 1, 0, 0] = left, right
     return pair
@@ -35,7 +35,7 @@ def test_a_pair_is_compared_by_the_names_of_its_digits(left):
 
 
 class Given(nn.Module):
-    """Takes the first ten pixels of an image for its scores."""
+    """Digit classifier that returns the first ten pixels of an image as its scores."""
 
     def forward(self, image):
         return image.flatten(1)[:, :10]
@@ -52,7 +52,7 @@ def test_probabilities_of_all_digits_are_compared():
         named = model if kind is DigitNet else model.nets[0]
         named.classifier = nn.ModuleList([Given()])
         answers[kind] = model(pair).comparison
-    assert answers[DigitNet].argmax(1).tolist() == [0]  # 7 is the likeliest
+    assert answers[DigitNet].argmax(1).tolist() == [0]  # the most likely left digit is 7
     torch.testing.assert_close(answers[DeepDigitNet], torch.tensor([[0.4, 0.6]]))
 
 

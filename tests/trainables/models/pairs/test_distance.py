@@ -8,19 +8,19 @@ from trainables.models.pairs.distance import DistanceConfig, DistanceNet
 from trainables.models.pairs.losses import MARGIN, comparison_hits
 
 SMALL = {"channels": (3, 4), "hidden": 6}
-ROUNDING = 1.1e-3  # the root of what keeps the gradient finite at 0
+ROUNDING = 1.1e-3  # root of the constant that keeps the gradient finite at 0
 embeddings = st.lists(st.floats(-5, 5, width=32), min_size=3, max_size=3)
 
 
 class FirstPixels(nn.Module):
-    """Takes the first three pixels of an image for its embedding."""
+    """Encoder that returns the first three pixels of an image as its embedding."""
 
     def forward(self, image):
         return image[:, 0, 0, :3]
 
 
 def with_embeddings(left, right, **values):
-    """Scores of one pair whose embeddings are given."""
+    """Scores of one pair with the given embeddings."""
     torch.manual_seed(0)
     model = DistanceNet(DistanceConfig(**SMALL, **values))
     model.encoder = nn.ModuleList([FirstPixels()])

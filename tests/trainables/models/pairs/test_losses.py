@@ -29,7 +29,7 @@ def drawn(seed, units, *, digits):
 
 
 def losses(*args, **weights):
-    """The whole loss of each pair."""
+    """Total loss of each pair."""
     return sum(parts(*args, **weights).values())
 
 
@@ -150,7 +150,7 @@ def test_probabilities_are_those_of_the_loss(seed, units):
 @pytest.mark.parametrize("units", [1, 2])
 @pytest.mark.parametrize("digits", [True, False])
 def test_members_in_a_leading_axis_are_members_one_by_one(units, digits):
-    """With weights of their own, which have an axis for the pairs."""
+    """The members have their own loss weights, with an extra axis for the pairs."""
     members = [drawn(seed, units, digits=digits) for seed in (1, 2, 3)]
     scores = Scores(
         torch.stack([s.comparison for s, _, _ in members]),

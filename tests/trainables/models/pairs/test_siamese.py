@@ -42,7 +42,7 @@ def net(*, family=ConvSiameseConfig, weight_sharing=True, auxiliary=None, **valu
 
 
 def reference(model, config, pair):
-    """The network written out image by image."""
+    """Scores of the network, computed image by image."""
     both = [model.branches[i % len(model.branches)](pair[:, i : i + 1]) for i in (0, 1)]
     digits = None
     if model.digits is not None:
@@ -62,7 +62,7 @@ def reference(model, config, pair):
 def test_images_in_one_batch_are_images_one_by_one(place, family, batch_norm, weight_sharing):
     values = {**SMALL[family], **place, "batch_norm": batch_norm, "dropout": 0.3}
     model = net(family=family, weight_sharing=weight_sharing, **values)
-    model(torch.randn(30, 2, 14, 14))  # moves the statistics of batch-norm
+    model(torch.randn(30, 2, 14, 14))  # updates the statistics of batch-norm
     model.eval()
     pair = torch.randn(9, 2, 14, 14)
     scores = model(pair)

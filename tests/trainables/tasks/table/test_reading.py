@@ -102,7 +102,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 def test_a_file_of_2_gb_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "large.csv"
     with path.open("wb") as file:
-        file.truncate(2 * MAX_BYTES)  # without content on the disk
+        file.truncate(2 * MAX_BYTES)  # a sparse file, which takes no disk space
     with pytest.raises(UserError, match="has 2.0 GiB, more than the 1 GiB"):
         read_file(path)
 

@@ -275,7 +275,7 @@ def test_much_data_makes_small_differences_equivalent():
     scores = 0.9 + rng.normal(0, 0.0005, (6, 10)) - 0.001 * np.arange(6)[:, None]
     found = rank(scores, overlap=1 / 9, rope=0.01)
     assert found.equivalent == 6
-    assert found.undistinguished < 6  # better by less than matters
+    assert found.undistinguished < 6  # negligibly better
     assert rank(scores, overlap=1 / 9, rope=0.0).equivalent == 1
 
 

@@ -51,7 +51,8 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
             return None
         reason = first_line(error)
         raise UserError(
-            f"the model registry of MLflow at {shown(store.tracking_uri)} does not answer: {reason}"
+            f"the model registry of MLflow at {shown(store.tracking_uri)} does not answer:"
+            f" {reason}"
         ) from None
     if found.tags.get(names.TAG_KIND) != KIND:
         raise UserError(f"{_named(found)} was not registered by foldsweep; choose another name")

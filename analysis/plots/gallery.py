@@ -277,7 +277,8 @@ def _studies(
         "slice": "Slice plot of complete trials: a trend along a parameter suggests an effect.",
         "contour": "Contour plot of the most important parameters, interpolated between complete"
         " trials: wide dark areas are safe choices.",
-        "parallel": "Parallel coordinates of complete trials: where dark lines meet, good trials agree.",
+        "parallel": "Parallel coordinates of complete trials: where dark lines meet, good trials"
+        " agree.",
     }
     figures = {}
     for sweep in sweeps:

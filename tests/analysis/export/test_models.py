@@ -60,7 +60,7 @@ def test_an_ensemble_is_of_a_trained_model(run: Callable) -> None:
     assert said.startswith("--ensemble needs a trained model")
     of_one = ("--sweep", "auc", "--space", "logistic")
     said = refused(run, *of_one, "--ensemble", "--format", "skops")
-    assert said.startswith("an ensemble of logistic is no single estimator")
+    assert said.startswith("an ensemble of logistic cannot be written as skops")
 
 
 @pytest.mark.parametrize(

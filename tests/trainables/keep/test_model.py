@@ -201,7 +201,7 @@ def test_other_names_are_refused(name, case_of, model_of):
     fewer = {key: array for key, array in inputs.items() if key != first}
     with pytest.raises(UserError, match=rf"inputs must be {first}.* but {first} is missing"):
         model.predict(fewer)
-    with pytest.raises(UserError, match=r"but more is none of them"):
+    with pytest.raises(UserError, match=r"but more is not one of them"):
         model.predict({**inputs, "more": inputs[first]})
 
 

@@ -217,7 +217,7 @@ def test_file_that_is_gone_is_not_compared(folder, tmp_path):
     one, two = of_table(folder, "logistic", "left"), of_table(tmp_path, "logistic", "left")
     verdict = judge(two, champion(one))
     assert not verdict.wins
-    assert "customers, seed 0, cannot be read again here" in verdict.why
+    assert "customers, seed 0, cannot be read here" in verdict.why
 
 
 def test_grouped_rows_are_compared_by_groups(folder, tmp_path):

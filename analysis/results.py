@@ -334,8 +334,9 @@ def load_sweeps(
     if not known_sweeps:
         what = " and ".join(word for wanted in asked for word in wanted)
         why = f" that matches {what}" if what else ""
-        after = f"{' and' if what else ' that'} can be read: {last}"
-        after = after if last else "; run sweeps/run.py first"
+        after = "; run sweeps/run.py first"
+        if last:
+            after = f"{' and' if what else ' that'} can be read: {last}"
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
     loaded = []

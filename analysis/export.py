@@ -135,9 +135,11 @@ def _check(settings: ExportSettings) -> None:
         raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
     check_rope(settings.rope)
     if settings.ensemble and not settings.trains:
-        raise UserError("--ensemble is of a trained model: add --register, --keep or --format")
+        raise UserError("--ensemble needs a trained model: add --register, --keep or --format")
     if settings.choose != "best" and (settings.run or settings.top > 1):
-        raise UserError(f"--choose {settings.choose} is of a sweep: leave out --run and --top")
+        raise UserError(
+            f"--choose {settings.choose} selects one trial of a sweep: leave out --run and --top"
+        )
     if settings.run and (settings.space or settings.sweep):
         raise UserError("--run ID names one trial: leave out --space and --sweep")
     if not settings.out.is_dir():
@@ -207,11 +209,11 @@ def recipe_of(store: Store, run: Run) -> Recipe:
     """
     tags = run.data.tags
     if tags.get(names.TAG_STATE) != "COMPLETE":
-        raise UserError(f"run {run.info.run_id} is no complete trial of a sweep")
+        raise UserError(f"run {run.info.run_id} is not a complete trial of a sweep")
     if tags.get(names.TAG_SELECTED_ON):
         raise UserError(
-            f"run {run.info.run_id} was selected on test rows: none are left to measure it on;"
-            " sweep without --select-on-test"
+            f"run {run.info.run_id} was selected on its test rows, so none are left for an"
+            " unbiased score; sweep again without --select-on-test"
         )
     try:
         return _recipe(store, run)
@@ -340,7 +342,7 @@ def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
         path,
         comment=f"Trial {recipe.trial} of sweep {recipe.sweep}.\n"
         f"On test rows, over 10 rounds: {measure} --rounds 10{data}\n"
-        f"This cross-validated score again: {measure} --cv{data}{logged}",
+        f"To repeat the cross-validated score: {measure} --cv{data}{logged}",
     )
     key = recipe.objective_key
     score = shown_score(key, recipe.score[key], recipe.score[names.std_key(key)])

@@ -53,9 +53,9 @@ def main() -> int:
 def _draw_table(settings: FiguresSettings) -> int:
     for option in ("space", "variant", "task", "dataset", "objective", "filter", "beside"):
         if getattr(settings, option):
-            raise UserError(f"--{option} is for sweeps: leave it out with a table")
+            raise UserError(f"--{option} selects sweeps: leave it out with a table")
     if len(settings.sweep) > 1:
-        raise UserError("a table is drawn of one repetition: give one --sweep")
+        raise UserError("figures of a table show one repetition: give only one --sweep")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     rows = table_rows(store, settings.table, sweep=next(iter(settings.sweep), None))
     prefix = settings.table.replace("/", "-")

@@ -23,7 +23,7 @@ from foldsweep.tracking import check_uri, shown, sqlite_path
 
 PAGE = 500
 ELSEWHERE = (
-    "where the store was before it was moved: make one here with"
+    "the store's folder before it was moved; to create a store here, run"
     " `foldsweep replay NAME --tracking-uri sqlite:///new.db`"
 )
 
@@ -140,7 +140,7 @@ def json_tag(tags: Mapping[str, str], key: str) -> dict[str, Any] | None:
     except ValueError as error:
         raise ValueError(f"its {key} is damaged: {error}") from None
     if not isinstance(found, dict | None):
-        raise ValueError(f"its {key} is no mapping")
+        raise ValueError(f"its {key} is not a mapping")
     return found
 
 
@@ -199,7 +199,7 @@ def require_one(word: str, runs: Mapping[str, Run]) -> None:
     }
     if len({sweep_uuid(run) for run in groups.values()}) > 1:
         raise UserError(
-            f"{len(groups)} sweeps are called {word}: say which, {', '.join(sorted(groups))}"
+            f"{len(groups)} sweeps are called {word}: choose one of {', '.join(sorted(groups))}"
         )
 
 

@@ -39,16 +39,16 @@ TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Largest number of configurations that are listed."""
 MEANINGS = {
-    "complete": "trials that were trained for all epochs, of all",
+    "complete": "trials trained for all epochs, out of all trials",
     "cross-validated": "mean ± standard deviation over folds of the best trial",
     "expected": "the score on fresh data, corrected for the selection of the best of many",
     "finals": "trained again on fresh seeds and folds",
-    "test": "mean ± standard deviation over rounds on test rows that no choice has seen",
-    "ensemble": "the same of the models of all folds, whose predictions are averaged",
+    "test": "mean ± standard deviation over rounds on test rows never used for selection",
+    "ensemble": "the test score of the averaged predictions of all folds' models",
     "params": "trainable parameters; estimators have none",
     "train s": "seconds of training for all folds of one trial",
-    "published": "the report's score for the setting that is the baseline",
-    "given": "in what the budgets of the rows differ",
+    "published": "the published score of the baseline's configuration",
+    "given": "how the budgets of the rows differ",
 }
 """What the columns of the table of best configurations mean, by heading."""
 _SETTINGS = "sampler scheduler trials folds repeats epochs objective seed".split()

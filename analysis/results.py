@@ -332,9 +332,11 @@ def load_sweeps(
             last = str(error)
             notice(f"{name} is left out: {error}")
     if not known_sweeps:
-        what = ", ".join(word for wanted in asked for word in wanted)
-        why = f" that is all of {what}" if what else ""
-        after = f" that can be read: {last}" if last else "; run sweeps/run.py first"
+        what = " and ".join(word for wanted in asked for word in wanted)
+        why = f" that matches {what}" if what else ""
+        after = "; run sweeps/run.py first"
+        if last:
+            after = f"{' and' if what else ' that'} can be read: {last}"
         raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
     passed = _run_ids(store, matching) if matching else None
     loaded = []
@@ -369,7 +371,9 @@ def _run_ids(store: Store, matching: str) -> set[str]:
             )
         except MlflowException as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"--filter {matching!r} is no filter of MLflow: {reason}") from None
+            raise UserError(
+                f"--filter {matching!r} is not a valid MLflow filter: {reason}"
+            ) from None
         ids |= {run.info.run_id for run in page}
         token = page.token
         if not token:

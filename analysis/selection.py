@@ -134,8 +134,8 @@ def _tell_of_others(
         if larger:
             most = max(larger, key=lambda s: s.asked)
             notice(
-                f"{sweep.name} is the latest, of {plural(sweep.asked, 'trial')}; {most.name} is"
-                f" of {plural(most.asked, 'trial')}: for that one --sweep {most.group}"
+                f"{sweep.name} is the latest, with {plural(sweep.asked, 'trial')}; {most.name} has"
+                f" {plural(most.asked, 'trial')}: to use it, give --sweep {most.group}"
             )
     groups = list(dict.fromkeys(sweep.group for sweep in others))
     if groups:
@@ -156,7 +156,7 @@ def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list
     if others:
         which = f"of task {latest.task}" if tasks else ""
         which += f"{' ' if tasks and datasets else ''}{f'on {latest.dataset}' if datasets else ''}"
-        notice(f"only sweeps {which}, the latest; for others {', '.join(others)}")
+        notice(f"only sweeps {which}, the latest; for others give {', '.join(others)}")
     return chosen
 
 

@@ -65,9 +65,9 @@ def main() -> int:
         settings = replace(settings, port=_free_port(settings))
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     if (old := store.moved_from()) is not None:
-        console.print(f"MLflow shows no artifacts: it has them in {old}, {ELSEWHERE}")
+        console.print(f"MLflow cannot show artifacts: they are in {old}, {ELSEWHERE}")
     _check_free(settings)
-    console.print(f"MLflow's UI on {shown(store.tracking_uri)} starts; Ctrl-C ends it")
+    console.print(f"starting MLflow's UI on {shown(store.tracking_uri)}; press Ctrl-C to stop it")
     if _is_everywhere(settings.host):
         console.print(f"--host {settings.host} listens on every network, without a password")
     with _server(settings, store) as server:

@@ -14,7 +14,7 @@ _NOTHING = 1e-9
 """Differences below this count as 0."""
 VERDICTS = {
     "better": "significantly better",
-    "slightly better": "better by less than matters",
+    "slightly better": "negligibly better",
     "equivalent": "equivalent",
     "inconclusive": "inconclusive",
     "untested": "not tested",
@@ -46,8 +46,8 @@ def headline(comparison: Comparison) -> str:
         )
     if test.verdict == "slightly better":
         return (
-            f"{best.name} is better than {runner_up.name} by less than matters{_given(test)}:"
-            f" {both} (p {shown_p(test.difference.p)})."
+            f"{best.name} is negligibly better than {runner_up.name}{_given(test)}: {both}"
+            f" (p {shown_p(test.difference.p)})."
         )
     if test.verdict == "equivalent":
         return (
@@ -77,7 +77,7 @@ def belief(comparison: Comparison) -> tuple[str, str]:
         return "plain", "One sweep: nothing to compare it with"
     return {
         "better": ("yes", "Significantly better than the runner-up"),
-        "slightly better": ("plain", "Better, by less than matters"),
+        "slightly better": ("plain", "Negligibly better"),
         "equivalent": ("plain", "Equivalent: take either"),
         "inconclusive": ("no", "Inconclusive: do not call it better"),
         "untested": ("no", "Not tested"),
@@ -96,7 +96,9 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_power(comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
-            said.append(f"{row.name} was selected on test rows: its figures are too good.")
+            said.append(
+                f"{row.name} was selected on test rows, so its scores are optimistically biased."
+            )
     return said
 
 
@@ -132,7 +134,7 @@ def choice_sentences(comparison: Comparison) -> list[str]:
     if open_ == 1:
         said.append(
             f"Of {number} {kind} of {of}, {best} is significantly better than every other"
-            f" {choice.basis}{', than some by less than matters' if near else ''}."
+            f" {choice.basis}{', only negligibly than some' if near else ''}."
         )
     else:
         one = kind.removesuffix("s")
@@ -230,7 +232,7 @@ def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
     name = comparison.rows[0].name
     told = {
         "significantly better": "significantly better than {}",
-        "better by less than matters": "better than {} by less than matters",
+        "negligibly better": "negligibly better than {}",
         "equivalent": "equivalent to {}",
         "inconclusive": "not yet distinguished from {}",
         "not tested": "not tested against {}",
@@ -253,8 +255,8 @@ def _power(comparison: Comparison) -> str:
     gap = 0.0 if first.difference is None else abs(first.difference.mean)
     if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
         said += (
-            f" Not even {MOST_REPEATS} repeats of these folds decide a gap as small as that of"
-            f" {first.a} and {first.b}: more rows can."
+            f" Even {MOST_REPEATS} repeats of these folds are too few for a gap as small as that"
+            f" between {first.a} and {first.b}: use more rows."
         )
     return said
 
@@ -308,7 +310,8 @@ def level(comparison: Comparison) -> str:
     """Explanation of the table of tests."""
     limit = amount(comparison.rope, comparison)
     return (
-        "The intervals hold for all differences at once with 95 % (Tukey's studentised range,"
-        " corrected for overlapping training parts); p belongs to the interval. Significantly"
-        f" better: the interval lies above no difference. Equivalent: it lies within {limit}."
+        "Intervals are simultaneous 95 % confidence intervals of all differences (Tukey's"
+        " studentised range, corrected for overlapping training parts); p is adjusted in the same"
+        f" way. Significantly better: the interval excludes 0. Equivalent: it lies within {limit}."
+        " Negligibly better: both."
     )

@@ -76,7 +76,7 @@ def main() -> int:
     if min(settings.repeats, settings.threads, *members) < 1 or not members:
         raise UserError("--repeats, --threads and --members must be at least 1")
     if not settings.networks:
-        raise UserError("--networks must name one at least")
+        raise UserError("--networks must name at least one")
     mark = "modes" if settings.device == "cpu" else "modes-cuda"
     require_document(settings.write, [mark])
     torch.set_num_threads(settings.threads)

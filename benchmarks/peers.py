@@ -127,7 +127,7 @@ def _check(settings: PeersSettings) -> None:
     require_psutil()
     require_at_least(1, settings, "repeats", "processes", "trials", "limit_s")
     if not settings.tools or not settings.workloads:
-        raise UserError("--tools and --workloads must each name one at least")
+        raise UserError("--tools and --workloads must each name at least one")
     require_document(settings.write, [f"peers-{name}" for name in settings.workloads])
 
 

@@ -358,7 +358,7 @@ def maxima(settings: SignificanceSettings) -> Cells:
             rows.append((str(number), what, *shown))
     return Cells(
         title=(
-            "Mean error (root mean square error) of what the best of many is said to be worth,"
+            "Mean error (root mean square error) of the estimated score of the best of many,"
             f" 5 folds, n = {settings.simulations // 4 + 1} simulations each"
         ),
         head=("configurations", "true accuracies", *ESTIMATES),

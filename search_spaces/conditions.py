@@ -88,8 +88,8 @@ def flattened(domains: Mapping[str, Any]) -> dict[str, Part]:
     for key, part in _flat(domains, ()):
         if key in parts:
             raise UserError(
-                f"{key} is there twice: give it once, with when(PARENT, {{VALUE, VALUE}}, ...) if"
-                " it belongs to several values; different ranges need fields of different names"
+                f"{key} is defined twice: define it once, with when(PARENT, {{VALUE, VALUE}}, ...)"
+                " if it belongs to several values; different ranges need fields of different names"
             )
         parts[key] = part
     return parts
@@ -138,7 +138,7 @@ class Tree:
             if key not in defaults:
                 raise UserError(
                     f"{key} depends on {conditions[0].parent}, so its field needs a default for"
-                    " when it does not count"
+                    " when it is inactive"
                 )
             for condition in conditions:
                 self._check(key, condition, grid)
@@ -160,8 +160,8 @@ class Tree:
             known = f"from {low} to {high}"
         elif isinstance(domain, Domain):
             raise UserError(
-                f"{key} depends on {parent}, which is drawn from a range of fractions: let it"
-                " depend on a choice or a whole number"
+                f"{key} depends on {parent}, which is a float: let it depend on a choice"
+                " or an integer"
             )
         else:
             return  # a fixed value, which switches parts of a space on or off
@@ -171,7 +171,7 @@ class Tree:
                     f"{key} depends on {parent} being {brief(value)}, but {parent} is {known}"
                 )
         if not condition.values:
-            raise UserError(f"{key} depends on {parent} having one of no values")
+            raise UserError(f"{key} depends on {parent}, but no value of {parent} is given")
 
     def _in_order(self, keys: Sequence[str]) -> list[str]:
         """Sort keys so that each comes after its parents; otherwise the order is kept."""

@@ -95,18 +95,20 @@ class SearchSpace:
                     f" {', '.join(sorted(known))}"
                 )
         if self.resource in self.tree.conditions:
-            raise UserError(f"{self.resource} is how long trials train: it cannot be conditional")
+            raise UserError(f"{self.resource} is the length of training: it cannot be conditional")
         for key, values in self.grid.items():
             if isinstance(values, str | Mapping) or not hasattr(values, "__getitem__"):
                 raise UserError(
-                    f"grid of {key} is {brief(values)}; list its values, which count where those"
-                    " of domains do"
+                    f"grid of {key} is {brief(values)}; give a list of values; conditions of the"
+                    " domain apply to the grid too"
                 )
         for where, value in self._values():
             if isinstance(value, str) and not is_text(value):
-                raise UserError(f"{where} may be {value!r}, which is no text in UTF-8")
+                raise UserError(f"{where} may be {value!r}, which is not valid UTF-8")
         if not self.searched and not self.grid:
-            raise UserError("it searches nothing: give a ray.tune domain to a key")
+            raise UserError(
+                "it searches nothing: give at least one hyperparameter a ray.tune domain"
+            )
         for point in self.points:
             self.complete(point.config)
         try_values(self.complete, self.searched, self.grid, self.tree.ways)

@@ -215,7 +215,9 @@ class FoldTrainable(tune.Trainable):
             )
         except STORE_ERRORS as error:
             reason = store_says(error)
-            _log.warning("checkpoint of trial %d is out of reach: %s", number, reason)
+            _log.warning(
+                "checkpoint of trial %d cannot be read, the trial starts again: %s", number, reason
+            )
             return None
 
     @property

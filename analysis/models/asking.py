@@ -73,7 +73,7 @@ def check_output(path: Path, new: Path) -> None:
     if not path.parent.is_dir():
         raise UserError(f"--out {path}: there is no folder {path.parent}")
     if path.resolve() == new.resolve():
-        raise UserError(f"--out {path} would replace the rows that are to be predicted")
+        raise UserError(f"--out {path} would overwrite the rows to predict; choose another file")
 
 
 def _rows(
@@ -91,8 +91,8 @@ def _rows(
         raise UserError(f"{path} is a table, but the model takes arrays: give an .npz with x")
     if len(model.raw) > 1:
         raise UserError(
-            f"the model takes several inputs, {', '.join(model.raw)}, which no file has: ask it in"
-            " Python, see docs/export.md"
+            f"the model takes several inputs ({', '.join(model.raw)}), but a file holds one:"
+            " predict in Python, see docs/export.md"
         )
     return {next(iter(model.raw)): read.x}, {}, ()
 

@@ -51,10 +51,11 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
             return None
         reason = first_line(error)
         raise UserError(
-            f"MLflow at {shown(store.tracking_uri)} has no model registry that answers: {reason}"
+            f"the model registry of MLflow at {shown(store.tracking_uri)} does not answer:"
+            f" {reason}"
         ) from None
     if found.tags.get(names.TAG_KIND) != KIND:
-        raise UserError(f"{_named(found)} is no model of foldsweep; choose another name")
+        raise UserError(f"{_named(found)} was not registered by foldsweep; choose another name")
     return found
 
 
@@ -121,13 +122,13 @@ def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
         return "there are no test rows to compare on"
     mine = trained.model
     if (other.classes, other.raw, other.schema) != (mine.classes, mine.raw, mine.schema):
-        return f"it was trained on {_data_of(other)}, whose inputs or classes are others"
+        return f"it was trained on {_data_of(other)}, whose inputs or classes differ"
     if other.recipe.data_digest == trained.data.digest:
         return None
     try:
         seen = trained.places.data_of(other.recipe, other.variant.task).train
     except UserError:
-        return f"what it was trained on, {_data_of(other)}, cannot be read again here"
+        return f"its training data, {_data_of(other)}, cannot be read here"
     if _share_parts(trained.task, seen, trained.data.test):
         return f"some of these test {trained.task.unit} were among its training data"
     return None

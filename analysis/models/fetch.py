@@ -96,7 +96,7 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
     folder = Path(given)
     if folder.is_dir():
         if not (folder / RECIPE_FILE).is_file():
-            raise UserError(f"{folder} holds no {RECIPE_FILE}: it is no folder of a kept model")
+            raise UserError(f"{folder} has no {RECIPE_FILE}, so it is not a kept model")
         if (folder / CODE_FILE).is_file():
             console.print(f"the model is the code in {folder / CODE_FILE}")
         return KeptModel.load(folder, variant_of=variant_of)

@@ -81,7 +81,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     verdict = judge(trained, champion)
     found = champion_version(store, name)
     if (found and str(found.version)) != (champion and champion.version):
-        raise UserError(f"{name} got another {ALIAS} in the meantime; run the same again")
+        raise UserError(f"the {ALIAS} of {name} changed in the meantime; run the command again")
     client = store.client
     if (old := store.moved_from()) is not None:
         raise UserError(f"MLflow would write the model to {old}, {ELSEWHERE}")
@@ -94,7 +94,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
             made = client.create_model_version(
                 name, uri, run_id, tags=_tags(trained), model_id=model_id
             )
-        role = f" and {ALIAS}" if verdict.wins else f"; {ALIAS} stays"
+        role = f" as {ALIAS}" if verdict.wins else f"; {ALIAS} stays"
         said = f"version {made.version} of {name} registered{role}{verdict.why}"
         client.update_model_version(name, made.version, description=said)
         if verdict.wins:
@@ -102,7 +102,7 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     except (MlflowException, OSError) as error:
         reason = first_line(error)
         raise UserError(
-            shown(f"MLflow at {store.tracking_uri} does not take the model: {reason}")
+            shown(f"MLflow at {store.tracking_uri} did not accept the model: {reason}")
         ) from None
     return said
 

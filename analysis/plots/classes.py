@@ -116,7 +116,7 @@ def plot_confusions(infos: Sequence[ConfusionInfo]) -> Figure:
         image = axes.imshow(100 * info.share, norm=shade, cmap="Blues")
         axes.set_title(f"{info.name}\n{_rows(info)}", fontsize=9.5)
         _cells(axes, info)
-        axes.set_xlabel("answered")
+        axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
         axes.label_outer()
     bar = figure.colorbar(image, ax=panels, shrink=0.85, ticks=_SHADES)
@@ -180,7 +180,7 @@ def _plot_listed(infos: Sequence[ConfusionInfo]) -> Figure:
         axes.set_ylim(most - 0.4, -0.6)
         axes.set_xlim(0, 1.25 * max(counts, default=1))
         axes.set_xlabel("test rows (% of the actual class)")
-        axes.set_title(f"{info.name}: actual → answered\n{_rows(info)}", fontsize=9.5)
+        axes.set_title(f"{info.name}: actual → predicted\n{_rows(info)}", fontsize=9.5)
     return figure
 
 
@@ -205,13 +205,13 @@ def plot_calibrations(infos: Sequence[CalibrationInfo]) -> Figure:
         look = colours[info.name]
         style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5}
         style["linewidth"] = 1.4
-        label = f"{info.name} (off by {info.error:.3f})"
+        label = f"{info.name} (ECE {info.error:.3f})"
         curve.plot(info.predicted, info.observed, label=label, alpha=0.9, **style)
         few = info.count < FEW
         hollow = {**style, "linewidth": 0, "markerfacecolor": "white"}
         curve.plot(info.predicted[few], info.observed[few], zorder=3, **hollow)
         counts.plot(info.predicted, info.count, alpha=0.9, **style)
-    curve.set_ylabel("share that came true")
+    curve.set_ylabel("observed frequency")
     curve.set_ylim(-0.03, 1.03)
     counts.set_yscale("log")
     counts.set_ylabel("predictions")

@@ -123,7 +123,7 @@ def _curves(
     chosen: list[tuple[Trial, str]] = []
     for sweep in sweeps:
         if sweep.selected_on_test:
-            notice(f"{sweep.name} was selected on test rows: in figures they are its validation")
+            notice(f"{sweep.name} was selected on test rows: figures show them as validation rows")
         best = best_trial(sweep)
         own = f"{shown[sweep.name]}, trial {best.number}"
         chosen.append((best, f"{own}, the baseline" if best.origin else own))
@@ -160,12 +160,12 @@ def _curve_label(metric: str, measure: Objective) -> str:
 def _curve_caption(metric: str, measure: Objective) -> str:
     if metric == keys.bare(keys.VAL_LOSS):
         return (
-            "Learning curves, loss: a validation loss that rises again means answers that are"
-            " wrong and ever surer."
+            "Learning curves, loss: a validation loss that rises again is a sign of overfitting:"
+            " wrong predictions become more confident."
         )
     return (
         f"Learning curves, {metric}: where training still improves but validation does not, the"
-        " model has begun to memorise."
+        " model overfits."
     )
 
 
@@ -177,9 +177,9 @@ def _boxes(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn
     return {
         f"{common(sweeps)}-boxes": Drawn(
             figure=plot_boxes(infos, measure),
-            caption=f"The {measure.name} of the best over {where}, every one a point:"
+            caption=f"The {measure.name} of each best trial over {where}, one point each:"
             f" {measure.better} is better, and differences count only where boxes hardly overlap."
-            + (" Folds stand for what was never evaluated." if mixed else ""),
+            + (" Trials that were never evaluated show their folds." if mixed else ""),
         )
     }
 
@@ -211,7 +211,7 @@ def _errors(
         together = max(sizes) <= MOST_SHARED and len(sizes) == 1
         caption = "Confusion matrix of test rows: rows off the diagonal are mistakes."
         if max(sizes) > MOST_CLASSES:
-            caption = "The most frequent mistakes on test rows, of all that were made."
+            caption = "The most frequent confusions of classes on test rows."
         groups = {common(sweeps): [info for _, info in confusions]} if together else {}
         for prefix, infos in (groups or {slug(s): [i] for s, i in confusions}).items():
             drawn = Drawn(figure=plot_confusions(infos), caption=caption)
@@ -220,9 +220,9 @@ def _errors(
     if calibrated:
         figures[f"{common(sweeps)}-calibration"] = Drawn(
             figure=plot_calibrations(calibrated),
-            caption="Calibration on test rows: below the diagonal answers are too sure, above it"
-            " not sure enough; in brackets the mean distance from it. Hollow points are of few"
-            " predictions.",
+            caption="Calibration on test rows: below the diagonal probabilities are too high,"
+            " above it too low; in brackets the expected calibration error (ECE). Hollow points"
+            " have few predictions.",
         )
     predicted = [info for info in predictions if info is not None]
     if predicted:
@@ -232,8 +232,8 @@ def _errors(
         )
         figures[f"{common(sweeps)}-residuals"] = Drawn(
             figure=plot_residuals(predicted),
-            caption="Residuals of test rows: medians that leave 0 are an error that a better model"
-            " could learn, a spread that widens is noise that grows with the value.",
+            caption="Residuals of test rows: medians away from 0 are a bias that a better model"
+            " could remove; a spread that widens is noise that grows with the value.",
         )
     return figures
 
@@ -241,13 +241,12 @@ def _errors(
 def _tradeoffs(sweeps: Sequence[Sweep]) -> dict[str, Drawn]:
     several = len({s.tags.get(keys.TAG_MACHINE) for s in sweeps}) > 1
     name = sweeps[0].measure.name
-    side = "above" if sweeps[0].measure.better == "higher" else "below"
     missing = any(not t.num_params for s in sweeps for t in s.complete)
     captions = {
-        "num_params": f"The {name} against size: left of and {side} the line there is nothing; a"
-        " member of the front is the best at its size."
+        "num_params": f"The {name} against the number of parameters: for each trial of the Pareto"
+        " front, no trial with as few parameters has a better score."
         + (" Estimators have no number of parameters and are left out." if missing else ""),
-        "train_time_s": f"The {name} against the seconds that training took, all folds together"
+        "train_time_s": f"The {name} against training time in seconds, all folds together"
         + (", on different machines." if several else "."),
     }
     return {
@@ -264,8 +263,8 @@ def _histories(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, D
     return {
         f"{common(sweeps)}-history": Drawn(
             figure=plot_histories(infos),
-            caption="The search in order: a best-so-far that still improves at the end asks for"
-            " more trials.",
+            caption="Optimisation history: if the best value still improves at the end, run more"
+            " trials.",
         )
     }
 
@@ -275,10 +274,11 @@ def _studies(
 ) -> dict[str, Drawn]:
     """Optuna's figures of each sweep, without initial points."""
     captions = {
-        "slice": "Complete trials by each parameter: a slope is an effect, a cloud is none.",
-        "contour": "The objective between complete trials, by the most important parameters: wide"
-        " dark areas are safe choices (between the points it is interpolated).",
-        "parallel": "Complete trials as lines: where dark lines meet, good trials agree.",
+        "slice": "Slice plot of complete trials: a trend along a parameter suggests an effect.",
+        "contour": "Contour plot of the most important parameters, interpolated between complete"
+        " trials: wide dark areas are safe choices.",
+        "parallel": "Parallel coordinates of complete trials: where dark lines meet, good trials"
+        " agree.",
     }
     figures = {}
     for sweep in sweeps:
@@ -288,7 +288,7 @@ def _studies(
         if len(rebuilt.complete) < LEAST_DRAWN:
             notice(
                 f"{sweep.name}: the sampler has fewer than {LEAST_DRAWN} complete trials, so there"
-                " are no slices, contours and importances"
+                " are no slice, contour and importance plots"
             )
             continue
         if isinstance(rebuilt.importances, str):

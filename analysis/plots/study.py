@@ -219,7 +219,7 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         return find_choice(distribution.choices, value)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{value!r}, which is no number")
+        raise ValueError(f"{value!r}, which is not a number")
     clipped = min(max(value, distribution.low), distribution.high)
     if distribution.step is not None and not distribution.log:
         steps = round((clipped - distribution.low) / distribution.step)
@@ -239,7 +239,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
     places = np.arange(len(names))
     for shift, label, values, colour in (
         (0.19, "fANOVA: variance over all", info.fanova, TRAIN),
-        (-0.19, "PED-ANOVA: what the best have", info.ped_anova, HELD_OUT),
+        (-0.19, "PED-ANOVA: best trials against all", info.ped_anova, HELD_OUT),
     ):
         shares = [values.get(name, 0.0) for name in names]
         axes.barh(places + shift, shares, height=0.36, color=colour, label=label)

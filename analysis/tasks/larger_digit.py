@@ -68,8 +68,8 @@ def _wrong(
         if info.shown:
             pairs[f"{slug(sweep)}-pairs"] = Drawn(
                 figure=plot_pairs(info),
-                caption="Wrongly answered test pairs of the first round, the surest first: are"
-                " they hard for you too?",
+                caption="Misclassified test pairs of the first round, the most confident"
+                " predictions first.",
             )
     for preset, row in latest_rows(store, beside).items():
         maps.append(heatmap_info(preset, row["wrong"], row["count"]))

@@ -92,7 +92,8 @@ def read(path: Path) -> Recording:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, TypeError, LookupError, EOFError) as error:
         raise UserError(
-            f"{path} is no recorded sweep ({error}): benchmarks/record_curves.py writes such files"
+            f"{path} is not a recorded sweep ({error}): record one with"
+            " benchmarks/record_curves.py"
         ) from None
 
 

@@ -63,7 +63,7 @@ def test_columns_are_those_that_have_values(run):
 
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
-    assert run().startswith("only sweeps on digits, the latest; for others --dataset mnist\n")
+    assert run().startswith("only sweeps on digits, the latest; for others give --dataset mnist\n")
     assert run("--dataset", "mnist").startswith("mlp reaches an expected accuracy of 0.950.")
 
 
@@ -96,7 +96,7 @@ def test_machines_get_csv_and_json(run):
         (["--sweep", "nothing"], "has no sweeps of 'nothing'"),
         (["--sweep", "empty"], "empty/cnn_ws: no complete trial yet"),
         (["--sweep", "d", "--filter", "params.lr = '7'"], "no complete trial that passes"),
-        (["--filter", "lr high"], "is no filter of MLflow"),
+        (["--filter", "lr high"], "is not a valid MLflow filter"),
         (["--rope", "-1"], "--rope must be at least 0, but is -1.0"),
         (["--objective", "f1"], "--objective f1 was not measured: choose accuracy, loss"),
         (["--task", "prices"], "has no sweeps of 'prices'; it has larger_digit"),
@@ -184,7 +184,7 @@ def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
     said = run_tasks()
     first, second, *_ = said.splitlines()
     assert first.startswith("early/mlp is left out: an earlier version of foldsweep made it")
-    assert second == "only sweeps of task houses, the latest; for others --task larger_digit"
+    assert second == "only sweeps of task houses, the latest; for others give --task larger_digit"
     assert "ridge" in said
     assert "0.95" not in said
     assert "mlp reaches an expected accuracy of 0.950." in run_tasks(

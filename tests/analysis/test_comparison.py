@@ -347,7 +347,7 @@ def test_an_open_gap_says_how_many_repeats_of_the_finals_decide_it():
     close = comparison(sweep("a", 0.9), sweep("b", 0.9001))
     assert (close.tests[0].verdict, close.tests[0].repeats) == ("inconclusive", None)
     assert words.advice(close) is None
-    assert any("more rows can" in said for said in words.sentences(close))
+    assert any("use more rows" in said for said in words.sentences(close))
 
 
 # Records ----------------------------------------------------------------------------------------

@@ -217,7 +217,9 @@ def test_a_name_that_several_sweeps_have_is_asked_for(
         lambda: sweeps_named(store, name=word, space=None),
         lambda: complete_trials(store, "a/mlp"),
     ):
-        with pytest.raises(UserError, match=f"2 sweeps are called {word}.*: say which, {which}"):
+        with pytest.raises(
+            UserError, match=f"2 sweeps are called {word}.*: choose one of {which}"
+        ):
             ask()
 
 

@@ -102,13 +102,16 @@ def test_a_filter_of_mlflow_chooses_trials(store):
         ({"sweeps": ["newest"]}, "has no sweeps of 'newest'; it has chosen, chosen/mlp_ws"),
         ({"spaces": ["rnn"]}, "has no sweeps of 'rnn'; it has cnn, mlp, mlp_ws"),
         ({"dataset": "cifar"}, "has no sweeps of 'cifar'; it has digits, mnist"),
-        ({"variants": ["mlp"], "dataset": "mnist"}, "no sweep that is all of mlp, mnist"),
+        ({"variants": ["mlp"], "dataset": "mnist"}, "no sweep that matches mlp and mnist"),
         ({"task": "churn"}, "has no sweeps of 'churn'; it has larger_digit"),
         (
             {"variants": ["churn/mlp"]},
             "has no sweeps of 'churn/mlp'; it has cnn, larger_digit/cnn",
         ),
-        ({"matching": "accuracy is high"}, "--filter 'accuracy is high' is no filter of MLflow"),
+        (
+            {"matching": "accuracy is high"},
+            "--filter 'accuracy is high' is not a valid MLflow filter",
+        ),
     ],
 )
 def test_what_is_not_there_is_said(store, asked, said):
@@ -172,7 +175,7 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
         "early/mlp is left out: an earlier version of foldsweep made it; sweep again to compare it"
     ]
     assert load(others, "auc")[1] == []
-    with pytest.raises(UserError, match="no sweep that is all of early that can be read: an earl"):
+    with pytest.raises(UserError, match="no sweep that matches early and can be read: an earl"):
         load(others, "early")
 
 

@@ -31,7 +31,7 @@ def test_a_smoke_run_displaces_no_sweep_silently(uri: str) -> None:
     assert select(uri) == (
         ["smoke/mlp"],
         [
-            "smoke/mlp is the latest, of 1 trial; real/mlp is of 3 trials: for that one --sweep"
+            "smoke/mlp is the latest, with 1 trial; real/mlp has 3 trials: to use it, give --sweep"
             " real",
             "sweep smoke only; others: more, real (--sweep NAME NAME, or --every)",
         ],
@@ -50,7 +50,7 @@ def test_two_sweeps_of_one_variant_are_both_there_when_asked_for(uri: str) -> No
 def test_of_spaces_the_latest_sweep_each_is_taken_and_what_it_displaces_is_said(uri: str) -> None:
     found, said = select(uri, space=("mlp", "cnn"))
     assert found == ["smoke/mlp", "real/cnn"]
-    assert said[0].startswith("smoke/mlp is the latest, of 1 trial; real/mlp is of 3 trials")
+    assert said[0].startswith("smoke/mlp is the latest, with 1 trial; real/mlp has 3 trials")
     assert select(uri, variant=("svm",)) == (["more/svm"], [])
 
 

@@ -96,7 +96,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
             " (p < 0.001).",
             ("yes", "Significantly better than the runner-up"),
             None,
-            id="the interval lies above no difference",
+            id="the interval excludes 0",
         ),
         pytest.param(
             pair("better", unequal="6 epochs against 4 epochs"),
@@ -108,11 +108,11 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("slightly better", 0.005),
-            "a is better than b by less than matters: an expected accuracy of 0.950, 0.5 points"
+            "a is negligibly better than b: an expected accuracy of 0.950, 0.5 points"
             " above b (p = 0.012).",
-            ("plain", "Better, by less than matters"),
+            ("plain", "Negligibly better"),
             None,
-            id="above no difference and within the region of practical equivalence",
+            id="the interval excludes 0 and lies within the region of practical equivalence",
         ),
         pytest.param(
             pair("equivalent", 0.002),
@@ -193,8 +193,8 @@ INTERVAL = (
             (pair("inconclusive"),),
             [
                 INTERVAL[0],
-                f"{INTERVAL[1]} Not even 64 repeats of these folds decide a gap as small as that"
-                " of a and b: more rows can.",
+                f"{INTERVAL[1]} Even 64 repeats of these folds are too few for a gap as small as"
+                " that between a and b: use more rows.",
             ],
             id="an open pair that repeats do not decide",
         ),
@@ -210,7 +210,7 @@ INTERVAL = (
             ),
             [
                 INTERVAL[0],
-                "a is significantly better than d and e; better than f by less than matters;"
+                "a is significantly better than d and e; negligibly better than f;"
                 " equivalent to g; not yet distinguished from b and c; not tested against h.",
                 "With these folds and trials a true difference of 3.0 to 4.1 points, by test,"
                 " would have been detected with a chance of 80 %.",
@@ -278,17 +278,17 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(SMALL, LARGE), 1, 2),
             [
                 "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds, than some by less than matters.",
+                " every other on the sweep's own 5 folds, only negligibly than some.",
                 "1 other is shown to be equivalent to it, within 1.0 point; the best is also the"
                 " smallest.",
             ],
-            id="better by less than matters, and the smallest itself",
+            id="negligibly better, and the smallest itself",
         ),
         pytest.param(
             choice(trials(0, 0, seconds=20.0), 1, 2),
             [
                 "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds, than some by less than matters.",
+                " every other on the sweep's own 5 folds, only negligibly than some.",
                 "1 other is shown to be equivalent to it, within 1.0 point; the fastest, s/a"
                 " trial 1, trains in 10 s instead of 20 s.",
             ],
@@ -333,7 +333,7 @@ def test_one_sweep_alone(of: Choice, baseline: float | None, said: str) -> None:
 def test_what_was_selected_on_test_rows_is_said_to_be_too_good() -> None:
     rows = row("a", 0.95), row("b", 0.93, selected_on_test=True)
     assert words.sentences(comparison(pair("untested"), rows=rows))[-1] == (
-        "b was selected on test rows: its figures are too good."
+        "b was selected on test rows, so its scores are optimistically biased."
     )
 
 
@@ -374,9 +374,10 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
 def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
     said = words.level(comparison(objective=objective))
     assert said == (
-        "The intervals hold for all differences at once with 95 % (Tukey's studentised range,"
-        " corrected for overlapping training parts); p belongs to the interval. Significantly"
-        f" better: the interval lies above no difference. Equivalent: it lies within {least}."
+        "Intervals are simultaneous 95 % confidence intervals of all differences (Tukey's"
+        " studentised range, corrected for overlapping training parts); p is adjusted in the same"
+        f" way. Significantly better: the interval excludes 0. Equivalent: it lies within {least}."
+        " Negligibly better: both."
     )
 
 

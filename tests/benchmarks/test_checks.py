@@ -22,7 +22,7 @@ from peer_tools.checks import last_words
         (startup, ["--repeats", "0"], "--repeats must be at least 1, but is 0"),
         (startup, ["--trials", "0"], "--trials must be at least 1, but is 0"),
         (startup, ["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
-        (modes, ["--networks"], "--networks must name one at least"),
+        (modes, ["--networks"], "--networks must name at least one"),
         (modes, ["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
     ],
 )

@@ -59,7 +59,7 @@ def test_tool_scores_as_the_floor_and_reaches_a_mark(tool: str, tmp_path: Path) 
         (["--folder", "/dev/null/here"], "folder /dev/null/here cannot be made: Not a directory"),
         (["--repeats", "0"], "--repeats must be at least 1, but is 0"),
         (["--trials", "0"], "--trials must be at least 1, but is 0"),
-        (["--tools"], "--tools and --workloads must each name one"),
+        (["--tools"], "--tools and --workloads must each name at least one"),
     ],
 )
 def test_mistakes_are_said(args: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -306,7 +306,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
     "a damaged table": (
         text("PAR1", "t.parquet"),
         ("--data", "t.parquet"),
-        "no Parquet file that can be read",
+        "not a readable Parquet file",
     ),
     "roc_auc of a regression": (
         save(GOOD.assign(left=RNG.normal(size=N))),
@@ -326,7 +326,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
     "a missing group": (
         save(GOOD.assign(who=[None, *range(N - 1)])),
         (*DATA, "--group", "who"),
-        "says no group",
+        "is not a group",
     ),
     "no time": (
         save(GOOD.assign(day="soon")),
@@ -355,7 +355,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
         NPZ,
         "holds arrays of Python objects",
     ),
-    "no y": (arrays(x=IMAGES), NPZ, "no y"),
+    "no y": (arrays(x=IMAGES), NPZ, "no array y"),
     "NaN in images": (
         arrays(x=np.where(np.arange(N)[:, None, None, None] == 7, np.nan, IMAGES), y=GOOD.left),
         NPZ,
@@ -368,7 +368,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
     ),
     "unequal arrays": (arrays(x=IMAGES, y=GOOD.left[1:]), NPZ, "equally many rows"),
     "a column of arrays": (arrays(x=IMAGES, y=GOOD.left), (*NPZ, "--target", "y"), "no columns"),
-    "no archive": (text("x", "t.npz"), NPZ, "no .npz file that can be read"),
+    "no archive": (text("x", "t.npz"), NPZ, "not a readable .npz file"),
     "--data and --dataset": (
         save(GOOD),
         (*DATA, "--dataset", "digits"),

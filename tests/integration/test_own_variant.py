@@ -99,7 +99,7 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
         *("--register", "mine", "--format", "torchscript"),
     ).stdout.splitlines()
     assert written.startswith("best-own-own_difference.pt: torchscript, equal to the original ")
-    champion = "version 1 of mine registered and champion, the first one: accuracy 0."
+    champion = "version 1 of mine registered as champion, the first one: accuracy 0."
     assert registered.startswith(champion)
     setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
     name, _, uri = setting.partition("=")

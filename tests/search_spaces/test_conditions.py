@@ -156,7 +156,7 @@ def test_a_grid_of_conditions_is_refused() -> None:
     with pytest.raises(UserError) as caught:
         space(grid={"kernel": when("conv", True, (3, 5)), "conv": (True, False)})
     assert str(caught.value).startswith("space mine: grid of kernel is When(")
-    assert str(caught.value).endswith("; list its values, which count where those of domains do")
+    assert str(caught.value).endswith("; conditions of the domain apply to the grid too")
 
 
 def test_what_is_fixed_for_a_sweep_is_so_within_groups_too() -> None:
@@ -188,20 +188,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"second": when("layers", set(), tune.randint(4, 8))},
-        "second depends on layers having one of no values",
+        "second depends on layers, but no value of layers is given",
     ),
     (
         {"lr": tune.uniform(0, 1), "second": when("lr", 0.5, tune.randint(4, 8))},
-        "second depends on lr, which is drawn from a range of fractions: let it depend on a choice"
-        " or a whole number",
+        "second depends on lr, which is a float: let it depend on a choice or an integer",
     ),
     (
         {"needed": when("conv", True, tune.randint(1, 4))},
-        "needed depends on conv, so its field needs a default for when it does not count",
+        "needed depends on conv, so its field needs a default for when it is inactive",
     ),
     (
         {"epochs": when("conv", True, tune.randint(1, 4))},
-        "epochs is how long trials train: it cannot be conditional",
+        "epochs is the length of training: it cannot be conditional",
     ),
     (
         {"kind": when("conv", True, tune.randint(1, 4))},
@@ -209,8 +208,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"shuffle": groups({True: {"kernel": 3}, False: {}})},
-        "kernel is there twice: give it once, with when(PARENT, {VALUE, VALUE}, ...) if it belongs"
-        " to several values; different ranges need fields of different names",
+        "kernel is defined twice: define it once, with when(PARENT, {VALUE, VALUE}, ...) if it"
+        " belongs to several values; different ranges need fields of different names",
     ),
     (
         {"shuffle": groups({True: 3, False: {}})},  # type: ignore[dict-item]

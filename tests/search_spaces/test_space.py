@@ -112,5 +112,5 @@ def test_a_value_that_no_store_can_have_is_refused(changes: dict[str, Any]) -> N
     with pytest.raises(UserError) as caught:
         SearchSpace(name="hostile", variant=MLP, **values)
     assert str(caught.value) == (
-        r"space hostile: lr_schedule may be '\ud800', which is no text in UTF-8"
+        r"space hostile: lr_schedule may be '\ud800', which is not valid UTF-8"
     )

@@ -260,7 +260,9 @@ def test_a_store_that_stays_away_costs_a_trial_its_epochs_and_not_its_result(
     context = make_context(checkpoint_folder=str(broken_store), patience_s=0.0, **values)
     again = results_of(make(VARIANTS["mlp"], context, cut_off_at=1))
     assert again == results_of(make(VARIANTS["mlp"], make_context(**values)))
-    assert "checkpoint of trial 3 is out of reach: refused" in caplog.messages
+    assert (
+        "checkpoint of trial 3 cannot be read, the trial starts again: refused" in caplog.messages
+    )
 
 
 def test_a_short_trial_does_not_save(make, make_context, tmp_path):

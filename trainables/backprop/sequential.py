@@ -22,7 +22,7 @@ class Sequential(Module):
         super().__init__(parts=modules)
         distinct = {id(module) for _, module in self._modules()}
         if not modules or len(distinct) < len(list(self._modules())):
-            raise ValueError(f"a network needs modules, each in one place, but has {self!r}")
+            raise ValueError(f"a network needs modules, each of them only once, but has {self!r}")
 
     @staticmethod
     @torch.no_grad()

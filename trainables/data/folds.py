@@ -62,7 +62,7 @@ def stratified_folds(
     if num_folds > rarest:
         raise UserError(
             f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
-            f"so choose at most {rarest} folds or have more rows"
+            f"so choose at most {rarest} folds or add rows"
         )
     fold_of = _fold_of(target, num_folds, np.random.RandomState(seed))
     return tuple(

@@ -54,7 +54,7 @@ def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
         content = skops.io.dumps(model)
     except (UnsupportedTypeException, TypeError, AttributeError) as error:
         raise UserError(
-            f"{type(model).__name__} cannot be kept as data: {first_line(error)}"
+            f"{type(model).__name__} cannot be saved by skops: {first_line(error)}"
         ) from None
     _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, type(model).__name__)
     write_whole(path, content)
@@ -79,7 +79,7 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
             if not hasattr(one, "predict"):
                 raise UserError(f"{path} holds no estimator, but {type(one).__name__}")
         if not all(_sound(part) for part in _parts(model, set())):
-            raise UserError(f"{path} is damaged: its trees point outside of themselves")
+            raise UserError(f"{path} is damaged: its trees have indices out of range")
     except UserError:
         raise
     except OSError as error:
@@ -87,7 +87,7 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
     except UntrustedTypesFoundException as error:
         raise UserError(f"{path} is not loaded: {first_line(error)}") from None
     except Exception as error:  # a damaged file can make skops and scikit-learn raise anything
-        raise UserError(f"{path} is no estimator file: {first_line(error)}") from None
+        raise UserError(f"{path} is not an estimator file: {first_line(error)}") from None
     return model
 
 

@@ -95,8 +95,8 @@ def check_format(network: bool, kind: ModelFormat, name: str, size: int = 1) -> 
         )
     if not network and size > 1:
         raise UserError(
-            f"an ensemble of {name} is no single estimator, which a file of skops is: choose"
-            " --keep or --register"
+            f"an ensemble of {name} cannot be written as skops, which holds a single estimator:"
+            " choose --keep or --register"
         )
 
 

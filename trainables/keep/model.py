@@ -100,7 +100,10 @@ class KeptModel:
             UserError: If `inputs` are not inputs of the task, or the model is not one network.
         """
         if not isinstance(self.predictor, Predictor):
-            raise UserError(f"{self.variant.name} is not one network, which alone has an output")
+            raise UserError(
+                f"output() needs a single network: {self.variant.name} is an ensemble or an"
+                " estimator"
+            )
         batches = self._batches(self.checked(inputs))
         return concatenated([self.predictor.output(*batch) for batch in batches], axis=0)
 
@@ -112,7 +115,7 @@ class KeptModel:
         """
         if hasattr(inputs, "columns"):
             if not self.is_table:
-                raise UserError(f"the model takes arrays {self._wanted}, no table of columns")
+                raise UserError(f"the model takes arrays {self._wanted}, not a table")
             _refuse_empty(len(inputs))
             named = self.schema.inputs(inputs)
         elif isinstance(inputs, Mapping):
@@ -124,7 +127,7 @@ class KeptModel:
         absent = [name for name in self.raw if name not in named]
         unknown = [str(name) for name in named if name not in self.raw]
         if absent or unknown:
-            what = f"{absent[0]} is missing" if absent else f"{unknown[0]} is none of them"
+            what = f"{absent[0]} is missing" if absent else f"{unknown[0]} is not one of them"
             raise UserError(f"inputs must be {', '.join(self.raw)}, but {what}")
         sizes = {name: len(array) for name in self.raw if np.ndim(array := named[name]) > 0}
         for size in sizes.values():
@@ -163,7 +166,7 @@ class KeptModel:
         Raises:
             UserError: If a file cannot be written, or the estimator cannot be stored as data.
         """
-        comment = "What this model was trained by; what it learnt is beside it."
+        comment = "Configuration of this model; its learned parameters are in the files beside it."
         self.recipe.save(folder / RECIPE_FILE, comment=comment)
         if self.code is not None:
             write_whole(folder / CODE_FILE, self.code)

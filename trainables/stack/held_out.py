@@ -64,7 +64,7 @@ class HeldOut:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in ("key", "kind", "values", "fold")}
         except Exception as error:  # zip files, headers and arrays have errors of their own
-            raise ValueError(f"no values of held-out rows: {error}") from None
+            raise ValueError(f"values of held-out rows cannot be read: {error}") from None
         return cls(
             key=str(arrays["key"]),
             kind=str(arrays["kind"]),  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ class Metric:
                 either = " or ".join(get_args(allowed))
                 raise UserError(f"{name} of a metric must be {either}, but is {value!r}")
         if not callable(self.of):
-            raise UserError(f"of of a metric must be a function, but is {self.of!r}")
+            raise UserError(f"Metric(of=...) must be a function, but is {self.of!r}")
         if not 0 <= self.equal < math.inf:
             raise UserError(f"equal of a metric must be at least 0, but is {self.equal!r}")
 

@@ -87,7 +87,7 @@ def as_numbers(data: Data, target: str) -> Data:
         return data if kind == "f" else _with_target(data, target, lambda a: a.astype(np.float64))
     labels = data.schema.classes
     if any(isinstance(label, str | bool) for label in labels):
-        raise UserError(f"target {target!r} is classes, no number: {listed(labels)}")
+        raise UserError(f"target {target!r} holds classes, not numbers: {listed(labels)}")
     values = np.array(labels, dtype=np.float64)
     schema = replace(data.schema, classes=())
     return replace(_with_target(data, target, lambda codes: values[codes]), schema=schema)

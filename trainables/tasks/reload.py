@@ -36,7 +36,7 @@ def data_of(
     if data.digest != recipe.data_digest:
         raise UserError(
             f"this data is not the sweep's: its digest is {data.digest}, the recipe has"
-            f" {recipe.data_digest}; is the {recipe.dataset} data the same?"
+            f" {recipe.data_digest}; give the {recipe.dataset} data that the sweep used"
         )
     return data
 

@@ -59,7 +59,9 @@ class Split:
         if self.repeats < 1 or (self.repeats > 1 and self.kind in ("time", "given", "own")):
             raise UserError(f"a split {_WORDS[self.kind]} cannot be repeated {self.repeats} times")
         if (self.kind == "own") != (self.function is not None):
-            raise UserError("a split of one's own is kind='own' and a function")
+            raise UserError(
+                "a split function needs kind='own', and kind='own' needs a split function"
+            )
 
     def folds(
         self, samples: Samples, *, target: str, num_folds: int, seed: int
@@ -149,7 +151,7 @@ class Split:
             or type(repeats) is not int
             or type(classes) is not bool
         ):
-            raise UserError(f"this is no split: {dict(values)}")
+            raise UserError(f"not a valid split: {dict(values)}")
         return cls(
             kind=kind,  # type: ignore[arg-type]
             repeats=repeats,

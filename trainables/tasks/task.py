@@ -159,7 +159,7 @@ class Task:
                 )
         if self.objective not in self.metrics:
             raise UserError(
-                f"task {self.name}: objective {self.objective!r} is none of its metrics"
+                f"task {self.name}: objective {self.objective!r} is not one of its metrics"
                 f" {', '.join(self.metrics)}"
             )
 
@@ -177,7 +177,7 @@ class Task:
             if name == "loss" or not re.fullmatch(r"\w[\w.-]*", name):
                 raise UserError(
                     f"task {self.name}: a metric cannot be called {name!r}: choose letters,"
-                    " numbers, '_', '-', '.', and not 'loss', which is there already"
+                    " numbers, '_', '-', '.', and not 'loss', which is reserved"
                 )
             there = predicted.get(self.kind)
             if metric.over == "all" and there is not None and metric.needs not in there:

@@ -23,7 +23,7 @@ from trainables.tasks.larger_digit import TASK
         (("--run", "x", "--space", "mlp"), "--run ID names one trial"),
         (("--run", "x", "--sweep", "both"), "--run ID names one trial"),
         (("--run", "0" * 32), "has no run '000"),
-        (("--run", "x", "--choose", "one-se"), "--choose one-se is of a sweep: leave out --run"),
+        (("--run", "x", "--choose", "one-se"), "--choose one-se selects one trial of a sweep"),
         (("--space", "mlp", "--choose", "one-se", "--top", "2"), "leave out --run and --top"),
         (("--space", "mlp", "--rope", "-1"), "--rope must be at least 0, but is -1"),
         (("--run", "it's"), "has no run"),
@@ -63,7 +63,7 @@ def test_damaged_record_of_a_task_is_refused(run: Callable, swept: Any, text: st
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_trial_that_is_not_complete_is_refused(run: Callable, swept: Any, number: int) -> None:
-    assert "is no complete trial" in refused(run, "--run", swept.trials["both/mlp", number])
+    assert "is not a complete trial" in refused(run, "--run", swept.trials["both/mlp", number])
 
 
 @pytest.mark.parametrize("what", ["--sweep", "--run"])
@@ -71,12 +71,12 @@ def test_trial_that_was_selected_on_test_rows_is_refused(
     run: Callable, swept: Any, what: str
 ) -> None:
     name = "on_test" if what == "--sweep" else swept.trials["on_test/mlp", 0]
-    assert "was selected on test rows: none are left to measure it on" in refused(run, what, name)
+    assert "was selected on its test rows, so none are left" in refused(run, what, name)
 
 
 def test_run_of_another_program_is_refused(run: Callable, swept: Any) -> None:
     made = swept.client.create_run(swept.experiment("not ours"))
-    assert "is no complete trial of a sweep" in refused(run, "--run", made.info.run_id)
+    assert "is not a complete trial of a sweep" in refused(run, "--run", made.info.run_id)
 
 
 def test_missing_store_is_named(run: Callable) -> None:

@@ -57,10 +57,10 @@ def test_models_of_the_folds_are_written_and_registered_as_one(run: Callable) ->
 
 def test_an_ensemble_is_of_a_trained_model(run: Callable) -> None:
     said = refused(run, "--space", "mlp", "--ensemble")
-    assert said.startswith("--ensemble is of a trained model")
+    assert said.startswith("--ensemble needs a trained model")
     of_one = ("--sweep", "auc", "--space", "logistic")
     said = refused(run, *of_one, "--ensemble", "--format", "skops")
-    assert said.startswith("an ensemble of logistic is no single estimator")
+    assert said.startswith("an ensemble of logistic cannot be written as skops")
 
 
 @pytest.mark.parametrize(

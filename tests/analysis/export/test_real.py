@@ -40,7 +40,7 @@ def test_what_a_sweep_logged_comes_back(tmp_path: Path) -> None:
     said = program(
         *("analysis/export.py", "--sweep", "real", "--keep", "kept", "--register", "churn")
     )
-    assert "registered and champion, the first one: roc_auc 0." in said
+    assert "registered as champion, the first one: roc_auc 0." in said
     recipe = Recipe.load(tmp_path / "best-real-logistic.yaml")
     assert (recipe.task, recipe.variant) == ("customers", "customers/logistic")
     assert recipe.objective == "roc_auc"

@@ -148,7 +148,7 @@ def test_resamples_without_a_class_are_left_out(few_resamples):
 def test_too_few_rows_for_the_metric_are_refused():
     target, good, bad = two_models(rows=12)
     target[:] = 0
-    with pytest.raises(UserError, match="^12 test rows are too few to compare models on$"):
+    with pytest.raises(UserError, match="^12 test rows are too few to compare models$"):
         interval(over_all(target, good), over_all(target, bad))
 
 

@@ -85,7 +85,7 @@ def test_it_is_said_that_mlflow_shows_no_artifacts(
         with pytest.raises(UserError, match="cannot be used"):
             ui.main()
     said = " ".join(capsys.readouterr().out.split())
-    assert f"MLflow shows no artifacts: it has them in {old}/mlartifacts/foldsweep, where" in said
+    assert f"MLflow cannot show artifacts: they are in {old}/mlartifacts/foldsweep, the" in said
 
 
 def test_no_model_is_written_to_where_the_project_was(
@@ -94,6 +94,8 @@ def test_no_model_is_written_to_where_the_project_was(
     old, new, _ = moved
     store = store_in(new)
     champion = open_champion(store, "best")
-    with pytest.raises(UserError, match="before it was moved: make one here with `foldsweep"):
+    with pytest.raises(
+        UserError, match="before it was moved; to create a store here, run `foldsweep"
+    ):
         register(store, "best", trained, champion)
     assert not old.exists()

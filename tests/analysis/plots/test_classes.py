@@ -38,7 +38,7 @@ def test_a_matrix_has_actual_classes_down_and_answers_across():
     info = confusion_info("net", evaluation([[50, 3], [1, 40]], ["benign", "malignant"]))
     axes = plot_confusions([info]).axes[0]
     assert texts(axes) == {(0, 0): "50", (0, 1): "3", (1, 0): "1", (1, 1): "40"}
-    assert (axes.get_ylabel(), axes.get_xlabel()) == ("actual", "answered")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("actual", "predicted")
     assert [t.get_text() for t in axes.get_xticklabels()] == ["benign", "malignant"]
     assert axes.get_title() == "net\n2 x 47 rows"
 
@@ -102,7 +102,7 @@ def test_a_calibration_has_its_curve_and_its_counts():
     diagonal, line, hollow = curve.lines
     assert list(diagonal.get_ydata()) == [0, 1]
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[0.1, 0.9], [0.2, 0.8]])
-    assert line.get_label() == "net (off by 0.100)"
+    assert line.get_label() == "net (ECE 0.100)"
     assert counts.lines[0].get_ydata().tolist() == [30, 10]
     assert hollow.get_xdata().tolist() == [0.9]  # this bin has only 10 predictions
 

@@ -169,8 +169,8 @@ def test_the_program_writes_pictures_and_pages(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["kong/table3", "--space", "mlp"], "--space is for sweeps: leave it out with a table"),
-        (["kong/table3", "--sweep", "a", "b"], "a table is drawn of one repetition"),
+        (["kong/table3", "--space", "mlp"], "--space selects sweeps: leave it out with a table"),
+        (["kong/table3", "--sweep", "a", "b"], "figures of a table show one repetition"),
         (["--sweep", "nothing"], "no sweeps of 'nothing'"),
         (["--beside", "kong/none"], "no row 'kong/none'; run sweeps/reproduce.py kong/none first"),
     ],
@@ -234,7 +234,7 @@ def test_every_axis_and_caption_says_that_less_is_better(drawn_houses):
     assert (
         shown["all-training-time"].figure.axes[0].get_ylabel().startswith("validation rmse (low")
     )
-    assert "below the line there is nothing" in shown["all-parameters"].caption
+    assert "no trial with as few parameters" in shown["all-parameters"].caption
     assert "Estimators have no number of parameters" in shown["all-parameters"].caption
     assert "rmse\n(lower is better)" in shown["all-history"].figure.get_supylabel()
     best = {line.get_label(): line for line in shown["all-history"].figure.axes[1].lines}

@@ -101,7 +101,7 @@ def test_what_cannot_be_placed_is_left_out_and_said(store):
     rebuilt = rebuild(store, recorded(sweep("net/mlp", *trials), SPACE))
     assert [t.state for t in rebuilt.study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
     assert rebuilt.left_out[0] == (
-        "net/mlp trial 0 is left out of its study: its units is [8, 8], which is no number"
+        "net/mlp trial 0 is left out of its study: its units is [8, 8], which is not a number"
     )
     assert rebuilt.left_out[1].startswith("net/mlp trial 3 is left out of its study: ")
 

@@ -101,7 +101,7 @@ def test_a_model_answers_new_rows_and_is_kept_and_registered(
             model.predict(columns[["x0", "x1", "x2"]])
         model.save("model")
         said = result.register("sides")
-        assert said.startswith("version 1 of sides registered and champion")
+        assert said.startswith("version 1 of sides registered as champion")
         assert mlflow.get_tracking_uri() == "sqlite:///of_the_user.db"
         after = process()
         assert {name for name in before if before[name] != after[name]} == set()

@@ -222,7 +222,7 @@ def test_a_network_reads_as_its_architecture():
 
 @pytest.mark.parametrize("modules", [[], [relu := ReLU(), Linear(2, 2), relu]], ids=len)
 def test_a_network_needs_modules_each_in_one_place(modules):
-    with pytest.raises(ValueError, match="needs modules, each in one place, but has Sequential"):
+    with pytest.raises(ValueError, match="needs modules, each of them only once, but has"):
         Sequential(modules)
 
 

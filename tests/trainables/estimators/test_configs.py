@@ -69,7 +69,7 @@ def test_epochs_are_units_of_the_resource():
     ],
 )
 def test_estimator_of_another_kind_is_refused(name, kind, there):
-    with pytest.raises(UserError, match=f"the kind of task test is {kind}: there are {there}"):
+    with pytest.raises(UserError, match=f"the kind of task test is {kind}: choose {there}"):
         estimator_variant(name, mixed(kind))
 
 

@@ -180,7 +180,7 @@ def test_data_frame_with_other_columns_is_refused(name, change, said, model_of):
 
 
 def test_data_frame_is_refused_by_a_model_of_arrays(model_of):
-    with pytest.raises(UserError, match=r"takes arrays images \(n, 2, 14, 14\), no table"):
+    with pytest.raises(UserError, match=r"takes arrays images \(n, 2, 14, 14\), not a table"):
         model_of("larger_digit").predict(pd.DataFrame({"x": [1]}))
 
 
@@ -201,7 +201,7 @@ def test_other_names_are_refused(name, case_of, model_of):
     fewer = {key: array for key, array in inputs.items() if key != first}
     with pytest.raises(UserError, match=rf"inputs must be {first}.* but {first} is missing"):
         model.predict(fewer)
-    with pytest.raises(UserError, match=r"but more is none of them"):
+    with pytest.raises(UserError, match=r"but more is not one of them"):
         model.predict({**inputs, "more": inputs[first]})
 
 
@@ -265,7 +265,10 @@ def test_missing_numbers_are_for_tables_only(case_of, model_of):
     [
         (lambda folder, _: (folder / RECIPE_FILE).unlink(), "recipe.yaml cannot be read"),
         (lambda _, learnt: learnt.unlink(), "cannot be read: .*No such file"),
-        (lambda _, learnt: learnt.write_bytes(b"\x80\x04."), "cannot be read|no estimator file"),
+        (
+            lambda _, learnt: learnt.write_bytes(b"\x80\x04."),
+            "cannot be read|not an estimator file",
+        ),
     ],
     ids=["no recipe", "nothing learnt", "a pickle"],
 )

@@ -100,7 +100,7 @@ def test_class_with_fewer_rows_than_folds(tmp_path):
 
 def test_class_with_one_row(tmp_path):
     path = saved(tmp_path, FRAME.assign(left=["c"] + ["a"] * 29 + ["b"] * 30))
-    assert "classes have one row" in refused(path, target="left")
+    assert "classes with a single row" in refused(path, target="left")
 
 
 def test_no_usable_column(tmp_path):
@@ -147,7 +147,7 @@ def test_object_arrays(tmp_path):
 
 def test_npz_without_y(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones((N, 2)))
-    assert "no y, which is what to predict" in refused(tmp_path / "a.npz")
+    assert "no array y, the target to predict" in refused(tmp_path / "a.npz")
 
 
 def test_columns_of_an_npz(tmp_path):
@@ -177,7 +177,7 @@ def test_fewer_groups_than_folds(tmp_path):
 
 def test_group_column_with_missing_values(tmp_path):
     path = saved(tmp_path, FRAME.assign(g=[None, "a"] * 30))
-    assert "column 'g': nan in row 1 says no group" in refused(path, target="left", group="g")
+    assert "column 'g': nan in row 1 is not a group" in refused(path, target="left", group="g")
 
 
 def test_time_that_is_none(tmp_path):

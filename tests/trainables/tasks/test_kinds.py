@@ -70,7 +70,7 @@ def test_whole_numbers_as_either_kind():
 
 
 def test_text_is_no_regression():
-    with pytest.raises(UserError, match="is classes, no number: 'a', 'b'"):
+    with pytest.raises(UserError, match="holds classes, not numbers: 'a', 'b'"):
         regression("t", Data.of(X, ["a", "b"] * 30))
 
 

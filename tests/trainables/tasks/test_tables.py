@@ -50,7 +50,7 @@ def test_what_was_inferred_is_said(churn_file):
 def test_nothing_set_aside_says_what_is_lost(churn_file):
     data = task_of(churn_file, target="left", holdout=0.0).data
     assert data.test is None
-    assert "without test rows nothing tells the error on new data" in data.said
+    assert "without test rows, the error on new data is not measured" in data.said
     with pytest.raises(UserError, match="no test rows"):
         _ = data.test_rows
 

@@ -54,14 +54,14 @@ def estimator_variant(name: str, task: Task) -> Variant:
     kinds = ESTIMATORS[name]
     if task.kind not in kinds:
         there = [other for other, of in ESTIMATORS.items() if task.kind in of]
-        instead = f"there are {', '.join(there)}" if there else "write a variant of your own"
+        instead = f"choose {', '.join(there)}" if there else "write a variant of your own"
         raise UserError(
             f"{name} is for {' and '.join(kinds)}, but the kind of task {task.name} is"
             f" {task.kind}: {instead}"
         )
     if task.outputs > 1 and task.kind == "regression" and name in ONE_VALUE:
         raise UserError(
-            f"{name} predicts one value, but task {task.name} has {task.outputs}: there are"
+            f"{name} predicts one value, but task {task.name} has {task.outputs}: choose"
             f" {', '.join(other for other in ESTIMATORS if other not in (*ONE_VALUE, 'logistic'))}"
         )
     model, config = kinds[task.kind]

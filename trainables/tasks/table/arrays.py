@@ -95,7 +95,7 @@ def check_array(x: np.ndarray, name: str) -> None:
         rows = ~np.isfinite(x).reshape(len(x), -1).all(1)
         raise UserError(
             f"{name} is NaN or infinite in {rows.sum()} of {len(x)} rows, first in row"
-            f" {rows.argmax() + 1}: mend them, or give a table, whose missing values are imputed"
+            f" {rows.argmax() + 1}: fix them, or give a table, whose missing values are imputed"
         )
 
 

@@ -148,7 +148,7 @@ def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
     if not isinstance(target, np.ndarray):
         return kind_of(target, kind)
     if kind == "classification":
-        raise UserError(f"the target has {target.shape[1]} columns, but classes are one")
+        raise UserError(f"the target has {target.shape[1]} columns, but a classification has one")
     return "regression", f"since the target has {target.shape[1]} columns"
 
 
@@ -158,8 +158,8 @@ def _strata(target: Series) -> np.ndarray:
     single = [word(labels[c]) for c, n in enumerate(np.bincount(codes)) if n == 1]
     if single:
         raise UserError(
-            f"classes have one row, which cannot be in training and test rows: {listed(single)};"
-            " remove them, or set no rows aside (holdout 0)"
+            "classes with a single row cannot be in both training and test rows:"
+            f" {listed(single)}; remove them, or set no rows aside (holdout 0)"
         )
     return codes
 
@@ -221,7 +221,7 @@ def group_values(column: Series) -> np.ndarray:
     Raises:
         UserError: If the group of a row is missing.
     """
-    refuse_at(column.isna().to_numpy(), column, "says no group")
+    refuse_at(column.isna().to_numpy(), column, "is not a group")
     if column.dtype.kind in "iu":
         return column.to_numpy(np.int64)
     return np.array([word(value) for value in column.tolist()])

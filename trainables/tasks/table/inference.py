@@ -159,8 +159,8 @@ def _refuse_markers(column: Series) -> None:
     odd = [value for value, number in zip(values, _tried(values), strict=True) if np.isnan(number)]
     if 0 < len(odd) <= MOST_MARKERS and len(values) - len(odd) > IDENTIFIER_ROWS:
         raise UserError(
-            f"column {column.name!r} is numbers but for {listed(odd)}: leave those cells empty if"
-            " they mean missing, or --drop the column"
+            f"column {column.name!r} is numbers except for {listed(odd)}: leave those cells empty"
+            " if the values are missing, or --drop the column"
         )
 
 

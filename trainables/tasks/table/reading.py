@@ -95,8 +95,8 @@ def _content(path: Path) -> bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise UserError(
-                f"{path} has {size / 2**30:.1f} GiB, more than the {MAX_BYTES // 2**30} GiB that"
-                " are held in memory: give a sample of its rows"
+                f"{path} has {size / 2**30:.1f} GiB, more than the {MAX_BYTES // 2**30} GiB"
+                " allowed in memory: give a sample of its rows"
             )
         content = path.read_bytes()
     except OSError as error:
@@ -201,13 +201,13 @@ def _parquet(content: bytes, path: Path) -> Table:
         if sizes.num_rows * sizes.num_columns * 8 > MAX_BYTES:
             raise UserError(
                 f"{path} unpacks to {sizes.num_rows:,} rows of {sizes.num_columns:,} columns, more"
-                " than are held in memory: give a sample of its rows"
+                f" than the {MAX_BYTES // 2**30} GiB allowed in memory: give a sample of its rows"
             )
         return Table(frame=pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
     except UserError:
         raise
     except Exception as error:  # a damaged file fails anywhere in the reader, with any exception
-        raise UserError(f"{path} is no Parquet file that can be read: {_line(error)}") from error
+        raise UserError(f"{path} is not a readable Parquet file: {_line(error)}") from error
 
 
 def _npz(content: bytes, path: Path) -> Arrays:
@@ -240,7 +240,7 @@ def _unpacked(content: bytes, path: Path) -> dict[str, Any]:
                 f"{path} holds arrays of Python objects, which are not read since that can run"
                 " code: save numbers or text"
             ) from error
-        raise UserError(f"{path} is no .npz file that can be read: {_line(error)}") from error
+        raise UserError(f"{path} is not a readable .npz file: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:

@@ -47,7 +47,7 @@ def given_arrays(read: Arrays) -> tuple[Given, Schema]:
         UserError: If there is no target `y`, or values cannot be used.
     """
     if read.y is None:
-        raise UserError("the file holds no y, which is what to predict")
+        raise UserError("the file has no array y, the target to predict")
     given, schema = _of_array(read.x, _target(read.y, "y"))
     if read.groups is None:
         return given, schema
@@ -200,4 +200,6 @@ def _series(values: Any, name: str) -> Series:
     try:
         return pd.Series(array, name=name)
     except UnicodeEncodeError:
-        raise UserError(f"{name} holds lone surrogates, which are no text") from None
+        raise UserError(
+            f"{name} holds lone surrogates, which are not valid Unicode text"
+        ) from None

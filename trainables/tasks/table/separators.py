@@ -47,7 +47,7 @@ def cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error as error:
-        raise UserError(f"the first lines cannot be cut into cells: {error}") from error
+        raise UserError(f"the first lines cannot be split into cells: {error}") from error
     return rows or [[]]
 
 
@@ -105,8 +105,8 @@ def _reading(column: Any, delimiter: str, known: Commas | None) -> tuple[Commas,
     if known is not None:
         if not {"thousands": thousands, "decimal": decimal}[known]:
             raise UserError(
-                f"column {column.name!r}: commas are {_WORDS[known]} in the training table, which"
-                f" {next(value for value in values if ',' in value)} cannot have"
+                f"column {column.name!r}: commas are {_WORDS[known]} in the training table, but"
+                f" {next(value for value in values if ',' in value)} cannot be read like that"
             )
         thousands = known == "thousands"
         decimal = not thousands

@@ -46,8 +46,8 @@ def summary(
 def _rows(train: Samples, test: Samples | None, schema: Schema, drawn: bool) -> str:
     if test is None:
         return (
-            f"rows: {len(train):,}, all to train on: without test rows nothing tells the error on"
-            " new data"
+            f"rows: {len(train):,}, all to train on: without test rows, the error on new data is"
+            " not measured"
         )
     total = len(train) + len(test)
     how = _how(schema) if drawn else "a file of their own"

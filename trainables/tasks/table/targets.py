@@ -42,7 +42,7 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
             f"a regression predicts numbers, but target {target.name!r} holds {listed(values)}"
         )
     found, why = _guess(values, len(target), numeric)
-    return (found, why) if kind is None else (kind, "as asked for")
+    return (found, why) if kind is None else (kind, "as requested")
 
 
 def _guess(values: Sequence[Label], rows: int, numeric: bool) -> tuple[TaskKind, str]:

@@ -67,7 +67,7 @@ def test_a_category_knows_its_values_and_whether_some_are_missing():
     ("values", "message"),
     [
         ([f"v{i % 1500}" for i in range(4000)], "'a' has 1,500 different texts in 4,000 rows"),
-        ([str(i % 90) for i in range(N)] + ["?"], r"'a' is numbers but for '\?': leave those"),
+        ([str(i % 90) for i in range(N)] + ["?"], r"'a' is numbers except for '\?': leave those"),
         ([[1, 2]] * 3, r"'a' holds list values such as \[1, 2\]"),
         (["a", [1, 2], "b"], r"'a' holds list values such as \[1, 2\]"),
         ([b"x", b"y"] * 3, "'a' holds bytes"),

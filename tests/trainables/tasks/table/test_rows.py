@@ -129,5 +129,5 @@ def test_what_cannot_be_data_is_refused(inputs, target, options, message):
 
 def test_classes_that_are_no_text_are_refused() -> None:
     classes = np.array(["a\ud800", "b"] * 10)
-    with pytest.raises(UserError, match="y holds lone surrogates, which are no text"):
+    with pytest.raises(UserError, match="y holds lone surrogates, which are not valid"):
         given_arrays(Arrays(x=np.zeros((20, 2)), y=classes))

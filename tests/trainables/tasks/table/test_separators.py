@@ -61,7 +61,7 @@ def test_commas_are_read_as_in_the_training_table():
 
 
 def test_a_cell_longer_than_csv_takes_is_refused():
-    with pytest.raises(UserError, match="cannot be cut into cells"):
+    with pytest.raises(UserError, match="cannot be split into cells"):
         delimiter_of([f"a,b\n{'x' * 200_000},1\n"])
 
 

@@ -39,7 +39,7 @@ def test_kind_of_a_target(values, kind):
 
 
 def test_a_kind_that_is_asked_for_overrules():
-    assert kind_of(series([0, 1] * 20), "regression") == ("regression", "as asked for")
+    assert kind_of(series([0, 1] * 20), "regression") == ("regression", "as requested")
     assert kind_of(series([0.5, 1.5] * 20), "classification")[0] == "classification"
     with pytest.raises(UserError, match="predicts numbers, but target 'y' holds 'a', 'b'"):
         kind_of(series(["a", "b"]), "regression")

@@ -24,7 +24,7 @@ def space() -> SearchSpace:
         domains={
             "lr": tune.loguniform(1e-3, 1e-2),
             "weight_decay": tune.uniform(0.0, 1e-4),
-            "batch_size": tune.lograndint(64, 193),  # 64..192: Tune's upper bound is exclusive
+            "batch_size": tune.lograndint(24, 97),  # 24..96: Tune's upper bound is exclusive
             "lr_schedule": "cosine",
             **augmentation(),
             "elastic": tune.uniform(0.0, 1.5),
@@ -34,7 +34,7 @@ def space() -> SearchSpace:
             "copies": 3,
             "batch_norm": "before",
             "digit_smoothing": tune.uniform(0.0, 0.2),
-            "epochs": 120,
+            "epochs": 40,
         },
         points=[
             Point(
@@ -42,7 +42,7 @@ def space() -> SearchSpace:
                 config={
                     "lr": 1e-3,
                     "weight_decay": 0.0,
-                    "batch_size": 96,
+                    "batch_size": 64,
                     "channels": (32, 48, 64, 80, 96, 112),
                     "shift": 0.0,
                     "rotation": 0.0,

@@ -40,8 +40,6 @@ class DeepDigitConfig(DigitConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require("copies", self.copies >= 1, "at least 1")
-        # dropout noise is drawn per layer for a whole batch, but each copy sees a part of it
-        self.require("dropout", self.copies == 1 or self.dropout == 0, "0 with several copies")
         self.require_amounts("elastic")
         self.require(
             "digit_smoothing", 0.0 <= self.digit_smoothing < 1.0, "at least 0 and below 1"
@@ -69,9 +67,8 @@ class DeepDigitNet(nn.Module):
     """Ensemble of classifiers of both digits, which compares by the digit probabilities.
 
     The comparison scores are the probabilities that the first digit is larger, or at most the
-    second; they have no gradient. In training each classifier gets a part of the batch, so that
-    several cost as much as one. In evaluation all classifiers get all images, and their
-    probabilities are averaged.
+    second; they have no gradient. In training the output has the digits of each classifier, so that
+    each is trained on its own loss; in evaluation their probabilities are averaged.
     """
 
     def __init__(self, config: DeepDigitConfig):
@@ -79,14 +76,12 @@ class DeepDigitNet(nn.Module):
         self.nets = nn.ModuleList(DigitNet(config) for _ in range(config.copies))
 
     def forward(self, pair: Float[Tensor, "b 2 h w"]) -> Scores:
-        if self.training:
-            parts = zip(self.nets, pair.chunk(len(self.nets)), strict=False)
-            digits = torch.cat([net(part).digits for net, part in parts])
-        else:
-            said = torch.stack([net(pair).digits.log_softmax(2) for net in self.nets])
-            digits = said.logsumexp(0) - math.log(len(self.nets))
+        each_s = [net(pair).digits for net in self.nets]
+        log_p = torch.stack([digits.log_softmax(2) for digits in each_s])
+        digits = log_p.logsumexp(0) - math.log(len(self.nets))
         in_order = at_most(digits.detach().softmax(2))
-        return Scores(torch.stack([1 - in_order, in_order], dim=1), digits)
+        comparison = torch.stack([1 - in_order, in_order], dim=1)
+        return Scores(comparison, torch.cat(each_s, dim=1) if self.training else digits)
 
 
 def at_most(digits: Float[Tensor, "n 2 10"]) -> Float[Tensor, " n"]:

@@ -32,7 +32,8 @@ def pair_losses(
     for one unit. With smoothing s the probability of the target is 1 - s / 2, as in
     `torch.nn.CrossEntropyLoss`. If the network returns a distance d, the main part is the
     contrastive loss: d^2 for target 1 and max(0, MARGIN - d)^2 for target 0, weighted by these
-    probabilities. The auxiliary part is the sum of the cross-entropies of both digits.
+    probabilities. The auxiliary part is the sum of the cross-entropies of both digits, averaged
+    over the classifiers of an ensemble.
 
     Args:
         output: Output of the network; a tensor is the comparison scores alone.
@@ -64,11 +65,11 @@ def pair_losses(
     if scores.digits is None:
         return {"main": main_weight * main}
     log_p = F.log_softmax(scores.digits, dim=-1)
-    classes = target["classes"].unsqueeze(-1)
-    hits = log_p.gather(-1, classes).sum((-2, -1))
+    classes, copies = _classes_of(scores.digits, target)
+    hits = log_p.gather(-1, classes.unsqueeze(-1)).sum((-2, -1))
     if digit_smoothing is not None:
         hits = (1 - digit_smoothing) * hits + digit_smoothing * log_p.mean(-1).sum(-1)
-    digits = aux_weight * -hits
+    digits = aux_weight * -(hits / copies)
     return {"main": main_weight * main, "aux": digits}
 
 
@@ -96,7 +97,17 @@ def digit_hits(
     """Share of the two digits that is correct; None if the network does not classify digits."""
     if isinstance(output, Tensor) or output.digits is None:
         return None
-    return (output.digits.argmax(-1) == target["classes"]).float().mean(-1)
+    classes, _ = _classes_of(output.digits, target)
+    return (output.digits.argmax(-1) == classes).float().mean(-1)
+
+
+def _classes_of(
+    digits: Float[Tensor, "*m b images 10"], target: Mapping[str, Tensor]
+) -> tuple[Int[Tensor, "*m b images"], int]:
+    """Classes of the images that `digits` has scores of, and the number of classifiers."""
+    classes = target["classes"]
+    copies = digits.shape[-2] // classes.shape[-1]
+    return torch.cat([classes] * copies, dim=-1), copies
 
 
 def probabilities(comparison: Float[Tensor, "*m b units"]) -> Float[Tensor, "*m b 2"]:

@@ -18,12 +18,13 @@ class Scores(NamedTuple):
     """Output for a batch of pairs, or for a batch of each of m stacked networks.
 
     `comparison` has one unit (the logit of target 1) or two (a score for each target). `digits`
-    holds ten scores for each image; None if the network does not classify digits. `distance` is
+    holds ten scores for each image; None if the network does not classify digits. An ensemble in
+    training returns those of each classifier, so there are 2 or 2 * copies images. `distance` is
     the distance of the images, for the contrastive loss; None for other losses.
     """
 
     comparison: Float[Tensor, "*m b units"]
-    digits: Float[Tensor, "*m b 2 10"] | None = None
+    digits: Float[Tensor, "*m b images 10"] | None = None
     distance: Float[Tensor, "*m b"] | None = None
 
 

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from foldsweep.errors import UserError
 from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
-from trainables.models.pairs.losses import comparison_hits, pair_losses
+from trainables.models.pairs.losses import comparison_hits, digit_hits, pair_losses
 
 SMALL = {"channels": (3, 4), "hidden": 6}
 
@@ -93,22 +93,17 @@ def test_a_weight_on_the_comparison_is_refused(values):
     assert DigitConfig(aux_alpha=1.0).aux_weight == 0.5
 
 
-def test_copies_share_a_batch_and_answer_together():
+def test_copies_learn_alone_and_answer_together():
     torch.manual_seed(0)
     model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
-    pair = torch.randn(7, 2, 14, 14)
-    parts = [net(part).digits for net, part in zip(model.nets, pair.chunk(3), strict=True)]
-    torch.testing.assert_close(model(pair).digits, torch.cat(parts))
+    pair, classes = torch.randn(7, 2, 14, 14), torch.randint(0, 10, (7, 2))
+    target = {"target": (classes[:, 0] <= classes[:, 1]).long(), "classes": classes}
+    weights = {"main_weight": 0.0, "aux_weight": 1.0, "digit_smoothing": 0.1}
+    alone = [pair_losses(net(pair), target, **weights)["aux"] for net in model.nets]
+    together = pair_losses(model(pair), target, **weights)["aux"]
+    torch.testing.assert_close(together, torch.stack(alone).mean(0))
+    hits = [digit_hits(net(pair), target) for net in model.nets]
+    torch.testing.assert_close(digit_hits(model(pair), target), torch.stack(hits).mean(0))
     model.eval()
     said = torch.stack([net(pair).digits.softmax(2) for net in model.nets])
     torch.testing.assert_close(model(pair).digits.exp(), said.mean(0))
-
-
-def test_a_batch_of_fewer_pairs_than_copies_trains_some_of_them():
-    model = DeepDigitNet(DeepDigitConfig(**SMALL, copies=3))
-    assert model(torch.randn(2, 2, 14, 14)).digits.shape == (2, 2, 10)
-
-
-def test_dropout_in_several_copies_is_refused():
-    with pytest.raises(UserError, match="dropout must be 0 with several copies, but is 0.1"):
-        DeepDigitConfig(**SMALL, copies=3, dropout=0.1)

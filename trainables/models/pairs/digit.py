@@ -67,8 +67,8 @@ class DeepDigitNet(nn.Module):
     """Ensemble of classifiers of both digits, which compares by the digit probabilities.
 
     The comparison scores are the probabilities that the first digit is larger, or at most the
-    second; they have no gradient. In training the output has the digits of each classifier, so that
-    each is trained on its own loss; in evaluation their probabilities are averaged.
+    second; they have no gradient. In training the output has the digits of each classifier, so
+    that each is trained on its own loss; in evaluation their probabilities are averaged.
     """
 
     def __init__(self, config: DeepDigitConfig):

@@ -103,7 +103,7 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
                 f"{path} has no digest of its code, which is in another folder, {file}: give"
                 " --trust to run it"
             )
-        console.print(f"variant {recipe.variant} is defined in {file}")
+        console.print(f"variant {recipe.variant} is the code in {file}")
         variant = variant_of(recipe, file)
     variant.config.from_dict(recipe.config)
     return recipe, variant

@@ -138,7 +138,7 @@ def _space(space: SearchSpace, settings: SweepSettings) -> Iterator[str]:
     asked, epochs = num_asked(space, settings), most_epochs(space, settings)
     trials = plural(asked, "trial")
     if space.points:
-        trials += f", {plural(min(asked, len(space.points)), 'initial point')} among them"
+        trials += f", including {plural(min(asked, len(space.points)), 'initial point')}"
     yield f"space {space.name}: variant {space.variant.full_name}; {trials}"
     if space.resource is not None:
         scheduler = in_force(settings, num_sampled(space, settings))

@@ -175,7 +175,7 @@ def test_the_store_of_one_s_own_folder_is_used_and_another_s_with_trust(
 
 
 def test_a_store_that_can_never_work_is_refused(sent: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="MLflow keeps no runs in ftp"):
+    with pytest.raises(UserError, match="MLflow has no store of type ftp"):
         replay.waiting(sent(here=True), "ftp://host")
 
 

@@ -99,5 +99,5 @@ def test_a_grid_of_what_no_study_can_hold_is_refused_by_name(
     make_ledger: MakeLedger, make_space: MakeSpace
 ) -> None:
     space = make_space(domains={}, grid={"hidden": [(8, 8), [8, 8]]}, points=())
-    with pytest.raises(UserError, match=r"^hidden: choice\(\(8, 8\), ...\) is there twice"):
+    with pytest.raises(UserError, match=r"^hidden: choice\(\(8, 8\), ...\) has this value twice"):
         make_ledger(sampler="grid", space=space)

@@ -103,8 +103,8 @@ def test_estimate_and_interval_are_logged_and_said(
     assert (trials, tracker.step) == (3, 4)
     assert line == (
         f"expected score of the best trial on fresh data: accuracy {value:.4f}, 95 %"
-        f" interval {low:.4f} to {high:.4f} (bootstrap over 3 complete trials of 4 tried; selection before the last rung"
-        " is not corrected)"
+        f" interval {low:.4f} to {high:.4f} (bootstrap over 3 complete trials of 4 tried;"
+        " selection before the last rung is not corrected)"
     )
     before = dict(tracker.values)
     assert say(ledger, tracker, data, tmp_path) == line

@@ -104,7 +104,7 @@ def check_uri(uri: str) -> None:
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         known.add("file")
     if scheme.partition("+")[0] not in known:
-        raise UserError(f"tracking URI {given!r}: MLflow has no store of type {scheme}: {_GIVE}")
+        raise UserError(f"tracking URI {given!r}: MLflow cannot store runs in {scheme}: {_GIVE}")
 
 
 def check_store(uri: str) -> None:

@@ -147,7 +147,7 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
         return
     if home.record() is not None and last != holder["token"] + BROUGHT:
         raise UserError(
-            f"sweep {home.name} was changed meanwhile by {shown_holder(holder)}: resume it again,"
+            f"sweep {home.name} was run meanwhile by {shown_holder(holder)}: resume it again,"
             " with its current settings"
         )
     if "://" not in settings.storage:

@@ -121,7 +121,7 @@ def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
         return None
     return (
         f"{space.name}: {settings.sampler} draws {', '.join(conditional)} at random, since not all"
-        " trials have them; tpe learns from results for them too"
+        " trials have them; tpe bases them on earlier results"
     )
 
 

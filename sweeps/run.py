@@ -144,7 +144,7 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
     settings = replace(_parse(args, stored).settings, trust=False)
     if settings.name != stored.name:
         raise UserError(
-            f"--name {settings.name} contradicts --resume {settings.resume}: leave it out"
+            f"--name {settings.name} contradicts --resume {settings.resume}: leave out --name"
         )
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)

@@ -135,7 +135,9 @@ class Reproduction:
             show(cells)
         console.print(verdict(tables.values(), self._result))
         if self.settings.quick:
-            console.print("scores of --quick cannot be compared with the reports: leave it out")
+            console.print(
+                "scores of --quick cannot be compared with the reports: leave out --quick"
+            )
         if waiting:
             storage = self.settings.storage
             options = [] if storage == ReproduceSettings.storage else ["--storage", str(storage)]

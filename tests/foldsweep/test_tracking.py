@@ -139,11 +139,11 @@ def test_help_names_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
     ("uri", "said"),
     [
         ("here", "is not absolute"),
-        ("ftp://x", "MLflow has no store of type ftp"),
-        ("s3://bucket/mlflow", "MLflow has no store of type s3"),
-        ("redis://host:6379", "MLflow has no store of type redis"),
-        ("mlflow-artifacts:/x", "MLflow has no store of type mlflow-artifacts"),
-        ("sqlite://", "MLflow has no store of type sqlite"),
+        ("ftp://x", "MLflow cannot store runs in ftp"),
+        ("s3://bucket/mlflow", "MLflow cannot store runs in s3"),
+        ("redis://host:6379", "MLflow cannot store runs in redis"),
+        ("mlflow-artifacts:/x", "MLflow cannot store runs in mlflow-artifacts"),
+        ("sqlite://", "MLflow cannot store runs in sqlite"),
         ("http://", "names no host"),
         ("https:///path", "names no host"),
         ("http://:5000", "names no host"),
@@ -153,7 +153,7 @@ def test_help_names_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
         ("http://h:-1", "is not valid: Port"),
         ("http://h:0", "has port 0"),
         ("http://[::1", "is not valid: Invalid IPv6 URL"),
-        ("file:///tmp/mlruns", "MLflow has no store of type file"),
+        ("file:///tmp/mlruns", "MLflow cannot store runs in file"),
     ],
 )
 def test_a_uri_that_can_never_work_is_refused_in_one_line(uri: str, said: str) -> None:

@@ -221,7 +221,7 @@ def test_a_sampler_that_draws_conditional_values_at_random_says_so(
     else:
         assert said == (
             f"tree: {sampler} draws dropout, lr_decay, weight_decay at random, since not all"
-            " trials have them; tpe learns from results for them too"
+            " trials have them; tpe bases them on earlier results"
         )
 
 

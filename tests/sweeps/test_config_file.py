@@ -123,7 +123,7 @@ def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
         ("name: a b", "sweep name 'a b' must be"),
         ("folds: 1", "--folds must be at least 2"),
         ("time_budget: .nan", "--time-budget must be above 0"),
-        ("study: postgresql://me:secret@host/db", "must not hold a password, which everybody"),
+        ("study: postgresql://me:secret@host/db", "must not hold a password, which anyone"),
         ("tracking_uri: https://me:secret@host", "sweep.yaml: --tracking-uri"),
         ("[" * 3000, "is not a YAML file"),
         ("trials: " + "9" * 200_000, "it is longer than"),

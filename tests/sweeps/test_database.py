@@ -81,9 +81,7 @@ def test_a_sweep_that_is_run_elsewhere_while_a_driver_starts_is_not_set_back(
 ) -> None:
     with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
         pass
-    with pytest.raises(
-        UserError, match=r"sweep first was changed meanwhile by .*: resume it again"
-    ):
+    with pytest.raises(UserError, match=r"sweep first was run meanwhile by .*: resume it again"):
         with driver("a", "--resume", "first"), driver("b", "--resume", "first", "--trials", 30):
             pass
     with driver("a", "--resume", "first") as settings:

@@ -109,7 +109,7 @@ def test_a_domain_becomes_its_distribution(domain: Domain, distribution: BaseDis
         (tune.randn(), "Float.Normal is not supported; use uniform"),
         (tune.qrandn(0.0, 1.0, 0.1), "is not supported; use uniform"),
         (tune.sample_from(lambda spec: 1), "Function.CallSampler is not supported; use uniform"),
-        (tune.choice([{"a": 1}, {2: 1}]), r"choice\(\{2: 1\}, ...\) .* dicts by strings"),
+        (tune.choice([{"a": 1}, {2: 1}]), r"choice\(\{2: 1\}, ...\) .* dicts with string keys"),
         (tune.choice([(1, object())]), r"choice\(\(1, <object .*\), ...\) is not supported"),
         (tune.choice([(8, 16), [8, 16]]), r"choice\(\(8, 16\), ...\) has this value twice"),
         (tune.choice([(8, 16), "[8, 16]"]), "has this value twice, or also its text"),

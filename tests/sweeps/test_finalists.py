@@ -157,7 +157,7 @@ def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
     ("args", "said"),
     [
         (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
-        (("--tracking-uri", "ftp://x"), "MLflow has no store of type ftp"),
+        (("--tracking-uri", "ftp://x"), "MLflow cannot store runs in ftp"),
         (("--tracking-uri", "sqlite:///a.yaml"), "a.yaml is not an SQLite database"),
         (("--storage", "a.yaml"), "folder a.yaml/first cannot be written: Not a directory"),
     ],

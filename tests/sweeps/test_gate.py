@@ -104,7 +104,7 @@ def test_a_constraint_sees_the_epochs_that_a_trial_has(data: Data) -> None:
     mine = space(constraint=lambda config: config.epochs <= 5)
     assert Gate(mine, [], data, epochs=3).config_of({}).epochs == 3
     assert within(mine, [], data, grid=False, epochs=5)[0].num_combinations == 1
-    with pytest.raises(UserError, match="its constraint: 0 of 300"):
+    with pytest.raises(UserError, match="0 of 300 random configurations meet its constraint"):
         within(mine, [], data, grid=False, epochs=7)
 
 

@@ -173,7 +173,7 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
         ((*OWN, "--space", "mlp", "--objective", "r2"), "'r2' is no metric of a class"),
         ((*OWN, "--space", "mlp", "--name", "there"), "sweep there exists already"),
         ((*OWN, "--space", "mlp", "--cpus-per-trial", "4000"), "--cpus-per-trial 4000 is more"),
-        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "no store of type ftp"),
+        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "cannot store runs in ftp"),
         (("--resume", "gone"), "no sweep 'gone' in runs"),
         (("--resume", "gone", "--study", "sqlite:///gone.db"), "no sweep 'gone' in runs"),
         (("--resume", "there", "--seed", "3"), "cannot be resumed with other settings"),

@@ -276,7 +276,7 @@ def test_a_quick_run_is_small_and_says_that_it_says_nothing(run: Run, stage: Sta
     (job,) = stage.jobs
     assert (job.protocol.count, job.protocol.train_pairs, job.config.epochs) == (2, 60, 2)
     assert stage.sweeps[0].trials == 2
-    assert "scores of --quick cannot be compared with the reports: leave it out" in said
+    assert "scores of --quick cannot be compared with the reports: leave out --quick" in said
     assert "results are in runs/reproduce-digits-quick" in said
 
 

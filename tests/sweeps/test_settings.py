@@ -39,7 +39,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"warm_start": ("/etc",)}, "--warm-start '' must be letters"),
     ({"warm_start": ("a/b/c",)}, "--warm-start a/b/c must be NAME or NAME/SPACE"),
     ({"warm_start": ("a", "a")}, "--warm-start names a sweep twice: a a"),
-    ({"warm_start": ("a/mlp",), "name": "a"}, "--warm-start a/mlp names this sweep: --resume"),
+    ({"warm_start": ("a/mlp",), "name": "a"}, "--warm-start a/mlp names this sweep: use --resume"),
     ({"warm_start": ("a",), "sampler": "cmaes"}, "--warm-start requires --sampler tpe or gp and"),
     ({"warm_start": ("a",), "objective": ("accuracy", "f1")}, "--warm-start requires --sampler"),
     ({"seed": -1}, "--seed must be at least 0, but is -1"),

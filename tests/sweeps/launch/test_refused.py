@@ -15,7 +15,7 @@ from tests.sweeps.launch.launches import OWN_TASK, Waiting
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"space": ("mlp", "disc_relu")}, r"are for the tasks larger_digit and disc: sweep"),
+        ({"space": ("mlp", "disc_relu")}, r"are for the tasks larger_digit and disc: run a sweep"),
         ({"space": ("mlp", "a.py")}, r"spaces mlp and a are for the tasks larger_digit and one:"),
         (
             {"space": ("a.py", "b.py")},
@@ -83,7 +83,7 @@ def test_what_cannot_be_swept_is_refused_in_one_line_and_nothing_is_made(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("ftp://x", "MLflow has no store of type ftp"),
+        ("ftp://x", "MLflow cannot store runs in ftp"),
         ("http://", "names no host"),
         ("http://127.0.0.1:99999999", "Port out of range"),
         ("sqlite:////proc/none/mlflow.db", "MLflow store /proc/none/mlflow.db cannot be written"),

@@ -91,7 +91,9 @@ def test_a_part_of_a_grid_may_be_tried(grid_space: SearchSpace, make_ledger: Mak
 def test_a_space_without_a_grid_is_refused(make_ledger: MakeLedger, make_space: MakeSpace) -> None:
     with pytest.raises(UserError, match="space small defines no grid; use another --sampler"):
         make_ledger(sampler="grid")
-    with pytest.raises(UserError, match="the grid of space small leaves batch_size, dropout,"):
+    with pytest.raises(
+        UserError, match="the grid of space small has no values for batch_size, dropout,"
+    ):
         make_ledger(sampler="grid", space=make_space(grid=GRID))
 
 

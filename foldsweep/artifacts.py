@@ -48,6 +48,6 @@ def attach(
         return client.log_artifact(run.run_id, str(path), to or None)
     folder = here / to
     if not folder.resolve().is_relative_to(here.resolve()):
-        raise MlflowException.invalid_parameter_value(f"{to!r} leads out of the run's artifacts")
+        raise MlflowException.invalid_parameter_value(f"{to!r} is outside the run's artifacts")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, folder)

@@ -94,7 +94,7 @@ def find_beside(file: str) -> None:
         own = (os.path.join(folder, f"{name}.py"), os.path.join(folder, name, "__init__.py"))
         if other and origin not in own and any(map(os.path.isfile, own)):
             raise UserError(
-                f"two space files have a module {name} beside them, {origin} and one in {folder}:"
-                " give each its own name"
+                f"two modules beside space files are named {name}, {origin} and one in {folder}:"
+                " rename one of them"
             )
     beside.add(folder)

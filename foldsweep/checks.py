@@ -50,7 +50,7 @@ def refuse_no_text(values: Mapping[str, object]) -> None:
         for word in value if isinstance(value, tuple) else (value,):
             no_text = isinstance(word, str) and not is_text(word) and not os.path.exists(word)
             if no_text or (isinstance(word, Path) and not _can_be_a_name(word)):
-                raise UserError(f"--{name.replace('_', '-')} {str(word)!r} is no text in UTF-8")
+                raise UserError(f"--{name.replace('_', '-')} {str(word)!r} is not valid UTF-8")
 
 
 def _can_be_a_name(path: Path) -> bool:
@@ -170,14 +170,14 @@ class _Brief(reprlib.Repr):
         if abs(value) < 10**40:
             return repr(value)
         figures = int(abs(value).bit_length() * math.log10(2)) + 1  # `repr` raises on huge ints
-        return f"a whole number of about {figures:,} figures"
+        return f"a whole number of about {figures:,} digits"
 
 
 def brief(value: Any) -> str:
     """Return the `repr` of a value for a message, shortened if it is long.
 
     >>> brief((1, 2)), brief("a"), brief(10**400)
-    ('(1, 2)', "'a'", 'a whole number of about 401 figures')
+    ('(1, 2)', "'a'", 'a whole number of about 401 digits')
     """
     text = _BRIEF.repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

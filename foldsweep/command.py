@@ -32,7 +32,9 @@ PROGRAMS = {
         "List sweeps: state, best, size; delete one.",
     ),
     "compare": Program(
-        "analysis.compare", "analysis.compare.CompareSettings", "Compare variants, with tests."
+        "analysis.compare",
+        "analysis.compare.CompareSettings",
+        "Compare variants, with significance tests.",
     ),
     "report": Program(
         "analysis.report", "analysis.report.ReportSettings", "Write a comparison as one page."
@@ -64,11 +66,11 @@ PROGRAMS = {
         "sweeps.reproduction.settings.ReproduceSettings",
         "Repeat the rows of published reports.",
     ),
-    "replay": Program("sweeps.replay", "", "Send to MLflow what it could not take."),
+    "replay": Program("sweeps.replay", "", "Send waiting records to MLflow."),
     "completion": Program(
         "foldsweep.completion",
         "foldsweep.completion.CompletionSettings",
-        "Print what completes this command in bash, zsh or fish.",
+        "Print a completion script for bash, zsh or fish.",
     ),
 }
 """All programs by name."""

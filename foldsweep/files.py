@@ -56,7 +56,9 @@ def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
     except UnicodeEncodeError:
-        raise UserError(f"{path} cannot be written: it is no name for a file here") from None
+        raise UserError(
+            f"{path} cannot be written: the file system does not allow this name"
+        ) from None
 
 
 def joined(place: str, *names: str) -> str:

@@ -55,7 +55,7 @@ def objectives_of(record: str) -> dict[str, Objective]:
     """
     values = parsed(record)
     if not isinstance(values, dict):
-        raise ValueError("the record of metrics is no mapping")
+        raise ValueError("the record of metrics is not a mapping")
     return {key: _objective(key, value) for key, value in values.items()}
 
 
@@ -64,5 +64,5 @@ def _objective(key: str, value: object) -> Objective:
     better, equal = known.get("better"), known.get("equal")
     number = float(equal) if equal is not None and fits(equal, float) else math.nan
     if better not in ("higher", "lower") or not 0 <= number < math.inf:
-        raise ValueError(f"the record of metric {key} is {brief(value)}")
+        raise ValueError(f"the record of metric {key} is not valid: {brief(value)}")
     return Objective(key=key, better=better, equal=number)

@@ -101,7 +101,7 @@ class Recipe:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} is not a YAML file of ours: {reason}") from None
+            raise UserError(f"{path} is not an exported configuration: {reason}") from None
         version = values.get("format") if isinstance(values, dict) else None
         if type(version) is not int or version not in (1, FORMAT):
             raise UserError(f"{path} is not an exported configuration of format {FORMAT}")
@@ -125,7 +125,11 @@ class Recipe:
             ("trial", 0 <= self.trial < LARGEST, "be at least 0 and below 2**64"),
             ("folds", 2 <= self.folds <= MOST_FOLDS, f"be from 2 to {MOST_FOLDS}"),
             ("threads", 1 <= self.threads <= MOST_THREADS, f"be from 1 to {MOST_THREADS}"),
-            ("mlflow", all(isinstance(v, str) for v in self.mlflow.values()), "hold words only"),
+            (
+                "mlflow",
+                all(isinstance(v, str) for v in self.mlflow.values()),
+                "have text values only",
+            ),
             ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
             (
                 "origin",
@@ -157,7 +161,7 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
     missing = sorted({f.name for f in needed} - set(values))
     if unknown or missing:
         what = [f"lacks {', '.join(missing)}"] * bool(missing)
-        what += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
+        what += [f"has the unknown keys {', '.join(unknown)}"] * bool(unknown)
         raise UserError(f"{path} {' and '.join(what)}; export it again")
     for key, value in values.items():
         plain = Any if key in ("score", "fold_scores") else known[key]

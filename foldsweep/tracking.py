@@ -94,17 +94,17 @@ def check_uri(uri: str) -> None:
             parts = urlsplit(uri)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise UserError(f"tracking URI {given!r} cannot be one: {error}; {_GIVE}") from None
+            raise UserError(f"tracking URI {given!r} is not valid: {error}; {_GIVE}") from None
         if not host or re.search(r"\s", uri):
             raise UserError(f"tracking URI {given!r} names no host: {_GIVE}")
         if port == 0:
-            raise UserError(f"tracking URI {given!r} has port 0, which no server has: {_GIVE}")
+            raise UserError(f"tracking URI {given!r} has port 0, which is not valid: {_GIVE}")
         return
     known = {*DATABASES, *(point.name for point in entry_points(group="mlflow.tracking_store"))}
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         known.add("file")
     if scheme.partition("+")[0] not in known:
-        raise UserError(f"tracking URI {given!r}: MLflow keeps no runs in {scheme}: {_GIVE}")
+        raise UserError(f"tracking URI {given!r}: MLflow cannot store runs in {scheme}: {_GIVE}")
 
 
 def check_store(uri: str) -> None:
@@ -138,7 +138,7 @@ def _check_sqlite(path: Path) -> None:
         if path.exists():
             with path.open("r+b") as file:
                 if file.read(len(SQLITE_HEADER)) not in (SQLITE_HEADER, b""):
-                    raise UserError(f"{what} is no SQLite database: {_GIVE}")
+                    raise UserError(f"{what} is not an SQLite database: {_GIVE}")
             return
         folder = next(parent for parent in path.parents if parent.exists())
         with TemporaryFile(dir=folder):  # raises if the folder is not writable

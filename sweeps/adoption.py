@@ -54,7 +54,7 @@ def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None
             raise UserError(f"study {new!r} exists already; give the copy another --name")
         optuna.delete_study(study_name=new, storage=storage)
     if old not in known:
-        raise UserError(f"the study {old!r} of the copy in {folder} is gone: copy it again")
+        raise UserError(f"the copy in {folder} lacks the study {old!r}: copy the sweep again")
     optuna.copy_study(
         from_study_name=old, from_storage=storage, to_storage=storage, to_study_name=new
     )

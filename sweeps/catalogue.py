@@ -80,7 +80,7 @@ def main() -> int:
     if settings.delete is not None:
         return delete(settings.storage, settings.delete, sure=settings.yes)
     if settings.yes:
-        raise UserError("--yes goes with --delete NAME")
+        raise UserError("--yes requires --delete NAME")
     for line in listed(sweeps_in(settings.storage), settings.storage):
         console.print(line)
     return 0
@@ -167,7 +167,7 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
             f"{nearest(name, known)}"
         )
     if folder.is_symlink():
-        raise UserError(f"{folder} is a link to {folder.resolve()}: delete what it leads to")
+        raise UserError(f"{folder} is a symbolic link: delete its target, {folder.resolve()}")
     try:
         with FileLock(folder / "lock", timeout=0):
             _refuse_while_sending(folder)
@@ -302,9 +302,9 @@ def _refuse_while_sending(folder: Path) -> None:
 def _asked(folder: Path) -> bool:
     """Ask the user, with a list of what will be lost; returns whether to delete the sweep."""
     if not sys.stdin or not sys.stdin.isatty():
-        raise UserError(f"nobody is here to be asked: --delete {folder.name} needs --yes")
+        raise UserError(f"no terminal to confirm in: --delete {folder.name} requires --yes")
     waiting = num_waiting(folder)
-    lost = f", and {plural(waiting, 'record')} that MLflow has not taken" if waiting else ""
+    lost = f", and {plural(waiting, 'record')} that MLflow has not received" if waiting else ""
     answer = input(f"delete {folder}, {shown_size(num_bytes(folder))}{lost}? [y/N] ")
     return answer.strip().lower() in ("y", "yes")
 
@@ -325,11 +325,11 @@ def _remains(folder: Path, name: str) -> Iterator[str]:
     """Yield lines that say what remains of a deleted sweep elsewhere, and what is lost."""
     waiting = num_waiting(folder)
     if waiting:
-        yield f"{plural(waiting, 'record')} that MLflow had not taken are lost"
+        yield f"{plural(waiting, 'record')} that MLflow had not received are lost"
     try:
         settings = load_settings(folder)
     except UserError as error:
-        yield f"what it has in MLflow or a database remains there: {first_line(error)}"
+        yield f"its runs in MLflow and its studies in a database are kept: {first_line(error)}"
         return
     place = shown(tracking_uri(settings.tracking_uri))
     yield (

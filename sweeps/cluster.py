@@ -185,9 +185,9 @@ class Cluster:
             reason = first_line(error)
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node requires a token once its user has one; a driver sends it on request
-                reason += "; if the cluster wants a token, set RAY_AUTH_MODE=token"
+                reason += "; if the cluster requires a token, set RAY_AUTH_MODE=token"
             elif address and isinstance(error, ConnectionError):
-                reason += "; does RAY_AUTH_TOKEN have the cluster's token?"
+                reason += "; check that RAY_AUTH_TOKEN has the cluster's token"
             raise UserError(f"{self._where} cannot be used: {reason}") from None
 
     def _init_local(self, env: dict[str, Any]) -> None:

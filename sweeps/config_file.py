@@ -31,7 +31,7 @@ def config_words(path: Path) -> list[str]:
     Raises:
         UserError: If there is no such file, it is not YAML, or a key or value cannot be a setting.
     """
-    return words_of(_values(path), where=f"{path}: ", seen="everybody who gets the file sees")
+    return words_of(_values(path), where=f"{path}: ", seen="anyone who reads the file sees")
 
 
 def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
@@ -58,7 +58,9 @@ def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
             refuse_password(f"{where}{option}", value, seen=seen)
         if isinstance(value, tuple):
             if any(word.startswith("-") for word in map(str, value)):
-                raise UserError(f"{where}{name} {brief(value)} would be taken for an option")
+                raise UserError(
+                    f"{where}{name} {brief(value)} must not begin with '-', as options do"
+                )
             words += [option, *map(str, value)]
         elif isinstance(value, bool):
             words.append(option if value else f"--no-{option[2:]}")
@@ -107,10 +109,14 @@ def _values(path: Path) -> dict[str, Any]:
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in KNOWN:
-            why = "is what to do, not a setting" if name in NOT_KEPT else "is no setting"
+            why = (
+                "is a command-line action, not a setting"
+                if name in NOT_KEPT
+                else "is not a setting"
+            )
             raise UserError(f"{path}: {brief(key)} {why}{nearest(name, KNOWN)}")
         if name in found or keys.count(key) > 1:
-            raise UserError(f"{path}: {key} is there twice")
+            raise UserError(f"{path}: {key} is set twice")
         found[name] = value
     return found
 

@@ -147,8 +147,8 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
         return
     if home.record() is not None and last != holder["token"] + BROUGHT:
         raise UserError(
-            f"sweep {home.name} has just been run by {shown_holder(holder)}: resume it again, with"
-            " the settings that it has now"
+            f"sweep {home.name} was run meanwhile by {shown_holder(holder)}: resume it again,"
+            " with its current settings"
         )
     if "://" not in settings.storage:
         return
@@ -204,14 +204,14 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
         )
     if here is not None and here.uuid != record.settings.get("uuid"):
         raise UserError(
-            f"{folder} has another sweep than the {name} of --study {masked_url(study)}: move the"
+            f"{folder} is a different sweep from {name} in --study {masked_url(study)}: move the"
             " folder away"
         )
     place = storage or str(record.settings.get("storage"))
     if here is None and "://" not in place:
         raise UserError(
-            f"sweep {name} was made in {record.settings.get('folder')}, and keeps its records in"
-            f" a folder, {place}: give --storage with a folder that has them"
+            f"sweep {name} was started in {record.settings.get('folder')}, with its records in the"
+            f" folder {place}: give --storage with a folder that has them"
         )
     project = Path.cwd() if here is None else here.at(folder).project
     restored = {file.path: _space_file(file, folder, project, trust) for file in record.files}
@@ -226,7 +226,7 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
             write_whole(path, file.content)
     write_whole(folder / DRIVER_FILE, token + BROUGHT)
     write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
-    console.print(f"sweep {name} is brought here from {masked_url(study)}")
+    console.print(f"sweep {name} is restored from {masked_url(study)}")
 
 
 def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> str:
@@ -241,8 +241,8 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
             return str(path)
     if not trust:
         raise UserError(
-            f"space file {there.name} of sweep {folder.name} is not here as it was (SHA-256"
-            f" {file.digest[:16]}): bring it, or run the code that the study has of it with"
+            f"space file {there.name} of sweep {folder.name} is missing here or has changed"
+            f" (SHA-256 {file.digest[:16]}): copy it here, or run the copy in the study with"
             " --trust"
         )
     return str(restored)

@@ -49,14 +49,14 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
     uniform = type(sampler).__name__ in ("_Uniform", "_LogUniform")
     if not (uniform and isinstance(domain, Integer | Float)):
         raise UserError(
-            f"{key}: {_shown(domain)} is not possible; use uniform, loguniform, quniform, randint,"
-            " lograndint, qrandint or choice"
+            f"{key}: {_shown(domain)} is not supported; use uniform, loguniform, quniform,"
+            " randint, lograndint, qrandint or choice"
         )
     if any(is_huge(end) or not math.isfinite(end) for end in (domain.lower, domain.upper)):
         ends = f"{brief(domain.lower)} to {brief(domain.upper)}"
-        raise UserError(f"{key}: the ends of a domain must be finite numbers, but are {ends}")
+        raise UserError(f"{key}: the bounds of a domain must be finite numbers, but are {ends}")
     if log and (step not in (None, 1) or (step and isinstance(domain, Float))):
-        raise UserError(f"{key}: a log scale with steps of {step} is not possible; drop one")
+        raise UserError(f"{key}: a log scale with steps of {step} is not supported; remove one")
     low, high = bounds(domain)
     if not low <= high:
         raise UserError(f"{key}: no value lies between {domain.lower} and {domain.upper}")
@@ -71,15 +71,17 @@ def _choices(key: str, domain: Categorical) -> list[Any]:
     for value in choices:
         if not _is_kept(value):
             raise UserError(
-                f"{key}: choice({brief(value)}, ...) is not possible; choose among strings,"
-                " numbers, booleans, None, and lists of these or dicts by strings"
+                f"{key}: choice({brief(value)}, ...) is not supported; use strings, numbers,"
+                " booleans, None, lists of these, or dicts with string keys"
             )
     if not choices:
-        raise UserError(f"{key}: choice([]) leaves nothing to choose")
+        raise UserError(f"{key}: choice([]) has no values")
     texts = [encoded(value) for value in choices]
     for value, text in zip(choices, texts, strict=True):
         if is_container(value) and texts.count(text) > 1:
-            raise UserError(f"{key}: choice({brief(value)}, ...) is there twice, or as its text")
+            raise UserError(
+                f"{key}: choice({brief(value)}, ...) has this value twice, or also its text"
+            )
     return texts
 
 
@@ -135,6 +137,6 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
         raise UserError(f"space {space.name} defines no grid; use another --sampler")
     free = sorted(set(space.searched) - set(space.grid))
     if free:
-        raise UserError(f"the grid of space {space.name} leaves {', '.join(free)} open")
+        raise UserError(f"the grid of space {space.name} has no values for {', '.join(free)}")
     keys = space.tree.in_order([*space.grid])
     return to_distributions({key: Categorical(space.grid[key]) for key in keys})

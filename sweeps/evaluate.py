@@ -73,7 +73,7 @@ def main() -> int:
     try:
         return (_cross_validate if settings.cv else _measure)(settings, recipe, variant)
     except KeyboardInterrupt:
-        console.print("interrupted: all is logged together at the end; run the same command again")
+        console.print("interrupted: nothing is logged before the end; run the same command again")
         return INTERRUPTED
 
 
@@ -184,7 +184,7 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
     """Print the objective on test rows, and its cross-validated value in the sweep."""
     name, key = recipe.objective, recipe.objective_key
     values = scores.held_out[name]
-    spread = " (one round: no spread)"
+    spread = " (one round: no std)"
     if len(values) > 1:
         std = float(values.std(ddof=1))
         error = std / len(values) ** 0.5

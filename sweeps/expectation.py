@@ -60,8 +60,8 @@ def log_expected(
     ]
     if missing:
         return (
-            "expected of the best on fresh data: not known, as trial"
-            f"{'s' if len(missing) > 1 else ''} {_listed(missing)} kept no held-out rows"
+            "expected score of the best trial on fresh data: not known, since trial"
+            f"{'s' if len(missing) > 1 else ''} {_listed(missing)} stored no held-out predictions"
         )
     assert first is not None
     sign = names.sign(task.better[objective])
@@ -150,7 +150,7 @@ def _described(objective: str, found: Expected, tried: int, *, stopped: bool) ->
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
     line = (
-        f"expected of the best on fresh data: {names.bare(objective)} {value},"
+        f"expected score of the best trial on fresh data: {names.bare(objective)} {value},"
         f" 95 % interval {low} to {high} (bootstrap over {found.trials} complete trials of"
         f" {tried} tried"
     )

@@ -130,7 +130,7 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
         ours, others = getattr(recipe, name), getattr(first, name)
         if ours != others:
             raise UserError(
-                f"{path} has {name} {ours}, but {first_path} has {others}: finals need the same"
+                f"{path} has {name} {ours}, but {first_path} has {others}: all need the same"
             )
 
 

@@ -73,7 +73,9 @@ def fit(
         else:
             is_over = lifecycle.out_of_time or lifecycle.hopeless
             return bool(lifecycle.ledger.trials_left) and not is_over
-    raise UserError(f"results were lost with nodes {MOST_LOST} times: see what ends them")
+    raise UserError(
+        f"results were lost with their nodes {MOST_LOST} times: find out why nodes fail"
+    )
 
 
 def _run(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from foldsweep.errors import UserError
-from foldsweep.numbers import plural
 from search_spaces.constraints import holds, takes_count
 from search_spaces.space import SearchSpace
 from search_spaces.trying import DRAWS
@@ -114,7 +113,7 @@ class Gate:
             UserError: If so; the message names the conditions.
         """
         if not self.passes(config):
-            raise UserError(f"no draw was found that meets {self}")
+            raise UserError(f"no random configuration was found that meets {self}")
 
     def check(self) -> None:
         """Refuse conditions that hardly any random configuration meets.
@@ -134,8 +133,8 @@ class Gate:
                 return
         if tried >= LEAST:
             raise UserError(
-                f"space {self._space.name}: {self}: {met} of {tried} random configurations meet"
-                " it, too few to search among; loosen it or narrow the domains"
+                f"space {self._space.name}: {met} of {tried} random configurations meet {self},"
+                " too few to search; loosen it or narrow the domains"
             )
 
 
@@ -169,7 +168,9 @@ def within(
     points = [p for p in space.points if gate.passes(gate.config_of(p.config))]
     for point in space.points:
         if point not in points:
-            said.append(f"{space.name}: initial point {point.name} is left out: not {gate}")
+            said.append(
+                f"{space.name}: initial point {point.name} is left out: it does not meet {gate}"
+            )
     left_out = frozenset[int]()
     if grid and space.grid:
         number = space.num_combinations
@@ -178,8 +179,8 @@ def within(
         if len(left_out) == number:
             raise UserError(f"space {space.name}: no point of its grid meets {gate}; loosen it")
         if left_out:
-            what = plural(number - len(left_out), "point")
-            said.append(f"{space.name}: {what} of {number} of the grid meet {gate}")
+            met = number - len(left_out)
+            said.append(f"{space.name}: {met} of {number} grid points meet {gate}")
     else:
         gate.check()
     return replace(space, points=points, left_out=left_out), said

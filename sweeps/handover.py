@@ -107,7 +107,7 @@ class Sent:
         except ImportError as error:
             raise UserError(
                 f"the process with Ray cannot import what the spaces need: {error}; put the module"
-                " beside the script or into the environment"
+                " beside the script or install it"
             ) from None
         assert isinstance(given, Given)
         return given

@@ -38,7 +38,7 @@ def check_reachable(address: str | None) -> None:
         socket.create_connection(found, REACHED_WITHIN_S).close()
     except (OSError, OverflowError) as error:
         raise UserError(
-            f"--address {address} cannot be used: {error}; is Ray's head node running there?"
+            f"--address {address} cannot be used: {error}; check that Ray's head node runs there"
         ) from None
 
 
@@ -62,9 +62,9 @@ def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
         return
     others = f", only of {', '.join(f'{host}:{port}' for host, port in joined)}" if joined else ""
     raise UserError(
-        f"--address {address} cannot be used: this machine is no node of that cluster{others};"
-        f" make it one (ray start --address {address}, with --num-cpus 0 if it shall train"
-        " nothing), or start the sweep on one of its nodes"
+        f"--address {address} cannot be used: this machine is not a node of that cluster{others};"
+        f" add it (ray start --address {address}, with --num-cpus 0 to run no trials on it), or"
+        " start the sweep on one of its nodes"
     )
 
 

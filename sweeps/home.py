@@ -76,7 +76,7 @@ class Record:
             values = parsed(text)
             files = tuple(SpaceFile(**file) for file in values["files"])
             if any(digest_of(file.content) != file.digest for file in files):
-                raise ValueError("a space file has another digest than it should")
+                raise ValueError("the digest of a space file does not match")
             return cls(settings=dict(values["settings"]), files=files)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(str(error)) from None
@@ -114,8 +114,8 @@ class Home:
         strange = [key for key in self._study.user_attrs if not key.startswith(ours)]
         if strange or self._study.get_trials(deepcopy=False):
             raise UserError(
-                f"study {self.name} in the database of --study is no sweep's: choose another"
-                " --name"
+                f"study {self.name} in the database of --study is not one of a sweep: choose"
+                " another --name"
             )
 
     def create(self) -> None:

@@ -51,7 +51,7 @@ def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
         if len(settings.lag) not in (1, num_rungs + 1):
             raise UserError(
                 f"--lag {' '.join(map(str, settings.lag))} has {len(settings.lag)} numbers: give"
-                f" one for each of the {num_rungs} rungs and one for the last epoch, or one"
+                f" 1, or {num_rungs + 1}: one for each of the {num_rungs} rungs and the last epoch"
             )
         return settings.lag if len(settings.lag) > 1 else settings.lag * (num_rungs + 1)
     first, last = LAGS

@@ -40,7 +40,9 @@ def parsed_limit(text: str) -> Limit:
     """
     found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([\d_.,]+(?:e\d+)?)\s*", text)
     if found is None:
-        raise UserError(f"--limit {text!r} is no limit; give one such as 'num_params <= 100000'")
+        raise UserError(
+            f"--limit {text!r} is not a limit; give one such as 'num_params <= 100000'"
+        )
     name, sign, number = found.groups()
     if name != NUM_PARAMS:
         raise UserError(
@@ -50,4 +52,4 @@ def parsed_limit(text: str) -> Limit:
     try:
         return Limit(sign, float(number.replace(",", "")))
     except ValueError:
-        raise UserError(f"--limit {text!r}: {number} is no number") from None
+        raise UserError(f"--limit {text!r}: {number} is not a number") from None

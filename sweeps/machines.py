@@ -99,7 +99,7 @@ class Machines:
             self._judge()
             for node in self._nodes.values():
                 if node.lacks is None:
-                    node.lacks = f"gave no answer within {PROBED_WITHIN_S:g} s"
+                    node.lacks = f"did not answer within {PROBED_WITHIN_S:g} s"
             there = [node for node in self._nodes.values() if node.alive]
             nodes = [node for node in there if node.cpus >= cpus_per_trial(self._settings)]
             usable = [node for node in nodes if not node.lacks]

@@ -100,8 +100,8 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
         file = file.absolute() if recipe.file_digest else file
         if not (recipe.file_digest or trust or _is_near(file, path)):
             raise UserError(
-                f"{path} names the code in {file} without its digest: it is executed only from"
-                " this folder, or with --trust"
+                f"{path} has no digest of its code, which is in another folder, {file}: give"
+                " --trust to run it"
             )
         console.print(f"variant {recipe.variant} is the code in {file}")
         variant = variant_of(recipe, file)
@@ -132,12 +132,14 @@ def repeated_data(
     """
     path = None if settings.data in FRESHNESS else Path(settings.data)
     if path is not None and not path.is_file():
-        raise UserError(f"--data {path}: no such file, nor is it {', '.join(FRESHNESS)}")
+        raise UserError(f"--data {path} is neither a file nor one of {', '.join(FRESHNESS)}")
     own = data_of(recipe, task, data_dir=settings.data_dir, path=path, beside=beside)
     console.print(own.headline)
     draws = not isinstance(task.data, Data) and task.options is not None
     if settings.data == "fresh" and not draws:
-        raise UserError(f"task {task.name} has no fresh rows: its data is {own.name}; use same")
+        raise UserError(
+            f"task {task.name} has no fresh rows: its data is {own.name}; use --data same"
+        )
     if settings.data == "fresh" or (settings.data == "auto" and task.fresh(own)):
         folder = settings.data_dir
         return [fresh_data(recipe, task, seed, data_dir=folder) for seed in seeds], True
@@ -174,8 +176,8 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
         if settings.trust or (theirs, experiments) == (shown(uri), experiment):
             continue
         said.append(
-            f"{recipe.sweep} was swept at {shown(theirs)!r}, experiment {experiments!r}, which its"
-            " file says and is used with --trust only"
+            f"the file of {recipe.sweep} names MLflow at {shown(theirs)!r}, experiment"
+            f" {experiments!r}: give --trust to log there"
         )
     for line in dict.fromkeys(said):
         console.print(line)

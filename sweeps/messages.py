@@ -85,7 +85,7 @@ def stopping(
     sampled = num_sampled(space, settings)
     said = f"{space.name}: {_counted(sampled, settings)}"
     if in_force(settings, sampled) == "none":
-        return f"{said}: no early stopping ({settings.scheduler} from {LEAST_SAMPLED} on)"
+        return f"{said}: no early stopping ({settings.scheduler} needs {LEAST_SAMPLED})"
     if stored is not None and in_force(stored, num_sampled(space, stored)) == "none":
         return f"{said}: early stopping from here on ({settings.scheduler})"
     return None
@@ -101,8 +101,8 @@ def sampled_by(settings: SweepSettings, space: SearchSpace, concurrency: int) ->
     """
     if settings.order == "trial" and not settings.by_trial:
         return (
-            f"{space.name}: results count by arrival, so another machine or --concurrency may find"
-            " other trials"
+            f"{space.name}: the sampler sees results as they arrive, so another machine or"
+            " --concurrency may sample other trials"
         )
     rungs = rungs_of(settings, most_epochs(space, settings), space.most_rungs)
     first = lags_of(settings, len(rungs))[0]
@@ -121,7 +121,7 @@ def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
         return None
     return (
         f"{space.name}: {settings.sampler} draws {', '.join(conditional)} at random, since not all"
-        " trials have them; tpe chooses them by what was seen"
+        " trials have them; tpe bases them on earlier results"
     )
 
 
@@ -178,13 +178,13 @@ def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
     by_themselves = len(late) + len(failures(ended, names.CRASHED))
     if by_themselves and settings.by_trial:
         lines.append(
-            f"{name}: {plural(by_themselves, 'trial')} crashed or took too long; the same sweep"
-            " elsewhere may differ from there on"
+            f"{name}: {plural(by_themselves, 'trial')} crashed or took too long; after that, the"
+            " same sweep on another machine may sample other trials"
         )
     if end.ledger.redraws:
-        drawn = "draw was" if end.ledger.redraws == 1 else "draws were"
+        drawn = "configuration" if end.ledger.redraws == 1 else "configurations"
         lines.append(
-            f"{name}: {end.ledger.redraws:,} {drawn} drawn again to meet {end.ledger.gate}"
+            f"{name}: {end.ledger.redraws:,} {drawn} sampled again to meet {end.ledger.gate}"
         )
     return lines
 
@@ -250,11 +250,11 @@ def _end(
     if end.refused:
         yield (
             f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
-            " everything"
+            " all records"
         )
     if end.set_aside:
         file = settings.local_root / name / end.ledger.space.name / REJECTED_FILE
-        yield f"wrong lines of the spool are not sent, but set aside: see {file}"
+        yield f"invalid lines of the spool were not sent: see {file}"
     if end.waiting_records:
         problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
         yield (
@@ -279,7 +279,7 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
     yield (
         f"{ledger.space.name}: {MORE} more trials may be expected to gain about"
         f" {shown_number(gain, places=places_of(complete[0].score))} {names.bare(objective)}"
-        f" (by how the best rose over {tried})"
+        f" (estimated from {tried} trials)"
     )
 
 
@@ -288,8 +288,7 @@ def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> 
     if audience.by_call:
         return
     console.print(
-        "interrupted; nothing that has ended is lost. Continue with:"
-        f" {resume_command(settings, name)}"
+        f"interrupted; finished work is kept. Continue with: {resume_command(settings, name)}"
     )
 
 
@@ -298,7 +297,7 @@ def what_is_lost(
 ) -> str:
     """Message after a service has been unavailable for too long, with the command to resume."""
     return (
-        f"{escaped(str(why))}; nothing that has ended is lost. Continue with:"
+        f"{escaped(str(why))}; finished work is kept. Continue with:"
         f" {resume_command(settings, name, audience)}"
     )
 

@@ -105,8 +105,8 @@ class DatabaseLock:
             holder = self._holder()
             if self._mine is not None and (holder is None or holder["token"] != self._mine):
                 raise ServiceLost(
-                    f"the study was out of reach, and {shown_holder(holder)} has taken the sweep"
-                    " over"
+                    f"the study was unreachable, and {shown_holder(holder)} has taken over the"
+                    " sweep"
                 )
         except BaseException:  # the lock counts as held only if the last driver is known
             self._drop()

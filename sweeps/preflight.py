@@ -207,7 +207,7 @@ def _check_loss(stack: FoldStack, variant: Variant) -> None:
             known = [*(f.name for f in fields(variant.config)), *stack.rows.statistics[0]]
             raise UserError(
                 f"the loss takes {p.name!r}, which is neither a field of"
-                f" {variant.config.__name__} nor a statistic of the task; there are"
+                f" {variant.config.__name__} nor a statistic of the task; available:"
                 f" {', '.join(known)}"
             )
 

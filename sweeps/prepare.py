@@ -155,8 +155,8 @@ def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> Non
     if stored is not None and uri == stored.tracking_uri and store is not None:
         if not store.parent.is_dir():
             raise UserError(
-                f"sweep {settings.resume} has its runs in {store}, whose folder is gone: give"
-                " --tracking-uri"
+                f"sweep {settings.resume} has its runs in {store}, whose folder does not exist:"
+                " give --tracking-uri"
             )
 
 
@@ -187,12 +187,12 @@ def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, lis
     if len(tasks) > 1:
         raise UserError(
             f"spaces {' and '.join(tasks.values())} are for the tasks {' and '.join(tasks)}:"
-            " sweep them apart"
+            " run a sweep for each task"
         )
     task = spaces[0].variant.task
     if own is not None and task.name != own.name:
         raise UserError(
-            f"space {spaces[0].name} brings its own task, {task.name}: leave out --data"
+            f"space {spaces[0].name} defines its own task, {task.name}: leave out --data"
         )
     return task, spaces
 

@@ -114,7 +114,7 @@ def _told(ready: Prepared, stored: SweepSettings | None, folder: Path) -> Iterat
     train = sum(len(fold.train) for fold in ready.folds) / number
     held_out = sum(len(fold.val) for fold in ready.folds) / number
     test = 0 if ready.data.test is None else len(ready.data.test)
-    unseen = "are those held out" if settings.select_on_test else "are not touched"
+    unseen = "are the held-out rows" if settings.select_on_test else "are not touched"
     yield (
         f"folds: {number}, of about {train:,.0f} rows to train on and"
         f" {held_out:,.0f} held out; {test:,} test rows {unseen}"
@@ -138,12 +138,14 @@ def _space(space: SearchSpace, settings: SweepSettings) -> Iterator[str]:
     asked, epochs = num_asked(space, settings), most_epochs(space, settings)
     trials = plural(asked, "trial")
     if space.points:
-        trials += f", {plural(min(asked, len(space.points)), 'initial point')} among them"
+        trials += f", including {plural(min(asked, len(space.points)), 'initial point')}"
     yield f"space {space.name}: variant {space.variant.full_name}; {trials}"
     if space.resource is not None:
         scheduler = in_force(settings, num_sampled(space, settings))
         rungs = " and ".join(map(str, rung_epochs(epochs, space.most_rungs)))
-        at = f"; {scheduler} compares after {rungs}" if rungs and scheduler != "none" else ""
+        at = (
+            f"; {scheduler} compares trials after {rungs}" if rungs and scheduler != "none" else ""
+        )
         yield f"  at most {epochs} {space.resource} a trial{at}"
     yield from ranges(space)
 
@@ -189,7 +191,7 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
         unit_s = time.perf_counter() - start
     on_gpu = allotment.device == "cuda"
     return Timed(
-        point=space.points[0].name if space.points else "a configuration drawn at random",
+        point=space.points[0].name if space.points else "a random configuration",
         unit_s=unit_s,
         build_s=build_s,
         gpu_bytes=torch.cuda.max_memory_allocated() if on_gpu else 0,
@@ -207,7 +209,7 @@ def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
     if allotment.gpus:
         each += f" and {allotment.gpus:g} GPU"
     if settings.address is not None:
-        yield f"resources: those of the Ray at {settings.address}, which is not asked; {each} each"
+        yield f"resources: {each} for a trial; Ray at {settings.address} is not contacted"
         return
     yield (
         f"resources: {plural(allotment.concurrency, 'trial')} at a time on this machine, each"
@@ -231,9 +233,9 @@ def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended:
         said = (
             f"time: about {shown_time(least)}, or {shown_time(most)} if no trial is stopped early"
         )
-    said += "; by the initial point, and others may be slower"
+    said += "; by the initial point, other configurations may be slower"
     if ready.settings.address is not None and ready.settings.concurrency is None:
-        said += ", on one processor; a cluster divides it by the trials that it runs at a time"
+        said += ", with one trial at a time; a cluster runs several"
     return said
 
 
@@ -245,8 +247,8 @@ def _memory_line(allotment: Allotment, timed: list[Timed]) -> str:
     there = _available()
     said = (
         f"memory: about {shown_size(peak)} for a trial, {shown_size(total)} for"
-        f" {allotment.concurrency} at a time and the sweep itself, besides Ray's own;"
-        f" {shown_size(there)} are available"
+        f" {allotment.concurrency} at a time and the sweep itself, without Ray's own;"
+        f" {shown_size(there)} available"
     )
     if total > there:
         said += ": lower --concurrency"
@@ -276,6 +278,6 @@ def _places(settings: SweepSettings, spaces: list[SearchSpace], folder: Path) ->
         yield f"study: {masked_url(settings.study)}, by name {studies}"
     yield f"checkpoints: {shown(settings.checkpoint_root(folder.name))}"
     yield (
-        f"MLflow: {shown(settings.tracking_uri or '')}, experiment {settings.experiment!r}; its"
-        " server and the name's being free there are not asked"
+        f"MLflow: {shown(settings.tracking_uri or '')}, experiment {settings.experiment!r}; not"
+        " contacted, so whether the name is free there is not checked"
     )

@@ -213,7 +213,7 @@ def replay(sweep: Waiting) -> str:
             return _replay(folder, sweep.target, foreign=sweep.foreign)
     except Timeout:
         raise UserError(
-            f"another uploader is at work on {folder}: it sends what waits there"
+            f"another uploader is sending the records in {folder}: wait for it to end"
         ) from None
 
 
@@ -230,8 +230,8 @@ def _checked(folder: Path, target: TrackingTarget, *, given: bool) -> TrackingTa
     """
     if not given and target.tracking_uri != present_uri(None):
         raise UserError(
-            f"{folder} was made elsewhere and names MLflow at {target.shown_uri}: say where to"
-            " send it with --tracking-uri, or give --trust if that is meant"
+            f"{folder} was made elsewhere and names MLflow at {target.shown_uri}: give"
+            " --tracking-uri for another server, or --trust to send the records to this one"
         )
     return replace(target, study_storage=JOURNAL_FILE)
 
@@ -260,7 +260,7 @@ def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
         report += f", {passed} refused by the server, the last {uploader.progress.refusal}"
     report += f" to {target.shown_uri}"
     if uploader.num_set_aside:
-        aside = f"{uploader.num_set_aside} wrong lines of the spool"
+        aside = f"{uploader.num_set_aside} invalid lines of the spool"
         report += f"; {aside} are set aside in {folder / REJECTED_FILE}"
     return report
 
@@ -300,12 +300,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     parser = _Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", help="name of the sweep, or the path of its folder")
-    parser.add_argument("--storage", type=Path, default=Path("runs"), help="where the sweeps are")
+    parser.add_argument("--storage", type=Path, default=Path("runs"), help="folder of the sweeps")
     parser.add_argument("--tracking-uri", help="send everything to this server instead")
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="use the MLflow store that the folder names, though it was made elsewhere",
+        help="use the MLflow store named in the folder, even if the folder was made elsewhere",
     )
     parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
     try:
@@ -338,7 +338,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(streams.escaped(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; what was not sent waits", file=sys.stderr)
+        print("interrupted; records that were not sent are kept", file=sys.stderr)
         return 130
     return 0
 

@@ -49,7 +49,7 @@ def allot(settings: SweepSettings, nodes: Sequence[Capacity]) -> Allotment:
             does not support its mode.
     """
     if not nodes:
-        raise UserError("the cluster has no node that is alive: start Ray on its machines")
+        raise UserError("the cluster has no live node: start Ray on its machines")
     automatic = 1 / TRIALS_PER_GPU if any(node.gpus for node in nodes) else 0.0
     per_cpu = cpus_per_trial(settings)
     per_gpu = automatic if settings.gpus_per_trial is None else settings.gpus_per_trial
@@ -89,7 +89,7 @@ def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> str:
         if wanted > max(has):
             most, largest = _counted(max(has), what), nodes[has.index(max(has))].node
             if len(nodes) == 1:
-                return f"{option} {wanted:g} is more than the {most} there are"
+                return f"{option} {wanted:g} is more than the {most} available"
             return f"{option} {wanted:g} fits no node: the largest, {largest}, has {most}"
     both = f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"
     return f"no node has {both} for a trial: set --cpus-per-trial or --gpus-per-trial"

@@ -125,14 +125,14 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
         if found.dry_run:
-            raise UserError("--dry-run gives no copy another name: run it first, or resume it")
+            raise UserError("--dry-run cannot give a copy a new name: leave out --dry-run")
         check_name(found.name)
         return _adopt(args, root / found.resume, stored, found.name)
     check_place(root / found.resume)
     if stored.name not in (None, found.resume):
         raise UserError(
-            f"{root / found.resume} holds the sweep {stored.name}: give the folder its name back"
-            f" and use --resume {stored.name}"
+            f"{root / found.resume} holds the sweep {stored.name}: rename the folder to"
+            f" {stored.name} and use --resume {stored.name}"
         )
     study = absolute_uri(found.study or stored.study or "")
     same = study and masked_url(study) == masked_url(stored.study or "")
@@ -143,7 +143,9 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
         stored = replace(stored, storage=storage)
     settings = replace(_parse(args, stored).settings, trust=False)
     if settings.name != stored.name:
-        raise UserError(f"--name {settings.name} and --resume {settings.resume} contradict")
+        raise UserError(
+            f"--name {settings.name} contradicts --resume {settings.resume}: leave out --name"
+        )
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
     return stored, _absolute(settings)
@@ -186,7 +188,7 @@ def _adopt(
     from sweeps.adoption import adopt  # Optuna must not delay Ray's start
 
     adopt(folder, stored, name)
-    console.print(f"the copy {folder} of sweep {stored.name} is now sweep {name}, of its own")
+    console.print(f"the copy {folder} of sweep {stored.name} is now a sweep of its own, {name}")
     rest = [*args, "--resume", name]
     again, settings = read_settings(rest)
     assert again is not None

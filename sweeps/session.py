@@ -144,8 +144,8 @@ def _make_folder() -> str:
         except OSError as error:
             reasons.append(f"{root}: {error.strerror}")
     raise UserError(
-        f"there is no folder for Ray's temporary files ({'; '.join(reasons) or 'none is short'}):"
-        f" set {RAYS_ROOT} to one that can be written, of at most {LONGEST - len(PREFIX) - 9}"
+        f"no folder for Ray's temporary files ({'; '.join(reasons) or 'all paths are too long'}):"
+        f" set {RAYS_ROOT} to a writable folder with a path of at most {LONGEST - len(PREFIX) - 9}"
         " characters"
     )
 

@@ -166,14 +166,14 @@ class SweepSettings(ShippedOptions, TableOptions):
         if self.name is not None:
             check_name(self.name)
         if self.trust and self.resume is None:
-            raise UserError("--trust goes with --resume: a new sweep runs files that are here")
+            raise UserError("--trust requires --resume: a new sweep runs local files only")
         if not self.space:
             raise UserError("give --space NAME (see --list-spaces) or --resume SWEEP")
         if len(set(self.space)) < len(self.space):
             raise UserError(f"--space names a space twice: {' '.join(self.space)}")
         self._check_data()
         if len({*map(_objective_key, self.objective)}) < len(self.objective):
-            raise UserError(f"--objective names one twice: {' '.join(self.objective)}")
+            raise UserError(f"--objective names a metric twice: {' '.join(self.objective)}")
         self._check_warm_start()
         for text in self.limit:
             parsed_limit(text)
@@ -181,12 +181,12 @@ class SweepSettings(ShippedOptions, TableOptions):
             raise UserError(f"--lag must be at least 1, but is {' '.join(map(str, self.lag))}")
         if self.lag and not self.by_trial:
             raise UserError(
-                "--lag goes with --order trial, one objective and --scheduler asha or none"
+                "--lag requires --order trial, one objective and --scheduler asha or none"
             )
         if len(self.objective) > 1 and self.sampler == "cmaes":
             raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
         if len(self.objective) > 1 and self.patience is not None:
-            raise UserError("--patience takes one objective: several have no best to improve on")
+            raise UserError("--patience takes one objective: several have no single best score")
         if len(self.objective) <= 1 and self.sampler == "nsga2":
             raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
 
@@ -198,11 +198,11 @@ class SweepSettings(ShippedOptions, TableOptions):
         if self.data is not None and shipped:
             raise UserError(
                 f"--data and {_option(shipped[0])} exclude each other: one names your own data,"
-                " the other that of a task which ships"
+                " the other that of a built-in task"
             )
         own = sorted(given & set(OWN_DATA))
         if self.data is None and own:
-            raise UserError(f"{_option(own[0])} goes with --data FILE, which is missing")
+            raise UserError(f"{_option(own[0])} requires --data FILE")
 
     def _check_warm_start(self) -> None:
         for given in self.warm_start:
@@ -212,13 +212,15 @@ class SweepSettings(ShippedOptions, TableOptions):
             for part in parts:
                 check_name(part, option="--warm-start")
             if parts[0] == self.name:
-                raise UserError(f"--warm-start {given} names this sweep: --resume continues it")
+                raise UserError(
+                    f"--warm-start {given} names this sweep: use --resume to continue it"
+                )
         if len(set(self.warm_start)) < len(self.warm_start):
             raise UserError(f"--warm-start names a sweep twice: {' '.join(self.warm_start)}")
         if self.warm_start and (self.sampler not in WARM or len(self.objective) > 1):
             raise UserError(
-                f"--warm-start goes with --sampler {' or '.join(WARM)} and one objective: other"
-                " samplers look at no trials of others"
+                f"--warm-start requires --sampler {' or '.join(WARM)} and one objective: other"
+                " samplers do not learn from earlier sweeps"
             )
 
     def for_task(self, task: "Task") -> Self:
@@ -340,7 +342,7 @@ def check_name(name: str, *, option: str = "") -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(
             f"{option or 'sweep name'} {name!r} must be letters, numbers, '_', '-', '.', at most"
-            " 64 of them"
+            " 64 characters"
         )
 
 

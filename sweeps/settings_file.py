@@ -118,7 +118,7 @@ def _check_keys(values: dict[str, Any]) -> None:
     missing, unknown = sorted(known - later - set(values)), sorted(set(values) - known)
     if missing or unknown:
         parts = [f"{', '.join(missing)} is missing"] * bool(missing)
-        parts += [f"{', '.join(unknown)} is no setting"] * bool(unknown)
+        parts += [f"{', '.join(unknown)} is not a setting"] * bool(unknown)
         raise ValueError("; ".join(parts))
     wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
     if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):
@@ -181,8 +181,8 @@ def check_place(folder: Path) -> Identity:
         return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
     if is_copy(folder):
         raise UserError(
-            f"{folder} is a copy of the sweep in {known.folder}, and its results would be"
-            f" taken for that one's: give it a name of its own, --resume {folder.name} --name"
-            " NEW, or resume the original"
+            f"{folder} is a copy of the sweep in {known.folder}, and their results would be mixed"
+            f" up: give it a name of its own, --resume {folder.name} --name NEW, or resume the"
+            " original"
         )
     return known.at(folder)

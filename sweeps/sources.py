@@ -156,7 +156,7 @@ def _source(
     name, trials = study.study_name, study.get_trials(deepcopy=False)
     known = study.user_attrs.get(ORIGIN_ATTR)
     if not isinstance(known, dict) or set(known) != set(asdict(origin)):
-        return _empty(name, "a version of foldsweep that recorded less has made it")
+        return _empty(name, "it was made by another version of foldsweep, which recorded less")
     there = Origin(**known)
     for key, said in (
         ("variant", "its variant is {}, not {}"),
@@ -169,9 +169,7 @@ def _source(
     same = (there.identity, there.epochs) == (origin.identity, origin.epochs)
     point, of_point = (None, None) if same else _common_point(trials, space, there)
     if not same and of_point is None:
-        return _empty(
-            name, "its data, folds or epochs are others, and no initial point is in both"
-        )
+        return _empty(name, "its data, folds or epochs differ, and no initial point is in both")
     fit, misfits, num_trials = [], [], 0
     for trial in trials:
         results = _results(trial, there)

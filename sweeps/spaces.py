@@ -40,7 +40,7 @@ def main() -> int:
     """Print the spaces of the command line; return the exit code."""
     settings = parse(SpacesSettings, sys.argv[1:], prog="sweeps/spaces.py")
     if settings.target is not None and settings.data is None:
-        raise UserError("--target goes with --data FILE, which is missing")
+        raise UserError("--target requires --data FILE")
     lines = shown(settings) if settings.space else listed()
     for line in lines:
         console.print(line)
@@ -55,7 +55,7 @@ def listed() -> Iterator[str]:
     yield "for your own data (--data FILE --target COLUMN):"
     for name in ANY_TASK:
         yield f"  {name:{width}}  {summary_of(name)}"
-    yield "of tasks that ship:"
+    yield "of built-in tasks:"
     for name in SPACES:
         space = load_space(name)
         baseline = f"; baseline: {space.points[0].name}" if space.points else ""

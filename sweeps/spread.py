@@ -108,7 +108,7 @@ class Helper:
         except (OSError, EOFError):
             code = self._process.wait()
         if code >= 0:
-            raise Gone(f"ended, code {code}")
+            raise Gone(f"ended with code {code}")
         why = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
         raise Gone(f"was killed by {signal_name(-code)}{why}")
 
@@ -248,5 +248,5 @@ class Spread(Generic[R]):
             if not self._is_over:
                 self._steps[i] = 0
                 self._todo.appendleft(i)
-                self._news.append(f"{why}; what it trained is trained again")
+                self._news.append(f"{why}; its training is repeated")
                 self._change.notify_all()

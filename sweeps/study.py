@@ -44,7 +44,7 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
             elif said is not None and "password" in reason:
                 advice = password_place(study_url)
             elif said is not None and sqlite_path(study_url) is None:
-                advice = "see that it runs there, and has this user and database"
+                advice = "check that it runs there, and has this user and database"
             shown = masked_url(study_url)
             raise UserError(
                 f"--study {shown} cannot be opened: {reason.replace(study_url, shown)}; {advice}"

@@ -256,9 +256,9 @@ class Supervisor:
             if code == -signal.SIGKILL:
                 said += ", as the system does when memory runs out"
         else:
-            said = f"Ray's {gone}" if gone else "Ray has ended the process that it ran in"
+            said = f"Ray's {gone}" if gone else "Ray has ended the process of the sweep"
         if self.known.get("resume"):
-            said += "; nothing that has ended is lost. Continue with:"
+            said += "; finished work is kept. Continue with:"
             said += f" {self.known['resume']}"
         log = _kept(self.known.get("log"), dumps)
         if log is not None:

@@ -140,8 +140,8 @@ def study_storage(
     is_known = storage is not None and has_study(storage, key)
     if storage is None or (was_begun and not is_known):
         raise UserError(
-            f"sweep {key.partition('/')[0]} cannot be resumed: its study is gone, from"
-            f" {folder.parent} or its database; restore it or start a new sweep"
+            f"sweep {key.partition('/')[0]} cannot be resumed: its study is missing in"
+            f" {folder.parent} or its database: restore it or start a new sweep"
         )
     return storage, is_known
 

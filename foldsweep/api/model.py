@@ -89,8 +89,8 @@ class Model:
         """
         if self.made:
             raise UserError(
-                f"variant {self.trained.model.variant.name} is defined in this program, which who"
-                " loads the model does not have: put its space() into a .py file and sweep that"
+                f"variant {self.trained.model.variant.name} is defined in this program, so other"
+                " programs could not load the model: sweep a .py file with its space()"
             )
 
     def _predict(self, inputs: Any) -> dict[str, np.ndarray]:
@@ -127,14 +127,14 @@ def fitted(recipe: Recipe, places: Places, given: Given, *, ensemble: bool = Fal
                 raise
             name = recipe.sweep.partition("/")[0]
             raise UserError(
-                f"{error}; give what the program had made: fs.load({name!r}, TASK or SPACES)"
+                f"{error}; pass the task or spaces of the sweep: fs.load({name!r}, TASK or SPACES)"
             ) from None
     variant = given.load(f"{OF_PYTHON}{recipe.space}", None).variant
     data = variant.task.load(DataRequest(seed=recipe.seed))
     if (variant.full_name, data.digest) != (recipe.variant, recipe.data_digest):
         raise UserError(
-            f"{variant.full_name} on data {data.digest} was given, but sweep {recipe.sweep} is of"
-            f" {recipe.variant} on {recipe.data_digest}"
+            f"{variant.full_name} on data {data.digest} was given, but sweep {recipe.sweep}"
+            f" trained {recipe.variant} on data {recipe.data_digest}"
         )
     trained = train_on(recipe, variant, data, places, ensemble=ensemble)
     return Model(trained=trained, made=made or not recipe.origin)

@@ -221,8 +221,9 @@ def result_of(settings: SweepSettings, name: str, given: Given) -> Result:
         if not known:
             raise UserError(f"MLflow has no run of sweep {name}")
     except UserError as error:
-        again = f"it waits in {settings.local_root / name}, for foldsweep replay and fs.load"
-        raise UserError(f"the sweep has ended, but {error}: {again}") from None
+        where = f"its records are in {settings.local_root / name}"
+        again = f"send them with foldsweep replay, then call fs.load({name!r})"
+        raise UserError(f"the sweep has ended, but {error}; {where}: {again}") from None
     data = Path(settings.data) if settings.data and Path(settings.data).is_file() else None
     return _result(store, known, given, data, settings.data_dir)
 

@@ -100,7 +100,7 @@ def sweep(
         stored, read = read_settings([*_words(wanted), *["--dry-run"] * dry_run])
         read.validate()
         if given.task is not None and read.data is not None:
-            raise UserError(f"a task has its data: leave out data={read.data!r}")
+            raise UserError(f"the task defines its own data: leave out data={read.data!r}")
         if dry_run:
             _in_driver("rehearse", read, stored, given)
             return None
@@ -118,7 +118,7 @@ def given_of(what: What, spaces: Space | Sequence[Space] = ()) -> tuple[Given, l
     for one in asked:
         if not isinstance(one, str) and not _is_space(one):
             raise UserError(
-                f"{brief(one)} is no search space: give a name, the path of a .py file or a"
+                f"{brief(one)} is not a search space: give a name, the path of a .py file or a"
                 " SearchSpace"
             )
     objects = [one for one in asked if _is_space(one)]
@@ -145,8 +145,8 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
     """Return settings as a command line."""
     for name in settings:
         if name not in SETTINGS:
-            raise UserError(f"{name} is no setting of a sweep{nearest(name, SETTINGS)}")
-    return words_of(settings, where="", seen="everybody who gets the program sees")
+            raise UserError(f"{name} is not a setting of a sweep{nearest(name, SETTINGS)}")
+    return words_of(settings, where="", seen="anyone who reads the program sees")
 
 
 def _apart(
@@ -216,11 +216,9 @@ def _interrupted(number: int | None, resume: str | None) -> NoReturn:
     """Raise the signal that ended the sweep; `KeyboardInterrupt` for Ctrl-C."""
     if number is not None and number != signal.SIGINT:
         if resume:
-            print(
-                f"interrupted; nothing that has ended is lost. Continue with: {resume}", flush=True
-            )
+            print(f"interrupted; finished work is kept. Continue with: {resume}", flush=True)
         signal.raise_signal(number)
-    raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was begun")
+    raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was started")
 
 
 def _raise(error: str, traceback: str, *, users: bool) -> NoReturn:

@@ -60,13 +60,15 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
     images, said = load_images(settings.dataset, data_dir=settings.data_dir)
     console.print(said)
     if images.dataset != "mnist":
-        console.print("these are not the reports' images: the differences say nothing of them")
+        console.print(
+            "these are not the reports' images: scores cannot be compared with the reports"
+        )
     settings = replace(settings, dataset=images.dataset)  # type: ignore[arg-type]
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(settings.root / "lock").acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{settings.root} is being worked on by another process") from None
+        raise UserError(f"{settings.root} is in use by another process") from None
     except OSError as error:
         raise UserError(f"folder {settings.root} cannot be written: {error.strerror}") from None
     again = command("sweeps/reproduce.py", *args)
@@ -78,7 +80,7 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
         if code == INTERRUPTED:
-            console.print(f"interrupted; what is done is kept. Go on with: {again}")
+            console.print(f"interrupted; finished work is kept. Continue with: {again}")
         return code
 
 
@@ -133,7 +135,9 @@ class Reproduction:
             show(cells)
         console.print(verdict(tables.values(), self._result))
         if self.settings.quick:
-            console.print("at smoke size the figures say nothing: leave out --quick")
+            console.print(
+                "scores of --quick cannot be compared with the reports: leave out --quick"
+            )
         if waiting:
             storage = self.settings.storage
             options = [] if storage == ReproduceSettings.storage else ["--storage", str(storage)]
@@ -146,7 +150,7 @@ class Reproduction:
         if self.settings.write is not None:
             self._write(tables)
         for failure in failures:
-            console.print(f"failed: {failure}; the same command tries it again")
+            console.print(f"failed: {failure}; run the same command to try it again")
         return int(bool(failures))
 
     def _grids(self, rows: Sequence[tuple[Preset, Measurement] | Grid]) -> list[Grid]:
@@ -274,7 +278,7 @@ class Reproduction:
                 errors="replace",
             )
             if done.returncode:
-                console.print(f"no figures of {name}: {done.stderr.strip()}")
+                console.print(f"figures of {name} could not be drawn: {done.stderr.strip()}")
             else:
                 number = len(done.stdout.splitlines())
                 console.print(f"{number} figures of {name} in {self.settings.root / 'figures'}")
@@ -287,7 +291,7 @@ class Reproduction:
             blocks[name] = "\n".join(f"{c.title}\n\n{c.markdown()}" for c in cells)
             blocks[f"errors {name}"] = error_cells(name, self._result).markdown()
         number = write_between_marks(self.settings.write, blocks)
-        console.print(f"{number} places in {self.settings.write} filled")
+        console.print(f"{number} blocks of {self.settings.write} updated")
 
 
 def show(cells: Cells) -> None:

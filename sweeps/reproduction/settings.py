@@ -70,7 +70,7 @@ class ReproduceSettings:
         require_at_least(1, self, "rounds", most=MOST_FOLDS)
         require_local(self.storage)
         if self.all and self.what:
-            raise UserError(f"--all is everything: leave out {' '.join(self.what)}")
+            raise UserError(f"--all includes every table: leave out {' '.join(self.what)}")
         if not (self.all or self.what):
             raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
         if self.write is not None and not self.write.is_file():

@@ -144,7 +144,7 @@ def error_cells(name: str, lookup: Lookup) -> Cells:
             equal, next_to, apart = (f"{100 * share:.1f} %" for share in error_shares(result))
             shares = (equal, next_to, apart)
         body.append((row[0].name.partition("/")[2], *shares))
-    return Cells(title=f"{name}: wrong answers", head=head, rows=tuple(body))
+    return Cells(title=f"{name}: error rates", head=head, rows=tuple(body))
 
 
 def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
@@ -178,7 +178,7 @@ def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
     if below:
         said += f"; below: {', '.join(below)}"
     if single:
-        said += f"; one round, which has no spread: {single}"
+        said += f"; one round, so no standard error: {single}"
     if missing:
         said += f"; not run: {missing}"
     return said
@@ -286,7 +286,7 @@ def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} cannot be read: it is no text") from None
+        raise UserError(f"{path} cannot be read: it is not UTF-8 text") from None
     names = list(names)
     found = {match.group(2) for match in _MARK.finditer(text)} & set(names)
     if not found:

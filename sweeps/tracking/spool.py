@@ -90,7 +90,9 @@ class Spool:
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
-                raise OSError(f"{self._file.name!r} took only a part of a record: disk full?")
+                raise OSError(
+                    f"{self._file.name!r} took only a part of a record: is the disk full?"
+                )
         except OSError:
             self._file.truncate(size)
             raise
@@ -325,7 +327,7 @@ class TrackingTarget:
             )
         check_uri(self.tracking_uri)
         if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
-            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is no UUID")
+            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is not a UUID")
 
     @property
     def server(self) -> str:
@@ -403,7 +405,7 @@ def check_files(folder: Path, *more: str) -> None:
     for name in (SPOOL_FILE, TARGET_FILE, CURSOR_FILE, REJECTED_FILE, *more):
         path = folder / name
         if not path.is_file() and (path.exists() or path.is_symlink()):
-            raise UserError(f"{path} is no file: restore it or remove it")
+            raise UserError(f"{path} is not a file: remove it")
 
 
 def identity_in(folder: Path, *, within: Path | None = None) -> Identity:

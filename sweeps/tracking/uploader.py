@@ -170,7 +170,7 @@ class Uploader:
             return
         if set_aside(self._folder, wrong) and not self.num_set_aside:
             file, why = self._folder / REJECTED_FILE, wrong[0][1]
-            _log.warning("passed over a line of the spool, %s: it is set aside in %s", why, file)
+            _log.warning("skipped a line of the spool, %s: it is kept in %s", why, file)
         self.num_set_aside += len(wrong)
 
     def _save(self, problem: str) -> None:
@@ -270,7 +270,7 @@ class Uploader:
             if record["op"] == "artifact":
                 path = self._folder / record["path"]
                 if self._inside_only and not _is_inside(path, self._folder):
-                    self._refuse(f"{path} of run {run!r}", "it is outside of the folder")
+                    self._refuse(f"{path} of run {run!r}", "it is outside the folder")
                     continue
                 args = self._client, self._target.tracking_uri, self._infos[run]
                 self._attempt(run, attach, *args, path, record["to"])
@@ -335,7 +335,7 @@ class Uploader:
     def _refuse(self, what: str, why: str) -> None:
         self.progress.refused += 1
         self.progress.refusal = shown(f"{what}: {why}")
-        _log.warning("passed over %s: %s", what, why)
+        _log.warning("skipped %s: %s", what, why)
 
     def _note_in_study(self, runs: Iterable[str]) -> None:
         """Store the ids of runs in the study too, if the study is available.

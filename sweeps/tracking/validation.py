@@ -92,13 +92,13 @@ def problem_of(record: Any) -> str:
     """Problem of a record, in a few words; empty if it is valid."""
     op = record.get("op") if isinstance(record, dict) else "unreadable"
     if op == "unreadable":
-        return "it is no JSON object"
+        return "it is not a JSON object"
     if op in ("open", "close"):
         return "" if "run" not in record else f"op {op} has a run"
     if not isinstance(op, str) or op not in _FIELDS:
         return "its op is unknown"
     if not is_run(record.get("run")):
-        return "its run is no number of a trial"
+        return "its run is not the number of a trial"
     for name, is_right in _FIELDS[op].items():
         if name not in record:
             return f"its {name} is missing"

@@ -72,7 +72,7 @@ def test_a_sweep_of_an_earlier_version_is_refused(make_store: Callable, tag: str
     ("record", "said"),
     [
         ("{", "its metrics cannot be read"),
-        ("[]", "the record of metrics is no mapping"),
+        ("[]", "the record of metrics is not a mapping"),
         ('{"val_accuracy": {"better": "up", "equal": 0.1}}', "the record of metric val_accuracy"),
         ('{"val_accuracy": {"better": "higher"}}', "the record of metric val_accuracy is"),
         ('{"val_f1": {"better": "higher", "equal": 0.1}}', "lack its objective val_accuracy"),

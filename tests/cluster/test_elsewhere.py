@@ -25,7 +25,7 @@ def test_a_sweep_is_resumed_from_a_folder_that_has_nothing_of_it(
     sweep.interrupt()
     bench.leave(first)
     out = bench.start(second, "--resume", "moved", *bench.options()).end().out
-    assert "sweep moved is brought here from postgresql://" in out
+    assert "sweep moved is restored from postgresql://" in out
     check_whole(bench, "moved", *ARGS)
 
 
@@ -65,7 +65,7 @@ def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
         if other is not None:
             here.write_text(other)
         said = bench.start(second, *again).refused()
-        assert "space file gated.py of sweep code is not here as it was" in said
+        assert "space file gated.py of sweep code is missing here or has changed" in said
         assert "--trust" in said
         assert not (second.folder / "runs").exists()
     bench.start(second, *again, "--trust").end()

@@ -180,7 +180,7 @@ def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_
     cluster.head.kill_part(part)
     said = sweep.refused(code=1, within_s=50)
     assert said.startswith("error: Ray's head node, ") or not part
-    assert "; nothing that has ended is lost. Continue with: " in said
+    assert "; finished work is kept. Continue with: " in said
     assert f"--resume {name}" in said
     bench.gate.open()
     again = bench.ray()
@@ -194,7 +194,9 @@ def test_a_driver_on_a_machine_that_is_no_node_is_told_so(far_bench: Bench) -> N
         *(far_bench.user("a"), *new("outside", *ARGS), "--address", cluster.address),
         **cluster.environment,
     ).refused(within_s=50)
-    assert f"--address {cluster.address} cannot be used: this machine is no node of that" in said
+    assert (
+        f"--address {cluster.address} cannot be used: this machine is not a node of that" in said
+    )
 
 
 def test_the_extra_cluster_has_what_a_cluster_needs() -> None:

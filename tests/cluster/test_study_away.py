@@ -67,7 +67,7 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
     said = re.fullmatch(
-        rf"error: the {service} has been away for 1 s \(.*\); nothing that has ended is lost\."
+        rf"error: the {service} has been away for 1 s \(.*\); finished work is kept\."
         r" Continue with: python (\S+) (.*)\n",
         sweep.refused(1),
     )

@@ -94,7 +94,7 @@ def test_two_files_with_different_modules_of_a_name_are_refused(
     run: Callable[..., ModuleType],
 ) -> None:
     run("import fs_helper", folder="a", fs_helper="x = 1")
-    with pytest.raises(UserError, match="two space files have a module fs_helper beside them"):
+    with pytest.raises(UserError, match="two modules beside space files are named fs_helper"):
         run("import fs_helper", folder="b", fs_helper="x = 2")
 
 

@@ -179,8 +179,8 @@ def test_bytes_that_are_no_text_are_refused_unless_a_file_is_called_so(
     for option in ("--target", "--data", "--space", "--experiment"):
         with pytest.raises(UserError) as caught:
             parse(SweepSettings, [option, "caf\udce9.csv"], prog="x.py")
-        assert str(caught.value) == rf"{option} 'caf\udce9.csv' is no text in UTF-8"
-    with pytest.raises(UserError, match="is no text"):
+        assert str(caught.value) == rf"{option} 'caf\udce9.csv' is not valid UTF-8"
+    with pytest.raises(UserError, match="is not valid UTF-8"):
         parse(ReportSettings, ["--out", "\ud800.html"], prog="x.py")
     Path("caf\udce9.csv").touch()
     assert parse(SweepSettings, ["--data", "caf\udce9.csv"], prog="x.py").data == "caf\udce9.csv"

@@ -122,7 +122,9 @@ def test_so_is_any_other(path: Path, name: str) -> None:
 
 
 def test_unknown_fields_are_named(path: Path) -> None:
-    with pytest.raises(UserError, match="lacks seed and has unknown bogus, extra; export it"):
+    with pytest.raises(
+        UserError, match="lacks seed and has the unknown keys bogus, extra; export it"
+    ):
         Recipe.load(changed(path, extra=1, bogus=2, seed=...))
 
 
@@ -249,7 +251,7 @@ def test_nothing_in_a_file_is_executed(path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00binary")
-    with pytest.raises(UserError, match="is not a YAML file of ours"):
+    with pytest.raises(UserError, match="is not an exported configuration"):
         Recipe.load(path)
 
 

@@ -86,7 +86,7 @@ def test_a_full_disk_ends_no_program_and_is_said(done: Path) -> None:
     assert (ended.returncode, done.read_text()) == (7, "done")
     assert ended.stderr.decode().splitlines() == [
         "bad ✓",
-        "error: standard output was not written to the end: No space left on device",
+        "error: standard output could not be written completely: No space left on device",
     ]
 
 

@@ -64,7 +64,7 @@ def known(home: Path) -> SweepSettings:
         (("--scheduler", "fast"), "fast"),
         (("--objective", "val_acuracy"), "unknown objective val_acuracy: task larger_digit "),
         (("--objective", "roc_auc"), "unknown objective val_roc_auc: task larger_digit measures"),
-        (("--objective", "val_loss", "val_loss"), "--objective names one twice"),
+        (("--objective", "val_loss", "val_loss"), "--objective names a metric twice"),
         (("--dataset", "cifar"), "cifar"),
         (("--trails", "3"), "--trails"),
         (("--name", "a/b"), "sweep name 'a/b' must be letters"),
@@ -145,7 +145,7 @@ def test_damaged_data_is_refused_not_replaced(home: Path, refused: Refused) -> N
         (("--epochs", "9"), "--epochs None -> 9"),
         (("--objective", "val_loss"), "--objective val_accuracy -> val_loss"),
         (("--study", "sqlite:///study.db"), "--study None -> sqlite:////"),
-        (("--name", "other"), "--name other and --resume known contradict"),
+        (("--name", "other"), "--name other contradicts --resume known"),
         (("--folds", "5", "--seed", "1"), "--folds 3 -> 5; --seed 0 -> 1"),
         (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
         (("--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
@@ -181,7 +181,10 @@ def test_names_that_are_not_there_or_taken_are_answered_with_what_is(
         (("kong", "--rounds", "0"), "--rounds must be at least 1, but is 0"),
         (("kong", "--rounds", "ten"), "ten"),
         ((), "say what to repeat, such as kong/table3, or --all"),
-        (("kong", "kong/table3", "--all"), "--all is everything: leave out kong kong/table3"),
+        (
+            ("kong", "kong/table3", "--all"),
+            "--all includes every table: leave out kong kong/table3",
+        ),
         (("kong", "--write", "missing.md"), "--write missing.md does not exist"),
         (("kong", "--seed", "-1"), "--seed must be at least 0, but is -1"),
         (("kong", "--concurrency", "0"), "--concurrency must be at least 1, but is 0"),
@@ -207,7 +210,7 @@ def test_two_repetitions_in_one_folder_are_refused(home: Path, refused: Refused)
     folder.mkdir(parents=True)
     with FileLock(folder / "lock"):
         line = refused("sweeps.reproduce", "kong", "--dataset", "digits")
-    assert line == "error: runs/reproduce-digits is being worked on by another process\n"
+    assert line == "error: runs/reproduce-digits is in use by another process\n"
 
 
 RECIPE: dict[str, Any] = {
@@ -235,7 +238,10 @@ RECIPE: dict[str, Any] = {
     ("change", "said"),
     [
         ({"data_digest": "0" * 64}, "this data is not the sweep's"),
-        ({"format": 2}, "best.yaml lacks origin, task and has unknown test_pairs, train_pairs"),
+        (
+            {"format": 2},
+            "best.yaml lacks origin, task and has the unknown keys test_pairs, train_pairs",
+        ),
         ({"format": 3}, "is not an exported configuration of format 2"),
         ({"variant": "resnet"}, "unknown variant 'larger_digit/resnet'"),
         ({"variant": "disc/mlp"}, "unknown variant 'disc/mlp'"),
@@ -260,7 +266,7 @@ RECIPE: dict[str, Any] = {
         ({"sweep": "../../etc"}, "sweep name '..' must be"),
         ({"sweep": ""}, "sweep name '' must be"),
         ({"mlflow": "here"}, "mlflow"),
-        ({"surprise": 1}, "has unknown surprise"),
+        ({"surprise": 1}, "has the unknown keys surprise"),
     ],
 )
 @pytest.mark.parametrize("flags", [("--rounds", "1"), ("--cv",)])
@@ -276,12 +282,15 @@ def test_a_tampered_recipe_is_refused(
     ("content", "said"),
     [
         (None, "best.yaml cannot be read: No such file or directory"),
-        ("a: [", "best.yaml is not a YAML file of ours"),
-        ("\x00\x01", "best.yaml is not a YAML file of ours"),
+        ("a: [", "best.yaml is not an exported configuration"),
+        ("\x00\x01", "best.yaml is not an exported configuration"),
         ("- 1\n", "best.yaml is not an exported configuration of format 2"),
         ("", "best.yaml is not an exported configuration of format 2"),
         ("format: 1\n", "best.yaml lacks config, data_digest, dataset, "),
-        ("x: !!python/object/apply:os.mkdir ['owned']\n", "best.yaml is not a YAML file of ours"),
+        (
+            "x: !!python/object/apply:os.mkdir ['owned']\n",
+            "best.yaml is not an exported configuration",
+        ),
     ],
 )
 def test_a_foreign_file_is_refused_and_not_executed(

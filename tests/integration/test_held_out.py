@@ -31,6 +31,6 @@ def test_complete_trials_keep_their_rows_and_the_sweep_says_what_to_expect(user:
     value, low, high = (own.last(f"bootstrap_val_accuracy{end}") for end in ("", "_low", "_high"))
     assert own.last("bootstrap_val_accuracy_trials") == len(complete)
     assert low <= value <= max(np.mean(t.values) for t in complete)
-    assert f"expected of the best on fresh data: accuracy {value:.4f}" in said
+    assert f"expected score of the best trial on fresh data: accuracy {value:.4f}" in said
     assert f"95 % interval {low:.4f} to {high:.4f}" in said
     assert f"bootstrap over {len(complete)} complete trials of 12 tried; selection before" in said

@@ -27,7 +27,7 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     end = copy.run("sweeps/run.py", "--resume", "first", "--trials", 3, code=2)
     assert f"runs/first is a copy of the sweep in {user.folder}/runs/first, " in end.stderr
     end = copy.run("sweeps/run.py", "--resume", "first", "--name", "second", "--trials", 3)
-    assert "the copy runs/first of sweep first is now sweep second, of its own" in end.stdout
+    assert "the copy runs/first of sweep first is now a sweep of its own, second" in end.stdout
     check_mlflow(copy.mlflow("second/mlp"), copy.study("second/mlp"))
     assert len(copy.mlflow("first/mlp")) == 3
     assert len(user.mlflow("first/mlp")) == 3

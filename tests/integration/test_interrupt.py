@@ -59,7 +59,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     until(lambda: user.records(SWEEP, "end"), process)
     os.killpg(process.pid, signal.SIGINT)
     end = user.end(process, code=130)
-    assert end.stdout.endswith(f"interrupted; nothing that has ended is lost. {go_on}")
+    assert end.stdout.endswith(f"interrupted; finished work is kept. {go_on}")
     assert end.stderr == ""
     check_nothing_runs(user)
     assert statuses(user.mlflow(SWEEP)) == {"FINISHED", "KILLED"}

@@ -374,7 +374,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
         (*DATA, "--dataset", "digits"),
         "--data and --dataset exclude each other",
     ),
-    "options without --data": (save(GOOD), ("--target", "left"), "--target goes with --data FILE"),
+    "options without --data": (save(GOOD), ("--target", "left"), "--target requires --data FILE"),
     "all set aside": (save(GOOD), (*DATA, "--holdout", "1"), "--holdout must be at least 0"),
     "most set aside": (save(GOOD), (*DATA, "--holdout", "0.9"), "leave 6 to train on"),
     "two splits": (

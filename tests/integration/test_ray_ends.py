@@ -66,7 +66,7 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     assert err.startswith(tuple(f"error: {what}" for what in whats))
     assert name == "sweeps.driver" or f"Ray's {name} has ended" in err
     resume = f"Continue with: {User.shown('sweeps/run.py')} --resume cut"
-    assert f"nothing that has ended is lost. {resume} (Ray's own" in err
+    assert f"finished work is kept. {resume} (Ray's own" in err
     assert err.endswith("messages are in runs/cut/ray.log)\n")
     assert err.count("\n") == 1
     assert "raylet)" not in out

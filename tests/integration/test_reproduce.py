@@ -107,7 +107,7 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     end = user.end(process, code=130)
     assert end.stderr == ""
     (command,) = re.findall(
-        r"^interrupted; what is done is kept\. Go on with: (.*)\n\Z", end.stdout, re.MULTILINE
+        r"^interrupted; finished work is kept\. Continue with: (.*)\n\Z", end.stdout, re.MULTILINE
     )
     assert command.endswith(f"{PROGRAM} {row} --quick --dataset digits --concurrency 1")
     assert not results(user)

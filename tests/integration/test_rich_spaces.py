@@ -69,7 +69,10 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
         *("sweeps/run.py", "--space", "rich.py", "--name", "first", "--trials", 10, *OPTIONS),
         *("--sampler", "gp", "--limit", "num_params > 1000"),
     ).stdout
-    assert "rich: initial point plain is left out: not its constraint and --limit" in first
+    assert (
+        "rich: initial point plain is left out: it does not meet its constraint and --limit"
+        in first
+    )
     assert "rich: gp draws kernel, pool at random, since not all trials have them" in first
     said = user.run("sweeps/run.py", "--resume", "first", "--trials", 14).stdout
     assert "rich: 14 trials complete, 0 paused, 0 failed" in said

@@ -360,7 +360,10 @@ def test_only_one_uploader_works_on_a_spool(
         log_trials(tracker, range(1))
         until(lambda: read_progress(folder, target(uri).server).offset)
         assert main([str(folder)]) == 2
-        assert f"error: another uploader is at work on {folder}" in capsys.readouterr().err
+        assert (
+            f"error: another uploader is sending the records in {folder}"
+            in capsys.readouterr().err
+        )
     finally:
         assert tracker.close(wait_s=30) == 0
     assert "Traceback" not in (folder / LOG_FILE).read_text()

@@ -172,7 +172,7 @@ def test_a_sweep_is_deleted_and_what_remains_elsewhere_is_said(
     lines = said(monkeypatch, capsys, "--delete", "first", "--yes")
     assert lines[0].startswith("deleted runs/first, ")
     assert lines[1:] == [
-        "2 records that MLflow had not taken are lost",
+        "2 records that MLflow had not received are lost",
         "its runs remain in MLflow at http://***@host:5000, experiment 'mine'; delete them there",
     ]
     assert [path.name for path in (here / "runs").iterdir()] == ["second"]
@@ -224,13 +224,13 @@ def test_a_user_is_asked_and_told_what_is_lost(
     assert delete(Path("runs"), "first", sure=False) == code
     assert folder.exists() == bool(code)
     assert asked[0].startswith("delete runs/first, ")
-    assert asked[0].endswith(", and 2 records that MLflow has not taken? [y/N] ")
+    assert asked[0].endswith(", and 2 records that MLflow has not received? [y/N] ")
 
 
 def test_nobody_to_ask_means_no(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make("first", {"mlp": [0.5]})
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(UserError, match=r"^nobody is here to be asked: --delete first needs"):
+    with pytest.raises(UserError, match=r"^no terminal to confirm in: --delete first requires"):
         delete(folder.parent, "first", sure=False)
     assert folder.exists()
 
@@ -257,7 +257,7 @@ def test_only_a_sweep_is_deleted(name: str, message: str, make: Make, here: Path
 def test_a_link_is_not_followed(make: Make, here: Path) -> None:
     folder = make("first", {"mlp": [0.5]})
     (here / "runs" / "link").symlink_to(folder)
-    with pytest.raises(UserError, match="link is a link to"):
+    with pytest.raises(UserError, match="link is a symbolic link: delete its target"):
         delete(Path("runs"), "link", sure=True)
     assert folder.exists()
 
@@ -277,5 +277,5 @@ def test_waiting_records_are_those_behind_the_cursor(make: Make) -> None:
 
 def test_yes_goes_with_delete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["foldsweep sweeps", "--yes"])
-    with pytest.raises(UserError, match="--yes goes with --delete"):
+    with pytest.raises(UserError, match="--yes requires --delete"):
         main()

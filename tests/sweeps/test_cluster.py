@@ -129,8 +129,8 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        (None, "no cluster; if the cluster wants a token, set RAY_AUTH_MODE=token"),
-        ("token", "no cluster; does RAY_AUTH_TOKEN have the cluster's token?"),
+        (None, "no cluster; if the cluster requires a token, set RAY_AUTH_MODE=token"),
+        ("token", "no cluster; check that RAY_AUTH_TOKEN has the cluster's token"),
     ],
 )
 def test_a_cluster_that_takes_no_driver_may_want_another_token(

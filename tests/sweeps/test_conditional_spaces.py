@@ -221,7 +221,7 @@ def test_a_sampler_that_draws_conditional_values_at_random_says_so(
     else:
         assert said == (
             f"tree: {sampler} draws dropout, lr_decay, weight_decay at random, since not all"
-            " trials have them; tpe chooses them by what was seen"
+            " trials have them; tpe bases them on earlier results"
         )
 
 
@@ -297,7 +297,9 @@ def test_what_is_never_met_is_drawn_so_often_and_then_refused(
     asked = ledger.ask()
     assert asked is not None
     assert ledger.redraws == MOST_REDRAWS
-    with pytest.raises(UserError, match="^no draw was found that meets its constraint$"):
+    with pytest.raises(
+        UserError, match="^no random configuration was found that meets its constraint$"
+    ):
         ledger.gate.require(ledger.space.complete(asked.values))
 
 
@@ -307,7 +309,7 @@ def test_a_point_that_may_not_be_trained_is_left_out_and_said(
     small = replace(space, constraint=lambda config: config.lr < 0.1)
     smaller, said = within(small, [], data, grid=False)
     assert smaller.points == []
-    assert said == ["tree: initial point row is left out: not its constraint"]
+    assert said == ["tree: initial point row is left out: it does not meet its constraint"]
     assert within(space, [], data, grid=True) == (space, [])
 
 
@@ -318,7 +320,7 @@ def test_points_of_a_grid_that_may_not_be_trained_are_left_out_and_said(
     left = [smaller.combination(i) for i in range(smaller.num_combinations)]
     assert all(narrow(space.complete(values)) for values in left)
     assert len(left) == 36 - 12
-    assert said == ["tree: 24 points of 36 of the grid meet its constraint"]
+    assert said == ["tree: 24 of 36 grid points meet its constraint"]
 
 
 def test_another_constraint_is_another_space(

@@ -87,7 +87,7 @@ def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> 
 def test_an_unknown_key_names_the_nearest(wrong: str) -> None:
     with pytest.raises(UserError) as caught:
         read(f"{wrong}{wrong[-1]}: 1")
-    said = f"sweep.yaml: '{wrong}{wrong[-1]}' is no setting; did you mean {wrong}?"
+    said = f"sweep.yaml: '{wrong}{wrong[-1]}' is not a setting; did you mean {wrong}?"
     assert str(caught.value) == said
 
 
@@ -95,7 +95,7 @@ def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
     assert {*KNOWN, *NOT_KEPT} == {field.name for field in fields(SweepSettings)}
     for name in NOT_KEPT:
         with pytest.raises(
-            UserError, match=rf"^sweep.yaml: '{name}' is what to do, not a setting"
+            UserError, match=rf"^sweep.yaml: '{name}' is a command-line action, not a setting"
         ):
             read(f"{name}: x")
 
@@ -112,18 +112,18 @@ def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
         ("space: {lr: 1}", "their ranges are Python, see docs/spaces.md"),
         ("space: [mlp, {lr: 1}]", "space must be"),
         ("select_on_test: maybe", "select_on_test must be bool, but is 'maybe'"),
-        ("trials: 1\ntrials: 2", "sweep.yaml: trials is there twice"),
-        ("time-budget: 1\ntime_budget: 2", "time_budget is there twice"),
+        ("trials: 1\ntrials: 2", "sweep.yaml: trials is set twice"),
+        ("time-budget: 1\ntime_budget: 2", "time_budget is set twice"),
         ("- trials", "must hold lines such as 'trials: 30'"),
         ("trials: [", "is not a YAML file"),
         ("name: !!python/object/apply:os.system [touch x]", "is not a YAML file"),
-        ("a: &a [*a]", "'a' is no setting"),
+        ("a: &a [*a]", "'a' is not a setting"),
         ("? [1]\n: 2", "is not a YAML file"),
         ("name: ''", "--name has an empty value"),
         ("name: a b", "sweep name 'a b' must be"),
         ("folds: 1", "--folds must be at least 2"),
         ("time_budget: .nan", "--time-budget must be above 0"),
-        ("study: postgresql://me:secret@host/db", "must not hold a password, which everybody"),
+        ("study: postgresql://me:secret@host/db", "must not hold a password, which anyone"),
         ("tracking_uri: https://me:secret@host", "sweep.yaml: --tracking-uri"),
         ("[" * 3000, "is not a YAML file"),
         ("trials: " + "9" * 200_000, "it is longer than"),

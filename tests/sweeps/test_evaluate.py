@@ -109,7 +109,7 @@ def measure(
 def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     said = measure(rounds=1)
     (line,) = [line for line in said.splitlines() if line.startswith("test accuracy")]
-    assert line.endswith(" (one round: no spread), 11 test pairs each")
+    assert line.endswith(" (one round: no std), 11 test pairs each")
     assert "±" not in line
     assert "test_accuracy" in CatchingTracker.metrics
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
@@ -196,7 +196,7 @@ def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
     assert said.startswith(
         f"measurements go to MLflow at sqlite:///{here}/mlflow.db, experiment 'foldsweep'\n"
     )
-    assert f"first/mlp was swept at '{uri}', experiment 'their own'" in said
+    assert f"the file of first/mlp names MLflow at '{uri}', experiment 'their own'" in said
     assert not theirs.exists()
     target = CatchingTracker.target
     assert (target.tracking_uri, target.experiment) == (f"sqlite:///{here}/mlflow.db", "foldsweep")
@@ -210,7 +210,7 @@ def test_a_measurement_is_of_the_sweep_with_the_recipe_s_uuid(measure: Callable[
 def test_a_uuid_that_is_none_is_refused_before_anything_is_trained(
     measure: Callable[..., str],
 ) -> None:
-    with pytest.raises(UserError, match="is no UUID"):
+    with pytest.raises(UserError, match="is not a UUID"):
         measure(mlflow={"sweep_uuid": "x' or 1"})
 
 
@@ -220,9 +220,7 @@ def test_code_elsewhere_without_a_digest_is_not_executed(
     file = tmp_path_factory.mktemp("elsewhere") / "evil.py"
     file.write_text("raise SystemExit('executed')\n")
     saved(space=str(file), variant="larger_digit/evil")
-    with pytest.raises(
-        UserError, match="without its digest: it is executed only from this folder"
-    ):
+    with pytest.raises(UserError, match="has no digest of its code, which is in another folder"):
         measurements.opened(Path("best.yaml"))
 
 

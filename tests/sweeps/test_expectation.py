@@ -102,9 +102,9 @@ def test_estimate_and_interval_are_logged_and_said(
     assert value < max(t.values[0] for t in ledger.ended() if t.values)
     assert (trials, tracker.step) == (3, 4)
     assert line == (
-        f"expected of the best on fresh data: accuracy {value:.4f}, 95 % interval {low:.4f} to"
-        f" {high:.4f} (bootstrap over 3 complete trials of 4 tried; selection before the last rung"
-        " is not corrected)"
+        f"expected score of the best trial on fresh data: accuracy {value:.4f}, 95 %"
+        f" interval {low:.4f} to {high:.4f} (bootstrap over 3 complete trials of 4 tried;"
+        " selection before the last rung is not corrected)"
     )
     before = dict(tracker.values)
     assert say(ledger, tracker, data, tmp_path) == line
@@ -124,7 +124,8 @@ def test_a_trial_without_its_file_leaves_it_out(
     """For example in a sweep that was started by a version without such files."""
     line = say(sweep("COMPLETE", "no file", "COMPLETE"), tracker, data, tmp_path)
     assert line == (
-        "expected of the best on fresh data: not known, as trial 1 kept no held-out rows"
+        "expected score of the best trial on fresh data: not known, since trial 1 stored"
+        " no held-out predictions"
     )
     assert tracker.values == {}
 
@@ -142,7 +143,7 @@ def test_a_file_that_does_not_fit_is_as_none(
         "other objective": replace(held, key="val_loss").to_bytes(),
     }[damage]
     path.write_bytes(content)
-    assert "as trial 1 kept no held-out rows" in say(ledger, tracker, data, tmp_path)
+    assert "since trial 1 stored no held-out predictions" in say(ledger, tracker, data, tmp_path)
 
 
 @pytest.mark.parametrize("states", [(), ("COMPLETE",), ("COMPLETE", "PRUNED")])
@@ -198,7 +199,7 @@ def test_a_metric_over_all_rows_is_computed_again_from_predictions(
         )
         (tmp_path / "held_out" / f"trial_{number:05d}.npz").write_bytes(held.to_bytes())
     line = say(ledger, tracker, data, tmp_path, objective="val_roc_auc")
-    assert line.startswith("expected of the best on fresh data: roc_auc 0.")
+    assert line.startswith("expected score of the best trial on fresh data: roc_auc 0.")
     found = tracker.values
     best = max(t.values[0] for t in ledger.ended())
     assert found["bootstrap_val_roc_auc"] == pytest.approx(best, abs=0.03)

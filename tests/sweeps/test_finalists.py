@@ -144,8 +144,8 @@ def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
     _, said = run(recipe("a.yaml", mlflow=theirs), "--repeats", "1")
     assert said.startswith(
         f"measurements go to MLflow at sqlite:///{tmp_path}/mlflow.db, experiment 'foldsweep'\n"
-        f"first/mlp was swept at '{theirs['tracking_uri']}', experiment 'theirs', which its file"
-        " says and is used with --trust only\n"
+        f"the file of first/mlp names MLflow at '{theirs['tracking_uri']}', experiment 'theirs':"
+        " give --trust to log there\n"
     )
     assert compared(said) == ["--sweep first/mlp"]
     assert not (tmp_path / "their").exists()
@@ -157,8 +157,8 @@ def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
     ("args", "said"),
     [
         (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
-        (("--tracking-uri", "ftp://x"), "MLflow keeps no runs in ftp"),
-        (("--tracking-uri", "sqlite:///a.yaml"), "a.yaml is no SQLite database"),
+        (("--tracking-uri", "ftp://x"), "MLflow cannot store runs in ftp"),
+        (("--tracking-uri", "sqlite:///a.yaml"), "a.yaml is not an SQLite database"),
         (("--storage", "a.yaml"), "folder a.yaml/first cannot be written: Not a directory"),
     ],
 )

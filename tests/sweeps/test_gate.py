@@ -38,10 +38,10 @@ def test_a_limit_is_read_and_shown(text: str, limit: Limit, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "--limit '' is no limit; give one such as 'num_params <= 100000'"),
-        ("num_params = 3", "--limit 'num_params = 3' is no limit; give one such as"),
-        ("num_params <= many", "--limit 'num_params <= many' is no limit; give one such as"),
-        ("num_params <= 1.2.3", "--limit 'num_params <= 1.2.3': 1.2.3 is no number"),
+        ("", "--limit '' is not a limit; give one such as 'num_params <= 100000'"),
+        ("num_params = 3", "--limit 'num_params = 3' is not a limit; give one such as"),
+        ("num_params <= many", "--limit 'num_params <= many' is not a limit; give one such as"),
+        ("num_params <= 1.2.3", "--limit 'num_params <= 1.2.3': 1.2.3 is not a number"),
         (
             "val_accuracy >= 0.9",
             "--limit 'val_accuracy >= 0.9': val_accuracy is not known before a trial is trained;"
@@ -104,7 +104,7 @@ def test_a_constraint_sees_the_epochs_that_a_trial_has(data: Data) -> None:
     mine = space(constraint=lambda config: config.epochs <= 5)
     assert Gate(mine, [], data, epochs=3).config_of({}).epochs == 3
     assert within(mine, [], data, grid=False, epochs=5)[0].num_combinations == 1
-    with pytest.raises(UserError, match="its constraint: 0 of 300"):
+    with pytest.raises(UserError, match="0 of 300 random configurations meet its constraint"):
         within(mine, [], data, grid=False, epochs=7)
 
 
@@ -112,7 +112,9 @@ def test_points_beyond_a_limit_are_left_out_and_the_rest_are_kept(data: Data) ->
     points = [Point(name="wide", config={"hidden": 64}), Point(name="slim", config={"hidden": 4})]
     smaller, said = within(space(points=points), [Limit("<=", 10_000)], data, grid=False)
     assert [point.name for point in smaller.points] == ["slim"]
-    assert said == ["mine: initial point wide is left out: not --limit num_params <= 10,000"]
+    assert said == [
+        "mine: initial point wide is left out: it does not meet --limit num_params <= 10,000"
+    ]
 
 
 HARDLY: list[tuple[dict[str, Any], float | None, bool, str]] = [
@@ -120,11 +122,16 @@ HARDLY: list[tuple[dict[str, Any], float | None, bool, str]] = [
         {"constraint": lambda c: c.hidden > 64},
         None,
         False,
-        "space mine: its constraint: 0 of 300 random configurations meet it, too few to search"
-        " among; loosen it or narrow the domains",
+        "space mine: 0 of 300 random configurations meet its constraint, too few to search;"
+        " loosen it or narrow the domains",
     ),
-    ({}, 10, False, "space mine: --limit num_params <= 10: 0 of 300 random configurations meet"),
-    ({"constraint": lambda c, num_params: num_params < 10}, None, False, "space mine: its constr"),
+    ({}, 10, False, "space mine: 0 of 300 random configurations meet --limit num_params <= 10,"),
+    (
+        {"constraint": lambda c, num_params: num_params < 10},
+        None,
+        False,
+        "space mine: 0 of 300 random configurations meet its constr",
+    ),
     (
         {"grid": {"hidden": [8, 16], "hidden_layers": [1]}},
         10,

@@ -52,22 +52,22 @@ def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(tmp_path: Path) -> 
         "",
     )
     said = (
-        "--address 10.0.0.1:6379 cannot be used: this machine is no node of that cluster, only"
-        " of 10.0.0.7:6379; make it one (ray start --address 10.0.0.1:6379, with --num-cpus 0 if"
-        " it shall train nothing), or start the sweep on one of its nodes"
+        "--address 10.0.0.1:6379 cannot be used: this machine is not a node of that cluster, only"
+        " of 10.0.0.7:6379; add it (ray start --address 10.0.0.1:6379, with --num-cpus 0 to"
+        " run no trials on it), or start the sweep on one of its nodes"
     )
     with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
         check_is_node("10.0.0.1:6379", shown)
     check_is_node("10.0.0.7:6379", shown)
     check_is_node("127.0.0.1:6379", shown)  # on the head itself
     check_is_node("auto", shown)
-    with pytest.raises(UserError, match="is no node of that cluster, only"):
+    with pytest.raises(UserError, match="is not a node of that cluster, only"):
         check_is_node("10.0.0.7:6380", shown)
     check_is_node("10.0.0.1:6379", tmp_path / "no such system")
 
 
 def test_a_machine_without_any_ray_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no node of that cluster; make it one"):
+    with pytest.raises(UserError, match="not a node of that cluster; add it"):
         check_is_node("10.0.0.1:6379", processes(tmp_path))
 
 

@@ -32,7 +32,7 @@ def test_lags_rise_from_rung_to_rung() -> None:
 
 
 def test_a_wrong_number_of_lags_is_refused() -> None:
-    with pytest.raises(UserError, match="--lag 1 2 has 2 numbers: give one for each"):
+    with pytest.raises(UserError, match="--lag 1 2 has 2 numbers: give 1, or "):
         lags_of(SweepSettings(lag=(1, 2)), 2)
 
 

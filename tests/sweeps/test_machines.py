@@ -159,7 +159,7 @@ def test_nodes_that_lack_something_are_named_in_one_line_and_avoided(cluster: Fa
         " module named 'trainables'); d (10.0.0.4): has torch 2.12.0, the driver 2.13.0;"
         " e (10.0.0.5): The worker died"
         " unexpectedly while executing this task. Check python-core-worker-*.log files for more"
-        " information; f (10.0.0.6): gave no answer within 60 s"
+        " information; f (10.0.0.6): did not answer within 60 s"
     )
     assert machines.avoided == tuple("bcdef")
     cluster.answers["f"] = GOOD

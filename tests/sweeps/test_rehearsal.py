@@ -76,8 +76,8 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
         "target left: 2 classes: ",
         "sweep first would start: mlp logistic; 12 trials of 3 folds on 72 table rows; tpe with",
         "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
-        "space mlp: variant table/mlp; 12 trials, 1 initial point among them",
-        "  at most 50 epochs a trial; asha compares after 6 and 17",
+        "space mlp: variant table/mlp; 12 trials, including 1 initial point",
+        "  at most 50 epochs a trial; asha compares trials after 6 and 17",
         "  hidden_layers  1 to 4 (whole)",
         "  epochs         50 (fixed)",
         "space logistic: variant table/logistic; 12 trials",
@@ -115,7 +115,7 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
     assert everything(here) == before
     assert not (here / "__pycache__").exists()
     assert "\n  dropout   0 to 0.5, if residual is True\n" in text
-    assert "\n  a configuration drawn at random: an epoch of all folds takes " in text
+    assert "\n  a random configuration: an epoch of all folds takes " in text
     assert "mine: 3 sampled trials: no early stopping" in text
     assert f"folder: {here}/runs/NAME\n" in text
 
@@ -123,8 +123,8 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
 def test_trials_may_be_selected_on_test_rows(said: Callable[..., str]) -> None:
     text = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
     assert (
-        "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are those held out"
-        in text
+        "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are the"
+        " held-out rows" in text
     )
 
 
@@ -136,8 +136,8 @@ def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Pat
     assert "MLflow: http://127.0.0.1:9, experiment" in text
     text = said(*common, "--storage", "s3://bucket/x", "--address", "nowhere:6379")
     assert "checkpoints: s3://bucket/x/first\n" in text
-    assert "resources: those of the Ray at nowhere:6379, which is not asked; 1 CPU each" in text
-    assert "a cluster divides it by the trials that it runs at a time" in text
+    assert "resources: 1 CPU for a trial; Ray at nowhere:6379 is not contacted" in text
+    assert "with one trial at a time; a cluster runs several" in text
     assert everything(here) == before
 
 
@@ -173,7 +173,7 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
         ((*OWN, "--space", "mlp", "--objective", "r2"), "'r2' is no metric of a class"),
         ((*OWN, "--space", "mlp", "--name", "there"), "sweep there exists already"),
         ((*OWN, "--space", "mlp", "--cpus-per-trial", "4000"), "--cpus-per-trial 4000 is more"),
-        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "keeps no runs in ftp"),
+        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "cannot store runs in ftp"),
         (("--resume", "gone"), "no sweep 'gone' in runs"),
         (("--resume", "gone", "--study", "sqlite:///gone.db"), "no sweep 'gone' in runs"),
         (("--resume", "there", "--seed", "3"), "cannot be resumed with other settings"),
@@ -251,7 +251,7 @@ def test_more_memory_than_there_is_is_said(
     monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
     monkeypatch.setattr(rehearsal, "_available", lambda: 10**6)
     text = said(*OWN, "--space", "logistic")
-    assert "1.0 MB are available: lower --concurrency\n" in text
+    assert "1.0 MB available: lower --concurrency\n" in text
 
 
 # The command ------------------------------------------------------------------------------------

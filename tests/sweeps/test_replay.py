@@ -144,7 +144,7 @@ def test_a_folder_from_elsewhere_is_sent_where_the_user_says(
         UserError, match="was made elsewhere and names MLflow at sqlite:"
     ) as caught:
         replay.waiting(folder)
-    assert "--tracking-uri, or give --trust" in str(caught.value)
+    assert "--tracking-uri for another server, or --trust" in str(caught.value)
     shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     said = replay.replay(replay.waiting(folder, "sqlite:///mlflow.db"))
     assert said.endswith(f"to sqlite:///{tmp_path}/mlflow.db")
@@ -175,7 +175,7 @@ def test_the_store_of_one_s_own_folder_is_used_and_another_s_with_trust(
 
 
 def test_a_store_that_can_never_work_is_refused(sent: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="MLflow keeps no runs in ftp"):
+    with pytest.raises(UserError, match="MLflow cannot store runs in ftp"):
         replay.waiting(sent(here=True), "ftp://host")
 
 

@@ -86,7 +86,7 @@ GOOD = ReproduceSettings(what=("kong",), dataset="mnist")
     ("changes", "said"),
     [
         ({"rounds": 0}, "--rounds must be at least 1, but is 0"),
-        ({"all": True}, "--all is everything: leave out kong"),
+        ({"all": True}, "--all includes every table: leave out kong"),
         ({"what": ()}, "say what to repeat, such as kong/table3, or --all"),
         ({"write": Path("no/such.md")}, "--write no/such.md does not exist"),
         ({"tracking_uri": "here"}, "tracking URI 'here' is not absolute"),
@@ -276,7 +276,7 @@ def test_a_quick_run_is_small_and_says_that_it_says_nothing(run: Run, stage: Sta
     (job,) = stage.jobs
     assert (job.protocol.count, job.protocol.train_pairs, job.config.epochs) == (2, 60, 2)
     assert stage.sweeps[0].trials == 2
-    assert "at smoke size the figures say nothing: leave out --quick" in said
+    assert "scores of --quick cannot be compared with the reports: leave out --quick" in said
     assert "results are in runs/reproduce-digits-quick" in said
 
 
@@ -286,7 +286,7 @@ def test_an_interrupted_grid_stops_all_and_says_how_to_go_on(run: Run, stage: St
     assert stage.started == ["ray", GRID]
     assert stage.logged == []
     again = f"sweeps/reproduce.py {ROW} --dataset digits\n"
-    assert "interrupted; what is done is kept. Go on with: " in said
+    assert "interrupted; finished work is kept. Continue with: " in said
     assert said.endswith(again)
 
 
@@ -308,7 +308,9 @@ def test_a_grid_without_a_result_is_an_error_with_its_cause(run: Run, stage: Sta
 def test_a_row_that_fails_is_said_at_the_end_and_tried_again(run: Run, stage: Stage) -> None:
     stage.fails = ROW
     said = run(ROW, "kong/fc_1", code=1)
-    assert said.endswith(f"failed: {ROW}-rounds: out of luck; the same command tries it again\n")
+    assert said.endswith(
+        f"failed: {ROW}-rounds: out of luck; run the same command to try it again\n"
+    )
     assert stage.logged == ["kong/fc_1-folds"]
     assert "not run: " in said
     stage.fails = None
@@ -333,7 +335,7 @@ def test_a_document_gets_the_tables_that_were_asked_for(
     marks = ("verdict", "kong/table1", "errors kong/table1", "kong/table3")
     document = tmp_path / "results.md"
     document.write_text("".join(f"<!-- foldsweep: {m} -->\nold\n<!-- end -->\n" for m in marks))
-    assert "3 places in results.md filled" in run("kong/fc_1", "--write", "results.md")
+    assert "3 blocks of results.md updated" in run("kong/fc_1", "--write", "results.md")
     parts = document.read_text().split("<!-- end -->\n")
     assert "0 of 1 rows are within" in parts[0]
     assert "| fc_1 | 0.765 ± 0.007 | 0.5500 ± 0.0707 |" in parts[1]
@@ -357,13 +359,13 @@ def test_tables_with_curves_are_drawn_by_analysis(run: Run, stage: Stage, tmp_pa
     assert "2 figures of gervaise2020/table1 in runs/reproduce-digits/figures" in said
     assert "secret" not in said
     stage.fails = "drawing"
-    assert "no figures of gervaise2020/table1: no rows\n" in run(ROW)
+    assert "figures of gervaise2020/table1 could not be drawn: no rows\n" in run(ROW)
 
 
 def test_two_at_once_in_one_folder_are_refused(run: Run, stage: Stage, tmp_path: Path) -> None:
     run("kong/fc_1")
     with FileLock(tmp_path / "runs/reproduce-digits/lock"):
-        with pytest.raises(UserError, match="is being worked on by another process"):
+        with pytest.raises(UserError, match="is in use by another process"):
             run("kong/fc_1")
         run("kong/fc_1", "--seed", 1)
 

@@ -51,8 +51,8 @@ def test_a_trial_that_wants_a_part_of_a_gpu_does_not_get_parts_of_two() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3 is more than the 2 CPUs there are"),
-        ({"gpus_per_trial": 0.5}, "--gpus-per-trial 0.5 is more than the 0 GPUs there are"),
+        ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3 is more than the 2 CPUs available"),
+        ({"gpus_per_trial": 0.5}, "--gpus-per-trial 0.5 is more than the 0 GPUs available"),
     ],
 )
 def test_more_than_there_is_is_refused(given: dict, said: str) -> None:
@@ -106,7 +106,7 @@ def test_what_fits_no_single_node_is_refused_by_name(given: dict, said: str) -> 
 
 def test_nothing_fits_on_no_node() -> None:
     assert num_fitting([], cpus=1, gpus=0) == 0
-    with pytest.raises(UserError, match="the cluster has no node that is alive"):
+    with pytest.raises(UserError, match="the cluster has no live node"):
         allot(SweepSettings(), [])
 
 

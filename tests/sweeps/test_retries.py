@@ -212,7 +212,7 @@ def test_a_database_that_is_silent_at_the_start_is_refused(
     [
         ("", None, "no password supplied; set PGPASSWORD or write it into ~/.pgpass"),
         ("wrong", None, 'for user "foldsweep"; set PGPASSWORD or write it into ~/.pgpass'),
-        (PASSWORD, "none", 'database "none" does not exist; see that it runs there, and has'),
+        (PASSWORD, "none", 'database "none" does not exist; check that it runs there, and has'),
     ],
 )
 def test_what_a_database_refuses_is_said_with_what_to_do(

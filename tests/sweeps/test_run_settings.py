@@ -208,7 +208,7 @@ def test_a_folder_that_was_renamed_is_asked_for_its_name(
     here: Path, stored: SweepSettings
 ) -> None:
     (here / "runs" / "first").rename(here / "runs" / "second")
-    with pytest.raises(UserError, match="runs/second holds the sweep first: give the folder its"):
+    with pytest.raises(UserError, match="runs/second holds the sweep first: rename the folder"):
         read_settings(["--resume", "second"])
 
 
@@ -227,7 +227,7 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
         (["--resume", ""], "--resume has an empty value"),
         (["--resume"], "--resume"),
         (["--space", "mlp", "--resume", "--trials", "3"], "--resume"),
-        (["--resume", "first", "--name", "second"], "--name second and --resume first contradict"),
+        (["--resume", "first", "--name", "second"], "--name second contradicts --resume first"),
         (["--resume", "first", "--bogus"], "Unrecognized options: --bogus"),
         (["--resume", "first", "--folds", "many"], "--folds"),
         (["--resume", "first", "--storage"], "--storage"),

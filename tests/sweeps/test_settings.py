@@ -28,20 +28,20 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 10**12}, "--epochs must be at most 1,000,000,000, but is 1000000000000"),
     ({"concurrency": 2**64}, "--concurrency must be at most 1,000,000,000, but is"),
     ({"max_failures": 10**5000}, "--max-failures must be at most 1,000,000,000, but is a whole"),
-    ({"seed": 10**400}, "--seed must be below 2**32, but is a whole number of about 401 figures"),
+    ({"seed": 10**400}, "--seed must be below 2**32, but is a whole number of about 401 digits"),
     ({"checkpoint_every_s": math.inf}, "--checkpoint-every-s must be at most 1,000,000,000"),
     ({"lag": (4, 0)}, "--lag must be at least 1, but is 4 0"),
-    ({"lag": (4,), "order": "arrival"}, "--lag goes with --order trial, one objective and"),
-    ({"lag": (4,), "scheduler": "median"}, "--lag goes with --order trial, one objective and"),
-    ({"lag": (4,), "objective": ("accuracy", "f1")}, "--lag goes with --order trial, one"),
-    ({"lag": (4,), "objective": ("train_time_s",)}, "--lag goes with --order trial, one"),
+    ({"lag": (4,), "order": "arrival"}, "--lag requires --order trial, one objective and"),
+    ({"lag": (4,), "scheduler": "median"}, "--lag requires --order trial, one objective and"),
+    ({"lag": (4,), "objective": ("accuracy", "f1")}, "--lag requires --order trial, one"),
+    ({"lag": (4,), "objective": ("train_time_s",)}, "--lag requires --order trial, one"),
     ({"warm_start": ("../up",)}, "--warm-start '..' must be letters"),
     ({"warm_start": ("/etc",)}, "--warm-start '' must be letters"),
     ({"warm_start": ("a/b/c",)}, "--warm-start a/b/c must be NAME or NAME/SPACE"),
     ({"warm_start": ("a", "a")}, "--warm-start names a sweep twice: a a"),
-    ({"warm_start": ("a/mlp",), "name": "a"}, "--warm-start a/mlp names this sweep: --resume"),
-    ({"warm_start": ("a",), "sampler": "cmaes"}, "--warm-start goes with --sampler tpe or gp and"),
-    ({"warm_start": ("a",), "objective": ("accuracy", "f1")}, "--warm-start goes with --sampler"),
+    ({"warm_start": ("a/mlp",), "name": "a"}, "--warm-start a/mlp names this sweep: use --resume"),
+    ({"warm_start": ("a",), "sampler": "cmaes"}, "--warm-start requires --sampler tpe or gp and"),
+    ({"warm_start": ("a",), "objective": ("accuracy", "f1")}, "--warm-start requires --sampler"),
     ({"seed": -1}, "--seed must be at least 0, but is -1"),
     ({"seed": 2**32}, "--seed must be below 2**32, but is 4294967296"),
     ({"time_budget": 0.0}, "--time-budget must be above 0, but is 0.0"),
@@ -61,7 +61,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"name": "../up"}, "sweep name '../up' must be letters"),
     ({"space": ()}, "give --space NAME (see --list-spaces) or --resume SWEEP"),
     ({"space": ("mlp", "cnn", "mlp")}, "--space names a space twice: mlp cnn mlp"),
-    ({"objective": ("val_loss", "val_loss")}, "--objective names one twice"),
+    ({"objective": ("val_loss", "val_loss")}, "--objective names a metric twice"),
     (
         {"objective": ("val_loss", "num_params"), "sampler": "cmaes"},
         "--sampler cmaes takes one objective",
@@ -71,12 +71,12 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"data": "iris", "dataset": "digits"}, "--data and --dataset exclude each other"),
     ({"data": "iris", "train_pairs": 5}, "--data and --train-pairs exclude each other"),
     ({"data": "iris", "data_dir": Path("x")}, "--data and --data-dir exclude each other"),
-    ({"target": "left"}, "--target goes with --data FILE, which is missing"),
-    ({"holdout": 0.5}, "--holdout goes with --data FILE, which is missing"),
-    ({"test": Path("t.csv")}, "--test goes with --data FILE, which is missing"),
-    ({"repeats": 2}, "--repeats goes with --data FILE, which is missing"),
-    ({"drop": ("id",)}, "--drop goes with --data FILE, which is missing"),
-    ({"task": "regression"}, "--task goes with --data FILE, which is missing"),
+    ({"target": "left"}, "--target requires --data FILE"),
+    ({"holdout": 0.5}, "--holdout requires --data FILE"),
+    ({"test": Path("t.csv")}, "--test requires --data FILE"),
+    ({"repeats": 2}, "--repeats requires --data FILE"),
+    ({"drop": ("id",)}, "--drop requires --data FILE"),
+    ({"task": "regression"}, "--task requires --data FILE"),
 ]
 
 
@@ -251,7 +251,7 @@ def test_an_objective_that_the_task_does_not_measure_is_refused(name: str) -> No
 
 
 def test_an_objective_under_two_names_is_one() -> None:
-    with pytest.raises(UserError, match="--objective names one twice"):
+    with pytest.raises(UserError, match="--objective names a metric twice"):
         replace(GOOD, objective=("accuracy", "val_accuracy")).validate()
 
 

@@ -79,7 +79,7 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
     save_settings(GOOD, tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
-    with pytest.raises(UserError, match="are broken: sede is no setting$"):
+    with pytest.raises(UserError, match="are broken: sede is not a setting$"):
         load_settings(tmp_path)
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
     with pytest.raises(UserError, match="format is 99, which this version does not know"):

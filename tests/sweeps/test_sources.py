@@ -178,7 +178,7 @@ def test_scores_of_other_data_count_relative_to_a_common_initial_point(
         (source,) = found(**changes)
         assert (source.point, source.of_point) == (0, {None: 0.9})
         assert len(source.trials) == 5
-    with pytest.raises(UserError, match="are others, and no initial point is in both"):
+    with pytest.raises(UserError, match="differ, and no initial point is in both"):
         found(digest="another", points=())
 
 
@@ -218,7 +218,9 @@ def test_a_study_of_an_earlier_version_does_not_fit(
     swept()
     study = optuna.load_study(study_name="first/small", storage=first_storage(tmp_path))
     study.set_user_attr(ORIGIN_ATTR, None)
-    with pytest.raises(UserError, match="a version of foldsweep that recorded less has made it"):
+    with pytest.raises(
+        UserError, match="it was made by another version of foldsweep, which recorded less"
+    ):
         found()
 
 

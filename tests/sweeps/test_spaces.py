@@ -28,7 +28,7 @@ def test_all_spaces_are_listed_by_their_whole_names(
 ) -> None:
     lines = said(monkeypatch, capsys)
     assert lines == [*listed()]
-    shipped = lines.index("of tasks that ship:")
+    shipped = lines.index("of built-in tasks:")
     assert [line.split()[0] for line in lines[1:shipped]] == [*ANY_TASK]
     assert [line.split()[0] for line in lines[shipped + 1 : -1]] == [*SPACES]
     assert all(len(line.split()) > 2 for line in lines[1:shipped])
@@ -90,7 +90,7 @@ def test_own_data_and_own_files_are_shown(
     [
         (("cnn_ax",), r"unknown space 'cnn_ax'.*; did you mean cnn_\w+\?$"),
         (("logistic", "--task", "regression"), "logistic is not for a regression"),
-        (("mlp", "--target", "y"), "--target goes with --data FILE"),
+        (("mlp", "--target", "y"), "--target requires --data FILE"),
         (("gone.py",), "space file gone.py does not exist"),
     ],
 )

@@ -55,7 +55,7 @@ def test_short_work_starts_no_helper(monkeypatch: pytest.MonkeyPatch) -> None:
     ("how", "why"),
     [
         ("killed", "was killed by SIGKILL, as the system does when memory runs out"),
-        ("ends", "ended, code 3"),
+        ("ends", "ended with code 3"),
         ("fails", "failed: MemoryError: no room"),
         ("is not understood", "failed: TypeError: Unreadable.__init__() missing 1 required"),
     ],
@@ -67,7 +67,7 @@ def test_what_a_helper_that_dies_has_not_done_is_done_here(
     assert done(*jobs) == [(0, HERE), (1, HERE), (2, HERE)]
     said = capsys.readouterr().out
     assert f"a helper process {why}" in said
-    assert "; what it trained is trained again\n" in said
+    assert "; its training is repeated\n" in said
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -73,7 +73,7 @@ def test_a_driver_that_is_killed_is_one_line_with_the_resume_command(
     assert apart(f"{DRIVEN}.is_killed", number) == 1
     err = capfd.readouterr().err
     assert err.startswith(f"error: the process with Ray was killed by {number.name}")
-    assert err.endswith("nothing that has ended is lost. Continue with: again\n")
+    assert err.endswith("finished work is kept. Continue with: again\n")
     assert err.count("\n") == 1
     assert ("memory" in err) == (number == signal.SIGKILL)
 
@@ -85,7 +85,7 @@ def test_what_ray_says_below_python_is_in_a_file_that_is_named(
     (tmp_path / "ray.log").write_text("of an earlier one\n")
     assert apart(f"{DRIVEN}.is_ended_below_python", "ray.log") == 1
     assert capfd.readouterr().err == (
-        "error: Ray has ended the process that it ran in; nothing that has ended is lost."
+        "error: Ray has ended the process of the sweep; finished work is kept."
         " Continue with: again (Ray's own messages are in ray.log)\n"
     )
     assert (tmp_path / "ray.log").read_text() == "of an earlier one\npages\n"
@@ -122,7 +122,7 @@ def test_a_raylet_that_is_gone_ends_a_driver_that_waits_for_it(
     monkeypatch.setattr("sweeps.supervisor.STOPPED_S", 0.0)
     assert apart(f"{DRIVEN}.loses_ray", number) == 1
     assert capfd.readouterr().err == (
-        f"error: Ray's raylet {what}; nothing that has ended is lost. Continue with: again\n"
+        f"error: Ray's raylet {what}; finished work is kept. Continue with: again\n"
     )
 
 
@@ -132,8 +132,8 @@ def test_a_head_node_that_has_gone_is_one_line_at_once(
     """The driver waits in a call of Ray that takes a minute."""
     assert apart(f"{DRIVEN}.loses_its_head_node") == 1
     assert capfd.readouterr().err == (
-        "error: Ray's head node, head:6379, has not answered for 10 s; nothing that has ended is"
-        " lost. Continue with: again\n"
+        "error: Ray's head node, head:6379, has not answered for 10 s; finished work is"
+        " kept. Continue with: again\n"
     )
 
 

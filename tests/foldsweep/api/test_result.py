@@ -115,7 +115,7 @@ def test_a_model_answers_new_rows_and_is_kept_and_registered(
         loaded.fit()
     assert np.array_equal(fs.load("two", table).fit().predict(x), answers)
     other = fs.table(x[::-1], y)
-    with pytest.raises(UserError, match="was given, but sweep two/.* is of table/"):
+    with pytest.raises(UserError, match="was given, but sweep two/.* trained table/"):
         fs.load("two", other).fit()
 
 

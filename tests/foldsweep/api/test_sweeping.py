@@ -140,16 +140,16 @@ def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"trails": 3}, r"trails is no setting of a sweep; did you mean trials\?"),
+        ({"trails": 3}, r"trails is not a setting of a sweep; did you mean trials\?"),
         ({"trials": 0}, "--trials must be at least 1, but is 0"),
         ({"trials": "many"}, "trials must be int, but is 'many'"),
         ({"folds": 1}, "--folds must be at least 2, but is 1"),
         ({"sampler": "tpa"}, "sampler must be .*tpe.*, but is 'tpa'"),
-        ({"objective": "--help"}, "would be taken for an option"),
-        ({"list_spaces": True}, "list_spaces is no setting"),
+        ({"objective": "--help"}, "must not begin with '-'"),
+        ({"list_spaces": True}, "list_spaces is not a setting"),
         ({"concurrency": 2}, "workers and concurrency are the same: give one"),
-        ({"trial_timeout": 5.0}, "trial_timeout ends the process of a trial"),
-        ({"data": "iris"}, "a task has its data: leave out data='iris'"),
+        ({"trial_timeout": 5.0}, "trial_timeout needs a process for each trial"),
+        ({"data": "iris"}, "the task defines its own data: leave out data='iris'"),
         ({"study": "postgresql://me:secret@host/db"}, "must not hold a password"),
         ({"resume": "gone"}, "no sweep 'gone' in runs"),
     ],
@@ -165,7 +165,7 @@ def test_a_setting_is_refused_as_on_the_command_line(
 def test_what_is_no_space_is_refused(table: fs.Task) -> None:
     with pytest.raises(UserError, match="say which spaces to sweep"):
         fs.sweep(table)
-    with pytest.raises(UserError, match=r"3 is no search space: give a name"):
+    with pytest.raises(UserError, match=r"3 is not a search space: give a name"):
         fs.sweep([3])
     with pytest.raises(UserError, match="unknown space 'mlpp'.*did you mean mlp"):
         fs.sweep(table, spaces="mlpp", workers=0)

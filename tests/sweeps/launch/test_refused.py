@@ -15,9 +15,12 @@ from tests.sweeps.launch.launches import OWN_TASK, Waiting
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"space": ("mlp", "disc_relu")}, r"are for the tasks larger_digit and disc: sweep"),
+        ({"space": ("mlp", "disc_relu")}, r"are for the tasks larger_digit and disc: run a sweep"),
         ({"space": ("mlp", "a.py")}, r"spaces mlp and a are for the tasks larger_digit and one:"),
-        ({"space": ("a.py", "b.py")}, r"spaces a and b are for the tasks one and two: sweep them"),
+        (
+            {"space": ("a.py", "b.py")},
+            r"spaces a and b are for the tasks one and two: run a sweep",
+        ),
         ({"space": ("logistic",)}, r"logistic is for your own data: give --data FILE --target"),
         ({"space": ("logistc",)}, r"unknown space 'logistc': known are mlp, .*"),
         (
@@ -28,7 +31,7 @@ from tests.sweeps.launch.launches import OWN_TASK, Waiting
         ({"space": ("cnn",), "data": "iris"}, r"space cnn is for images, which iris has none of"),
         ({"space": ("ridge",), "data": "iris"}, r"ridge"),
         ({"space": ("logistic",), "data": "diabetes"}, r"logistic"),
-        ({"space": ("a.py",), "data": "iris"}, r"space a brings its own task, one: leave out --"),
+        ({"space": ("a.py",), "data": "iris"}, r"space a defines its own task, one: leave out --"),
         (
             {"space": ("mlp",), "data": "diabetes", "objective": ("roc_auc",)},
             r"objective 'roc_auc' is no metric of a regression: choose r2, ",
@@ -80,7 +83,7 @@ def test_what_cannot_be_swept_is_refused_in_one_line_and_nothing_is_made(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("ftp://x", "MLflow keeps no runs in ftp"),
+        ("ftp://x", "MLflow cannot store runs in ftp"),
         ("http://", "names no host"),
         ("http://127.0.0.1:99999999", "Port out of range"),
         ("sqlite:////proc/none/mlflow.db", "MLflow store /proc/none/mlflow.db cannot be written"),

@@ -25,7 +25,7 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
     with pytest.raises(
-        UserError, match=f"runs in {here}/old/mlflow.db, whose folder is gone: giv"
+        UserError, match=f"runs in {here}/old/mlflow.db, whose folder does not exist: giv"
     ):
         launch(settings, stored, Waiting(settings))
     settings = replace(settings, tracking_uri=f"sqlite:///{here}/new.db")
@@ -37,7 +37,7 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
     ("text", "said"),
     [
         ("{}\n", "logistic/study.journal, line 1 is damaged"),
-        (None, "first cannot be resumed: its study is gone, from runs/first or its database"),
+        (None, "first cannot be resumed: its study is missing in runs/first or its database"),
     ],
 )
 def test_a_study_that_is_damaged_or_gone_is_found_before_any_space_is_swept(

@@ -20,8 +20,8 @@ def test_each_space_of_few_trials_says_before_it_starts_that_none_is_stopped_ear
     (start,) = (i for i, line in enumerate(lines) if line.startswith("sweep first starts: "))
     assert lines[start + 1].startswith("watch it: ")
     assert lines[start + 2 :] == [
-        "mlp: 3 sampled trials: no early stopping (hyperband from 9 on)",
-        "random_forest: 3 sampled trials: no early stopping (hyperband from 9 on)",
+        "mlp: 3 sampled trials: no early stopping (hyperband needs 9)",
+        "random_forest: 3 sampled trials: no early stopping (hyperband needs 9)",
     ]
     launched(data="iris", space=("mlp",), name="second")
     assert "early stopping" not in capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
         settings = replace(stored, resume="first", trials=trials)
         assert launch(settings, stored, Waiting(settings)) == 0
         said.append(capsys.readouterr().out.splitlines()[-2:])
-    assert said[0][1] == "mlp: 3 sampled trials: no early stopping (asha from 9 on)"
+    assert said[0][1] == "mlp: 3 sampled trials: no early stopping (asha needs 9)"
     assert said[1][1] == "mlp: 29 sampled trials: early stopping from here on (asha)"
     assert said[2][0].startswith("sweep first resumes: mlp; 30 trials")
     assert said[2][1].startswith("watch it: ")

@@ -87,7 +87,7 @@ def test_a_kill_while_settings_are_written_leaves_the_name_free(
     [
         OSError(28, "No space left on device"),
         OSError(122, "Disk quota exceeded"),
-        OSError("'spool.jsonl' took only a part of a record: disk full?"),
+        OSError("'spool.jsonl' took only a part of a record: is the disk full?"),
         RuntimeError("Traceback ... OSError: [Errno 28] No space left on device: 'x'"),
         RuntimeError("(sqlite3.OperationalError) database or disk is full"),
     ],

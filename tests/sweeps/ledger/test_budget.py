@@ -91,7 +91,9 @@ def test_a_part_of_a_grid_may_be_tried(grid_space: SearchSpace, make_ledger: Mak
 def test_a_space_without_a_grid_is_refused(make_ledger: MakeLedger, make_space: MakeSpace) -> None:
     with pytest.raises(UserError, match="space small defines no grid; use another --sampler"):
         make_ledger(sampler="grid")
-    with pytest.raises(UserError, match="the grid of space small leaves batch_size, dropout,"):
+    with pytest.raises(
+        UserError, match="the grid of space small has no values for batch_size, dropout,"
+    ):
         make_ledger(sampler="grid", space=make_space(grid=GRID))
 
 
@@ -99,5 +101,5 @@ def test_a_grid_of_what_no_study_can_hold_is_refused_by_name(
     make_ledger: MakeLedger, make_space: MakeSpace
 ) -> None:
     space = make_space(domains={}, grid={"hidden": [(8, 8), [8, 8]]}, points=())
-    with pytest.raises(UserError, match=r"^hidden: choice\(\(8, 8\), ...\) is there twice"):
+    with pytest.raises(UserError, match=r"^hidden: choice\(\(8, 8\), ...\) has this value twice"):
         make_ledger(sampler="grid", space=space)

@@ -310,12 +310,15 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
     assert life.failures == {"refused": 5}
     assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
     assert failure_of(life.ledger.frozen(1))[1] == (
-        "not a valid configuration: no draw was found that meets its constraint"
+        "not a valid configuration: no random configuration was found that meets its constraint"
     )
     end = SimpleNamespace(ledger=life.ledger)
     refusals, redraws = failed_apart(end, life.ledger.settings)  # type: ignore[arg-type]
     assert refusals.startswith("small: 5 configurations cannot be trained, 3 more were tried")
-    assert redraws == f"small: {life.ledger.redraws} draws were drawn again to meet its constraint"
+    assert (
+        redraws
+        == f"small: {life.ledger.redraws} configurations sampled again to meet its constraint"
+    )
 
 
 def test_checkpoints_go_when_trials_end(make_lifecycle: MakeLifecycle) -> None:

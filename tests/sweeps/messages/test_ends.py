@@ -131,7 +131,7 @@ def test_the_end_says_what_more_trials_may_gain(
     show_end(settings, make_ended(*["ends"] * 20), "first")
     assert "may be expected" not in said()  # too few: nineteen sampled trials
     show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
-    line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (by how the best"
+    line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (estimated from"
     assert line in said()
 
 
@@ -142,7 +142,7 @@ def test_what_may_end_the_promise_of_the_same_sweep_is_said(
     asked = end.ledger.ask()
     assert asked is not None
     end.ledger.fail(asked.number, "broken", "crashed")
-    line = "small: 1 trial crashed or took too long; the same sweep elsewhere may differ from"
+    line = "small: 1 trial crashed or took too long; after that, the same sweep on"
     show_end(settings, end, "first")
     assert line in said()
     show_end(replace(settings, order="arrival"), end, "first")

@@ -64,4 +64,4 @@ def test_what_mlflow_refused_is_said_at_the_end(
     settings = replace(settings, tracking_uri="http://host:5000")
     refused = "2 items, the last param lr: too long; see runs/first/small/uploader.log"
     show_end(settings, make_end(refused=refused), "first")
-    assert f"MLflow at http://host:5000 refused {refused}; the study has everything" in said()
+    assert f"MLflow at http://host:5000 refused {refused}; the study has all records" in said()

@@ -35,11 +35,11 @@ def test_what_is_swept_is_said_in_one_line(settings: SweepSettings) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"trials": 5}, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
-        ({"trials": 2}, "small: 1 sampled trial: no early stopping (asha from 9 on)"),
+        ({"trials": 5}, "small: 4 sampled trials: no early stopping (asha needs 9)"),
+        ({"trials": 2}, "small: 1 sampled trial: no early stopping (asha needs 9)"),
         (
             {"trials": 9, "scheduler": "median"},
-            "small: 8 sampled trials: no early stopping (median from 9 on)",
+            "small: 8 sampled trials: no early stopping (median needs 9)",
         ),
         ({"trials": 10}, None),
         ({"trials": None}, None),
@@ -59,7 +59,7 @@ def test_a_small_grid_says_that_none_is_stopped_early(
 ) -> None:
     space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
     said = stopping(replace(settings, sampler="grid", trials=None), space, None)
-    assert said == "small: 4 points of the grid: no early stopping (asha from 9 on)"
+    assert said == "small: 4 points of the grid: no early stopping (asha needs 9)"
 
 
 def test_what_is_fitted_at_once_says_nothing_of_early_stopping(settings: SweepSettings) -> None:
@@ -73,8 +73,8 @@ def test_what_is_fitted_at_once_says_nothing_of_early_stopping(settings: SweepSe
     ("before", "now", "said"),
     [
         (5, 30, "small: 29 sampled trials: early stopping from here on (asha)"),
-        (5, 6, "small: 5 sampled trials: no early stopping (asha from 9 on)"),
-        (5, 5, "small: 4 sampled trials: no early stopping (asha from 9 on)"),
+        (5, 6, "small: 5 sampled trials: no early stopping (asha needs 9)"),
+        (5, 5, "small: 4 sampled trials: no early stopping (asha needs 9)"),
         (30, 30, None),
         (30, 60, None),
     ],
@@ -94,8 +94,8 @@ def test_a_resumed_sweep_says_from_where_trials_are_stopped_early(
         ({"lag": (16,)}, 5, None),
         ({"sampler": "random"}, 64, None),
         ({"order": "arrival"}, 64, None),
-        ({"scheduler": "median"}, 1, "cnn_aux: results count by arrival, so another machine or"),
-        ({"objective": ("val_accuracy", "num_params")}, 1, "cnn_aux: results count by arrival"),
+        ({"scheduler": "median"}, 1, "cnn_aux: the sampler sees results as they arrive"),
+        ({"objective": ("val_accuracy", "num_params")}, 1, "cnn_aux: the sampler sees results"),
     ],
 )
 def test_the_start_says_what_order_costs_and_where_there_is_none(

@@ -120,7 +120,7 @@ def test_the_verdict_counts_rows_and_names_those_below(rows: Rows) -> None:
     assert verdict([list(rows.values())], lookup) == (
         "2 of 4 rows are within 2 standard errors of the reported mean or above it;"
         " below: report/missed (rounds), report/diverged (rounds) diverged;"
-        " one round, which has no spread: 1; not run: 1"
+        " one round, so no standard error: 1; not run: 1"
     )
     assert verdict([[rows["met"]]], lookup) == (
         "1 of 1 rows are within 2 standard errors of the reported mean or above it"
@@ -307,7 +307,7 @@ def test_a_document_without_a_mark_is_left_as_it_is(document: Path) -> None:
 def test_what_cannot_be_read_as_a_document_is_refused(tmp_path: Path) -> None:
     assert "cannot be read: No such file or directory" in refused(tmp_path / "missing.md")
     (tmp_path / "image.png").write_bytes(b"\x89PNG")
-    assert "cannot be read: it is no text" in refused(tmp_path / "image.png")
+    assert "cannot be read: it is not UTF-8 text" in refused(tmp_path / "image.png")
 
 
 def test_what_cannot_be_written_is_refused(

@@ -306,7 +306,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, what: str) -> Non
         path.mkdir()
     else:
         path.symlink_to(name if what == "loop" else "nowhere")
-    with pytest.raises(UserError, match=f"{name} is no file: restore it or remove it"):
+    with pytest.raises(UserError, match=f"{name} is not a file: remove it"):
         check_files(tmp_path, "study.journal")
 
 

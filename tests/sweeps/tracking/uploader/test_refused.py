@@ -46,7 +46,7 @@ def test_refused_records_are_counted_and_the_rest_arrives(
     uploader = send(folder, target)
     assert uploader.progress.refused == read_progress(folder, target.server).refused == 3
     assert uploader.num_set_aside == 1
-    assert len([text for text in caplog.messages if text.startswith("passed over")]) == 4
+    assert len([text for text in caplog.messages if text.startswith("skipped")]) == 4
     check_small_sweep(client)
     run = runs_of(client)["first/cnn_ws_aux/0"]
     assert run.info.status == "FINISHED"

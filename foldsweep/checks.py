@@ -170,14 +170,14 @@ class _Brief(reprlib.Repr):
         if abs(value) < 10**40:
             return repr(value)
         figures = int(abs(value).bit_length() * math.log10(2)) + 1  # `repr` raises on huge ints
-        return f"a whole number of about {figures:,} digits"
+        return f"a whole number of about {figures:,} figures"
 
 
 def brief(value: Any) -> str:
     """Return the `repr` of a value for a message, shortened if it is long.
 
     >>> brief((1, 2)), brief("a"), brief(10**400)
-    ('(1, 2)', "'a'", 'a whole number of about 401 digits')
+    ('(1, 2)', "'a'", 'a whole number of about 401 figures')
     """
     text = _BRIEF.repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -28,7 +28,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 10**12}, "--epochs must be at most 1,000,000,000, but is 1000000000000"),
     ({"concurrency": 2**64}, "--concurrency must be at most 1,000,000,000, but is"),
     ({"max_failures": 10**5000}, "--max-failures must be at most 1,000,000,000, but is a whole"),
-    ({"seed": 10**400}, "--seed must be below 2**32, but is a whole number of about 401 digits"),
+    ({"seed": 10**400}, "--seed must be below 2**32, but is a whole number of about 401 figures"),
     ({"checkpoint_every_s": math.inf}, "--checkpoint-every-s must be at most 1,000,000,000"),
     ({"lag": (4, 0)}, "--lag must be at least 1, but is 4 0"),
     ({"lag": (4,), "order": "arrival"}, "--lag requires --order trial, one objective and"),

@@ -57,8 +57,8 @@ def headline(comparison: Comparison) -> str:
         )
     what = "Nothing can be decided" if nothing_decided(comparison) else "Inconclusive"
     weak = (
-        f"differences below {amount(test.difference.detectable, comparison)} are detected with a"
-        " chance below 80 %"
+        f"only true differences of at least {amount(test.difference.detectable, comparison)} are"
+        " detected reliably (power 80 %)"
     )
     if abs(test.difference.mean) < _NOTHING:
         level = f"{best.name} and {runner_up.name} are level{_given(test)}"
@@ -142,8 +142,9 @@ def choice_sentences(comparison: Comparison) -> list[str]:
         which = f"{open_ - 1} of the other {others}" if open_ < number else f"The other {others}"
         said.append(
             f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
-            f" {best}, {choice.basis}: differences below {amount(choice.detectable, comparison)}"
-            " are detected with a chance below 80 %. That does not mean equal."
+            f" {best}, {choice.basis}: only true differences of at least"
+            f" {amount(choice.detectable, comparison)} are detected reliably (power 80 %). That"
+            " does not mean equal."
         )
     said.append(equivalence(comparison))
     return said

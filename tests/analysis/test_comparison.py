@@ -135,8 +135,8 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     assert poor in found.choice.undistinguished
     assert found.choice.equivalent == found.choice.trials[:1]
     said = " ".join(words.choice_sentences(found))
-    assert "differences below" in said
-    assert "chance below 80 %. That does not mean equal." in said
+    assert "true differences of at least" in said
+    assert "detected reliably (power 80 %). That does not mean equal." in said
     assert "No other is shown to be equivalent" in said
     assert f"{int(poor.values['num_params']):,} parameters" not in said
 

@@ -125,7 +125,8 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         pytest.param(
             pair("inconclusive", repeats=4),
             "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 2.0 points"
-            " above b, but differences below 3.0 points are detected with a chance below 80 %.",
+            " above b, but only true differences of at least 3.0 points are detected reliably"
+            " (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
             "If the gap is as large as it looks, finals of 4 repeats decide it with a chance of"
             " 80 %",
@@ -134,7 +135,8 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         pytest.param(
             pair("inconclusive", 0.0001),
             "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 0.01 points"
-            " above b, but differences below 3.0 points are detected with a chance below 80 %.",
+            " above b, but only true differences of at least 3.0 points are detected reliably"
+            " (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
             None,
             id="inconclusive, and no number of repeats would",
@@ -142,7 +144,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         pytest.param(
             pair("inconclusive", 0.0),
             "Nothing can be decided: a and b are level with an expected accuracy of 0.950;"
-            " differences below 3.0 points are detected with a chance below 80 %.",
+            " only true differences of at least 3.0 points are detected reliably (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
             None,
             id="no difference at all",
@@ -247,8 +249,8 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(LARGE, 9000, SMALL), 3, 1),
             [
                 "The other 2 complete configurations of s/a are not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not mean equal.",
+                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
+                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
@@ -257,8 +259,8 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(LARGE, SMALL), 2, 1),
             [
                 "The other complete configuration of s/a is not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not mean equal.",
+                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
+                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
                 "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
             ],
             id="two trials",
@@ -267,8 +269,8 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             choice(trials(LARGE, 9000, SMALL, 100), 3, 3),
             [
                 "2 of the other 3 complete configurations of s/a are not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: differences below 5.0 points"
-                " are detected with a chance below 80 %. That does not mean equal.",
+                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
+                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
                 "2 others are shown to be equivalent to it, within 1.0 point; the smallest, s/a"
                 " trial 2, has 4,380 parameters instead of 44,758.",
             ],

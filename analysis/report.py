@@ -47,7 +47,7 @@ MEANINGS = {
     "ensemble": "the test score of the averaged predictions of all folds' models",
     "params": "trainable parameters; estimators have none",
     "train s": "seconds of training for all folds of one trial",
-    "published": "the published score of the baseline's configuration",
+    "published": "the report's score for the baseline's configuration",
     "given": "how the budgets of the rows differ",
 }
 """What the columns of the table of best configurations mean, by heading."""

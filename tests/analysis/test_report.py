@@ -169,6 +169,6 @@ def test_a_published_figure_has_its_column(make_store, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["report.py", "--local", "--tracking-uri", filled.uri])
     assert main() == 0
     text = Page(Path("report.html").read_text()).text
-    assert "Published: the report's score" in text
+    assert "Published: the report's score for" in text
     assert "kong/w_net" in text
     assert "0.9000" in text

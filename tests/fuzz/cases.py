@@ -22,7 +22,7 @@ from tests.fuzz.world import SWEEP
 
 PROGRAMS = (
     *(f"sweeps/{name}.py" for name in ("run", "evaluate", "finalists", "replay", "reproduce")),
-    *(f"sweeps/{name}.py" for name in ("spaces", "kept")),
+    *(f"sweeps/{name}.py" for name in ("spaces", "catalogue")),
     *(
         f"analysis/{name}.py"
         for name in ("compare", "export", "figures", "predict", "report", "ui")

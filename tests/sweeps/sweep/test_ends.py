@@ -25,7 +25,7 @@ def test_a_sweep_whose_study_is_gone_does_not_start_over(
     folder.mkdir(parents=True)
     (folder / SPOOL_FILE).write_text("")
     for _ in range(times):
-        with pytest.raises(UserError, match=r"cannot be resumed: its study is gone") as no:
+        with pytest.raises(UserError, match=r"cannot be resumed: its study is missing") as no:
             sweep_in(folder, make_space(), data, folds=3, resume="first")
         assert str(tmp_path / "first") in str(no.value)
     assert (folder / SPOOL_FILE).read_text() == ""

@@ -77,5 +77,5 @@ def test_a_split_that_is_not_there() -> None:
 @pytest.mark.parametrize("name", ["svm", "hist_gradient_boosting"])
 def test_a_regressor_of_one_value_takes_no_two(name: str) -> None:
     two = np.random.default_rng(0).normal(size=(20, 2))
-    with pytest.raises(UserError, match="predicts one value, but task some has 2: there are"):
+    with pytest.raises(UserError, match="predicts one value, but task some has 2: choose"):
         estimator_variant(name, regression("some", data(two)))

@@ -1,4 +1,4 @@
-"""Hook of MkDocs: pages from the project's root, and links that leave the docs folder."""
+"""Hooks of MkDocs: pages from the project's root, and links that leave the docs folder."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that lie outside the docs folder."""
+    """Add the pages that lie outside the docs folder."""
     for page, source in FROM_ROOT.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
@@ -26,7 +26,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Points links at pages of the site; a link to source code becomes its path."""
+    """Point links at pages of the site; replace a link to source code by its path."""
     source = page.file.src_uri
     folder = ROOT if source in FROM_ROOT else (ROOT / "docs" / source).parent
     pages = {ROOT / name: page for page, name in FROM_ROOT.items()}

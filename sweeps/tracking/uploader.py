@@ -132,7 +132,7 @@ class Uploader:
         sweep that starts such a run again sets it to RUNNING.
         """
         if self._had_failure:
-            self._connect(anew=True)
+            self._connect(again=True)
         if driver_died:
             ended = int(self._path.stat().st_mtime * 1000)
             for run, state in run_states(self._path).items():
@@ -177,8 +177,8 @@ class Uploader:
         self.progress.problem = problem
         write_progress(self._folder, self._target.server, self.progress)
 
-    def _connect(self, *, anew: bool = False) -> None:
-        if self._is_connected and not anew:
+    def _connect(self, *, again: bool = False) -> None:
+        if self._is_connected and not again:
             return
         self._client = _connected_client(self._target)
         self._experiment = self._find_experiment()

@@ -88,7 +88,7 @@ def test_the_first_point_is_a_reports_own(space):
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_space_is_made_anew_each_time(name):
+def test_a_space_is_made_again_each_time(name):
     """Ray's domains are mutable, so two spaces must not share them."""
     one, other = SPACES[name](), SPACES[name]()
     assert all(one.searched[key] is not other.searched[key] for key in one.searched)

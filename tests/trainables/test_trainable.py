@@ -182,7 +182,7 @@ def test_a_trial_continues_from_its_checkpoint(family, make, make_context, tmp_p
     assert {**last, HISTORY: last[HISTORY][-1:]} == expected[-1]
 
 
-def test_a_trial_with_a_damaged_checkpoint_starts_anew(make, make_context, tmp_path, caplog):
+def test_a_trial_with_a_damaged_checkpoint_starts_again(make, make_context, tmp_path, caplog):
     variant, folder = VARIANTS["mlp"], tmp_path / "checkpoints"
     values = {"report_at": (1, 2, 3), "checkpoint_every_s": 0.0}
     context = make_context(checkpoint_folder=str(folder), **values)

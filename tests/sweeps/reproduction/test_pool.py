@@ -281,7 +281,7 @@ def test_rows_that_a_grid_tuned_on_test_pairs_say_so(make_job: MakeJob, tmp_path
     assert tags == {SWEEP: None, "report/row rounds": None, "report/tuned rounds": "test"}
 
 
-def test_each_row_is_logged_once_and_anew_when_it_changes(
+def test_each_row_is_logged_once_and_again_when_it_changes(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
     one, two = make_job(), make_job(name="report/two")

@@ -1,7 +1,6 @@
 """Rules that must hold for every case."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.fuzz import cases
@@ -40,7 +39,6 @@ def judge(
     seed: int,
     box: Box,
     options: dict[str, list[cases.Option]],
-    without: Sequence[str] = (),
 ) -> Verdict:
     """Run one case in a restored box.
 
@@ -50,7 +48,6 @@ def judge(
         seed: Seed of all cases.
         box: Sandbox to run it in.
         options: Options by program.
-        without: Arguments of a command line that are left out.
     """
     rng = random.Random(f"{seed}/{kind}/{number}")
     box.restore()

@@ -173,7 +173,7 @@ def _check_number(num_folds: int, samples: Samples, split: Split) -> None:
     if num_folds < 2:
         raise UserError(f"cannot split into {num_folds} folds: choose at least 2")
     if num_folds > len(samples):
-        raise UserError(f"cannot split {len(samples)} rows into {num_folds} folds: choose fewer")
+        raise UserError.of("splits.more-folds-than-rows", rows=len(samples), folds=num_folds)
     fixed = split.fixed_folds(samples)
     if fixed is not None and fixed != num_folds:
         raise UserError(

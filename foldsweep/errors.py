@@ -1,8 +1,10 @@
 """Exceptions for mistakes that the user can correct."""
 
-from typing import Self
+from typing import TypeVar
 
 from foldsweep.messages import text
+
+E = TypeVar("E", bound="UserError")
 
 
 class UserError(Exception):
@@ -21,7 +23,7 @@ class UserError(Exception):
     """Values in the message, by their name; objects other than numbers are kept as text."""
 
     @classmethod
-    def of(cls, kind: str, **values: object) -> Self:
+    def of(cls: type[E], kind: str, **values: object) -> E:
         """Make an error whose message is the text of its kind, filled with the values.
 
         Args:

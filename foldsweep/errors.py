@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from foldsweep.messages import text
+from foldsweep.texts import text
 
 E = TypeVar("E", bound="UserError")
 
@@ -27,7 +27,7 @@ class UserError(Exception):
         """Make an error whose message is the text of its kind, filled with the values.
 
         Args:
-            kind: Section and key of a text in `foldsweep/messages`.
+            kind: Section and key of a text in `foldsweep/texts`.
             **values: What the text names in braces.
 
         Raises:

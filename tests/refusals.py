@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from foldsweep.errors import UserError
-from foldsweep.messages import text
+from foldsweep.texts import text
 
 __all__ = ["refused", "text"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.errors import UserError
-from foldsweep.messages import text, texts
+from foldsweep.texts import text, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("foldsweep", "trainables", "search_spaces", "sweeps", "analysis", "benchmarks")

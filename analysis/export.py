@@ -106,9 +106,7 @@ def main() -> int:
         check(store, settings.register)
     chosen = list(_chosen(settings, store))
     if settings.keep is not None and len(chosen) > 1:
-        raise UserError(
-            f"--keep is for one model, but {len(chosen)} are exported: choose by --space or --run"
-        )
+        raise UserError.of("export.keep-several-models", models=len(chosen))
     recipes = _recipes(store, chosen)
     if settings.format:
         from analysis.models.trained import check_formats  # imports torch
@@ -132,20 +130,18 @@ def _check(settings: ExportSettings) -> None:
     """
     require_at_least(1, settings, "top")
     if not (settings.space or settings.sweep or settings.run):
-        raise UserError("say what to export: --space NAME, --sweep NAME or --run ID")
+        raise UserError.of("export.nothing-named")
     check_rope(settings.rope)
     if settings.ensemble and not settings.trains:
-        raise UserError("--ensemble needs a trained model: add --register, --keep or --format")
+        raise UserError.of("export.ensemble-without-model")
     if settings.choose != "best" and (settings.run or settings.top > 1):
-        raise UserError(
-            f"--choose {settings.choose} selects one trial of a sweep: leave out --run and --top"
-        )
+        raise UserError.of("export.rule-with-run-or-top", rule=settings.choose)
     if settings.run and (settings.space or settings.sweep):
-        raise UserError("--run ID names one trial: leave out --space and --sweep")
+        raise UserError.of("export.run-with-space-or-sweep")
     if not settings.out.is_dir():
-        raise UserError(f"--out {settings.out} is not a folder")
+        raise UserError.of("export.out-not-a-folder", path=settings.out)
     if settings.data is not None and not settings.data.is_file():
-        raise UserError(f"--data {settings.data}: there is no such file")
+        raise UserError.of("export.data-missing", path=settings.data)
     if settings.keep is not None:
         from analysis.models.keeping import check_folder  # imports torch
 
@@ -175,7 +171,7 @@ def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
 
     (sweep,) = load_sweeps(store, sweeps=[name])
     if not sweep.complete:
-        raise UserError(f"sweep {name} has no complete trial yet")
+        raise UserError.of("load.no-complete-trial", sweep=name)
     trial, why = choose(sweep, settings.choose, rope=settings.rope)
     console.print(f"{name}, {settings.choose}: {why}")
     return store.client.get_run(trial.run_id)
@@ -209,17 +205,14 @@ def recipe_of(store: Store, run: Run) -> Recipe:
     """
     tags = run.data.tags
     if tags.get(names.TAG_STATE) != "COMPLETE":
-        raise UserError(f"run {run.info.run_id} is not a complete trial of a sweep")
+        raise UserError.of("export.run-not-complete", run=run.info.run_id)
     if tags.get(names.TAG_SELECTED_ON):
-        raise UserError(
-            f"run {run.info.run_id} was selected on its test rows, so none are left for an"
-            " unbiased score; sweep again without --select-on-test"
-        )
+        raise UserError.of("export.selected-on-test-rows", run=run.info.run_id)
     try:
         return _recipe(store, run)
     except (LookupError, ValueError, TypeError) as error:
-        raise UserError(
-            f"run {run.info.run_id} cannot be exported: {what_is_wrong(error)}"
+        raise UserError.of(
+            "export.run-damaged", run=run.info.run_id, reason=what_is_wrong(error)
         ) from None
 
 
@@ -312,10 +305,10 @@ def _task(store: Store, run: Run) -> dict[str, dict[str, Any]]:
     task = json_artifact(store, _sweep_run(run), names.TASK_FILE) if _sweep_run(run) else None
     sweep = run.data.tags[names.TAG_SWEEP]
     if task is None:
-        raise UserError(f"sweep {sweep} has no {names.TASK_FILE} in MLflow; sweep again")
+        raise UserError.of("export.task-record-missing", sweep=sweep, file=names.TASK_FILE)
     parts = [task.get(part) for part in ("record", "origin")] if isinstance(task, dict) else []
     if not parts or not all(isinstance(part, dict) for part in parts):
-        raise UserError(f"{names.TASK_FILE} of sweep {sweep} is damaged; sweep again")
+        raise UserError.of("export.task-record-damaged", sweep=sweep, file=names.TASK_FILE)
     return task
 
 
@@ -388,7 +381,7 @@ def _trial(store: Store, run_id: str) -> Run:
     try:
         run = store.client.get_run(run_id)
     except MlflowException:
-        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no run {run_id!r}") from None
+        raise UserError.of("export.id-unknown", uri=shown(store.tracking_uri), id=run_id) from None
     if run.data.tags.get(names.TAG_KIND) == "sweep":
         return complete_trials(store, run)[0]
     return run

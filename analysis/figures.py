@@ -53,9 +53,9 @@ def main() -> int:
 def _draw_table(settings: FiguresSettings) -> int:
     for option in ("space", "variant", "task", "dataset", "objective", "filter", "beside"):
         if getattr(settings, option):
-            raise UserError(f"--{option} selects sweeps: leave it out with a table")
+            raise UserError.of("figures.option-with-table", option=option)
     if len(settings.sweep) > 1:
-        raise UserError("figures of a table show one repetition: give only one --sweep")
+        raise UserError.of("figures.table-of-several-sweeps")
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     rows = table_rows(store, settings.table, sweep=next(iter(settings.sweep), None))
     prefix = settings.table.replace("/", "-")
@@ -91,7 +91,7 @@ def _write(
         for path in write_html(pages or {}, folder):
             console.print(str(path))
     except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+        raise UserError.of("figures.out-unwritable", path=folder, reason=error.strerror) from None
 
 
 def figures(rows: dict[str, dict[str, Any]]) -> dict[str, Figure]:

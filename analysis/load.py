@@ -52,16 +52,17 @@ def open_store(tracking_uri: str, experiment: str) -> Store:
     check_uri(tracking_uri)
     path = sqlite_path(tracking_uri)
     if path is not None and not path.is_file():
-        raise UserError(f"no MLflow store at {path}; run a sweep or give --tracking-uri")
+        raise UserError.of("load.store-missing", path=path)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default takes minutes
     try:
         client = MlflowClient(tracking_uri=tracking_uri)
         found = client.get_experiment_by_name(experiment)
     except Exception as error:  # of MLflow, SQLAlchemy or requests
-        reason = first_line(error)
-        raise UserError(shown(f"MLflow at {tracking_uri} does not answer: {reason}")) from None
+        raise UserError.of(
+            "load.store-silent", uri=shown(tracking_uri), reason=shown(first_line(error))
+        ) from None
     if found is None:
-        raise UserError(f"MLflow at {shown(tracking_uri)} has no experiment {experiment!r}")
+        raise UserError.of("load.experiment-unknown", uri=shown(tracking_uri), name=experiment)
     return Store(
         client=client,
         tracking_uri=tracking_uri,
@@ -198,9 +199,8 @@ def require_one(word: str, runs: Mapping[str, Run]) -> None:
         name.rpartition("/")[0]: run for name, run in runs.items() if word in called(name, run)
     }
     if len({sweep_uuid(run) for run in groups.values()}) > 1:
-        raise UserError(
-            f"{len(groups)} sweeps are called {word}: choose one of {', '.join(sorted(groups))}"
-        )
+        known = ", ".join(sorted(groups))
+        raise UserError.of("load.name-ambiguous", count=len(groups), name=word, known=known)
 
 
 def runs_of(store: Store, sweep: Run, **tags: str) -> Iterator[Run]:
@@ -250,9 +250,9 @@ def json_artifact(store: Store, run_id: str, name: str | None = None) -> Any:
             path = store.client.download_artifacts(run_id, found[0], folder)
             return parsed(Path(path).read_bytes())
     except (MlflowException, OSError, ValueError) as error:
-        reason = first_line(error)
-        raise UserError(
-            shown(f"artifact {name or '*.json'} of run {run_id} cannot be read: {reason}")
+        reason = shown(first_line(error))
+        raise UserError.of(
+            "load.artifact-unreadable", name=name or "*.json", run=run_id, reason=reason
         ) from None
 
 
@@ -267,15 +267,16 @@ def objectives(sweep: Run) -> dict[str, Objective]:
     """
     tags = sweep.data.tags
     if names.TAG_TASK not in tags or names.TAG_METRICS not in tags:
-        raise UserError("an earlier version of foldsweep made it; sweep again to compare it")
+        raise UserError.of("load.sweep-of-earlier-version")
     try:
         known = objectives_of(names.whole_tag(tags, names.TAG_METRICS) or "")
         keys = objective_keys(sweep)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"its metrics cannot be read: {error}") from None
+        raise UserError.of("load.metrics-damaged", reason=error) from None
     unknown = [key for key in keys if key not in known]
     if unknown or not keys or not any(objective.by_fold for objective in known.values()):
-        raise UserError(f"its metrics lack its objective {' '.join(unknown or keys) or '(none)'}")
+        missing = " ".join(unknown or keys) or "(none)"
+        raise UserError.of("load.metrics-without-objective", objective=missing)
     return known
 
 
@@ -303,7 +304,7 @@ def complete_trials(store: Store, sweep: str | Run) -> list[Run]:
             score, number = run.data.metrics[objective.key], int(run.data.tags[names.TAG_TRIAL])
             ranked.append((-objective.sign * score, number, run))
     if not ranked:
-        raise UserError(f"sweep {sweep} has no complete trial yet")
+        raise UserError.of("load.no-complete-trial", sweep=sweep)
     return [run for *_, run in sorted(ranked, key=lambda of: of[:2])]
 
 
@@ -323,14 +324,14 @@ def _parent(store: Store, sweep: str) -> Run:
     for name, run in known.items():
         if sweep in (name, run.data.tags[names.TAG_SWEEP]):
             return run
-    raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep {sweep}")
+    raise UserError.of("load.sweep-unknown", uri=shown(store.tracking_uri), sweep=sweep)
 
 
 def _objective(sweep: str, parent: Run) -> Objective:
     try:
         return objectives(parent)[objective_keys(parent)[0]]
     except UserError as error:
-        raise UserError(f"sweep {sweep} cannot be read: {error}") from None
+        raise UserError.of("load.sweep-unreadable", sweep=sweep, reason=error) from None
 
 
 def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[str]:
@@ -351,8 +352,8 @@ def sweeps_named(store: Store, *, name: str | None, space: str | None) -> list[s
         asked = " ".join(
             filter(None, [f"sweep {name}" if name else "", f"space {space}" if space else ""])
         )
-        raise UserError(
-            f"experiment {store.experiment!r} has no {asked};"
-            f" it has: {', '.join(list(known)[:8]) or 'none'}"
+        there = ", ".join(list(known)[:8]) or "none"
+        raise UserError.of(
+            "load.no-such-sweeps", experiment=store.experiment, asked=asked, known=there
         )
     return chosen

@@ -94,9 +94,9 @@ def check_out(out: Path) -> None:
         UserError: If the name does not end in .html or .htm, or its folder does not exist.
     """
     if out.suffix not in (".html", ".htm"):
-        raise UserError(f"--out must end in .html, but is {out}")
+        raise UserError.of("analysis-report.out-not-html", path=out)
     if not out.parent.is_dir():
-        raise UserError(f"--out {out}: folder {out.parent} does not exist")
+        raise UserError.of("analysis-report.out-folder-missing", path=out, folder=out.parent)
 
 
 def render(store: Store, comparison: Comparison) -> str:

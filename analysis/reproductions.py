@@ -30,10 +30,11 @@ def table_rows(store: Store, table: str, *, sweep: str | None = None) -> dict[st
             rows[preset] = _result(store, run)
             places[preset] = int(run.data.tags[names.TAG_ROW])
     if not rows:
-        raise UserError(
-            f"MLflow at {shown(store.tracking_uri)} has no rows of {table!r}"
-            f"{f' in {sweep}' if sweep else ''};"
-            f" run sweeps/reproduce.py {table} first"
+        raise UserError.of(
+            "reproductions.table-without-rows",
+            uri=shown(store.tracking_uri),
+            table=table,
+            within=f" in {sweep}" if sweep else "",
         )
     return {preset: rows[preset] for preset in sorted(rows, key=places.__getitem__)}
 
@@ -48,9 +49,8 @@ def latest_rows(store: Store, presets: Sequence[str]) -> dict[str, dict[str, Any
     for preset in presets:
         latest = next(iter(_runs(store, names.TAG_PRESET, preset)), None)
         if latest is None:
-            raise UserError(
-                f"MLflow at {shown(store.tracking_uri)} has no row {preset!r};"
-                f" run sweeps/reproduce.py {preset} first"
+            raise UserError.of(
+                "reproductions.row-not-run", uri=shown(store.tracking_uri), row=preset
             )
         rows[preset] = _result(store, latest)
     return rows
@@ -72,5 +72,6 @@ def _result(store: Store, run: Run) -> dict[str, Any]:
     """The row's result as `sweeps/reproduce.py` logged it."""
     result = json_artifact(store, run.info.run_id)
     if result is None:
-        raise UserError(f"run {run.info.run_id}, {run.data.tags[names.TAG_PRESET]}: no result")
+        row = run.data.tags[names.TAG_PRESET]
+        raise UserError.of("reproductions.run-without-result", run=run.info.run_id, row=row)
     return dict(result)

@@ -310,9 +310,11 @@ def load_sweeps(
         known = {word for name, run in parents.items() for word in _words(name, run)[i]}
         for word in wanted:
             if word not in known:
-                there = ", ".join(sorted(known)[:20]) or "nothing"
-                raise UserError(
-                    f"experiment {store.experiment!r} has no sweeps of {word!r}; it has {there}"
+                raise UserError.of(
+                    "analysis-results.name-unknown",
+                    experiment=store.experiment,
+                    name=word,
+                    known=", ".join(sorted(known)[:20]) or "nothing",
                 )
     for word in sweeps:
         require_one(word, parents)
@@ -333,18 +335,18 @@ def load_sweeps(
             notice(f"{name} is left out: {error}")
     if not known_sweeps:
         what = " and ".join(word for wanted in asked for word in wanted)
-        why = f" that matches {what}" if what else ""
-        after = "; run sweeps/run.py first"
+        uri, which = shown(store.tracking_uri), f" that matches {what}" if what else ""
         if last:
-            after = f"{' and' if what else ' that'} can be read: {last}"
-        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep{why}{after}")
+            which += " and" if what else " that"
+            raise UserError.of("analysis-results.none-readable", uri=uri, which=which, reason=last)
+        raise UserError.of("analysis-results.no-sweep", uri=uri, which=which)
     passed = _run_ids(store, matching) if matching else None
     loaded = []
     for name, run, metrics in known_sweeps:
         with readable(run):
             loaded.append(_sweep(store, name, run, metrics, passed))
     if not loaded:
-        raise UserError(f"MLflow at {shown(store.tracking_uri)} has no sweep that can be read")
+        raise UserError.of("analysis-results.all-damaged", uri=shown(store.tracking_uri))
     return loaded
 
 
@@ -371,8 +373,8 @@ def _run_ids(store: Store, matching: str) -> set[str]:
             )
         except MlflowException as error:
             reason = " ".join(str(error).split())
-            raise UserError(
-                f"--filter {matching!r} is not a valid MLflow filter: {reason}"
+            raise UserError.of(
+                "analysis-results.filter-invalid", filter=matching, reason=reason
             ) from None
         ids |= {run.info.run_id for run in page}
         token = page.token

@@ -52,7 +52,7 @@ def check_rope(rope: float | None) -> None:
         UserError: If `rope` is below 0, infinite or NaN.
     """
     if rope is not None and not 0 <= rope < math.inf:
-        raise UserError(f"--rope must be at least 0, but is {rope}")
+        raise UserError.of("selection.rope-out-of-range", rope=rope)
 
 
 def selected(settings: Selection, *, notice: Callable[[str], None] = console.print) -> list[Sweep]:
@@ -82,7 +82,8 @@ def selected(settings: Selection, *, notice: Callable[[str], None] = console.pri
     whole = [s for s in sweeps if s.complete]
     if not whole:
         why = f" that passes {settings.filter!r}" if settings.filter else " yet"
-        raise UserError(f"{', '.join(s.name for s in sweeps)}: no complete trial{why}")
+        whose = ", ".join(s.name for s in sweeps)
+        raise UserError.of("selection.no-complete-trial", sweeps=whose, why=why)
     for s in sweeps:
         if not s.complete and (settings.sweep or s.group == sweeps[0].group):
             notice(f"{s.name} is left out: no complete trial yet")
@@ -174,7 +175,7 @@ def _by_one_metric(
         known = {k: o for s in sweeps for k, o in s.metrics.items() if o.by_fold}
         if key not in known:
             there = ", ".join(sorted(o.name for o in known.values()))
-            raise UserError(f"--objective {asked} was not measured: choose {there}")
+            raise UserError.of("selection.objective-unmeasured", objective=asked, known=there)
         measure = known[key]
     chosen = []
     for sweep in sweeps:
@@ -189,5 +190,5 @@ def _by_one_metric(
             )
         chosen.append(other)
     if not chosen:
-        raise UserError(f"--objective {asked}: no complete trial has measured it")
+        raise UserError.of("selection.objective-without-trial", objective=asked)
     return chosen

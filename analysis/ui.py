@@ -55,7 +55,7 @@ def main() -> int:
     """Serve the UI until it is interrupted; return the exit code."""
     settings = parse(UiSettings, sys.argv[1:], prog="analysis/ui.py")
     if not 0 < settings.port < 2**16:
-        raise UserError(f"--port must be between 1 and 65535, but is {settings.port}")
+        raise UserError.of("ui.port-out-of-range", port=settings.port)
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     view = SWEEPS if _has_views(store) else None
     if store.tracking_uri.startswith("http"):
@@ -72,7 +72,7 @@ def main() -> int:
         console.print(f"--host {settings.host} listens on every network, without a password")
     with _server(settings, store) as server:
         if not _answers(server, settings):
-            raise UserError(f"MLflow's server has ended with exit code {server.wait()}")
+            raise UserError.of("ui.server-ended", code=server.wait())
         here = f"http://{_reachable(settings.host)}:{settings.port}"
         console.print(f"open {address(here, store.experiment_id, view)}")
         try:
@@ -127,9 +127,8 @@ def _check_free(settings: UiSettings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.host, settings.port))
     except OSError as error:
-        raise UserError(
-            f"--host {settings.host} --port {settings.port} cannot be used: {error.strerror};"
-            " give another --port (make ui PORT=5001)"
+        raise UserError.of(
+            "ui.address-unusable", host=settings.host, port=settings.port, reason=error.strerror
         ) from None
 
 

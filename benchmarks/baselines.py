@@ -95,7 +95,7 @@ def main() -> int:
     require_at_least(2, settings, "rounds")
     for space in settings.space:
         if not load_space(space).points:
-            raise UserError(f"space {space} has no baseline: leave it out")
+            raise UserError.of("baselines.space-without-baseline", space=space)
     require_document(settings.write, [MARK])
     settings.folder.mkdir(parents=True, exist_ok=True)
     found = [*_measured(settings)]
@@ -176,7 +176,8 @@ def _run(settings: BaselineSettings, program: str, *args: object) -> None:
             stderr=subprocess.STDOUT,
         )
     if done.returncode != 0:
-        raise UserError(f"{program} failed: see the end of {settings.folder / 'log.txt'}")
+        log_path = settings.folder / "log.txt"
+        raise UserError.of("baselines.program-failed", program=program, log=log_path)
 
 
 def _shown(scores: tuple[float, ...]) -> str:

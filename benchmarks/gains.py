@@ -40,7 +40,7 @@ def main() -> int:
     """Replay and print the table; returns the exit code."""
     settings = parse(GainSettings, sys.argv[1:], prog="benchmarks/gains.py")
     if settings.orders < 1 or min(settings.trials, default=0) < 1:
-        raise UserError("--orders and --trials must be at least 1")
+        raise UserError.of("gains.counts-below-one")
     require_document(settings.write, [MARK])
     rows = [
         gained(recording, trials, settings)

@@ -99,7 +99,7 @@ def main() -> int:
     blocks = tuple(f"{name}{'-database' if settings.study else ''}" for name in ("growth", "cpu"))
     require_document(settings.write, blocks)
     if min(settings.trials, default=0) < PART:
-        raise UserError(f"--trials must each be at least {PART}, but are {settings.trials}")
+        raise UserError.of("growth.trials-too-few", least=PART, trials=settings.trials)
     rows = []
     for trials in settings.trials:
         rows.append(_sweep(settings, trials))

@@ -72,11 +72,11 @@ def main() -> int:
     settings = parse(ModesSettings, sys.argv[1:], prog="benchmarks/modes.py")
     members = MEMBERS[settings.device] if settings.members is None else settings.members
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda needs a GPU and a CUDA build of torch")
+        raise UserError.of("modes.cuda-unavailable")
     if min(settings.repeats, settings.threads, *members) < 1 or not members:
-        raise UserError("--repeats, --threads and --members must be at least 1")
+        raise UserError.of("modes.counts-below-one")
     if not settings.networks:
-        raise UserError("--networks must name at least one")
+        raise UserError.of("modes.networks-missing")
     mark = "modes" if settings.device == "cpu" else "modes-cuda"
     require_document(settings.write, [mark])
     torch.set_num_threads(settings.threads)

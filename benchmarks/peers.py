@@ -117,7 +117,7 @@ def main() -> int:
                 f" (n = {agreed.n}, p = {agreed.p:.2g}); {agreed.missing} scores without partner"
             )
     if not runs:
-        raise UserError(f"nothing has been measured with these settings in {folder}")
+        raise UserError.of("peers.nothing-measured", folder=folder)
     if settings.write is not None:
         write_between_marks(settings.write, blocks)
     return int(wrong)
@@ -127,7 +127,7 @@ def _check(settings: PeersSettings) -> None:
     require_psutil()
     require_at_least(1, settings, "repeats", "processes", "trials", "limit_s")
     if not settings.tools or not settings.workloads:
-        raise UserError("--tools and --workloads must each name at least one")
+        raise UserError.of("peers.tools-or-workloads-missing")
     require_document(settings.write, [f"peers-{name}" for name in settings.workloads])
 
 
@@ -235,7 +235,8 @@ def _measured(
     seen = measure(TOOLS[name].command(job), folder, environment, limit_s=limit_s, enough=enough)
     events = read_events(folder)
     if seen.code not in (0, None) or not events:
-        raise UserError(f"{name} failed in {job.workload}: {last_words(folder / 'output.log')}")
+        output = last_words(folder / "output.log")
+        raise UserError.of("peers.tool-failed", tool=name, workload=job.workload, output=output)
     return run_of(
         job,
         name,

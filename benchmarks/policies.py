@@ -85,10 +85,7 @@ class Candidate:
         lags = self.lags and self.lags * (len(rungs) + 1 if len(self.lags) == 1 else 1)
         if len(reductions) != len(rungs) or (lags and len(lags) != len(rungs) + 1):
             shown = ", ".join(map(str, rungs))
-            raise UserError(
-                f"rungs at {shown} of {epochs} epochs need one --reduction each and one of --lags"
-                " more than that, or one for all"
-            )
+            raise UserError.of("policies.rungs-do-not-fit", rungs=shown, epochs=epochs)
         if self.rule == "trial":
             return promotion(rungs, reductions, lags, unguided)
         order: Literal["number", "arrival"] = "number" if self.rule == "job" else "arrival"
@@ -127,12 +124,15 @@ def main() -> int:
     """Replay and print the tables; returns the exit code."""
     settings = parse(PolicySettings, sys.argv[1:], prog="benchmarks/policies.py")
     if settings.orders < 1 or settings.trials < 0 or min(settings.workers, default=0) < 1:
-        raise UserError("--orders and --workers must be at least 1, --trials at least 0")
+        raise UserError.of("policies.counts-too-small")
     recordings = read_all(settings.records)
     for one in recordings:
         if settings.trials > len(one.sampled):
-            few = f"{one.name} has {len(one.sampled)} random trials"
-            raise UserError(f"{few}: --trials must be at most that, or 0 for all")
+            raise UserError.of(
+                "policies.more-trials-than-recorded",
+                recording=one.name,
+                recorded=len(one.sampled),
+            )
     marks = [f"policies-{name}" for name in ("all", "time", *(one.name for one in recordings))]
     require_document(settings.write, marks)
     rows = [replayed(recording, settings) for recording in recordings]

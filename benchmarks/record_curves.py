@@ -51,7 +51,9 @@ def main() -> int:
     sweeps = load_sweeps(store, sweeps=[settings.name])
     if len(sweeps) > 1:
         known = " or ".join(sweep.name for sweep in sweeps)
-        raise UserError(f"{settings.name} has {len(sweeps)} spaces: name {known}")
+        raise UserError.of(
+            "record-curves.several-spaces", sweep=settings.name, count=len(sweeps), known=known
+        )
     recording = recorded(store, sweeps[0], settings.title)
     write(recording, settings.write)
     console.print(f"{len(recording.curves)} trials of {sweeps[0].name} in {settings.write}")
@@ -66,7 +68,7 @@ def recorded(store: Store, sweep: Sweep, title: str | None = None) -> Recording:
     """
     stopped = sum(trial.stopped_early for trial in sweep.trials)
     if stopped:
-        raise UserError(f"{sweep.name} stopped {stopped} trials: sweep with --scheduler none")
+        raise UserError.of("record-curves.trials-stopped", sweep=sweep.name, stopped=stopped)
     sampled = [trial.config for trial in sweep.trials if trial.origin is None]
     varied = {k for c in sampled for k in c if len({str(c.get(k)) for c in sampled}) > 1}
     curves = [_curve(store, trial, varied) for trial in sweep.trials]

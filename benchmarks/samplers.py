@@ -74,13 +74,17 @@ def main() -> int:
     """Replay and print a table per kind of problem and initial point; returns the exit code."""
     settings = parse(SamplersSettings, sys.argv[1:], prog="benchmarks/samplers.py")
     if min(settings.repeats, *settings.trials, *settings.lags) < 1:
-        raise UserError("--trials, --repeats and --lags must be at least 1")
+        raise UserError.of("sampler-replays.counts-below-one")
     if not all(0 <= share <= 1 for share in settings.initial):
-        raise UserError("--initial must be fractions from 0 to 1")
+        raise UserError.of("sampler-replays.initial-not-fractions")
     known_names = {"optuna", *OPTUNAS, *KNOWN}
     unknown = sorted(set(settings.samplers) - known_names)
     if unknown:
-        raise UserError(f"no sampler {' '.join(unknown)}: give {', '.join(sorted(known_names))}")
+        raise UserError.of(
+            "sampler-replays.sampler-unknown",
+            unknown=" ".join(unknown),
+            known=", ".join(sorted(known_names)),
+        )
     marks = {
         (group, share): f"{settings.mark}-{group}-{round(100 * share)}"
         for group in settings.problems

@@ -93,7 +93,9 @@ def _run(settings: StartupSettings, folder: Path) -> list[Milestone]:
     )
     end = time.time()
     if done.returncode != 0:
-        raise UserError(f"the sweep failed: {done.stderr.strip() or done.stdout[-500:]}")
+        raise UserError.of(
+            "startup.sweep-failed", output=done.stderr.strip() or done.stdout[-500:]
+        )
     notes = [json.loads(line) for line in file.read_text().splitlines()]
     gone = Milestone(name="process gone", at_s=end - start)
     return [*milestones(notes, start), gone]

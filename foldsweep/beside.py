@@ -93,8 +93,7 @@ def find_beside(file: str) -> None:
         other = any(origin.startswith(f + os.sep) for f in beside.folders if f != folder)
         own = (os.path.join(folder, f"{name}.py"), os.path.join(folder, name, "__init__.py"))
         if other and origin not in own and any(map(os.path.isfile, own)):
-            raise UserError(
-                f"two modules beside space files are named {name}, {origin} and one in {folder}:"
-                " rename one of them"
+            raise UserError.of(
+                "beside.module-named-twice", module=name, origin=origin, folder=folder
             )
     beside.add(folder)

@@ -33,9 +33,10 @@ def refuse_empty(args: Sequence[str]) -> None:
             given = value if equals else arg
         else:
             given = arg
+        if not given.strip() and option:
+            raise UserError.of("checks.option-empty", option=option)
         if not given.strip():
-            where = f"{option} has an empty value" if option else "an argument is empty"
-            raise UserError(f"{where}: give one or leave it out (see --help)")
+            raise UserError.of("checks.argument-empty")
 
 
 def refuse_no_text(values: Mapping[str, object]) -> None:
@@ -50,7 +51,8 @@ def refuse_no_text(values: Mapping[str, object]) -> None:
         for word in value if isinstance(value, tuple) else (value,):
             no_text = isinstance(word, str) and not is_text(word) and not os.path.exists(word)
             if no_text or (isinstance(word, Path) and not _can_be_a_name(word)):
-                raise UserError(f"--{name.replace('_', '-')} {str(word)!r} is not valid UTF-8")
+                option = name.replace("_", "-")
+                raise UserError.of("checks.value-not-text", option=option, value=str(word))
 
 
 def _can_be_a_name(path: Path) -> bool:
@@ -73,7 +75,7 @@ def require_local(folder: Path) -> None:
         UserError: If `folder` is a URI.
     """
     if folder.parts and folder.parts[0].endswith(":"):
-        raise UserError(f"--storage {folder} must be a folder of this machine, not a URI")
+        raise UserError.of("checks.storage-not-local", folder=folder)
 
 
 def fits(value: Any, hint: Any) -> bool:

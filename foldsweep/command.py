@@ -91,9 +91,7 @@ def main() -> int:
         print(f"foldsweep {version('foldsweep')}")
         return 0
     if name not in PROGRAMS:
-        raise UserError(
-            f"unknown command {name!r}{nearest(name, PROGRAMS)} (see foldsweep --help)"
-        )
+        raise UserError.of("command.command-unknown", command=name, hint=nearest(name, PROGRAMS))
     sys.argv = [f"foldsweep {name}", *args]
     code: int = import_module(PROGRAMS[name].module).main()
     return code

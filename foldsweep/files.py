@@ -54,11 +54,11 @@ def whole(path: Path, *, private: bool = False) -> Iterator[Path]:
                 part.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
-    except UnicodeEncodeError:
-        raise UserError(
-            f"{path} cannot be written: the file system does not allow this name"
+        raise UserError.of(
+            "files.file-not-writable", path=path, reason=error.strerror or error
         ) from None
+    except UnicodeEncodeError:
+        raise UserError.of("files.name-not-allowed", path=path) from None
 
 
 def joined(place: str, *names: str) -> str:

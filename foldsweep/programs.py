@@ -103,7 +103,7 @@ def parse(settings: type[T], args: list[str], *, prog: str, default: T | None = 
     said = _complaint(lambda: tyro.cli(settings, args=args, config=STYLE, **tyro_options))
     if said.startswith("Unrecognized options"):
         said += _meant(args, [option.name for option in options_of(settings)])
-    raise UserError(f"{said} (see --help)")
+    raise UserError.of("programs.command-line-invalid", reason=said)
 
 
 def _flags_once(args: list[str], settings: type, default: Any) -> list[str]:
@@ -140,7 +140,12 @@ def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -
         if value is None or least <= value <= most:  # False for NaN
             continue
         rule = f"at most {most:,}" if value > most else f"at least {least}"
-        raise UserError(f"--{name.replace('_', '-')} must be {rule}, but is {brief(value)}")
+        raise UserError.of(
+            "programs.option-out-of-range",
+            option=name.replace("_", "-"),
+            rule=rule,
+            value=brief(value),
+        )
 
 
 def _complaint(fail: Callable[[], object]) -> str:

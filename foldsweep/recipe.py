@@ -98,20 +98,23 @@ class Recipe:
         try:
             values = parsed(path.read_text("utf-8"), yaml.safe_load)
         except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+            raise UserError.of(
+                "recipe.file-unreadable", path=path, reason=error.strerror
+            ) from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} is not an exported configuration: {reason}") from None
+            raise UserError.of("recipe.not-a-recipe", path=path, reason=reason) from None
         version = values.get("format") if isinstance(values, dict) else None
         if type(version) is not int or version not in (1, FORMAT):
-            raise UserError(f"{path} is not an exported configuration of format {FORMAT}")
+            raise UserError.of("recipe.format-unknown", path=path, format=FORMAT)
         if version == 1:
             values = upgraded(values)
         recipe = cls(**_checked(values, path))
         for name, holds, rule in recipe._rules():
             if not holds:
-                raise UserError(
-                    f"{path}: {name} must {rule}, but is {brief(getattr(recipe, name))}"
+                value = brief(getattr(recipe, name))
+                raise UserError.of(
+                    "recipe.field-out-of-range", path=path, field=name, rule=rule, value=value
                 )
         return recipe
 
@@ -162,12 +165,18 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
     if unknown or missing:
         what = [f"lacks {', '.join(missing)}"] * bool(missing)
         what += [f"has the unknown keys {', '.join(unknown)}"] * bool(unknown)
-        raise UserError(f"{path} {' and '.join(what)}; export it again")
+        mistakes = " and ".join(what)
+        raise UserError.of("recipe.fields-missing-or-unknown", path=path, mistakes=mistakes)
     for key, value in values.items():
         plain = Any if key in ("score", "fold_scores") else known[key]
         if not isinstance(value, dict) if plain is Any else not fits(value, plain):
-            kind = "dict" if plain is Any else described(plain)
-            raise UserError(f"{path}: {key} must be {kind}, but is {brief(value)}")
+            raise UserError.of(
+                "recipe.field-of-wrong-type",
+                path=path,
+                field=key,
+                type="dict" if plain is Any else described(plain),
+                value=brief(value),
+            )
     return values
 
 

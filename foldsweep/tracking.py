@@ -18,7 +18,6 @@ DATABASES = ("postgresql", "mysql", "mssql")
 ARTIFACTS = "mlartifacts"
 """Folder beside a SQLite file with the artifacts of its runs."""
 SQLITE_HEADER = b"SQLite format 3\0"
-_GIVE = "give http://HOST:PORT or sqlite:////FOLDER/mlflow.db"
 
 
 def tracking_uri(given: str | None) -> str:
@@ -85,7 +84,7 @@ def check_uri(uri: str) -> None:
     path = sqlite_path(uri)
     is_relative = path is not None and not path.is_absolute()
     if is_relative or not re.match(r"\w[\w+.-]*:/|databricks", uri):
-        raise UserError(f"tracking URI {given!r} is not absolute: {_GIVE}")
+        raise UserError.of("tracking.uri-not-absolute", uri=given)
     if path is not None or re.fullmatch(r"databricks(-uc)?(://\S*)?", uri):
         return
     scheme = uri.partition(":")[0].lower()
@@ -94,17 +93,17 @@ def check_uri(uri: str) -> None:
             parts = urlsplit(uri)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise UserError(f"tracking URI {given!r} is not valid: {error}; {_GIVE}") from None
+            raise UserError.of("tracking.uri-invalid", uri=given, reason=error) from None
         if not host or re.search(r"\s", uri):
-            raise UserError(f"tracking URI {given!r} names no host: {_GIVE}")
+            raise UserError.of("tracking.host-missing", uri=given)
         if port == 0:
-            raise UserError(f"tracking URI {given!r} has port 0, which is not valid: {_GIVE}")
+            raise UserError.of("tracking.port-zero", uri=given)
         return
     known = {*DATABASES, *(point.name for point in entry_points(group="mlflow.tracking_store"))}
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         known.add("file")
     if scheme.partition("+")[0] not in known:
-        raise UserError(f"tracking URI {given!r}: MLflow cannot store runs in {scheme}: {_GIVE}")
+        raise UserError.of("tracking.scheme-unknown", uri=given, scheme=scheme)
 
 
 def check_store(uri: str) -> None:
@@ -127,24 +126,26 @@ def check_store(uri: str) -> None:
             make_url(uri).get_dialect().import_dbapi()
         except Exception as error:  # of SQLAlchemy, or of a broken driver
             reason = shown(first_line(error))
-            raise UserError(f"tracking URI {shown(uri)!r} cannot be used: {reason}") from None
+            raise UserError.of("tracking.driver-unusable", uri=shown(uri), reason=reason) from None
 
 
 def _check_sqlite(path: Path) -> None:
-    what = f"MLflow store {path}"
     try:
         if path.is_dir():
-            raise UserError(f"{what} is a folder: name a file in it, such as {path / 'mlflow.db'}")
+            example = path / "mlflow.db"
+            raise UserError.of("tracking.store-is-a-folder", path=path, example=example)
         if path.exists():
             with path.open("r+b") as file:
                 if file.read(len(SQLITE_HEADER)) not in (SQLITE_HEADER, b""):
-                    raise UserError(f"{what} is not an SQLite database: {_GIVE}")
+                    raise UserError.of("tracking.store-not-sqlite", path=path)
             return
         folder = next(parent for parent in path.parents if parent.exists())
         with TemporaryFile(dir=folder):  # raises if the folder is not writable
             pass
     except OSError as error:
-        raise UserError(f"{what} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "tracking.store-not-writable", path=path, reason=error.strerror
+        ) from None
 
 
 def store_options(uri: str, experiment: str) -> list[str]:

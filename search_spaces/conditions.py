@@ -87,10 +87,7 @@ def flattened(domains: Mapping[str, Any]) -> dict[str, Part]:
     parts: dict[str, Part] = {}
     for key, part in _flat(domains, ()):
         if key in parts:
-            raise UserError(
-                f"{key} is defined twice: define it once, with when(PARENT, {{VALUE, VALUE}}, ...)"
-                " if it belongs to several values; different ranges need fields of different names"
-            )
+            raise UserError.of("conditions.defined-twice", key=key)
         parts[key] = part
     return parts
 
@@ -108,7 +105,7 @@ def _flat(
         yield key, Part(Categorical([choice for choice, _ in then.by_choice]), under)
         for choice, more in then.by_choice:
             if not isinstance(more, Mapping):
-                raise UserError(f"{key}: the group of {brief(choice)} must map names to domains")
+                raise UserError.of("conditions.group-not-a-mapping", key=key, choice=brief(choice))
             yield from _flat(more, (*under, Condition(key, (tupled(choice),))))
 
 
@@ -136,9 +133,8 @@ class Tree:
         self._defaults = defaults
         for key, conditions in self.conditions.items():
             if key not in defaults:
-                raise UserError(
-                    f"{key} depends on {conditions[0].parent}, so its field needs a default for"
-                    " when it is inactive"
+                raise UserError.of(
+                    "conditions.default-missing", key=key, parent=conditions[0].parent
                 )
             for condition in conditions:
                 self._check(key, condition, grid)
@@ -148,7 +144,7 @@ class Tree:
         parent = condition.parent
         if parent not in self._parts and parent not in grid:
             others = ", ".join(k for k in [*self._parts, *grid] if k != key)
-            raise UserError(f"{key} depends on {parent!r}, which the space lacks; it has {others}")
+            raise UserError.of("conditions.parent-unknown", key=key, parent=parent, known=others)
         domain = self._parts[parent].domain if parent in self._parts else Categorical(grid[parent])
         if isinstance(domain, Categorical):
             there = [tupled(choice) for choice in domain.categories]
@@ -159,19 +155,20 @@ class Tree:
             possible = lambda value: isinstance(value, int) and low <= value <= high
             known = f"from {low} to {high}"
         elif isinstance(domain, Domain):
-            raise UserError(
-                f"{key} depends on {parent}, which is a float: let it depend on a choice"
-                " or an integer"
-            )
+            raise UserError.of("conditions.parent-is-a-float", key=key, parent=parent)
         else:
             return  # a fixed value, which switches parts of a space on or off
         for value in condition.values:
             if not possible(value):
-                raise UserError(
-                    f"{key} depends on {parent} being {brief(value)}, but {parent} is {known}"
+                raise UserError.of(
+                    "conditions.value-never-there",
+                    key=key,
+                    parent=parent,
+                    value=brief(value),
+                    range=known,
                 )
         if not condition.values:
-            raise UserError(f"{key} depends on {parent}, but no value of {parent} is given")
+            raise UserError.of("conditions.value-missing", key=key, parent=parent)
 
     def _in_order(self, keys: Sequence[str]) -> list[str]:
         """Sort keys so that each comes after its parents; otherwise the order is kept."""
@@ -180,7 +177,7 @@ class Tree:
         def add(key: str, below: tuple[str, ...]) -> None:
             if key in below:
                 circle = " -> ".join([*below[below.index(key) :], key])
-                raise UserError(f"{key} depends on itself: {circle}")
+                raise UserError.of("conditions.depends-on-itself", key=key, circle=circle)
             for condition in self.conditions.get(key, ()):
                 add(condition.parent, (*below, key))
             ordered.setdefault(key)

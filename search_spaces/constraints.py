@@ -21,15 +21,14 @@ def takes_count(constraint: Constraint) -> bool:
     Raises:
         UserError: If it cannot be called with these arguments.
     """
-    called = "it is called with a configuration and, if it takes it, num_params"
     if not callable(constraint):
-        raise UserError(f"the constraint is {brief(constraint)}, not a function; {called}")
+        raise UserError.of("constraints.not-a-function", constraint=brief(constraint))
     try:
         signature = inspect.signature(constraint)
         counts = NUM_PARAMS in signature.parameters
         signature.bind(None, **({NUM_PARAMS: 0} if counts else {}))
     except (TypeError, ValueError) as error:
-        raise UserError(f"the constraint cannot be called ({error}): {called}") from None
+        raise UserError.of("constraints.wrong-arguments", reason=error) from None
     return counts
 
 
@@ -55,12 +54,16 @@ def holds(
     try:
         answer = constraint(config, **more)
     except Exception as error:  # the user's function may raise any exception
-        with_ = _shown(config, searched)
-        raise UserError(f"the constraint fails with {with_}: {shown_error(error)}") from error
+        raise UserError.of(
+            "constraints.constraint-fails",
+            config=_shown(config, searched),
+            error=shown_error(error),
+        ) from error
     if not isinstance(answer, bool | np.bool_):
-        raise UserError(
-            f"the constraint gives {brief(answer)} for {_shown(config, searched)}; it must give"
-            " True or False"
+        raise UserError.of(
+            "constraints.not-true-or-false",
+            answer=brief(answer),
+            config=_shown(config, searched),
         )
     return bool(answer)
 

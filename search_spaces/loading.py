@@ -72,17 +72,15 @@ def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
         return ANY_TASK[name_or_path](task)
     if task is None and name_or_path in SPACES:
         return SPACES[name_or_path]()
-    known = ANY_TASK if task is not None else TUNED
-    hint = "" if task is not None else ", and the reports' grids (see --list-spaces)"
-    other = ""
-    if task is None and name_or_path in ANY_TASK:
-        other = f"; {name_or_path} is for your own data: give --data FILE --target COLUMN"
-    elif task is not None and name_or_path in SPACES:
-        other = f"; {name_or_path} is for a task that ships: leave out --data"
-    raise UserError(
-        f"unknown space {name_or_path!r}: known are {', '.join(known)}{hint};"
-        f" or give the path of a .py file of your own{other or nearest(name_or_path, known)}"
-    )
+    spaces = ANY_TASK if task is not None else TUNED
+    name, known, hint = name_or_path, ", ".join(spaces), nearest(name_or_path, spaces)
+    if name in ANY_TASK:
+        raise UserError.of("loading.space-for-own-data", space=name, known=known)
+    if name in SPACES:
+        raise UserError.of("loading.space-for-shipped-task", space=name, known=known)
+    if task is None:
+        raise UserError.of("loading.space-unknown", space=name, known=known, hint=hint)
+    raise UserError.of("loading.space-unknown-for-data", space=name, known=known, hint=hint)
 
 
 def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
@@ -100,30 +98,30 @@ def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
         return variant_named(name)
     variant = load_space(space, task).variant
     if name not in (variant.name, variant.full_name):
-        raise UserError(f"{space} has variant {variant.full_name!r}, not {name!r}")
+        raise UserError.of(
+            "loading.other-variant", space=space, found=variant.full_name, wanted=name
+        )
     return variant
 
 
 def _load_file(path: Path) -> SearchSpace:
     if not path.is_file():
-        raise UserError(f"space file {path} does not exist")
+        raise UserError.of("loading.file-missing", path=path)
     try:
         module = _import_by_value(path)
         space = module.space()
     except UserError as error:
-        raise UserError(f"space file {path}: {error}") from None
+        raise UserError.of("loading.file-cannot-be-used", path=path, reason=error) from None
     except (Exception, SystemExit) as error:
         file = os.path.abspath(path)
         in_file = any(f.filename == file for f in traceback.extract_tb(error.__traceback__))
         if isinstance(error, AttributeError) and not in_file:
-            raise UserError(
-                f"space file {path} defines no function space(); see README, 'your own'"
-            ) from None
+            raise UserError.of("loading.function-missing", path=path) from None
         raise code_error(error, str(path), "space file") from error
     if not isinstance(space, SearchSpace):
-        raise UserError(f"space file {path}: space() returned {type(space).__name__}")
+        raise UserError.of("loading.not-a-space", path=path, found=type(space).__name__)
     if space.name in {**SPACES, **ANY_TASK}:
-        raise UserError(f"space file {path}: the name {space.name!r} is taken; choose another")
+        raise UserError.of("loading.name-taken", path=path, name=space.name)
     return replace(space, file=str(path))
 
 

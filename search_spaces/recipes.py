@@ -37,9 +37,6 @@ def _require_same(recipe: Recipe, path: Path) -> None:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UserError(f"space file {path} cannot be read: {error.strerror}") from None
+        raise UserError.of("recipes.file-unreadable", path=path, reason=error.strerror) from None
     if digest != recipe.file_digest:
-        raise UserError(
-            f"space file {path} has changed since the sweep; bring back the file that it was swept"
-            " with, or sweep again"
-        )
+        raise UserError.of("recipes.file-changed", path=path)

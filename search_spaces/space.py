@@ -75,14 +75,12 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
-            raise UserError(
-                f"space name {self.name!r} must be letters, numbers, '_', '-', '.', at most 64"
-            )
+            raise UserError.of("space.name-invalid", name=self.name)
         try:
             self._check()
         except UserError as error:
-            beginning = f"space {self.name}: "
-            raise UserError(f"{beginning}{str(error).removeprefix(beginning)}") from error
+            reason = str(error).removeprefix(f"space {self.name}: ")
+            raise UserError.of("space.cannot-be-used", space=self.name, reason=reason) from error
 
     def _check(self) -> None:
         config = self.variant.config
@@ -90,25 +88,23 @@ class SearchSpace:
         for keys, what in ((self.parts, "domains"), (self.grid, "grid")):
             unknown = sorted(set(keys) - known)
             if unknown:
-                raise UserError(
-                    f"{what} has {', '.join(unknown)}, which {config.__name__} lacks; it has"
-                    f" {', '.join(sorted(known))}"
+                raise UserError.of(
+                    "space.key-unknown",
+                    where=what,
+                    unknown=", ".join(unknown),
+                    config=config.__name__,
+                    known=", ".join(sorted(known)),
                 )
         if self.resource in self.tree.conditions:
-            raise UserError(f"{self.resource} is the length of training: it cannot be conditional")
+            raise UserError.of("space.length-conditional", field=self.resource)
         for key, values in self.grid.items():
             if isinstance(values, str | Mapping) or not hasattr(values, "__getitem__"):
-                raise UserError(
-                    f"grid of {key} is {brief(values)}; give a list of values; conditions of the"
-                    " domain apply to the grid too"
-                )
+                raise UserError.of("space.grid-not-a-list", key=key, values=brief(values))
         for where, value in self._values():
             if isinstance(value, str) and not is_text(value):
-                raise UserError(f"{where} may be {value!r}, which is not valid UTF-8")
+                raise UserError.of("space.value-not-text", key=where, value=value)
         if not self.searched and not self.grid:
-            raise UserError(
-                "it searches nothing: give at least one hyperparameter a ray.tune domain"
-            )
+            raise UserError.of("space.nothing-searched")
         for point in self.points:
             self.complete(point.config)
         try_values(self.complete, self.searched, self.grid, self.tree.ways)
@@ -223,10 +219,7 @@ class SearchSpace:
                 )
             ]
             if len(found) > MOST_COMBINATIONS:
-                raise UserError(
-                    f"space {self.name}: a grid with conditions or a constraint may have at most"
-                    f" {MOST_COMBINATIONS:,} points"
-                )
+                raise UserError.of("space.grid-too-large", space=self.name, most=MOST_COMBINATIONS)
         return [values for i, values in enumerate(found) if i not in self.left_out]
 
     def ranges(self) -> dict[str, str]:

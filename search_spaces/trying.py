@@ -51,7 +51,7 @@ def try_values(
         for value in values:
             error = _fails(complete, [{**way, key: value} for way in ways(key)], others)
             if error is not None:
-                raise UserError(f"domain of {key}: {error}")
+                raise UserError.of("trying.value-impossible", key=key, reason=error) from error
 
 
 def draw(

@@ -33,7 +33,7 @@ def adopt(folder: Path, stored: SweepSettings, name: str) -> None:
     to, recorded = folder.with_name(name), recorded_identity(folder)
     project = Path.cwd() if recorded is None else recorded.at(folder).project
     if to != folder and to.exists():
-        raise UserError(f"sweep {name} exists already; give the copy another --name")
+        raise UserError.of("adoption.name-taken", name=name)
     for spool in sorted(folder.glob(f"*/{SPOOL_FILE}")):
         space = spool.parent.name
         _copy_study(stored, spool.parent, f"{stored.name}/{space}", f"{name}/{space}")
@@ -51,10 +51,10 @@ def _copy_study(stored: SweepSettings, folder: Path, old: str, new: str) -> None
     known = optuna.get_all_study_names(storage)
     if new in known:  # of an interrupted adoption, or of another sweep
         if stored.study is not None:
-            raise UserError(f"study {new!r} exists already; give the copy another --name")
+            raise UserError.of("adoption.study-taken", study=new)
         optuna.delete_study(study_name=new, storage=storage)
     if old not in known:
-        raise UserError(f"the copy in {folder} lacks the study {old!r}: copy the sweep again")
+        raise UserError.of("adoption.study-missing", folder=folder, study=old)
     optuna.copy_study(
         from_study_name=old, from_storage=storage, to_storage=storage, to_study_name=new
     )

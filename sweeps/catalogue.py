@@ -80,7 +80,7 @@ def main() -> int:
     if settings.delete is not None:
         return delete(settings.storage, settings.delete, sure=settings.yes)
     if settings.yes:
-        raise UserError("--yes requires --delete NAME")
+        raise UserError.of("sweep-catalogue.yes-without-delete")
     for line in listed(sweeps_in(settings.storage), settings.storage):
         console.print(line)
     return 0
@@ -162,12 +162,15 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
     folder = storage / name
     if not (folder / SETTINGS_FILE).is_file():
         known = sorted(path.parent.name for path in storage.glob(f"*/{SETTINGS_FILE}"))
-        raise UserError(
-            f"no sweep {name!r} in {storage}; there are {', '.join(known) or 'none'}"
-            f"{nearest(name, known)}"
+        raise UserError.of(
+            "sweep-catalogue.sweep-unknown",
+            name=name,
+            storage=storage,
+            known=", ".join(known) or "none",
+            hint=nearest(name, known),
         )
     if folder.is_symlink():
-        raise UserError(f"{folder} is a symbolic link: delete its target, {folder.resolve()}")
+        raise UserError.of("sweep-catalogue.is-a-link", folder=folder, target=folder.resolve())
     try:
         with FileLock(folder / "lock", timeout=0):
             _refuse_while_sending(folder)
@@ -181,9 +184,11 @@ def delete(storage: Path, name: str, *, sure: bool) -> int:
             gone = folder.rename(storage / f".{name}{DELETED}")  # atomic for readers
             shutil.rmtree(gone)
     except Timeout:
-        raise UserError(f"sweep {name} is running: interrupt it first") from None
+        raise UserError.of("sweep-catalogue.sweep-running", name=name) from None
     except OSError as error:
-        raise UserError(f"{folder} cannot be deleted: {error.strerror or error}") from None
+        raise UserError.of(
+            "sweep-catalogue.cannot-be-deleted", folder=folder, why=error.strerror or error
+        ) from None
     console.print(f"deleted {folder}, {shown_size(size)}")
     for line in said:
         console.print(line)
@@ -294,15 +299,13 @@ def _storage(folder: Path, url: str | None) -> "BaseStorage":
 def _refuse_while_sending(folder: Path) -> None:
     for lock in sorted(folder.glob(f"*/{UPLOADER_LOCK}")):
         if _is_held(lock):
-            raise UserError(
-                f"sweep {folder.name} is still sending records to MLflow: wait for it to end"
-            )
+            raise UserError.of("sweep-catalogue.still-sending", name=folder.name)
 
 
 def _asked(folder: Path) -> bool:
     """Ask the user, with a list of what will be lost; returns whether to delete the sweep."""
     if not sys.stdin or not sys.stdin.isatty():
-        raise UserError(f"no terminal to confirm in: --delete {folder.name} requires --yes")
+        raise UserError.of("sweep-catalogue.no-terminal", name=folder.name)
     waiting = num_waiting(folder)
     lost = f", and {plural(waiting, 'record')} that MLflow has not received" if waiting else ""
     answer = input(f"delete {folder}, {shown_size(num_bytes(folder))}{lost}? [y/N] ")

@@ -92,7 +92,9 @@ class Cluster:
             self.start()
         try:
             if not self._running.wait(STARTED_WITHIN_S):
-                raise UserError(f"{self._where} did not start within {STARTED_WITHIN_S:g} s")
+                raise UserError.of(
+                    "cluster.not-started-in-time", where=self._where, seconds=STARTED_WITHIN_S
+                )
             self.refuse()
             return self._allotment()
         except BaseException:
@@ -188,7 +190,7 @@ class Cluster:
                 reason += "; if the cluster requires a token, set RAY_AUTH_MODE=token"
             elif address and isinstance(error, ConnectionError):
                 reason += "; check that RAY_AUTH_TOKEN has the cluster's token"
-            raise UserError(f"{self._where} cannot be used: {reason}") from None
+            raise UserError.of("cluster.ray-unusable", where=self._where, why=reason) from None
 
     def _init_local(self, env: dict[str, Any]) -> None:
         self._session = Session()

@@ -52,14 +52,14 @@ def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
             continue
         value = _as_setting(value, hints[name])
         if not fits(value, hints[name]):
-            raise UserError(f"{where}{_problem(name, value, hints[name])}")
+            raise _problem(where, name, value, hints[name])
         option = f"--{name.replace('_', '-')}"
         if name in ("study", "tracking_uri", "storage"):
             refuse_password(f"{where}{option}", value, seen=seen)
         if isinstance(value, tuple):
             if any(word.startswith("-") for word in map(str, value)):
-                raise UserError(
-                    f"{where}{name} {brief(value)} must not begin with '-', as options do"
+                raise UserError.of(
+                    "config-file.begins-with-dash", where=where, name=name, value=brief(value)
                 )
             words += [option, *map(str, value)]
         elif isinstance(value, bool):
@@ -97,26 +97,24 @@ def _values(path: Path) -> dict[str, Any]:
         node = parsed(text, lambda text: yaml.compose(text, yaml.SafeLoader))
         values = {} if node is None else parsed(text, yaml.safe_load)
     except OSError as error:
-        raise UserError(f"--config {path} cannot be read: {error.strerror}") from None
+        raise UserError.of("config-file.cannot-be-read", path=path, why=error.strerror) from None
     # OverflowError, TypeError: dates and keys that Python cannot represent
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"--config {path} is not a YAML file: {reason}") from None
+        raise UserError.of("config-file.not-yaml", path=path, why=reason) from None
     if not isinstance(values, dict):
-        raise UserError(f"--config {path} must hold lines such as 'trials: 30'")
+        raise UserError.of("config-file.no-settings", path=path)
     keys = [key.value for key, _ in getattr(node, "value", [])]
     found = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in KNOWN:
-            why = (
-                "is a command-line action, not a setting"
-                if name in NOT_KEPT
-                else "is not a setting"
-            )
-            raise UserError(f"{path}: {brief(key)} {why}{nearest(name, KNOWN)}")
+            shown, hint = brief(key), nearest(name, KNOWN)
+            if name in NOT_KEPT:
+                raise UserError.of("config-file.is-an-action", path=path, key=shown, hint=hint)
+            raise UserError.of("config-file.setting-unknown", path=path, key=shown, hint=hint)
         if name in found or keys.count(key) > 1:
-            raise UserError(f"{path}: {key} is set twice")
+            raise UserError.of("config-file.set-twice", path=path, key=key)
         found[name] = value
     return found
 
@@ -134,9 +132,15 @@ def _as_setting(value: Any, hint: Any) -> Any:
     return value
 
 
-def _problem(name: str, value: Any, hint: Any) -> str:
+def _problem(where: str, name: str, value: Any, hint: Any) -> UserError:
     if name == "space" and isinstance(value, dict):
-        return "space names search spaces; their ranges are Python, see docs/spaces.md"
-    said = f"{name} must be {described(hint).replace(' or None', '')}, but is {brief(value)}"
+        return UserError.of("config-file.ranges-of-a-space", where=where)
     is_number = isinstance(value, int | float) and abs(value) < MOST
-    return f"{said}; put it in quotes" if is_number and fits("", hint) else said
+    return UserError.of(
+        "config-file.wrong-type",
+        where=where,
+        name=name,
+        type=described(hint).replace(" or None", ""),
+        value=brief(value),
+        hint="; put it in quotes" if is_number and fits("", hint) else "",
+    )

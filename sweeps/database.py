@@ -130,7 +130,7 @@ def _take(lock: DatabaseLock, url: str) -> None:
     try:
         lock.acquire()
     except ServiceAway as error:
-        raise UserError(f"--study {masked_url(url)} cannot be opened: {error}") from None
+        raise UserError.of("database.not-opened", study=masked_url(url), error=error) from None
 
 
 def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: Path) -> None:
@@ -146,10 +146,7 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
     if holder is None or last == holder["token"]:
         return
     if home.record() is not None and last != holder["token"] + BROUGHT:
-        raise UserError(
-            f"sweep {home.name} was run meanwhile by {shown_holder(holder)}: resume it again,"
-            " with its current settings"
-        )
+        raise UserError.of("database.run-meanwhile", name=home.name, holder=shown_holder(holder))
     if "://" not in settings.storage:
         return
     for space in spaces:
@@ -158,8 +155,8 @@ def _settle(home: Home, settings: SweepSettings, spaces: Sequence[str], folder: 
             if restore(folder / space, place):
                 console.print(f"records of {space} are restored from {shown(place)}")
         except STORE_ERRORS as error:
-            raise UserError(
-                f"--storage {shown(settings.storage)} cannot be used: {store_says(error)}"
+            raise UserError.of(
+                "database.storage-unusable", storage=shown(settings.storage), why=store_says(error)
             ) from None
 
 
@@ -191,28 +188,28 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
         record, holder = home.record(), home.holder()
         known = ", ".join(sweeps_in(database)[-5:]) or "none"
     except ServiceLost as error:
-        raise UserError(f"--study {masked_url(url)} cannot be read: {error}") from None
+        raise UserError.of("database.not-read", study=masked_url(url), error=error) from None
     finally:
         database.engine.dispose()
     token = "" if holder is None else holder["token"]
     if here is not None and (record is None or _last_driver(folder) == token):
         return
     if record is None:
-        raise UserError(
-            f"no sweep {name!r} in {folder.parent}, nor in --study {masked_url(study)}; there:"
-            f" {known}"
+        raise UserError.of(
+            "database.sweep-unknown",
+            name=name,
+            folder=folder.parent,
+            study=masked_url(study),
+            known=known,
         )
     if here is not None and here.uuid != record.settings.get("uuid"):
-        raise UserError(
-            f"{folder} is a different sweep from {name} in --study {masked_url(study)}: move the"
-            " folder away"
+        raise UserError.of(
+            "database.folder-of-another-sweep", folder=folder, name=name, study=masked_url(study)
         )
     place = storage or str(record.settings.get("storage"))
     if here is None and "://" not in place:
-        raise UserError(
-            f"sweep {name} was started in {record.settings.get('folder')}, with its records in the"
-            f" folder {place}: give --storage with a folder that has them"
-        )
+        started = record.settings.get("folder")
+        raise UserError.of("database.records-elsewhere", name=name, folder=started, storage=place)
     project = Path.cwd() if here is None else here.at(folder).project
     restored = {file.path: _space_file(file, folder, project, trust) for file in record.files}
     values = dict(record.settings)
@@ -240,10 +237,11 @@ def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> st
         if path.is_file() and digest_of(path.read_bytes()) == file.digest:
             return str(path)
     if not trust:
-        raise UserError(
-            f"space file {there.name} of sweep {folder.name} is missing here or has changed"
-            f" (SHA-256 {file.digest[:16]}): copy it here, or run the copy in the study with"
-            " --trust"
+        raise UserError.of(
+            "database.space-file-changed",
+            file=there.name,
+            name=folder.name,
+            digest=file.digest[:16],
         )
     return str(restored)
 

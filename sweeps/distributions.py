@@ -48,18 +48,17 @@ def _convert(key: str, domain: Domain) -> BaseDistribution:
         sampler = sampler.get_sampler()
     uniform = type(sampler).__name__ in ("_Uniform", "_LogUniform")
     if not (uniform and isinstance(domain, Integer | Float)):
-        raise UserError(
-            f"{key}: {_shown(domain)} is not supported; use uniform, loguniform, quniform,"
-            " randint, lograndint, qrandint or choice"
-        )
+        raise UserError.of("distributions.domain-unsupported", key=key, domain=_shown(domain))
     if any(is_huge(end) or not math.isfinite(end) for end in (domain.lower, domain.upper)):
         ends = f"{brief(domain.lower)} to {brief(domain.upper)}"
-        raise UserError(f"{key}: the bounds of a domain must be finite numbers, but are {ends}")
+        raise UserError.of("distributions.bounds-not-finite", key=key, ends=ends)
     if log and (step not in (None, 1) or (step and isinstance(domain, Float))):
-        raise UserError(f"{key}: a log scale with steps of {step} is not supported; remove one")
+        raise UserError.of("distributions.log-with-steps", key=key, step=step)
     low, high = bounds(domain)
     if not low <= high:
-        raise UserError(f"{key}: no value lies between {domain.lower} and {domain.upper}")
+        raise UserError.of(
+            "distributions.empty-range", key=key, low=domain.lower, high=domain.upper
+        )
     if isinstance(domain, Integer):
         return IntDistribution(low, high, log=log, step=int(step or 1))
     return FloatDistribution(low, high, log=log, step=step)
@@ -70,18 +69,13 @@ def _choices(key: str, domain: Categorical) -> list[Any]:
     choices = [plain(value) for value in domain.categories]
     for value in choices:
         if not _is_kept(value):
-            raise UserError(
-                f"{key}: choice({brief(value)}, ...) is not supported; use strings, numbers,"
-                " booleans, None, lists of these, or dicts with string keys"
-            )
+            raise UserError.of("distributions.choice-unsupported", key=key, value=brief(value))
     if not choices:
-        raise UserError(f"{key}: choice([]) has no values")
+        raise UserError.of("distributions.no-choices", key=key)
     texts = [encoded(value) for value in choices]
     for value, text in zip(choices, texts, strict=True):
         if is_container(value) and texts.count(text) > 1:
-            raise UserError(
-                f"{key}: choice({brief(value)}, ...) has this value twice, or also its text"
-            )
+            raise UserError.of("distributions.choice-twice", key=key, value=brief(value))
     return texts
 
 
@@ -134,9 +128,11 @@ def distributions_of(space: SearchSpace, settings: SweepSettings) -> dict[str, B
     if settings.sampler != "grid":
         return to_distributions(space.searched)
     if not space.grid:
-        raise UserError(f"space {space.name} defines no grid; use another --sampler")
+        raise UserError.of("distributions.no-grid", space=space.name)
     free = sorted(set(space.searched) - set(space.grid))
     if free:
-        raise UserError(f"the grid of space {space.name} has no values for {', '.join(free)}")
+        raise UserError.of(
+            "distributions.keys-not-in-grid", space=space.name, keys=", ".join(free)
+        )
     keys = space.tree.in_order([*space.grid])
     return to_distributions({key: Categorical(space.grid[key]) for key in keys})

@@ -66,7 +66,7 @@ def main() -> int:
     require_at_least(1, settings, "rounds", most=MOST_FOLDS)
     settings.check()
     if settings.cv and settings.ensemble:
-        raise UserError("--cv repeats the sweep, which has no ensemble: leave out --ensemble")
+        raise UserError.of("evaluate.ensemble-with-cv")
     recipe, variant = opened(settings.file, trust=settings.trust)
     if not settings.cv:
         check_logging([recipe], settings)

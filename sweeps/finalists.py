@@ -83,7 +83,7 @@ def main() -> int:
     require_at_least(1, settings, "repeats", most=MOST_FOLDS)
     settings.check()
     if not settings.files:
-        raise UserError("name the files that analysis/export.py wrote, such as best-*.yaml")
+        raise UserError.of("finalists.no-files")
     files = list(dict.fromkeys(settings.files))
     found = [opened(path, trust=settings.trust) for path in files]
     recipes = [recipe for recipe, _ in found]
@@ -129,8 +129,13 @@ def _check_comparable(first: Recipe, first_path: Path, recipe: Recipe, path: Pat
     for name in ("task", "dataset", "data_digest", "folds", "objective", "seed"):
         ours, others = getattr(recipe, name), getattr(first, name)
         if ours != others:
-            raise UserError(
-                f"{path} has {name} {ours}, but {first_path} has {others}: all need the same"
+            raise UserError.of(
+                "finalists.not-comparable",
+                path=path,
+                name=name,
+                value=ours,
+                first=first_path,
+                other=others,
             )
 
 

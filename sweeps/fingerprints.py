@@ -38,9 +38,7 @@ def require_same(study: StoredStudy, identity: Mapping[str, str], *, sweep: str 
         return
     for key, value in identity.items():
         if stored.get(key) != value:
-            raise UserError(
-                f"sweep {sweep} cannot be resumed: its {key} has changed since; start a new sweep"
-            )
+            raise UserError.of("fingerprints.changed-since", sweep=sweep, part=key)
 
 
 def identity_of(task: Task, data: Data, folds: tuple[Fold, ...]) -> dict[str, str]:

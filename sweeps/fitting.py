@@ -73,9 +73,7 @@ def fit(
         else:
             is_over = lifecycle.out_of_time or lifecycle.hopeless
             return bool(lifecycle.ledger.trials_left) and not is_over
-    raise UserError(
-        f"results were lost with their nodes {MOST_LOST} times: find out why nodes fail"
-    )
+    raise UserError.of("fitting.results-lost", times=MOST_LOST)
 
 
 def _run(

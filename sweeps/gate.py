@@ -47,10 +47,9 @@ class Gate:
         self._constraint_counts = constraint is not None and takes_count(constraint)
         counts = bool(limits) or self._constraint_counts
         if counts and issubclass(space.variant.config, EstimatorConfig):
-            what = f"--limit {limits[0]}" if limits else "the constraint takes num_params"
-            raise UserError(
-                f"space {space.name}: {what}, but its estimator has no parameters to count"
-            )
+            if limits:
+                raise UserError.of("gate.limit-on-estimator", space=space.name, limit=limits[0])
+            raise UserError.of("gate.estimator-not-counted", space=space.name)
         self._counts = counts
 
     @property
@@ -84,7 +83,9 @@ class Gate:
                 if not holds(constraint, config, given, searched=self._space.shown(config)):
                     return False
             except UserError as error:
-                raise UserError(f"space {self._space.name}: {error}") from error
+                raise UserError.of(
+                    "gate.constraint-fails", space=self._space.name, error=error
+                ) from error
         return num_params is None or all(limit.holds(num_params) for limit in self._limits)
 
     def lets(self, values: Mapping[str, Any]) -> bool:
@@ -113,7 +114,7 @@ class Gate:
             UserError: If so; the message names the conditions.
         """
         if not self.passes(config):
-            raise UserError(f"no random configuration was found that meets {self}")
+            raise UserError.of("gate.no-configuration", conditions=self)
 
     def check(self) -> None:
         """Refuse conditions that hardly any random configuration meets.
@@ -132,9 +133,8 @@ class Gate:
             if met == LEAST:
                 return
         if tried >= LEAST:
-            raise UserError(
-                f"space {self._space.name}: {met} of {tried} random configurations meet {self},"
-                " too few to search; loosen it or narrow the domains"
+            raise UserError.of(
+                "gate.too-few-met", space=self._space.name, met=met, tried=tried, conditions=self
             )
 
 
@@ -177,7 +177,7 @@ def within(
         lets = (gate.lets(space.combination(i)) for i in range(number))
         left_out = frozenset(i for i, passes in enumerate(lets) if not passes)
         if len(left_out) == number:
-            raise UserError(f"space {space.name}: no point of its grid meets {gate}; loosen it")
+            raise UserError.of("gate.no-grid-point", space=space.name, conditions=gate)
         if left_out:
             met = number - len(left_out)
             said.append(f"{space.name}: {met} of {number} grid points meet {gate}")

@@ -63,10 +63,7 @@ class Given:
         if own != name and own in self.spaces:
             return self.spaces[own]
         if own != name and self.task is None:
-            raise UserError(
-                f"space {own} was given by a Python program: resume the sweep there, with the same"
-                " spaces and data, by fs.sweep(SPACES, resume=NAME)"
-            )
+            raise UserError.of("handover.space-of-a-program", space=own)
         return load_space(own, self.task or task)
 
 
@@ -88,10 +85,7 @@ class Sent:
         try:
             content = _pickled(given)
         except Exception as error:  # pickling runs the user's code, which may raise anything
-            raise UserError(
-                f"spaces and task cannot be sent to the process with Ray: {first_line(error)};"
-                " make such objects inside the functions that use them, or sweep with workers=0"
-            ) from error
+            raise UserError.of("handover.cannot-be-sent", why=first_line(error)) from error
         return cls(content=content, folders=_own_folders())
 
     def open(self) -> Given:
@@ -105,10 +99,7 @@ class Sent:
         try:
             given = pickle.loads(self.content)
         except ImportError as error:
-            raise UserError(
-                f"the process with Ray cannot import what the spaces need: {error}; put the module"
-                " beside the script or install it"
-            ) from None
+            raise UserError.of("handover.cannot-be-imported", error=error) from None
         assert isinstance(given, Given)
         return given
 

@@ -37,9 +37,7 @@ def check_reachable(address: str | None) -> None:
     try:
         socket.create_connection(found, REACHED_WITHIN_S).close()
     except (OSError, OverflowError) as error:
-        raise UserError(
-            f"--address {address} cannot be used: {error}; check that Ray's head node runs there"
-        ) from None
+        raise UserError.of("head.unreachable", address=address, error=error) from None
 
 
 def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
@@ -61,11 +59,7 @@ def check_is_node(address: str | None, processes: Path = PROCESSES) -> None:
     if any(_same(found, other) for other in joined):
         return
     others = f", only of {', '.join(f'{host}:{port}' for host, port in joined)}" if joined else ""
-    raise UserError(
-        f"--address {address} cannot be used: this machine is not a node of that cluster{others};"
-        f" add it (ray start --address {address}, with --num-cpus 0 to run no trials on it), or"
-        " start the sweep on one of its nodes"
-    )
+    raise UserError.of("head.not-a-node", address=address, others=others)
 
 
 class HeadWatch:

@@ -113,10 +113,7 @@ class Home:
         ours = (HOLDER, RECORD)
         strange = [key for key in self._study.user_attrs if not key.startswith(ours)]
         if strange or self._study.get_trials(deepcopy=False):
-            raise UserError(
-                f"study {self.name} in the database of --study is not one of a sweep: choose"
-                " another --name"
-            )
+            raise UserError.of("home.not-of-a-sweep", name=self.name)
 
     def create(self) -> None:
         """Create the study.
@@ -160,9 +157,7 @@ class Home:
                 raise ValueError("its digest is wrong")
             return Record.from_text(text)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"the record of sweep {self.name} in the database of --study is damaged: {error}"
-            ) from None
+            raise UserError.of("home.record-damaged", name=self.name, error=error) from None
 
     def save(self, record: Record) -> None:
         """Store a record; a reader sees either the old record or the new one."""
@@ -179,10 +174,7 @@ class Home:
 
 def name_taken(name: str) -> UserError:
     """The error for a new sweep whose name the database already has."""
-    return UserError(
-        f"sweep {name} exists already in the database of --study; use --resume {name} or another"
-        " --name"
-    )
+    return UserError.of("home.name-taken", name=name)
 
 
 def sweeps_in(storage: BaseStorage) -> Sequence[str]:

@@ -49,9 +49,12 @@ def lags_of(settings: SweepSettings, num_rungs: int) -> tuple[int, ...]:
     """
     if settings.lag:
         if len(settings.lag) not in (1, num_rungs + 1):
-            raise UserError(
-                f"--lag {' '.join(map(str, settings.lag))} has {len(settings.lag)} numbers: give"
-                f" 1, or {num_rungs + 1}: one for each of the {num_rungs} rungs and the last epoch"
+            raise UserError.of(
+                "jobs.wrong-number-of-lags",
+                lags=" ".join(map(str, settings.lag)),
+                number=len(settings.lag),
+                needed=num_rungs + 1,
+                rungs=num_rungs,
             )
         return settings.lag if len(settings.lag) > 1 else settings.lag * (num_rungs + 1)
     first, last = LAGS

@@ -152,8 +152,4 @@ def _cut_incomplete_line(journal: Path) -> None:
 
 
 def _damaged(journal: Path, line: int) -> UserError:
-    return UserError(
-        f"{journal}, line {line} is damaged: restore the file from a copy, or keep only the"
-        f" {line - 1} lines before it (head -n {line - 1}); trials from there on are then trained"
-        " again"
-    )
+    return UserError.of("journal.line-damaged", path=journal, line=line, before=line - 1)

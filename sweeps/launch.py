@@ -92,9 +92,9 @@ def _launch(
     try:
         lock = FileLock(folder / "lock").acquire(timeout=0)
     except Timeout:
-        raise UserError(f"sweep {name} is being run by another process; wait for it") from None
+        raise UserError.of("launch.already-running", name=name) from None
     except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+        raise UserError.of("launch.folder-unwritable", folder=folder, why=error.strerror) from None
     with lock, file_lock(settings.study, name):
         if stored is None and (folder / SETTINGS_FILE).exists():
             raise taken(name)
@@ -138,7 +138,9 @@ def _launch(
             if problem is None:
                 raise
             again = f"continue with --resume {name}" if folder.is_dir() else "start again"
-            raise UserError(f"{problem} in {folder}: free some space, then {again}") from None
+            raise UserError.of(
+                "launch.disk-full", why=problem, folder=folder, again=again
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,7 @@ def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) 
 
 def taken(name: str) -> UserError:
     """Error for a new sweep whose name another sweep has."""
-    return UserError(f"sweep {name} exists already; use --resume {name} or another --name")
+    return UserError.of("launch.name-taken", name=name)
 
 
 @contextmanager
@@ -202,7 +204,7 @@ def _make_folder(folder: Path, *, resumed: bool) -> Path:
         with TemporaryFile(dir=folder):  # checks that it can be written
             pass
     except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+        raise UserError.of("launch.folder-unwritable", folder=folder, why=error.strerror) from None
     return folder
 
 

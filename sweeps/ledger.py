@@ -108,7 +108,7 @@ class Ledger:
         if not has_study(storage, name):
             _make_study(storage, name, directions, settings)
         elif settings.resume is None:
-            raise UserError(f"study {name!r} exists already; use --resume or another --name")
+            raise UserError.of("ledger.study-taken", study=name)
         self.study = StoredStudy(storage, name)
         self.epochs = epochs
         rungs = rung_epochs(epochs, space.most_rungs)
@@ -129,10 +129,7 @@ class Ledger:
             self._history = History(self.study, self.distributions, directions, first)
             self.sources = self._warm_start(origin)
         except (AttributeError, LookupError, TypeError, ValueError, zlib.error) as error:
-            raise UserError(
-                f"study {name!r} is damaged ({first_line(error)}): restore it from a copy, or"
-                " start a new sweep"
-            ) from None
+            raise UserError.of("ledger.study-damaged", study=name, why=first_line(error)) from None
         self._view, self._ended = self._history.view, self._history.ended
         self._num_refused = len(failures(list(self._ended.values()), REFUSED))
         visible = Visible(name, directions, self.rungs, sampler=settings.sampler)

@@ -40,16 +40,11 @@ def parsed_limit(text: str) -> Limit:
     """
     found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([\d_.,]+(?:e\d+)?)\s*", text)
     if found is None:
-        raise UserError(
-            f"--limit {text!r} is not a limit; give one such as 'num_params <= 100000'"
-        )
+        raise UserError.of("limits.not-a-limit", limit=text)
     name, sign, number = found.groups()
     if name != NUM_PARAMS:
-        raise UserError(
-            f"--limit {text!r}: {name} is not known before a trial is trained; only {NUM_PARAMS}"
-            " can be limited, other metrics are objectives"
-        )
+        raise UserError.of("limits.metric-not-limited", limit=text, metric=name, known=NUM_PARAMS)
     try:
         return Limit(sign, float(number.replace(",", "")))
     except ValueError:
-        raise UserError(f"--limit {text!r}: {number} is not a number") from None
+        raise UserError.of("limits.not-a-number", limit=text, number=number) from None

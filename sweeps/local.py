@@ -39,7 +39,7 @@ class Here:
                 a separate process.
         """
         if settings.trial_timeout is not None:
-            raise UserError("trial_timeout needs a process for each trial: leave out workers=0")
+            raise UserError.of("local.timeout-without-process")
         capacity = Capacity(
             node="this machine", cpus=available_cpus(), gpus=torch.cuda.device_count()
         )

@@ -104,7 +104,7 @@ class Machines:
             nodes = [node for node in there if node.cpus >= cpus_per_trial(self._settings)]
             usable = [node for node in nodes if not node.lacks]
             if nodes and not usable:
-                raise UserError(f"no node of the cluster can be used: {_named(nodes)}")
+                raise UserError.of("machines.no-usable-node", reasons=_named(nodes))
             self._allotment = self._share(usable or there)
             self._count()
             self._news.append(f"{plural(len(usable), 'node')}: {self._at_a_time}")
@@ -165,7 +165,7 @@ class Machines:
         try:
             allotment = allot(self._settings, [node.capacity for node in usable])
         except UserError:
-            raise UserError(f"no node has enough GPUs that torch can use: {without}") from None
+            raise UserError.of("machines.too-few-usable-gpus", reasons=without) from None
         if without and not allotment.gpus and self._settings.gpus_per_trial is None:
             self._news.append(f"trials run on CPUs: {without}")
         return allotment

@@ -72,7 +72,7 @@ class MeasureSettings:
         """
         require_at_least(1, self, "concurrency")
         if self.seed is not None and not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed must be between 0 and 2**32 - 1, but is {self.seed}")
+            raise UserError.of("measurements.seed-out-of-range", seed=self.seed)
         require_local(self.storage)
 
 
@@ -99,10 +99,7 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
             file = path.parent / file
         file = file.absolute() if recipe.file_digest else file
         if not (recipe.file_digest or trust or _is_near(file, path)):
-            raise UserError(
-                f"{path} has no digest of its code, which is in another folder, {file}: give"
-                " --trust to run it"
-            )
+            raise UserError.of("measurements.code-without-digest", path=path, file=file)
         console.print(f"variant {recipe.variant} is the code in {file}")
         variant = variant_of(recipe, file)
     variant.config.from_dict(recipe.config)
@@ -132,14 +129,12 @@ def repeated_data(
     """
     path = None if settings.data in FRESHNESS else Path(settings.data)
     if path is not None and not path.is_file():
-        raise UserError(f"--data {path} is neither a file nor one of {', '.join(FRESHNESS)}")
+        raise UserError.of("measurements.data-unknown", path=path, known=", ".join(FRESHNESS))
     own = data_of(recipe, task, data_dir=settings.data_dir, path=path, beside=beside)
     console.print(own.headline)
     draws = not isinstance(task.data, Data) and task.options is not None
     if settings.data == "fresh" and not draws:
-        raise UserError(
-            f"task {task.name} has no fresh rows: its data is {own.name}; use --data same"
-        )
+        raise UserError.of("measurements.no-fresh-rows", task=task.name, data=own.name)
     if settings.data == "fresh" or (settings.data == "auto" and task.fresh(own)):
         folder = settings.data_dir
         return [fresh_data(recipe, task, seed, data_dir=folder) for seed in seeds], True
@@ -190,7 +185,9 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
             with TemporaryFile(dir=own if own.exists() else folder):
                 pass
         except OSError as error:
-            raise UserError(f"folder {own} cannot be written: {error.strerror}") from None
+            raise UserError.of(
+                "measurements.folder-unwritable", folder=own, why=error.strerror
+            ) from None
 
 
 def _target(recipe: Recipe, settings: MeasureSettings, key: str) -> TrackingTarget:
@@ -249,7 +246,9 @@ def log_measured(
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"folder {folder} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "measurements.folder-unwritable", folder=folder, why=error.strerror
+        ) from None
     key = f"{recipe.sweep}/{kind}-{stamp}"
     optuna.create_study(storage=open_storage(None, folder / JOURNAL_FILE), study_name=key)
     target = _target(recipe, settings, key)

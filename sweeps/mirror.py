@@ -138,7 +138,7 @@ def restore(folder: Path, place: str) -> bool:
     wanted = pafs.FileSelector(root, recursive=True)
     names = [info.path[len(root) + 1 :] for info in filesystem.get_file_info(wanted)]
     if any(".." in name.split("/") for name in names):
-        raise UserError(f"{place} has file names with '..', which foldsweep never writes")
+        raise UserError.of("mirror.names-lead-out", place=place)
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as part:
         pafs.copy_files(

@@ -81,9 +81,8 @@ class DatabaseLock:
             ServiceAway: If the database does not answer.
         """
         if not self._take():
-            raise UserError(
-                f"sweep {self._name} is being run by {shown_holder(self._holder())}; wait for it"
-            )
+            holder = shown_holder(self._holder())
+            raise UserError.of("ownership.sweep-in-use", sweep=self._name, holder=holder)
 
     def belongs_to(self, holder: Holder) -> None:
         """Make `check` verify that this driver is the last one recorded in the study."""
@@ -176,6 +175,10 @@ def file_lock(url: str | None, name: str) -> AbstractContextManager[object]:
     try:
         return FileLock(f"{path}.{name}.lock").acquire(timeout=0)
     except Timeout:
-        raise UserError(f"sweep {name} is being run by another process; wait for it") from None
+        raise UserError.of(
+            "ownership.sweep-in-use", sweep=name, holder="another process"
+        ) from None
     except OSError as error:
-        raise UserError(f"folder {path.parent} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "ownership.folder-not-writable", folder=path.parent, reason=error.strerror
+        ) from None

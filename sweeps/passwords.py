@@ -47,9 +47,9 @@ def refuse_password(
     """
     if sqlite_path(url) is not None or masked_url(url) == url:
         return
-    raise UserError(
-        f"{option} {masked_url(url)} must not hold a password, which {seen}:"
-        f" leave it out, and {password_place(url)}"
+    place = password_place(url)
+    raise UserError.of(
+        "passwords.in-url", option=option, url=masked_url(url), seen=seen, instead=place
     )
 
 

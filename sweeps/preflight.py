@@ -71,10 +71,8 @@ def load_data(space: SearchSpace, settings: SweepSettings) -> Data:
     with users_code(space, "its data function fails"):
         data = task.load(DataRequest(seed=settings.seed, options=settings.options_of(task)))
     if not isinstance(data, Data):
-        raise UserError(
-            f"space {space.name}: the task's data function must return Data, but returned"
-            f" {type(data).__name__}"
-        )
+        returned = type(data).__name__
+        raise UserError.of("preflight.wrong-data", space=space.name, returned=returned)
     check_targets(task, data)
     return data
 
@@ -97,19 +95,21 @@ def check_targets(task: Task, data: Data) -> None:
         UserError: If the target is missing, or has a class that the task does not have.
     """
     if task.target not in data.train.targets:
-        raise UserError(
-            f"task {task.name} predicts {task.target!r}, but its data has the targets"
-            f" {', '.join(data.train.targets)}"
+        known = ", ".join(data.train.targets)
+        raise UserError.of(
+            "preflight.target-unknown", task=task.name, target=task.target, known=known
         )
     target = data.train.targets[task.target]
     if task.kind != "classification" or target.dtype.kind not in "ui":
         return
     low, high = int(target.min()), int(target.max())
     if low < 0 or high >= task.outputs:
-        wrong = low if low < 0 else high
-        raise UserError(
-            f"target {task.target!r} of task {task.name} has the class {wrong}, but classes must"
-            f" be from 0 to {task.outputs - 1}"
+        raise UserError.of(
+            "preflight.class-unknown",
+            target=task.target,
+            task=task.name,
+            wrong=low if low < 0 else high,
+            most=task.outputs - 1,
         )
 
 
@@ -124,7 +124,7 @@ def check_folds(task: Task, data: Data, folds: tuple[Fold, ...]) -> None:
     target = data.train.targets[task.target]
     for i, fold in enumerate(folds):
         if len(np.unique(target[fold.train])) < 2:
-            raise UserError(f"fold {i} trains on rows of one class only: choose fewer folds")
+            raise UserError.of("preflight.fold-of-one-class", fold=i)
         held_out = target[fold.val]
         guess = np.full((len(held_out), task.outputs), 1 / task.outputs)
         said = {"answer": np.zeros_like(held_out), "probability": guess}
@@ -133,7 +133,7 @@ def check_folds(task: Task, data: Data, folds: tuple[Fold, ...]) -> None:
                 try:
                     metric.of(held_out, said[metric.needs])
                 except UserError as error:
-                    raise UserError(f"fold {i}: {error}; choose fewer folds") from None
+                    raise UserError.of("preflight.fold-not-scored", fold=i, error=error) from None
 
 
 def check_sent(space: SearchSpace) -> None:
@@ -147,9 +147,8 @@ def check_sent(space: SearchSpace) -> None:
     except Exception as error:  # pickling runs the user's code, which may raise anything
         if space.file is None:
             raise
-        raise UserError(
-            f"space {space.name}: {space.file} cannot be sent to workers:"
-            f" {first_line(error)}; make such objects inside the functions that use them"
+        raise UserError.of(
+            "preflight.not-sent", space=space.name, file=space.file, error=first_line(error)
         ) from None
 
 
@@ -173,7 +172,7 @@ def check_model(
     assert first is not None
     if isinstance(first, CodeError):
         raise first
-    raise UserError(f"space {space.name}: {first}")
+    raise UserError.of("preflight.space-fails", space=space.name, error=first)
 
 
 def _check(variant: Variant, config: BaseConfig, data: Data, folds: tuple[Fold, ...]) -> None:
@@ -205,10 +204,11 @@ def _check_loss(stack: FoldStack, variant: Variant) -> None:
     for p in parameters:
         if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in given:
             known = [*(f.name for f in fields(variant.config)), *stack.rows.statistics[0]]
-            raise UserError(
-                f"the loss takes {p.name!r}, which is neither a field of"
-                f" {variant.config.__name__} nor a statistic of the task; available:"
-                f" {', '.join(known)}"
+            raise UserError.of(
+                "preflight.loss-argument-unknown",
+                argument=p.name,
+                config=variant.config.__name__,
+                known=", ".join(known),
             )
 
 
@@ -226,9 +226,12 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
     if output.shape[2] != task.outputs:
         what = "classes" if task.kind == "classification" else "values to predict"
         numbers = f"{output.shape[2]} number{'' if output.shape[2] == 1 else 's'}"
-        raise UserError(
-            f"the network returns {numbers} per row, but task {task.name} has {task.outputs}"
-            f" {what}; give its last layer shapes.outputs units"
+        raise UserError.of(
+            "preflight.wrong-outputs",
+            numbers=numbers,
+            task=task.name,
+            outputs=task.outputs,
+            what=what,
         )
 
 
@@ -256,7 +259,7 @@ def first_configs(space: SearchSpace, gate: Gate) -> list[BaseConfig]:
         if len(found) == FIRST_DRAWS:
             break
     if not found and first is not None:
-        raise UserError(f"space {space.name}: {first}")
+        raise UserError.of("preflight.space-fails", space=space.name, error=first)
     return found
 
 

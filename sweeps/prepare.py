@@ -85,9 +85,7 @@ def prepared(
     for space in spaces[1:]:
         own = space.variant.task.data
         if own is not task.data and load_data(space, settings).digest != data.digest:
-            raise UserError(
-                f"two tasks are called {task.name} and have different data: give each its own name"
-            )
+            raise UserError.of("prepare.task-name-taken", task=task.name)
     if data.said:
         console.print(data.said)
     if settings.data is None and task.options is not None:
@@ -95,9 +93,11 @@ def prepared(
     fixed = task.split.fixed_folds(data.train)
     if fixed is not None:
         if settings.folds not in (fixed, SweepSettings.folds):
-            raise UserError(
-                f"--folds {settings.folds} contradicts --fold {settings.fold}, which has {fixed}"
-                " folds: leave out --folds"
+            raise UserError.of(
+                "prepare.folds-contradict-fold",
+                folds=settings.folds,
+                column=settings.fold,
+                fixed=fixed,
             )
         settings = replace(settings, folds=fixed)
     folds = split_data(spaces[0], data, settings)
@@ -154,10 +154,7 @@ def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> Non
     store = sqlite_path(uri)
     if stored is not None and uri == stored.tracking_uri and store is not None:
         if not store.parent.is_dir():
-            raise UserError(
-                f"sweep {settings.resume} has its runs in {store}, whose folder does not exist:"
-                " give --tracking-uri"
-            )
+            raise UserError.of("prepare.store-gone", sweep=settings.resume, store=store)
 
 
 def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, list[SearchSpace]]:
@@ -182,18 +179,15 @@ def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, lis
         spaces = [_in_precision(settings.precision, space) for space in spaces]
     names = [space.name for space in spaces]
     if len(set(names)) < len(names):
-        raise UserError(f"two spaces have the same name: {' '.join(names)}")
+        raise UserError.of("prepare.same-space-names", names=" ".join(names))
     tasks = {space.variant.task.name: space.name for space in spaces}
     if len(tasks) > 1:
-        raise UserError(
-            f"spaces {' and '.join(tasks.values())} are for the tasks {' and '.join(tasks)}:"
-            " run a sweep for each task"
+        raise UserError.of(
+            "prepare.several-tasks", spaces=" and ".join(tasks.values()), tasks=" and ".join(tasks)
         )
     task = spaces[0].variant.task
     if own is not None and task.name != own.name:
-        raise UserError(
-            f"space {spaces[0].name} defines its own task, {task.name}: leave out --data"
-        )
+        raise UserError.of("prepare.space-has-task", space=spaces[0].name, task=task.name)
     return task, spaces
 
 
@@ -204,8 +198,8 @@ def _in_precision(precision: Precision, space: SearchSpace) -> SearchSpace:
             make(precision=precision)
         return space.with_fixed(precision=precision)
     except UserError as error:
-        raise UserError(
-            f"--precision {precision} is not possible in space {space.name}: {error}"
+        raise UserError.of(
+            "prepare.precision-refused", precision=precision, space=space.name, error=error
         ) from None
 
 
@@ -266,8 +260,4 @@ def _check_remote(uri: str) -> None:
     # an unreachable, forbidden, unknown or malformed URI
     except STORE_ERRORS as error:
         reason = store_says(error)
-    raise UserError(
-        f"--storage {shown(uri)} cannot be used: {reason}; give a folder, or a URI such as"
-        " s3://bucket/path or s3://bucket/path?endpoint_override=http://HOST:PORT, and the key in"
-        " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    )
+    raise UserError.of("prepare.storage-unusable", uri=shown(uri), reason=reason)

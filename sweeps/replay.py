@@ -212,9 +212,7 @@ def replay(sweep: Waiting) -> str:
         with FileLock(folder / UPLOADER_LOCK, timeout=_LOCK_WAIT_S):
             return _replay(folder, sweep.target, foreign=sweep.foreign)
     except Timeout:
-        raise UserError(
-            f"another uploader is sending the records in {folder}: wait for it to end"
-        ) from None
+        raise UserError.of("replay.folder-in-use", folder=folder) from None
 
 
 def _checked(folder: Path, target: TrackingTarget, *, given: bool) -> TrackingTarget:
@@ -229,10 +227,7 @@ def _checked(folder: Path, target: TrackingTarget, *, given: bool) -> TrackingTa
         UserError: If the folder names a store that is not the user's, and the user named none.
     """
     if not given and target.tracking_uri != present_uri(None):
-        raise UserError(
-            f"{folder} was made elsewhere and names MLflow at {target.shown_uri}: give"
-            " --tracking-uri for another server, or --trust to send the records to this one"
-        )
+        raise UserError.of("replay.made-elsewhere", folder=folder, uri=target.shown_uri)
     return replace(target, study_storage=JOURNAL_FILE)
 
 
@@ -278,10 +273,10 @@ def sweep_folders(name: str, storage: Path) -> list[Path]:
             found = [path.parent for depth in depths for path in folder.glob(depth)]
         if found:
             return sorted(found)
-    known = ", ".join(
-        sorted({path.parent.parent.name for path in storage.glob(f"*/*/{TARGET_FILE}")})
+    known = sorted({path.parent.parent.name for path in storage.glob(f"*/*/{TARGET_FILE}")})
+    raise UserError.of(
+        "replay.no-sweep", name=name, storage=storage, known=", ".join(known) or "(none there)"
     )
-    raise UserError(f"no sweep {name!r} in {storage}: choose one of: {known or '(none there)'}")
 
 
 OPTIONS = ("--storage", "--tracking-uri", "--trust")
@@ -293,7 +288,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.search("unrecognized arguments: (--[^ =]+)", message)
         meant = nearest(unknown[1], OPTIONS) if unknown else ""
-        raise UserError(f"{message}{meant} (see --help)")
+        raise UserError.of("replay.command-line-invalid", message=message, meant=meant)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -49,15 +49,15 @@ def allot(settings: SweepSettings, nodes: Sequence[Capacity]) -> Allotment:
             does not support its mode.
     """
     if not nodes:
-        raise UserError("the cluster has no live node: start Ray on its machines")
+        raise UserError.of("resources.no-node")
     automatic = 1 / TRIALS_PER_GPU if any(node.gpus for node in nodes) else 0.0
     per_cpu = cpus_per_trial(settings)
     per_gpu = automatic if settings.gpus_per_trial is None else settings.gpus_per_trial
     fits = num_fitting(nodes, cpus=per_cpu, gpus=per_gpu)
     if not fits:
-        raise UserError(_too_much(nodes, per_cpu, per_gpu))
+        raise _too_much(nodes, per_cpu, per_gpu)
     if settings.mode == "graphed" and not per_gpu:
-        raise UserError("mode graphed needs a CUDA device, but the device is cpu: use fused")
+        raise UserError.of("resources.graphed-needs-cuda")
     return Allotment(
         cpus=per_cpu, gpus=per_gpu, concurrency=min(settings.concurrency or fits, fits)
     )
@@ -81,18 +81,23 @@ def _fitting(node: Capacity, cpus: float, gpus: float) -> int:
     return min(fits, int(node.gpus) * _times(1, gpus) if shared else _times(node.gpus, gpus))
 
 
-def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> str:
-    """Message: the request that no node can meet, and what the largest node has."""
+def _too_much(nodes: Sequence[Capacity], cpus: float, gpus: float) -> UserError:
+    """Error with the request that no node can meet, and what the largest node has."""
     wishes = (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU"))
     for option, wanted, what in wishes:
         has = [node.cpus if what == "CPU" else node.gpus for node in nodes]
         if wanted > max(has):
             most, largest = _counted(max(has), what), nodes[has.index(max(has))].node
             if len(nodes) == 1:
-                return f"{option} {wanted:g} is more than the {most} available"
-            return f"{option} {wanted:g} fits no node: the largest, {largest}, has {most}"
-    both = f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"
-    return f"no node has {both} for a trial: set --cpus-per-trial or --gpus-per-trial"
+                return UserError.of(
+                    "resources.more-than-available", option=option, wanted=wanted, most=most
+                )
+            return UserError.of(
+                "resources.no-node-fits", option=option, wanted=wanted, largest=largest, most=most
+            )
+    return UserError.of(
+        "resources.no-node-fits-both", cpus=_counted(cpus, "CPU"), gpus=_counted(gpus, "GPU")
+    )
 
 
 def _counted(number: float, what: str) -> str:

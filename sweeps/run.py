@@ -80,7 +80,7 @@ def main() -> int:
     settings.validate()
     given = _parse(_with_config(args), stored)
     if given.dry_run and given.save_config is not None:
-        raise UserError("--dry-run writes nothing: leave out --save-config")
+        raise UserError.of("run.dry-run-saves-config")
     if given.dry_run:
         return apart("sweeps.rehearsal.rehearse", settings, stored)
     if given.save_config is not None:
@@ -125,15 +125,13 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
     stored = load_settings(root / found.resume)
     if found.name is not None and is_copy(root / found.resume):
         if found.dry_run:
-            raise UserError("--dry-run cannot give a copy a new name: leave out --dry-run")
+            raise UserError.of("run.dry-run-renames-copy")
         check_name(found.name)
         return _adopt(args, root / found.resume, stored, found.name)
     check_place(root / found.resume)
     if stored.name not in (None, found.resume):
-        raise UserError(
-            f"{root / found.resume} holds the sweep {stored.name}: rename the folder to"
-            f" {stored.name} and use --resume {stored.name}"
-        )
+        folder = root / found.resume
+        raise UserError.of("run.folder-renamed", folder=folder, sweep=stored.name)
     study = absolute_uri(found.study or stored.study or "")
     same = study and masked_url(study) == masked_url(stored.study or "")
     if same and not new_here and not found.dry_run:
@@ -143,8 +141,8 @@ def read_settings(args: list[str]) -> tuple[SweepSettings | None, SweepSettings]
         stored = replace(stored, storage=storage)
     settings = replace(_parse(args, stored).settings, trust=False)
     if settings.name != stored.name:
-        raise UserError(
-            f"--name {settings.name} contradicts --resume {settings.resume}: leave out --name"
+        raise UserError.of(
+            "run.name-contradicts-resume", name=settings.name, resume=settings.resume
         )
     if settings.dataset == "auto" and settings.data is None:
         settings = replace(settings, dataset=stored.dataset)
@@ -184,7 +182,7 @@ def _adopt(
     """Give a copy of a sweep its own name; return its settings, to resume it by that name."""
     _parse(args, stored)  # checks the options before any change
     if name == stored.name:
-        raise UserError(f"--name {name} is the name of the original: give the copy another")
+        raise UserError.of("run.name-of-original", name=name)
     from sweeps.adoption import adopt  # Optuna must not delay Ray's start
 
     adopt(folder, stored, name)

@@ -143,10 +143,11 @@ def _make_folder() -> str:
             return tempfile.mkdtemp(prefix=PREFIX, dir=root)
         except OSError as error:
             reasons.append(f"{root}: {error.strerror}")
-    raise UserError(
-        f"no folder for Ray's temporary files ({'; '.join(reasons) or 'all paths are too long'}):"
-        f" set {RAYS_ROOT} to a writable folder with a path of at most {LONGEST - len(PREFIX) - 9}"
-        " characters"
+    raise UserError.of(
+        "session.no-folder",
+        reasons="; ".join(reasons) or "all paths are too long",
+        variable=RAYS_ROOT,
+        most=LONGEST - len(PREFIX) - 9,
     )
 
 

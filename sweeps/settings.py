@@ -158,7 +158,7 @@ class SweepSettings(ShippedOptions, TableOptions):
         require_at_least(0, self, "max_failures", "checkpoint_every_s", "outage_patience")
         if not 0 <= self.seed < 2**32:
             rule = "at least 0" if self.seed < 0 else "below 2**32"
-            raise UserError(f"--seed must be {rule}, but is {brief(self.seed)}")
+            raise _out_of_range("--seed", rule, brief(self.seed))
         _above_zero(self, "time_budget")
         _above_zero(self, "trial_timeout")
         _above_zero(self, "cpus_per_trial", most=MOST_THREADS)
@@ -166,29 +166,27 @@ class SweepSettings(ShippedOptions, TableOptions):
         if self.name is not None:
             check_name(self.name)
         if self.trust and self.resume is None:
-            raise UserError("--trust requires --resume: a new sweep runs local files only")
+            raise UserError.of("settings.trust-without-resume")
         if not self.space:
-            raise UserError("give --space NAME (see --list-spaces) or --resume SWEEP")
+            raise UserError.of("settings.no-space")
         if len(set(self.space)) < len(self.space):
-            raise UserError(f"--space names a space twice: {' '.join(self.space)}")
+            raise UserError.of("settings.space-named-twice", spaces=" ".join(self.space))
         self._check_data()
         if len({*map(_objective_key, self.objective)}) < len(self.objective):
-            raise UserError(f"--objective names a metric twice: {' '.join(self.objective)}")
+            raise UserError.of("settings.objective-named-twice", metrics=" ".join(self.objective))
         self._check_warm_start()
         for text in self.limit:
             parsed_limit(text)
         if any(not 1 <= lag <= MOST for lag in self.lag):
-            raise UserError(f"--lag must be at least 1, but is {' '.join(map(str, self.lag))}")
+            raise _out_of_range("--lag", "at least 1", " ".join(map(str, self.lag)))
         if self.lag and not self.by_trial:
-            raise UserError(
-                "--lag requires --order trial, one objective and --scheduler asha or none"
-            )
+            raise UserError.of("settings.lag-without-order")
         if len(self.objective) > 1 and self.sampler == "cmaes":
-            raise UserError("--sampler cmaes takes one objective; use tpe, gp, nsga2 or random")
+            raise UserError.of("settings.cmaes-with-objectives")
         if len(self.objective) > 1 and self.patience is not None:
-            raise UserError("--patience takes one objective: several have no single best score")
+            raise UserError.of("settings.patience-with-objectives")
         if len(self.objective) <= 1 and self.sampler == "nsga2":
-            raise UserError("--sampler nsga2 needs several objectives; add --objective or use tpe")
+            raise UserError.of("settings.nsga2-with-one-objective")
 
     def _check_data(self) -> None:
         """Refuse options of the user's own data together with those of shipped tasks."""
@@ -196,32 +194,24 @@ class SweepSettings(ShippedOptions, TableOptions):
         given = {n for n in (*OWN_DATA, *SHIPPED_DATA) if getattr(self, n) != getattr(defaults, n)}
         shipped = sorted(given & set(SHIPPED_DATA))
         if self.data is not None and shipped:
-            raise UserError(
-                f"--data and {_option(shipped[0])} exclude each other: one names your own data,"
-                " the other that of a built-in task"
-            )
+            raise UserError.of("settings.data-of-two-kinds", option=_option(shipped[0]))
         own = sorted(given & set(OWN_DATA))
         if self.data is None and own:
-            raise UserError(f"{_option(own[0])} requires --data FILE")
+            raise UserError.of("settings.option-without-data", option=_option(own[0]))
 
     def _check_warm_start(self) -> None:
         for given in self.warm_start:
             parts = given.split("/")
             if len(parts) > 2:
-                raise UserError(f"--warm-start {given} must be NAME or NAME/SPACE")
+                raise UserError.of("settings.warm-start-not-a-name", given=given)
             for part in parts:
                 check_name(part, option="--warm-start")
             if parts[0] == self.name:
-                raise UserError(
-                    f"--warm-start {given} names this sweep: use --resume to continue it"
-                )
+                raise UserError.of("settings.warm-start-is-this-sweep", given=given)
         if len(set(self.warm_start)) < len(self.warm_start):
-            raise UserError(f"--warm-start names a sweep twice: {' '.join(self.warm_start)}")
+            raise UserError.of("settings.warm-start-named-twice", sweeps=" ".join(self.warm_start))
         if self.warm_start and (self.sampler not in WARM or len(self.objective) > 1):
-            raise UserError(
-                f"--warm-start requires --sampler {' or '.join(WARM)} and one objective: other"
-                " samplers do not learn from earlier sweeps"
-            )
+            raise UserError.of("settings.warm-start-not-learnt", samplers=" or ".join(WARM))
 
     def for_task(self, task: "Task") -> Self:
         """The settings with objectives as keys of metrics; without any, the task's own objective.
@@ -233,9 +223,11 @@ class SweepSettings(ShippedOptions, TableOptions):
         keys = tuple(map(_objective_key, asked))
         unknown = [key for key in keys if key not in task.better]
         if unknown:
-            raise UserError(
-                f"unknown objective {' '.join(unknown)}: task {task.name} measures"
-                f" {', '.join(task.better)}"
+            raise UserError.of(
+                "settings.objective-unknown",
+                unknown=" ".join(unknown),
+                task=task.name,
+                known=", ".join(task.better),
             )
         return replace(self, objective=keys)
 
@@ -313,9 +305,8 @@ def check_resumable(stored: SweepSettings, wanted: SweepSettings) -> None:
         if (old := _shown(key, getattr(stored, key))) != (new := _shown(key, getattr(wanted, key)))
     ]
     if changed:
-        raise UserError(
-            f"sweep {wanted.resume} cannot be resumed with other settings ({'; '.join(changed)});"
-            " leave them out or start a new sweep"
+        raise UserError.of(
+            "settings.changed-on-resume", sweep=wanted.resume, changed="; ".join(changed)
         )
 
 
@@ -340,10 +331,7 @@ def check_name(name: str, *, option: str = "") -> None:
         UserError: If `name` has other characters or is too long.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        raise UserError(
-            f"{option or 'sweep name'} {name!r} must be letters, numbers, '_', '-', '.', at most"
-            " 64 characters"
-        )
+        raise UserError.of("settings.name-invalid", option=option or "sweep name", name=name)
 
 
 def _shown(key: str, value: Any) -> str:
@@ -364,4 +352,8 @@ def _above_zero(settings: SweepSettings, name: str, *, most: int = MOST) -> None
     value = getattr(settings, name)
     if value is not None and not 0 < value <= most:
         rule = f"at most {most:,}" if value > most else "above 0"
-        raise UserError(f"{_option(name)} must be {rule}, but is {value}")
+        raise _out_of_range(_option(name), rule, value)
+
+
+def _out_of_range(option: str, rule: str, value: object) -> UserError:
+    return UserError.of("settings.option-out-of-range", option=option, rule=rule, value=value)

@@ -63,10 +63,11 @@ def load_settings(folder: Path) -> SweepSettings:
     path = folder / SETTINGS_FILE
     if not path.is_file():
         known = sorted(p.parent.name for p in folder.parent.glob(f"*/{SETTINGS_FILE}"))
-        shown = ", ".join(known[-5:]) or "none"
-        raise UserError(
-            f"no sweep {folder.name!r} in {folder.parent}; the latest there: {shown}; if it is"
-            " elsewhere, give the --storage and --study that it had"
+        raise UserError.of(
+            "settings-file.no-sweep",
+            name=folder.name,
+            storage=folder.parent,
+            latest=", ".join(known[-5:]) or "none",
         )
     try:
         values = _with_names_of_today(parsed(path.read_bytes()))
@@ -79,7 +80,9 @@ def load_settings(folder: Path) -> SweepSettings:
                 raise TypeError(f"{key} cannot be {brief(getattr(settings, key))}")
         return settings
     except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f"settings of sweep {folder.name} in {path} are broken: {error}") from None
+        raise UserError.of(
+            "settings-file.broken", sweep=folder.name, path=path, error=error
+        ) from None
 
 
 def _form(values: dict[str, Any]) -> Any:
@@ -180,9 +183,7 @@ def check_place(folder: Path) -> Identity:
     if known is None:
         return Identity(uuid="", folder=folder.resolve(), project=Path.cwd())
     if is_copy(folder):
-        raise UserError(
-            f"{folder} is a copy of the sweep in {known.folder}, and their results would be mixed"
-            f" up: give it a name of its own, --resume {folder.name} --name NEW, or resume the"
-            " original"
+        raise UserError.of(
+            "settings-file.copy", folder=folder, original=known.folder, name=folder.name
         )
     return known.at(folder)

@@ -101,7 +101,7 @@ def check_used(settings: SweepSettings, sources: Sequence[Source]) -> None:
         own = [s for s in sources if given in (s.name, s.name.partition("/")[0])]
         if not any(source.trials for source in own):
             reasons = "; ".join(dict.fromkeys(f"{s.name}: {s.misfit}" for s in own))
-            raise UserError(f"--warm-start {given}: none of its trials fits ({reasons})")
+            raise UserError.of("sources.no-trial-fits", given=given, reasons=reasons)
 
 
 @contextmanager
@@ -140,9 +140,9 @@ def _named(
     ]
     if not keys:
         root = settings.local_root
-        place = f"{root} or the database of --study" if settings.study else str(root)
-        advice = "" if settings.study else "; if it is in a database, give that with --study"
-        raise UserError(f"--warm-start {given}: {place} has no study of that name{advice}")
+        if settings.study:
+            raise UserError.of("sources.not-in-database", given=given, root=root)
+        raise UserError.of("sources.not-in-folder", given=given, root=root)
     return [optuna.load_study(study_name=key, storage=storage) for key, storage in keys]
 
 

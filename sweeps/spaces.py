@@ -40,7 +40,7 @@ def main() -> int:
     """Print the spaces of the command line; return the exit code."""
     settings = parse(SpacesSettings, sys.argv[1:], prog="sweeps/spaces.py")
     if settings.target is not None and settings.data is None:
-        raise UserError("--target requires --data FILE")
+        raise UserError.of("spaces.target-without-data")
     lines = shown(settings) if settings.space else listed()
     for line in lines:
         console.print(line)
@@ -110,7 +110,7 @@ def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
                 yield load_space(name, task)
                 break
         else:
-            raise UserError(f"space {name} is not for a {settings.task}: leave out --task")
+            raise UserError.of("spaces.not-for-task", space=name, task=settings.task)
     if name not in ANY_TASK or name in SPACES:
         yield load_space(name)
 

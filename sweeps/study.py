@@ -46,13 +46,16 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
             elif said is not None and sqlite_path(study_url) is None:
                 advice = "check that it runs there, and has this user and database"
             shown = masked_url(study_url)
-            raise UserError(
-                f"--study {shown} cannot be opened: {reason.replace(study_url, shown)}; {advice}"
+            reason = reason.replace(study_url, shown)
+            raise UserError.of(
+                "study.not-opened", url=shown, reason=reason, advice=advice
             ) from None
     try:
         return journal_storage(journal)
     except OSError as error:
-        raise UserError(f"study file {journal} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "study.file-not-writable", path=journal, reason=error.strerror
+        ) from None
 
 
 def _open_database(url: str) -> RDBStorage:

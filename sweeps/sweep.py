@@ -139,10 +139,8 @@ def study_storage(
         storage = open_storage(settings.study, journal)
     is_known = storage is not None and has_study(storage, key)
     if storage is None or (was_begun and not is_known):
-        raise UserError(
-            f"sweep {key.partition('/')[0]} cannot be resumed: its study is missing in"
-            f" {folder.parent} or its database: restore it or start a new sweep"
-        )
+        name = key.partition("/")[0]
+        raise UserError.of("sweep.study-missing", sweep=name, folder=folder.parent)
     return storage, is_known
 
 

@@ -46,7 +46,8 @@ class BaseConfig:
             UserError: Naming field, rule and value.
         """
         if not holds:
-            raise UserError(f"{name} must be {rule}, but is {brief(getattr(self, name))}")
+            value = brief(getattr(self, name))
+            raise UserError.of("config.value-refused", field=name, rule=rule, value=value)
 
     def require_amounts(self, *names: str) -> None:
         """Refuse fields whose value is not finite or is below 0.
@@ -68,8 +69,11 @@ class BaseConfig:
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(set(values) - set(known))
         if unknown:
-            raise UserError(
-                f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(known)}"
+            raise UserError.of(
+                "config.field-unknown",
+                config=cls.__name__,
+                unknown=", ".join(unknown),
+                known=", ".join(known),
             )
         hints = _hints(cls)
         values = {k: tupled(v) for k, v in values.items()}
@@ -83,8 +87,8 @@ class BaseConfig:
             raise
         except Exception as error:  # a user's class may raise anything when it checks its fields
             what = first_line(error) if isinstance(error, TypeError) else shown_error(error)
-            raise UserError(
-                f"{cls.__name__} cannot be built from {brief(values)}: {what}"
+            raise UserError.of(
+                "config.not-built", config=cls.__name__, given=brief(values), problem=what
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,8 +209,8 @@ def _as_typed(name: str, given: Any, hint: Any) -> Any:
     """
     value = meant(given, hint)
     if not fits(value, hint):
-        below = ", below 2**64" if is_huge(value) else ""
-        raise UserError(f"{name} must be {described(hint)}{below}, but is {brief(value)}")
+        rule = described(hint) + (", below 2**64" if is_huge(value) else "")
+        raise UserError.of("config.value-refused", field=name, rule=rule, value=brief(value))
     return value
 
 

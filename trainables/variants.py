@@ -18,5 +18,5 @@ def variant_named(name: str) -> Variant:
     task, _, short = name.rpartition("/")
     found = VARIANTS.get(short)
     if found is None or task not in ("", found.task.name):
-        raise UserError(f"unknown variant {name!r}: known are {', '.join(VARIANTS)}")
+        raise UserError.of("variants.unknown", variant=name, known=", ".join(VARIANTS))
     return found

@@ -69,11 +69,11 @@ def check_output(path: Path, new: Path) -> None:
         UserError: If the file has another suffix, its folder does not exist, or it is `new`.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise UserError(f"--out {path} must end in {' or '.join(ENDINGS)}")
+        raise UserError.of("asking.out-ending-unknown", path=path, known=" or ".join(ENDINGS))
     if not path.parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}")
+        raise UserError.of("asking.out-folder-missing", path=path, folder=path.parent)
     if path.resolve() == new.resolve():
-        raise UserError(f"--out {path} would overwrite the rows to predict; choose another file")
+        raise UserError.of("asking.out-is-input", path=path)
 
 
 def _rows(
@@ -88,12 +88,9 @@ def _rows(
         return new.inputs, {n: new.frame[n].to_numpy() for n in named}, new.said
     read = read_file(path)
     if not isinstance(read, Arrays):
-        raise UserError(f"{path} is a table, but the model takes arrays: give an .npz with x")
+        raise UserError.of("asking.table-for-arrays", path=path)
     if len(model.raw) > 1:
-        raise UserError(
-            f"the model takes several inputs ({', '.join(model.raw)}), but a file holds one:"
-            " predict in Python, see docs/export.md"
-        )
+        raise UserError.of("asking.several-inputs", inputs=", ".join(model.raw))
     return {next(iter(model.raw)): read.x}, {}, ()
 
 

@@ -49,13 +49,11 @@ def champion_version(store: Store, name: str) -> ModelVersion | None:
     except MlflowException as error:
         if error.error_code in NONE_YET:
             return None
-        reason = first_line(error)
-        raise UserError(
-            f"the model registry of MLflow at {shown(store.tracking_uri)} does not answer:"
-            f" {reason}"
+        raise UserError.of(
+            "champion.registry-silent", uri=shown(store.tracking_uri), reason=first_line(error)
         ) from None
     if found.tags.get(names.TAG_KIND) != KIND:
-        raise UserError(f"{_named(found)} was not registered by foldsweep; choose another name")
+        raise UserError.of("champion.not-of-foldsweep", name=found.name, version=found.version)
     return found
 
 
@@ -72,8 +70,8 @@ def load_champion(store: Store, name: str) -> Champion | None:
     try:
         model = fetched(f"models:/{name}/{found.version}")
     except UserError as error:
-        raise UserError(
-            f"{_named(found)} cannot be read: {error}; choose another name, or delete that version"
+        raise UserError.of(
+            "champion.unreadable", name=found.name, version=found.version, reason=error
         ) from None
     return Champion(version=str(found.version), model=model)
 
@@ -146,10 +144,6 @@ def _parts(task: Task, samples: Samples) -> set[bytes]:
         flat = [array.reshape(len(samples), -1) for array in samples.inputs.values()]
         numbers = np.concatenate([array.astype(np.float64) for array in flat], axis=1)
     return {row.tobytes() for row in np.ascontiguousarray(numbers)}
-
-
-def _named(found: ModelVersion) -> str:
-    return f"version {found.version} of {found.name}, its {ALIAS},"
 
 
 def _data_of(model: KeptModel) -> str:

@@ -102,7 +102,7 @@ def interval(
         if np.isfinite(difference):
             differences.append(difference)
     if len(differences) < count / 2:
-        raise UserError(f"{size} test rows are too few to compare models")
+        raise UserError.of("difference.too-few-rows", rows=size)
     low, high = np.quantile(differences, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
 

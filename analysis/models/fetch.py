@@ -96,21 +96,24 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
     folder = Path(given)
     if folder.is_dir():
         if not (folder / RECIPE_FILE).is_file():
-            raise UserError(f"{folder} has no {RECIPE_FILE}, so it is not a kept model")
+            raise UserError.of("fetch.folder-without-model", folder=folder, file=RECIPE_FILE)
         if (folder / CODE_FILE).is_file():
             console.print(f"the model is the code in {folder / CODE_FILE}")
         return KeptModel.load(folder, variant_of=variant_of)
     if not given.startswith("models:/"):
         if "/" in given or not given:
-            raise UserError(f"model {given!r}: there is no such folder")
+            raise UserError.of("fetch.folder-missing", model=given)
         given = f"models:/{given}@{ALIAS}"
     path = sqlite_path(tracking_uri)
     if path is not None and not path.is_file():
-        raise UserError(f"{given}: no MLflow store at {path}; give --tracking-uri, or a folder")
+        raise UserError.of("fetch.store-missing", model=given, path=path)
     with quiet_mlflow(tracking_uri):
         try:
             return fetched(given)
         except UserError as error:
-            raise UserError(
-                shown(f"{given} of MLflow at {tracking_uri} cannot be read: {error}")
+            raise UserError.of(
+                "fetch.model-unreadable",
+                model=shown(given),
+                uri=shown(tracking_uri),
+                reason=shown(str(error)),
             ) from None

@@ -22,14 +22,14 @@ def check_folder(folder: Path) -> None:
             files that are not a model's.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--keep {folder} is no folder")
+        raise UserError.of("keeping.not-a-folder", folder=folder)
     if not folder.parent.is_dir():
-        raise UserError(f"--keep {folder}: there is no folder {folder.parent}")
+        raise UserError.of("keeping.parent-missing", folder=folder, parent=folder.parent)
     others = (
         sorted(f.name for f in folder.iterdir() if f.name not in FILES) if folder.is_dir() else []
     )
     if others:
-        raise UserError(f"--keep {folder} holds {others[0]}: name an empty or a new folder")
+        raise UserError.of("keeping.folder-not-empty", folder=folder, file=others[0])
 
 
 def keep(model: KeptModel, folder: Path) -> None:
@@ -43,5 +43,5 @@ def keep(model: KeptModel, folder: Path) -> None:
         for name in FILES:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+        raise UserError.of("keeping.unwritable", folder=folder, reason=error.strerror) from None
     model.save(folder)

@@ -47,9 +47,7 @@ def check(store: Store, name: str) -> None:
             name is not a foldsweep model.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        raise UserError(
-            f"model name {name!r} must be letters, numbers, '_', '-', '.', at most 64 of them"
-        )
+        raise UserError.of("model-registry.name-not-allowed", name=name)
     champion_version(store, name)
 
 
@@ -81,10 +79,10 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
     verdict = judge(trained, champion)
     found = champion_version(store, name)
     if (found and str(found.version)) != (champion and champion.version):
-        raise UserError(f"the {ALIAS} of {name} changed in the meantime; run the command again")
+        raise UserError.of("model-registry.champion-changed", name=name)
     client = store.client
     if (old := store.moved_from()) is not None:
-        raise UserError(f"MLflow would write the model to {old}, {ELSEWHERE}")
+        raise UserError.of("model-registry.store-moved", place=old, meaning=ELSEWHERE)
     try:
         with quiet_mlflow(store.tracking_uri):
             logged = _log(store, trained)
@@ -100,10 +98,8 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
         if verdict.wins:
             client.set_registered_model_alias(name, ALIAS, made.version)
     except (MlflowException, OSError) as error:
-        reason = first_line(error)
-        raise UserError(
-            shown(f"MLflow at {store.tracking_uri} did not accept the model: {reason}")
-        ) from None
+        uri, reason = shown(store.tracking_uri), shown(first_line(error))
+        raise UserError.of("model-registry.model-refused", uri=uri, reason=reason) from None
     return said
 
 

@@ -67,7 +67,7 @@ def sweep_figures(
     shown = shown_names(sweeps)
     pictures = pictures_of(sweeps[0].task)
     if beside and pictures is None:
-        raise UserError(f"--beside {beside[0]}: task {sweeps[0].task} has no figures of such rows")
+        raise UserError.of("gallery.row-without-figures", row=beside[0], task=sweeps[0].task)
     return {
         **_curves(store, sweeps, shown, notice),
         **_boxes(sweeps, shown),

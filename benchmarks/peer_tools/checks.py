@@ -17,7 +17,7 @@ def require_psutil() -> None:
         UserError: If it is not installed.
     """
     if find_spec("psutil") is None:
-        raise UserError(f"psutil, which measures processes, is not installed: {REQUIREMENTS}")
+        raise UserError.of("peer-checks.psutil-missing", install=REQUIREMENTS)
 
 
 def require_document(path: Path | None, blocks: Iterable[str]) -> None:
@@ -39,7 +39,9 @@ def made_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"folder {path} cannot be made: {error.strerror}") from None
+        raise UserError.of(
+            "peer-checks.folder-not-made", path=path, reason=error.strerror
+        ) from None
     return path.resolve()
 
 

@@ -73,13 +73,16 @@ class Run:
             theirs = values.pop("made_by")
             run = cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path} is damaged: delete it, or take another --folder") from None
+            raise UserError.of("peer-results.file-damaged", path=path) from None
         wanted = json.loads(json.dumps(made_by))  # JSON turns tuples into lists
         differ = [key for key in wanted if theirs.get(key) != wanted[key]]
         if differ:
-            raise UserError(
-                f"{path} was measured with {differ[0]} {theirs.get(differ[0])!r}, not"
-                f" {wanted[differ[0]]!r}: take another --folder"
+            raise UserError.of(
+                "peer-results.other-settings",
+                path=path,
+                setting=differ[0],
+                found=theirs.get(differ[0]),
+                wanted=wanted[differ[0]],
             )
         return run
 

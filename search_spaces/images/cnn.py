@@ -18,7 +18,7 @@ def space(task: Task) -> SearchSpace:
         UserError: If the task has no images.
     """
     if task.augment is None:
-        raise UserError(f"space cnn is for images, which {task.name} has none of; use mlp")
+        raise UserError.of("cnn.task-without-images", task=task.name)
     classifies = task.kind == "classification"
     return SearchSpace(
         name="cnn",

@@ -68,9 +68,11 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
         settings.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(settings.root / "lock").acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{settings.root} is in use by another process") from None
+        raise UserError.of("reproduction.folder-in-use", folder=settings.root) from None
     except OSError as error:
-        raise UserError(f"folder {settings.root} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "reproduction.folder-not-writable", folder=settings.root, reason=error.strerror
+        ) from None
     again = command("sweeps/reproduce.py", *args)
     tell(resume=again)
     keep_dumps_in(settings.root / LOG_FILE)
@@ -101,9 +103,7 @@ def selected(names: Sequence[str]) -> dict[str, list[tuple[Preset, Measurement] 
                     if row not in chosen.setdefault(table, []):
                         chosen[table].append(row)
         if not hits:
-            raise UserError(
-                f"no report, table or row {name!r}; tables are {', '.join(TABLES)} (see --list)"
-            )
+            raise UserError.of("reproduction.unknown", name=name, tables=", ".join(TABLES))
     return {table: chosen[table] for table in TABLES if table in chosen}
 
 
@@ -187,7 +187,7 @@ class Reproduction:
         )
         show_end(settings, end, self.settings.name)
         if not end.interrupted and self._found(grid) is None:
-            raise UserError(f"grid {grid.name} has no result: {end.last_error}")
+            raise UserError.of("reproduction.no-result", grid=grid.name, error=end.last_error)
         return end.interrupted
 
     def _job(self, preset: Preset, measurement: Measurement) -> Job | None:

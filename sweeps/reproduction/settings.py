@@ -70,11 +70,11 @@ class ReproduceSettings:
         require_at_least(1, self, "rounds", most=MOST_FOLDS)
         require_local(self.storage)
         if self.all and self.what:
-            raise UserError(f"--all includes every table: leave out {' '.join(self.what)}")
+            raise UserError.of("reproduction-settings.all-and-more", what=" ".join(self.what))
         if not (self.all or self.what):
-            raise UserError("say what to repeat, such as kong/table3, or --all (see --list)")
+            raise UserError.of("reproduction-settings.nothing-chosen")
         if self.write is not None and not self.write.is_file():
-            raise UserError(f"--write {self.write} does not exist")
+            raise UserError.of("reproduction-settings.write-missing", path=self.write)
         check_store(tracking_uri(self.tracking_uri))
 
     @property

@@ -284,14 +284,13 @@ def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError.of(
+            "reproduction-tables.file-unreadable", path=path, reason=error.strerror
+        ) from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} cannot be read: it is not UTF-8 text") from None
+        raise UserError.of("reproduction-tables.file-not-utf8", path=path) from None
     names = list(names)
     found = {match.group(2) for match in _MARK.finditer(text)} & set(names)
     if not found:
-        raise UserError(
-            f"{path} has no mark for any of these tables; write '<!-- foldsweep: "
-            f"{names[0]} -->' and '<!-- end -->' on lines of their own"
-        )
+        raise UserError.of("reproduction-tables.no-mark", path=path, table=names[0])
     return text, found

@@ -87,18 +87,18 @@ class NameCheck:
             answer = {"problem": "no answer"}
         uri, experiment = shown(self._asked["tracking_uri"] or ""), self._asked["experiment"]
         if answer.get("deleted"):
-            raise UserError(
-                f"MLflow experiment {experiment!r} at {uri} is deleted: restore it, or choose"
-                " another --experiment"
-            )
+            raise UserError.of("name-check.experiment-deleted", experiment=experiment, uri=uri)
         if (taken := answer.get("taken")) is not None:
-            raise UserError(
-                f"MLflow at {uri} has another sweep {self._asked['name']} in experiment"
-                f" {experiment!r}, {taken}: choose another --name"
+            raise UserError.of(
+                "name-check.name-taken",
+                uri=uri,
+                name=self._asked["name"],
+                experiment=experiment,
+                taken=taken,
             )
         if (problem := answer.get("problem")) is not None:
             if self._is_file and "locked" not in problem:
-                raise UserError(f"MLflow store {uri} cannot be used: {shown(problem)}")
+                raise UserError.of("name-check.store-unusable", uri=uri, problem=shown(problem))
             console.print(
                 f"MLflow at {uri} does not answer ({shown(problem)}): records wait until it does"
             )

@@ -321,13 +321,12 @@ class TrackingTarget:
 
     def __post_init__(self) -> None:
         if not self.experiment.isprintable() or len(self.experiment.encode()) > _LONGEST_NAME:
-            raise UserError(
-                f"--experiment {self.experiment!r} must be printable and have at most"
-                f" {_LONGEST_NAME} bytes"
+            raise UserError.of(
+                "spool.experiment-invalid", experiment=self.experiment, most=_LONGEST_NAME
             )
         check_uri(self.tracking_uri)
         if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
-            raise UserError(f"sweep {self.sweep!r}: {self.uuid!r} is not a UUID")
+            raise UserError.of("spool.not-a-uuid", sweep=self.sweep, uuid=self.uuid)
 
     @property
     def server(self) -> str:
@@ -387,9 +386,9 @@ class TrackingTarget:
             values |= {key: resolved(values[key], project) for key in _PLACES}
             return cls(**{k: v for k, v in values.items() if k != "folder"} | {"project": project})
         except FileNotFoundError:
-            raise UserError(f"{folder} holds no sweep: it has no {TARGET_FILE}") from None
+            raise UserError.of("spool.no-sweep", folder=folder, file=TARGET_FILE) from None
         except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({error}): restore it or remove it") from None
+            raise UserError.of("spool.damaged", path=path, error=error) from None
 
 
 def check_files(folder: Path, *more: str) -> None:
@@ -405,7 +404,7 @@ def check_files(folder: Path, *more: str) -> None:
     for name in (SPOOL_FILE, TARGET_FILE, CURSOR_FILE, REJECTED_FILE, *more):
         path = folder / name
         if not path.is_file() and (path.exists() or path.is_symlink()):
-            raise UserError(f"{path} is not a file: remove it")
+            raise UserError.of("spool.not-a-file", path=path)
 
 
 def identity_in(folder: Path, *, within: Path | None = None) -> Identity:

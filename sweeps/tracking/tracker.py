@@ -70,9 +70,8 @@ class Tracker:
         try:
             self._lock.acquire()
         except Timeout:
-            raise UserError(
-                f"sweep {target.sweep!r} is already running ({folder} is in use): "
-                "wait for it or stop it"
+            raise UserError.of(
+                "tracker.already-running", sweep=target.sweep, folder=folder
             ) from None
         target.save(folder)
         self._folder = folder

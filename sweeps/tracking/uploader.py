@@ -204,9 +204,7 @@ class Uploader:
                     raise
             experiment = self._client.get_experiment_by_name(name)
         if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
-            raise UserError(
-                f"MLflow experiment {name!r} is deleted: restore it or choose another name"
-            )
+            raise UserError.of("uploader.experiment-deleted", experiment=name)
         return experiment
 
     def _find_runs(self) -> dict[str, RunInfo]:

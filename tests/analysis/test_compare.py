@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.compare import main
-from foldsweep.errors import UserError
+from tests.refusals import refused, text
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
 POOR = (0.80, 0.79, 0.81, 0.80, 0.81)
@@ -91,21 +91,41 @@ def test_machines_get_csv_and_json(run):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (["--sweep", "nothing"], "has no sweeps of 'nothing'"),
-        (["--sweep", "empty"], "empty/cnn_ws: no complete trial yet"),
-        (["--sweep", "d", "--filter", "params.lr = '7'"], "no complete trial that passes"),
-        (["--filter", "lr high"], "is not a valid MLflow filter"),
-        (["--rope", "-1"], "--rope must be at least 0, but is -1.0"),
-        (["--objective", "f1"], "--objective f1 was not measured: choose accuracy, loss"),
-        (["--task", "prices"], "has no sweeps of 'prices'; it has larger_digit"),
-        (["--dataset", "digits", "--csv", "no/where.csv"], "cannot be written"),
-        (["--experiment", "none"], "has no experiment 'none'"),
+        (["--sweep", "nothing"], "analysis-results.name-unknown", {"name": "nothing"}),
+        (
+            ["--sweep", "empty"],
+            "selection.no-complete-trial",
+            {"sweeps": "empty/cnn_ws", "why": " yet"},
+        ),
+        (
+            ["--sweep", "d", "--filter", "params.lr = '7'"],
+            "selection.no-complete-trial",
+            {"why": """ that passes "params.lr = '7'\""""},
+        ),
+        (["--filter", "lr high"], "analysis-results.filter-invalid", {"filter": "lr high"}),
+        (["--rope", "-1"], "selection.rope-out-of-range", {"rope": -1.0}),
+        (
+            ["--objective", "f1"],
+            "selection.objective-unmeasured",
+            {"objective": "f1", "known": "accuracy, loss"},
+        ),
+        (
+            ["--task", "prices"],
+            "analysis-results.name-unknown",
+            {"name": "prices", "known": "larger_digit"},
+        ),
+        (
+            ["--dataset", "digits", "--csv", "no/where.csv"],
+            "files.file-not-writable",
+            {"path": "no/where.csv"},
+        ),
+        (["--experiment", "none"], "load.experiment-unknown", {"name": "none"}),
     ],
 )
-def test_mistakes_end_in_one_line(run, args, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_mistakes_end_in_one_line(run, args, kind, values):
+    with refused(kind, **values) as caught:
         run(*args)
     assert "\n" not in str(caught.value)
 
@@ -183,7 +203,7 @@ def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
 def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
     said = run_tasks()
     first, second, *_ = said.splitlines()
-    assert first.startswith("early/mlp is left out: an earlier version of foldsweep made it")
+    assert first == f"early/mlp is left out: {text('load.sweep-of-earlier-version')}"
     assert second == "only sweeps of task houses, the latest; for others give --task larger_digit"
     assert "ridge" in said
     assert "0.95" not in said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.figures import figures, main
-from foldsweep.errors import UserError
+from tests.refusals import refused
 
 TABLE = "report/table"
 CURVES = {name: [[0.5, 0.6]] * 3 for name in ("train_loss", "train_accuracy", "loss", "accuracy")}
@@ -46,6 +46,7 @@ def test_the_program_writes_files_and_names_them(
     assert capsys.readouterr().out == f"{out}/report-table-wrong.png\n"
     assert (out / "report-table-wrong.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "file").touch()
-    monkeypatch.setattr(sys, "argv", [*argv[:-1], str(tmp_path / "file" / "figures")])
-    with pytest.raises(UserError, match="folder .*/file/figures cannot be written: Not a dir"):
+    out = tmp_path / "file" / "figures"
+    monkeypatch.setattr(sys, "argv", [*argv[:-1], str(out)])
+    with refused("figures.out-unwritable", path=out, reason="Not a directory"):
         main()

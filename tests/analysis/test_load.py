@@ -18,8 +18,8 @@ from analysis.load import (
 )
 from analysis.results import load_sweeps
 from foldsweep import names as metrics
-from foldsweep.errors import UserError
 from tests.analysis.cases import RMSE
+from tests.refusals import refused, text
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_first_of_several_objectives_counts(make_store: Callable) -> None:
     filled.add("second/mlp", "FAIL", objective="val_loss num_params")
     store = open_store(filled.uri, "foldsweep")
     assert sweep_objective(store, "second/mlp").key == "val_loss"
-    with pytest.raises(UserError, match="sweep second/mlp has no complete trial yet"):
+    with refused("load.no-complete-trial", sweep="second/mlp"):
         complete_trials(store, "second/mlp")
 
 
@@ -64,26 +64,31 @@ def test_the_lowest_is_best_where_the_task_says_so(make_store: Callable) -> None
 def test_a_sweep_of_an_earlier_version_is_refused(make_store: Callable, tag: str) -> None:
     filled = make_store()
     filled.add("early/mlp", 0.5, without=(tag,))
-    with pytest.raises(UserError, match="early/mlp cannot be read: an earlier version of folds"):
+    why = text("load.sweep-of-earlier-version")
+    with refused("load.sweep-unreadable", sweep="early/mlp", reason=why):
         complete_trials(open_store(filled.uri, "foldsweep"), "early/mlp")
 
 
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        ("{", "its metrics cannot be read"),
+        ("{", text("load.metrics-damaged", reason="")),
         ("[]", "the record of metrics is not a mapping"),
         ('{"val_accuracy": {"better": "up", "equal": 0.1}}', "the record of metric val_accuracy"),
         ('{"val_accuracy": {"better": "higher"}}', "the record of metric val_accuracy is"),
-        ('{"val_f1": {"better": "higher", "equal": 0.1}}', "lack its objective val_accuracy"),
+        (
+            '{"val_f1": {"better": "higher", "equal": 0.1}}',
+            text("load.metrics-without-objective", objective="val_accuracy"),
+        ),
     ],
 )
 def test_a_damaged_record_of_metrics_is_said(make_store: Callable, record: str, said: str) -> None:
     filled = make_store()
     filled.add("a/mlp", 0.5)
     filled.client.set_tag(filled.parents["a/mlp"], metrics.TAG_METRICS, record)
-    with pytest.raises(UserError, match=said):
+    with refused("load.sweep-unreadable", sweep="a/mlp") as caught:
         complete_trials(open_store(filled.uri, "foldsweep"), "a/mlp")
+    assert said in str(caught.value.values["reason"])
 
 
 def test_the_last_epoch_counts_and_not_the_best(store: Store) -> None:
@@ -112,27 +117,28 @@ def test_datasets_and_sweeps_never_mix(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("name", "space", "asked"),
     [
-        ({"name": "missing", "space": None}, "has no sweep missing; it has: own/mine, failed/"),
-        ({"name": None, "space": "cnn_ws_aux"}, "has no space cnn_ws_aux; it has: own/mine"),
-        ({"name": "both", "space": "cnn_ws"}, "has no sweep both space cnn_ws; it has: "),
-        ({"name": "elsewhere", "space": None}, "'foldsweep' has no sweep elsewhere"),
-        ({"name": "it's", "space": None}, "has no sweep it's"),
+        ("missing", None, "sweep missing"),
+        (None, "cnn_ws_aux", "space cnn_ws_aux"),
+        ("both", "cnn_ws", "sweep both space cnn_ws"),
+        ("elsewhere", None, "sweep elsewhere"),
+        ("it's", None, "sweep it's"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(
-    store: Store, asked: dict, said: str
+    store: Store, name: str | None, space: str | None, asked: str
 ) -> None:
-    with pytest.raises(UserError, match=said) as caught:
-        sweeps_named(store, **asked)
+    there = ", ".join(sweep_runs(store))
+    with refused("load.no-such-sweeps", asked=asked, known=there) as caught:
+        sweeps_named(store, name=name, space=space)
     assert "\n" not in str(caught.value)
 
 
 def test_sweeps_without_a_complete_trial_are_refused(store: Store) -> None:
-    with pytest.raises(UserError, match="sweep failed/cnn_ws has no complete trial yet"):
+    with refused("load.no-complete-trial", sweep="failed/cnn_ws"):
         complete_trials(store, "failed/cnn_ws")
-    with pytest.raises(UserError, match="has no sweep missing/mlp"):
+    with refused("load.sweep-unknown", sweep="missing/mlp"):
         complete_trials(store, "missing/mlp")
 
 
@@ -170,8 +176,9 @@ def test_a_sweep_without_its_name_hides_no_other(
 def test_an_empty_experiment_has_no_sweep(make_store: Callable) -> None:
     filled = make_store()
     filled.experiment("foldsweep")
-    with pytest.raises(UserError, match="experiment 'foldsweep' has no space mlp; it has: none"):
-        sweeps_named(open_store(filled.uri, "foldsweep"), name=None, space="mlp")
+    store = open_store(filled.uri, "foldsweep")
+    with refused("load.no-such-sweeps", experiment="foldsweep", asked="space mlp", known="none"):
+        sweeps_named(store, name=None, space="mlp")
 
 
 # Several sweeps of one name ----------------------------------------------------------------------
@@ -212,14 +219,12 @@ def test_a_name_that_several_sweeps_have_is_asked_for(
 ) -> None:
     store, *both = twice
     which = ", ".join(sorted(name.rpartition("/")[0] for name in both))
-    for ask in (
-        lambda: load_sweeps(store, sweeps=[word]),
-        lambda: sweeps_named(store, name=word, space=None),
-        lambda: complete_trials(store, "a/mlp"),
+    for name, ask in (
+        (word, lambda: load_sweeps(store, sweeps=[word])),
+        (word, lambda: sweeps_named(store, name=word, space=None)),
+        ("a/mlp", lambda: complete_trials(store, "a/mlp")),
     ):
-        with pytest.raises(
-            UserError, match=f"2 sweeps are called {word}.*: choose one of {which}"
-        ):
+        with refused("load.name-ambiguous", count=2, name=name, known=which):
             ask()
 
 
@@ -234,26 +239,30 @@ def test_one_sweep_of_two_spaces_is_one(make_store: Callable) -> None:
 
 
 def test_a_missing_experiment_is_said(filled: Any) -> None:
-    with pytest.raises(UserError, match=r"has no experiment 'nothing'"):
+    with refused("load.experiment-unknown", name="nothing"):
         open_store(filled.uri, "nothing")
 
 
 def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no MLflow store at .*; run a sweep or give --tracking"):
+    with refused("load.store-missing", path=tmp_path / "mlflow.db"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db", "foldsweep")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database" * 100)
-    with pytest.raises(UserError, match="file is not a database") as caught:
+    with refused("load.store-silent", uri=f"sqlite:///{tmp_path}/mlflow.db") as caught:
         open_store(f"sqlite:///{tmp_path}/mlflow.db", "foldsweep")
+    assert "file is not a database" in str(caught.value.values["reason"])
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["bogus://host", "bogus+driver://user@host/db"])
-def test_an_unknown_scheme_is_said_in_one_line(uri: str) -> None:
-    with pytest.raises(UserError, match="bogus") as caught:
+@pytest.mark.parametrize(
+    ("uri", "scheme"),
+    [("bogus://host", "bogus"), ("bogus+driver://user@host/db", "bogus+driver")],
+)
+def test_an_unknown_scheme_is_said_in_one_line(uri: str, scheme: str) -> None:
+    with refused("tracking.scheme-unknown", scheme=scheme) as caught:
         open_store(uri, "foldsweep")
     assert "\n" not in str(caught.value)
 
@@ -264,7 +273,7 @@ def test_a_server_that_is_down_is_said_within_seconds(monkeypatch: pytest.Monkey
         unused.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
     started = time.monotonic()
-    with pytest.raises(UserError, match=f"MLflow at {uri} does not answer: ") as caught:
+    with refused("load.store-silent", uri=uri) as caught:
         open_store(uri, "foldsweep")
     assert time.monotonic() - started < 10
     assert "\n" not in str(caught.value)
@@ -272,6 +281,6 @@ def test_a_server_that_is_down_is_said_within_seconds(monkeypatch: pytest.Monkey
 
 def test_no_password_of_a_server_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match=r"http://\*\*\*@127.0.0.1:1 does not answer") as caught:
+    with refused("load.store-silent", uri="http://***@127.0.0.1:1") as caught:
         open_store("http://user:s3cr3t@127.0.0.1:1", "foldsweep")
     assert "s3cr3t" not in str(caught.value)

@@ -1,9 +1,9 @@
 """Predictions of a kept model for the rows of a file: output file, messages and refusals."""
 
-import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from analysis.models.registry import register
 from analysis.models.trained import Trained
 from analysis.predict import main
 from foldsweep.errors import UserError
+from tests.refusals import refused, text
 from tests.trainables.keep.cases import CASES, Case, customers, of_space, task_data
 from trainables.keep.model import KeptModel
 from trainables.tasks.tables import TableOptions, table_task
@@ -67,12 +68,13 @@ def predict(
     return run
 
 
-def refused(predict: Callable[..., Any], *args: str) -> str:
-    with pytest.raises(UserError) as caught:
-        predict(*args)
+@contextmanager
+def refused_prediction(kind: str, **values: Any) -> Iterator[pytest.ExceptionInfo[UserError]]:
+    """Expect a refusal in one line, without a file of predictions."""
+    with refused(kind, **values) as caught:
+        yield caught
     assert "\n" not in str(caught.value)
     assert not list(Path().glob("predictions.*"))
-    return str(caught.value)
 
 
 # What is written ---------------------------------------------------------------------------------
@@ -168,29 +170,61 @@ def test_identifier_keeps_a_name_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (("table classes", "gone.csv"), "gone.csv cannot be read: No such file"),
-        (("table classes", "new.txt"), "new.txt"),
-        (("table classes", "new.csv", "--out", "p.xlsx"), "--out p.xlsx must end in .csv or .pa"),
-        (("table classes", "new.csv", "--out", "no/p.csv"), "there is no folder no"),
-        (("table classes", "new.csv", "--out", "new.csv"), "would overwrite the rows"),
-        (("table classes", "fewer.csv"), "columns are missing: 'plan'"),
-        (("table classes", "wrong.csv"), "column 'age in years': 'old' in row 2 is not a number"),
-        (("table classes", "empty.csv"), "has a header but no rows"),
-        (("larger_digit", "new.csv"), "new.csv is a table, but the model takes arrays"),
-        (("images", "new.csv"), "new.csv is a table, but the model takes arrays"),
-        (("images", "other.npz"), "rows of x must be of shape (1, 8, 8), but are (9, 9)"),
-        (("larger_digit", "other.npz"), "images must have the shape (n, 2, 14, 14)"),
-        (("empty folder", "new.csv"), "has no recipe.yaml, so it is not a kept model"),
-        (("no/folder", "new.csv"), "model 'no/folder': there is no such folder"),
-        (("churn", "new.csv"), "models:/churn@champion: no MLflow store at"),
-        (("models:/churn/2", "new.csv"), "models:/churn/2: no MLflow store at"),
-        (("table classes", "new.csv", "--bogus"), "Unrecognized options: --bogus"),
+        (
+            ("table classes", "gone.csv"),
+            "reading.unreadable",
+            {"path": "gone.csv", "problem": "No such file or directory"},
+        ),
+        (("table classes", "new.txt"), "reading.ending-unknown", {"path": "new.txt"}),
+        (
+            ("table classes", "new.csv", "--out", "p.xlsx"),
+            "asking.out-ending-unknown",
+            {"path": "p.xlsx", "known": ".csv or .parquet"},
+        ),
+        (
+            ("table classes", "new.csv", "--out", "no/p.csv"),
+            "asking.out-folder-missing",
+            {"folder": "no"},
+        ),
+        (
+            ("table classes", "new.csv", "--out", "new.csv"),
+            "asking.out-is-input",
+            {"path": "new.csv"},
+        ),
+        (("table classes", "fewer.csv"), "schema.columns-missing", {"columns": "'plan'"}),
+        (
+            ("table classes", "wrong.csv"),
+            "columns.bad-value",
+            {"column": "age in years", "value": "old", "row": 2, "why": "is not a number"},
+        ),
+        (("table classes", "empty.csv"), "reading.no-rows", {"path": "empty.csv"}),
+        (("larger_digit", "new.csv"), "asking.table-for-arrays", {"path": "new.csv"}),
+        (("images", "new.csv"), "tables.table-for-arrays", {"path": "new.csv"}),
+        (
+            ("images", "other.npz"),
+            "arrays.row-shape-differs",
+            {"array": "x", "expected": (1, 8, 8), "shape": (9, 9)},
+        ),
+        (
+            ("larger_digit", "other.npz"),
+            "shapes.other-shape",
+            {"input": "images", "wanted": "n, 2, 14, 14"},
+        ),
+        (("empty folder", "new.csv"), "fetch.folder-without-model", {"file": "recipe.yaml"}),
+        (("no/folder", "new.csv"), "fetch.folder-missing", {"model": "no/folder"}),
+        (("churn", "new.csv"), "fetch.store-missing", {"model": "models:/churn@champion"}),
+        (("models:/churn/2", "new.csv"), "fetch.store-missing", {"model": "models:/churn/2"}),
+        (
+            ("table classes", "new.csv", "--bogus"),
+            "programs.command-line-invalid",
+            {"reason": "Unrecognized options: --bogus"},
+        ),
     ],
 )
 def test_mistakes_are_said_in_one_line(
-    args: tuple[str, ...], said: str, predict: Callable, tmp_path: Path
+    args: tuple[str, ...], kind: str, values: dict[str, Any], predict: Callable, tmp_path: Path
 ) -> None:
     frame = customers(5, seed=5)
     frame.to_csv("new.csv", index=False)
@@ -202,7 +236,8 @@ def test_mistakes_are_said_in_one_line(
     Path("new.txt").write_text("")
     np.savez("other.npz", x=np.ones((4, 9, 9)))
     Path("empty folder").mkdir()
-    assert said in refused(predict, *args)
+    with refused_prediction(kind, **values):
+        predict(*args)
 
 
 def test_mistake_ends_with_exit_code_2(
@@ -214,7 +249,8 @@ def test_mistake_ends_with_exit_code_2(
     with pytest.raises(SystemExit) as stop:
         run_program(main)
     assert stop.value.code == 2
-    assert re.fullmatch(r"error: gone\.npz cannot be read: .*\n", capsys.readouterr().err)
+    said = text("reading.unreadable", path="gone.npz", problem="No such file or directory")
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 # Registered models -------------------------------------------------------------------------------
@@ -239,7 +275,8 @@ def test_champion_of_a_registry_is_asked_by_its_name(
     for name in ("churn", "models:/churn@champion", "models:/churn/1"):
         pd.testing.assert_frame_equal(predict(name, "new.csv", "--tracking-uri", uri)[1], wanted)
     Path("predictions.csv").unlink()
-    said = refused(predict, "other", "new.csv", "--tracking-uri", uri)
-    assert said.startswith("models:/other@champion of MLflow at sqlite:///")
-    assert "cannot be read: " in said
-    assert "/nothing" not in refused(predict, "models:/churn/7", "new.csv", "--tracking-uri", uri)
+    with refused_prediction("fetch.model-unreadable", model="models:/other@champion", uri=uri):
+        predict("other", "new.csv", "--tracking-uri", uri)
+    with refused_prediction("fetch.model-unreadable", model="models:/churn/7") as caught:
+        predict("models:/churn/7", "new.csv", "--tracking-uri", uri)
+    assert "/nothing" not in str(caught.value)

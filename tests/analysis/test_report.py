@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report import main
-from foldsweep.errors import UserError
+from tests.refusals import refused, text
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
 POOR = (0.80, 0.79, 0.81, 0.80, 0.81)
@@ -96,16 +96,16 @@ def test_one_sweep_alone_has_a_report_too_and_may_stay_local(run, filled):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (["--out", "report.pdf"], "--out must end in .html, but is report.pdf"),
-        (["--out", "no/report.html"], "folder no does not exist"),
-        (["--sweep", "nothing"], "has no sweeps of 'nothing'"),
-        (["--rope", "-1"], "--rope must be at least 0"),
+        (["--out", "report.pdf"], "analysis-report.out-not-html", {"path": "report.pdf"}),
+        (["--out", "no/report.html"], "analysis-report.out-folder-missing", {"folder": "no"}),
+        (["--sweep", "nothing"], "analysis-results.name-unknown", {"name": "nothing"}),
+        (["--rope", "-1"], "selection.rope-out-of-range", {"rope": -1.0}),
     ],
 )
-def test_mistakes_end_in_one_line(run, args, said):
-    with pytest.raises(UserError, match=said):
+def test_mistakes_end_in_one_line(run, args, kind, values):
+    with refused(kind, **values):
         run(*args)
 
 
@@ -134,7 +134,7 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     monkeypatch.setattr(sys, "argv", ["report.py", "--tracking-uri", houses.uri])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "early/mlp is left out: an earlier version of foldsweep made it" in said
+    assert f"early/mlp is left out: {text('load.sweep-of-earlier-version')}" in said
     page = Page(Path("report.html").read_text())
     assert "task houses · data houses · rmse, lower is better" in page.text
     assert "ridge is significantly better than mlp (1 against 2 trials): an exp" in page.text

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from analysis.reproductions import latest_rows, table_rows
-from foldsweep.errors import UserError
+from tests.refusals import refused
 
 TABLE = "report/table"
 
@@ -30,7 +30,7 @@ def test_rows_of_two_repetitions_are_never_mixed(filled_rows: Any) -> None:
     assert runs() == [quick]
     assert runs(sweep="reproduce") == [a, b]
     assert runs(sweep="reproduce-quick") == [quick]
-    with pytest.raises(UserError, match="has no rows of 'report/table' in reproduce-digits;"):
+    with refused("reproductions.table-without-rows", table=TABLE, within=" in reproduce-digits"):
         runs(sweep="reproduce-digits")
 
 
@@ -40,7 +40,7 @@ def test_a_table_without_rows_is_said_with_the_command_that_makes_them(
 ) -> None:
     store, add = filled_rows
     add("report/a")
-    with pytest.raises(UserError, match=r"has no rows of .*; run sweeps/reproduce\.py ") as no:
+    with refused("reproductions.table-without-rows", table=table, within="") as no:
         table_rows(store, table)
     assert "\n" not in str(no.value)
 
@@ -52,5 +52,5 @@ def test_single_rows_are_the_latest_of_any_repetition(filled_rows: Any) -> None:
     add("report/a", status="FAILED")
     rows = latest_rows(store, ["report/b", "report/a"])
     assert [(name, row["run"]) for name, row in rows.items()] == [("report/b", b), ("report/a", a)]
-    with pytest.raises(UserError, match=r"no row 'report/c'; run sweeps/reproduce\.py report/c"):
+    with refused("reproductions.row-not-run", row="report/c"):
         latest_rows(store, ["report/c"])

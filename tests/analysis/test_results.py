@@ -3,8 +3,8 @@ import pytest
 from analysis.load import complete_trials, open_store
 from analysis.results import compared_by, load_sweeps
 from foldsweep import names as keys
-from foldsweep.errors import UserError
 from tests.analysis.cases import RMSE, ROC_AUC
+from tests.refusals import refused, text
 
 
 @pytest.fixture(scope="module")
@@ -97,26 +97,33 @@ def test_a_filter_of_mlflow_chooses_trials(store):
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "name", "known"),
     [
-        ({"sweeps": ["newest"]}, "has no sweeps of 'newest'; it has chosen, chosen/mlp_ws"),
-        ({"spaces": ["rnn"]}, "has no sweeps of 'rnn'; it has cnn, mlp, mlp_ws"),
-        ({"dataset": "cifar"}, "has no sweeps of 'cifar'; it has digits, mnist"),
-        ({"variants": ["mlp"], "dataset": "mnist"}, "no sweep that matches mlp and mnist"),
-        ({"task": "churn"}, "has no sweeps of 'churn'; it has larger_digit"),
+        (
+            {"sweeps": ["newest"]},
+            "newest",
+            "chosen, chosen/mlp_ws, new, new/cnn, new/mlp, old, old/mlp, other, other/cnn",
+        ),
+        ({"spaces": ["rnn"]}, "rnn", "cnn, mlp, mlp_ws"),
+        ({"dataset": "cifar"}, "cifar", "digits, mnist"),
+        ({"task": "churn"}, "churn", "larger_digit"),
         (
             {"variants": ["churn/mlp"]},
-            "has no sweeps of 'churn/mlp'; it has cnn, larger_digit/cnn",
-        ),
-        (
-            {"matching": "accuracy is high"},
-            "--filter 'accuracy is high' is not a valid MLflow filter",
+            "churn/mlp",
+            "cnn, larger_digit/cnn, larger_digit/mlp, larger_digit/mlp_ws, mlp, mlp_ws",
         ),
     ],
 )
-def test_what_is_not_there_is_said(store, asked, said):
-    with pytest.raises(UserError, match=said):
+def test_what_is_unknown_is_refused_with_what_is_known(store, asked, name, known):
+    with refused("analysis-results.name-unknown", name=name, known=known):
         load_sweeps(store, **asked)
+
+
+def test_filters_that_choose_nothing_are_refused(store):
+    with refused("analysis-results.no-sweep", which=" that matches mlp and mnist"):
+        load_sweeps(store, variants=["mlp"], dataset="mnist")
+    with refused("analysis-results.filter-invalid", filter="accuracy is high"):
+        load_sweeps(store, matching="accuracy is high")
 
 
 # Tasks of other metrics -------------------------------------------------------------------------
@@ -171,11 +178,10 @@ def test_a_sweep_can_be_compared_by_what_else_it_measured(others):
 def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
     found, said = load(others)
     assert names(found) == ["auc/mlp", "small/ridge", "prices/ridge"]
-    assert said == [
-        "early/mlp is left out: an earlier version of foldsweep made it; sweep again to compare it"
-    ]
+    why = text("load.sweep-of-earlier-version")
+    assert said == [f"early/mlp is left out: {why}"]
     assert load(others, "auc")[1] == []
-    with pytest.raises(UserError, match="no sweep that matches early and can be read: an earl"):
+    with refused("analysis-results.none-readable", which=" that matches early and", reason=why):
         load(others, "early")
 
 

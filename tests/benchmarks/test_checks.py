@@ -7,31 +7,46 @@ import pytest
 import growth
 import modes
 import startup
-from foldsweep.errors import UserError
 from peer_tools.checks import last_words
+from tests.benchmarks.mistakes import NO_DOCUMENT, below
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize(
-    ("program", "args", "said"),
+    ("program", "args", "kind", "values"),
     [
-        (growth, ["--folds", "1"], "--folds must be at least 2, but is 1"),
-        (growth, ["--processes", "0"], "--processes must be at least 1, but is 0"),
-        (growth, ["--limit-s", "nan"], "--limit-s must be at least 1, but is nan"),
-        (growth, ["--write", "README.md"], "README.md has no mark for any of these tables"),
-        (growth, ["--folder", "/dev/null/x"], "folder /dev/null/x/100 cannot be made: Not a"),
-        (startup, ["--repeats", "0"], "--repeats must be at least 1, but is 0"),
-        (startup, ["--trials", "0"], "--trials must be at least 1, but is 0"),
-        (startup, ["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
-        (modes, ["--networks"], "--networks must name at least one"),
-        (modes, ["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
+        (growth, ["--folds", "1"], *below("folds", 2, "1")),
+        (growth, ["--processes", "0"], *below("processes", 1, "0")),
+        (growth, ["--limit-s", "nan"], *below("limit-s", 1, "nan")),
+        (
+            growth,
+            ["--write", "README.md"],
+            "reproduction-tables.no-mark",
+            {"path": "README.md"},
+        ),
+        (
+            growth,
+            ["--folder", "/dev/null/x"],
+            "peer-checks.folder-not-made",
+            {"path": "/dev/null/x/100", "reason": "Not a directory"},
+        ),
+        (startup, ["--repeats", "0"], *below("repeats", 1, "0")),
+        (startup, ["--trials", "0"], *below("trials", 1, "0")),
+        (startup, ["--write", "nowhere.md"], *NO_DOCUMENT),
+        (modes, ["--networks"], "modes.networks-missing", {}),
+        (modes, ["--write", "nowhere.md"], *NO_DOCUMENT),
     ],
 )
 def test_mistakes_are_said_first(
-    program: object, args: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+    program: object,
+    args: list[str],
+    kind: str,
+    values: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("psutil")
     monkeypatch.setattr("sys.argv", ["program", *args])
-    with pytest.raises(UserError, match=said):
+    with refused(kind, **values):
         program.main()  # type: ignore[attr-defined]
 
 

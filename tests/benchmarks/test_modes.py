@@ -1,8 +1,8 @@
 import pytest
 
 import modes
-from foldsweep.errors import UserError
 from modes import modes_cells
+from tests.refusals import refused
 
 
 def test_quotients_are_taken_within_repeats() -> None:
@@ -24,5 +24,5 @@ def test_program_runs(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None
 @pytest.mark.parametrize("size", [("--members", "0"), ("--repeats", "0")])
 def test_nothing_to_measure_is_refused(size, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["modes.py", *size])
-    with pytest.raises(UserError, match="must be at least 1"):
+    with refused("modes.counts-below-one"):
         modes.main()

@@ -10,10 +10,11 @@ from typing import get_args
 import pytest
 
 import peers as program
-from foldsweep.errors import UserError
 from peer_tools.job import Job
 from peer_tools.results import Run
 from peer_tools.tools import BENCHMARKS, TOOLS
+from tests.benchmarks.mistakes import NO_DOCUMENT, below
+from tests.refusals import refused
 
 OTHERS = [name for name in TOOLS if name not in ("foldsweep", "floor")]
 
@@ -52,20 +53,26 @@ def test_tool_scores_as_the_floor_and_reaches_a_mark(tool: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (["--limit-s", "0"], "--limit-s must be at least 1, but is 0"),
-        (["--write", "nowhere.md"], "nowhere.md cannot be read: No such file"),
-        (["--folder", "/dev/null/here"], "folder /dev/null/here cannot be made: Not a directory"),
-        (["--repeats", "0"], "--repeats must be at least 1, but is 0"),
-        (["--trials", "0"], "--trials must be at least 1, but is 0"),
-        (["--tools"], "--tools and --workloads must each name at least one"),
+        (["--limit-s", "0"], *below("limit-s", 1, "0.0")),
+        (["--write", "nowhere.md"], *NO_DOCUMENT),
+        (
+            ["--folder", "/dev/null/here"],
+            "peer-checks.folder-not-made",
+            {"path": "/dev/null/here", "reason": "Not a directory"},
+        ),
+        (["--repeats", "0"], *below("repeats", 1, "0")),
+        (["--trials", "0"], *below("trials", 1, "0")),
+        (["--tools"], "peers.tools-or-workloads-missing", {}),
     ],
 )
-def test_mistakes_are_said(args: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_said(
+    args: list[str], kind: str, values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("psutil")
     monkeypatch.setattr("sys.argv", ["peers.py", *args])
-    with pytest.raises(UserError, match=said):
+    with refused(kind, **values):
         program.main()
 
 
@@ -89,7 +96,7 @@ def test_what_was_measured_is_shown_without_measuring_the_rest(
 
     monkeypatch.setattr(program, "_measured", no_measuring)
     monkeypatch.setattr(program, "_empty_mlflow", lambda folder: folder)
-    with pytest.raises(UserError, match="nothing has been measured with these settings"):
+    with refused("peers.nothing-measured"):
         call("--tools", "foldsweep", "floor", "--measured-only")
     call("--tools", "floor", "--repeats", "1")
     shown = call("--tools", "foldsweep", "floor", "--measured-only")
@@ -103,7 +110,8 @@ def test_what_was_measured_is_shown_without_measuring_the_rest(
     assert call("--tools", "foldsweep", "floor", "--measured-only", *moved) == shown
     call("--workloads", "w1", "w1", "--tools", "floor", "--repeats", "1")
     assert measured == [("floor", 0)]
-    with pytest.raises(UserError, match="w1-floor-0.json was measured with .* 2, not 1: take"):
+    path = tmp_path / "w1-floor-0.json"
+    with refused("peer-results.other-settings", path=path, found=2, wanted=1):
         call("--tools", "floor", "--repeats", "1", "--processes", "1")
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 import policies
-from foldsweep.errors import UserError
 from policies import RECORDS, Candidate
 from policy_tools.counting import counted
 from policy_tools.curves import Curve, Recording, read, read_all, write
 from policy_tools.replay import Policy, Trial, Whole, numbered, promotion, stopping
 from sweeps.pruning import RungRule
+from tests.refusals import refused
 
 MOST_BYTES = 2_000_000
 RUNGS = (1, 2)
@@ -101,12 +101,16 @@ def test_a_diverged_trial_is_the_worst(tmp_path: Path) -> None:
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl.gz"
     whole = (RECORDS / "cnn_aux.jsonl.gz").read_bytes()
-    for content in (b"text", whole[:2000], gzip.compress(b"{}\n")):
+    for content, kind in (
+        (b"text", "policy-curves.file-unreadable"),
+        (whole[:2000], "policy-curves.not-a-recording"),
+        (gzip.compress(b"{}\n"), "policy-curves.not-a-recording"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"cut\.jsonl\.gz"):
+        with refused(kind, path=path):
             read(path)
     path.unlink()
-    with pytest.raises(UserError, match="no recorded sweeps in"):
+    with refused("policy-curves.recordings-missing", places=tmp_path):
         read_all([tmp_path])
 
 
@@ -138,17 +142,17 @@ def test_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    ("options", "kind"),
     [
-        (("--orders", "0"), "must be at least 1"),
-        (("--trials", "99"), "--trials must be at most"),
-        (("--lags", "1", "2"), "one of --lags more than that"),
-        (("--records", "nowhere.jsonl.gz"), "cannot be read"),
+        (("--orders", "0"), "policies.counts-too-small"),
+        (("--trials", "99"), "policies.more-trials-than-recorded"),
+        (("--lags", "1", "2"), "policies.rungs-do-not-fit"),
+        (("--records", "nowhere.jsonl.gz"), "policy-curves.file-unreadable"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused(
-    options, problem, monkeypatch: pytest.MonkeyPatch
+    options, kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["policies.py", *options])
-    with pytest.raises(UserError, match=problem):
+    with refused(kind):
         policies.main()

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from foldsweep.errors import UserError
 from peer_tools.job import Job, Recorder, read_events
 from peer_tools.report import disagreements, peers_cells, target_cells
 from peer_tools.results import Run, agreement, config_key, ratios, run_of, scored, spread
+from tests.refusals import refused
 
 
 def job(**changes: Any) -> Job:
@@ -80,7 +80,8 @@ def test_a_run_is_kept_with_what_it_depends_on(tmp_path: Path) -> None:
     assert Run.load(path, {}) is None
     run().save(path, {"widths": (1, 2)})
     assert Run.load(path, {"widths": (1, 2)}) == run()
-    with pytest.raises(UserError, match=r"was measured with widths \[1, 2\], not \[1, 3\]: take"):
+    other = {"setting": "widths", "found": [1, 2], "wanted": [1, 3]}
+    with refused("peer-results.other-settings", path=path, **other):
         Run.load(path, {"widths": (1, 3)})
 
 
@@ -88,7 +89,7 @@ def test_a_run_is_kept_with_what_it_depends_on(tmp_path: Path) -> None:
 def test_a_damaged_result_is_named_and_kept(text: str, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(text)
-    with pytest.raises(UserError, match="run.json is damaged: delete it"):
+    with refused("peer-results.file-damaged", path=path):
         Run.load(path, {})
     assert path.read_text() == text
 

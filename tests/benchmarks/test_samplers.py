@@ -8,7 +8,6 @@ from optuna.distributions import CategoricalDistribution
 from ray import tune
 
 import samplers
-from foldsweep.errors import UserError
 from policies import RECORDS
 from policy_tools.curves import read
 from sampler_tools.around import Prior
@@ -17,6 +16,7 @@ from sampler_tools.replay import ours, plain_tpe
 from sampler_tools.surrogate import surrogate
 from samplers import compared
 from sweeps.visible import UNGUIDED
+from tests.refusals import refused
 
 PEAK = {"x": 0.7, "kind": "b"}
 START = {"x": 0.1, "kind": "a"}
@@ -154,18 +154,18 @@ def test_a_replay_writes_its_tables(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "kind", "values"),
     [
-        ("--trials 0", "must be at least 1"),
-        ("--initial 2", "from 0 to 1"),
-        ("--samplers cmaes grid", "grid"),
-        ("--samplers tpe+luck", "tpe.luck"),
-        ("--samplers random+around-best", "random.around-best"),
+        ("--trials 0", "counts-below-one", {}),
+        ("--initial 2", "initial-not-fractions", {}),
+        ("--samplers cmaes grid", "sampler-unknown", {"unknown": "grid"}),
+        ("--samplers tpe+luck", "sampler-unknown", {"unknown": "tpe+luck"}),
+        ("--samplers random+around-best", "sampler-unknown", {"unknown": "random+around-best"}),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    monkeypatch: pytest.MonkeyPatch, options: str, message: str
+    monkeypatch: pytest.MonkeyPatch, options: str, kind: str, values: dict[str, str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["samplers.py", *options.split()])
-    with pytest.raises(UserError, match=message):
+    with refused(f"sampler-replays.{kind}", **values):
         samplers.main()

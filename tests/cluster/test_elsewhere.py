@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.cluster.gate import SPACE
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import USER
 from tests.integration.user import User, check_mlflow
+from tests.refusals import text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -59,14 +61,15 @@ def test_code_in_the_study_is_run_only_if_it_is_trusted(bench: Bench) -> None:
     bench.start(first, *new("code", "--epochs", 2, "--trials", 2)).end()
     here = second.folder / "gated.py"
     source = here.read_text()
+    digest = sha256(source.encode()).hexdigest()[:16]
+    refusal = text("database.space-file-changed", file="gated.py", name="code", digest=digest)
     again = ("--resume", "code", "--trials", 3, *bench.options())
     for other in (None, source + "# changed"):
         here.unlink(missing_ok=True)
         if other is not None:
             here.write_text(other)
         said = bench.start(second, *again).refused()
-        assert "space file gated.py of sweep code is missing here or has changed" in said
-        assert "--trust" in said
+        assert refusal in said
         assert not (second.folder / "runs").exists()
     bench.start(second, *again, "--trust").end()
     (restored,) = (second.folder / "runs/code/spaces").glob("*/gated.py")
@@ -82,7 +85,7 @@ def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
     taken = new("taken", "--epochs", 2, "--trials", 3)
     bench.start(first, *taken).end()
     said = bench.start(second, *taken).refused()
-    assert "sweep taken exists already in the database of --study; use --resume taken" in said
+    assert text("home.name-taken", name="taken") in said
     assert not list((second.folder / "runs").glob("*"))
     bench.start(second, "--resume", "taken", "--trials", 5, *bench.options()).end()
     assert "5 trials complete" in bench.start(first, "--resume", "taken").end().out
@@ -99,9 +102,10 @@ def test_two_drivers_never_run_one_sweep_and_a_dead_one_is_taken_over(
     sweep.until(lambda: bench.gate.waiting())
     again = ("--resume", "held", *bench.options())
     said = bench.start(second, *new("held", *ARGS)).refused()
-    assert "sweep held exists already in the database of --study" in said
+    assert text("home.name-taken", name="held") in said
     said = bench.start(second, *again).refused()
-    assert re.search(r"sweep held is being run by process \d+ on \S+ since", said)
+    held = re.escape(text("ownership.sweep-in-use", sweep="held", holder="HOLDER"))
+    assert re.search(held.replace("HOLDER", r"process \d+ on \S+ since .*"), said)
     first.kill(sweep.process)  # kills the driver: its lock is free at once, its trials wait
     bench.gate.open()
     bench.start(second, *again).end()

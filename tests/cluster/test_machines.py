@@ -13,6 +13,7 @@ from foldsweep.names import TAG_NODES
 from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new, trial_processes
 from tests.cluster.nodes import Node
 from tests.integration.user import REPOSITORY, RunRow, scores
+from tests.refusals import text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -67,17 +68,20 @@ def test_a_machine_that_is_cut_off_fails_no_trial(
 
 
 @pytest.mark.parametrize(
-    ("option", "has"), [("--cpus-per-trial 3", "2 CPUs"), ("--gpus-per-trial 2", "1 GPU")]
+    ("option", "wanted", "most"),
+    [("--cpus-per-trial", 3, "2 CPUs"), ("--gpus-per-trial", 2, "1 GPU")],
 )
-def test_a_trial_that_fits_no_node_is_refused(bench: Bench, option: str, has: str) -> None:
+def test_a_trial_that_fits_no_node_is_refused(
+    bench: Bench, option: str, wanted: int, most: str
+) -> None:
     """All nodes together have enough; GPUs of nodes count for any build of torch on the driver."""
     cluster = bench.ray(cpus=2)
     for _ in range(2):
         cluster.add(cpus=2, gpus=1)
-    said = bench.start(
-        bench.user("a"), *new("large", *ARGS), *option.split(), on=cluster
-    ).refused()
-    assert re.match(rf"error: {option} fits no node: the largest, \S+ \(.*\), has {has}\n", said)
+    said = bench.start(bench.user("a"), *new("large", *ARGS), option, wanted, on=cluster).refused()
+    values = {"option": option, "wanted": wanted, "largest": "LARGEST", "most": most}
+    expected = re.escape(f"error: {text('resources.no-node-fits', **values)}\n")
+    assert re.match(expected.replace("LARGEST", r"\S+ \(.*\)"), said)
     assert not bench.states("large")
 
 
@@ -194,9 +198,8 @@ def test_a_driver_on_a_machine_that_is_no_node_is_told_so(far_bench: Bench) -> N
         *(far_bench.user("a"), *new("outside", *ARGS), "--address", cluster.address),
         **cluster.environment,
     ).refused(within_s=50)
-    assert (
-        f"--address {cluster.address} cannot be used: this machine is not a node of that" in said
-    )
+    refusal = text("head.not-a-node", address=cluster.address, others="OTHERS")
+    assert refusal.partition("OTHERS")[0] in said
 
 
 def test_the_extra_cluster_has_what_a_cluster_needs() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from foldsweep import beside as module
 from foldsweep.beside import Beside, find_beside
-from foldsweep.errors import UserError
+from tests.refusals import refused
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_two_files_with_different_modules_of_a_name_are_refused(
     run: Callable[..., ModuleType],
 ) -> None:
     run("import fs_helper", folder="a", fs_helper="x = 1")
-    with pytest.raises(UserError, match="two modules beside space files are named fs_helper"):
+    with refused("beside.module-named-twice", module="fs_helper"):
         run("import fs_helper", folder="b", fs_helper="x = 2")
 
 

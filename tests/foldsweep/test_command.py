@@ -11,8 +11,8 @@ import pytest
 
 from foldsweep import command
 from foldsweep.command import PROGRAMS, main
-from foldsweep.errors import UserError
 from foldsweep.interrupts import end_at_once
+from tests.refusals import refused, text
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
@@ -78,11 +78,10 @@ def test_a_command_is_its_program_with_the_rest_of_the_line(
 
 def test_an_unknown_command_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, meant in (("rnu", "run"), ("compere", "compare"), ("finalist", "finalists")):
-        with pytest.raises(UserError) as caught:
+        hint = f"; did you mean {meant}?"
+        with refused("command.command-unknown", command=wrong, hint=hint):
             call(monkeypatch, wrong)
-        said = f"unknown command {wrong!r}; did you mean {meant}? (see foldsweep --help)"
-        assert str(caught.value) == said
-    with pytest.raises(UserError, match=r"^unknown command '--x' \(see foldsweep --help\)$"):
+    with refused("command.command-unknown", command="--x", hint=""):
         call(monkeypatch, "--x")
 
 
@@ -90,11 +89,11 @@ def test_the_overview_has_each_command_in_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "--help") == 0
-    text = capsys.readouterr().out
+    shown = capsys.readouterr().out
     for name, program in PROGRAMS.items():
-        assert re.search(rf"^  {name} +{re.escape(program.does)}$", text, re.MULTILINE)
+        assert re.search(rf"^  {name} +{re.escape(program.does)}$", shown, re.MULTILINE)
     assert call(monkeypatch) == 2  # a script that lost its arguments must not succeed
-    assert capsys.readouterr().out == text
+    assert capsys.readouterr().out == shown
 
 
 def test_the_entry_point_is_the_command() -> None:
@@ -104,8 +103,8 @@ def test_the_entry_point_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "foldsweep", "spase"], capture_output=True, encoding="utf-8"
     )
-    said = "error: unknown command 'spase'; did you mean spaces? (see foldsweep --help)\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    said = text("command.command-unknown", command="spase", hint="; did you mean spaces?")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
 
 
 HEAVY = {"torch", "ray", "mlflow", "optuna", "pandas", "sklearn", "numpy"}

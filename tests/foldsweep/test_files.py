@@ -11,6 +11,7 @@ import yaml
 
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem, parsed, whole, write_whole
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_failure_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match="file cannot be written: No space left on device"):
+    with refused("files.file-not-writable", path=path, reason="No space left on device"):
         write_whole(path, "new")
     assert path.read_text() == "old"
 
@@ -106,9 +107,11 @@ def test_a_device_or_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "\ud800"])
-def test_a_name_that_no_file_can_have_is_said(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="cannot be written"):
+@pytest.mark.parametrize(
+    ("name", "kind"), [("x" * 300, "file-not-writable"), ("\ud800", "name-not-allowed")]
+)
+def test_a_name_that_no_file_can_have_is_said(tmp_path: Path, name: str, kind: str) -> None:
+    with refused(f"files.{kind}", path=tmp_path / name):
         write_whole(tmp_path / name, "text")
 
 
@@ -135,8 +138,9 @@ def test_files_are_utf8_whatever_the_locale(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none/file cannot be written: No such file") as caught:
-        write_whole(tmp_path / "none" / "file", "text")
+    path, reason = tmp_path / "none" / "file", "No such file or directory"
+    with refused("files.file-not-writable", path=path, reason=reason) as caught:
+        write_whole(path, "text")
     assert "\n" not in str(caught.value)
 
 
@@ -145,7 +149,7 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError):
+    with refused("files.file-not-writable"):
         write_whole(tmp_path / "file", "new")
     assert list(tmp_path.iterdir()) == []
 

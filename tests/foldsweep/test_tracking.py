@@ -8,7 +8,6 @@ from sqlalchemy.exc import NoSuchModuleError
 from analysis.export import ExportSettings
 from analysis.selection import Selection
 from analysis.ui import UiSettings
-from foldsweep.errors import UserError
 from foldsweep.programs import parse
 from foldsweep.tracking import (
     DATABASES,
@@ -26,6 +25,7 @@ from foldsweep.tracking import (
 )
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.settings import SweepSettings
+from tests.refusals import refused
 
 
 @pytest.fixture(autouse=True)
@@ -136,34 +136,36 @@ def test_help_names_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "kind", "said"),
     [
-        ("here", "is not absolute"),
-        ("ftp://x", "MLflow cannot store runs in ftp"),
-        ("s3://bucket/mlflow", "MLflow cannot store runs in s3"),
-        ("redis://host:6379", "MLflow cannot store runs in redis"),
-        ("mlflow-artifacts:/x", "MLflow cannot store runs in mlflow-artifacts"),
-        ("sqlite://", "MLflow cannot store runs in sqlite"),
-        ("http://", "names no host"),
-        ("https:///path", "names no host"),
-        ("http://:5000", "names no host"),
-        ("http://my host:5000", "names no host"),
-        ("http://h:99999999", "is not valid: Port out of range"),
-        ("http://h:abc", "is not valid: Port could not be cast"),
-        ("http://h:-1", "is not valid: Port"),
-        ("http://h:0", "has port 0"),
-        ("http://[::1", "is not valid: Invalid IPv6 URL"),
-        ("file:///tmp/mlruns", "MLflow cannot store runs in file"),
+        ("here", "uri-not-absolute", ""),
+        ("ftp://x", "scheme-unknown", "ftp"),
+        ("s3://bucket/mlflow", "scheme-unknown", "s3"),
+        ("redis://host:6379", "scheme-unknown", "redis"),
+        ("mlflow-artifacts:/x", "scheme-unknown", "mlflow-artifacts"),
+        ("sqlite://", "scheme-unknown", "sqlite"),
+        ("http://", "host-missing", ""),
+        ("https:///path", "host-missing", ""),
+        ("http://:5000", "host-missing", ""),
+        ("http://my host:5000", "host-missing", ""),
+        ("http://h:99999999", "uri-invalid", "Port out of range"),
+        ("http://h:abc", "uri-invalid", "Port could not be cast"),
+        ("http://h:-1", "uri-invalid", "Port"),
+        ("http://h:0", "port-zero", ""),
+        ("http://[::1", "uri-invalid", "Invalid IPv6 URL"),
+        ("file:///tmp/mlruns", "scheme-unknown", "file"),
     ],
 )
-def test_a_uri_that_can_never_work_is_refused_in_one_line(uri: str, said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_uri_that_can_never_work_is_refused_in_one_line(uri: str, kind: str, said: str) -> None:
+    with refused(f"tracking.{kind}", uri=uri) as caught:
         check_uri(uri)
+    values = caught.value.values
+    assert str(values.get("scheme", values.get("reason", ""))).startswith(said)
     assert "\n" not in str(caught.value)
 
 
 def test_a_refused_uri_shows_no_password() -> None:
-    with pytest.raises(UserError) as caught:
+    with refused("tracking.scheme-unknown", uri="ftp://***@host") as caught:
         check_uri("ftp://user:s3cr3t@host")
     assert "s3cr3t" not in str(caught.value)
 
@@ -201,17 +203,24 @@ def test_databases_are_those_of_mlflow(scheme: str, known: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "kind", "reason"),
     [
-        ("", "is a folder: name a file in it"),
-        ("/text", "text is not an SQLite database"),
-        ("/text/mlflow.db", "cannot be written: Not a directory"),
-        ("/../../../../../../../../proc/none/mlflow.db", "cannot be written"),
+        ("", "store-is-a-folder", None),
+        ("/text", "store-not-sqlite", None),
+        ("/text/mlflow.db", "store-not-writable", "Not a directory"),
+        (
+            "/../../../../../../../../proc/none/mlflow.db",
+            "store-not-writable",
+            "No such file or directory",
+        ),
     ],
 )
-def test_a_file_that_can_take_no_record_is_refused(here: Path, path: str, said: str) -> None:
+def test_a_file_that_can_take_no_record_is_refused(
+    here: Path, path: str, kind: str, reason: str | None
+) -> None:
     (here / "text").write_text("no database, but more than sixteen bytes")
-    with pytest.raises(UserError, match=said) as caught:
+    why = {} if reason is None else {"reason": reason}
+    with refused(f"tracking.{kind}", path=f"{here}{path}", **why) as caught:
         check_store(f"sqlite:///{here}{path}")
     assert "\n" not in str(caught.value)
     assert [p.name for p in here.iterdir()] == ["text"]
@@ -226,8 +235,9 @@ def test_a_store_is_not_made_by_looking_at_it(here: Path) -> None:
 
 
 def test_a_database_without_its_driver_is_refused() -> None:
-    with pytest.raises(UserError, match="'mssql://\\*\\*\\*@h/db' cannot be used: No module"):
+    with refused("tracking.driver-unusable", uri="mssql://***@h/db") as caught:
         check_store("mssql://u:p@h/db")
+    assert str(caught.value.values["reason"]).startswith("No module")
 
 
 def test_a_store_in_this_folder_is_named_relative_to_it(here: Path) -> None:

@@ -1,6 +1,7 @@
 """Mistakes of a user are reported in one line, and can be corrected before the next try."""
 
 import gzip
+import math
 import runpy
 import sys
 from pathlib import Path
@@ -10,16 +11,85 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from foldsweep.checks import described, nearest
+from foldsweep.recipe import FORMAT
+from search_spaces.loading import TUNED
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
 from tests.integration.conftest import Refused
 from tests.integration.user import REPOSITORY, TINY, User
+from tests.refusals import text
 from trainables.data.images import load_images
+from trainables.data.mnist import ADVICE
 from trainables.data.pairs import draw_pairs
+from trainables.presets.registry import TABLES
+from trainables.tasks.larger_digit import TASK
+from trainables.tasks.options import Dataset
+from trainables.variants import VARIANTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 SWEEP = ("sweeps.run", *TINY, "--space", "mlp", "--name", "first")
+UNREACHABLE = text(
+    "head.unreachable", address="127.0.0.1:1", error="[Errno 111] Connection refused"
+)
+
+
+NO_RECIPE = text("recipe.not-a-recipe", path="best.yaml", reason="")
+NO_FILE = text("recipe.file-unreadable", path="best.yaml", reason="No such file or directory")
+
+
+def unknown_space(name: str) -> str:
+    hint = nearest(name, TUNED)
+    return text("loading.space-unknown", space=name, known=", ".join(TUNED), hint=hint)
+
+
+def below(option: str, least: int, value: float) -> str:
+    rule = f"at least {least}"
+    return text("programs.option-out-of-range", option=option, rule=rule, value=value)
+
+
+def not_absolute(uri: str) -> str:
+    return text("tracking.uri-not-absolute", uri=uri)
+
+
+def wrong_fields(mistakes: str) -> str:
+    return text("recipe.fields-missing-or-unknown", path="best.yaml", mistakes=mistakes)
+
+
+def wrong_type(field: str, hint: object, value: str) -> str:
+    said = {"path": "best.yaml", "type": described(hint)}
+    return text("recipe.field-of-wrong-type", field=field, value=value, **said)
+
+
+def wrong_origin(name: str, hint: object, value: str) -> str:
+    return text("reload.origin-invalid", name=name, value=value, rule=described(hint))
+
+
+def out_of_range(option: str, rule: str, value: float) -> str:
+    return text("settings.option-out-of-range", option=option, rule=rule, value=value)
+
+
+def unknown_objective(name: str) -> str:
+    known = ", ".join(TASK.better)
+    return text("settings.objective-unknown", unknown=name, task="larger_digit", known=known)
+
+
+def not_opened(url: str, reason: str) -> str:
+    advice = "give a URL such as sqlite:///study.db or postgresql://user@host/database"
+    return text("study.not-opened", url=url, reason=reason, advice=advice)
+
+
+def no_sweep(name: str) -> str:
+    return text("replay.no-sweep", name=name, storage="runs", known="(none there)")
+
+
+def command_line(message: str, meant: str = "") -> str:
+    return text("replay.command-line-invalid", message=message, meant=meant)
+
+
+def changed(settings: str) -> str:
+    return text("settings.changed-on-resume", sweep="known", changed=settings)
 
 
 @pytest.fixture
@@ -42,42 +112,70 @@ def known(home: Path) -> SweepSettings:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--space", "cnn_axu"), "unknown space 'cnn_axu': known are mlp, "),
-        (("--space", "no/space.py"), "no/space.py does not exist"),
-        (("--space", "mlp", "mlp"), "--space names a space twice: mlp mlp"),
-        (("--folds", "1"), "--folds must be at least 2, but is 1"),
-        (("--folds", "100"), "cannot split into 100 folds: the rarest class has"),
-        (("--trials", "0"), "--trials must be at least 1, but is 0"),
+        (("--space", "cnn_axu"), unknown_space("cnn_axu")),
+        (("--space", "no/space.py"), text("loading.file-missing", path="no/space.py")),
+        (("--space", "mlp", "mlp"), text("settings.space-named-twice", spaces="mlp mlp")),
+        (("--folds", "1"), below("folds", 2, 1)),
+        (("--folds", "100"), text("folds.more-than-rarest-class", folds=100, rarest=42)),
+        (("--trials", "0"), below("trials", 1, 0)),
         (("--trials", "many"), "many"),
         (("--epochs", "1.5"), "1.5"),
-        (("--time-budget", "-1"), "--time-budget must be above 0, but is -1"),
-        (("--time-budget", "nan"), "--time-budget must be above 0, but is nan"),
-        (("--seed", "-1"), "--seed must be at least 0, but is -1"),
-        (("--seed", str(2**32)), "--seed must be below 2**32"),
-        (("--checkpoint-every-s", "nan"), "--checkpoint-every-s must be at least 0, but is nan"),
-        (("--train-pairs", "1"), "cannot split 1 rows into 3 folds: choose fewer"),
+        (("--time-budget", "-1"), out_of_range("--time-budget", "above 0", -1.0)),
+        (("--time-budget", "nan"), out_of_range("--time-budget", "above 0", math.nan)),
+        (("--seed", "-1"), out_of_range("--seed", "at least 0", -1)),
+        (("--seed", str(2**32)), out_of_range("--seed", "below 2**32", 2**32)),
+        (("--checkpoint-every-s", "nan"), below("checkpoint-every-s", 0, math.nan)),
+        (("--train-pairs", "1"), text("splits.more-folds-than-rows", rows=1, folds=3)),
         (("--train-pairs", "100000"), "100000"),
-        (("--test-pairs", "0"), "cannot draw 0 test pairs"),
+        (
+            ("--test-pairs", "0"),
+            text(
+                "pairs.number-out-of-range",
+                pairs=0,
+                part="test",
+                dataset="digits",
+                images=600,
+                most=300,
+            ),
+        ),
         (("--sampler", "best"), "best"),
-        (("--sampler", "grid", "--space", "cnn_ws"), "space cnn_ws defines no grid"),
-        (("--sampler", "nsga2"), "--sampler nsga2 needs several objectives"),
+        (
+            ("--sampler", "grid", "--space", "cnn_ws"),
+            text("distributions.no-grid", space="cnn_ws"),
+        ),
+        (("--sampler", "nsga2"), text("settings.nsga2-with-one-objective")),
         (("--scheduler", "fast"), "fast"),
-        (("--objective", "val_acuracy"), "unknown objective val_acuracy: task larger_digit "),
-        (("--objective", "roc_auc"), "unknown objective val_roc_auc: task larger_digit measures"),
-        (("--objective", "val_loss", "val_loss"), "--objective names a metric twice"),
+        (("--objective", "val_acuracy"), unknown_objective("val_acuracy")),
+        (("--objective", "roc_auc"), unknown_objective("val_roc_auc")),
+        (
+            ("--objective", "val_loss", "val_loss"),
+            text("settings.objective-named-twice", metrics="val_loss val_loss"),
+        ),
         (("--dataset", "cifar"), "cifar"),
         (("--trails", "3"), "--trails"),
-        (("--name", "a/b"), "sweep name 'a/b' must be letters"),
-        (("--name", ".."), "sweep name '..' must be letters"),
-        (("--name", ""), "--name has an empty value"),
-        (("--study", "nosql://somewhere"), "--study nosql://somewhere cannot be opened"),
+        (("--name", "a/b"), text("settings.name-invalid", option="sweep name", name="a/b")),
+        (("--name", ".."), text("settings.name-invalid", option="sweep name", name="..")),
+        (("--name", ""), text("checks.option-empty", option="--name")),
+        (
+            ("--study", "nosql://somewhere"),
+            not_opened("nosql://somewhere", "Can't load plugin: sqlalchemy.dialects:nosql"),
+        ),
         (("--study", "sqlite:///no/such/folder/study.db"), "unable to open database file"),
-        (("--study", "study.db"), "--study study.db cannot be opened"),
-        (("--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
-        (("--storage", "file/runs"), "folder file/runs/first cannot be written: Not a directory"),
-        (("--cpus-per-trial", "0"), "--cpus-per-trial must be above 0, but is 0"),
-        (("--address", "nonsense"), "--address nonsense cannot be used"),
-        (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
+        (
+            ("--study", "study.db"),
+            not_opened("study.db", "Could not parse SQLAlchemy URL from given URL string"),
+        ),
+        (("--tracking-uri", "here"), not_absolute("here")),
+        (
+            ("--storage", "file/runs"),
+            text("launch.folder-unwritable", folder="file/runs/first", why="Not a directory"),
+        ),
+        (("--cpus-per-trial", "0"), out_of_range("--cpus-per-trial", "above 0", 0.0)),
+        (
+            ("--address", "nonsense"),
+            text("cluster.ray-unusable", where="--address nonsense", why=""),
+        ),
+        (("--address", "127.0.0.1:1"), UNREACHABLE),
     ],
 )
 def test_a_sweep_that_cannot_start_says_why_and_leaves_nothing(
@@ -94,14 +192,17 @@ def test_a_sweep_that_cannot_start_says_why_and_leaves_nothing(
     [
         ("def space(:\n", "line 1: SyntaxError"),
         ("import nothing_of_that_name\n", "line 1: ModuleNotFoundError"),
-        ("x = 1\n", "defines no function space()"),
-        ("def space():\n    return 1\n", "space() returned int"),
+        ("x = 1\n", text("loading.function-missing", path="HERE/broken.py")),
+        (
+            "def space():\n    return 1\n",
+            text("loading.not-a-space", path="HERE/broken.py", found="int"),
+        ),
         ("def space():\n    return {}['lr']\n", "line 2: KeyError: 'lr'"),
         ("raise SystemExit(0)\n", "line 1: SystemExit"),
         (
             "from search_spaces.larger_digit.mlp import space as ours\n"
             "def space():\n    return ours()\n",
-            "the name 'mlp' is taken",
+            text("loading.name-taken", path="HERE/broken.py", name="mlp"),
         ),
         (
             "from foldsweep import SearchSpace, tune\n"
@@ -109,7 +210,13 @@ def test_a_sweep_that_cannot_start_says_why_and_leaves_nothing(
             "def space():\n"
             "    return SearchSpace(name='own', variant=MLP,\n"
             "        domains={'learning_rate': tune.uniform(0, 1)})\n",
-            "learning_rate, which PerceptronConfig lacks",
+            text(
+                "space.key-unknown",
+                where="domains",
+                unknown="learning_rate",
+                config="PerceptronConfig",
+                known=", ".join(sorted(VARIANTS["mlp"].config().to_dict())),
+            ),
         ),
     ],
 )
@@ -119,42 +226,47 @@ def test_a_broken_space_file_is_named_with_its_line(
     (home / "broken.py").write_text(code)
     line = refused(*SWEEP, "--space", "broken.py", traceback=said.startswith("line "))
     assert f"space file {home / 'broken.py'}" in line
-    assert said in line
+    assert said.replace("HERE", str(home)) in line
     assert not (home / "runs").exists()
 
 
 def test_damaged_data_is_refused_not_replaced(home: Path, refused: Refused) -> None:
     folder = home / "mnist"
     folder.mkdir()
-    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(10_008))[:-9])
+    name = "t10k-labels-idx1-ubyte"
+    path = folder / f"{name}.gz"
+    path.write_bytes(gzip.compress(bytes(10_008))[:-9])
+    said = text("mnist.damaged", path=path, file=name, problem="it is cut off", advice=ADVICE)
     for dataset in ("mnist", "auto"):
-        line = refused(*SWEEP, "--dataset", dataset, "--data-dir", folder)
-        assert "t10k-labels-idx1-ubyte.gz is not MNIST's" in line
-        assert "delete it to have it downloaded again" in line
+        assert said in refused(*SWEEP, "--dataset", dataset, "--data-dir", folder)
     assert not (home / "runs").exists()
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--folds", "5"), "--folds 3 -> 5"),
-        (("--seed", "1"), "--seed 0 -> 1"),
-        (("--dataset", "mnist"), "--dataset digits -> mnist"),
-        (("--train-pairs", "90"), "--train-pairs 120 -> 90"),
-        (("--space", "cnn"), "--space mlp -> cnn"),
-        (("--epochs", "9"), "--epochs None -> 9"),
-        (("--objective", "val_loss"), "--objective val_accuracy -> val_loss"),
-        (("--study", "sqlite:///study.db"), "--study None -> sqlite:////"),
-        (("--name", "other"), "--name other contradicts --resume known"),
-        (("--folds", "5", "--seed", "1"), "--folds 3 -> 5; --seed 0 -> 1"),
-        (("--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
-        (("--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
+        (("--folds", "5"), changed("--folds 3 -> 5")),
+        (("--seed", "1"), changed("--seed 0 -> 1")),
+        (("--dataset", "mnist"), changed("--dataset digits -> mnist")),
+        (("--train-pairs", "90"), changed("--train-pairs 120 -> 90")),
+        (("--space", "cnn"), changed("--space mlp -> cnn")),
+        (("--epochs", "9"), changed("--epochs None -> 9")),
+        (("--objective", "val_loss"), changed("--objective val_accuracy -> val_loss")),
+        (
+            ("--study", "sqlite:///study.db"),
+            changed("--study None -> sqlite:///HERE/study.db"),
+        ),
+        (("--name", "other"), text("run.name-contradicts-resume", name="other", resume="known")),
+        (("--folds", "5", "--seed", "1"), changed("--folds 3 -> 5; --seed 0 -> 1")),
+        (("--address", "127.0.0.1:1"), UNREACHABLE),
+        (("--tracking-uri", "here"), not_absolute("here")),
     ],
 )
 def test_a_resumption_that_changes_the_sweep_is_refused(
     home: Path, refused: Refused, known: SweepSettings, args: tuple[str, ...], said: str
 ) -> None:
-    assert said in refused("sweeps.run", "--resume", "known", *args)
+    line = refused("sweeps.run", "--resume", "known", *args)
+    assert said.replace("HERE", str(home)) in line
     stored = (home / "runs/known/settings.json").read_text()
     save_settings(known, home / "runs" / "known")
     assert (home / "runs/known/settings.json").read_text() == stored
@@ -164,35 +276,55 @@ def test_names_that_are_not_there_or_taken_are_answered_with_what_is(
     home: Path, refused: Refused, known: SweepSettings
 ) -> None:
     line = refused("sweeps.run", "--resume", "knwon")
-    assert "no sweep 'knwon' in runs; the latest there: known" in line
-    assert "sweep name '../known' must be" in refused("sweeps.run", "--resume", "../known")
+    assert text("settings-file.no-sweep", name="knwon", storage="runs", latest="known") in line
+    line = refused("sweeps.run", "--resume", "../known")
+    assert text("settings.name-invalid", option="sweep name", name="../known") in line
     assert "expected one argument" in refused("sweeps.run", "--resume")
     line = refused(*SWEEP, "--name", "known")
-    assert "sweep known exists already; use --resume known or another --name" in line
-    assert "give --space NAME" in refused("sweeps.run", *TINY)
+    assert text("launch.name-taken", name="known") in line
+    assert text("settings.no-space") in refused("sweeps.run", *TINY)
     (home / "runs/known/settings.json").write_text("{")
-    assert "settings of sweep known" in refused("sweeps.run", "--resume", "known")
+    said = text(
+        "settings-file.broken",
+        sweep="known",
+        path="runs/known/settings.json",
+        error="Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+    )
+    assert said in refused("sweeps.run", "--resume", "known")
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("kong/no_net",), "no report, table or row 'kong/no_net'; tables are aguet2019/table5, "),
-        (("kong", "--rounds", "0"), "--rounds must be at least 1, but is 0"),
+        (
+            ("kong/no_net",),
+            text("reproduction.unknown", name="kong/no_net", tables=", ".join(TABLES)),
+        ),
+        (("kong", "--rounds", "0"), below("rounds", 1, 0)),
         (("kong", "--rounds", "ten"), "ten"),
-        ((), "say what to repeat, such as kong/table3, or --all"),
+        ((), text("reproduction-settings.nothing-chosen")),
         (
             ("kong", "kong/table3", "--all"),
-            "--all includes every table: leave out kong kong/table3",
+            text("reproduction-settings.all-and-more", what="kong kong/table3"),
         ),
-        (("kong", "--write", "missing.md"), "--write missing.md does not exist"),
-        (("kong", "--seed", "-1"), "--seed must be at least 0, but is -1"),
-        (("kong", "--concurrency", "0"), "--concurrency must be at least 1, but is 0"),
-        (("kong", "--tracking-uri", "here"), "tracking URI 'here' is not absolute"),
+        (
+            ("kong", "--write", "missing.md"),
+            text("reproduction-settings.write-missing", path="missing.md"),
+        ),
+        (("kong", "--seed", "-1"), out_of_range("--seed", "at least 0", -1)),
+        (("kong", "--concurrency", "0"), below("concurrency", 1, 0)),
+        (("kong", "--tracking-uri", "here"), not_absolute("here")),
         (("kong", "--dataset", "cifar"), "cifar"),
         (("kong", "--round", "3"), "--round"),
-        (("kong/fc_1", "--storage", "file"), "folder file/reproduce-digits cannot be written"),
-        (("kong/fc_1", "--address", "127.0.0.1:1"), "--address 127.0.0.1:1 cannot be used"),
+        (
+            ("kong/fc_1", "--storage", "file"),
+            text(
+                "reproduction.folder-not-writable",
+                folder="file/reproduce-digits",
+                reason="Not a directory",
+            ),
+        ),
+        (("kong/fc_1", "--address", "127.0.0.1:1"), UNREACHABLE),
     ],
 )
 def test_a_repetition_that_cannot_start_says_why(
@@ -210,7 +342,8 @@ def test_two_repetitions_in_one_folder_are_refused(home: Path, refused: Refused)
     folder.mkdir(parents=True)
     with FileLock(folder / "lock"):
         line = refused("sweeps.reproduce", "kong", "--dataset", "digits")
-    assert line == "error: runs/reproduce-digits is in use by another process\n"
+    said = text("reproduction.folder-in-use", folder="runs/reproduce-digits")
+    assert line == f"error: {said}\n"
 
 
 RECIPE: dict[str, Any] = {
@@ -237,36 +370,73 @@ RECIPE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"data_digest": "0" * 64}, "this data is not the sweep's"),
+        (
+            {"data_digest": "0" * 64},
+            text(
+                "reload.other-data",
+                digest=RECIPE["data_digest"],
+                wanted="0" * 64,
+                data="digits",
+            ),
+        ),
         (
             {"format": 2},
-            "best.yaml lacks origin, task and has the unknown keys test_pairs, train_pairs",
+            wrong_fields("lacks origin, task and has the unknown keys test_pairs, train_pairs"),
         ),
-        ({"format": 3}, "is not an exported configuration of format 2"),
-        ({"variant": "resnet"}, "unknown variant 'larger_digit/resnet'"),
-        ({"variant": "disc/mlp"}, "unknown variant 'disc/mlp'"),
+        ({"format": 3}, text("recipe.format-unknown", path="best.yaml", format=FORMAT)),
+        (
+            {"variant": "resnet"},
+            text("variants.unknown", variant="larger_digit/resnet", known=", ".join(VARIANTS)),
+        ),
+        (
+            {"variant": "disc/mlp"},
+            text("variants.unknown", variant="disc/mlp", known=", ".join(VARIANTS)),
+        ),
         ({"variant": ["mlp"]}, "variant"),
         ({"space": 3}, "space"),
-        ({"space": "nowhere.py"}, "space file nowhere.py does not exist"),
-        ({"config": [1]}, "config must be dict"),
-        ({"config": {"lr": -1.0}}, "lr must be finite and at least 0"),
-        ({"config": {"learning_rate": 1.0}}, "has no field learning_rate"),
-        ({"dataset": "cifar"}, "origin has dataset 'cifar', which must be auto or mnist or"),
+        ({"space": "nowhere.py"}, text("loading.file-missing", path="nowhere.py")),
+        ({"config": [1]}, wrong_type("config", dict[str, Any], "[1]")),
+        (
+            {"config": {"lr": -1.0}},
+            text("config.value-refused", field="lr", rule="finite and at least 0", value=-1.0),
+        ),
+        (
+            {"config": {"learning_rate": 1.0}},
+            text(
+                "config.field-unknown",
+                config="PerceptronConfig",
+                unknown="learning_rate",
+                known=", ".join(VARIANTS["mlp"].config().to_dict()),
+            ),
+        ),
+        ({"dataset": "cifar"}, wrong_origin("dataset", Dataset, "'cifar'")),
         ({"dataset": 7}, "dataset"),
-        ({"train_pairs": "all"}, "origin has train_pairs 'all', which must be int or None"),
+        ({"train_pairs": "all"}, wrong_origin("train_pairs", int | None, "'all'")),
         ({"train_pairs": 10**9}, str(10**9)),
         ({"seed": -1}, "seed"),
         ({"folds": 0}, "folds"),
-        ({"folds": "three"}, "folds must be int"),
+        ({"folds": "three"}, wrong_type("folds", int, "'three'")),
         ({"trial": -1}, "trial"),
-        ({"score": {}}, "score must have numbers for val_accuracy"),
+        (
+            {"score": {}},
+            text(
+                "recipe.field-out-of-range",
+                path="best.yaml",
+                field="score",
+                rule="have numbers for val_accuracy, val_accuracy_std",
+                value="{}",
+            ),
+        ),
         ({"score": None}, "score"),
         ({"threads": 0}, "threads"),
         ({"mode": "quick"}, "mode"),
-        ({"sweep": "../../etc"}, "sweep name '..' must be"),
-        ({"sweep": ""}, "sweep name '' must be"),
+        (
+            {"sweep": "../../etc"},
+            text("settings.name-invalid", option="sweep name", name=".."),
+        ),
+        ({"sweep": ""}, text("settings.name-invalid", option="sweep name", name="")),
         ({"mlflow": "here"}, "mlflow"),
-        ({"surprise": 1}, "has the unknown keys surprise"),
+        ({"surprise": 1}, wrong_fields("has the unknown keys surprise")),
     ],
 )
 @pytest.mark.parametrize("flags", [("--rounds", "1"), ("--cv",)])
@@ -281,15 +451,21 @@ def test_a_tampered_recipe_is_refused(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "best.yaml cannot be read: No such file or directory"),
-        ("a: [", "best.yaml is not an exported configuration"),
-        ("\x00\x01", "best.yaml is not an exported configuration"),
-        ("- 1\n", "best.yaml is not an exported configuration of format 2"),
-        ("", "best.yaml is not an exported configuration of format 2"),
-        ("format: 1\n", "best.yaml lacks config, data_digest, dataset, "),
+        (None, NO_FILE),
+        ("a: [", NO_RECIPE),
+        ("\x00\x01", NO_RECIPE),
+        ("- 1\n", text("recipe.format-unknown", path="best.yaml", format=FORMAT)),
+        ("", text("recipe.format-unknown", path="best.yaml", format=FORMAT)),
+        (
+            "format: 1\n",
+            wrong_fields(
+                "lacks config, data_digest, dataset, fold_scores, folds, num_params, score, seed,"
+                " space, trial, variant"
+            ),
+        ),
         (
             "x: !!python/object/apply:os.mkdir ['owned']\n",
-            "best.yaml is not an exported configuration",
+            NO_RECIPE,
         ),
     ],
 )
@@ -305,20 +481,22 @@ def test_a_foreign_file_is_refused_and_not_executed(
 def test_evaluate_checks_its_own_flags(home: Path, refused: Refused) -> None:
     (home / "best.yaml").write_text(yaml.safe_dump(RECIPE))
     line = refused("sweeps.evaluate", "best.yaml", "--rounds", "0")
-    assert "--rounds must be at least 1, but is 0" in line
-    assert "--seed must be between" in refused("sweeps.evaluate", "best.yaml", "--seed", "-1")
+    assert below("rounds", 1, 0) in line
+    line = refused("sweeps.evaluate", "best.yaml", "--seed", "-1")
+    assert text("measurements.seed-out-of-range", seed=-1) in line
     refused("sweeps.evaluate")
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--sweep", "first"), "no MLflow store at"),
-        (("--run", "0" * 32), "no MLflow store at"),
-        ((), "say what to export"),
-        (("--sweep", "first", "--top", "0"), "--top must be at least 1, but is 0"),
-        (("--sweep", "first", "--out", "nowhere"), "--out nowhere is not a folder"),
-        (("--sweep", "first", "--run", "1"), "--run ID names one trial"),
+        ((), text("export.nothing-named")),
+        (("--sweep", "first", "--top", "0"), below("top", 1, 0)),
+        (
+            ("--sweep", "first", "--out", "nowhere"),
+            text("export.out-not-a-folder", path="nowhere"),
+        ),
+        (("--sweep", "first", "--run", "1"), text("export.run-with-space-or-sweep")),
         (("--sweep", "first", "--tracking-uri", "sqlite:///file"), "file"),
         (("--sweep", "first", "--tracking-uri", "http://127.0.0.1:1"), "127.0.0.1:1"),
         (("--sweep", "first", "--tracking-uri", "here"), "here"),
@@ -333,16 +511,22 @@ def test_an_export_of_nothing_says_so(
     assert not (home / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize("args", [("--sweep", "first"), ("--run", "0" * 32)])
+def test_an_export_makes_no_store(home: Path, refused: Refused, args: tuple[str, ...]) -> None:
+    line = refused("analysis.export", *args)
+    assert text("load.store-missing", path=home / "mlflow.db") in line
+    assert not (home / "mlflow.db").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("unknown",), "error: no sweep 'unknown' in runs: choose one of: (none there)\n"),
-        (("../nowhere",), "error: no sweep '../nowhere' in runs"),
-        ((), "error: the following arguments are required: name (see --help)\n"),
+        (("unknown",), no_sweep("unknown")),
+        (("../nowhere",), no_sweep("../nowhere")),
+        ((), command_line("the following arguments are required: name")),
         (
             ("a", "--trakking", "x"),
-            "error: unrecognized arguments: --trakking x; did you mean --tracking-uri?"
-            " (see --help)\n",
+            command_line("unrecognized arguments: --trakking x", "; did you mean --tracking-uri?"),
         ),
     ],
 )
@@ -358,24 +542,28 @@ def test_a_replay_of_nothing_says_so(
         runpy.run_path(str(REPOSITORY / "sweeps/replay.py"), run_name="__main__")
     err = capsys.readouterr().err
     assert stop.value.code == 2
-    assert err.startswith(said)
-    assert err.count("\n") == 1
+    assert err == f"error: {said}\n"
 
 
 @pytest.mark.parametrize(
     ("program", "args", "said"),
     [
-        ("sweeps/run.py", ("--space", "mpl"), "error: unknown space 'mpl'"),
-        ("sweeps/evaluate.py", ("best.yaml",), "error: best.yaml cannot be read"),
-        ("sweeps/replay.py", ("unknown",), "error: no sweep 'unknown'"),
-        ("analysis/export.py", ("--sweep", "x"), "error: MLflow at sqlite:///"),
+        ("sweeps/run.py", ("--space", "mpl"), f"error: {unknown_space('mpl')}"),
+        ("sweeps/evaluate.py", ("best.yaml",), f"error: {NO_FILE}"),
+        ("sweeps/replay.py", ("unknown",), f"error: {no_sweep('unknown')}"),
+        (
+            "analysis/export.py",
+            ("--sweep", "x"),
+            "error: "
+            + text("load.experiment-unknown", uri="sqlite:///HERE/mlflow.db", name="foldsweep"),
+        ),
     ],
 )
 def test_a_program_ends_with_code_2_and_one_line(
     user: User, program: str, args: tuple[str, ...], said: str
 ) -> None:
     end = user.run(program, *args, code=2)
-    assert end.stderr.startswith(said)
+    assert end.stderr.startswith(said.replace("HERE", str(user.folder)))
     assert end.stderr.count("\n") == 1
     assert end.stdout == ""
     assert [path.name for path in user.folder.iterdir()] == ["mlflow.db"]

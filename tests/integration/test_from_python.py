@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.user import User, until
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -103,21 +104,27 @@ def test_a_session_without_a_file_is_interrupted_or_ended(
         assert said == f"interrupted; finished work is kept. Continue with: {resume}"
     user.is_gone(within_s=90)
     told = user.run("sweeps/run.py", "--resume", "long", code=2).stderr
-    assert told.startswith("error: space mine was given by a Python program: resume the sweep")
+    assert told.startswith(f"error: {text('handover.space-of-a-program', space='mine')}")
+
+
+NOT_PICKLED = "cannot pickle '_thread.lock' object"
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
         ("fs.sweep(space, folds=200)", "UserError: .*200"),
-        ("fs.sweep('nowhere.py')", "UserError: space file .*nowhere.py does not exist"),
+        (
+            "fs.sweep('nowhere.py')",
+            f"UserError: {text('loading.file-missing', path='.*nowhere.py')}",
+        ),
         (
             "space.variant.model.forward = lambda self, rows: rows.nothing\nfs.sweep(space)",
             "AttributeError: 'Tensor' object has no attribute 'nothing'",
         ),
         (
             "import threading\nspace.variant.model.lock = threading.Lock()\nfs.sweep(space)",
-            "UserError: spaces and task cannot be sent to the process with Ray: ",
+            f"UserError: {re.escape(text('handover.cannot-be-sent', why=NOT_PICKLED))}",
         ),
     ],
 )

@@ -1,12 +1,14 @@
 """A sweep's name, UUID and folder when a user copies, moves or renames projects."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.integration.user import TINY, User, check_mlflow
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -25,7 +27,9 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
 
     copy = User(Path(shutil.copytree(user.folder, tmp_path_factory.mktemp("copy") / "project")))
     end = copy.run("sweeps/run.py", "--resume", "first", "--trials", 3, code=2)
-    assert f"runs/first is a copy of the sweep in {user.folder}/runs/first, " in end.stderr
+    original = user.folder / "runs" / "first"
+    said = text("settings-file.copy", folder="runs/first", original=original, name="first")
+    assert said in end.stderr
     end = copy.run("sweeps/run.py", "--resume", "first", "--name", "second", "--trials", 3)
     assert "the copy runs/first of sweep first is now a sweep of its own, second" in end.stdout
     check_mlflow(copy.mlflow("second/mlp"), copy.study("second/mlp"))
@@ -33,7 +37,14 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     assert len(user.mlflow("first/mlp")) == 3
     shutil.rmtree(copy.folder / "runs")
     end = copy.run(*SWEEP, "--trials", 2, code=2)
-    assert "has another sweep first in experiment 'foldsweep', first/mlp of " in end.stderr
+    said = text(
+        "name-check.name-taken",
+        uri=f"sqlite:///{copy.folder}/mlflow.db",
+        name="first",
+        experiment="foldsweep",
+        taken="first/mlp of WHEN",
+    )
+    assert re.search(re.escape(said).replace("WHEN", ".*"), end.stderr)
     assert end.stderr.count("\n") == 1
     assert not (copy.folder / "runs").exists()
 

@@ -1,5 +1,6 @@
 """A user's own table, from its file to an evaluated model, and the input that is refused."""
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,11 @@ import yaml
 
 from tests.integration.conftest import Refused
 from tests.integration.user import User, repeatable_points, scores, until
+from tests.refusals import text
+from trainables.tasks.scores import score_names
+from trainables.tasks.table.embedded import EMBEDDED
+from trainables.tasks.table.reading import NPZ as ARRAYS
+from trainables.tasks.table.reading import PARQUET, TEXT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -141,18 +147,19 @@ def test_a_recipe_is_measured_with_the_file_beside_it(
     user.run("analysis/export.py", "--sweep", "own", "--space", space, "--out", tmp_path)
     (recipe,) = tmp_path.glob("*.yaml")
     missing = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
-    assert missing == (
-        "error: the sweep's data, kündigung 2024.csv, is not beside the recipe: put it there,"
-        " or name it with --data PATH\n"
-    )
+    assert missing == f"error: {text('reload.data-file-missing', file='kündigung 2024.csv')}\n"
     file = tmp_path / "kündigung 2024.csv"
-    file.write_bytes((user.folder / OPTIONS[1]).read_bytes())
+    used = (user.folder / OPTIONS[1]).read_bytes()
+    file.write_bytes(used)
     repeated = user.run("sweeps/evaluate.py", recipe, "--cv").stdout
     assert "equal in every fold and metric, to the last bit" in repeated
     file.write_text(file.read_text().replace("yes", "no", 1))
     changed = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
-    assert "is not the file that the task was made from" in changed
-    assert changed.count("\n") == 1
+    digest, recorded = (
+        hashlib.sha256(content).hexdigest() for content in (file.read_bytes(), used)
+    )
+    said = text("tables.file-differs", file=file, sha256=digest, recorded=recorded)
+    assert changed == f"error: {said}\n"
 
 
 # A regression, images, and more trials ----------------------------------------------------------
@@ -239,7 +246,7 @@ def save(frame: pd.DataFrame, name: str = "t.csv", **options: Any) -> Make:
     return lambda folder: frame.to_csv(folder / name, index=False, **options)
 
 
-def text(content: str | bytes, name: str = "t.csv") -> Make:
+def written(content: str | bytes, name: str = "t.csv") -> Make:
     given = content.encode() if isinstance(content, str) else content
     return lambda folder: (folder / name).write_bytes(given)
 
@@ -262,129 +269,234 @@ GOOD = pd.DataFrame(
 )
 IMAGES = RNG.random((N, 4, 4, 3)).astype(np.float32)
 NPZ = ("--data", "t.npz")
+ENDINGS = ", ".join(TEXT + PARQUET + ARRAYS)
+GONE = "No such file or directory"
+NO_TIME = "is not a time: give numbers, or dates as 2024-01-31 13:45"
+NO_CLASS = "is a class that no training row has; they have 0, 1"
+INFINITE = "is infinite, or above 1e+30"
+
+
+def no_metric(objective: str, task: str, known: tuple[str, ...]) -> str:
+    listed = ", ".join(known)
+    return text("scores.objective-unknown", objective=objective, task=task, known=listed)
+
 
 REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
-    "no file": (lambda _: None, DATA, "t.csv cannot be read: No such file"),
-    "no such column": (save(GOOD), ("--data", "t.csv", "--target", "lft"), "--target lft: "),
-    "no target": (save(GOOD), ("--data", "t.csv"), "name the column to predict with --target"),
-    "no such group": (save(GOOD), (*DATA, "--group", "who"), "--group who: "),
-    "no such column to drop": (save(GOOD), (*DATA, "--drop", "agee"), "--drop agee: "),
-    "one class": (save(GOOD.assign(left="no")), DATA, "has one class, 'no'"),
+    "no file": (lambda _: None, DATA, text("reading.unreadable", path="t.csv", problem=GONE)),
+    "no such column": (
+        save(GOOD),
+        ("--data", "t.csv", "--target", "lft"),
+        text(
+            "rows.role-column-missing", role="target", column="lft", hint="; did you mean 'left'?"
+        ),
+    ),
+    "no target": (
+        save(GOOD),
+        ("--data", "t.csv"),
+        text("tables.target-unnamed", columns="'age', 'plan', 'left'"),
+    ),
+    "no such group": (
+        save(GOOD),
+        (*DATA, "--group", "who"),
+        text(
+            "rows.role-column-missing",
+            role="group",
+            column="who",
+            hint="; there are 'age', 'plan', 'left'",
+        ),
+    ),
+    "no such column to drop": (
+        save(GOOD),
+        (*DATA, "--drop", "agee"),
+        text("inference.dropped-column-unknown", column="agee", hint="; did you mean 'age'?"),
+    ),
+    "one class": (
+        save(GOOD.assign(left="no")),
+        DATA,
+        text("targets.one-class", target="left", label="no"),
+    ),
     "a class for each row": (
         save(GOOD.assign(left=[f"c{i}" for i in range(N)])),
         DATA,
-        "60 classes in 60 rows",
+        text("targets.too-many-classes", target="left", classes=60, rows=60),
     ),
     "missing targets": (
         save(GOOD.assign(left=["yes", None, "no"] * 20)),
         DATA,
-        "missing in 20 of 60 rows",
+        text("targets.values-missing", target="left", missing=20, rows=60, row=2),
     ),
     "fewer rows than folds": (
         save(GOOD.assign(left=[2] * 4 + [0, 1] * 28)),
         DATA,
-        "the rarest class has 3",
+        text("folds.more-than-rarest-class", folds=5, rarest=3),
     ),
     "no usable column": (
         save(pd.DataFrame({"id": range(N), "one": 1, "left": GOOD.left})),
         DATA,
-        "no usable input column is left",
+        text("inference.no-column-left", columns="'id' (identifier), 'one' (constant)"),
     ),
     "thousands of texts": (
         save(pd.DataFrame({"note": [f"n{i % 2500}" for i in range(9000)], "left": [0, 1] * 4500})),
         DATA,
-        "column 'note' has ",
+        text("inference.too-many-categories", column="note", texts=2487, rows=7200, most=1000),
     ),
-    "three rows": (save(GOOD[:3]), DATA, "3 rows are too few"),
-    "names twice": (text("a,left,a\n1,2,3\n"), DATA, "columns of the same name: 'a'"),
-    "empty": (text(""), DATA, "t.csv is empty"),
-    "a header only": (text("age,left\n"), DATA, "no rows"),
-    "no header": (text("1,2,0\n3,4,1\n" * 20), DATA, "has no header"),
-    "no text": (text(b"\x00\x01\x02" * 99), DATA, "is not a text file"),
-    "another ending": (text("a", "t.xlsx"), ("--data", "t.xlsx"), "t.xlsx cannot be read"),
-    "2 GB": (huge, DATA, "t.csv has 2.0 GiB, more than the 1 GiB"),
+    "three rows": (save(GOOD[:3]), DATA, text("holdout.too-few-rows", rows=3, least=10)),
+    "names twice": (
+        written("a,left,a\n1,2,3\n"),
+        DATA,
+        text("reading.column-named-twice", path="t.csv", columns="'a'"),
+    ),
+    "empty": (written(""), DATA, text("reading.empty", path="t.csv")),
+    "a header only": (written("age,left\n"), DATA, text("reading.no-rows", path="t.csv")),
+    "no header": (
+        written("1,2,0\n3,4,1\n" * 20),
+        DATA,
+        text("reading.no-header", path="t.csv", line="'1', '2', '0'"),
+    ),
+    "no text": (
+        written(b"\x00\x01\x02" * 99),
+        DATA,
+        text("reading.not-text", path="t.csv", ending=".csv"),
+    ),
+    "another ending": (
+        written("a", "t.xlsx"),
+        ("--data", "t.xlsx"),
+        text("reading.ending-unknown", path="t.xlsx", endings=ENDINGS),
+    ),
+    "2 GB": (huge, DATA, text("reading.file-too-large", path="t.csv", gib=2.0, most=1)),
     "a damaged table": (
-        text("PAR1", "t.parquet"),
+        written("PAR1", "t.parquet"),
         ("--data", "t.parquet"),
-        "not a readable Parquet file",
+        text("reading.damaged-parquet", path="t.parquet", problem=""),
     ),
     "roc_auc of a regression": (
         save(GOOD.assign(left=RNG.normal(size=N))),
         (*DATA, "--objective", "roc_auc"),
-        "'roc_auc' is no metric of a regression",
+        no_metric("roc_auc", "regression", score_names("regression")),
     ),
     "r2 of classes": (
         save(GOOD),
         (*DATA, "--objective", "val_r2"),
-        "'r2' is no metric of a classification",
+        no_metric("r2", "classification of 2 classes", score_names("classification", 2)),
     ),
     "fewer groups than folds": (
         save(GOOD.assign(who=np.arange(N) // 15)),
         (*DATA, "--group", "who"),
-        "cannot split 3 groups into 5 folds",
+        text("splits.more-folds-than-groups", groups=3, folds=5),
     ),
     "a missing group": (
         save(GOOD.assign(who=[None, *range(N - 1)])),
         (*DATA, "--group", "who"),
-        "is not a group",
+        text("columns.bad-value", column="who", value=np.nan, row=1, why="is not a group"),
     ),
     "no time": (
         save(GOOD.assign(day="soon")),
         (*DATA, "--time", "day"),
-        "is not a time",
+        text("columns.bad-value", column="day", value="soon", row=1, why=NO_TIME),
     ),
-    "one fold": (save(GOOD.assign(part=1)), (*DATA, "--fold", "part"), "1 folds"),
+    "one fold": (
+        save(GOOD.assign(part=1)),
+        (*DATA, "--fold", "part"),
+        text("splits.too-few-folds-in-column", folds=1),
+    ),
     "another test file": (
         lambda folder: (save(GOOD)(folder), save(GOOD.drop(columns="age"), "u.csv")(folder)),
         (*DATA, "--test", "u.csv"),
-        "test rows: columns are missing: 'age'",
+        text(
+            "assembly.test-rows-refused",
+            problem=text("schema.columns-missing", columns="'age'", hint=""),
+        ),
     ),
     "test rows of an unknown class": (
         lambda folder: (save(GOOD)(folder), save(GOOD.assign(left=7), "u.csv")(folder)),
         (*DATA, "--test", "u.csv"),
-        "7 in row 1 is a class that no training row has",
+        text(
+            "assembly.test-rows-refused",
+            problem=text("columns.bad-value", column="left", value=7, row=1, why=NO_CLASS),
+        ),
     ),
-    "no test file": (save(GOOD), (*DATA, "--test", "u.csv"), "u.csv cannot be read: No such"),
+    "no test file": (
+        save(GOOD),
+        (*DATA, "--test", "u.csv"),
+        text("reading.unreadable", path="u.csv", problem=GONE),
+    ),
     "text as a regression": (
         save(GOOD),
         ("--data", "t.csv", "--target", "plan", "--task", "regression"),
-        "a regression predicts numbers",
+        text("targets.regression-of-words", target="plan", values="'a', 'b'"),
     ),
     "objects": (
         arrays(x=np.array([{}] * N, dtype=object), y=GOOD.left),
         NPZ,
-        "holds arrays of Python objects",
+        text("reading.npz-objects", path="t.npz"),
     ),
-    "no y": (arrays(x=IMAGES), NPZ, "no array y"),
+    "no y": (arrays(x=IMAGES), NPZ, text("rows.target-array-missing")),
     "NaN in images": (
         arrays(x=np.where(np.arange(N)[:, None, None, None] == 7, np.nan, IMAGES), y=GOOD.left),
         NPZ,
-        "row 8",
+        text("arrays.not-finite", array="x", bad=1, rows=60, row=8),
     ),
     "infinite values": (
         arrays(x=IMAGES, y=np.append(RNG.random(N - 1), np.inf)),
         (*NPZ, "--task", "regression"),
-        "infinite",
+        text("columns.bad-value", column="y", value=np.inf, row=60, why=INFINITE),
     ),
-    "unequal arrays": (arrays(x=IMAGES, y=GOOD.left[1:]), NPZ, "equally many rows"),
-    "a column of arrays": (arrays(x=IMAGES, y=GOOD.left), (*NPZ, "--target", "y"), "no columns"),
-    "no archive": (text("x", "t.npz"), NPZ, "not a readable .npz file"),
+    "unequal arrays": (
+        arrays(x=IMAGES, y=GOOD.left[1:]),
+        NPZ,
+        text("reading.npz-rows-differ", path="t.npz", sizes={"x": 60, "y": 59}),
+    ),
+    "a column of arrays": (
+        arrays(x=IMAGES, y=GOOD.left),
+        (*NPZ, "--target", "y"),
+        text("tables.no-columns", data="t.npz", options="--target"),
+    ),
+    "no archive": (
+        written("x", "t.npz"),
+        NPZ,
+        text("reading.damaged-npz", path="t.npz", problem=""),
+    ),
     "--data and --dataset": (
         save(GOOD),
         (*DATA, "--dataset", "digits"),
-        "--data and --dataset exclude each other",
+        text("settings.data-of-two-kinds", option="--dataset"),
     ),
-    "options without --data": (save(GOOD), ("--target", "left"), "--target requires --data FILE"),
-    "all set aside": (save(GOOD), (*DATA, "--holdout", "1"), "--holdout must be at least 0"),
-    "most set aside": (save(GOOD), (*DATA, "--holdout", "0.9"), "leave 6 to train on"),
+    "options without --data": (
+        save(GOOD),
+        ("--target", "left"),
+        text("settings.option-without-data", option="--target"),
+    ),
+    "all set aside": (
+        save(GOOD),
+        (*DATA, "--holdout", "1"),
+        text("options.holdout-out-of-range", holdout=1.0),
+    ),
+    "most set aside": (
+        save(GOOD),
+        (*DATA, "--holdout", "0.9"),
+        text("holdout.too-few-left", rows=60, test=54, left=6, least=10),
+    ),
     "two splits": (
         save(GOOD),
         (*DATA, "--time", "age", "--group", "plan"),
-        "--group and --time exclude each other",
+        text("options.several-splits", options="--group and --time"),
     ),
-    "a target twice": (save(GOOD), (*DATA, "--group", "left"), "cannot be both"),
+    "a target twice": (
+        save(GOOD),
+        (*DATA, "--group", "left"),
+        text("options.column-used-twice", column="left", other="--group"),
+    ),
     "images for a table": (save(GOOD), (*DATA, "--space", "cnn"), "space cnn is for images"),
-    "unknown data": (lambda _: None, ("--data", "brest_cancer"), "did you mean 'breast_cancer'?"),
+    "unknown data": (
+        lambda _: None,
+        ("--data", "brest_cancer"),
+        text(
+            "tables.data-unknown",
+            data="brest_cancer",
+            known=", ".join(EMBEDDED),
+            hint="; did you mean 'breast_cancer'?",
+        ),
+    ),
 }
 
 
@@ -402,6 +514,6 @@ def test_bad_data_is_refused_in_one_line_and_nothing_is_made(
 def test_a_program_of_its_own_refuses_bad_data_too(user: User) -> None:
     save(GOOD.assign(left="no"))(user.folder)
     end = user.run("sweeps/run.py", *DATA, "--space", "mlp", "--name", "first", code=2)
-    assert end.stderr == "error: target 'left' has one class, 'no': nothing to learn\n"
+    assert end.stderr == f"error: {text('targets.one-class', target='left', label='no')}\n"
     assert end.stdout == ""
     assert {path.name for path in user.folder.iterdir()} == {"mlflow.db", "t.csv"}

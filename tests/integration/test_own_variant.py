@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.integration.user import TINY, User, check_mlflow, copy_out, until
+from tests.refusals import text
 from trainables.data.digits import digits_source
 from trainables.tasks.larger_digit import TASK
 
@@ -66,7 +67,8 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
 
     elsewhere = file.rename(file.with_suffix(".txt"))
     said = user.run("sweeps/evaluate.py", exported, code=2).stderr
-    assert said == f"error: space file {file} cannot be read: No such file or directory\n"
+    reason = "No such file or directory"
+    assert said == f"error: {text('recipes.file-unreadable', path=file, reason=reason)}\n"
     elsewhere.rename(file)
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.user import User, copy_out
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -108,7 +109,10 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
 def test_a_constraint_that_fails_is_one_line_before_anything_is_made(user: User) -> None:
     (user.folder / "wrong.py").write_text(FILE.replace("num_params <=", "num_params / 0 <="))
     said = user.run("sweeps/run.py", "--space", "wrong.py", "--name", "wrong", code=2).stderr
-    assert said.startswith("error: space rich: the constraint fails with lr=")
-    assert said.endswith("ZeroDivisionError: division by zero\n")
+    wrong = {"config": "CONFIG", "error": "ZeroDivisionError: division by zero"}
+    reason = text("constraints.constraint-fails", **wrong)
+    head, _, tail = text("space.cannot-be-used", space="rich", reason=reason).partition("CONFIG")
+    assert said.startswith(f"error: {head}lr=")
+    assert said.endswith(f"{tail}\n")
     assert said.count("\n") == 1
     assert not (user.folder / "runs" / "wrong").exists()

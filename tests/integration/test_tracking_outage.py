@@ -29,6 +29,7 @@ from sweeps.tracking.spool import (
     read_progress,
 )
 from sweeps.tracking.tracker import LOG_FILE, Tracker
+from tests.refusals import text
 
 pytestmark = pytest.mark.integration
 
@@ -360,10 +361,8 @@ def test_only_one_uploader_works_on_a_spool(
         log_trials(tracker, range(1))
         until(lambda: read_progress(folder, target(uri).server).offset)
         assert main([str(folder)]) == 2
-        assert (
-            f"error: another uploader is sending the records in {folder}"
-            in capsys.readouterr().err
-        )
+        said = text("replay.folder-in-use", folder=folder)
+        assert f"error: {said}\n" in capsys.readouterr().err
     finally:
         assert tracker.close(wait_s=30) == 0
     assert "Traceback" not in (folder / LOG_FILE).read_text()
@@ -377,6 +376,7 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(
     storage = folder.parents[1]
     assert main(["frist", "--storage", str(storage)]) == 2
     said = capsys.readouterr().err
-    assert said == f"error: no sweep 'frist' in {storage}: choose one of: first\n"
+    wanted = text("replay.no-sweep", name="frist", storage=storage, known="first")
+    assert said == f"error: {wanted}\n"
     assert main(["first", "--storage", str(storage)]) == 0
     assert capsys.readouterr().out == f"{folder}: nothing was recorded\n"

@@ -6,6 +6,7 @@ import pytest
 
 from foldsweep.names import TAG_WARM_START
 from tests.integration.user import TINY, User
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -16,7 +17,8 @@ def test_a_sweep_starts_from_an_earlier_one_and_goes_on_without_it(user: User) -
     user.run("sweeps/run.py", *ARGS, "--name", "first", "--trials", 4)
     warm = (*ARGS, "--seed", 1, "--trials", 2, "--name", "second", "--warm-start")
     missing = user.run("sweeps/run.py", *warm, "frist", code=2).stderr
-    assert "error: --warm-start frist: runs has no study of that name" in " ".join(missing.split())
+    said = text("sources.not-in-folder", given="frist", root="runs")
+    assert f"error: {said}" in " ".join(missing.split())
     assert not (user.folder / "runs" / "second").exists()
     seen = "4 of 4 trials of first/mlp, scores relative to the initial point"
     said = user.run("sweeps/run.py", *warm, "first").stdout

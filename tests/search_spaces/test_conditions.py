@@ -5,9 +5,10 @@ import pytest
 from ray import tune
 
 import foldsweep as fs
-from foldsweep.errors import UserError
+from foldsweep.checks import brief
 from search_spaces.conditions import groups, when
 from search_spaces.space import Point, SearchSpace
+from tests.search_spaces.refusals import space_refused
 from trainables.config import TrialConfig
 from trainables.models.perceptron import Perceptron
 from trainables.tasks.larger_digit import TASK
@@ -153,10 +154,9 @@ def test_a_grid_skips_what_makes_no_difference() -> None:
 
 
 def test_a_grid_of_conditions_is_refused() -> None:
-    with pytest.raises(UserError) as caught:
-        space(grid={"kernel": when("conv", True, (3, 5)), "conv": (True, False)})
-    assert str(caught.value).startswith("space mine: grid of kernel is When(")
-    assert str(caught.value).endswith("; conditions of the domain apply to the grid too")
+    values = when("conv", True, (3, 5))
+    with space_refused("space.grid-not-a-list", key="kernel", values=brief(values)):
+        space(grid={"kernel": values, "conv": (True, False)})
 
 
 def test_what_is_fixed_for_a_sweep_is_so_within_groups_too() -> None:
@@ -167,66 +167,86 @@ def test_what_is_fixed_for_a_sweep_is_so_within_groups_too() -> None:
     assert mine.with_fixed(conv=True).complete({}).kernel == 5
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
+WRONG: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (
         {"kernel": when("cnov", True, tune.choice([3, 5]))},
-        "kernel depends on 'cnov', which the space lacks; it has size, pool, conv, layers, second,"
-        " needed",
+        "conditions.parent-unknown",
+        {"key": "kernel", "parent": "cnov", "known": "size, pool, conv, layers, second, needed"},
     ),
     (
         {"conv": when("pool", "max", tune.choice([True, False]))},
-        "conv depends on itself: conv -> pool -> conv",
+        "conditions.depends-on-itself",
+        {"key": "conv", "circle": "conv -> pool -> conv"},
     ),
-    ({"kernel": when("kernel", 3, tune.choice([3, 5]))}, "kernel depends on itself: kernel"),
+    (
+        {"kernel": when("kernel", 3, tune.choice([3, 5]))},
+        "conditions.depends-on-itself",
+        {"key": "kernel", "circle": "kernel -> kernel"},
+    ),
     (
         {"kernel": when("pool", "avg", tune.choice([3, 5]))},
-        "kernel depends on pool being 'avg', but pool is one of 'none', 'max', 'mean'",
+        "conditions.value-never-there",
+        {
+            "key": "kernel",
+            "parent": "pool",
+            "value": "'avg'",
+            "range": "one of 'none', 'max', 'mean'",
+        },
     ),
     (
         {"second": when("layers", range(2, 6), tune.randint(4, 8))},
-        "second depends on layers being 4, but layers is from 1 to 3",
+        "conditions.value-never-there",
+        {"key": "second", "parent": "layers", "value": "4", "range": "from 1 to 3"},
     ),
     (
         {"second": when("layers", set(), tune.randint(4, 8))},
-        "second depends on layers, but no value of layers is given",
+        "conditions.value-missing",
+        {"key": "second", "parent": "layers"},
     ),
     (
         {"lr": tune.uniform(0, 1), "second": when("lr", 0.5, tune.randint(4, 8))},
-        "second depends on lr, which is a float: let it depend on a choice or an integer",
+        "conditions.parent-is-a-float",
+        {"key": "second", "parent": "lr"},
     ),
     (
         {"needed": when("conv", True, tune.randint(1, 4))},
-        "needed depends on conv, so its field needs a default for when it is inactive",
+        "conditions.default-missing",
+        {"key": "needed", "parent": "conv"},
     ),
     (
         {"epochs": when("conv", True, tune.randint(1, 4))},
-        "epochs is the length of training: it cannot be conditional",
+        "space.length-conditional",
+        {"field": "epochs"},
     ),
     (
         {"kind": when("conv", True, tune.randint(1, 4))},
-        "domains has kind, which NetConfig lacks; it has ",
+        "space.key-unknown",
+        {"where": "domains", "unknown": "kind", "config": "NetConfig"},
     ),
     (
         {"shuffle": groups({True: {"kernel": 3}, False: {}})},
-        "kernel is defined twice: define it once, with when(PARENT, {VALUE, VALUE}, ...) if it"
-        " belongs to several values; different ranges need fields of different names",
+        "conditions.defined-twice",
+        {"key": "kernel"},
     ),
     (
         {"shuffle": groups({True: 3, False: {}})},  # type: ignore[dict-item]
-        "shuffle: the group of True must map names to domains",
+        "conditions.group-not-a-mapping",
+        {"key": "shuffle", "choice": "True"},
     ),
     (
         {"kernel": when("conv", True, tune.choice([3, 4]))},
-        "domain of kernel: kernel must be odd, but is 4",
+        "config.value-refused",
+        {"domain": "kernel", "field": "kernel", "rule": "odd", "value": "4"},
     ),
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), WRONG)
-def test_a_condition_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError) as caught:
+@pytest.mark.parametrize(("changes", "kind", "values"), WRONG)
+def test_a_condition_that_cannot_be_meant_is_refused(
+    changes: dict[str, Any], kind: str, values: dict[str, Any]
+) -> None:
+    with space_refused(kind, **values) as caught:
         space(domains={**TREE, **changes})
-    assert str(caught.value).startswith(f"space mine: {said}")
     assert "\n" not in str(caught.value)
 
 

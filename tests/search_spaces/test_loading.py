@@ -1,14 +1,17 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 import pytest
 from ray import cloudpickle
 
-from foldsweep.errors import UserError
+from foldsweep.errors import CodeError
 from search_spaces.loading import ANY_TASK, SPACES, TUNED, load_space, load_variant
+from tests.refusals import refused, text
+from trainables.config import TrialConfig
 from trainables.data.digits import digits_source
 from trainables.data.folds import stratified_folds
 from trainables.data.pairs import draw_pairs
@@ -76,7 +79,7 @@ def test_a_known_name_gives_its_space(name):
 
 @pytest.mark.parametrize("name", ["resnet", "", "MLP", "mlp.yaml"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match=f"unknown space '{name}': known are {', '.join(TUNED)}"):
+    with refused("loading.space-unknown", space=name, known=", ".join(TUNED)):
         load_space(name)
 
 
@@ -101,38 +104,73 @@ def test_a_file_may_be_loaded_twice_and_two_may_have_one_name(write, tmp_path):
 BROKEN = [
     ("def space(:\n", r"line 1: SyntaxError"),
     ("\nimport no_such_module_of_anyone\n", r"line 2: ModuleNotFoundError: No module named"),
-    ("x = 1\n", r"defines no function space\(\)"),
     ("space = 3\n", r"TypeError: 'int' object is not callable"),
-    ("def space():\n    return {'lr': 1}\n", r"space\(\) returned dict"),
     ("def space():\n    return 1 / 0\n", r"line 2: ZeroDivisionError: division by zero"),
     ("def space():\n    import os\n    return os.nothing\n", r"line 3: AttributeError: .*nothing"),
     ("raise ValueError('two\\nlines')\n", r"line 1: ValueError: two lines"),
     ("raise SystemExit(3)\n", r"line 1: SystemExit: 3"),
     ("import missing_here\n", r"line 1: ModuleNotFoundError"),
-    (OWN.replace('name="mine", variant', 'name="mlp", variant'), r"name 'mlp' is taken"),
-    (OWN.replace('"width": tune', '"depth": tune'), r"domains has depth, which MyConfig lacks"),
-    (OWN.replace('"width": tune.randint(4, 16)', '"width": 4'), r"searches nothing"),
 ]
 
 
-@pytest.mark.parametrize(("text", "cause"), BROKEN, ids=[cause for _, cause in BROKEN])
-@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+RELATIVE = pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+
+
+@pytest.mark.parametrize(("code", "cause"), BROKEN, ids=[cause for _, cause in BROKEN])
+@RELATIVE
 def test_a_broken_file_is_refused_in_one_line_with_file_and_cause(
-    text, cause, relative, write, monkeypatch, tmp_path
+    code, cause, relative, write, monkeypatch, tmp_path
 ):
-    path = write(text)
+    path = write(code)
     monkeypatch.chdir(tmp_path)
     given = "own.py" if relative else path
-    with pytest.raises(UserError, match=cause) as caught:
+    with pytest.raises(CodeError, match=cause) as caught:
         load_space(given)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"space file {given}")
 
 
+def unusable(kind, **values):
+    """Kind and values of a file whose space cannot be used, for a mistake of another kind."""
+    reason = text("space.cannot-be-used", space="mine", reason=text(kind, **values))
+    return "file-cannot-be-used", {"reason": reason}
+
+
+WIDTHS = {
+    "where": "domains",
+    "unknown": "depth",
+    "config": "MyConfig",
+    "known": ", ".join(sorted(["width", *(field.name for field in fields(TrialConfig))])),
+}
+NO_SPACE = [
+    ("x = 1\n", "function-missing", {}),
+    ("def space():\n    return {'lr': 1}\n", "not-a-space", {"found": "dict"}),
+    (OWN.replace('name="mine", variant', 'name="mlp", variant'), "name-taken", {"name": "mlp"}),
+    (OWN.replace('"width": tune', '"depth": tune'), *unusable("space.key-unknown", **WIDTHS)),
+    (
+        OWN.replace('"width": tune.randint(4, 16)', '"width": 4'),
+        *unusable("space.nothing-searched"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "values"), NO_SPACE)
+@RELATIVE
+def test_a_file_without_a_space_that_can_be_used_is_refused(
+    code, kind, values, relative, write, monkeypatch, tmp_path
+):
+    path = write(code)
+    monkeypatch.chdir(tmp_path)
+    given = "own.py" if relative else path
+    with refused(f"loading.{kind}", path=given, **values) as caught:
+        load_space(given)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["none.py", "folder.py"])
 def test_a_file_that_does_not_exist_is_refused(name, tmp_path):
     (tmp_path / "folder.py").mkdir()
-    with pytest.raises(UserError, match=f"space file .*{name} does not exist"):
+    with refused("loading.file-missing", path=tmp_path / name):
         load_space(str(tmp_path / name))
 
 
@@ -156,8 +194,8 @@ def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path
     folds = stratified_folds(data.train.targets["target"], num_folds=2, seed=0)
     context = Context(data=data, folds=folds, seed=0)
     parcels = []
-    for name, text in [("plain", OWN), ("later", OWN_LATER)]:
-        path = write(text, f"{name}.py")
+    for name, code in [("plain", OWN), ("later", OWN_LATER)]:
+        path = write(code, f"{name}.py")
         parcels.append(tmp_path / f"{name}.pkl")
         cls = trainable_for(load_space(path).variant)
         parcels[-1].write_bytes(cloudpickle.dumps((cls, context)))
@@ -181,10 +219,11 @@ def test_a_variant_is_found_by_name_or_in_a_file(write):
 
 
 def test_a_variant_that_is_not_there_is_refused(write):
-    with pytest.raises(UserError, match="unknown variant 'resnet': known are mlp, "):
+    with refused("variants.unknown", variant="resnet", known=", ".join(VARIANTS)):
         load_variant("mlp", "resnet")
-    with pytest.raises(UserError, match="own.py has variant 'larger_digit/mine', not 'mlp'"):
-        load_variant(write(OWN), "mlp")
+    path = write(OWN)
+    with refused("loading.other-variant", space=path, found="larger_digit/mine", wanted="mlp"):
+        load_variant(path, "mlp")
 
 
 @pytest.fixture
@@ -206,9 +245,9 @@ def test_a_space_for_any_task_is_one_for_the_users(name, table):
 
 
 def test_names_that_are_for_other_tasks_are_refused_with_what_is_missing(table):
-    with pytest.raises(UserError, match="knn is for your own data: give --data FILE --target"):
+    with refused("loading.space-for-own-data", space="knn"):
         load_space("knn")
-    with pytest.raises(UserError, match="cnn_ws_aux is for a task that ships: leave out --data"):
+    with refused("loading.space-for-shipped-task", space="cnn_ws_aux"):
         load_space("cnn_ws_aux", table)
-    with pytest.raises(UserError, match=f"known are {', '.join(ANY_TASK)}; or give the path"):
+    with refused("loading.space-unknown-for-data", space="resnet", known=", ".join(ANY_TASK)):
         load_space("resnet", table)

@@ -8,13 +8,13 @@ from pathlib import Path
 import optuna
 import pytest
 
-from foldsweep.errors import UserError
 from sweeps.ledger import Ledger
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, recorded_identity, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CURSOR_FILE, SPOOL_FILE, TARGET_FILE, Spool, read_records
+from tests.refusals import refused
 
 
 @pytest.fixture(params=["journal", "database"])
@@ -86,22 +86,25 @@ def test_a_copy_goes_on_under_a_name_of_its_own(copy: Path, tmp_path: Path) -> N
     )
 
 
+BOGUS = "Unrecognized options: --bogus"
+
+
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (("--name", "first"), "--name first is the name of the original: give the copy another"),
-        (("--name", "../up"), "sweep name '../up' must be"),
-        (("--name", "there"), "sweep there exists already; give the copy another --name"),
-        (("--name", "second", "--bogus"), "--bogus"),
-        ((), "is a copy of the sweep in"),
+        (("--name", "first"), "run.name-of-original", {"name": "first"}),
+        (("--name", "../up"), "settings.name-invalid", {"name": "../up"}),
+        (("--name", "there"), "adoption.name-taken", {"name": "there"}),
+        (("--name", "second", "--bogus"), "programs.command-line-invalid", {"reason": BOGUS}),
+        ((), "settings-file.copy", {"name": "first"}),
     ],
 )
 def test_a_copy_that_gets_no_good_name_stays_as_it_is(
-    copy: Path, args: tuple[str, ...], said: str
+    copy: Path, args: tuple[str, ...], kind: str, values: dict[str, object]
 ) -> None:
     copy.with_name("there").mkdir()
     before = contents(copy)
-    with pytest.raises(UserError, match=said):
+    with refused(kind, **values):
         read_settings(["--resume", "first", "--storage", "copies", *args])
     assert contents(copy) == before
 

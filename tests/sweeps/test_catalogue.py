@@ -10,14 +10,15 @@ from filelock import FileLock
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from foldsweep.errors import UserError
 from sweeps.catalogue import delete, kept, main, num_waiting, sweeps_in
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CLOSE, SPOOL_FILE, UPLOADER_LOCK
+from tests.refusals import refused
 
 Make = Callable[..., Path]
+UNKNOWN = "sweep-catalogue.sweep-unknown"
 LONG = "a-name-of-sixty-four-characters-is-the-longest-that-is-allowed-1"
 
 
@@ -197,12 +198,20 @@ def test_studies_in_a_database_and_remote_checkpoints_remain(
     assert "secret" not in text
 
 
-@pytest.mark.parametrize("lock", ["lock", f"mlp/{UPLOADER_LOCK}"])
-def test_a_sweep_that_is_running_or_sending_is_not_deleted(make: Make, lock: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "kind"),
+    [
+        ("lock", "sweep-catalogue.sweep-running"),
+        (f"mlp/{UPLOADER_LOCK}", "sweep-catalogue.still-sending"),
+    ],
+)
+def test_a_sweep_that_is_running_or_sending_is_not_deleted(
+    make: Make, lock: str, kind: str
+) -> None:
     folder = make("first", {"mlp": [0.5]})
     before = content(folder)
     with FileLock(folder / lock):
-        with pytest.raises(UserError, match="is running: interrupt it|is still sending records"):
+        with refused(kind, name="first"):
             delete(folder.parent, "first", sure=True)
     assert content(folder).items() >= before.items()
     assert delete(folder.parent, "first", sure=True) == 0
@@ -230,26 +239,28 @@ def test_a_user_is_asked_and_told_what_is_lost(
 def test_nobody_to_ask_means_no(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make("first", {"mlp": [0.5]})
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(UserError, match=r"^no terminal to confirm in: --delete first requires"):
+    with refused("sweep-catalogue.no-terminal", name="first"):
         delete(folder.parent, "first", sure=False)
     assert folder.exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "kind", "values"),
     [
-        ("fist", "no sweep 'fist' in runs; there are first; did you mean first"),
-        ("..", "sweep name '..' must be"),
-        ("../runs/first", "must be letters"),
-        (".", "must be letters"),
-        ("file", "no sweep 'file'"),
+        ("fist", UNKNOWN, {"storage": "runs", "known": "first", "hint": "; did you mean first?"}),
+        ("..", "settings.name-invalid", {"option": "sweep name"}),
+        ("../runs/first", "settings.name-invalid", {}),
+        (".", "settings.name-invalid", {}),
+        ("file", UNKNOWN, {}),
     ],
 )
-def test_only_a_sweep_is_deleted(name: str, message: str, make: Make, here: Path) -> None:
+def test_only_a_sweep_is_deleted(
+    name: str, kind: str, values: dict[str, object], make: Make, here: Path
+) -> None:
     make("first", {"mlp": [0.5]})
     (here / "runs" / "file").mkdir()
     before = content(here)
-    with pytest.raises(UserError, match=message):
+    with refused(kind, name=name, **values):
         delete(Path("runs"), name, sure=True)
     assert content(here) == before
 
@@ -257,7 +268,7 @@ def test_only_a_sweep_is_deleted(name: str, message: str, make: Make, here: Path
 def test_a_link_is_not_followed(make: Make, here: Path) -> None:
     folder = make("first", {"mlp": [0.5]})
     (here / "runs" / "link").symlink_to(folder)
-    with pytest.raises(UserError, match="link is a symbolic link: delete its target"):
+    with refused("sweep-catalogue.is-a-link", folder="runs/link", target=folder.resolve()):
         delete(Path("runs"), "link", sure=True)
     assert folder.exists()
 
@@ -277,5 +288,5 @@ def test_waiting_records_are_those_behind_the_cursor(make: Make) -> None:
 
 def test_yes_goes_with_delete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["foldsweep sweeps", "--yes"])
-    with pytest.raises(UserError, match="--yes requires --delete"):
+    with refused("sweep-catalogue.yes-without-delete"):
         main()

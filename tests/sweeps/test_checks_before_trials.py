@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
 from search_spaces.loading import ANY_TASK
 from sweeps.preflight import check_folds, check_sent
 from sweeps.run import _absolute
 from sweeps.settings import SweepSettings, check_resumable
+from tests.refusals import refused
 from trainables.data.folds import Fold
 from trainables.tasks.kinds import classification
 from trainables.tasks.samples import Data, Samples
@@ -32,7 +32,7 @@ def halves() -> tuple[Fold, Fold]:
 
 def test_a_fold_that_trains_on_one_class_is_named() -> None:
     early = data(np.repeat([0, 1], ROWS // 2))
-    with pytest.raises(UserError, match="fold 0 trains on rows of one class only"):
+    with refused("preflight.fold-of-one-class", fold=0):
         check_folds(classification("some", early), early, halves())
 
 
@@ -40,8 +40,9 @@ def test_a_fold_on_which_a_metric_is_not_defined_is_named() -> None:
     late = data(np.r_[np.arange(ROWS // 2) % 2, np.zeros(ROWS // 2, dtype=int)])
     (fold, _) = halves()
     check_folds(classification("some", late), late, (fold,))
-    with pytest.raises(UserError, match="fold 0: roc_auc needs held-out rows of each"):
+    with refused("preflight.fold-not-scored", fold=0) as caught:
         check_folds(classification("some", late, objective="roc_auc"), late, (fold,))
+    assert "roc_auc" in str(caught.value.values["error"])
 
 
 def test_what_cannot_be_sent_to_workers_is_named() -> None:
@@ -53,8 +54,9 @@ def test_what_cannot_be_sent_to_workers_is_named() -> None:
 
     some = data(np.arange(ROWS) % 2)
     space = ANY_TASK["mlp"](classification("some", some, loss=loss))
-    with pytest.raises(UserError, match="space mlp: mine.py cannot be sent to workers: .*lock"):
+    with refused("preflight.not-sent", space="mlp", file="mine.py") as caught:
         check_sent(replace(space, file="mine.py"))
+    assert "lock" in str(caught.value.values["error"])
 
 
 def test_the_class_that_workers_get_does_not_hold_the_data() -> None:
@@ -81,5 +83,5 @@ def test_an_embedded_name_stays_one_beside_a_folder_of_that_name(
 def test_a_sweep_resumes_with_its_data_in_another_folder() -> None:
     stored = SweepSettings(space=("mlp",), data="/a/table.csv", target="y")
     check_resumable(stored, replace(stored, data="/b/table.csv"))
-    with pytest.raises(UserError, match="--target y -> z"):
+    with refused("settings.changed-on-resume", changed="--target y -> z"):
         check_resumable(stored, replace(stored, target="z"))

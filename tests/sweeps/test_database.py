@@ -11,7 +11,6 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
 
-from foldsweep.errors import UserError
 from search_spaces.loading import load_space
 from sweeps import database as database_module
 from sweeps.database import bring, owned
@@ -23,6 +22,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, save_settings
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
+from tests.refusals import refused
 
 Driver = Callable[..., AbstractContextManager[SweepSettings]]
 
@@ -81,7 +81,7 @@ def test_a_sweep_that_is_run_elsewhere_while_a_driver_starts_is_not_set_back(
 ) -> None:
     with driver("a", "--space", "mlp", "--name", "first", "--trials", 3):
         pass
-    with pytest.raises(UserError, match=r"sweep first was run meanwhile by .*: resume it again"):
+    with refused("database.run-meanwhile", name="first"):
         with driver("a", "--resume", "first"), driver("b", "--resume", "first", "--trials", 30):
             pass
     with driver("a", "--resume", "first") as settings:
@@ -95,7 +95,7 @@ def test_a_folder_of_another_sweep_is_not_written_over(driver: Driver, tmp_path:
     with driver("b", "--space", "mlp", "--name", "first", "--trials", 4):
         pass
     before = (tmp_path / "a/runs/first/settings.json").read_text()
-    with pytest.raises(UserError, match=r"is a different sweep from first in --study .*: move"):
+    with refused("database.folder-of-another-sweep", name="first"):
         with driver("a", "--resume", "first"):
             pass
     assert (tmp_path / "a/runs/first/settings.json").read_text() == before
@@ -166,9 +166,7 @@ def test_space_files_of_one_name_are_kept_apart(
 def test_a_study_of_the_user_s_own_is_none_of_a_sweep(driver: Driver, tmp_path: Path) -> None:
     own = optuna.create_study(study_name="first", storage=f"sqlite:///{tmp_path}/study.db")
     own.add_trial(optuna.create_trial(value=1.0))
-    with pytest.raises(
-        UserError, match=r"study first in the database of --study is not one of a sweep"
-    ):
+    with refused("home.not-of-a-sweep", name="first"):
         with driver("a", "--space", "mlp", "--name", "first"):
             pass
     assert (len(own.trials), own.user_attrs) == (1, {})

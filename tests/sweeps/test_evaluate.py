@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldsweep.errors import CodeError, UserError
+from foldsweep.errors import CodeError
 from sweeps import evaluate, measurements
 from sweeps.rounds import Training
+from tests.refusals import refused
 from tests.trainables.cases import recipe_of
 from tests.trainables.keep.cases import CASES
 from tests.trainables.keep.cases import recipe_of as recipe_of_any
@@ -115,12 +116,19 @@ def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
 
 
-@pytest.mark.parametrize("hidden", [10**7, 10**9, 2**62])
+@pytest.mark.parametrize(
+    ("hidden", "kind"),
+    [
+        (10**7, "memory.network-too-large"),
+        (10**9, "memory.network-too-large"),
+        (2**62, "memory.layer-too-large"),
+    ],
+)
 def test_a_network_that_no_memory_holds_is_refused(
-    measure: Callable[..., str], hidden: int
+    measure: Callable[..., str], hidden: int, kind: str
 ) -> None:
     config = {"batch_size": 8, "epochs": 1, "hidden": hidden}
-    with pytest.raises(UserError, match="use smaller layers"):
+    with refused(kind):
         measure(config=config)
 
 
@@ -161,17 +169,26 @@ def test_what_was_answered_wrongly_is_kept(measure: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
-        (("--tracking-uri", "http://"), "tracking URI 'http://' names no host"),
-        (("--tracking-uri", "sqlite:////proc/no/mlflow.db"), "/proc/no/mlflow.db cannot be"),
-        (("--storage", "best.yaml"), "folder best.yaml/first cannot be written: Not a directory"),
+        (("--tracking-uri", "nosuch"), "tracking.uri-not-absolute", {"uri": "nosuch"}),
+        (("--tracking-uri", "http://"), "tracking.host-missing", {"uri": "http://"}),
+        (
+            ("--tracking-uri", "sqlite:////proc/no/mlflow.db"),
+            "tracking.store-not-writable",
+            {"path": "/proc/no/mlflow.db"},
+        ),
+        (
+            ("--storage", "best.yaml"),
+            "measurements.folder-unwritable",
+            {"folder": "best.yaml/first", "why": "Not a directory"},
+        ),
     ],
 )
 def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
     args: tuple[str, ...],
-    said: str,
+    kind: str,
+    values: dict[str, object],
     saved: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -181,7 +198,7 @@ def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
     monkeypatch.setattr(evaluate, "round_cohort", trained)
     saved()
     monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", *args])
-    with pytest.raises(UserError, match=said) as caught:
+    with refused(kind, **values) as caught:
         evaluate.main()
     assert "\n" not in str(caught.value)
 
@@ -210,7 +227,7 @@ def test_a_measurement_is_of_the_sweep_with_the_recipe_s_uuid(measure: Callable[
 def test_a_uuid_that_is_none_is_refused_before_anything_is_trained(
     measure: Callable[..., str],
 ) -> None:
-    with pytest.raises(UserError, match="is not a UUID"):
+    with refused("spool.not-a-uuid", uuid="x' or 1"):
         measure(mlflow={"sweep_uuid": "x' or 1"})
 
 
@@ -220,7 +237,7 @@ def test_code_elsewhere_without_a_digest_is_not_executed(
     file = tmp_path_factory.mktemp("elsewhere") / "evil.py"
     file.write_text("raise SystemExit('executed')\n")
     saved(space=str(file), variant="larger_digit/evil")
-    with pytest.raises(UserError, match="has no digest of its code, which is in another folder"):
+    with refused("measurements.code-without-digest", path="best.yaml", file=file):
         measurements.opened(Path("best.yaml"))
 
 
@@ -319,7 +336,9 @@ def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
 
 
 def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="--concurrency must be at least 1, but is 0"):
+    with refused(
+        "programs.option-out-of-range", option="concurrency", rule="at least 1", value="0"
+    ):
         measure("--concurrency", 0)
 
 
@@ -362,5 +381,5 @@ def test_the_same_ensembles_are_measured_by_any_number_of_processes(
 
 
 def test_an_ensemble_repeats_no_cross_validation(measure: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="leave out --ensemble"):
+    with refused("evaluate.ensemble-with-cv"):
         measure("--ensemble", "--cv")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
 from sweeps import finalists, measurements
 from sweeps.rounds import Training
+from tests.refusals import refused
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -154,22 +154,25 @@ def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        (("--tracking-uri", "nosuch"), "tracking URI 'nosuch' is not absolute"),
-        (("--tracking-uri", "ftp://x"), "MLflow cannot store runs in ftp"),
-        (("--tracking-uri", "sqlite:///a.yaml"), "a.yaml is not an SQLite database"),
-        (("--storage", "a.yaml"), "folder a.yaml/first cannot be written: Not a directory"),
+        (("--tracking-uri", "nosuch"), "tracking.uri-not-absolute", {"uri": "nosuch"}),
+        (("--tracking-uri", "ftp://x"), "tracking.scheme-unknown", {"scheme": "ftp"}),
+        (("--tracking-uri", "sqlite:///a.yaml"), "tracking.store-not-sqlite", {}),
+        (
+            ("--storage", "a.yaml"),
+            "measurements.folder-unwritable",
+            {"folder": "a.yaml/first", "why": "Not a directory"},
+        ),
     ],
 )
 def test_where_it_cannot_be_logged_is_said_before_anything_is_trained(
-    run, monkeypatch, args, said
+    run, monkeypatch, args, kind, values
 ):
     recipe("a.yaml")
     monkeypatch.setattr(finalists, "fold_cohort", lambda *_, **__: pytest.fail("it was trained"))
-    with pytest.raises(UserError) as caught:
+    with refused(kind, **values) as caught:
         run("a.yaml", *args)
-    assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -193,7 +196,7 @@ def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch, folder
 
 def test_what_was_trained_before_a_mistake_is_logged(run):
     files = recipe("a.yaml"), recipe("b.yaml", trial=7, lr=1e30, epochs=3)
-    with pytest.raises(UserError, match="infinite or NaN"):
+    with refused("averages.loss-not-finite"):
         run(*files, "--repeats", "1")
     assert [tags["foldsweep.trial"] for tags, _ in CatchingTracker.runs.values()] == ["4"]
 
@@ -214,21 +217,28 @@ def test_no_bit_depends_on_the_number_of_processes(run, helped):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        ((), "name the files that analysis/export.py wrote"),
-        (("a.yaml", "--repeats", "0"), "--repeats must be at least 1, but is 0"),
-        (("a.yaml", "--seed", "-1"), "--seed must be between"),
-        (("none.yaml",), "none.yaml cannot be read"),
-        (("a.yaml", "other.yaml"), "other.yaml has folds 4, but a.yaml has 3"),
-        (("away.yaml",), "sweep name"),
+        ((), "finalists.no-files", {}),
+        (
+            ("a.yaml", "--repeats", "0"),
+            "programs.option-out-of-range",
+            {"option": "repeats", "rule": "at least 1", "value": "0"},
+        ),
+        (("a.yaml", "--seed", "-1"), "measurements.seed-out-of-range", {"seed": -1}),
+        (("none.yaml",), "recipe.file-unreadable", {"path": "none.yaml"}),
+        (
+            ("a.yaml", "other.yaml"),
+            "finalists.not-comparable",
+            {"path": "other.yaml", "name": "folds", "value": 4, "first": "a.yaml", "other": 3},
+        ),
+        (("away.yaml",), "settings.name-invalid", {"option": "sweep name"}),
     ],
 )
-def test_mistakes_end_in_one_line(run, args, said):
+def test_mistakes_end_in_one_line(run, args, kind, values):
     recipe("a.yaml")
     recipe("other.yaml", folds=4)
     recipe("away.yaml", sweep="../mlp")
-    with pytest.raises(UserError) as caught:
+    with refused(kind, **values) as caught:
         run(*args)
-    assert said in str(caught.value)
     assert "\n" not in str(caught.value)

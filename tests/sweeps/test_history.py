@@ -7,12 +7,12 @@ import pytest
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 
-from foldsweep.errors import UserError
 from sweeps import history as history_module
 from sweeps import view as view_module
 from sweeps.history import PACK_ATTR
 from sweeps.ledger import Ledger
 from sweeps.study import StoredStudy
+from tests.refusals import refused
 
 MakeLedger = Callable[..., Ledger]
 Reopen = Callable[[], BaseStorage]
@@ -143,5 +143,5 @@ def test_a_damaged_copy_of_ended_trials_is_said_in_one_line(
     make_ledger: MakeLedger, reopen: Reopen, copy: object
 ) -> None:
     make_ledger(over=reopen()).study.set_system_attr(f"{PACK_ATTR}0", copy)
-    with pytest.raises(UserError, match="'first/small' is damaged .*: restore it"):
+    with refused("ledger.study-damaged", study="first/small"):
         make_ledger(over=reopen(), resume=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from optuna.storages import BaseStorage
 
-from foldsweep.errors import UserError
 from sweeps import home as home_module
 from sweeps.home import Home, Record, SpaceFile, sweeps_in
+from tests.refusals import refused
 
 Reopen = Callable[[], BaseStorage]
 SETTINGS = {"space": ["./mine.py"], "trials": 7}
@@ -35,7 +35,7 @@ def test_a_record_comes_back_whole_however_long(reopen: Reopen, record: Record) 
 def test_two_sweeps_of_one_name_are_not_made(reopen: Reopen) -> None:
     one, other = Home(reopen(), "first"), Home(reopen(), "first")
     one.create()
-    with pytest.raises(UserError, match="sweep first exists already in the database of --study"):
+    with refused("home.name-taken", name="first"):
         other.create()
 
 
@@ -66,7 +66,7 @@ def test_a_damaged_record_is_named_in_one_line(reopen: Reopen, record: Record) -
     assert home._study is not None
     key = next(key for key in home._study.user_attrs if key.endswith(":0"))
     home._study.set_user_attr(key, "nonsense")
-    with pytest.raises(UserError, match="record of sweep first .* damaged: its digest is wrong"):
+    with refused("home.record-damaged", name="first", error="its digest is wrong"):
         home.record()
 
 

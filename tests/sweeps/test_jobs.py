@@ -2,9 +2,9 @@
 
 import pytest
 
-from foldsweep.errors import UserError
 from sweeps.jobs import Rung, lags_of, mean_epochs, rungs_of, stops
 from sweeps.settings import SweepSettings
+from tests.refusals import refused
 
 ONE = SweepSettings(space=("mlp",), objective=("val_accuracy",))
 
@@ -32,7 +32,7 @@ def test_lags_rise_from_rung_to_rung() -> None:
 
 
 def test_a_wrong_number_of_lags_is_refused() -> None:
-    with pytest.raises(UserError, match="--lag 1 2 has 2 numbers: give 1, or "):
+    with refused("jobs.wrong-number-of-lags", lags="1 2", number=2, needed=3):
         lags_of(SweepSettings(lag=(1, 2)), 2)
 
 

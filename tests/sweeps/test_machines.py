@@ -1,18 +1,17 @@
 """Nodes that join and leave, without a real Ray; see also tests/cluster."""
 
-import re
 import socket
 from typing import Any
 
 import pytest
 from ray.exceptions import WorkerCrashedError
 
-from foldsweep.errors import UserError
 from sweeps import machines as machines_module
 from sweeps import probe
 from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
+from tests.refusals import refused
 
 GOOD = {
     **{"python": "3.11", "ray": "2", "torch": "2.13.0", "foldsweep": "0.1.0 (0)"},
@@ -175,15 +174,17 @@ def test_nodes_that_lack_something_are_named_in_one_line_and_avoided(cluster: Fa
 def test_without_a_node_that_can_be_used_the_sweep_does_not_begin(cluster: FakeRay) -> None:
     cluster.join("a", {"problem": "ModuleNotFoundError: No module named 'trainables'"})
     cluster.join("b", None, CPU=0.0)  # like the head of many clusters, which takes no trials
-    said = "no node of the cluster can be used: a (10.0.0.1): cannot import foldsweep (Module"
-    with pytest.raises(UserError, match=re.escape(said)):
+    reasons = (
+        "a (10.0.0.1): cannot import foldsweep (ModuleNotFoundError: No module named 'trainables')"
+    )
+    with refused("machines.no-usable-node", reasons=reasons):
         Machines(SweepSettings()).begin()
 
 
 def test_what_fits_no_node_is_refused_though_all_together_have_more(cluster: FakeRay) -> None:
     cluster.join("a")
     cluster.join("b")
-    with pytest.raises(UserError, match=r"--cpus-per-trial 4 fits no node: the largest, a"):
+    with refused("resources.no-node-fits", wanted=4.0, largest="a (10.0.0.1)"):
         begun(cpus_per_trial=4.0)
 
 
@@ -200,11 +201,11 @@ def test_gpus_count_where_the_nodes_own_torch_can_use_them(cluster: FakeRay) -> 
     assert on_cpus.begin() == Allotment(cpus=1.0, gpus=0.0, concurrency=6)
     assert (on_cpus.avoided, on_cpus.news()) == ((), ["3 nodes: 6 trials at a time"])
     cluster.leave("b")
-    said = "no node has enough GPUs that torch can use: c (10.0.0.3): torch 2.13.0+cpu cannot"
-    with pytest.raises(UserError, match=re.escape(said)):
+    reasons = "c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs"
+    with refused("machines.too-few-usable-gpus", reasons=reasons):
         begun(gpus_per_trial=1.0)
-    said = "--gpus-per-trial 3 fits no node: the largest, c (10.0.0.3), has 2 GPUs"
-    with pytest.raises(UserError, match=re.escape(said)):
+    largest = "c (10.0.0.3)"
+    with refused("resources.no-node-fits", wanted=3.0, largest=largest, most="2 GPUs"):
         begun(gpus_per_trial=3.0)
     without = Machines(SweepSettings())
     assert without.begin().device == "cpu"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.errors import UserError
 from sweeps import mirror as mirror_module
 from sweeps.mirror import Mirror, restore
 from sweeps.outages import Outages, ServiceLost
 from sweeps.tracking.spool import CURSOR_FILE, RESTORED_FILE, SPOOL_FILE, restored_up_to
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_names_that_lead_out_of_the_folder_are_refused(
             return found
 
     monkeypatch.setattr(mirror_module, "located", lambda place: (Foreign(), root))
-    with pytest.raises(UserError, match="has file names with"):
+    with refused("mirror.names-lead-out", place=place):
         restore(tmp_path / "there", place)
     shutil.rmtree(tmp_path / "store")
 

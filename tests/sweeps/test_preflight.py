@@ -18,6 +18,8 @@ from sweeps.preflight import check_model, check_targets, load_data, split_data
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
+from tests.refusals import refused, text
+from tests.search_spaces.refusals import space_refused
 from trainables.tasks.options import TableOptions
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest
@@ -171,22 +173,28 @@ def test_a_bug_is_shown_with_file_line_and_traceback(
     assert "sweeps/preflight.py" not in shown  # no frames of the caller
 
 
-NOT_ROWS = r"loss .*one number per row"
+OUTPUTS = {"task": "points", "outputs": 2, "what": "classes"}
 WRONG = {
     "three outputs for two classes": (
         {"outputs": "3"},
-        r"space points: the network returns 3 numbers per row, but task points has 2 classes; give"
-        r" its last layer shapes.outputs units",
+        text("preflight.wrong-outputs", numbers="3 numbers", **OUTPUTS),
     ),
-    "one output for two classes": ({"outputs": "1"}, r"returns 1 numbers? per row"),
-    "a loss that is averaged": ({"loss": "F.cross_entropy(output, target)"}, NOT_ROWS),
-    "a loss of each class": ({"loss": "F.softmax(output, -1)"}, NOT_ROWS),
-    "a metric that is averaged": ({"metric": "output.mean()"}, r"metric distance .*per row"),
-    "a class out of range": (
-        {"target": "y + 1"},
-        r"target 'target' of task points has the class 2, but classes must be from 0 to 1",
+    "one output for two classes": (
+        {"outputs": "1"},
+        text("preflight.wrong-outputs", numbers="1 number", **OUTPUTS),
     ),
-    "a class below 0": ({"target": "y - 1"}, r"has the class -1, but classes must be from 0 to 1"),
+    "a loss that is averaged": (
+        {"loss": "F.cross_entropy(output, target)"},
+        text("stack-scoring.not-one-per-row", what="the loss", rows=LOSSROWS, shape="()"),
+    ),
+    "a loss of each class": (
+        {"loss": "F.softmax(output, -1)"},
+        text("stack-scoring.not-one-per-row", what="the loss", rows=LOSSROWS, shape="(40, 2)"),
+    ),
+    "a metric that is averaged": (
+        {"metric": "output.mean()"},
+        text("stack-scoring.not-one-per-row", what="metric distance", rows=40, shape="()"),
+    ),
 }
 
 
@@ -194,10 +202,20 @@ WRONG = {
 def test_what_does_not_suit_the_task_is_said_in_one_sentence(
     changes: dict[str, str], said: str, sweep: Callable[..., None]
 ) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+    with refused("preflight.space-fails", space="points", error=said) as caught:
         sweep(**changes)
     assert "\n" not in str(caught.value)
     assert not isinstance(caught.value, CodeError)
+
+
+@pytest.mark.parametrize(("target", "wrong"), [("y + 1", 2), ("y - 1", -1)])
+def test_a_class_out_of_range_is_named(
+    target: str, wrong: int, sweep: Callable[..., None]
+) -> None:
+    where = {"target": "target", "task": "points"}
+    with refused("preflight.class-unknown", wrong=wrong, most=1, **where) as caught:
+        sweep(target=target)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_estimator_s_bug_is_shown_too(sweep: Callable[..., None], here: Path) -> None:
@@ -241,7 +259,7 @@ def test_a_target_that_the_data_lacks_is_named() -> None:
     task = table_task(TableOptions(data="wine"), seed=0, objective=None)
     data = task.load(DataRequest(seed=0))
     changed = type(task)(**{**vars(task), "target": "grade"})
-    with pytest.raises(UserError, match="predicts 'grade', but its data has the targets target"):
+    with refused("preflight.target-unknown", target="grade", known="target"):
         check_targets(changed, data)
 
 
@@ -257,7 +275,7 @@ def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("sweeps.preflight.make_stack", stop)
     space, folds = load_space("cnn", task), make_folds(task, data, settings)
-    with pytest.raises(UserError, match="space cnn: enough"):
+    with refused("preflight.space-fails", space="cnn", error="enough"):
         check_model(space, data, folds, settings)
     (rows,) = seen
     assert len(rows) == 100
@@ -266,8 +284,9 @@ def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_network_that_no_memory_holds_is_refused_at_once(sweep: Callable[..., None]) -> None:
-    with pytest.raises(UserError, match=r"space points: a network of 5,000,000,000,000 param"):
+    with refused("preflight.space-fails", space="points") as caught:
         sweep(outputs="10**12")
+    assert " 5,000,000,000,000 parameters " in str(caught.value.values["error"])
 
 
 @pytest.mark.parametrize("wrong", [0, 1])
@@ -284,5 +303,6 @@ def test_a_network_that_some_values_cannot_make_is_no_mistake(here: Path, wrong:
 def test_a_domain_that_the_field_cannot_have_is_refused(
     sweep: Callable[..., None], key: str
 ) -> None:
-    with pytest.raises(UserError, match=f"space points: domain of {key}: {key} must be int, but"):
+    wrong = {"space": "points", "domain": key, "field": key, "rule": "int"}
+    with space_refused("config.value-refused", **wrong):
         sweep(key=key)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import ray
 
-from foldsweep.errors import UserError
 from search_spaces.space import SearchSpace
 from sweeps import rehearsal, run
 from sweeps.cluster import Cluster
@@ -22,6 +21,7 @@ from sweeps.rehearsal import OFFLINE, estimate, rehearse
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
+from tests.refusals import refused
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,27 +166,59 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("args", "kind", "values"),
     [
-        ((*OWN, "--space", "mpl"), "unknown space 'mpl'.*did you mean mlp"),
-        (("--data", "table.csv", "--target", "lift", "--space", "mlp"), "lift"),
-        ((*OWN, "--space", "mlp", "--objective", "r2"), "'r2' is no metric of a class"),
-        ((*OWN, "--space", "mlp", "--name", "there"), "sweep there exists already"),
-        ((*OWN, "--space", "mlp", "--cpus-per-trial", "4000"), "--cpus-per-trial 4000 is more"),
-        ((*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"), "cannot store runs in ftp"),
-        (("--resume", "gone"), "no sweep 'gone' in runs"),
-        (("--resume", "gone", "--study", "sqlite:///gone.db"), "no sweep 'gone' in runs"),
-        (("--resume", "there", "--seed", "3"), "cannot be resumed with other settings"),
+        (
+            (*OWN, "--space", "mpl"),
+            "loading.space-unknown-for-data",
+            {"space": "mpl", "hint": "; did you mean mlp?"},
+        ),
+        (
+            ("--data", "table.csv", "--target", "lift", "--space", "mlp"),
+            "rows.role-column-missing",
+            {"role": "target", "column": "lift"},
+        ),
+        (
+            (*OWN, "--space", "mlp", "--objective", "r2"),
+            "scores.objective-unknown",
+            {"objective": "r2"},
+        ),
+        ((*OWN, "--space", "mlp", "--name", "there"), "launch.name-taken", {"name": "there"}),
+        (
+            (*OWN, "--space", "mlp", "--cpus-per-trial", "4000"),
+            "resources.more-than-available",
+            {"option": "--cpus-per-trial", "wanted": 4000},
+        ),
+        (
+            (*OWN, "--space", "mlp", "--tracking-uri", "ftp://x"),
+            "tracking.scheme-unknown",
+            {"scheme": "ftp"},
+        ),
+        (("--resume", "gone"), "settings-file.no-sweep", {"name": "gone", "storage": "runs"}),
+        (
+            ("--resume", "gone", "--study", "sqlite:///gone.db"),
+            "settings-file.no-sweep",
+            {"name": "gone", "storage": "runs"},
+        ),
+        (
+            ("--resume", "there", "--seed", "3"),
+            "settings.changed-on-resume",
+            {"sweep": "there", "changed": "--seed 0 -> 3"},
+        ),
     ],
 )
 def test_mistakes_are_those_of_the_sweep(
-    args: tuple[str, ...], message: str, said: Callable[..., str], here: Path
+    args: tuple[str, ...],
+    kind: str,
+    values: dict[str, object],
+    said: Callable[..., str],
+    here: Path,
 ) -> None:
     folder = here / "runs" / "there"
     folder.mkdir(parents=True)
     save_settings(read_settings([*OWN, "--space", "mlp", "--name", "there"])[1], folder)
     before = everything(here)
-    with pytest.raises(UserError, match=message):
+    with refused(kind, **values):
         said(*args)
     assert everything(here) == before
 
@@ -265,7 +297,7 @@ def test_a_dry_run_is_no_sweep(monkeypatch: pytest.MonkeyPatch, here: Path) -> N
     assert run.main() == 0
     assert calls == ["sweeps.rehearsal.rehearse"]
     monkeypatch.setattr(sys, "argv", [*args, "--save-config", "a.yaml"])
-    with pytest.raises(UserError, match="--dry-run writes nothing: leave out --save-config"):
+    with refused("run.dry-run-saves-config"):
         run.main()
     assert not (here / "a.yaml").exists()
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from foldsweep.errors import UserError
 from sweeps import replay
 from sweeps.replay import _wait_for_results, main, sweep_folders
 from sweeps.tracking.spool import (
@@ -23,6 +22,7 @@ from sweeps.tracking.spool import (
     Spool,
     TrackingTarget,
 )
+from tests.refusals import refused, text
 
 POINTS = [["val_accuracy", 0.5, 1, 1000]]
 OF_SWEEP = {"op": "metrics", "run": "", "points": POINTS}
@@ -91,18 +91,25 @@ def test_a_name_or_a_path_stands_for_the_sweeps_there(storage: Path) -> None:
     "name", ["/", "../" * 40, "a" * 300, "a\x1b[2J", "\ud800", "*", "x" + "/y" * 3000]
 )
 def test_an_absurd_name_is_refused_at_once(storage: Path, name: str) -> None:
-    with pytest.raises(UserError, match="no sweep .* choose one of: one, two") as caught:
+    with refused("replay.no-sweep", name=name, known="one, two") as caught:
         sweep_folders(name, storage)
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([""], text("checks.argument-empty")),
+        (["a", "--storage", ""], text("checks.option-empty", option="--storage")),
+        (["a", "--tracking-uri="], text("checks.option-empty", option="--tracking-uri")),
+        (["a", "--storage=s3://"], text("checks.storage-not-local", folder="s3:")),
+    ],
+)
 def test_an_empty_name_or_a_remote_folder_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    args: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for args in ([""], ["a", "--storage", ""], ["a", "--tracking-uri="], ["a", "--storage=s3://"]):
-        assert main(args) == 2
-        said = capsys.readouterr().err
-        assert re.fullmatch("error: .*(empty|not a URI).*\n", said), said
+    assert main(args) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 # Folders from elsewhere --------------------------------------------------------------------------
@@ -140,11 +147,9 @@ def test_a_folder_from_elsewhere_is_sent_where_the_user_says(
     sent: Callable[..., Path], tmp_path: Path, empty_mlflow: Path
 ) -> None:
     folder = sent()
-    with pytest.raises(
-        UserError, match="was made elsewhere and names MLflow at sqlite:"
-    ) as caught:
+    uri = f"sqlite:///{tmp_path}/deep/theirs.db"
+    with refused("replay.made-elsewhere", folder=folder, uri=uri):
         replay.waiting(folder)
-    assert "--tracking-uri for another server, or --trust" in str(caught.value)
     shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     said = replay.replay(replay.waiting(folder, "sqlite:///mlflow.db"))
     assert said.endswith(f"to sqlite:///{tmp_path}/mlflow.db")
@@ -160,7 +165,7 @@ def test_a_folder_that_says_nothing_of_its_place_is_from_elsewhere(
     for key in ("folder", "project", "uuid"):
         del values[key]
     (folder / TARGET_FILE).write_text(json.dumps(values))
-    with pytest.raises(UserError, match="was made elsewhere"):
+    with refused("replay.made-elsewhere", folder=folder):
         replay.waiting(folder)
 
 
@@ -175,7 +180,7 @@ def test_the_store_of_one_s_own_folder_is_used_and_another_s_with_trust(
 
 
 def test_a_store_that_can_never_work_is_refused(sent: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="MLflow cannot store runs in ftp"):
+    with refused("tracking.scheme-unknown", scheme="ftp"):
         replay.waiting(sent(here=True), "ftp://host")
 
 
@@ -189,7 +194,8 @@ def test_a_damaged_folder_is_refused_before_any_other_is_sent(
     assert main(["theirs"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "tracking.json is damaged" in shown.err
+    said = text("spool.damaged", path="runs/theirs/zz_last/tracking.json", error="WHY")
+    assert re.fullmatch(re.escape(f"error: {said}\n").replace("WHY", ".*"), shown.err)
     assert not (tmp_path / "deep").exists()
 
 

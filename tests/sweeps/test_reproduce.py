@@ -12,7 +12,6 @@ from unittest.mock import MagicMock
 import pytest
 from filelock import FileLock
 
-from foldsweep.errors import UserError
 from sweeps.reproduction import program
 from sweeps.reproduction.grids import RESULT_FILE
 from sweeps.reproduction.program import main, selected
@@ -20,6 +19,7 @@ from sweeps.reproduction.rows import Job, result_path
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
+from tests.refusals import refused
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 
@@ -72,9 +72,8 @@ def test_tables_keep_their_order_and_rows_are_there_once() -> None:
 
 @pytest.mark.parametrize("name", ["kong/table9", "kon", "a_w_net", "kong/", "KONG"])
 def test_an_unknown_name_is_refused_with_the_tables(name: str) -> None:
-    with pytest.raises(UserError, match=f"no report, table or row '{name}'; tables are ") as no:
+    with refused("reproduction.unknown", name=name, tables=", ".join(TABLES)):
         selected(("kong", name))
-    assert "aguet2019/table5, " in str(no.value)
 
 
 # Settings ---------------------------------------------------------------------------------------
@@ -83,18 +82,28 @@ GOOD = ReproduceSettings(what=("kong",), dataset="mnist")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "kind", "values"),
     [
-        ({"rounds": 0}, "--rounds must be at least 1, but is 0"),
-        ({"all": True}, "--all includes every table: leave out kong"),
-        ({"what": ()}, "say what to repeat, such as kong/table3, or --all"),
-        ({"write": Path("no/such.md")}, "--write no/such.md does not exist"),
-        ({"tracking_uri": "here"}, "tracking URI 'here' is not absolute"),
+        (
+            {"rounds": 0},
+            "programs.option-out-of-range",
+            {"option": "rounds", "rule": "at least 1", "value": "0"},
+        ),
+        ({"all": True}, "reproduction-settings.all-and-more", {"what": "kong"}),
+        ({"what": ()}, "reproduction-settings.nothing-chosen", {}),
+        (
+            {"write": Path("no/such.md")},
+            "reproduction-settings.write-missing",
+            {"path": "no/such.md"},
+        ),
+        ({"tracking_uri": "here"}, "tracking.uri-not-absolute", {"uri": "here"}),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_meant_is_refused_in_one_line(
+    changes: dict[str, Any], kind: str, values: dict[str, object]
+) -> None:
     GOOD.validate()
-    with pytest.raises(UserError, match=said) as caught:
+    with refused(kind, **values) as caught:
         replace(GOOD, **changes).validate()
     assert "\n" not in str(caught.value)
 
@@ -300,7 +309,7 @@ def test_so_do_interrupted_rows(run: Run, stage: Stage) -> None:
 
 def test_a_grid_without_a_result_is_an_error_with_its_cause(run: Run, stage: Stage) -> None:
     stage.fails = GRID
-    with pytest.raises(UserError, match=f"grid {GRID} has no result: trial 1: out of luck"):
+    with refused("reproduction.no-result", grid=GRID, error="trial 1: out of luck"):
         run(ROW)
     assert stage.started == ["ray", GRID]
 
@@ -365,7 +374,7 @@ def test_tables_with_curves_are_drawn_by_analysis(run: Run, stage: Stage, tmp_pa
 def test_two_at_once_in_one_folder_are_refused(run: Run, stage: Stage, tmp_path: Path) -> None:
     run("kong/fc_1")
     with FileLock(tmp_path / "runs/reproduce-digits/lock"):
-        with pytest.raises(UserError, match="is in use by another process"):
+        with refused("reproduction.folder-in-use", folder="runs/reproduce-digits"):
             run("kong/fc_1")
         run("kong/fc_1", "--seed", 1)
 

@@ -1,12 +1,10 @@
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
 from sweeps.resources import TRIALS_PER_GPU, Allotment, Capacity, allot, num_fitting
 from sweeps.settings import SweepSettings
+from tests.refusals import refused
 
 
 def one(cpus: float, gpus: float = 0) -> list[Capacity]:
@@ -37,7 +35,7 @@ def test_trials_share_what_there_is(given: dict, cpus: float, gpus: float, expec
 def test_as_many_trials_run_as_fit(cpus: int, percent: int) -> None:
     settings = SweepSettings(cpus_per_trial=percent / 100)
     if percent > 100 * cpus:
-        with pytest.raises(UserError):
+        with refused("resources.more-than-available", option="--cpus-per-trial"):
             allot(settings, one(cpus))
     else:
         assert allot(settings, one(cpus)).concurrency == 100 * cpus // percent
@@ -49,14 +47,14 @@ def test_a_trial_that_wants_a_part_of_a_gpu_does_not_get_parts_of_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "values"),
     [
-        ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3 is more than the 2 CPUs available"),
-        ({"gpus_per_trial": 0.5}, "--gpus-per-trial 0.5 is more than the 0 GPUs available"),
+        ({"cpus_per_trial": 3.0}, {"option": "--cpus-per-trial", "wanted": 3, "most": "2 CPUs"}),
+        ({"gpus_per_trial": 0.5}, {"option": "--gpus-per-trial", "wanted": 0.5, "most": "0 GPUs"}),
     ],
 )
-def test_more_than_there_is_is_refused(given: dict, said: str) -> None:
-    with pytest.raises(UserError, match=re.escape(said)):
+def test_more_than_there_is_is_refused(given: dict, values: dict) -> None:
+    with refused("resources.more-than-available", **values):
         allot(SweepSettings(**given), one(2))
 
 
@@ -82,38 +80,50 @@ def test_each_trial_fits_on_one_node(given: dict, concurrency: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "kind", "values"),
     [
         (
             {"cpus_per_trial": 4.0},
-            "--cpus-per-trial 4 fits no node: the largest, b (10.0.0.2), has 3 CPUs",
+            "resources.no-node-fits",
+            {
+                "option": "--cpus-per-trial",
+                "wanted": 4,
+                "largest": "b (10.0.0.2)",
+                "most": "3 CPUs",
+            },
         ),
         (
             {"gpus_per_trial": 3.0},
-            "--gpus-per-trial 3 fits no node: the largest, c (10.0.0.3), has 2 GPUs",
+            "resources.no-node-fits",
+            {
+                "option": "--gpus-per-trial",
+                "wanted": 3,
+                "largest": "c (10.0.0.3)",
+                "most": "2 GPUs",
+            },
         ),
         (
             {"gpus_per_trial": 2.0},
-            "no node has 1 CPU and 2 GPUs for a trial: set --cpus-per-trial or --gpus-per-trial",
+            "resources.no-node-fits-both",
+            {"cpus": "1 CPU", "gpus": "2 GPUs"},
         ),
     ],
 )
-def test_what_fits_no_single_node_is_refused_by_name(given: dict, said: str) -> None:
+def test_what_fits_no_single_node_is_refused_by_name(given: dict, kind: str, values: dict) -> None:
     """All nodes together would have enough."""
-    with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
+    with refused(kind, **values):
         allot(SweepSettings(**given), NODES)
 
 
 def test_nothing_fits_on_no_node() -> None:
     assert num_fitting([], cpus=1, gpus=0) == 0
-    with pytest.raises(UserError, match="the cluster has no live node"):
+    with refused("resources.no-node"):
         allot(SweepSettings(), [])
 
 
 @pytest.mark.parametrize(("given", "gpus"), [({}, 0), ({"gpus_per_trial": 0.0}, 2)])
 def test_graphs_take_a_gpu(given: dict, gpus: float) -> None:
-    said = "mode graphed needs a CUDA device, but the device is cpu: use fused"
-    with pytest.raises(UserError, match=re.escape(said)):
+    with refused("resources.graphed-needs-cuda"):
         allot(SweepSettings(mode="graphed", **given), one(2, gpus))
     assert allot(SweepSettings(mode="graphed"), one(2, 1)).device == "cuda"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from foldsweep.errors import UserError
 from sweeps import reaper, session
 from sweeps.session import LONGEST, Session, clear_up
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -39,8 +39,9 @@ def test_a_long_or_broken_folder_for_temporary_files_is_passed_over(
 
 def test_no_folder_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_roots", lambda: ["/nowhere", "/proc"])
-    with pytest.raises(UserError, match=r"no folder for Ray.*\(/nowhere: No such"):
+    with refused("session.no-folder", variable="RAY_TMPDIR") as caught:
         Session()
+    assert str(caught.value.values["reasons"]).startswith("/nowhere: No such file or directory; ")
 
 
 @pytest.mark.integration

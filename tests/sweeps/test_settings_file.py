@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
 from sweeps.settings import Scheduler, SweepSettings
 from sweeps.settings_file import (
     SETTINGS_FILE,
@@ -21,6 +20,7 @@ from sweeps.settings_file import (
     recorded_identity,
     save_settings,
 )
+from tests.refusals import refused
 from trainables.tasks.larger_digit import TASK
 
 GOOD = SweepSettings(space=("mlp",))
@@ -70,7 +70,7 @@ def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, k
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with pytest.raises(UserError, match=f"are broken: {key} is missing$") as caught:
+    with refused("settings-file.broken", error=f"{key} is missing") as caught:
         load_settings(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -79,13 +79,14 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
     save_settings(GOOD, tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
-    with pytest.raises(UserError, match="are broken: sede is not a setting$"):
+    with refused("settings-file.broken", error="sede is not a setting"):
         load_settings(tmp_path)
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
-    with pytest.raises(UserError, match="format is 99, which this version does not know"):
+    with refused("settings-file.broken") as caught:
         load_settings(tmp_path)
+    assert str(caught.value.values["error"]).startswith("format is 99, ")
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"uuid": "x' or"}))
-    with pytest.raises(UserError, match='uuid cannot be "x\' or"'):
+    with refused("settings-file.broken", error='uuid cannot be "x\' or"'):
         load_settings(tmp_path)
 
 
@@ -99,7 +100,7 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
     assert load_settings(tmp_path) == replace(EARLIER, trials=11)
     del values["seed"]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with pytest.raises(UserError, match="are broken: seed is missing$"):
+    with refused("settings-file.broken", error="seed is missing"):
         load_settings(tmp_path)
 
 
@@ -153,9 +154,8 @@ def test_a_copy_is_told_from_a_folder_that_was_moved(tmp_path: Path) -> None:
     save_settings(GOOD, folder)
     uuid = check_place(folder).uuid
     copy = Path(shutil.copytree(folder, tmp_path / "other" / "first"))
-    with pytest.raises(UserError, match=f"{copy} is a copy of the sweep in {folder}, ") as caught:
+    with refused("settings-file.copy", folder=copy, original=folder, name="first"):
         check_place(copy)
-    assert "a name of its own, --resume first --name NEW" in str(caught.value)
     shutil.rmtree(folder)
     assert check_place(copy).uuid == uuid
     save_settings(GOOD, copy)  # like a resumption
@@ -191,16 +191,17 @@ def test_an_unknown_sweep_is_refused_with_the_latest(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         save_settings(GOOD, tmp_path / name)
-    with pytest.raises(UserError, match="no sweep 'third' in .*: first, second; if it"):
+    latest = "first, second"
+    with refused("settings-file.no-sweep", name="third", storage=tmp_path, latest=latest):
         load_settings(tmp_path / "third")
-    with pytest.raises(UserError, match=r"the latest there: none; if it is elsewhere, give"):
+    with refused("settings-file.no-sweep", latest="none"):
         load_settings(tmp_path / "elsewhere" / "third")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\x00"])
 def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / SETTINGS_FILE).write_text(text)
-    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
+    with refused("settings-file.broken", sweep=tmp_path.name) as caught:
         load_settings(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -232,6 +233,6 @@ def test_settings_of_another_type_are_refused_in_one_line(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
     (tmp_path / SETTINGS_FILE).write_text(json.dumps({"space": ["mlp"], **values}))
-    with pytest.raises(UserError, match="settings of sweep .* are broken") as caught:
+    with refused("settings-file.broken", sweep=tmp_path.name) as caught:
         load_settings(tmp_path)
     assert "\n" not in str(caught.value)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.errors import UserError
 from search_spaces.loading import ANY_TASK, SPACES, load_space
 from sweeps.spaces import listed, main
+from tests.refusals import refused
 
 
 @pytest.fixture(autouse=True)
@@ -86,17 +86,21 @@ def test_own_data_and_own_files_are_shown(
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("args", "kind", "values"),
     [
-        (("cnn_ax",), r"unknown space 'cnn_ax'.*; did you mean cnn_\w+\?$"),
-        (("logistic", "--task", "regression"), "logistic is not for a regression"),
-        (("mlp", "--target", "y"), "--target requires --data FILE"),
-        (("gone.py",), "space file gone.py does not exist"),
+        (("cnn_ax",), "loading.space-unknown", {"space": "cnn_ax", "hint": "TODO"}),
+        (
+            ("logistic", "--task", "regression"),
+            "spaces.not-for-task",
+            {"space": "logistic", "task": "regression"},
+        ),
+        (("mlp", "--target", "y"), "spaces.target-without-data", {}),
+        (("gone.py",), "loading.file-missing", {"path": "gone.py"}),
     ],
 )
 def test_what_is_no_space_is_said(
-    args: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+    args: tuple[str, ...], kind: str, values: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["foldsweep spaces", *args])
-    with pytest.raises(UserError, match=message):
+    with refused(kind, **values):
         main()

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from foldsweep.errors import UserError
 from search_spaces.loading import TUNED
+from tests.refusals import refused
 from tests.trainables.cases import (
     by_autograd,
     config_of,
@@ -60,7 +60,7 @@ def test_a_variant_is_registered_under_its_name(variant):
 
 @pytest.mark.parametrize("name", ["resnet", "disc/mlp", "larger_digit/disc_relu", "mlp/"])
 def test_an_unknown_variant_is_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match=f"unknown variant '{name}': known are mlp, "):
+    with refused("variants.unknown", variant=name, known=", ".join(VARIANTS)):
         variant_named(name)
 
 

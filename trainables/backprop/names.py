@@ -20,5 +20,7 @@ def chosen(registry: Mapping[str, Choice], name: str, *, what: str) -> Choice:
         UserError: If the registry has no entry of that name.
     """
     if name not in registry:
-        raise UserError(f"{what} must be {' or '.join(registry)}, but is {name!r}")
+        raise UserError.of(
+            "backprop-names.unknown", what=what, known=" or ".join(registry), name=name
+        )
     return registry[name]

@@ -51,19 +51,13 @@ def stratified_folds(
         Kohavi (1995), "A study of cross-validation and bootstrap", IJCAI.
     """
     if not 0 <= seed <= _MAX_SEED:
-        raise UserError(f"the seed of the folds is {seed}: choose one from 0 to {_MAX_SEED}")
+        raise UserError.of("folds.seed-out-of-range", seed=seed, most=_MAX_SEED)
     _, counts = np.unique(target, return_counts=True)
     rarest = int(counts.min(initial=len(target)))
     if num_folds < 2:
-        raise UserError(
-            f"cannot split into {num_folds} folds: choose at least 2 folds "
-            f"(and at most {rarest}, the number of samples of the rarest class)"
-        )
+        raise UserError.of("folds.too-few", folds=num_folds, rarest=rarest)
     if num_folds > rarest:
-        raise UserError(
-            f"cannot split into {num_folds} folds: the rarest class has {rarest} samples, "
-            f"so choose at most {rarest} folds or add rows"
-        )
+        raise UserError.of("folds.more-than-rarest-class", folds=num_folds, rarest=rarest)
     fold_of = _fold_of(target, num_folds, np.random.RandomState(seed))
     return tuple(
         Fold(train=np.flatnonzero(fold_of != i), val=np.flatnonzero(fold_of == i))

@@ -47,7 +47,7 @@ def load_images(
         UserError: If there is no such dataset, MNIST is damaged, or `mnist` is not available.
     """
     if dataset not in DATASETS:
-        raise UserError(f"unknown dataset {dataset!r}: choose from {', '.join(DATASETS)}")
+        raise UserError.of("images.dataset-unknown", dataset=dataset, known=", ".join(DATASETS))
     if dataset == "digits":
         return _digits("")
     if os.environ.get("FOLDSWEEP_OFFLINE") == "1":

@@ -129,16 +129,17 @@ def _stored(folder: Path, file: IdxFile) -> bytes | None:
     path = folder
     try:
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"the data folder {folder} is a file: name the folder that holds it")
+            raise UserError.of("mnist.folder-is-file", folder=folder)
         for path in (folder / spelling for spelling in file.spellings):
             if path.is_file():
                 return stored_content(path, file)
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; {ADVICE}") from error
+        raise UserError.of(
+            "mnist.unreadable", path=path, problem=error.strerror, advice=ADVICE
+        ) from error
     except ContentError as error:
-        raise UserError(
-            f"{path} is not MNIST's {file.name}: {error}; delete it to have it downloaded again, "
-            f"or {ADVICE}"
+        raise UserError.of(
+            "mnist.damaged", path=path, file=file.name, problem=error, advice=ADVICE
         ) from error
     return None
 
@@ -160,9 +161,8 @@ def _download(
     what = (
         "MNIST" if len(missing) == len(FILES) else f"MNIST's {next(iter(missing.values())).name}"
     )
-    not_found = f"{what} was not found in {folder}"
     if not mirrors:
-        raise MnistMissing(f"{not_found} and downloading is off")
+        raise MnistMissing.of("mnist.downloading-off", what=what, folder=folder)
     queue = list(mirrors)
     contents: dict[str, bytes] = {}
     with download_progress(wanted=progress) as bar:
@@ -190,9 +190,13 @@ def _download(
                 queue.insert(0, mirror)
                 break
             else:
-                raise MnistMissing(
-                    f"{not_found} and no mirror delivered {file.name}.gz within {allowed_s:g} s "
-                    f"({'; '.join(failures)})"
+                raise MnistMissing.of(
+                    "mnist.not-delivered",
+                    what=what,
+                    folder=folder,
+                    file=file.name,
+                    seconds=allowed_s,
+                    problems="; ".join(failures),
                 )
     return contents
 
@@ -207,9 +211,7 @@ def _store(stored: bytes, folder: Path, file: IdxFile) -> None:
     try:
         write_whole(folder / f"{file.name}{suffix}", stored)
     except OSError as error:
-        raise MnistMissing(
-            f"MNIST was downloaded but cannot be stored in {folder} ({error.strerror})"
-        ) from error
+        raise MnistMissing.of("mnist.not-stored", folder=folder, problem=error.strerror) from error
 
 
 def _halved(images: UInt8[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 14 14"]:

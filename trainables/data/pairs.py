@@ -39,7 +39,7 @@ def draw_pairs(
             number of images.
     """
     if seed < 0:
-        raise UserError(f"the data seed is {seed}: give a seed of 0 or more")
+        raise UserError.of("pairs.seed-negative", seed=seed)
     most_by_default = DEFAULT_MNIST_PAIRS if source.dataset == "mnist" else None
     parts = []
     for part, images, num_pairs, stream in (
@@ -50,9 +50,13 @@ def draw_pairs(
         if num_pairs is None:
             num_pairs = min(limit, most_by_default or limit)
         if not 1 <= num_pairs <= limit:
-            raise UserError(
-                f"cannot draw {brief(num_pairs)} {part} pairs: {source.dataset} has {len(images)} "
-                f"{part} images, so choose between 1 and {limit} pairs"
+            raise UserError.of(
+                "pairs.number-out-of-range",
+                pairs=brief(num_pairs),
+                part=part,
+                dataset=source.dataset,
+                images=len(images),
+                most=limit,
             )
         rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
         parts.append(_paired(images, rng.permutation(len(images))[: 2 * num_pairs]))

@@ -19,14 +19,11 @@ def normalisation(rows: Float[np.ndarray, "n ..."]) -> tuple[float, float]:
         UserError: If there are no rows, or all numbers are equal or not finite.
     """
     if len(rows) == 0:
-        raise UserError("cannot normalise 0 rows: give at least 1")
+        raise UserError.of("standardise.no-rows")
     mean = float(rows.mean(dtype=np.float64))
     std = float(rows.std(dtype=np.float64))
     if std == 0 or not math.isfinite(std):
-        raise UserError(
-            f"cannot normalise images with mean {mean:g} and standard deviation {std:g}: "
-            "the images must be finite and must not be all of one colour"
-        )
+        raise UserError.of("standardise.one-colour-or-not-finite", mean=mean, std=std)
     return mean, std
 
 
@@ -52,5 +49,5 @@ def constants(rows: np.ndarray, how: Standardising) -> tuple[np.ndarray, np.ndar
     means = rows.mean(axis=axes, dtype=np.float64, keepdims=True)[0]
     stds = rows.std(axis=axes, dtype=np.float64, keepdims=True)[0]
     if not (np.isfinite(means).all() and np.isfinite(stds).all()):
-        raise UserError("inputs must be finite, but some numbers are NaN or infinite")
+        raise UserError.of("standardise.not-finite")
     return means, np.where(stds == 0, 1.0, stds)

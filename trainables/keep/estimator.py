@@ -53,8 +53,10 @@ def save(model: Any, path: Path, *, trusted: Collection[str] = ()) -> None:
     try:
         content = skops.io.dumps(model)
     except (UnsupportedTypeException, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{type(model).__name__} cannot be saved by skops: {first_line(error)}"
+        raise UserError.of(
+            "keep-estimator.not-storable",
+            estimator=type(model).__name__,
+            reason=first_line(error),
         ) from None
     _refuse_untrusted(skops.io.get_untrusted_types(data=content), trusted, type(model).__name__)
     write_whole(path, content)
@@ -77,26 +79,33 @@ def load(path: Path, *, trusted: Collection[str] = ()) -> Any:
         several = model if isinstance(model, list) and model else [model]
         for one in several:
             if not hasattr(one, "predict"):
-                raise UserError(f"{path} holds no estimator, but {type(one).__name__}")
+                raise UserError.of(
+                    "keep-estimator.not-an-estimator", path=path, found=type(one).__name__
+                )
         if not all(_sound(part) for part in _parts(model, set())):
-            raise UserError(f"{path} is damaged: its trees have indices out of range")
+            raise UserError.of("keep-estimator.indices-out-of-range", path=path)
     except UserError:
         raise
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError.of(
+            "keep-estimator.file-unreadable", path=path, reason=error.strerror
+        ) from None
     except UntrustedTypesFoundException as error:
-        raise UserError(f"{path} is not loaded: {first_line(error)}") from None
+        raise UserError.of(
+            "keep-estimator.types-refused", path=path, reason=first_line(error)
+        ) from None
     except Exception as error:  # a damaged file can make skops and scikit-learn raise anything
-        raise UserError(f"{path} is not an estimator file: {first_line(error)}") from None
+        raise UserError.of(
+            "keep-estimator.not-an-estimator-file", path=path, reason=first_line(error)
+        ) from None
     return model
 
 
 def _refuse_untrusted(found: Collection[str], trusted: Collection[str], what: str) -> None:
     untrusted = sorted(set(found) - set(TRUSTED) - set(trusted))
     if untrusted:
-        raise UserError(
-            f"{what} has types that are not trusted: {', '.join(untrusted)}; trust them only if"
-            " you know where they come from"
+        raise UserError.of(
+            "keep-estimator.types-not-trusted", what=what, types=", ".join(untrusted)
         )
 
 

@@ -58,17 +58,25 @@ def write_standalone(model: KeptModel, path: Path, kind: ModelFormat, samples: S
             try:
                 difference = _written(model, part, kind, samples)
             except Exception as error:  # torch, onnx or a user's own layer may raise anything
-                raise UserError(
-                    f"{model.variant.name} cannot be written as {kind}: {_reason(error)}"
+                raise UserError.of(
+                    "keep-formats.not-expressible",
+                    variant=model.variant.name,
+                    format=kind,
+                    reason=_reason(error),
                 ) from error
             if not difference <= TOLERANCE:
-                raise UserError(
-                    f"{model.variant.name} as {kind} differs from the original by"
-                    f" {difference:.2g}, more than {TOLERANCE:g}: not written"
+                raise UserError.of(
+                    "keep-formats.differs-from-original",
+                    variant=model.variant.name,
+                    format=kind,
+                    difference=difference,
+                    tolerance=TOLERANCE,
                 )
             part.replace(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        raise UserError.of(
+            "keep-formats.file-not-writable", path=path, reason=error.strerror
+        ) from None
     return difference
 
 
@@ -85,19 +93,11 @@ def check_format(network: bool, kind: ModelFormat, name: str, size: int = 1) -> 
         UserError: If the format does not suit the model.
     """
     if network and kind == "skops":
-        raise UserError(
-            f"{name} is a network, and skops is for estimators: choose torchscript, onnx or pt2"
-        )
+        raise UserError.of("keep-formats.network-for-skops", variant=name)
     if not network and kind != "skops":
-        raise UserError(
-            f"{name} is an estimator of scikit-learn, which is not written as {kind}: choose"
-            " --format skops"
-        )
+        raise UserError.of("keep-formats.estimator-without-skops", variant=name, format=kind)
     if not network and size > 1:
-        raise UserError(
-            f"an ensemble of {name} cannot be written as skops, which holds a single estimator:"
-            " choose --keep or --register"
-        )
+        raise UserError.of("keep-formats.ensemble-for-skops", variant=name)
 
 
 def _written(model: KeptModel, path: Path, kind: ModelFormat, samples: Samples) -> float:

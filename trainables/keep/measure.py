@@ -94,9 +94,12 @@ def of_predictions(
     target = samples.targets[variant.task.target]
     if metric.over == "all":
         if metric.needs not in predictions:
-            raise UserError(
-                f"metric {name} takes {metric.needs}, but {variant.name} gives"
-                f" {', '.join(predictions)}"
+            raise UserError.of(
+                "keep-measure.prediction-missing",
+                metric=name,
+                needs=metric.needs,
+                variant=variant.name,
+                given=", ".join(predictions),
             )
         return Measured(metric=metric, target=target, prediction=predictions[metric.needs])
     if name == ACCURACY:
@@ -113,7 +116,7 @@ def _by_row(
     target = next(iter(targets.values())) if len(targets) == 1 else targets
     values = metric.of(output, target)
     if values is None:
-        raise UserError(f"metric {name} does not apply to {variant.name}")
+        raise UserError.of("keep-measure.metric-does-not-apply", metric=name, variant=variant.name)
     return values.reshape(len(samples)).double().numpy()
 
 
@@ -122,5 +125,5 @@ def _output_of(predictions: Mapping[str, np.ndarray], variant: Variant) -> Outpu
     if "value" in predictions:
         return tensor_of(predictions["value"])
     if "probability" not in predictions:
-        raise UserError(f"{variant.name} gives no probabilities, which the metric takes")
+        raise UserError.of("keep-measure.probabilities-missing", variant=variant.name)
     return torch.from_numpy(np.log(np.maximum(predictions["probability"], _LEAST)))

@@ -100,10 +100,7 @@ class KeptModel:
             UserError: If `inputs` are not inputs of the task, or the model is not one network.
         """
         if not isinstance(self.predictor, Predictor):
-            raise UserError(
-                f"output() needs a single network: {self.variant.name} is an ensemble or an"
-                " estimator"
-            )
+            raise UserError.of("keep-model.not-one-network", variant=self.variant.name)
         batches = self._batches(self.checked(inputs))
         return concatenated([self.predictor.output(*batch) for batch in batches], axis=0)
 
@@ -115,7 +112,7 @@ class KeptModel:
         """
         if hasattr(inputs, "columns"):
             if not self.is_table:
-                raise UserError(f"the model takes arrays {self._wanted}, not a table")
+                raise UserError.of("keep-model.table-for-arrays", wanted=self._wanted)
             _refuse_empty(len(inputs))
             named = self.schema.inputs(inputs)
         elif isinstance(inputs, Mapping):
@@ -123,18 +120,18 @@ class KeptModel:
         elif len(self.raw) == 1:
             named = {next(iter(self.raw)): inputs}
         else:
-            raise UserError(f"the model takes arrays by name: {self._wanted}")
-        absent = [name for name in self.raw if name not in named]
-        unknown = [str(name) for name in named if name not in self.raw]
-        if absent or unknown:
-            what = f"{absent[0]} is missing" if absent else f"{unknown[0]} is not one of them"
-            raise UserError(f"inputs must be {', '.join(self.raw)}, but {what}")
+            raise UserError.of("keep-model.arrays-without-names", wanted=self._wanted)
+        names = ", ".join(self.raw)
+        if absent := [name for name in self.raw if name not in named]:
+            raise UserError.of("keep-model.input-missing", names=names, missing=absent[0])
+        if unknown := [str(name) for name in named if name not in self.raw]:
+            raise UserError.of("keep-model.input-unknown", names=names, unknown=unknown[0])
         sizes = {name: len(array) for name in self.raw if np.ndim(array := named[name]) > 0}
         for size in sizes.values():
             _refuse_empty(size)
         found = {name: raw.array(name, named[name]) for name, raw in self.raw.items()}
         if len(set(sizes.values())) > 1:
-            raise UserError(f"inputs must have equally many rows, but have {sizes}")
+            raise UserError.of("keep-model.rows-unequal", sizes=sizes)
         if self.variant.task.check is not None:
             self.variant.task.check(found)
         return found
@@ -184,7 +181,7 @@ class KeptModel:
         from trainables.keep import estimator  # scikit-learn, which takes seconds
 
         if not self.estimators:
-            raise UserError(f"{self.variant.name} is a network, which skops does not write")
+            raise UserError.of("keep-model.network-for-skops", variant=self.variant.name)
         kept = self.estimators[0] if self.size == 1 else list(self.estimators)
         own = _types_of(kept) if self.code is not None else ()
         estimator.save(kept, path, trusted=own)
@@ -225,7 +222,9 @@ class KeptModel:
                 ]
                 predictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
             except (OSError, SafetensorError, ValueError) as error:
-                raise UserError(f"{path} cannot be read: {error}") from None
+                raise UserError.of(
+                    "keep-model.weights-unreadable", path=path, reason=error
+                ) from None
         return cls(
             recipe=recipe,
             variant=variant,
@@ -274,7 +273,7 @@ def code_of(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise UserError(f"space file {path} cannot be read: {reason}") from None
+        raise UserError.of("keep-model.code-unreadable", path=path, reason=reason) from None
 
 
 def _types_of(model: Any) -> list[str]:
@@ -293,4 +292,4 @@ def _types_of(model: Any) -> list[str]:
 
 def _refuse_empty(rows: int) -> None:
     if rows == 0:
-        raise UserError("there are no rows to predict: give at least one")
+        raise UserError.of("keep-model.no-rows")

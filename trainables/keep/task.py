@@ -26,11 +26,9 @@ def task_of(record: Mapping[str, Any]) -> Task:
     schema = schema_of(record)
     for key, hint in (("outputs", int), ("name", str), ("digest", str), ("origin", dict)):
         if not fits(record.get(key), hint):
-            raise UserError(
-                f"the record of the task has {key} {brief(record.get(key))}; export again"
-            )
+            raise UserError.of("keep-task.field-damaged", field=key, value=brief(record.get(key)))
     if schema is None:
-        raise UserError(f"task {record['name']} is defined by a program: name its file")
+        raise UserError.of("keep-task.task-of-a-program", task=record["name"])
     outputs = record["outputs"]
     shape = (1, outputs) if outputs > 1 and not schema.classes else (1,)
     target = np.zeros(shape, dtype=np.int64 if schema.classes else np.float64)
@@ -55,7 +53,7 @@ def schema_of(record: Mapping[str, Any]) -> Schema | None:
     if schema is None:
         return None
     if not fits(schema, dict[str, Any]):
-        raise UserError("the schema of the task's record is damaged; export again")
+        raise UserError.of("keep-task.schema-damaged")
     return Schema.from_dict(schema)
 
 
@@ -69,4 +67,4 @@ def _zeros(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
     try:
         return {name: np.zeros((1, *of["shape"]), of["dtype"]) for name, of in inputs.items()}  # type: ignore[union-attr]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"inputs of the task's record are damaged: {brief(inputs)}") from None
+        raise UserError.of("keep-task.inputs-damaged", inputs=brief(inputs)) from None

@@ -92,7 +92,7 @@ def conv_trunk(config: BlocksConfig, in_channels: int, size: int) -> nn.Sequenti
     kernels = widths_of(config.kernel, repeat=len(channels))
     pooled = len(channels) if config.pooled is None else config.pooled
     if len(kernels) != len(channels):
-        raise UserError(f"kernel must have {len(channels)} sizes, but is {config.kernel}")
+        raise UserError.of("conv.kernel-sizes-differ", sizes=len(channels), kernel=config.kernel)
     layers: list[nn.Module] = []
     for i, (before, after, kernel) in enumerate(
         zip((in_channels, *channels), channels, kernels, strict=False)
@@ -110,9 +110,12 @@ def conv_trunk(config: BlocksConfig, in_channels: int, size: int) -> nn.Sequenti
         layers += [nn.Conv2d(before, after, kernel, padding=config.padding), *middle, *drop]
         size = size // 2 if pool else size
         if size < 1:
-            raise UserError(
-                f"block {i + 1} of channels={config.channels}, kernel={config.kernel},"
-                f" padding={config.padding} leaves no image; use fewer blocks or smaller kernels"
+            raise UserError.of(
+                "conv.image-too-small",
+                block=i + 1,
+                channels=config.channels,
+                kernel=config.kernel,
+                padding=config.padding,
             )
     return nn.Sequential(*layers)
 

@@ -97,7 +97,7 @@ def widths_of(widths: Widths, *, repeat: int = 1, factor: int = 1) -> tuple[int,
     """
     layers = repeat if isinstance(widths, int) else len(widths)
     if layers > MOST_LAYERS:
-        raise UserError(f"{brief(layers)} layers are too many: choose at most {MOST_LAYERS}")
+        raise UserError.of("layers.too-many", layers=brief(layers), most=MOST_LAYERS)
     if isinstance(widths, int):
         return tuple(widths * factor**i for i in range(repeat))
     return widths

@@ -60,4 +60,4 @@ def require_finite(loss: Float[np.ndarray, " m"], epoch: int) -> None:
         UserError: If a loss is infinite or NaN.
     """
     if not np.isfinite(loss).all():
-        raise UserError(f"a loss became infinite or NaN in epoch {epoch}; nothing to report")
+        raise UserError.of("averages.loss-not-finite", epoch=epoch)

@@ -223,7 +223,9 @@ def _resource(model: Any, config: Any) -> tuple[str, str] | None:
         warm_start = f"{prefix}{separator}warm_start"
         if parameter == config.RESOURCE and warm_start in parameters:
             return name, warm_start
-    raise UserError(
-        f"{type(config).__name__}.RESOURCE is {config.RESOURCE!r}, but {type(model).__name__} has"
-        f" no estimator with {config.RESOURCE} and warm_start: set RESOURCE to None to fit at once"
+    raise UserError.of(
+        "stack-estimators.resource-unknown",
+        config=type(config).__name__,
+        resource=config.RESOURCE,
+        model=type(model).__name__,
     )

@@ -38,7 +38,7 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
         model = _built(make_model, "meta")
     except Exception as error:
         if "overflow" in str(error).lower():  # in torch's message
-            raise UserError("a layer is too large for any memory; use smaller layers") from None
+            raise UserError.of("memory.layer-too-large") from None
         return  # the error appears, with its cause, when the network is built
     if isinstance(model, nn.Module):
         parameters = sum(p.numel() for p in model.parameters())
@@ -48,9 +48,12 @@ def check_size(make_model: Callable[[], Any], *, members: int, device: str = "cp
         return
     needed, there = parameters * BYTES * COPIES * members, memory(device)
     if needed > there:
-        raise UserError(
-            f"a network of {parameters:,} parameters needs {needed / 2**30:,.1f} GiB to train"
-            f" {members} folds, but there are {there / 2**30:,.1f} GiB; use smaller layers"
+        raise UserError.of(
+            "memory.network-too-large",
+            parameters=parameters,
+            needed=needed / 2**30,
+            folds=members,
+            there=there / 2**30,
         )
 
 

@@ -26,10 +26,7 @@ def parts_of(output: Output) -> tuple[dict[str, Tensor], Rebuild]:
     if isinstance(output, tuple) and hasattr(output, "_asdict"):
         named = {name: part for name, part in output._asdict().items() if part is not None}
         return named, lambda parts: type(output)(**parts)
-    raise UserError(
-        "a network must return a tensor, a mapping of tensors or a named tuple,"
-        f" but returned {type(output).__name__}"
-    )
+    raise UserError.of("outputs.not-tensors", type=type(output).__name__)
 
 
 def changed(output: Output, change: Callable[[Tensor], Tensor]) -> Output:

@@ -135,7 +135,7 @@ class Scorer:
             values = metric.of(*args)
             if values is not None:
                 if values.numel() != weight.numel():
-                    raise UserError(_not_rows(f"metric {name}", values, weight))
+                    raise _not_rows(f"metric {name}", values, weight)
                 sums[name] = (_shaped(values, weight) * weight).sum(-1)
         return sums
 
@@ -166,7 +166,7 @@ class Scorer:
         for name, part in parts.items():
             if not isinstance(part, Tensor) or part.numel() != weight.numel():
                 what = "the loss" if name == LOSS else f"part {name} of the loss"
-                raise UserError(_not_rows(what, part, weight))
+                raise _not_rows(what, part, weight)
 
 
 def _shaped(values: Tensor, weight: Tensor) -> Tensor:
@@ -179,9 +179,8 @@ def _rows(part: Tensor) -> Tensor:
     return part.flatten(0, 1)
 
 
-def _not_rows(what: str, given: object, weight: Tensor) -> str:
+def _not_rows(what: str, given: object, weight: Tensor) -> UserError:
     shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-    return (
-        f"{what} must be one number per row, {weight.numel()} of them, but is {shape};"
-        ' for torch\'s own losses give reduction="none"'
+    return UserError.of(
+        "stack-scoring.not-one-per-row", what=what, rows=weight.numel(), shape=shape
     )

@@ -110,7 +110,7 @@ class FoldStack:
         self.engine: AbstractEngine
         if isinstance(models[0], Sequential):
             if self.unequal:
-                raise UserError("networks without autograd take folds of equal size only")
+                raise UserError.of("stack.folds-unequal")
             self.mode: Mode = "fused"
             self.num_params = models[0].num_params
             self.engine = HandwrittenEngine(models, self._values(0), self.scorer, configs)

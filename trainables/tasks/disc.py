@@ -29,7 +29,7 @@ def load(request: DataRequest) -> Data:
     """
     options = request.options or ShippedOptions()
     if options.dataset not in ("auto", "disc"):
-        raise UserError(f"these spaces are for --dataset disc, not {options.dataset}")
+        raise UserError.of("disc.dataset-not-disc", dataset=options.dataset)
     return draw(request.seed, options.train_pairs, options.test_pairs)
 
 
@@ -40,7 +40,7 @@ def draw(seed: int, num_train: int | None = None, num_test: int | None = None) -
         UserError: If the seed is negative or a number is below 1.
     """
     if seed < 0:
-        raise UserError(f"the data seed is {seed}: give a seed of 0 or more")
+        raise UserError.of("disc.seed-negative", seed=seed)
     train, test = _points(num_train, seed, _TRAIN_STREAM), _points(num_test, seed, _TEST_STREAM)
     data = Data(
         name="disc",
@@ -62,7 +62,7 @@ def _points(number: int | None, seed: int, stream: int) -> Samples:
     number = DEFAULT_POINTS if number is None else number
     if not 1 <= number <= MOST_POINTS:
         choice = "1 or more" if number < 1 else f"at most {MOST_POINTS:,}"
-        raise UserError(f"cannot draw {brief(number)} points: choose {choice}")
+        raise UserError.of("disc.points-out-of-range", points=brief(number), choice=choice)
     rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
     return points(rng.random((number, 2), dtype=np.float32))
 

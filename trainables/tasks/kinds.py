@@ -72,7 +72,7 @@ def classification(
         data = as_classes(_named(data, name), target, classes)
         classes = data.schema.classes if classes is None else classes
     if classes is None:
-        raise UserError(f"task {name}: name the classes, since its data is a function")
+        raise UserError.of("kinds.classes-unnamed", task=name)
     chosen = partial(metric, kind="classification", num_classes=len(classes))
     measured = _measured(CLASSIFICATION, objective, metrics, chosen)
     target = target or "target"
@@ -227,7 +227,7 @@ def _only_target(data: Data, target: str | None) -> str:
     if target is None and len(there) == 1:
         return there[0]
     if target not in there:
-        raise UserError(f"data {data.name} has targets {', '.join(there)}: name one with target=")
+        raise UserError.of("kinds.target-unnamed", data=data.name, targets=", ".join(there))
     return target
 
 

@@ -40,7 +40,7 @@ def load(request: DataRequest) -> Data:
     """
     options = request.options or ShippedOptions()
     if options.dataset == "disc":
-        raise UserError("these spaces are for handwritten digits, not --dataset disc")
+        raise UserError.of("larger-digit.dataset-without-digits")
     source, said = load_images(options.dataset, data_dir=options.data_dir)
     return draw_pairs(
         source,
@@ -84,10 +84,7 @@ def check(inputs: Mapping[str, np.ndarray]) -> None:
     low, high = float(images.min()), float(images.max())
     # the network would take images scaled to 0..1 for black
     if not (low >= 0 and 1 < high <= BRIGHTEST):
-        raise UserError(
-            f"images must be raw, from 0 to 255 and not all black, but these are from {low:g}"
-            f" to {high:g}"
-        )
+        raise UserError.of("larger-digit.images-not-raw", low=low, high=high)
 
 
 def parts(samples: Samples) -> Float[np.ndarray, "n numbers"]:

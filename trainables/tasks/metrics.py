@@ -37,11 +37,11 @@ class Metric:
             value = getattr(self, name)
             if value not in get_args(allowed):
                 either = " or ".join(get_args(allowed))
-                raise UserError(f"{name} of a metric must be {either}, but is {value!r}")
+                raise UserError.of("metrics.choice-unknown", name=name, known=either, value=value)
         if not callable(self.of):
-            raise UserError(f"Metric(of=...) must be a function, but is {self.of!r}")
+            raise UserError.of("metrics.of-not-a-function", value=self.of)
         if not 0 <= self.equal < math.inf:
-            raise UserError(f"equal of a metric must be at least 0, but is {self.equal!r}")
+            raise UserError.of("metrics.equal-out-of-range", equal=self.equal)
 
     @property
     def sign(self) -> int:

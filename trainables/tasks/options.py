@@ -59,22 +59,22 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout < 1:
-            raise UserError(f"--holdout must be at least 0 and below 1, but is {self.holdout:g}")
+            raise UserError.of("options.holdout-out-of-range", holdout=self.holdout)
         if not 1 <= self.repeats <= MOST_FOLDS:
             rule = "at least 1" if self.repeats < 1 else f"at most {MOST_FOLDS:,}"
-            raise UserError(f"--repeats must be {rule}, but is {brief(self.repeats)}")
+            raise UserError.of("options.repeats-invalid", rule=rule, repeats=brief(self.repeats))
         chosen = {option: name for option, name in self.roles.items() if name is not None}
         others = [option for option in chosen if option != "target"]
         splitting = [f"--{option}" for option in others]
         if len(splitting) > 1:
-            raise UserError(f"{' and '.join(splitting)} exclude each other: choose one")
+            raise UserError.of("options.several-splits", options=" and ".join(splitting))
         if self.repeats > 1 and (self.time is not None or self.fold is not None):
-            raise UserError("--repeats needs folds that are drawn: leave out --time and --fold")
+            raise UserError.of("options.fixed-folds-repeated")
         if self.target in [chosen[option] for option in others]:
-            raise UserError(f"column {self.target!r} cannot be both --target and {splitting[0]}")
+            raise UserError.of("options.column-used-twice", column=self.target, other=splitting[0])
         for option, name in chosen.items():
             if name in self.drop:
-                raise UserError(f"--drop {name}: it is the --{option} column")
+                raise UserError.of("options.used-column-dropped", column=name, option=option)
 
     @property
     def roles(self) -> dict[str, str | None]:

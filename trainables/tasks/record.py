@@ -66,18 +66,20 @@ def task_from_record(record: Mapping[str, Any], data: Data) -> Task:
     """
     for key, hint in _KEYS.items():
         if not fits(record.get(key), hint):
-            raise UserError(
-                f"the task's record has {key} {brief(record.get(key))}, which must be"
-                f" {described(hint)}"
+            raise UserError.of(
+                "record.value-invalid", key=key, value=brief(record.get(key)), rule=described(hint)
             )
     if record["digest"] != data.digest:
-        raise UserError(
-            f"data {data.name} has digest {data.digest}, but task {record['name']} was made of"
-            f" data with digest {record['digest']}"
+        raise UserError.of(
+            "record.other-data",
+            data=data.name,
+            digest=data.digest,
+            task=record["name"],
+            recorded=record["digest"],
         )
     make: Any = {"classification": classification, "regression": regression}.get(record["kind"])
     if make is None or not record["origin"]:
-        raise UserError(f"task {record['name']} is defined by a program: name its file")
+        raise UserError.of("record.task-of-a-program", task=record["name"])
     task = make(
         record["name"],
         data,
@@ -95,5 +97,5 @@ def _as_recorded(task: Task, metrics: Mapping[str, Any]) -> dict[str, Metric]:
         name: metrics[name].get("equal") for name in metrics if isinstance(metrics[name], dict)
     }
     if set(equal) != set(task.metrics) or not all(fits(value, float) for value in equal.values()):
-        raise UserError(f"the record of task {task.name} has other metrics than the task")
+        raise UserError.of("record.metrics-differ", task=task.name)
     return {name: replace(task.metrics[name], equal=equal[name]) for name in equal}

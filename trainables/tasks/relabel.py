@@ -31,20 +31,17 @@ def as_classes(data: Data, target: str, classes: Sequence[Label] | None) -> Data
         return data
     values = data.train.targets[target]
     if values.ndim != 1:
-        raise UserError(f"target {target!r} must be one class per row, but is {values.shape}")
+        raise UserError.of("relabel.several-classes-per-row", target=target, shape=values.shape)
     labels = _labels(values, classes)
     if len(labels) < 2:
-        raise UserError(f"target {target!r} has one class, {labels[0].item()!r}: nothing to learn")
+        raise UserError.of("relabel.one-class-only", target=target, label=labels[0].item())
     _check_names(labels.tolist(), classes)
 
     def coded(array: np.ndarray) -> np.ndarray:
         places = np.searchsorted(labels, array).clip(max=len(labels) - 1)
         odd = sorted(set(array[labels[places] != array].tolist()))
         if odd:
-            raise UserError(
-                f"test rows have classes that no training row has: {listed(odd)}; for a stratified"
-                " draw give Data.of(..., kind='classification')"
-            )
+            raise UserError.of("relabel.classes-in-test-rows-only", classes=listed(odd))
         return places.astype(np.int64)
 
     names = _plain(labels) if classes is None else tuple(classes)
@@ -71,7 +68,7 @@ def _labels(values: np.ndarray, classes: Sequence[Label] | None) -> np.ndarray:
 
 def _check_names(labels: Sequence[Label], classes: Sequence[Label] | None) -> None:
     if classes is not None and len(classes) != len(labels):
-        raise UserError(f"{len(classes)} classes are named, but the target has {listed(labels)}")
+        raise UserError.of("relabel.names-miscounted", named=len(classes), classes=listed(labels))
 
 
 def as_numbers(data: Data, target: str) -> Data:
@@ -83,11 +80,11 @@ def as_numbers(data: Data, target: str) -> Data:
     if data.schema is None or not data.schema.classes:
         kind = data.train.targets[target].dtype.kind
         if kind not in "iuf":
-            raise UserError(f"target {target!r} must be numbers for a regression")
+            raise UserError.of("relabel.target-not-numbers", target=target)
         return data if kind == "f" else _with_target(data, target, lambda a: a.astype(np.float64))
     labels = data.schema.classes
     if any(isinstance(label, str | bool) for label in labels):
-        raise UserError(f"target {target!r} holds classes, not numbers: {listed(labels)}")
+        raise UserError.of("relabel.target-of-classes", target=target, classes=listed(labels))
     values = np.array(labels, dtype=np.float64)
     schema = replace(data.schema, classes=())
     return replace(_with_target(data, target, lambda codes: values[codes]), schema=schema)

@@ -34,9 +34,8 @@ def data_of(
     """
     data = _read(recipe, task, recipe.seed, data_dir, path, beside)
     if data.digest != recipe.data_digest:
-        raise UserError(
-            f"this data is not the sweep's: its digest is {data.digest}, the recipe has"
-            f" {recipe.data_digest}; give the {recipe.dataset} data that the sweep used"
+        raise UserError.of(
+            "reload.other-data", digest=data.digest, wanted=recipe.data_digest, data=recipe.dataset
         )
     return data
 
@@ -74,13 +73,12 @@ def _options(recipe: Recipe, task: Task, data_dir: Path | None) -> Any:
     known = {field.name for field in fields(task.options)}
     unknown = sorted(set(recipe.origin) - known)
     if unknown:
-        raise UserError(f"the recipe's origin has unknown {', '.join(unknown)}; export it again")
+        raise UserError.of("reload.origin-keys-unknown", keys=", ".join(unknown))
     hints = get_type_hints(task.options)
     for name, value in recipe.origin.items():
         if not fits(value, hints[name]):
-            raise UserError(
-                f"the recipe's origin has {name} {brief(value)}, which must be"
-                f" {described(hints[name])}"
+            raise UserError.of(
+                "reload.origin-invalid", name=name, value=brief(value), rule=described(hints[name])
             )
     return task.options(**{**recipe.origin, "data_dir": data_dir})
 
@@ -97,8 +95,7 @@ def _beside(recipe: Recipe, which: str, folder: Path | None) -> Path | None:
     name = Path(str(recipe.origin.get(which))).name
     found = (folder or Path()) / name
     if not found.is_file():
-        raise UserError(
-            f"the sweep's data, {name}, is not beside the recipe: put it there"
-            f"{', or name it with --data PATH' if which == 'data' else ''}"
-        )
+        if which == "data":
+            raise UserError.of("reload.data-file-missing", file=name)
+        raise UserError.of("reload.test-file-missing", file=name)
     return found

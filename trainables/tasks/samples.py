@@ -111,10 +111,7 @@ class Data:
             UserError: If none were set aside.
         """
         if self.test is None:
-            raise UserError(
-                f"{self.name} has no test rows (--holdout 0): nothing is left to measure on;"
-                " sweep again with --holdout 0.2 or --test FILE"
-            )
+            raise UserError.of("samples.test-rows-missing", data=self.name)
         return self.test
 
     def with_digest_of(self, arrays: Sequence[tuple[str, np.ndarray]]) -> "Data":

@@ -131,7 +131,9 @@ def metric(name: str, *, kind: TaskKind, num_classes: int = 0, deviation: float 
     known = score_names(kind, num_classes)
     if name not in known:
         what = f"{kind} of {num_classes} classes" if num_classes else kind
-        raise UserError(f"objective {name!r} is no metric of a {what}: choose {', '.join(known)}")
+        raise UserError.of(
+            "scores.objective-unknown", objective=name, task=what, known=", ".join(known)
+        )
     score = SCORES[name]
     if name == "accuracy":
         return Metric(of=hits, better="higher", equal=score.equal)
@@ -167,7 +169,7 @@ class Measure:
             warnings.simplefilter("ignore")  # a class that is never predicted scores 0
             value = float(_function(score)(target, self._part(prediction), **self._options()))
         if not np.isfinite(value):
-            raise UserError(f"{self.name} is not defined for {len(target)} held-out rows")
+            raise UserError.of("scores.score-undefined", score=self.name, rows=len(target))
         return value
 
     def _require_classes(self, target: np.ndarray) -> None:
@@ -175,9 +177,8 @@ class Measure:
             return
         present = len(np.unique(target))
         if present < self.num_classes:
-            raise UserError(
-                f"{self.name} needs held-out rows of each of {self.num_classes} classes, but a"
-                f" fold has {present}: choose fewer folds or another objective"
+            raise UserError.of(
+                "scores.class-missing", score=self.name, classes=self.num_classes, present=present
             )
 
     def _part(self, prediction: np.ndarray) -> np.ndarray:

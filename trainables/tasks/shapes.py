@@ -37,12 +37,12 @@ class RawInput:
         array = np.asarray(given)
         if array.shape[1:] != self.shape or array.ndim == 0 or len(array) == 0:
             wanted = ", ".join(map(str, ("n", *self.shape)))
-            raise UserError(f"{name} must have the shape ({wanted}), but has {array.shape}")
+            raise UserError.of("shapes.other-shape", input=name, wanted=wanted, shape=array.shape)
         if array.dtype.kind not in "uifb":
-            raise UserError(f"{name} must be numbers, but are {array.dtype}")
+            raise UserError.of("shapes.input-not-numbers", input=name, dtype=array.dtype)
         missing_allowed = name == "numeric"  # NaN means missing in a table
         if array.dtype.kind == "f" and not missing_allowed and not np.isfinite(array).all():
-            raise UserError(f"{name} must be finite, but some numbers are not")
+            raise UserError.of("shapes.input-not-finite", input=name)
         return np.ascontiguousarray(array, dtype=self.dtype)
 
 
@@ -72,12 +72,12 @@ def raw_inputs(record: Mapping[str, Any], task: Task) -> dict[str, RawInput]:
         return {k: RawInput(shape=v, dtype="float32") for k, v in task.row_shapes.items()}
     named = record.get("inputs")
     if not fits(named, dict[str, dict]) or not named:
-        raise UserError("the record of the task has no inputs; export it again")
+        raise UserError.of("shapes.record-without-inputs")
     found = {}
     for name, value in named.items():
         shape, dtype = value.get("shape"), value.get("dtype")
         if not fits(shape, list[int]) or dtype not in DTYPES:
-            raise UserError(f"input {name} of the task's record cannot be {brief(value)}")
+            raise UserError.of("shapes.recorded-input-invalid", input=name, value=brief(value))
         found[name] = RawInput(shape=tuple(shape), dtype=dtype)
     return found
 
@@ -93,7 +93,7 @@ def shapes_of(record: Mapping[str, Any], task: Task, schema: Any = None) -> Shap
     encoded, levels = record.get("encoded"), record.get("levels")
     whole = fits(encoded, dict[str, list[int]]) and fits(levels, list[int])
     if not whole or not fits(record.get("outputs"), int):
-        raise UserError("the record of the task has no shapes; export it again")
+        raise UserError.of("shapes.record-without-shapes")
     return Shapes(
         inputs={name: tuple(shape) for name, shape in (encoded or {}).items()},
         outputs=record["outputs"],

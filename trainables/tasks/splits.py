@@ -55,13 +55,13 @@ class Split:
     def __post_init__(self) -> None:
         if self.kind not in get_args(SplitKind):
             kinds = ", ".join(get_args(SplitKind))
-            raise UserError(f"a split is one of {kinds}, but this is {self.kind!r}")
+            raise UserError.of("splits.split-unknown", known=kinds, split=self.kind)
         if self.repeats < 1 or (self.repeats > 1 and self.kind in ("time", "given", "own")):
-            raise UserError(f"a split {_WORDS[self.kind]} cannot be repeated {self.repeats} times")
-        if (self.kind == "own") != (self.function is not None):
-            raise UserError(
-                "a split function needs kind='own', and kind='own' needs a split function"
+            raise UserError.of(
+                "splits.cannot-be-repeated", split=_WORDS[self.kind], repeats=self.repeats
             )
+        if (self.kind == "own") != (self.function is not None):
+            raise UserError.of("splits.function-without-own")
 
     def folds(
         self, samples: Samples, *, target: str, num_folds: int, seed: int
@@ -142,16 +142,13 @@ class Split:
         """
         kind, repeats, classes = (values.get(key) for key in ("kind", "repeats", "classes"))
         if kind == "own":
-            raise UserError(
-                f"folds were made by the task's own function {values.get('function')}: name the"
-                " file that defines it"
-            )
+            raise UserError.of("splits.folds-of-a-program", function=values.get("function"))
         if (
             kind not in get_args(SplitKind)
             or type(repeats) is not int
             or type(classes) is not bool
         ):
-            raise UserError(f"not a valid split: {dict(values)}")
+            raise UserError.of("splits.record-invalid", record=dict(values))
         return cls(
             kind=kind,  # type: ignore[arg-type]
             repeats=repeats,
@@ -166,24 +163,22 @@ def check_seed(seed: int) -> None:
         UserError: If the seed is not from 0 to 2**32 - 1.
     """
     if not 0 <= seed < 2**32:
-        raise UserError(f"the seed is {seed}: choose one from 0 to {2**32 - 1}")
+        raise UserError.of("splits.seed-out-of-range", seed=seed, most=2**32 - 1)
 
 
 def _check_number(num_folds: int, samples: Samples, split: Split) -> None:
     if num_folds < 2:
-        raise UserError(f"cannot split into {num_folds} folds: choose at least 2")
+        raise UserError.of("splits.too-few-folds", folds=num_folds)
     if num_folds > len(samples):
         raise UserError.of("splits.more-folds-than-rows", rows=len(samples), folds=num_folds)
     fixed = split.fixed_folds(samples)
     if fixed is not None and fixed != num_folds:
-        raise UserError(
-            f"the fold column has {fixed} folds, not {num_folds}: choose --folds {fixed}"
-        )
+        raise UserError.of("splits.folds-unlike-column", fixed=fixed, folds=num_folds)
 
 
 def _refuse_numbers(target: np.ndarray) -> None:
     if target.dtype.kind == "f":
-        raise UserError("a stratified split needs classes, but the target is a number")
+        raise UserError.of("splits.target-not-classes")
 
 
 def _plain(rows: int, num_folds: int, seed: int) -> Iterator[Fold]:
@@ -199,39 +194,31 @@ def _grouped(
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     if samples.groups is None:
-        raise UserError("a grouped split needs the group of each row: give --group COLUMN")
+        raise UserError.of("splits.groups-missing")
     count = len(np.unique(samples.groups))
     if count < num_folds:
-        raise UserError(
-            f"cannot split {count} groups into {num_folds} folds: choose at most {count} folds"
-        )
+        raise UserError.of("splits.more-folds-than-groups", groups=count, folds=num_folds)
     if classes:
         _refuse_rare(target, num_folds)
     kind = StratifiedGroupKFold if classes else GroupKFold
     splitter = kind(num_folds, shuffle=True, random_state=seed)
     folds = list(_folds(splitter.split(np.empty(len(samples)), target, samples.groups)))
     if min(min(len(fold.train), len(fold.val)) for fold in folds) == 0:
-        raise UserError(
-            f"{count} groups of different sizes and classes do not fill {num_folds} folds: choose"
-            " fewer"
-        )
+        raise UserError.of("splits.groups-leave-fold-empty", groups=count, folds=num_folds)
     return folds
 
 
 def _refuse_rare(target: np.ndarray, num_folds: int) -> None:
     rarest = int(np.unique(target, return_counts=True)[1].min())
     if rarest < num_folds:
-        raise UserError(
-            f"cannot split into {num_folds} folds: the rarest class has {rarest} rows, so choose"
-            f" at most {rarest} folds"
-        )
+        raise UserError.of("splits.rarest-class-too-small", folds=num_folds, rows=rarest)
 
 
 def _by_time(rows: int, num_folds: int) -> Iterator[Fold]:
     from sklearn.model_selection import TimeSeriesSplit
 
     if rows <= num_folds:
-        raise UserError(f"cannot split {rows} rows in time into {num_folds} folds: choose fewer")
+        raise UserError.of("splits.too-few-rows-in-time", rows=rows, folds=num_folds)
     return _folds(TimeSeriesSplit(num_folds).split(np.empty(rows)))
 
 
@@ -245,11 +232,11 @@ def _given(fold_of: np.ndarray | None) -> Iterator[Fold]:
 def _folds_of(fold_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Names of the folds, and the index of each row's fold; -1 if the row is always trained on."""
     if fold_of is None:
-        raise UserError("a given split needs the fold of each row: give --fold COLUMN")
+        raise UserError.of("splits.fold-column-missing")
     held = np.array([str(name) != ALWAYS_TRAINED for name in fold_of.tolist()])
     names, places = np.unique(fold_of[held], return_inverse=True)
     if len(names) < 2:
-        raise UserError(f"the fold column has {len(names)} folds: at least 2 are needed")
+        raise UserError.of("splits.too-few-folds-in-column", folds=len(names))
     every = np.full(len(fold_of), -1)
     every[held] = places
     return names, every
@@ -265,7 +252,7 @@ def _own_folds(
 ) -> tuple[Fold, ...]:
     pairs = list(function(samples, num_folds, seed))
     if len(pairs) < 2:
-        raise UserError(f"the task's split gives {len(pairs)} folds: at least 2 are needed")
+        raise UserError.of("splits.too-few-own-folds", folds=len(pairs))
     checked = [_checked(pair, i, len(samples)) for i, pair in enumerate(pairs)]
     return tuple(_folds(checked))
 
@@ -277,21 +264,20 @@ def _checked(pair: Any, fold: int, rows: int) -> Rows:
         UserError: If the fold is not a pair of arrays of rows, one of them is empty, or a row is
             out of range, repeated or in both arrays.
     """
-    where = f"fold {fold} of the task's split"
     try:
         parts = tuple(np.asarray(part) for part in pair)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{where} must be a pair of arrays of rows") from error
+        raise UserError.of("splits.own-fold-not-a-pair", fold=fold) from error
     masks = [part.dtype == bool and part.shape == (rows,) for part in parts]
     parts = tuple(np.flatnonzero(p) if mask else p for p, mask in zip(parts, masks, strict=True))
     if len(parts) != 2 or any(p.ndim != 1 or p.dtype.kind not in "iu" for p in parts if len(p)):
-        raise UserError(f"{where} must be a pair of arrays of rows")
+        raise UserError.of("splits.own-fold-not-a-pair", fold=fold)
     if not (len(parts[0]) and len(parts[1])):
-        raise UserError(f"{where} must have rows to train on and rows held out")
+        raise UserError.of("splits.own-fold-without-rows", fold=fold)
     every = np.concatenate(parts)
     outside = every[(every < 0) | (every >= rows)]
     if len(outside):
-        raise UserError(f"{where} must have rows from 0 to {rows - 1}, but has {outside[0]}")
+        raise UserError.of("splits.own-row-unknown", fold=fold, last=rows - 1, row=int(outside[0]))
     if len(np.unique(every)) < len(every):
-        raise UserError(f"{where} has a row twice, or in both of its parts")
+        raise UserError.of("splits.own-fold-has-row-twice", fold=fold)
     return parts[0], parts[1]

@@ -66,14 +66,14 @@ def table_data(options: TableOptions, *, seed: int) -> Data:
         UserError: If the file, its columns or the options cannot be used.
     """
     if options.data is None:
-        raise UserError("name a file or embedded data with --data")
+        raise UserError.of("tables.data-unnamed")
     if options.data in EMBEDDED:
         return _data(embedded(options.data), options, name=options.data, seed=seed)
     path = Path(options.data)
     if not path.exists() and not path.suffix:
-        raise UserError(
-            f"--data {path.name}: there is no such file, and no embedded data of this name;"
-            f" embedded are {', '.join(EMBEDDED)}{nearest(path.name, EMBEDDED)}"
+        hint = nearest(path.name, EMBEDDED)
+        raise UserError.of(
+            "tables.data-unknown", data=path.name, known=", ".join(EMBEDDED), hint=hint
         )
     return _data(read_file(path), options, name=_name_of(path), seed=seed)
 
@@ -125,12 +125,10 @@ def _given(read: Table | Arrays, options: TableOptions) -> tuple[Given, Schema]:
         asked = [f"--{option}" for option, column in options.roles.items() if column is not None]
         asked += ["--drop"] * bool(options.drop)
         if asked:
-            raise UserError(f"{options.data} has no columns: {', '.join(asked)} cannot be used")
+            raise UserError.of("tables.no-columns", data=options.data, options=", ".join(asked))
         return given_arrays(read)
     if options.target is None:
-        raise UserError(
-            f"name the column to predict with --target: {listed([*read.frame.columns])}"
-        )
+        raise UserError.of("tables.target-unnamed", columns=listed([*read.frame.columns]))
     schema = Schema(
         target=options.target, group=options.group, time=options.time, fold=options.fold
     )
@@ -153,9 +151,7 @@ def data_again(
     known = {f.name: f.type for f in fields(TableOptions)}
     needed = {*known, "seed", "sha256", "test_sha256"}
     if not needed <= set(origin) or not fits(origin["data"], str) or not fits(origin["seed"], int):
-        raise UserError(
-            "the data was given by a program and not by --data: it cannot be read again"
-        )
+        raise UserError.of("tables.data-of-a-program")
     values = {name: origin[name] for name in known}
     values |= {"drop": tuple(values["drop"])}
     values |= {"data": str(path or values["data"])}
@@ -163,13 +159,14 @@ def data_again(
     values |= {"test": None if test is None else Path(test)}
     for name, hint in known.items():
         if not fits(values[name], hint):
-            raise UserError(f"{name} must be {described(hint)}, but is {brief(values[name])}")
+            raise UserError.of(
+                "tables.origin-invalid", name=name, rule=described(hint), value=brief(values[name])
+            )
     data = table_data(TableOptions(**values), seed=origin["seed"])
     for key, file in (("sha256", values["data"]), ("test_sha256", values["test"])):
         if data.origin[key] != origin[key]:
-            raise UserError(
-                f"{file} is not the file that the task was made from: its SHA-256 is"
-                f" {data.origin[key]}, not {origin[key]}"
+            raise UserError.of(
+                "tables.file-differs", file=file, sha256=data.origin[key], recorded=origin[key]
             )
     name = origin["data"] if origin["sha256"] is None else _name_of(Path(origin["data"]))
     return replace(data, name=name, origin=dict(origin))
@@ -200,7 +197,7 @@ def new_rows(path: Path, schema: Schema) -> NewRows:
         given = frame_of(read.x) if is_table(read.x) else read.x
         return NewRows(inputs=inputs_of(given, schema), frame=None)
     if schema.layout != "table":
-        raise UserError(f"{path} is a table, but the model takes arrays: give an .npz with x")
+        raise UserError.of("tables.table-for-arrays", path=path)
     inputs = schema.inputs(read.frame)
     said = (*read.said, *told_of_new(read.frame, schema))
     return NewRows(inputs=inputs, frame=read.frame, said=said)

@@ -149,18 +149,18 @@ class Task:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name):
-            raise UserError(f"task name {self.name!r} must be letters, numbers, '_', '-', '.'")
+            raise UserError.of("task.name-invalid", task=self.name)
         self._check_metrics()
         for name, how in self.standardise.items():
             if how not in get_args(Standardising):
-                raise UserError(
-                    f"task {self.name}: standardise {name!r} must be"
-                    f" {' or '.join(get_args(Standardising))}, but is {how!r}"
+                known = " or ".join(get_args(Standardising))
+                raise UserError.of(
+                    "task.standardise-unknown", task=self.name, input=name, known=known, value=how
                 )
         if self.objective not in self.metrics:
-            raise UserError(
-                f"task {self.name}: objective {self.objective!r} is not one of its metrics"
-                f" {', '.join(self.metrics)}"
+            known = ", ".join(self.metrics)
+            raise UserError.of(
+                "task.objective-unknown", task=self.name, objective=self.objective, known=known
             )
 
     def _check_metrics(self) -> None:
@@ -173,17 +173,18 @@ class Task:
         predicted = {"classification": ("answer", "probability"), "regression": ("value",)}
         for name, metric in self.metrics.items():
             if not isinstance(metric, Metric):
-                raise UserError(f"task {self.name}: metric {name!r} must be a Metric")
+                raise UserError.of("task.not-a-metric", task=self.name, metric=name)
             if name == "loss" or not re.fullmatch(r"\w[\w.-]*", name):
-                raise UserError(
-                    f"task {self.name}: a metric cannot be called {name!r}: choose letters,"
-                    " numbers, '_', '-', '.', and not 'loss', which is reserved"
-                )
+                raise UserError.of("task.metric-name-invalid", task=self.name, metric=name)
             there = predicted.get(self.kind)
             if metric.over == "all" and there is not None and metric.needs not in there:
-                raise UserError(
-                    f"task {self.name}: metric {name} needs {metric.needs!r}, but a {self.kind}"
-                    f" predicts {' and '.join(there)}"
+                raise UserError.of(
+                    "task.prediction-missing",
+                    task=self.name,
+                    metric=name,
+                    needs=metric.needs,
+                    type=self.kind,
+                    predicted=" and ".join(there),
                 )
 
     @property
@@ -272,7 +273,5 @@ def variant(name: str, task: Task, model: Callable[..., Any], config: type[BaseC
         UserError: If the name cannot be a file name.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        raise UserError(
-            f"variant name {name!r} must be letters, numbers, '_', '-', '.', at most 64"
-        )
+        raise UserError.of("task.variant-name-invalid", variant=name)
     return Variant(name=name, task=task, model=model, config=config)

@@ -1,12 +1,14 @@
-"""Task record of a sweep, and the message of a refused export."""
+"""Task record of a sweep, and the check of a refused export."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.tasks.record import task_record
@@ -24,9 +26,10 @@ def recorded(task: Task, data: Data) -> dict[str, Any]:
     return {"record": record, "origin": origin}
 
 
-def refused(run: Callable[..., object], *args: str, **options: str) -> str:
-    with pytest.raises(UserError) as caught:
-        run(*args, **options)
+@contextmanager
+def refused_export(kind: str, **values: Any) -> Iterator[pytest.ExceptionInfo[UserError]]:
+    """Expect a refusal in one line, without an exported file."""
+    with refused(kind, **values) as caught:
+        yield caught
     assert "\n" not in str(caught.value)
     assert not list(Path().rglob("*.yaml"))
-    return str(caught.value)

@@ -8,54 +8,80 @@ from typing import Any
 import pytest
 
 from foldsweep import names
-from foldsweep.errors import UserError
-from tests.analysis.export.cases import IMAGES, recorded, refused
+from tests.analysis.export.cases import IMAGES, recorded, refused_export
+from tests.refusals import refused
 from trainables.tasks.larger_digit import TASK
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "kind", "values"),
     [
-        ((), "say what to export"),
-        (("--space", "mlp", "--top", "0"), "--top must be at least 1, but is 0"),
-        (("--space", "mlp", "--out", "missing"), "--out missing is not a folder"),
-        (("--space", "mlp", "--data", "missing"), "--data missing: there is no such file"),
-        (("--run", "x", "--space", "mlp"), "--run ID names one trial"),
-        (("--run", "x", "--sweep", "both"), "--run ID names one trial"),
-        (("--run", "0" * 32), "has no run '000"),
-        (("--run", "x", "--choose", "one-se"), "--choose one-se selects one trial of a sweep"),
-        (("--space", "mlp", "--choose", "one-se", "--top", "2"), "leave out --run and --top"),
-        (("--space", "mlp", "--rope", "-1"), "--rope must be at least 0, but is -1"),
-        (("--run", "it's"), "has no run"),
-        (("--space", "cnn_ws_aux"), "has no space cnn_ws_aux; it has: "),
-        (("--sweep", "missing"), "has no sweep missing; it has: "),
-        (("--sweep", "elsewhere"), "has no sweep elsewhere"),
-        (("--space", "cnn_ws"), "sweep failed/cnn_ws has no complete trial yet"),
-        (("--space", "mlp", "--experiment", "missing"), "has no experiment 'missing'"),
-        (("--space", "mlp", "--bogus"), "Unrecognized options: --bogus"),
-        (("--sweep", "bare"), "sweep bare/mlp has no task.json in MLflow; sweep again"),
-        (("--sweep", "both", "--keep", "x"), "--keep is for one model, but 2 are exported"),
-        (("--space", "cnn", "--keep", "file"), "--keep file is no folder"),
-        (("--space", "cnn", "--keep", "no/x"), "--keep no/x: there is no folder no"),
-        (("--space", "cnn", "--keep", "full"), "--keep full holds notes.txt"),
-        (("--sweep", "auc", "--format", "skops"), "mlp is a network, and skops is for est"),
-        (("--sweep", "auc", "--format", "onnx"), "logistic is an estimator of scikit-learn"),
+        ((), "export.nothing-named", {}),
+        (("--space", "mlp", "--top", "0"), "programs.option-out-of-range", {"option": "top"}),
+        (("--space", "mlp", "--out", "missing"), "export.out-not-a-folder", {"path": "missing"}),
+        (("--space", "mlp", "--data", "missing"), "export.data-missing", {"path": "missing"}),
+        (("--run", "x", "--space", "mlp"), "export.run-with-space-or-sweep", {}),
+        (("--run", "x", "--sweep", "both"), "export.run-with-space-or-sweep", {}),
+        (("--run", "0" * 32), "export.id-unknown", {"id": "0" * 32}),
+        (("--run", "x", "--choose", "one-se"), "export.rule-with-run-or-top", {"rule": "one-se"}),
+        (
+            ("--space", "mlp", "--choose", "one-se", "--top", "2"),
+            "export.rule-with-run-or-top",
+            {"rule": "one-se"},
+        ),
+        (("--space", "mlp", "--rope", "-1"), "selection.rope-out-of-range", {"rope": -1.0}),
+        (("--run", "it's"), "export.id-unknown", {"id": "it's"}),
+        (("--space", "cnn_ws_aux"), "load.no-such-sweeps", {"asked": "space cnn_ws_aux"}),
+        (("--sweep", "missing"), "load.no-such-sweeps", {"asked": "sweep missing"}),
+        (("--sweep", "elsewhere"), "load.no-such-sweeps", {"asked": "sweep elsewhere"}),
+        (("--space", "cnn_ws"), "load.no-complete-trial", {"sweep": "failed/cnn_ws"}),
+        (
+            ("--space", "mlp", "--experiment", "missing"),
+            "load.experiment-unknown",
+            {"name": "missing"},
+        ),
+        (
+            ("--space", "mlp", "--bogus"),
+            "programs.command-line-invalid",
+            {"reason": "Unrecognized options: --bogus"},
+        ),
+        (
+            ("--sweep", "bare"),
+            "export.task-record-missing",
+            {"sweep": "bare/mlp", "file": "task.json"},
+        ),
+        (("--sweep", "both", "--keep", "x"), "export.keep-several-models", {"models": 2}),
+        (("--space", "cnn", "--keep", "file"), "keeping.not-a-folder", {"folder": "file"}),
+        (("--space", "cnn", "--keep", "no/x"), "keeping.parent-missing", {"parent": "no"}),
+        (("--space", "cnn", "--keep", "full"), "keeping.folder-not-empty", {"file": "notes.txt"}),
+        (
+            ("--sweep", "auc", "--format", "skops"),
+            "keep-formats.network-for-skops",
+            {"variant": "mlp"},
+        ),
+        (
+            ("--sweep", "auc", "--format", "onnx"),
+            "keep-formats.estimator-without-skops",
+            {"variant": "logistic"},
+        ),
     ],
 )
 def test_mistakes_are_said_in_one_line(
-    run: Callable, args: tuple[str, ...], said: str, tmp_path: Path
+    run: Callable, args: tuple[str, ...], kind: str, values: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    assert said in refused(run, *args)
+    with refused_export(kind, **values):
+        run(*args)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"record": 3, "origin": {}}'])
 def test_damaged_record_of_a_task_is_refused(run: Callable, swept: Any, text: str) -> None:
     swept.client.log_text(swept.parents["other/mlp"], text, names.TASK_FILE)
     try:
-        assert "task.json of sweep other/mlp is damaged" in refused(run, "--sweep", "other")
+        with refused_export("export.task-record-damaged", sweep="other/mlp", file="task.json"):
+            run("--sweep", "other")
     finally:
         record = json.dumps(recorded(TASK, IMAGES))
         swept.client.log_text(swept.parents["other/mlp"], record, names.TASK_FILE)
@@ -63,22 +89,26 @@ def test_damaged_record_of_a_task_is_refused(run: Callable, swept: Any, text: st
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_trial_that_is_not_complete_is_refused(run: Callable, swept: Any, number: int) -> None:
-    assert "is not a complete trial" in refused(run, "--run", swept.trials["both/mlp", number])
+    trial = swept.trials["both/mlp", number]
+    with refused_export("export.run-not-complete", run=trial):
+        run("--run", trial)
 
 
 @pytest.mark.parametrize("what", ["--sweep", "--run"])
 def test_trial_that_was_selected_on_test_rows_is_refused(
     run: Callable, swept: Any, what: str
 ) -> None:
-    name = "on_test" if what == "--sweep" else swept.trials["on_test/mlp", 0]
-    assert "was selected on its test rows, so none are left" in refused(run, what, name)
+    trial = swept.trials["on_test/mlp", 0]
+    with refused_export("export.selected-on-test-rows", run=trial):
+        run(what, "on_test" if what == "--sweep" else trial)
 
 
 def test_run_of_another_program_is_refused(run: Callable, swept: Any) -> None:
     made = swept.client.create_run(swept.experiment("not ours"))
-    assert "is not a complete trial of a sweep" in refused(run, "--run", made.info.run_id)
+    with refused_export("export.run-not-complete", run=made.info.run_id):
+        run("--run", made.info.run_id)
 
 
 def test_missing_store_is_named(run: Callable) -> None:
-    with pytest.raises(UserError, match=r"no MLflow store at .*/missing/mlflow\.db"):
+    with refused("load.store-missing", path=Path("missing/mlflow.db").absolute()):
         run("--space", "mlp", uri="sqlite:///missing/mlflow.db")

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from analysis.models import difference
 from analysis.models.difference import compared, interval, mcnemar
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.keep.measure import Measured
 from trainables.tasks.metrics import Metric
 from trainables.tasks.scores import metric as metric_of
@@ -148,7 +148,7 @@ def test_resamples_without_a_class_are_left_out(few_resamples):
 def test_too_few_rows_for_the_metric_are_refused():
     target, good, bad = two_models(rows=12)
     target[:] = 0
-    with pytest.raises(UserError, match="^12 test rows are too few to compare models$"):
+    with refused("difference.too-few-rows", rows=12):
         interval(over_all(target, good), over_all(target, bad))
 
 

@@ -10,12 +10,12 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis import ui
-from analysis.load import Store, json_artifact, open_store
+from analysis.load import ELSEWHERE, Store, json_artifact, open_store
 from analysis.models.fetch import opened
 from analysis.models.registry import open_champion, register
 from analysis.models.trained import Trained
-from foldsweep.errors import UserError
 from foldsweep.tracking import artifacts_beside, sqlite_uri
+from tests.refusals import refused
 from tests.trainables.keep.cases import Case, recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -82,7 +82,7 @@ def test_it_is_said_that_mlflow_shows_no_artifacts(
         port = str(other.getsockname()[1])
         uri = store_in(new).tracking_uri
         monkeypatch.setattr(sys, "argv", ["ui.py", "--port", port, "--tracking-uri", uri])
-        with pytest.raises(UserError, match="cannot be used"):
+        with refused("ui.address-unusable", port=int(port)):
             ui.main()
     said = " ".join(capsys.readouterr().out.split())
     assert f"MLflow cannot show artifacts: they are in {old}/mlartifacts/foldsweep, the" in said
@@ -94,8 +94,7 @@ def test_no_model_is_written_to_where_the_project_was(
     old, new, _ = moved
     store = store_in(new)
     champion = open_champion(store, "best")
-    with pytest.raises(
-        UserError, match="before it was moved; to create a store here, run `foldsweep"
-    ):
+    place = old / "mlartifacts" / "foldsweep"
+    with refused("model-registry.store-moved", place=place, meaning=ELSEWHERE):
         register(store, "best", trained, champion)
     assert not old.exists()

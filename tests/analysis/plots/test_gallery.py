@@ -15,9 +15,9 @@ from analysis.load import json_artifact, open_store
 from analysis.plots.curves import learning_curves, trial_curves
 from analysis.plots.gallery import shown_names, sweep_figures
 from analysis.results import load_sweeps
-from foldsweep.errors import UserError
 from sweeps.distributions import distributions_json
 from tests.analysis.cases import sweep, trial
+from tests.refusals import refused
 
 PAIR = {
     "images": np.zeros((2, 14, 14), dtype=int).tolist(),
@@ -134,7 +134,7 @@ def test_artifacts_are_found_by_name(store, filled):
     assert json_artifact(store, run_id, "evaluation.json") == EVALUATION
     assert json_artifact(store, run_id, "other.json") is None
     filled.client.log_text(run_id, "{", "damaged.json")
-    with pytest.raises(UserError, match=r"artifact damaged\.json of run .* cannot be read: "):
+    with refused("load.artifact-unreadable", name="damaged.json", run=run_id):
         json_artifact(store, run_id, "damaged.json")
 
 
@@ -167,18 +167,18 @@ def test_the_program_writes_pictures_and_pages(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "kind", "values"),
     [
-        (["kong/table3", "--space", "mlp"], "--space selects sweeps: leave it out with a table"),
-        (["kong/table3", "--sweep", "a", "b"], "figures of a table show one repetition"),
-        (["--sweep", "nothing"], "no sweeps of 'nothing'"),
-        (["--beside", "kong/none"], "no row 'kong/none'; run sweeps/reproduce.py kong/none first"),
+        (["kong/table3", "--space", "mlp"], "figures.option-with-table", {"option": "space"}),
+        (["kong/table3", "--sweep", "a", "b"], "figures.table-of-several-sweeps", {}),
+        (["--sweep", "nothing"], "analysis-results.name-unknown", {"name": "nothing"}),
+        (["--beside", "kong/none"], "reproductions.row-not-run", {"row": "kong/none"}),
     ],
 )
-def test_what_cannot_be_meant_is_refused(store, arguments, said, monkeypatch) -> None:
+def test_what_cannot_be_meant_is_refused(store, arguments, kind, values, monkeypatch) -> None:
     argv = ["figures.py", *arguments, "--tracking-uri", store.tracking_uri]
     monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(UserError, match=said):
+    with refused(kind, **values):
         figures.main()
 
 
@@ -293,5 +293,5 @@ def test_matrices_of_many_classes_have_a_figure_each(make_store, tmp_path):
 
 def test_rows_of_reports_are_refused_beside_a_task_without_such_pictures(houses):
     store = open_store(houses.uri, "foldsweep")
-    with pytest.raises(UserError, match="--beside kong/w_net: task houses has no figures of such"):
+    with refused("gallery.row-without-figures", row="kong/w_net", task="houses"):
         sweep_figures(store, load_sweeps(store), beside=["kong/w_net"], notice=lambda line: None)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from ray.tune.search.sample import Domain
 
-from foldsweep.errors import UserError
 from search_spaces.loading import ANY_TASK
+from tests.refusals import refused
 from tests.trainables.estimators.cases import SMALL, VARIANTS, mixed, plain, stack_of
 from trainables.models.estimators.catalogue import ESTIMATORS
 from trainables.tasks.metrics import Metric
@@ -60,7 +60,8 @@ def test_weights_of_classes_are_searched_where_there_are_any(name, kind):
 
 
 def test_space_of_another_kind_is_refused():
-    with pytest.raises(UserError, match="ridge is for regression, but the kind of task test"):
+    kind = "estimator-catalogue.task-kind-unsupported"
+    with refused(kind, estimator="ridge", supported="regression", task="test"):
         ANY_TASK["ridge"](plain("classification"))
 
 

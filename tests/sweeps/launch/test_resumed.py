@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from optuna.storages import BaseStorage
 
-from foldsweep.errors import UserError
 from sweeps import prepare
 from sweeps.launch import launch
 from sweeps.settings_file import check_place, load_settings
 from sweeps.study import open_storage
+from tests.refusals import refused
 from tests.sweeps.launch.launches import Given, Waiting
 
 
@@ -24,9 +24,7 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
     )
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
-    with pytest.raises(
-        UserError, match=f"runs in {here}/old/mlflow.db, whose folder does not exist: giv"
-    ):
+    with refused("prepare.store-gone", sweep="first", store=f"{here}/old/mlflow.db"):
         launch(settings, stored, Waiting(settings))
     settings = replace(settings, tracking_uri=f"sqlite:///{here}/new.db")
     assert launch(settings, stored, Waiting(settings)) == 0
@@ -34,14 +32,18 @@ def test_a_resumed_sweep_whose_store_is_gone_does_not_make_it_again(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "kind", "values"),
     [
-        ("{}\n", "logistic/study.journal, line 1 is damaged"),
-        (None, "first cannot be resumed: its study is missing in runs/first or its database"),
+        ("{}\n", "journal.line-damaged", {"line": 1}),
+        (None, "sweep.study-missing", {"sweep": "first", "folder": "runs/first"}),
     ],
 )
 def test_a_study_that_is_damaged_or_gone_is_found_before_any_space_is_swept(
-    launched: Callable[..., Given], here: Path, text: str | None, said: str
+    launched: Callable[..., Given],
+    here: Path,
+    text: str | None,
+    kind: str,
+    values: dict[str, object],
 ) -> None:
     launched(data="iris", space=("mlp", "logistic"), name="first")
     folder = Path("runs/first/logistic")
@@ -52,7 +54,7 @@ def test_a_study_that_is_damaged_or_gone_is_found_before_any_space_is_swept(
     before = sorted(folder.iterdir())
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
-    with pytest.raises(UserError, match=said):
+    with refused(kind, **values):
         launch(settings, stored, Waiting(settings))
     assert [path for path in sorted(folder.iterdir()) if path.suffix != ".flock"] == before
 

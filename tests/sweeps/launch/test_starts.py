@@ -15,6 +15,7 @@ from sweeps.launch import launch
 from sweeps.outages import ServiceLost
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
+from tests.refusals import refused
 from tests.sweeps.launch.launches import Waiting
 
 
@@ -30,8 +31,9 @@ def test_a_cluster_that_is_not_there_is_said_before_anything_is_made(
     cluster = Cluster(settings)
     cluster.start()
     cluster._running.wait()
-    with pytest.raises(UserError, match="--address 127.0.0.1:1 cannot be used: .*refused"):
+    with refused("head.unreachable", address="127.0.0.1:1") as caught:
         launch(settings, None, cluster)
+    assert "refused" in str(caught.value.values["error"])
     assert "starts" not in capsys.readouterr().out
     assert not list(here.iterdir())
 
@@ -76,7 +78,7 @@ def test_a_kill_while_settings_are_written_leaves_the_name_free(
         with pytest.raises(KeyboardInterrupt):
             begun(here, monkeypatch, None)
     assert {path.name for path in Path("runs/first").iterdir()} == {"lock", "settings.json.part"}
-    with pytest.raises(UserError, match="no sweep 'first' in runs"):
+    with refused("settings-file.no-sweep", name="first", storage="runs"):
         load_settings(Path("runs/first"))
     assert begun(here, monkeypatch, None) == 0
     assert load_settings(Path("runs/first")).name == "first"
@@ -104,7 +106,7 @@ def test_a_full_disk_at_resume_is_one_line_with_the_command(
     monkeypatch.setattr(launch_module, "_sweep_all", end)
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
-    with pytest.raises(UserError, match="free some space, then continue with --resume first"):
+    with refused("launch.disk-full", again="continue with --resume first"):
         launch(settings, stored, Waiting(settings))
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldsweep.errors import CodeError, UserError
+from foldsweep.errors import CodeError
 from sweeps.prepare import load
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
+from tests.refusals import refused
 from tests.sweeps.launch.launches import OWN_TASK, Given
 
 
@@ -102,7 +103,7 @@ def test_tasks_of_one_name_must_have_the_same_data(
     (here / "a.py").write_text(OWN_TASK.format(task="points", name="a"))
     other = OWN_TASK.format(task="points", name="b").replace("default_rng(0)", "default_rng(1)")
     (here / "b.py").write_text(other)
-    with pytest.raises(UserError, match="two tasks are called points and have different data"):
+    with refused("prepare.task-name-taken", task="points"):
         launched(space=("a.py", "b.py"))
 
 

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import pytest
 from ray import tune
 
-from foldsweep.errors import UserError
 from search_spaces.space import Point
 from sweeps.study import open_storage
+from tests.refusals import refused
 from tests.sweeps.ledger.asking import MakeLedger, MakeSpace, Reopen
 
 
 def test_a_study_that_exists_is_only_resumed(reopen: Reopen, make_ledger: MakeLedger) -> None:
     make_ledger(over=reopen())
-    with pytest.raises(UserError, match="study 'first/small' exists already; use --resume"):
+    with refused("ledger.study-taken", study="first/small"):
         make_ledger(over=reopen())
 
 
@@ -21,9 +20,9 @@ def test_other_data_or_another_space_cannot_go_on(
     reopen: Reopen, make_space: MakeSpace, make_ledger: MakeLedger
 ) -> None:
     make_ledger(over=reopen())
-    with pytest.raises(UserError, match="sweep first cannot be resumed: its data has changed"):
+    with refused("fingerprints.changed-since", sweep="first", part="data"):
         make_ledger(over=reopen(), resume=True, digest="4567")
-    with pytest.raises(UserError, match="sweep first cannot be resumed: its task has changed"):
+    with refused("fingerprints.changed-since", sweep="first", part="task"):
         make_ledger(over=reopen(), resume=True, task="89ab")
     narrower = {"lr": tune.loguniform(1e-4, 9e-3)}
     for change in (
@@ -32,7 +31,7 @@ def test_other_data_or_another_space_cannot_go_on(
         {"points": ()},
         {"points": (Point(name="report/row", config={"lr": 0.1}),)},
     ):
-        with pytest.raises(UserError, match="its space has changed since; start a new sweep"):
+        with refused("fingerprints.changed-since", part="space"):
             make_ledger(over=reopen(), resume=True, space=make_space(**change))
 
 
@@ -42,6 +41,6 @@ def test_a_refused_resumption_leaves_the_study_as_it_was(
     journal = tmp_path / "study.journal"
     make_ledger(over=open_storage(None, journal))
     before = journal.read_bytes()
-    with pytest.raises(UserError):
+    with refused("fingerprints.changed-since", part="data"):
         make_ledger(over=open_storage(None, journal), resume=True, digest="4567")
     assert journal.read_bytes() == before

@@ -1,7 +1,6 @@
 """Studies in journals and databases."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -17,9 +16,9 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
 
-from foldsweep.errors import UserError
 from sweeps.outcomes import FAILURE_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_AT
 from sweeps.study import open_storage
+from tests.refusals import refused
 from tests.sweeps.ledger.asking import MakeLedger, ask, complete
 
 
@@ -44,8 +43,10 @@ def refused_port() -> int:
 def test_a_study_that_cannot_be_opened_is_said_in_one_line(
     url: str, said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=f"--study .*{re.escape(said)}.*; give a URL") as caught:
+    with refused("study.not-opened") as caught:
         open_storage(url, tmp_path / "unused")
+    assert said in str(caught.value.values["reason"])
+    assert str(caught.value.values["advice"]).startswith("give a URL")
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
@@ -54,25 +55,25 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
     refused_port: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(
-        UserError, match=r"--study postgresql://u@.*[Cc]onnection .*refused"
-    ) as caught:
+    with refused("study.not-opened", url=f"postgresql://u@127.0.0.1:{refused_port}/x") as caught:
         open_storage(f"postgresql://u:s3cr3t@127.0.0.1:{refused_port}/x", tmp_path / "unused")
+    assert "refused" in str(caught.value.values["reason"])
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
 
 def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(UserError, match=r"pip install 'foldsweep\[postgres\]'"):
+    with refused("study.not-opened") as caught:
         open_storage("postgresql://user@127.0.0.1/study", tmp_path / "unused")
+    assert "pip install 'foldsweep[postgres]'" in str(caught.value)
 
 
 def test_a_journal_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"study file .* cannot be written: "):
+    with refused("study.file-not-writable", path=tmp_path / "file" / "study.journal"):
         open_storage(None, tmp_path / "file" / "study.journal")
-    with pytest.raises(UserError, match=r"study file .* cannot be written: Is a directory"):
+    with refused("study.file-not-writable", path=tmp_path, reason="Is a directory"):
         open_storage(None, tmp_path)
 
 
@@ -92,15 +93,19 @@ def test_a_damaged_trial_is_named(
     ledger = make_ledger(over=reopen())
     number = ask(ledger).number
     ledger.study.note(number, key, value)
-    with pytest.raises(UserError, match=f"'first/small' is damaged .trial {number} .*{named}"):
+    with refused("ledger.study-damaged", study="first/small") as caught:
         make_ledger(over=reopen(), resume=True)
+    why = str(caught.value.values["why"])
+    assert why.startswith(f"trial {number} ")
+    assert named in why
 
 
 def test_a_damaged_database_is_said_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     path.write_text("no database" * 100)
-    with pytest.raises(UserError, match="file is not a database") as caught:
+    with refused("study.not-opened") as caught:
         open_storage(f"sqlite:///{path}", tmp_path / "unused")
+    assert "file is not a database" in str(caught.value.values["reason"])
     assert "\n" not in str(caught.value)
 
 

@@ -15,6 +15,7 @@ from sweeps.outcomes import failure_of
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
+from tests.refusals import refused
 from tests.sweeps.lifecycle.recorder import EQUAL, MakeLifecycle, Recorder, result, run
 
 
@@ -122,7 +123,7 @@ def test_what_cannot_go_on_touches_no_run(
 ) -> None:
     run(make_lifecycle(), "a")
     recorder.events.clear()
-    with pytest.raises(UserError, match="exists already"):
+    with refused("ledger.study-taken"):
         make_lifecycle()
     assert recorder.events == []
 

@@ -16,6 +16,7 @@ from sweeps.lifecycle import runs
 from sweeps.messages import failed_apart
 from sweeps.outcomes import RESULT_ATTR, failure_of
 from sweeps.sampling import MOST_REDRAWS
+from tests.refusals import text
 from tests.sweeps.lifecycle.recorder import (
     ENOUGH,
     EQUAL,
@@ -309,9 +310,8 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
         assert life.start("b") is None  # all permitted trials, and as many again
     assert life.failures == {"refused": 5}
     assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
-    assert failure_of(life.ledger.frozen(1))[1] == (
-        "not a valid configuration: no random configuration was found that meets its constraint"
-    )
+    refusal = text("gate.no-configuration", conditions="its constraint")
+    assert failure_of(life.ledger.frozen(1))[1] == f"not a valid configuration: {refusal}"
     end = SimpleNamespace(ledger=life.ledger)
     refusals, redraws = failed_apart(end, life.ledger.settings)  # type: ignore[arg-type]
     assert refusals.startswith("small: 5 configurations cannot be trained, 3 more were tried")

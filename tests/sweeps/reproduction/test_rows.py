@@ -23,6 +23,7 @@ from sweeps.reproduction.rows import (
     spread,
     stored,
 )
+from tests.refusals import text
 from trainables.data.pairs import draw_pairs
 from trainables.data.source import ImageSource
 from trainables.presets.preset import Protocol
@@ -386,7 +387,7 @@ def test_a_diverged_row_is_stored_with_its_error(
     monkeypatch.setattr(rounds, "CHECKPOINT_EVERY_S", 0.0)
     job = make_job(lr=1e30, epochs=4, batch_norm=False, batch_size=24)  # one step per epoch
     result = measured(job)
-    assert result["error"].startswith("a loss became infinite or NaN in epoch 2;")
+    assert result["error"] == text("averages.loss-not-finite", epoch=2)
     assert "accuracy" not in result
     assert stored(tmp_path, job) == json.loads(json.dumps(result))
     assert files_in(tmp_path) == ["report", "report/row-rounds.json"]

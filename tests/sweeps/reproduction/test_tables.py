@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
 from sweeps.reproduction import tables
 from sweeps.reproduction.grids import Found
 from sweeps.reproduction.tables import (
@@ -19,6 +18,7 @@ from sweeps.reproduction.tables import (
     verdict,
     write_between_marks,
 )
+from tests.refusals import refused
 from trainables.presets.preset import Grid, Measurement, Preset, Protocol, Reported
 from trainables.presets.registry import PRESETS, TABLES, Row
 
@@ -290,24 +290,24 @@ def test_marked_places_are_filled_and_all_else_is_kept(document: Path) -> None:
         assert document.read_text() == wanted
 
 
-def refused(path: Path, blocks: dict[str, str] | None = None) -> str:
-    with pytest.raises(UserError) as caught:
-        write_between_marks(path, blocks or {"kong/table3": "new\n"})
+def check_refused(kind: str, path: Path, table: str = "kong/table3", **values: object) -> None:
+    with refused(kind, path=path, **values) as caught:
+        write_between_marks(path, {table: "new\n"})
     assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_document_without_a_mark_is_left_as_it_is(document: Path) -> None:
-    assert "has no mark for any of these tables; write '<!-- foldsweep: kong/table1 -->'" in (
-        refused(document, {"kong/table1": "new\n"})
-    )
+    with refused("reproduction-tables.no-mark", path=document, table="kong/table1") as caught:
+        write_between_marks(document, {"kong/table1": "new\n"})
+    assert "\n" not in str(caught.value)
     assert document.read_text() == DOCUMENT
 
 
 def test_what_cannot_be_read_as_a_document_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read: No such file or directory" in refused(tmp_path / "missing.md")
+    missing = "No such file or directory"
+    check_refused("reproduction-tables.file-unreadable", tmp_path / "missing.md", reason=missing)
     (tmp_path / "image.png").write_bytes(b"\x89PNG")
-    assert "cannot be read: it is not UTF-8 text" in refused(tmp_path / "image.png")
+    check_refused("reproduction-tables.file-not-utf8", tmp_path / "image.png")
 
 
 def test_what_cannot_be_written_is_refused(
@@ -318,5 +318,5 @@ def test_what_cannot_be_written_is_refused(
 
     write: Callable[..., Any] = full
     monkeypatch.setattr(Path, "write_bytes", write)
-    assert "cannot be written: No space left on device" in refused(document)
+    check_refused("files.file-not-writable", document, reason="No space left on device")
     assert document.read_text() == DOCUMENT

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from foldsweep.errors import UserError
 from sweeps.tracking.name_check import NameCheck, found
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -53,17 +53,17 @@ def test_the_process_that_asks_is_waited_for(
 ) -> None:
     with (
         NameCheck(uri, "digits", "first") as names,
-        pytest.raises(UserError, match="has another sweep first in experiment 'digits'") as caught,
+        refused("name-check.name-taken", uri=uri, name="first", experiment="digits"),
     ):
         names.refuse()
-    assert str(caught.value).endswith(": choose another --name")
     with NameCheck("http://127.0.0.1:1", "digits", "first") as names:
         names.refuse()
     assert "MLflow at http://127.0.0.1:1 does not answer" in capsys.readouterr().out
     (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    damaged = f"sqlite:///{tmp_path}/damaged.db"
     with (
-        NameCheck(f"sqlite:///{tmp_path}/damaged.db", "digits", "first") as names,
-        pytest.raises(UserError, match=r"damaged.db cannot be used: ") as caught,
+        NameCheck(damaged, "digits", "first") as names,
+        refused("name-check.store-unusable", uri=damaged) as caught,
     ):
         names.refuse()
     assert "\n" not in str(caught.value)

@@ -11,7 +11,6 @@ from urllib.request import url2pathname
 import pytest
 from filelock import FileLock
 
-from foldsweep.errors import UserError
 from foldsweep.tracking import absolute_uri, sqlite_uri
 from sweeps.tracking.spool import (
     CLOSE,
@@ -33,6 +32,7 @@ from sweeps.tracking.spool import (
     run_states,
     write_progress,
 )
+from tests.refusals import refused
 
 RECORDS: list[dict] = [
     {"op": "start", "run": "7", "name": "größer"},
@@ -199,7 +199,7 @@ def test_a_target_is_read_back_and_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "mlruns", "./mlruns", "", "C:"])
 def test_a_relative_tracking_uri_is_refused(uri: str) -> None:
-    with pytest.raises(UserError, match="is not absolute"):
+    with refused("tracking.uri-not-absolute", uri=uri):
         target(tracking_uri=uri)
 
 
@@ -229,12 +229,12 @@ def test_artifacts_of_a_sqlite_file_lie_beside_it() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"tracking_uri": "http://h/"})])
 def test_a_damaged_target_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / TARGET_FILE).write_text(text)
-    with pytest.raises(UserError, match=f"{TARGET_FILE} is damaged"):
+    with refused("spool.damaged", path=tmp_path / TARGET_FILE):
         TrackingTarget.load(tmp_path)
 
 
 def test_a_folder_without_a_target_holds_no_sweep(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no sweep"):
+    with refused("spool.no-sweep", folder=tmp_path):
         TrackingTarget.load(tmp_path)
 
 
@@ -273,7 +273,7 @@ def test_wrong_records_open_no_runs(spool_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a" * 300, "ü" * 101, "a\x1b[2J", "\ud800", "a\nb", "\x00"])
 def test_a_name_of_an_experiment_that_no_store_can_have_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="--experiment .* must be printable and have at most 200"):
+    with refused("spool.experiment-invalid", experiment=name, most=200):
         target(experiment=name)
 
 
@@ -306,7 +306,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, what: str) -> Non
         path.mkdir()
     else:
         path.symlink_to(name if what == "loop" else "nowhere")
-    with pytest.raises(UserError, match=f"{name} is not a file: remove it"):
+    with refused("spool.not-a-file", path=path):
         check_files(tmp_path, "study.journal")
 
 

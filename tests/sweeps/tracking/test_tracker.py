@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from foldsweep.errors import UserError
 from sweeps.mirror import Mirror
 from sweeps.outages import Outages, ServiceLost
 from sweeps.tracking import tracker as tracker_module
@@ -23,6 +22,7 @@ from sweeps.tracking.spool import (
     write_progress,
 )
 from sweeps.tracking.tracker import LOG_FILE, Tracker
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_second_driver_of_a_folder_is_refused(
     tmp_path: Path, tracker: Tracker, target: TrackingTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker_module, "_START_WAIT_S", 0.1)
-    with pytest.raises(UserError, match="'first/cnn_ws_aux' is already running"):
+    with refused("tracker.already-running", sweep="first/cnn_ws_aux", folder=tmp_path):
         Tracker(tmp_path, target)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.backprop.initialise import INITS, Init, initial_values
 
 
@@ -43,5 +43,6 @@ def test_zero_is_zero_everywhere():
 
 def test_an_unknown_initialisation_is_refused_with_the_known_ones():
     assert set(INITS) == set(get_args(Init))
-    with pytest.raises(UserError, match="init must be random or zero or he or xavier, but is 'h'"):
+    known = "random or zero or he or xavier"
+    with refused("backprop-names.unknown", what="init", known=known, name="h"):
         initial_values("h", 2, 2)

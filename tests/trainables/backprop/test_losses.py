@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.backprop.reference import assert_close, member_axes, randn, seeds
 from trainables.backprop.losses import CRITERIA, MSE, CrossEntropy, l2_penalty, make_criterion
 
@@ -74,5 +74,6 @@ def test_the_l2_penalty_has_no_half_and_a_gradient_of_2_lambda_w(members, seed, 
 
 
 def test_an_unknown_criterion_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="criterion must be cross_entropy or mse, but is 'hinge'"):
+    known = "cross_entropy or mse"
+    with refused("backprop-names.unknown", what="criterion", known=known, name="hinge"):
         make_criterion("hinge")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.backprop.reference import assert_close, each, member_axes, randn, seeds
 from trainables.backprop.optimisers import OPTIMISERS, OptimiserName, make_optimiser
 
@@ -74,5 +74,7 @@ def test_another_optimisers_state_is_refused():
 
 def test_an_unknown_optimiser_is_refused_with_the_known_ones():
     assert set(OPTIMISERS) == set(get_args(OptimiserName))
-    with pytest.raises(UserError, match="optimiser must be sgd or .* or rmsprop, but is 'adam'"):
+    with refused(
+        "backprop-names.unknown", what="optimiser", known=" or ".join(OPTIMISERS), name="adam"
+    ):
         make_optimiser("adam")

@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 import torch
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.backprop.schedules import SCHEDULES, Schedule, scheduled_lr
 
 
@@ -31,5 +31,7 @@ def test_learning_rates_by_hand(schedule, decay, epoch, expected):
 
 def test_an_unknown_schedule_is_refused_with_the_known_ones():
     assert set(SCHEDULES) == set(get_args(Schedule))
-    with pytest.raises(UserError, match="schedule must be constant or .* or step, but is 'steps'"):
+    with refused(
+        "backprop-names.unknown", what="schedule", known=" or ".join(SCHEDULES), name="steps"
+    ):
         scheduled_lr("steps", 0.1, 0.0, 0)

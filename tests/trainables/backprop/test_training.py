@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.backprop.reference import our_network, randn, seeds, stacked
 from trainables.backprop.activations import ReLU, Tanh
 from trainables.backprop.layers import Linear
@@ -172,7 +172,7 @@ def test_orders_come_from_the_generator_or_from_torchs_global_one(discs):
 
 @pytest.mark.parametrize("name", ["schedule", "criterion", "optimiser"])
 def test_unknown_names_are_refused(name, discs):
-    with pytest.raises(UserError, match=f"{name} must be .*, but is 'bogus'"):
+    with refused("backprop-names.unknown", what=name, name="bogus"):
         train(our_network([2, 3]), *discs, epochs=1, lr=0.1, **{name: "bogus"})
 
 

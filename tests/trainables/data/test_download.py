@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.data import download
 from trainables.data.download import TimeLimits, write_whole
 from trainables.data.mnist import FILES, MnistMissing, mnist_source
@@ -43,7 +44,7 @@ def test_download_fetches_only_what_is_missing(tiny_mnist, mirror, tmp_path):
 
 def test_a_damaged_file_is_refused_before_anything_is_downloaded(tiny_mnist, mirror, tmp_path):
     (tmp_path / LAST.name).write_bytes(b"damaged")
-    with pytest.raises(UserError, match=f"{LAST.name} is not MNIST's"):
+    with refused("mnist.damaged", path=tmp_path / LAST.name, file=LAST.name):
         tiny_download(tiny_mnist, tmp_path, mirror.url("good"))
     assert not mirror.requests
 
@@ -70,9 +71,11 @@ def test_what_the_server_unpacked_is_stored_unpacked(tiny_mnist, mirror, tmp_pat
 def test_a_bad_answer_is_refused_and_the_next_mirror_asked(
     tiny_mnist, mirror, tmp_path, manner, complaint
 ):
-    with pytest.raises(MnistMissing, match=complaint) as info:
+    with refused("mnist.not-delivered", by=MnistMissing, file=FIRST.name, seconds=5.0) as info:
         tiny_download(tiny_mnist, tmp_path, mirror.url(manner))
-    assert f"no mirror delivered {FIRST.name}.gz within 5 s (127.0.0.1" in str(info.value)
+    problems = str(info.value.values["problems"])
+    assert problems.startswith("127.0.0.1")
+    assert complaint in problems
     assert "\n" not in str(info.value)
     assert not list(tmp_path.iterdir())
     tiny_download(tiny_mnist, tmp_path, mirror.url(manner), mirror.url("good"))
@@ -87,15 +90,17 @@ def test_the_mirror_that_works_is_asked_first_for_the_next_file(tiny_mnist, mirr
 @pytest.mark.parametrize("manner", ["trickling", "mute"])
 def test_a_slow_server_is_left_within_the_time_limit(tiny_mnist, mirror, tmp_path, manner):
     start = time.monotonic()
-    with pytest.raises(MnistMissing, match="not finished within 0.2 s|silent for 0.4 s"):
+    with refused("mnist.not-delivered", by=MnistMissing) as info:
         tiny_download(tiny_mnist, tmp_path, *[mirror.url(manner)] * 2, limits=HASTY)
     assert time.monotonic() - start < 2
+    problems = str(info.value.values["problems"])
+    assert re.search(r"not finished within 0\.2 s|silent for 0\.4 s", problems)
     time.sleep(0.1)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_download_that_breaks_off_keeps_only_whole_files(tiny_mnist, mirror, tmp_path):
-    with pytest.raises(MnistMissing, match="t10k-images-idx3-ubyte.gz within"):
+    with refused("mnist.not-delivered", by=MnistMissing, file="t10k-images-idx3-ubyte"):
         tiny_download(tiny_mnist, tmp_path, mirror.url("images-missing"))
     stored = {path.name for path in tmp_path.iterdir()}
     assert stored == {"t10k-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte.gz"}
@@ -103,15 +108,17 @@ def test_a_download_that_breaks_off_keeps_only_whole_files(tiny_mnist, mirror, t
 
 
 def test_a_refused_connection_is_reported(tiny_mnist, tmp_path, mirror):
-    with pytest.raises(MnistMissing, match="127.0.0.1:9: connection failed"):
+    with refused("mnist.not-delivered", by=MnistMissing) as info:
         tiny_download(tiny_mnist, tmp_path, REFUSING)
+    assert "127.0.0.1:9: connection failed" in str(info.value.values["problems"])
 
 
 def test_an_unwritable_folder_is_reported(tiny_mnist, mirror, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    with pytest.raises(MnistMissing, match="cannot be stored in .*sub .Not a directory"):
-        tiny_download(tiny_mnist, blocked / "sub", mirror.url("good"))
+    folder = blocked / "sub"
+    with refused("mnist.not-stored", by=MnistMissing, folder=folder, problem="Not a directory"):
+        tiny_download(tiny_mnist, folder, mirror.url("good"))
 
 
 def test_simultaneous_downloads_do_not_disturb_each_other(tiny_mnist, mirror, tmp_path):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.data.folds import Fold, overlap, stratified_folds
 
 
@@ -60,23 +60,23 @@ def test_folds_depend_on_the_seed_only():
 
 @pytest.mark.parametrize("num_folds", [-1, 0, 1])
 def test_fewer_than_two_folds_are_refused(num_folds):
-    with pytest.raises(UserError, match=f"into {num_folds} folds: .*at least 2 .*most 3"):
+    with refused("folds.too-few", folds=num_folds, rarest=3):
         stratified_folds(np.array([0, 0, 0, 1, 1, 1, 1]), num_folds=num_folds, seed=0)
 
 
 def test_more_folds_than_samples_of_a_class_are_refused():
-    with pytest.raises(UserError, match="into 4 folds: the rarest class has 3 samples"):
+    with refused("folds.more-than-rarest-class", folds=4, rarest=3):
         stratified_folds(np.array([0, 0, 0, 1, 1, 1, 1]), num_folds=4, seed=0)
 
 
 def test_folds_of_nothing_are_refused():
-    with pytest.raises(UserError, match="has 0 samples"):
+    with refused("folds.more-than-rarest-class", rarest=0):
         stratified_folds(np.zeros(0, dtype=np.int64), num_folds=2, seed=0)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_fold_seed_out_of_range_is_refused(seed):
-    with pytest.raises(UserError, match=f"seed of the folds is {seed}"):
+    with refused("folds.seed-out-of-range", seed=seed):
         stratified_folds(np.arange(10) % 2, num_folds=2, seed=seed)
 
 

@@ -1,11 +1,11 @@
-import re
 import time
 
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused, text
 from trainables.data.images import load_images
+from trainables.data.mnist import MnistMissing
 
 REFUSING = ("http://127.0.0.1:9/", "http://127.0.0.1:10/")
 
@@ -16,7 +16,7 @@ def _direct(monkeypatch):
 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="'cifar': choose from auto, mnist, digits"):
+    with refused("images.dataset-unknown", dataset="cifar", known="auto, mnist, digits"):
         load_images("cifar")
 
 
@@ -60,7 +60,15 @@ def test_auto_falls_back_to_digits_quickly_and_says_so(tiny_mnist, tmp_path):
     assert time.monotonic() - start < 3
     assert source.dataset == "digits"
     assert "\n" not in line
-    assert re.search(rf"MNIST was not found in {folder} and no mirror .* within 8 s", line)
+    reason = text(
+        "mnist.not-delivered",
+        what="MNIST",
+        folder=folder,
+        file="t10k-labels-idx1-ubyte",
+        seconds=8,
+        problems="127.0.0.1:9: ",
+    )
+    assert reason.removesuffix(")") in line
     assert "results are on `digits`" in line
     assert "--dataset mnist --data-dir DIR" in line
     assert "FOLDSWEEP_DATA" in line
@@ -85,7 +93,7 @@ def test_nothing_is_downloaded_where_the_environment_says_so(
     monkeypatch.setenv("FOLDSWEEP_OFFLINE", "1")
     given = {"data_dir": tmp_path, "files": tiny_mnist.files, "mirrors": (mirror.url("good"),)}
     if dataset == "mnist":
-        with pytest.raises(UserError, match="downloading is off"):
+        with refused("mnist.downloading-off", by=MnistMissing):
             load_images(dataset, **given)
     else:
         assert load_images(dataset, **given)[0].dataset == "digits"
@@ -98,7 +106,7 @@ def test_auto_without_time_does_not_ask_the_mirrors(tiny_mnist, mirror, tmp_path
         "auto", data_dir=tmp_path, download_s=0.0, files=tiny_mnist.files, mirrors=mirrors
     )
     assert source.dataset == "digits"
-    assert "downloading is off" in line
+    assert text("mnist.downloading-off", what="MNIST", folder=tmp_path) in line
     assert not mirror.requests
 
 
@@ -107,13 +115,14 @@ def test_damaged_mnist_is_an_error_rather_than_other_data(tiny_mnist, tmp_path, 
     tiny_mnist.write(tmp_path, compressed=True)
     name = "train-images-idx3-ubyte.gz"
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
-    with pytest.raises(UserError, match=f"{name} is not MNIST's .* cut off"):
+    with refused("mnist.damaged", path=tmp_path / name, problem="it is cut off"):
         load_images(dataset, data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
 
 
 def test_mnist_by_name_never_becomes_digits(tiny_mnist, tmp_path):
-    with pytest.raises(UserError, match="no mirror delivered .* or use `--dataset digits`"):
+    with refused("mnist.not-delivered", by=MnistMissing) as caught:
         load_images("mnist", data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
+    assert "or use `--dataset digits`" in str(caught.value)
 
 
 def test_images_are_those_of_the_files(tiny_mnist, tmp_path):

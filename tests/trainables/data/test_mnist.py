@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.data.download import TimeLimits
 from trainables.data.mnist import FILES, MnistMissing, mnist_folder, mnist_source
 
@@ -51,7 +51,7 @@ def test_files_spelled_with_a_dot_are_found(tiny_mnist, tmp_path):
 
 def test_made_up_files_are_refused_as_mnist(tiny_mnist, tmp_path):
     tiny_mnist.write(tmp_path, compressed=True)
-    with pytest.raises(UserError, match=rf"{FIRST.name}\.gz is not MNIST's .* delete it") as info:
+    with refused("mnist.damaged", path=tmp_path / f"{FIRST.name}.gz") as info:
         mnist_source(tmp_path, limits=OFFLINE, mirrors=())
     assert "\n" not in str(info.value)
 
@@ -74,14 +74,15 @@ def test_a_damaged_file_is_refused_by_name(tiny_mnist, tmp_path, spoil, complain
     tiny_mnist.write(tmp_path, compressed=False)
     path = tmp_path / LAST.name
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(UserError, match=f"{LAST.name}.*{complaint}.*delete it"):
+    with refused("mnist.damaged", path=path, file=LAST.name) as info:
         tiny_source(tiny_mnist, tmp_path)
+    assert complaint in str(info.value.values["problem"])
 
 
 def test_a_folder_that_is_a_file_is_refused(tiny_mnist, tmp_path):
     path = tmp_path / "data"
     path.write_text("no folder")
-    with pytest.raises(UserError, match="data is a file"):
+    with refused("mnist.folder-is-file", folder=path):
         tiny_source(tiny_mnist, path)
 
 
@@ -92,16 +93,18 @@ def test_an_unreadable_file_is_refused(tiny_mnist, tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(UserError, match=rf"cannot read .*{FIRST.name}\.gz: Permission denied"):
+    path = tmp_path / f"{FIRST.name}.gz"
+    with refused("mnist.unreadable", path=path, problem="Permission denied"):
         tiny_source(tiny_mnist, tmp_path)
 
 
 def test_missing_files_without_download_are_an_error_with_advice(tiny_mnist, tmp_path):
-    with pytest.raises(MnistMissing, match="MNIST was not found in .* --data-dir DIR"):
+    with refused("mnist.downloading-off", by=MnistMissing, what="MNIST", folder=tmp_path) as info:
         tiny_source(tiny_mnist, tmp_path)
+    assert "--data-dir DIR" in str(info.value)
     tiny_mnist.write(tmp_path, compressed=True)
     (tmp_path / f"{LAST.name}.gz").unlink()
-    with pytest.raises(MnistMissing, match=f"MNIST's {LAST.name} was not found"):
+    with refused("mnist.downloading-off", by=MnistMissing, what=f"MNIST's {LAST.name}"):
         tiny_source(tiny_mnist, tmp_path)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.data.source import DigitImages, ImageSource
@@ -91,13 +91,12 @@ def test_pairs_default_to_all_that_digits_allow():
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_an_impossible_number_of_pairs_is_refused(part, num_pairs):
     source = numbered_source(11, 11, dataset="digits")
-    complaint = f"cannot draw {num_pairs} {part} pairs: .* between 1 and 5"
-    with pytest.raises(UserError, match=complaint):
+    with refused("pairs.number-out-of-range", pairs=str(num_pairs), part=part, most=5):
         draw_pairs(source, seed=0, **{f"{part}_pairs": num_pairs})
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(UserError, match="seed is -1"):
+    with refused("pairs.seed-negative", seed=-1):
         draw_pairs(numbered_source(4, 4), seed=-1)
 
 

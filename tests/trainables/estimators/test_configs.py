@@ -2,7 +2,7 @@
 
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.estimators.cases import VARIANTS, mixed
 from trainables.models.estimators.boosting import HistGradientBoostingConfig
 from trainables.models.estimators.catalogue import ESTIMATORS, estimator_variant
@@ -14,23 +14,27 @@ from trainables.models.estimators.svm import SVCConfig, SVRConfig
 
 
 @pytest.mark.parametrize(
-    ("config", "values", "message"),
+    ("config", "field", "value", "rule"),
     [
-        (LogisticConfig, {"C": 0.0}, "C must be finite and above 0, but is 0.0"),
-        (RidgeConfig, {"alpha": -1.0}, "alpha must be finite and at least 0"),
-        (RidgeConfig, {"class_weight": "none"}, "RidgeConfig has no field class_weight"),
-        (SVCConfig, {"gamma": -1.0}, "gamma must be finite and above 0"),
-        (SVRConfig, {"epsilon": -0.1}, "epsilon must be finite and at least 0"),
-        (ForestConfig, {"n_estimators": 0}, "n_estimators must be finite and above 0"),
-        (ForestConfig, {"max_features": 1.5}, "max_features must be above 0 and at most 1"),
-        (RandomForestClassifierConfig, {"max_samples": 0.0}, "max_samples must be above 0"),
-        (HistGradientBoostingConfig, {"max_leaf_nodes": 1}, "max_leaf_nodes must be at least 2"),
-        (KNNConfig, {"n_neighbors": 0}, "n_neighbors must be finite and above 0"),
+        (LogisticConfig, "C", 0.0, "finite and above 0"),
+        (RidgeConfig, "alpha", -1.0, "finite and at least 0"),
+        (SVCConfig, "gamma", -1.0, "finite and above 0"),
+        (SVRConfig, "epsilon", -0.1, "finite and at least 0"),
+        (ForestConfig, "n_estimators", 0, "finite and above 0"),
+        (ForestConfig, "max_features", 1.5, "above 0 and at most 1"),
+        (RandomForestClassifierConfig, "max_samples", 0.0, "above 0 and at most 1"),
+        (HistGradientBoostingConfig, "max_leaf_nodes", 1, "at least 2, or None"),
+        (KNNConfig, "n_neighbors", 0, "finite and above 0"),
     ],
 )
-def test_value_out_of_range_is_refused(config, values, message):
-    with pytest.raises(UserError, match=message):
-        config.from_dict(values)
+def test_value_out_of_range_is_refused(config, field, value, rule):
+    with refused("config.value-refused", field=field, rule=rule, value=str(value)):
+        config.from_dict({field: value})
+
+
+def test_regressions_have_no_weights_of_classes():
+    with refused("config.field-unknown", config="RidgeConfig", unknown="class_weight"):
+        RidgeConfig.from_dict({"class_weight": "none"})
 
 
 @pytest.mark.parametrize(("name", "kind"), VARIANTS)
@@ -69,8 +73,11 @@ def test_epochs_are_units_of_the_resource():
     ],
 )
 def test_estimator_of_another_kind_is_refused(name, kind, there):
-    with pytest.raises(UserError, match=f"the kind of task test is {kind}: choose {there}"):
+    with refused(
+        "estimator-catalogue.task-kind-unsupported", estimator=name, task="test", found=kind
+    ) as caught:
         estimator_variant(name, mixed(kind))
+    assert str(caught.value.values["instead"]).startswith(f"choose {there}")
 
 
 def test_variant_is_named_by_task_and_estimator():

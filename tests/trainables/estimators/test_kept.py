@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.estimators.cases import VARIANTS, mixed, plain, stack_of, variant_of
 from trainables.keep.estimator import load, save
 from trainables.models.estimators.columns import columns_of
@@ -69,12 +69,12 @@ def test_untrusted_type_is_named_when_it_is_written_and_when_it_is_read(tmp_path
     model = Unknown(2).fit(X, Y)
     name = f"{Unknown.__module__}.Unknown"
 
-    with pytest.raises(UserError, match=r"not trusted: .*Unknown"):
+    with refused("keep-estimator.types-not-trusted", what="Unknown", types=name):
         save(model, path)
     assert not path.exists()
 
     save(model, path, trusted=[name])
-    with pytest.raises(UserError, match=r"not trusted: .*Unknown"):
+    with refused("keep-estimator.types-not-trusted", what=path, types=name):
         load(path)
     assert isinstance(load(path, trusted=[name]), Unknown)
 
@@ -85,7 +85,7 @@ def test_file_of_others_executes_nothing(function, tmp_path):
     path = tmp_path / "model.skops"
     skops.io.dump(model, path)
 
-    with pytest.raises(UserError, match="not trusted") as caught:
+    with refused("keep-estimator.types-not-trusted", what=path) as caught:
         load(path)
 
     assert "\n" not in str(caught.value)
@@ -130,7 +130,7 @@ def test_tree_that_points_outside_of_itself_is_refused(model, field, value, tmp_
 
     damaged(path, change)
 
-    with pytest.raises(UserError, match="damaged"):
+    with refused("keep-estimator.indices-out-of-range", path=path):
         load(path)
 
 
@@ -140,7 +140,7 @@ def test_forest_of_trees_for_more_columns_is_refused(tmp_path):
     model.n_features_in_ = 2
     save(model, path)
 
-    with pytest.raises(UserError, match="damaged"):
+    with refused("keep-estimator.indices-out-of-range", path=path):
         load(path)
 
 
@@ -149,18 +149,19 @@ def test_file_that_is_none_is_refused(content, tmp_path):
     path = tmp_path / "model.skops"
     path.write_bytes(content)
 
-    with pytest.raises(UserError, match=r"model\.skops"):
+    with refused("keep-estimator.not-an-estimator-file", path=path):
         load(path)
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.skops cannot be read: No such file"):
-        load(tmp_path / "none.skops")
+    path, reason = tmp_path / "none.skops", "No such file or directory"
+    with refused("keep-estimator.file-unreadable", path=path, reason=reason):
+        load(path)
 
 
 def test_other_object_is_refused(tmp_path):
     path = tmp_path / "model.skops"
     skops.io.dump({"a": json.dumps([1])}, path)
 
-    with pytest.raises(UserError, match="holds no estimator, but dict"):
+    with refused("keep-estimator.not-an-estimator", path=path, found="dict"):
         load(path)

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.estimators.cases import (
     RESUMED,
     VARIANTS,
@@ -273,7 +273,12 @@ def test_metric_that_needs_probabilities_says_so_where_there_are_none():
     stack.advance(1)
 
     assert stack.predictions()[0].keys() == {"answer"}
-    with pytest.raises(UserError, match="metric roc_auc takes probability, .* gives answer"):
+    with refused(
+        "estimator-scoring.prediction-missing",
+        metric="roc_auc",
+        needs="probability",
+        given="answer",
+    ):
         stack.measure()
 
 
@@ -309,7 +314,12 @@ class WrongConfig(EstimatorConfig):
 
 
 def test_resource_that_cannot_be_resumed_is_refused():
-    with pytest.raises(UserError, match=r"WrongConfig\.RESOURCE is 'nu', but OneClassSVM has no"):
+    with refused(
+        "stack-estimators.resource-unknown",
+        config="WrongConfig",
+        resource="nu",
+        model="OneClassSVM",
+    ):
         own(OneClassSVM, config=WrongConfig)
 
 

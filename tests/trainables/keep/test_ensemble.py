@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import r2_score
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.keep.cases import CASES, ESTIMATORS, NETWORKS
 from trainables.keep.ensemble import averaged
 from trainables.keep.fit import fit
@@ -106,7 +106,8 @@ def test_a_missing_member_is_said(case_of, ensemble_of, tmp_path):
     ensemble_of("disc").save(tmp_path)
     kept = load_file(tmp_path / WEIGHTS_FILE)
     save_file({k: v for k, v in kept.items() if ".1." not in k}, tmp_path / WEIGHTS_FILE)
-    with pytest.raises(UserError, match="parts of an ensemble are missing"):
+    reason = "parts of an ensemble are missing"
+    with refused("keep-model.weights-unreadable", path=tmp_path / WEIGHTS_FILE, reason=reason):
         KeptModel.load(tmp_path, variant_of=lambda recipe, path: case_of("disc").variant)
 
 
@@ -120,7 +121,7 @@ def test_an_ensemble_of_networks_is_one_file(name, kind, case_of, ensemble_of, t
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_ensemble_of_estimators_is_no_file_of_skops(name, case_of, ensemble_of, tmp_path):
-    with pytest.raises(UserError, match="cannot be written as skops"):
+    with refused("keep-formats.ensemble-for-skops"):
         write_standalone(ensemble_of(name), tmp_path / "model", "skops", case_of(name).rows)
 
 

@@ -1,6 +1,5 @@
 """Stand-alone files give the predictions of the original model."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import skops.io
 import torch
 from torch import nn
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.keep.cases import CASES, ESTIMATORS, NETWORKS, Case
 from trainables.config import TrialConfig
 from trainables.keep.estimator import TRUSTED
@@ -177,21 +176,24 @@ class Special(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("network", "kind", "said"),
+    ("network", "kind", "mistake", "said"),
     [
-        (Undecided, "pt2", "cannot be written as pt2: "),
-        (Lonely, "torchscript", "as torchscript differs from the original by"),
-        (Special, "onnx", "cannot be written as onnx: .*lgamma"),
+        (Undecided, "pt2", "not-expressible", ""),
+        (Lonely, "torchscript", "differs-from-original", ""),
+        (Special, "onnx", "not-expressible", "lgamma"),
     ],
 )
-def test_network_that_a_format_cannot_express_is_refused(network, kind, said, case_of, tmp_path):
+def test_network_that_a_format_cannot_express_is_refused(
+    network, kind, mistake, said, case_of, tmp_path
+):
     data = case_of("disc").data
     own = Variant(name="own", task=disc.TASK, model=network, config=TrialConfig)
     model = Case(variant=own, config=TrialConfig(**SMALL), data=data).fit()
     path = tmp_path / f"model{SUFFIXES[kind]}"
     path.write_text("what was there")
-    with pytest.raises(UserError, match=said) as caught:
+    with refused(f"keep-formats.{mistake}", variant="own", format=kind) as caught:
         write_standalone(model, path, kind, data.test_rows)
+    assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [f.name for f in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "what was there"
@@ -207,21 +209,23 @@ def test_whole_numbers_are_compared_exactly(case_of, tmp_path):
     case = case_of("table classes")
     own = replace(case.variant, predict=many_figures)
     model = Case(variant=own, config=case.config, data=case.data).fit()
-    with pytest.raises(UserError, match="differs from the original by inf, more than 1e-05"):
+    different = {"difference": np.inf, "tolerance": 1e-5}
+    with refused("keep-formats.differs-from-original", **different):
         write_standalone(model, tmp_path / "model.onnx", "onnx", case.data.train)
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "onnx", "pt2"])
 def test_estimator_is_written_by_skops_alone(kind, case_of, model_of, tmp_path):
     rows = case_of("estimator classes").rows
-    with pytest.raises(UserError, match=rf"^random_forest is an estimator .* as {kind}: choose"):
+    wrong = {"variant": "random_forest", "format": kind}
+    with refused("keep-formats.estimator-without-skops", **wrong):
         write_standalone(model_of("estimator classes"), tmp_path / "model", kind, rows)
     assert not list(tmp_path.iterdir())
 
 
 def test_network_is_not_written_by_skops(case_of, model_of, tmp_path):
     rows = case_of("table classes").rows
-    with pytest.raises(UserError, match=r"^mlp is a network, and skops is for estimators"):
+    with refused("keep-formats.network-for-skops", variant="mlp"):
         write_standalone(model_of("table classes"), tmp_path / "model", "skops", rows)
 
 
@@ -230,7 +234,8 @@ def test_network_is_not_written_by_skops(case_of, model_of, tmp_path):
 )
 def test_folder_that_is_not_there_is_named(name, kind, case_of, model_of, tmp_path):
     path = tmp_path / "missing" / "model.pt"
-    with pytest.raises(UserError, match=f"{re.escape(str(path))} cannot be written: No such"):
+    reason = "No such file or directory"
+    with refused("keep-formats.file-not-writable", path=path, reason=reason):
         write_standalone(model_of(name), path, kind, case_of(name).rows)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.keep.cases import CASES
 from trainables.keep.measure import measured
 from trainables.tasks.metrics import Metric
@@ -85,11 +85,12 @@ def test_row_metric_of_an_estimator_gets_what_a_network_returns(case_of, model_o
 def test_metric_that_does_not_apply_is_refused(case_of, model_of):
     case = case_of("larger_digit")
     metric = case.variant.task.metrics["digit_accuracy"]
-    with pytest.raises(UserError, match="^metric digit_accuracy does not apply to mlp$"):
+    with refused("keep-measure.metric-does-not-apply", metric="digit_accuracy", variant="mlp"):
         measured(model_of("larger_digit"), case.rows, "digit_accuracy", metric)
     case = case_of("estimator classes")
     metric = Metric(of=np.mean, better="lower", equal=0.1, over="all", needs="value")
-    with pytest.raises(UserError, match="takes value, but random_forest gives answer, probab"):
+    given = {"variant": "random_forest", "given": "answer, probability"}
+    with refused("keep-measure.prediction-missing", metric="own", needs="value", **given):
         measured(model_of("estimator classes"), case.rows, "own", metric)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
 from search_spaces.loading import load_space
+from tests.refusals import refused
 from tests.trainables.keep.cases import of_space, table, task_data
 from trainables.keep.model import KeptModel
 from trainables.keep.task import task_of
@@ -54,17 +54,17 @@ def test_images_come_back_too():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "kind", "values"),
     [
-        ({"schema": None}, "is defined by a program: name its file"),
-        ({"origin": {}}, "is defined by a program: name its file"),
-        ({"outputs": "two"}, "has outputs 'two'"),
-        ({"digest": None}, "has digest None"),
-        ({"kind": "poetry"}, "is defined by a program"),
+        ({"schema": None}, "keep-task.task-of-a-program", {}),
+        ({"origin": {}}, "record.task-of-a-program", {}),
+        ({"outputs": "two"}, "keep-task.field-damaged", {"field": "outputs", "value": "'two'"}),
+        ({"digest": None}, "keep-task.field-damaged", {"field": "digest", "value": "None"}),
+        ({"kind": "poetry"}, "record.task-of-a-program", {}),
     ],
 )
-def test_damaged_record_is_refused(change, said, case_of):
+def test_damaged_record_is_refused(change, kind, values, case_of):
     record = {**case_of("table classes").recipe.record, **change}
-    with pytest.raises(UserError, match=said) as caught:
+    with refused(kind, **values) as caught:
         task_of(record)
     assert "\n" not in str(caught.value)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.models.conv import BlocksConfig, conv_trunk, trunk_features
 from trainables.models.layers import Dropout
 from trainables.models.pairs.conv import ConvNet, PairConvConfig
@@ -61,12 +61,12 @@ def test_finding_the_features_leaves_no_trace():
     "values", [{"conv_layers": 4}, {"channels": (2, 2), "kernel": 13}, {"kernel": 15}]
 )
 def test_blocks_that_leave_no_image_are_refused(values):
-    with pytest.raises(UserError, match="leaves no image; use fewer blocks or smaller kernels"):
+    with refused("conv.image-too-small"):
         ConvNet(PairConvConfig(**values))
 
 
 def test_kernels_must_be_as_many_as_blocks():
-    with pytest.raises(UserError, match="kernel must have 2 sizes, but is"):
+    with refused("conv.kernel-sizes-differ", sizes=2, kernel=(3, 3, 3)):
         ConvNet(PairConvConfig(channels=(3, 5), kernel=(3, 3, 3)))
 
 
@@ -119,8 +119,9 @@ def test_an_output_kernel_leaves_no_linear_layers():
 @pytest.mark.parametrize(("channels", "side"), [((3,), 6), ((), 14)])
 def test_an_output_kernel_larger_than_its_image_is_refused(channels, side):
     ConvNet(PairConvConfig(channels=channels, output_kernel=side))
-    with pytest.raises(UserError, match=f"output_kernel must be at most {side}, .*{side + 1}"):
+    with refused("config.value-refused", field="output_kernel", value=f"{side + 1}") as caught:
         ConvNet(PairConvConfig(channels=channels, output_kernel=side + 1))
+    assert str(caught.value.values["rule"]).startswith(f"at most {side}, ")
 
 
 def test_squashed_scores_are_between_0_and_1():

@@ -1,8 +1,7 @@
-import pytest
 import torch
 from torch import nn
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.stack.memory import check_size, memory
 
 
@@ -14,13 +13,13 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_built() -> None:
         lambda: nn.Embedding(10**9, 784),
         lambda: nn.Sequential(nn.Linear(10**6, 10**6), nn.Linear(10**6, 2)),
     ):
-        with pytest.raises(UserError, match=r"a network of [\d,]+ parameters needs [\d,.]+ GiB"):
+        with refused("memory.network-too-large", folds=3):
             check_size(make, members=3)
 
 
 def test_a_layer_whose_size_cannot_be_counted_is_refused() -> None:
     for size in (10**12, 2**62, 2**63):
-        with pytest.raises(UserError, match="a layer is too large for any memory"):
+        with refused("memory.layer-too-large"):
             check_size(lambda size=size: nn.Linear(size, 10**12), members=2)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from tests.trainables.cases import next_order
 from tests.trainables.same import assert_identical
 from trainables.data.standardise import normalisation
@@ -263,7 +263,7 @@ def test_members_of_very_different_sizes_are_looped(small_config, make_stack):
 
 def test_members_of_very_different_sizes_need_autograd(small_config, make_stack):
     variant, train = VARIANTS["mlp_backprop"], [np.arange(20), np.arange(22)]
-    with pytest.raises(UserError, match="take folds of equal size only"):
+    with refused("stack.folds-unequal"):
         make_stack(variant, [small_config(variant)] * 2, train=train)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.disc import RADIUS, TASK, draw, points, predict
 from trainables.tasks.options import ShippedOptions
 from trainables.tasks.task import DataRequest
@@ -51,12 +51,12 @@ def test_points_keep_their_digest(seed):
 
 @pytest.mark.parametrize("numbers", [(0, 5), (5, 0), (-1, 5)])
 def test_no_points_are_refused(numbers):
-    with pytest.raises(UserError, match=f"cannot draw {min(numbers)} points: choose 1 or more"):
+    with refused("disc.points-out-of-range", points=str(min(numbers)), choice="1 or more"):
         draw(0, *numbers)
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(UserError, match="the data seed is -1"):
+    with refused("disc.seed-negative", seed=-1):
         draw(-1)
 
 
@@ -70,7 +70,7 @@ def test_data_is_drawn_as_the_options_say(dataset):
 
 @pytest.mark.parametrize("dataset", ["mnist", "digits"])
 def test_other_data_is_refused(dataset):
-    with pytest.raises(UserError, match=f"these spaces are for --dataset disc, not {dataset}"):
+    with refused("disc.dataset-not-disc", dataset=dataset):
         TASK.load(DataRequest(seed=0, options=ShippedOptions(dataset=dataset)))
 
 

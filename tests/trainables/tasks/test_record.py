@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.kinds import classification
 from trainables.tasks.record import task_from_record, task_record
 from trainables.tasks.samples import Data
@@ -51,23 +51,23 @@ def test_recorded_equivalence_holds():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "kind", "values"),
     [
-        ({"digest": "0"}, "but task iris was made of data with digest 0"),
-        ({"kind": "other"}, "is defined by a program: name its file"),
-        ({"origin": {}}, "is defined by a program"),
-        ({"objective": "mine"}, "'mine' is no metric"),
-        ({"metrics": {"mine": {}}}, "'mine' is no metric"),
-        ({"metrics": {"accuracy": 1, "log_loss": 1}}, "has other metrics"),
-        ({"metrics": []}, "has metrics"),
-        ({"split": {"kind": "own"}}, "the task's own function"),
-        ({"outputs": "3"}, "has outputs '3', which must be int"),
-        ({"target": "petals"}, "has targets target"),
+        ({"digest": "0"}, "record.other-data", {"task": "iris", "recorded": "0"}),
+        ({"kind": "other"}, "record.task-of-a-program", {"task": "iris"}),
+        ({"origin": {}}, "record.task-of-a-program", {"task": "iris"}),
+        ({"objective": "mine"}, "scores.objective-unknown", {"objective": "mine"}),
+        ({"metrics": {"mine": {}}}, "scores.objective-unknown", {"objective": "mine"}),
+        ({"metrics": {"accuracy": 1, "log_loss": 1}}, "record.metrics-differ", {}),
+        ({"metrics": []}, "record.value-invalid", {"key": "metrics"}),
+        ({"split": {"kind": "own"}}, "splits.folds-of-a-program", {}),
+        ({"outputs": "3"}, "record.value-invalid", {"key": "outputs", "value": "'3'"}),
+        ({"target": "petals"}, "kinds.target-unnamed", {"targets": "target"}),
     ],
 )
-def test_damaged_records_are_refused(change, message):
+def test_damaged_records_are_refused(change, kind, values):
     task, record = recorded(data="iris")
-    with pytest.raises(UserError, match=message):
+    with refused(kind, **values):
         task_from_record({**record, **change}, task.data)
 
 
@@ -76,5 +76,5 @@ def test_a_record_of_a_task_of_a_program():
     task = classification("t", Data.of(x, np.arange(60) % 2))
     record = json.loads(json.dumps(task_record(task, task.data)))
     assert record["classes"] == [0, 1]
-    with pytest.raises(UserError, match="is defined by a program"):
+    with refused("record.task-of-a-program", task="t"):
         task_from_record(record, task.data)

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from foldsweep.errors import UserError
 from foldsweep.recipe import Recipe
+from tests.refusals import refused
 from trainables.tasks.options import TableOptions
 from trainables.tasks.reload import data_of
 from trainables.tasks.samples import Data
@@ -56,7 +56,7 @@ def again(swept: tuple[Task, Data, Path], path: Path | None = None, **origin: An
 def test_both_files_beside_the_recipe_are_taken(swept: tuple[Task, Data, Path]) -> None:
     _, data, beside = swept
     TRAIN.to_csv(beside / "train.csv", index=False)
-    with pytest.raises(UserError, match=r"test\.csv, is not beside the recipe: put it there$"):
+    with refused("reload.test-file-missing", file="test.csv"):
         again(swept)
     TEST.to_csv(beside / "test.csv", index=False)
     found = again(swept)
@@ -69,7 +69,7 @@ def test_a_test_file_of_other_content_is_refused(swept: tuple[Task, Data, Path])
     _, _, beside = swept
     TRAIN.to_csv(beside / "train.csv", index=False)
     TEST.assign(left=1).to_csv(beside / "test.csv", index=False)
-    with pytest.raises(UserError, match=r"test\.csv is not the file .* SHA-256"):
+    with refused("tables.file-differs", file=beside / "test.csv"):
         again(swept)
 
 
@@ -82,7 +82,7 @@ def test_a_path_in_the_recipe_leads_nowhere(which: str, swept: tuple[Task, Data,
     outside = beside.parent / f"secret-{which}.csv"
     (TRAIN if which == "data" else TEST).to_csv(outside, index=False)
     for path in (f"../{outside.name}", str(outside)):
-        with pytest.raises(UserError, match=f"{outside.name}, is not beside the recipe"):
+        with refused(f"reload.{which}-file-missing", file=outside.name):
             again(swept, **{which: path})
 
 
@@ -93,5 +93,5 @@ def test_a_file_that_is_named_is_proven_too(swept: tuple[Task, Data, Path]) -> N
     TRAIN.to_csv(named, index=False)
     assert again(swept, named).digest == data.digest
     TRAIN[::-1].to_csv(named, index=False)
-    with pytest.raises(UserError, match=r"renamed\.csv is not the file .* SHA-256"):
+    with refused("tables.file-differs", file=named):
         again(swept, named)

@@ -11,7 +11,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.samples import Samples
 from trainables.tasks.splits import Split
 
@@ -119,57 +119,73 @@ def test_a_split_of_ones_own():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "message"),
+    ("second", "key", "values"),
     [
-        ([([0], [1])], "gives 1 folds: at least 2"),
-        ([([0], [1]), ([0], [90])], "fold 1 .* rows from 0 to 89, but has 90"),
-        ([([0], [1]), ([-1], [0])], "rows from 0 to 89, but has -1"),
-        ([([0], [1]), ([0, 1], [1])], "a row twice, or in both"),
-        ([([0], [1]), ([0, 0], [1])], "a row twice"),
-        ([([0], [1]), ([], [1])], "must have rows to train on and rows held out"),
-        ([([0], [1]), ([0.5], [1])], "must be a pair of arrays of rows"),
-        ([([0], [1]), ([0], [1], [2])], "must be a pair of arrays of rows"),
-        ([([0], [1]), 3], "must be a pair of arrays of rows"),
-        ([([0], [1]), ([[0]], [1])], "must be a pair of arrays of rows"),
+        (([0], [90]), "own-row-unknown", {"last": 89, "row": 90}),
+        (([-1], [0]), "own-row-unknown", {"last": 89, "row": -1}),
+        (([0, 1], [1]), "own-fold-has-row-twice", {}),
+        (([0, 0], [1]), "own-fold-has-row-twice", {}),
+        (([], [1]), "own-fold-without-rows", {}),
+        (([0.5], [1]), "own-fold-not-a-pair", {}),
+        (([0], [1], [2]), "own-fold-not-a-pair", {}),
+        (3, "own-fold-not-a-pair", {}),
+        (([[0]], [1]), "own-fold-not-a-pair", {}),
     ],
 )
-def test_a_split_of_ones_own_is_checked(pairs, message):
-    with pytest.raises(UserError, match=message):
+def test_a_fold_of_ones_own_is_checked(second, key, values):
+    pairs = [([0], [1]), second]
+    with refused(f"splits.{key}", fold=1, **values):
+        folds_of(Split(kind="own", function=lambda *_: pairs))
+
+
+def test_a_split_of_ones_own_needs_two_folds():
+    pairs = [([0], [1])]
+    with refused("splits.too-few-own-folds", folds=1):
         folds_of(Split(kind="own", function=lambda *_: pairs))
 
 
 @pytest.mark.parametrize(
-    ("split", "rows", "num_folds", "message"),
+    ("kind", "rows", "num_folds", "key", "values"),
     [
-        (Split(), samples(), 1, "cannot split into 1 folds: choose at least 2"),
-        (Split(), samples(np.array([0, 0, 0, 1, 1])), 3, "the rarest class has 2"),
-        (Split(), samples(CLASSES + 0.5), 3, "needs classes, but the target is a number"),
-        (Split(kind="plain"), samples(CLASSES[:4]), 5, "cannot split 4 rows into 5 folds"),
-        (Split(kind="grouped"), samples(), 5, "needs the group of each row"),
-        (Split(kind="grouped"), samples(groups=CLASSES), 5, "cannot split 3 groups into 5"),
+        ("stratified", samples(), 1, "too-few-folds", {"folds": 1}),
+        ("stratified", samples(CLASSES + 0.5), 3, "target-not-classes", {}),
+        ("plain", samples(CLASSES[:4]), 5, "more-folds-than-rows", {"rows": 4, "folds": 5}),
+        ("grouped", samples(), 5, "groups-missing", {}),
+        ("grouped", samples(groups=CLASSES), 5, "more-folds-than-groups", {"groups": 3}),
         (
-            Split(kind="grouped"),
+            "grouped",
             samples(np.array([0] * 88 + [1, 1]), groups=GROUPS),
             5,
-            "the rarest class has 2 rows",
+            "rarest-class-too-small",
+            {"rows": 2},
         ),
-        (Split(kind="time"), samples(CLASSES[:5]), 5, "cannot split 5 rows in time into 5"),
-        (Split(kind="given"), samples(), 5, "needs the fold of each row"),
-        (Split(kind="given"), samples(groups=CLASSES), 5, "has 3 folds, not 5: choose --folds 3"),
-        (Split(kind="given"), samples(groups=CLASSES * 0), 5, "has 1 folds: at least 2"),
+        ("time", samples(CLASSES[:5]), 5, "too-few-rows-in-time", {"rows": 5, "folds": 5}),
+        ("given", samples(), 5, "fold-column-missing", {}),
+        ("given", samples(groups=CLASSES), 5, "folds-unlike-column", {"fixed": 3, "folds": 5}),
+        ("given", samples(groups=CLASSES * 0), 5, "too-few-folds-in-column", {"folds": 1}),
     ],
 )
-def test_rows_that_do_not_allow_the_folds_are_refused(split, rows, num_folds, message):
-    with pytest.raises(UserError, match=message):
-        folds_of(split, of=rows, num_folds=num_folds)
+def test_rows_that_do_not_allow_the_folds_are_refused(kind, rows, num_folds, key, values):
+    with refused(f"splits.{key}", **values):
+        folds_of(Split(kind=kind), of=rows, num_folds=num_folds)
+
+
+def test_a_stratified_split_needs_a_row_of_each_class_per_fold():
+    with refused("folds.more-than-rarest-class", folds=3, rarest=2):
+        folds_of(Split(), of=samples(np.array([0, 0, 0, 1, 1])), num_folds=3)
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"repeats": 0}, {"kind": "time", "repeats": 2}, {"kind": "own"}, {"function": print}],
+    ("fields", "key"),
+    [
+        ({"repeats": 0}, "cannot-be-repeated"),
+        ({"kind": "time", "repeats": 2}, "cannot-be-repeated"),
+        ({"kind": "own"}, "function-without-own"),
+        ({"function": print}, "function-without-own"),
+    ],
 )
-def test_splits_that_cannot_be_meant_are_refused(fields):
-    with pytest.raises(UserError):
+def test_splits_that_cannot_be_meant_are_refused(fields, key):
+    with refused(f"splits.{key}"):
         Split(**fields)
 
 
@@ -180,14 +196,18 @@ def test_plain_values_there_and_back():
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{}, {"kind": "magic", "repeats": 1, "classes": True}, {"kind": "own", "function": "f"}],
+    ("values", "key"),
+    [
+        ({}, "record-invalid"),
+        ({"kind": "magic", "repeats": 1, "classes": True}, "record-invalid"),
+        ({"kind": "own", "function": "f"}, "folds-of-a-program"),
+    ],
 )
-def test_records_of_no_split_are_refused(values):
-    with pytest.raises(UserError):
+def test_records_of_no_split_are_refused(values, key):
+    with refused(f"splits.{key}"):
         Split.from_dict(values)
 
 
 def test_a_seed_that_scikit_learn_does_not_take_is_refused():
-    with pytest.raises(UserError, match="the seed is 4294967296: choose one from 0"):
+    with refused("splits.seed-out-of-range", seed=2**32):
         folds_of(Split(kind="plain"), seed=2**32)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import tyro
 
-from foldsweep.errors import UserError
+from tests.refusals import refused, text
 from trainables.tasks.table.embedded import EMBEDDED
 from trainables.tasks.tables import TableOptions, data_again, new_rows, table_task
 
@@ -51,7 +51,7 @@ def test_nothing_set_aside_says_what_is_lost(churn_file):
     data = task_of(churn_file, target="left", holdout=0.0).data
     assert data.test is None
     assert "without test rows, the error on new data is not measured" in data.said
-    with pytest.raises(UserError, match="no test rows"):
+    with refused("samples.test-rows-missing", data="churn"):
         _ = data.test_rows
 
 
@@ -83,8 +83,8 @@ def test_text_in_a_test_row_of_a_numeric_column_is_refused(churn, tmp_path):
     frame = churn.astype({"age": object})
     frame.loc[rows, "age"] = "old"
     frame.to_csv(tmp_path / "churn.csv", index=False)
-    said = f"test rows: column 'age': 'old' in row {rows[0] + 1} is not a number"
-    with pytest.raises(UserError, match=said):
+    bad = {"column": "age", "value": "old", "row": rows[0] + 1, "why": "is not a number"}
+    with refused("assembly.test-rows-refused", problem=text("columns.bad-value", **bad)):
         task_of(tmp_path / "churn.csv", target="left")
 
 
@@ -238,16 +238,18 @@ def test_data_of_a_moved_file_again(churn_file, tmp_path):
 def test_data_of_a_changed_file_is_refused(churn_file):
     data = task_of(churn_file, target="left").data
     churn_file.write_text(churn_file.read_text().replace("DE", "FR"))
-    with pytest.raises(UserError, match="is not the file that the task was made from"):
+    with refused("tables.file-differs", file=churn_file):
         data_again(data.origin)
 
 
-@pytest.mark.parametrize("change", [{"data": 3}, {"holdout": "a"}, {"drop": [1]}, {"task": "x"}])
+@pytest.mark.parametrize("change", [{"holdout": "a"}, {"drop": [1]}, {"task": "x"}])
 def test_a_damaged_origin_is_refused(churn_file, change):
     data = task_of(churn_file, target="left").data
-    with pytest.raises(UserError):
+    with refused("tables.origin-invalid", name=next(iter(change))):
         data_again({**data.origin, **change})
-    with pytest.raises(UserError, match="given by a program"):
+    with refused("tables.data-of-a-program"):
+        data_again({**data.origin, "data": 3})
+    with refused("tables.data-of-a-program"):
         data_again({})
 
 
@@ -284,7 +286,7 @@ def test_odd_column_names(churn, tmp_path, name):
 
 
 def test_options_are_checked_when_they_are_changed():
-    with pytest.raises(UserError, match="--holdout"):
+    with refused("options.holdout-out-of-range", holdout=-1.0):
         replace(TableOptions(), holdout=-1.0)
 
 

@@ -55,14 +55,22 @@ def estimator_variant(name: str, task: Task) -> Variant:
     if task.kind not in kinds:
         there = [other for other, of in ESTIMATORS.items() if task.kind in of]
         instead = f"choose {', '.join(there)}" if there else "write a variant of your own"
-        raise UserError(
-            f"{name} is for {' and '.join(kinds)}, but the kind of task {task.name} is"
-            f" {task.kind}: {instead}"
+        raise UserError.of(
+            "estimator-catalogue.task-kind-unsupported",
+            estimator=name,
+            supported=" and ".join(kinds),
+            task=task.name,
+            found=task.kind,
+            instead=instead,
         )
     if task.outputs > 1 and task.kind == "regression" and name in ONE_VALUE:
-        raise UserError(
-            f"{name} predicts one value, but task {task.name} has {task.outputs}: choose"
-            f" {', '.join(other for other in ESTIMATORS if other not in (*ONE_VALUE, 'logistic'))}"
+        others = [other for other in ESTIMATORS if other not in (*ONE_VALUE, "logistic")]
+        raise UserError.of(
+            "estimator-catalogue.one-value-only",
+            estimator=name,
+            task=task.name,
+            outputs=task.outputs,
+            others=", ".join(others),
         )
     model, config = kinds[task.kind]
     return Variant(name=name, task=task, model=model, config=config)

@@ -106,7 +106,10 @@ def _rows(
 
 def _given(name: str, needs: str, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
     if needs not in predictions:
-        raise UserError(
-            f"metric {name} takes {needs}, but the estimator gives {', '.join(predictions)}"
+        raise UserError.of(
+            "estimator-scoring.prediction-missing",
+            metric=name,
+            needs=needs,
+            given=", ".join(predictions),
         )
     return predictions[needs]

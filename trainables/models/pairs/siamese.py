@@ -165,9 +165,9 @@ class SiameseNet(nn.Module):
     ):
         super().__init__()
         if auxiliary and config.digits == "none":
-            raise UserError("digits must be 'path' or 'side' for an auxiliary loss, but is 'none'")
+            raise UserError.of("siamese.auxiliary-without-digits")
         if config.digits == "side" and not auxiliary:
-            raise UserError("digits='side' needs an auxiliary loss: nothing else would train it")
+            raise UserError.of("siamese.side-without-auxiliary")
         branches = [branch(config) for _ in range(1 if weight_sharing else 2)]
         self.branches = nn.ModuleList(branches)
         features = branches[0].num_features

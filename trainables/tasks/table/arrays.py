@@ -55,7 +55,9 @@ def array_inputs(x: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
     """
     check_array(x, ARRAY)
     if tuple(x.shape[1:]) != schema.shape:
-        raise UserError(f"rows of {ARRAY} must be of shape {schema.shape}, but are {x.shape[1:]}")
+        raise UserError.of(
+            "arrays.row-shape-differs", array=ARRAY, expected=schema.shape, shape=x.shape[1:]
+        )
     if schema.layout == "array":
         return {ARRAY: x.astype(np.float32)}
     if x.ndim == 3:
@@ -88,14 +90,17 @@ def check_array(x: np.ndarray, name: str) -> None:
             message names the first such row.
     """
     if x.dtype.kind not in "biuf":
-        raise UserError(f"{name} must be numbers, but is of type {x.dtype}")
+        raise UserError.of("arrays.not-numbers", array=name, type=x.dtype)
     if 0 in x.shape:
-        raise UserError(f"{name} is empty: its shape is {x.shape}")
+        raise UserError.of("arrays.empty", array=name, shape=x.shape)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         rows = ~np.isfinite(x).reshape(len(x), -1).all(1)
-        raise UserError(
-            f"{name} is NaN or infinite in {rows.sum()} of {len(x)} rows, first in row"
-            f" {rows.argmax() + 1}: fix them, or give a table, whose missing values are imputed"
+        raise UserError.of(
+            "arrays.not-finite",
+            array=name,
+            bad=int(rows.sum()),
+            rows=len(x),
+            row=int(rows.argmax()) + 1,
         )
 
 

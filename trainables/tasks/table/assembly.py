@@ -148,7 +148,7 @@ def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
     if not isinstance(target, np.ndarray):
         return kind_of(target, kind)
     if kind == "classification":
-        raise UserError(f"the target has {target.shape[1]} columns, but a classification has one")
+        raise UserError.of("assembly.several-target-columns", columns=target.shape[1])
     return "regression", f"since the target has {target.shape[1]} columns"
 
 
@@ -157,10 +157,7 @@ def _strata(target: Series) -> np.ndarray:
     codes, labels = distinct(target)
     single = [word(labels[c]) for c, n in enumerate(np.bincount(codes)) if n == 1]
     if single:
-        raise UserError(
-            "classes with a single row cannot be in both training and test rows:"
-            f" {listed(single)}; remove them, or set no rows aside (holdout 0)"
-        )
+        raise UserError.of("assembly.classes-of-one-row", classes=listed(single))
     return codes
 
 
@@ -189,7 +186,7 @@ def _test_samples(given: Given, schema: Schema) -> Samples:
     try:
         return _samples(given, schema)
     except UserError as error:
-        raise UserError(f"test rows: {error}") from error
+        raise UserError.of("assembly.test-rows-refused", problem=error) from error
 
 
 def inputs_of(inputs: Inputs, schema: Schema) -> dict[str, np.ndarray]:
@@ -247,6 +244,4 @@ def _refuse_shared_groups(train: Given, test: Given) -> None:
         return
     shared = np.intersect1d(train.groups.astype(str), test.groups.astype(str))
     if len(shared):
-        raise UserError(
-            f"groups are in both training and test rows: {listed(shared.tolist(), most=4)}"
-        )
+        raise UserError.of("assembly.groups-shared", groups=listed(shared.tolist(), most=4))

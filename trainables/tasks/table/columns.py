@@ -122,7 +122,7 @@ def refuse_at(bad: Bool[np.ndarray, " n"], column: Series, why: str) -> None:
         return
     place = int(bad.argmax())
     value, row = plain(column.iloc[place]), int(column.index[place]) + 1
-    raise UserError(f"column {column.name!r}: {value!r} in row {row} {why}")
+    raise UserError.of("columns.bad-value", column=column.name, value=value, row=row, why=why)
 
 
 def plain(value: Any) -> Any:

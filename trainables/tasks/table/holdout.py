@@ -21,7 +21,7 @@ def check_holdout(holdout: float) -> None:
         UserError: If the share is not at least 0 and below 1.
     """
     if not 0 <= holdout < 1:
-        raise UserError(f"holdout must be at least 0 and below 1, but is {holdout:g}")
+        raise UserError.of("holdout.share-out-of-range", holdout=holdout)
 
 
 def check_rows(rows: int) -> None:
@@ -31,7 +31,7 @@ def check_rows(rows: int) -> None:
         UserError: If there are fewer than `MIN_ROWS`.
     """
     if rows < MIN_ROWS:
-        raise UserError(f"{rows} rows are too few: at least {MIN_ROWS} are needed to train on")
+        raise UserError.of("holdout.too-few-rows", rows=rows, least=MIN_ROWS)
 
 
 def rows_apart(
@@ -79,10 +79,10 @@ def rows_apart(
 
 
 def _check_left(rows: int, test_rows: int) -> None:
-    if rows - test_rows < MIN_ROWS:
-        raise UserError(
-            f"{rows} rows, of which {test_rows} are set aside, leave {rows - test_rows} to train"
-            f" on: at least {MIN_ROWS} are needed"
+    left = rows - test_rows
+    if left < MIN_ROWS:
+        raise UserError.of(
+            "holdout.too-few-left", rows=rows, test=test_rows, left=left, least=MIN_ROWS
         )
 
 
@@ -109,9 +109,8 @@ def _check_classes(classes: np.ndarray, test_rows: int) -> None:
     """
     labels = np.unique(classes)
     if min(test_rows, len(classes) - test_rows) < len(labels):
-        raise UserError(
-            f"holdout sets {test_rows} of {len(classes)} rows aside, but each part needs a row"
-            f" of each of {len(labels)} classes"
+        raise UserError.of(
+            "holdout.fewer-than-classes", test=test_rows, rows=len(classes), classes=len(labels)
         )
 
 
@@ -120,10 +119,7 @@ def _whole_groups(groups: np.ndarray, holdout: float, seed: int) -> Apart:
 
     count = len(np.unique(groups))
     if count < 3:
-        raise UserError(
-            f"there are {count} groups: setting whole groups aside and cross-validating on the"
-            " rest takes at least 3; or set none aside (holdout 0)"
-        )
+        raise UserError.of("holdout.too-few-groups", groups=count)
     share = min(max(holdout, 1 / count), 1 - 1 / count)
     splitter: Any = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     train, test = next(splitter.split(groups, groups=groups))

@@ -51,7 +51,7 @@ def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> t
     for name in dropped:
         if name not in frame.columns:
             near = nearest(name, frame.columns)
-            raise UserError(f"--drop {name}: there is no such column among the inputs{near}")
+            raise UserError.of("inference.dropped-column-unknown", column=name, hint=near)
     columns = tuple(
         Column(name=name, use="dropped")
         if name in dropped
@@ -60,7 +60,7 @@ def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> t
     )
     if all(column.use in ("constant", "identifier", "dropped") for column in columns):
         told = [f"{column.name!r} ({column.use})" for column in columns]
-        raise UserError(f"no usable input column is left: {', '.join(told) or 'there is none'}")
+        raise UserError.of("inference.no-column-left", columns=", ".join(told) or "there is none")
     return columns
 
 
@@ -98,7 +98,7 @@ def _type_of(column: Series, *, text_numbers: bool) -> Use:
         return "date"
     if types.is_object_dtype(dtype) or types.is_string_dtype(dtype):
         return _type_of_values(column.dropna(), text_numbers=text_numbers)
-    raise UserError(f"column {column.name!r} is of type {dtype}: give numbers, text or dates")
+    raise UserError.of("inference.column-type-unusable", column=column.name, type=dtype)
 
 
 def _type_of_values(present: Series, *, text_numbers: bool) -> Use:
@@ -127,9 +127,11 @@ def _distinct_values(present: Series) -> list[object]:
         values = present.tolist()
     for value in values:
         if isinstance(value, list | dict | tuple | set | bytes | np.ndarray):
-            raise UserError(
-                f"column {present.name!r} holds {type(value).__name__} values such as"
-                f" {repr(value)[:40]}: give one number or text per row, or --drop the column"
+            raise UserError.of(
+                "inference.values-not-single",
+                column=present.name,
+                type=type(value).__name__,
+                value=repr(value)[:40],
             )
     return values
 
@@ -144,9 +146,12 @@ def _category(column: Series, missing: bool) -> Column:
     if rows >= IDENTIFIER_ROWS and len(categories) == rows:
         return Column(name=name, use="identifier")
     if len(categories) > MOST_CATEGORIES:
-        raise UserError(
-            f"column {name!r} has {len(categories):,} different texts in {rows:,} rows, more than"
-            f" {MOST_CATEGORIES:,}: leave it out with --drop, or put its values into groups"
+        raise UserError.of(
+            "inference.too-many-categories",
+            column=name,
+            texts=len(categories),
+            rows=rows,
+            most=MOST_CATEGORIES,
         )
     if rows >= IDENTIFIER_ROWS and len(categories) > IDENTIFIER_SHARE * rows:
         return Column(name=name, use="identifier")
@@ -158,10 +163,7 @@ def _refuse_markers(column: Series) -> None:
     values = [value for value in distinct(column)[1] if isinstance(value, str)]
     odd = [value for value, number in zip(values, _tried(values), strict=True) if np.isnan(number)]
     if 0 < len(odd) <= MOST_MARKERS and len(values) - len(odd) > IDENTIFIER_ROWS:
-        raise UserError(
-            f"column {column.name!r} is numbers except for {listed(odd)}: leave those cells empty"
-            " if the values are missing, or --drop the column"
-        )
+        raise UserError.of("inference.words-among-numbers", column=column.name, words=listed(odd))
 
 
 def _tried(values: list[str]) -> np.ndarray:

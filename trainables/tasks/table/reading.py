@@ -88,27 +88,26 @@ def read_file(
 
 def _content(path: Path) -> bytes:
     if path.suffix.lower() not in TEXT + PARQUET + NPZ:
-        raise UserError(
-            f"{path} cannot be read: give a file that ends in {', '.join(TEXT + PARQUET + NPZ)}"
+        raise UserError.of(
+            "reading.ending-unknown", path=path, endings=", ".join(TEXT + PARQUET + NPZ)
         )
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise UserError(
-                f"{path} has {size / 2**30:.1f} GiB, more than the {MAX_BYTES // 2**30} GiB"
-                " allowed in memory: give a sample of its rows"
+            raise UserError.of(
+                "reading.file-too-large", path=path, gib=size / 2**30, most=MAX_BYTES // 2**30
             )
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        raise UserError.of("reading.unreadable", path=path, problem=error.strerror) from error
     if not content.strip():
-        raise UserError(f"{path} is empty")
+        raise UserError.of("reading.empty", path=path)
     return content
 
 
 def _checked(table: Table, path: Path) -> Table:
     if len(table.frame) == 0:
-        raise UserError(f"{path} has a header but no rows")
+        raise UserError.of("reading.no-rows", path=path)
     return replace(table, frame=with_names(table.frame))
 
 
@@ -137,9 +136,10 @@ def _text(
                 low_memory=False,
             )
     except pd.errors.ParserWarning as error:
-        raise UserError(f"{path}: rows have more cells than the header has names") from error
+        raise UserError.of("reading.more-cells-than-names", path=path) from error
     except (pd.errors.ParserError, ValueError) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+        problem = " ".join(str(error).split())
+        raise UserError.of("reading.text-not-parsed", path=path, problem=problem) from error
     frame, commas = with_commas_read(frame, delimiter, text, known)
     if delimiter != ",":
         said.append(f"cells are separated by {DELIMITERS[delimiter]}s")
@@ -153,16 +153,16 @@ def _decoded(content: bytes, path: Path) -> tuple[bytes, str, list[str]]:
         try:
             return content.decode("utf-16").encode(), "utf-8", ["read as UTF-16"]
         except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not a text file: damaged UTF-16") from error
+            raise UserError.of("reading.damaged-utf16", path=path) from error
     if _CONTROL.search(content[: 2**16]) or b"\0" in content:
-        raise UserError(f"{path} is not a text file, though its name ends in {path.suffix}")
+        raise UserError.of("reading.not-text", path=path, ending=path.suffix)
     for encoding, said in (("utf-8-sig", []), ("cp1252", ["read as Windows-1252 (latin-1)"])):
         try:
             content.decode(encoding)
         except UnicodeDecodeError:
             continue
         return content, encoding, said
-    raise UserError(f"{path} is neither UTF-8 nor latin-1 text: save it as UTF-8")
+    raise UserError.of("reading.encoding-unknown", path=path)
 
 
 def _first_lines(content: bytes, encoding: str) -> list[str]:
@@ -180,12 +180,9 @@ def _check_header(header: list[str], path: Path) -> None:
     names = [name for name in header if name]
     twice = repeated(names)
     if twice:
-        raise UserError(f"{path} has columns of the same name: {listed(twice)}; rename them")
+        raise UserError.of("reading.column-named-twice", path=path, columns=listed(twice))
     if names and all(_is_number(name) for name in names):
-        raise UserError(
-            f"{path} has no header: its first line is {listed(header, most=4)}; write the names of"
-            " the columns above"
-        )
+        raise UserError.of("reading.no-header", path=path, line=listed(header, most=4))
 
 
 def _is_number(text: str) -> bool:
@@ -199,28 +196,28 @@ def _parquet(content: bytes, path: Path) -> Table:
     try:
         sizes = pq.ParquetFile(io.BytesIO(content)).metadata
         if sizes.num_rows * sizes.num_columns * 8 > MAX_BYTES:
-            raise UserError(
-                f"{path} unpacks to {sizes.num_rows:,} rows of {sizes.num_columns:,} columns, more"
-                f" than the {MAX_BYTES // 2**30} GiB allowed in memory: give a sample of its rows"
+            raise UserError.of(
+                "reading.parquet-too-large",
+                path=path,
+                rows=sizes.num_rows,
+                columns=sizes.num_columns,
+                most=MAX_BYTES // 2**30,
             )
         return Table(frame=pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
     except UserError:
         raise
     except Exception as error:  # a damaged file fails anywhere in the reader, with any exception
-        raise UserError(f"{path} is not a readable Parquet file: {_line(error)}") from error
+        raise UserError.of("reading.damaged-parquet", path=path, problem=_line(error)) from error
 
 
 def _npz(content: bytes, path: Path) -> Arrays:
     arrays = _unpacked(content, path)
     extra = sorted(set(arrays) - {"x", "y", "groups"})
     if "x" not in arrays or extra:
-        raise UserError(
-            f"{path} holds {listed(sorted(arrays))}: an .npz holds x, y and, if rows belong"
-            " together, groups"
-        )
+        raise UserError.of("reading.npz-arrays-wrong", path=path, arrays=listed(sorted(arrays)))
     sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(sizes.values())) > 1 or 0 in sizes.values():
-        raise UserError(f"{path}: x, y and groups must have equally many rows, but have {sizes}")
+        raise UserError.of("reading.npz-rows-differ", path=path, sizes=sizes)
     return Arrays(x=arrays["x"], y=arrays.get("y"), groups=arrays.get("groups"))
 
 
@@ -229,18 +226,15 @@ def _unpacked(content: bytes, path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
         if size > MAX_BYTES:
-            raise UserError(f"{path} unpacks to {size / 2**30:.1f} GiB: give a sample of its rows")
+            raise UserError.of("reading.npz-too-large", path=path, gib=size / 2**30)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except UserError:
         raise
     except Exception as error:  # a damaged file fails anywhere in the reader, with any exception
         if "allow_pickle" in str(error):
-            raise UserError(
-                f"{path} holds arrays of Python objects, which are not read since that can run"
-                " code: save numbers or text"
-            ) from error
-        raise UserError(f"{path} is not a readable .npz file: {_line(error)}") from error
+            raise UserError.of("reading.npz-objects", path=path) from error
+        raise UserError.of("reading.damaged-npz", path=path, problem=_line(error)) from error
 
 
 def _line(error: Exception) -> str:

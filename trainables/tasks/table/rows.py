@@ -36,7 +36,7 @@ def given_table(frame: Frame, schema: Schema) -> Given:
     for role, name in {**roles, "fold": schema.fold}.items():
         if name is not None and name not in frame.columns:
             near = nearest(name, frame.columns) or f"; there are {listed([*frame.columns])}"
-            raise UserError(f"--{role} {name}: the table has no such column{near}")
+            raise UserError.of("rows.role-column-missing", role=role, column=name, hint=near)
     return _apart(frame, schema)
 
 
@@ -47,7 +47,7 @@ def given_arrays(read: Arrays) -> tuple[Given, Schema]:
         UserError: If there is no target `y`, or values cannot be used.
     """
     if read.y is None:
-        raise UserError("the file has no array y, the target to predict")
+        raise UserError.of("rows.target-array-missing")
     given, schema = _of_array(read.x, _target(read.y, "y"))
     if read.groups is None:
         return given, schema
@@ -65,7 +65,7 @@ def given_test(read: Table | Arrays, schema: Schema) -> Given:
     if isinstance(read, Arrays):
         return given_arrays(read)[0]
     if schema.layout != "table" or schema.target not in read.frame.columns:
-        raise UserError(f"the test file has no column {schema.target!r}, which is the target")
+        raise UserError.of("rows.test-target-missing", target=schema.target)
     return _apart(read.frame, replace(schema, time=None, fold=None))
 
 
@@ -111,7 +111,7 @@ def data_of(
         UserError: If a column, the target or an option cannot be used.
     """
     if groups is not None and time is not None:
-        raise UserError("groups and time exclude each other: choose one")
+        raise UserError.of("rows.groups-and-time")
     given, schema = _of_values(inputs, target)
     if groups is not None:
         given, column, series = _role(given, groups, "groups")
@@ -154,7 +154,7 @@ def _same_rows(given: Given) -> Given:
     targets = given.target.values() if isinstance(given.target, dict) else [given.target]
     sizes = sorted({len(part) for part in [*inputs, *targets]})
     if len(sizes) > 1:
-        raise UserError(f"inputs and target must have equally many rows, but have {sizes}")
+        raise UserError.of("rows.row-counts-differ", sizes=sizes)
     return given
 
 
@@ -163,11 +163,13 @@ def _role(given: Given, values: Any, role: str) -> tuple[Given, str, Series]:
     if not isinstance(values, str):
         series = _series(values, role)
         if len(series) != len(given):
-            raise UserError(f"{role} must be {len(given)} values, but are {len(series)}")
+            raise UserError.of(
+                "rows.role-length-differs", role=role, rows=len(given), values=len(series)
+            )
         return given, role, series
     frame = given.inputs
     if isinstance(frame, np.ndarray | dict) or values not in frame.columns:
-        raise UserError(f"{role}={values!r}: there is no such column among the inputs")
+        raise UserError.of("rows.role-column-unknown", role=role, column=values)
     return replace(given, inputs=frame.drop(columns=values)), values, frame[values]
 
 
@@ -196,10 +198,8 @@ def _series(values: Any, name: str) -> Series:
         return own.rename(name if own.name is None else str(own.name))
     array = np.asarray(values)
     if array.ndim != 1:
-        raise UserError(f"{name} must be one value per row, but is of shape {array.shape}")
+        raise UserError.of("rows.not-one-per-row", name=name, shape=array.shape)
     try:
         return pd.Series(array, name=name)
     except UnicodeEncodeError:
-        raise UserError(
-            f"{name} holds lone surrogates, which are not valid Unicode text"
-        ) from None
+        raise UserError.of("rows.lone-surrogates", name=name) from None

@@ -113,7 +113,7 @@ class Schema:
         absent = [column.name for column in needed if column.name not in frame.columns]
         if absent:
             near = nearest(absent[0], frame.columns)
-            raise UserError(f"columns are missing: {listed(absent)}{near}")
+            raise UserError.of("schema.columns-missing", columns=listed(absent), hint=near)
         numeric = [as_numbers(frame[c.name], c.use) for c in needed if c.use in NUMERIC]
         coded = [codes(frame[c.name], c.categories) for c in needed if c.use == "category"]
         stacked = {"numeric": numeric, CATEGORIES: coded}
@@ -146,7 +146,7 @@ class Schema:
         """
         columns = values.get("columns")
         if not fits(columns, list[dict]):
-            raise UserError("a schema's columns must be a list of mappings")
+            raise UserError.of("schema.columns-not-mappings")
         read = tuple(_read(Column, column) for column in columns or ())
         return _read(cls, {**values, "columns": read})
 
@@ -160,7 +160,7 @@ def with_names(frame: Frame) -> Frame:
     names = [str(name) for name in frame.columns]
     twice = repeated(names)
     if twice:
-        raise UserError(f"columns have the same name: {listed(twice)}; rename them")
+        raise UserError.of("schema.column-named-twice", columns=listed(twice))
     return frame.set_axis(names, axis=1)
 
 
@@ -179,9 +179,13 @@ def _read(cls: type[Read], values: Mapping[str, Any]) -> Read:
     unknown = sorted(set(values) - set(hints))
     missing = sorted(set(hints) - set(values))
     if unknown or missing:
-        raise UserError(f"a {cls.__name__.lower()} has unknown keys {unknown}, lacks {missing}")
+        raise UserError.of(
+            "schema.keys-differ", what=cls.__name__.lower(), unknown=unknown, missing=missing
+        )
     read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     for name, hint in hints.items():
         if not fits(read[name], hint):
-            raise UserError(f"{name} must be {described(hint)}, but is {brief(values[name])}")
+            raise UserError.of(
+                "schema.wrong-type", key=name, type=described(hint), value=brief(values[name])
+            )
     return cls(**read)

@@ -47,7 +47,7 @@ def cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error as error:
-        raise UserError(f"the first lines cannot be split into cells: {error}") from error
+        raise UserError.of("separators.lines-not-split", problem=error) from error
     return rows or [[]]
 
 
@@ -104,18 +104,17 @@ def _reading(column: Any, delimiter: str, known: Commas | None) -> tuple[Commas,
     decimal = all(_DECIMAL.fullmatch(value) for value in values)
     if known is not None:
         if not {"thousands": thousands, "decimal": decimal}[known]:
-            raise UserError(
-                f"column {column.name!r}: commas are {_WORDS[known]} in the training table, but"
-                f" {next(value for value in values if ',' in value)} cannot be read like that"
+            raise UserError.of(
+                "separators.commas-differ",
+                column=column.name,
+                known=_WORDS[known],
+                value=next(value for value in values if "," in value),
             )
         thousands = known == "thousands"
         decimal = not thousands
     if thousands and decimal and delimiter != ",":
         example = next(value for value in values if "," in value)
-        raise UserError(
-            f"column {column.name!r}: {example} may be thousands or a decimal comma: write numbers"
-            " without thousands separators and with a decimal point"
-        )
+        raise UserError.of("separators.commas-ambiguous", column=column.name, value=example)
     if thousands:
         return "thousands", numbers(column.str.replace(",", ""))
     if decimal:

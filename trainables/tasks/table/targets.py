@@ -38,8 +38,8 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
     if kind == "regression" and not numeric:
-        raise UserError(
-            f"a regression predicts numbers, but target {target.name!r} holds {listed(values)}"
+        raise UserError.of(
+            "targets.regression-of-words", target=target.name, values=listed(values)
         )
     found, why = _guess(values, len(target), numeric)
     return (found, why) if kind is None else (kind, "as requested")
@@ -63,10 +63,12 @@ def refuse_missing(target: Series) -> None:
     """
     missing = target.isna().to_numpy()
     if missing.any():
-        raise UserError(
-            f"target {target.name!r} is missing in {missing.sum()} of {len(target)} rows, first in"
-            f" row {missing.argmax() + 1}: remove these rows (an empty cell, NA, null and None are"
-            " missing values)"
+        raise UserError.of(
+            "targets.values-missing",
+            target=target.name,
+            missing=int(missing.sum()),
+            rows=len(target),
+            row=int(missing.argmax()) + 1,
         )
 
 
@@ -79,9 +81,7 @@ def sorted_labels(target: Series) -> tuple[Label, ...]:
     values = distinct(target)[1]
     odd = [value for value in values if not isinstance(value, str | int | float | bool)]
     if odd:
-        raise UserError(
-            f"target {target.name!r} holds {odd[0]!r}: it must be text, numbers or true and false"
-        )
+        raise UserError.of("targets.value-type-unusable", target=target.name, value=odd[0])
     return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
 
@@ -93,11 +93,10 @@ def class_labels(target: Series) -> tuple[Label, ...]:
     """
     labels = sorted_labels(target)
     if len(labels) == 1:
-        raise UserError(f"target {target.name!r} has one class, {labels[0]!r}: nothing to learn")
+        raise UserError.of("targets.one-class", target=target.name, label=labels[0])
     if len(labels) > len(target) / 2:
-        raise UserError(
-            f"target {target.name!r} has {len(labels)} classes in {len(target)} rows: too few rows"
-            " of each; choose another target, or a regression if it is a number"
+        raise UserError.of(
+            "targets.too-many-classes", target=target.name, classes=len(labels), rows=len(target)
         )
     return labels
 
@@ -135,7 +134,7 @@ def refuse_constant(values: Float64[np.ndarray, " n *t"], name: str) -> None:
         UserError: If all numbers are the same.
     """
     if (values == values[:1]).all():
-        raise UserError(f"target {name!r} is {values.flat[0]:g} in every row: nothing to learn")
+        raise UserError.of("targets.one-number", target=name, value=values.flat[0])
 
 
 def counted(codes: Int64[np.ndarray, " n"], classes: Sequence[Label]) -> str:

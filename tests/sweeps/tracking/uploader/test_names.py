@@ -7,9 +7,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from foldsweep.errors import UserError
 from sweeps.tracking.spool import CURSOR_FILE, RUN_TAG, Spool, TrackingTarget, read_progress
 from sweeps.tracking.uploader import Uploader
+from tests.refusals import refused, text
 from tests.sweeps.tracking.uploader.records import (
     check_small_sweep,
     history,
@@ -37,9 +37,10 @@ def test_a_deleted_experiment_is_named(
 ) -> None:
     small_sweep(spool)
     client.delete_experiment(client.create_experiment("digits"))
-    with pytest.raises(UserError, match="experiment 'digits' is deleted"):
+    with refused("uploader.experiment-deleted", experiment="digits"):
         send(folder, target)
-    assert "is deleted" in read_progress(folder, target.server).problem
+    said = text("uploader.experiment-deleted", experiment="digits")
+    assert said in read_progress(folder, target.server).problem
     assert read_progress(folder, target.server).offset == 0
 
 

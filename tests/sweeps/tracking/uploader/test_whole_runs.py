@@ -11,11 +11,11 @@ from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 
 from foldsweep import names
-from foldsweep.errors import UserError
 from sweeps import replay
 from sweeps.tracking import uploader
 from sweeps.tracking.spool import CLOSE, DRIVER_LOCK, Spool, TrackingTarget
 from sweeps.tracking.uploader import Uploader
+from tests.refusals import refused
 from tests.sweeps.tracking.uploader.records import (
     DATASET,
     datasets,
@@ -153,7 +153,7 @@ def test_nothing_goes_into_an_experiment_that_was_deleted_meanwhile(
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(MlflowException):
         sending.send_next()
-    with pytest.raises(UserError, match="'digits' is deleted: restore it"):
+    with refused("uploader.experiment-deleted", experiment="digits"):
         sending.send_next()
     client.restore_experiment(experiment.experiment_id)
     while sending.send_next():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.models.layers import num_params
 from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
 
@@ -30,5 +30,7 @@ def test_squashed_scores_are_between_0_and_1():
 
 
 def test_one_squashed_unit_is_refused():
-    with pytest.raises(UserError, match="outputs must be 2, or 1 without squash, but is 1"):
+    with refused(
+        "config.value-refused", field="outputs", rule="2, or 1 without squash", value="1"
+    ):
         PerceptronConfig(outputs=1, squash=True)

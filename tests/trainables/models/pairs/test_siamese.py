@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.models.layers import num_params
 from trainables.models.pairs.siamese import (
     ConvBranch,
@@ -117,12 +117,12 @@ def test_digits_on_the_path_may_go_without_an_auxiliary_loss():
 
 
 def test_an_auxiliary_loss_without_digit_scores_is_refused():
-    with pytest.raises(UserError, match="digits must be 'path' or 'side'"):
+    with refused("siamese.auxiliary-without-digits"):
         net(digits="none", auxiliary=True)
 
 
 def test_a_digit_classifier_that_nothing_trains_is_refused():
-    with pytest.raises(UserError, match="digits='side' needs an auxiliary loss"):
+    with refused("siamese.side-without-auxiliary"):
         net(digits="side", auxiliary=False)
 
 

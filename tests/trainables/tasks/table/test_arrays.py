@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.table.arrays import (
     array_inputs,
     array_schema,
@@ -60,20 +60,20 @@ def test_arrays_by_name():
 
 
 @pytest.mark.parametrize(
-    ("x", "message"),
+    ("x", "kind", "values"),
     [
-        (np.array([[1, np.nan], [1, 2]]), "NaN or infinite in 1 of 2 rows, first in row 1"),
-        (np.array([[1, 1], [1, np.inf]]), "first in row 2"),
-        (np.array([["a", "b"]]), "must be numbers"),
-        (np.zeros((0, 2)), "is empty"),
+        (np.array([[1, np.nan], [1, 2]]), "arrays.not-finite", {"bad": 1, "rows": 2, "row": 1}),
+        (np.array([[1, 1], [1, np.inf]]), "arrays.not-finite", {"row": 2}),
+        (np.array([["a", "b"]]), "arrays.not-numbers", {"type": "<U1"}),
+        (np.zeros((0, 2)), "arrays.empty", {"shape": (0, 2)}),
     ],
 )
-def test_arrays_that_are_not_finite_numbers_are_refused(x, message):
-    with pytest.raises(UserError, match=message):
+def test_arrays_that_are_not_finite_numbers_are_refused(x, kind, values):
+    with refused(kind, **values):
         frame_of(x)
 
 
 def test_rows_of_another_shape_are_refused():
     schema = array_schema(np.zeros((5, 3, 8, 8)))
-    with pytest.raises(UserError, match=r"must be of shape \(3, 8, 8\), but are \(8, 8, 3\)"):
+    with refused("arrays.row-shape-differs", expected=(3, 8, 8), shape=(8, 8, 3)):
         array_inputs(np.zeros((5, 8, 8, 3)), schema)

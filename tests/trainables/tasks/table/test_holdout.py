@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.table.holdout import rows_apart
 
 CLASSES = np.repeat([0, 1, 2], [60, 30, 10])
@@ -42,18 +42,23 @@ def test_no_rows_set_aside():
 
 
 @pytest.mark.parametrize(
-    ("rows", "options", "message"),
+    ("rows", "options", "kind", "values"),
     [
-        (100, {"holdout": 1.0}, "holdout must be at least 0 and below 1, but is 1"),
-        (100, {"holdout": -0.1}, "holdout must be"),
-        (100, {"holdout": float("nan")}, "holdout must be"),
-        (3, {"holdout": 0.2}, "3 rows are too few: at least 10"),
-        (100, {"holdout": 0.95}, "leave 5 to train on"),
-        (20, {"holdout": 0.6, "by_time": True}, "leave 8 to train on"),
-        (20, {"holdout": 0.05, "classes": np.arange(20) % 2}, "sets 1 of 20 rows aside"),
-        (20, {"holdout": 0.2, "groups": np.arange(20) % 2}, "there are 2 groups"),
+        (100, {"holdout": 1.0}, "share-out-of-range", {"holdout": 1.0}),
+        (100, {"holdout": -0.1}, "share-out-of-range", {"holdout": -0.1}),
+        (100, {"holdout": float("nan")}, "share-out-of-range", {}),
+        (3, {"holdout": 0.2}, "too-few-rows", {"rows": 3, "least": 10}),
+        (100, {"holdout": 0.95}, "too-few-left", {"left": 5}),
+        (20, {"holdout": 0.6, "by_time": True}, "too-few-left", {"left": 8}),
+        (
+            20,
+            {"holdout": 0.05, "classes": np.arange(20) % 2},
+            "fewer-than-classes",
+            {"test": 1, "rows": 20},
+        ),
+        (20, {"holdout": 0.2, "groups": np.arange(20) % 2}, "too-few-groups", {"groups": 2}),
     ],
 )
-def test_what_cannot_be_set_aside_is_refused(rows, options, message):
-    with pytest.raises(UserError, match=message):
+def test_what_cannot_be_set_aside_is_refused(rows, options, kind, values):
+    with refused(f"holdout.{kind}", **values):
         rows_apart(rows, **{"seed": 0, **options})

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.table.inference import column_of, columns_of
 from trainables.tasks.table.schema import Column
 
@@ -64,20 +64,32 @@ def test_a_category_knows_its_values_and_whether_some_are_missing():
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "kind", "named"),
     [
-        ([f"v{i % 1500}" for i in range(4000)], "'a' has 1,500 different texts in 4,000 rows"),
-        ([str(i % 90) for i in range(N)] + ["?"], r"'a' is numbers except for '\?': leave those"),
-        ([[1, 2]] * 3, r"'a' holds list values such as \[1, 2\]"),
-        (["a", [1, 2], "b"], r"'a' holds list values such as \[1, 2\]"),
-        ([b"x", b"y"] * 3, "'a' holds bytes"),
-        ([1j, 2j], "'a' is of type complex128"),
-        (pd.to_timedelta([1, 2], unit="s"), "'a' is of type timedelta64"),
-        ([1.0, np.inf, 3.0], "inf in row 2 is infinite"),
+        (
+            [f"v{i % 1500}" for i in range(4000)],
+            "inference.too-many-categories",
+            {"texts": 1500, "rows": 4000},
+        ),
+        (
+            [str(i % 90) for i in range(N)] + ["?"],
+            "inference.words-among-numbers",
+            {"words": "'?'"},
+        ),
+        ([[1, 2]] * 3, "inference.values-not-single", {"type": "list", "value": "[1, 2]"}),
+        (["a", [1, 2], "b"], "inference.values-not-single", {"type": "list", "value": "[1, 2]"}),
+        ([b"x", b"y"] * 3, "inference.values-not-single", {"type": "bytes"}),
+        ([1j, 2j], "inference.column-type-unusable", {"type": "complex128"}),
+        (
+            pd.to_timedelta([1, 2], unit="s"),
+            "inference.column-type-unusable",
+            {"type": pd.to_timedelta([1, 2], unit="s").dtype},
+        ),
+        ([1.0, np.inf, 3.0], "columns.bad-value", {"value": np.inf, "row": 2}),
     ],
 )
-def test_a_column_that_cannot_be_used_is_refused(values, message):
-    with pytest.raises(UserError, match=message):
+def test_a_column_that_cannot_be_used_is_refused(values, kind, named):
+    with refused(kind, column="a", **named):
         column_of(pd.Series(values, name="a"))
 
 
@@ -88,12 +100,12 @@ def test_dropped_columns_are_kept_in_the_schema():
 
 
 def test_a_column_to_drop_must_exist():
-    with pytest.raises(UserError, match="--drop ag: .* did you mean 'age'?"):
+    with refused("inference.dropped-column-unknown", column="ag", hint="; did you mean 'age'?"):
         columns_of(pd.DataFrame({"age": [1, 2]}), dropped=["ag"], text_numbers=False)
 
 
 def test_no_usable_column_is_refused():
-    with pytest.raises(UserError, match=r"no usable input column is left: 'a' \(constant\)"):
+    with refused("inference.no-column-left", columns="'a' (constant)"):
         columns_of(pd.DataFrame({"a": [1, 1]}), dropped=[], text_numbers=False)
-    with pytest.raises(UserError, match="there is none"):
+    with refused("inference.no-column-left", columns="there is none"):
         columns_of(pd.DataFrame(index=range(3)), dropped=[], text_numbers=False)

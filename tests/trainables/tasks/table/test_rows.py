@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.samples import Data
 from trainables.tasks.table.reading import Arrays
 from trainables.tasks.table.rows import given_arrays
@@ -106,28 +106,52 @@ def test_a_kind_that_is_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "target", "options", "message"),
+    ("inputs", "target", "options", "kind", "values"),
     [
-        (X, CLASSES[:50], {}, r"equally many rows, but have \[50, 60\]"),
-        ({"a": X, "b": X[:50]}, CLASSES, {}, "equally many rows"),
-        (X, CLASSES, {"groups": CLASSES[:3]}, "groups must be 60 values, but are 3"),
-        (X, CLASSES, {"groups": "g"}, "groups='g': there is no such column"),
-        (X, CLASSES, {"groups": X}, "groups must be one value per row"),
-        (X, CLASSES, {"groups": CLASSES, "time": CLASSES}, "exclude each other"),
-        (X, np.zeros((N, 2, 2)), {}, "target must be one value per row"),
-        (X, X[:, :2], {"kind": "classification"}, "the target has 2 columns"),
-        (X, CLASSES, {"holdout": 1.0}, "holdout must be"),
-        (X[:3], CLASSES[:3], {}, "3 rows are too few"),
-        (np.array([["a"]] * N), CLASSES, {}, "x must be numbers"),
-        (pd.DataFrame(X, columns=["a", "a", "b"]), CLASSES, {}, "columns have the same name"),
+        (X, CLASSES[:50], {}, "rows.row-counts-differ", {"sizes": [50, 60]}),
+        ({"a": X, "b": X[:50]}, CLASSES, {}, "rows.row-counts-differ", {"sizes": [50, 60]}),
+        (
+            X,
+            CLASSES,
+            {"groups": CLASSES[:3]},
+            "rows.role-length-differs",
+            {"role": "groups", "rows": 60, "values": 3},
+        ),
+        (
+            X,
+            CLASSES,
+            {"groups": "g"},
+            "rows.role-column-unknown",
+            {"role": "groups", "column": "g"},
+        ),
+        (X, CLASSES, {"groups": X}, "rows.not-one-per-row", {"name": "groups"}),
+        (X, CLASSES, {"groups": CLASSES, "time": CLASSES}, "rows.groups-and-time", {}),
+        (X, np.zeros((N, 2, 2)), {}, "rows.not-one-per-row", {"name": "target"}),
+        (
+            X,
+            X[:, :2],
+            {"kind": "classification"},
+            "assembly.several-target-columns",
+            {"columns": 2},
+        ),
+        (X, CLASSES, {"holdout": 1.0}, "holdout.share-out-of-range", {"holdout": 1.0}),
+        (X[:3], CLASSES[:3], {}, "holdout.too-few-rows", {"rows": 3}),
+        (np.array([["a"]] * N), CLASSES, {}, "arrays.not-numbers", {"array": "x"}),
+        (
+            pd.DataFrame(X, columns=["a", "a", "b"]),
+            CLASSES,
+            {},
+            "schema.column-named-twice",
+            {"columns": "'a'"},
+        ),
     ],
 )
-def test_what_cannot_be_data_is_refused(inputs, target, options, message):
-    with pytest.raises(UserError, match=message):
+def test_what_cannot_be_data_is_refused(inputs, target, options, kind, values):
+    with refused(kind, **values):
         Data.of(inputs, target, **options)
 
 
 def test_classes_that_are_no_text_are_refused() -> None:
     classes = np.array(["a\ud800", "b"] * 10)
-    with pytest.raises(UserError, match="y holds lone surrogates, which are not valid"):
+    with refused("rows.lone-surrogates", name="y"):
         given_arrays(Arrays(x=np.zeros((20, 2)), y=classes))

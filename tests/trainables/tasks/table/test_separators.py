@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.table.separators import delimiter_of, said_of_commas, with_commas_read
 
 
@@ -56,15 +56,15 @@ def test_commas_are_read_as_in_the_training_table():
     np.testing.assert_array_equal(as_trained["pay"], [1.5, 2])
     alone, _ = with_commas_read(new, ",")
     np.testing.assert_array_equal(alone["pay"], [1500, 2])
-    with pytest.raises(UserError, match="'pay': commas are thousands separators in the training"):
+    with refused("separators.commas-differ", column="pay", known="thousands separators"):
         with_commas_read(pd.DataFrame({"pay": ["1,5"]}), ",", known={"pay": "thousands"})
 
 
 def test_a_cell_longer_than_csv_takes_is_refused():
-    with pytest.raises(UserError, match="cannot be split into cells"):
+    with refused("separators.lines-not-split"):
         delimiter_of([f"a,b\n{'x' * 200_000},1\n"])
 
 
 def test_commas_that_may_be_either_are_refused():
-    with pytest.raises(UserError, match="'pay': 1,234 may be thousands or a decimal comma"):
+    with refused("separators.commas-ambiguous", column="pay", value="1,234"):
         with_commas_read(pd.DataFrame({"pay": ["1,234", "2"]}), ";")

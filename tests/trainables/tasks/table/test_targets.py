@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldsweep.errors import UserError
+from tests.refusals import refused
 from trainables.tasks.table.targets import (
     class_codes,
     class_labels,
@@ -41,7 +41,7 @@ def test_kind_of_a_target(values, kind):
 def test_a_kind_that_is_asked_for_overrules():
     assert kind_of(series([0, 1] * 20), "regression") == ("regression", "as requested")
     assert kind_of(series([0.5, 1.5] * 20), "classification")[0] == "classification"
-    with pytest.raises(UserError, match="predicts numbers, but target 'y' holds 'a', 'b'"):
+    with refused("targets.regression-of-words", target="y", values="'a', 'b'"):
         kind_of(series(["a", "b"]), "regression")
 
 
@@ -67,32 +67,33 @@ def test_codes_are_places_among_the_labels():
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "kind", "named"),
     [
-        (["a"] * 4, "has one class, 'a'"),
-        (["a", "b", "c"], "3 classes in 3 rows"),
-        ([pd.Timestamp("2020-01-01")] * 4, "must be text, numbers or true and false"),
+        (["a"] * 4, "targets.one-class", {"label": "a"}),
+        (["a", "b", "c"], "targets.too-many-classes", {"classes": 3, "rows": 3}),
+        ([pd.Timestamp("2020-01-01")] * 4, "targets.value-type-unusable", {"target": "y"}),
     ],
 )
-def test_labels_that_cannot_be_learned_are_refused(values, message):
-    with pytest.raises(UserError, match=message):
+def test_labels_that_cannot_be_learned_are_refused(values, kind, named):
+    with refused(kind, **named):
         class_labels(series(values))
 
 
 def test_missing_targets_are_refused():
-    with pytest.raises(UserError, match="'y' is missing in 2 of 4 rows, first in row 2"):
+    with refused("targets.values-missing", target="y", missing=2, rows=4, row=2):
         kind_of(series(["a", None, "b", None]), None)
 
 
 def test_a_class_of_no_training_row_is_refused():
-    with pytest.raises(UserError, match="'c' in row 2 is a class that no training row has"):
+    why = "is a class that no training row has; they have 'a', 'b'"
+    with refused("columns.bad-value", column="y", value="c", row=2, why=why):
         class_codes(series(["a", "c"]), ("a", "b"))
 
 
 def test_a_number_to_predict_must_be_finite_and_vary():
-    with pytest.raises(UserError, match="infinite"):
+    with refused("columns.bad-value", why="is infinite, or above 1e+30"):
         target_values(series([1.0, np.inf]))
-    with pytest.raises(UserError, match="is 2 in every row"):
+    with refused("targets.one-number", target="y", value=2.0):
         refuse_constant(np.array([2.0, 2.0]), "y")
 
 

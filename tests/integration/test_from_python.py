@@ -79,7 +79,10 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
     user.is_gone(within_s=90)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 0), pytest.param(signal.SIGTERM, -15, marks=pytest.mark.slow)],
+)
 def test_a_session_without_a_file_is_interrupted_or_ended(
     number: int, code: int, user: User
 ) -> None:
@@ -106,29 +109,28 @@ def test_a_session_without_a_file_is_interrupted_or_ended(
     assert told.startswith("error: space mine was given by a Python program: resume the sweep")
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ("fs.sweep(space, folds=200)", "UserError: .*200"),
-        ("fs.sweep('nowhere.py')", "UserError: space file .*nowhere.py does not exist"),
-        (
-            "space.variant.model.forward = lambda self, rows: rows.nothing\nfs.sweep(space)",
-            "AttributeError: 'Tensor' object has no attribute 'nothing'",
-        ),
-        (
-            "import threading\nspace.variant.model.lock = threading.Lock()\nfs.sweep(space)",
-            "UserError: spaces and task cannot be sent to the process with Ray: ",
-        ),
-    ],
-)
-def test_what_is_wrong_is_an_exception(
-    lines: str, said: str, script: Callable[..., Any], user: User
-) -> None:
-    error = script(
-        "try:\n"
-        + "".join(f"    {line}\n" for line in lines.splitlines())
-        + "except Exception as error:\n"
-        "    print(json.dumps(f'{type(error).__name__}: {error}'))"
+WRONG = {
+    "fs.sweep(space, folds=200)": "UserError: .*200",
+    "fs.sweep('nowhere.py')": "UserError: space file .*nowhere.py does not exist",
+    (
+        "space.variant.model.forward = lambda self, rows: rows.nothing; fs.sweep(space)"
+    ): "AttributeError: 'Tensor' object has no attribute 'nothing'",
+    (
+        "import threading; space.variant.model.lock = threading.Lock(); fs.sweep(space)"
+    ): "UserError: spaces and task cannot be sent to the process with Ray: ",
+}
+"""Lines of a script, and the exception that they raise."""
+
+
+def test_what_is_wrong_is_an_exception(script: Callable[..., Any], user: User) -> None:
+    errors = script(
+        f"errors = []\nfor line in {[*WRONG]!r}:\n"
+        "    try:\n        exec(line)\n"
+        "    except Exception as error:\n"
+        "        errors.append(f'{type(error).__name__}: {error}')\n"
+        "print(json.dumps(errors))"
     )
-    assert re.search(said, error), error
+    assert len(errors) == len(WRONG)
+    for error, said in zip(errors, WRONG.values(), strict=True):
+        assert re.search(said, error), error
     assert not (Path(user.folder) / "runs").exists()

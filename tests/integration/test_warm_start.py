@@ -7,7 +7,7 @@ import pytest
 from foldsweep.names import TAG_WARM_START
 from tests.integration.user import TINY, User
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 ARGS = ("--space", "mlp", *TINY, "--epochs", 1)
 

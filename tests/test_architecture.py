@@ -42,6 +42,11 @@ def modules_in(name: str) -> list[str]:
     return [name.removesuffix(".__init__") for name in dotted]
 
 
+def source_of(module: str) -> str:
+    path = ROOT.joinpath(*module.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+
+
 def loaded_by(modules: Iterable[str]) -> set[str]:
     """Top-level modules that a fresh interpreter has loaded after these imports."""
     imports = "\n".join(f"import {name}" for name in modules)
@@ -49,6 +54,25 @@ def loaded_by(modules: Iterable[str]) -> set[str]:
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return set(run.stdout.splitlines()[-1].split())
+
+
+# Shapes -----------------------------------------------------------------------------------------
+
+
+def test_shapes_are_checked_wherever_a_signature_has_them() -> None:
+    """Checking whole packages would make the tests three times as slow."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    found = re.search(r"--jaxtyping-packages=(\S+)", options["addopts"])
+    assert found is not None
+    checked = found[1].split(",")
+    shaped = [
+        module
+        for package in PACKAGES
+        for module in modules_in(package)
+        if "import jaxtyping" in (text := source_of(module)) or "from jaxtyping" in text
+    ]
+    assert shaped
+    assert [m for m in shaped if not any(m == c or m.startswith(f"{c}.") for c in checked)] == []
 
 
 # Names ------------------------------------------------------------------------------------------

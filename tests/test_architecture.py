@@ -252,7 +252,7 @@ def test_words_of_one_task_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_shapes_in_signatures_are_checked_while_tests_run() -> None:
-    """Only modules with shapes are checked: whole packages would make tests three times as slow."""
+    """Only modules with shapes are checked: checking all makes the tests three times as slow."""
     shaped = [m for p in PACKAGES for m in modules_in(p) if "from jaxtyping" in source_of(m)]
     assert shaped
     specs = {module: importlib.util.find_spec(module) for module in shaped}

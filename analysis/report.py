@@ -133,11 +133,12 @@ def render(store: Store, comparison: Comparison) -> str:
         listed=comparison.choice.undistinguished[:MOST_LISTED],
         figures=[
             {
+                "name": name.replace("_", " "),
                 "caption": drawn.caption,
                 "png": as_base64(drawn.figure),
                 "width": round(CSS_DPI * drawn.figure.get_figwidth()),
             }
-            for drawn in figures.values()
+            for name, drawn in figures.items()
         ],
         fields=config_fields(comparison.rows),
         provenance=[provenance(store, row) for row in comparison.rows],

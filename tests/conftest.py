@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.cluster.services import Postgres
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=15)
-settings.load_profile("repeatable")
+settings.register_profile("random", deadline=None, max_examples=100, print_blob=True)
+settings.load_profile("repeatable")  # unless pytest is called with --hypothesis-profile
 
 # Networks this small are slower on several threads, and one thread always sums in the same order.
 torch.set_num_threads(1)

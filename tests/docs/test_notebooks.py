@@ -62,6 +62,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_shows_what_is_saved(
     path: Path, tmp_path: Path, empty_mlflow: Path

@@ -14,7 +14,7 @@ import foldsweep as fs
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 SMALL = "trials=2, folds=3, workers=0"
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def test_code_of_the_page_sweeps_fits_and_predicts(

@@ -80,7 +80,10 @@ def test_what_a_script_defines_reaches_the_workers_and_gives_the_same_as_without
     user.is_gone(within_s=90)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 0), pytest.param(signal.SIGTERM, -15, marks=pytest.mark.slow)],
+)
 def test_a_session_without_a_file_is_interrupted_or_ended(
     number: int, code: int, user: User
 ) -> None:
@@ -108,34 +111,28 @@ def test_a_session_without_a_file_is_interrupted_or_ended(
 
 
 NOT_PICKLED = "cannot pickle '_thread.lock' object"
+WRONG = {
+    "fs.sweep(space, folds=200)": "UserError: .*200",
+    "fs.sweep('nowhere.py')": f"UserError: {text('loading.file-missing', path='.*nowhere.py')}",
+    (
+        "space.variant.model.forward = lambda self, rows: rows.nothing; fs.sweep(space)"
+    ): "AttributeError: 'Tensor' object has no attribute 'nothing'",
+    (
+        "import threading; space.variant.model.lock = threading.Lock(); fs.sweep(space)"
+    ): f"UserError: {re.escape(text('handover.cannot-be-sent', why=NOT_PICKLED))}",
+}
+"""Lines of a script, and the exception that they raise."""
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ("fs.sweep(space, folds=200)", "UserError: .*200"),
-        (
-            "fs.sweep('nowhere.py')",
-            f"UserError: {text('loading.file-missing', path='.*nowhere.py')}",
-        ),
-        (
-            "space.variant.model.forward = lambda self, rows: rows.nothing\nfs.sweep(space)",
-            "AttributeError: 'Tensor' object has no attribute 'nothing'",
-        ),
-        (
-            "import threading\nspace.variant.model.lock = threading.Lock()\nfs.sweep(space)",
-            f"UserError: {re.escape(text('handover.cannot-be-sent', why=NOT_PICKLED))}",
-        ),
-    ],
-)
-def test_what_is_wrong_is_an_exception(
-    lines: str, said: str, script: Callable[..., Any], user: User
-) -> None:
-    error = script(
-        "try:\n"
-        + "".join(f"    {line}\n" for line in lines.splitlines())
-        + "except Exception as error:\n"
-        "    print(json.dumps(f'{type(error).__name__}: {error}'))"
+def test_what_is_wrong_is_an_exception(script: Callable[..., Any], user: User) -> None:
+    errors = script(
+        f"errors = []\nfor line in {[*WRONG]!r}:\n"
+        "    try:\n        exec(line)\n"
+        "    except Exception as error:\n"
+        "        errors.append(f'{type(error).__name__}: {error}')\n"
+        "print(json.dumps(errors))"
     )
-    assert re.search(said, error), error
+    assert len(errors) == len(WRONG)
+    for error, said in zip(errors, WRONG.values(), strict=True):
+        assert re.search(said, error), error
     assert not (Path(user.folder) / "runs").exists()

@@ -6,7 +6,7 @@ import pytest
 from tests.integration.user import TINY, User
 from trainables.stack.held_out import HeldOut
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def test_complete_trials_keep_their_rows_and_the_sweep_says_what_to_expect(user: User) -> None:

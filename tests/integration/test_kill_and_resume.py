@@ -32,8 +32,18 @@ def last_step(user: User, run: str) -> int:
     return max((step for r in records for _, _, step, _ in r["points"]), default=0)
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        ["between results"],
+        pytest.param(
+            ["before the first result", "between results", "near the end"], marks=pytest.mark.slow
+        ),
+    ],
+    ids=len,
+)
 def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
-    user: User, reference: User, reference_args: tuple[object, ...]
+    when: list[str], user: User, reference: User, reference_args: tuple[object, ...]
 ) -> None:
     draw = random.Random(20)
     args: tuple[object, ...] = ("--space", "mlp", "--name", "killed", "--checkpoint-every-s", 0)
@@ -47,17 +57,17 @@ def test_a_driver_killed_at_any_moment_is_resumed_as_if_nothing_had_been(
         ahead = [len(history) - last_step(user, run) for run, history in checkpoints(user).items()]
         return any(epochs >= 1 for epochs in ahead)
 
-    moments = [
-        lambda: user.records(SWEEP, "start"),  # before the first result
-        is_ahead_of_spool,  # between results
-        lambda: len(user.records(SWEEP, "end")) >= draw.choice((4, 5)),  # near the end
-    ]
+    moments = {
+        "before the first result": lambda: user.records(SWEEP, "start"),
+        "between results": is_ahead_of_spool,
+        "near the end": lambda: len(user.records(SWEEP, "end")) >= draw.choice((4, 5)),
+    }
     kept: dict[str, list[dict[str, float]]] = {}
-    for moment in moments:
+    for moment in when:
         process: subprocess.Popen[str] = user.start("sweeps/run.py", *args)
-        until(moment, process)
+        until(moments[moment], process)
         user.kill(process)
-        if moment is is_ahead_of_spool:
+        if moment == "between results":
             kept = {
                 run: history
                 for run, history in checkpoints(user).items()

@@ -18,7 +18,7 @@ from docs.screenshots import REPORT, WAIT_MS, MlflowUi, chromium, quiet_page
 from foldsweep.views import SWEEPS, TRIALS
 from tests.integration.user import REPOSITORY, RunRow, User
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SWEEP = "reference/mlp"
 
@@ -156,7 +156,6 @@ def test_filters_in_the_documentation_find_runs(reference: User) -> None:
     assert found[mlp] == 7
 
 
-@pytest.mark.slow
 def test_a_server_that_is_there_is_not_started_again(reference: User, address: str) -> None:
     server = address.partition("/#")[0]
     said = reference.run("analysis/ui.py", "--tracking-uri", server).stdout

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.kernel import Kernel, Outputs, private_places
 from tests.integration.user import User, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 CELL = """
 import os, time
@@ -122,7 +122,6 @@ def test_an_error_names_its_cell_and_line_and_a_cell_that_is_mended_counts(
     assert kernel.run("print(result.best.num_params)").text == "12\n"
 
 
-@pytest.mark.slow
 def test_a_kernel_that_is_restarted_leaves_no_process_and_a_resumable_sweep(
     kernel: Kernel, user: User
 ) -> None:

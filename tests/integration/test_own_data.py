@@ -139,7 +139,7 @@ def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> Non
     assert (user.folder / "own.html").is_file(), said
 
 
-@pytest.mark.parametrize("space", ["mlp", "logistic"])
+@pytest.mark.parametrize("space", ["logistic", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_a_recipe_is_measured_with_the_file_beside_it(
     own: Own, space: str, tmp_path: Path
 ) -> None:

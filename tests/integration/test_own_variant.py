@@ -17,7 +17,7 @@ from tests.refusals import text
 from trainables.data.digits import digits_source
 from trainables.tasks.larger_digit import TASK
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,6 @@ def answers(port: int) -> bool:
         return False
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings(r"ignore:`torch\.jit\.load` is deprecated:DeprecationWarning")
 def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path) -> None:
     """Runs the printed command in another folder; the variant's code is part of the model."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests.integration.user import TINY, User
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 ARGS = (*TINY, "--trials", 40, "--epochs", 1, "--sampler", "random", "--scheduler", "none")
 

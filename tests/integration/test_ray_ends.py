@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.user import REPOSITORY, TINY, User, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SWEEP = "cut/slow_mlp"
 SPACE = """
@@ -38,14 +38,7 @@ def sessions() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "raylet",
-        pytest.param("gcs_server", marks=pytest.mark.slow),
-        pytest.param("sweeps.driver", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("name", ["raylet", "gcs_server", "sweeps.driver"])
 def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     name: str, user: User, tmp_path: Path, sessions: Path
 ) -> None:
@@ -131,7 +124,6 @@ LIBRARIES = ("cuda", "numpy", "torch", "optuna", "ray", "json", "pandas", "tenso
 AS_UV = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 
 
-@pytest.mark.slow  # a whole sweep on one processor
 def test_a_sweep_runs_under_uv_on_one_processor_beside_files_named_like_libraries(
     user: User, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sweeps.lifecycle.runs import RUN_STATUS
 from tests.integration.user import User, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PROGRAM = "sweeps/reproduce.py"
 QUICK = ("--quick", "--dataset", "digits")
@@ -85,7 +85,6 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
     user.is_gone()
 
 
-@pytest.mark.slow  # five program starts
 def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_does(
     user: User, make_user: Callable[[str], User]
 ) -> None:

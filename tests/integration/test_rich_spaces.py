@@ -65,6 +65,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterat
     user.clean_up()
 
 
+@pytest.mark.slow  # four sweeps
 def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
     first = user.run(
         *("sweeps/run.py", "--space", "rich.py", "--name", "first", "--trials", 10, *OPTIONS),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.user import User, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SWEEP = ("sweeps/run.py", "--data", "iris", "--space", "mlp", "--epochs", 9, "--folds", 3)
 TRIALS = 18

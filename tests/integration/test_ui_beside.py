@@ -8,7 +8,7 @@ import requests
 
 from tests.integration.user import User, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_pages_are_served_as_long_as_the_sweep_runs(
@@ -39,7 +39,6 @@ def test_pages_are_served_as_long_as_the_sweep_runs(
         requests.get(f"http://{parts.netloc}/health", timeout=30)
 
 
-@pytest.mark.slow
 def test_a_driver_that_is_killed_takes_its_pages_along(
     user: User, reference_args: tuple[object, ...]
 ) -> None:

@@ -8,7 +8,7 @@ from foldsweep.names import TAG_WARM_START
 from tests.integration.user import TINY, User
 from tests.refusals import text
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 ARGS = ("--space", "mlp", *TINY, "--epochs", 1)
 

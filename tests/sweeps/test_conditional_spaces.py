@@ -264,11 +264,17 @@ def data() -> Any:
     return MLP.task.load(DataRequest(seed=0, options=settings.options_of(MLP.task)))
 
 
-@pytest.fixture
-def constrained(space: SearchSpace, data: Any, make: Make) -> Make:
-    """Like `make`, for a space with the constraint `narrow`."""
+@pytest.fixture(scope="module")
+def narrower(space: SearchSpace, data: Any) -> SearchSpace:
+    """The space with the constraint `narrow`; checking all its combinations takes seconds."""
     smaller, _ = within(replace(space, constraint=narrow), [], data, grid=True)
-    return partial(make, space=smaller, gate=Gate(smaller, [], data))
+    return smaller
+
+
+@pytest.fixture
+def constrained(narrower: SearchSpace, data: Any, make: Make) -> Make:
+    """Like `make`, for a space with the constraint `narrow`."""
+    return partial(make, space=narrower, gate=Gate(narrower, [], data))
 
 
 def test_what_may_not_be_trained_is_drawn_again_and_is_no_trial(

@@ -27,7 +27,6 @@ def test_all_spaces_are_listed_by_their_whole_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = said(monkeypatch, capsys)
-    assert lines == [*listed()]
     shipped = lines.index("of built-in tasks:")
     assert [line.split()[0] for line in lines[1:shipped]] == [*ANY_TASK]
     assert [line.split()[0] for line in lines[shipped + 1 : -1]] == [*SPACES]

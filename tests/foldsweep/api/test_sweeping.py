@@ -277,15 +277,17 @@ def process() -> dict[str, Any]:
     }
 
 
-def test_nothing_that_a_sweep_does_to_the_process_outlasts_it(table: fs.Task) -> None:
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_nothing_that_a_sweep_does_to_the_process_outlasts_it(
+    workers: int, table: fs.Task
+) -> None:
     few = {**SMALL, "trials": 1, "spaces": ["mlp", "logistic"], "epochs": 2}
     fs.sweep(table, name="first", **few)  # excludes the side effects of importing libraries
     torch.set_num_threads(2)
     logging.getLogger("optuna").setLevel(logging.ERROR)
     try:
         before = process()
-        fs.sweep(table, name="here", **few)
-        fs.sweep(table, name="apart", **{**few, "workers": 1})
+        fs.sweep(table, name="second", **{**few, "workers": workers})
         after = process()
         assert {name for name in before if before[name] != after[name]} == set()
     finally:

@@ -1,0 +1,72 @@
+"""The report in a real Chromium: contrast, headings, keyboard and widths, as axe finds them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from analysis.report import main
+from docs.screenshots import chromium, quiet_page
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def report(make_store: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with all its tables and figures."""
+    filled = make_store()
+    for name, score in (("mlp", 0.80), ("cnn", 0.95), ("cnn_ws", 0.951)):
+        for step in range(3):
+            scores = tuple(score - 0.01 * step + 0.002 * fold for fold in range(5))
+            filled.add(f"b/{name}", scores, folds=5)
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        uri = ("--tracking-uri", filled.uri)
+        patch.setattr(
+            sys, "argv", ["report.py", "--out", str(file), "--sweep", "b", "--local", *uri]
+        )
+        assert main() == 0
+    return file
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> Iterator[Page]:
+    program = chromium()
+    if program is None:
+        pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)")
+    with quiet_page(program) as page:
+        page.goto(report.as_uri())
+        yield page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_can_be_read_by_anybody(scheme: Literal["light", "dark"], page: Page) -> None:
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert {"color-contrast", "heading-order", "image-alt", "scrollable-region-focusable"} <= {
+        rule["id"] for rule in found.response["passes"] + found.response["inapplicable"]
+    }
+
+
+def test_a_dark_report_is_dark_and_a_printed_one_is_light(page: Page) -> None:
+    shown = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark", media="screen")
+    assert page.evaluate(shown) == "rgb(20, 24, 29)"
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(shown) == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("width", [390, 1440, 2560])
+def test_only_wide_tables_scroll_sideways(width: int, page: Page) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tables = page.locator(".wide").all()
+    assert len(tables) >= 3
+    for table in tables:
+        table.focus()
+        assert table.evaluate("table => document.activeElement === table")

@@ -185,11 +185,11 @@ WRONG = {
     ),
     "a loss that is averaged": (
         {"loss": "F.cross_entropy(output, target)"},
-        text("stack-scoring.not-one-per-row", what="the loss", rows=LOSSROWS, shape="()"),
+        text("stack-scoring.not-one-per-row", what="the loss", rows=40, shape="()"),
     ),
     "a loss of each class": (
         {"loss": "F.softmax(output, -1)"},
-        text("stack-scoring.not-one-per-row", what="the loss", rows=LOSSROWS, shape="(40, 2)"),
+        text("stack-scoring.not-one-per-row", what="the loss", rows=40, shape="(40, 2)"),
     ),
     "a metric that is averaged": (
         {"metric": "output.mean()"},

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces.loading import ANY_TASK, SPACES, load_space
-from sweeps.spaces import listed, main
+from sweeps.spaces import main
 from tests.refusals import refused
 
 

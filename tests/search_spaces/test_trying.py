@@ -85,7 +85,7 @@ def reason_of(error: BaseException) -> Any:
 
 
 def test_a_domain_with_too_many_layers_is_refused() -> None:
-    with space_refused("layers.too-many", domain="hidden_layers", layers=10**9):
+    with space_refused("layers.too-many", domain="hidden_layers", layers=str(10**9)):
         space(domains={"hidden_layers": tune.choice([2, 10**9])})
 
 
@@ -106,5 +106,5 @@ def test_what_is_impossible_in_some_combinations_only_is_left_to_trials() -> Non
     domains = {"hidden": tune.choice([6, 35]), "heads": tune.choice([2, 7])}
     assert set(space(domains=domains).searched) == {"hidden", "heads"}
     problem = "ValueError: heads must divide hidden"
-    with space_refused("config.not-built", domain="heads", config="OwnConfig", problem=problem):
+    with space_refused("config.not-built", domain="hidden", config="OwnConfig", problem=problem):
         space(domains={**domains, "heads": tune.choice([2, 4])})

@@ -41,7 +41,7 @@ INVALID: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ({"concurrency": 2**64}, *outside("concurrency", MOST, "18446744073709551616")),
     (
         {"max_failures": 10**5000},
-        *outside("max-failures", MOST, "a whole number of about 5001 figures"),
+        *outside("max-failures", MOST, "a whole number of about 5,001 figures"),
     ),
     ({"seed": 10**400}, *beyond("--seed", "below 2**32", "a whole number of about 401 figures")),
     ({"checkpoint_every_s": math.inf}, *outside("checkpoint-every-s", MOST, "inf")),

@@ -87,7 +87,11 @@ def test_own_data_and_own_files_are_shown(
 @pytest.mark.parametrize(
     ("args", "kind", "values"),
     [
-        (("cnn_ax",), "loading.space-unknown", {"space": "cnn_ax", "hint": "TODO"}),
+        (
+            ("cnn_ax",),
+            "loading.space-unknown",
+            {"space": "cnn_ax", "hint": "; did you mean cnn_aux?"},
+        ),
         (
             ("logistic", "--task", "regression"),
             "spaces.not-for-task",

@@ -139,15 +139,25 @@ def test_text_column_with_thousands_of_values(tmp_path):
         loaded(saved(tmp_path, frame), target="y")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("where", ["x", "y"])
+INFINITE = "is infinite, or above 1e+30"
+INFINITE_TEST_ROW = text("columns.bad-value", column="y", value=np.inf, row=60, why=INFINITE)
+
+
+@pytest.mark.parametrize(
+    ("where", "bad", "kind", "values"),
+    [
+        ("x", np.nan, "arrays.not-finite", {"row": 60}),
+        ("x", np.inf, "arrays.not-finite", {"row": 60}),
+        ("y", np.nan, "targets.values-missing", {"row": 60}),
+        ("y", np.inf, "assembly.test-rows-refused", {"problem": INFINITE_TEST_ROW}),
+    ],
+)
 @pytest.mark.parametrize("shape", [(N, 3), (N, 1, 4, 4)])
-def test_nan_or_inf_in_npz(tmp_path, bad, where, shape):
+def test_nan_or_inf_in_npz(tmp_path, where, bad, kind, values, shape):
     arrays = {"x": RANDOM.random(shape), "y": RANDOM.random(N)}
     arrays[where].flat[-1] = bad
     np.savez(tmp_path / "a.npz", **arrays)
-    of_target = "targets.values-missing" if np.isnan(bad) else "columns.bad-value"
-    with refused("arrays.not-finite" if where == "x" else of_target, row=60):
+    with refused(kind, **values):
         loaded(tmp_path / "a.npz")
 
 

@@ -25,6 +25,8 @@ class IdxFile:
     name: str
     sha256: str
     num_bytes: int
+    gz_sha256: str
+    """SHA-256 of the compressed file that the mirrors have."""
 
     @property
     def spellings(self) -> tuple[str, ...]:

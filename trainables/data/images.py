@@ -6,7 +6,6 @@ from pathlib import Path
 
 from foldsweep.errors import UserError
 from trainables.data.digits import digits_source
-from trainables.data.download import TimeLimits
 from trainables.data.idx import IdxFile
 from trainables.data.mnist import ADVICE, FILES, MIRRORS, MnistMissing, mnist_folder, mnist_source
 from trainables.data.source import DigitImages, ImageSource
@@ -14,21 +13,22 @@ from trainables.data.source import DigitImages, ImageSource
 __all__ = ["DATASETS", "DigitImages", "ImageSource", "load_images"]
 
 DATASETS = ("auto", "mnist", "digits")
-_PATIENT = TimeLimits(connect_s=15.0, read_s=30.0, first_file_s=120.0, file_s=600.0)
+_PATIENT = (15.0, 30.0)
+"""Limits of a download in seconds, until it begins and between two parts of it."""
 
 
 def load_images(
     dataset: str,
     *,
     data_dir: Path | None = None,
-    download_s: float = 8.0,
+    answer_s: float = 8.0,
     mirrors: Sequence[str] = MIRRORS,
     files: Mapping[str, IdxFile] = FILES,
     progress: bool = True,
 ) -> tuple[ImageSource, str]:
     """Load the images of a dataset; return them and a line that names the dataset and the reason.
 
-    `auto` is MNIST if its files exist or can be downloaded within `download_s`, else `digits`.
+    `auto` is MNIST if its files exist or a mirror delivers them, else `digits`.
     Damaged files are an error and not a reason to use other data. With the environment variable
     FOLDSWEEP_OFFLINE=1 nothing is downloaded.
 
@@ -36,8 +36,8 @@ def load_images(
         dataset: `auto`, `mnist` or `digits`.
         data_dir: Folder of the MNIST files; None for the folder in FOLDSWEEP_DATA, else a folder
             in the user's cache.
-        download_s: Time limit of `auto` for the first file of MNIST, in seconds; each further
-            file may take five times as long. 0 turns downloads off. `mnist` waits for minutes.
+        answer_s: How long `auto` waits for each part of a mirror's answer, in seconds. 0 turns
+            downloads off. `mnist` waits longer.
         mirrors: URLs of folders to download MNIST from, tried in turn; empty to turn downloads
             off.
         files: Files of MNIST, replaced in tests only.
@@ -52,19 +52,14 @@ def load_images(
         return _digits("")
     if os.environ.get("FOLDSWEEP_OFFLINE") == "1":
         mirrors = ()
-    limits = _PATIENT
+    timeout = _PATIENT
     if dataset == "auto":
-        mirrors = mirrors if download_s > 0 else ()
-        limits = TimeLimits(
-            connect_s=min(3.0, download_s),
-            read_s=download_s,
-            first_file_s=download_s,
-            file_s=5 * download_s,
-        )
+        mirrors = mirrors if answer_s > 0 else ()
+        timeout = (min(3.0, answer_s), answer_s)
     folder = mnist_folder(data_dir)
     try:
         source = mnist_source(
-            folder, limits=limits, mirrors=mirrors, files=files, progress=progress
+            folder, timeout=timeout, mirrors=mirrors, files=files, progress=progress
         )
     except MnistMissing as error:
         if dataset == "mnist":

@@ -1,31 +1,19 @@
 """MNIST from four IDX files, whose SHA-256 is checked before they are used."""
 
 import os
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import platformdirs
+import pooch
+import requests
 from jaxtyping import Float32, UInt8
 
 from foldsweep.errors import UserError
-from trainables.data.download import (
-    DownloadError,
-    TimeLimits,
-    download_bytes,
-    download_progress,
-    write_whole,
-)
-from trainables.data.idx import (
-    ContentError,
-    IdxFile,
-    checked_content,
-    idx_array,
-    is_gzip,
-    stored_content,
-)
+from trainables.data.idx import ContentError, IdxFile, idx_array, stored_content
 from trainables.data.source import DigitImages, ImageSource
 
 FOLDER_VARIABLE = "FOLDSWEEP_DATA"
@@ -41,21 +29,25 @@ FILES: Mapping[str, IdxFile] = {
     "test_labels": IdxFile(
         name="t10k-labels-idx1-ubyte",
         sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        gz_sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         num_bytes=10_008,
     ),
     "train_labels": IdxFile(
         name="train-labels-idx1-ubyte",
         sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        gz_sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         num_bytes=60_008,
     ),
     "test_images": IdxFile(
         name="t10k-images-idx3-ubyte",
         sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        gz_sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
         num_bytes=7_840_016,
     ),
     "train_images": IdxFile(
         name="train-images-idx3-ubyte",
         sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        gz_sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         num_bytes=47_040_016,
     ),
 }
@@ -80,7 +72,7 @@ def mnist_folder(data_dir: Path | None = None) -> Path:
 def mnist_source(
     folder: Path,
     *,
-    limits: TimeLimits,
+    timeout: tuple[float, float],
     mirrors: Sequence[str] = MIRRORS,
     files: Mapping[str, IdxFile] = FILES,
     progress: bool = True,
@@ -93,7 +85,8 @@ def mnist_source(
 
     Args:
         folder: Folder of the files, existing or to be downloaded.
-        limits: Time limits of the download.
+        timeout: Limits of a download in seconds: until a server accepts the connection, and
+            between two parts of its answer.
         mirrors: URLs, ending in a slash, to try in turn; empty to turn downloads off.
         files: Expected files by role, replaced in tests only.
         progress: Whether to show the progress of a download if stderr is a terminal.
@@ -103,17 +96,11 @@ def mnist_source(
         UserError: If a file cannot be read or does not have MNIST's content, or `folder` is a
             file.
     """
-    contents: dict[str, bytes] = {}
-    missing: dict[str, IdxFile] = {}
-    for role, file in files.items():
-        content = _stored(folder, file)
-        if content is None:
-            missing[role] = file
-        else:
-            contents[role] = content
-    if missing:
-        contents |= _download(missing, folder, mirrors=mirrors, limits=limits, progress=progress)
-    arrays = {role: idx_array(content) for role, content in contents.items()}
+    contents = {role: _stored(folder, file) for role, file in files.items()}
+    for role in [role for role, content in contents.items() if content is None]:
+        _download(files[role], folder, mirrors=mirrors, timeout=timeout, progress=progress)
+        contents[role] = _stored(folder, files[role])
+    arrays = {role: idx_array(content) for role, content in contents.items() if content}
     train, test = (
         DigitImages(
             images=_halved(arrays[f"{part}_images"]),
@@ -145,73 +132,56 @@ def _stored(folder: Path, file: IdxFile) -> bytes | None:
 
 
 def _download(
-    missing: Mapping[str, IdxFile],
+    file: IdxFile,
     folder: Path,
     *,
     mirrors: Sequence[str],
-    limits: TimeLimits,
+    timeout: tuple[float, float],
     progress: bool,
-) -> dict[str, bytes]:
-    """Download, check and store files; the mirror that served a file is tried first for the next.
+) -> None:
+    """Download a file from the first mirror that has it.
 
     Raises:
-        MnistMissing: If there is no mirror, no mirror serves a file in time, or a file cannot be
-            stored.
+        MnistMissing: If there is no mirror, no mirror serves the file, or it cannot be stored.
     """
-    what = (
-        "MNIST" if len(missing) == len(FILES) else f"MNIST's {next(iter(missing.values())).name}"
-    )
     if not mirrors:
-        raise MnistMissing.of("mnist.downloading-off", what=what, folder=folder)
-    queue = list(mirrors)
-    contents: dict[str, bytes] = {}
-    with download_progress(wanted=progress) as bar:
-        for role, file in missing.items():
-            allowed_s = limits.file_s if contents else limits.first_file_s
-            deadline = time.monotonic() + allowed_s
-            failures = []
-            for num_tried, mirror in enumerate(tuple(queue)):
-                left_s = max(1e-3, deadline - time.monotonic())
-                try:
-                    stored = download_bytes(
-                        f"{mirror}{file.name}.gz",
-                        max_bytes=file.max_stored_bytes,
-                        connect_s=limits.connect_s,
-                        read_s=limits.read_s,
-                        total_s=left_s / (len(queue) - num_tried),
-                        bar=bar,
-                    )
-                    contents[role] = checked_content(stored, file)
-                    _store(stored, folder, file)
-                except (DownloadError, ContentError) as error:
-                    failures.append(f"{urlsplit(mirror).netloc}: {error}")
-                    continue
-                queue.remove(mirror)
-                queue.insert(0, mirror)
-                break
-            else:
-                raise MnistMissing.of(
-                    "mnist.not-delivered",
-                    what=what,
-                    folder=folder,
-                    file=file.name,
-                    seconds=allowed_s,
-                    problems="; ".join(failures),
-                )
-    return contents
+        raise MnistMissing.of("mnist.downloading-off", file=file.name, folder=folder)
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says that it downloads
+    name, problems = f"{file.name}.gz", []
+    for mirror in mirrors:
+        downloader = pooch.HTTPDownloader(
+            progressbar=progress and sys.stderr.isatty(),
+            timeout=timeout,
+            headers={"Accept-Encoding": "identity"},  # the hash is that of the compressed file
+        )
+        try:
+            pooch.create(
+                path=folder, base_url=mirror, registry={name: f"sha256:{file.gz_sha256}"}
+            ).fetch(name, downloader=downloader)
+            return
+        except (requests.RequestException, ValueError) as error:
+            problems.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
+        except OSError as error:
+            raise MnistMissing.of(
+                "mnist.not-stored", folder=folder, problem=error.strerror or str(error)
+            ) from error
+    raise MnistMissing.of(
+        "mnist.not-delivered", file=file.name, folder=folder, problems="; ".join(problems)
+    )
 
 
-def _store(stored: bytes, folder: Path, file: IdxFile) -> None:
-    """Store a checked file as received, gzipped or not, since servers may decompress files.
-
-    Raises:
-        MnistMissing: If the file cannot be stored.
-    """
-    suffix = ".gz" if is_gzip(stored) else ""
-    try:
-        write_whole(folder / f"{file.name}{suffix}", stored)
-    except OSError as error:
-        raise MnistMissing.of("mnist.not-stored", folder=folder, problem=error.strerror) from error
+def _reason(error: Exception) -> str:
+    """Describe a failed download in a few words, instead of requests' nested representation."""
+    match error:
+        case requests.HTTPError(response=requests.Response(status_code=code)):
+            return f"HTTP status {code}"
+        case requests.Timeout():
+            return "no answer in time"
+        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
+            return "connection failed"
+        case ValueError():
+            return "another file"
+    return type(error).__name__
 
 
 def _halved(images: UInt8[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 14 14"]:

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tests.refusals import refused
-from trainables.data.download import TimeLimits
 from trainables.data.mnist import FILES, MnistMissing, mnist_folder, mnist_source
 
-OFFLINE = TimeLimits(connect_s=1.0, read_s=1.0, first_file_s=1.0, file_s=1.0)
+OFFLINE = (1.0, 1.0)
 FIRST, *_, LAST = FILES.values()
 
 MNIST = os.environ.get("FOLDSWEEP_DATA")
@@ -20,7 +19,7 @@ needs_mnist = pytest.mark.skipif(
 
 
 def tiny_source(tiny_mnist, folder):
-    return mnist_source(folder, limits=OFFLINE, mirrors=(), files=tiny_mnist.files)
+    return mnist_source(folder, timeout=OFFLINE, mirrors=(), files=tiny_mnist.files)
 
 
 def assert_is_tiny(source, tiny_mnist):
@@ -52,7 +51,7 @@ def test_files_spelled_with_a_dot_are_found(tiny_mnist, tmp_path):
 def test_made_up_files_are_refused_as_mnist(tiny_mnist, tmp_path):
     tiny_mnist.write(tmp_path, compressed=True)
     with refused("mnist.damaged", path=tmp_path / f"{FIRST.name}.gz") as info:
-        mnist_source(tmp_path, limits=OFFLINE, mirrors=())
+        mnist_source(tmp_path, timeout=OFFLINE, mirrors=())
     assert "\n" not in str(info.value)
 
 
@@ -99,12 +98,12 @@ def test_an_unreadable_file_is_refused(tiny_mnist, tmp_path, monkeypatch):
 
 
 def test_missing_files_without_download_are_an_error_with_advice(tiny_mnist, tmp_path):
-    with refused("mnist.downloading-off", by=MnistMissing, what="MNIST", folder=tmp_path) as info:
+    with refused("mnist.downloading-off", by=MnistMissing, folder=tmp_path) as info:
         tiny_source(tiny_mnist, tmp_path)
     assert "--data-dir DIR" in str(info.value)
     tiny_mnist.write(tmp_path, compressed=True)
     (tmp_path / f"{LAST.name}.gz").unlink()
-    with refused("mnist.downloading-off", by=MnistMissing, what=f"MNIST's {LAST.name}"):
+    with refused("mnist.downloading-off", by=MnistMissing, file=LAST.name):
         tiny_source(tiny_mnist, tmp_path)
 
 
@@ -118,7 +117,7 @@ def test_folder_comes_from_argument_then_environment_then_cache(tmp_path, monkey
 
 @needs_mnist
 def test_real_mnist_is_accepted():
-    source = mnist_source(mnist_folder(), limits=OFFLINE, mirrors=())
+    source = mnist_source(mnist_folder(), timeout=OFFLINE, mirrors=())
     assert (len(source.train), len(source.test)) == (60_000, 10_000)
     assert np.bincount(source.test.labels).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
@@ -135,4 +134,4 @@ def test_real_mnist_is_accepted_unpacked_and_mixed(tmp_path):
             (tmp_path / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
         else:
             (tmp_path / path.name).symlink_to(path.absolute())
-    assert len(mnist_source(tmp_path, limits=OFFLINE, mirrors=()).train) == 60_000
+    assert len(mnist_source(tmp_path, timeout=OFFLINE, mirrors=()).train) == 60_000

@@ -19,7 +19,6 @@ from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
 from tests.refusals import refused, text
-from tests.search_spaces.refusals import space_refused
 from trainables.tasks.options import TableOptions
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest
@@ -301,8 +300,11 @@ def test_a_network_that_some_values_cannot_make_is_no_mistake(here: Path, wrong:
 
 @pytest.mark.parametrize("key", ["batch_size", "epochs"])
 def test_a_domain_that_the_field_cannot_have_is_refused(
-    sweep: Callable[..., None], key: str
+    sweep: Callable[..., None], here: Path, key: str
 ) -> None:
-    wrong = {"space": "points", "domain": key, "field": key, "rule": "int"}
-    with space_refused("config.value-refused", **wrong):
+    why = text("config.value-refused", field=key, rule="int", value="")
+    why = text("trying.value-impossible", key=key, reason=why)
+    why = text("space.cannot-be-used", space="points", reason=why)
+    with refused("loading.file-cannot-be-used", path=here / "points.py") as caught:
         sweep(key=key)
+    assert str(caught.value.values["reason"]).startswith(why)

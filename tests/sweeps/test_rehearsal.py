@@ -203,7 +203,7 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
         (
             ("--resume", "there", "--seed", "3"),
             "settings.changed-on-resume",
-            {"sweep": "there", "changed": "--seed 0 -> 3"},
+            {"sweep": "there", "changed": "--objective  -> val_accuracy; --seed 0 -> 3"},
         ),
     ],
 )

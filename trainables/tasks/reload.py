@@ -59,6 +59,8 @@ def _read(
 ) -> Data:
     if task.options is not None:
         return task.load(DataRequest(seed=seed, options=_options(recipe, task, data_dir)))
+    if "given" in recipe.origin and isinstance(task.data, Data):
+        return task.data  # the user's file has made it again
     if recipe.origin:
         from trainables.tasks.tables import data_again  # pandas, which shipped tasks do not need
 

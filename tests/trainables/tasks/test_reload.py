@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import foldsweep as fs
 from foldsweep.recipe import Recipe
 from tests.refusals import refused
 from trainables.tasks.options import TableOptions
@@ -63,6 +64,18 @@ def test_both_files_beside_the_recipe_are_taken(swept: tuple[Task, Data, Path]) 
     assert found.digest == data.digest
     assert found.test is not None
     assert found.test.inputs["numeric"][:, 0].tolist() == TEST["size"].tolist()
+
+
+def test_data_that_the_file_of_a_space_has_made_again_is_taken(
+    swept: tuple[Task, Data, Path],
+) -> None:
+    _, _, beside = swept
+    made, other = (fs.table(TRAIN[["size"]] + shift, TRAIN["left"]) for shift in (0, 1))
+    assert isinstance(made.data, Data)
+    assert isinstance(other.data, Data)
+    assert again((made, made.data, beside)) is made.data
+    with refused("reload.other-data", digest=made.data.digest, wanted=other.data.digest):
+        again((made, other.data, beside))
 
 
 def test_a_test_file_of_other_content_is_refused(swept: tuple[Task, Data, Path]) -> None:

@@ -59,8 +59,8 @@ def _read(
 ) -> Data:
     if task.options is not None:
         return task.load(DataRequest(seed=seed, options=_options(recipe, task, data_dir)))
-    if "given" in recipe.origin and isinstance(task.data, Data):
-        return task.data  # the user's file has made it again
+    if "given" in recipe.origin and isinstance(task.data, Data) and len(task.data.train) > 1:
+        return task.data  # made again by the user's file; a task from its record has one row
     if recipe.origin:
         from trainables.tasks.tables import data_again  # pandas, which shipped tasks do not need
 

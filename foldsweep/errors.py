@@ -49,8 +49,8 @@ class CodeError(UserError):
         super().__init__(message)
         self.traceback = traceback
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (str(self), self.traceback)
+    def __reduce__(self) -> tuple[type, tuple[str, str], dict[str, object]]:
+        return type(self), (str(self), self.traceback), self.__dict__
 
 
 def first_line(error: BaseException) -> str:

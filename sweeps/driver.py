@@ -65,12 +65,12 @@ def _answered(call: Callable[[], int]) -> int:
         return call()
     except UserError as error:
         shown = error.traceback if isinstance(error, CodeError) else ""
-        tell(error=str(error), traceback=shown, users=True)
+        tell(error=str(error), traceback=shown, kind=error.kind, values=error.values)
         return 2
     except ServiceLost as error:
-        tell(error=str(error), traceback="", users=False)
+        tell(error=str(error), traceback="")
     except Exception as error:
-        tell(error=shown_error(error), traceback=traceback.format_exc(), users=False)
+        tell(error=shown_error(error), traceback=traceback.format_exc())
     return 1
 
 

@@ -1,14 +1,15 @@
 """Checks of errors by their kind and values, so that rewording a sentence breaks no test."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from foldsweep.errors import UserError
-from foldsweep.texts import text
+from foldsweep.texts import text, texts
 
-__all__ = ["refused", "text"]
+__all__ = ["refused", "said_as", "text"]
 
 
 @contextmanager
@@ -27,3 +28,9 @@ def refused(
         name: value if isinstance(value, int | float) else str(value)
         for name, value in values.items()
     }
+
+
+def said_as(kind: str) -> re.Pattern[str]:
+    """Return a pattern of the text of a kind, whatever its values."""
+    parts = re.split(r"\{.*?\}", texts()[kind])
+    return re.compile(".*".join(map(re.escape, parts)))

@@ -175,7 +175,7 @@ def _in_driver(
     if code == INTERRUPTED:
         _interrupted(supervisor.signal, known.get("resume"))
     if "error" in known:
-        _raise(known["error"], known["traceback"], users=known["users"])
+        _raise(known["error"], known["traceback"], known.get("kind"), known.get("values", {}))
     return known
 
 
@@ -219,13 +219,12 @@ def _interrupted(number: int | None, resume: str | None) -> NoReturn:
     raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was started")
 
 
-def _raise(error: str, traceback: str, *, users: bool) -> NoReturn:
-    """Raise the exception of the child process here."""
-    raised: Exception = UserError(error)
-    if not users:
-        raised = RuntimeError(error)
-    elif traceback:
-        raised = CodeError(error, traceback)
+def _raise(error: str, traceback: str, kind: str | None, values: dict[str, object]) -> NoReturn:
+    """Raise the exception of the child process here; `kind` is None if it is not the user's."""
+    raised: Exception = RuntimeError(error)
+    if kind is not None:
+        raised = users = CodeError(error, traceback) if traceback else UserError(error)
+        users.kind, users.values = kind, values
     if traceback:
         raised.add_note(f"in the process of the sweep: {traceback}")
     raise raised

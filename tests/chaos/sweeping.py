@@ -16,6 +16,7 @@ from tests.chaos.moments import Line, catch, draw_moment, wait_for
 from tests.chaos.outcome import study_of
 from tests.chaos.processes import end_all, find
 from tests.chaos.space import MARKS
+from tests.refusals import said_as
 
 ROOT = Path(__file__).parents[2]
 SPACE_FILE = Path(__file__).with_name("space.py")
@@ -27,7 +28,10 @@ END_WITHIN_S = 150.0
 LIFE_WITHIN_S = 600.0
 ATTEMPTS = 5
 """Number of failed resumptions without a kill at which a sweep counts as faulty."""
-IN_USE = ("being run by another process", "already running", "is in use")
+IN_USE = tuple(
+    said_as(kind)
+    for kind in ("launch.already-running", "ownership.sweep-in-use", "tracker.already-running")
+)
 
 
 @dataclass(kw_only=True)
@@ -125,7 +129,7 @@ class Sweeping:
             if code == 0:
                 break
             if len(life.kills) == killed_before:
-                failed += not any(text in said for text in IN_USE)
+                failed += not any(pattern.search(said) for pattern in IN_USE)
                 if failed >= ATTEMPTS:
                     last = (said.strip().splitlines() or ["nothing said"])[-1]
                     life.faults.append(f"{life.name} cannot be resumed, exit code {code}: {last}")

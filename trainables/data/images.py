@@ -63,10 +63,8 @@ def load_images(
         )
     except MnistMissing as error:
         if dataset == "mnist":
-            raise
-        return _digits(
-            f", because {error.reason}; results are on `digits`; to use MNIST, {ADVICE}"
-        )
+            raise UserError.of("images.mnist-missing", reason=error, advice=ADVICE) from error
+        return _digits(f", because {error}; results are on `digits`; to use MNIST, {ADVICE}")
     num_train, num_test = len(source.train), len(source.test)
     return source, f"data: MNIST from {folder} ({num_train:,} + {num_test:,} images)"
 

@@ -54,11 +54,7 @@ FILES: Mapping[str, IdxFile] = {
 
 
 class MnistMissing(UserError):
-    """Missing MNIST files; the message has the reason why they could not be downloaded."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; {ADVICE}, or use `--dataset digits`")
-        self.reason = reason
+    """Missing MNIST files; the message is the reason why they could not be downloaded."""
 
 
 def mnist_folder(data_dir: Path | None = None) -> Path:

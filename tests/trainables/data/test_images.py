@@ -3,7 +3,7 @@ import pytest
 
 from tests.refusals import refused, text
 from trainables.data.images import load_images
-from trainables.data.mnist import MnistMissing
+from trainables.data.mnist import ADVICE, MnistMissing
 
 REFUSING = ("http://127.0.0.1:9/", "http://127.0.0.1:10/")
 
@@ -85,7 +85,7 @@ def test_nothing_is_downloaded_where_the_environment_says_so(
     monkeypatch.setenv("FOLDSWEEP_OFFLINE", "1")
     given = {"data_dir": tmp_path, "files": tiny_mnist.files, "mirrors": (mirror.url("good"),)}
     if dataset == "mnist":
-        with refused("mnist.downloading-off", by=MnistMissing):
+        with refused("images.mnist-missing"):
             load_images(dataset, **given)
     else:
         assert load_images(dataset, **given)[0].dataset == "digits"
@@ -112,9 +112,10 @@ def test_damaged_mnist_is_an_error_rather_than_other_data(tiny_mnist, tmp_path, 
 
 
 def test_mnist_by_name_never_becomes_digits(tiny_mnist, tmp_path):
-    with refused("mnist.not-delivered", by=MnistMissing) as caught:
+    with refused("images.mnist-missing", advice=ADVICE) as caught:
         load_images("mnist", data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
     assert "or use `--dataset digits`" in str(caught.value)
+    assert isinstance(caught.value.__cause__, MnistMissing)
 
 
 def test_images_are_those_of_the_files(tiny_mnist, tmp_path):

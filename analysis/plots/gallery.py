@@ -26,7 +26,6 @@ from analysis.plots.study import (
     interactive_figures,
     plot_importances,
     rebuild,
-    static_figures,
 )
 from analysis.plots.tradeoffs import COSTS, Cost, plot_tradeoff, tradeoff_info
 from analysis.results import Sweep, Trial
@@ -178,7 +177,7 @@ def _boxes(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn
         f"{common(sweeps)}-boxes": Drawn(
             figure=plot_boxes(infos, measure),
             caption=f"The {measure.name} of each best trial over {where}, one point each:"
-            f" {measure.better} is better, and differences count only where boxes hardly overlap."
+            f" {measure.better} is better. The tests say which differences are significant."
             + (" Trials that were never evaluated show their folds." if mixed else ""),
         )
     }
@@ -272,14 +271,7 @@ def _histories(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, D
 def _studies(
     sweeps: Sequence[Sweep], studies: Mapping[str, Rebuilt], notice: Notice
 ) -> dict[str, Drawn]:
-    """Optuna's figures of each sweep, without initial points."""
-    captions = {
-        "slice": "Slice plot of complete trials: a trend along a parameter suggests an effect.",
-        "contour": "Contour plot of the most important parameters, interpolated between complete"
-        " trials: wide dark areas are safe choices.",
-        "parallel": "Parallel coordinates of complete trials: where dark lines meet, good trials"
-        " agree.",
-    }
+    """Importances of each sweep's parameters, without initial points."""
     figures = {}
     for sweep in sweeps:
         rebuilt = studies.get(sweep.name)
@@ -298,9 +290,5 @@ def _studies(
                 figure=plot_importances(rebuilt.importances),
                 caption=f"{sweep.name}: which parameters mattered within the space; with few"
                 " trials the order is uncertain.",
-            )
-        for name, figure in static_figures(rebuilt).items():
-            figures[f"{slug(sweep)}-{name}"] = Drawn(
-                figure=figure, caption=f"{sweep.name}: {captions[name]}"
             )
     return figures

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import matplotlib
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from optuna import visualization
 from optuna.distributions import (
@@ -35,10 +33,8 @@ from optuna.importance import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from optuna.visualization import matplotlib as drawn
 
 from analysis.load import Store, json_tag, metric_history
-from analysis.plots import restyle
 from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
 from foldsweep import names
@@ -254,28 +250,6 @@ def plot_importances(info: ImportanceInfo) -> Figure:
     return figure
 
 
-def static_figures(rebuilt: Rebuilt) -> dict[str, Figure]:
-    """Optuna's slice, contour and parallel-coordinate plots of the sampler's trials, for print."""
-    searched, target = rebuilt.searched, rebuilt.sweep.objective.key
-    if len(rebuilt.complete) < LEAST_DRAWN:
-        return {}
-    figures = {}
-    with _pyplot():
-        axes = drawn.plot_slice(searched, target_name=target)
-        figures["slice"] = restyle.slices(_first(axes))
-    params = rebuilt.contour_params
-    if len(params) > 1:
-        with _pyplot():
-            axes = drawn.plot_contour(searched, params=params, target_name=target)
-            figures["contour"] = restyle.contours(_first(axes))
-    with _pyplot():
-        axes = drawn.plot_parallel_coordinate(
-            searched, params=sorted(rebuilt.common) or None, target_name=target
-        )
-        figures["parallel"] = restyle.parallel(_first(axes))
-    return figures
-
-
 def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
     """Optuna's interactive figures: the history of all trials, others of the sampler's trials."""
     target = rebuilt.sweep.objective.key
@@ -308,11 +282,6 @@ def interactive_figures(rebuilt: Rebuilt) -> dict[str, go.Figure]:
     return figures
 
 
-def _first(axes: Any) -> Figure:
-    """The figure of one or many axes, as Optuna's functions return them."""
-    return np.atleast_1d(axes).flat[0].figure
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Suppress Optuna's warnings about experimental functions and about constant parameters."""
@@ -320,17 +289,3 @@ def _quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.filterwarnings("ignore", "Attempting to set identical low and high", UserWarning)
         yield
-
-
-@contextmanager
-def _pyplot() -> Iterator[None]:
-    """Context for functions that draw with pyplot: restores its state, and opens no window."""
-    backend, others = matplotlib.get_backend(), set(plt.get_fignums())
-    plt.switch_backend("agg")
-    try:
-        with _quiet(), plt.rc_context():
-            yield
-    finally:
-        for number in set(plt.get_fignums()) - others:
-            plt.close(number)
-        plt.switch_backend(backend)

@@ -51,8 +51,6 @@ NAMES = [
     "all-parameters",
     "all-training-time",
     "all-history",
-    "new-mlp-slice",
-    "new-mlp-parallel",
 ]
 PAGES = ["all-parameters", "all-training-time", "new-mlp-history", "new-mlp-slice"]
 

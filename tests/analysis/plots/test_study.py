@@ -1,12 +1,10 @@
 import math
 from dataclasses import replace
 
-import matplotlib
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib import pyplot as plt
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
@@ -16,7 +14,6 @@ from analysis.plots.study import (
     nearest,
     plot_importances,
     rebuild,
-    static_figures,
 )
 from analysis.results import load_sweeps
 from sweeps import distributions as of_sweeps
@@ -114,10 +111,7 @@ def test_the_lowest_error_is_the_best_of_its_study(store):
     swept = recorded(sweep("net/mlp", *trials, objective=RMSE), {"lr": LR})
     rebuilt = rebuild(store, swept)
     assert rebuilt.study.best_value == 40.0
-    figures = static_figures(rebuilt)
-    assert "val_rmse" in {axes.get_ylabel() for axes in figures["parallel"].axes} | {
-        label.get_text() for axes in figures["parallel"].axes for label in axes.get_xticklabels()
-    }
+    assert "val_rmse" in interactive_figures(rebuilt)["slice"].to_json()
 
 
 def test_an_older_sweep_has_no_study(store):
@@ -168,22 +162,6 @@ def test_it_is_said_why_there_are_no_importances(store, swept, why):
     assert rebuild(store, swept).importances == f"net/mlp: no importances, since {why}"
 
 
-@pytest.mark.parametrize("params", [["lr"], ["lr", "units"], ["fixed", "kind", "lr", "units"]])
-def test_figures_for_print_are_labelled_and_leave_nothing_behind(store, params):
-    before = dict(matplotlib.rcParams)
-    figures = static_figures(rebuild(store, many(8, space={name: SPACE[name] for name in params})))
-    assert list(figures) == ["slice", *(["contour"] if len(params) > 1 else []), "parallel"]
-    assert dict(matplotlib.rcParams) == before
-    assert plt.get_fignums() == []
-    slices = [axes.get_xlabel() for axes in figures["slice"].axes if axes.get_xlabel()]
-    assert slices == params
-    for figure in figures.values():
-        assert "val_accuracy" in {axes.get_ylabel() for axes in figure.axes} | {
-            label.get_text() for axes in figure.axes for label in axes.get_xticklabels()
-        }
-        figure.draw_without_rendering()
-
-
 WIDTHS = CategoricalDistribution(["[8, 16]", '{"a": [1]}', None])
 TREE = {"lr": LR, "kind": KIND, "units": UNITS, "widths": WIDTHS}
 
@@ -222,18 +200,19 @@ def test_importances_have_conditional_parameters_by_the_evaluator_that_can(store
 
 def test_figures_of_conditional_parameters_are_of_the_trials_that_have_them(store):
     rebuilt = rebuild(store, conditional(18))
-    figures = static_figures(rebuilt)
-    assert list(figures) == ["slice", "contour", "parallel"]
-    panels = {axes.get_xlabel(): axes for axes in figures["slice"].axes if axes.get_xlabel()}
-    assert set(panels) == set(TREE)
-    assert len(panels["units"].collections[0].get_offsets()) == 9
     assert "units" not in rebuilt.contour_params
     shown = interactive_figures(rebuilt)
     assert list(shown) == ["history", "slice", "parallel", "contour", "importance"]
     assert "units" in shown["slice"].to_json()
     assert "units" not in shown["parallel"].to_json()
-    for figure in figures.values():
-        figure.draw_without_rendering()
+    panels = {axis.title.text: trace for axis, trace in _panels(shown["slice"])}
+    assert set(panels) == set(TREE)
+    assert len(panels["units"].x) == 9
+
+
+def _panels(figure):
+    """Pairs of an x axis and the points over it."""
+    return [(figure.layout[trace.xaxis.replace("x", "xaxis")], trace) for trace in figure.data]
 
 
 def test_a_trial_without_an_unconditional_parameter_is_left_out(store):
@@ -246,7 +225,6 @@ def test_a_trial_without_an_unconditional_parameter_is_left_out(store):
 
 def test_too_few_trials_are_not_drawn(store):
     rebuilt = rebuild(store, many(2))
-    assert static_figures(rebuilt) == {}
     assert list(interactive_figures(rebuilt)) == ["history"]
 
 

@@ -238,6 +238,11 @@ class Sweep:
         row = self.tags.get(names.TAG_PRESET, "")
         return row, self.values[key], self.values.get(names.std_key(key))
 
+    @property
+    def constant(self) -> float | None:
+        """Score of a constant prediction on the same folds; None if the sweep has none."""
+        return self.values.get(names.constant_key(self.measure.key))
+
     def evaluation(self, trial: int) -> Measured | None:
         """The latest rounds of a trial on test rows; None if it was never evaluated."""
         return next((m for m in self.evaluations if m.trial == trial), None)

@@ -94,6 +94,8 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said.append(_power(comparison))
+    if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
+        said.append(_against_constant(comparison.rows[0], comparison))
     for row in comparison.rows:
         if row.sweep.selected_on_test:
             said.append(
@@ -164,7 +166,7 @@ def fresh_data(row: Row) -> str:
         f" {found.trials} complete of {plural(len(row.sweep.trials), 'trial')}"
     )
     if any(trial.stopped_early for trial in row.sweep.trials):
-        said += "; selection before the last rung is not corrected"
+        said += "; selection by early stopping is not corrected"
     return f"{said}."
 
 
@@ -172,7 +174,7 @@ def equivalence(comparison: Comparison) -> str:
     """Which configurations are equivalent to the best, and the smallest of them."""
     limit, equivalent = amount(comparison.rope, comparison), comparison.choice.equivalent
     if len(equivalent) == 1:
-        return f"No other is shown to be equivalent to it, within {limit}: keep the best."
+        return f"No other is shown to be equivalent to it, within {limit}."
     others = plural(len(equivalent) - 1, "other")
     are = "is" if len(equivalent) == 2 else "are"
     least = size(cheapest(equivalent), equivalent[0])
@@ -240,6 +242,19 @@ def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
     }
     parts = [told[words].format(_listed(of)) for words, of in by_verdict.items() if of]
     return f"{name} is {'; '.join(parts)}."
+
+
+def _against_constant(best: Row, comparison: Comparison) -> str:
+    """The score of a constant prediction, and whether the best is shown to exceed it."""
+    constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
+    assert constant is not None
+    said = (
+        f"The same prediction for all rows has {comparison.objective.name}"
+        f" {shown(constant, places=comparison.places)} on these folds."
+    )
+    if found is None or sign * ((found.low if sign > 0 else found.high) - constant) > 0:
+        return said
+    return f"{said} {best.name} is not shown to be better than that."
 
 
 def _power(comparison: Comparison) -> str:

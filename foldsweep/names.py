@@ -88,6 +88,17 @@ def bootstrap_key(metric: str) -> str:
     return f"bootstrap_{metric}"
 
 
+def constant_key(metric: str) -> str:
+    """Return the key of the metric of a constant prediction, see `sweeps.constant`.
+
+    This metric is logged to the run of a sweep.
+
+    >>> constant_key("val_accuracy")
+    'constant_val_accuracy'
+    """
+    return f"constant_{metric}"
+
+
 def bootstrap_low_key(metric: str) -> str:
     """Return the key of the lower end of the 95 % interval of `bootstrap_key`."""
     return f"{bootstrap_key(metric)}_low"

@@ -17,6 +17,7 @@ from foldsweep.files import joined
 from foldsweep.numbers import plural, shown_score
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked
+from sweeps.constant import constant_score
 from sweeps.distributions import distributions_json, distributions_of
 from sweeps.expectation import log_expected
 from sweeps.fingerprints import identity_of
@@ -250,6 +251,10 @@ def sweep_space(
         tracker.log_artifact(None, write_task(folder, task, data))
         if preset is not None:
             tracker.log_metrics(None, reported_figures(preset))
+        first = settings.objective[0]
+        constant = constant_score(task, scored, folds, names.bare(first))
+        if constant is not None:
+            tracker.log_metrics(None, {names.constant_key(first): constant})
         report_at: tuple[int, ...] = (epochs,)
         if ledger.prunes:
             report_at = reports(settings.scheduler, epochs, rungs)

@@ -52,7 +52,7 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
 def test_lack_of_power_makes_no_small_one_equivalent() -> None:
     trial, why = choose(sweep(*TRIALS), "equivalent-smallest")
     assert trial.number == 0
-    assert why == "No other is shown to be equivalent to it, within 1.0 point: keep the best."
+    assert why == "No other is shown to be equivalent to it, within 1.0 point."
 
 
 def test_the_smallest_of_those_shown_to_be_equivalent_is_chosen() -> None:

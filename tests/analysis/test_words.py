@@ -241,7 +241,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
             [
                 "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
                 " every other on the sweep's own 5 folds.",
-                "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
+                "No other is shown to be equivalent to it, within 1.0 point.",
             ],
             id="the best is better than every other",
         ),
@@ -251,7 +251,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
                 "The other 2 complete configurations of s/a are not yet distinguished from"
                 " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
                 " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
-                "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
+                "No other is shown to be equivalent to it, within 1.0 point.",
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
         ),
@@ -261,7 +261,7 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
                 "The other complete configuration of s/a is not yet distinguished from"
                 " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
                 " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
-                "No other is shown to be equivalent to it, within 1.0 point: keep the best.",
+                "No other is shown to be equivalent to it, within 1.0 point.",
             ],
             id="two trials",
         ),
@@ -341,7 +341,7 @@ def test_what_was_selected_on_test_rows_is_said_to_be_too_good() -> None:
 
 @pytest.mark.parametrize(
     ("state", "end"),
-    [("FAIL", "."), ("PRUNED", "; selection before the last rung is not corrected.")],
+    [("FAIL", "."), ("PRUNED", "; selection by early stopping is not corrected.")],
 )
 def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> None:
     first = row("a", 0.95)
@@ -359,6 +359,26 @@ def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> 
     )
     by_loss = replace(first, sweep=replace(first.sweep, measure=cases.LOSS))
     assert by_loss.bootstrap is None
+
+
+@pytest.mark.parametrize(("constant", "shown"), [(0.9, True), (0.93, False), (0.97, False)])
+def test_the_best_is_compared_with_a_constant_prediction(constant: float, shown: bool) -> None:
+    first = row("a", 0.95)
+    values = {
+        names.constant_key("val_accuracy"): constant,
+        names.bootstrap_key("val_accuracy"): 0.9412,
+        names.bootstrap_low_key("val_accuracy"): 0.92,
+        names.bootstrap_high_key("val_accuracy"): 0.963,
+        names.bootstrap_trials_key("val_accuracy"): 1.0,
+    }
+    first = replace(first, sweep=replace(first.sweep, values=values))
+    (said,) = words.sentences(comparison(rows=(first,)))
+    assert said.startswith(
+        f"The same prediction for all rows has accuracy {constant:.4f} on these"
+    )
+    assert said.endswith("a is not shown to be better than that.") != shown
+    finals = replace(comparison(rows=(first,)), in_finals=True)
+    assert words.sentences(finals) == []
 
 
 def test_a_row_in_the_finals_is_said_by_them() -> None:

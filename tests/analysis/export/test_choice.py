@@ -69,7 +69,7 @@ def test_a_rule_chooses_and_says_why(run: Callable) -> None:
     said = run("--sweep", "both", "--space", "mlp", "--choose", "equivalent-smallest")
     assert said[0] == (
         "both/mlp, equivalent-smallest: No other is shown to be equivalent to it, within 1.0"
-        " point: keep the best."
+        " point."
     )
     assert Recipe.load(Path("equivalent-smallest-both-mlp.yaml")).trial == 2
 

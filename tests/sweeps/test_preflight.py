@@ -7,9 +7,12 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch import nn
 
+import foldsweep as fs
 from foldsweep.errors import CodeError, UserError
 from search_spaces.loading import ANY_TASK, load_space
 from sweeps.cluster import Cluster
@@ -21,7 +24,7 @@ from sweeps.sweep import make_folds
 from tests.refusals import refused, text
 from trainables.tasks.options import TableOptions
 from trainables.tasks.tables import table_task
-from trainables.tasks.task import DataRequest
+from trainables.tasks.task import DataRequest, Shapes
 
 FILE = Template("""
 from dataclasses import dataclass
@@ -215,6 +218,31 @@ def test_a_class_out_of_range_is_named(
     with refused("preflight.class-unknown", wrong=wrong, most=1, **where) as caught:
         sweep(target=target)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_network_that_does_not_take_the_inputs_is_told_their_names(
+    alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "b": [*"xyz"] * 20})
+    task = fs.table(frame[["a"]] if alone else frame, np.arange(60) % 2, name="mixed")
+    network = nn.Bilinear if alone else nn.Linear
+    mixed = fs.variant("net", task, lambda config, shapes: network(1, 2, 2), fs.TrialConfig)
+    space = fs.SearchSpace(name="net", variant=mixed, domains={"lr": fs.tune.uniform(0.1, 1)})
+    settings = SweepSettings(space=("net",), folds=2).for_task(task)
+    data = task.load(DataRequest(seed=0))
+    with refused("preflight.space-fails") as caught:
+        check_model(space, data, make_folds(task, data, settings), settings)
+    said = "numeric (1,)" if alone else "numeric (1,), categories (1,)"
+    assert f"it is called with {said}" in str(caught.value)
+
+
+def test_an_input_s_wrong_name_is_answered_with_the_right_ones() -> None:
+    shapes = Shapes(inputs={"numeric": (3,), "categories": (2,)}, outputs=2)
+    assert shapes.inputs["numeric"] == (3,)
+    with pytest.raises(KeyError, match="no input 'categorical': .* numeric, categories"):
+        shapes.inputs["categorical"]
 
 
 def test_an_estimator_s_bug_is_shown_too(sweep: Callable[..., None], here: Path) -> None:

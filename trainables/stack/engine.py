@@ -4,6 +4,7 @@ Legend of shapes: m members, b rows in a batch, n noise values.
 """
 
 import abc
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.errors import UserError
 from trainables.config import TrialConfig
 from trainables.tasks.task import Output
 
@@ -156,6 +158,28 @@ class AbstractEngine(abc.ABC):
 def feed(network: Callable[..., Output], inputs: Mapping[str, Tensor]) -> Output:
     """Call a network: a single input as positional argument, several as keyword arguments."""
     return network(*inputs.values()) if len(inputs) == 1 else network(**inputs)
+
+
+def require_inputs(network: nn.Module, inputs: Mapping[str, Tensor]) -> None:
+    """Check that a network's `forward` accepts the inputs of the task, as `feed` passes them.
+
+    Args:
+        network: The network.
+        inputs: Inputs (b, ...) by name.
+
+    Raises:
+        UserError: If not; the message names the inputs and their shapes.
+    """
+    alone = len(inputs) == 1
+    try:
+        inspect.signature(network.forward).bind(
+            *(inputs.values() if alone else ()), **({} if alone else inputs)
+        )
+    except TypeError as error:
+        shapes = ", ".join(f"{name} {tuple(value.shape[1:])}" for name, value in inputs.items())
+        raise UserError.of(
+            "stack.inputs-differ", network=type(network).__name__, problem=error, inputs=shapes
+        ) from None
 
 
 def belongs(name: str, parts: tuple[str, ...]) -> bool:

@@ -23,7 +23,7 @@ from trainables.models.layers import Dropout, num_params
 from trainables.seeds import derive_seed
 from trainables.stack.averages import Averages, EpochMetrics, averages, sum_of
 from trainables.stack.batches import padded, uniform
-from trainables.stack.engine import AbstractEngine, MemberValues, Sums, feed
+from trainables.stack.engine import AbstractEngine, MemberValues, Sums, feed, require_inputs
 from trainables.stack.fused import FusedEngine
 from trainables.stack.graphed import GraphedEngine, cuda_graph
 from trainables.stack.handwritten import HandwrittenEngine
@@ -116,6 +116,7 @@ class FoldStack:
             self.engine = HandwrittenEngine(models, self._values(0), self.scorer, configs)
         else:
             self.num_params = num_params(models[0])
+            require_inputs(models[0], self.rows.two())
             self.noise_sizes = _noise_sizes(models[0], self.rows.two())
             self.mode = resolve_mode(mode, models[0], self.device, config.batch_size)
             if self.unequal:

@@ -34,6 +34,13 @@ class DataRequest:
     """Options of the task from the command line, an instance of `Task.options`."""
 
 
+class _Inputs(dict[str, tuple[int, ...]]):
+    """Shapes of inputs by name; a wrong name is answered with the right ones."""
+
+    def __missing__(self, name: str) -> tuple[int, ...]:
+        raise KeyError(f"no input {name!r}: the task's inputs are {', '.join(self)}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
     """Shapes that a model is built for: inputs of one row, and the number of outputs."""
@@ -46,6 +53,9 @@ class Shapes:
     schema: Any = None
     """Columns of a table or layout of arrays, see `trainables.tasks.table.schema.Schema`; None
     if a program made the data."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", _Inputs(self.inputs))
 
 
 @runtime_checkable

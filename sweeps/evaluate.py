@@ -17,7 +17,7 @@ import tyro
 from foldsweep import names
 from foldsweep.checks import MOST_FOLDS
 from foldsweep.errors import UserError
-from foldsweep.numbers import shown_spread
+from foldsweep.numbers import plural, shown_spread
 from foldsweep.programs import (
     INTERRUPTED,
     EpochLine,
@@ -136,10 +136,9 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     who = recipe.variant
     if settings.ensemble:
         who += f", ensembles of {len(cohorts[0].members)}"
-    console.print(
-        f"{who}, {settings.rounds} rounds{length} on"
-        f" {len(data[0].train)} {'fresh' if fresh else 'same'} {recipe.dataset} {task.unit}"
-    )
+    rows = f"{len(data[0].train)} {{}}{recipe.dataset} {task.unit}"
+    each = f"each on {rows.format('fresh ')}" if fresh else f"all on the same {rows.format('')}"
+    console.print(f"{who}: {plural(settings.rounds, 'training')}{length}, {each}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with users_code("building the network fails in"):
         if settings.ensemble:
@@ -158,7 +157,8 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     tested = [rows for cohort in cohorts for rows in cohort.held_out()][::size]
     if settings.ensemble:
         scores = together(scores, tested, variant)
-    _say(recipe, scores, f"{len(data[0].test_rows)} test {task.unit}")
+    tests = f"{len(data[0].test_rows)} test {task.unit}"
+    _say(recipe, scores, f"{tests} each" if fresh else f"the same {tests}")
     answers = evaluation(task, tested, scores.predictions)
     texts = {names.EVALUATION_FILE: json.dumps(answers) + "\n"}
     console.print(_log(settings, recipe, scores, data[0], fresh, seed, texts, size))
@@ -191,7 +191,7 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
         spread = f" ± {std:.4f} (std over {len(values)} rounds, standard error {error:.4f})"
     before = shown_spread(recipe.score[key], recipe.score[names.std_key(key)])
     console.print(
-        f"test {name} {float(np.mean(values)):.4f}{spread}, {measured_on} each\n"
+        f"test {name} {float(np.mean(values)):.4f}{spread}, {measured_on}\n"
         f"cross-validated in the sweep: {before}"
     )
 

@@ -155,7 +155,7 @@ def _described(objective: str, found: Expected, tried: int, *, stopped: bool) ->
         f" {tried} tried"
     )
     if stopped:
-        line += "; selection before the last rung is not corrected"
+        line += "; selection by early stopping is not corrected"
     return f"{line})"
 
 

@@ -25,7 +25,7 @@ from sweeps.payoff import LEAST_TRIED, MORE, expected_gain
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
 from sweeps.settings import SweepSettings
-from sweeps.summary import best_table
+from sweeps.summary import best_table, ranking
 from sweeps.sweep import SweepEnd, most_epochs
 from sweeps.tracking.spool import REJECTED_FILE
 from sweeps.visible import GUIDED
@@ -131,21 +131,15 @@ def _counted(sampled: int, settings: SweepSettings) -> str:
     return f"{sampled} sampled trial{'s' * (sampled != 1)}"
 
 
-def trained_to_the_end(end: SweepEnd) -> str:
-    """Number of sampled configurations trained to the end, as a line; with a warning if zero."""
+def without_sampled(end: SweepEnd) -> str | None:
+    """Warning if no sampled configuration was trained to the end; None if one was."""
     ledger = end.ledger
     states = Counter(t.state.name for t in ledger.ended() if t.is_sampled)
-    states[names.PAUSED] = sum(n >= len(ledger.space.points) for n in ledger.paused())
-    complete, failed = states["COMPLETE"], states["FAIL"]
-    stopped = states["PRUNED"] + states[names.PAUSED]
+    if states["COMPLETE"] or end.interrupted:
+        return None
+    stopped = states["PRUNED"] + sum(n >= len(ledger.space.points) for n in ledger.paused())
     on_grid = ledger.settings.sampler == "grid"
-    what = "configurations of the grid" if on_grid else "sampled configurations"
-    how = "paused" if states[names.PAUSED] else "stopped early"
-    parts = [f"{stopped} {how}"] * bool(stopped) + [f"{failed} failed"] * bool(failed)
-    line = f"{ledger.space.name}: {complete} of {states.total()} {what} trained to the end"
-    line += f" ({', '.join(parts)})" if parts else ""
-    if complete or end.interrupted:
-        return line
+    what = "configuration of the grid" if on_grid else "sampled configuration"
     first = "the baseline" if len(ledger.space.points) == 1 else "an initial point"
     best = f"the best is {first} by default" if end.complete else "there is no best"
     if stopped and on_grid:
@@ -153,8 +147,8 @@ def trained_to_the_end(end: SweepEnd) -> str:
     elif stopped:
         advice = "try more trials (--trials) or --scheduler none"
     else:
-        advice = "see why they failed" if failed else "try more trials (--trials)"
-    return f"{line}\nwarning: no {what} trained to the end, so {best}; {advice}"
+        advice = "see why they failed" if states["FAIL"] else "try more trials (--trials)"
+    return f"warning: no {what} was trained to the end, so {best}; {advice}"
 
 
 def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
@@ -224,7 +218,9 @@ def _end(
         f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete, {early},"
         f" {counts['FAIL']} failed"
     )
-    yield trained_to_the_end(end)
+    warning = without_sampled(end)
+    if warning:
+        yield warning
     yield from failed_apart(end, settings)
     if table is not None:
         yield table
@@ -315,7 +311,7 @@ def say_what_next(
         where += f" and in MLflow, experiment {settings.experiment!r}"
     if not audience.by_call and not any(end.waiting_records for end in ends):
         commands.append(("look", _look(settings, audience)))
-        complete = [end.ledger.space.name for end in ends if end.complete]
+        complete = [end for end in ends if end.complete]
         if complete:
             compare = command("analysis/compare.py", "--sweep", name, *store)
             commands.append(("compare", compare))
@@ -325,16 +321,27 @@ def say_what_next(
         if complete and not settings.select_on_test:
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
-            best = f"best-{name}-{complete[0]}.yaml"
-            measure = command("sweeps/evaluate.py", best, *_data(settings), *store)
+            space = _space_of_the_best(complete, settings)
+            more = [*_data(settings), *store]
+            measure = command("sweeps/evaluate.py", f"best-{name}-{space}.yaml", *more)
             commands.append(("measure", measure))
+            model = ("--sweep", f"{name}/{space}", "--register", name)
+            commands.append(("register", command("analysis/export.py", *model, *more)))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
-        more = {"trials": 2 * (settings.trials or DEFAULT_TRIALS)}
+        raised = {"trials": 2 * (settings.trials or DEFAULT_TRIALS)}
         if settings.patience and any(end.ledger.has_stopped_paying for end in ends):
-            more["patience"] = 2 * settings.patience
-        commands.append(("more", resume_command(settings, name, audience, **more)))
+            raised["patience"] = 2 * settings.patience
+        commands.append(("more", resume_command(settings, name, audience, **raised)))
     lines = [f"  {what:8} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
+
+
+def _space_of_the_best(ends: Sequence[SweepEnd], settings: SweepSettings) -> str:
+    """Name of the space whose best trial has the best score by the first objective."""
+    objective = settings.objective
+    best = [(ranking(end.ledger, objective)[0].score, end.ledger.space) for end in ends]
+    sign = names.sign(best[0][1].variant.task.better[objective[0]])
+    return max(best, key=lambda one: sign * one[0])[1].name
 
 
 def fails_again(end: SweepEnd) -> bool:

@@ -139,13 +139,13 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """State of the sweep in one line."""
         life = self.lifecycle
-        waiting = life.num_paused
-        done = life.ended.total() + waiting
-        stopped = f"{waiting} paused"
+        tried = life.ended.total() + len(life.paused)
+        tried += sum(bool(r.asked.reported_at) for r in life.running.values())
+        stopped = f"{life.num_paused} paused"
         if life.ledger.ends_early:
             stopped = f"{life.ended[TrialState.PRUNED]} pruned"
         parts = [
-            f"{done}/{done + life.ledger.trials_left} trials",
+            f"{tried}/{max(tried, life.ledger.budget)} trials",
             f"{life.num_training} running",
             stopped,
             f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",

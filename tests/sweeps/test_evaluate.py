@@ -110,7 +110,7 @@ def measure(
 def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     said = measure(rounds=1)
     (line,) = [line for line in said.splitlines() if line.startswith("test accuracy")]
-    assert line.endswith(" (one round: no std), 11 test pairs each")
+    assert line.endswith(" (one round: no std), the same 11 test pairs")
     assert "±" not in line
     assert "test_accuracy" in CatchingTracker.metrics
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
@@ -250,6 +250,7 @@ def measured_values() -> dict[str, Any]:
     return {**values, "answers": CatchingTracker.files["evaluation.json"]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("helped")
 def test_no_bit_depends_on_the_number_of_processes(measure: Callable[..., str]) -> None:
     config = {"batch_size": 8, "epochs": 2, "channels": [8, 8], "shift": 1.0}
@@ -262,6 +263,7 @@ def test_no_bit_depends_on_the_number_of_processes(measure: Callable[..., str]) 
     assert len({found[0][f"round_{i}/test_loss"] for i in range(6)}) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("helped")
 def test_estimators_give_the_same_in_any_process(
     here: Path, monkeypatch: pytest.MonkeyPatch
@@ -304,6 +306,7 @@ def checked(output):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("helped")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_user_s_mistake_shows_file_line_and_traceback_from_any_process(
@@ -360,7 +363,7 @@ def test_interrupted_it_says_how_to_go_on(
 
 def test_an_ensemble_is_measured_by_its_averaged_predictions(measure: Callable[..., str]) -> None:
     said = measure("--ensemble", rounds=2, folds=3)
-    assert "mlp, ensembles of 3, 2 rounds of 1 epochs on 20 " in said
+    assert "mlp, ensembles of 3: 2 trainings of 1 epochs, all on the same 20 " in said
     logged = CatchingTracker.metrics
     assert {"test_accuracy", "test_accuracy_std"} <= logged.keys()
     assert not [key for key in logged if key.startswith("train_")]

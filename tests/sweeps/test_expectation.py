@@ -107,7 +107,7 @@ def test_estimate_and_interval_are_logged_and_said(
     assert line == (
         f"expected score of the best trial on fresh data: accuracy {value:.4f}, 95 %"
         f" interval {low:.4f} to {high:.4f} (bootstrap over 3 complete trials of 4 tried;"
-        " selection before the last rung is not corrected)"
+        " selection by early stopping is not corrected)"
     )
     before = dict(tracker.values)
     assert say(ledger, tracker, data, tmp_path) == line

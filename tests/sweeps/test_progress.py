@@ -115,7 +115,7 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     life.ended[TrialState.PRUNED] += 1
     clock.now += 61
     line = progress.line()
-    assert line.startswith("1:01  3/11 trials · 1 running · 1 pruned · 1 failed")
+    assert line.startswith("1:01  3/10 trials · 1 running · 1 pruned · 1 failed")
     assert "best 0.7500 ± 0.0100" in line
     assert progress.best_line().strip() == "best is trial 0: report/row"
     end(life, 0.8)

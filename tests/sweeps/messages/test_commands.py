@@ -1,8 +1,12 @@
 """Suggestions at the end of a sweep, and whether a user can type them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from optuna.storages import InMemoryStorage
+
+from search_spaces.space import SearchSpace
 from sweeps.messages import (
     Audience,
     resume_command,
@@ -11,7 +15,7 @@ from sweeps.messages import (
     watch,
 )
 from sweeps.settings import SweepSettings
-from tests.sweeps.messages.said import MakeEnd, Said, suggested
+from tests.sweeps.messages.said import MakeEnd, MakeEnded, Said, suggested
 
 
 def test_what_can_be_typed_next_is_said(
@@ -22,12 +26,15 @@ def test_what_can_be_typed_next_is_said(
     text = said()
     assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
     commands = suggested(text)
-    assert list(commands) == ["look", "compare", "report", "export", "measure", "more"]
+    assert list(commands) == [
+        *("look", "compare", "report", "export", "measure", "register", "more")
+    ]
     assert commands["look"] == "make ui"
     assert commands["compare"].endswith("analysis/compare.py --sweep first")
     assert commands["report"].endswith("analysis/report.py --sweep first --out first.html")
     assert commands["export"].endswith("analysis/export.py --sweep first")
     assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
+    assert commands["register"].endswith("export.py --sweep first/small --register first")
     assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
 
 
@@ -53,9 +60,26 @@ def test_data_of_ones_own_is_named_where_it_is_needed_again(
     end = make_end()
     for data, option in ((str(here / "my table.csv"), True), ("iris", False)):
         say_what_next(replace(settings, data=data), "first", [end])
-        measure = suggested(said())["measure"]
+        commands = suggested(said())
         named = f" --data '{here}/my table.csv'" if option else ""
-        assert measure.endswith(f"evaluate.py best-first-small.yaml{named}")
+        assert commands["measure"].endswith(f"evaluate.py best-first-small.yaml{named}")
+        assert commands["register"].endswith(f" --register first{named}")
+
+
+def test_the_best_space_of_several_is_measured_and_registered(
+    settings: SweepSettings,
+    make_end: MakeEnd,
+    make_ended: MakeEnded,
+    make_space: Callable[..., SearchSpace],
+    said: Said,
+) -> None:
+    worse = make_ended("ends", space=make_space(name="worse"), over=InMemoryStorage())
+    better = make_end()
+    for ends in ([worse, better], [better, worse]):
+        say_what_next(settings, "first", ends)
+        commands = suggested(said())
+        assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
+        assert " --sweep first/small " in commands["register"]
 
 
 def test_another_store_and_experiment_are_among_the_options(
@@ -102,7 +126,7 @@ def test_nothing_is_exported_while_records_wait(
 
 def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:
     say_what_next(replace(settings, sampler="grid"), "first", [make_end()])
-    assert list(suggested(said())) == ["look", "compare", "report", "export", "measure"]
+    assert "more" not in suggested(said())
 
 
 def test_a_sweep_of_a_program_is_resumed_by_a_call() -> None:

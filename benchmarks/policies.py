@@ -16,10 +16,21 @@ from foldsweep.errors import UserError
 from foldsweep.programs import parse, run_program
 from peer_tools.checks import require_document
 from peer_tools.report import publish
-from policy_tools.counting import TODAY, Counted, cost_cells, counted, policy_cells, time_cells
+from policy_tools.counting import (
+    TODAY,
+    Counted,
+    cost_cells,
+    counted,
+    policy_cells,
+    share_repeated,
+    time_cells,
+)
 from policy_tools.curves import Recording, read_all
 from policy_tools.replay import Policy, numbered, promotion, stopping
+from sweeps.jobs import rungs_of
 from sweeps.pruning import REDUCTION, NoRule, make_rule, rung_epochs
+from sweeps.reproduction.tables import Cells
+from sweeps.settings import SweepSettings
 
 Rule = Literal["trial", "job", "arrival"]
 RECORDS = Path(__file__).parent / "records"
@@ -104,6 +115,8 @@ class Candidate:
         return "by arrival" if self.rule == "arrival" else f"by {self.rule}{lags}"
 
 
+CHECKPOINTS = (0, 1, 2, 4, 8, 16)
+"""Numbers of kept checkpoints that are compared."""
 LAGS = ((2, 4, 8), (4, 8, 16), (8, 16, 32))
 CANDIDATES = (
     Candidate(),
@@ -133,12 +146,14 @@ def main() -> int:
                 recording=one.name,
                 recorded=len(one.sampled),
             )
-    marks = [f"policies-{name}" for name in ("all", "time", *(one.name for one in recordings))]
+    tables = ("all", "time", "checkpoints", *(one.name for one in recordings))
+    marks = [f"policies-{name}" for name in tables]
     require_document(settings.write, marks)
     rows = [replayed(recording, settings) for recording in recordings]
     cells = [
         cost_cells([one.name for one in recordings], rows),
         time_cells(_of_processor(recordings, rows)),
+        _checkpoint_cells(recordings, settings),
         *(
             policy_cells(title(one, settings), of)
             for one, of in zip(recordings, rows, strict=True)
@@ -162,6 +177,35 @@ def title(recording: Recording, settings: PolicySettings) -> str:
     return (
         f"{recording.name} ({recording.about}): {trials} of {len(recording.sampled)} recorded"
         f" trials in {settings.orders} orders, seed {settings.seed}; {recording.objective}"
+    )
+
+
+def _checkpoint_cells(recordings: Sequence[Recording], settings: PolicySettings) -> Cells:
+    """Make the table of training that is repeated if few checkpoints are kept, for the default."""
+    rows = []
+    for bound in CHECKPOINTS:
+        cells = []
+        for one in recordings:
+            rungs = rungs_of(SweepSettings(), one.epochs)
+            policy = promotion(
+                [rung.epochs for rung in rungs],
+                [rung.reduction for rung in rungs],
+                checkpoints=bound,
+            )
+            share = share_repeated(
+                one,
+                policy,
+                num_trials=settings.trials or len(one.sampled),
+                orders=settings.orders,
+                seed=settings.seed,
+                workers=settings.workers[0],
+            )
+            cells.append(f"{100 * share:.1f}")
+        rows.append((str(bound), *cells))
+    return Cells(
+        title="default rungs: training repeated for lack of a checkpoint, % of all training",
+        head=("checkpoints of paused trials kept", *(one.name for one in recordings)),
+        rows=tuple(rows),
     )
 
 

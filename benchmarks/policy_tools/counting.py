@@ -114,6 +114,18 @@ def counted(
     )
 
 
+def share_repeated(
+    recording: Recording, policy: Policy, *, num_trials: int, orders: int, seed: int, workers: int
+) -> float:
+    """Return the fraction of a policy's training that repeats epochs, over all orders."""
+    trials = [Trial(recording.means(curve), curve.seconds) for curve in recording.sampled]
+    replays = [
+        policy([trials[i] for i in drawn], workers)
+        for drawn in _drawn(len(trials), num_trials, orders, seed)
+    ]
+    return sum(done.repeated for done in replays) / sum(done.cost for done in replays)
+
+
 def _drawn(recorded: int, num_trials: int, orders: int, seed: int) -> Iterator[np.ndarray]:
     for order in range(orders):
         yield np.random.default_rng([seed, order]).permutation(recorded)[:num_trials]

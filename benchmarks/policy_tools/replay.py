@@ -55,6 +55,8 @@ class Replay:
     """Seconds until the end of the sweep."""
     busy_s: float = 0.0
     """Seconds of training, summed over workers."""
+    repeated: float = 0.0
+    """Part of `cost` that repeats epochs whose checkpoints were deleted, in whole trials."""
 
     @property
     def idle(self) -> float:
@@ -112,6 +114,7 @@ def promotion(
     reductions: Sequence[int],
     lags: Sequence[int] | None = None,
     unguided: int = 0,
+    checkpoints: int | None = None,
 ) -> Policy:
     """Make a policy that pauses trials at rungs, see `sweeps.promotion`.
 
@@ -120,6 +123,9 @@ def promotion(
         reductions: Reduction factor of each rung.
         lags: Lags of the sampler at each rung and the last epoch; None if it uses no results.
         unguided: Trials that are sampled before the sampler uses results.
+        checkpoints: Checkpoints of paused trials that are kept; None for all. As in
+            `sweeps.checkpoints`, those of the worst trials at the lowest rung are deleted first,
+            and a trial without one is trained again from its first epoch.
     """
     compared = [Rung(epochs=e, reduction=r) for e, r in zip(rungs, reductions, strict=True)]
 
@@ -128,13 +134,15 @@ def promotion(
         deciding = Promotion(compared, num_trials=len(trials), lags=lags, unguided=unguided)
         running: list[tuple[float, int, int, int, int]] = []
         trained: dict[int, int] = {}
+        saved: dict[int, int] = {}
         now = 0.0
         while True:
             match deciding.decide() if len(running) < workers else Wait():
                 case Train(number, rung) as job:
                     deciding.take(job)
-                    trial, start = trials[number], trained.get(number, 0)
+                    trial, start = trials[number], saved.pop(number, 0)
                     end = len(trial.means) if rung == deciding.last else rungs[rung]
+                    done.repeated += trial.share(start, trained.get(number, start))
                     trained[number] = end
                     ends = now + trial.seconds * trial.share(start, end)
                     heapq.heappush(running, (ends, number, rung, start, end))
@@ -142,16 +150,27 @@ def promotion(
                     epochs = len(trials[number].means)
                     deciding.add(stops(compared, epochs, sampled=len(trials)))
                 case Wait():
+                    if checkpoints is not None:
+                        _keep(checkpoints, saved, trials)
                     now, number, rung, start, end = heapq.heappop(running)
                     done.seconds = now
                     done.add(trials[number], start, end)
                     deciding.end(number, rung, trials[number].means[end - 1])
                     if end == len(trials[number].means):
                         done.whole.append(Whole(number, done.cost, now))
+                    else:
+                        saved[number] = end
                 case Finished():
                     return done
 
     return replay
+
+
+def _keep(number: int, saved: dict[int, int], trials: Sequence[Trial]) -> None:
+    """Delete checkpoints, given by trial with their epochs, until at most `number` are left."""
+    worst_first = sorted(saved, key=lambda n: (saved[n], trials[n].means[saved[n] - 1], -n))
+    for trial in worst_first[: len(saved) - number]:
+        del saved[trial]
 
 
 def numbered(

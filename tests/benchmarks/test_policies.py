@@ -59,6 +59,17 @@ def test_more_workers_train_the_same(policy: Policy) -> None:
     assert 0 < many.idle < 1
 
 
+def test_a_trial_without_its_checkpoint_is_trained_again() -> None:
+    met = trials([float(i * 7 % 13) for i in range(13)])
+    whole, some, none = (promotion(RUNGS, (3, 3), checkpoints=n)(met, 1) for n in (9, 2, 0))
+    assert whole.repeated == 0
+    assert [w.trial for w in none.whole] == [w.trial for w in whole.whole]
+    assert 0 < none.repeated
+    assert 0 <= some.repeated < none.repeated
+    for done in (some, none):
+        assert done.cost == pytest.approx(whole.cost + done.repeated)
+
+
 def test_by_job_every_result_is_waited_for_without_lags() -> None:
     met = trials([float(i * 7 % 13) for i in range(13)])
     assert numbered(RUNGS, (3, 3), (1, 1, 1))(met, 4).idle == pytest.approx(0.75)

@@ -26,7 +26,7 @@ PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadsco
 test: $(STAMP) ## the default tests; ARGS go to pytest
 	$(PYTEST) $(ARGS)
 
-test-slow: $(STAMP) ## the slow tests, and properties on random examples, both not in CI; ARGS go to pytest
+test-slow: $(STAMP) ## the slow tests, and properties on random examples; ARGS go to pytest
 	$(PYTEST) -m "(slow or hypothesis) and not (cluster or gpu)" --hypothesis-profile=random $(ARGS)
 
 test-cluster: $(STAMP) ## sweeps on a real cluster whose machines and services fail; ARGS go to pytest

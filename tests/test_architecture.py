@@ -93,6 +93,7 @@ def test_importing_trainables_is_light() -> None:
     assert not loaded_by(["trainables"]) & {"torch", "ray", "mlflow", "optuna"}
 
 
+@pytest.mark.slow
 def test_analysis_loads_no_scheduler_and_the_searcher_only_to_draw() -> None:
     modules = set(modules_in("analysis"))
     drawing = {
@@ -106,11 +107,13 @@ def test_analysis_loads_no_scheduler_and_the_searcher_only_to_draw() -> None:
     assert "ray" not in loaded_by(drawing)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_what_ships_waits_for_no_scikit_learn() -> None:
     """Importing it takes a second, and only tables and their splits need it."""
     assert not loaded_by(["sweeps.run", "sweeps.launch"]) & {"sklearn", "scipy", "mlflow"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "among"),
     [
@@ -133,6 +136,7 @@ def test_what_a_layer_must_not_import_no_library_imports_for_it(
     assert not loaded_by(modules) & set(contract["forbidden_modules"])
 
 
+@pytest.mark.slow
 def test_what_users_import_is_loaded_when_it_is_used() -> None:
     assert not loaded_by(["foldsweep"]) & {"torch", "ray", "mlflow", "optuna", "pandas"}
     in_files = [name for name in foldsweep.__all__ if name not in ("Result", "load")]

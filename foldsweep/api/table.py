@@ -1,8 +1,10 @@
 """A task from rows in memory."""
 
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, Literal
 
+from foldsweep.errors import UserError
 from trainables.tasks.kinds import classification, regression
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
@@ -32,8 +34,10 @@ def table(
         options: Options of `Data.of`: `holdout`, `groups`, `time`, `seed`, `test`.
 
     Raises:
-        UserError: If a column, the target or an option cannot be used.
+        UserError: If a column, the target or an option cannot be used, or `inputs` is a path.
     """
+    if isinstance(inputs, str | PurePath):
+        raise UserError.of("api-table.path", path=str(inputs))
     data = Data.of(inputs, target, kind=kind, name=name, **options)
     data = replace(data, origin=ORIGIN)
     make = classification if data.schema.classes else regression

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.integration
 SWEEP = "first/mlp"
 
 
+@pytest.mark.slow
 def test_the_command_that_finals_print_shows_them(
     make_store: Callable[[], Any],
     tmp_path: Path,

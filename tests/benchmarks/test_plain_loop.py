@@ -57,6 +57,7 @@ def data() -> Data:
     return draw_pairs(load_images("digits")[0], seed=1, train_pairs=300, test_pairs=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "values", "seeds"), CASES, ids=lambda x: getattr(x, "name", "")
 )

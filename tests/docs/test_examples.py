@@ -156,6 +156,7 @@ def test_network_for_a_table_with_categories_is_checked_and_trained(churn: Path)
     require_scores(space, trial)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.timeout(180)
 def test_readme_begins_with_code_that_writes_its_picture(

@@ -292,6 +292,7 @@ def test_a_bug_is_a_traceback() -> None:
         run_program(raising(ZeroDivisionError()))
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     code = (
         "from foldsweep.programs import command, console, run_program\n"

@@ -29,6 +29,7 @@ def fuzz(*args: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_absurd_command_lines_and_damaged_files_break_no_program() -> None:
     done = fuzz("--seed", 0, "--cases", 26)

@@ -545,6 +545,7 @@ def test_a_replay_of_nothing_says_so(
     assert err == f"error: {said}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "args", "said"),
     [

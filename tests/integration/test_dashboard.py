@@ -19,7 +19,7 @@ from sweeps.study import open_storage
 from tests.integration.test_mlflow_ui import free_port
 from tests.integration.user import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(120)]
 
 NAME = "sweep/mlp"
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.integration.user import User, check_mlflow, repeatable_points, scores, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SWEEP = "killed/mlp"
 

@@ -91,6 +91,7 @@ def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
             assert 0 <= run.last(f"fold_{fold}/val_digit_accuracy") <= 1
 
 
+@pytest.mark.slow
 def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     user, said = job
     exported = user.run_printed(printed(said, "export")).stdout
@@ -120,6 +121,7 @@ def test_the_printed_command_compares(job: tuple[User, str]) -> None:
     assert printed(said, "report").endswith("analysis/report.py --sweep job --out job.html")
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_of_a_study_that_is_the_sweeps_own(job: tuple[User, str]) -> None:
     user, _ = job
     uri = f"sqlite:///{user.folder}/mlflow.db"

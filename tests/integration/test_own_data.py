@@ -22,7 +22,7 @@ from trainables.tasks.table.embedded import EMBEDDED
 from trainables.tasks.table.reading import NPZ as ARRAYS
 from trainables.tasks.table.reading import PARQUET, TEXT
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 ROWS = 150
 OPTIONS = ("--data", "a table/kündigung 2024.csv", "--target", "left at", "--drop", "note")
@@ -133,7 +133,7 @@ def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> Non
     assert f"--data '{user.folder}/a table/kündigung 2024.csv'" in command
     measured = user.run_printed(command).stdout
     assert re.search(r"test roc_auc [01]\.\d{4}", measured), measured
-    assert "30 test rows each" in measured
+    assert "the same 30 test rows" in measured
     assert "logged to MLflow at sqlite:///" in measured
     said = user.run_printed(printed(said, "report")).stdout
     assert (user.folder / "own.html").is_file(), said

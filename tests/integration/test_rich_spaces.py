@@ -10,7 +10,7 @@ import yaml
 from tests.integration.user import User, copy_out
 from tests.refusals import text
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 FILE = """
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ from sweeps.tracking.spool import (
 from sweeps.tracking.tracker import LOG_FILE, Tracker
 from tests.refusals import text
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NUM_EPOCHS = 5
 

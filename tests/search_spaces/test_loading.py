@@ -188,6 +188,7 @@ for parcel in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_what_a_file_defines_travels_to_workers_without_the_file(write, tmp_path):
     """Also if the annotations in the file are strings."""
     data = draw_pairs(digits_source(), seed=0, train_pairs=40, test_pairs=10)

@@ -70,7 +70,7 @@ def empty_study_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture(params=["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def reopen(
     request: pytest.FixtureRequest, tmp_path: Path, empty_study_database: Path
 ) -> Iterator[Callable[[], BaseStorage]]:

@@ -189,6 +189,7 @@ def scores_of(rng: np.random.Generator, target: np.ndarray, skill: float) -> np.
     return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_the_area_under_the_curve_of_several_classes_is_less_than_the_maximum() -> None:
     rng = np.random.default_rng(0)
     target = rng.integers(0, 3, 150)

@@ -46,6 +46,7 @@ def children_of_ray() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     cluster = Cluster(SweepSettings(cpus_per_trial=0.5, concurrency=1))
     cluster.start()
@@ -65,6 +66,7 @@ def test_a_local_ray_is_up_on_entering_and_gone_on_leaving() -> None:
     assert not ray_threads()
 
 
+@pytest.mark.slow
 def test_sigterm_stays_with_whoever_took_it_before_ray_began(
     request: pytest.FixtureRequest,
 ) -> None:
@@ -77,6 +79,7 @@ def test_sigterm_stays_with_whoever_took_it_before_ray_began(
     assert caught == [signal.SIGTERM]
 
 
+@pytest.mark.slow
 def test_a_ray_that_is_not_wanted_after_all_is_ended() -> None:
     cluster = Cluster(SweepSettings())
     cluster.start()
@@ -94,6 +97,7 @@ def test_what_goes_wrong_in_the_background_is_said_on_entering() -> None:
     assert not ray_threads()
 
 
+@pytest.mark.slow
 def test_more_than_there_is_ends_ray() -> None:
     with (
         refused("resources.more-than-available", option="--cpus-per-trial", wanted=1e6),
@@ -199,6 +203,7 @@ def test_a_local_ray_has_the_processors_that_there_are(monkeypatch: pytest.Monke
     assert given["num_cpus"] == 3
 
 
+@pytest.mark.slow
 def test_nothing_is_hooked_to_forks_while_ray_starts() -> None:
     """A hook that is added in the middle of a fork releases a lock that nobody holds."""
     done = subprocess.run(

@@ -167,6 +167,7 @@ def test_trials_that_a_kill_cut_off_are_asked_again_as_they_were(
     assert again.ask() == ledger.ask()
 
 
+@pytest.mark.slow
 def test_tpe_takes_conditions_with_several_objectives_too(make: Make, reopen: Reopen) -> None:
     of = partial(make, "tpe", objective=BOTH)
     whole = list(searched(of(None), 26))

@@ -201,6 +201,7 @@ def test_what_was_trained_before_a_mistake_is_logged(run):
     assert [tags["foldsweep.trial"] for tags, _ in CatchingTracker.runs.values()] == ["4"]
 
 
+@pytest.mark.slow
 def test_no_bit_depends_on_the_number_of_processes(run, helped):
     files = recipe("a.yaml", epochs=2), recipe("b.yaml", trial=7, lr=0.1)
     found = []

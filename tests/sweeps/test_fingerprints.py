@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
 import torch
 
 from sweeps.fingerprints import task_fingerprint
@@ -56,6 +57,7 @@ for loss in (
 """
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
     """The address of a function is not part of it."""
     found = [

@@ -100,6 +100,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
 def test_few_trials_of_a_database_are_read_whatever_its_length(
     reopen: Reopen, make_ledger: MakeLedger, reads: list[int], monkeypatch: pytest.MonkeyPatch

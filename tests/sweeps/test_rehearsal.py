@@ -302,6 +302,7 @@ def test_a_dry_run_is_no_sweep(monkeypatch: pytest.MonkeyPatch, here: Path) -> N
     assert not (here / "a.yaml").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_dry_run_leaves_no_trace_of_itself(here: Path) -> None:
     """There is no folder of Ray either, and nothing in the user's home."""

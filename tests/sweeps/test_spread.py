@@ -107,6 +107,7 @@ list(spread.Spread(jobs, [{}], "step").results())
 """
 
 
+@pytest.mark.slow
 def test_a_helper_ends_with_a_program_that_is_killed(pipe: Path) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(pipe)],

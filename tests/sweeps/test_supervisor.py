@@ -110,6 +110,7 @@ def test_what_ray_says_before_there_is_a_folder_is_kept_too(
     kept.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "what"), [(signal.SIGKILL, "has ended"), (signal.SIGSTOP, "is stopped")]
 )

@@ -33,6 +33,7 @@ def diabetes() -> Task:
     return regression("diabetes", Data.of(x, y, holdout=0.2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [wine, diabetes])
 def test_a_trial_equals_a_plain_loop_within_noise(make: Any) -> None:
     task = make()

@@ -286,6 +286,7 @@ def test_a_trainable_only_wraps_a_trial(family, make, make_context, small_config
     assert dict(result[BY_FOLD]) == plain.by_fold
 
 
+@pytest.mark.slow
 def test_a_trainable_bound_to_its_context_reaches_another_process(make_context, tmp_path, make):
     """Pickled as Ray does it; the other process has neither this module nor this context."""
     variant = VARIANTS["mlp"]

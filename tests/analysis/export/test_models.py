@@ -39,6 +39,7 @@ def test_model_is_trained_and_written_beside_the_recipe(run: Callable) -> None:
         assert said.endswith((" to the last bit on 20 test pairs", "e-07 on 20 test pairs"))
 
 
+@pytest.mark.slow
 def test_models_of_the_folds_are_written_and_registered_as_one(run: Callable) -> None:
     of_one = ("--sweep", "both", "--space", "mlp")
     said = run(

@@ -107,6 +107,7 @@ def two_models(rows=200, seed=5):
     return target, *(np.column_stack([1 - p, p]) for p in (good, bad))
 
 
+@pytest.mark.slow
 def test_metric_over_all_rows_is_resampled_too(few_resamples):
     target, good, bad = two_models()
     ours, theirs = over_all(target, good), over_all(target, bad)

@@ -54,6 +54,7 @@ def moved(
     return old, old.rename(old.with_name("new")), run
 
 
+@pytest.mark.slow
 def test_files_of_runs_are_read_where_the_project_is(moved: tuple[Path, Path, str]) -> None:
     old, new, run = moved
     assert json_artifact(store_in(new), run) == {"task": "digits"}

@@ -405,6 +405,7 @@ def test_mlflow_is_left_as_it_was(
     assert (out, err) == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_command_that_serves_is_said(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

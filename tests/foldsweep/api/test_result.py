@@ -138,6 +138,7 @@ def test_an_ensemble_of_fold_models_is_one_model(result: fs.Result, rows: Rows) 
         )
 
 
+@pytest.mark.slow
 def test_a_model_whose_code_is_in_the_program_is_not_kept(
     make_space: Callable[..., fs.SearchSpace], rows: Rows, home: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_model_whose_code_is_in_the_program_is_not_kept(
     assert fs.load("own", make_space()).fit().scores == model.scores
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_file_is_fitted_again_later(home: Path, rows: Rows) -> None:
     x, y = rows
     frame = pd.DataFrame(x, columns=list("abcd")).assign(side=y)
@@ -168,6 +170,7 @@ def test_a_sweep_of_a_file_is_fitted_again_later(home: Path, rows: Rows) -> None
     assert np.array_equal(again.predict(frame.drop(columns="side")), answers)
 
 
+@pytest.mark.slow
 def test_a_sweep_without_a_complete_trial_says_so(
     make_space: Callable[..., fs.SearchSpace],
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_sweep_without_a_complete_trial_says_so(
             use()
 
 
+@pytest.mark.slow
 def test_a_result_that_mlflow_cannot_take_is_not_lost(
     make_space: Callable[..., fs.SearchSpace],
 ) -> None:

@@ -46,8 +46,11 @@ def test_rows_are_a_task_of_the_kind_that_their_target_asks_for(
     assert fs.table(x, np.arange(120) % 2, kind="regression").kind == "regression"
     with refused("targets.regression-of-words"):
         fs.table(x, y, kind="regression")
+    with refused("api-table.path", path="mine.csv"):
+        fs.table(Path("mine.csv"), "left")
 
 
+@pytest.mark.slow
 def test_spaces_that_ship_are_swept_on_rows_of_a_program(table: fs.Task) -> None:
     result = fs.sweep(table, spaces=["mlp", "logistic"], epochs=2, name="two", **SMALL)
     assert (Path("runs") / "two" / "mlp").is_dir()
@@ -65,6 +68,7 @@ def test_spaces_that_ship_are_swept_on_rows_of_a_program(table: fs.Task) -> None
     assert [*fs.load("two/mlp").trials["space"]] == ["mlp"] * 3
 
 
+@pytest.mark.slow
 def test_a_space_of_a_program_is_swept_and_resumed_with_the_same(make_space: Make) -> None:
     first = fs.sweep(make_space(), name="own", **SMALL)
     again = fs.sweep(space=make_space(), resume="own", workers=0, trials=4)
@@ -79,6 +83,7 @@ def test_a_space_of_a_program_is_swept_and_resumed_with_the_same(make_space: Mak
         fs.sweep(changed, resume="own", workers=0, trials=5)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_space_is_swept_by_its_path(home: Path) -> None:
     (home / "mine.py").write_text(
         "import numpy as np\n"
@@ -98,6 +103,7 @@ def test_a_file_of_a_space_is_swept_by_its_path(home: Path) -> None:
     assert result.fit().predict([[1.0, 0.0], [-1.0, 0.0]]).tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
     make_space: Make, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +121,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         fs.sweep(make_space(), dry_run=True, workers=0, folds=200)
 
 
+@pytest.mark.slow
 def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
     make_space: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +209,7 @@ def test_a_bug_of_the_programs_own_is_raised_where_a_debugger_sees_it(make_space
     assert not (Path("runs") / "own").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_crashes_is_tried_again(
     make_space: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +231,7 @@ def test_a_trial_that_crashes_is_tried_again(
 # Ctrl-C -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_resumable_sweep_and_a_living_session(make_space: Make) -> None:
     whole = fs.sweep(make_space(), name="whole", sampler="random", **SMALL)
     looks = []
@@ -277,6 +286,7 @@ def process() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_nothing_that_a_sweep_does_to_the_process_outlasts_it(
     workers: int, table: fs.Task

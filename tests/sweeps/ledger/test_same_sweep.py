@@ -98,7 +98,11 @@ def outcome(ledger: Ledger) -> Outcome:
 @pytest.mark.parametrize("scheduler", ["asha", "none"])
 @pytest.mark.parametrize(
     ("sampler", "reopen"),
-    [("tpe", "sqlite"), *((s, "journal") for s in ("tpe", "random", "qmc", "gp", "cmaes"))],
+    [
+        ("tpe", "sqlite"),
+        *((s, "journal") for s in ("tpe", "random", "qmc", "cmaes")),
+        pytest.param("gp", "journal", marks=pytest.mark.slow),
+    ],
     indirect=["reopen"],
 )
 def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(
@@ -140,7 +144,11 @@ def test_a_sweep_is_the_same_at_any_concurrency_and_through_kills(
 
 @pytest.mark.parametrize(
     ("sampler", "trials", "reopen"),
-    [("tpe", 20, "journal"), ("tpe", 20, "sqlite"), ("gp", 6, "journal")],
+    [
+        ("tpe", 20, "journal"),
+        ("tpe", 20, "sqlite"),
+        pytest.param("gp", 6, "journal", marks=pytest.mark.slow),
+    ],
     indirect=["reopen"],
 )
 def test_a_warm_started_sweep_is_the_same_too(
@@ -229,7 +237,10 @@ def test_a_sweep_that_stops_paying_stops_after_the_same_trial(
     assert more.ask() is not None
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [("tpe", TRIALS), ("cmaes", TRIALS), ("gp", FEW)])
+@pytest.mark.parametrize(
+    ("sampler", "trials"),
+    [("tpe", TRIALS), ("cmaes", TRIALS), pytest.param("gp", FEW, marks=pytest.mark.slow)],
+)
 def test_samplers_look_at_results(make_ledger: MakeLedger, sampler: Sampler, trials: int) -> None:
     """If samplers ignored results, the equality of sweeps would prove little."""
 

@@ -47,6 +47,7 @@ def test_names_are_taken_in_an_experiment(uri: str) -> None:
     assert found(uri, "digits", "first") == {"deleted": True}
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_process_that_asks_is_waited_for(
     uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -111,6 +111,7 @@ def test_a_missing_member_is_said(case_of, ensemble_of, tmp_path):
         KeptModel.load(tmp_path, variant_of=lambda recipe, path: case_of("disc").variant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["torchscript", "onnx", "pt2"])
 @pytest.mark.parametrize("name", ["larger_digit", "table classes", "table numbers"])
 def test_an_ensemble_of_networks_is_one_file(name, kind, case_of, ensemble_of, tmp_path):

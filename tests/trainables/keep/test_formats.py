@@ -24,6 +24,9 @@ SMALL = {"epochs": 2, "batch_size": 9}
 IN_SHORT = (CNN_WS_AUX, CNN_DIGIT, MLP_BACKPROP)
 """Variants that cover most layers; each other one takes a second, so it is a slow test."""
 
+ONNX_IN_SHORT = ("table classes", CNN_WS_AUX.name)
+"""Networks whose ONNX files are written in the default run; each takes seconds."""
+
 
 def shipped(name, case_of, full_config):
     """Case of a shipped variant."""
@@ -40,6 +43,10 @@ def in_short():
 
 
 NETWORK = [*(pytest.param(n, id=n) for n in NETWORKS), *in_short()]
+IN_ONNX = [
+    pytest.param(*one.values, id=one.id, marks=() if one.id in ONNX_IN_SHORT else pytest.mark.slow)
+    for one in NETWORK
+]
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_exported_program_gives_the_same(name, written):
     assert program.graph_signature.user_inputs == tuple(model.raw)
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", IN_ONNX)
 def test_onnx_gives_the_same_by_its_names(name, written):
     model, path, inputs = written(name, "onnx")
     session = onnxruntime.InferenceSession(str(path))

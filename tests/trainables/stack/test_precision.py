@@ -85,6 +85,7 @@ def test_whether_the_processor_has_it_is_read_from_its_flags(monkeypatch):
         assert has_bfloat16() is has
 
 
+@pytest.mark.slow
 def test_scores_in_bfloat16_equal_those_in_float32_within_noise():
     data = draw_pairs(load_images("digits")[0], seed=1, train_pairs=300, test_pairs=10)
     folds = stratified_folds(data.train.targets["target"], num_folds=3, seed=0)

@@ -54,7 +54,11 @@ def estimator_variant(name: str, task: Task) -> Variant:
     kinds = ESTIMATORS[name]
     if task.kind not in kinds:
         there = [other for other, of in ESTIMATORS.items() if task.kind in of]
-        instead = f"choose {', '.join(there)}" if there else "write a variant of your own"
+        instead = (
+            f"choose {', '.join(there)} or a network, mlp"
+            if there
+            else "write a variant of your own"
+        )
         raise UserError.of(
             "estimator-catalogue.task-kind-unsupported",
             estimator=name,

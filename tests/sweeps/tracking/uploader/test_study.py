@@ -100,6 +100,7 @@ def test_a_study_that_does_not_open_is_logged_without_its_password(
     assert "secret" not in warning
 
 
+@pytest.mark.slow
 def test_a_database_that_says_nothing_does_not_hold_up_the_upload(
     folder: Path,
     target: TrackingTarget,

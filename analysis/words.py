@@ -249,12 +249,14 @@ def _against_constant(best: Row, comparison: Comparison) -> str:
     constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
     assert constant is not None
     said = (
-        f"The same prediction for all rows has {comparison.objective.name}"
-        f" {shown(constant, places=comparison.places)} on these folds."
+        f"A constant prediction, the most frequent class or the mean, has"
+        f" {comparison.objective.name} {shown(constant, places=comparison.places)} on these folds"
     )
-    if found is None or sign * ((found.low if sign > 0 else found.high) - constant) > 0:
-        return said
-    return f"{said} {best.name} is not shown to be better than that."
+    if found is None:
+        return f"{said}."
+    if sign * ((found.low if sign > 0 else found.high) - constant) > 0:
+        return f"{said}; {best.name} is better, by its 95 % interval."
+    return f"{said}; {best.name} is not shown to be better."
 
 
 def _power(comparison: Comparison) -> str:
@@ -272,7 +274,8 @@ def _power(comparison: Comparison) -> str:
     if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
         said += (
             f" Even {MOST_REPEATS} repeats of these folds are too few for a gap as small as that"
-            f" between {first.a} and {first.b}: use more rows."
+            f" between {first.a} and {first.b}: use more rows, or choose by"
+            " simplicity or cost."
         )
     return said
 

@@ -169,7 +169,7 @@ def promotion(
 def _keep(number: int, saved: dict[int, int], trials: Sequence[Trial]) -> None:
     """Delete checkpoints, given by trial with their epochs, until at most `number` are left."""
     worst_first = sorted(saved, key=lambda n: (saved[n], trials[n].means[saved[n] - 1], -n))
-    for trial in worst_first[: len(saved) - number]:
+    for trial in worst_first[: max(0, len(saved) - number)]:
         del saved[trial]
 
 

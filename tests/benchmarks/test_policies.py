@@ -61,12 +61,13 @@ def test_more_workers_train_the_same(policy: Policy) -> None:
 
 def test_a_trial_without_its_checkpoint_is_trained_again() -> None:
     met = trials([float(i * 7 % 13) for i in range(13)])
-    whole, some, none = (promotion(RUNGS, (3, 3), checkpoints=n)(met, 1) for n in (9, 2, 0))
-    assert whole.repeated == 0
+    kept = [promotion(RUNGS, (3, 3), checkpoints=n)(met, 1) for n in (13, 4, 2, 0)]
+    whole, none = kept[0], kept[-1]
     assert [w.trial for w in none.whole] == [w.trial for w in whole.whole]
-    assert 0 < none.repeated
-    assert 0 <= some.repeated < none.repeated
-    for done in (some, none):
+    repeated = [done.repeated for done in kept]
+    assert repeated[0] == 0 < none.repeated
+    assert repeated == sorted(repeated)
+    for done in kept:
         assert done.cost == pytest.approx(whole.cost + done.repeated)
 
 

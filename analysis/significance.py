@@ -44,8 +44,8 @@ class FoldNoise:
     number: int
     """Number of scores of each trial."""
     overlap: float
-    """Ratio of test rows to training rows: overlapping training parts add it to 1 / `number` in
-    the variance of a mean."""
+    """Ratio of test rows to training rows. As training parts overlap, the variance of a mean is
+    (1 / `number` + `overlap`) times that of one score."""
 
     def error(self, a: int, b: int) -> float:
         """Standard error of the difference of two trials' means."""
@@ -240,9 +240,8 @@ def rank(
     """Compare all trials on the same folds with the best (Hsu's multiple comparisons).
 
     All statements hold simultaneously at level `ALPHA`: one-sided t quantiles are taken at
-    `ALPHA / (t - 1)`. Both sets contain every trial with a better mean than one of their members:
-    a set that left out a better trial and kept a worse one would say that more noise makes a trial
-    better.
+    `ALPHA / (t - 1)`. Both sets consist of the first trials in order of the mean: otherwise a set
+    could contain a trial and leave out one with a better mean, only because their noise differs.
 
     Args:
         scores: Scores by fold, of one or more repeats of the cross-validation.

@@ -22,7 +22,7 @@ def open_channel(descriptor: int) -> None:
 
 
 def descriptors() -> tuple[int, ...]:
-    """File descriptors that a process inherits if the program should also wait for its end."""
+    """File descriptors to pass to a child process for whose end the program should wait."""
     return () if _place is None else (_place,)
 
 

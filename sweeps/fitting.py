@@ -48,8 +48,8 @@ def fit(
 ) -> bool:
     """Train the trials of the lifecycle; returns whether the sweep was interrupted.
 
-    Tune handles processes that die and tasks that raise. A result that is lost between two nodes
-    is neither and ends Tune, which is then started again.
+    Tune handles processes that die and tasks that raise, but not a result that is lost with a
+    node: this ends Tune, which is then started again.
 
     Args:
         lifecycle: Provides the trials and records how they end.

@@ -55,10 +55,10 @@ def expected_gain(scores: Sequence[float], tried: int, *, more: int = MORE) -> f
     """Expected gain of the best score by more trials, if all are drawn from one distribution.
 
     The estimate is the best of n trials minus the expected best of m = n² / (n + `more`) of them.
-    The ratio of m to n is that of n to n + `more`, so this is the last step of the curve of the
-    best score over the logarithm of the number of trials. The expected best of m is that of Dodge
-    et al. (2019), "Show your work: improved reporting of experimental results", EMNLP, but for
-    draws without replacement.
+    Since n / m = (n + `more`) / n, the step from m to n trials is as long on a logarithmic axis as
+    the step from n to n + `more` trials, so its gain is the estimate for that step. The expected
+    best of m is that of Dodge et al. (2019), "Show your work: improved reporting of experimental
+    results", EMNLP, but for draws without replacement.
 
     Args:
         scores: Scores of complete trials, higher is better.

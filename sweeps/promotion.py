@@ -1,8 +1,9 @@
 """Early stopping that pauses trials at rungs and may promote them later.
 
-Which trials are trained to which rung depends only on the scores, by trial number and rung. They
-are the same as with a single worker that promotes before it samples. The number of workers, the
-length of jobs and interruptions change only the times at which trials are trained.
+Which trials are trained to which rung depends only on the scores, by trial number and rung: each
+rung has the same trials as with a single worker that promotes trials before it samples new ones.
+The number of workers, the length of jobs and interruptions change only the times at which trials
+are trained.
 """
 
 import math

@@ -75,9 +75,10 @@ _log = logging.getLogger(__name__)
 def follow(folder: Path) -> None:
     """Send a spool to MLflow as it grows, until the driver has closed it or has ended.
 
-    While the driver runs, a failing server is retried without limit; if the driver ends without
-    closing the spool, for `_GIVE_UP_S` seconds. If the uploader of an earlier driver is still
-    running, this one waits to take over.
+    While the driver runs, a failing server is retried without limit. After the driver has ended,
+    the upload is given up: at the next failure if the spool is closed, else once the server has
+    failed for `_GIVE_UP_S` seconds. If the uploader of an earlier driver is still running, this
+    one waits to take over.
     """
     lock = FileLock(folder / UPLOADER_LOCK)
     while True:

@@ -68,7 +68,7 @@ class Supervisor:
     that continues it; `log`, the file of Ray's own messages; `ray`, the ids of Ray's processes by
     name; `gone`, what a cluster has lost; `error`, the exception for a Python program to raise;
     `ended`, whether the driver ends by itself. `signal` is the last signal that the user has sent.
-    `what_happened` is a line on why a driver ended that has not ended by itself.
+    `what_happened` says in one line why the driver ended, if it did not end by itself.
 
     Args:
         relayed: Streams for the driver's output and errors [those of this process].

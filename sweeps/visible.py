@@ -27,9 +27,9 @@ class Visible:
     """The view of a sampler, with the visible result of each trial at its highest rung.
 
     A trial without a visible result is RUNNING, one with a result at a rung PRUNED, and one that
-    was trained to its end COMPLETE. Samplers that use complete trials only see another rung as the
-    end: the highest one with at least `LEAST_AT_RUNG` results, whose trials are COMPLETE. Falkner
-    et al. (2018), "BOHB", ICML, choose the fidelity of their model in this way.
+    was trained to its end COMPLETE. For samplers that use only complete trials, the highest rung
+    with at least `LEAST_AT_RUNG` results counts as the end of training: its trials are COMPLETE.
+    Falkner et al. (2018), "BOHB", ICML, choose the fidelity of their model in this way.
 
     Args:
         name: Name of the study.

@@ -32,7 +32,7 @@ class PredictedInfo:
         return self.actual - self.predicted
 
     def medians(self) -> tuple[Float[np.ndarray, " windows"], Float[np.ndarray, " windows"]]:
-        """Median prediction and residual of parts of the rows, of equal size, by prediction."""
+        """Median prediction and residual of equal groups of rows, sorted by prediction."""
         order = np.argsort(self.predicted, kind="stable")
         parts = np.array_split(order, WINDOWS)
         return (

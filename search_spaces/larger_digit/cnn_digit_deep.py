@@ -12,9 +12,9 @@ def space() -> SearchSpace:
 
     Each of the six 3x3 layers shrinks the 14x14 image by two pixels, to 2x2 at the end, without
     pooling. Two such networks train on the same batches, and their probabilities are averaged.
-    Images are either left as they are or shifted, turned, zoomed and bent at least a little: 800
-    pairs cannot tell weak from strong augmentation apart, which 20,000 other images can. The
-    first point is the baseline: Adam's default learning rate, without regularisation.
+    Images are either left unchanged or shifted, rotated, zoomed and distorted at least a little:
+    800 pairs are too few to distinguish weak from strong augmentation, 20,000 other images are
+    enough. The first point is the baseline: Adam's default learning rate, without regularisation.
 
     References:
         An et al. (2020), "An ensemble of simple convolutional neural network models for MNIST

@@ -13,8 +13,8 @@ from torch import Tensor
 DRAWN_AT_ONCE = 2**18
 """Number of values drawn per member in one call (1 MB), unless a single batch needs more.
 
-On a GPU the numbers depend on how draws are split into calls, so the number of members must not
-change this constant.
+On a GPU the numbers depend on how draws are split into calls, so this value must not depend on
+the number of members.
 """
 
 

@@ -33,4 +33,4 @@ def test_complete_trials_keep_their_rows_and_the_sweep_says_what_to_expect(user:
     assert low <= value <= max(np.mean(t.values) for t in complete)
     assert f"expected score of the best trial on fresh data: accuracy {value:.4f}" in said
     assert f"95 % interval {low:.4f} to {high:.4f}" in said
-    assert f"bootstrap over {len(complete)} complete trials of 12 tried; selection before" in said
+    assert f"bootstrap over {len(complete)} complete trials of 12 tried" in said

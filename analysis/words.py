@@ -5,7 +5,7 @@ Every sentence follows from an interval of `analysis.significance`, and claims n
 
 from analysis.comparison import Comparison, PairwiseTest
 from analysis.results import Trial
-from analysis.rows import Row
+from analysis.rows import Row, budgets_differ
 from analysis.significance import MOST_REPEATS
 from foldsweep.numbers import places_of, plural, shown
 from foldsweep.numbers import signed as with_sign
@@ -111,6 +111,11 @@ def advice(comparison: Comparison) -> str | None:
     test = comparison.tests[0]
     if any(row.sweep.selected_on_test for row in comparison.rows[:2]):
         return None  # such sweeps cannot be exported
+    if test.verdict == "untested" and budgets_differ(*(row.sweep for row in comparison.rows[:2])):
+        return (
+            "To decide it, sweep one of them again with the budget of the other (--epochs), or"
+            " cross-validate the best of each again on the same fresh folds"
+        )
     if test.verdict == "untested":
         return "To decide it, cross-validate the best of each again on the same fresh folds"
     if test.verdict == "inconclusive" and test.repeats is not None:
@@ -264,7 +269,7 @@ def _power(comparison: Comparison) -> str:
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
     low = low if low == high else low.partition(" ")[0]
-    size = low if low == high else f"{low} to {high}, by test,"
+    size = low if low == high else f"{low} to {high}, depending on the pair,"
     said = (
         f"With these folds and trials a true difference of {size} would have been detected with a"
         " chance of 80 %."

@@ -29,6 +29,7 @@ from foldsweep.programs import (
 from foldsweep.recipe import Recipe
 from foldsweep.user_code import users_code
 from sweeps.answers import evaluation
+from sweeps.constant import ACCURACY
 from sweeps.ensembles import check, ensemble_cohort, together
 from sweeps.measurements import (
     MeasureSettings,
@@ -41,8 +42,8 @@ from sweeps.provenance import machine, versions
 from sweeps.rounds import Cohort, Scores, Training, round_cohort, spread
 from trainables.models.estimators.config import EstimatorConfig
 from trainables.seeds import Stream, derive_seed
-from trainables.tasks.samples import Data
-from trainables.tasks.task import Variant
+from trainables.tasks.samples import Data, Samples
+from trainables.tasks.task import Task, Variant
 from trainables.trial import Context, CrossValidation, summary
 
 
@@ -159,6 +160,8 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
         scores = together(scores, tested, variant)
     tests = f"{len(data[0].test_rows)} test {task.unit}"
     _say(recipe, scores, f"{tests} each" if fresh else f"the same {tests}")
+    if not fresh and recipe.objective == ACCURACY:
+        console.print(_of_rows(task, tested, scores))
     answers = evaluation(task, tested, scores.predictions)
     texts = {names.EVALUATION_FILE: json.dumps(answers) + "\n"}
     console.print(_log(settings, recipe, scores, data[0], fresh, seed, texts, size))
@@ -194,6 +197,16 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
         f"test {name} {float(np.mean(values)):.4f}{spread}, {measured_on}\n"
         f"cross-validated in the sweep: {before}"
     )
+
+
+def _of_rows(task: Task, tested: Sequence[Samples], scores: Scores) -> str:
+    """Standard error of the accuracy due to the choice of the test rows, which rounds share."""
+    right = [
+        said["answer"] == rows.targets[task.target]
+        for rows, said in zip(tested, scores.predictions, strict=True)
+    ]
+    error = np.mean(right, axis=0).std(ddof=1) / len(right[0]) ** 0.5
+    return f"other test rows would change it by {error:.4f} (standard error over rows)"
 
 
 def _log(

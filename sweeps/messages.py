@@ -56,8 +56,9 @@ def described(settings: SweepSettings, task: Task, data: Data) -> str:
         budget += f", or {settings.patience} in a row without improvement,"
     if settings.time_budget:
         budget += f" or {settings.time_budget:g} s"
+    each = " for each space," if len(settings.space) > 1 else ""
     return (
-        f"{' '.join(map(_called, settings.space))}; {budget} of {settings.folds} folds on"
+        f"{' '.join(map(_called, settings.space))}; {budget} of {settings.folds} folds{each} on"
         f" {len(data.train)} {data.name} {task.unit}; {settings.sampler} with {settings.scheduler}"
         f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
         f"{'; selected on test' if settings.select_on_test else ''}"

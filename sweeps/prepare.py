@@ -175,6 +175,11 @@ def load(settings: SweepSettings, given: Given | None = None) -> tuple[Task, lis
             more=[name for name in more if name is not None],
         )
     spaces = [given.load(name, own) for name in settings.space]
+    for space in spaces:
+        if settings.data is not None and space.variant.task is not own:
+            raise UserError.of(
+                "prepare.space-has-task", space=space.name, task=space.variant.task.name
+            )
     if settings.precision is not None:
         spaces = [_in_precision(settings.precision, space) for space in spaces]
     names = [space.name for space in spaces]

@@ -214,7 +214,8 @@ INTERVAL = (
                 INTERVAL[0],
                 "a is significantly better than d and e; negligibly better than f;"
                 " equivalent to g; not yet distinguished from b and c; not tested against h.",
-                "With these folds and trials a true difference of 3.0 to 4.1 points, by test,"
+                "With these folds and trials a true difference of 3.0 to 4.1 points,"
+                " depending on the pair,"
                 " would have been detected with a chance of 80 %.",
             ],
             id="many rows: all verdicts against the first",

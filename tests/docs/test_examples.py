@@ -142,17 +142,9 @@ def test_readme_file_is_checked_and_trained(tmp_path: Path) -> None:
 
 def test_network_for_a_table_with_categories_is_checked_and_trained(churn: Path) -> None:
     text = (ROOT / "docs" / "variant.md").read_text()
-    (block,) = re.findall(r"### A table with categories\n\n```python\n(.*?)```", text, re.DOTALL)
-    (churn / "mixed.py").write_text(
-        "import pandas as pd\nimport torch\nfrom torch import nn\n\nimport foldsweep as fs\n\n"
-        f"{block}\n\ndef space():\n"
-        f"    table = pd.read_csv({str(churn / 'churn.csv')!r})\n"
-        "    task = fs.table(table[['plan', 'age', 'calls']], table['left'], name='churn')\n"
-        "    variant = fs.variant('mixed', task, Net, fs.TrialConfig)\n"
-        "    domains = {'lr': fs.tune.loguniform(1e-4, 1e-1)}\n"
-        "    return fs.SearchSpace(name='mixed', variant=variant, domains=domains)\n"
-    )
-    space, _, trial = swept(str(churn / "mixed.py"))
+    (block,) = re.findall(r"```python\n(# mixed\.py\n.*?)```", text, re.DOTALL)
+    (churn / "mixed.py").write_text(block)
+    space, _, trial = swept("mixed.py")
     require_scores(space, trial)
 
 

@@ -74,7 +74,7 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
     for line in (
         "dry run: nothing is written, no trial is run",
         "target left: 2 classes: ",
-        "sweep first would start: mlp logistic; 12 trials of 3 folds on 72 table rows; tpe with",
+        "sweep first would start: mlp logistic; 12 trials of 3 folds for each space,",
         "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
         "space mlp: variant table/mlp; 12 trials, including 1 initial point",
         "  at most 50 epochs a trial; asha compares trials after 6 and 17",

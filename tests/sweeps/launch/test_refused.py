@@ -61,6 +61,11 @@ WRONG_PORT = "Port out of range 0-65535"
             {"space": "a", "task": "one"},
         ),
         (
+            {"space": ("same.py",), "data": "iris"},
+            "prepare.space-has-task",
+            {"space": "same", "task": "iris"},
+        ),
+        (
             {"space": ("mlp",), "data": "diabetes", "objective": ("roc_auc",)},
             "scores.objective-unknown",
             {"objective": "roc_auc", "task": "regression"},
@@ -117,14 +122,14 @@ WRONG_PORT = "Port out of range 0-65535"
 def test_what_cannot_be_swept_is_refused_in_one_line_and_nothing_is_made(
     values: dict[str, Any], kind: str, told: dict[str, object], here: Path
 ) -> None:
-    for name, task in (("a", "one"), ("b", "two")):
+    for name, task in (("a", "one"), ("b", "two"), ("same", "iris")):
         (here / f"{name}.py").write_text(OWN_TASK.format(task=task, name=name))
     settings = SweepSettings(**{"tracking_uri": f"sqlite:///{here}/mlflow.db", **values})
     settings.validate()
     with refused(kind, **told) as caught:
         launch(settings, None, Waiting(settings))
     assert "\n" not in str(caught.value)
-    assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"a.py", "b.py"}
+    assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"a.py", "b.py", "same.py"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Progress of a running sweep: a live table on a terminal or in a notebook, else lines."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -139,8 +140,7 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """State of the sweep in one line."""
         life = self.lifecycle
-        tried = life.ended.total() + len(life.paused)
-        tried += sum(bool(r.asked.reported_at) for r in life.running.values())
+        tried = life.ended.total() + len(life.paused) + self._num_promoted()
         stopped = f"{life.num_paused} paused"
         if life.ledger.ends_early:
             stopped = f"{life.ended[TrialState.PRUNED]} pruned"
@@ -163,6 +163,12 @@ class Progress(tune.Callback):
         if away:
             parts.append(away)
         return f"{shown_time(time.monotonic() - self.started)}  " + " · ".join(parts)
+
+    def _num_promoted(self) -> int:
+        """Number of trials in training that have passed a rung."""
+        rungs = self.lifecycle.ledger.rungs
+        first = rungs[0].epochs if rungs else math.inf
+        return sum((r.asked.reported_at or 0) >= first for r in self.lifecycle.running.values())
 
     def best_line(self) -> str:
         """The best configuration so far; empty if there is none."""

@@ -1,11 +1,16 @@
 """Trials that are paused at a rung, and promoted later."""
 
+import io
+import re
+
 import pytest
 from optuna.trial import TrialState
+from rich.console import Console
 
 from foldsweep import names
 from sweeps import checkpoints
 from sweeps.lifecycle import Lifecycle, tally
+from sweeps.progress import Progress
 from tests.sweeps.lifecycle.recorder import (
     MakeLifecycle,
     Recorder,
@@ -46,6 +51,22 @@ def test_the_baseline_continues_and_others_are_compared(life: Lifecycle) -> None
     assert config is not None
     assert (config[TRIAL_NUMBER], config[REPORTED_AT]) == (1, 3)
     assert life.ended == {}
+
+
+def test_the_number_of_tried_trials_never_falls(life: Lifecycle) -> None:
+    shown = Progress(life, Console(file=io.StringIO()), time_budget=None)
+    counts = []
+    for step in (
+        lambda: paused(life, "a", 0.1),  # the baseline trains on
+        lambda: paused(life, "b", 0.7),
+        lambda: paused(life, "c", 0.6),
+        lambda: life.start("d"),  # trial 1 is promoted
+        lambda: life.end("d", result(0.65, since=3)),
+    ):
+        step()
+        counts.append(re.search(r"(\d+)/(\d+) trials", shown.line()).groups())
+    shown.stop()
+    assert counts == [("0", "12"), ("1", "12"), ("2", "12"), ("2", "12"), ("2", "12")]
 
 
 def test_a_paused_trial_has_a_run_that_is_over_until_it_is_promoted(

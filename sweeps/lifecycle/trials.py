@@ -102,7 +102,7 @@ class Lifecycle:
         self.saved = Saved(checkpoint_folder, self.outages)
         self.paused = ledger.paused()
         """Numbers of trials paused at a rung, with the epochs trained; some may be promoted."""
-        self._count_checkpoints()
+        self._take_stock()
         self.runs.close_ended(ledger, self.paused)
 
     def start(self, key: str) -> dict[str, Any] | None:
@@ -302,11 +302,16 @@ class Lifecycle:
                     break
         return stop
 
-    def _count_checkpoints(self) -> None:
-        """Count the checkpoints of trials that were paused before the sweep was resumed."""
-        sizes: dict[int, int] = {}
+    def _take_stock(self) -> None:
+        """Count the checkpoints of trials paused before a resumption, delete those of ended ones.
+
+        A driver that is killed between the end of a trial and the deletion leaves its checkpoint.
+        """
+        ended, sizes = {trial.number for trial in self.ledger.ended()}, dict[int, int]()
         with suppress(*STORE_ERRORS):  # uncounted checkpoints only take space
-            sizes = checkpoint_sizes(self.checkpoint_folder) if self.paused else {}
+            sizes = checkpoint_sizes(self.checkpoint_folder) if self.paused or ended else {}
+        for number in sorted(ended & sizes.keys()):
+            self.saved.delete(number)
         for number, epoch in self.paused.items():
             value = self.ledger.frozen(number).intermediate_values.get(epoch)
             if number in sizes and value is not None:

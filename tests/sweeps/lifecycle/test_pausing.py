@@ -198,6 +198,20 @@ def test_checkpoints_from_before_a_resumption_count(
     assert sorted(checkpoint_sizes(folder)) == [n for n in numbers if n != worst]
 
 
+def test_the_checkpoint_of_an_ended_trial_goes_when_a_sweep_is_resumed(
+    make_lifecycle: MakeLifecycle, life: Lifecycle
+) -> None:
+    """A driver was killed after the study had the trial's end, before it deleted the file."""
+    folder = life.checkpoint_folder
+    paused(life, "a", 0.1)
+    life.end("a", result(0.5))
+    paused(life, "b", 0.7)
+    for number in (0, 1):
+        save_checkpoint(folder, number, {"epoch": 3})
+    make_lifecycle(trials=TRIALS, scheduler="asha", resume=True, tracker=Recorder())
+    assert sorted(checkpoint_sizes(folder)) == [1]
+
+
 def test_a_sweep_resumed_without_a_scheduler_trains_all_paused_trials(
     make_lifecycle: MakeLifecycle, life: Lifecycle
 ) -> None:

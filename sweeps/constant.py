@@ -28,8 +28,8 @@ def constant_score(task: Task, data: Data, folds: Sequence[Fold], metric: str) -
         metric: Name of the metric.
 
     Returns:
-        The score; None if the metric is not computed from classes, probabilities or values, or is not
-        defined for it.
+        The score; None if the metric is not computed from classes, probabilities or values, or is
+        undefined for constant ones.
     """
     measured = task.metrics.get(metric)
     known = measured is not None and (metric == ACCURACY or isinstance(measured.of, Measure))

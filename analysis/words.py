@@ -269,7 +269,7 @@ def _power(comparison: Comparison) -> str:
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
     low = low if low == high else low.partition(" ")[0]
-    size = low if low == high else f"{low} to {high}, depending on the pair,"
+    size = low if low == high else f"{low} to {high}, depending on the test,"
     said = (
         f"With these folds and trials a true difference of {size} would have been detected with a"
         " chance of 80 %."

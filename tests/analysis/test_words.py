@@ -215,7 +215,7 @@ INTERVAL = (
                 "a is significantly better than d and e; negligibly better than f;"
                 " equivalent to g; not yet distinguished from b and c; not tested against h.",
                 "With these folds and trials a true difference of 3.0 to 4.1 points,"
-                " depending on the pair,"
+                " depending on the test,"
                 " would have been detected with a chance of 80 %.",
             ],
             id="many rows: all verdicts against the first",

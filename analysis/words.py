@@ -254,7 +254,7 @@ def _against_constant(best: Row, comparison: Comparison) -> str:
     constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
     assert constant is not None
     said = (
-        f"A constant prediction, the most frequent class or the mean, has"
+        "A constant prediction, the most frequent class or the mean, has"
         f" {comparison.objective.name} {shown(constant, places=comparison.places)} on these folds"
     )
     if found is None:

@@ -137,9 +137,11 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     who = recipe.variant
     if settings.ensemble:
         who += f", ensembles of {len(cohorts[0].members)}"
-    rows = f"{len(data[0].train)} {{}}{recipe.dataset} {task.unit}"
-    each = f"each on {rows.format('fresh ')}" if fresh else f"all on the same {rows.format('')}"
-    console.print(f"{who}: {plural(settings.rounds, 'training')}{length}, {each}")
+    num_rows, rows = len(data[0].train), f"{recipe.dataset} {task.unit}"
+    trained_on = (
+        f"each on {num_rows} fresh {rows}" if fresh else f"all on the same {num_rows} {rows}"
+    )
+    console.print(f"{who}: {plural(settings.rounds, 'training')}{length}, {trained_on}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with users_code("building the network fails in"):
         if settings.ensemble:
@@ -200,13 +202,13 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
 
 
 def _of_rows(task: Task, tested: Sequence[Samples], scores: Scores) -> str:
-    """Standard error of the accuracy due to the choice of the test rows, which rounds share."""
+    """Line with the standard error of the accuracy over the test rows, which rounds share."""
     right = [
         said["answer"] == rows.targets[task.target]
         for rows, said in zip(tested, scores.predictions, strict=True)
     ]
     error = np.mean(right, axis=0).std(ddof=1) / len(right[0]) ** 0.5
-    return f"other test rows would change it by {error:.4f} (standard error over rows)"
+    return f"standard error by the choice of test rows: {error:.4f}"
 
 
 def _log(

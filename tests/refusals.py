@@ -31,6 +31,6 @@ def refused(
 
 
 def said_as(kind: str) -> re.Pattern[str]:
-    """Return a pattern of the text of a kind, whatever its values."""
+    """Return a pattern that matches the text of a kind with any values."""
     parts = re.split(r"\{.*?\}", texts()[kind])
     return re.compile(".*".join(map(re.escape, parts)))

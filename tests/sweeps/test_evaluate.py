@@ -115,7 +115,7 @@ def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     assert "test_accuracy" in CatchingTracker.metrics
     right, rows = 9 / 11, 11  # one round, so rows are right or wrong
     error = (right * (1 - right) / (rows - 1)) ** 0.5
-    assert f"other test rows would change it by {error:.4f}" in said
+    assert f"standard error by the choice of test rows: {error:.4f}" in said
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
 
 

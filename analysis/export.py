@@ -118,6 +118,9 @@ def main() -> int:
         if settings.trains:
             _train(settings, store, recipe, path)
     if settings.register is not None:
+        where = store_options(store.tracking_uri, default_experiment())
+        ask = command("analysis/predict.py", settings.register, "NEW.csv", *where)
+        console.print(f"predict with the champion: {ask}")
         console.print(f"serve the champion: {serve_command(store, settings.register)}")
     return 0
 

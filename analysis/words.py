@@ -287,11 +287,10 @@ def _power(comparison: Comparison) -> str:
 
 def score(row: Row, comparison: Comparison) -> str:
     """The score that decides, with its name."""
-    places = comparison.places - 1 if comparison.objective.is_share else comparison.places
+    name, places = comparison.objective.name, comparison.places
     if comparison.in_finals and row.finals:
-        name = comparison.objective.name
         return f"{name} {shown(row.finals_score, places=places)} in the finals"
-    return f"an expected {comparison.objective.name} of {shown(row.expected, places=places)}"
+    return f"an expected {name} of {shown(row.expected, places=places)}"
 
 
 def _gain(row: Row) -> str:

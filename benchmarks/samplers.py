@@ -7,13 +7,14 @@ Optuna's TPE for comparison.
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 import optuna
+from joblib import Parallel, delayed
 from optuna.exceptions import ExperimentalWarning
 from scipy.stats import rankdata
 
@@ -60,6 +61,8 @@ class SamplersSettings:
     initial: tuple[float, ...] = (0.1, 0.5, 0.9)
     """Quality of the initial points: the fraction of all configurations that are better."""
     seed: int = 0
+    jobs: int = 1
+    """Processes that replay sweeps; the tables are the same for any number."""
     mark: str = "samplers"
     """Prefix of the names of tables in the document."""
     write: Path | None = None
@@ -73,7 +76,7 @@ Found = Mapping[str, np.ndarray]
 def main() -> int:
     """Replay and print a table per kind of problem and initial point; returns the exit code."""
     settings = parse(SamplersSettings, sys.argv[1:], prog="benchmarks/samplers.py")
-    if min(settings.repeats, *settings.trials, *settings.lags) < 1:
+    if min(settings.repeats, settings.jobs, *settings.trials, *settings.lags) < 1:
         raise UserError.of("sampler-replays.counts-below-one")
     if not all(0 <= share <= 1 for share in settings.initial):
         raise UserError.of("sampler-replays.initial-not-fractions")
@@ -91,8 +94,6 @@ def main() -> int:
         for share in settings.initial
     }
     require_document(settings.write, marks.values())
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", ExperimentalWarning)
     cells = {}
     for group in settings.problems:
         problems, about = known(group)
@@ -121,29 +122,44 @@ def known(group: Group) -> tuple[list[Problem], str]:
 
 def replayed(problems: Sequence[Problem], share: float, settings: SamplersSettings) -> Found:
     """Replay sweeps of every sampler on the same problems with the same seeds."""
+    rows = [(name, lag) for name in settings.samplers for lag in settings.lags]
+    sweeps = len(problems) * settings.repeats
+    curves = Parallel(n_jobs=settings.jobs)(
+        delayed(_curve)(problem, share, name, lag, settings, (i, repeat))
+        for name, lag in rows
+        for i, problem in enumerate(problems)
+        for repeat in range(settings.repeats)
+    )
     return {
         f"{name}, lag {lag}" if len(settings.lags) > 1 else name: np.array(
-            list(_curves(problems, share, name, lag, settings))
+            curves[n * sweeps : (n + 1) * sweeps]
         )
-        for name in settings.samplers
-        for lag in settings.lags
+        for n, (name, lag) in enumerate(rows)
     }
 
 
-def _curves(
-    problems: Sequence[Problem], share: float, name: str, lag: int, settings: SamplersSettings
-) -> Iterator[list[float]]:
-    common = {"trials": max(settings.trials), "lag": lag}
-    for i, problem in enumerate(problems):
-        initial = problem.ranked(share)
-        for repeat in range(settings.repeats):
-            seed = derive_seed(settings.seed, i, round(1000 * share), repeat) % 2**32
-            if name in KNOWN:
-                yield ours(problem, initial, sampler=cast(Sampler, name), seed=seed, **common)
-            elif name == "optuna":
-                yield plain_tpe(problem, None, seed=seed, **common)
-            else:
-                yield plain_tpe(problem, initial, prior=OPTUNAS[name], seed=seed, **common)
+def _curve(
+    problem: Problem,
+    share: float,
+    name: str,
+    lag: int,
+    settings: SamplersSettings,
+    place: tuple[int, int],
+) -> list[float]:
+    """Replay one sweep; its seed is derived from its place, (problem, repeat)."""
+    # Also here, since worker processes do not inherit these settings.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    number, repeat = place
+    seed = derive_seed(settings.seed, number, round(1000 * share), repeat) % 2**32
+    initial = problem.ranked(share)
+    trials = max(settings.trials)
+    if name in KNOWN:
+        sampler = cast(Sampler, name)
+        return ours(problem, initial, sampler=sampler, trials=trials, lag=lag, seed=seed)
+    start = None if name == "optuna" else initial
+    prior = OPTUNAS.get(name)
+    return plain_tpe(problem, start, prior=prior, trials=trials, lag=lag, seed=seed)
 
 
 def compared(title: str, found: Found, lengths: Sequence[int]) -> Cells:

@@ -19,6 +19,7 @@ from foldsweep.streams import escaped
 from sweeps.cell import Cell
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
+from sweeps.outcomes import GRID_POINT
 from sweeps.pace import Pace
 from sweeps.summary import shown_values
 
@@ -145,7 +146,7 @@ class Progress(tune.Callback):
         if life.ledger.ends_early:
             stopped = f"{life.ended[TrialState.PRUNED]} pruned"
         parts = [
-            f"{tried}/{max(tried, life.ledger.budget)} trials",
+            f"{life.space.name}: {tried}/{max(tried, life.ledger.budget)} trials tried",
             f"{life.num_training} running",
             stopped,
             f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
@@ -175,7 +176,9 @@ class Progress(tune.Callback):
         best = self.lifecycle.best
         if best is None:
             return ""
-        return f"      best is trial {best.number}: {best.origin or shown_values(best.values)}"
+        is_baseline = best.number == 0 and best.origin not in (None, GRID_POINT)
+        which = f"trial {best.number}{', the baseline' if is_baseline else ''}"
+        return f"      best is {which}: {best.origin or shown_values(best.values)}"
 
     def seconds_left(self) -> float | None:
         """Seconds to the end at the pace so far, or to the end of the budget; None if unknown."""

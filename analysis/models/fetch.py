@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -111,9 +112,30 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
         try:
             return fetched(given)
         except UserError as error:
+            _require_registered(given, tracking_uri)
             raise UserError.of(
                 "fetch.model-unreadable",
                 model=shown(given),
                 uri=shown(tracking_uri),
                 reason=shown(str(error)),
             ) from None
+
+
+def _require_registered(uri: str, tracking_uri: str) -> None:
+    """Refuse a model name that the registry lacks, and name those it has, if it can be read.
+
+    Raises:
+        UserError: If no model is registered under the name of a `models:/` URI.
+    """
+    name = re.split("[/@]", uri.removeprefix("models:/"), maxsplit=1)[0]
+    try:
+        known = sorted(model.name for model in mlflow.MlflowClient().search_registered_models())
+    except MlflowException:
+        return
+    if name not in known:
+        raise UserError.of(
+            "fetch.name-not-registered",
+            name=name,
+            uri=shown(tracking_uri),
+            known=", ".join(known) or "none",
+        )

@@ -193,7 +193,8 @@ def _errors(
         if evaluation is None:
             none = sweep.tags.get(keys.TAG_TEST_ROWS) == "0"
             why = "no test rows were set aside" if none else "its best was not evaluated"
-            notice(f"{sweep.name}: {why}, so there are no figures of its errors on test rows")
+            how = "" if none else "; sweeps/evaluate.py evaluates it"
+            notice(f"{sweep.name}: {why}, so there are no figures of its errors on test rows{how}")
             continue
         found = json_artifact(store, evaluation.run_id, keys.EVALUATION_FILE)
         if found is None or "kind" not in found:

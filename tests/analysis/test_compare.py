@@ -64,7 +64,7 @@ def test_columns_are_those_that_have_values(run):
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
     assert run().startswith("only sweeps on digits, the latest; for others give --dataset mnist\n")
-    assert run("--dataset", "mnist").startswith("mlp reaches an expected accuracy of 0.950.")
+    assert run("--dataset", "mnist").startswith("mlp reaches an expected accuracy of 0.9500.")
 
 
 def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
@@ -207,7 +207,7 @@ def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
     assert second == "only sweeps of task houses, the latest; for others give --task larger_digit"
     assert "ridge" in said
     assert "0.95" not in said
-    assert "mlp reaches an expected accuracy of 0.950." in run_tasks(
+    assert "mlp reaches an expected accuracy of 0.9500." in run_tasks(
         "--variant", "larger_digit/mlp"
     )
 

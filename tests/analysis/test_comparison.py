@@ -307,7 +307,7 @@ def test_the_headline_in_the_finals_is_of_the_figures_that_are_compared():
     )
     first, second = (row.finals_score for row in found.rows)
     assert found.tests[0].difference.mean == pytest.approx(first - second)
-    assert f"accuracy {first:.3f} in the finals" in words.headline(found)
+    assert f"accuracy {first:.4f} in the finals" in words.headline(found)
     assert found.tests[0].basis.endswith(", corrected for selection")
 
 

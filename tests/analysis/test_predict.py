@@ -276,7 +276,7 @@ def test_champion_of_a_registry_is_asked_by_its_name(
     for name in ("churn", "models:/churn@champion", "models:/churn/1"):
         pd.testing.assert_frame_equal(predict(name, "new.csv", "--tracking-uri", uri)[1], wanted)
     Path("predictions.csv").unlink()
-    with refused_prediction("fetch.model-unreadable", model="models:/other@champion", uri=uri):
+    with refused_prediction("fetch.name-not-registered", name="other", uri=uri, known="churn"):
         predict("other", "new.csv", "--tracking-uri", uri)
     with refused_prediction("fetch.model-unreadable", model="models:/churn/7") as caught:
         predict("models:/churn/7", "new.csv", "--tracking-uri", uri)

@@ -92,7 +92,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
     [
         pytest.param(
             pair("better"),
-            "a is significantly better than b: an expected accuracy of 0.950, 2.0 points above b"
+            "a is significantly better than b: an expected accuracy of 0.9500, 2.0 points above b"
             " (p < 0.001).",
             ("yes", "Significantly better than the runner-up"),
             None,
@@ -101,14 +101,14 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         pytest.param(
             pair("better", unequal="6 epochs against 4 epochs"),
             "a is significantly better than b (6 epochs against 4 epochs): an expected accuracy"
-            " of 0.950, 2.0 points above b (p < 0.001).",
+            " of 0.9500, 2.0 points above b (p < 0.001).",
             ("yes", "Significantly better than the runner-up"),
             None,
             id="and the budgets differ",
         ),
         pytest.param(
             pair("slightly better", 0.005),
-            "a is negligibly better than b: an expected accuracy of 0.950, 0.5 points"
+            "a is negligibly better than b: an expected accuracy of 0.9500, 0.5 points"
             " above b (p = 0.012).",
             ("plain", "Negligibly better"),
             None,
@@ -116,15 +116,15 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("equivalent", 0.002),
-            "a and b are equivalent: an expected accuracy of 0.950 and an expected accuracy of"
-            " 0.930; they differ by less than 1.0 point.",
+            "a and b are equivalent: an expected accuracy of 0.9500 and an expected accuracy of"
+            " 0.9300; they differ by less than 1.0 point.",
             ("plain", "Equivalent: take either"),
             None,
             id="within the region of practical equivalence",
         ),
         pytest.param(
             pair("inconclusive", repeats=4),
-            "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 2.0 points"
+            "Nothing can be decided: a is ahead with an expected accuracy of 0.9500, 2.0 points"
             " above b, but only true differences of at least 3.0 points are detected reliably"
             " (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
@@ -134,7 +134,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("inconclusive", 0.0001),
-            "Nothing can be decided: a is ahead with an expected accuracy of 0.950, 0.01 points"
+            "Nothing can be decided: a is ahead with an expected accuracy of 0.9500, 0.01 points"
             " above b, but only true differences of at least 3.0 points are detected reliably"
             " (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
@@ -143,7 +143,7 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("inconclusive", 0.0),
-            "Nothing can be decided: a and b are level with an expected accuracy of 0.950;"
+            "Nothing can be decided: a and b are level with an expected accuracy of 0.9500;"
             " only true differences of at least 3.0 points are detected reliably (power 80 %).",
             ("no", "Inconclusive: do not call it better"),
             None,
@@ -151,8 +151,8 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
         ),
         pytest.param(
             pair("untested", basis="not tested: other rows or folds"),
-            "Not tested (other rows or folds): a is first with an expected accuracy of 0.950,"
-            " before b with an expected accuracy of 0.930.",
+            "Not tested (other rows or folds): a is first with an expected accuracy of 0.9500,"
+            " before b with an expected accuracy of 0.9300.",
             ("no", "Not tested"),
             "To decide it, cross-validate the best of each again on the same fresh folds",
             id="nothing to test on",
@@ -306,17 +306,17 @@ def test_what_is_said_of_the_configurations(of: Choice, said: list[str]) -> None
 @pytest.mark.parametrize(
     ("of", "baseline", "said"),
     [
-        (choice(trials(LARGE, SMALL), 1, 1), None, "a reaches an expected accuracy of 0.950."),
+        (choice(trials(LARGE, SMALL), 1, 1), None, "a reaches an expected accuracy of 0.9500."),
         (
             choice(trials(LARGE, SMALL), 2, 1),
             None,
             "Nothing can be decided between its configurations: a reaches an expected accuracy of"
-            " 0.950.",
+            " 0.9500.",
         ),
         (
             choice(trials(LARGE, SMALL), 1, 1),
             0.9,
-            "a reaches an expected accuracy of 0.950. The baseline, kong/w_net, has 0.9000 on the"
+            "a reaches an expected accuracy of 0.9500. The baseline, kong/w_net, has 0.9000 on the"
             " same folds.",
         ),
     ],
@@ -385,7 +385,7 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
     finals = measured("s/a", first.best.number, 0.97, 0.98)
     found = comparison(rows=(replace(first, finalists=(finals,)),))
     assert words.score(found.rows[0], replace(found, in_finals=True)) == (
-        "accuracy 0.975 in the finals"
+        "accuracy 0.9750 in the finals"
     )
 
 

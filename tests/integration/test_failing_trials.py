@@ -68,7 +68,7 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
         *("--epochs", 2, "--concurrency", 1, "--trial-timeout", 20, "--max-failures", 5),
     ).stdout
     # the refused trial is replaced by a sampled one
-    assert "7/7 trials · 0 running · 0 paused · 3 failed (1 refused, 1 timed out)" in said
+    assert "7/7 trials tried · 0 running · 0 paused · 3 failed (1 refused, 1 timed out)" in said
     assert (
         "sick: 1 configuration cannot be trained, 1 more were tried instead; for example trial 1:"
         " the kernel is larger than the image"

@@ -78,7 +78,7 @@ def require_in_place(outputs: Outputs) -> None:
     assert "best configurations" in last["text/html"]
     assert "background" not in last["text/html"]  # fits light and dark notebooks
     assert last["text/html"].count("\n") < 30
-    assert "trials ·" not in outputs.text
+    assert "trials tried ·" not in outputs.text
     assert outputs.text.count("results are in") == 1
 
 

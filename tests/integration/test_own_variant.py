@@ -95,13 +95,14 @@ def answers(port: int) -> bool:
 def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path) -> None:
     """Runs the printed command in another folder; the variant's code is part of the model."""
     user = own.user
-    *_, written, registered, serve = user.run(
+    *_, written, registered, ask, serve = user.run(
         *("analysis/export.py", "--space", "own_difference"),
         *("--register", "mine", "--format", "torchscript"),
     ).stdout.splitlines()
     assert written.startswith("best-own-own_difference.pt: torchscript, equal to the original ")
     champion = "version 1 of mine registered as champion, the first one: accuracy 0."
     assert registered.startswith(champion)
+    assert ask.endswith("analysis/predict.py mine NEW.csv")
     setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
     name, _, uri = setting.partition("=")
     module = ["-P", "-m", "mlflow", "models", "serve"]

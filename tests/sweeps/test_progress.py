@@ -104,7 +104,7 @@ def end(life: Lifecycle, accuracy: float = 0.75) -> None:
 def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     progress, _ = show()
     assert progress.line() == (
-        "0:00  0/10 trials · 0 running · 0 pruned · 0 failed · estimating time"
+        "0:00  small: 0/10 trials tried · 0 running · 0 pruned · 0 failed · estimating time"
     )
     assert progress.best_line() == ""
     end(life)
@@ -115,9 +115,9 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     life.ended[TrialState.PRUNED] += 1
     clock.now += 61
     line = progress.line()
-    assert line.startswith("1:01  3/10 trials · 1 running · 1 pruned · 1 failed")
+    assert line.startswith("1:01  small: 3/10 trials tried · 1 running · 1 pruned · 1 failed")
     assert "best 0.7500 ± 0.0100" in line
-    assert progress.best_line().strip() == "best is trial 0: report/row"
+    assert progress.best_line().strip() == "best is trial 0, the baseline: report/row"
     end(life, 0.8)
     assert progress.best_line().strip().startswith("best is trial 3: lr=")
 

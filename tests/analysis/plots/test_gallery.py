@@ -103,7 +103,7 @@ def test_what_cannot_be_drawn_is_said_in_a_line_each(drawn):
     assert sorted(said) == [
         "new/mlp: no importances, since 3 complete trials of the sampler are fewer than 10",
         "old/cnn_ws_aux: its best was not evaluated, so there are no figures of its errors on"
-        " test rows",
+        " test rows; sweeps/evaluate.py evaluates it",
         "old/cnn_ws_aux: made before its space was recorded, so no Optuna figures",
     ]
 

@@ -289,7 +289,8 @@ def score(row: Row, comparison: Comparison) -> str:
     """The score that decides, with its name."""
     name, places = comparison.objective.name, comparison.places
     if comparison.in_finals and row.finals:
-        return f"{name} {shown(row.finals_score, places=places)} in the finals"
+        chosen = " (corrected for selection)" if len(row.finalists) > 1 else ""
+        return f"{name} {shown(row.finals_score, places=places)} in the finals{chosen}"
     return f"an expected {name} of {shown(row.expected, places=places)}"
 
 

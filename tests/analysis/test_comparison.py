@@ -307,7 +307,9 @@ def test_the_headline_in_the_finals_is_of_the_figures_that_are_compared():
     )
     first, second = (row.finals_score for row in found.rows)
     assert found.tests[0].difference.mean == pytest.approx(first - second)
-    assert f"accuracy {first:.4f} in the finals" in words.headline(found)
+    assert f"accuracy {first:.4f} in the finals, " in words.headline(found)
+    other = words.score(found.rows[1], found)
+    assert other == f"accuracy {second:.4f} in the finals (corrected for selection)"
     assert found.tests[0].basis.endswith(", corrected for selection")
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis import words
 from analysis.comparison import Comparison, PairwiseTest, compare
@@ -25,8 +26,12 @@ from foldsweep.streams import why_output_was_lost
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
-TEST_HEADS = ("", "difference", "95 % interval", "p", "detectable", "verdict")
+TEST_HEADS = ("compared", "difference", "95 % interval", "p", "detectable", "verdict")
 """Headings of the columns of `test_cells`."""
+LEFT = ("configuration", "compared", "verdict")
+"""Headings of columns of text, which are aligned to the left."""
+STYLES = {"better": "bold cyan", "slightly better": "cyan", "equivalent": ""}
+"""Colours of verdicts on a terminal; the others are yellow, as they are orange in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +116,9 @@ def _row_table(comparison: Comparison) -> Table:
     table = Table(title=title, title_justify="left", title_style="")
     heads, rows = best_cells(comparison)
     for head in heads:
-        table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
+        table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
+    for i, row in enumerate(rows):
+        table.add_row(*row, style="" if i else "bold")
     return table
 
 
@@ -132,7 +137,7 @@ def _cells(row: Row) -> dict[str, str]:
     states = [t.state for t in row.sweep.trials]
     reported = row.sweep.reported
     return {
-        "": row.name,
+        "configuration": row.name,
         "complete": f"{states.count('COMPLETE')} of {len(states)}",
         "cross-validated": shown_spread(row.best.score, row.best.std),
         "expected": shown_spread(row.expected, None),
@@ -155,10 +160,10 @@ def _rounds(measured: Measured | None) -> str:
 def _test_table(comparison: Comparison) -> Table:
     table = Table(title="pairwise tests", title_justify="left", title_style="")
     for head in TEST_HEADS:
-        right = head not in ("", "verdict")
-        table.add_column(head, justify="right" if right else "left", no_wrap=True)
+        table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
     for test in comparison.tests:
-        table.add_row(*test_cells(test, places=comparison.places))
+        *cells, verdict = test_cells(test, places=comparison.places)
+        table.add_row(*cells, Text(verdict, style=STYLES.get(test.verdict, "yellow")))
     return table
 
 
@@ -171,7 +176,7 @@ def test_cells(test: PairwiseTest, *, places: int) -> list[str]:
     return [
         named,
         signed(d.mean, places=places),
-        f"{signed(d.low, places=places)} .. {signed(d.high, places=places)}",
+        f"{signed(d.low, places=places)} to {signed(d.high, places=places)}",
         words.shown_p(d.p).removeprefix("= "),
         shown(d.detectable, places=places),
         words.verdict(test),

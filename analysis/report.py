@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
 from analysis import words
-from analysis.compare import best_cells
+from analysis.compare import TEST_HEADS, best_cells, test_cells
 from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
 from analysis.plots.figure import as_base64
@@ -27,7 +27,7 @@ from foldsweep import names
 from foldsweep.artifacts import attach
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
-from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
+from foldsweep.numbers import shown_seconds, shown_spread
 from foldsweep.programs import console, parse, run_program
 from foldsweep.tracking import shown as without_password
 from foldsweep.tracking import tracking_uri
@@ -118,16 +118,17 @@ def render(store: Store, comparison: Comparison) -> str:
         sentences=words.sentences(comparison),
         advice=words.advice(comparison),
         level=words.level(comparison),
-        verdict=words.verdict,
+        test_heads=TEST_HEADS,
+        tests=[
+            (test_cells(test, places=comparison.places), test.verdict.split()[0])
+            for test in comparison.tests
+        ],
         direction=words.direction(comparison),
         heads=heads,
         rows=rows,
         meanings=MEANINGS,
         shown=shown_spread,
-        number=lambda value: shown(value, places=comparison.places),
         seconds=shown_seconds,
-        signed=lambda value: signed(value, places=comparison.places),
-        shown_p=words.shown_p,
         fresh=[words.fresh_data(row) for row in comparison.rows if row.bootstrap],
         choice_sentences=words.choice_sentences(comparison),
         listed=comparison.choice.undistinguished[:MOST_LISTED],

@@ -35,7 +35,7 @@ class Compared:
 
         places = self.comparison.places
         tested = [test_cells(test, places=places) for test in self.comparison.tests]
-        return pd.DataFrame(tested, columns=["rows", *TEST_HEADS[1:]])
+        return pd.DataFrame(tested, columns=list(TEST_HEADS))
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -62,7 +62,7 @@ class Compared:
         import pandas as pd
 
         heads, rows = best_cells(self.comparison)
-        return pd.DataFrame(rows, columns=["variant", *heads[1:]])
+        return pd.DataFrame(rows, columns=heads)
 
 
 def _html(table: "pd.DataFrame") -> str:

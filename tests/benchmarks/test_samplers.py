@@ -84,6 +84,17 @@ def test_noise_is_in_what_is_chosen_by_but_not_in_what_it_is_worth(problem: Prob
     assert any(sweep != sorted(sweep) for sweep in sweeps)
 
 
+@pytest.mark.slow
+def test_replays_are_the_same_in_several_processes(problem: Problem) -> None:
+    settings = samplers.SamplersSettings(samplers=("tpe", "optuna"), trials=(14,), repeats=2)
+    alone, together = (
+        samplers.replayed([problem], 0.9, replace(settings, jobs=jobs)) for jobs in (1, 2)
+    )
+    assert alone.keys() == together.keys()
+    for name in alone:
+        np.testing.assert_array_equal(alone[name], together[name])
+
+
 def test_ranks_and_wins_are_those_of_what_was_found() -> None:
     found = {
         "first": np.array([[0.0, 1.0], [0.0, 2.0]]),
@@ -157,6 +168,7 @@ def test_a_replay_writes_its_tables(
     ("options", "kind", "values"),
     [
         ("--trials 0", "counts-below-one", {}),
+        ("--jobs 0", "counts-below-one", {}),
         ("--initial 2", "initial-not-fractions", {}),
         ("--samplers cmaes grid", "sampler-unknown", {"unknown": "grid"}),
         ("--samplers tpe+luck", "sampler-unknown", {"unknown": "tpe+luck"}),

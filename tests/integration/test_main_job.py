@@ -45,7 +45,9 @@ def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) ->
     user, said = job
     assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
     assert "sweep job starts: cnn_ws_aux; 3 trials of 3 folds on 120 digits pairs;" in said
-    assert re.search(r"\d:\d\d  \w+: 3/3 trials tried · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said)
+    assert re.search(
+        r"\d:\d\d  \w+: 3/3 trials tried · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said
+    )
     assert re.search(r"best is trial (0, the baseline|[12]): ", said)
     assert "  trial 0: gervaise2020/cnn_ws_aux, the baseline" in said
     assert "cnn_ws_aux: 3 trials complete, 0 paused, 0 failed" in said

@@ -9,6 +9,7 @@ import pytest
 
 from tests.test_architecture import ROOT, tracked_files
 
+pytestmark = pytest.mark.slow
 PRODUCTS: dict[str, tuple[str, ...]] = {
     "ray": ("ray.tune.execution", "ray.core"),
     "optuna": (),

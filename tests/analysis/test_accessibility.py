@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 from analysis.report import main
 from docs.screenshots import chromium, quiet_page
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.foldsweep.api.test_sweeping import SMALL, process
 from tests.refusals import refused, text
 from trainables.keep.labels import labelled
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(180)]
 
 Rows = tuple[np.ndarray, np.ndarray]
 

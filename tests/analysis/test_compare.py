@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+import analysis.compare
 from analysis.compare import main
 from tests.refusals import refused, text
 
@@ -49,6 +51,15 @@ def test_the_answer_comes_first(run):
     assert "1 of 2" in said
     assert "pairwise tests" in said
     assert "significantly better │" in said
+
+
+def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch):
+    paper = io.StringIO()
+    terminal = Console(file=paper, force_terminal=True, color_system="standard", width=200)
+    monkeypatch.setattr(analysis.compare, "console", terminal)
+    run("--dataset", "digits")
+    assert "\x1b[1mcnn" in paper.getvalue()
+    assert "\x1b[1;36msignificantly better\x1b[0m" in paper.getvalue()
 
 
 def test_columns_are_those_that_have_values(run):

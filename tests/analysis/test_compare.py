@@ -5,9 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-import analysis.compare
 from analysis.compare import main
 from tests.refusals import refused, text
 
@@ -54,12 +52,11 @@ def test_the_answer_comes_first(run):
 
 
 def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch):
-    paper = io.StringIO()
-    terminal = Console(file=paper, force_terminal=True, color_system="standard", width=200)
-    monkeypatch.setattr(analysis.compare, "console", terminal)
-    run("--dataset", "digits")
-    assert "\x1b[1mcnn" in paper.getvalue()
-    assert "\x1b[1;36msignificantly better\x1b[0m" in paper.getvalue()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    said = run("--sweep", "a", "b")
+    assert "\x1b[1mcnn" in said
+    assert "\x1b[1;36msignificantly better\x1b[0m" in said
 
 
 def test_columns_are_those_that_have_values(run):

@@ -54,7 +54,7 @@ def test_the_answer_comes_first(run):
 def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    said = run("--sweep", "a", "b")
+    said = run("--dataset", "digits")
     assert "\x1b[1mcnn" in said
     assert "\x1b[1;36msignificantly better\x1b[0m" in said
 

@@ -131,20 +131,35 @@ def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
     assert f"\n{task.data.said}\n" in (ROOT / "README.md").read_text()
 
 
-def test_readme_file_is_checked_and_trained(tmp_path: Path) -> None:
+def test_readme_file_is_checked_and_trained(churn: Path) -> None:
     text = (ROOT / "README.md").read_text()
     (block,) = re.findall(r"```python\n(# net\.py\n.*?)```", text, re.DOTALL)
-    (tmp_path / "net.py").write_text(block)
-    space, data, trial = swept(str(tmp_path / "net.py"))
-    assert len(data.train) + len(data.test_rows) == 569
+    (churn / "net.py").write_text(block)
+    space, data, trial = swept("net.py")
+    assert len(data.train) + len(data.test_rows) == 1000
     require_scores(space, trial)
 
 
-def test_network_for_a_table_with_categories_is_checked_and_trained(churn: Path) -> None:
+def test_readme_file_is_compared_with_the_sweep_of_its_table(churn: Path) -> None:
+    """Same task, rows and epochs as `--data churn.csv --space mlp`."""
+    text = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(# net\.py\n.*?)```", text, re.DOTALL)
+    (churn / "net.py").write_text(block)
+    space, data, _ = swept("net.py")
+    options = TableOptions(data="churn.csv", target="left")
+    task = table_task(options, seed=0, objective=None)
+    assert isinstance(task.data, Data)
+    assert task.name == space.variant.task.name
+    assert task.data.digest == data.digest
+    assert load_space("mlp", task).most_epochs() == space.most_epochs()
+
+
+def test_network_of_a_table_of_numbers_is_checked_and_trained(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "variant.md").read_text()
-    (block,) = re.findall(r"```python\n(# mixed\.py\n.*?)```", text, re.DOTALL)
-    (churn / "mixed.py").write_text(block)
-    space, _, trial = swept("mixed.py")
+    (block,) = re.findall(r"```python\n(# numbers\.py\n.*?)```", text, re.DOTALL)
+    (tmp_path / "own.py").write_text(block)
+    space, data, trial = swept(str(tmp_path / "own.py"))
+    assert len(data.train) + len(data.test_rows) == 569
     require_scores(space, trial)
 
 

@@ -21,6 +21,7 @@ from analysis.comparison import Comparison, compare
 from analysis.load import Store, json_artifact, open_store
 from analysis.plots.figure import as_base64
 from analysis.plots.gallery import sweep_figures
+from analysis.results import Trial
 from analysis.rows import Row
 from analysis.selection import Selection, check_rope, selected
 from foldsweep import names
@@ -78,9 +79,9 @@ def main() -> int:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     comparison = compare(selected(settings), rope=settings.rope)
+    console.print(words.headline(comparison))
     page = render(store, comparison)
     write_whole(settings.out, page)
-    console.print(words.headline(comparison))
     console.print(f"{settings.out}: {len(page) / 1e6:.1f} MB")
     if not settings.local:
         _log(store, comparison, page)
@@ -104,6 +105,7 @@ def render(store: Store, comparison: Comparison) -> str:
     sweeps = [row.sweep for row in comparison.rows]
     figures = sweep_figures(store, sweeps)
     heads, rows = best_cells(comparison)
+    listed = comparison.choice.undistinguished[:MOST_LISTED]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -131,7 +133,7 @@ def render(store: Store, comparison: Comparison) -> str:
         seconds=shown_seconds,
         fresh=[words.fresh_data(row) for row in comparison.rows if row.bootstrap],
         choice_sentences=words.choice_sentences(comparison),
-        listed=comparison.choice.undistinguished[:MOST_LISTED],
+        listed=[(trial, own_setting(trial, listed)) for trial in listed],
         figures=[
             {
                 "name": name.replace("_", " "),
@@ -153,6 +155,18 @@ def config_fields(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     """Every field of the best configurations with a value for each row, empty if it has none."""
     fields = dict.fromkeys(name for row in rows for name in row.best.config)
     return [(name, [_value(row.best.config.get(name)) for row in rows]) for name in fields]
+
+
+def own_setting(trial: Trial, others: Sequence[Trial]) -> str:
+    """The name of an initial point, or the values that distinguish a trial from others."""
+    if trial.origin:
+        return trial.origin
+    varied = [
+        name
+        for name, value in trial.config.items()
+        if any(other.config.get(name) != value for other in others)
+    ]
+    return " ".join(f"{name}={_value(trial.config[name])}" for name in varied)
 
 
 def _value(value: Any) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report import main
+from analysis.report import main, own_setting
+from tests.analysis.cases import trial
 from tests.refusals import refused, text
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
@@ -77,6 +78,14 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
         assert run_id in page.text  # source runs of the numbers
     assert "0.9100 ± 0.0141 (n = 2)" in page.text
     assert "best of b/cnn is expected to have accuracy 0.9400, 95 % interval" in page.text
+
+
+def test_a_trial_is_shown_by_its_origin_or_by_the_values_that_differ():
+    configs = ({"lr": 0.01, "units": 8}, {"lr": 0.2, "units": 8})
+    sampled = [trial(i, (0.9, 0.8), name="s/mlp", config=c) for i, c in enumerate(configs)]
+    default = trial(2, (0.9, 0.8), name="s/mlp", config={"lr": 0.1}, origin="kong/w_net")
+    assert own_setting(sampled[1], sampled) == "lr=0.2"
+    assert own_setting(default, [*sampled, default]) == "kong/w_net"
 
 
 def test_it_is_attached_to_every_sweep_in_it(run, filled):

@@ -3,67 +3,87 @@
 Every sentence follows from an interval of `analysis.significance`, and claims no more.
 """
 
-from analysis.comparison import Comparison, PairwiseTest
+from typing import get_args
+
+from analysis.comparison import Comparison, PairwiseTest, Verdict
 from analysis.results import Trial
-from analysis.rows import Row, budgets_differ
+from analysis.rows import Bootstrap, Row, budgets_differ
 from analysis.significance import MOST_REPEATS
-from foldsweep.numbers import places_of, plural, shown
-from foldsweep.numbers import signed as with_sign
+from foldsweep import names
+from foldsweep.numbers import places_of, plural, shown, signed
+from foldsweep.texts import text
 
 _NOTHING = 1e-9
 """Differences below this count as 0."""
-VERDICTS = {
-    "better": "significantly better",
-    "slightly better": "negligibly better",
-    "equivalent": "equivalent",
-    "inconclusive": "inconclusive",
-    "untested": "not tested",
-}
 
 
 def verdict(test: PairwiseTest) -> str:
     """The verdict of a test in words, with differences between the rows' budgets."""
-    return f"{VERDICTS[test.verdict]}{_given(test)}"
+    said = {
+        "better": text("words.verdict-better"),
+        "slightly better": text("words.verdict-slightly-better"),
+        "equivalent": text("words.verdict-equivalent"),
+        "inconclusive": text("words.verdict-inconclusive"),
+        "untested": text("words.verdict-untested"),
+    }
+    return f"{said[test.verdict]}{_budgets(test)}"
 
 
 def headline(comparison: Comparison) -> str:
     """The main result and the best score; if the result is open, the sentence begins with that."""
-    best = comparison.rows[0]
     if len(comparison.rows) == 1:
         return _alone(comparison)
-    runner_up, test = comparison.rows[1], comparison.tests[0]
-    if test.difference is None:
-        return (
-            f"Not tested ({test.basis.partition(': ')[2]}): {best.name} is first with"
-            f" {score(best, comparison)}, before {runner_up.name} with"
-            f" {score(runner_up, comparison)}."
-        )
-    both = f"{score(best, comparison)}, {_than(test, comparison)}"
-    if test.verdict == "better":
-        return (
-            f"{best.name} is significantly better than {runner_up.name}{_given(test)}: {both}"
-            f" (p {shown_p(test.difference.p)})."
-        )
-    if test.verdict == "slightly better":
-        return (
-            f"{best.name} is negligibly better than {runner_up.name}{_given(test)}: {both}"
-            f" (p {shown_p(test.difference.p)})."
+    best, other = (row.name for row in comparison.rows[:2])
+    best_score, other_score = (score(row, comparison) for row in comparison.rows[:2])
+    test = comparison.tests[0]
+    found, budgets = test.difference, _budgets(test)
+    if found is None:
+        return text(
+            "words.untested",
+            reason=test.basis.partition(": ")[2],
+            best=best,
+            score=best_score,
+            other=other,
+            other_score=other_score,
         )
     if test.verdict == "equivalent":
-        return (
-            f"{best.name} and {runner_up.name} are equivalent{_given(test)}:"
-            f" {score(best, comparison)} and {score(runner_up, comparison)}; they differ by less"
-            f" than {amount(comparison.rope, comparison)}."
+        return text(
+            "words.equivalent",
+            best=best,
+            other=other,
+            budgets=budgets,
+            score=best_score,
+            other_score=other_score,
+            limit=amount(comparison.rope, comparison),
         )
-    what = "Nothing can be decided" if nothing_decided(comparison) else "Inconclusive"
-    weak = (
-        f"only true differences of at least {amount(test.difference.detectable, comparison)} are"
-        " detected reliably (power 80 %)"
+    gap = text(
+        "words.above" if found.mean >= 0 else "words.below",
+        difference=amount(found.mean, comparison),
+        other=other,
     )
-    if abs(test.difference.mean) < _NOTHING:
-        level = f"{best.name} and {runner_up.name} are level{_given(test)}"
-        return f"{what}: {level} with {score(best, comparison)}; {weak}."
-    return f"{what}: {best.name} is ahead{_given(test)} with {both}, but {weak}."
+    if test.verdict in ("better", "slightly better"):
+        return text(
+            "words.better" if test.verdict == "better" else "words.slightly-better",
+            best=best,
+            other=other,
+            budgets=budgets,
+            score=best_score,
+            gap=gap,
+            p=shown_p(found.p),
+        )
+    power = _power(found.detectable, comparison)
+    if abs(found.mean) < _NOTHING:
+        finding = text(
+            "words.level", best=best, other=other, budgets=budgets, score=best_score, power=power
+        )
+    else:
+        finding = text(
+            "words.ahead", best=best, budgets=budgets, score=best_score, gap=gap, power=power
+        )
+    return text(
+        "words.nothing-decided" if nothing_decided(comparison) else "words.inconclusive",
+        finding=finding,
+    )
 
 
 def nothing_decided(comparison: Comparison) -> bool:
@@ -74,13 +94,13 @@ def nothing_decided(comparison: Comparison) -> bool:
 def belief(comparison: Comparison) -> tuple[str, str]:
     """Whether the first row is significantly better: `yes`, `no` or `plain`, and the words."""
     if len(comparison.rows) < 2:
-        return "plain", "One sweep: nothing to compare it with"
+        return "plain", text("words.belief-alone")
     return {
-        "better": ("yes", "Significantly better than the runner-up"),
-        "slightly better": ("plain", "Negligibly better"),
-        "equivalent": ("plain", "Equivalent: take either"),
-        "inconclusive": ("no", "Inconclusive: do not call it better"),
-        "untested": ("no", "Not tested"),
+        "better": ("yes", text("words.belief-better")),
+        "slightly better": ("plain", text("words.belief-slightly-better")),
+        "equivalent": ("plain", text("words.belief-equivalent")),
+        "inconclusive": ("no", text("words.belief-inconclusive")),
+        "untested": ("no", text("words.belief-untested")),
     }[comparison.tests[0].verdict]
 
 
@@ -93,15 +113,14 @@ def sentences(comparison: Comparison) -> list[str]:
     if len(ahead) > 1:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
-        said.append(_power(comparison))
+        said.append(_detectable(comparison))
     if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
         said.append(_against_constant(comparison.rows[0], comparison))
-    for row in comparison.rows:
-        if row.sweep.selected_on_test:
-            said.append(
-                f"{row.name} was selected on test rows, so its scores are optimistically biased."
-            )
-    return said
+    return said + [
+        text("words.selected-on-test-rows", name=row.name)
+        for row in comparison.rows
+        if row.sweep.selected_on_test
+    ]
 
 
 def advice(comparison: Comparison) -> str | None:
@@ -112,49 +131,57 @@ def advice(comparison: Comparison) -> str | None:
     if any(row.sweep.selected_on_test for row in comparison.rows[:2]):
         return None  # such sweeps cannot be exported
     if test.verdict == "untested" and budgets_differ(*(row.sweep for row in comparison.rows[:2])):
-        return (
-            "To decide it, sweep one of them again with the budget of the other (--epochs), or"
-            " cross-validate the best of each again on the same fresh folds"
-        )
+        return text("words.advice-budget-or-folds")
     if test.verdict == "untested":
-        return "To decide it, cross-validate the best of each again on the same fresh folds"
+        return text("words.advice-folds")
     if test.verdict == "inconclusive" and test.repeats is not None:
-        return (
-            f"If the gap is as large as it looks, finals of {plural(test.repeats, 'repeat')}"
-            " decide it with a chance of 80 %"
-        )
+        return text("words.advice-finals", repeats=plural(test.repeats, "repeat"))
     return None
 
 
 def choice_sentences(comparison: Comparison) -> list[str]:
     """Results for the configurations of the best row's sweep, as sentences."""
-    choice = comparison.choice
-    of = comparison.rows[0].sweep.name
+    choice, sweep = comparison.choice, comparison.rows[0].sweep.name
     number, open_ = len(choice.trials), len(choice.undistinguished)
+    best, basis = choice.trials[0].label, choice.basis
+    in_finals = basis == "in the finals"
     if number == 1:
-        where = "was in the finals" if choice.basis == "in the finals" else "is complete"
-        return [f"One configuration of {of} {where}: nothing to choose from."]
-    said = []
-    best = choice.trials[0].label
-    near = len(choice.equivalent) > 1
-    kind = "finalists" if choice.basis == "in the finals" else "complete configurations"
+        return [text("words.one-finalist" if in_finals else "words.one-complete", sweep=sweep)]
+    one = "finalist" if in_finals else "complete configuration"
+    others, are = plural(number - 1, one) if number > 2 else one, "is" if open_ == 2 else "are"
+    power = _power(choice.detectable, comparison)
     if open_ == 1:
-        said.append(
-            f"Of {number} {kind} of {of}, {best} is significantly better than every other"
-            f" {choice.basis}{', only negligibly than some' if near else ''}."
+        near = text("words.negligibly-than-some") if len(choice.equivalent) > 1 else ""
+        said = text(
+            "words.better-than-all",
+            configurations=f"{number} {one}s",
+            sweep=sweep,
+            best=best,
+            basis=basis,
+            exception=near,
+        )
+    elif open_ < number:
+        said = text(
+            "words.some-undistinguished",
+            number=open_ - 1,
+            others=others,
+            sweep=sweep,
+            are=are,
+            best=best,
+            basis=basis,
+            power=power,
         )
     else:
-        one = kind.removesuffix("s")
-        others = plural(number - 1, one) if number > 2 else one
-        which = f"{open_ - 1} of the other {others}" if open_ < number else f"The other {others}"
-        said.append(
-            f"{which} of {of} {'is' if open_ == 2 else 'are'} not yet distinguished from the best,"
-            f" {best}, {choice.basis}: only true differences of at least"
-            f" {amount(choice.detectable, comparison)} are detected reliably (power 80 %). That"
-            " does not mean equal."
+        said = text(
+            "words.all-undistinguished",
+            others=others,
+            sweep=sweep,
+            are=are,
+            best=best,
+            basis=basis,
+            power=power,
         )
-    said.append(equivalence(comparison))
-    return said
+    return [said, equivalence(comparison)]
 
 
 def fresh_data(row: Row) -> str:
@@ -165,37 +192,60 @@ def fresh_data(row: Row) -> str:
         shown(number, places=places_of(found.value))
         for number in (found.value, found.low, found.high)
     )
-    said = (
-        f"On fresh data the best of {row.sweep.name} is expected to have"
-        f" {row.sweep.measure.name} {value}, 95 % interval {low} to {high}: bootstrap over"
-        f" {found.trials} complete of {plural(len(row.sweep.trials), 'trial')}"
+    stopped = any(trial.stopped_early for trial in row.sweep.trials)
+    return text(
+        "words.fresh",
+        sweep=row.sweep.name,
+        metric=row.sweep.measure.name,
+        value=value,
+        low=low,
+        high=high,
+        complete=found.trials,
+        trials=plural(len(row.sweep.trials), "trial"),
+        caveat=text("words.early-stopping-uncorrected") if stopped else "",
+        tested=_outside_on_test_rows(row, found),
     )
-    if any(trial.stopped_early for trial in row.sweep.trials):
-        said += "; selection by early stopping is not corrected"
-    return f"{said}."
+
+
+def _outside_on_test_rows(row: Row, found: Bootstrap) -> str:
+    """A sentence if the score on test rows is outside the interval of the expected score."""
+    if row.test is None or found.low <= row.test.mean <= found.high:
+        return ""
+    score = shown(row.test.mean, places=places_of(found.value))
+    rows = row.sweep.tags.get(names.TAG_TEST_ROWS, "the")
+    return text("words.outside-on-test-rows", rows=rows, score=score)
 
 
 def equivalence(comparison: Comparison) -> str:
     """Which configurations are equivalent to the best, and the smallest of them."""
     limit, equivalent = amount(comparison.rope, comparison), comparison.choice.equivalent
     if len(equivalent) == 1:
-        return f"No other is shown to be equivalent to it, within {limit}."
-    others = plural(len(equivalent) - 1, "other")
-    are = "is" if len(equivalent) == 2 else "are"
+        return text("words.none-equivalent", limit=limit)
     least = size(cheapest(equivalent), equivalent[0])
-    return f"{others} {are} shown to be equivalent to it, within {limit}; {least}."
+    if len(equivalent) == 2:
+        return text("words.one-equivalent", limit=limit, least=least)
+    return text(
+        "words.several-equivalent", number=f"{len(equivalent) - 1:,}", limit=limit, least=least
+    )
 
 
 def size(trial: Trial, best: Trial) -> str:
     """Size of a trial, or its training time, compared with the best."""
-    kind = "smallest" if trial.num_params else "fastest"
     if trial is best:
-        return f"the best is also the {kind}"
+        return text("words.best-is-smallest" if trial.num_params else "words.best-is-fastest")
     if trial.num_params:
-        than = f"has {trial.num_params:,} parameters instead of {best.num_params:,}"
-    else:
-        than = f"trains in {trial.train_time_s:.3g} s instead of {best.train_time_s:.3g} s"
-    return f"the {kind}, {trial.label}, {than}"
+        return text(
+            "words.smallest",
+            trial=trial.label,
+            parameters=f"{trial.num_params:,}",
+            best_parameters=f"{best.num_params:,}",
+        )
+    return text(
+        "words.fastest",
+        trial=trial.label,
+        seconds=f"{trial.train_time_s:.3g}",
+        best_seconds=f"{best.train_time_s:.3g}",
+    )
 
 
 def cheapest(trials: tuple[Trial, ...]) -> Trial:
@@ -207,81 +257,84 @@ def cheapest(trials: tuple[Trial, ...]) -> Trial:
 
 def _alone(comparison: Comparison) -> str:
     row, choice = comparison.rows[0], comparison.choice
-    gain = "" if comparison.in_finals else _gain(row)
-    reached = f"{row.name} reaches {score(row, comparison)}.{gain}"
+    reached = text("words.alone", name=row.name, score=score(row, comparison))
+    base = row.sweep.baseline
+    if not comparison.in_finals and base is not None and base is not row.best:
+        reached += " " + text("words.baseline", origin=base.origin, score=shown(base.score))
     if 1 < len(choice.trials) == len(choice.undistinguished) and len(choice.equivalent) == 1:
-        return f"Nothing can be decided between its configurations: {reached}"
+        return text("words.no-configuration-decided", finding=reached)
     return reached
 
 
-def _than(test: PairwiseTest, comparison: Comparison) -> str:
-    assert test.difference is not None
-    return f"{gap(test.difference.mean, comparison)} {test.b}"
-
-
-def _given(test: PairwiseTest) -> str:
+def _budgets(test: PairwiseTest) -> str:
     return f" ({test.unequal})" if test.unequal else ""
+
+
+def _power(detectable: float, comparison: Comparison) -> str:
+    return text("words.power", difference=amount(detectable, comparison))
 
 
 def _interval(test: PairwiseTest, comparison: Comparison) -> str:
     assert test.difference is not None
-    d, signed = test.difference, lambda value: with_sign(value, places=comparison.places)
-    return (
-        f"{test.a} minus {test.b}: {signed(d.mean)}, 95 % interval {signed(d.low)} to"
-        f" {signed(d.high)}, from {test.basis}."
+    mean, low, high = (
+        signed(value, places=comparison.places)
+        for value in (test.difference.mean, test.difference.low, test.difference.high)
+    )
+    return text(
+        "words.interval", a=test.a, b=test.b, mean=mean, low=low, high=high, basis=test.basis
     )
 
 
 def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
     by_verdict = {
-        words: [test.b for test in ahead if test.verdict == verdict]
-        for verdict, words in VERDICTS.items()
+        verdict: [test.b for test in ahead if test.verdict == verdict]
+        for verdict in get_args(Verdict)
     }
-    name = comparison.rows[0].name
-    told = {
-        "significantly better": "significantly better than {}",
-        "negligibly better": "negligibly better than {}",
-        "equivalent": "equivalent to {}",
-        "inconclusive": "not yet distinguished from {}",
-        "not tested": "not tested against {}",
-    }
-    parts = [told[words].format(_listed(of)) for words, of in by_verdict.items() if of]
-    return f"{name} is {'; '.join(parts)}."
+    findings = [_against(verdict, _listed(of)) for verdict, of in by_verdict.items() if of]
+    return text("words.against-all", best=comparison.rows[0].name, findings="; ".join(findings))
+
+
+def _against(verdict: Verdict, others: str) -> str:
+    return {
+        "better": text("words.against-better", others=others),
+        "slightly better": text("words.against-slightly-better", others=others),
+        "equivalent": text("words.against-equivalent", others=others),
+        "inconclusive": text("words.against-inconclusive", others=others),
+        "untested": text("words.against-untested", others=others),
+    }[verdict]
 
 
 def _against_constant(best: Row, comparison: Comparison) -> str:
     """The score of a constant prediction, and whether the best is shown to exceed it."""
     constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
     assert constant is not None
-    said = (
-        "A constant prediction, the most frequent class or the mean, has"
-        f" {comparison.objective.name} {shown(constant, places=comparison.places)} on these folds"
+    finding = ""
+    if found is not None:
+        better = sign * ((found.low if sign > 0 else found.high) - constant) > 0
+        finding = text(
+            "words.better-than-constant" if better else "words.not-better-than-constant",
+            best=best.name,
+        )
+    return text(
+        "words.constant",
+        metric=comparison.objective.name,
+        score=shown(constant, places=comparison.places),
+        finding=finding,
     )
-    if found is None:
-        return f"{said}."
-    if sign * ((found.low if sign > 0 else found.high) - constant) > 0:
-        return f"{said}; {best.name} is better, by its 95 % interval."
-    return f"{said}; {best.name} is not shown to be better."
 
 
-def _power(comparison: Comparison) -> str:
+def _detectable(comparison: Comparison) -> str:
     open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
-    low = low if low == high else low.partition(" ")[0]
-    size = low if low == high else f"{low} to {high}, depending on the test,"
-    said = (
-        f"With these folds and trials a true difference of {size} would have been detected with a"
-        " chance of 80 %."
-    )
+    if low == high:
+        said = text("words.detectable", difference=high)
+    else:
+        said = text("words.detectable-range", low=low.partition(" ")[0], high=high)
     first = comparison.tests[0]
     gap = 0.0 if first.difference is None else abs(first.difference.mean)
     if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
-        said += (
-            f" Even {MOST_REPEATS} repeats of these folds are too few for a gap as small as that"
-            f" between {first.a} and {first.b}: use more rows, or choose by"
-            " simplicity or cost."
-        )
+        said += " " + text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b)
     return said
 
 
@@ -289,16 +342,13 @@ def score(row: Row, comparison: Comparison) -> str:
     """The score that decides, with its name."""
     name, places = comparison.objective.name, comparison.places
     if comparison.in_finals and row.finals:
-        chosen = " (corrected for selection)" if len(row.finalists) > 1 else ""
-        return f"{name} {shown(row.finals_score, places=places)} in the finals{chosen}"
-    return f"an expected {name} of {shown(row.expected, places=places)}"
-
-
-def _gain(row: Row) -> str:
-    base = row.sweep.baseline
-    if base is None or base is row.best:
-        return ""
-    return f" The baseline, {base.origin}, has {shown(base.score)} on the same folds."
+        selected = len(row.finalists) > 1
+        return text(
+            "words.finals-score-corrected" if selected else "words.finals-score",
+            metric=name,
+            score=shown(row.finals_score, places=places),
+        )
+    return text("words.expected-score", metric=name, score=shown(row.expected, places=places))
 
 
 def _listed(names: list[str]) -> str:
@@ -315,14 +365,10 @@ def amount(difference: float, comparison: Comparison) -> str:
     return f"{value} point{'' if value == '1.0' else 's'}"
 
 
-def gap(difference: float, comparison: Comparison) -> str:
-    """A difference and its direction, such as `1.5 points above`."""
-    return f"{amount(difference, comparison)} {'above' if difference >= 0 else 'below'}"
-
-
 def direction(comparison: Comparison) -> str:
     """The metric that rows are compared by, and which direction is better."""
-    return f"{comparison.objective.name}, {comparison.objective.better} is better"
+    objective = comparison.objective
+    return text("words.direction", metric=objective.name, better=objective.better)
 
 
 def shown_p(p: float) -> str:
@@ -332,10 +378,4 @@ def shown_p(p: float) -> str:
 
 def level(comparison: Comparison) -> str:
     """Explanation of the table of tests."""
-    limit = amount(comparison.rope, comparison)
-    return (
-        "Intervals are simultaneous 95 % confidence intervals of all differences (Tukey's"
-        " studentised range, corrected for overlapping training parts); p is adjusted in the same"
-        f" way. Significantly better: the interval excludes 0. Equivalent: it lies within {limit}."
-        " Negligibly better: both."
-    )
+    return text("words.table-of-tests", limit=amount(comparison.rope, comparison))

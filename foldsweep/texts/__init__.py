@@ -1,4 +1,7 @@
-"""The table of texts: one sentence for each kind of mistake, in a file for each package."""
+"""The table of texts: one text for each kind of message, in a file for each package.
+
+Messages are errors and the sentences that programs print.
+"""
 
 import tomllib
 from functools import cache
@@ -6,7 +9,7 @@ from importlib.resources import files
 
 
 def text(kind: str, **values: object) -> str:
-    """Return the text of a kind of mistake, filled with its values.
+    """Return the text of a kind of message, filled with its values.
 
     Args:
         kind: Section and key, such as `splits.more-folds-than-rows`.

@@ -7,6 +7,7 @@ from analysis.choice import choose
 from analysis.results import Sweep
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, measured
+from tests.refusals import text
 
 NOISE = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
 """Deviation of each fold from the mean; the standard error of the best trial is 0.0071."""
@@ -39,10 +40,10 @@ def test_the_best_is_the_best_mean() -> None:
 def test_one_standard_error_takes_the_smallest_within_it() -> None:
     trial, why = choose(sweep(*TRIALS), "one-se")
     assert trial.number == 1
-    assert why == (
-        "2 of 4 are within one standard error (0.00707) of the best; the smallest, s/a trial 1,"
-        " has 500 parameters instead of 9,000"
+    smallest = text(
+        "words.smallest", trial="s/a trial 1", parameters="500", best_parameters="9,000"
     )
+    assert why == f"2 of 4 are within one standard error (0.00707) of the best; {smallest}"
     assert choose(sweep(*TRIALS[2:]), "one-se")[0].number == 0
     errors = [(50 - 10 * score, size) for score, size in TRIALS]
     assert choose(sweep(*errors, objective=RMSE), "one-se")[0].number == 0
@@ -52,14 +53,15 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
 def test_lack_of_power_makes_no_small_one_equivalent() -> None:
     trial, why = choose(sweep(*TRIALS), "equivalent-smallest")
     assert trial.number == 0
-    assert why == "No other is shown to be equivalent to it, within 1.0 point."
+    assert why == text("words.none-equivalent", limit="1.0 point")
 
 
 def test_the_smallest_of_those_shown_to_be_equivalent_is_chosen() -> None:
     close = [(0.950, 9000.0), (0.9495, 500.0), (0.949, 100.0), (0.80, 10.0)]
     trial, why = choose(sweep(*close, spread=0.005), "equivalent-smallest")
     assert trial.number == 2
-    assert why.startswith("2 others are shown to be equivalent to it, within 1.0 point; the small")
+    least = text("words.smallest", trial="s/a trial 2", parameters="100", best_parameters="9,000")
+    assert why == text("words.several-equivalent", number=2, limit="1.0 point", least=least)
     assert choose(sweep(*close), "equivalent-smallest", rope=0.1)[0].number in (1, 2)
 
 
@@ -67,7 +69,8 @@ def test_of_estimators_the_fastest_is_chosen() -> None:
     fits = [(mean, 0.0) for mean, _ in TRIALS]
     trial, why = choose(sweep(*fits), "one-se")
     assert trial.number == 1
-    assert why.endswith("the fastest, s/a trial 1, trains in 5 s instead of 10 s")
+    fastest = text("words.fastest", trial="s/a trial 1", seconds="5", best_seconds="10")
+    assert why.endswith(fastest)
 
 
 def test_finals_do_not_change_what_the_sweeps_own_folds_say() -> None:

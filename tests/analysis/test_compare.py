@@ -7,10 +7,27 @@ from pathlib import Path
 import pytest
 
 from analysis.compare import main
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
 POOR = (0.80, 0.79, 0.81, 0.80, 0.81)
+CNN_BETTER = said_as(
+    "words.better",
+    best="cnn",
+    other="mlp",
+    budgets="",
+    score=text("words.expected-score", metric="accuracy", score="0.9450"),
+    gap=text("words.above", difference="14.3 points", other="mlp"),
+)
+
+
+def alone(name, metric, value):
+    score = text("words.expected-score", metric=metric, score=value)
+    return text("words.alone", name=name, score=score)
+
+
+def lower_is_better(metric):
+    return text("words.direction", metric=metric, better="lower")
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +59,11 @@ def run(filled, tmp_path, monkeypatch, capsys):
 
 def test_the_answer_comes_first(run):
     said = run("--dataset", "digits")
-    answer = next(line for line in said.splitlines() if line.startswith("cnn "))
-    assert answer.startswith("cnn is significantly better than mlp: an expected accuracy of 0.9")
-    assert "points above mlp (p " in answer
+    assert any(map(CNN_BETTER.fullmatch, said.splitlines()))
     assert "0.9500 ± 0.0071" in said
     assert "1 of 2" in said
     assert "pairwise tests" in said
-    assert "significantly better │" in said
+    assert f" {text('words.verdict-better')} │" in said
 
 
 def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch):
@@ -72,7 +87,7 @@ def test_columns_are_those_that_have_values(run):
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
     assert run().startswith("only sweeps on digits, the latest; for others give --dataset mnist\n")
-    assert run("--dataset", "mnist").startswith("mlp reaches an expected accuracy of 0.9500.")
+    assert run("--dataset", "mnist").startswith(alone("mlp", "accuracy", "0.9500"))
 
 
 def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
@@ -91,7 +106,7 @@ def test_machines_get_csv_and_json(run):
     assert float(rows[0]["score"]) == pytest.approx(0.95)
     assert (rows[0]["objective"], rows[0]["test_score"]) == ("accuracy", "")
 
-    assert "cnn is significantly better" in run("--dataset", "digits", "--json", "found.json")
+    assert CNN_BETTER.search(run("--dataset", "digits", "--json", "found.json"))
     found = json.loads(Path("found.json").read_text())
     assert found["tests"][0]["verdict"] == "better"
     assert found["choice"]["compared"] == 2
@@ -147,8 +162,9 @@ def test_what_the_bootstrap_of_a_sweep_expects_is_said(make_store, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["compare.py", "--tracking-uri", filled.uri])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "best of a/mlp is expected to have accuracy 0.9400, 95 % interval 0.9100 to" in said
-    assert "best of a/cnn is expected" not in said
+    fresh = {"metric": "accuracy", "value": "0.9400", "low": "0.9100", "high": "0.9600"}
+    assert said_as("words.fresh", sweep="a/mlp", **fresh).search(said)
+    assert not said_as("words.fresh", sweep="a/cnn").search(said)
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--csv", "-"])
     assert main() == 0
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
@@ -201,8 +217,11 @@ def test_errors_are_compared_lowest_first(run_tasks):
 
 def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
     said = run_tasks("--task", "houses")
-    assert "Inconclusive: ridge is ahead (2 against 1 trials) with an expected rmse of 50." in said
-    assert "best configurations by rmse, lower is better" in said
+    score = text("words.expected-score", metric="rmse", score="50.540")
+    ahead = said_as("words.ahead", best="ridge", budgets=" (2 against 1 trials)", score=score)
+    headline = next(filter(said_as("words.inconclusive").fullmatch, said.splitlines()))
+    assert ahead.search(headline)
+    assert f"best configurations by {lower_is_better('rmse')}" in said
     assert "50.000 ± 1.414 (n = 2)" in said
     assert "published" not in said
     assert "accuracy" not in said
@@ -215,20 +234,19 @@ def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
     assert second == "only sweeps of task houses, the latest; for others give --task larger_digit"
     assert "ridge" in said
     assert "0.95" not in said
-    assert "mlp reaches an expected accuracy of 0.9500." in run_tasks(
-        "--variant", "larger_digit/mlp"
-    )
+    mlp = run_tasks("--variant", "larger_digit/mlp")
+    assert alone("mlp", "accuracy", "0.9500") in mlp
 
 
 def test_both_names_of_a_variant_are_known(run_tasks):
     for name in ("ridge", "houses/ridge"):
-        assert "ridge reaches an expected rmse of 50." in run_tasks("--variant", name)
+        assert alone("ridge", "rmse", "50.540") in run_tasks("--variant", name)
 
 
 def test_another_metric_can_be_asked_for(run_tasks):
     said = run_tasks("--task", "houses", "--objective", "loss")
     assert "b/ridge optimised rmse; here it is compared by loss" in said
-    assert "best configurations by loss, lower is better" in said
+    assert f"best configurations by {lower_is_better('loss')}" in said
     same = run_tasks("--task", "houses", "--objective", "val_rmse")
     assert "optimised" not in same
 
@@ -241,7 +259,7 @@ def test_a_sweep_that_has_not_measured_the_metric_is_left_out(make_store, monkey
     assert main() == 0
     said = capsys.readouterr().out
     assert "a/mlp is left out: it has not measured roc_auc\n" in said
-    assert "cnn reaches an expected roc_auc of 0.9500." in said
+    assert alone("cnn", "roc_auc", "0.9500") in said
 
 
 def test_nothing_but_the_data_goes_into_a_pipe(tasks, monkeypatch, capsys):

@@ -10,8 +10,10 @@ from analysis.records import as_dict
 from analysis.rows import budgets
 from analysis.significance import difference, fold_noise
 from foldsweep import names
+from foldsweep.numbers import shown, signed
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
+from tests.refusals import said_as, text
 
 RNG = np.random.default_rng(0)
 SHARED = RNG.normal(0, 0.01, 5)
@@ -35,6 +37,10 @@ def sweep(variant, *means, trials=None, objective=ACCURACY, name="s", **more):
 
 def comparison(*sweeps, **options):
     return compare(sweeps, **options)
+
+
+def expected_score(metric, score):
+    return text("words.expected-score", metric=metric, score=score)
 
 
 def test_rows_are_ordered_and_all_are_tested_against_each_other():
@@ -61,8 +67,9 @@ def test_the_noise_is_that_of_all_trials_on_the_same_folds():
 def test_a_clear_winner_is_significantly_better():
     found = comparison(sweep("a", 0.8, 0.79), sweep("b", 0.95, 0.94))
     assert found.tests[0].verdict == "better"
-    said = words.headline(found)
-    assert said.startswith("b is significantly better than a: an expected accuracy of 0.9")
+    score = expected_score("accuracy", f"{found.rows[0].expected:.4f}")
+    said = said_as("words.better", best="b", other="a", budgets="", score=score)
+    assert said.fullmatch(words.headline(found))
     assert words.belief(found)[0] == "yes"
     assert words.advice(found) is None
 
@@ -134,11 +141,11 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     poor = found.choice.trials[-1]
     assert poor in found.choice.undistinguished
     assert found.choice.equivalent == found.choice.trials[:1]
-    said = " ".join(words.choice_sentences(found))
-    assert "true differences of at least" in said
-    assert "detected reliably (power 80 %). That does not mean equal." in said
-    assert "No other is shown to be equivalent" in said
-    assert f"{int(poor.values['num_params']):,} parameters" not in said
+    open_, equal = words.choice_sentences(found)
+    power = text("words.power", difference=words.amount(found.choice.detectable, found))
+    assert said_as("words.all-undistinguished", power=power).fullmatch(open_)
+    assert equal == text("words.none-equivalent", limit="1.0 point")
+    assert f"{int(poor.values['num_params']):,}" not in open_ + equal
 
 
 def test_the_sets_are_of_the_best_rows_sweep_so_that_no_verdict_contradicts_them():
@@ -167,13 +174,14 @@ def test_other_folds_are_not_tested_against():
     found = comparison(sweep("a", 0.9), sweep("b", 0.8, judged_on="others"))
     assert found.tests[0].verdict == "untested"
     assert found.tests[0].difference is None
-    assert "other rows or folds" in words.headline(found)
+    said = said_as("words.untested", reason="other rows or folds", best="a", other="b")
+    assert said.fullmatch(words.headline(found))
 
 
 def test_what_was_selected_on_test_rows_is_not_tested():
     found = comparison(sweep("a", 0.9), sweep("b", 0.8, selected_on_test=True))
     assert found.tests[0].verdict == "untested"
-    assert any("b was selected on test rows" in said for said in words.sentences(found))
+    assert text("words.selected-on-test-rows", name="b") in words.sentences(found)
 
 
 def test_time_ordered_folds_bring_their_own_overlap():
@@ -203,7 +211,8 @@ def test_sweeps_of_six_and_four_epochs_are_not_tested_as_if_budgets_were_equal()
     (test,) = found.tests
     assert (test.verdict, test.difference) == ("untested", None)
     assert test.basis == "not tested: 6 epochs against 4 epochs"
-    assert words.headline(found).startswith("Not tested (6 epochs against 4 epochs): other/a")
+    said = said_as("words.untested", reason="6 epochs against 4 epochs", best="other/a")
+    assert said.fullmatch(words.headline(found))
     assert budgets(found.rows) == ["6 epochs", "4 epochs"]
 
 
@@ -211,13 +220,16 @@ def test_spaces_of_one_command_are_tested_on_the_epochs_that_suit_each_and_the_v
     found = comparison(budget("mlp", 0.80, epochs=50), budget("cnn", 0.95, epochs=30))
     (test,) = found.tests
     assert test.verdict == "better"
-    assert "(30 epochs against 50 epochs)" in words.headline(found)
-    assert words.verdict(test) == "significantly better (30 epochs against 50 epochs)"
+    budgets = " (30 epochs against 50 epochs)"
+    said = said_as("words.better", best="cnn", other="mlp", budgets=budgets)
+    assert said.fullmatch(words.headline(found))
+    assert words.verdict(test) == text("words.verdict-better") + budgets
 
 
 def test_a_smoke_run_is_named_in_row_and_verdict():
     found = comparison(budget("a", 0.95, trials=30), budget("b", 0.80, trials=1, name="smoke"))
-    assert words.verdict(found.tests[0]) == "significantly better (30 against 1 trials)"
+    better = text("words.verdict-better")
+    assert words.verdict(found.tests[0]) == f"{better} (30 against 1 trials)"
     assert budgets(found.rows) == ["30 trials", "1 trial"]
 
 
@@ -258,7 +270,8 @@ def test_finals_decide_where_all_rows_were_in_the_same():
     assert (
         found.rows[0].best.number == 1
     )  # the winner of the finals, not the best trial of the sweep
-    assert "in the finals" in words.headline(found)
+    score = text("words.finals-score", metric="accuracy", score="0.9250")
+    assert said_as("words.better", score=score).fullmatch(words.headline(found))
     assert found.tests[0].basis == "finals: 3 x 5 folds"
     assert not comparison(lucky, solid, finals=False).in_finals
 
@@ -307,9 +320,11 @@ def test_the_headline_in_the_finals_is_of_the_figures_that_are_compared():
     )
     first, second = (row.finals_score for row in found.rows)
     assert found.tests[0].difference.mean == pytest.approx(first - second)
-    assert f"accuracy {first:.4f} in the finals, " in words.headline(found)
-    other = words.score(found.rows[1], found)
-    assert other == f"accuracy {second:.4f} in the finals (corrected for selection)"
+    score = text("words.finals-score", metric="accuracy", score=f"{first:.4f}")
+    assert said_as("words.ahead", score=score).search(words.headline(found))
+    assert words.score(found.rows[1], found) == text(
+        "words.finals-score-corrected", metric="accuracy", score=f"{second:.4f}"
+    )
     assert found.tests[0].basis.endswith(", corrected for selection")
 
 
@@ -329,8 +344,10 @@ def test_equal_scores_and_a_rope_of_nothing_are_level():
     ]
     found = compare(both, rope=0.0)
     assert (found.tests[0].verdict, found.tests[0].repeats) == ("inconclusive", None)
-    assert words.headline(found).startswith("Nothing can be decided: a and b are level with")
-    assert "more rows" not in " ".join(words.sentences(found))
+    said = words.headline(found)
+    assert said_as("words.nothing-decided").fullmatch(said)
+    assert said_as("words.level", best="a", other="b", budgets="").search(said)
+    assert not said_as("words.repeats-too-few").search(" ".join(words.sentences(found)))
 
 
 def test_an_open_gap_says_how_many_repeats_of_the_finals_decide_it():
@@ -345,11 +362,12 @@ def test_an_open_gap_says_how_many_repeats_of_the_finals_decide_it():
     wide = both(0.7 * both(0.0).tests[0].difference.detectable)
     assert wide.tests[0].verdict == "inconclusive"
     assert wide.tests[0].repeats > 1
-    assert "decide it with a chance of 80 %" in words.advice(wide)
+    repeats = f"{wide.tests[0].repeats} repeats"
+    assert words.advice(wide) == text("words.advice-finals", repeats=repeats)
     close = comparison(sweep("a", 0.9), sweep("b", 0.9001))
     assert (close.tests[0].verdict, close.tests[0].repeats) == ("inconclusive", None)
     assert words.advice(close) is None
-    assert any("use more rows" in said for said in words.sentences(close))
+    assert said_as("words.repeats-too-few").search(" ".join(words.sentences(close)))
 
 
 # Records ----------------------------------------------------------------------------------------
@@ -382,12 +400,15 @@ def test_the_lowest_error_is_best_and_all_says_so():
     )  # selection makes errors too low
     assert all(t.difference.mean < 0 and t.verdict == "better" for t in found.tests)
     assert all(t.difference.low <= t.difference.mean <= t.difference.high for t in found.tests)
-    said = words.headline(found)
-    assert said.startswith("c is significantly better than b: an expected rmse of 4")
-    assert " below b (p " in said
-    assert "point" not in said
-    assert "c minus b: -" in words.sentences(found)[0]
-    assert words.direction(found) == "rmse, lower is better"
+    score = expected_score("rmse", shown(first.expected, places=found.places))
+    mean = found.tests[0].difference.mean
+    gap = text("words.below", difference=shown(-mean, places=found.places), other="b")
+    said = said_as("words.better", best="c", other="b", budgets="", score=score, gap=gap)
+    assert said.fullmatch(words.headline(found))
+    mean = signed(mean, places=found.places)
+    said = said_as("words.interval", a="c", b="b", mean=mean)
+    assert said.fullmatch(words.sentences(found)[0])
+    assert words.direction(found) == text("words.direction", metric="rmse", better="lower")
 
 
 def test_selection_bias_is_added_to_the_lowest_of_many_errors():
@@ -408,14 +429,19 @@ def test_finals_of_errors_are_won_by_the_lowest():
     found = comparison(lucky, errors("solid", 47.0, 48.0, finals=finals))
     assert [row.name for row in found.rows] == ["solid", "lucky"]
     assert found.rows[0].best.number == 1
-    assert words.score(found.rows[0], found).startswith("rmse 51.")
+    score = shown(found.rows[0].finals_score, places=found.places)
+    assert score.startswith("51.")
+    assert words.score(found.rows[0], found) == text(
+        "words.finals-score-corrected", metric="rmse", score=score
+    )
 
 
 def test_the_region_of_practical_equivalence_is_the_tasks_own():
     sweeps = errors("a", 50.0), errors("b", 50.1)
     assert comparison(*sweeps).rope == RMSE.equal == 0.5
     assert compare(sweeps, rope=2.0).tests[0].verdict == "equivalent"
-    assert "they differ by less than 2.000." in words.headline(compare(sweeps, rope=2.0))
+    said = words.headline(compare(sweeps, rope=2.0))
+    assert said_as("words.equivalent", limit="2.000").fullmatch(said)
 
 
 def test_only_shares_of_rows_come_in_steps():

@@ -10,6 +10,7 @@ import pytest
 
 from analysis import compare
 from sweeps import finalists
+from tests.refusals import said_as
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -50,5 +51,6 @@ def test_the_command_that_finals_print_shows_them(
     python, program, *args = shlex.split(line.removeprefix("compare them: "))
     assert program.endswith("analysis/compare.py")
     shown = said(compare, *args)
-    assert "in the finals" in shown.splitlines()[0]
-    assert "in the finals" not in said(compare, *options)
+    in_finals = said_as("words.finals-score")
+    assert in_finals.search(shown.splitlines()[0])
+    assert not in_finals.search(said(compare, *options))

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.report import main, own_setting
 from tests.analysis.cases import trial
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 GOOD = (0.95, 0.94, 0.96, 0.95, 0.95)
 POOR = (0.80, 0.79, 0.81, 0.80, 0.81)
@@ -70,14 +70,16 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
     assert "url(" not in html
     assert "@import" not in html
     headline = re.search(r"<h1>(.+?)</h1>", html)[1]
-    assert headline.startswith("cnn is significantly better than mlp (2 against 3 trials): an exp")
+    better = said_as("words.better", best="cnn", other="mlp", budgets=" (2 against 3 trials)")
+    assert better.fullmatch(headline)
     assert headline in said
-    assert "Significantly better than the runner-up" in page.text
+    assert text("words.belief-better") in page.text
     assert "<kong>&" in page.text  # a name is not parsed as markup
     for run_id in (filled.trials["b/cnn", 0], filled.trials["b/mlp", 0], filled.parents["b/cnn"]):
         assert run_id in page.text  # source runs of the numbers
     assert "0.9100 ± 0.0141 (n = 2)" in page.text
-    assert "best of b/cnn is expected to have accuracy 0.9400, 95 % interval" in page.text
+    fresh = said_as("words.fresh", sweep="b/cnn", metric="accuracy", value="0.9400")
+    assert fresh.search(page.text)
 
 
 def test_a_trial_is_shown_by_its_origin_or_by_the_values_that_differ():
@@ -101,7 +103,7 @@ def test_one_sweep_alone_has_a_report_too_and_may_stay_local(run, filled):
     said = run("--sweep", "lonely", "--local", "--out", "one.html")
     assert "logged" not in said
     assert not filled.client.list_artifacts(filled.parents["lonely/mlp_ws"], "report")
-    assert "One sweep: nothing to compare it with" in Page(Path("one.html").read_text()).text
+    assert text("words.belief-alone") in Page(Path("one.html").read_text()).text
 
 
 @pytest.mark.parametrize(
@@ -145,11 +147,19 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     said = capsys.readouterr().out
     assert f"early/mlp is left out: {text('load.sweep-of-earlier-version')}" in said
     page = Page(Path("report.html").read_text())
-    assert "task houses · data houses · rmse, lower is better" in page.text
-    assert "ridge is significantly better than mlp (1 against 2 trials): an exp" in page.text
-    assert "rmse of 50.540, 8.056 below mlp (p " in page.text
+    direction = text("words.direction", metric="rmse", better="lower")
+    assert f"task houses · data houses · {direction}" in page.text
+    better = said_as(
+        "words.better",
+        best="ridge",
+        other="mlp",
+        budgets=" (1 against 2 trials)",
+        score=text("words.expected-score", metric="rmse", score="50.540"),
+        gap=text("words.below", difference="8.056", other="mlp"),
+    )
+    assert better.search(page.text)
     assert "50.000 ± 1.414 (n = 2)" in page.text
-    assert "Equivalent: it lies within 0.500." in page.text
+    assert text("words.table-of-tests", limit="0.500") in page.text
     assert "houses, regression, plain split" in page.text
     assert "30 training and 20 test homes" in page.text
     assert "2 rounds on test homes" in page.text

@@ -1,18 +1,19 @@
 """Every sentence that a comparison can produce, with the situation that yields it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from analysis import words
-from analysis.comparison import Choice, Comparison, PairwiseTest
+from analysis.comparison import Choice, Comparison, PairwiseTest, Verdict
 from analysis.rows import Row
 from analysis.significance import Difference
 from foldsweep import names
 from foldsweep.objective import Objective
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
+from tests.refusals import said_as, text
 
 SMALL, LARGE = 4_380, 44_758
 OWN = "on the sweep's own 5 folds"
@@ -83,8 +84,33 @@ def comparison(
     )
 
 
-ONE = "One configuration of s/a is complete: nothing to choose from."
+FIRST = text("words.expected-score", metric="accuracy", score="0.9500")
+SECOND = text("words.expected-score", metric="accuracy", score="0.9300")
+"""Scores of the first two rows, as a sentence names them."""
+ONE = text("words.one-complete", sweep="s/a")
 """Sentence about a sweep with one complete trial."""
+
+
+def above(difference: str) -> str:
+    return text("words.above", difference=difference, other="b")
+
+
+def power(difference: str) -> str:
+    return text("words.power", difference=difference)
+
+
+def label(state: str, kind: str) -> tuple[str, str]:
+    return state, text(kind)
+
+
+def ahead(gap: str) -> str:
+    return text(
+        "words.ahead", best="a", budgets="", score=FIRST, gap=above(gap), power=power("3.0 points")
+    )
+
+
+def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
+    return text(kind, best="a", other="b", budgets=budgets, score=FIRST, gap=above(gap), p=p)
 
 
 @pytest.mark.parametrize(
@@ -92,69 +118,85 @@ ONE = "One configuration of s/a is complete: nothing to choose from."
     [
         pytest.param(
             pair("better"),
-            "a is significantly better than b: an expected accuracy of 0.9500, 2.0 points above b"
-            " (p < 0.001).",
-            ("yes", "Significantly better than the runner-up"),
+            better("words.better", "2.0 points", p="< 0.001"),
+            label("yes", "words.belief-better"),
             None,
             id="the interval excludes 0",
         ),
         pytest.param(
             pair("better", unequal="6 epochs against 4 epochs"),
-            "a is significantly better than b (6 epochs against 4 epochs): an expected accuracy"
-            " of 0.9500, 2.0 points above b (p < 0.001).",
-            ("yes", "Significantly better than the runner-up"),
+            better(
+                "words.better", "2.0 points", p="< 0.001", budgets=" (6 epochs against 4 epochs)"
+            ),
+            label("yes", "words.belief-better"),
             None,
             id="and the budgets differ",
         ),
         pytest.param(
             pair("slightly better", 0.005),
-            "a is negligibly better than b: an expected accuracy of 0.9500, 0.5 points"
-            " above b (p = 0.012).",
-            ("plain", "Negligibly better"),
+            better("words.slightly-better", "0.5 points", p="= 0.012"),
+            label("plain", "words.belief-slightly-better"),
             None,
             id="the interval excludes 0 and lies within the region of practical equivalence",
         ),
         pytest.param(
             pair("equivalent", 0.002),
-            "a and b are equivalent: an expected accuracy of 0.9500 and an expected accuracy of"
-            " 0.9300; they differ by less than 1.0 point.",
-            ("plain", "Equivalent: take either"),
+            text(
+                "words.equivalent",
+                best="a",
+                other="b",
+                budgets="",
+                score=FIRST,
+                other_score=SECOND,
+                limit="1.0 point",
+            ),
+            label("plain", "words.belief-equivalent"),
             None,
             id="within the region of practical equivalence",
         ),
         pytest.param(
             pair("inconclusive", repeats=4),
-            "Nothing can be decided: a is ahead with an expected accuracy of 0.9500, 2.0 points"
-            " above b, but only true differences of at least 3.0 points are detected reliably"
-            " (power 80 %).",
-            ("no", "Inconclusive: do not call it better"),
-            "If the gap is as large as it looks, finals of 4 repeats decide it with a chance of"
-            " 80 %",
+            text("words.nothing-decided", finding=ahead("2.0 points")),
+            label("no", "words.belief-inconclusive"),
+            text("words.advice-finals", repeats="4 repeats"),
             id="inconclusive, and repeats would decide it",
         ),
         pytest.param(
             pair("inconclusive", 0.0001),
-            "Nothing can be decided: a is ahead with an expected accuracy of 0.9500, 0.01 points"
-            " above b, but only true differences of at least 3.0 points are detected reliably"
-            " (power 80 %).",
-            ("no", "Inconclusive: do not call it better"),
+            text("words.nothing-decided", finding=ahead("0.01 points")),
+            label("no", "words.belief-inconclusive"),
             None,
             id="inconclusive, and no number of repeats would",
         ),
         pytest.param(
             pair("inconclusive", 0.0),
-            "Nothing can be decided: a and b are level with an expected accuracy of 0.9500;"
-            " only true differences of at least 3.0 points are detected reliably (power 80 %).",
-            ("no", "Inconclusive: do not call it better"),
+            text(
+                "words.nothing-decided",
+                finding=text(
+                    "words.level",
+                    best="a",
+                    other="b",
+                    budgets="",
+                    score=FIRST,
+                    power=power("3.0 points"),
+                ),
+            ),
+            label("no", "words.belief-inconclusive"),
             None,
             id="no difference at all",
         ),
         pytest.param(
             pair("untested", basis="not tested: other rows or folds"),
-            "Not tested (other rows or folds): a is first with an expected accuracy of 0.9500,"
-            " before b with an expected accuracy of 0.9300.",
-            ("no", "Not tested"),
-            "To decide it, cross-validate the best of each again on the same fresh folds",
+            text(
+                "words.untested",
+                reason="other rows or folds",
+                best="a",
+                score=FIRST,
+                other="b",
+                other_score=SECOND,
+            ),
+            label("no", "words.belief-untested"),
+            text("words.advice-folds"),
             id="nothing to test on",
         ),
     ],
@@ -170,13 +212,23 @@ def test_the_first_two_rows_are_said_first(
 
 def test_of_an_open_pair_beside_a_decided_one_it_is_not_said_that_nothing_is_decided() -> None:
     found = comparison(pair("inconclusive"), pair("better", b="c"))
-    assert words.headline(found).startswith("Inconclusive: a is ahead with an expected accuracy")
+    assert words.headline(found) == text("words.inconclusive", finding=ahead("2.0 points"))
 
 
-INTERVAL = (
-    f"a minus b: +0.0200, 95 % interval -0.0050 to +0.0450, from {BASIS}.",
-    "With these folds and trials a true difference of 3.0 points would have been detected with a"
-    " chance of 80 %.",
+def interval(low: str, high: str) -> str:
+    return text("words.interval", a="a", b="b", mean="+0.0200", low=low, high=high, basis=BASIS)
+
+
+OPEN = interval("-0.0050", "+0.0450"), text("words.detectable", difference="3.0 points")
+"""What is said of an open pair: its interval, and the difference that it could detect."""
+
+
+FINDINGS = (
+    text("words.against-better", others="d and e"),
+    text("words.against-slightly-better", others="f"),
+    text("words.against-equivalent", others="g"),
+    text("words.against-inconclusive", others="b and c"),
+    text("words.against-untested", others="h"),
 )
 
 
@@ -185,18 +237,17 @@ INTERVAL = (
     [
         pytest.param(
             (pair("better"),),
-            [f"a minus b: +0.0200, 95 % interval +0.0050 to +0.0350, from {BASIS}."],
+            [interval("+0.0050", "+0.0350")],
             id="a decided pair: its interval",
         ),
         pytest.param(
-            (pair("inconclusive", repeats=2),), [*INTERVAL], id="an open pair: what it could see"
+            (pair("inconclusive", repeats=2),), [*OPEN], id="an open pair: what it could see"
         ),
         pytest.param(
             (pair("inconclusive"),),
             [
-                INTERVAL[0],
-                f"{INTERVAL[1]} Even 64 repeats of these folds are too few for a gap as small as"
-                " that between a and b: use more rows, or choose by simplicity or cost.",
+                OPEN[0],
+                f"{OPEN[1]} {text('words.repeats-too-few', most=64, a='a', b='b')}",
             ],
             id="an open pair that repeats do not decide",
         ),
@@ -211,12 +262,9 @@ INTERVAL = (
                 pair("untested", b="h"),
             ),
             [
-                INTERVAL[0],
-                "a is significantly better than d and e; negligibly better than f;"
-                " equivalent to g; not yet distinguished from b and c; not tested against h.",
-                "With these folds and trials a true difference of 3.0 to 4.1 points,"
-                " depending on the test,"
-                " would have been detected with a chance of 80 %.",
+                OPEN[0],
+                text("words.against-all", best="a", findings="; ".join(FINDINGS)),
+                text("words.detectable-range", low="3.0", high="4.1 points"),
             ],
             id="many rows: all verdicts against the first",
         ),
@@ -228,72 +276,99 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
     assert words.choice_sentences(comparison(*tests)) == [ONE]
 
 
+def undistinguished(kind: str, others: str, are: str = "are", **values: object) -> str:
+    values = {"others": others, "sweep": "s/a", "are": are, "best": "s/a trial 0", **values}
+    return text(kind, **values, basis=OWN, power=power("5.0 points"))
+
+
+def best_of_two(exception: str) -> str:
+    return text(
+        "words.better-than-all",
+        configurations="2 complete configurations",
+        sweep="s/a",
+        best="s/a trial 0",
+        basis=OWN,
+        exception=exception,
+    )
+
+
+NONE_EQUIVALENT = text("words.none-equivalent", limit="1.0 point")
+NEGLIGIBLY = text("words.negligibly-than-some")
+
+
 @pytest.mark.parametrize(
     ("of", "said"),
     [
         pytest.param(choice(trials(LARGE), 1, 1), [ONE], id="one complete trial"),
         pytest.param(
             choice(trials(LARGE), 1, 1, "in the finals"),
-            ["One configuration of s/a was in the finals: nothing to choose from."],
+            [text("words.one-finalist", sweep="s/a")],
             id="one finalist",
         ),
         pytest.param(
             choice(trials(LARGE, SMALL), 1, 1),
-            [
-                "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds.",
-                "No other is shown to be equivalent to it, within 1.0 point.",
-            ],
+            [best_of_two(""), NONE_EQUIVALENT],
             id="the best is better than every other",
         ),
         pytest.param(
             choice(trials(LARGE, 9000, SMALL), 3, 1),
             [
-                "The other 2 complete configurations of s/a are not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
-                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
-                "No other is shown to be equivalent to it, within 1.0 point.",
+                undistinguished("words.all-undistinguished", "2 complete configurations"),
+                NONE_EQUIVALENT,
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
         ),
         pytest.param(
             choice(trials(LARGE, SMALL), 2, 1),
             [
-                "The other complete configuration of s/a is not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
-                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
-                "No other is shown to be equivalent to it, within 1.0 point.",
+                undistinguished("words.all-undistinguished", "complete configuration", "is"),
+                NONE_EQUIVALENT,
             ],
             id="two trials",
         ),
         pytest.param(
             choice(trials(LARGE, 9000, SMALL, 100), 3, 3),
             [
-                "2 of the other 3 complete configurations of s/a are not yet distinguished from"
-                " the best, s/a trial 0, on the sweep's own 5 folds: only true differences of at"
-                " least 5.0 points are detected reliably (power 80 %). That does not mean equal.",
-                "2 others are shown to be equivalent to it, within 1.0 point; the smallest, s/a"
-                " trial 2, has 4,380 parameters instead of 44,758.",
+                undistinguished(
+                    "words.some-undistinguished", "3 complete configurations", number=2
+                ),
+                text(
+                    "words.several-equivalent",
+                    number=2,
+                    limit="1.0 point",
+                    least=text(
+                        "words.smallest",
+                        trial="s/a trial 2",
+                        parameters="4,380",
+                        best_parameters="44,758",
+                    ),
+                ),
             ],
             id="a smaller one is equivalent",
         ),
         pytest.param(
             choice(trials(SMALL, LARGE), 1, 2),
             [
-                "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds, only negligibly than some.",
-                "1 other is shown to be equivalent to it, within 1.0 point; the best is also the"
-                " smallest.",
+                best_of_two(NEGLIGIBLY),
+                text(
+                    "words.one-equivalent",
+                    limit="1.0 point",
+                    least=text("words.best-is-smallest"),
+                ),
             ],
             id="negligibly better, and the smallest itself",
         ),
         pytest.param(
             choice(trials(0, 0, seconds=20.0), 1, 2),
             [
-                "Of 2 complete configurations of s/a, s/a trial 0 is significantly better than"
-                " every other on the sweep's own 5 folds, only negligibly than some.",
-                "1 other is shown to be equivalent to it, within 1.0 point; the fastest, s/a"
-                " trial 1, trains in 10 s instead of 20 s.",
+                best_of_two(NEGLIGIBLY),
+                text(
+                    "words.one-equivalent",
+                    limit="1.0 point",
+                    least=text(
+                        "words.fastest", trial="s/a trial 1", seconds="10", best_seconds="20"
+                    ),
+                ),
             ],
             id="estimators have no parameters: the fastest",
         ),
@@ -303,21 +378,22 @@ def test_what_is_said_of_the_configurations(of: Choice, said: list[str]) -> None
     assert words.choice_sentences(comparison(of=of)) == said
 
 
+ALONE = text("words.alone", name="a", score=FIRST)
+
+
 @pytest.mark.parametrize(
     ("of", "baseline", "said"),
     [
-        (choice(trials(LARGE, SMALL), 1, 1), None, "a reaches an expected accuracy of 0.9500."),
+        (choice(trials(LARGE, SMALL), 1, 1), None, ALONE),
         (
             choice(trials(LARGE, SMALL), 2, 1),
             None,
-            "Nothing can be decided between its configurations: a reaches an expected accuracy of"
-            " 0.9500.",
+            text("words.no-configuration-decided", finding=ALONE),
         ),
         (
             choice(trials(LARGE, SMALL), 1, 1),
             0.9,
-            "a reaches an expected accuracy of 0.9500. The baseline, kong/w_net, has 0.9000 on the"
-            " same folds.",
+            f"{ALONE} {text('words.baseline', origin='kong/w_net', score='0.9000')}",
         ),
     ],
 )
@@ -329,22 +405,21 @@ def test_one_sweep_alone(of: Choice, baseline: float | None, said: str) -> None:
         alone = replace(alone, sweep=replace(alone.sweep, trials=(alone.best, base)))
     found = comparison(of=of, rows=(alone,))
     assert words.headline(found) == said
-    assert words.belief(found) == ("plain", "One sweep: nothing to compare it with")
+    assert words.belief(found) == label("plain", "words.belief-alone")
     assert words.advice(found) is None
 
 
 def test_what_was_selected_on_test_rows_is_said_to_be_too_good() -> None:
     rows = row("a", 0.95), row("b", 0.93, selected_on_test=True)
-    assert words.sentences(comparison(pair("untested"), rows=rows))[-1] == (
-        "b was selected on test rows, so its scores are optimistically biased."
-    )
+    (said,) = words.sentences(comparison(pair("untested"), rows=rows))
+    assert said == text("words.selected-on-test-rows", name="b")
 
 
 @pytest.mark.parametrize(
-    ("state", "end"),
-    [("FAIL", "."), ("PRUNED", "; selection by early stopping is not corrected.")],
+    ("state", "caveat"),
+    [("FAIL", ""), ("PRUNED", text("words.early-stopping-uncorrected"))],
 )
-def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> None:
+def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, caveat: str) -> None:
     first = row("a", 0.95)
     values = {
         names.bootstrap_key("val_accuracy"): 0.9412,
@@ -354,10 +429,24 @@ def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, end: str) -> 
     }
     both = (first.best, cases.trial(1, state, name="s/a"))
     first = replace(first, sweep=replace(first.sweep, values=values, trials=both))
-    assert words.fresh_data(first) == (
-        "On fresh data the best of s/a is expected to have accuracy 0.9412, 95 % interval 0.9200"
-        f" to 0.9630: bootstrap over 1 complete of 2 trials{end}"
-    )
+    said = {
+        "sweep": "s/a",
+        "metric": "accuracy",
+        "value": "0.9412",
+        "low": "0.9200",
+        "high": "0.9630",
+        "complete": 1,
+        "trials": "2 trials",
+        "caveat": caveat,
+    }
+    assert words.fresh_data(first) == text("words.fresh", **said, tested="")
+    for score, outside in ((0.93, False), (0.91, True), (0.97, True)):
+        on_test = replace(first, test=measured("s/a", 0, score, score))
+        on_test.sweep.tags[names.TAG_TEST_ROWS] = "89"
+        tested = text("words.outside-on-test-rows", rows=89, score=f"{score:.4f}")
+        assert words.fresh_data(on_test) == text(
+            "words.fresh", **said, tested=tested if outside else ""
+        )
     by_loss = replace(first, sweep=replace(first.sweep, measure=cases.LOSS))
     assert by_loss.bootstrap is None
 
@@ -374,8 +463,13 @@ def test_the_best_is_compared_with_a_constant_prediction(constant: float, shown:
     }
     first = replace(first, sweep=replace(first.sweep, values=values))
     (said,) = words.sentences(comparison(rows=(first,)))
-    assert f" has accuracy {constant:.4f} on these folds; a is " in said
-    assert ("not shown to be better" in said) != shown
+    finding = "words.better-than-constant" if shown else "words.not-better-than-constant"
+    assert said == text(
+        "words.constant",
+        metric="accuracy",
+        score=f"{constant:.4f}",
+        finding=text(finding, best="a"),
+    )
     finals = replace(comparison(rows=(first,)), in_finals=True)
     assert words.sentences(finals) == []
 
@@ -384,8 +478,8 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
     first = row("a", 0.95)
     finals = measured("s/a", first.best.number, 0.97, 0.98)
     found = comparison(rows=(replace(first, finalists=(finals,)),))
-    assert words.score(found.rows[0], replace(found, in_finals=True)) == (
-        "accuracy 0.9750 in the finals"
+    assert words.score(found.rows[0], replace(found, in_finals=True)) == text(
+        "words.finals-score", metric="accuracy", score="0.9750"
     )
 
 
@@ -394,28 +488,23 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
 )
 def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
     said = words.level(comparison(objective=objective))
-    assert said == (
-        "Intervals are simultaneous 95 % confidence intervals of all differences (Tukey's"
-        " studentised range, corrected for overlapping training parts); p is adjusted in the same"
-        f" way. Significantly better: the interval excludes 0. Equivalent: it lies within {least}."
-        " Negligibly better: both."
-    )
+    assert said == text("words.table-of-tests", limit=least)
 
 
 def test_where_lower_is_better_that_is_said() -> None:
     found = comparison(pair("better", -2.0), objective=RMSE)
-    assert "2.0000 below b" in words.headline(found)
-    assert words.direction(found) == "rmse, lower is better"
+    assert text("words.below", difference="2.0000", other="b") in words.headline(found)
+    assert words.direction(found) == text("words.direction", metric="rmse", better="lower")
 
 
 def test_no_two_sentences_of_one_page_contradict_each_other() -> None:
     """For every verdict, only the interval can show equivalence, never low power."""
-    for verdict in words.VERDICTS:
+    for verdict in get_args(Verdict):
         found = comparison(pair(verdict), of=choice(trials(LARGE, SMALL), 2, 1))
         said = [*words.sentences(found), *words.choice_sentences(found)]
         page = " ".join([words.headline(found), *said])
-        assert ("equivalent: an" in page) == (verdict == "equivalent")
-        assert ("significantly better than b" in page) == (verdict == "better")
+        for kind in ("equivalent", "better"):
+            assert bool(said_as(f"words.{kind}").search(page)) == (verdict == kind)
         assert str(SMALL) not in page.replace(",", "")  # no sentence recommends the small one
         for old in ("really", "cannot be told", "luck", "Believe"):
             assert old not in page

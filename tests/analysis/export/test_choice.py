@@ -11,6 +11,7 @@ from analysis.export import recipe_of
 from analysis.load import complete_trials, open_store
 from foldsweep import names
 from foldsweep.recipe import Recipe
+from tests.refusals import text
 
 
 def test_best_trial_of_the_latest_sweep_of_a_space(export: Callable) -> None:
@@ -67,10 +68,8 @@ def test_a_rule_chooses_and_says_why(run: Callable) -> None:
     recipe = Recipe.load(Path("one-se-both-mlp.yaml"))
     assert recipe.trial == 2
     said = run("--sweep", "both", "--space", "mlp", "--choose", "equivalent-smallest")
-    assert said[0] == (
-        "both/mlp, equivalent-smallest: No other is shown to be equivalent to it, within 1.0"
-        " point."
-    )
+    why = text("words.none-equivalent", limit="1.0 point")
+    assert said[0] == f"both/mlp, equivalent-smallest: {why}"
     assert Recipe.load(Path("equivalent-smallest-both-mlp.yaml")).trial == 2
 
 

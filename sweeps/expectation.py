@@ -31,7 +31,7 @@ def log_expected(
     folder: Path,
     seed: int,
     console: Console,
-) -> str:
+) -> tuple[str, float | None]:
     """Log the expected score of the best trial, by the first objective, to the sweep's run.
 
     Args:
@@ -44,13 +44,13 @@ def log_expected(
         console: Console on which a long bootstrap is announced.
 
     Returns:
-        A line for the user; empty if there is nothing to say.
+        A line for the user, empty if there is nothing to say; and the score, None if not known.
     """
     task = ledger.space.variant.task
     ended = ledger.ended()
     complete = [t for t in ended if t.state == TrialState.COMPLETE]
     if len(complete) < 2 or not folder.is_dir():
-        return ""
+        return "", None
     paths = [folder / names.held_out_file(t.number) for t in complete]
     first = next((held for path in paths if (held := read_held_out(path)) is not None), None)
     missing = [
@@ -59,10 +59,11 @@ def log_expected(
         if first is None or not _fits(read_held_out(path), first)
     ]
     if missing:
-        return (
+        line = (
             "expected score of the best trial on fresh data: not known, since trial"
             f"{'s' if len(missing) > 1 else ''} {_listed(missing)} stored no held-out predictions"
         )
+        return line, None
     assert first is not None
     sign = names.sign(task.better[objective])
     unit = units_of(task, data)
@@ -73,7 +74,7 @@ def log_expected(
         of = (task, data, complete, paths, first, objective, unit)
         found = _over_all(*of, sign=sign, seed=seed, console=console)
     if found is None:
-        return ""
+        return "", None
     metrics = {
         names.bootstrap_key(objective): found.value,
         names.bootstrap_low_key(objective): found.low,
@@ -83,7 +84,7 @@ def log_expected(
     tracker.log_metrics(None, metrics, step=len(ended))
     paused = len(ledger.paused())
     stopped = paused > 0 or any(t.state == TrialState.PRUNED for t in ended)
-    return _described(objective, found, len(ended) + paused, stopped=stopped)
+    return _described(objective, found, len(ended) + paused, stopped=stopped), found.value
 
 
 def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:

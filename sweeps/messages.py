@@ -338,11 +338,17 @@ def say_what_next(
 
 
 def _space_of_the_best(ends: Sequence[SweepEnd], settings: SweepSettings) -> str:
-    """Name of the space whose best trial has the best score by the first objective."""
+    """Name of the space with the best expected score, or cross-validated score if not all have one.
+
+    Comparisons rank spaces in the same way.
+    """
     objective = settings.objective
-    best = [(ranking(end.ledger, objective)[0].score, end.ledger.space) for end in ends]
-    sign = names.sign(best[0][1].variant.task.better[objective[0]])
-    return max(best, key=lambda one: sign * one[0])[1].name
+    scores = [end.expected_score for end in ends if end.expected_score is not None]
+    if len(scores) < len(ends):
+        scores = [ranking(end.ledger, objective)[0].score for end in ends]
+    spaces = [end.ledger.space for end in ends]
+    sign = names.sign(spaces[0].variant.task.better[objective[0]])
+    return max(zip(scores, spaces, strict=True), key=lambda one: sign * one[0])[1].name
 
 
 def fails_again(end: SweepEnd) -> bool:

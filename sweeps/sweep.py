@@ -79,6 +79,8 @@ class SweepEnd:
     """Items that MLflow has refused, in one line; empty if none."""
     expected: str = ""
     """Expected score of the best trial on fresh data, in one line; empty if it is not known."""
+    expected_score: float | None = None
+    """This score; None if it is not known."""
 
     @property
     def hopeless_because(self) -> str:
@@ -291,7 +293,7 @@ def sweep_space(
             mode=settings.mode,
             keep=None if settings.select_on_test else settings.objective[0],
         )
-        expected = ""
+        expected: tuple[str, float | None] = ("", None)
         train = fit_here if here else fit
         interrupted = train(
             lifecycle,
@@ -332,7 +334,8 @@ def sweep_space(
         tracking_problem=tracker.problem,
         set_aside=tracker.num_set_aside,
         refused=tracker.refused,
-        expected=expected,
+        expected=expected[0],
+        expected_score=expected[1],
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from foldsweep import names
 from search_spaces.loading import load_space
 from sweeps import bootstrap
 from sweeps.expectation import log_expected, units_of
@@ -88,9 +89,12 @@ def sweep(make_ledger: Callable[..., Ledger], tmp_path: Path) -> Callable[..., L
 
 
 def say(ledger: Ledger, tracker: Any, data: Data, folder: Path, **changes: Any) -> str:
+    """The line about the expected score, which is returned and logged with the same value."""
     given = {"objective": "val_accuracy", "folder": folder, "seed": 1} | changes
     given["folder"] /= "held_out"
-    return log_expected(ledger, tracker, data, console=Console(file=io.StringIO()), **given)
+    line, score = log_expected(ledger, tracker, data, console=Console(file=io.StringIO()), **given)
+    assert score == tracker.values.get(names.bootstrap_key(given["objective"]))
+    return line
 
 
 def test_estimate_and_interval_are_logged_and_said(

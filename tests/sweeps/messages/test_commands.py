@@ -80,6 +80,9 @@ def test_the_best_space_of_several_is_measured_and_registered(
         commands = suggested(said())
         assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
         assert " --sweep first/small " in commands["register"]
+    expected = [replace(worse, expected_score=0.7), replace(better, expected_score=0.6)]
+    say_what_next(settings, "first", expected)
+    assert " --sweep first/worse " in suggested(said())["register"]
 
 
 def test_another_store_and_experiment_are_among_the_options(

@@ -13,47 +13,48 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("foldsweep", "trainables", "search_spaces", "sweeps", "analysis", "benchmarks")
 
 
-def raised_kinds() -> Iterator[tuple[str, str, set[str]]]:
-    """Place, kind and values of each call of `of`, as the code writes them."""
+def named_kinds() -> Iterator[tuple[str, str, set[str]]]:
+    """Place, kind and values of each call of `of` and of `text`, as the code writes them."""
     for package in PACKAGES:
         for file in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if _makes_error(node):
-                    assert isinstance(node, ast.Call)
-                    kind, place = node.args[0], f"{file.relative_to(ROOT)}:{node.lineno}"
-                    assert isinstance(kind, ast.Constant), f"{place}: the kind is not written out"
-                    yield place, kind.value, {str(word.arg) for word in node.keywords}
+                if isinstance(node, ast.Call) and _takes_kind(node):
+                    place = f"{file.relative_to(ROOT)}:{node.lineno}"
+                    for kind in _written(node.args[0]):
+                        yield place, kind, {str(word.arg) for word in node.keywords}
 
 
-def _makes_error(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "of"
-        and len(node.args) == 1
-        and isinstance(node.args[0], ast.Constant)
-        and isinstance(node.args[0].value, str)
-        and "." in node.args[0].value
-    )
+def _takes_kind(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr == "of" and len(call.args) == 1
+    return isinstance(call.func, ast.Name) and call.func.id == "text" and len(call.args) == 1
+
+
+def _written(kind: ast.expr) -> list[str]:
+    """The kind, or both kinds of `one if condition else other`."""
+    if isinstance(kind, ast.IfExp):
+        return [*_written(kind.body), *_written(kind.orelse)]
+    found = kind.value if isinstance(kind, ast.Constant) else None
+    return [found] if isinstance(found, str) and "." in found else []
 
 
 def named_values(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
 
 
-RAISED = list(raised_kinds())
+NAMED = list(named_kinds())
 
 
-def test_each_error_has_a_text_with_its_values() -> None:
-    assert RAISED
-    assert [error for error in RAISED if error[1] not in texts()] == []
+def test_each_message_has_a_text_with_its_values() -> None:
+    assert NAMED
+    assert [message for message in NAMED if message[1] not in texts()] == []
     assert [
-        (place, kind) for place, kind, values in RAISED if named_values(texts()[kind]) != values
+        (place, kind) for place, kind, values in NAMED if named_values(texts()[kind]) != values
     ] == []
 
 
 def test_each_text_is_used() -> None:
-    assert texts().keys() - {kind for _, kind, _ in RAISED} == set()
+    assert texts().keys() - {kind for _, kind, _ in NAMED} == set()
 
 
 def test_an_error_keeps_its_kind_and_values_in_another_process() -> None:

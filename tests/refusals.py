@@ -30,7 +30,9 @@ def refused(
     }
 
 
-def said_as(kind: str) -> re.Pattern[str]:
-    """Return a pattern that matches the text of a kind with any values."""
-    parts = re.split(r"\{.*?\}", texts()[kind])
-    return re.compile(".*".join(map(re.escape, parts)))
+def said_as(kind: str, **values: object) -> re.Pattern[str]:
+    """Return a pattern that matches the text of a kind with these values, others being any."""
+    words = texts()[kind]
+    assert values.keys() <= set(re.findall(r"\{(\w+)", words)), f"{kind} has other values"
+    known = re.sub(r"\{(\w+).*?\}", lambda name: name[0] if name[1] in values else "\0", words)
+    return re.compile(".*".join(map(re.escape, known.format_map(values).split("\0"))))

@@ -12,6 +12,7 @@ from unittest.mock import MagicMock
 import pytest
 from filelock import FileLock
 
+from foldsweep.programs import command
 from sweeps.reproduction import program
 from sweeps.reproduction.grids import RESULT_FILE
 from sweeps.reproduction.program import main, selected
@@ -19,7 +20,7 @@ from sweeps.reproduction.rows import Job, result_path
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 
@@ -294,9 +295,8 @@ def test_an_interrupted_grid_stops_all_and_says_how_to_go_on(run: Run, stage: St
     said = run(ROW, code=130)
     assert stage.started == ["ray", GRID]
     assert stage.logged == []
-    again = f"sweeps/reproduce.py {ROW} --dataset digits\n"
-    assert "interrupted; finished work is kept. Continue with: " in said
-    assert said.endswith(again)
+    again = command("sweeps/reproduce.py", ROW, "--dataset", "digits")
+    assert said.splitlines()[-1] == text("messages.interrupted", resume=again)
 
 
 def test_so_do_interrupted_rows(run: Run, stage: Stage) -> None:

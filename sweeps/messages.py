@@ -14,6 +14,7 @@ from foldsweep.numbers import places_of, plural
 from foldsweep.numbers import shown as shown_number
 from foldsweep.programs import command, console
 from foldsweep.streams import escaped
+from foldsweep.texts import text
 from foldsweep.tracking import shown, sqlite_path, store_options
 from search_spaces.space import SearchSpace
 from sweeps.budget import DEFAULT_TRIALS, num_asked, num_sampled
@@ -51,18 +52,25 @@ TYPED = Audience()
 def described(settings: SweepSettings, task: Task, data: Data) -> str:
     """One-line description of a sweep: spaces, budget, data, sampler and scheduler."""
     grid = settings.sampler == "grid" and settings.trials is None
-    budget = "the whole grid" if grid else f"{settings.trials or DEFAULT_TRIALS} trials"
+    trials = settings.trials or DEFAULT_TRIALS
+    budget = text("messages.whole-grid") if grid else text("messages.trials", trials=trials)
     if settings.patience:
-        budget += f", or {settings.patience} in a row without improvement,"
+        budget += text("messages.or-without-improvement", trials=settings.patience)
     if settings.time_budget:
-        budget += f" or {settings.time_budget:g} s"
-    each = " for each space," if len(settings.space) > 1 else ""
-    return (
-        f"{' '.join(map(_called, settings.space))}; {budget} of {settings.folds} folds{each} on"
-        f" {len(data.train)} {data.name} {task.unit}; {settings.sampler} with {settings.scheduler}"
-        f"{'; in bfloat16' if settings.precision == 'bfloat16' else ''}"
-        f"{'; selected on test' if settings.select_on_test else ''}"
+        budget += text("messages.or-seconds", seconds=f"{settings.time_budget:g}")
+    said = text(
+        "messages.described",
+        spaces=" ".join(map(_called, settings.space)),
+        budget=budget,
+        folds=settings.folds,
+        each=text("messages.for-each-space") if len(settings.space) > 1 else "",
+        rows=f"{len(data.train)} {data.name} {task.unit}",
+        sampler=settings.sampler,
+        scheduler=settings.scheduler,
     )
+    if settings.precision == "bfloat16":
+        said += text("messages.in-bfloat16")
+    return said + (text("messages.selected-on-test") if settings.select_on_test else "")
 
 
 def _called(space: str) -> str:
@@ -84,11 +92,13 @@ def stopping(
     if settings.scheduler == "none" or len(settings.objective) > 1 or len(at) == 1:
         return None
     sampled = num_sampled(space, settings)
-    said = f"{space.name}: {_counted(sampled, settings)}"
+    name, trials, by = space.name, _counted(sampled, settings), settings.scheduler
     if in_force(settings, sampled) == "none":
-        return f"{said}: no early stopping ({settings.scheduler} needs {LEAST_SAMPLED})"
+        return text(
+            "messages.too-few-trials", space=name, trials=trials, scheduler=by, least=LEAST_SAMPLED
+        )
     if stored is not None and in_force(stored, num_sampled(space, stored)) == "none":
-        return f"{said}: early stopping from here on ({settings.scheduler})"
+        return text("messages.stops-early-now", space=name, trials=trials, scheduler=by)
     return None
 
 
@@ -101,18 +111,12 @@ def sampled_by(settings: SweepSettings, space: SearchSpace, concurrency: int) ->
         concurrency: Trials at a time.
     """
     if settings.order == "trial" and not settings.by_trial:
-        return (
-            f"{space.name}: the sampler sees results as they arrive, so another machine or"
-            " --concurrency may sample other trials"
-        )
+        return text("messages.order-of-arrival", space=space.name)
     rungs = rungs_of(settings, most_epochs(space, settings), space.most_rungs)
     first = lags_of(settings, len(rungs))[0]
     if not settings.by_trial or settings.sampler not in GUIDED or concurrency <= first:
         return None
-    return (
-        f"{space.name}: no more than {first} new trials at a time, so that the sweep is the same"
-        f" at any concurrency; --order arrival or a longer --lag use all {concurrency} processes"
-    )
+    return text("messages.limited-by-lag", space=space.name, most=first, processes=concurrency)
 
 
 def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
@@ -120,15 +124,13 @@ def drawn_at_random(settings: SweepSettings, space: SearchSpace) -> str | None:
     conditional = [key for key in space.searched if key in space.tree.conditions]
     if not conditional or settings.sampler in ANY_TREE:
         return None
-    return (
-        f"{space.name}: {settings.sampler} draws {', '.join(conditional)} at random, since not all"
-        " trials have them; tpe bases them on earlier results"
-    )
+    keys = ", ".join(conditional)
+    return text("messages.drawn-at-random", space=space.name, sampler=settings.sampler, keys=keys)
 
 
 def _counted(sampled: int, settings: SweepSettings) -> str:
     if settings.sampler == "grid":
-        return f"{sampled} point{'s' * (sampled != 1)} of the grid"
+        return text("messages.of-the-grid", points=f"{sampled} point{'s' * (sampled != 1)}")
     return f"{sampled} sampled trial{'s' * (sampled != 1)}"
 
 
@@ -140,48 +142,46 @@ def without_sampled(end: SweepEnd) -> str | None:
         return None
     stopped = states["PRUNED"] + sum(n >= len(ledger.space.points) for n in ledger.paused())
     on_grid = ledger.settings.sampler == "grid"
-    what = "configuration of the grid" if on_grid else "sampled configuration"
-    first = "the baseline" if len(ledger.space.points) == 1 else "an initial point"
-    best = f"the best is {first} by default" if end.complete else "there is no best"
-    if stopped and on_grid:
-        advice = "start a sweep with --scheduler none"
-    elif stopped:
-        advice = "try more trials (--trials) or --scheduler none"
+    best = text("messages.no-best")
+    if end.complete:
+        one = len(ledger.space.points) == 1
+        best = text("messages.best-is-baseline" if one else "messages.best-is-initial-point")
+    if stopped:
+        advice = text("messages.no-scheduler" if on_grid else "messages.more-or-no-scheduler")
     else:
-        advice = "see why they failed" if states["FAIL"] else "try more trials (--trials)"
-    return f"warning: no {what} was trained to the end, so {best}; {advice}"
+        advice = text("messages.see-why" if states["FAIL"] else "messages.more-trials")
+    if on_grid:
+        return text("messages.no-grid-point-complete", best=best, advice=advice)
+    return text("messages.none-sampled-complete", best=best, advice=advice)
 
 
-def failed_apart(end: SweepEnd, settings: SweepSettings) -> list[str]:
+def failed_apart(end: SweepEnd, settings: SweepSettings) -> Iterator[str]:
     """One line for each kind of failure counted separately, with an example; one for redraws."""
-    ended, name = end.ledger.ended(), end.ledger.space.name
-    lines = []
+    ended, space = end.ledger.ended(), end.ledger.space.name
     refused = failures(ended, names.REFUSED)
     if refused:
-        first, more = refused[0], max(0, end.ledger.budget - num_asked(end.ledger.space, settings))
-        instead = f", {more} more were tried instead" if more else ""
-        lines.append(
-            f"{name}: {plural(len(refused), 'configuration')} cannot be trained{instead};"
-            f" for example trial {first.number}: {_error(end, first.number)}"
+        number = refused[0].number
+        more = end.ledger.budget - num_asked(end.ledger.space, settings)
+        yield text(
+            "messages.untrainable",
+            space=space,
+            configurations=plural(len(refused), "configuration"),
+            instead=text("messages.tried-instead", more=more) if more > 0 else "",
+            trial=number,
+            error=_error(end, number),
         )
     late = failures(ended, names.TIMED_OUT)
     if late:
-        lines.append(
-            f"{name}: {plural(len(late), 'trial')} took too long; for example trial"
-            f" {late[0].number}: {_error(end, late[0].number)}"
-        )
+        number, trials = late[0].number, plural(len(late), "trial")
+        error = _error(end, number)
+        yield text("messages.timed-out", space=space, trials=trials, trial=number, error=error)
     by_themselves = len(late) + len(failures(ended, names.CRASHED))
     if by_themselves and settings.by_trial:
-        lines.append(
-            f"{name}: {plural(by_themselves, 'trial')} crashed or took too long; after that, the"
-            " same sweep on another machine may sample other trials"
-        )
+        trials = plural(by_themselves, "trial")
+        yield text("messages.may-differ-elsewhere", space=space, trials=trials)
     if end.ledger.redraws:
-        drawn = "configuration" if end.ledger.redraws == 1 else "configurations"
-        lines.append(
-            f"{name}: {end.ledger.redraws:,} {drawn} sampled again to meet {end.ledger.gate}"
-        )
-    return lines
+        drawn, gate = plural(end.ledger.redraws, "configuration"), end.ledger.gate
+        yield text("messages.redrawn", space=space, configurations=drawn, conditions=gate)
 
 
 def _error(end: SweepEnd, number: int) -> str:
@@ -208,17 +208,16 @@ def _end(
     settings: SweepSettings, end: SweepEnd, name: str, audience: Audience
 ) -> Iterator[RenderableType]:
     table = best_table(end.ledger, settings.objective)
-    counts = {
-        state: sum(t.state.name == state for t in end.ledger.ended())
-        for state in ("COMPLETE", "PRUNED", "FAIL")
-    }
-    early = f"{len(end.ledger.paused())} paused"
+    states = Counter(t.state.name for t in end.ledger.ended())
+    space, complete, failed = end.ledger.space.name, states["COMPLETE"], states["FAIL"]
     if end.ledger.ends_early:
-        early = f"{counts['PRUNED']} pruned"
-    yield (
-        f"{end.ledger.space.name}: {counts['COMPLETE']} trials complete, {early},"
-        f" {counts['FAIL']} failed"
-    )
+        pruned = states["PRUNED"]
+        yield text("messages.ended", space=space, complete=complete, pruned=pruned, failed=failed)
+    else:
+        paused = len(end.ledger.paused())
+        yield text(
+            "messages.ended-pausing", space=space, complete=complete, paused=paused, failed=failed
+        )
     warning = without_sampled(end)
     if warning:
         yield warning
@@ -229,35 +228,34 @@ def _end(
         yield end.expected
     yield from _gain(settings, end)
     if end.hopeless and end.ledger.trials_left:
-        yield f"stopped: {end.hopeless_because}. Last error: {end.last_error}"
+        yield text("messages.given-up", why=end.hopeless_because, error=end.last_error)
     elif end.last_error:
-        yield f"last error: {end.last_error}"
+        yield text("messages.last-error", error=end.last_error)
     if end.out_of_time and end.ledger.trials_left:
-        yield (
-            f"time budget spent with {end.ledger.trials_left} trials to go; continue with:"
-            f" {resume_command(settings, name, audience, time_budget='SECONDS')}"
-        )
+        resume = resume_command(settings, name, audience, time_budget="SECONDS")
+        yield text("messages.out-of-time", left=end.ledger.trials_left, resume=resume)
     if end.ledger.has_stopped_paying:
         assert settings.patience is not None
-        resume = resume_command(settings, name, audience, patience=2 * settings.patience)
-        yield (
-            f"stopped: {plural(settings.patience, 'trial')} in a row did not improve on the best"
-            f" beyond the noise (--patience {settings.patience}); continue with: {resume}"
+        yield text(
+            "messages.out-of-patience",
+            trials=plural(settings.patience, "trial"),
+            patience=settings.patience,
+            resume=resume_command(settings, name, audience, patience=2 * settings.patience),
         )
+    uri = shown(settings.tracking_uri or "")
     if end.refused:
-        yield (
-            f"MLflow at {shown(settings.tracking_uri or '')} refused {end.refused}; the study has"
-            " all records"
-        )
+        yield text("messages.records-refused", uri=uri, items=end.refused)
     if end.set_aside:
-        file = settings.local_root / name / end.ledger.space.name / REJECTED_FILE
-        yield f"invalid lines of the spool were not sent: see {file}"
+        file = settings.local_root / name / space / REJECTED_FILE
+        yield text("messages.lines-not-sent", file=file)
     if end.waiting_records:
-        problem = f" ({end.tracking_problem})" if end.tracking_problem else ""
-        yield (
-            f"MLflow at {shown(settings.tracking_uri or '')} did not accept all records{problem}:"
-            f" {end.waiting_records} records wait in {settings.local_root / name};"
-            f" send them with: {command('sweeps/replay.py', name)}{_storage(settings)}"
+        yield text(
+            "messages.records-wait",
+            uri=uri,
+            problem=f" ({end.tracking_problem})" if end.tracking_problem else "",
+            records=end.waiting_records,
+            folder=settings.local_root / name,
+            replay=f"{command('sweeps/replay.py', name)}{_storage(settings)}",
         )
 
 
@@ -273,30 +271,28 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
     objective = settings.objective[0]
     sign = names.sign(ledger.space.variant.task.better[objective])
     gain = expected_gain([sign * t.score for t in complete], tried)
-    yield (
-        f"{ledger.space.name}: {MORE} more trials may be expected to gain about"
-        f" {shown_number(gain, places=places_of(complete[0].score))} {names.bare(objective)}"
-        f" (estimated from {tried} trials)"
+    yield text(
+        "messages.expected-gain",
+        space=ledger.space.name,
+        more=MORE,
+        gain=shown_number(gain, places=places_of(complete[0].score)),
+        metric=names.bare(objective),
+        tried=tried,
     )
 
 
 def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> None:
     """Print how to resume after an interruption; not for a call, which raises it instead."""
-    if audience.by_call:
-        return
-    console.print(
-        f"interrupted; finished work is kept. Continue with: {resume_command(settings, name)}"
-    )
+    if not audience.by_call:
+        console.print(text("messages.interrupted", resume=resume_command(settings, name)))
 
 
 def what_is_lost(
     settings: SweepSettings, name: str, why: BaseException, audience: Audience = TYPED
 ) -> str:
     """Message after a service has been unavailable for too long, with the command to resume."""
-    return (
-        f"{escaped(str(why))}; finished work is kept. Continue with:"
-        f" {resume_command(settings, name, audience)}"
-    )
+    resume = resume_command(settings, name, audience)
+    return text("messages.service-lost", why=escaped(str(why)), resume=resume)
 
 
 def say_what_next(
@@ -306,11 +302,13 @@ def say_what_next(
     audience: Audience = TYPED,
 ) -> None:
     """Print where the results are, and the next commands to run."""
-    where = f"results are in {settings.local_root / name}"
+    folder, experiment = settings.local_root / name, settings.experiment
     commands, store = [], _store(settings)
-    if not any(end.waiting_records for end in ends):
-        where += f" and in MLflow, experiment {settings.experiment!r}"
-    if not audience.by_call and not any(end.waiting_records for end in ends):
+    in_mlflow = not any(end.waiting_records for end in ends)
+    where = text("messages.results-in", folder=folder)
+    if in_mlflow:
+        where = text("messages.results-in-mlflow-too", folder=folder, experiment=experiment)
+    if in_mlflow and not audience.by_call:
         commands.append(("look", _look(settings, audience)))
         complete = [end for end in ends if end.complete]
         if complete:
@@ -359,14 +357,14 @@ def fails_again(end: SweepEnd) -> bool:
 
 def watch(settings: SweepSettings, audience: Audience) -> str:
     """Message at the start of a sweep: where to watch it."""
-    look = "MLflow's pages are starting" if audience.ui else _look(settings, audience)
-    return f"watch it: {look}"
+    look = text("messages.pages-starting") if audience.ui else _look(settings, audience)
+    return text("messages.watch", look=look)
 
 
 def _look(settings: SweepSettings, audience: Audience) -> str:
     uri, options = settings.tracking_uri or "", _store(settings)
     if sqlite_path(uri) is None:
-        return f"open {shown(uri)}"
+        return text("messages.open", uri=shown(uri))
     if audience.by_call:
         return shlex.join(["foldsweep", "ui", *options])
     if Path("Makefile").is_file() and not options:

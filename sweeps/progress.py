@@ -16,6 +16,7 @@ from foldsweep import names
 from foldsweep.numbers import shown_score
 from foldsweep.programs import on_terminal
 from foldsweep.streams import escaped
+from foldsweep.texts import text
 from sweeps.cell import Cell
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
@@ -129,7 +130,8 @@ class Progress(tune.Callback):
             table.add_row(*row, *([escaped(r.node)] if on_many else []), style="dim")
         yield table
         if len(running) > MOST_SHOWN:
-            yield Text(f"      and {len(running) - MOST_SHOWN} more", style="dim")
+            beyond = text("progress.and-more", trials=len(running) - MOST_SHOWN)
+            yield Text(f"      {beyond}", style="dim")
 
     def stop(self) -> None:
         """End the live display: clear it on a terminal, keep its last state in a notebook."""
@@ -142,24 +144,29 @@ class Progress(tune.Callback):
         """State of the sweep in one line."""
         life = self.lifecycle
         tried = life.ended.total() + len(life.paused) + self._num_promoted()
-        stopped = f"{life.num_paused} paused"
+        budget = max(tried, life.ledger.budget)
+        stopped = text("progress.paused", trials=life.num_paused)
         if life.ledger.ends_early:
-            stopped = f"{life.ended[TrialState.PRUNED]} pruned"
+            stopped = text("progress.pruned", trials=life.ended[TrialState.PRUNED])
+        kinds = shown_failures(life.failures)
         parts = [
-            f"{life.space.name}: {tried}/{max(tried, life.ledger.budget)} trials tried",
-            f"{life.num_training} running",
+            text("progress.tried", space=life.space.name, tried=tried, budget=budget),
+            text("progress.running", trials=life.num_training),
             stopped,
-            f"{life.ended[TrialState.FAIL]} failed{shown_failures(life.failures)}",
+            text("progress.failed", trials=life.ended[TrialState.FAIL], kinds=kinds),
         ]
         waiting = len(life.running) - life.num_training
         if waiting and self.machines is not None and self.machines.change:
-            parts.insert(2, f"{waiting} waiting for a process")
+            parts.insert(2, text("progress.waiting", trials=waiting))
         best = life.best
         if best is not None:
             score = shown_score(life.objective[0], best.score, best.std)
-            parts.append(f"best {score}")
+            parts.append(text("progress.best", score=score))
         left = self.seconds_left()
-        parts.append(f"about {shown_time(left)} left" if left is not None else "estimating time")
+        if left is None:
+            parts.append(text("progress.time-unknown"))
+        else:
+            parts.append(text("progress.time-left", time=shown_time(left)))
         away = life.outages.shown()
         if away:
             parts.append(away)
@@ -177,8 +184,12 @@ class Progress(tune.Callback):
         if best is None:
             return ""
         is_baseline = best.number == 0 and best.origin not in (None, GRID_POINT)
-        which = f"trial {best.number}{', the baseline' if is_baseline else ''}"
-        return f"      best is {which}: {best.origin or shown_values(best.values)}"
+        said = text(
+            "progress.best-is-baseline" if is_baseline else "progress.best-is",
+            trial=best.number,
+            what=best.origin or shown_values(best.values),
+        )
+        return f"      {said}"
 
     def seconds_left(self) -> float | None:
         """Seconds to the end at the pace so far, or to the end of the budget; None if unknown."""

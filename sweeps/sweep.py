@@ -15,6 +15,7 @@ from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import joined
 from foldsweep.numbers import plural, shown_score
+from foldsweep.texts import text
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked
 from sweeps.constant import constant_score
@@ -87,8 +88,8 @@ class SweepEnd:
         """Why a sweep was given up, in words."""
         last = self.ledger.ended()[-REFUSED_TO_GIVE_UP:]
         if len(failures(last, names.REFUSED)) == REFUSED_TO_GIVE_UP:
-            return f"the last {REFUSED_TO_GIVE_UP} configurations cannot be trained"
-        return "most trials failed"
+            return text("sweep.none-trainable", last=REFUSED_TO_GIVE_UP)
+        return text("sweep.most-failed")
 
     @property
     def complete(self) -> bool:

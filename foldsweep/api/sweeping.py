@@ -13,6 +13,7 @@ from foldsweep.api.process_state import undisturbed
 from foldsweep.checks import brief, nearest
 from foldsweep.errors import CodeError, UserError
 from foldsweep.interrupts import INTERRUPTED
+from foldsweep.texts import text
 from sweeps.cell import Cell, Display, in_notebook
 from sweeps.config_file import KNOWN, words_of
 from sweeps.handover import Given, Sent
@@ -214,7 +215,7 @@ def _interrupted(number: int | None, resume: str | None) -> NoReturn:
     """Raise the signal that ended the sweep; `KeyboardInterrupt` for Ctrl-C."""
     if number is not None and number != signal.SIGINT:
         if resume:
-            print(f"interrupted; finished work is kept. Continue with: {resume}", flush=True)
+            print(text("messages.interrupted", resume=resume), flush=True)
         signal.raise_signal(number)
     raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was started")
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from foldsweep.errors import UserError
 from foldsweep.interrupts import INTERRUPTED, leave_to_python
 from foldsweep.programs import command, console, on_terminal, parse
+from foldsweep.texts import text
 from foldsweep.tracking import shown, tracking_uri
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
@@ -82,7 +83,7 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
         if code == INTERRUPTED:
-            console.print(f"interrupted; finished work is kept. Continue with: {again}")
+            console.print(text("messages.interrupted", resume=again))
         return code
 
 

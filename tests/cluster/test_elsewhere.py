@@ -11,7 +11,7 @@ from tests.cluster.gate import SPACE
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import USER
 from tests.integration.user import User, check_mlflow
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -52,7 +52,7 @@ def test_the_sweep_of_a_machine_that_has_burnt_is_resumed_from_another(
     assert second.held_out(f"{name}/{SPACE}") == held_out
     # resume again on a third machine, where all trials are complete
     out = bench.start(third, "--resume", name, *bench.options()).end().out
-    assert "10 trials complete" in out
+    assert said_as("messages.ended-pausing", space=SPACE, complete=10).search(out)
     check_whole(bench, name, *ARGS)
 
 
@@ -88,7 +88,8 @@ def test_a_name_that_is_taken_in_the_stores_says_how_to_resume_and_that_works(
     assert text("home.name-taken", name="taken") in said
     assert not list((second.folder / "runs").glob("*"))
     bench.start(second, "--resume", "taken", "--trials", 5, *bench.options()).end()
-    assert "5 trials complete" in bench.start(first, "--resume", "taken").end().out
+    out = bench.start(first, "--resume", "taken").end().out
+    assert said_as("messages.ended-pausing", space=SPACE, complete=5).search(out)
     assert bench.states("taken") == {"COMPLETE": 5}
     check_mlflow(bench.runs("taken"), bench.trials("taken"))
 

@@ -13,7 +13,7 @@ from foldsweep.names import TAG_NODES
 from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new, trial_processes
 from tests.cluster.nodes import Node
 from tests.integration.user import REPOSITORY, RunRow, scores
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -45,7 +45,7 @@ def test_a_machine_that_is_killed_fails_no_trial_and_one_that_joins_is_used(
     said = sweep.end().out
     assert "2 nodes: 3 trials at a time" in said
     assert "lost with its machine, " in said
-    assert "last error" not in said
+    assert not said_as("messages.last-error").search(said)
     check_whole(bench, "killed", *ARGS)
     runs = bench.runs("killed")
     attempts = Counter(len(nodes_of(run)) for number, run in runs.items() if number)
@@ -85,9 +85,11 @@ def test_a_trial_that_fits_no_node_is_refused(
     assert not bench.states("large")
 
 
-def running(text: str) -> int:
-    """Number of running trials, from the last line of progress that has it."""
-    return int(re.findall(r"(\d+) running", text)[-1])
+def running(out: str) -> int | None:
+    """Number of running trials, from the last line of progress that has it; None if none has."""
+    counted = re.escape(text("progress.running", trials="COUNT")).replace("COUNT", r"(\d+)")
+    found = re.findall(counted, out)
+    return int(found[-1]) if found else None
 
 
 def test_what_has_no_process_does_not_count_as_running(bench: Bench) -> None:
@@ -95,7 +97,7 @@ def test_what_has_no_process_does_not_count_as_running(bench: Bench) -> None:
     node = cluster.add(cpus=2)
     bench.gate.close()
     sweep = bench.start(bench.user("a"), *new("count", *ARGS), on=cluster)
-    sweep.until(lambda: "running" in sweep.out and running(sweep.out) == 3)
+    sweep.until(lambda: running(sweep.out) == 3)
     node.kill()
     sweep.until(lambda: running(sweep.out) == 1)
     bench.gate.open()
@@ -168,7 +170,7 @@ def test_an_error_that_was_overcome_is_not_the_last_word(bench: Bench) -> None:
     bench.gate.open()
     sweep.end()
     assert bench.states("over") == {"COMPLETE": 8}
-    assert "last error" not in sweep.out
+    assert not said_as("messages.last-error").search(sweep.out)
 
 
 @pytest.mark.parametrize(("name", "part"), [("server", "gcs_server"), ("head", "")])

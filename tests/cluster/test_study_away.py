@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new
 from tests.cluster.services import PASSWORD
 from tests.integration.user import scores
+from tests.refusals import text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -66,11 +67,10 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     sweep = bench.start(user, *new(name, *ARGS), "--outage-patience", 1)
     sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
-    said = re.fullmatch(
-        rf"error: the {service} has been away for 1 s \(.*\); finished work is kept\."
-        r" Continue with: python (\S+) (.*)\n",
-        sweep.refused(1),
-    )
+    lost = re.escape(text("messages.service-lost", why="WHY", resume="RESUME"))
+    why = rf"the {service} has been away for 1 s \(.*\)"
+    line = lost.replace("WHY", why).replace("RESUME", r"python (\S+) (.*)")
+    said = re.fullmatch(rf"error: {line}\n", sweep.refused(1))
     assert said is not None
     assert PASSWORD not in said[0]
     getattr(bench, service).restore()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.user import TINY, User
+from tests.refusals import said_as, text
 
 pytestmark = [
     pytest.mark.integration,
@@ -68,12 +69,26 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
         *("--epochs", 2, "--concurrency", 1, "--trial-timeout", 20, "--max-failures", 5),
     ).stdout
     # the refused trial is replaced by a sampled one
-    assert "7/7 trials tried · 0 running · 0 paused · 3 failed (1 refused, 1 timed out)" in said
-    assert (
-        "sick: 1 configuration cannot be trained, 1 more were tried instead; for example trial 1:"
-        " the kernel is larger than the image"
-    ) in said
-    assert "sick: 1 trial took too long; for example trial 3: ended after 20 s (--trial-" in said
+    failed = text("progress.failed", trials=3, kinds=" (1 refused, 1 timed out)")
+    counts = (
+        text("progress.tried", space="sick", tried=7, budget=7),
+        text("progress.running", trials=0),
+        text("progress.paused", trials=0),
+        failed,
+    )
+    assert " · ".join(counts) in said
+    refused = text(
+        "messages.untrainable",
+        space="sick",
+        configurations="1 configuration",
+        instead=text("messages.tried-instead", more=1),
+        trial=1,
+        error="the kernel is larger than the image",
+    )
+    assert refused in said
+    late = said_as("messages.timed-out", space="sick", trials="1 trial", trial=3).search(said)
+    assert late is not None
+    assert "ended after 20 s (--trial-timeout" in late[0]
     assert "\n      trial 2: RuntimeError: no luck; traceback in runs/sick/" in said
     notes = [line.split() for line in log.read_text().splitlines()]
     assert len({pid for how, _, pid in notes if how == "crashes"}) == 2  # one retry, not 5
@@ -91,7 +106,7 @@ def test_what_would_fail_again_is_not_tried_again(user: User) -> None:
 
     # a resumed sweep keeps the limit, and does not repeat the failed trials
     said = user.run("sweeps/run.py", "--resume", "sick", "--trials", 7).stdout
-    assert "3 failed (1 refused, 1 timed out)" in said
+    assert failed in said
     assert [t.state.name for t in user.study("sick/sick")] == [*states, "COMPLETE"]
     assert '"trial_timeout": 20.0' in (user.folder / "runs/sick/settings.json").read_text()
     user.is_gone()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.user import RunRow, User, check_mlflow, scores, until
+from tests.refusals import text
 
 # four program starts: nearly a minute on 2 idle cores
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -48,7 +49,8 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     user: User, reference: User, reference_args: tuple[object, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(SPACE)
-    go_on = f"Continue with: {User.shown('sweeps/run.py')} --resume stopped\n"
+    again = f"{User.shown('sweeps/run.py')} --resume stopped"
+    go_on = text("messages.interrupted", resume=again)
 
     # Ctrl-C reaches every process of the terminal's process group
     process = user.start(
@@ -59,7 +61,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     until(lambda: user.records(SWEEP, "end"), process)
     os.killpg(process.pid, signal.SIGINT)
     end = user.end(process, code=130)
-    assert end.stdout.endswith(f"interrupted; finished work is kept. {go_on}")
+    assert end.stdout.splitlines()[-1] == go_on
     assert end.stderr == ""
     check_nothing_runs(user)
     assert statuses(user.mlflow(SWEEP)) == {"FINISHED", "KILLED"}
@@ -71,8 +73,8 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     end = user.run(*resume, "--time-budget", 5, **{SLOW: "3"})
     left = 6 - num_ended(user)
     assert left == 6 - len(before)
-    assert f"time budget spent with {left} trials to go; continue with: " in end.stdout
-    assert f"{User.shown('sweeps/run.py')} --resume stopped --time-budget SECONDS" in end.stdout
+    resume_later = f"{again} --time-budget SECONDS"
+    assert text("messages.out-of-time", left=left, resume=resume_later) in end.stdout
     assert end.stderr == ""
     check_nothing_runs(user)
 
@@ -82,12 +84,12 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
     until(lambda: len(user.records(SWEEP, "metrics")) > num_points, process)
     process.terminate()
     end = user.end(process, code=130)
-    assert end.stdout.endswith(go_on)
+    assert end.stdout.splitlines()[-1] == go_on
     assert end.stderr == ""
     check_nothing_runs(user)
 
     said = user.run(*resume).stdout
-    assert "slow_mlp: 6 trials complete, 0 paused, 0 failed" in said
+    assert text("messages.ended-pausing", space="slow_mlp", complete=6, paused=0, failed=0) in said
     trials = user.study(SWEEP)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert scores(trials) == scores(reference.study("reference/mlp"))

@@ -19,6 +19,7 @@ from tests.refusals import said_as, text
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 JOB = "job/cnn_ws_aux"
+SCORE = r"0\.\d{4} ± 0\.\d{4}"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,18 @@ def job(make_user: Callable[[str], User]) -> tuple[User, str]:
     return user, end.stdout
 
 
+def described(trials: int) -> str:
+    """Pattern of the description of the sweep with this number of trials."""
+    return said_as(
+        "messages.described",
+        spaces="cnn_ws_aux",
+        budget=text("messages.trials", trials=trials),
+        folds=3,
+        each="",
+        rows="120 digits pairs",
+    ).pattern
+
+
 def printed(said: str, what: str) -> str:
     """Extract a command from the list at the end of a sweep."""
     found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
@@ -44,13 +57,20 @@ def printed(said: str, what: str) -> str:
 def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:
     user, said = job
     assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
-    assert "sweep job starts: cnn_ws_aux; 3 trials of 3 folds on 120 digits pairs;" in said
-    assert re.search(
-        r"\d:\d\d  \w+: 3/3 trials tried · 0 running · .* best 0\.\d{4} ± 0\.\d{4}", said
-    )
-    assert re.search(r"best is trial (0, the baseline|[12]): ", said)
+    assert re.search(f"sweep job starts: {described(3)}", said)
+    tried = text("progress.tried", space="cnn_ws_aux", tried=3, budget=3)
+    counted = re.escape(f"{tried} · {text('progress.running', trials=0)} · ")
+    best = re.escape(text("progress.best", score="SCORE")).replace("SCORE", SCORE)
+    assert re.search(rf"\d:\d\d  {counted}.* {best}", said)
+    bests = [
+        said_as("progress.best-is-baseline", trial=0),
+        *(said_as("progress.best-is", trial=trial) for trial in (1, 2)),
+    ]
+    assert any(best.search(said) for best in bests)
     assert "  trial 0: gervaise2020/cnn_ws_aux, the baseline" in said
-    assert "cnn_ws_aux: 3 trials complete, 0 paused, 0 failed" in said
+    assert (
+        text("messages.ended-pausing", space="cnn_ws_aux", complete=3, paused=0, failed=0) in said
+    )
     assert "cnn_ws_aux: best configurations" in said
     assert "baseline" in said
     assert f"  look     {User.shown('analysis/ui.py')}\n" in said
@@ -150,8 +170,10 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     command = printed(said, "more")
     assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
-    assert "sweep job resumes: cnn_ws_aux; 6 trials" in said
-    assert "cnn_ws_aux: 6 trials complete, 0 paused, 0 failed" in said
+    assert re.search(f"sweep job resumes: {described(6)}", said)
+    assert (
+        text("messages.ended-pausing", space="cnn_ws_aux", complete=6, paused=0, failed=0) in said
+    )
     trials = user.study(JOB)
     assert {n: trial for n, trial in scores(trials).items() if n in before} == before
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 6
@@ -260,7 +282,10 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert "several objectives: no trial is stopped early" in said_sound
     parents = []
     for space in ("mlp", "cnn"):
-        assert f"{space}: 3 trials complete, 0 paused, 0 failed" in said_sound
+        assert (
+            text("messages.ended-pausing", space=space, complete=3, paused=0, failed=0)
+            in said_sound
+        )
         study = optuna.load_study(
             study_name=f"two/{space}", storage=f"sqlite:///{folder}/study.db"
         )
@@ -283,7 +308,10 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert parents[0].datasets == parents[1].datasets
 
     # a trial that crashes is tried again, up to --max-failures times
-    assert "recovers: 7 trials complete, 0 paused, 1 failed" in said_sick
+    assert (
+        text("messages.ended-pausing", space="recovers", complete=7, paused=0, failed=1)
+        in said_sick
+    )
     for number in (1, 2):
         assert f"\n      trial {number}: RuntimeError: out of luck; traceback in " in said_sick
     trials = user.study("sick/recovers")
@@ -305,7 +333,10 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert runs["3"].status == "FINISHED"
 
     # a trial that diverges is not tried again, and the next one runs in its place
-    assert "diverges: 6 trials complete, 0 paused, 2 failed" in said_sick
+    assert (
+        text("messages.ended-pausing", space="diverges", complete=6, paused=0, failed=2)
+        in said_sick
+    )
     trials = user.study("sick/diverges")
     assert [t.number for t in trials if t.state.name == "FAIL"] == [1, 3]
     runs = user.mlflow("sick/diverges")
@@ -318,7 +349,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
 
     # if most trials fail, the sweep stops and says why
     trials = user.study("sick/broken")
-    assert "stopped: most trials failed. Last error: trial " in said_sick
+    assert said_as("messages.given-up", why=text("sweep.most-failed")).search(said_sick)
     assert "RuntimeError: no such layer" in said_sick
     assert len([t for t in trials if t.state.name == "FAIL"]) == 5
     assert len([t for t in trials if t.state.name != "WAITING"]) <= 7

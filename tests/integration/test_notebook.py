@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.kernel import Kernel, Outputs, private_places
 from tests.integration.user import User, until
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -74,12 +75,14 @@ def require_in_place(outputs: Outputs) -> None:
     """Check that a single output has shown the progress and then the summary."""
     ((*before, last),) = outputs.shown.values()
     assert before
-    assert last["text/plain"].startswith("mine: 3 trials complete, 0 paused, 0 failed")
+    assert last["text/plain"].startswith(
+        text("messages.ended-pausing", space="mine", complete=3, paused=0, failed=0)
+    )
     assert "best configurations" in last["text/html"]
     assert "background" not in last["text/html"]  # fits light and dark notebooks
     assert last["text/html"].count("\n") < 30
-    assert "trials tried ·" not in outputs.text
-    assert outputs.text.count("results are in") == 1
+    assert not said_as("progress.tried", space="mine").search(outputs.text)
+    assert len(said_as("messages.results-in-mlflow-too").findall(outputs.text)) == 1
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -94,7 +97,7 @@ def test_a_sweep_is_shown_in_place_interrupted_and_resumed(
     kernel.follow(sweep)
     assert sweep.error == "KeyboardInterrupt: resume with fs.sweep(SPACES, resume='long')"
     assert sweep.errors == ""
-    assert "Continue with" not in sweep.text  # since the error says it
+    assert not said_as("messages.interrupted").search(sweep.text)  # since the error says it
     slow.unlink()
     loaded = kernel.run("print(set(fs.load('long').trials['state']))")
     require_quiet(loaded)

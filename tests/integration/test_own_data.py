@@ -16,7 +16,7 @@ import yaml
 
 from tests.integration.conftest import Refused
 from tests.integration.user import User, repeatable_points, scores, until
-from tests.refusals import text
+from tests.refusals import said_as, text
 from trainables.tasks.scores import score_names
 from trainables.tasks.table.embedded import EMBEDDED
 from trainables.tasks.table.reading import NPZ as ARRAYS
@@ -80,10 +80,12 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
     user, said = own.user, own.said
     for words in ("120 to train on", "30 test rows", "no 62, yes 58", "identifier", "constant"):
         assert words in said.partition("sweep own starts")[0], words
-    assert "on 120 kündigung_2024 rows; tpe with none" in said
+    rows = "120 kündigung_2024 rows"
+    described = said_as("messages.described", rows=rows, sampler="tpe", scheduler="none")
+    assert described.search(said)
     assert "objective: roc_auc" in said
     for space in ("mlp", "logistic"):
-        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in said
+        assert text("messages.ended-pausing", space=space, complete=2, paused=0, failed=0) in said
         trials = user.study(f"own/{space}")
         assert len(trials) == 2
         runs = user.mlflow(f"own/{space}")
@@ -173,7 +175,10 @@ def test_embedded_data_is_a_regression_by_its_target(user: User) -> None:
     )
     assert "regression" in end.stdout
     for space in ("mlp", "ridge", "random_forest"):
-        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in end.stdout
+        assert (
+            text("messages.ended-pausing", space=space, complete=2, paused=0, failed=0)
+            in end.stdout
+        )
         assert user.mlflow(f"sugar/{space}")["0"].tags["task"] == "diabetes"
     user.run_printed(printed(end.stdout, "compare"))
     user.run_printed(printed(end.stdout, "export"))
@@ -196,7 +201,10 @@ def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> 
     )
     assert "(n, h, w, c)" in end.stdout
     for space in ("cnn", "mlp"):
-        assert f"{space}: 2 trials complete, 0 paused, 0 failed" in end.stdout
+        assert (
+            text("messages.ended-pausing", space=space, complete=2, paused=0, failed=0)
+            in end.stdout
+        )
     assert "rotation" in user.mlflow("pictures/cnn")["0"].params
     user.run_printed(printed(end.stdout, "export"))
     assert "test accuracy " in user.run_printed(printed(end.stdout, "measure")).stdout

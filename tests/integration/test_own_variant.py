@@ -45,7 +45,10 @@ def own(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterato
 
 def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     user, file = own.user, own.file
-    assert "own_difference: 3 trials complete, 0 paused, 0 failed" in own.said
+    assert (
+        text("messages.ended-pausing", space="own_difference", complete=3, paused=0, failed=0)
+        in own.said
+    )
     assert "trial 0: plain" in own.said
 
     trials = user.study("own/own_difference")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.user import TINY, User
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -14,8 +15,9 @@ def test_it_stops_with_the_same_trials_and_resumes_with_more_patience(user: User
         args = ("--space", "mlp", "--name", name, *ARGS, "--patience", 2)
         said = user.run("sweeps/run.py", *args, "--concurrency", workers).stdout
         line = " ".join(said.split())
-        assert "stopped: 2 trials in a row did not improve on the best beyond the noise" in line
-        assert f"--resume {name} --patience 4" in line
+        resume = f"{User.shown('sweeps/run.py')} --resume {name} --patience 4"
+        stop = text("messages.out-of-patience", trials="2 trials", patience=2, resume=resume)
+        assert stop in line
     one, two = (user.study(f"{name}/mlp") for name in ("one", "two"))
     assert {trial.state.name for trial in one + two} == {"COMPLETE"}
     # two workers also finish the trials that they have already started

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.integration.user import REPOSITORY, TINY, User, until
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -91,7 +92,8 @@ def test_tune_writes_no_records_of_trials_when_a_sweep_ends(user: User, tmp_path
     (tmp_path / "noting.py").write_text(NOTING)
     args = (*TINY, "--trials", 6, "--epochs", 1, "--concurrency", 1, "--scheduler", "none")
     done = user.run("sweeps/run.py", "--space", "noting.py", *args)
-    assert "6 trials complete" in done.stdout
+    ended = text("messages.ended-pausing", space="noting_mlp", complete=6, paused=0, failed=0)
+    assert ended in done.stdout
     assert len((tmp_path / "records").read_text().splitlines()) <= 1
 
 
@@ -129,8 +131,8 @@ def test_a_sweep_runs_under_uv_on_one_processor_beside_files_named_like_librarie
 ) -> None:
     for name in LIBRARIES:
         (tmp_path / f"{name}.py").write_text(f"open('executed_{name}', 'w')\nraise ImportError")
-    for name, text in {"space": HELPED, "fs_helper": HELPER, "fs_late": "x = 1"}.items():
-        (tmp_path / f"{name}.py").write_text(text)
+    for name, source in {"space": HELPED, "fs_helper": HELPER, "fs_late": "x = 1"}.items():
+        (tmp_path / f"{name}.py").write_text(source)
     (tmp_path / "run").write_text(AS_UV)  # an ancestor whose command line is `uv run ...`
     long = tmp_path / ("x" * 110)
     long.mkdir()
@@ -143,8 +145,11 @@ def test_a_sweep_runs_under_uv_on_one_processor_beside_files_named_like_librarie
             TMPDIR=str(long),
         )
     )
-    assert "helped_mlp: 3 trials complete, 0 paused, 0 failed" in done.stdout
-    assert "2 running" not in done.stdout
+    assert (
+        text("messages.ended-pausing", space="helped_mlp", complete=3, paused=0, failed=0)
+        in done.stdout
+    )
+    assert text("progress.running", trials=2) not in done.stdout
     assert done.stderr == ""
     assert not list(tmp_path.glob("executed_*"))
     assert not list(long.iterdir())

@@ -11,6 +11,7 @@ import pytest
 
 from sweeps.lifecycle.runs import RUN_STATUS
 from tests.integration.user import User, until
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -38,7 +39,7 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
     end = user.run(PROGRAM, TRANSFER, AUXILIARY, *QUICK)
     assert end.stderr == ""
     assert "2 rows to train" in end.stdout
-    stored = {name: json.loads(text) for name, text in results(user).items()}
+    stored = {name: json.loads(found) for name, found in results(user).items()}
     assert {result["preset"] for result in stored.values()} == {TRANSFER, AUXILIARY}
 
     aguet = printed(end.stdout, "aguet2019/table5")
@@ -105,9 +106,9 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     os.killpg(process.pid, signal.SIGINT)
     end = user.end(process, code=130)
     assert end.stderr == ""
-    (command,) = re.findall(
-        r"^interrupted; finished work is kept\. Continue with: (.*)\n\Z", end.stdout, re.MULTILINE
-    )
+    interrupted = re.escape(text("messages.interrupted", resume="RESUME"))
+    line = interrupted.replace("RESUME", "(.*)")
+    (command,) = re.findall(rf"^{line}\n\Z", end.stdout, re.MULTILINE)
     assert command.endswith(f"{PROGRAM} {row} --quick --dataset digits --concurrency 1")
     assert not results(user)
     user.is_gone()
@@ -132,9 +133,9 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
         assert trials[number].datetime_complete == trial.datetime_complete
     statuses = {number: run.status for number, run in user.mlflow(grid).items()}
     assert statuses == {"": "FINISHED"} | {str(t.number): RUN_STATUS[t.state] for t in trials}
-    (text,) = results(user).values()
+    (found,) = results(user).values()
     (wanted_text,) = results(undisturbed).values()
-    result, wanted_result = json.loads(text), json.loads(wanted_text)
+    result, wanted_result = json.loads(found), json.loads(wanted_text)
     for times in (result, wanted_result):
         del times["time_s"]
     assert result == wanted_result

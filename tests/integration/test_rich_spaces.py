@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.user import User, copy_out
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -75,10 +75,13 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
         "rich: initial point plain is left out: it does not meet its constraint and --limit"
         in first
     )
-    assert "rich: gp draws kernel, pool at random, since not all trials have them" in first
+    assert (
+        text("messages.drawn-at-random", space="rich", sampler="gp", keys="kernel, pool") in first
+    )
     said = user.run("sweeps/run.py", "--resume", "first", "--trials", 14).stdout
-    assert "rich: 14 trials complete, 0 paused, 0 failed" in said
-    assert "to meet its constraint and --limit num_params > 1,000" in said
+    assert text("messages.ended-pausing", space="rich", complete=14, paused=0, failed=0) in said
+    conditions = "its constraint and --limit num_params > 1,000"
+    assert said_as("messages.redrawn", space="rich", conditions=conditions).search(said)
 
     trials, runs = user.study("first/rich"), user.mlflow("first/rich")
     assert len(trials) == 14

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from tests.integration.user import User, check_mlflow, scores, until
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -66,11 +67,10 @@ def test_a_server_that_stops_in_mid_sweep_gets_everything_later(
         until(lambda: user.records("cut/mlp", "metrics"), process)
         until(lambda: user.mlflow("cut/mlp", database).get("0"), process)
     said = user.end(process).stdout
-    assert "mlp: 6 trials complete, 0 paused, 0 failed" in said
-    assert f"MLflow at {uri} did not accept all records" in said
-    assert "records wait in runs/cut" in said
-    replay = said.partition("send them with: ")[2].splitlines()[0]
-    assert replay == f"{User.shown('sweeps/replay.py')} cut"
+    assert text("messages.ended-pausing", space="mlp", complete=6, paused=0, failed=0) in said
+    replay = f"{User.shown('sweeps/replay.py')} cut"
+    waiting = said_as("messages.records-wait", uri=uri, folder="runs/cut", replay=replay)
+    assert waiting.search(said)
     trials = user.study("cut/mlp")
     assert scores(trials) == scores(reference.study("reference/mlp"))
     before = user.mlflow("cut/mlp", database)

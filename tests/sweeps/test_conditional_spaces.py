@@ -21,7 +21,7 @@ from sweeps.sampling import MOST_REDRAWS
 from sweeps.settings import Sampler, SweepSettings
 from sweeps.study import open_storage
 from tests.cluster.services import PASSWORD, STUDIES, Postgres, url
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.sweeps.test_same_values import SAMPLERS
 from trainables.models.pairs.variants import MLP
 from trainables.tasks.task import DataRequest
@@ -220,10 +220,8 @@ def test_a_sampler_that_draws_conditional_values_at_random_says_so(
     if sampler in ANY_TREE:
         assert said is None
     else:
-        assert said == (
-            f"tree: {sampler} draws dropout, lr_decay, weight_decay at random, since not all"
-            " trials have them; tpe bases them on earlier results"
-        )
+        keys = "dropout, lr_decay, weight_decay"
+        assert said == text("messages.drawn-at-random", space="tree", sampler=sampler, keys=keys)
 
 
 def test_tpe_finds_the_peak_of_a_conditional_value(make: Make) -> None:

@@ -17,6 +17,8 @@ from sweeps.machines import Machines, _Node
 from sweeps.progress import PLAIN_EVERY_S, Progress
 from sweeps.pruning import NoRule, RungRule
 from sweeps.settings import SweepSettings
+from sweeps.summary import shown_values
+from tests.refusals import text
 
 
 class SilentTracker:
@@ -101,11 +103,35 @@ def end(life: Lifecycle, accuracy: float = 0.75) -> None:
     )
 
 
+BEST = text("progress.best", score="0.7500 ± 0.0100")
+BASELINE = text("progress.best-is-baseline", trial=0, what="report/row")
+
+
+def tried(number: int) -> str:
+    return text("progress.tried", space="small", tried=number, budget=10)
+
+
+def counts(number: int, *, running: int, pruned: int, failed: int) -> str:
+    """Counts of the line, which follow the time."""
+    return " · ".join(
+        [
+            tried(number),
+            text("progress.running", trials=running),
+            text("progress.pruned", trials=pruned),
+            text("progress.failed", trials=failed, kinds=""),
+        ]
+    )
+
+
+def best_is(trial: int, life: Lifecycle) -> str:
+    assert life.best is not None
+    return text("progress.best-is", trial=trial, what=shown_values(life.best.values))
+
+
 def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     progress, _ = show()
-    assert progress.line() == (
-        "0:00  small: 0/10 trials tried · 0 running · 0 pruned · 0 failed · estimating time"
-    )
+    start = counts(0, running=0, pruned=0, failed=0)
+    assert progress.line() == f"0:00  {start} · {text('progress.time-unknown')}"
     assert progress.best_line() == ""
     end(life)
     life.start("b")
@@ -115,11 +141,11 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     life.ended[TrialState.PRUNED] += 1
     clock.now += 61
     line = progress.line()
-    assert line.startswith("1:01  small: 3/10 trials tried · 1 running · 1 pruned · 1 failed")
-    assert "best 0.7500 ± 0.0100" in line
-    assert progress.best_line().strip() == "best is trial 0, the baseline: report/row"
+    assert line.startswith(f"1:01  {counts(3, running=1, pruned=1, failed=1)} · ")
+    assert BEST in line.split(" · ")
+    assert progress.best_line() == f"      {BASELINE}"
     end(life, 0.8)
-    assert progress.best_line().strip().startswith("best is trial 3: lr=")
+    assert progress.best_line() == f"      {best_is(3, life)}"
 
 
 # Time left ---------------------------------------------------------------------------------------
@@ -151,7 +177,7 @@ def test_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(
     assert progress.seconds_left() is None
     train(life, clock, progress, "a", to=4)
     assert progress.seconds_left() == pytest.approx(5 + 9 * 9)
-    assert "about 1:26 left" in progress.line()
+    assert text("progress.time-left", time="1:26") in progress.line()
 
 
 def test_two_processes_need_half_the_time_but_for_the_last_trials(
@@ -203,7 +229,7 @@ def test_what_an_earlier_process_did_does_not_count_for_the_pace(
 def test_time_left_never_exceeds_the_budget(life: Lifecycle, show: Callable, clock: Clock) -> None:
     progress, _ = show(time_budget=7260.0)
     assert progress.seconds_left() == 7260
-    assert "about 2:01:00 left" in progress.line()
+    assert text("progress.time-left", time="2:01:00") in progress.line()
     clock.now += 7200
     end(life)
     assert progress.seconds_left() == 60
@@ -231,8 +257,8 @@ def test_a_log_gets_plain_lines_when_there_is_something_to_say(
     end(life)
     first = said()
     assert len(first) == 2
-    assert "best 0.7500" in first[0]
-    assert "best is trial 1" in first[1]
+    assert BEST in first[0]
+    assert first[1] == f"      {best_is(1, life)}"
     assert said() == []
     end(life, 0.5)
     assert len(said()) == 1
@@ -273,7 +299,7 @@ def test_a_line_longer_than_the_terminal_is_folded(
     progress.live.refresh()
     line = progress.line()
     assert len(line) > 80
-    assert line.endswith("estimating time")
+    assert line.endswith(text("progress.time-unknown"))
     rows = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", file.getvalue()).splitlines()
     assert max(map(len, rows)) <= 80
     assert "".join("".join(rows).split()).count("".join(line.split())) >= 1
@@ -291,7 +317,7 @@ def test_no_line_of_a_log_moves_the_cursor(life: Lifecycle, show: Callable) -> N
 def test_colours_that_are_asked_for_move_no_cursor_in_a_log(
     life: Lifecycle, show: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+    for number, variable in enumerate(("FORCE_COLOR", "TTY_COMPATIBLE"), start=1):
         with monkeypatch.context() as patch:
             patch.setenv(variable, "1")
             progress, file = show()
@@ -299,7 +325,7 @@ def test_colours_that_are_asked_for_move_no_cursor_in_a_log(
             end(life)
             progress.on_step_end(0, [])
             progress.stop()
-            assert "trials" in file.getvalue()
+            assert tried(number) in re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
             assert not re.search(r"\r|\x1b\[[0-9?;]*[^m0-9?;]", file.getvalue())
 
 
@@ -319,11 +345,11 @@ def test_a_terminal_gets_a_live_line_that_goes_away(life: Lifecycle, show: Calla
     end(life)
     progress.on_step_end(0, [])
     progress.live.refresh()
-    assert "1/10 trials" in file.getvalue()
-    assert "best is trial 0" in file.getvalue()
+    assert tried(1) in file.getvalue()
+    assert BASELINE in file.getvalue()
     progress.stop()
     after = file.getvalue()
-    assert after.rindex("\x1b[2K") > after.rindex("trials")
+    assert after.rindex("\x1b[2K") > after.rindex(tried(1))
     assert after.endswith("\x1b[2K") or "\x1b[?25h" in after[-30:]
     progress.stop()
 
@@ -342,9 +368,11 @@ def test_only_trials_that_have_a_process_are_running(life: Lifecycle, clock: Clo
     for key in "ab":
         life.start(key)
     life.placed("b")
-    assert "1 running · 0 pruned" in progress.line()  # a local Ray soon starts the other
+    running, pruned = text("progress.running", trials=1), text("progress.pruned", trials=0)
+    assert f"{running} · {pruned}" in progress.line()  # a local Ray soon starts the other
     machines._nodes["a"] = _Node(name="a", cpus=1.0, gpus=0.0)
-    assert "1 running · 1 waiting for a process · 0 pruned" in progress.line()
+    waiting = text("progress.waiting", trials=1)
+    assert f"{running} · {waiting} · {pruned}" in progress.line()
     machines._news.append("lost: b (10.0.0.2); 1 trial at a time")
     progress.on_step_end(1, [])
     assert file.getvalue().startswith("      lost: b (10.0.0.2); 1 trial at a time\n")
@@ -388,7 +416,7 @@ def test_on_a_cluster_it_says_where_and_no_more_than_there_is_room_for(
         life.placed(key, f"n{key} (10.0.0.1)")
     rows = [row.strip() for row in shown(progress, file)]
     assert sum("(10.0.0.1)" in row for row in rows) == 2
-    assert rows[-1] == "and 1 more"
+    assert rows[-1] == text("progress.and-more", trials=1)
 
 
 # A notebook --------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from sweeps.rehearsal import OFFLINE, estimate, rehearse
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,13 +68,23 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
     said: Callable[..., str], here: Path
 ) -> None:
     before = everything(here)
-    text = said(*OWN, "--space", "mlp", "logistic", "--trials", "12", "--name", "first")
+    out = said(*OWN, "--space", "mlp", "logistic", "--trials", "12", "--name", "first")
     assert everything(here) == before
     assert sorted(path.name for path in here.iterdir()) == ["table.csv"]
+    described = text(
+        "messages.described",
+        spaces="mlp logistic",
+        budget=text("messages.trials", trials=12),
+        folds=3,
+        each=text("messages.for-each-space"),
+        rows="72 table rows",
+        sampler="tpe",
+        scheduler="asha",
+    )
     for line in (
         "dry run: nothing is written, no trial is run",
         "target left: 2 classes: ",
-        "sweep first would start: mlp logistic; 12 trials of 3 folds for each space,",
+        f"sweep first would start: {described}\n",
         "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
         "space mlp: variant table/mlp; 12 trials, including 1 initial point",
         "  at most 50 epochs a trial; asha compares trials after 6 and 17",
@@ -90,11 +100,11 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
         f"checkpoints: {here}/runs/first",
         f"MLflow: sqlite:///{here}/mlflow.db, experiment 'foldsweep'",
     ):
-        assert f"\n{line}" in f"\n{text}", line
-    assert re.search(r"\n  scikit-learn default: an epoch of all folds takes [\d.]+ s\n", text)
-    assert re.search(r"\n  scikit-learn default: a fit of all folds takes [\d.]+ s\n", text)
-    assert re.search(r"\ntime: about \d+:\d\d", text)
-    assert re.search(r"\nmemory: about \d\S* [MG]B for a trial, \S+ [MG]B for \d+ at a time", text)
+        assert f"\n{line}" in f"\n{out}", line
+    assert re.search(r"\n  scikit-learn default: an epoch of all folds takes [\d.]+ s\n", out)
+    assert re.search(r"\n  scikit-learn default: a fit of all folds takes [\d.]+ s\n", out)
+    assert re.search(r"\ntime: about \d+:\d\d", out)
+    assert re.search(r"\nmemory: about \d\S* [MG]B for a trial, \S+ [MG]B for \d+ at a time", out)
 
 
 def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], here: Path) -> None:
@@ -111,33 +121,40 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
         "    return SearchSpace(name='mine', variant=own, domains=domains)\n"
     )
     before = everything(here)
-    text = said("--space", "mine.py", "--trials", "3", "--folds", "2")
+    out = said("--space", "mine.py", "--trials", "3", "--folds", "2")
     assert everything(here) == before
     assert not (here / "__pycache__").exists()
-    assert "\n  dropout   0 to 0.5, if residual is True\n" in text
-    assert "\n  a random configuration: an epoch of all folds takes " in text
-    assert "mine: 3 sampled trials: no early stopping" in text
-    assert f"folder: {here}/runs/NAME\n" in text
+    assert "\n  dropout   0 to 0.5, if residual is True\n" in out
+    assert "\n  a random configuration: an epoch of all folds takes " in out
+    few = text(
+        "messages.too-few-trials",
+        space="mine",
+        trials="3 sampled trials",
+        scheduler="asha",
+        least=9,
+    )
+    assert f"\n{few}\n" in out
+    assert f"folder: {here}/runs/NAME\n" in out
 
 
 def test_trials_may_be_selected_on_test_rows(said: Callable[..., str]) -> None:
-    text = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
+    out = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
     assert (
         "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are the"
-        " held-out rows" in text
+        " held-out rows" in out
     )
 
 
 def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Path) -> None:
     before = everything(here)
     common = (*OWN, "--space", "logistic", "--trials", "3", "--name", "first")
-    text = said(*common, "--study", "sqlite:///study.db", "--tracking-uri", "http://127.0.0.1:9")
-    assert f"study: sqlite:///{here}/study.db, by name first/logistic\n" in text
-    assert "MLflow: http://127.0.0.1:9, experiment" in text
-    text = said(*common, "--storage", "s3://bucket/x", "--address", "nowhere:6379")
-    assert "checkpoints: s3://bucket/x/first\n" in text
-    assert "resources: 1 CPU for a trial; Ray at nowhere:6379 is not contacted" in text
-    assert "with one trial at a time; a cluster runs several" in text
+    out = said(*common, "--study", "sqlite:///study.db", "--tracking-uri", "http://127.0.0.1:9")
+    assert f"study: sqlite:///{here}/study.db, by name first/logistic\n" in out
+    assert "MLflow: http://127.0.0.1:9, experiment" in out
+    out = said(*common, "--storage", "s3://bucket/x", "--address", "nowhere:6379")
+    assert "checkpoints: s3://bucket/x/first\n" in out
+    assert "resources: 1 CPU for a trial; Ray at nowhere:6379 is not contacted" in out
+    assert "with one trial at a time; a cluster runs several" in out
     assert everything(here) == before
 
 
@@ -155,9 +172,11 @@ def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
         with monkeypatch.context() as patch:
             patch.setattr(rehearsal, "kept", lambda folder, known=known: known)
             patch.setattr(rehearsal, "_time", lambda *args: _TIMED)
-            text = said("--resume", "first", "--concurrency", "1")
-        assert "sweep first would resume: logistic; 9 trials" in text
-        times.append(re.findall(r"\ntime: about (\d+:\d\d)", text)[0])
+            out = said("--resume", "first", "--concurrency", "1")
+        budget = text("messages.trials", trials=9)
+        resumed = said_as("messages.described", spaces="logistic", budget=budget).pattern
+        assert re.search(f"\nsweep first would resume: {resumed}", f"\n{out}")
+        times.append(re.findall(r"\ntime: about (\d+:\d\d)", out)[0])
     assert times == ["1:38", "0:48", "0:08"]
     assert everything(here) == before
 
@@ -282,8 +301,8 @@ def test_more_memory_than_there_is_is_said(
 ) -> None:
     monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
     monkeypatch.setattr(rehearsal, "_available", lambda: 10**6)
-    text = said(*OWN, "--space", "logistic")
-    assert "1.0 MB available: lower --concurrency\n" in text
+    out = said(*OWN, "--space", "logistic")
+    assert "1.0 MB available: lower --concurrency\n" in out
 
 
 # The command ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from unittest.mock import MagicMock
 import pytest
 from filelock import FileLock
 
+from foldsweep.programs import command
 from sweeps.reproduction import program
 from sweeps.reproduction.grids import RESULT_FILE
 from sweeps.reproduction.program import main, selected
@@ -19,7 +20,7 @@ from sweeps.reproduction.rows import Job, result_path
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 
@@ -289,19 +290,23 @@ def test_a_quick_run_is_small_and_says_that_it_says_nothing(run: Run, stage: Sta
     assert "results are in runs/reproduce-digits-quick" in said
 
 
+def interrupted() -> str:
+    """Last line of an interrupted run of the row."""
+    again = command("sweeps/reproduce.py", ROW, "--dataset", "digits")
+    return text("messages.interrupted", resume=again)
+
+
 def test_an_interrupted_grid_stops_all_and_says_how_to_go_on(run: Run, stage: Stage) -> None:
     stage.interrupts = GRID
     said = run(ROW, code=130)
     assert stage.started == ["ray", GRID]
     assert stage.logged == []
-    again = f"sweeps/reproduce.py {ROW} --dataset digits\n"
-    assert "interrupted; finished work is kept. Continue with: " in said
-    assert said.endswith(again)
+    assert said.splitlines()[-1] == interrupted()
 
 
 def test_so_do_interrupted_rows(run: Run, stage: Stage) -> None:
     stage.interrupts = ROW
-    assert run(ROW, code=130).endswith(f"reproduce.py {ROW} --dataset digits\n")
+    assert run(ROW, code=130).splitlines()[-1] == interrupted()
     stage.interrupts = None
     run(ROW)
     assert stage.started == ["ray", f"{ROW}-rounds"]

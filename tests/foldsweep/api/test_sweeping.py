@@ -21,7 +21,7 @@ import foldsweep as fs
 from foldsweep.errors import UserError
 from sweeps.settings import SweepSettings
 from tests.foldsweep.api import made
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -139,7 +139,8 @@ def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
     fs.sweep(make_space(), name="seen", ui=True, **SMALL)
     assert served == [True, False]
     assert [True] in looked
-    assert "watch it: MLflow's pages are starting" in capsys.readouterr().out
+    watch = text("messages.watch", look=text("messages.pages-starting"))
+    assert watch in capsys.readouterr().out.splitlines()
 
 
 # What is refused --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Messages about early stopping before a sweep starts."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,18 @@ import pytest
 
 from sweeps.launch import launch
 from sweeps.settings_file import load_settings
+from tests.refusals import said_as, text
 from tests.sweeps.launch.launches import Given, Waiting
+
+
+def too_few(space: str, scheduler: str) -> str:
+    return text(
+        "messages.too-few-trials",
+        space=space,
+        trials="3 sampled trials",
+        scheduler=scheduler,
+        least=9,
+    )
 
 
 def test_each_space_of_few_trials_says_before_it_starts_that_none_is_stopped_early(
@@ -18,13 +30,14 @@ def test_each_space_of_few_trials_says_before_it_starts_that_none_is_stopped_ear
     launched(data="iris", space=spaces, name="first", trials=4, scheduler="hyperband")
     lines = capsys.readouterr().out.splitlines()
     (start,) = (i for i, line in enumerate(lines) if line.startswith("sweep first starts: "))
-    assert lines[start + 1].startswith("watch it: ")
+    assert said_as("messages.watch").fullmatch(lines[start + 1])
     assert lines[start + 2 :] == [
-        "mlp: 3 sampled trials: no early stopping (hyperband needs 9)",
-        "random_forest: 3 sampled trials: no early stopping (hyperband needs 9)",
+        too_few("mlp", "hyperband"),
+        too_few("random_forest", "hyperband"),
     ]
     launched(data="iris", space=("mlp",), name="second")
-    assert "early stopping" not in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert said_as("messages.watch").fullmatch(last)
 
 
 def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
@@ -38,7 +51,11 @@ def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
         settings = replace(stored, resume="first", trials=trials)
         assert launch(settings, stored, Waiting(settings)) == 0
         said.append(capsys.readouterr().out.splitlines()[-2:])
-    assert said[0][1] == "mlp: 3 sampled trials: no early stopping (asha needs 9)"
-    assert said[1][1] == "mlp: 29 sampled trials: early stopping from here on (asha)"
-    assert said[2][0].startswith("sweep first resumes: mlp; 30 trials")
-    assert said[2][1].startswith("watch it: ")
+    assert said[0][1] == too_few("mlp", "asha")
+    assert said[1][1] == text(
+        "messages.stops-early-now", space="mlp", trials="29 sampled trials", scheduler="asha"
+    )
+    budget = text("messages.trials", trials=30)
+    resumed = said_as("messages.described", spaces="mlp", budget=budget).pattern
+    assert re.match(f"sweep first resumes: {resumed}", said[2][0])
+    assert said_as("messages.watch").fullmatch(said[2][1])

@@ -1,5 +1,6 @@
 """All spaces of a sweep share one task."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from foldsweep.errors import CodeError
 from sweeps.prepare import load
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 from tests.sweeps.launch.launches import OWN_TASK, Given
 
 
@@ -28,7 +29,14 @@ def test_spaces_get_the_task_of_the_users_data(
     assert settings.objective == ("val_roc_auc",)
     said = capsys.readouterr().out
     assert "objective: roc_auc" in said
-    assert "sweep first starts: mlp logistic hist_gradient_boosting; 30 trials of 5 folds" in said
+    described = said_as(
+        "messages.described",
+        spaces="mlp logistic hist_gradient_boosting",
+        budget=text("messages.trials", trials=30),
+        folds=5,
+        each=text("messages.for-each-space"),
+    )
+    assert re.search(f"sweep first starts: {described.pattern}", said)
     assert load_settings(Path("runs/first")) == replace(settings, name="first")
 
 
@@ -46,7 +54,8 @@ def test_the_fold_column_says_how_many_folds(
 ) -> None:
     given = launched(data=table, target="left", fold="part", space=("logistic",), name="first")
     assert given["first"][0].folds == 3
-    assert "trials of 3 folds" in capsys.readouterr().out
+    described = said_as("messages.described", spaces="logistic", folds=3, each="")
+    assert described.search(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -314,10 +314,19 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
     assert failure_of(life.ledger.frozen(1))[1] == f"not a valid configuration: {refusal}"
     end = SimpleNamespace(ledger=life.ledger)
     refusals, redraws = failed_apart(end, life.ledger.settings)  # type: ignore[arg-type]
-    assert refusals.startswith("small: 5 configurations cannot be trained, 3 more were tried")
-    assert (
-        redraws
-        == f"small: {life.ledger.redraws} configurations sampled again to meet its constraint"
+    assert refusals == text(
+        "messages.untrainable",
+        space="small",
+        configurations="5 configurations",
+        instead=text("messages.tried-instead", more=3),
+        trial=1,
+        error=f"not a valid configuration: {refusal}",
+    )
+    assert redraws == text(
+        "messages.redrawn",
+        space="small",
+        configurations=f"{life.ledger.redraws} configurations",
+        conditions="its constraint",
     )
 
 

@@ -15,6 +15,7 @@ from sweeps.messages import (
     watch,
 )
 from sweeps.settings import SweepSettings
+from tests.refusals import text
 from tests.sweeps.messages.said import MakeEnd, MakeEnded, Said, suggested
 
 
@@ -23,9 +24,10 @@ def test_what_can_be_typed_next_is_said(
 ) -> None:
     (here / "Makefile").touch()
     say_what_next(settings, "first", [make_end()])
-    text = said()
-    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
-    commands = suggested(text)
+    out = said()
+    where = text("messages.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
+    assert where in out.splitlines()
+    commands = suggested(out)
     assert list(commands) == [
         *("look", "compare", "report", "export", "measure", "register", "more")
     ]
@@ -43,14 +45,17 @@ def test_a_program_is_told_where_results_are_and_which_call_gives_more(
 ) -> None:
     called = Audience(by_call=True)
     say_what_next(settings, "first", [make_end()], called)
-    text = said()
-    assert "results are in runs/first and in MLflow, experiment 'foldsweep'" in text
-    assert suggested(text) == {"more": "fs.sweep(resume='first', trials=12)"}
+    out = said()
+    where = text("messages.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
+    assert where in out.splitlines()
+    assert suggested(out) == {"more": "fs.sweep(resume='first', trials=12)"}
     say_how_to_go_on(settings, "first", called)  # since the raised error says it
     assert said() == ""
     elsewhere = replace(settings, tracking_uri="sqlite:///other.db")
-    assert watch(settings, called) == "watch it: foldsweep ui"
-    assert watch(elsewhere, called).startswith("watch it: foldsweep ui --tracking-uri sqlite:")
+    assert watch(settings, called) == text("messages.watch", look="foldsweep ui")
+    assert watch(elsewhere, called) == text(
+        "messages.watch", look="foldsweep ui --tracking-uri sqlite:///other.db"
+    )
 
 
 def test_data_of_ones_own_is_named_where_it_is_needed_again(
@@ -122,9 +127,9 @@ def test_nothing_is_exported_while_records_wait(
     settings: SweepSettings, make_end: MakeEnd, said: Said
 ) -> None:
     say_what_next(settings, "first", [make_end(waiting_records=3)])
-    text = said()
-    assert list(suggested(text)) == ["more"]
-    assert "in MLflow" not in text
+    out = said()
+    assert list(suggested(out)) == ["more"]
+    assert text("messages.results-in", folder="runs/first") in out.splitlines()
 
 
 def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:

@@ -10,9 +10,14 @@ from search_spaces.space import Point, SearchSpace
 from sweeps.cell import Bundle, Cell
 from sweeps.messages import show_end, without_sampled
 from sweeps.settings import SweepSettings
+from tests.refusals import said_as, text
 from tests.sweeps.messages.said import MakeEnd, MakeEnded, Said
 
-BASELINE_ONLY = "warning: no sampled configuration was trained to the end, so the best is"
+BASELINE = text("messages.best-is-baseline")
+
+
+def none_sampled(best: str, advice: str) -> str:
+    return text("messages.none-sampled-complete", best=best, advice=text(advice))
 
 
 def test_a_notebook_has_the_end_of_a_space_in_one_output(
@@ -33,8 +38,8 @@ def test_the_end_begins_with_counts_and_a_warning(
 ) -> None:
     show_end(settings, make_end(), "first")
     lines = said().splitlines()
-    assert lines[0] == "small: 1 trials complete, 0 pruned, 0 failed"
-    assert lines[1] == f"{BASELINE_ONLY} the baseline by default; try more trials (--trials)"
+    assert lines[0] == text("messages.ended", space="small", complete=1, pruned=0, failed=0)
+    assert lines[1] == none_sampled(BASELINE, "messages.more-trials")
     assert lines[2] == "small: best configurations"
 
 
@@ -50,16 +55,11 @@ def test_one_sampled_configuration_is_enough(make_ended: MakeEnded, states: list
 @pytest.mark.parametrize(
     ("states", "warned"),
     [
-        (
-            ["ends", "stops", "stops"],
-            f"{BASELINE_ONLY} the baseline by default; try more trials (--trials) or"
-            " --scheduler none",
-        ),
-        (["ends", "fails"], f"{BASELINE_ONLY} the baseline by default; see why they failed"),
+        (["ends", "stops", "stops"], none_sampled(BASELINE, "messages.more-or-no-scheduler")),
+        (["ends", "fails"], none_sampled(BASELINE, "messages.see-why")),
         (
             ["fails", "stops"],
-            "warning: no sampled configuration was trained to the end, so there is no best; try"
-            " more trials (--trials) or --scheduler none",
+            none_sampled(text("messages.no-best"), "messages.more-or-no-scheduler"),
         ),
     ],
 )
@@ -74,7 +74,8 @@ def test_of_several_initial_points_any_may_be_the_best(
 ) -> None:
     points = [Point(name=name, config={"lr": 0.1}) for name in "ab"]
     end = make_ended("ends", "ends", "stops", space=make_space(points=points))
-    assert f"{BASELINE_ONLY} an initial point by default" in str(without_sampled(end))
+    best = text("messages.best-is-initial-point")
+    assert without_sampled(end) == none_sampled(best, "messages.more-or-no-scheduler")
 
 
 def test_a_grid_needs_another_sweep(
@@ -82,9 +83,9 @@ def test_a_grid_needs_another_sweep(
 ) -> None:
     space = make_space(domains={}, grid={"lr": (0.1, 0.2), "hidden": (8, 16)})
     end = make_ended("ends", "stops", "stops", space=space, sampler="grid", trials=None)
-    assert without_sampled(end) == (
-        "warning: no configuration of the grid was trained to the end, so the best is the"
-        " baseline by default; start a sweep with --scheduler none"
+    advice = text("messages.no-scheduler")
+    assert without_sampled(end) == text(
+        "messages.no-grid-point-complete", best=BASELINE, advice=advice
     )
 
 
@@ -106,23 +107,40 @@ def test_refused_and_late_trials_are_counted_with_an_example(
         end.ledger.fail(asked.number, error, kind)
     show_end(settings, end, "first")
     lines = said().splitlines()
-    assert (
-        "small: 2 configurations cannot be trained, 2 more were tried instead; for example trial"
-        " 1: block 2 leaves no image"
-    ) in lines
-    assert (
-        "small: 1 trial took too long; for example trial 3: ended after 9 s (--trial-timeout)"
-    ) in lines
+    refused = text(
+        "messages.untrainable",
+        space="small",
+        configurations="2 configurations",
+        instead=text("messages.tried-instead", more=2),
+        trial=1,
+        error="block 2 leaves no image",
+    )
+    late = text(
+        "messages.timed-out",
+        space="small",
+        trials="1 trial",
+        trial=3,
+        error="ended after 9 s (--trial-timeout)",
+    )
+    assert {refused, late} <= set(lines)
 
 
 def test_the_end_says_what_more_trials_may_gain(
     settings: SweepSettings, make_ended: MakeEnded, said: Said
 ) -> None:
     show_end(settings, make_ended(*["ends"] * 20), "first")
-    assert "may be expected" not in said()  # too few: nineteen sampled trials
+    gains = said_as("messages.expected-gain")
+    assert not gains.search(said())  # too few: nineteen sampled trials
     show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
-    line = "small: 20 more trials may be expected to gain about 0.0000 accuracy (estimated from"
-    assert line in said()
+    line = text(
+        "messages.expected-gain",
+        space="small",
+        more=20,
+        gain="0.0000",
+        metric="accuracy",
+        tried=20,
+    )
+    assert line in said().splitlines()
 
 
 def test_what_may_end_the_promise_of_the_same_sweep_is_said(
@@ -132,9 +150,9 @@ def test_what_may_end_the_promise_of_the_same_sweep_is_said(
     asked = end.ledger.ask()
     assert asked is not None
     end.ledger.fail(asked.number, "broken", "crashed")
-    line = "small: 1 trial crashed or took too long; after that, the same sweep on"
+    line = text("messages.may-differ-elsewhere", space="small", trials="1 trial")
     show_end(settings, end, "first")
-    assert line in said()
+    assert line in said().splitlines()
     show_end(replace(settings, order="arrival"), end, "first")
     assert line not in said()
 

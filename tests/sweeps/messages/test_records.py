@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from foldsweep.programs import command
 from foldsweep.tracking import tracking_uri
 from sweeps.messages import (
     say_what_next,
     show_end,
 )
 from sweeps.settings import SweepSettings
+from tests.refusals import text
 from tests.sweeps.messages.said import MakeEnd, Said, suggested
 
 
@@ -21,11 +23,19 @@ def test_a_password_of_the_environment_is_neither_shown_nor_needed(
     end = make_end(waiting_records=3)
     show_end(settings, end, "first")
     say_what_next(settings, "first", [replace(end, waiting_records=0)])
-    text = said()
-    assert "secret" not in text
-    assert "--tracking-uri" not in text
-    assert "MLflow at https://***@host:5000 did not accept all records" in text
-    assert suggested(text)["look"] == "open https://***@host:5000"
+    out = said()
+    assert "secret" not in out
+    assert "--tracking-uri" not in out
+    waiting = text(
+        "messages.records-wait",
+        uri="https://***@host:5000",
+        problem="",
+        records=3,
+        folder="runs/first",
+        replay=command("sweeps/replay.py", "first"),
+    )
+    assert waiting in out.splitlines()
+    assert suggested(out)["look"] == text("messages.open", uri="https://***@host:5000")
 
 
 def test_a_password_that_was_given_is_masked(
@@ -35,9 +45,9 @@ def test_a_password_that_was_given_is_masked(
     end = make_end(waiting_records=3)
     show_end(settings, end, "first")
     say_what_next(settings, "first", [replace(end, waiting_records=0)])
-    text = said()
-    assert "secret" not in text
-    assert "--tracking-uri 'https://***@host:5000'" in suggested(text)["export"]
+    out = said()
+    assert "secret" not in out
+    assert "--tracking-uri 'https://***@host:5000'" in suggested(out)["export"]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +63,15 @@ def test_waiting_records_are_replayed_from_their_local_folder(
 ) -> None:
     settings = replace(settings, storage=given)
     show_end(settings, make_end(waiting_records=3, tracking_problem="refused"), "first")
-    text = said()
-    assert f"did not accept all records (refused): 3 records wait in {folder};" in text
-    assert text.endswith(f"sweeps/replay.py first{option}\n")
+    waiting = text(
+        "messages.records-wait",
+        uri=settings.tracking_uri,
+        problem=" (refused)",
+        records=3,
+        folder=folder,
+        replay=f"{command('sweeps/replay.py', 'first')}{option}",
+    )
+    assert waiting in said().splitlines()
 
 
 def test_what_mlflow_refused_is_said_at_the_end(
@@ -64,4 +80,5 @@ def test_what_mlflow_refused_is_said_at_the_end(
     settings = replace(settings, tracking_uri="http://host:5000")
     refused = "2 items, the last param lr: too long; see runs/first/small/uploader.log"
     show_end(settings, make_end(refused=refused), "first")
-    assert f"MLflow at http://host:5000 refused {refused}; the study has all records" in said()
+    line = text("messages.records-refused", uri="http://host:5000", items=refused)
+    assert line in said().splitlines()

@@ -336,9 +336,9 @@ def say_what_next(
 
 
 def _space_of_the_best(ends: Sequence[SweepEnd], settings: SweepSettings) -> str:
-    """Name of the space with the best expected score, or cross-validated score if not all have one.
+    """Name of the space that is first in comparisons.
 
-    Comparisons rank spaces in the same way.
+    They rank spaces by the expected score, or by the cross-validated one if not all have it.
     """
     objective = settings.objective
     scores = [end.expected_score for end in ends if end.expected_score is not None]

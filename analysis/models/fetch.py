@@ -19,6 +19,8 @@ from foldsweep.programs import console
 from foldsweep.tracking import shown, sqlite_path
 from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
 
+MOST_MODELS = 1000
+"""Registered models that are searched for a name; the most that MLflow lists at once."""
 KIND = "model"
 """Value of the kind tag of a model's run, and of each version of a registered model."""
 ALIAS = "champion"
@@ -129,10 +131,11 @@ def _require_registered(uri: str, tracking_uri: str) -> None:
     """
     name = re.split("[/@]", uri.removeprefix("models:/"), maxsplit=1)[0]
     try:
-        known = sorted(model.name for model in mlflow.MlflowClient().search_registered_models())
+        models = mlflow.MlflowClient().search_registered_models(max_results=MOST_MODELS)
     except MlflowException:
         return
-    if name not in known:
+    known = sorted(model.name for model in models)
+    if name not in known and len(known) < MOST_MODELS:
         raise UserError.of(
             "fetch.name-not-registered",
             name=name,

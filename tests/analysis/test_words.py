@@ -220,7 +220,7 @@ def interval(low: str, high: str) -> str:
 
 
 OPEN = interval("-0.0050", "+0.0450"), text("words.detectable", difference="3.0 points")
-"""What is said of an open pair: its interval, and the difference that it could detect."""
+"""Sentences about an inconclusive pair: its interval, and the difference that is detectable."""
 
 
 FINDINGS = (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trainables.data.augment import Affine
     from trainables.models.estimators.config import EstimatorConfig
     from trainables.models.layers import Dropout
+    from trainables.models.perceptron import Features
     from trainables.tasks.kinds import classification, regression
     from trainables.tasks.metrics import Metric
     from trainables.tasks.samples import Data, Samples
@@ -36,6 +37,7 @@ _PLACES = {
     "DataRequest": "trainables.tasks.task",
     "Dropout": "trainables.models.layers",
     "EstimatorConfig": "trainables.models.estimators.config",
+    "Features": "trainables.models.perceptron",
     "ImageConfig": "trainables.config",
     "Metric": "trainables.tasks.metrics",
     "Point": "search_spaces.space",
@@ -68,6 +70,7 @@ __all__ = [
     "DataRequest",
     "Dropout",
     "EstimatorConfig",
+    "Features",
     "ImageConfig",
     "Metric",
     "Point",

@@ -3,10 +3,12 @@
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,19 +57,19 @@ def summary_of(name: str) -> str:
 
 
 def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
-    """Load a space by its name, or from a `.py` file that defines `space() -> SearchSpace`.
+    """Load a space by its name, or from a `.py` file that defines `space()` or `space(task)`.
 
     Args:
         name_or_path: Name of the space, or path of the file.
-        task: Task of the user's data, for which a named space is made; None for the tasks that
-            ship. It is not used with a path.
+        task: Task of the user's data, for which the space is made; None for the tasks that ship.
+            A file whose `space()` takes no argument has its own.
 
     Raises:
         UserError: If there is no such space or file, the file is broken, or the space does not
             support the task.
     """
     if name_or_path.endswith(".py"):
-        return _load_file(Path(name_or_path))
+        return _load_file(Path(name_or_path), task)
     if task is not None and name_or_path in ANY_TASK:
         return ANY_TASK[name_or_path](task)
     if task is None and name_or_path in SPACES:
@@ -83,13 +85,24 @@ def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
     raise UserError.of("loading.space-unknown-for-data", space=name, known=known, hint=hint)
 
 
+def takes_task(name_or_path: str) -> bool:
+    """Whether a space is made for the task of any data, as a file with `space(task)` is.
+
+    Raises:
+        UserError: If the file does not exist or is broken.
+    """
+    if not name_or_path.endswith(".py"):
+        return name_or_path in ANY_TASK
+    return _has_argument(_function_of(Path(name_or_path)))
+
+
 def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
     """Load a variant by name: one that ships, one for any task, or one of a user's file.
 
     Args:
         space: Name of its space, or path of the user's file.
         name: Name of the variant, alone or as `task/variant`.
-        task: Task of the user's data; None for variants that ship or of a user's file.
+        task: Task of the user's data; None for variants that ship or whose file has its own task.
 
     Raises:
         UserError: If there is no such variant or file, or the file is broken.
@@ -104,12 +117,35 @@ def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
     return variant
 
 
-def _load_file(path: Path) -> SearchSpace:
+def _load_file(path: Path, task: Task | None) -> SearchSpace:
+    make = _function_of(path)
+    for_any = _has_argument(make)
+    if for_any and task is None:
+        raise UserError.of("loading.task-missing", path=path)
+    with _running(path):
+        space = make(task) if for_any else make()
+    if not isinstance(space, SearchSpace):
+        raise UserError.of("loading.not-a-space", path=path, found=type(space).__name__)
+    if for_any and space.variant.task is not task:
+        raise UserError.of("loading.other-task", path=path, found=space.variant.task.name)
+    if space.name in {**SPACES, **ANY_TASK}:
+        raise UserError.of("loading.name-taken", path=path, name=space.name)
+    return replace(space, file=str(path))
+
+
+def _function_of(path: Path) -> Callable[..., object]:
+    """Return the function `space` of a user's file."""
     if not path.is_file():
         raise UserError.of("loading.file-missing", path=path)
+    with _running(path):
+        return _import_by_value(path).space  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _running(path: Path) -> Iterator[None]:
+    """Context in which a user's file is executed: its exceptions become errors that name it."""
     try:
-        module = _import_by_value(path)
-        space = module.space()
+        yield
     except UserError as error:
         raise UserError.of("loading.file-cannot-be-used", path=path, reason=error) from None
     except (Exception, SystemExit) as error:
@@ -118,11 +154,14 @@ def _load_file(path: Path) -> SearchSpace:
         if isinstance(error, AttributeError) and not in_file:
             raise UserError.of("loading.function-missing", path=path) from None
         raise code_error(error, str(path), "space file") from error
-    if not isinstance(space, SearchSpace):
-        raise UserError.of("loading.not-a-space", path=path, found=type(space).__name__)
-    if space.name in {**SPACES, **ANY_TASK}:
-        raise UserError.of("loading.name-taken", path=path, name=space.name)
-    return replace(space, file=str(path))
+
+
+def _has_argument(function: Callable[..., object]) -> bool:
+    """Whether a function has an argument without a default."""
+    return callable(function) and any(
+        one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        for one in inspect.signature(function).parameters.values()
+    )
 
 
 def _import_by_value(path: Path) -> ModuleType:

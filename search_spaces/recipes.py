@@ -24,7 +24,9 @@ def variant_of(recipe: Recipe, file: Path | None = None) -> Variant:
     if recipe.space.endswith(".py"):
         path = Path(recipe.space) if file is None else file
         _require_same(recipe, path)
-        return load_variant(str(path), recipe.variant)
+        of_a_file = recipe.origin.get("data") is not None  # else the user's file has its own task
+        task = task_of(recipe.record) if of_a_file else None
+        return load_variant(str(path), recipe.variant, task)
     if recipe.record.get("schema") is None:  # a task that ships
         return variant_named(recipe.variant)
     return load_variant(recipe.space, recipe.variant, task_of(recipe.record))

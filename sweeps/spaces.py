@@ -95,7 +95,7 @@ def ranges(space: "SearchSpace") -> Iterator[str]:
 
 def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
     """Yield the spaces of a name; a space for any data and one of a shipped task may share it."""
-    from search_spaces.loading import ANY_TASK, SPACES, load_space
+    from search_spaces.loading import ANY_TASK, SPACES, load_space, takes_task
 
     if settings.data is not None:
         from trainables.tasks.options import TableOptions
@@ -103,6 +103,9 @@ def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":
 
         options = TableOptions(data=settings.data, target=settings.target, task=settings.task)
         yield load_space(name, table_task(options, seed=0, objective=None))
+        return
+    if name.endswith(".py") and takes_task(name):
+        yield load_space(name, next(_made_up(settings.task)))
         return
     if name in ANY_TASK:
         for task in _made_up(settings.task):

@@ -19,7 +19,7 @@ from trainables.models.estimators.config import EstimatorConfig
 from trainables.tasks.options import TableOptions
 from trainables.tasks.samples import Data
 from trainables.tasks.tables import table_task
-from trainables.tasks.task import DataRequest
+from trainables.tasks.task import DataRequest, Task
 from trainables.trial import Context, CrossValidation
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +36,9 @@ def name_of(path: Path) -> str:
     return path.stem
 
 
-def swept(file: str) -> tuple[SearchSpace, Data, CrossValidation]:
+def swept(file: str, own: Task | None = None) -> tuple[SearchSpace, Data, CrossValidation]:
     """Space and data of a file, checked as before a sweep, and its first trial, untrained."""
-    space = load_space(file)
+    space = load_space(file, own)
     task = space.variant.task
     few = (
         {} if task.options is None else {"dataset": "digits", "train_pairs": 60, "test_pairs": 30}
@@ -124,43 +124,43 @@ def test_table_example_writes_its_table(churn: Path) -> None:
     assert len(table) == 1000
 
 
+def churn_task() -> Task:
+    """Task of `--data churn.csv --target left` in the working folder."""
+    options = TableOptions(data="churn.csv", target="left")
+    return table_task(options, seed=0, objective=None)
+
+
 def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
-    options = TableOptions(data=str(churn / "churn.csv"), target="left")
-    task = table_task(options, seed=0, objective=None)
-    assert isinstance(task.data, Data)
-    assert f"\n{task.data.said}\n" in (ROOT / "README.md").read_text()
+    data = churn_task().data
+    assert isinstance(data, Data)
+    assert f"\n{data.said}\n" in (ROOT / "README.md").read_text()
 
 
 def test_readme_file_is_checked_and_trained(churn: Path) -> None:
     text = (ROOT / "README.md").read_text()
     (block,) = re.findall(r"```python\n(# net\.py\n.*?)```", text, re.DOTALL)
     (churn / "net.py").write_text(block)
-    space, data, trial = swept("net.py")
+    space, data, trial = swept("net.py", churn_task())
     assert len(data.train) + len(data.test_rows) == 1000
+    assert load_space("mlp", churn_task()).most_epochs() == space.most_epochs()
     require_scores(space, trial)
 
 
-def test_readme_file_is_compared_with_the_sweep_of_its_table(churn: Path) -> None:
-    """Same task, rows and epochs as `--data churn.csv --space mlp`."""
+@pytest.mark.parametrize("data", ["breast_cancer", "diabetes"])
+def test_readme_file_works_with_any_table(data: str, tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
     (block,) = re.findall(r"```python\n(# net\.py\n.*?)```", text, re.DOTALL)
-    (churn / "net.py").write_text(block)
-    space, data, _ = swept("net.py")
-    options = TableOptions(data="churn.csv", target="left")
-    task = table_task(options, seed=0, objective=None)
-    assert isinstance(task.data, Data)
-    assert task.name == space.variant.task.name
-    assert task.data.digest == data.digest
-    assert load_space("mlp", task).most_epochs() == space.most_epochs()
+    (tmp_path / "net.py").write_text(block)
+    task = table_task(TableOptions(data=data), seed=0, objective=None)
+    require_scores(*swept(str(tmp_path / "net.py"), task)[::2])
 
 
 def test_network_of_a_table_of_numbers_is_checked_and_trained(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "variant.md").read_text()
     (block,) = re.findall(r"```python\n(# numbers\.py\n.*?)```", text, re.DOTALL)
     (tmp_path / "own.py").write_text(block)
-    space, data, trial = swept(str(tmp_path / "own.py"))
-    assert len(data.train) + len(data.test_rows) == 569
-    require_scores(space, trial)
+    task = table_task(TableOptions(data="breast_cancer"), seed=0, objective=None)
+    require_scores(*swept(str(tmp_path / "own.py"), task)[::2])
 
 
 @pytest.mark.slow

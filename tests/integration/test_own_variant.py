@@ -75,6 +75,13 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     elsewhere.rename(file)
 
 
+@pytest.fixture
+def user(tmp_path: Path, empty_mlflow: Path) -> Iterator[User]:
+    user = User(tmp_path, empty_mlflow)
+    yield user
+    user.clean_up()
+
+
 def post(port: int, request: object) -> dict[str, list]:
     """Send a request to an MLflow model server; return its predictions."""
     asked = urllib.request.Request(
@@ -134,3 +141,45 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
     assert given["prediction"] == [TASK.classes[i] for i in answer.tolist()]
     for name, i in named.items():
         assert given[name] == pytest.approx(probability[:, i].tolist(), abs=1e-6)
+
+
+FOR_ANY_DATA = """
+import foldsweep as fs
+from torch import nn
+
+
+def net(config, shapes):
+    (columns,) = shapes.inputs["numeric"]
+    return nn.Linear(columns, shapes.outputs)
+
+
+def space(task):
+    domains = {"lr": fs.tune.loguniform(1e-3, 1e-1), "epochs": 3}
+    variant = fs.variant("net", task, net, fs.TrialConfig)
+    return fs.SearchSpace(name="net", variant=variant, domains=domains)
+"""
+
+
+@pytest.mark.timeout(400)
+def test_a_file_for_any_data_is_swept_measured_registered_and_predicts(user: User) -> None:
+    """Beside a built-in space, on the same data; resumed with the settings of the sweep."""
+    rows = "\n".join(f"{i % 7},{i % 5},{'ab'[i % 7 > 3]}" for i in range(90))
+    (user.folder / "rows.csv").write_text(f"x,z,kind\n{rows}\n")
+    (user.folder / "net.py").write_text(FOR_ANY_DATA)
+    user.run(
+        *("sweeps/run.py", "--data", "rows.csv", "--target", "kind", "--name", "any"),
+        *("--space", "net.py", "logistic", "--trials", 2, "--folds", 3, "--concurrency", 2),
+    )
+    user.run("sweeps/run.py", "--resume", "any", "--trials", 3)
+    assert [trial.state.name for trial in user.study("any/net")] == ["COMPLETE"] * 3
+    assert len(user.study("any/logistic")) == 3
+
+    user.run("analysis/export.py", "--sweep", "any", "--space", "net")
+    said = user.run("sweeps/evaluate.py", "best-any-net.yaml", "--cv").stdout
+    assert "equal in every fold and metric, to the last bit" in said
+    user.run("analysis/export.py", "--sweep", "any/net", "--register", "any")
+    (user.folder / "net.py").unlink()  # the registered model has a copy
+    user.run("analysis/predict.py", "any", "rows.csv")
+    predicted = (user.folder / "predictions.csv").read_text().splitlines()
+    assert predicted[0] == "prediction,probability_a,probability_b"
+    assert len(predicted) == 91

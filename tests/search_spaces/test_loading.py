@@ -9,7 +9,7 @@ import pytest
 from ray import cloudpickle
 
 from foldsweep.errors import CodeError
-from search_spaces.loading import ANY_TASK, SPACES, TUNED, load_space, load_variant
+from search_spaces.loading import ANY_TASK, SPACES, TUNED, load_space, load_variant, takes_task
 from tests.refusals import refused, text
 from trainables.config import TrialConfig
 from trainables.data.digits import digits_source
@@ -252,3 +252,55 @@ def test_names_that_are_for_other_tasks_are_refused_with_what_is_missing(table):
         load_space("cnn_ws_aux", table)
     with refused("loading.space-unknown-for-data", space="resnet", known=", ".join(ANY_TASK)):
         load_space("resnet", table)
+
+
+FOR_ANY = """
+import foldsweep as fs
+from torch import nn
+
+
+def net(config, shapes):
+    (columns,) = shapes.inputs["numeric"]
+    return nn.Linear(columns, shapes.outputs)
+
+
+def space(task):
+    domains = {"lr": fs.tune.loguniform(1e-4, 1e-1)}
+    net_of_task = fs.variant("net", task, net, fs.TrialConfig)
+    return fs.SearchSpace(name="net", variant=net_of_task, domains=domains)
+"""
+
+
+def test_a_file_may_define_a_space_for_the_task_of_any_data(write, table):
+    path = write(FOR_ANY)
+    space = load_space(path, table)
+    assert (space.name, space.file) == ("net", path)
+    assert space.variant.task is table
+    assert load_variant(path, "mine/net", table).full_name == "mine/net"
+    assert takes_task(path)
+
+
+def test_a_space_for_the_task_of_any_data_needs_one(write):
+    path = write(FOR_ANY)
+    with refused("loading.task-missing", path=path):
+        load_space(path)
+
+
+def test_an_argument_with_a_default_is_not_filled(write, table):
+    path = write(OWN.replace("def space():", "def space(epochs=2):"))
+    assert not takes_task(path)
+    assert load_space(path, table).variant.task is not table
+
+
+def test_a_space_of_another_task_than_it_is_given_is_refused(write, table):
+    path = write(OWN.replace("def space():", "def space(task):"))
+    with refused("loading.other-task", path=path, found="larger_digit"):
+        load_space(path, table)
+
+
+def test_a_space_of_a_task_that_fails_names_its_file_and_line(write, table):
+    path = write(FOR_ANY.replace("    domains = {", "    domains = tsak or {"))
+    with pytest.raises(CodeError) as caught:
+        load_space(path, table)
+    assert "line 12" in str(caught.value)
+    assert "tsak" in caught.value.traceback

@@ -107,3 +107,13 @@ def test_what_is_no_space_is_said(
     monkeypatch.setattr(sys, "argv", ["foldsweep spaces", *args])
     with refused(kind, **values):
         main()
+
+
+def test_a_file_for_any_data_needs_none(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (here / "net.py").write_text(readme.split("```python\n# net.py\n")[1].split("```")[0])
+    lines = said(monkeypatch, capsys, "net.py")
+    assert lines[0] == "net (for your own data):"
+    assert [line.split()[0] for line in lines[1:]] == ["lr", "dropout", "units", "epochs"]

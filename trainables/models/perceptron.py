@@ -56,20 +56,29 @@ class PerceptronClassifierConfig(PerceptronConfig, ClassifierConfig):
     """Perceptron for classification."""
 
 
-class Perceptron(nn.Module):
-    """Perceptron on the concatenated inputs, with one output per class or value to predict.
+class Features(nn.Module):
+    """All inputs of a row as one vector: numbers as they are, categories encoded.
 
-    Inputs are flattened. Categories are one-hot encoded or embedded; code 0 stands for missing,
-    unseen and rare categories.
+    Inputs are flattened and concatenated. Categories are one-hot encoded, or embedded if
+    `embedding` is positive; code 0 stands for missing, unseen and rare categories. The first
+    layers of a network on a table:
+
+        self.features = Features(shapes)
+        self.hidden = nn.Linear(self.features.num_features, 32)
+
+    Args:
+        shapes: Shapes of the task's data.
+        embedding: Size of the learned embedding of each categorical column; 0 for one-hot
+            encoding.
     """
 
     takes_leading_axes = True
 
-    def __init__(self, config: PerceptronConfig, shapes: Shapes):
+    def __init__(self, shapes: Shapes, embedding: int = 0):
         super().__init__()
         self.names = tuple(shapes.inputs)
         self.axes = {name: len(shape) for name, shape in shapes.inputs.items()}
-        features = sum(
+        self.num_features = sum(
             torch.Size(shape).numel()
             for name, shape in shapes.inputs.items()
             if name != CATEGORIES
@@ -77,22 +86,31 @@ class Perceptron(nn.Module):
         self.categories: nn.Module | None = None
         if CATEGORIES in shapes.inputs:
             self.categories = (
-                Embedded(shapes.levels, config.embedding)
-                if config.embedding
-                else OneHot(shapes.levels)
+                Embedded(shapes.levels, embedding) if embedding else OneHot(shapes.levels)
             )
-            features += self.categories.num_features
-        self.hidden = _hidden_layers(config, features)
-        self.output = nn.Linear((features, *config.hidden_widths)[-1], shapes.outputs)
+            self.num_features += self.categories.num_features
 
-    def forward(self, *alone: Tensor, **inputs: Tensor) -> Float[Tensor, "*m b outputs"]:
+    def forward(self, *alone: Tensor, **inputs: Tensor) -> Float[Tensor, "*m b features"]:
         named = dict(zip(self.names, alone, strict=False)) | inputs
         parts = [
             named[name].flatten(-self.axes[name]) for name in self.names if name != CATEGORIES
         ]
         if self.categories is not None:
             parts.append(self.categories(named[CATEGORIES]))
-        return self.output(self.hidden(torch.cat(parts, -1) if len(parts) > 1 else parts[0]))
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+
+class Perceptron(Features):
+    """Perceptron on the concatenated inputs, with one output per class or value to predict."""
+
+    def __init__(self, config: PerceptronConfig, shapes: Shapes):
+        super().__init__(shapes, config.embedding)
+        self.hidden = _hidden_layers(config, self.num_features)
+        sizes = (self.num_features, *config.hidden_widths)
+        self.output = nn.Linear(sizes[-1], shapes.outputs)
+
+    def forward(self, *alone: Tensor, **inputs: Tensor) -> Float[Tensor, "*m b outputs"]:
+        return self.output(self.hidden(super().forward(*alone, **inputs)))
 
 
 class OneHot(nn.Module):

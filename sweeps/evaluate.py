@@ -27,6 +27,7 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
+from foldsweep.texts import text
 from foldsweep.user_code import users_code
 from sweeps.answers import evaluation
 from sweeps.constant import ACCURACY
@@ -74,7 +75,7 @@ def main() -> int:
     try:
         return (_cross_validate if settings.cv else _measure)(settings, recipe, variant)
     except KeyboardInterrupt:
-        console.print("interrupted: nothing is logged before the end; run the same command again")
+        console.print(text("evaluate.interrupted"))
         return INTERRUPTED
 
 
@@ -105,18 +106,25 @@ def _cross_validate(settings: EvaluateSettings, recipe: Recipe, variant: Variant
     for name in dict.fromkeys((key, names.VAL_LOSS)):
         if name in score and name in recipe.score:
             std = names.std_key(name)
-            console.print(
-                f"{name}: {score[name]:.6f} ± {score[std]:.6f} over {len(folds)} folds;"
-                f" the file has {recipe.score[name]:.6f} ± {recipe.score[std]:.6f}"
+            said = text(
+                "evaluate.repeated",
+                metric=name,
+                ours=f"{score[name]:.6f} ± {score[std]:.6f}",
+                folds=len(folds),
+                recorded=f"{recipe.score[name]:.6f} ± {recipe.score[std]:.6f}",
             )
+            console.print(said)
     if equal:
-        console.print("equal in every fold and metric, to the last bit")
+        console.print(text("evaluate.equal"))
         return 0
     changed = {k: v for k, v in versions().items() if recipe.versions.get(k) != v}
-    console.print(
-        f"not equal to the last bit: recorded on {recipe.machine}, run on {machine()};"
-        f" versions that differ: {changed or 'none'}"
+    said = text(
+        "evaluate.not-equal",
+        recorded=recipe.machine,
+        run=machine(),
+        versions=changed or "none",
     )
+    console.print(said)
     return 0 if abs(score[key] - recipe.score[key]) <= recipe.score[names.std_key(key)] else 1
 
 
@@ -132,16 +140,21 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     seeds = [derive_seed(seed, Stream.ROUND_DATA, i) for i in range(settings.rounds)]
     data, fresh = repeated_data(recipe, task, seeds, settings, settings.file.parent)
     config = variant.config.from_dict(recipe.config)
-    length = "" if isinstance(config, EstimatorConfig) else f" of {config.epochs} epochs"
+    estimator = isinstance(config, EstimatorConfig)
+    length = "" if estimator else text("evaluate.of-epochs", epochs=config.epochs)
     cohorts = _cohorts(settings, recipe, variant, data, seed)
     who = recipe.variant
     if settings.ensemble:
-        who += f", ensembles of {len(cohorts[0].members)}"
-    num_rows, rows = len(data[0].train), f"{recipe.dataset} {task.unit}"
-    trained_on = (
-        f"each on {num_rows} fresh {rows}" if fresh else f"all on the same {num_rows} {rows}"
+        who += text("evaluate.ensembles", models=len(cohorts[0].members))
+    said = text(
+        "evaluate.on-fresh-rows" if fresh else "evaluate.on-same-rows",
+        who=who,
+        trainings=plural(settings.rounds, "training"),
+        length=length,
+        number=len(data[0].train),
+        rows=f"{recipe.dataset} {task.unit}",
     )
-    console.print(f"{who}: {plural(settings.rounds, 'training')}{length}, {trained_on}")
+    console.print(said)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with users_code("building the network fails in"):
         if settings.ensemble:
@@ -160,8 +173,12 @@ def _measure(settings: EvaluateSettings, recipe: Recipe, variant: Variant) -> in
     tested = [rows for cohort in cohorts for rows in cohort.held_out()][::size]
     if settings.ensemble:
         scores = together(scores, tested, variant)
-    tests = f"{len(data[0].test_rows)} test {task.unit}"
-    _say(recipe, scores, f"{tests} each" if fresh else f"the same {tests}")
+    on = text(
+        "evaluate.fresh-test-rows" if fresh else "evaluate.same-test-rows",
+        number=len(data[0].test_rows),
+        rows=task.unit,
+    )
+    _say(recipe, scores, on)
     if not fresh and recipe.objective == ACCURACY:
         console.print(_of_rows(task, tested, scores))
     answers = evaluation(task, tested, scores.predictions)
@@ -189,16 +206,16 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
     """Print the objective on test rows, and its cross-validated value in the sweep."""
     name, key = recipe.objective, recipe.objective_key
     values = scores.held_out[name]
-    spread = " (one round: no std)"
+    spread = text("evaluate.one-round")
     if len(values) > 1:
         std = float(values.std(ddof=1))
         error = std / len(values) ** 0.5
-        spread = f" ± {std:.4f} (std over {len(values)} rounds, standard error {error:.4f})"
+        shown = f"{error:.4f}"
+        spread = text("evaluate.spread", std=f"{std:.4f}", rounds=len(values), error=shown)
     before = shown_spread(recipe.score[key], recipe.score[names.std_key(key)])
-    console.print(
-        f"test {name} {float(np.mean(values)):.4f}{spread}, {measured_on}\n"
-        f"cross-validated in the sweep: {before}"
-    )
+    mean = f"{float(np.mean(values)):.4f}"
+    console.print(text("evaluate.test", metric=name, mean=mean, spread=spread, on=measured_on))
+    console.print(text("evaluate.in-the-sweep", score=before))
 
 
 def _of_rows(task: Task, tested: Sequence[Samples], scores: Scores) -> str:
@@ -208,7 +225,7 @@ def _of_rows(task: Task, tested: Sequence[Samples], scores: Scores) -> str:
         for rows, said in zip(tested, scores.predictions, strict=True)
     ]
     error = np.mean(right, axis=0).std(ddof=1) / len(right[0]) ** 0.5
-    return f"standard error by the choice of test rows: {error:.4f}"
+    return text("evaluate.by-rows", error=f"{error:.4f}")
 
 
 def _log(

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from foldsweep import names
 from foldsweep.numbers import places_of, shown, shown_seconds
+from foldsweep.texts import text
 from sweeps.bootstrap import Expected, expected_of_rows, expected_over_all, plan_of
 from sweeps.ledger import Ledger
 from sweeps.outcomes import Ended
@@ -59,11 +60,8 @@ def log_expected(
         if first is None or not _fits(read_held_out(path), first)
     ]
     if missing:
-        line = (
-            "expected score of the best trial on fresh data: not known, since trial"
-            f"{'s' if len(missing) > 1 else ''} {_listed(missing)} stored no held-out predictions"
-        )
-        return line, None
+        trials = f"trial{'s' * (len(missing) > 1)} {_listed(missing)}"
+        return text("expectation.unknown", trials=trials), None
     assert first is not None
     sign = names.sign(task.better[objective])
     unit = units_of(task, data)
@@ -134,10 +132,8 @@ def _over_all(
     columns = int(np.prod(first.values.shape[2:]))
     plan = plan_of(by_fold, first.fold, columns=columns, sign=sign)
     if plan.seconds >= LONG_S:
-        console.print(
-            f"bootstrap of the best {len(plan.trials)} trials: about"
-            f" {shown_seconds(plan.seconds)} s"
-        )
+        seconds = shown_seconds(plan.seconds)
+        console.print(text("expectation.takes", trials=len(plan.trials), seconds=seconds))
     measure = next(m for name, m in task.metrics.items() if names.val_key(name) == objective).of
     target = data.train.targets[task.target]
     if target.shape[1:] == (1,) and first.values.ndim == 2:
@@ -150,16 +146,18 @@ def _over_all(
 def _described(objective: str, found: Expected, tried: int, *, stopped: bool) -> str:
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
-    line = (
-        f"expected score of the best trial on fresh data: {names.bare(objective)} {value},"
-        f" 95 % interval {low} to {high} (bootstrap over {found.trials} complete trials of"
-        f" {tried} tried"
+    return text(
+        "expectation.score",
+        metric=names.bare(objective),
+        value=value,
+        low=low,
+        high=high,
+        complete=found.trials,
+        tried=tried,
+        caveat=text("expectation.stopping-not-corrected") if stopped else "",
     )
-    if stopped:
-        line += "; selection by early stopping is not corrected"
-    return f"{line})"
 
 
 def _listed(numbers: Sequence[int], most: int = 5) -> str:
-    shown_numbers = ", ".join(map(str, numbers[:most]))
-    return shown_numbers if len(numbers) <= most else f"{shown_numbers} and others"
+    first = ", ".join(map(str, numbers[:most]))
+    return first if len(numbers) <= most else text("expectation.and-others", numbers=first)

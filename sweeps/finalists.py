@@ -27,6 +27,7 @@ from foldsweep.programs import (
     run_program,
 )
 from foldsweep.recipe import Recipe
+from foldsweep.texts import text
 from foldsweep.tracking import store_options
 from sweeps.measurements import (
     MeasureSettings,
@@ -91,7 +92,7 @@ def main() -> int:
         _check_comparable(recipes[0], files[0], recipe, path)
     check_logging(recipes, settings)
     protocol = _protocol(settings, recipes[0], found[0][1].task, files[0].parent)
-    console.print(f"{len(recipes)} finalists, each: {protocol.words}")
+    console.print(text("finalists.begin", files=len(recipes), protocol=protocol.words))
     trainings = [
         training for recipe, variant in found for training in _trainings(recipe, variant, protocol)
     ]
@@ -99,17 +100,27 @@ def main() -> int:
         for i, (path, recipe) in enumerate(zip(files, recipes, strict=True)):
             try:
                 scores = Scores.of_all([next(trained) for _ in protocol.repeats])
-                console.print(f"{i + 1} of {len(recipes)}: {recipe.sweep} trial {recipe.trial}")
+                said = text(
+                    "finalists.trained",
+                    number=i + 1,
+                    files=len(recipes),
+                    sweep=recipe.sweep,
+                    trial=recipe.trial,
+                )
+                console.print(said)
                 _log(settings, recipe, path, scores, protocol)
             except KeyboardInterrupt:
                 again = [*_options(sys.argv[1:], files), *map(str, files[i:])]
-                console.print(
-                    f"interrupted; {i} of {len(recipes)} are logged. Continue with:"
-                    f" {command('sweeps/finalists.py', *again)}"
+                said = text(
+                    "finalists.interrupted",
+                    logged=i,
+                    files=len(recipes),
+                    resume=command("sweeps/finalists.py", *again),
                 )
+                console.print(said)
                 return INTERRUPTED
     for line in _compare_commands(settings, recipes):
-        console.print(f"compare them: {line}")
+        console.print(text("finalists.compare", command=line))
     return 0
 
 
@@ -196,10 +207,15 @@ def _log(
     )
     values = by_name[recipe.objective_key]
     mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
-    console.print(
-        f"  {recipe.objective_key} {shown_spread(mean, std)} over {len(values)} folds;"
-        f" {recipe.score[recipe.objective_key]:.4f} in the sweep; {logged}"
+    said = text(
+        "finalists.scored",
+        metric=recipe.objective_key,
+        score=shown_spread(mean, std),
+        folds=len(values),
+        before=f"{recipe.score[recipe.objective_key]:.4f}",
+        logged=logged,
     )
+    console.print(f"  {said}")
 
 
 def _options(args: Sequence[str], files: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from search_spaces.constraints import holds, takes_count
 from search_spaces.space import SearchSpace
 from search_spaces.trying import DRAWS
@@ -58,7 +59,7 @@ class Gate:
         return self._space.constraint is None and not self._limits
 
     def __str__(self) -> str:
-        own = ["its constraint"] * (self._space.constraint is not None)
+        own = [text("gate.its-constraint")] * (self._space.constraint is not None)
         return " and ".join([*own, *(f"--limit {limit}" for limit in self._limits)])
 
     def passes(self, config: BaseConfig) -> bool:
@@ -168,9 +169,8 @@ def within(
     points = [p for p in space.points if gate.passes(gate.config_of(p.config))]
     for point in space.points:
         if point not in points:
-            said.append(
-                f"{space.name}: initial point {point.name} is left out: it does not meet {gate}"
-            )
+            left = text("gate.point-left-out", space=space.name, point=point.name, conditions=gate)
+            said.append(left)
     left_out = frozenset[int]()
     if grid and space.grid:
         number = space.num_combinations
@@ -180,7 +180,10 @@ def within(
             raise UserError.of("gate.no-grid-point", space=space.name, conditions=gate)
         if left_out:
             met = number - len(left_out)
-            said.append(f"{space.name}: {met} of {number} grid points meet {gate}")
+            name = space.name
+            said.append(
+                text("gate.grid-points-meet", space=name, met=met, points=number, conditions=gate)
+            )
     else:
         gate.check()
     return replace(space, points=points, left_out=left_out), said

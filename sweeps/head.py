@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 
 REACHED_WITHIN_S = 5.0
 PING_EVERY_S = 1.0
@@ -95,7 +96,8 @@ class HeadWatch:
                 socket.create_connection(place, self._after_s / 2).close()
                 answered = time.monotonic()
             if time.monotonic() - answered > self._after_s and not self._enough.is_set():
-                self._gone(f"head node, {self._address}, has not answered for {self._after_s:g} s")
+                seconds = f"{self._after_s:g}"
+                self._gone(text("head.no-answer", address=self._address, seconds=seconds))
                 return
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         except UserError as error:
             said = ("ended", error)
         except Exception as error:  # the program runs the job itself and shows the error
-            said = ("failed", f"failed: {shown_error(error)}")
+            said = ("failed", shown_error(error))
         connection.send(said)
 
 

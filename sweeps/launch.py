@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem
 from foldsweep.programs import INTERRUPTED, console
+from foldsweep.texts import text
 from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.cell import Cell
@@ -108,8 +109,12 @@ def _launch(
                 tell(sweep=name, resume=resume_command(settings, name, audience))
                 keep_dumps_in(folder / LOG_FILE)
                 cluster.keep_logs_in(folder / LOG_FILE)
-                verb = "resumes" if settings.resume else "starts"
-                console.print(f"sweep {name} {verb}: {described(settings, ready.task, data)}")
+                begins = text(
+                    "launch.resumes" if settings.resume else "launch.starts",
+                    name=name,
+                    sweep=described(settings, ready.task, data),
+                )
+                console.print(begins)
                 for line in (watch(settings, audience), *filter(None, ready.said)):
                     console.print(line)
                 kept = Kept(folder=folder, shared=shared, outages=outages)
@@ -137,7 +142,9 @@ def _launch(
             problem = disk_problem(error)
             if problem is None:
                 raise
-            again = f"continue with --resume {name}" if folder.is_dir() else "start again"
+            again = text("launch.start-again")
+            if folder.is_dir():
+                again = text("launch.resume", name=name)
             raise UserError.of(
                 "launch.disk-full", why=problem, folder=folder, again=again
             ) from None
@@ -161,10 +168,8 @@ def _identity(settings: SweepSettings, stored: SweepSettings | None, name: str) 
         return Identity.new(folder)
     identity, recorded = check_place(folder), recorded_identity(folder)
     if recorded is not None and recorded.folder != identity.folder:
-        console.print(
-            f"sweep {name} has moved here from {recorded.folder}; its runs go to MLflow at"
-            f" {shown(settings.tracking_uri or '')}"
-        )
+        uri = shown(settings.tracking_uri or "")
+        console.print(text("launch.moved", name=name, folder=recorded.folder, uri=uri))
     return identity
 
 
@@ -221,15 +226,13 @@ def _sweep_all(
     """Sweep one space after another, with tables after each; returns the exit code."""
     ends = []
     if settings.select_on_test:
-        console.print("trials are selected on the test rows: their scores are optimistic")
+        console.print(text("launch.selected-on-test"))
     if len(settings.objective) > 1 and settings.scheduler != "none":
-        console.print("several objectives: no trial is stopped early")
+        console.print(text("launch.several-objectives"))
     with cluster as allotment:
         rounded = any(space.fixed.get("precision") == "bfloat16" for space in spaces)
         if rounded and allotment.device == "cpu" and not has_bfloat16():
-            console.print(
-                "this processor has no instructions for bfloat16: float32 would be faster"
-            )
+            console.print(text("launch.slow-bfloat16"))
         for space in spaces:
             line = sampled_by(settings, space, allotment.concurrency)
             if line is not None:

@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import plural
+from foldsweep.texts import text
 from sweeps import probe
 from sweeps.resources import Allotment, Capacity, allot, cpus_per_trial, num_fitting
 from sweeps.settings import SweepSettings
@@ -99,7 +100,7 @@ class Machines:
             self._judge()
             for node in self._nodes.values():
                 if node.lacks is None:
-                    node.lacks = f"did not answer within {PROBED_WITHIN_S:g} s"
+                    node.lacks = text("machines.no-answer", seconds=f"{PROBED_WITHIN_S:g}")
             there = [node for node in self._nodes.values() if node.alive]
             nodes = [node for node in there if node.cpus >= cpus_per_trial(self._settings)]
             usable = [node for node in nodes if not node.lacks]
@@ -107,10 +108,11 @@ class Machines:
                 raise UserError.of("machines.no-usable-node", reasons=_named(nodes))
             self._allotment = self._share(usable or there)
             self._count()
-            self._news.append(f"{plural(len(usable), 'node')}: {self._at_a_time}")
+            number = plural(len(usable), "node")
+            self._news.append(text("machines.begins", nodes=number, room=self._at_a_time))
             unusable = _named(nodes, gpus=self._allotment.gpus > 0)
             if unusable:
-                self._news.append(f"not used: {unusable}")
+                self._news.append(text("machines.not-used", reasons=unusable))
         return self._allotment
 
     def look(self) -> None:
@@ -167,7 +169,7 @@ class Machines:
         except UserError:
             raise UserError.of("machines.too-few-usable-gpus", reasons=without) from None
         if without and not allotment.gpus and self._settings.gpus_per_trial is None:
-            self._news.append(f"trials run on CPUs: {without}")
+            self._news.append(text("machines.on-cpus", reasons=without))
         return allotment
 
     def _new(self, key: str, row: dict[str, Any]) -> _Node:
@@ -221,17 +223,21 @@ class Machines:
     @property
     def _at_a_time(self) -> str:
         fits = min(self._settings.concurrency or self._fits, self._fits)
-        return f"{plural(fits, 'trial')} at a time" if fits else "no room until a node joins"
+        if not fits:
+            return text("machines.no-room")
+        return text("machines.at-a-time", trials=plural(fits, "trial"))
 
     def _tell(self, judged: Sequence[_Node], gone: Sequence[_Node]) -> None:
         assert self._allotment is not None
         joined = [n.name for n in judged if not n.lacks and not (self._allotment.gpus and n.build)]
-        for names, what in ((joined, "joined"), ([node.name for node in gone], "lost")):
-            if names:
-                self._news.append(f"{what}: {', '.join(sorted(names))}; {self._at_a_time}")
+        lost, room = [node.name for node in gone], self._at_a_time
+        if joined:
+            self._news.append(text("machines.joined", nodes=", ".join(sorted(joined)), room=room))
+        if lost:
+            self._news.append(text("machines.lost", nodes=", ".join(sorted(lost)), room=room))
         unusable = _named(judged, gpus=self._allotment.gpus > 0)
         if unusable:
-            self._news.append(f"joined, but not used: {unusable}")
+            self._news.append(text("machines.joined-but-not-used", reasons=unusable))
 
 
 def _answers(address: str, port: int) -> bool:
@@ -273,7 +279,8 @@ def _named(nodes: Iterable[_Node], *, gpus: bool = False) -> str:
     for node in nodes:
         reason = node.lacks
         if not reason and gpus and node.build:
-            reason = f"torch {node.build} cannot use its {plural(int(node.gpus), 'GPU')}"
+            number = plural(int(node.gpus), "GPU")
+            reason = text("machines.gpus-unusable", build=node.build, gpus=number)
         if reason:
             reasons.setdefault(reason, []).append(node.name)
     return "; ".join(f"{', '.join(sorted(names))}: {why}" for why, names in reasons.items())

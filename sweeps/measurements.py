@@ -18,6 +18,7 @@ from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.programs import command, console, require_at_least
 from foldsweep.recipe import Recipe
+from foldsweep.texts import text
 from foldsweep.tracking import (
     absolute_uri,
     check_store,
@@ -100,7 +101,7 @@ def opened(path: Path, *, trust: bool = False) -> tuple[Recipe, Variant]:
         file = file.absolute() if recipe.file_digest else file
         if not (recipe.file_digest or trust or _is_near(file, path)):
             raise UserError.of("measurements.code-without-digest", path=path, file=file)
-        console.print(f"variant {recipe.variant} is the code in {file}")
+        console.print(text("measurements.code", variant=recipe.variant, file=file))
         variant = variant_of(recipe, file)
     variant.config.from_dict(recipe.config)
     return recipe, variant
@@ -165,15 +166,18 @@ def check_logging(recipes: Sequence[Recipe], settings: MeasureSettings) -> None:
         uri, experiment = store_of(recipe, settings)
         check_store(uri)
         _target(recipe, settings, recipe.sweep)  # checks the UUID
-        said.append(f"measurements go to MLflow at {shown(uri)}, experiment {experiment!r}")
+        said.append(text("measurements.go-to", uri=shown(uri), experiment=experiment))
         theirs = absolute_uri(recipe.mlflow.get("tracking_uri") or uri)
         experiments = recipe.mlflow.get("experiment", experiment)
         if settings.trust or (theirs, experiments) == (shown(uri), experiment):
             continue
-        said.append(
-            f"the file of {recipe.sweep} names MLflow at {shown(theirs)!r}, experiment"
-            f" {experiments!r}: give --trust to log there"
+        elsewhere = text(
+            "measurements.elsewhere",
+            sweep=recipe.sweep,
+            uri=shown(theirs),
+            experiment=experiments,
         )
+        said.append(elsewhere)
     for line in dict.fromkeys(said):
         console.print(line)
     folder = next(
@@ -286,19 +290,17 @@ def log_measured(
         tracker.log_metrics(None, found, step=recipe.config.get("epochs", 1))
         for path in files:
             tracker.log_artifact(None, path)
-        for name, text in (texts or {}).items():  # in the folder, where they can wait for MLflow
-            write_whole(folder / name, text)
+        for name, content in (texts or {}).items():  # in the folder, to wait for MLflow
+            write_whole(folder / name, content)
             tracker.log_artifact(None, folder / name)
         tracker.end_sweep("FINISHED")
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
+    uri = target.shown_uri
     if waiting:
         again = command("sweeps/replay.py", sweep_name, "--storage", str(settings.storage))
-        return (
-            f"MLflow at {target.shown_uri} did not accept all records: {waiting} wait; send them"
-            f" with: {again}"
-        )
+        return text("measurements.records-wait", uri=uri, records=waiting, replay=again)
     if tracker.refused:
-        return f"logged to MLflow at {target.shown_uri}, which refused {tracker.refused}"
+        return text("measurements.logged-in-part", uri=uri, items=tracker.refused)
     shutil.rmtree(folder, ignore_errors=True)
-    return f"logged to MLflow at {target.shown_uri}"
+    return text("measurements.logged", uri=uri)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from foldsweep.errors import first_line
 from foldsweep.retrying import PATIENCE_S, retried
+from foldsweep.texts import text
 
 T = TypeVar("T")
 
@@ -90,9 +91,9 @@ class Outages:
                     while_away=while_away,
                 )
             except ServiceAway as error:
-                raise ServiceLost(
-                    f"the {service} has been away for {self.patience_s:g} s ({first_line(error)})"
-                ) from None
+                seconds, why = f"{self.patience_s:g}", first_line(error)
+                lost = text("outages.lost", service=service, seconds=seconds, why=why)
+                raise ServiceLost(lost) from None
         self.over(service)
         return found
 
@@ -114,8 +115,10 @@ class Outages:
         """Unavailable services, for the line of progress; empty if there are none."""
         self._look()
         now = time.monotonic()
-        parts = [f"{name} away for {now - since:.0f} s" for name, since in self._since.items()]
-        return " · ".join(parts)
+        return " · ".join(
+            text("outages.away", service=service, seconds=f"{now - since:.0f}")
+            for service, since in self._since.items()
+        )
 
     def why(self) -> str:
         """Reasons of the outages, as the services state them."""

@@ -12,6 +12,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from foldsweep.texts import text
+
 RUNS_TRIALS = ("foldsweep", "trainables", "search_spaces")
 """Packages that a trial runs; their files must be the same on every node."""
 TRAINABLE = "trainables.trainable"
@@ -71,8 +73,8 @@ def facts(packages: tuple[str, ...], trainable: str) -> dict[str, str]:
             "build": torch.__version__,
         }
     except (Exception, SystemExit) as error:  # the sweep shows it, with the node's name
-        text = " ".join(str(error).split())
-        return {"problem": f"{type(error).__name__}: {text}"[:300]}
+        said = " ".join(str(error).split())
+        return {"problem": f"{type(error).__name__}: {said}"[:300]}
 
 
 def lacking(found: Mapping[str, str], here: Mapping[str, str]) -> str:
@@ -83,10 +85,9 @@ def lacking(found: Mapping[str, str], here: Mapping[str, str]) -> str:
         here: Facts of the driver.
     """
     if "problem" in found:
-        return f"cannot import foldsweep ({found['problem']})"
-    other = [
-        f"{name} {found[name]}, the driver {here[name]}"
+        return text("probe.cannot-import", problem=found["problem"])
+    return "; ".join(
+        text("probe.differs", name=name, node=found[name], driver=here[name])
         for name in SAME
         if found.get(name) != here[name]
-    ]
-    return f"has {'; has '.join(other)}" if other else ""
+    )

@@ -12,6 +12,7 @@ import torch
 
 from foldsweep.numbers import plural, shown_seconds
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.budget import num_asked, num_sampled
@@ -74,7 +75,7 @@ def rehearse(
     """
     sys.dont_write_bytecode = True  # no `__pycache__` beside user's files
     os.environ[OFFLINE] = "1"
-    console.print("dry run: nothing is written, no trial is run")
+    console.print(text("rehearsal.nothing-written"))
     folder = settings.local_root / (settings.resume or settings.name or "NAME")
     if stored is None and settings.name and (folder / SETTINGS_FILE).exists():
         raise taken(settings.name)
@@ -107,26 +108,34 @@ def estimate(space: SearchSpace, settings: SweepSettings, unit_s: float) -> tupl
 
 def _told(ready: Prepared, stored: SweepSettings | None, folder: Path) -> Iterator[str]:
     settings = ready.settings
-    verb = "resume" if stored is not None else "start"
-    name = settings.resume or settings.name or "with a name made from the time"
-    yield f"sweep {name} would {verb}: {described(settings, ready.task, ready.data)}"
+    yield text(
+        "rehearsal.would-start" if stored is None else "rehearsal.would-resume",
+        name=settings.resume or settings.name or text("rehearsal.name-from-time"),
+        sweep=described(settings, ready.task, ready.data),
+    )
     number = len(ready.folds)
     train = sum(len(fold.train) for fold in ready.folds) / number
     held_out = sum(len(fold.val) for fold in ready.folds) / number
     test = 0 if ready.data.test is None else len(ready.data.test)
-    unseen = "are the held-out rows" if settings.select_on_test else "are not touched"
-    yield (
-        f"folds: {number}, of about {train:,.0f} rows to train on and"
-        f" {held_out:,.0f} held out; {test:,} test rows {unseen}"
+    selects = settings.select_on_test
+    yield text(
+        "rehearsal.folds",
+        folds=number,
+        train=f"{train:,.0f}",
+        held_out=f"{held_out:,.0f}",
+        test=text(
+            "rehearsal.test-rows-held-out" if selects else "rehearsal.test-rows-untouched",
+            rows=f"{test:,}",
+        ),
     )
     yield from filter(None, ready.said)
     allotment = _allotment(settings)
     timed = []
     for space in ready.spaces:
         yield from _space(space, settings)
-        yield f"  timing the initial point of {space.name} ..."
+        yield f"  {text('rehearsal.timing', space=space.name)}"
         timed.append(_time(space, ready, allotment))
-        yield f"  {timed[-1].point}: {_timed(space, timed[-1])}"
+        yield f"  {_timed(space, timed[-1])}"
     yield from _resources(settings, allotment)
     ended = 0 if stored is None else kept(folder).trials or 0
     yield _time_line(ready, timed, allotment, ended)
@@ -138,15 +147,17 @@ def _space(space: SearchSpace, settings: SweepSettings) -> Iterator[str]:
     asked, epochs = num_asked(space, settings), most_epochs(space, settings)
     trials = plural(asked, "trial")
     if space.points:
-        trials += f", including {plural(min(asked, len(space.points)), 'initial point')}"
-    yield f"space {space.name}: variant {space.variant.full_name}; {trials}"
+        points = plural(min(asked, len(space.points)), "initial point")
+        trials += text("rehearsal.including", points=points)
+    variant = space.variant.full_name
+    yield text("rehearsal.space", space=space.name, variant=variant, trials=trials)
     if space.resource is not None:
         scheduler = in_force(settings, num_sampled(space, settings))
         rungs = " and ".join(map(str, rung_epochs(epochs, space.most_rungs)))
-        at = (
-            f"; {scheduler} compares trials after {rungs}" if rungs and scheduler != "none" else ""
-        )
-        yield f"  at most {epochs} {space.resource} a trial{at}"
+        said = text("rehearsal.most-epochs", most=epochs, resource=space.resource)
+        if rungs and scheduler != "none":
+            said += text("rehearsal.compared-at", scheduler=scheduler, rungs=rungs)
+        yield f"  {said}"
     yield from ranges(space)
 
 
@@ -191,7 +202,7 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
         unit_s = time.perf_counter() - start
     on_gpu = allotment.device == "cuda"
     return Timed(
-        point=space.points[0].name if space.points else "a random configuration",
+        point=space.points[0].name if space.points else text("rehearsal.random-configuration"),
         unit_s=unit_s,
         build_s=build_s,
         gpu_bytes=torch.cuda.max_memory_allocated() if on_gpu else 0,
@@ -199,21 +210,28 @@ def _time(space: SearchSpace, ready: Prepared, allotment: Allotment) -> Timed:
 
 
 def _timed(space: SearchSpace, timed: Timed) -> str:
-    what = "a fit" if space.resource is None else f"each of its {space.resource}"
-    what = "an epoch" if space.resource == "epochs" else what
-    return f"{what} of all folds takes {shown_seconds(timed.unit_s)} s"
+    point, seconds = timed.point, shown_seconds(timed.unit_s)
+    if space.resource is None:
+        return text("rehearsal.fit-takes", point=point, seconds=seconds)
+    if space.resource == "epochs":
+        return text("rehearsal.epoch-takes", point=point, seconds=seconds)
+    what = space.resource
+    return text("rehearsal.unit-takes", point=point, resource=what, seconds=seconds)
 
 
 def _resources(settings: SweepSettings, allotment: Allotment) -> Iterator[str]:
     each = f"{allotment.cpus:g} CPU{'s' * (allotment.cpus != 1)}"
     if allotment.gpus:
-        each += f" and {allotment.gpus:g} GPU"
+        each = text("rehearsal.cpus-and-gpus", cpus=each, gpus=f"{allotment.gpus:g}")
     if settings.address is not None:
-        yield f"resources: {each} for a trial; Ray at {settings.address} is not contacted"
+        yield text("rehearsal.on-cluster", each=each, address=settings.address)
         return
-    yield (
-        f"resources: {plural(allotment.concurrency, 'trial')} at a time on this machine, each"
-        f" with {each}, {plural(allotment.threads, 'thread')} and mode {settings.mode}"
+    yield text(
+        "rehearsal.on-this-machine",
+        trials=plural(allotment.concurrency, "trial"),
+        each=each,
+        threads=plural(allotment.threads, "thread"),
+        mode=settings.mode,
     )
 
 
@@ -228,14 +246,11 @@ def _time_line(ready: Prepared, timed: list[Timed], allotment: Allotment, ended:
         budget = ready.settings.time_budget or float("inf")
         least += min(budget, waves * (few + found.build_s + EACH_S))
         most += min(budget, waves * (all_ + found.build_s + EACH_S))
-    said = f"time: about {shown_time(most)}"
+    said = text("rehearsal.time", most=shown_time(most))
     if round(least) < round(most):
-        said = (
-            f"time: about {shown_time(least)}, or {shown_time(most)} if no trial is stopped early"
-        )
-    said += "; by the initial point, other configurations may be slower"
+        said = text("rehearsal.time-range", least=shown_time(least), most=shown_time(most))
     if ready.settings.address is not None and ready.settings.concurrency is None:
-        said += ", with one trial at a time; a cluster runs several"
+        said += text("rehearsal.one-at-a-time")
     return said
 
 
@@ -245,15 +260,17 @@ def _memory_line(allotment: Allotment, timed: list[Timed]) -> str:
     peak *= 1 if sys.platform == "darwin" else 1024
     total = peak * (allotment.concurrency + 1)
     there = _available()
-    said = (
-        f"memory: about {shown_size(peak)} for a trial, {shown_size(total)} for"
-        f" {allotment.concurrency} at a time and the sweep itself, without Ray's own;"
-        f" {shown_size(there)} available"
+    said = text(
+        "rehearsal.memory",
+        trial=shown_size(peak),
+        whole=shown_size(total),
+        concurrency=allotment.concurrency,
+        available=shown_size(there),
     )
     if total > there:
-        said += ": lower --concurrency"
+        said += text("rehearsal.too-much-memory")
     most = max(found.gpu_bytes for found in timed)
-    return f"{said}; on the GPU {shown_size(most)} for a trial" if most else said
+    return said + (text("rehearsal.gpu-memory", trial=shown_size(most)) if most else "")
 
 
 def _available() -> int:
@@ -275,9 +292,7 @@ def _places(settings: SweepSettings, spaces: list[SearchSpace], folder: Path) ->
             yield f"study: {here / space.name / JOURNAL_FILE}"
     else:
         studies = ", ".join(f"{folder.name}/{space.name}" for space in spaces)
-        yield f"study: {masked_url(settings.study)}, by name {studies}"
+        yield text("rehearsal.studies", url=masked_url(settings.study), names=studies)
     yield f"checkpoints: {shown(settings.checkpoint_root(folder.name))}"
-    yield (
-        f"MLflow: {shown(settings.tracking_uri or '')}, experiment {settings.experiment!r}; not"
-        " contacted, so whether the name is free there is not checked"
-    )
+    uri = shown(settings.tracking_uri or "")
+    yield text("rehearsal.mlflow", uri=uri, experiment=settings.experiment)

@@ -19,6 +19,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from foldsweep.texts import text
 from sweeps.lifecycle import Lifecycle
 from sweeps.machines import Machines
 from trainables.refusals import signature_in, without_signatures
@@ -184,14 +185,15 @@ class LifecycleScheduler(FIFOScheduler):
         """Record why a trial crashed, or that it lost its machine."""
         place = self.places.left(trial.trial_id)
         signed = _error_text(trial)
-        text = without_signatures(signed)
+        traceback = without_signatures(signed)
         if self._lost_its_machine(_error(trial), None if place is None else place[0]):
-            what = f"its process did not start: {_cause(text)}"
+            what = text("scheduling.not-started", cause=_cause(traceback))
             if place is not None:
-                what = f"lost with its machine, {place[1]}"
+                what = text("scheduling.machine-lost", node=place[1])
             self.lifecycle.machine_lost(trial.trial_id, what)
             return
-        self.lifecycle.crashed(trial.trial_id, _cause(text), text, signature_in(signed))
+        cause, signature = _cause(traceback), signature_in(signed)
+        self.lifecycle.crashed(trial.trial_id, cause, traceback, signature)
 
     def _lost_its_machine(self, error: Exception | None, node: str | None) -> bool:
         """Whether a trial ended because its machine was lost.
@@ -341,11 +343,11 @@ def _error(trial: Trial) -> Exception | None:
     return found if isinstance(found, Exception) else None
 
 
-def _cause(text: str) -> str:
+def _cause(traceback: str) -> str:
     """Error message of a traceback, in one line."""
-    lines = [line for line in map(str.rstrip, text.splitlines()) if line]
+    lines = [line for line in map(str.rstrip, traceback.splitlines()) if line]
     named = (
         i for i, line in enumerate(lines) if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)
     )
     first = max(named, default=len(lines) - 1)  # a message may have several lines
-    return " ".join(" ".join(lines[first:]).split()) or "the trial's process died"
+    return " ".join(" ".join(lines[first:]).split()) or text("scheduling.process-died")

@@ -13,6 +13,7 @@ from tyro.conf import Positional
 
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 
 if TYPE_CHECKING:
     from search_spaces.space import SearchSpace
@@ -86,11 +87,12 @@ def ranges(space: "SearchSpace") -> Iterator[str]:
     for key, words in found.items():
         yield f"  {key:{width}}  {words}{'' if key in space.searched else ' (fixed)'}"
     for key, values in space.grid.items():
-        yield f"  grid of {key}: {', '.join(map(str, values))}"
+        yield f"  {text('spaces.grid', key=key, values=', '.join(map(str, values)))}"
     if space.constraint is not None:
-        yield "  and a constraint"
+        yield f"  {text('spaces.constraint')}"
     if space.points:
-        yield f"  tried first: {', '.join(point.name for point in space.points)}"
+        points = ", ".join(point.name for point in space.points)
+        yield f"  {text('spaces.tried-first', points=points)}"
 
 
 def _spaces(name: str, settings: SpacesSettings) -> "Iterator[SearchSpace]":

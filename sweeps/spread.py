@@ -23,6 +23,7 @@ from foldsweep.beside import beside
 from foldsweep.errors import first_line, shown_error
 from foldsweep.interrupts import signal_name
 from foldsweep.programs import EpochLine, able_to_import
+from foldsweep.texts import text
 from sweeps.processors import available_cpus
 
 R_co = TypeVar("R_co", covariant=True)
@@ -101,16 +102,18 @@ class Helper:
             while True:
                 kind, said = self._connection.recv()
                 if kind == "failed":
-                    raise Gone(said)
+                    raise Gone(text("spread.helper-failed", error=said))
                 if kind == "ended":
                     return said
                 after_step(said)
         except (OSError, EOFError):
             code = self._process.wait()
         if code >= 0:
-            raise Gone(f"ended with code {code}")
-        why = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
-        raise Gone(f"was killed by {signal_name(-code)}{why}")
+            raise Gone(text("spread.helper-ended", code=code))
+        said = text("spread.helper-killed", signal=signal_name(-code))
+        if -code == signal.SIGKILL:
+            said += text("supervisor.as-without-memory")
+        raise Gone(said)
 
     def end(self) -> None:
         """Kill the process, even during a job."""
@@ -209,14 +212,14 @@ class Spread(Generic[R]):
 
     def _show(self) -> None:
         processes = 1 + len(self._helpers)
-        where = f" in {processes} processes" if processes > 1 else ""
+        where = text("spread.in-processes", processes=processes) if processes > 1 else ""
         self._line.done(sum(self._steps), where)
 
     def _call_helpers(self) -> None:
         try:
             jobs = cloudpickle.dumps(self._jobs)
         except Exception as error:  # pickling a user's object may raise any error
-            self._news.append(f"trained in one process: {first_line(error)}")
+            self._news.append(text("spread.no-helpers", why=first_line(error)))
             return
         for place in self._places[: len(self._todo)]:
             threading.Thread(target=self._help, args=(jobs, place), daemon=True).start()
@@ -229,15 +232,16 @@ class Spread(Generic[R]):
             try:
                 helper = Helper(jobs, place)
             except OSError as error:  # a limit of processes or open files is reached
-                self._news.append(f"a helper process could not start: {error.strerror}")
+                self._news.append(text("spread.helper-not-started", why=error.strerror))
                 return
             self._helpers.append(helper)
         while (i := self._next()) is not None:
             try:
                 self._end(i, helper.do(i, partial(self._count, i)))
             except Exception as error:  # such as a result that cannot be unpickled
-                why = error if isinstance(error, Gone) else f"failed: {shown_error(error)}"
-                self._put_back(i, f"a helper process {why}")
+                gone = isinstance(error, Gone)
+                failed = text("spread.helper-failed", error=shown_error(error))
+                self._put_back(i, str(error) if gone else failed)
                 break
         with self._change:
             self._helpers.remove(helper)
@@ -248,5 +252,5 @@ class Spread(Generic[R]):
             if not self._is_over:
                 self._steps[i] = 0
                 self._todo.appendleft(i)
-                self._news.append(f"{why}; its training is repeated")
+                self._news.append(text("spread.repeated", why=why))
                 self._change.notify_all()

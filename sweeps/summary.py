@@ -12,6 +12,7 @@ from rich.text import Text
 from foldsweep import names
 from foldsweep.numbers import places_of, shown_score, signed
 from foldsweep.streams import escaped
+from foldsweep.texts import text
 from sweeps.ledger import Ledger
 from sweeps.outcomes import Ended
 
@@ -90,26 +91,25 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
     if len(objective) > 1:
         front = _front(ledger, ranked, objective)
         best = [t for t in ranked if t.number in front][:FRONT_SHOWN]
-        title = f"{ledger.space.name}: Pareto front, {len(front)} configurations"
+        title = text("summary.front", space=ledger.space.name, configurations=len(front))
     else:
         best = ranked[:BEST_SHOWN]
-        title = f"{ledger.space.name}: best configurations"
+        title = text("summary.best", space=ledger.space.name)
     if first is not None and first not in best:
         best.append(first)
     rows = [outcome(ledger, t) for t in best]
     baseline = None if first is None else rows[best.index(first)]
     configurations = [
-        Text(escaped(f"  trial {o.number}: {_described(o, ledger, is_baseline=o is baseline)}"))
-        for o in rows
+        Text(f"  {escaped(_described(o, ledger, is_baseline=o is baseline))}") for o in rows
     ]
     return Group(_scores(title, rows, baseline, objective), *configurations)
 
 
 def _described(o: Outcome, ledger: Ledger, *, is_baseline: bool) -> str:
-    if is_baseline:
-        length = ", at this sweep's epochs" if ledger.space.resource == "epochs" else ""
-        return f"{o.origin}, the baseline{length}"
-    return shown_values(o.values)
+    if not is_baseline:
+        return text("summary.trial", trial=o.number, values=shown_values(o.values))
+    at = text("summary.at-its-epochs") if ledger.space.resource == "epochs" else ""
+    return text("summary.baseline", trial=o.number, name=o.origin, length=at)
 
 
 def _scores(
@@ -152,8 +152,8 @@ def shown_values(values: Mapping[str, Any]) -> str:
 
 def shorten(value: Any) -> str:
     """A value as text, cut to `VALUE_SHOWN` characters."""
-    text = str(value)
-    return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."
+    whole = str(value)
+    return whole if len(whole) <= VALUE_SHOWN else f"{whole[:VALUE_SHOWN]}..."
 
 
 def _shown(value: Any) -> str:

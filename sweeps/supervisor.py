@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, TextIO
 
 from foldsweep.interrupts import INTERRUPTED, signal_name
 from foldsweep.programs import able_to_import, console
+from foldsweep.texts import text
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RAY_ENVIRONMENT = {
@@ -209,10 +210,12 @@ class Supervisor:
         states = {name: _state(pid) for name, pid in self.known["ray"].items()}
         for name, state in states.items():
             if state in ENDED:
-                return f"{name} has ended"
+                return text("supervisor.process-ended", process=name)
         stopped = next((name for name, state in states.items() if state in "Tt"), None)
         self.stopped_s = 0.0 if stopped is None else self.stopped_s + LOOK_EVERY_S
-        return f"{stopped} is stopped" if stopped and self.stopped_s > STOPPED_S else ""
+        if stopped is None or self.stopped_s <= STOPPED_S:
+            return ""
+        return text("supervisor.process-stopped", process=stopped)
 
     def _read(self, told: int) -> bool:
         """Read the messages of the driver; return whether more may follow."""
@@ -250,20 +253,17 @@ class Supervisor:
     def _what_happened(self, code: int, gone: str, dumps: BinaryIO) -> str:
         """Why the driver has ended, in one line."""
         if self.asked >= ENOUGH:
-            said = "ended at once"
+            said = text("supervisor.ended-at-once")
         elif code < 0 and not self.killed:
-            said = f"the process with Ray was killed by {signal_name(-code)}"
+            said = text("supervisor.killed", signal=signal_name(-code))
             if code == -signal.SIGKILL:
-                said += ", as the system does when memory runs out"
+                said += text("supervisor.as-without-memory")
         else:
-            said = f"Ray's {gone}" if gone else "Ray has ended the process of the sweep"
+            said = gone or text("supervisor.ended-by-ray")
         if self.known.get("resume"):
-            said += "; finished work is kept. Continue with:"
-            said += f" {self.known['resume']}"
+            said = text("messages.service-lost", why=said, resume=self.known["resume"])
         log = _kept(self.known.get("log"), dumps)
-        if log is not None:
-            said += f" (Ray's own messages are in {log})"
-        return said
+        return said if log is None else said + text("supervisor.log", file=log)
 
 
 class _Relay:

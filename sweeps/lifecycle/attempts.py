@@ -6,6 +6,7 @@ from pathlib import Path
 
 from foldsweep import names
 from foldsweep.files import write_whole
+from foldsweep.texts import text
 from sweeps.ledger import Asked
 
 MOST_LOST = 10
@@ -80,25 +81,28 @@ class Attempts:
             self.error_folder.mkdir(parents=True, exist_ok=True)
             running.traceback = self.error_folder / f"trial_{number:05d}.txt"
             write_whole(running.traceback, traceback)
-            error = f"{error}; traceback in {_from_here(running.traceback)}"
+            file = _from_here(running.traceback)
+            error = text("attempts.traceback", error=error, file=file)
         if signature is not None:
             self.signatures[number] = signature
         running.error = error
-        self.last_error = f"trial {number}: {error}"
+        self.last_error = text("attempts.of-trial", trial=number, error=error)
         self._errors.pop(number, None)
         self._errors[number] = self.last_error
 
     def note_timeout(self, running: Running, seconds: float) -> None:
         """Record that a trial exceeded its time limit, in seconds."""
-        self.note_crash(running, f"ended after {seconds:g} s (--trial-timeout)")
+        self.note_crash(running, text("attempts.timed-out", seconds=f"{seconds:g}"))
         running.failure = names.TIMED_OUT
 
     def note_loss(self, running: Running, what: str) -> None:
         """Record what happened to the machine of a trial."""
         running.machine_lost = running.failure != names.TIMED_OUT
         again = self.losses[running.asked.number] + 1 < MOST_LOST
-        more = "; it is tried again" if again else f", {MOST_LOST} times"
-        self.note_crash(running, f"{what}{more}")
+        said = text("attempts.lost-once-more", what=what)
+        if not again:
+            said = text("attempts.lost-too-often", what=what, times=MOST_LOST)
+        self.note_crash(running, said)
 
     def forget_error(self, number: int) -> None:
         """Forget the error of a trial that has ended well or is paused at a rung."""

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from foldsweep import names
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from search_spaces.space import SearchSpace
 from sweeps.checkpoints import Saved
 from sweeps.ledger import Ledger
@@ -117,7 +118,7 @@ class Lifecycle:
                     self.ledger.gate.require(config)
             except UserError as error:
                 self.runs.start(asked, asked.values, is_whole=False)
-                self.crashed(key, f"not a valid configuration: {error}")
+                self.crashed(key, text("trials.not-valid", error=error))
                 self.fail(key, names.REFUSED)
                 continue
             self.running[key].pretrain_epochs = config.pretrain_epochs
@@ -170,7 +171,7 @@ class Lifecycle:
             return
         self._log(running, result)
         if result[DIVERGED]:
-            self.crashed(key, f"a loss became infinite or NaN in epoch {result[names.EPOCH]}")
+            self.crashed(key, text("trials.loss-not-finite", epoch=result[names.EPOCH]))
             self.fail(key, names.DIVERGED)
             return
         self.runs.log_final(running, result)

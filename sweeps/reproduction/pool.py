@@ -13,6 +13,7 @@ from rich.console import Console
 from foldsweep import names
 from foldsweep.numbers import shown_spread
 from foldsweep.programs import console
+from foldsweep.texts import text
 from sweeps.progress import shown_time
 from sweeps.provenance import user
 from sweeps.records import MLFLOW_SOURCE_NAME, MLFLOW_USER
@@ -76,9 +77,9 @@ def run_jobs(
         if not ended and time.monotonic() - said_at >= QUIET_S:
             said_at = time.monotonic()
             now = ", ".join(job.name for job in running.values())
-            console.print(
-                f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows · running {now}"
-            )
+            count = text("pool.rows", done=num_done, rows=len(jobs))
+            now = text("pool.running", rows=now)
+            console.print(f"{shown_time(said_at - started)}  {count} · {now}")
         for ref in ended:
             job = running.pop(ref)
             num_done += 1
@@ -88,12 +89,14 @@ def run_jobs(
             except ray.exceptions.RayError as error:
                 reason = next(reversed(str(error).strip().splitlines()), repr(error))
                 failures.append(f"{job.name}: {reason}")
-                said = f"failed: {reason}"
+                said = text("pool.failed", reason=reason)
             said_at = time.monotonic()
             left = (said_at - started) / done * (total - done)
-            count = f"{shown_time(said_at - started)}  {num_done}/{len(jobs)} rows"
-            rest = f" · about {shown_time(left)} left" if num_done < len(jobs) else ""
-            console.print(f"{count} · {job.name}: {said}{rest}")
+            count = text("pool.rows", done=num_done, rows=len(jobs))
+            line = f"{shown_time(said_at - started)}  {count} · {job.name}: {said}"
+            if num_done < len(jobs):
+                line += f" · {text('pool.left', time=shown_time(left))}"
+            console.print(line)
     return failures
 
 
@@ -148,7 +151,7 @@ def log_rows(
     finally:
         waiting = tracker.close(CLOSE_WAIT_S)
     if tracker.refused:
-        console.print(f"MLflow at {target.shown_uri} refused {tracker.refused}")
+        console.print(text("pool.refused", uri=target.shown_uri, items=tracker.refused))
     return waiting
 
 

@@ -61,9 +61,7 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
     images, said = load_images(settings.dataset, data_dir=settings.data_dir)
     console.print(said)
     if images.dataset != "mnist":
-        console.print(
-            "these are not the reports' images: scores cannot be compared with the reports"
-        )
+        console.print(text("reproduction.other-images"))
     settings = replace(settings, dataset=images.dataset)  # type: ignore[arg-type]
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
@@ -127,7 +125,10 @@ class Reproduction:
             with cluster as allotment:
                 cluster.keep_logs_in(self.settings.root / LOG_FILE)
                 for i, grid in enumerate(missing):
-                    console.print(f"grid {i + 1} of {len(missing)}: {grid.name}")
+                    said = text(
+                        "reproduction.grid", number=i + 1, grids=len(missing), grid=grid.name
+                    )
+                    console.print(said)
                     if self._sweep(grid, allotment, cluster.machines):
                         return INTERRUPTED
                 failures = self._train(measured, allotment)
@@ -136,22 +137,20 @@ class Reproduction:
             show(cells)
         console.print(verdict(tables.values(), self._result))
         if self.settings.quick:
-            console.print(
-                "scores of --quick cannot be compared with the reports: leave out --quick"
-            )
+            console.print(text("reproduction.quick"))
         if waiting:
             storage = self.settings.storage
             options = [] if storage == ReproduceSettings.storage else ["--storage", str(storage)]
             replay = command("sweeps/replay.py", self.settings.name, *options)
-            console.print(f"{waiting} records wait for MLflow; send them with: {replay}")
+            console.print(text("reproduction.records-wait", records=waiting, replay=replay))
         uri = shown(tracking_uri(self.settings.tracking_uri))
-        console.print(f"results are in {self.settings.root} and in MLflow at {uri}")
+        console.print(text("reproduction.results-in", folder=self.settings.root, uri=uri))
         if not waiting:
             self._draw(tables)
         if self.settings.write is not None:
             self._write(tables)
         for failure in failures:
-            console.print(f"failed: {failure}; run the same command to try it again")
+            console.print(text("reproduction.row-failed", failure=failure))
         return int(bool(failures))
 
     def _grids(self, rows: Sequence[tuple[Preset, Measurement] | Grid]) -> list[Grid]:
@@ -230,7 +229,8 @@ class Reproduction:
                 jobs[job.name] = job
         if not jobs:
             return []
-        console.print(f"{len(jobs)} rows to train, {allotment.concurrency} at a time")
+        most = allotment.concurrency
+        console.print(text("reproduction.rows-to-train", rows=len(jobs), concurrency=most))
         folder = self.settings.root / ROWS
         return run_jobs(list(jobs.values()), self.images, folder, allotment, console)
 
@@ -279,10 +279,12 @@ class Reproduction:
                 errors="replace",
             )
             if done.returncode:
-                console.print(f"figures of {name} could not be drawn: {done.stderr.strip()}")
+                why = done.stderr.strip()
+                console.print(text("reproduction.figures-not-drawn", table=name, why=why))
             else:
-                number = len(done.stdout.splitlines())
-                console.print(f"{number} figures of {name} in {self.settings.root / 'figures'}")
+                number, folder = len(done.stdout.splitlines()), self.settings.root / "figures"
+                said = text("reproduction.figures", figures=number, table=name, folder=folder)
+                console.print(said)
 
     def _write(self, tables: dict[str, list[tuple[Preset, Measurement] | Grid]]) -> None:
         assert self.settings.write is not None
@@ -292,7 +294,8 @@ class Reproduction:
             blocks[name] = "\n".join(f"{c.title}\n\n{c.markdown()}" for c in cells)
             blocks[f"errors {name}"] = error_cells(name, self._result).markdown()
         number = write_between_marks(self.settings.write, blocks)
-        console.print(f"{number} blocks of {self.settings.write} updated")
+        file = self.settings.write
+        console.print(text("reproduction.blocks-updated", blocks=number, file=file))
 
 
 def show(cells: Cells) -> None:

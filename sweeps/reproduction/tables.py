@@ -13,6 +13,7 @@ from rich.table import Table
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.numbers import shown_spread
+from foldsweep.texts import text
 from sweeps.reproduction.grids import Found
 from sweeps.reproduction.rows import error_shares, spread
 from sweeps.summary import shown_values
@@ -127,7 +128,9 @@ def _grid_cells(name: str, grids: Sequence[Grid], lookup: GridLookup) -> Cells:
         tried = f"{points}" if ours is None else f"{ours.trials} of {points}"
         best = shown_values(grid.best)
         body.append((grid.name.partition("/")[2], tried, best, score, *cells))
-    how = "SELECTED ON TEST PAIRS" if on_test else f"{grids[0].folds}-fold cross-validation"
+    how = text("reproduction-tables.on-test")
+    if not on_test:
+        how = text("reproduction-tables.cross-validated", folds=grids[0].folds)
     return Cells(title=f"{name}: {how}", head=head, rows=tuple(body))
 
 
@@ -156,7 +159,7 @@ def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
         if measurement.reported.accuracy is not None
     ]
     if not rows:
-        return "no accuracies are reported for these rows"
+        return text("reproduction-tables.nothing-reported")
     below, missing, single = [], 0, 0
     for preset, measurement in rows:
         result = lookup(preset, measurement)
@@ -165,33 +168,36 @@ def verdict(tables: Iterable[Sequence[Row]], lookup: Lookup) -> str:
         if result is None:
             missing += 1
         elif "error" in result:
-            below.append(f"{name} diverged")
+            below.append(text("reproduction-tables.row-diverged", row=name))
         elif gap is None:
             single += 1
         elif gap[1] < -WITHIN:
             below.append(name)
     done = len(rows) - missing - single
-    said = (
-        f"{done - len(below)} of {done} rows are within {WITHIN:g} standard errors of the reported"
-        " mean or above it"
-    )
+    met, most = done - len(below), f"{WITHIN:g}"
+    said = text("reproduction-tables.verdict", within=met, rows=done, errors=most)
     if below:
-        said += f"; below: {', '.join(below)}"
+        said += text("reproduction-tables.below", rows=", ".join(below))
     if single:
-        said += f"; one round, so no standard error: {single}"
+        said += text("reproduction-tables.one-round", rows=single)
     if missing:
-        said += f"; not run: {missing}"
+        said += text("reproduction-tables.not-run", rows=missing)
     return said
 
 
 def described(protocol: Protocol) -> str:
     """Description of a protocol, in words."""
     if protocol.kind == "folds":
-        return f"{protocol.count}-fold cross-validation of {protocol.train_pairs} pairs"
-    data = "fresh pairs in each" if protocol.fresh_data else "the same pairs in all"
-    train = protocol.train_pairs - protocol.held_back
-    test = protocol.test_pairs - protocol.test_from
-    return f"{protocol.count} rounds, {data}, {train} to train on and {test} to test"
+        pairs = protocol.train_pairs
+        return text("reproduction-tables.folds", folds=protocol.count, pairs=pairs)
+    return text(
+        "reproduction-tables.fresh-rounds"
+        if protocol.fresh_data
+        else "reproduction-tables.same-rounds",
+        rounds=protocol.count,
+        train=protocol.train_pairs - protocol.held_back,
+        test=protocol.test_pairs - protocol.test_from,
+    )
 
 
 def shown_reported(reported: Reported) -> str:
@@ -265,13 +271,13 @@ def write_between_marks(path: Path, blocks: Mapping[str, str]) -> int:
     Raises:
         UserError: If the file cannot be read or written, or has no such mark.
     """
-    text, found = marked_text(path, blocks)
+    document, found = marked_text(path, blocks)
 
     def filled(match: re.Match[str]) -> str:
         block = blocks.get(match.group(2))
         return match.group(0) if block is None else match.group(1) + block + match.group(3)
 
-    write_whole(path, _MARK.sub(filled, text))
+    write_whole(path, _MARK.sub(filled, document))
     return len(found)
 
 
@@ -282,7 +288,7 @@ def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
         UserError: If the file cannot be read, or has no such mark.
     """
     try:
-        text = path.read_text("utf-8")
+        document = path.read_text("utf-8")
     except OSError as error:
         raise UserError.of(
             "reproduction-tables.file-unreadable", path=path, reason=error.strerror
@@ -290,7 +296,7 @@ def marked_text(path: Path, names: Iterable[str]) -> tuple[str, set[str]]:
     except UnicodeDecodeError:
         raise UserError.of("reproduction-tables.file-not-utf8", path=path) from None
     names = list(names)
-    found = {match.group(2) for match in _MARK.finditer(text)} & set(names)
+    found = {match.group(2) for match in _MARK.finditer(document)} & set(names)
     if not found:
         raise UserError.of("reproduction-tables.no-mark", path=path, table=names[0])
-    return text, found
+    return document, found

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
+from foldsweep.texts import text
+
 _MOST = 2**63
 """Bound of a database's integers, exclusive."""
 _DATASET = {"name", "digest", "source_type", "source"}
@@ -92,16 +94,16 @@ def problem_of(record: Any) -> str:
     """Problem of a record, in a few words; empty if it is valid."""
     op = record.get("op") if isinstance(record, dict) else "unreadable"
     if op == "unreadable":
-        return "it is not a JSON object"
+        return text("validation.not-an-object")
     if op in ("open", "close"):
-        return "" if "run" not in record else f"op {op} has a run"
+        return "" if "run" not in record else text("validation.needless-run", op=op)
     if not isinstance(op, str) or op not in _FIELDS:
-        return "its op is unknown"
+        return text("validation.op-unknown")
     if not is_run(record.get("run")):
-        return "its run is not the number of a trial"
+        return text("validation.not-a-run")
     for name, is_right in _FIELDS[op].items():
         if name not in record:
-            return f"its {name} is missing"
+            return text("validation.field-missing", field=name)
         if not is_right(record[name]):
-            return f"its {name} is wrong"
+            return text("validation.field-wrong", field=name)
     return ""

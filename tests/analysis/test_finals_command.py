@@ -10,7 +10,7 @@ import pytest
 
 from analysis import compare
 from sweeps import finalists
-from tests.refusals import said_as
+from tests.refusals import said_as, text
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -45,10 +45,11 @@ def test_the_command_that_finals_print_shows_them(
 
     options = ("--experiment", "my own", "--tracking-uri", store.uri)
     ended = said(finalists, "best.yaml", "--repeats", "1", *options)
-    assert "logged to MLflow at" in ended
+    assert said_as("measurements.logged").search(ended)
+    before, after = text("finalists.compare", command="COMMAND").split("COMMAND")
     line = ended.splitlines()[-1]
-    assert line.startswith("compare them: ")
-    python, program, *args = shlex.split(line.removeprefix("compare them: "))
+    assert line.startswith(before)
+    python, program, *args = shlex.split(line.removeprefix(before).removesuffix(after))
     assert program.endswith("analysis/compare.py")
     shown = said(compare, *args)
     in_finals = said_as("words.finals-score")

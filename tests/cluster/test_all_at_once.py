@@ -4,6 +4,7 @@ import pytest
 
 from tests.cluster.bench import Bench, CheckWhole, new
 from tests.cluster.nodes import Node
+from tests.refusals import said_as
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -32,24 +33,24 @@ def test_a_sweep_that_loses_each_machine_and_service_once_loses_nothing(
         bench.gate.close()
         sweep.until(lambda: {node.name for node in nodes} <= set(bench.gate.waiting()))
 
-    def said(text: str) -> None:
-        """Wait until the program has printed a text."""
-        sweep.until(lambda: text in sweep.out)
+    def said(kind: str, **values: str) -> None:
+        """Wait until the program has printed a text of this kind."""
+        sweep.until(lambda: said_as(kind, **values).search(sweep.out))
 
     after(10)
     hold_up(killed, cut_off)
     killed.kill()
-    said(f"lost with its machine, {killed.shown}")
+    said("scheduling.machine-lost", node=killed.shown)
     joined = cluster.add()
     hold_up(joined, cut_off)
     cluster.cut_off(cut_off)
-    said(f"lost with its machine, {cut_off.shown}")
+    said("scheduling.machine-lost", node=cut_off.shown)
     bench.gate.open()
     after(10)
     services = {"study": bench.postgres, "storage": bench.objects, "MLflow": bench.mlflow}
     for shown, service in services.items():
         service.kill()
-        said(f"{shown} away for ")
+        said("outages.away", service=shown)
         service.start()
         after(10)
     sweep.kill()

@@ -130,7 +130,7 @@ def test_a_driver_that_has_lost_the_lock_gives_way_to_the_one_that_has_it(
         sweep.until(lambda: bench.gate.waiting())
         bench.study.cut()
         taken = bench.start(second, "--resume", "lock", *stores, **way(other))
-        taken.until(lambda: "sweep lock resumes" in taken.out)
+        taken.until(lambda: said_as("launch.resumes", name="lock").search(taken.out))
         bench.study.restore()
         bench.gate.open()
         taken.end()

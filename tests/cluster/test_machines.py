@@ -18,6 +18,7 @@ from tests.refusals import said_as, text
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ARGS = ("--trials", 8, "--epochs", 20)
+THREE = text("machines.at-a-time", trials="3 trials")
 
 
 def nodes_of(run: RunRow) -> list[str]:
@@ -43,8 +44,8 @@ def test_a_machine_that_is_killed_fails_no_trial_and_one_that_joins_is_used(
     sweep.until(waiting(bench, cluster.head, joined, joined))
     bench.gate.open()
     said = sweep.end().out
-    assert "2 nodes: 3 trials at a time" in said
-    assert "lost with its machine, " in said
+    assert text("machines.begins", nodes="2 nodes", room=THREE) in said
+    assert said_as("scheduling.machine-lost").search(said)
     assert not said_as("messages.last-error").search(said)
     check_whole(bench, "killed", *ARGS)
     runs = bench.runs("killed")
@@ -104,7 +105,7 @@ def test_what_has_no_process_does_not_count_as_running(bench: Bench) -> None:
     sweep.end()
 
 
-LACKS = "cannot import foldsweep (ModuleNotFoundError: No module named "
+LACKS = said_as("probe.cannot-import")
 BLIND = """
 import sys
 
@@ -132,12 +133,12 @@ def test_a_node_without_the_product_is_named_and_no_trial_is_placed_on_it(
     sweep = bench.start(bench.user("a"), *new("blind", *ARGS, *way), on=cluster)
     sweep.until(waiting(bench, cluster.head))
     blind.append(cluster.add(cpus=2, PYTHONPATH=str(path)))
-    sweep.until(lambda: sweep.out.count(LACKS) == 2)
+    sweep.until(lambda: len(LACKS.findall(sweep.out)) == 2)
     good = cluster.add()
     sweep.until(waiting(bench, cluster.head, good))
     bench.gate.open()
     said = sweep.end().out
-    named = [line for line in said.splitlines() if LACKS in line]
+    named = [line for line in said.splitlines() if LACKS.search(line)]
     assert [node.shown in line for node, line in zip(blind, named, strict=True)] == [True, True]
     assert scores(bench.trials("blind")) == scores(undisturbed(*ARGS))
 
@@ -154,7 +155,7 @@ def test_a_node_that_joins_is_used_and_runs_say_on_which_node_they_were_trained(
     sweep.until(waiting(bench, cluster.head, node, node))
     bench.gate.open()
     said = sweep.end().out
-    assert f"joined: {node.shown}; 3 trials at a time" in said
+    assert text("machines.joined", nodes=node.shown, room=THREE) in said
     assert scores(bench.trials("joins")) == scores(undisturbed(*ARGS))
     places = [nodes_of(run) for number, run in bench.runs("joins").items() if number]
     assert {len(place) for place in places} == {1}
@@ -185,8 +186,9 @@ def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_
     sweep.until(bench.gate.waiting)
     cluster.head.kill_part(part)
     said = sweep.refused(code=1, within_s=50)
-    assert said.startswith("error: Ray's head node, ") or not part
-    assert "; finished work is kept. Continue with: " in said
+    no_answer = said_as("head.no-answer").pattern
+    assert re.match(f"error: {no_answer}", said) or not part
+    assert said_as("messages.service-lost").search(said)
     assert f"--resume {name}" in said
     bench.gate.open()
     again = bench.ray()

@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.bench import Bench, CheckWhole, new, trial_processes
 from tests.cluster.gate import SPACE
 from tests.cluster.services import KEYS, ObjectStore
+from tests.refusals import said_as
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -26,7 +27,7 @@ def test_a_store_that_is_away_while_a_trial_ends_fails_neither_trial_nor_sweep(
     sweep.until(lambda: bench.gate.waiting())
     bench.storage.cut()
     bench.gate.open()
-    sweep.until(lambda: "storage away for " in sweep.out)
+    sweep.until(lambda: said_as("outages.away", service="storage").search(sweep.out))
     bench.storage.restore()
     sweep.end()
     check_whole(bench, name, *args)

@@ -7,11 +7,12 @@ import pytest
 from tests.cluster.bench import Bench, CheckWhole, Undisturbed, new
 from tests.cluster.services import PASSWORD
 from tests.integration.user import scores
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 ARGS = ("--trials", 10, "--epochs", 40)
+AWAY = said_as("outages.away", service="study")
 
 
 @pytest.mark.parametrize("how", ["cut", "killed"])
@@ -26,7 +27,7 @@ def test_a_database_that_comes_back_costs_a_sweep_nothing(
         bench.study.cut()
     else:
         bench.postgres.kill()
-    sweep.until(lambda: bench.study.refused >= before + 3 and "study away for " in sweep.out)
+    sweep.until(lambda: bench.study.refused >= before + 3 and AWAY.search(sweep.out))
     bench.postgres.start()
     bench.study.restore()
     assert sweep.end().err == ""
@@ -53,7 +54,7 @@ def test_a_database_that_hangs_is_one_that_is_away(bench: Bench, undisturbed: Un
     sweep = bench.start(bench.user("a"), *new("hung", *ARGS))
     sweep.until(lambda: bench.ended("hung") >= 2)
     bench.study.hold()
-    sweep.until(lambda: "study away for " in sweep.out)
+    sweep.until(lambda: AWAY.search(sweep.out))
     bench.study.restore()
     assert sweep.end().err == ""
     assert scores(bench.trials("hung")) == scores(undisturbed(*ARGS))
@@ -68,7 +69,7 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
     lost = re.escape(text("messages.service-lost", why="WHY", resume="RESUME"))
-    why = rf"the {service} has been away for 1 s \(.*\)"
+    why = said_as("outages.lost", service=service, seconds="1").pattern
     line = lost.replace("WHY", why).replace("RESUME", r"python (\S+) (.*)")
     said = re.fullmatch(rf"error: {line}\n", sweep.refused(1))
     assert said is not None

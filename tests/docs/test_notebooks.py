@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from tests.docs.notebooks import NOTEBOOKS, executed
+from tests.refusals import said_as
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -45,14 +46,14 @@ def text_of(notebook: Any) -> str:
 
 SHOWN = {
     "first_sweep": (
-        r"mlp: \d+ trials complete, \d+ paused, 0 failed",
+        said_as("messages.ended-pausing", space="mlp", failed=0).pattern,
         r"<Trial \d of first_sweep/mlp: accuracy 0\.9\d{3} ± 0\.\d{4} over 5 folds; lr=",
         r"19  logistic +9  COMPLETE",
         r"\bmlp\b.*\blogistic\b.*\+0\.0\d{3}\b",
         r"\(0\.9\d+, array\(\[0, 1, 2, 3, 4, 5, 6, 7, 8, 9\]\)\)",
     ),
     "own_data": (
-        r"net: \d+ trials complete, \d+ paused, 0 failed",
+        said_as("messages.ended-pausing", space="net", failed=0).pattern,
         r"lr=\S+ hidden=True width=\d+\n",
         r"lr=\S+ hidden=False\n",
         r"\b(net|logistic)\b.*\b(net|logistic)\b.* -0\.\d{4}\b",

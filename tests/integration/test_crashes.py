@@ -6,6 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.integration.user import REPOSITORY, TINY, User, scores
+from tests.refusals import text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -92,7 +93,7 @@ def test_a_driver_killed_in_front_of_each_pruning_prunes_as_one_left_in_peace(us
         process = user.start_command("python", killed, *again, PYTHONPATH=path)
         _, err = process.communicate(timeout=100)
         assert process.returncode == 1
-        assert "was killed by SIGKILL" in err
+        assert text("supervisor.killed", signal="SIGKILL") in err
         again = ("--resume", "first")
     user.run("sweeps/run.py", "--resume", "first")
     whole, resumed = user.study("whole/mlp"), user.study("first/mlp")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.integration.user import TINY, User
+from tests.refusals import said_as
 from trainables.stack.held_out import HeldOut
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -31,6 +32,6 @@ def test_complete_trials_keep_their_rows_and_the_sweep_says_what_to_expect(user:
     value, low, high = (own.last(f"bootstrap_val_accuracy{end}") for end in ("", "_low", "_high"))
     assert own.last("bootstrap_val_accuracy_trials") == len(complete)
     assert low <= value <= max(np.mean(t.values) for t in complete)
-    assert f"expected score of the best trial on fresh data: accuracy {value:.4f}" in said
-    assert f"95 % interval {low:.4f} to {high:.4f}" in said
-    assert f"bootstrap over {len(complete)} complete trials of 12 tried" in said
+    shown = {"value": f"{value:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}"}
+    expected = {"metric": "accuracy", "complete": len(complete), "tried": 12, **shown}
+    assert said_as("expectation.score", **expected).search(said)

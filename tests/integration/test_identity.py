@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.user import TINY, User, check_mlflow
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -51,7 +51,8 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     old = user.folder
     moved = User(old.rename(old.with_name("moved")))
     end = moved.run("sweeps/run.py", "--resume", "first", "--trials", 3)
-    assert f"sweep first has moved here from {old}/runs/first; its runs go to" in end.stdout
+    moved_from = f"{old}/runs/first"
+    assert said_as("launch.moved", name="first", folder=moved_from).search(end.stdout)
     assert "refused" not in end.stdout
     assert not old.exists()
     trials = moved.study("first/mlp")

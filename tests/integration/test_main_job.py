@@ -35,9 +35,9 @@ def job(make_user: Callable[[str], User]) -> tuple[User, str]:
     return user, end.stdout
 
 
-def described(trials: int) -> str:
-    """Pattern of the description of the sweep with this number of trials."""
-    return said_as(
+def begins(kind: str, *, trials: int) -> re.Pattern[str]:
+    """Pattern of the first line of the sweep with this number of trials."""
+    described = said_as(
         "messages.described",
         spaces="cnn_ws_aux",
         budget=text("messages.trials", trials=trials),
@@ -45,6 +45,8 @@ def described(trials: int) -> str:
         each="",
         rows="120 digits pairs",
     ).pattern
+    line = re.escape(text(kind, name="job", sweep="DESCRIBED"))
+    return re.compile(line.replace("DESCRIBED", described))
 
 
 def printed(said: str, what: str) -> str:
@@ -57,7 +59,7 @@ def printed(said: str, what: str) -> str:
 def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:
     user, said = job
     assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
-    assert re.search(f"sweep job starts: {described(3)}", said)
+    assert begins("launch.starts", trials=3).search(said)
     tried = text("progress.tried", space="cnn_ws_aux", tried=3, budget=3)
     counted = re.escape(f"{tried} · {text('progress.running', trials=0)} · ")
     best = re.escape(text("progress.best", score="SCORE")).replace("SCORE", SCORE)
@@ -67,11 +69,12 @@ def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) ->
         *(said_as("progress.best-is", trial=trial) for trial in (1, 2)),
     ]
     assert any(best.search(said) for best in bests)
-    assert "  trial 0: gervaise2020/cnn_ws_aux, the baseline" in said
+    baseline = said_as("summary.baseline", trial=0, name="gervaise2020/cnn_ws_aux")
+    assert baseline.search(said)
     assert (
         text("messages.ended-pausing", space="cnn_ws_aux", complete=3, paused=0, failed=0) in said
     )
-    assert "cnn_ws_aux: best configurations" in said
+    assert text("summary.best", space="cnn_ws_aux") in said
     assert "baseline" in said
     assert f"  look     {User.shown('analysis/ui.py')}\n" in said
 
@@ -120,8 +123,12 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     file = user.folder / "best-job-cnn_ws_aux.yaml"
     assert exported.startswith(f"{file.name}: trial ")
     measured = user.run_printed(printed(said, "measure")).stdout
-    assert re.search(r"test accuracy 0\.\d{4} ± 0\.\d{4} \(std over 10 rounds,", measured)
-    assert "logged to MLflow at sqlite:///" in measured
+    tested = said_as("evaluate.test", metric="accuracy").search(measured)
+    assert tested is not None
+    assert re.search(SCORE, tested[0])
+    assert said_as("evaluate.spread", rounds=10).search(tested[0])
+    uri = f"sqlite:///{user.folder}/mlflow.db"
+    assert text("measurements.logged", uri=uri) in measured
     client = MlflowClient(tracking_uri=f"sqlite:///{user.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("foldsweep")
     assert experiment is not None
@@ -131,7 +138,7 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     commands = re.findall(r"python sweeps/evaluate\.py .+", file.read_text())
     assert len(commands) == 2
     repeated = user.run_printed(next(c for c in commands if c.endswith("--cv"))).stdout
-    assert "equal in every fold and metric, to the last bit" in repeated
+    assert text("evaluate.equal") in repeated
 
 
 def test_the_printed_command_compares(job: tuple[User, str]) -> None:
@@ -170,7 +177,7 @@ def test_a_sweep_goes_on_with_more_trials(job: tuple[User, str]) -> None:
     command = printed(said, "more")
     assert command == f"{User.shown('sweeps/run.py')} --resume job --trials 6"
     said = user.run_printed(command).stdout
-    assert re.search(f"sweep job resumes: {described(6)}", said)
+    assert begins("launch.resumes", trials=6).search(said)
     assert (
         text("messages.ended-pausing", space="cnn_ws_aux", complete=6, paused=0, failed=0) in said
     )
@@ -279,7 +286,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     said_sick = user.end(sick, code=1).stdout
 
     # two spaces, each with its own study, on the same folds, and a Pareto front
-    assert "several objectives: no trial is stopped early" in said_sound
+    assert text("launch.several-objectives") in said_sound
     parents = []
     for space in ("mlp", "cnn"):
         assert (
@@ -300,7 +307,7 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
         assert set(runs) == {"", "0", "1", "2"}
         parents.append(runs[""])
         front = {t.number for t in study.best_trials}
-        title = f"{space}: Pareto front, {len(front)} configurations"
+        title = text("summary.front", space=space, configurations=len(front))
         table = said_sound.partition(title)[2].partition("└")[0]
         shown = [int(n) for n in re.findall(r"^│ +(\d+) │", table, re.MULTILINE)]
         assert set(shown[: len(front)]) == front
@@ -313,7 +320,9 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
         in said_sick
     )
     for number in (1, 2):
-        assert f"\n      trial {number}: RuntimeError: out of luck; traceback in " in said_sick
+        error = said_as("attempts.traceback", error="RuntimeError: out of luck").pattern
+        failed = re.escape(text("attempts.of-trial", trial=number, error="ERROR"))
+        assert re.search(rf"\n      {failed.replace('ERROR', error)}", said_sick)
     trials = user.study("sick/recovers")
     assert [t.state.name for t in trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 5
     log = (folder / "recovers.log").read_text().split()
@@ -324,7 +333,8 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     runs = user.mlflow("sick/recovers")
     assert runs["2"].status == "FAILED"
     kept = "runs/sick/recovers/errors/trial_00002.txt"
-    assert runs["2"].tags["foldsweep.error"] == f"RuntimeError: out of luck; traceback in {kept}"
+    error = text("attempts.traceback", error="RuntimeError: out of luck", file=kept)
+    assert runs["2"].tags["foldsweep.error"] == error
     assert f"{folder}/recovers.py" in (folder / kept).read_text()
     assert "RuntimeError: out of\nluck" in (folder / kept).read_text()
     artifacts = folder / "mlartifacts"
@@ -341,9 +351,9 @@ def test_two_sweeps_at_once_one_of_them_sick(user: User) -> None:
     assert [t.number for t in trials if t.state.name == "FAIL"] == [1, 3]
     runs = user.mlflow("sick/diverges")
     for number in (1, 3):
-        error = "a loss became infinite or NaN in epoch"
-        assert trials[number].user_attrs["failure"][1].startswith(error)
-        assert runs[str(number)].tags["foldsweep.error"].startswith(error)
+        error = trials[number].user_attrs["failure"][1]
+        assert said_as("trials.loss-not-finite").fullmatch(error)
+        assert runs[str(number)].tags["foldsweep.error"] == error
     log = (folder / "diverges.log").read_text().split()
     assert log.count("made-1") == log.count("made-3") == 4
 

@@ -78,7 +78,7 @@ def require_in_place(outputs: Outputs) -> None:
     assert last["text/plain"].startswith(
         text("messages.ended-pausing", space="mine", complete=3, paused=0, failed=0)
     )
-    assert "best configurations" in last["text/html"]
+    assert text("summary.best", space="mine") in last["text/html"]
     assert "background" not in last["text/html"]  # fits light and dark notebooks
     assert last["text/html"].count("\n") < 30
     assert not said_as("progress.tried", space="mine").search(outputs.text)

@@ -105,7 +105,8 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
             runs[""].last(f"bootstrap_val_roc_auc{end}") for end in ("_low", "", "_high")
         )
         assert low < value < high
-        assert f"fresh data: roc_auc {value:.4f}, 95 % interval {low:.4f} to {high:.4f}" in said
+        shown = {"value": f"{value:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}"}
+        assert said_as("expectation.score", metric="roc_auc", **shown).search(said)
     network = user.mlflow("own/mlp")["0"]
     assert network.params["epochs"] == "4"
     assert "epochs" not in user.mlflow("own/logistic")["0"].params
@@ -134,9 +135,10 @@ def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> Non
     command = printed(said, "measure")
     assert f"--data '{user.folder}/a table/kündigung 2024.csv'" in command
     measured = user.run_printed(command).stdout
-    assert re.search(r"test roc_auc [01]\.\d{4}", measured), measured
-    assert "the same 30 test rows" in measured
-    assert "logged to MLflow at sqlite:///" in measured
+    on = text("evaluate.same-test-rows", number=30, rows="rows")
+    assert said_as("evaluate.test", metric="roc_auc", on=on).search(measured), measured
+    uri = f"sqlite:///{user.folder}/mlflow.db"
+    assert text("measurements.logged", uri=uri) in measured
     said = user.run_printed(printed(said, "report")).stdout
     assert (user.folder / "own.html").is_file(), said
 
@@ -154,7 +156,7 @@ def test_a_recipe_is_measured_with_the_file_beside_it(
     used = (user.folder / OPTIONS[1]).read_bytes()
     file.write_bytes(used)
     repeated = user.run("sweeps/evaluate.py", recipe, "--cv").stdout
-    assert "equal in every fold and metric, to the last bit" in repeated
+    assert text("evaluate.equal") in repeated
     file.write_text(file.read_text().replace("yes", "no", 1))
     changed = user.run("sweeps/evaluate.py", recipe, "--rounds", 1, code=2).stderr
     digest, recorded = (
@@ -207,7 +209,8 @@ def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> 
         )
     assert "rotation" in user.mlflow("pictures/cnn")["0"].params
     user.run_printed(printed(end.stdout, "export"))
-    assert "test accuracy " in user.run_printed(printed(end.stdout, "measure")).stdout
+    measured = user.run_printed(printed(end.stdout, "measure")).stdout
+    assert said_as("evaluate.test", metric="accuracy").search(measured)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.integration.user import TINY, User, check_mlflow, copy_out, until
-from tests.refusals import text
+from tests.refusals import said_as, text
 from trainables.data.digits import digits_source
 from trainables.tasks.larger_digit import TASK
 
@@ -49,7 +49,7 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
         text("messages.ended-pausing", space="own_difference", complete=3, paused=0, failed=0)
         in own.said
     )
-    assert "trial 0: plain" in own.said
+    assert said_as("summary.baseline", trial=0, name="plain").search(own.said)
 
     trials = user.study("own/own_difference")
     runs = user.mlflow("own/own_difference")
@@ -65,8 +65,8 @@ def test_a_file_of_ones_own_is_swept_exported_and_measured(own: Own) -> None:
     exported = "best-own-own_difference.yaml"
     assert said.startswith(f"{exported}: trial ")
     said = user.run("sweeps/evaluate.py", exported, "--cv").stdout
-    assert "equal in every fold and metric, to the last bit" in said
-    assert f"variant larger_digit/difference is the code in {file}" in said
+    assert text("evaluate.equal") in said
+    assert text("measurements.code", variant="larger_digit/difference", file=file) in said
 
     elsewhere = file.rename(file.with_suffix(".txt"))
     said = user.run("sweeps/evaluate.py", exported, code=2).stderr

@@ -56,13 +56,17 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     out, err = process.communicate()
     assert process.returncode == 1
     # if the driver takes all others with it, the first one to end cannot always be identified
-    whats = ("the process with Ray was killed by SIGKILL", "Ray's ")
-    assert err.startswith(tuple(f"error: {what}" for what in whats))
-    assert name == "sweeps.driver" or f"Ray's {name} has ended" in err
-    resume = f"Continue with: {User.shown('sweeps/run.py')} --resume cut"
-    assert f"finished work is kept. {resume} (Ray's own" in err
-    assert err.endswith("messages are in runs/cut/ray.log)\n")
-    assert err.count("\n") == 1
+    ends = (
+        text("supervisor.killed", signal="SIGKILL") + text("supervisor.as-without-memory"),
+        text("supervisor.ended-by-ray"),
+        *(text("supervisor.process-ended", process=each) for each in ("raylet", "gcs_server")),
+    )
+    resume = f"{User.shown('sweeps/run.py')} --resume cut"
+    log = text("supervisor.log", file="runs/cut/ray.log")
+    assert err in {
+        f"error: {text('messages.service-lost', why=why, resume=resume)}{log}\n" for why in ends
+    }
+    assert name == "sweeps.driver" or text("supervisor.process-ended", process=name) in err
     assert "raylet)" not in out
     assert "raylet.out" in (tmp_path / "runs" / "cut" / "ray.log").read_text()
     # only the uploader may still run, to send the remaining records

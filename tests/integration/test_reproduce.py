@@ -11,7 +11,7 @@ import pytest
 
 from sweeps.lifecycle.runs import RUN_STATUS
 from tests.integration.user import User, until
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -38,7 +38,7 @@ def printed(said: str, table: str) -> dict[str, str]:
 def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
     end = user.run(PROGRAM, TRANSFER, AUXILIARY, *QUICK)
     assert end.stderr == ""
-    assert "2 rows to train" in end.stdout
+    assert said_as("reproduction.rows-to-train", rows=2).search(end.stdout)
     stored = {name: json.loads(found) for name, found in results(user).items()}
     assert {result["preset"] for result in stored.values()} == {TRANSFER, AUXILIARY}
 
@@ -74,7 +74,7 @@ def test_rows_are_measured_logged_and_not_measured_again(user: User) -> None:
     spool = (user.folder / "runs" / ROWS / "spool.jsonl").read_bytes()
     before = results(user)
     again = user.run(PROGRAM, TRANSFER, AUXILIARY, *QUICK)
-    assert "rows to train" not in again.stdout
+    assert not said_as("reproduction.rows-to-train").search(again.stdout)
     assert printed(again.stdout, "aguet2019/table5") == aguet
     assert printed(again.stdout, "lenet_transfer/table1") == lenet
     assert results(user) == before  # including the training time
@@ -115,8 +115,8 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     swept = best.read_text(), (user.folder / "runs" / grid / "study.journal").read_bytes()
 
     said = user.run_printed(command).stdout
-    assert "1 rows to train" in said
-    assert "grid 1 of 1" not in said
+    assert text("reproduction.rows-to-train", rows=1, concurrency=1) in said
+    assert not said_as("reproduction.grid").search(said)
     assert swept == (
         best.read_text(),
         (user.folder / "runs" / grid / "study.journal").read_bytes(),
@@ -143,4 +143,5 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     assert {key: result["config"][key] for key in chosen} == chosen
     assert set(user.mlflow(ROWS)) == set(undisturbed.mlflow(ROWS))
 
-    assert "rows to train" not in user.run_printed(command).stdout
+    said = user.run_printed(command).stdout
+    assert not said_as("reproduction.rows-to-train").search(said)

@@ -71,16 +71,14 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
         *("sweeps/run.py", "--space", "rich.py", "--name", "first", "--trials", 10, *OPTIONS),
         *("--sampler", "gp", "--limit", "num_params > 1000"),
     ).stdout
-    assert (
-        "rich: initial point plain is left out: it does not meet its constraint and --limit"
-        in first
-    )
+    conditions = f"{text('gate.its-constraint')} and --limit num_params > 1,000"
+    left_out = {"space": "rich", "point": "plain", "conditions": conditions}
+    assert text("gate.point-left-out", **left_out) in first
     assert (
         text("messages.drawn-at-random", space="rich", sampler="gp", keys="kernel, pool") in first
     )
     said = user.run("sweeps/run.py", "--resume", "first", "--trials", 14).stdout
     assert text("messages.ended-pausing", space="rich", complete=14, paused=0, failed=0) in said
-    conditions = "its constraint and --limit num_params > 1,000"
     assert said_as("messages.redrawn", space="rich", conditions=conditions).search(said)
 
     trials, runs = user.study("first/rich"), user.mlflow("first/rich")
@@ -103,7 +101,7 @@ def test_a_rich_space_is_swept_resumed_shown_and_repeated(user: User) -> None:
     recipe = yaml.safe_load((user.folder / exported).read_text())
     assert "kernel" in recipe["config"] or not recipe["config"]["conv"]
     said = user.run("sweeps/evaluate.py", exported, "--cv").stdout
-    assert "equal in every fold and metric, to the last bit" in said
+    assert text("evaluate.equal") in said
     user.run("analysis/figures.py", "--sweep", "first", "--out", "figures")
     drawn = {path.name for path in (user.folder / "figures").rglob("*importance*")}
     assert drawn

@@ -52,7 +52,7 @@ def loses_ray(number: int) -> int:
 
 
 def loses_its_head_node() -> int:
-    tell(resume="again", gone="head node, head:6379, has not answered for 10 s")
+    tell(resume="again", gone="its head node has gone")
     time.sleep(600)
     return 0
 

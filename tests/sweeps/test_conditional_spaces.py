@@ -27,6 +27,7 @@ from trainables.models.pairs.variants import MLP
 from trainables.tasks.task import DataRequest
 
 BOTH = ("val_accuracy", "num_params")
+CONSTRAINT = text("gate.its-constraint")
 WIDTHS = [(8, 16), (16, 8), 12]
 Make = Callable[..., Ledger]
 Reopen = Callable[[], BaseStorage]
@@ -302,7 +303,7 @@ def test_what_is_never_met_is_drawn_so_often_and_then_refused(
     asked = ledger.ask()
     assert asked is not None
     assert ledger.redraws == MOST_REDRAWS
-    with refused("gate.no-configuration", conditions="its constraint"):
+    with refused("gate.no-configuration", conditions=CONSTRAINT):
         ledger.gate.require(ledger.space.complete(asked.values))
 
 
@@ -312,7 +313,8 @@ def test_a_point_that_may_not_be_trained_is_left_out_and_said(
     small = replace(space, constraint=lambda config: config.lr < 0.1)
     smaller, said = within(small, [], data, grid=False)
     assert smaller.points == []
-    assert said == ["tree: initial point row is left out: it does not meet its constraint"]
+    left_out = {"space": "tree", "point": "row", "conditions": CONSTRAINT}
+    assert said == [text("gate.point-left-out", **left_out)]
     assert within(space, [], data, grid=True) == (space, [])
 
 
@@ -323,7 +325,8 @@ def test_points_of_a_grid_that_may_not_be_trained_are_left_out_and_said(
     left = [smaller.combination(i) for i in range(smaller.num_combinations)]
     assert all(narrow(space.complete(values)) for values in left)
     assert len(left) == 36 - 12
-    assert said == ["tree: 24 of 36 grid points meet its constraint"]
+    met = {"space": "tree", "met": 24, "points": 36, "conditions": CONSTRAINT}
+    assert said == [text("gate.grid-points-meet", **met)]
 
 
 def test_another_constraint_is_another_space(

@@ -13,7 +13,7 @@ import pytest
 from foldsweep.errors import CodeError
 from sweeps import evaluate, measurements
 from sweeps.rounds import Training
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 from tests.trainables.cases import recipe_of
 from tests.trainables.keep.cases import CASES
 from tests.trainables.keep.cases import recipe_of as recipe_of_any
@@ -109,13 +109,15 @@ def measure(
 
 def test_one_round_has_no_spread(measure: Callable[..., str]) -> None:
     said = measure(rounds=1)
-    (line,) = [line for line in said.splitlines() if line.startswith("test accuracy")]
-    assert line.endswith(" (one round: no std), the same 11 test pairs")
+    on = text("evaluate.same-test-rows", number=11, rows="pairs")
+    spread = text("evaluate.one-round")
+    tested = said_as("evaluate.test", metric="accuracy", spread=spread, on=on)
+    (line,) = filter(tested.fullmatch, said.splitlines())
     assert "±" not in line
     assert "test_accuracy" in CatchingTracker.metrics
     right, rows = 9 / 11, 11  # one round, so rows are right or wrong
     error = (right * (1 - right) / (rows - 1)) ** 0.5
-    assert f"standard error by the choice of test rows: {error:.4f}" in said
+    assert text("evaluate.by-rows", error=f"{error:.4f}") in said
     assert not [key for key in CatchingTracker.metrics if key.endswith("_std")]
 
 
@@ -137,7 +139,7 @@ def test_a_network_that_no_memory_holds_is_refused(
 
 def test_several_rounds_have_one(measure: Callable[..., str]) -> None:
     said = measure(rounds=2)
-    assert "(std over 2 rounds, standard error 0." in said
+    assert said_as("evaluate.spread", rounds=2).search(said)
     assert {"test_accuracy_std", "test_loss_std"} <= set(CatchingTracker.metrics)
 
 
@@ -152,7 +154,8 @@ def test_rounds_are_trained_in_the_mode_of_the_sweep(
         "config": config,
         "sweep": "first/rows",
     }
-    assert "test accuracy 0." in measure(rounds=2, mode="looped", **mine)
+    said = measure(rounds=2, mode="looped", **mine)
+    assert said_as("evaluate.test", metric="accuracy").search(said)
     with pytest.raises(CodeError, match=r"rows.py, line 13: RuntimeError"):
         measure(rounds=2, mode="fused", **mine)  # vmap has no rule for an LSTM
 
@@ -213,10 +216,10 @@ def test_a_recipe_of_somebody_else_makes_nothing_where_it_says(
     theirs = here / "theirs"
     uri = f"sqlite:///{theirs}/deep/mlflow.db"
     said = measure(mlflow={"tracking_uri": uri, "experiment": "their own"})
-    assert said.startswith(
-        f"measurements go to MLflow at sqlite:///{here}/mlflow.db, experiment 'foldsweep'\n"
-    )
-    assert f"the file of first/mlp names MLflow at '{uri}', experiment 'their own'" in said
+    goes_to = {"uri": f"sqlite:///{here}/mlflow.db", "experiment": "foldsweep"}
+    assert said.startswith(f"{text('measurements.go-to', **goes_to)}\n")
+    named = {"sweep": "first/mlp", "uri": uri, "experiment": "their own"}
+    assert text("measurements.elsewhere", **named) in said
     assert not theirs.exists()
     target = CatchingTracker.target
     assert (target.tracking_uri, target.experiment) == (f"sqlite:///{here}/mlflow.db", "foldsweep")
@@ -338,7 +341,8 @@ def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
     (here / "mine_beside.py").write_text(BESIDE.format(raises=False))
     config = {"batch_size": 8, "epochs": 1}
     own = {"space": "mine.py", "variant": "larger_digit/mine", "config": config}
-    assert "test accuracy 0." in measure("--concurrency", 2, rounds=6, mode="looped", **own)
+    said = measure("--concurrency", 2, rounds=6, mode="looped", **own)
+    assert said_as("evaluate.test", metric="accuracy").search(said)
 
 
 def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
@@ -358,7 +362,7 @@ def test_interrupted_it_says_how_to_go_on(
     saved()
     monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml"])
     assert evaluate.main() == 130
-    assert capsys.readouterr().out.endswith("run the same command again\n")
+    assert capsys.readouterr().out.endswith(f"{text('evaluate.interrupted')}\n")
 
 
 # Ensembles of fold models ------------------------------------------------------------------------
@@ -366,7 +370,13 @@ def test_interrupted_it_says_how_to_go_on(
 
 def test_an_ensemble_is_measured_by_its_averaged_predictions(measure: Callable[..., str]) -> None:
     said = measure("--ensemble", rounds=2, folds=3)
-    assert "mlp, ensembles of 3: 2 trainings of 1 epochs, all on the same 20 " in said
+    what = {
+        "who": f"larger_digit/mlp{text('evaluate.ensembles', models=3)}",
+        "trainings": "2 trainings",
+        "length": text("evaluate.of-epochs", epochs=1),
+        "number": 20,
+    }
+    assert said_as("evaluate.on-same-rows", **what).search(said)
     logged = CatchingTracker.metrics
     assert {"test_accuracy", "test_accuracy_std"} <= logged.keys()
     assert not [key for key in logged if key.startswith("train_")]

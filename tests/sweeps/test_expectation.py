@@ -16,6 +16,7 @@ from sweeps import bootstrap
 from sweeps.expectation import log_expected, units_of
 from sweeps.ledger import Ledger
 from sweeps.tracking.tracker import Tracker
+from tests.refusals import said_as, text
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.stack.held_out import HeldOut, folds_by_row
@@ -108,10 +109,15 @@ def test_estimate_and_interval_are_logged_and_said(
     assert 0.5 < low < value < high < 1
     assert value < max(t.values[0] for t in ledger.ended() if t.values)
     assert (trials, tracker.step) == (3, 4)
-    assert line == (
-        f"expected score of the best trial on fresh data: accuracy {value:.4f}, 95 %"
-        f" interval {low:.4f} to {high:.4f} (bootstrap over 3 complete trials of 4 tried;"
-        " selection by early stopping is not corrected)"
+    assert line == text(
+        "expectation.score",
+        metric="accuracy",
+        value=f"{value:.4f}",
+        low=f"{low:.4f}",
+        high=f"{high:.4f}",
+        complete=3,
+        tried=4,
+        caveat=text("expectation.stopping-not-corrected"),
     )
     before = dict(tracker.values)
     assert say(ledger, tracker, data, tmp_path) == line
@@ -122,7 +128,7 @@ def test_nothing_was_selected_early_where_nothing_was_pruned(
     sweep: Callable[..., Ledger], tracker: Metrics, data: Data, tmp_path: Path
 ) -> None:
     line = say(sweep("COMPLETE", "COMPLETE"), tracker, data, tmp_path)
-    assert line.endswith("(bootstrap over 2 complete trials of 2 tried)")
+    assert said_as("expectation.score", complete=2, tried=2, caveat="").fullmatch(line)
 
 
 def test_a_trial_without_its_file_leaves_it_out(
@@ -130,10 +136,7 @@ def test_a_trial_without_its_file_leaves_it_out(
 ) -> None:
     """For example in a sweep that was started by a version without such files."""
     line = say(sweep("COMPLETE", "no file", "COMPLETE"), tracker, data, tmp_path)
-    assert line == (
-        "expected score of the best trial on fresh data: not known, since trial 1 stored"
-        " no held-out predictions"
-    )
+    assert line == text("expectation.unknown", trials="trial 1")
     assert tracker.values == {}
 
 
@@ -150,7 +153,8 @@ def test_a_file_that_does_not_fit_is_as_none(
         "other objective": replace(held, key="val_loss").to_bytes(),
     }[damage]
     path.write_bytes(content)
-    assert "since trial 1 stored no held-out predictions" in say(ledger, tracker, data, tmp_path)
+    unknown = text("expectation.unknown", trials="trial 1")
+    assert say(ledger, tracker, data, tmp_path) == unknown
 
 
 @pytest.mark.parametrize("states", [(), ("COMPLETE",), ("COMPLETE", "PRUNED")])
@@ -206,8 +210,9 @@ def test_a_metric_over_all_rows_is_computed_again_from_predictions(
         )
         (tmp_path / "held_out" / f"trial_{number:05d}.npz").write_bytes(held.to_bytes())
     line = say(ledger, tracker, data, tmp_path, objective="val_roc_auc")
-    assert line.startswith("expected score of the best trial on fresh data: roc_auc 0.")
     found = tracker.values
+    value = f"{found['bootstrap_val_roc_auc']:.4f}"
+    assert said_as("expectation.score", metric="roc_auc", value=value).fullmatch(line)
     best = max(t.values[0] for t in ledger.ended())
     assert found["bootstrap_val_roc_auc"] == pytest.approx(best, abs=0.03)
     assert found["bootstrap_val_roc_auc_low"] < best < found["bootstrap_val_roc_auc_high"]

@@ -1,15 +1,17 @@
 """Finals in this process, with a stand-in for the tracker that keeps the logged values."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from foldsweep.programs import command
 from foldsweep.recipe import Recipe
 from sweeps import finalists, measurements
 from sweeps.rounds import Training
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -71,7 +73,9 @@ def test_every_finalist_is_judged_on_the_same_fresh_folds(run):
     code, said = run(*same, other, other, "--repeats", "2")
     assert code == 0
     words = "2 x 3 fresh folds of 30 of the same digits pairs, seed 0, digest "
-    assert f"3 finalists, each: {words}" in said
+    begin = said_as("finalists.begin", files=3).search(said)
+    assert begin is not None
+    assert words in begin[0]
     assert said.rstrip().endswith("analysis/compare.py --sweep first/mlp")
     (tags, first), (_, second), (_, third) = CatchingTracker.runs.values()
     assert tags["foldsweep.kind"] == "finals"
@@ -98,11 +102,9 @@ def test_another_seed_means_other_folds(run):
 
 def compared(said):
     """Arguments of the suggested command, after the name of the program."""
-    return [
-        line.partition("analysis/compare.py ")[2]
-        for line in said.splitlines()
-        if line.startswith("compare them: ")
-    ]
+    line = re.escape(text("finalists.compare", command="COMMAND"))
+    pattern = line.replace("COMMAND", r".*analysis/compare\.py (.*)")
+    return re.findall(rf"^{pattern}$", said, re.MULTILINE)
 
 
 def test_finals_are_compared_in_the_store_that_was_given(run, tmp_path):
@@ -142,15 +144,14 @@ def test_finals_in_several_stores_are_compared_in_each(run):
 def test_the_store_that_a_file_names_is_used_with_trust_only(run, tmp_path):
     theirs = {"tracking_uri": f"sqlite:///{tmp_path}/their/mlflow.db", "experiment": "theirs"}
     _, said = run(recipe("a.yaml", mlflow=theirs), "--repeats", "1")
-    assert said.startswith(
-        f"measurements go to MLflow at sqlite:///{tmp_path}/mlflow.db, experiment 'foldsweep'\n"
-        f"the file of first/mlp names MLflow at '{theirs['tracking_uri']}', experiment 'theirs':"
-        " give --trust to log there\n"
-    )
+    ours = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "foldsweep"}
+    named = {"uri": theirs["tracking_uri"], "experiment": "theirs"}
+    elsewhere = text("measurements.elsewhere", sweep="first/mlp", **named)
+    assert said.startswith(f"{text('measurements.go-to', **ours)}\n{elsewhere}\n")
     assert compared(said) == ["--sweep first/mlp"]
     assert not (tmp_path / "their").exists()
     _, said = run("a.yaml", "--repeats", "1", "--trust")
-    assert said.startswith(f"measurements go to MLflow at {theirs['tracking_uri']}, experiment")
+    assert said.startswith(text("measurements.go-to", **named))
 
 
 @pytest.mark.parametrize(
@@ -189,8 +190,8 @@ def test_interrupted_it_says_how_to_go_on_with_the_rest(run, monkeypatch, folder
     files = recipe("a.yaml"), recipe("b.yaml", trial=7, lr=0.1), recipe("c.yaml", trial=9)
     code, said = run(*(f"{folder}{file}" for file in files), "--repeats", "1")
     assert code == 130
-    assert "interrupted; 1 of 3 are logged." in said
-    assert said.rstrip().endswith("sweeps/finalists.py --repeats 1 b.yaml c.yaml")
+    resume = command("sweeps/finalists.py", "--repeats", "1", "b.yaml", "c.yaml")
+    assert text("finalists.interrupted", logged=1, files=3, resume=resume) in said
     assert [tags["foldsweep.trial"] for tags, _ in CatchingTracker.runs.values()] == ["4"]
 
 
@@ -208,7 +209,11 @@ def test_no_bit_depends_on_the_number_of_processes(run, helped):
     for processes in ("1", "2"):
         code, said = run(*files, "--repeats", "2", "--concurrency", processes)
         assert code == 0
-        assert said.index("1 of 2: first/mlp trial 4") < said.index("2 of 2: first/mlp trial 7")
+        order = [
+            said.index(text("finalists.trained", number=n, files=2, sweep="first/mlp", trial=t))
+            for n, t in ((1, 4), (2, 7))
+        ]
+        assert order == sorted(order)
         values = [dict(values) for _, values in CatchingTracker.runs.values()]
         for own in values:
             own.pop("evaluation_time_s")

@@ -14,7 +14,7 @@ from search_spaces.space import Point, SearchSpace
 from sweeps.gate import Gate, within
 from sweeps.limits import Limit, parsed_limit
 from sweeps.settings import SweepSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.models.pairs.variants import MLP
 from trainables.stack.memory import parameters_of
 from trainables.tasks.kinds import classification
@@ -81,6 +81,7 @@ def test_what_no_meta_device_can_build_is_built_to_be_counted() -> None:
     assert parameters_of(lambda: nn.Linear(2, "3")) is None  # type: ignore[arg-type]
 
 
+CONSTRAINT = text("gate.its-constraint")
 DOMAINS = {"hidden": tune.randint(4, 65), "hidden_layers": tune.randint(1, 3)}
 
 
@@ -93,7 +94,7 @@ def test_a_constraint_and_limits_must_all_hold(data: Data) -> None:
     gate = Gate(mine, [Limit("<=", 10_000)], data)
     passing = [h for h in range(4, 65) if gate.lets({"hidden": h, "hidden_layers": 1})]
     assert passing == list(range(13, 26))
-    assert str(gate) == "its constraint and --limit num_params <= 10,000"
+    assert str(gate) == f"{CONSTRAINT} and --limit num_params <= 10,000"
     assert Gate(space(), [], data).is_open
 
 
@@ -101,7 +102,7 @@ def test_a_constraint_sees_the_epochs_that_a_trial_has(data: Data) -> None:
     mine = space(constraint=lambda config: config.epochs <= 5)
     assert Gate(mine, [], data, epochs=3).config_of({}).epochs == 3
     assert within(mine, [], data, grid=False, epochs=5)[0].num_combinations == 1
-    with refused("gate.too-few-met", met=0, tried=300, conditions="its constraint"):
+    with refused("gate.too-few-met", met=0, tried=300, conditions=CONSTRAINT):
         within(mine, [], data, grid=False, epochs=7)
 
 
@@ -109,12 +110,11 @@ def test_points_beyond_a_limit_are_left_out_and_the_rest_are_kept(data: Data) ->
     points = [Point(name="wide", config={"hidden": 64}), Point(name="slim", config={"hidden": 4})]
     smaller, said = within(space(points=points), [Limit("<=", 10_000)], data, grid=False)
     assert [point.name for point in smaller.points] == ["slim"]
-    assert said == [
-        "mine: initial point wide is left out: it does not meet --limit num_params <= 10,000"
-    ]
+    limit = "--limit num_params <= 10,000"
+    assert said == [text("gate.point-left-out", space="mine", point="wide", conditions=limit)]
 
 
-CONSTRAINT, LIMIT = "its constraint", "--limit num_params <= 10"
+LIMIT = "--limit num_params <= 10"
 HARDLY: list[tuple[dict[str, Any], float | None, bool, str, str]] = [
     ({"constraint": lambda c: c.hidden > 64}, None, False, "gate.too-few-met", CONSTRAINT),
     ({}, 10, False, "gate.too-few-met", LIMIT),

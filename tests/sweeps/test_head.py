@@ -10,7 +10,7 @@ import pytest
 
 from sweeps import head
 from sweeps.head import HeadWatch, check_is_node, check_reachable
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_head_node_that_has_gone_is_told_once_after_a_while(
     server.close()
     assert heard.wait(30)
     watch._thread.join(30)
-    assert said == [f"head node, {place}, has not answered for 20 s"]
+    assert said == [text("head.no-answer", address=place, seconds=20)]
 
 
 def test_who_has_a_head_node_that_comes_back_is_not_cut_short(

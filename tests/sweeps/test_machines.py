@@ -11,12 +11,24 @@ from sweeps import probe
 from sweeps.machines import Machines
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 GOOD = {
     **{"python": "3.11", "ray": "2", "torch": "2.13.0", "foldsweep": "0.1.0 (0)"},
     **{"cuda": "", "build": "2.13.0+cpu"},
 }
+
+
+def at_a_time(number: int) -> str:
+    return text("machines.at-a-time", trials=f"{number} trials")
+
+
+def begins(nodes: str, trials: int) -> str:
+    return text("machines.begins", nodes=nodes, room=at_a_time(trials))
+
+
+PROBLEM = "ModuleNotFoundError: No module named 'trainables'"
+MISSING = text("probe.cannot-import", problem=PROBLEM)
 
 
 class FakeRay:
@@ -71,14 +83,14 @@ def test_a_node_that_joins_is_used_once_its_probe_has_answered(cluster: FakeRay)
     cluster.join("a")
     machines = Machines(SweepSettings())
     assert machines.begin() == Allotment(cpus=1.0, gpus=0.0, concurrency=2)
-    assert machines.news() == ["1 node: 2 trials at a time"]
+    assert machines.news() == [begins("1 node", 2)]
     cluster.join("b", answer=None)
     machines.look()
     assert (machines.room, machines.news()) == (2, [])
     cluster.answers["b"] = GOOD
     machines.look()
     assert machines.room == 4
-    assert machines.news() == ["joined: b (10.0.0.2); 4 trials at a time"]
+    assert machines.news() == [text("machines.joined", nodes="b (10.0.0.2)", room=at_a_time(4))]
 
 
 def test_after_a_loss_no_more_trials_are_in_flight_than_fit(cluster: FakeRay) -> None:
@@ -88,11 +100,12 @@ def test_after_a_loss_no_more_trials_are_in_flight_than_fit(cluster: FakeRay) ->
     cluster.leave("b")
     machines.look()
     assert machines.room == 2
-    assert machines.news() == ["lost: b (10.0.0.2); 2 trials at a time"]
+    assert machines.news() == [text("machines.lost", nodes="b (10.0.0.2)", room=at_a_time(2))]
     cluster.leave("a")
     machines.look()
     assert machines.room == 1  # a waiting trial makes an autoscaler start a node
-    assert machines.news() == ["lost: a (10.0.0.1); no room until a node joins"]
+    room = text("machines.no-room")
+    assert machines.news() == [text("machines.lost", nodes="a (10.0.0.1)", room=room)]
 
 
 def test_a_node_whose_raylet_does_not_answer_is_lost_before_ray_says_so(
@@ -119,7 +132,7 @@ def test_a_node_that_goes_before_the_sweep_begins_is_not_counted(cluster: FakeRa
     machines.look()
     cluster.leave("b")
     assert machines.begin().concurrency == 2
-    assert machines.news() == ["1 node: 2 trials at a time"]
+    assert machines.news() == [begins("1 node", 2)]
 
 
 def test_nodes_that_have_gone_need_not_be_avoided(cluster: FakeRay) -> None:
@@ -145,39 +158,38 @@ def test_the_concurrency_that_is_asked_for_is_the_upper_bound(
 def test_nodes_that_lack_something_are_named_in_one_line_and_avoided(cluster: FakeRay) -> None:
     cluster.join("a")
     for key in "bc":
-        cluster.join(key, {"problem": "ModuleNotFoundError: No module named 'trainables'"})
+        cluster.join(key, {"problem": PROBLEM})
     cluster.join("d", GOOD | {"torch": "2.12.0"})
     cluster.join("e", WorkerCrashedError())
     cluster.join("f", None)
     machines = Machines(SweepSettings())
     assert machines.begin().concurrency == 2
     started, unusable = machines.news()
-    assert started == "1 node: 2 trials at a time"
-    assert unusable == (
-        "not used: b (10.0.0.2), c (10.0.0.3): cannot import foldsweep (ModuleNotFoundError: No"
-        " module named 'trainables'); d (10.0.0.4): has torch 2.12.0, the driver 2.13.0;"
+    assert started == begins("1 node", 2)
+    old = text("probe.differs", name="torch", node="2.12.0", driver="2.13.0")
+    reasons = (
+        f"b (10.0.0.2), c (10.0.0.3): {MISSING}; d (10.0.0.4): {old};"
         " e (10.0.0.5): The worker died"
         " unexpectedly while executing this task. Check python-core-worker-*.log files for more"
-        " information; f (10.0.0.6): did not answer within 60 s"
+        f" information; f (10.0.0.6): {text('machines.no-answer', seconds=60)}"
     )
+    assert unusable == text("machines.not-used", reasons=reasons)
     assert machines.avoided == tuple("bcdef")
     cluster.answers["f"] = GOOD
     cluster.join("g", GOOD | {"ray": "1"})
     machines.look()
     assert machines.avoided == tuple("bcdeg")
+    older = text("probe.differs", name="ray", node="1", driver="2")
     assert machines.news() == [
-        "joined: f (10.0.0.6); 4 trials at a time",
-        "joined, but not used: g (10.0.0.7): has ray 1, the driver 2",
+        text("machines.joined", nodes="f (10.0.0.6)", room=at_a_time(4)),
+        text("machines.joined-but-not-used", reasons=f"g (10.0.0.7): {older}"),
     ]
 
 
 def test_without_a_node_that_can_be_used_the_sweep_does_not_begin(cluster: FakeRay) -> None:
-    cluster.join("a", {"problem": "ModuleNotFoundError: No module named 'trainables'"})
+    cluster.join("a", {"problem": PROBLEM})
     cluster.join("b", None, CPU=0.0)  # like the head of many clusters, which takes no trials
-    reasons = (
-        "a (10.0.0.1): cannot import foldsweep (ModuleNotFoundError: No module named 'trainables')"
-    )
-    with refused("machines.no-usable-node", reasons=reasons):
+    with refused("machines.no-usable-node", reasons=f"a (10.0.0.1): {MISSING}"):
         Machines(SweepSettings()).begin()
 
 
@@ -195,13 +207,14 @@ def test_gpus_count_where_the_nodes_own_torch_can_use_them(cluster: FakeRay) -> 
     cluster.join("c", GOOD, GPU=2.0)
     machines = Machines(SweepSettings())
     assert machines.begin() == Allotment(cpus=1.0, gpus=0.25, concurrency=2)
-    assert machines.news()[1] == "not used: c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs"
+    without_gpus = text("machines.gpus-unusable", build="2.13.0+cpu", gpus="2 GPUs")
+    reasons = f"c (10.0.0.3): {without_gpus}"
+    assert machines.news()[1] == text("machines.not-used", reasons=reasons)
     assert machines.avoided == ("c",)
     on_cpus = Machines(SweepSettings(gpus_per_trial=0.0))
     assert on_cpus.begin() == Allotment(cpus=1.0, gpus=0.0, concurrency=6)
-    assert (on_cpus.avoided, on_cpus.news()) == ((), ["3 nodes: 6 trials at a time"])
+    assert (on_cpus.avoided, on_cpus.news()) == ((), [begins("3 nodes", 6)])
     cluster.leave("b")
-    reasons = "c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs"
     with refused("machines.too-few-usable-gpus", reasons=reasons):
         begun(gpus_per_trial=1.0)
     largest = "c (10.0.0.3)"
@@ -210,8 +223,8 @@ def test_gpus_count_where_the_nodes_own_torch_can_use_them(cluster: FakeRay) -> 
     without = Machines(SweepSettings())
     assert without.begin().device == "cpu"
     assert without.news() == [
-        "trials run on CPUs: c (10.0.0.3): torch 2.13.0+cpu cannot use its 2 GPUs",
-        "2 nodes: 4 trials at a time",
+        text("machines.on-cpus", reasons=reasons),
+        begins("2 nodes", 4),
     ]
 
 

@@ -1,9 +1,11 @@
 import os
+import re
 import signal
 
 import pytest
 
 from sweeps.outages import STORAGE, STUDY, Outages, ServiceAway, ServiceLost
+from tests.refusals import text
 
 
 def fails() -> None:
@@ -22,14 +24,18 @@ def test_a_wait_is_shown_and_forgotten_when_the_service_is_back() -> None:
 
     outages.show = lambda: shown.append(f"{outages.shown()} ({outages.why()})")
     assert outages.waited(STUDY, call) == "found"
-    assert shown[0] == "study away for 0 s (study: refused)"
+    away = text("outages.away", service="study", seconds=0)
+    assert shown[0] == f"{away} (study: refused)"
     assert outages.shown() == outages.why() == ""
 
 
 def test_a_service_that_stays_away_ends_the_sweep_as_no_exception_does() -> None:
     """Ray treats every `Exception` in a callback as a failure of the trial."""
     assert not issubclass(ServiceLost, Exception)
-    with pytest.raises(ServiceLost, match=r"the study has been away for 0 s \(refused\)"):
+    with pytest.raises(
+        ServiceLost,
+        match=re.escape(text("outages.lost", service="study", seconds=0, why="refused")),
+    ):
         Outages(patience_s=0.0).waited(STUDY, fails)
 
 
@@ -52,8 +58,10 @@ def test_what_nobody_waits_for_is_asked_now_and_then() -> None:
     outages = Outages()
     problem = ["refused"]
     outages.watch("MLflow", lambda: problem[0])
-    assert outages.shown().startswith("MLflow away for 0 s")
+    mlflow = text("outages.away", service="MLflow", seconds=0)
+    assert outages.shown().startswith(mlflow)
     outages.note(STORAGE, 40.0, "503")
-    assert outages.shown().endswith("storage away for 40 s")
+    storage = text("outages.away", service="storage", seconds=40)
+    assert outages.shown().endswith(storage)
     outages.over(STORAGE)
     assert outages.why() == "MLflow: refused"

@@ -9,8 +9,13 @@ from ray import cloudpickle
 
 from sweeps import probe
 from sweeps.machines import sent_by_value
+from tests.refusals import text
 
 HERE = {"python": "3.11", "ray": "2.60.0", "torch": "2.13.0", "foldsweep": "0.1.0 (0123)"}
+
+
+def differs(name: str, node: str, driver: str) -> str:
+    return text("probe.differs", name=name, node=node, driver=driver)
 
 
 def test_a_node_like_the_driver_lacks_nothing() -> None:
@@ -26,11 +31,11 @@ def test_a_node_like_the_driver_lacks_nothing() -> None:
     [
         ({}, ""),
         ({"cuda": "yes", "build": "2.13.0+cu130"}, ""),  # another build of the same torch
-        ({"torch": "2.12.0"}, "has torch 2.12.0, the driver 2.13.0"),
+        ({"torch": "2.12.0"}, differs("torch", "2.12.0", "2.13.0")),
         (
             {"foldsweep": "0.1.0 (4567)", "python": "3.12"},
-            "has python 3.12, the driver 3.11;"
-            " has foldsweep 0.1.0 (4567), the driver 0.1.0 (0123)",
+            f"{differs('python', '3.12', '3.11')};"
+            f" {differs('foldsweep', '0.1.0 (4567)', '0.1.0 (0123)')}",
         ),
     ],
 )

@@ -278,11 +278,12 @@ def test_an_error_is_shown_once_and_letter_by_letter(
     life.crashed("a", error)
     for _ in range(3):
         progress.on_step_end(0, [])
-    assert file.getvalue().count(f"      trial 0: {error}\n") == 1
+    line = text("attempts.of-trial", trial=0, error=error)
+    assert file.getvalue().count(f"      {line}\n") == 1
     life.crashed("a", "another")
     progress.on_step_end(0, [])
     progress.on_step_end(0, [])
-    assert file.getvalue().count("trial 0: another") == 1
+    assert file.getvalue().count(text("attempts.of-trial", trial=0, error="another")) == 1
     assert file.getvalue().count("RuntimeError") == 1
 
 

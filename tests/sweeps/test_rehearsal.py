@@ -64,10 +64,26 @@ def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
 OWN = ("--data", "table.csv", "--target", "left", "--folds", "3")
 
 
+def folds(train: int, held_out: int, test: str) -> str:
+    """The line on three folds and 18 test rows."""
+    rows = text(test, rows=18)
+    return text("rehearsal.folds", folds=3, train=train, held_out=held_out, test=rows)
+
+
+def shaped(start: str, kind: str, **values: str) -> re.Pattern[str]:
+    """Pattern of a line that has patterns as values, others being any."""
+    line = said_as(kind, **{name: f"<{name}>" for name in values}).pattern
+    for name, value in values.items():
+        line = line.replace(f"<{name}>", value)
+    return re.compile(f"^{start}{line}", re.MULTILINE)
+
+
 def test_all_that_would_happen_is_said_and_nothing_is_written(
     said: Callable[..., str], here: Path
 ) -> None:
     before = everything(here)
+    trials = f"12 trials{text('rehearsal.including', points='1 initial point')}"
+    compared = text("rehearsal.compared-at", scheduler="asha", rungs="6 and 17")
     out = said(*OWN, "--space", "mlp", "logistic", "--trials", "12", "--name", "first")
     assert everything(here) == before
     assert sorted(path.name for path in here.iterdir()) == ["table.csv"]
@@ -82,29 +98,33 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
         scheduler="asha",
     )
     for line in (
-        "dry run: nothing is written, no trial is run",
+        text("rehearsal.nothing-written"),
         "target left: 2 classes: ",
-        f"sweep first would start: {described}\n",
-        "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
-        "space mlp: variant table/mlp; 12 trials, including 1 initial point",
-        "  at most 50 epochs a trial; asha compares trials after 6 and 17",
+        f"{text('rehearsal.would-start', name='first', sweep=described)}\n",
+        folds(48, 24, "rehearsal.test-rows-untouched"),
+        text("rehearsal.space", space="mlp", variant="table/mlp", trials=trials),
+        f"  {text('rehearsal.most-epochs', most=50, resource='epochs')}{compared}",
         "  hidden_layers  1 to 4 (whole)",
         "  epochs         50 (fixed)",
-        "space logistic: variant table/logistic; 12 trials",
+        text("rehearsal.space", space="logistic", variant="table/logistic", trials=trials),
         "  C             0.0001 to 10000 (log)",
-        "  tried first: scikit-learn default",
-        "resources: ",
+        f"  {text('spaces.tried-first', points='scikit-learn default')}",
         f"folder: {here}/runs/first",
         f"study: {here}/runs/first/mlp/study.journal",
         f"study: {here}/runs/first/logistic/study.journal",
         f"checkpoints: {here}/runs/first",
-        f"MLflow: sqlite:///{here}/mlflow.db, experiment 'foldsweep'",
+        text("rehearsal.mlflow", uri=f"sqlite:///{here}/mlflow.db", experiment="foldsweep"),
     ):
         assert f"\n{line}" in f"\n{out}", line
-    assert re.search(r"\n  scikit-learn default: an epoch of all folds takes [\d.]+ s\n", out)
-    assert re.search(r"\n  scikit-learn default: a fit of all folds takes [\d.]+ s\n", out)
-    assert re.search(r"\ntime: about \d+:\d\d", out)
-    assert re.search(r"\nmemory: about \d\S* [MG]B for a trial, \S+ [MG]B for \d+ at a time", out)
+    duration, size = r"\d+:\d\d", r"\d\S* [MG]B"
+    point = "scikit-learn default"
+    assert shaped("  ", "rehearsal.epoch-takes", point=point, seconds=r"[\d.]+").search(out)
+    assert shaped("  ", "rehearsal.fit-takes", point=point, seconds=r"[\d.]+").search(out)
+    assert shaped("", "rehearsal.on-this-machine").search(out)
+    assert shaped("", "rehearsal.time", most=duration).search(out) or shaped(
+        "", "rehearsal.time-range", least=duration, most=duration
+    ).search(out)
+    assert shaped("", "rehearsal.memory", trial=size, whole=size, concurrency=r"\d+").search(out)
 
 
 def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], here: Path) -> None:
@@ -125,7 +145,8 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
     assert everything(here) == before
     assert not (here / "__pycache__").exists()
     assert "\n  dropout   0 to 0.5, if residual is True\n" in out
-    assert "\n  a random configuration: an epoch of all folds takes " in out
+    point = text("rehearsal.random-configuration")
+    assert shaped("  ", "rehearsal.epoch-takes", point=point).search(out)
     few = text(
         "messages.too-few-trials",
         space="mine",
@@ -139,22 +160,20 @@ def test_a_file_of_the_user_s_is_read_and_left_alone(said: Callable[..., str], h
 
 def test_trials_may_be_selected_on_test_rows(said: Callable[..., str]) -> None:
     out = said(*OWN, "--space", "mlp", "logistic", "--trials", "3", "--select-on-test")
-    assert (
-        "folds: 3, of about 72 rows to train on and 18 held out; 18 test rows are the"
-        " held-out rows" in out
-    )
+    assert f"\n{folds(72, 18, 'rehearsal.test-rows-held-out')}\n" in out
 
 
 def test_services_are_neither_asked_nor_made(said: Callable[..., str], here: Path) -> None:
     before = everything(here)
     common = (*OWN, "--space", "logistic", "--trials", "3", "--name", "first")
     out = said(*common, "--study", "sqlite:///study.db", "--tracking-uri", "http://127.0.0.1:9")
-    assert f"study: sqlite:///{here}/study.db, by name first/logistic\n" in out
-    assert "MLflow: http://127.0.0.1:9, experiment" in out
+    url = f"sqlite:///{here}/study.db"
+    assert f"\n{text('rehearsal.studies', url=url, names='first/logistic')}\n" in out
+    assert said_as("rehearsal.mlflow", uri="http://127.0.0.1:9").search(out)
     out = said(*common, "--storage", "s3://bucket/x", "--address", "nowhere:6379")
     assert "checkpoints: s3://bucket/x/first\n" in out
-    assert "resources: 1 CPU for a trial; Ray at nowhere:6379 is not contacted" in out
-    assert "with one trial at a time; a cluster runs several" in out
+    assert text("rehearsal.on-cluster", each="1 CPU", address="nowhere:6379") in out
+    assert text("rehearsal.one-at-a-time") in out
     assert everything(here) == before
 
 
@@ -166,18 +185,16 @@ def test_what_a_resumed_sweep_has_done_is_not_estimated_again(
     folder.mkdir(parents=True)
     save_settings(replace(settings, objective=("val_accuracy",)), folder)
     before = everything(here)
-    times = []
-    for done in (0, 5, 9):
+    for done, most in ((0, "1:38"), (5, "0:48"), (9, "0:08")):
         known = replace(rehearsal.kept(folder), trials=done)
         with monkeypatch.context() as patch:
             patch.setattr(rehearsal, "kept", lambda folder, known=known: known)
             patch.setattr(rehearsal, "_time", lambda *args: _TIMED)
             out = said("--resume", "first", "--concurrency", "1")
         budget = text("messages.trials", trials=9)
-        resumed = said_as("messages.described", spaces="logistic", budget=budget).pattern
-        assert re.search(f"\nsweep first would resume: {resumed}", f"\n{out}")
-        times.append(re.findall(r"\ntime: about (\d+:\d\d)", out)[0])
-    assert times == ["1:38", "0:48", "0:08"]
+        sweep = said_as("messages.described", spaces="logistic", budget=budget).pattern
+        assert shaped("", "rehearsal.would-resume", name="first", sweep=sweep).search(out)
+        assert f"\n{text('rehearsal.time', most=most)}\n" in out
     assert everything(here) == before
 
 
@@ -284,7 +301,8 @@ def test_what_a_process_does_once_counts_as_no_epoch(
 
     monkeypatch.setattr(rehearsal, "CrossValidation", Trial)
     monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    assert "an epoch of all folds takes 0.100 s\n" in said(*OWN, "--space", "mlp")
+    out = said(*OWN, "--space", "mlp")
+    assert said_as("rehearsal.epoch-takes", seconds="0.100").search(out)
 
 
 def test_a_time_budget_ends_the_estimate(
@@ -292,8 +310,9 @@ def test_a_time_budget_ends_the_estimate(
 ) -> None:
     monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
     args = (*OWN, "--space", "logistic", "svm", "--concurrency", "1", "--trials", "9")
-    assert "\ntime: about 3:17;" in said(*args)
-    assert "\ntime: about 1:06;" in said(*args, "--time-budget", "25")
+    assert f"\n{text('rehearsal.time', most='3:17')}\n" in said(*args)
+    limited = said(*args, "--time-budget", "25")
+    assert f"\n{text('rehearsal.time', most='1:06')}\n" in limited
 
 
 def test_more_memory_than_there_is_is_said(
@@ -302,7 +321,8 @@ def test_more_memory_than_there_is_is_said(
     monkeypatch.setattr(rehearsal, "_time", lambda *args: _TIMED)
     monkeypatch.setattr(rehearsal, "_available", lambda: 10**6)
     out = said(*OWN, "--space", "logistic")
-    assert "1.0 MB available: lower --concurrency\n" in out
+    memory = said_as("rehearsal.memory", available="1.0 MB").pattern
+    assert re.search(f"{memory}{re.escape(text('rehearsal.too-much-memory'))}\n", out)
 
 
 # The command ------------------------------------------------------------------------------------
@@ -337,6 +357,6 @@ def test_a_dry_run_leaves_no_trace_of_itself(here: Path) -> None:
         env=os.environ | own | {"PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": ""},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "would start: logistic" in done.stdout
+    assert said_as("rehearsal.would-start").search(done.stdout)
     assert everything(here) == before
     assert {path.name for path in here.rglob("*")} == {"home", "tmp", "table.csv"}

@@ -20,7 +20,7 @@ from sweeps.reproduction.rows import Job, result_path
 from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from trainables.presets.preset import Grid
 from trainables.presets.registry import GRIDS, PRESETS, TABLES
 
@@ -247,11 +247,11 @@ def test_a_row_takes_the_best_of_its_grid_which_is_swept_before(run: Run, stage:
         "batch_size": 64,
         "hidden": (128, 64),
     }
-    assert f"grid 1 of 1: {GRID}" in said
-    assert "these are not the reports' images" in said
+    assert text("reproduction.grid", number=1, grids=1, grid=GRID) in said
+    assert text("reproduction.other-images") in said
     assert "fnn_ws" in said
     assert "0.5500 ± 0.0707" in said
-    assert "results are in runs/reproduce-digits" in said
+    assert said_as("reproduction.results-in", folder="runs/reproduce-digits").search(said)
 
 
 def test_nothing_is_started_where_everything_is_there(run: Run, stage: Stage) -> None:
@@ -286,8 +286,8 @@ def test_a_quick_run_is_small_and_says_that_it_says_nothing(run: Run, stage: Sta
     (job,) = stage.jobs
     assert (job.protocol.count, job.protocol.train_pairs, job.config.epochs) == (2, 60, 2)
     assert stage.sweeps[0].trials == 2
-    assert "scores of --quick cannot be compared with the reports: leave out --quick" in said
-    assert "results are in runs/reproduce-digits-quick" in said
+    assert text("reproduction.quick") in said
+    assert said_as("reproduction.results-in", folder="runs/reproduce-digits-quick").search(said)
 
 
 def interrupted() -> str:
@@ -322,11 +322,10 @@ def test_a_grid_without_a_result_is_an_error_with_its_cause(run: Run, stage: Sta
 def test_a_row_that_fails_is_said_at_the_end_and_tried_again(run: Run, stage: Stage) -> None:
     stage.fails = ROW
     said = run(ROW, "kong/fc_1", code=1)
-    assert said.endswith(
-        f"failed: {ROW}-rounds: out of luck; run the same command to try it again\n"
-    )
+    failed = text("reproduction.row-failed", failure=f"{ROW}-rounds: out of luck")
+    assert said.endswith(f"{failed}\n")
     assert stage.logged == ["kong/fc_1-folds"]
-    assert "not run: " in said
+    assert said_as("reproduction-tables.not-run").search(said)
     stage.fails = None
     run(ROW, "kong/fc_1")
     assert stage.started == ["ray", f"{ROW}-rounds"]
@@ -339,8 +338,8 @@ def test_what_waits_can_be_sent_with_the_command_that_is_said(
     stage.waiting = 7
     said = run("kong/fc_1", "--storage", storage)
     option = "" if storage == "runs" else " --storage 'my runs'"
-    assert "7 records wait for MLflow; send them with: " in said
-    assert f"sweeps/replay.py reproduce-digits{option}\n" in said
+    replay = f"{command('sweeps/replay.py', 'reproduce-digits')}{option}"
+    assert f"{text('reproduction.records-wait', records=7, replay=replay)}\n" in said
 
 
 def test_a_document_gets_the_tables_that_were_asked_for(
@@ -349,9 +348,10 @@ def test_a_document_gets_the_tables_that_were_asked_for(
     marks = ("verdict", "kong/table1", "errors kong/table1", "kong/table3")
     document = tmp_path / "results.md"
     document.write_text("".join(f"<!-- foldsweep: {m} -->\nold\n<!-- end -->\n" for m in marks))
-    assert "3 blocks of results.md updated" in run("kong/fc_1", "--write", "results.md")
+    updated = text("reproduction.blocks-updated", blocks=3, file="results.md")
+    assert updated in run("kong/fc_1", "--write", "results.md")
     parts = document.read_text().split("<!-- end -->\n")
-    assert "0 of 1 rows are within" in parts[0]
+    assert said_as("reproduction-tables.verdict", within=0, rows=1).search(parts[0])
     assert "| fc_1 | 0.765 ± 0.007 | 0.5500 ± 0.0707 |" in parts[1]
     assert "| fc_1 | 0.0 % | 0.0 % | 0.0 % |" in parts[2]
     assert parts[3] == "<!-- foldsweep: kong/table3 -->\nold\n"
@@ -370,10 +370,12 @@ def test_tables_with_curves_are_drawn_by_analysis(run: Run, stage: Stage, tmp_pa
         "--experiment=mine",
     ]
     assert stage.drawn_from == [uri]
-    assert "2 figures of gervaise2020/table1 in runs/reproduce-digits/figures" in said
+    folder, table = "runs/reproduce-digits/figures", "gervaise2020/table1"
+    assert text("reproduction.figures", figures=2, table=table, folder=folder) in said
     assert "secret" not in said
     stage.fails = "drawing"
-    assert "figures of gervaise2020/table1 could not be drawn: no rows\n" in run(ROW)
+    not_drawn = text("reproduction.figures-not-drawn", table=table, why="no rows")
+    assert f"{not_drawn}\n" in run(ROW)
 
 
 def test_two_at_once_in_one_folder_are_refused(run: Run, stage: Stage, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from search_spaces.loading import ANY_TASK, SPACES, load_space
 from sweeps.spaces import main
-from tests.refusals import refused
+from tests.refusals import refused, said_as
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +47,10 @@ def test_a_space_is_shown_with_all_its_ranges(
     for key, words in space.ranges().items():
         assert shown[key] == (words if key in space.searched else f"{words} (fixed)")
     for key in space.grid:
-        assert any(line.startswith(f"  grid of {key}: ") for line in lines)
-    assert space.points == () or lines[-1].startswith("  tried first: ")
+        grid = said_as("spaces.grid", key=key)
+        assert any(grid.fullmatch(line.strip()) for line in lines)
+    tried_first = said_as("spaces.tried-first")
+    assert space.points == () or tried_first.fullmatch(lines[-1].strip())
 
 
 @pytest.mark.parametrize("name", ANY_TASK)

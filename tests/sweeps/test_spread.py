@@ -16,6 +16,7 @@ from foldsweep import programs
 from foldsweep.errors import CodeError, UserError
 from sweeps import spread
 from sweeps.spread import Spread, places
+from tests.refusals import text
 from tests.sweeps.jobs import Dies, Job, Meets, MeetsTwice, NeverEnds, Refuses
 
 HERE = os.getpid()
@@ -54,10 +55,20 @@ def test_short_work_starts_no_helper(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ("killed", "was killed by SIGKILL, as the system does when memory runs out"),
-        ("ends", "ended with code 3"),
-        ("fails", "failed: MemoryError: no room"),
-        ("is not understood", "failed: TypeError: Unreadable.__init__() missing 1 required"),
+        (
+            "killed",
+            text("spread.helper-killed", signal="SIGKILL") + text("supervisor.as-without-memory"),
+        ),
+        ("ends", text("spread.helper-ended", code=3)),
+        ("fails", text("spread.helper-failed", error="MemoryError: no room")),
+        (
+            "is not understood",
+            text(
+                "spread.helper-failed",
+                error="TypeError: Unreadable.__init__() missing 1 required positional argument:"
+                " 'other'",
+            ),
+        ),
     ],
 )
 def test_what_a_helper_that_dies_has_not_done_is_done_here(
@@ -66,8 +77,7 @@ def test_what_a_helper_that_dies_has_not_done_is_done_here(
     jobs = [Dies(i, HERE, pipe=pipe, how=how) for i in range(3)]
     assert done(*jobs) == [(0, HERE), (1, HERE), (2, HERE)]
     said = capsys.readouterr().out
-    assert f"a helper process {why}" in said
-    assert "; its training is repeated\n" in said
+    assert f"{text('spread.repeated', why=why)}\n" in said
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -132,7 +142,8 @@ def test_the_line_on_progress_counts_the_steps_of_all_processes(
     os.mkfifo(second)
     done(*(MeetsTwice(i, HERE, pipe=pipe, second=second) for i in range(3)))
     lines = capsys.readouterr().out.splitlines()
-    assert any("/12 in 2 processes, about " in line for line in lines)
+    where = text("spread.in-processes", processes=2)
+    assert any(f"/12{where}, about " in line for line in lines)
     assert lines[-1].startswith("step 12/12")
     assert lines[-1].endswith(", about 0 s left")
 
@@ -158,7 +169,8 @@ def test_what_cannot_be_sent_is_done_here(capsys: pytest.CaptureFixture[str]) ->
     call = own._call_helpers
     own._call_helpers = lambda: (call(), tried.release())  # type: ignore[method-assign]
     assert list(own.results()) == [(0, HERE), (1, HERE)]
-    assert "trained in one process: cannot be pickled" in capsys.readouterr().out
+    said = text("spread.no-helpers", why="cannot be pickled")
+    assert said in capsys.readouterr().out
 
 
 # Places -----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sweeps.summary import (
     shown_score,
     shown_values,
 )
+from tests.refusals import said_as, text
 
 ACCURACY = ("val_accuracy",)
 BOTH = ("val_accuracy", "num_params")
@@ -27,6 +28,17 @@ def rendered(what: RenderableType | None, width: int = 80) -> str:
     console = Console(width=width, file=io.StringIO(), soft_wrap=program_console.soft_wrap)
     console.print(what)
     return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def listed(shown: str) -> list[int]:
+    """Numbers of the trials whose configurations are below the table, in their order."""
+    kinds = "summary.trial", "summary.baseline"
+    return [
+        number
+        for line in shown.splitlines()
+        for number in range(50)
+        if any(said_as(kind, trial=number).fullmatch(line.strip()) for kind in kinds)
+    ]
 
 
 def complete(ledger: Ledger, score: float, params: int = 12345, folds: int = 3) -> int:
@@ -65,27 +77,30 @@ def test_the_table_fits_80_columns_and_says_what_matters(make_ledger: MakeLedger
     ledger = make_ledger(trials=9)
     for score in (0.5, 0.8125, 0.75):
         complete(ledger, score)
-    text = rendered(best_table(ledger, ACCURACY))
-    assert "small: best configurations" in text
-    assert "val_accuracy, mean ± std" in text
-    rows = re.findall(r"│\s*(\d+) │ (.+?)│ *(\S+) │\s*([\d,]+) │\s*(\S+) │", text)
+    shown = rendered(best_table(ledger, ACCURACY))
+    assert text("summary.best", space="small") in shown
+    assert "val_accuracy, mean ± std" in shown
+    rows = re.findall(r"│\s*(\d+) │ (.+?)│ *(\S+) │\s*([\d,]+) │\s*(\S+) │", shown)
     assert [row[0] for row in rows] == ["1", "2", "0"]
     assert rows[0][1].strip() == "0.8125 ± 0.0100"
     assert [row[2] for row in rows] == ["+0.3125", "+0.2500", "baseline"]
     assert rows[0][3:] == ("12,345", "1.2")
-    assert re.search(r"trial 1: lr=\S+ batch_size=\d+ dropout=\S+ hidden=\d+", text)
-    assert "trial 0: report/row" in text
-    assert "…" not in text
-    table = [line for line in text.splitlines() if "│" in line or "━" in line]
+    lines = [line.removeprefix("  ") for line in shown.splitlines()]
+    values = shown_values(outcome(ledger, ledger.end_of(1)).values)
+    assert re.match(r"lr=\S+ batch_size=\d+ dropout=\S+ hidden=\d+", values)
+    assert text("summary.trial", trial=1, values=values) in lines
+    length = text("summary.at-its-epochs")
+    assert text("summary.baseline", trial=0, name="report/row", length=length) in lines
+    assert "…" not in shown
+    table = [line for line in lines if "│" in line or "━" in line]
     assert all(len(line) <= 80 for line in table)
 
 
 def test_a_baseline_that_is_not_among_the_best_is_shown_below(make_ledger: MakeLedger) -> None:
     ledger = make_ledger(trials=20)
     numbers = [complete(ledger, score) for score in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
-    text = rendered(best_table(ledger, ACCURACY))
-    shown = re.findall(r"^  trial (\d+):", text, re.MULTILINE)
-    assert shown == [*map(str, numbers[: -BEST_SHOWN - 1 : -1]), "0"]
+    shown = rendered(best_table(ledger, ACCURACY))
+    assert listed(shown) == [*numbers[: -BEST_SHOWN - 1 : -1], 0]
 
 
 def test_without_a_baseline_nothing_is_compared_with_it(
@@ -129,20 +144,21 @@ def test_the_front_comes_first(make_ledger: MakeLedger) -> None:
     ranked = ranking(ledger, BOTH)
     assert [o.number for o in ranked] == [1, 3, 2, 0]
     assert ranked[0].values == (0.9, 900.0)
-    text = rendered(best_table(ledger, BOTH))
-    assert "Pareto front, 2 configurations" in text
-    assert re.findall(r"^  trial (\d+):", text, re.MULTILINE) == ["1", "3", "0"]
-    assert re.search(r"0\.9000 ± 0\.0100 │\s+900 │", text)
-    assert "params" in text
+    shown = rendered(best_table(ledger, BOTH))
+    assert text("summary.front", space="small", configurations=2) in shown
+    assert listed(shown) == [1, 3, 0]
+    assert re.search(r"0\.9000 ± 0\.0100 │\s+900 │", shown)
+    assert "params" in shown
 
 
 def test_a_long_front_is_cut(make_ledger: MakeLedger, make_space: Callable) -> None:
     ledger = make_ledger(objective=BOTH, trials=40, space=make_space(points=()))
     for i in range(FRONT_SHOWN + 5):
         complete(ledger, i / 100, 100 * i + 1)
-    text = rendered(best_table(ledger, BOTH))
-    assert f"Pareto front, {FRONT_SHOWN + 5} configurations" in text
-    assert len(re.findall(r"^  trial (\d+):", text, re.MULTILINE)) == FRONT_SHOWN
+    shown = rendered(best_table(ledger, BOTH))
+    front = text("summary.front", space="small", configurations=FRONT_SHOWN + 5)
+    assert front in shown
+    assert len(listed(shown)) == FRONT_SHOWN
 
 
 def test_an_objective_that_folds_share_has_no_spread(make_ledger: MakeLedger) -> None:
@@ -151,9 +167,9 @@ def test_an_objective_that_folds_share_has_no_spread(make_ledger: MakeLedger) ->
     complete(ledger, 0.5, params=4567)
     found = ranking(ledger, ("num_params",))
     assert [(o.std, o.score) for o in found] == [(None, 4567.0), (None, 1234567.0)]
-    text = rendered(best_table(ledger, ("num_params",)))
-    assert re.search(r"4,567 │\s+-1,230,000 │", text)
-    assert re.search(r"1,234,567 │\s+baseline │", text)
+    shown = rendered(best_table(ledger, ("num_params",)))
+    assert re.search(r"4,567 │\s+-1,230,000 │", shown)
+    assert re.search(r"1,234,567 │\s+baseline │", shown)
 
 
 def test_the_baseline_is_shown_with_its_own_values(make_ledger: MakeLedger) -> None:

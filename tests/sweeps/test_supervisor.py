@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.supervisor import Supervisor, apart
+from tests.refusals import text
 
 pytestmark = pytest.mark.integration
 
@@ -22,6 +24,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _driven_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{Path(__file__).parent}")
+
+
+def lost(why: str, log: str = "") -> str:
+    """The whole output on stderr after the end of a driver that can be continued."""
+    return f"error: {text('messages.service-lost', why=why, resume='again')}{log}\n"
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
@@ -72,10 +79,10 @@ def test_a_driver_that_is_killed_is_one_line_with_the_resume_command(
 ) -> None:
     assert apart(f"{DRIVEN}.is_killed", number) == 1
     err = capfd.readouterr().err
-    assert err.startswith(f"error: the process with Ray was killed by {number.name}")
-    assert err.endswith("finished work is kept. Continue with: again\n")
-    assert err.count("\n") == 1
-    assert ("memory" in err) == (number == signal.SIGKILL)
+    why = text("supervisor.killed", signal=number.name)
+    if number == signal.SIGKILL:
+        why += text("supervisor.as-without-memory")
+    assert err == lost(why)
 
 
 def test_what_ray_says_below_python_is_in_a_file_that_is_named(
@@ -84,10 +91,8 @@ def test_what_ray_says_below_python_is_in_a_file_that_is_named(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ray.log").write_text("of an earlier one\n")
     assert apart(f"{DRIVEN}.is_ended_below_python", "ray.log") == 1
-    assert capfd.readouterr().err == (
-        "error: Ray has ended the process of the sweep; finished work is kept."
-        " Continue with: again (Ray's own messages are in ray.log)\n"
-    )
+    log = text("supervisor.log", file="ray.log")
+    assert capfd.readouterr().err == lost(text("supervisor.ended-by-ray"), log)
     assert (tmp_path / "ray.log").read_text() == "of an earlier one\npages\n"
 
 
@@ -105,26 +110,30 @@ def test_what_ray_says_before_there_is_a_folder_is_kept_too(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert apart(f"{DRIVEN}.is_ended_below_python", None) == 1
-    kept = Path(capfd.readouterr().err.rpartition("are in ")[2].rstrip(")\n"))
+    (name,) = re.findall(r"\S*foldsweep-ray-\w+", err := capfd.readouterr().err)
+    kept = Path(name)
+    assert err == lost(text("supervisor.ended-by-ray"), text("supervisor.log", file=kept))
     assert kept.read_text() == "pages\n"
     kept.unlink()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "what"), [(signal.SIGKILL, "has ended"), (signal.SIGSTOP, "is stopped")]
+    ("number", "kind"),
+    [
+        (signal.SIGKILL, "supervisor.process-ended"),
+        (signal.SIGSTOP, "supervisor.process-stopped"),
+    ],
 )
 def test_a_raylet_that_is_gone_ends_a_driver_that_waits_for_it(
     number: int,
-    what: str,
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sweeps.supervisor.STOPPED_S", 0.0)
     assert apart(f"{DRIVEN}.loses_ray", number) == 1
-    assert capfd.readouterr().err == (
-        f"error: Ray's raylet {what}; finished work is kept. Continue with: again\n"
-    )
+    assert capfd.readouterr().err == lost(text(kind, process="raylet"))
 
 
 def test_a_head_node_that_has_gone_is_one_line_at_once(
@@ -132,10 +141,7 @@ def test_a_head_node_that_has_gone_is_one_line_at_once(
 ) -> None:
     """The driver waits in a call of Ray that takes a minute."""
     assert apart(f"{DRIVEN}.loses_its_head_node") == 1
-    assert capfd.readouterr().err == (
-        "error: Ray's head node, head:6379, has not answered for 10 s; finished work is"
-        " kept. Continue with: again\n"
-    )
+    assert capfd.readouterr().err == lost("its head node has gone")
 
 
 @pytest.fixture
@@ -187,7 +193,7 @@ def test_a_third_ctrl_c_ends_a_driver_that_does_not_end(
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "heard\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate()[1] == "error: ended at once\n"
+    assert process.communicate()[1] == f"error: {text('supervisor.ended-at-once')}\n"
     assert process.returncode == 130
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.recipe import Recipe
+from tests.refusals import text
 from tests.trainables.keep.cases import customers
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +46,7 @@ def test_what_a_sweep_logged_comes_back(tmp_path: Path) -> None:
     assert (recipe.task, recipe.variant) == ("customers", "customers/logistic")
     assert recipe.objective == "roc_auc"
     assert len(recipe.fold_scores["val_roc_auc"]) == 3
-    assert "equal in every fold and metric, to the last bit" in program(
+    assert text("evaluate.equal") in program(
         "sweeps/evaluate.py", "best-real-logistic.yaml", "--cv"
     )
     program("analysis/predict.py", "kept", "customers.csv")

@@ -21,7 +21,7 @@ import foldsweep as fs
 from foldsweep.errors import UserError
 from sweeps.settings import SweepSettings
 from tests.foldsweep.api import made
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -112,9 +112,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     after = process()
     assert {name for name in before if before[name] != after[name]} == set()
     said = capsys.readouterr().out
-    assert said.startswith("dry run: nothing is written, no trial is run")
-    assert "space small: variant table/net; 4 trials" in said
-    assert "time: about " in said
+    assert said.startswith(text("rehearsal.nothing-written"))
+    assert said_as("rehearsal.space", space="small", variant="table/net").search(said)
+    assert said_as("rehearsal.time").search(said)
     assert f"folder: {home}/runs/NAME" in said
     assert [path.name for path in home.iterdir()] == ["mlflow.db"]
     with pytest.raises(UserError, match="200"):
@@ -225,7 +225,9 @@ def test_a_trial_that_crashes_is_tried_again(
 
     made.hooks.append(crash)
     result = fs.sweep(make_space(), name="own", **SMALL)
-    assert "trial 0: OSError: disk is gone; traceback in runs" in capsys.readouterr().out
+    file = "runs/own/small/errors/trial_00000.txt"
+    error = text("attempts.traceback", error="OSError: disk is gone", file=file)
+    assert text("attempts.of-trial", trial=0, error=error) in capsys.readouterr().out
     assert [*result.trials["state"]] == ["COMPLETE"] * 3
 
 

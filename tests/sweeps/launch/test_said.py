@@ -29,7 +29,8 @@ def test_each_space_of_few_trials_says_before_it_starts_that_none_is_stopped_ear
     spaces = ("mlp", "random_forest", "logistic")
     launched(data="iris", space=spaces, name="first", trials=4, scheduler="hyperband")
     lines = capsys.readouterr().out.splitlines()
-    (start,) = (i for i, line in enumerate(lines) if line.startswith("sweep first starts: "))
+    starts = said_as("launch.starts", name="first")
+    (start,) = (i for i, line in enumerate(lines) if starts.fullmatch(line))
     assert said_as("messages.watch").fullmatch(lines[start + 1])
     assert lines[start + 2 :] == [
         too_few("mlp", "hyperband"),
@@ -56,6 +57,7 @@ def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
         "messages.stops-early-now", space="mlp", trials="29 sampled trials", scheduler="asha"
     )
     budget = text("messages.trials", trials=30)
-    resumed = said_as("messages.described", spaces="mlp", budget=budget).pattern
-    assert re.match(f"sweep first resumes: {resumed}", said[2][0])
+    described = said_as("messages.described", spaces="mlp", budget=budget).pattern
+    resumes = re.escape(text("launch.resumes", name="first", sweep="DESCRIBED"))
+    assert re.fullmatch(resumes.replace("DESCRIBED", described), said[2][0])
     assert said_as("messages.watch").fullmatch(said[2][1])

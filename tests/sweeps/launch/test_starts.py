@@ -15,7 +15,7 @@ from sweeps.launch import launch
 from sweeps.outages import ServiceLost
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import load_settings
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.sweeps.launch.launches import Waiting
 
 
@@ -106,7 +106,7 @@ def test_a_full_disk_at_resume_is_one_line_with_the_command(
     monkeypatch.setattr(launch_module, "_sweep_all", end)
     stored = load_settings(Path("runs/first"))
     settings = replace(stored, resume="first")
-    with refused("launch.disk-full", again="continue with --resume first"):
+    with refused("launch.disk-full", again=text("launch.resume", name="first")):
         launch(settings, stored, Waiting(settings))
 
 

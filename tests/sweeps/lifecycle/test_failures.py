@@ -15,7 +15,7 @@ from sweeps.outcomes import failure_of
 from sweeps.scheduling import StudySearcher
 from sweeps.tracking.spool import SPOOL_FILE, TrackingTarget, read_records
 from sweeps.tracking.tracker import Tracker
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.sweeps.lifecycle.recorder import EQUAL, MakeLifecycle, Recorder, result, run
 
 
@@ -198,7 +198,7 @@ def test_a_trial_that_took_too_long_says_so_and_not_that_its_process_died(
     life.fail("a")
     assert life.failures == {"timed out": 1}
     assert recorder.tags[0]["foldsweep.failure"] == "timed out"
-    assert recorder.tags[0]["foldsweep.error"] == "ended after 2.5 s (--trial-timeout)"
+    assert recorder.tags[0]["foldsweep.error"] == text("attempts.timed-out", seconds=2.5)
     assert not life.attempts.error_folder.exists()
 
 
@@ -288,10 +288,8 @@ def test_a_trial_that_loses_its_machine_has_not_crashed(make_lifecycle: MakeLife
     life.machine_lost("a", "lost with its machine, b (10.0.0.2)")
     life.lost("a")
     assert (life.running, life.ended.total(), life.attempts.crashes.total()) == ({}, 0, 0)
-    assert (
-        life.attempts.last_error
-        == "trial 0: lost with its machine, b (10.0.0.2); it is tried again"
-    )
+    error = text("attempts.lost-once-more", what="lost with its machine, b (10.0.0.2)")
+    assert life.attempts.last_error == text("attempts.of-trial", trial=0, error=error)
     assert (life.start("again") or {})["trial_number"] == 0
     life.end("again", result())
     assert life.ended[TrialState.COMPLETE] == 1
@@ -304,7 +302,8 @@ def test_a_trial_that_brings_its_machines_down_ends(make_lifecycle: MakeLifecycl
         life.machine_lost(str(attempt), "lost with its machine, b (10.0.0.2)")
         life.lost(str(attempt))
     trial = life.ledger.frozen(0)
-    said = f"lost with its machine, b (10.0.0.2), {MOST_LOST} times"
+    what = "lost with its machine, b (10.0.0.2)"
+    said = text("attempts.lost-too-often", what=what, times=MOST_LOST)
     assert (trial.state, failure_of(trial)[1]) == (TrialState.FAIL, said)
 
 
@@ -327,11 +326,11 @@ def test_a_failure_that_was_made_good_is_not_the_last_error(
         life.start(key)
         life.crashed(key, error)
     life.fail("a")
-    assert life.remaining_error == "trial 1: out of memory"
+    assert life.remaining_error == text("attempts.of-trial", trial=1, error="out of memory")
     life.lost("b")
     life.start("c")
     life.end("c", result())
-    assert life.remaining_error == "trial 0: boom"
+    assert life.remaining_error == text("attempts.of-trial", trial=0, error="boom")
 
 
 def test_a_trial_runs_once_it_has_a_process_and_its_node_is_logged(

@@ -16,7 +16,7 @@ from sweeps.lifecycle import runs
 from sweeps.messages import failed_apart
 from sweeps.outcomes import RESULT_ATTR, failure_of
 from sweeps.sampling import MOST_REDRAWS
-from tests.refusals import text
+from tests.refusals import said_as, text
 from tests.sweeps.lifecycle.recorder import (
     ENOUGH,
     EQUAL,
@@ -211,11 +211,11 @@ def test_a_diverged_trial_fails_with_the_epoch(
     life.start("a")
     life.end("a", result(math.nan, epoch=4, loss=loss))
     trial = life.ledger.frozen(0)
-    reason = "a loss became infinite or NaN in epoch 4"
+    reason = text("trials.loss-not-finite", epoch=4)
     assert (trial.state, failure_of(trial)[1]) == (TrialState.FAIL, reason)
     assert recorder.tags[0]["foldsweep.error"] == reason
     assert recorder.tags[0]["foldsweep.state"] == "FAIL"
-    assert life.attempts.last_error == f"trial 0: {reason}"
+    assert life.attempts.last_error == text("attempts.of-trial", trial=0, error=reason)
     assert life.best is None
 
 
@@ -230,8 +230,8 @@ def test_the_traceback_of_a_crash_is_kept_and_named(
     assert kept.read_text() == "Traceback ...\nValueError: again\n"
     assert recorder.artifacts == []  # not yet: a retry may succeed
     life.fail("a")
-    error = f"ValueError: again; traceback in {kept}"
-    assert life.attempts.last_error == f"trial 0: {error}"
+    error = text("attempts.traceback", error="ValueError: again", file=kept)
+    assert life.attempts.last_error == text("attempts.of-trial", trial=0, error=error)
     assert failure_of(life.ledger.frozen(0))[1] == error
     assert recorder.tags[0]["foldsweep.error"] == error
     assert recorder.artifacts == [(0, kept)]
@@ -255,9 +255,9 @@ def test_a_traceback_is_named_as_it_can_be_typed_here(
     life = make_lifecycle()
     life.start("a")
     life.crashed("a", "ValueError: no", "Traceback")
-    assert (
-        life.attempts.last_error == "trial 0: ValueError: no; traceback in errors/trial_00000.txt"
-    )
+    file = "errors/trial_00000.txt"
+    error = text("attempts.traceback", error="ValueError: no", file=file)
+    assert life.attempts.last_error == text("attempts.of-trial", trial=0, error=error)
 
 
 def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLifecycle) -> None:
@@ -269,7 +269,8 @@ def test_a_crash_is_told_only_when_it_is_not_tried_again(make_lifecycle: MakeLif
     life.crashed("a", "out of memory again")
     life.fail("a")
     assert failure_of(life.ledger.frozen(0))[1] == "out of memory again"
-    assert (life.running, life.attempts.last_error) == ({}, "trial 0: out of memory again")
+    last_error = text("attempts.of-trial", trial=0, error="out of memory again")
+    assert (life.running, life.attempts.last_error) == ({}, last_error)
 
 
 def test_a_retried_trial_that_ends_well_is_complete(make_lifecycle: MakeLifecycle) -> None:
@@ -290,7 +291,8 @@ def test_an_invalid_configuration_fails_and_the_next_is_asked(
     assert life.ended == {TrialState.COMPLETE: 12, TrialState.FAIL: life.failures["refused"]}
     refused = next(t for t in life.ledger.ended() if t.state == TrialState.FAIL)
     reason = failure_of(life.ledger.frozen(refused.number))[1]
-    assert reason.startswith("not a valid configuration: hidden_layers must be equal to embedding")
+    error = "hidden_layers must be equal to embedding"
+    assert reason.startswith(text("trials.not-valid", error=error))
     assert recorder.tags[refused.number]["foldsweep.error"] == reason
     assert ("end", refused.number, "FAILED") in recorder.events
 
@@ -310,8 +312,9 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
         assert life.start("b") is None  # all permitted trials, and as many again
     assert life.failures == {"refused": 5}
     assert life.ledger.redraws == asked + 5 * MOST_REDRAWS
-    refusal = text("gate.no-configuration", conditions="its constraint")
-    assert failure_of(life.ledger.frozen(1))[1] == f"not a valid configuration: {refusal}"
+    refusal = text("gate.no-configuration", conditions=text("gate.its-constraint"))
+    error = text("trials.not-valid", error=refusal)
+    assert failure_of(life.ledger.frozen(1))[1] == error
     end = SimpleNamespace(ledger=life.ledger)
     refusals, redraws = failed_apart(end, life.ledger.settings)  # type: ignore[arg-type]
     assert refusals == text(
@@ -320,13 +323,13 @@ def test_a_trial_of_which_no_draw_meets_the_constraint_is_refused_untrained(
         configurations="5 configurations",
         instead=text("messages.tried-instead", more=3),
         trial=1,
-        error=f"not a valid configuration: {refusal}",
+        error=error,
     )
     assert redraws == text(
         "messages.redrawn",
         space="small",
         configurations=f"{life.ledger.redraws} configurations",
-        conditions="its constraint",
+        conditions=text("gate.its-constraint"),
     )
 
 
@@ -361,7 +364,7 @@ def test_a_checkpoint_that_cannot_be_deleted_fails_nothing_and_goes_later(
     life.end("b", result())
     assert life.ended == {TrialState.COMPLETE: 2}
     assert not life.failures
-    assert life.outages.shown().startswith("storage away for")
+    assert said_as("outages.away", service="storage").fullmatch(life.outages.shown())
     assert asked == [0]  # no call for a while, since each one delays all trials
     monkeypatch.undo()
     monkeypatch.setattr(checkpoints, "STORE_RESTS_S", 0.0)
@@ -383,7 +386,7 @@ def test_what_workers_say_of_the_store_is_shown_as_long_as_any_says_so(
         life.start(key)
     life.result("a", {**result(epoch=3), "unsaved": [40.0, "AWS Error SLOW_DOWN"]})
     life.result("b", {**result(epoch=3), "unsaved": [1.0, "AWS Error SLOW_DOWN"]})
-    assert life.outages.shown() == "storage away for 40 s"
+    assert life.outages.shown() == text("outages.away", service="storage", seconds=40)
     assert life.outages.why() == "storage: AWS Error SLOW_DOWN"
     life.result("a", result(epoch=4, since=3))
     assert life.outages.shown()

@@ -28,7 +28,7 @@ def test_a_notebook_has_the_end_of_a_space_in_one_output(
     show_end(settings, end, "first", shown=Cell(shown.append))
     assert said() == ""
     (bundle,) = shown
-    assert "small: best configurations" in bundle["text/plain"]
+    assert text("summary.best", space="small") in bundle["text/plain"]
     show_end(settings, end, "first")
     assert bundle["text/plain"].splitlines()[0] == said().splitlines()[0]
 
@@ -40,7 +40,7 @@ def test_the_end_begins_with_counts_and_a_warning(
     lines = said().splitlines()
     assert lines[0] == text("messages.ended", space="small", complete=1, pruned=0, failed=0)
     assert lines[1] == none_sampled(BASELINE, "messages.more-trials")
-    assert lines[2] == "small: best configurations"
+    assert lines[2] == text("summary.best", space="small")
 
 
 @pytest.mark.parametrize(

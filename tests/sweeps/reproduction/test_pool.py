@@ -22,6 +22,7 @@ from sweeps.tracking.spool import (
     write_progress,
 )
 from sweeps.tracking.tracker import Tracker
+from tests.refusals import said_as, text
 from trainables.presets.preset import Measurement, Reported
 
 MakeJob = Callable[..., Job]
@@ -100,8 +101,10 @@ def test_the_longest_rows_come_first_and_no_more_at_a_time_than_fit(
     assert serial_ray.most_running == 2
     assert serial_ray.options["num_cpus"] == 1
     assert failures == []
-    assert [" left" in line for line in said] == [True, True, True, False]
-    assert said[3].endswith("4/4 rows · report/1-rounds: 0.6000 ± 0.1414")
+    left = said_as("pool.left")
+    assert [bool(left.search(line)) for line in said] == [True, True, True, False]
+    done = text("pool.rows", done=4, rows=4)
+    assert said[3].endswith(f"{done} · report/1-rounds: 0.6000 ± 0.1414")
 
 
 def test_a_row_that_cannot_be_measured_stops_no_other(
@@ -115,8 +118,10 @@ def test_a_row_that_cannot_be_measured_stops_no_other(
     jobs = [make_job(name="report/first", epochs=9), make_job(name="report/second")]
     failures, said = run(jobs, measure, tmp_path, concurrency=1)
     assert failures == ["report/first-rounds: OutOfMemoryError: no more"]
-    assert "report/first-rounds: failed: OutOfMemoryError: no more" in said[0]
-    assert said[1].endswith("2/2 rows · report/second-rounds: a loss became infinite")
+    failed = text("pool.failed", reason="OutOfMemoryError: no more")
+    assert f"report/first-rounds: {failed}" in said[0]
+    done = text("pool.rows", done=2, rows=2)
+    assert said[1].endswith(f"{done} · report/second-rounds: a loss became infinite")
 
 
 # Logging ----------------------------------------------------------------------------------------
@@ -205,7 +210,7 @@ def test_a_row_is_a_run_below_the_one_of_all_rows(make_job: MakeJob, tmp_path: P
         "foldsweep.preset": "report/row",
         "foldsweep.table": "report/table",
         "foldsweep.row": "0",
-        "foldsweep.protocol": "2 rounds, the same pairs in all, 24 to train on and 20 to test",
+        "foldsweep.protocol": text("reproduction-tables.same-rounds", rounds=2, train=24, test=20),
         "task": "larger_digit",
         "variant": "larger_digit/mlp",
         "weight_sharing": "false",

@@ -18,7 +18,7 @@ from sweeps.reproduction.tables import (
     verdict,
     write_between_marks,
 )
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.presets.preset import Grid, Measurement, Preset, Protocol, Reported
 from trainables.presets.registry import PRESETS, TABLES, Row
 
@@ -117,17 +117,17 @@ def test_there_is_no_difference_of_what_has_no_figure_or_no_spread() -> None:
 
 
 def test_the_verdict_counts_rows_and_names_those_below(rows: Rows) -> None:
+    diverged = text("reproduction-tables.row-diverged", row="report/diverged (rounds)")
     assert verdict([list(rows.values())], lookup) == (
-        "2 of 4 rows are within 2 standard errors of the reported mean or above it;"
-        " below: report/missed (rounds), report/diverged (rounds) diverged;"
-        " one round, so no standard error: 1; not run: 1"
+        text("reproduction-tables.verdict", within=2, rows=4, errors=2)
+        + text("reproduction-tables.below", rows=f"report/missed (rounds), {diverged}")
+        + text("reproduction-tables.one-round", rows=1)
+        + text("reproduction-tables.not-run", rows=1)
     )
-    assert verdict([[rows["met"]]], lookup) == (
-        "1 of 1 rows are within 2 standard errors of the reported mean or above it"
-    )
-    assert verdict([[rows["not_reported"]]], lookup) == (
-        "no accuracies are reported for these rows"
-    )
+    all_met = text("reproduction-tables.verdict", within=1, rows=1, errors=2)
+    assert verdict([[rows["met"]]], lookup) == all_met
+    none_reported = text("reproduction-tables.nothing-reported")
+    assert verdict([[rows["not_reported"]]], lookup) == none_reported
 
 
 # Tables -----------------------------------------------------------------------------------------
@@ -135,9 +135,8 @@ def test_the_verdict_counts_rows_and_names_those_below(rows: Rows) -> None:
 
 def test_a_row_shows_both_figures(rows: Rows) -> None:
     (cells,) = table_cells("report/table", lookup, lambda grid: None)
-    assert cells.title == (
-        "report/table: 10 rounds, fresh pairs in each, 1000 to train on and 1000 to test"
-    )
+    rounds = text("reproduction-tables.fresh-rounds", rounds=10, train=1000, test=1000)
+    assert cells.title == f"report/table: {rounds}"
     shown = cells_by_row(cells)
     assert list(shown) == list(REPORTED)
     assert shown["met"] == {
@@ -192,7 +191,9 @@ def test_a_grid_shows_both_best_points_and_says_if_test_pairs_chose(
     monkeypatch.setattr(tables, "TABLES", {"report/grid": [GRID]})
     ours = found(select_on_test=select_on_test)
     (cells,) = table_cells("report/grid", lookup, lambda grid: ours)
-    how = "SELECTED ON TEST PAIRS" if select_on_test else "3-fold cross-validation"
+    how = text("reproduction-tables.cross-validated", folds=3)
+    if select_on_test:
+        how = text("reproduction-tables.on-test")
     assert cells.title == f"report/grid: {how}"
     assert cells.rows == (
         ("grid", "2 of 6", "lr=0.2", "0.9000", "lr=0.1 dropout=0.5", "0.9100 ± 0.0200")
@@ -221,13 +222,16 @@ def test_wrong_answers_are_in_percent(rows: Rows) -> None:
     [
         (
             Protocol(kind="rounds", count=15, fresh_data=False, test_from=500),
-            "15 rounds, the same pairs in all, 1000 to train on and 500 to test",
+            text("reproduction-tables.same-rounds", rounds=15, train=1000, test=500),
         ),
         (
             Protocol(kind="rounds", count=10, held_back=200),
-            "10 rounds, fresh pairs in each, 800 to train on and 1000 to test",
+            text("reproduction-tables.fresh-rounds", rounds=10, train=800, test=1000),
         ),
-        (Protocol(kind="folds", count=4), "4-fold cross-validation of 1000 pairs"),
+        (
+            Protocol(kind="folds", count=4),
+            text("reproduction-tables.folds", folds=4, pairs=1000),
+        ),
     ],
 )
 def test_a_protocol_is_said_in_words(protocol: Protocol, said: str) -> None:

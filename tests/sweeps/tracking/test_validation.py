@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sweeps.tracking.validation import problem_of
+from tests.refusals import text
 
 DATASET = {"name": "d", "digest": "0", "source_type": "code", "source": "{}"}
 START = {
@@ -40,44 +41,51 @@ def test_what_a_driver_writes_is_right(record: dict[str, Any]) -> None:
     assert problem_of(record) == ""
 
 
+def wrong(field: str) -> str:
+    return text("validation.field-wrong", field=field)
+
+
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        ([], "it is not a JSON object"),
-        (None, "it is not a JSON object"),
-        ({"op": "unreadable"}, "it is not a JSON object"),
-        ({}, "its op is unknown"),
-        ({"op": ["tags"], "run": "1"}, "its op is unknown"),
-        ({"op": "frobnicate", "run": "1"}, "its op is unknown"),
-        ({"op": "open", "run": "1"}, "op open has a run"),
-        (END | {"run": 1}, "its run is not the number of a trial"),
-        (END | {"run": ["1"]}, "its run is not the number of a trial"),
-        (END | {"run": "one"}, "its run is not the number of a trial"),
-        (END | {"run": "\u0661"}, "its run is not the number of a trial"),
-        ({k: v for k, v in END.items() if k != "status"}, "its status is missing"),
-        (END | {"status": "DONE"}, "its status is wrong"),
-        (END | {"status": ["FINISHED"]}, "its status is wrong"),
-        (END | {"time": -1}, "its time is wrong"),
-        (END | {"time": 2**63}, "its time is wrong"),
-        (END | {"time": True}, "its time is wrong"),
-        (START | {"name": None}, "its name is wrong"),
-        (START | {"params": []}, "its params is wrong"),
-        (START | {"params": {"lr": 0.1}}, "its params is wrong"),
-        (START | {"tags": None}, "its tags is wrong"),
-        (START | {"dataset": {}}, "its dataset is wrong"),
-        (START | {"dataset": {**DATASET, "rows": "3"}}, "its dataset is wrong"),
-        (START | {"dataset": {**DATASET, "digest": 3}}, "its dataset is wrong"),
-        (METRICS | {"points": {"acc": 1}}, "its points is wrong"),
-        (METRICS | {"points": [["acc", 1.0, 1]]}, "its points is wrong"),
-        (METRICS | {"points": [["acc", "1.0", 1, 2]]}, "its points is wrong"),
-        (METRICS | {"points": [["acc", 10**400, 1, 2]]}, "its points is wrong"),
-        (METRICS | {"points": [["acc", 1.0, 2**64, 2]]}, "its points is wrong"),
-        (METRICS | {"points": [["acc", 1.0, 1.5, 2]]}, "its points is wrong"),
-        (METRICS | {"points": [[None, 1.0, 1, 2]]}, "its points is wrong"),
-        (TAGS | {"tags": [["a", "b"]]}, "its tags is wrong"),
-        (ARTIFACT | {"path": "a\0b"}, "its path is wrong"),
-        (ARTIFACT | {"path": "\ud800"}, "its path is wrong"),
-        (ARTIFACT | {"to": None}, "its to is wrong"),
+        ([], text("validation.not-an-object")),
+        (None, text("validation.not-an-object")),
+        ({"op": "unreadable"}, text("validation.not-an-object")),
+        ({}, text("validation.op-unknown")),
+        ({"op": ["tags"], "run": "1"}, text("validation.op-unknown")),
+        ({"op": "frobnicate", "run": "1"}, text("validation.op-unknown")),
+        ({"op": "open", "run": "1"}, text("validation.needless-run", op="open")),
+        (END | {"run": 1}, text("validation.not-a-run")),
+        (END | {"run": ["1"]}, text("validation.not-a-run")),
+        (END | {"run": "one"}, text("validation.not-a-run")),
+        (END | {"run": "\u0661"}, text("validation.not-a-run")),
+        (
+            {k: v for k, v in END.items() if k != "status"},
+            text("validation.field-missing", field="status"),
+        ),
+        (END | {"status": "DONE"}, wrong("status")),
+        (END | {"status": ["FINISHED"]}, wrong("status")),
+        (END | {"time": -1}, wrong("time")),
+        (END | {"time": 2**63}, wrong("time")),
+        (END | {"time": True}, wrong("time")),
+        (START | {"name": None}, wrong("name")),
+        (START | {"params": []}, wrong("params")),
+        (START | {"params": {"lr": 0.1}}, wrong("params")),
+        (START | {"tags": None}, wrong("tags")),
+        (START | {"dataset": {}}, wrong("dataset")),
+        (START | {"dataset": {**DATASET, "rows": "3"}}, wrong("dataset")),
+        (START | {"dataset": {**DATASET, "digest": 3}}, wrong("dataset")),
+        (METRICS | {"points": {"acc": 1}}, wrong("points")),
+        (METRICS | {"points": [["acc", 1.0, 1]]}, wrong("points")),
+        (METRICS | {"points": [["acc", "1.0", 1, 2]]}, wrong("points")),
+        (METRICS | {"points": [["acc", 10**400, 1, 2]]}, wrong("points")),
+        (METRICS | {"points": [["acc", 1.0, 2**64, 2]]}, wrong("points")),
+        (METRICS | {"points": [["acc", 1.0, 1.5, 2]]}, wrong("points")),
+        (METRICS | {"points": [[None, 1.0, 1, 2]]}, wrong("points")),
+        (TAGS | {"tags": [["a", "b"]]}, wrong("tags")),
+        (ARTIFACT | {"path": "a\0b"}, wrong("path")),
+        (ARTIFACT | {"path": "\ud800"}, wrong("path")),
+        (ARTIFACT | {"to": None}, wrong("to")),
     ],
 )
 def test_what_is_wrong_is_named(record: Any, said: str) -> None:

@@ -212,6 +212,8 @@ def _say(recipe: Recipe, scores: Scores, measured_on: str) -> None:
         error = std / len(values) ** 0.5
         shown = f"{error:.4f}"
         spread = text("evaluate.spread", std=f"{std:.4f}", rounds=len(values), error=shown)
+        if np.ptp(values) == 0:
+            spread = text("evaluate.no-spread", rounds=len(values))
     before = shown_spread(recipe.score[key], recipe.score[names.std_key(key)])
     mean = f"{float(np.mean(values)):.4f}"
     console.print(text("evaluate.test", metric=name, mean=mean, spread=spread, on=measured_on))

@@ -86,6 +86,8 @@ def _launch(
 ) -> int:
     settings, spaces, data = ready.settings, ready.spaces, ready.data
     name = settings.resume or settings.name or new_name(settings.local_root)
+    if stored is None and (settings.local_root / name / SETTINGS_FILE).exists():
+        raise taken(name)  # MLflow's error would suggest another --name, not --resume
     names.refuse()
     cluster.refuse()
     identity = _identity(settings, stored, name)

@@ -12,6 +12,7 @@ import torch
 from ray import cloudpickle
 
 from foldsweep.errors import CodeError, UserError, first_line
+from foldsweep.numbers import plural
 from foldsweep.user_code import code_error
 from search_spaces.space import SearchSpace
 from search_spaces.trying import DRAWS
@@ -224,14 +225,13 @@ def _check_outputs(stack: FoldStack, task: Task) -> None:
     if not counted or not isinstance(output, torch.Tensor) or output.ndim != 3:
         return
     if output.shape[2] != task.outputs:
-        what = "classes" if task.kind == "classification" else "values to predict"
-        numbers = f"{output.shape[2]} number{'' if output.shape[2] == 1 else 's'}"
+        values = f"{plural(task.outputs, 'value')} to predict"
+        classes = f"{task.outputs} classes"
         raise UserError.of(
             "preflight.wrong-outputs",
-            numbers=numbers,
+            numbers=plural(output.shape[2], "number"),
             task=task.name,
-            outputs=task.outputs,
-            what=what,
+            outputs=classes if task.kind == "classification" else values,
         )
 
 

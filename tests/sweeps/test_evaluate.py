@@ -286,6 +286,19 @@ def test_estimators_give_the_same_in_any_process(
     assert found[0] == found[1]
 
 
+def test_rounds_that_no_seed_changes_are_said_to_be_equal(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES["estimator numbers"](here)
+    recipe = recipe_of_any(case.variant, case.config, case.data, sweep="first/ridge")
+    recipe.save(here / "best.yaml", comment="")
+    monkeypatch.setattr(sys, "argv", ["evaluate", "best.yaml", "--rounds", "2"])
+    assert evaluate.main() == 0
+    said = capsys.readouterr().out
+    assert text("evaluate.no-spread", rounds=2) in said
+    assert not said_as("evaluate.spread", rounds=2).search(said)
+
+
 MINE = """
 from torch import nn
 from foldsweep import SearchSpace, TrialConfig, tune, variant

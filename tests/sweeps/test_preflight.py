@@ -175,7 +175,7 @@ def test_a_bug_is_shown_with_file_line_and_traceback(
     assert "sweeps/preflight.py" not in shown  # no frames of the caller
 
 
-OUTPUTS = {"task": "points", "outputs": 2, "what": "classes"}
+OUTPUTS = {"task": "points", "outputs": "2 classes"}
 WRONG = {
     "three outputs for two classes": (
         {"outputs": "3"},

@@ -74,7 +74,7 @@ def test_a_space_of_a_program_is_swept_and_resumed_with_the_same(make_space: Mak
     again = fs.sweep(space=make_space(), resume="own", workers=0, trials=4)
     assert len(again.trials) == 4
     pd.testing.assert_frame_equal(again.trials[:3], first.trials)
-    with refused("name-check.name-taken", name="own"):
+    with refused("launch.name-taken", name="own"):
         fs.sweep(make_space(), name="own", **SMALL)
     with refused("handover.space-of-a-program", space="small"):
         fs.sweep(resume="own", workers=0, trials=5)

@@ -179,7 +179,7 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
     found, said = load(others)
     assert names(found) == ["auc/mlp", "small/ridge", "prices/ridge"]
     why = text("load.sweep-of-earlier-version")
-    assert said == [f"early/mlp is left out: {why}"]
+    assert said == [text("analysis-results.left-out", sweep="early/mlp", why=why)]
     assert load(others, "auc")[1] == []
     with refused("analysis-results.none-readable", which=" that matches early and", reason=why):
         load(others, "early")

@@ -13,7 +13,7 @@ import pytest
 from foldsweep.errors import CodeError
 from sweeps import evaluate, measurements
 from sweeps.rounds import Training
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.trainables.cases import recipe_of
 from tests.trainables.keep.cases import CASES
 from tests.trainables.keep.cases import recipe_of as recipe_of_any
@@ -343,7 +343,10 @@ def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
 
 def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
     with refused(
-        "programs.option-out-of-range", option="concurrency", rule="at least 1", value="0"
+        "programs.option-out-of-range",
+        option="concurrency",
+        rule=text("rules.at-least", least=1),
+        value="0",
     ):
         measure("--concurrency", 0)
 

@@ -9,7 +9,7 @@ import pytest
 from foldsweep.recipe import Recipe
 from sweeps import finalists, measurements
 from sweeps.rounds import Training
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.trainables.cases import recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -224,7 +224,7 @@ def test_no_bit_depends_on_the_number_of_processes(run, helped):
         (
             ("a.yaml", "--repeats", "0"),
             "programs.option-out-of-range",
-            {"option": "repeats", "rule": "at least 1", "value": "0"},
+            {"option": "repeats", "rule": text("rules.at-least", least=1), "value": "0"},
         ),
         (("a.yaml", "--seed", "-1"), "measurements.seed-out-of-range", {"seed": -1}),
         (("none.yaml",), "recipe.file-unreadable", {"path": "none.yaml"}),

@@ -83,7 +83,7 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
     )
     for line in (
         "dry run: nothing is written, no trial is run",
-        "target left: 2 classes: ",
+        text("table-summary.classes", target="left", classes=2, counts=""),
         f"sweep first would start: {described}\n",
         "folds: 3, of about 48 rows to train on and 24 held out; 18 test rows are not touched",
         "space mlp: variant table/mlp; 12 trials, including 1 initial point",
@@ -190,7 +190,7 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
         (
             (*OWN, "--space", "mpl"),
             "loading.space-unknown-for-data",
-            {"space": "mpl", "hint": "; did you mean mlp?"},
+            {"space": "mpl", "hint": text("checks.did-you-mean", word="mlp")},
         ),
         (
             ("--data", "table.csv", "--target", "lift", "--space", "mlp"),

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from analysis.models import difference
 from analysis.models.difference import compared, interval, mcnemar
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.keep.measure import Measured
 from trainables.tasks.metrics import Metric
 from trainables.tasks.scores import metric as metric_of
@@ -52,9 +52,9 @@ def test_accuracies_are_compared_by_the_exact_test():
     one, two = by_row(ours, ACCURACY), by_row(theirs, ACCURACY)
     found = compared("accuracy", one, two)
     assert found.better
-    assert found.said == f"p = {mcnemar(ours, theirs):.2g}"
+    assert found.said == text("difference.p-value", p=mcnemar(ours, theirs))
     assert not compared("accuracy", two, one).better
-    assert compared("accuracy", one, one).said == "p = 1"
+    assert compared("accuracy", one, one).said == text("difference.p-value", p=1)
 
 
 def test_interval_is_that_of_scipy_s_bootstrap():

@@ -71,7 +71,7 @@ def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch
     monkeypatch.setenv("TERM", "xterm")
     said = run("--dataset", "digits")
     assert "\x1b[1mcnn" in said
-    assert "\x1b[1;36msignificantly better\x1b[0m" in said
+    assert f"\x1b[1;36m{text('words.verdict-better')}\x1b[0m" in said
 
 
 def test_columns_are_those_that_have_values(run):
@@ -221,7 +221,8 @@ def test_errors_are_compared_lowest_first(run_tasks):
 def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
     said = run_tasks("--task", "houses")
     score = text("words.expected-score", metric="rmse", score="50.540")
-    ahead = said_as("words.ahead", best="ridge", budgets=" (2 against 1 trials)", score=score)
+    budgets = f" ({text('analysis-rows.trials', a=2, b=1)})"
+    ahead = said_as("words.ahead", best="ridge", budgets=budgets, score=score)
     headline = next(filter(said_as("words.inconclusive").fullmatch, said.splitlines()))
     assert ahead.search(headline)
     assert f"best configurations by {lower_is_better('rmse')}" in said

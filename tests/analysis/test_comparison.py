@@ -143,7 +143,8 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     assert found.choice.equivalent == found.choice.trials[:1]
     open_, equal = words.choice_sentences(found)
     power = text("words.power", difference=words.amount(found.choice.detectable, found))
-    assert said_as("words.all-undistinguished", power=power).fullmatch(open_)
+    these = text("words.all-others", others="4 complete configurations")
+    assert said_as("words.undistinguished", these=these, power=power).fullmatch(open_)
     assert equal == text("words.none-equivalent", limit="1.0 point")
     assert f"{int(poor.values['num_params']):,}" not in open_ + equal
 
@@ -232,7 +233,8 @@ def test_spaces_of_one_command_are_tested_on_the_epochs_that_suit_each_and_the_v
 def test_a_smoke_run_is_named_in_row_and_verdict():
     found = comparison(budget("a", 0.95, trials=30), budget("b", 0.80, trials=1, name="smoke"))
     better = text("words.verdict-better")
-    assert words.verdict(found.tests[0]) == f"{better} (30 against 1 trials)"
+    trials = text("analysis-rows.trials", a=30, b=1)
+    assert words.verdict(found.tests[0]) == f"{better} ({trials})"
     assert budgets(found.rows) == ["30 trials", "1 trial"]
 
 

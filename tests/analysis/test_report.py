@@ -70,7 +70,8 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
     assert "url(" not in html
     assert "@import" not in html
     headline = re.search(r"<h1>(.+?)</h1>", html)[1]
-    better = said_as("words.better", best="cnn", other="mlp", budgets=" (2 against 3 trials)")
+    budgets = f" ({text('analysis-rows.trials', a=2, b=3)})"
+    better = said_as("words.better", best="cnn", other="mlp", budgets=budgets)
     assert better.fullmatch(headline)
     assert headline in said
     assert text("words.belief-better") in page.text
@@ -154,7 +155,7 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
         "words.better",
         best="ridge",
         other="mlp",
-        budgets=" (1 against 2 trials)",
+        budgets=f" ({text('analysis-rows.trials', a=1, b=2)})",
         score=text("words.expected-score", metric="rmse", score="50.540"),
         gap=text("words.below", difference="8.056", other="mlp"),
     )

@@ -4,7 +4,7 @@ from analysis.load import complete_trials, open_store
 from analysis.results import compared_by, load_sweeps
 from foldsweep import names as keys
 from tests.analysis.cases import RMSE, ROC_AUC
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def damaged(make_store, capsys, tag, value, run="trial"):
     sweeps = load_sweeps(store, notice=lambda line: None)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"run {run_id} (" in said
+    assert said_as("load.left-out", run=run_id).search(said)
     return {s.name: [t.number for t in s.trials] for s in sweeps}, store
 
 

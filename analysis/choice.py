@@ -7,6 +7,7 @@ from analysis.results import Sweep, Trial
 from analysis.selection import Rule
 from analysis.words import cheapest, equivalence, size
 from foldsweep.numbers import shown
+from foldsweep.texts import text
 
 
 def choose(sweep: Sweep, rule: Rule, *, rope: float | None = None) -> tuple[Trial, str]:
@@ -26,15 +27,18 @@ def choose(sweep: Sweep, rule: Rule, *, rope: float | None = None) -> tuple[Tria
     """
     best = sweep.complete[0]
     if rule == "best":
-        return best, "the best cross-validated mean"
+        return best, text("choice.best")
     if rule == "one-se":
         error = float(np.std(best.folds, ddof=1)) / len(best.folds) ** 0.5
         sign = sweep.measure.sign
         near = tuple(t for t in sweep.complete if sign * (best.score - t.score) <= error)
         chosen = cheapest(near)
-        return chosen, (
-            f"{len(near)} of {len(sweep.complete)} are within one standard error"
-            f" ({shown(error)}) of the best; {size(chosen, best)}"
+        return chosen, text(
+            "choice.within-error",
+            number=len(near),
+            complete=len(sweep.complete),
+            error=shown(error),
+            chosen=size(chosen, best),
         )
     comparison = compare([sweep], rope=rope, finals=False)
     return cheapest(comparison.choice.equivalent), equivalence(comparison)

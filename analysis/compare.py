@@ -172,7 +172,7 @@ def test_cells(test: PairwiseTest, *, places: int) -> list[str]:
     d = test.difference
     named = f"{test.a} vs {test.b}"
     if d is None:
-        return [named, "", "", "", "", test.basis]
+        return [named, "", "", "", "", words.basis(test)]
     return [
         named,
         signed(d.mean, places=places),

@@ -23,6 +23,7 @@ from analysis.rows import (
 from analysis.significance import Difference, FoldNoise, fold_noise, rank, repeats_to_decide
 from foldsweep.numbers import places_of
 from foldsweep.objective import Objective
+from foldsweep.texts import text
 
 Verdict = Literal[significance.Verdict, "untested"]
 
@@ -60,6 +61,8 @@ class Choice:
     """Smallest distance from the best that would have been detected with a power of 80 %."""
     basis: str
     """The scores compared, in words."""
+    in_finals: bool = False
+    """Whether these are scores of the finals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,16 +146,16 @@ class _SweepScores:
 
     def reason_against(self, a: Row, b: Row) -> str | None:
         if a.sweep.selected_on_test or b.sweep.selected_on_test:
-            return "selected on test rows"
+            return text("comparison.selected-on-test-rows")
         if a.sweep.judged_on != b.sweep.judged_on:
-            return "other rows or folds"
+            return text("comparison.other-folds")
         # spaces of one command may differ in epochs by design; two commands are two budgets
         if budgets_differ(a.sweep, b.sweep) and a.sweep.group != b.sweep.group:
-            return f"{a.sweep.resource} against {b.sweep.resource}"
+            return text("analysis-rows.budgets", a=a.sweep.resource, b=b.sweep.resource)
         return None
 
     def basis(self, row: Row) -> str:
-        return f"{folds_in_words(row)}, corrected for selection"
+        return text("comparison.corrected", scores=folds_in_words(row))
 
     def noise(self, a: Row, b: Row) -> tuple[FoldNoise, int, int]:
         trials = self.trials[a.sweep.judged_on]
@@ -186,8 +189,9 @@ class _FinalsScores:
 
     def basis(self, row: Row) -> str:
         assert row.finals is not None
-        several = ", corrected for selection" if len(self.finalists) > self.num_rows else ""
-        return f"finals: {row.finals.protocol}{several}"
+        finals = text("comparison.of-finals", protocol=row.finals.protocol)
+        several = len(self.finalists) > self.num_rows
+        return text("comparison.corrected", scores=finals) if several else finals
 
     def noise(self, a: Row, b: Row) -> tuple[FoldNoise, int, int]:
         assert a.finals is not None
@@ -216,7 +220,7 @@ def _test(
         return PairwiseTest(
             a=a.name,
             b=b.name,
-            basis=f"not tested: {reason}",
+            basis=reason,
             unequal=differing,
             difference=None,
             verdict="untested",
@@ -253,17 +257,18 @@ def _choice(row: Row, *, in_finals: bool, rope: float) -> Choice:
     sweep = row.sweep
     by_number = {trial.number: trial for trial in sweep.complete}
     finalists = [m for m in row.finalists if m.trial in by_number]
-    if in_finals and row.finals in finalists:
+    in_finals = in_finals and row.finals in finalists
+    if in_finals:
         assert row.finals is not None
         trials = [by_number[measured.trial] for measured in finalists]
         scores = np.array([measured.scores for measured in finalists])
         overlap = finals_overlap(row.finals, sweep)
-        basis = "in the finals"
+        basis = text("comparison.in-finals")
     else:
         trials = sweep.complete
         scores = np.array([trial.folds for trial in trials])
         overlap = sweep.overlap
-        basis = f"on {folds_in_words(row)}"
+        basis = text("comparison.on-folds", folds=folds_in_words(row))
     ranked = rank(
         scores,
         overlap=overlap,
@@ -278,6 +283,7 @@ def _choice(row: Row, *, in_finals: bool, rope: float) -> Choice:
         equivalent=in_order[: ranked.equivalent],
         detectable=ranked.detectable,
         basis=basis,
+        in_finals=in_finals,
     )
 
 
@@ -285,4 +291,4 @@ def folds_in_words(row: Row) -> str:
     """The folds that a sweep was scored on, in words."""
     repeats = len(row.best.folds) // row.sweep.num_folds
     times = f"{repeats} x " if repeats > 1 else ""
-    return f"the sweep's own {times}{row.sweep.num_folds} folds"
+    return text("comparison.own-folds", folds=f"{times}{row.sweep.num_folds}")

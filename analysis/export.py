@@ -34,6 +34,7 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.programs import command, console, parse, require_at_least, run_program
 from foldsweep.recipe import Mode, ModelFormat, Recipe
+from foldsweep.texts import text
 from foldsweep.tracking import (
     default_experiment,
     portable_uri,
@@ -120,8 +121,9 @@ def main() -> int:
     if settings.register is not None:
         where = store_options(store.tracking_uri, default_experiment())
         ask = command("analysis/predict.py", settings.register, "NEW.csv", *where)
-        console.print(f"predict with the champion: {ask}")
-        console.print(f"serve the champion: {serve_command(store, settings.register)}")
+        console.print(text("export.ask-champion", command=ask))
+        serve = serve_command(store, settings.register)
+        console.print(text("export.serve-champion", command=serve))
     return 0
 
 
@@ -176,7 +178,7 @@ def _by_rule(settings: ExportSettings, store: Store, name: str) -> Run:
     if not sweep.complete:
         raise UserError.of("load.no-complete-trial", sweep=name)
     trial, why = choose(sweep, settings.choose, rope=settings.rope)
-    console.print(f"{name}, {settings.choose}: {why}")
+    console.print(text("export.chosen", sweep=name, rule=settings.choose, why=why))
     return store.client.get_run(trial.run_id)
 
 
@@ -195,7 +197,7 @@ def _recipes(store: Store, chosen: Sequence[tuple[int, Run]]) -> list[tuple[int,
     if errors and not recipes:
         raise errors[0]
     for left_out in errors:
-        print(f"left out: {left_out}", file=sys.stderr)
+        print(text("export.left-out", why=left_out), file=sys.stderr)
     return recipes
 
 
@@ -343,7 +345,15 @@ def _write(recipe: Recipe, settings: ExportSettings, *, rank: int) -> Path:
     key = recipe.objective_key
     score = shown_score(key, recipe.score[key], recipe.score[names.std_key(key)])
     console.print(
-        f"{path}: trial {recipe.trial} of {recipe.sweep}, {key} {score} on {recipe.dataset}"
+        text(
+            "export.written",
+            path=path,
+            trial=recipe.trial,
+            sweep=recipe.sweep,
+            metric=key,
+            score=score,
+            data=recipe.dataset,
+        )
     )
     return path
 
@@ -375,7 +385,7 @@ def _train(settings: ExportSettings, store: Store, recipe: Recipe, path: Path) -
 
         keep(model.model, settings.keep)
         ask = command("analysis/predict.py", str(settings.keep), "NEW.csv")
-        console.print(f"{settings.keep}: the model; predict new rows: {ask}")
+        console.print(text("export.kept", folder=settings.keep, command=ask))
     if name is not None:
         console.print(registry.register(store, name, model, champion))
 

@@ -19,6 +19,7 @@ from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.files import parsed
 from foldsweep.objective import Objective, objectives_of
+from foldsweep.texts import text
 from foldsweep.tracking import check_uri, shown, sqlite_path
 
 PAGE = 500
@@ -100,7 +101,8 @@ def readable(run: Run) -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        _say(f"{_label(run)} is left out: {what_is_wrong(error)}")
+        why = what_is_wrong(error)
+        _say(text("load.left-out", run=run.info.run_id, name=_named(run), why=why))
 
 
 @cache
@@ -111,13 +113,15 @@ def _say(line: str) -> None:
 
 def what_is_wrong(error: Exception) -> str:
     """Why a run cannot be read."""
-    return f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
+    if isinstance(error, KeyError):
+        return text("load.lacks", name=error.args[0])
+    return first_line(error)
 
 
-def _label(run: Run) -> str:
+def _named(run: Run) -> str:
     known = (names.TAG_KIND, names.TAG_TRIAL, names.TAG_SWEEP)
     parts = [run.data.tags[tag] for tag in known if tag in run.data.tags]
-    return f"run {run.info.run_id} ({' '.join(parts) or run.info.run_name})"
+    return " ".join(parts) or str(run.info.run_name)
 
 
 def config_of(run: Run) -> dict[str, Any]:

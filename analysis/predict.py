@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 from foldsweep.tracking import tracking_uri
 
 
@@ -42,9 +43,17 @@ def main() -> int:
         console.print(line)
     predictions.write(settings.out)
     recipe = model.recipe
-    source = f"trial {recipe.trial} of {recipe.sweep}" if recipe.sweep else f"trial {recipe.trial}"
+    source = text("predict.trial", trial=recipe.trial)
+    if recipe.sweep:
+        source = text("predict.trial-of-sweep", trial=recipe.trial, sweep=recipe.sweep)
     console.print(
-        f"{settings.out}: {len(predictions.frame):,} rows predicted by {recipe.variant}, {source}"
+        text(
+            "predict.written",
+            path=settings.out,
+            rows=len(predictions.frame),
+            variant=recipe.variant,
+            source=source,
+        )
     )
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from analysis import words
 from analysis.comparison import Comparison
 from analysis.results import Trial
 from analysis.rows import Row, spread
@@ -40,7 +41,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "rope": comparison.rope,
         "alpha": ALPHA,
         "rows": [row_dict(row) for row in comparison.rows],
-        "tests": [asdict(test) for test in comparison.tests],
+        "tests": [asdict(test) | {"basis": words.basis(test)} for test in comparison.tests],
         "choice": {
             "basis": choice.basis,
             "compared": len(choice.trials),

@@ -30,6 +30,7 @@ from foldsweep.errors import UserError, first_line
 from foldsweep.files import write_whole
 from foldsweep.numbers import shown_seconds, shown_spread
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 from foldsweep.tracking import shown as without_password
 from foldsweep.tracking import tracking_uri
 
@@ -242,9 +243,11 @@ def _log(store: Store, comparison: Comparison, page: str) -> None:
                 )
             except (MlflowException, OSError) as error:
                 reason = first_line(error)
-                console.print(f"not logged to {row.sweep.name}: {without_password(reason)}")
+                why = without_password(reason)
+                console.print(text("analysis-report.not-logged", sweep=row.sweep.name, why=why))
                 continue
-            console.print(f"logged as {ARTIFACT_FOLDER}/report.html of sweep {row.sweep.name}")
+            logged = f"{ARTIFACT_FOLDER}/report.html"
+            console.print(text("analysis-report.logged", file=logged, sweep=row.sweep.name))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown_score
 from foldsweep.objective import Objective
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import shown
 
 
@@ -337,7 +338,7 @@ def load_sweeps(
             known_sweeps.append((name, run, objectives(run)))
         except UserError as error:
             last = str(error)
-            notice(f"{name} is left out: {error}")
+            notice(text("analysis-results.left-out", sweep=name, why=error))
     if not known_sweeps:
         what = " and ".join(word for wanted in asked for word in wanted)
         uri, which = shown(store.tracking_uri), f" that matches {what}" if what else ""

@@ -10,6 +10,7 @@ from analysis.results import Measured, Sweep, Trial
 from analysis.significance import shrunken_best
 from foldsweep import names
 from foldsweep.numbers import plural
+from foldsweep.texts import text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +136,9 @@ def unequal(a: Row, b: Row) -> str:
     """Differences between the budgets of two rows, in words; empty if the budgets are equal."""
     found = []
     if budgets_differ(a.sweep, b.sweep):
-        found.append(f"{a.sweep.resource} against {b.sweep.resource}")
+        found.append(text("analysis-rows.budgets", a=a.sweep.resource, b=b.sweep.resource))
     if a.sweep.asked != b.sweep.asked:
-        found.append(f"{a.sweep.asked:,} against {b.sweep.asked:,} trials")
+        found.append(text("analysis-rows.trials", a=a.sweep.asked, b=b.sweep.asked))
     return ", ".join(found)
 
 

@@ -11,6 +11,7 @@ from foldsweep.errors import UserError
 from foldsweep.names import val_key
 from foldsweep.numbers import plural
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import default_experiment, tracking_uri
 
 Rule = Literal["best", "one-se", "equivalent-smallest"]
@@ -81,12 +82,13 @@ def selected(settings: Selection, *, notice: Callable[[str], None] = console.pri
     )
     whole = [s for s in sweeps if s.complete]
     if not whole:
-        why = f" that passes {settings.filter!r}" if settings.filter else " yet"
         whose = ", ".join(s.name for s in sweeps)
-        raise UserError.of("selection.no-complete-trial", sweeps=whose, why=why)
+        if settings.filter:
+            raise UserError.of("selection.none-passes", sweeps=whose, filter=settings.filter)
+        raise UserError.of("selection.no-complete-trial", sweeps=whose)
     for s in sweeps:
         if not s.complete and (settings.sweep or s.group == sweeps[0].group):
-            notice(f"{s.name} is left out: no complete trial yet")
+            notice(text("selection.none-complete", sweep=s.name))
     if settings.every or settings.sweep:
         return alike(whole, settings.objective, notice=notice)
     of_one_task = _of_one_task(whole, notice)
@@ -135,14 +137,20 @@ def _tell_of_others(
         if larger:
             most = max(larger, key=lambda s: s.asked)
             notice(
-                f"{sweep.name} is the latest, with {plural(sweep.asked, 'trial')}; {most.name} has"
-                f" {plural(most.asked, 'trial')}: to use it, give --sweep {most.group}"
+                text(
+                    "selection.larger",
+                    latest=sweep.name,
+                    trials=plural(sweep.asked, "trial"),
+                    larger=most.name,
+                    more_trials=plural(most.asked, "trial"),
+                    sweep=most.group,
+                )
             )
     groups = list(dict.fromkeys(sweep.group for sweep in others))
     if groups:
         named = ", ".join(groups[:MOST_NAMED]) + (", ..." if len(groups) > MOST_NAMED else "")
         shown = ", ".join(dict.fromkeys(sweep.group for sweep in chosen))
-        notice(f"sweep {shown} only; others: {named} (--sweep NAME NAME, or --every)")
+        notice(text("selection.latest-only", sweeps=shown, others=named))
 
 
 def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list[Sweep]:
@@ -155,9 +163,9 @@ def _of_one_task(sweeps: Sequence[Sweep], notice: Callable[[str], None]) -> list
     others = [f"--task {' or '.join(tasks)}"] * bool(tasks)
     others += [f"--dataset {' or '.join(datasets)}"] * bool(datasets)
     if others:
-        which = f"of task {latest.task}" if tasks else ""
-        which += f"{' ' if tasks and datasets else ''}{f'on {latest.dataset}' if datasets else ''}"
-        notice(f"only sweeps {which}, the latest; for others give {', '.join(others)}")
+        which = [text("selection.of-task", task=latest.task)] * bool(tasks)
+        which += [text("selection.on-data", data=latest.dataset)] * bool(datasets)
+        notice(text("selection.only", which=" ".join(which), others=", ".join(others)))
     return chosen
 
 
@@ -181,12 +189,16 @@ def _by_one_metric(
     for sweep in sweeps:
         other = compared_by(sweep, measure)
         if not other.complete:
-            notice(f"{sweep.name} is left out: it has not measured {measure.name}")
+            notice(text("selection.unmeasured", sweep=sweep.name, metric=measure.name))
             continue
         if sweep.measure.key != measure.key:
             notice(
-                f"{sweep.name} optimised {sweep.measure.name}; here it is compared by"
-                f" {measure.name}"
+                text(
+                    "selection.compared-by",
+                    sweep=sweep.name,
+                    optimised=sweep.measure.name,
+                    metric=measure.name,
+                )
             )
         chosen.append(other)
     if not chosen:

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from analysis.load import ELSEWHERE, Store, find_runs, objective_keys, objectives, open_store
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 from foldsweep.tracking import default_experiment, shown, tracking_uri
 from foldsweep.views import SWEEPS, address, view_tags
 
@@ -59,22 +60,23 @@ def main() -> int:
     store = open_store(tracking_uri(settings.tracking_uri), settings.experiment)
     view = SWEEPS if _has_views(store) else None
     if store.tracking_uri.startswith("http"):
-        console.print(f"open {address(shown(store.tracking_uri), store.experiment_id, view)}")
+        page = address(shown(store.tracking_uri), store.experiment_id, view)
+        console.print(text("ui.open", page=page))
         return 0
     if settings.beside:
         settings = replace(settings, port=_free_port(settings))
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     if (old := store.moved_from()) is not None:
-        console.print(f"MLflow cannot show artifacts: they are in {old}, {ELSEWHERE}")
+        console.print(text("ui.artifacts-elsewhere", place=old, meaning=ELSEWHERE))
     _check_free(settings)
-    console.print(f"starting MLflow's UI on {shown(store.tracking_uri)}; press Ctrl-C to stop it")
+    console.print(text("ui.starting", uri=shown(store.tracking_uri)))
     if _is_everywhere(settings.host):
-        console.print(f"--host {settings.host} listens on every network, without a password")
+        console.print(text("ui.every-network", host=settings.host))
     with _server(settings, store) as server:
         if not _answers(server, settings):
             raise UserError.of("ui.server-ended", code=server.wait())
         here = f"http://{_reachable(settings.host)}:{settings.port}"
-        console.print(f"open {address(here, store.experiment_id, view)}")
+        console.print(text("ui.open", page=address(here, store.experiment_id, view)))
         try:
             return server.wait()
         except KeyboardInterrupt:

@@ -29,6 +29,13 @@ def verdict(test: PairwiseTest) -> str:
     return f"{said[test.verdict]}{_budgets(test)}"
 
 
+def basis(test: PairwiseTest) -> str:
+    """What a test is based on: the scores that are compared, or why there is no test."""
+    if test.verdict == "untested":
+        return text("words.untested-pair", reason=test.basis)
+    return test.basis
+
+
 def headline(comparison: Comparison) -> str:
     """The main result and the best score; if the result is open, the sentence begins with that."""
     if len(comparison.rows) == 1:
@@ -40,7 +47,7 @@ def headline(comparison: Comparison) -> str:
     if found is None:
         return text(
             "words.untested",
-            reason=test.basis.partition(": ")[2],
+            reason=test.basis,
             best=best,
             score=best_score,
             other=other,
@@ -144,10 +151,11 @@ def choice_sentences(comparison: Comparison) -> list[str]:
     choice, sweep = comparison.choice, comparison.rows[0].sweep.name
     number, open_ = len(choice.trials), len(choice.undistinguished)
     best, basis = choice.trials[0].label, choice.basis
-    in_finals = basis == "in the finals"
     if number == 1:
-        return [text("words.one-finalist" if in_finals else "words.one-complete", sweep=sweep)]
-    one = "finalist" if in_finals else "complete configuration"
+        return [
+            text("words.one-finalist" if choice.in_finals else "words.one-complete", sweep=sweep)
+        ]
+    one = "finalist" if choice.in_finals else "complete configuration"
     others, are = plural(number - 1, one) if number > 2 else one, "is" if open_ == 2 else "are"
     power = _power(choice.detectable, comparison)
     if open_ == 1:
@@ -160,21 +168,11 @@ def choice_sentences(comparison: Comparison) -> list[str]:
             basis=basis,
             exception=near,
         )
-    elif open_ < number:
-        said = text(
-            "words.some-undistinguished",
-            number=open_ - 1,
-            others=others,
-            sweep=sweep,
-            are=are,
-            best=best,
-            basis=basis,
-            power=power,
-        )
     else:
+        some = text("words.some-others", number=open_ - 1, others=others)
         said = text(
-            "words.all-undistinguished",
-            others=others,
+            "words.undistinguished",
+            these=some if open_ < number else text("words.all-others", others=others),
             sweep=sweep,
             are=are,
             best=best,

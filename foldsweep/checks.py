@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 
 MOST = 10**9
 """Upper limit of counts: of trials, epochs, rounds, simulations."""
@@ -156,7 +157,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     '; did you mean trials?'
     """
     found = get_close_matches(word, [*known], n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    return text("checks.did-you-mean", word=found[0]) if found else ""
 
 
 class _Brief(reprlib.Repr):
@@ -172,7 +173,7 @@ class _Brief(reprlib.Repr):
         if abs(value) < 10**40:
             return repr(value)
         figures = int(abs(value).bit_length() * math.log10(2)) + 1  # `repr` raises on huge ints
-        return f"a whole number of about {figures:,} figures"
+        return text("checks.huge-number", figures=figures)
 
 
 def brief(value: Any) -> str:
@@ -181,8 +182,8 @@ def brief(value: Any) -> str:
     >>> brief((1, 2)), brief("a"), brief(10**400)
     ('(1, 2)', "'a'", 'a whole number of about 401 figures')
     """
-    text = _BRIEF.repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    shown = _BRIEF.repr(value)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
 
 
 _BRIEF = _Brief()

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from foldsweep.texts import text
+
 Plain = str | int | float | bool | None
 
 
@@ -47,7 +49,8 @@ def find_choice(choices: Sequence[Any], value: Any) -> Any:
                 return choice
     elif value in choices:
         return value
-    raise ValueError(f"{value!r}, which is none of {', '.join(map(repr, choices))}")
+    known = ", ".join(map(repr, choices))
+    raise ValueError(text("choices.none-of", value=value, known=known))
 
 
 def _decoded(choice: str) -> Any:

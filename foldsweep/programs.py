@@ -26,6 +26,7 @@ from foldsweep import streams
 from foldsweep.checks import MOST, brief, nearest, refuse_empty, refuse_no_text
 from foldsweep.errors import CodeError, UserError
 from foldsweep.interrupts import INTERRUPTED, leave_to_python
+from foldsweep.texts import text
 from foldsweep.usage import options_of, usage
 
 COMMAND = "foldsweep"
@@ -139,7 +140,10 @@ def require_at_least(least: int, settings: Any, *names: str, most: int = MOST) -
         value = getattr(settings, name)
         if value is None or least <= value <= most:  # False for NaN
             continue
-        rule = f"at most {most:,}" if value > most else f"at least {least}"
+        too_large = value > most
+        rule = (
+            text("rules.at-most", most=most) if too_large else text("rules.at-least", least=least)
+        )
         raise UserError.of(
             "programs.option-out-of-range",
             option=name.replace("_", "-"),

@@ -17,6 +17,7 @@ from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
 from foldsweep.format1 import upgraded
 from foldsweep.names import std_key, val_key
+from foldsweep.texts import text
 
 FORMAT = 2
 ModelFormat = Literal["torchscript", "onnx", "pt2", "skops"]
@@ -124,25 +125,33 @@ class Recipe:
         numbers = [self.score.get(name) for name in means]
         files = [v for k in ("data", "test") if (v := self.origin.get(k)) is not None]
         return [
-            ("seed", 0 <= self.seed < 2**32, "be at least 0 and below 2**32"),
-            ("trial", 0 <= self.trial < LARGEST, "be at least 0 and below 2**64"),
-            ("folds", 2 <= self.folds <= MOST_FOLDS, f"be from 2 to {MOST_FOLDS}"),
-            ("threads", 1 <= self.threads <= MOST_THREADS, f"be from 1 to {MOST_THREADS}"),
+            ("seed", 0 <= self.seed < 2**32, text("recipe.number", below="2**32")),
+            ("trial", 0 <= self.trial < LARGEST, text("recipe.number", below="2**64")),
+            (
+                "folds",
+                2 <= self.folds <= MOST_FOLDS,
+                text("recipe.from-to", least=2, most=MOST_FOLDS),
+            ),
+            (
+                "threads",
+                1 <= self.threads <= MOST_THREADS,
+                text("recipe.from-to", least=1, most=MOST_THREADS),
+            ),
             (
                 "mlflow",
                 all(isinstance(v, str) for v in self.mlflow.values()),
-                "have text values only",
+                text("recipe.text-only"),
             ),
-            ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), "be a name"),
+            ("task", bool(re.fullmatch(r"[\w.-]+", self.task)), text("recipe.a-name")),
             (
                 "origin",
                 all(isinstance(name, str) and _is_bare(name) for name in files),
-                "name files without folders",
+                text("recipe.bare-names"),
             ),
             (
                 "score",
                 all(n is not None and fits(n, float) and math.isfinite(n) for n in numbers),
-                f"have numbers for {', '.join(means)}",
+                text("recipe.numbers-for", names=", ".join(means)),
             ),
         ]
 
@@ -163,8 +172,8 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
     unknown = sorted(str(key) for key in set(values) - set(known))
     missing = sorted({f.name for f in needed} - set(values))
     if unknown or missing:
-        what = [f"lacks {', '.join(missing)}"] * bool(missing)
-        what += [f"has the unknown keys {', '.join(unknown)}"] * bool(unknown)
+        what = [text("recipe.lacks", keys=", ".join(missing))] * bool(missing)
+        what += [text("recipe.unknown-keys", keys=", ".join(unknown))] * bool(unknown)
         mistakes = " and ".join(what)
         raise UserError.of("recipe.fields-missing-or-unknown", path=path, mistakes=mistakes)
     for key, value in values.items():

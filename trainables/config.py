@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 from foldsweep.checks import MOST, brief, described, fits, is_huge, meant
 from foldsweep.choices import tupled
 from foldsweep.errors import UserError, first_line, shown_error
+from foldsweep.texts import text
 
 LrSchedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
@@ -49,6 +50,17 @@ class BaseConfig:
             value = brief(getattr(self, name))
             raise UserError.of("config.value-refused", field=name, rule=rule, value=value)
 
+    def require_at_least(self, least: int, **values: float | tuple[int, ...] | None) -> None:
+        """Refuse fields whose value, or smallest value, is below `least`; None is accepted.
+
+        Raises:
+            UserError: At the first such field.
+        """
+        for name, value in values.items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            holds = all(number is None or number >= least for number in numbers)
+            self.require(name, holds, text("rules.at-least", least=least))
+
     def require_amounts(self, *names: str) -> None:
         """Refuse fields whose value is not finite or is below 0.
 
@@ -57,7 +69,7 @@ class BaseConfig:
         """
         for name in names:
             value = getattr(self, name)
-            self.require(name, math.isfinite(value) and value >= 0, "finite and at least 0")
+            self.require(name, math.isfinite(value) and value >= 0, text("rules.amount"))
 
     @classmethod
     def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
@@ -138,11 +150,10 @@ class TrialConfig(BaseConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_amounts("lr", "weight_decay")
-        self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, "above 0 and at most 1")
-        self.require("batch_size", self.batch_size >= 1, "at least 1")
-        self.require("epochs", self.epochs >= 1, "at least 1")
-        self.require("epochs", self.epochs <= MOST, f"at most {MOST:,}")
-        self.require("dropout", 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
+        self.require("lr_decay", 0.0 < self.lr_decay <= 1.0, text("rules.share"))
+        self.require_at_least(1, batch_size=self.batch_size, epochs=self.epochs)
+        self.require("epochs", self.epochs <= MOST, text("rules.at-most", most=MOST))
+        self.require("dropout", 0.0 <= self.dropout < 1.0, text("rules.part"))
 
     def lr_at(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -172,9 +183,7 @@ class SmoothedConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(
-            "label_smoothing", 0.0 <= self.label_smoothing < 1.0, "at least 0 and below 1"
-        )
+        self.require("label_smoothing", 0.0 <= self.label_smoothing < 1.0, text("rules.part"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +218,8 @@ def _as_typed(name: str, given: Any, hint: Any) -> Any:
     """
     value = meant(given, hint)
     if not fits(value, hint):
-        rule = described(hint) + (", below 2**64" if is_huge(value) else "")
+        rule = described(hint)
+        rule = text("config.not-huge", type=rule) if is_huge(value) else rule
         raise UserError.of("config.value-refused", field=name, rule=rule, value=brief(value))
     return value
 

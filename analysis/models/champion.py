@@ -13,6 +13,7 @@ from analysis.models.trained import Trained
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import shown as shown_number
+from foldsweep.texts import text
 from foldsweep.tracking import shown
 from trainables.keep.model import KeptModel
 from trainables.tasks.samples import Samples
@@ -86,26 +87,32 @@ def judge(trained: Trained, champion: Champion | None) -> Verdict:
         UserError: If the objective is not defined on the test rows.
     """
     if champion is None:
-        return Verdict(wins=True, why=f", the first one: {trained.said}")
-    who = f" version {champion.version}"
+        return Verdict(wins=True, why=text("champion.first", score=trained.said))
+    version = champion.version
     reason = _not_comparable(trained, champion.model)
     if reason is not None:
-        return Verdict(wins=False, why=f"{who}, not compared: {reason}")
+        return Verdict(wins=False, why=text("champion.stays", version=version, why=reason))
     ours, theirs = trained.measured(trained.model), trained.measured(champion.model)
     try:
         difference = compared(trained.objective, ours, theirs, trained.groups)
     except UserError as error:
-        return Verdict(wins=False, why=f"{who}, not compared: {error}")
-    said = (
-        f"{trained.objective} {shown_number(ours.value())} against"
-        f" {shown_number(theirs.value())} on the same {len(ours)} {trained.data.name}"
-        f" {trained.task.unit}, {difference.said}"
+        return Verdict(wins=False, why=text("champion.stays", version=version, why=error))
+    said = text(
+        "champion.compared",
+        metric=trained.objective,
+        score=shown_number(ours.value()),
+        other_score=shown_number(theirs.value()),
+        rows=f"{len(ours)} {trained.data.name} {trained.task.unit}",
+        test=difference.said,
     )
     if champion.model.recipe.data_digest != trained.data.digest:
-        other = _data_of(champion.model)
-        said += f" (version {champion.version} was trained on other data: {other})"
-    replaces = " in place of" if difference.better else ""
-    return Verdict(wins=difference.better, why=f"{replaces}{who}: {said}")
+        said += text("champion.other-data", version=version, data=_data_of(champion.model))
+    why = text(
+        "champion.better" if difference.better else "champion.not-better",
+        version=version,
+        finding=said,
+    )
+    return Verdict(wins=difference.better, why=why)
 
 
 def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
@@ -115,20 +122,20 @@ def _not_comparable(trained: Trained, other: KeptModel) -> str | None:
     again, verified by its digest, and searched for parts of the test rows.
     """
     if other.recipe.task != trained.model.recipe.task:
-        return f"it is a model of another task, {other.recipe.task}"
+        return text("champion.of-another-task", task=other.recipe.task)
     if trained.data.test is None:
-        return "there are no test rows to compare on"
+        return text("champion.no-test-rows")
     mine = trained.model
     if (other.classes, other.raw, other.schema) != (mine.classes, mine.raw, mine.schema):
-        return f"it was trained on {_data_of(other)}, whose inputs or classes differ"
+        return text("champion.other-inputs", data=_data_of(other))
     if other.recipe.data_digest == trained.data.digest:
         return None
     try:
         seen = trained.places.data_of(other.recipe, other.variant.task).train
     except UserError:
-        return f"its training data, {_data_of(other)}, cannot be read here"
+        return text("champion.data-gone", data=_data_of(other))
     if _share_parts(trained.task, seen, trained.data.test):
-        return f"some of these test {trained.task.unit} were among its training data"
+        return text("champion.has-seen-rows", unit=trained.task.unit)
     return None
 
 
@@ -147,4 +154,4 @@ def _parts(task: Task, samples: Samples) -> set[bytes]:
 
 
 def _data_of(model: KeptModel) -> str:
-    return f"{model.recipe.dataset}, seed {model.recipe.seed}"
+    return text("champion.data", dataset=model.recipe.dataset, seed=model.recipe.seed)

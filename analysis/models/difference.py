@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from analysis.significance import ALPHA
 from foldsweep.errors import UserError
 from foldsweep.numbers import shown
+from foldsweep.texts import text
 from trainables.keep.measure import ACCURACY, Measured
 
 RESAMPLES = 2000
@@ -51,10 +52,10 @@ def compared(
     if name == ACCURACY and ours.rows is not None and theirs.rows is not None and groups is None:
         p = mcnemar(ours.right, theirs.right)
         better = sign * (ours.value() - theirs.value()) > 0 and p < ALPHA
-        return Difference(better=bool(better), said=f"p = {p:.2g}")
+        return Difference(better=bool(better), said=text("difference.p-value", p=p))
     low, high = interval(ours, theirs, groups)
     better = low > 0 if sign > 0 else high < 0
-    said = f"95 % interval of the difference {shown(low)} to {shown(high)}"
+    said = text("difference.interval", low=shown(low), high=shown(high))
     return Difference(better=bool(better), said=said)
 
 

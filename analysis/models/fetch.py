@@ -16,6 +16,7 @@ from analysis.models.variants import variant_of
 from foldsweep.artifacts import moved_place
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import shown, sqlite_path
 from trainables.keep.model import CODE_FILE, RECIPE_FILE, KeptModel
 
@@ -101,7 +102,7 @@ def opened(given: str, tracking_uri: str) -> KeptModel:
         if not (folder / RECIPE_FILE).is_file():
             raise UserError.of("fetch.folder-without-model", folder=folder, file=RECIPE_FILE)
         if (folder / CODE_FILE).is_file():
-            console.print(f"the model is the code in {folder / CODE_FILE}")
+            console.print(text("fetch.own-code", file=folder / CODE_FILE))
         return KeptModel.load(folder, variant_of=variant_of)
     if not given.startswith("models:/"):
         if "/" in given or not given:

@@ -27,6 +27,7 @@ from analysis.models.trained import Trained
 from foldsweep import names
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import command
+from foldsweep.texts import text
 from foldsweep.tracking import shown
 from trainables.keep.model import KeptModel
 from trainables.keep.table import frame_of_inputs
@@ -92,8 +93,13 @@ def register(store: Store, name: str, trained: Trained, champion: Champion | Non
             made = client.create_model_version(
                 name, uri, run_id, tags=_tags(trained), model_id=model_id
             )
-        role = f" as {ALIAS}" if verdict.wins else f"; {ALIAS} stays"
-        said = f"version {made.version} of {name} registered{role}{verdict.why}"
+        said = text(
+            "model-registry.champion" if verdict.wins else "model-registry.no-champion",
+            version=made.version,
+            name=name,
+            alias=ALIAS,
+            why=verdict.why,
+        )
         client.update_model_version(name, made.version, description=said)
         if verdict.wins:
             client.set_registered_model_alias(name, ALIAS, made.version)

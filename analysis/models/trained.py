@@ -12,6 +12,7 @@ from foldsweep.errors import UserError
 from foldsweep.numbers import shown
 from foldsweep.programs import EpochLine, console
 from foldsweep.recipe import ModelFormat, Recipe
+from foldsweep.texts import text
 from trainables.keep.fit import fit
 from trainables.keep.formats import SUFFIXES, check_format, write_standalone
 from trainables.keep.measure import Measured, measured
@@ -95,11 +96,16 @@ class Trained:
     def said(self) -> str:
         """The objective on the test rows, in words."""
         if self.data.test is None:
-            return "no test rows to measure on"
+            return text("trained.no-test-rows")
         if self.objective not in self.scores:
-            return f"{self.objective} is not defined on these test rows"
-        score = shown(self.scores[self.objective])
-        return f"{self.objective} {score} on {len(self.data.test)} test {self.task.unit}"
+            return text("trained.not-defined", metric=self.objective)
+        return text(
+            "trained.score",
+            metric=self.objective,
+            score=shown(self.scores[self.objective]),
+            rows=len(self.data.test),
+            unit=self.task.unit,
+        )
 
 
 def check_formats(
@@ -128,7 +134,7 @@ def train(recipe: Recipe, places: Places, *, ensemble: bool = False) -> Trained:
         UserError: If data or variant are not those of the sweep, or the training diverges.
     """
     if recipe.space.endswith(".py"):
-        console.print(f"variant {recipe.variant} is the code in {recipe.space}")
+        console.print(text("trained.own-code", variant=recipe.variant, file=recipe.space))
     variant = variant_of(recipe)
     data = places.data_of(recipe, variant.task)
     return train_on(recipe, variant, data, places, ensemble=ensemble)
@@ -150,12 +156,24 @@ def train_on(
     model = fit(recipe, variant, data, ensemble=ensemble, after_epoch=done)
     trained = Trained(model=model, data=data, places=places)
     epochs = f"{config.epochs} epoch{'' if config.epochs == 1 else 's'}"
-    how = f"trained for {epochs}" if network else "fitted"
-    rows = f"all {len(data.train)} training {variant.task.unit}"
+    how = text("trained.network", epochs=epochs) if network else text("trained.estimator")
+    name, rows, unit, score = variant.name, len(data.train), variant.task.unit, trained.said
     if ensemble:
-        rows = f"the folds of {len(data.train)} training {variant.task.unit}"
-        how = f"{how}, an ensemble of {model.size},"
-    console.print(f"{variant.name} {how} on {rows}: {trained.said}")
+        console.print(
+            text(
+                "trained.ensemble",
+                variant=name,
+                how=how,
+                models=model.size,
+                rows=rows,
+                unit=unit,
+                score=score,
+            )
+        )
+    else:
+        console.print(
+            text("trained.whole", variant=name, how=how, rows=rows, unit=unit, score=score)
+        )
     return trained
 
 
@@ -171,5 +189,5 @@ def write_files(trained: Trained, formats: Sequence[ModelFormat], stem: Path) ->
     for kind in formats:
         path = stem.with_name(stem.name + SUFFIXES[kind])
         difference = write_standalone(trained.model, path, kind, rows)
-        off = f"within {difference:.1e}" if difference else "to the last bit"
-        console.print(f"{path}: {kind}, equal to the original {off} on {where}")
+        off = text("trained.within", difference=difference) if difference else text("trained.same")
+        console.print(text("trained.file", path=path, format=kind, exactness=off, rows=where))

@@ -35,6 +35,7 @@ from foldsweep import names as keys
 from foldsweep.errors import UserError
 from foldsweep.objective import Objective
 from foldsweep.programs import console
+from foldsweep.texts import text
 
 COST_NAMES: dict[Cost, str] = {"num_params": "parameters", "train_time_s": "training-time"}
 
@@ -100,7 +101,7 @@ def rebuilt_studies(
     for sweep in sweeps:
         rebuilt = rebuild(store, sweep)
         if rebuilt is None:
-            notice(f"{sweep.name}: made before its space was recorded, so no Optuna figures")
+            notice(text("gallery.space-not-recorded", sweep=sweep.name))
             continue
         for reason in rebuilt.left_out:
             notice(reason)
@@ -122,7 +123,7 @@ def _curves(
     chosen: list[tuple[Trial, str]] = []
     for sweep in sweeps:
         if sweep.selected_on_test:
-            notice(f"{sweep.name} was selected on test rows: figures show them as validation rows")
+            notice(text("gallery.selected-on-test-rows", sweep=sweep.name))
         best = best_trial(sweep)
         own = f"{shown[sweep.name]}, trial {best.number}"
         chosen.append((best, f"{own}, the baseline" if best.origin else own))
@@ -148,7 +149,7 @@ def _curves(
             )
     for trial, _ in chosen:
         if trial.label not in curved:
-            notice(f"{trial.label}: no learning curve, since it was measured only at the end")
+            notice(text("gallery.no-curve", trial=trial.label))
     return figures
 
 
@@ -158,29 +159,21 @@ def _curve_label(metric: str, measure: Objective) -> str:
 
 def _curve_caption(metric: str, measure: Objective) -> str:
     if metric == keys.bare(keys.VAL_LOSS):
-        return (
-            "Learning curves, loss: a validation loss that rises again is a sign of overfitting:"
-            " wrong predictions become more confident."
-        )
-    return (
-        f"Learning curves, {metric}: where training still improves but validation does not, the"
-        " model overfits."
-    )
+        return text("gallery.loss-curves")
+    return text("gallery.curves", metric=metric)
 
 
 def _boxes(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, Drawn]:
     infos = [box_info(s, best_trial(s), name=shown[s.name]) for s in sweeps]
-    where = "rounds on test rows" if any(i.over == "rounds" for i in infos) else "folds"
-    mixed = len({i.over for i in infos}) > 1
-    measure = sweeps[0].measure
-    return {
-        f"{common(sweeps)}-boxes": Drawn(
-            figure=plot_boxes(infos, measure),
-            caption=f"The {measure.name} of each best trial over {where}, one point each:"
-            f" {measure.better} is better. The tests say which differences are significant."
-            + (" Trials that were never evaluated show their folds." if mixed else ""),
-        )
-    }
+    over, measure = {info.over for info in infos}, sweeps[0].measure
+    caption = text(
+        "gallery.rounds" if "rounds" in over else "gallery.folds",
+        metric=measure.name,
+        better=measure.better,
+    )
+    if len(over) > 1:
+        caption += " " + text("gallery.some-by-folds")
+    return {f"{common(sweeps)}-boxes": Drawn(figure=plot_boxes(infos, measure), caption=caption)}
 
 
 def _errors(
@@ -192,13 +185,13 @@ def _errors(
         evaluation = sweep.evaluation(best_trial(sweep).number)
         if evaluation is None:
             none = sweep.tags.get(keys.TAG_TEST_ROWS) == "0"
-            why = "no test rows were set aside" if none else "its best was not evaluated"
-            how = "" if none else "; sweeps/evaluate.py evaluates it"
-            notice(f"{sweep.name}: {why}, so there are no figures of its errors on test rows{how}")
+            notice(
+                text("gallery.no-test-rows" if none else "gallery.not-evaluated", sweep=sweep.name)
+            )
             continue
         found = json_artifact(store, evaluation.run_id, keys.EVALUATION_FILE)
         if found is None or "kind" not in found:
-            notice(f"{sweep.name}: its evaluation kept no predictions; evaluate it again")
+            notice(text("gallery.no-predictions", sweep=sweep.name))
             continue
         name = shown[sweep.name]
         if "confusion" in found:
@@ -209,9 +202,8 @@ def _errors(
     if confusions:
         sizes = {len(info.classes) for _, info in confusions}
         together = max(sizes) <= MOST_SHARED and len(sizes) == 1
-        caption = "Confusion matrix of test rows: rows off the diagonal are mistakes."
-        if max(sizes) > MOST_CLASSES:
-            caption = "The most frequent confusions of classes on test rows."
+        many = max(sizes) > MOST_CLASSES
+        caption = text("gallery.most-confused" if many else "gallery.confusion")
         groups = {common(sweeps): [info for _, info in confusions]} if together else {}
         for prefix, infos in (groups or {slug(s): [i] for s, i in confusions}).items():
             drawn = Drawn(figure=plot_confusions(infos), caption=caption)
@@ -220,20 +212,17 @@ def _errors(
     if calibrated:
         figures[f"{common(sweeps)}-calibration"] = Drawn(
             figure=plot_calibrations(calibrated),
-            caption="Calibration on test rows: below the diagonal probabilities are too high,"
-            " above it too low; in brackets the expected calibration error (ECE). Hollow points"
-            " have few predictions.",
+            caption=text("gallery.calibration"),
         )
     predicted = [info for info in predictions if info is not None]
     if predicted:
         figures[f"{common(sweeps)}-predicted"] = Drawn(
             figure=plot_predicted(predicted),
-            caption="Predicted against actual values of test rows: the diagonal is perfect.",
+            caption=text("gallery.predicted"),
         )
         figures[f"{common(sweeps)}-residuals"] = Drawn(
             figure=plot_residuals(predicted),
-            caption="Residuals of test rows: medians away from 0 are a bias that a better model"
-            " could remove; a spread that widens is noise that grows with the value.",
+            caption=text("gallery.residuals"),
         )
     return figures
 
@@ -243,11 +232,11 @@ def _tradeoffs(sweeps: Sequence[Sweep]) -> dict[str, Drawn]:
     name = sweeps[0].measure.name
     missing = any(not t.num_params for s in sweeps for t in s.complete)
     captions = {
-        "num_params": f"The {name} against the number of parameters: for each trial of the Pareto"
-        " front, no trial with as few parameters has a better score."
-        + (" Estimators have no number of parameters and are left out." if missing else ""),
-        "train_time_s": f"The {name} against training time in seconds, all folds together"
-        + (", on different machines." if several else "."),
+        "num_params": text("gallery.by-parameters", metric=name)
+        + (" " + text("gallery.without-estimators") if missing else ""),
+        "train_time_s": text(
+            "gallery.by-time-of-machines" if several else "gallery.by-time", metric=name
+        ),
     }
     return {
         f"{common(sweeps)}-{COST_NAMES[cost]}": Drawn(
@@ -263,8 +252,7 @@ def _histories(sweeps: Sequence[Sweep], shown: Mapping[str, str]) -> dict[str, D
     return {
         f"{common(sweeps)}-history": Drawn(
             figure=plot_histories(infos),
-            caption="Optimisation history: if the best value still improves at the end, run more"
-            " trials.",
+            caption=text("gallery.history"),
         )
     }
 
@@ -279,17 +267,13 @@ def _studies(
         if rebuilt is None:
             continue
         if len(rebuilt.complete) < LEAST_DRAWN:
-            notice(
-                f"{sweep.name}: the sampler has fewer than {LEAST_DRAWN} complete trials, so there"
-                " are no slice, contour and importance plots"
-            )
+            notice(text("gallery.too-few-complete", sweep=sweep.name, least=LEAST_DRAWN))
             continue
         if isinstance(rebuilt.importances, str):
             notice(rebuilt.importances)
         else:
             figures[f"{slug(sweep)}-importance"] = Drawn(
                 figure=plot_importances(rebuilt.importances),
-                caption=f"{sweep.name}: which parameters mattered within the space; with few"
-                " trials the order is uncertain.",
+                caption=text("gallery.importances", sweep=sweep.name),
             )
     return figures

@@ -39,6 +39,7 @@ from analysis.plots.style import HELD_OUT, TRAIN
 from analysis.results import Sweep, Trial
 from foldsweep import names
 from foldsweep.choices import find_choice, is_container
+from foldsweep.texts import text
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -97,16 +98,15 @@ class Rebuilt:
     @cached_property
     def importances(self) -> ImportanceInfo | str:
         """Importances by two evaluators, or the reason why there are none."""
-        complete, none = self.complete, f"{self.sweep.name}: no importances, since"
+        complete, why = self.complete, None
         if len(complete) < LEAST_TRIALS:
-            return (
-                f"{none} {len(complete)} complete trials of the sampler are fewer than"
-                f" {LEAST_TRIALS}"
-            )
-        if len(self.varied(self.params)) < 2:
-            return f"{none} fewer than two parameters vary"
-        if len({t.value for t in complete}) == 1:
-            return f"{none} all complete trials have the same value"
+            why = text("study.too-few-complete", complete=len(complete), least=LEAST_TRIALS)
+        elif len(self.varied(self.params)) < 2:
+            why = text("study.too-few-vary")
+        elif len({t.value for t in complete}) == 1:
+            why = text("study.same-value")
+        if why is not None:
+            return text("study.no-importances", sweep=self.sweep.name, why=why)
         with _quiet():
             fanova, ped_anova = (
                 get_param_importances(self.searched, evaluator=evaluator)
@@ -145,7 +145,8 @@ def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
             key: json_to_distribution(json.dumps(part)) for key, part in parts.items()
         }
     except (LookupError, ValueError, TypeError) as error:
-        print(f"run {sweep.run_id} ({sweep.name}): no study: {error}", file=sys.stderr)
+        said = text("study.unreadable", run=sweep.run_id, sweep=sweep.name, why=error)
+        print(said, file=sys.stderr)
         return None
     higher = sweep.objective.better == "higher"
     direction = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
@@ -163,7 +164,7 @@ def rebuild(store: Store, sweep: Sweep) -> Rebuilt | None:
             }
             frozen = _frozen(store, sweep, trial, has)
         except ValueError as error:
-            left_out.append(f"{trial.label} is left out of its study: {error}")
+            left_out.append(text("study.left-out", trial=trial.label, why=error))
             continue
         study.add_trial(frozen)
         if trial.origin is None:
@@ -202,7 +203,7 @@ def _placed(name: str, distribution: BaseDistribution, value: Any) -> Any:
     try:
         return nearest(distribution, value)
     except ValueError as error:
-        raise ValueError(f"its {name} is {error}") from None
+        raise ValueError(text("study.parameter", parameter=name, finding=error)) from None
 
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
@@ -215,7 +216,7 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
         return find_choice(distribution.choices, value)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{value!r}, which is not a number")
+        raise ValueError(text("study.not-a-number", value=value))
     clipped = min(max(value, distribution.low), distribution.high)
     if distribution.step is not None and not distribution.log:
         steps = round((clipped - distribution.low) / distribution.step)
@@ -242,7 +243,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
     axes.set_yticks(places, [f"{name} *" if name in some else name for name in names])
     axes.set_xlabel("importance (share, adds up to 1)")
     title = f"{info.name}: n = {info.num_trials} complete trials"
-    note = "\n* only some trials have it: no fANOVA" if some else ""
+    note = f"\n* {text('study.only-some')}" if some else ""
     axes.set_title(f"{title}{note}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)

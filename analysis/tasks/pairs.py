@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from analysis.plots.style import INK
+from foldsweep.texts import text
 
 COLUMNS = 6
 GAP = 2
@@ -37,8 +38,10 @@ class PairsInfo:
     @property
     def summary(self) -> str:
         """Number of wrong answers and of test pairs, in words."""
-        some = "" if len(self.shown) == self.num_wrong else f"the {len(self.shown)} surest of "
-        return f"{self.name}: {some}{self.num_wrong} wrong answers to {self.num_pairs} test pairs"
+        wrong = text("task-pairs.wrong", wrong=self.num_wrong, pairs=self.num_pairs)
+        if len(self.shown) < self.num_wrong:
+            wrong = text("task-pairs.surest", number=len(self.shown), wrong=wrong)
+        return f"{self.name}: {wrong}"
 
 
 def pairs_info(name: str, evaluation: Mapping[str, Any]) -> PairsInfo:

@@ -43,7 +43,8 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
     smallest = text(
         "words.smallest", trial="s/a trial 1", parameters="500", best_parameters="9,000"
     )
-    assert why == f"2 of 4 are within one standard error (0.00707) of the best; {smallest}"
+    within = {"number": 2, "complete": 4, "error": "0.00707"}
+    assert why == text("choice.within-error", **within, chosen=smallest)
     assert choose(sweep(*TRIALS[2:]), "one-se")[0].number == 0
     errors = [(50 - 10 * score, size) for score, size in TRIALS]
     assert choose(sweep(*errors, objective=RMSE), "one-se")[0].number == 0

@@ -71,7 +71,7 @@ def test_a_terminal_has_the_best_in_bold_and_verdicts_in_colour(run, monkeypatch
     monkeypatch.setenv("TERM", "xterm")
     said = run("--dataset", "digits")
     assert "\x1b[1mcnn" in said
-    assert "\x1b[1;36msignificantly better\x1b[0m" in said
+    assert f"\x1b[1;36m{text('words.verdict-better')}\x1b[0m" in said
 
 
 def test_columns_are_those_that_have_values(run):
@@ -86,7 +86,9 @@ def test_columns_are_those_that_have_values(run):
 
 
 def test_other_datasets_are_never_mixed_in_and_that_is_said(run):
-    assert run().startswith("only sweeps on digits, the latest; for others give --dataset mnist\n")
+    which = text("selection.on-data", data="digits")
+    only = text("selection.only", which=which, others="--dataset mnist")
+    assert run().splitlines()[0] == only
     assert run("--dataset", "mnist").startswith(alone("mlp", "accuracy", "0.9500"))
 
 
@@ -97,7 +99,8 @@ def test_sweeps_of_one_variant_can_be_compared_with_each_other(run):
 
 
 def test_a_sweep_without_a_complete_trial_is_left_out_by_name(run):
-    assert "empty/cnn_ws is left out: no complete trial yet" in run("--sweep", "empty", "d")
+    said = text("selection.none-complete", sweep="empty/cnn_ws")
+    assert said in run("--sweep", "empty", "d")
 
 
 def test_machines_get_csv_and_json(run):
@@ -120,12 +123,12 @@ def test_machines_get_csv_and_json(run):
         (
             ["--sweep", "empty"],
             "selection.no-complete-trial",
-            {"sweeps": "empty/cnn_ws", "why": " yet"},
+            {"sweeps": "empty/cnn_ws"},
         ),
         (
             ["--sweep", "d", "--filter", "params.lr = '7'"],
-            "selection.no-complete-trial",
-            {"why": """ that passes "params.lr = '7'\""""},
+            "selection.none-passes",
+            {"filter": "params.lr = '7'"},
         ),
         (["--filter", "lr high"], "analysis-results.filter-invalid", {"filter": "lr high"}),
         (["--rope", "-1"], "selection.rope-out-of-range", {"rope": -1.0}),
@@ -218,7 +221,8 @@ def test_errors_are_compared_lowest_first(run_tasks):
 def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
     said = run_tasks("--task", "houses")
     score = text("words.expected-score", metric="rmse", score="50.540")
-    ahead = said_as("words.ahead", best="ridge", budgets=" (2 against 1 trials)", score=score)
+    budgets = f" ({text('analysis-rows.trials', a=2, b=1)})"
+    ahead = said_as("words.ahead", best="ridge", budgets=budgets, score=score)
     headline = next(filter(said_as("words.inconclusive").fullmatch, said.splitlines()))
     assert ahead.search(headline)
     assert f"best configurations by {lower_is_better('rmse')}" in said
@@ -227,11 +231,15 @@ def test_the_tables_are_in_the_metrics_own_unit(run_tasks):
     assert "accuracy" not in said
 
 
+HOUSES = text("selection.of-task", task="houses")
+
+
 def test_tasks_are_never_pooled_and_that_is_said(run_tasks):
     said = run_tasks()
     first, second, *_ = said.splitlines()
-    assert first == f"early/mlp is left out: {text('load.sweep-of-earlier-version')}"
-    assert second == "only sweeps of task houses, the latest; for others give --task larger_digit"
+    why = text("load.sweep-of-earlier-version")
+    assert first == text("analysis-results.left-out", sweep="early/mlp", why=why)
+    assert second == text("selection.only", which=HOUSES, others="--task larger_digit")
     assert "ridge" in said
     assert "0.95" not in said
     mlp = run_tasks("--variant", "larger_digit/mlp")
@@ -245,10 +253,11 @@ def test_both_names_of_a_variant_are_known(run_tasks):
 
 def test_another_metric_can_be_asked_for(run_tasks):
     said = run_tasks("--task", "houses", "--objective", "loss")
-    assert "b/ridge optimised rmse; here it is compared by loss" in said
+    by_loss = {"sweep": "b/ridge", "optimised": "rmse", "metric": "loss"}
+    assert text("selection.compared-by", **by_loss) in said
     assert f"best configurations by {lower_is_better('loss')}" in said
     same = run_tasks("--task", "houses", "--objective", "val_rmse")
-    assert "optimised" not in same
+    assert not said_as("selection.compared-by").search(same)
 
 
 def test_a_sweep_that_has_not_measured_the_metric_is_left_out(make_store, monkeypatch, capsys):
@@ -258,7 +267,7 @@ def test_a_sweep_that_has_not_measured_the_metric_is_left_out(make_store, monkey
     monkeypatch.setattr(sys, "argv", ["compare.py", "--every", "--tracking-uri", filled.uri])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "a/mlp is left out: it has not measured roc_auc\n" in said
+    assert text("selection.unmeasured", sweep="a/mlp", metric="roc_auc") in said.splitlines()
     assert alone("cnn", "roc_auc", "0.9500") in said
 
 
@@ -268,7 +277,7 @@ def test_nothing_but_the_data_goes_into_a_pipe(tasks, monkeypatch, capsys):
     assert main() == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["task"] == "houses"
-    assert "only sweeps of task houses, the latest" in said.err
+    assert said_as("selection.only", which=HOUSES).search(said.err)
 
 
 @pytest.mark.parametrize("columns", ["20", "80"])

@@ -143,7 +143,8 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     assert found.choice.equivalent == found.choice.trials[:1]
     open_, equal = words.choice_sentences(found)
     power = text("words.power", difference=words.amount(found.choice.detectable, found))
-    assert said_as("words.all-undistinguished", power=power).fullmatch(open_)
+    these = text("words.all-others", others="4 complete configurations")
+    assert said_as("words.undistinguished", these=these, power=power).fullmatch(open_)
     assert equal == text("words.none-equivalent", limit="1.0 point")
     assert f"{int(poor.values['num_params']):,}" not in open_ + equal
 
@@ -159,7 +160,8 @@ def test_the_sets_are_of_the_best_rows_sweep_so_that_no_verdict_contradicts_them
     found = comparison(solid, lucky)
     assert found.tests[0].verdict == "better"
     assert {t.sweep for t in found.choice.undistinguished} == {"s/b"}
-    assert found.choice.basis == "in the finals"
+    assert found.choice.in_finals
+    assert found.choice.basis == text("comparison.in-finals")
 
 
 def test_what_differs_by_next_to_nothing_is_equivalent():
@@ -174,7 +176,8 @@ def test_other_folds_are_not_tested_against():
     found = comparison(sweep("a", 0.9), sweep("b", 0.8, judged_on="others"))
     assert found.tests[0].verdict == "untested"
     assert found.tests[0].difference is None
-    said = said_as("words.untested", reason="other rows or folds", best="a", other="b")
+    reason = text("comparison.other-folds")
+    said = said_as("words.untested", reason=reason, best="a", other="b")
     assert said.fullmatch(words.headline(found))
 
 
@@ -210,8 +213,9 @@ def test_sweeps_of_six_and_four_epochs_are_not_tested_as_if_budgets_were_equal()
     )
     (test,) = found.tests
     assert (test.verdict, test.difference) == ("untested", None)
-    assert test.basis == "not tested: 6 epochs against 4 epochs"
-    said = said_as("words.untested", reason="6 epochs against 4 epochs", best="other/a")
+    reason = text("analysis-rows.budgets", a="6 epochs", b="4 epochs")
+    assert words.basis(test) == text("words.untested-pair", reason=reason)
+    said = said_as("words.untested", reason=reason, best="other/a")
     assert said.fullmatch(words.headline(found))
     assert budgets(found.rows) == ["6 epochs", "4 epochs"]
 
@@ -220,7 +224,7 @@ def test_spaces_of_one_command_are_tested_on_the_epochs_that_suit_each_and_the_v
     found = comparison(budget("mlp", 0.80, epochs=50), budget("cnn", 0.95, epochs=30))
     (test,) = found.tests
     assert test.verdict == "better"
-    budgets = " (30 epochs against 50 epochs)"
+    budgets = f" ({text('analysis-rows.budgets', a='30 epochs', b='50 epochs')})"
     said = said_as("words.better", best="cnn", other="mlp", budgets=budgets)
     assert said.fullmatch(words.headline(found))
     assert words.verdict(test) == text("words.verdict-better") + budgets
@@ -229,7 +233,8 @@ def test_spaces_of_one_command_are_tested_on_the_epochs_that_suit_each_and_the_v
 def test_a_smoke_run_is_named_in_row_and_verdict():
     found = comparison(budget("a", 0.95, trials=30), budget("b", 0.80, trials=1, name="smoke"))
     better = text("words.verdict-better")
-    assert words.verdict(found.tests[0]) == f"{better} (30 against 1 trials)"
+    trials = text("analysis-rows.trials", a=30, b=1)
+    assert words.verdict(found.tests[0]) == f"{better} ({trials})"
     assert budgets(found.rows) == ["30 trials", "1 trial"]
 
 
@@ -272,7 +277,7 @@ def test_finals_decide_where_all_rows_were_in_the_same():
     )  # the winner of the finals, not the best trial of the sweep
     score = text("words.finals-score", metric="accuracy", score="0.9250")
     assert said_as("words.better", score=score).fullmatch(words.headline(found))
-    assert found.tests[0].basis == "finals: 3 x 5 folds"
+    assert found.tests[0].basis == text("comparison.of-finals", protocol="3 x 5 folds")
     assert not comparison(lucky, solid, finals=False).in_finals
 
     elsewhere = replace(lucky, finals=(measured("s/lucky", 0, 0.8, 0.8, protocol="other"),))
@@ -325,7 +330,7 @@ def test_the_headline_in_the_finals_is_of_the_figures_that_are_compared():
     assert words.score(found.rows[1], found) == text(
         "words.finals-score-corrected", metric="accuracy", score=f"{second:.4f}"
     )
-    assert found.tests[0].basis.endswith(", corrected for selection")
+    assert said_as("comparison.corrected").fullmatch(found.tests[0].basis)
 
 
 def test_finals_of_one_row_alone_choose_nothing():
@@ -465,9 +470,11 @@ def test_only_shares_of_rows_come_in_steps():
 
 def test_repeats_are_said():
     found = comparison(sweep("a", 0.9, num_folds=5), sweep("b", 0.8, num_folds=5))
-    assert found.tests[0].basis.startswith("the sweep's own 5 folds")
+    own = text("comparison.own-folds", folds=5)
+    assert found.tests[0].basis == text("comparison.corrected", scores=own)
     twice = [
         cases.sweep(f"s/{v}", cases.trial(0, f * 2, name=f"s/{v}"), num_folds=3)
         for v, f in (("a", (0.9, 0.91, 0.92)), ("b", (0.7, 0.73, 0.75)))
     ]
-    assert comparison(*twice).tests[0].basis.startswith("the sweep's own 2 x 3 folds")
+    own = text("comparison.own-folds", folds="2 x 3")
+    assert comparison(*twice).tests[0].basis == text("comparison.corrected", scores=own)

@@ -170,7 +170,8 @@ def test_a_sweep_without_its_name_hides_no_other(
     assert numbers(store, "good/mlp") == [0]
     said = capsys.readouterr().err
     assert said.count("\n") == 1, "said once"
-    assert f"run {bad} (sweep) is left out: it has no foldsweep.sweep" in said
+    why = text("load.lacks", name="foldsweep.sweep")
+    assert text("load.left-out", run=bad, name="sweep", why=why) in said
 
 
 def test_an_empty_experiment_has_no_sweep(make_store: Callable) -> None:

@@ -17,7 +17,7 @@ from analysis.models.registry import register
 from analysis.models.trained import Trained
 from analysis.predict import main
 from foldsweep.errors import UserError
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from tests.trainables.keep.cases import CASES, Case, customers, of_space, task_data
 from trainables.keep.model import KeptModel
 from trainables.tasks.tables import TableOptions, table_task
@@ -93,7 +93,9 @@ def test_classes_are_written_beside_the_identifiers(
     assert written["prediction"].tolist() == [("no", "yes")[a] for a in wanted["answer"]]
     np.testing.assert_allclose(written["probability_yes"], wanted["probability"][:, 1], rtol=1e-6)
     variant = models[name][0].recipe.variant
-    assert said == [f"predictions.csv: 30 rows predicted by {variant}, trial 3 of s/space"]
+    source = text("predict.trial-of-sweep", trial=3, sweep="s/space")
+    written = {"path": "predictions.csv", "rows": 30, "variant": variant}
+    assert said == [text("predict.written", **written, source=source)]
 
 
 def test_numbers_are_written_in_units_of_the_target(
@@ -106,7 +108,8 @@ def test_numbers_are_written_in_units_of_the_target(
     np.testing.assert_array_equal(
         written["prediction"], models["table numbers"][0].predict(frame)["value"]
     )
-    assert said[-1].startswith("values.parquet: 30 rows predicted by customers/mlp")
+    written = said_as("predict.written", path="values.parquet", rows=30, variant="customers/mlp")
+    assert written.fullmatch(said[-1])
 
 
 def test_unseen_categories_and_ignored_columns_are_told(
@@ -116,9 +119,10 @@ def test_unseen_categories_and_ignored_columns_are_told(
     frame.loc[:3, "plan"] = "of tomorrow"
     frame.to_csv("new.csv", index=False)
     said, written = predict("table classes", "new.csv")
-    assert said[0] == "ignored columns: more, other"
-    assert "plan" in said[1]
-    assert "4" in said[1]
+    assert said[:2] == [
+        text("table-summary.ignored", columns="more, other"),
+        text("table-summary.unseen", column="plan", values=4),
+    ]
     assert len(written) == 30
 
 
@@ -127,7 +131,7 @@ def test_file_without_identifiers_is_predicted_too(predict: Callable) -> None:
     said, written = predict("table classes", "new.csv")
     assert list(written) == ["prediction", "probability_no", "probability_yes"]
     assert len(written) == 9
-    assert "cells are separated by semicolons" in said[0]
+    assert said[0] == text("separators.delimiter", delimiters="semicolons")
 
 
 @pytest.mark.parametrize("name", ["larger_digit", "images"])
@@ -197,7 +201,12 @@ def test_identifier_keeps_a_name_of_its_own(
         (
             ("table classes", "wrong.csv"),
             "columns.bad-value",
-            {"column": "age in years", "value": "old", "row": 2, "why": "is not a number"},
+            {
+                "column": "age in years",
+                "value": "old",
+                "row": 2,
+                "why": text("columns.not-a-number"),
+            },
         ),
         (("table classes", "empty.csv"), "reading.no-rows", {"path": "empty.csv"}),
         (("larger_digit", "new.csv"), "asking.table-for-arrays", {"path": "new.csv"}),

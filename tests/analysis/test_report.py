@@ -70,7 +70,8 @@ def test_the_page_stands_alone_and_says_it_first(run, filled):
     assert "url(" not in html
     assert "@import" not in html
     headline = re.search(r"<h1>(.+?)</h1>", html)[1]
-    better = said_as("words.better", best="cnn", other="mlp", budgets=" (2 against 3 trials)")
+    budgets = f" ({text('analysis-rows.trials', a=2, b=3)})"
+    better = said_as("words.better", best="cnn", other="mlp", budgets=budgets)
     assert better.fullmatch(headline)
     assert headline in said
     assert text("words.belief-better") in page.text
@@ -93,7 +94,7 @@ def test_a_trial_is_shown_by_its_origin_or_by_the_values_that_differ():
 def test_it_is_attached_to_every_sweep_in_it(run, filled):
     said = run("--sweep", "b")
     for name in ("b/mlp", "b/cnn"):
-        assert f"logged as report/report.html of sweep {name}" in said
+        assert text("analysis-report.logged", file="report/report.html", sweep=name) in said
         files = filled.client.list_artifacts(filled.parents[name], "report")
         assert [file.path for file in files] == ["report/report.html"]
 
@@ -101,7 +102,7 @@ def test_it_is_attached_to_every_sweep_in_it(run, filled):
 def test_one_sweep_alone_has_a_report_too_and_may_stay_local(run, filled):
     filled.add("lonely/mlp_ws", POOR, GOOD, folds=5)
     said = run("--sweep", "lonely", "--local", "--out", "one.html")
-    assert "logged" not in said
+    assert not said_as("analysis-report.logged").search(said)
     assert not filled.client.list_artifacts(filled.parents["lonely/mlp_ws"], "report")
     assert text("words.belief-alone") in Page(Path("one.html").read_text()).text
 
@@ -145,7 +146,8 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     monkeypatch.setattr(sys, "argv", ["report.py", "--tracking-uri", houses.uri])
     assert main() == 0
     said = capsys.readouterr().out
-    assert f"early/mlp is left out: {text('load.sweep-of-earlier-version')}" in said
+    why = text("load.sweep-of-earlier-version")
+    assert text("analysis-results.left-out", sweep="early/mlp", why=why) in said
     page = Page(Path("report.html").read_text())
     direction = text("words.direction", metric="rmse", better="lower")
     assert f"task houses · data houses · {direction}" in page.text
@@ -153,7 +155,7 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
         "words.better",
         best="ridge",
         other="mlp",
-        budgets=" (1 against 2 trials)",
+        budgets=f" ({text('analysis-rows.trials', a=1, b=2)})",
         score=text("words.expected-score", metric="rmse", score="50.540"),
         gap=text("words.below", difference="8.056", other="mlp"),
     )

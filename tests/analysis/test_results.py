@@ -4,7 +4,7 @@ from analysis.load import complete_trials, open_store
 from analysis.results import compared_by, load_sweeps
 from foldsweep import names as keys
 from tests.analysis.cases import RMSE, ROC_AUC
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_sweep_of_an_earlier_version_is_left_out_and_hides_no_other(others):
     found, said = load(others)
     assert names(found) == ["auc/mlp", "small/ridge", "prices/ridge"]
     why = text("load.sweep-of-earlier-version")
-    assert said == [f"early/mlp is left out: {why}"]
+    assert said == [text("analysis-results.left-out", sweep="early/mlp", why=why)]
     assert load(others, "auc")[1] == []
     with refused("analysis-results.none-readable", which=" that matches early and", reason=why):
         load(others, "early")
@@ -202,7 +202,7 @@ def damaged(make_store, capsys, tag, value, run="trial"):
     sweeps = load_sweeps(store, notice=lambda line: None)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"run {run_id} (" in said
+    assert said_as("load.left-out", run=run_id).search(said)
     return {s.name: [t.number for t in s.trials] for s in sweeps}, store
 
 

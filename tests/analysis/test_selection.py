@@ -6,8 +6,17 @@ import pytest
 
 from analysis.results import Sweep
 from analysis.selection import Selection, selected
+from tests.refusals import text
 
 FOLDS = (0.9, 0.91, 0.92, 0.93, 0.94)
+LARGER = text(
+    "selection.larger",
+    latest="smoke/mlp",
+    trials="1 trial",
+    larger="real/mlp",
+    more_trials="3 trials",
+    sweep="real",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +40,8 @@ def test_a_smoke_run_displaces_no_sweep_silently(uri: str) -> None:
     assert select(uri) == (
         ["smoke/mlp"],
         [
-            "smoke/mlp is the latest, with 1 trial; real/mlp has 3 trials: to use it, give --sweep"
-            " real",
-            "sweep smoke only; others: more, real (--sweep NAME NAME, or --every)",
+            LARGER,
+            text("selection.latest-only", sweeps="smoke", others="more, real"),
         ],
     )
 
@@ -50,7 +58,7 @@ def test_two_sweeps_of_one_variant_are_both_there_when_asked_for(uri: str) -> No
 def test_of_spaces_the_latest_sweep_each_is_taken_and_what_it_displaces_is_said(uri: str) -> None:
     found, said = select(uri, space=("mlp", "cnn"))
     assert found == ["smoke/mlp", "real/cnn"]
-    assert said[0].startswith("smoke/mlp is the latest, with 1 trial; real/mlp has 3 trials")
+    assert said[0] == LARGER
     assert select(uri, variant=("svm",)) == (["more/svm"], [])
 
 
@@ -58,12 +66,12 @@ def test_what_the_latest_sweep_has_not_finished_is_said(make_store: Callable) ->
     filled = make_store()
     filled.add("old/mlp", FOLDS, folds=5)
     filled.add("new/mlp", "PRUNED", folds=5)
-    assert select(filled.uri) == (["old/mlp"], ["new/mlp is left out: no complete trial yet"])
+    assert select(filled.uri) == (["old/mlp"], [text("selection.none-complete", sweep="new/mlp")])
     filled.add("half/cnn", FOLDS, folds=5)
     filled.add("half/mlp", "FAIL", folds=5)
     found, said = select(filled.uri)
     assert found == ["half/cnn"]
-    assert said[0] == "half/mlp is left out: no complete trial yet"
+    assert said[0] == text("selection.none-complete", sweep="half/mlp")
 
 
 def test_every_sweep_can_be_asked_for(uri: str) -> None:

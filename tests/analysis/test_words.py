@@ -16,8 +16,9 @@ from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
 from tests.refusals import said_as, text
 
 SMALL, LARGE = 4_380, 44_758
-OWN = "on the sweep's own 5 folds"
-BASIS = "the sweep's own 5 folds, corrected for selection"
+FOLDS = text("comparison.own-folds", folds=5)
+OWN = text("comparison.on-folds", folds=FOLDS)
+BASIS = text("comparison.corrected", scores=FOLDS)
 
 
 def row(name: str, score: float, *, measure: Objective = ACCURACY, **sweep: Any) -> Row:
@@ -42,13 +43,16 @@ def trials(*sizes: float, seconds: float = 2.0) -> tuple[Any, ...]:
     )
 
 
-def choice(of: tuple[Any, ...], undistinguished: int, equivalent: int, basis: str = OWN) -> Choice:
+def choice(
+    of: tuple[Any, ...], undistinguished: int, equivalent: int, *, in_finals: bool = False
+) -> Choice:
     return Choice(
         trials=of,
         undistinguished=of[:undistinguished],
         equivalent=of[:equivalent],
         detectable=0.05,
-        basis=basis,
+        basis=text("comparison.in-finals") if in_finals else OWN,
+        in_finals=in_finals,
     )
 
 
@@ -186,10 +190,10 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
             id="no difference at all",
         ),
         pytest.param(
-            pair("untested", basis="not tested: other rows or folds"),
+            pair("untested", basis=text("comparison.other-folds")),
             text(
                 "words.untested",
-                reason="other rows or folds",
+                reason=text("comparison.other-folds"),
                 best="a",
                 score=FIRST,
                 other="b",
@@ -276,9 +280,9 @@ def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) ->
     assert words.choice_sentences(comparison(*tests)) == [ONE]
 
 
-def undistinguished(kind: str, others: str, are: str = "are", **values: object) -> str:
-    values = {"others": others, "sweep": "s/a", "are": are, "best": "s/a trial 0", **values}
-    return text(kind, **values, basis=OWN, power=power("5.0 points"))
+def undistinguished(these: str, are: str = "are") -> str:
+    values = {"these": these, "sweep": "s/a", "are": are, "best": "s/a trial 0"}
+    return text("words.undistinguished", **values, basis=OWN, power=power("5.0 points"))
 
 
 def best_of_two(exception: str) -> str:
@@ -301,7 +305,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
     [
         pytest.param(choice(trials(LARGE), 1, 1), [ONE], id="one complete trial"),
         pytest.param(
-            choice(trials(LARGE), 1, 1, "in the finals"),
+            choice(trials(LARGE), 1, 1, in_finals=True),
             [text("words.one-finalist", sweep="s/a")],
             id="one finalist",
         ),
@@ -313,7 +317,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
         pytest.param(
             choice(trials(LARGE, 9000, SMALL), 3, 1),
             [
-                undistinguished("words.all-undistinguished", "2 complete configurations"),
+                undistinguished(text("words.all-others", others="2 complete configurations")),
                 NONE_EQUIVALENT,
             ],
             id="lack of power: nothing is distinguished and nothing is equivalent",
@@ -321,7 +325,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
         pytest.param(
             choice(trials(LARGE, SMALL), 2, 1),
             [
-                undistinguished("words.all-undistinguished", "complete configuration", "is"),
+                undistinguished(text("words.all-others", others="complete configuration"), "is"),
                 NONE_EQUIVALENT,
             ],
             id="two trials",
@@ -330,7 +334,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
             choice(trials(LARGE, 9000, SMALL, 100), 3, 3),
             [
                 undistinguished(
-                    "words.some-undistinguished", "3 complete configurations", number=2
+                    text("words.some-others", number=2, others="3 complete configurations")
                 ),
                 text(
                     "words.several-equivalent",

@@ -78,7 +78,7 @@ def test_a_command_is_its_program_with_the_rest_of_the_line(
 
 def test_an_unknown_command_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, meant in (("rnu", "run"), ("compere", "compare"), ("finalist", "finalists")):
-        hint = f"; did you mean {meant}?"
+        hint = text("checks.did-you-mean", word=meant)
         with refused("command.command-unknown", command=wrong, hint=hint):
             call(monkeypatch, wrong)
     with refused("command.command-unknown", command="--x", hint=""):
@@ -103,7 +103,9 @@ def test_the_entry_point_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "foldsweep", "spase"], capture_output=True, encoding="utf-8"
     )
-    said = text("command.command-unknown", command="spase", hint="; did you mean spaces?")
+    said = text(
+        "command.command-unknown", command="spase", hint=text("checks.did-you-mean", word="spaces")
+    )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
 
 

@@ -29,7 +29,7 @@ from sweeps.reproduction.settings import ReproduceSettings
 from sweeps.run import RunOptions, read_settings
 from sweeps.settings import SweepSettings
 from sweeps.spaces import SpacesSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,9 @@ def test_a_misspelt_option_of_any_program_names_the_one_that_is_meant(settings: 
         wrong = option.name + option.name[-1]
         with refused("programs.command-line-invalid") as caught:
             parse(settings, [*needed, wrong, "1"], prog="x.py")
-        assert str(caught.value.values["reason"]).endswith(f"; did you mean {option.name}?")
+        assert str(caught.value.values["reason"]).endswith(
+            text("checks.did-you-mean", word=option.name)
+        )
 
 
 @pytest.mark.parametrize("settings", PROGRAMS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldsweep.recipe import FORMAT, Recipe
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
 from trainables.tasks.larger_digit import TASK
@@ -110,19 +110,24 @@ def test_what_old_files_lack_has_a_default(path: Path) -> None:
     "name", ["space", "variant", "task", "config", "dataset", "origin", "folds", "seed"]
 )
 def test_a_missing_field_is_named(path: Path, name: str) -> None:
-    with refused("recipe.fields-missing-or-unknown", path=path, mistakes=f"lacks {name}"):
+    with refused(
+        "recipe.fields-missing-or-unknown", path=path, mistakes=text("recipe.lacks", keys=name)
+    ):
         Recipe.load(changed(path, **{name: ...}))
 
 
 @pytest.mark.parametrize("name", ["score", "fold_scores", "num_params", "data_digest", "trial"])
 def test_so_is_any_other(path: Path, name: str) -> None:
-    with refused("recipe.fields-missing-or-unknown", mistakes=f"lacks {name}") as caught:
+    with refused(
+        "recipe.fields-missing-or-unknown", mistakes=text("recipe.lacks", keys=name)
+    ) as caught:
         Recipe.load(changed(path, **{name: ...}))
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_fields_are_named(path: Path) -> None:
-    mistakes = "lacks seed and has the unknown keys bogus, extra"
+    unknown = text("recipe.unknown-keys", keys="bogus, extra")
+    mistakes = f"{text('recipe.lacks', keys='seed')} and {unknown}"
     with refused("recipe.fields-missing-or-unknown", mistakes=mistakes):
         Recipe.load(changed(path, extra=1, bogus=2, seed=...))
 
@@ -298,7 +303,7 @@ def test_the_score_is_that_of_the_objective(path: Path) -> None:
     held = dict.fromkeys(("val_roc_auc", "val_roc_auc_std"), 0.75)
     recipe = Recipe.load(changed(path, objective="roc_auc", score=held))
     assert (recipe.objective_key, recipe.score[recipe.objective_key]) == ("val_roc_auc", 0.75)
-    rule = "have numbers for val_r2, val_r2_std"
+    rule = text("recipe.numbers-for", names="val_r2, val_r2_std")
     with refused("recipe.field-out-of-range", field="score", rule=rule):
         Recipe.load(changed(path, objective="r2"))
     assert RECIPE.short_variant == "cnn_ws_aux"

@@ -8,6 +8,7 @@ from tyro.conf import Positional
 from foldsweep.checks import nearest
 from foldsweep.usage import options_of, usage
 from sweeps.run import RunOptions
+from tests.refusals import text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,5 +102,5 @@ def test_no_name_is_broken_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_nearest_word_is_the_one_that_is_meant() -> None:
-    assert nearest("trails", ["folds", "trials"]) == "; did you mean trials?"
+    assert nearest("trails", ["folds", "trials"]) == text("checks.did-you-mean", word="trials")
     assert nearest("x", ["folds", "trials"]) == ""

@@ -45,7 +45,7 @@ def unknown_space(name: str) -> str:
 
 
 def below(option: str, least: int, value: float) -> str:
-    rule = f"at least {least}"
+    rule = text("rules.at-least", least=least)
     return text("programs.option-out-of-range", option=option, rule=rule, value=value)
 
 
@@ -53,7 +53,11 @@ def not_absolute(uri: str) -> str:
     return text("tracking.uri-not-absolute", uri=uri)
 
 
-def wrong_fields(mistakes: str) -> str:
+MEASURED = "config, data_digest, dataset, fold_scores, folds, num_params, score"
+
+
+def wrong_fields(*found: str) -> str:
+    mistakes = " and ".join(found)
     return text("recipe.fields-missing-or-unknown", path="best.yaml", mistakes=mistakes)
 
 
@@ -381,7 +385,10 @@ RECIPE: dict[str, Any] = {
         ),
         (
             {"format": 2},
-            wrong_fields("lacks origin, task and has the unknown keys test_pairs, train_pairs"),
+            wrong_fields(
+                text("recipe.lacks", keys="origin, task"),
+                text("recipe.unknown-keys", keys="test_pairs, train_pairs"),
+            ),
         ),
         ({"format": 3}, text("recipe.format-unknown", path="best.yaml", format=FORMAT)),
         (
@@ -398,7 +405,7 @@ RECIPE: dict[str, Any] = {
         ({"config": [1]}, wrong_type("config", dict[str, Any], "[1]")),
         (
             {"config": {"lr": -1.0}},
-            text("config.value-refused", field="lr", rule="finite and at least 0", value=-1.0),
+            text("config.value-refused", field="lr", rule=text("rules.amount"), value=-1.0),
         ),
         (
             {"config": {"learning_rate": 1.0}},
@@ -423,7 +430,7 @@ RECIPE: dict[str, Any] = {
                 "recipe.field-out-of-range",
                 path="best.yaml",
                 field="score",
-                rule="have numbers for val_accuracy, val_accuracy_std",
+                rule=text("recipe.numbers-for", names="val_accuracy, val_accuracy_std"),
                 value="{}",
             ),
         ),
@@ -436,7 +443,7 @@ RECIPE: dict[str, Any] = {
         ),
         ({"sweep": ""}, text("settings.name-invalid", option="sweep name", name="")),
         ({"mlflow": "here"}, "mlflow"),
-        ({"surprise": 1}, wrong_fields("has the unknown keys surprise")),
+        ({"surprise": 1}, wrong_fields(text("recipe.unknown-keys", keys="surprise"))),
     ],
 )
 @pytest.mark.parametrize("flags", [("--rounds", "1"), ("--cv",)])
@@ -458,10 +465,7 @@ def test_a_tampered_recipe_is_refused(
         ("", text("recipe.format-unknown", path="best.yaml", format=FORMAT)),
         (
             "format: 1\n",
-            wrong_fields(
-                "lacks config, data_digest, dataset, fold_scores, folds, num_params, score, seed,"
-                " space, trial, variant"
-            ),
+            wrong_fields(text("recipe.lacks", keys=f"{MEASURED}, seed, space, trial, variant")),
         ),
         (
             "x: !!python/object/apply:os.mkdir ['owned']\n",
@@ -526,7 +530,10 @@ def test_an_export_makes_no_store(home: Path, refused: Refused, args: tuple[str,
         ((), command_line("the following arguments are required: name")),
         (
             ("a", "--trakking", "x"),
-            command_line("unrecognized arguments: --trakking x", "; did you mean --tracking-uri?"),
+            command_line(
+                "unrecognized arguments: --trakking x",
+                text("checks.did-you-mean", word="--tracking-uri"),
+            ),
         ),
     ],
 )

@@ -78,8 +78,10 @@ def own(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iterato
 
 def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
     user, said = own.user, own.said
-    for words in ("120 to train on", "30 test rows", "no 62, yes 58", "identifier", "constant"):
-        assert words in said.partition("sweep own starts")[0], words
+    described = said.partition("sweep own starts")[0]
+    assert said_as("table-summary.rows", train=120, test=30).search(described)
+    for words in ("no 62, yes 58", "identifier", "constant"):
+        assert words in described, words
     rows = "120 kündigung_2024 rows"
     described = said_as("messages.described", rows=rows, sampler="tpe", scheduler="none")
     assert described.search(said)
@@ -282,9 +284,9 @@ IMAGES = RNG.random((N, 4, 4, 3)).astype(np.float32)
 NPZ = ("--data", "t.npz")
 ENDINGS = ", ".join(TEXT + PARQUET + ARRAYS)
 GONE = "No such file or directory"
-NO_TIME = "is not a time: give numbers, or dates as 2024-01-31 13:45"
-NO_CLASS = "is a class that no training row has; they have 0, 1"
-INFINITE = "is infinite, or above 1e+30"
+NO_TIME = text("assembly.not-a-time")
+NO_CLASS = text("targets.class-unknown", known="0, 1")
+INFINITE = text("columns.too-large", most=1e30)
 
 
 def no_metric(objective: str, task: str, known: tuple[str, ...]) -> str:
@@ -298,7 +300,10 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
         save(GOOD),
         ("--data", "t.csv", "--target", "lft"),
         text(
-            "rows.role-column-missing", role="target", column="lft", hint="; did you mean 'left'?"
+            "rows.role-column-missing",
+            role="target",
+            column="lft",
+            hint=text("checks.did-you-mean", word="'left'"),
         ),
     ),
     "no target": (
@@ -313,13 +318,17 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
             "rows.role-column-missing",
             role="group",
             column="who",
-            hint="; there are 'age', 'plan', 'left'",
+            hint=text("rows.there-are", columns="'age', 'plan', 'left'"),
         ),
     ),
     "no such column to drop": (
         save(GOOD),
         (*DATA, "--drop", "agee"),
-        text("inference.dropped-column-unknown", column="agee", hint="; did you mean 'age'?"),
+        text(
+            "inference.dropped-column-unknown",
+            column="agee",
+            hint=text("checks.did-you-mean", word="'age'"),
+        ),
     ),
     "one class": (
         save(GOOD.assign(left="no")),
@@ -398,7 +407,13 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
     "a missing group": (
         save(GOOD.assign(who=[None, *range(N - 1)])),
         (*DATA, "--group", "who"),
-        text("columns.bad-value", column="who", value=np.nan, row=1, why="is not a group"),
+        text(
+            "columns.bad-value",
+            column="who",
+            value=np.nan,
+            row=1,
+            why=text("assembly.not-a-group"),
+        ),
     ),
     "no time": (
         save(GOOD.assign(day="soon")),
@@ -505,7 +520,7 @@ REFUSED: dict[str, tuple[Make, tuple[object, ...], str]] = {
             "tables.data-unknown",
             data="brest_cancer",
             known=", ".join(EMBEDDED),
-            hint="; did you mean 'breast_cancer'?",
+            hint=text("checks.did-you-mean", word="'breast_cancer'"),
         ),
     ),
 }

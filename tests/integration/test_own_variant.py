@@ -109,11 +109,13 @@ def test_a_registered_model_is_served_without_its_file(own: Own, tmp_path: Path)
         *("analysis/export.py", "--space", "own_difference"),
         *("--register", "mine", "--format", "torchscript"),
     ).stdout.splitlines()
-    assert written.startswith("best-own-own_difference.pt: torchscript, equal to the original ")
-    champion = "version 1 of mine registered as champion, the first one: accuracy 0."
-    assert registered.startswith(champion)
+    path = "best-own-own_difference.pt"
+    assert said_as("trained.file", path=path, format="torchscript").fullmatch(written)
+    first = said_as("model-registry.champion", version=1, name="mine", alias="champion")
+    assert first.fullmatch(registered)
+    assert said_as("champion.first").search(registered)
     assert ask.endswith("analysis/predict.py mine NEW.csv")
-    setting, *words = shlex.split(serve.removeprefix("serve the champion: "))
+    setting, *words = shlex.split(serve.removeprefix(text("export.serve-champion", command="")))
     name, _, uri = setting.partition("=")
     module = ["-P", "-m", "mlflow", "models", "serve"]
     assert (name, words[1:6]) == ("MLFLOW_TRACKING_URI", module)

@@ -8,6 +8,7 @@ import pytest
 from ray import tune
 
 from search_spaces.space import SearchSpace
+from tests.refusals import text
 from tests.search_spaces.refusals import space_refused
 from trainables.models.pairs.variants import MLP
 from trainables.models.perceptron import PerceptronClassifierConfig
@@ -30,12 +31,17 @@ IMPOSSIBLE: list[tuple[str, Any, str, str]] = [
     ("hidden", tune.uniform(8, 64), "int or tuple[int, ...]", ""),
     ("hidden", tune.quniform(8, 64, 0.5), "int or tuple[int, ...]", ""),
     ("batch_size", tune.loguniform(8, 64), "int", ""),
-    ("batch_size", tune.randint(0, 9), "at least 1", "0"),
-    ("dropout", tune.uniform(0, 1.5), "at least 0 and below 1", "1."),
+    ("batch_size", tune.randint(0, 9), text("rules.at-least", least=1), "0"),
+    ("dropout", tune.uniform(0, 1.5), text("rules.part"), "1."),
     ("dropout", tune.choice([0.1, "a"]), "float", "'a'"),
-    ("lr", tune.choice([10**400]), "float, below 2**64", "a whole number of"),
-    ("lr", tune.choice([float("nan")]), "finite and at least 0", "nan"),
-    ("hidden", tune.choice([-3, 4]), "at least 1", "-3"),
+    (
+        "lr",
+        tune.choice([10**400]),
+        text("config.not-huge", type="float"),
+        text("checks.huge-number", figures=401),
+    ),
+    ("lr", tune.choice([float("nan")]), text("rules.amount"), "nan"),
+    ("hidden", tune.choice([-3, 4]), text("rules.at-least", least=1), "-3"),
     ("batch_norm", tune.choice([True, 1]), "bool", "1"),
     ("activation", tune.choice(["relu", "gelu"]), "relu or leaky_relu", "'gelu'"),
 ]
@@ -97,7 +103,7 @@ def test_a_fixed_value_that_is_impossible_is_no_matter_of_a_domain() -> None:
 
 
 def test_so_is_an_impossible_value_of_a_grid() -> None:
-    wrong = {"field": "hidden", "rule": "at least 1", "value": "0"}
+    wrong = {"field": "hidden", "rule": text("rules.at-least", least=1), "value": "0"}
     with space_refused("config.value-refused", domain="hidden", **wrong):
         space(grid={"hidden": [0, 4], "lr": [0.1]})
 

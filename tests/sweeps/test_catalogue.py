@@ -15,7 +15,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CLOSE, SPOOL_FILE, UPLOADER_LOCK
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 Make = Callable[..., Path]
 UNKNOWN = "sweep-catalogue.sweep-unknown"
@@ -247,7 +247,15 @@ def test_nobody_to_ask_means_no(make: Make, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("name", "kind", "values"),
     [
-        ("fist", UNKNOWN, {"storage": "runs", "known": "first", "hint": "; did you mean first?"}),
+        (
+            "fist",
+            UNKNOWN,
+            {
+                "storage": "runs",
+                "known": "first",
+                "hint": text("checks.did-you-mean", word="first"),
+            },
+        ),
         ("..", "settings.name-invalid", {"option": "sweep name"}),
         ("../runs/first", "settings.name-invalid", {}),
         (".", "settings.name-invalid", {}),

@@ -14,7 +14,7 @@ from sweeps.config_file import KNOWN, NOT_KEPT, config_words, save_config
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings
 from sweeps.settings_file import save_settings
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ TOO_LONG = "it is longer than 100,000 characters"
 @pytest.mark.parametrize("wrong", KNOWN)
 def test_an_unknown_key_names_the_nearest(wrong: str) -> None:
     key = f"{wrong}{wrong[-1]}"
-    hint = f"; did you mean {wrong}?"
+    hint = text("checks.did-you-mean", word=wrong)
     with refused("config-file.setting-unknown", path="sweep.yaml", key=repr(key), hint=hint):
         read(f"{key}: 1")
 
@@ -125,7 +125,11 @@ def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
         ("? [1]\n: 2", "config-file.not-yaml", {}),
         ("name: ''", "checks.option-empty", {"option": "--name"}),
         ("name: a b", "settings.name-invalid", {"option": "sweep name", "name": "a b"}),
-        ("folds: 1", "programs.option-out-of-range", {"option": "folds", "rule": "at least 2"}),
+        (
+            "folds: 1",
+            "programs.option-out-of-range",
+            {"option": "folds", "rule": text("rules.at-least", least=2)},
+        ),
         ("time_budget: .nan", "settings.option-out-of-range", {"option": "--time-budget"}),
         ("study: postgresql://me:secret@host/db", "passwords.in-url", {"seen": READERS}),
         (

@@ -360,7 +360,10 @@ def test_a_user_s_code_and_the_modules_beside_it_reach_helpers(
 
 def test_less_than_one_process_is_refused(measure: Callable[..., str]) -> None:
     with refused(
-        "programs.option-out-of-range", option="concurrency", rule="at least 1", value="0"
+        "programs.option-out-of-range",
+        option="concurrency",
+        rule=text("rules.at-least", least=1),
+        value="0",
     ):
         measure("--concurrency", 0)
 

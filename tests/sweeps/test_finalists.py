@@ -229,7 +229,7 @@ def test_no_bit_depends_on_the_number_of_processes(run, helped):
         (
             ("a.yaml", "--repeats", "0"),
             "programs.option-out-of-range",
-            {"option": "repeats", "rule": "at least 1", "value": "0"},
+            {"option": "repeats", "rule": text("rules.at-least", least=1), "value": "0"},
         ),
         (("a.yaml", "--seed", "-1"), "measurements.seed-out-of-range", {"seed": -1}),
         (("none.yaml",), "recipe.file-unreadable", {"path": "none.yaml"}),

@@ -99,7 +99,7 @@ def test_all_that_would_happen_is_said_and_nothing_is_written(
     )
     for line in (
         text("rehearsal.nothing-written"),
-        "target left: 2 classes: ",
+        text("table-summary.classes", target="left", classes=2, counts=""),
         f"{text('rehearsal.would-start', name='first', sweep=described)}\n",
         folds(48, 24, "rehearsal.test-rows-untouched"),
         text("rehearsal.space", space="mlp", variant="table/mlp", trials=trials),
@@ -207,7 +207,7 @@ _TIMED = rehearsal.Timed(point="first", unit_s=10.0, build_s=0.0, gpu_bytes=0)
         (
             (*OWN, "--space", "mpl"),
             "loading.space-unknown-for-data",
-            {"space": "mpl", "hint": "; did you mean mlp?"},
+            {"space": "mpl", "hint": text("checks.did-you-mean", word="mlp")},
         ),
         (
             ("--data", "table.csv", "--target", "lift", "--space", "mlp"),

@@ -88,7 +88,7 @@ GOOD = ReproduceSettings(what=("kong",), dataset="mnist")
         (
             {"rounds": 0},
             "programs.option-out-of-range",
-            {"option": "rounds", "rule": "at least 1", "value": "0"},
+            {"option": "rounds", "rule": text("rules.at-least", least=1), "value": "0"},
         ),
         ({"all": True}, "reproduction-settings.all-and-more", {"what": "kong"}),
         ({"what": ()}, "reproduction-settings.nothing-chosen", {}),

@@ -12,7 +12,7 @@ from sweeps.prepare import load
 from sweeps.run import read_settings
 from sweeps.settings import SweepSettings, check_resumable
 from sweeps.settings_file import load_settings, save_settings
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +243,7 @@ def test_a_sweep_with_remote_checkpoints_is_resumed_from_its_local_folder(here: 
         (
             ["--space", "mlp", "--data", "a.csv", "--repeats", "0"],
             "options.repeats-invalid",
-            {"rule": "at least 1", "repeats": "0"},
+            {"rule": text("rules.at-least", least=1), "repeats": "0"},
         ),
         (
             ["--space", "mlp", "--data", "a", "--group", "g", "--time", "t"],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.settings import COMPARABLE, SweepSettings, check_name, check_resumable, new_name
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.models.disc import DISC_VARIANTS
 from trainables.tasks.larger_digit import TASK
 from trainables.tasks.options import ShippedOptions, TableOptions
@@ -28,22 +28,22 @@ def beyond(option: str, rule: str, value: object) -> tuple[str, dict[str, Any]]:
     return "settings.option-out-of-range", {"option": option, "rule": rule, "value": value}
 
 
-MOST = "at most 1,000,000,000"
+MOST = text("rules.at-most", most=10**9)
 INVALID: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
-    ({"trials": 0}, *outside("trials", "at least 1", "0")),
-    ({"folds": 1}, *outside("folds", "at least 2", "1")),
-    ({"epochs": 0}, *outside("epochs", "at least 1", "0")),
-    ({"concurrency": 0}, *outside("concurrency", "at least 1", "0")),
-    ({"max_failures": -1}, *outside("max-failures", "at least 0", "-1")),
-    ({"folds": 10**9}, *outside("folds", "at most 10,000", "1000000000")),
-    ({"trials": 10**400}, *outside("trials", MOST, "a whole number of about 401 figures")),
+    ({"trials": 0}, *outside("trials", text("rules.at-least", least=1), "0")),
+    ({"folds": 1}, *outside("folds", text("rules.at-least", least=2), "1")),
+    ({"epochs": 0}, *outside("epochs", text("rules.at-least", least=1), "0")),
+    ({"concurrency": 0}, *outside("concurrency", text("rules.at-least", least=1), "0")),
+    ({"max_failures": -1}, *outside("max-failures", text("rules.at-least", least=0), "-1")),
+    ({"folds": 10**9}, *outside("folds", text("rules.at-most", most=10_000), "1000000000")),
+    ({"trials": 10**400}, *outside("trials", MOST, text("checks.huge-number", figures=401))),
     ({"epochs": 10**12}, *outside("epochs", MOST, "1000000000000")),
     ({"concurrency": 2**64}, *outside("concurrency", MOST, "18446744073709551616")),
     (
         {"max_failures": 10**5000},
-        *outside("max-failures", MOST, "a whole number of about 5,001 figures"),
+        *outside("max-failures", MOST, text("checks.huge-number", figures=5001)),
     ),
-    ({"seed": 10**400}, *beyond("--seed", "below 2**32", "a whole number of about 401 figures")),
+    ({"seed": 10**400}, *beyond("--seed", "below 2**32", text("checks.huge-number", figures=401))),
     ({"checkpoint_every_s": math.inf}, *outside("checkpoint-every-s", MOST, "inf")),
     ({"lag": (4, 0)}, *beyond("--lag", "at least 1", "4 0")),
     ({"lag": (4,), "order": "arrival"}, "settings.lag-without-order", {}),
@@ -78,17 +78,32 @@ INVALID: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ({"time_budget": 0.0}, *beyond("--time-budget", "above 0", 0.0)),
     ({"time_budget": -3.0}, *beyond("--time-budget", "above 0", -3.0)),
     ({"time_budget": math.nan}, *beyond("--time-budget", "above 0", math.nan)),
-    ({"time_budget": math.inf}, *beyond("--time-budget", MOST, math.inf)),
+    ({"time_budget": math.inf}, *beyond("--time-budget", "at most 1,000,000,000", math.inf)),
     ({"cpus_per_trial": 0.0}, *beyond("--cpus-per-trial", "above 0", 0.0)),
     ({"cpus_per_trial": math.inf}, *beyond("--cpus-per-trial", "at most 4,096", math.inf)),
     ({"cpus_per_trial": 2.0**40}, *beyond("--cpus-per-trial", "at most 4,096", 2.0**40)),
-    ({"gpus_per_trial": math.inf}, *outside("gpus-per-trial", "at most 4,096", "inf")),
+    (
+        {"gpus_per_trial": math.inf},
+        *outside("gpus-per-trial", text("rules.at-most", most=4_096), "inf"),
+    ),
     ({"trial_timeout": 0.0}, *beyond("--trial-timeout", "above 0", 0.0)),
     ({"trial_timeout": math.nan}, *beyond("--trial-timeout", "above 0", math.nan)),
-    ({"gpus_per_trial": -0.5}, *outside("gpus-per-trial", "at least 0", "-0.5")),
-    ({"gpus_per_trial": math.nan}, *outside("gpus-per-trial", "at least 0", "nan")),
-    ({"checkpoint_every_s": -1.0}, *outside("checkpoint-every-s", "at least 0", "-1.0")),
-    ({"checkpoint_every_s": math.nan}, *outside("checkpoint-every-s", "at least 0", "nan")),
+    (
+        {"gpus_per_trial": -0.5},
+        *outside("gpus-per-trial", text("rules.at-least", least=0), "-0.5"),
+    ),
+    (
+        {"gpus_per_trial": math.nan},
+        *outside("gpus-per-trial", text("rules.at-least", least=0), "nan"),
+    ),
+    (
+        {"checkpoint_every_s": -1.0},
+        *outside("checkpoint-every-s", text("rules.at-least", least=0), "-1.0"),
+    ),
+    (
+        {"checkpoint_every_s": math.nan},
+        *outside("checkpoint-every-s", text("rules.at-least", least=0), "nan"),
+    ),
     ({"name": "../up"}, "settings.name-invalid", {"option": "sweep name", "name": "../up"}),
     ({"space": ()}, "settings.no-space", {}),
     (

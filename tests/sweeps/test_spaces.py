@@ -5,7 +5,7 @@ import pytest
 
 from search_spaces.loading import ANY_TASK, SPACES, load_space
 from sweeps.spaces import main
-from tests.refusals import refused, said_as
+from tests.refusals import refused, said_as, text
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_own_data_and_own_files_are_shown(
         (
             ("cnn_ax",),
             "loading.space-unknown",
-            {"space": "cnn_ax", "hint": "; did you mean cnn_aux?"},
+            {"space": "cnn_ax", "hint": text("checks.did-you-mean", word="cnn_aux")},
         ),
         (
             ("logistic", "--task", "regression"),

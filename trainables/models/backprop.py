@@ -39,9 +39,10 @@ class BackpropConfig(TrialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
-        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
-        self.require("schedule_rate", self.schedule_rate >= 0, "at least 0")
+        self.require_at_least(1, hidden=widths_of(self.hidden))
+        self.require_at_least(
+            0, hidden_layers=self.hidden_layers, schedule_rate=self.schedule_rate
+        )
         self.require("dropout", self.dropout == 0, "0: this library has none")
         self.require(
             "precision", self.precision == "float32", "float32: this library has no other"

@@ -49,10 +49,9 @@ class BlocksConfig(TrialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("channels", "kernel", "hidden"):
-            widths = widths_of(getattr(self, name))
-            self.require(name, min(widths, default=1) >= 1, "at least 1")
+            self.require_at_least(1, **{name: widths_of(getattr(self, name))})
         for name in ("conv_layers", "padding", "hidden_layers"):
-            self.require(name, getattr(self, name) >= 0, "at least 0")
+            self.require_at_least(0, **{name: getattr(self, name)})
 
     @property
     def block_dropout(self) -> tuple[float, ...]:

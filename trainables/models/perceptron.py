@@ -39,9 +39,8 @@ class PerceptronConfig(TrialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         widths = self.hidden_widths
-        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
-        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
-        self.require("embedding", self.embedding >= 0, "at least 0")
+        self.require_at_least(1, hidden=widths_of(self.hidden))
+        self.require_at_least(0, hidden_layers=self.hidden_layers, embedding=self.embedding)
         equal = len(set(widths)) <= 1
         self.require("residual", equal or not self.residual, "False for layers of unequal width")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foldsweep.checks import brief
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.metrics import Metric
 from trainables.tasks.options import ShippedOptions
 from trainables.tasks.samples import Data, Samples
@@ -61,7 +62,9 @@ def points(xy: Float32[np.ndarray, "n 2"]) -> Samples:
 def _points(number: int | None, seed: int, stream: int) -> Samples:
     number = DEFAULT_POINTS if number is None else number
     if not 1 <= number <= MOST_POINTS:
-        choice = "1 or more" if number < 1 else f"at most {MOST_POINTS:,}"
+        choice = (
+            text("disc.one-or-more") if number < 1 else text("rules.at-most", most=MOST_POINTS)
+        )
         raise UserError.of("disc.points-out-of-range", points=brief(number), choice=choice)
     rng = np.random.default_rng(np.random.SeedSequence([seed, stream]))
     return points(rng.random((number, 2), dtype=np.float32))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from foldsweep.checks import MOST_FOLDS, brief
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 
 Dataset = Literal["auto", "mnist", "digits", "disc"]
 
@@ -61,7 +62,11 @@ class TableOptions:
         if not 0 <= self.holdout < 1:
             raise UserError.of("options.holdout-out-of-range", holdout=self.holdout)
         if not 1 <= self.repeats <= MOST_FOLDS:
-            rule = "at least 1" if self.repeats < 1 else f"at most {MOST_FOLDS:,}"
+            rule = (
+                text("rules.at-least", least=1)
+                if self.repeats < 1
+                else text("rules.at-most", most=MOST_FOLDS)
+            )
             raise UserError.of("options.repeats-invalid", rule=rule, repeats=brief(self.repeats))
         chosen = {option: name for option, name in self.roles.items() if name is not None}
         others = [option for option in chosen if option != "target"]

@@ -11,7 +11,7 @@ from analysis.export import recipe_of
 from analysis.load import complete_trials, open_store
 from foldsweep import names
 from foldsweep.recipe import Recipe
-from tests.refusals import text
+from tests.refusals import said_as, text
 
 
 def test_best_trial_of_the_latest_sweep_of_a_space(export: Callable) -> None:
@@ -64,12 +64,14 @@ def test_no_more_than_there_are(export: Callable) -> None:
 
 def test_a_rule_chooses_and_says_why(run: Callable) -> None:
     said = run("--sweep", "both", "--space", "mlp", "--choose", "one-se")
-    assert said[0].startswith("both/mlp, one-se: 2 of 4 are within one standard error (0.0100) of")
+    assert said_as("export.chosen", sweep="both/mlp", rule="one-se").fullmatch(said[0])
+    assert said_as("choice.within-error", number=2, complete=4, error="0.0100").search(said[0])
     recipe = Recipe.load(Path("one-se-both-mlp.yaml"))
     assert recipe.trial == 2
     said = run("--sweep", "both", "--space", "mlp", "--choose", "equivalent-smallest")
     why = text("words.none-equivalent", limit="1.0 point")
-    assert said[0] == f"both/mlp, equivalent-smallest: {why}"
+    chosen = {"sweep": "both/mlp", "rule": "equivalent-smallest"}
+    assert said[0] == text("export.chosen", **chosen, why=why)
     assert Recipe.load(Path("equivalent-smallest-both-mlp.yaml")).trial == 2
 
 

@@ -13,7 +13,7 @@ import pytest
 from analysis.models.fetch import opened
 from foldsweep import names
 from tests.analysis.export.cases import IMAGES, recorded, refused_export
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 from tests.trainables.keep.cases import customers
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -24,19 +24,21 @@ def test_model_is_trained_and_written_beside_the_recipe(run: Callable) -> None:
     recipe, data, trained, script, program = run(
         "--sweep", "both", "--space", "mlp", "--format", "torchscript", "pt2"
     )
-    assert recipe.startswith("best-both-mlp.yaml: trial 2 of both/mlp, val_accuracy 0.7500 ± ")
+    of_trial = {"path": "best-both-mlp.yaml", "trial": 2, "sweep": "both/mlp"}
+    assert said_as("export.written", **of_trial, metric="val_accuracy").fullmatch(recipe)
+    assert " 0.7500 ± " in recipe
     assert data.startswith("data: digits, ")
-    assert re.fullmatch(
-        r"mlp trained for 4 epochs on all 30 training pairs: accuracy 0\.\d{4} on 20 test pairs",
-        trained,
-    )
+    how = text("trained.network", epochs="4 epochs")
+    assert said_as("trained.whole", variant="mlp", how=how, rows=30, unit="pairs").match(trained)
+    assert said_as("trained.score", metric="accuracy", rows=20, unit="pairs").search(trained)
     for said, file, kind in (
         (script, "best-both-mlp.pt", "torchscript"),
         (program, "best-both-mlp.pt2", "pt2"),
     ):
         assert Path(file).is_file()
-        assert said.startswith(f"{file}: {kind}, equal to the original ")
-        assert said.endswith((" to the last bit on 20 test pairs", "e-07 on 20 test pairs"))
+        written = said_as("trained.file", path=file, format=kind, rows="20 test pairs")
+        assert written.fullmatch(said)
+        assert text("trained.same") in said or re.search(r"\de-07\b", said)
 
 
 @pytest.mark.slow
@@ -45,15 +47,17 @@ def test_models_of_the_folds_are_written_and_registered_as_one(run: Callable) ->
     said = run(
         *of_one, "--ensemble", "--keep", "kept", "--format", "onnx", "--register", "together"
     )
-    how = "mlp trained for 4 epochs, an ensemble of 2, on the folds of 30 training pairs: "
-    assert said[2].startswith(f"{how}accuracy 0.")
+    how = text("trained.network", epochs="4 epochs")
+    ensemble = {"variant": "mlp", "how": how, "models": 2, "rows": 30, "unit": "pairs"}
+    assert said_as("trained.ensemble", **ensemble).fullmatch(said[2])
+    assert said_as("trained.score", metric="accuracy").search(said[2])
     assert Path("best-both-mlp.onnx").is_file()
     kept = opened("kept", "")
     assert kept.size == 2
     rows = draw_pairs(digits_source(), seed=3, train_pairs=3, test_pairs=2).train
     assert kept.predict(rows.inputs)["probability"].shape == (3, 2)
-    (line,) = [line for line in said if line.startswith("version 1 of together registered")]
-    assert "champion" in line
+    registered = said_as("model-registry.champion", version=1, name="together")
+    assert len([line for line in said if registered.fullmatch(line)]) == 1
 
 
 def test_an_ensemble_is_of_a_trained_model(run: Callable) -> None:
@@ -66,9 +70,9 @@ def test_an_ensemble_is_of_a_trained_model(run: Callable) -> None:
 @pytest.mark.parametrize(
     ("sweep", "space", "kind", "how"),
     [
-        ("auc", "mlp", "onnx", r"mlp trained for 2 epochs on all 128 training rows: roc_auc 0\."),
-        ("auc", "logistic", "skops", r"logistic fitted on all 128 training rows: roc_auc 0\."),
-        ("rmse", "ridge", "skops", r"ridge fitted on all 128 training rows: rmse \d+\."),
+        ("auc", "mlp", "onnx", text("trained.network", epochs="2 epochs")),
+        ("auc", "logistic", "skops", text("trained.estimator")),
+        ("rmse", "ridge", "skops", text("trained.estimator")),
     ],
 )
 def test_model_of_a_table_is_kept_and_asked(
@@ -84,11 +88,13 @@ def test_model_of_a_table_is_kept_and_asked(
     data = str(tables / "customers.csv")
     options = ("--sweep", sweep, "--space", space, "--data", data)
     said = run(*options, "--keep", "kept", "--format", kind)
-    assert re.match(how, said[2])
-    assert re.search(r"\d on 32 test rows$", said[2])
-    assert said[3].startswith(f"best-{sweep}-{space}.{kind}: {kind}, equal to the original ")
-    assert said[4].startswith("kept: the model; predict new rows: ")
-    assert said[4].endswith("analysis/predict.py kept NEW.csv")
+    metric = {"auc": "roc_auc", "rmse": "rmse"}[sweep]
+    assert said_as("trained.whole", variant=space, how=how, rows=128, unit="rows").match(said[2])
+    assert said_as("trained.score", metric=metric, rows=32, unit="rows").search(said[2])
+    path = f"best-{sweep}-{space}.{kind}"
+    assert said_as("trained.file", path=path, format=kind).fullmatch(said[3])
+    assert said_as("export.kept", folder="kept").fullmatch(said[4])
+    assert "analysis/predict.py kept NEW.csv" in said[4]
     run(*options, "--keep", "kept")  # replaces the model in that folder
 
     from analysis import predict

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.recipe import Recipe
-from tests.refusals import text
+from tests.refusals import said_as, text
 from tests.trainables.keep.cases import customers
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +41,8 @@ def test_what_a_sweep_logged_comes_back(tmp_path: Path) -> None:
     said = program(
         *("analysis/export.py", "--sweep", "real", "--keep", "kept", "--register", "churn")
     )
-    assert "registered as champion, the first one: roc_auc 0." in said
+    assert said_as("model-registry.champion", version=1, name="churn").search(said)
+    assert said_as("trained.score", metric="roc_auc").search(said)
     recipe = Recipe.load(tmp_path / "best-real-logistic.yaml")
     assert (recipe.task, recipe.variant) == ("customers", "customers/logistic")
     assert recipe.objective == "roc_auc"

@@ -9,6 +9,7 @@ from typing import Any
 from analysis.export import recipe_of
 from analysis.load import complete_trials, open_store
 from tests.analysis.export.cases import IMAGES, recorded
+from tests.refusals import text
 from trainables.tasks.larger_digit import TASK
 from trainables.variants import VARIANTS
 
@@ -56,8 +57,14 @@ def test_recipe_of_a_table_holds_its_schema_and_no_folder(
     assert recipe.origin["data"] == "customers.csv"
     assert str(tables) not in Path("best-auc-logistic.yaml").read_text()
     (said,) = run("--sweep", "auc", "--space", "logistic")
-    assert said == (
-        "best-auc-logistic.yaml: trial 1 of auc/logistic, val_roc_auc 0.8000 ± 0.0125 on customers"
+    assert said == text(
+        "export.written",
+        path="best-auc-logistic.yaml",
+        trial=1,
+        sweep="auc/logistic",
+        metric="val_roc_auc",
+        score="0.8000 ± 0.0125",
+        data="customers",
     )
 
 

@@ -9,6 +9,7 @@ from analysis.models import difference
 from analysis.models.champion import Champion, judge
 from analysis.models.difference import mcnemar
 from analysis.models.trained import Places, Trained
+from tests.refusals import said_as, text
 from tests.trainables.keep.cases import (
     customers,
     of_space,
@@ -54,29 +55,50 @@ def champion(trained, **recipe):
     return Champion(version="7", model=model)
 
 
+def stays(kind, **values):
+    """Why a champion of version 7 stays without a comparison."""
+    return text("champion.stays", version="7", why=text(kind, **values))
+
+
+def drawn(name):
+    return text("champion.data", dataset=name, seed=0)
+
+
 def test_first_one_wins(weak):
     verdict = judge(weak, None)
     assert verdict.wins
     score = weak.measured(weak.model).value()
-    assert verdict.why == f", the first one: accuracy {score:.4f} on 300 test pairs"
+    measured = text(
+        "trained.score", metric="accuracy", score=f"{score:.4f}", rows=300, unit="pairs"
+    )
+    assert verdict.why == text("champion.first", score=measured)
 
 
 def test_better_one_wins(weak, strong):
     verdict = judge(strong, champion(weak))
     assert verdict.wins
     ours, theirs = (strong.measured(t.model) for t in (strong, weak))
-    assert verdict.why == (
-        f" in place of version 7: accuracy {ours.value():.4f} against {theirs.value():.4f}"
-        f" on the same 300 digits pairs, p = {mcnemar(ours.right, theirs.right):.2g}"
+    finding = text(
+        "champion.compared",
+        metric="accuracy",
+        score=f"{ours.value():.4f}",
+        other_score=f"{theirs.value():.4f}",
+        rows="300 digits pairs",
+        test=text("difference.p-value", p=mcnemar(ours.right, theirs.right)),
     )
+    assert verdict.why == text("champion.better", version="7", finding=finding)
 
 
 def test_worse_or_equal_one_does_not(weak, strong):
     for challenger in (weak, strong):
         verdict = judge(challenger, champion(strong))
         assert not verdict.wins
-        assert verdict.why.startswith(" version 7: accuracy 0.")
-    assert verdict.why.endswith("on the same 300 digits pairs, p = 1")
+        assert said_as("champion.not-better", version="7").fullmatch(verdict.why)
+    equal = text("difference.p-value", p=1)
+    rows = "300 digits pairs"
+    assert said_as("champion.compared", metric="accuracy", rows=rows, test=equal).search(
+        verdict.why
+    )
 
 
 # Training data of the champion -------------------------------------------------------------------
@@ -87,15 +109,14 @@ def test_champion_of_other_rows_is_compared_on_these(strong):
     other = images(seed=5, rows=200, epochs=1, lr=1e-5)
     verdict = judge(strong, champion(other))
     assert verdict.wins
-    assert verdict.why.endswith("(version 7 was trained on other data: digits, seed 5)")
+    digits = text("champion.data", dataset="digits", seed=5)
+    assert verdict.why.endswith(text("champion.other-data", version="7", data=digits))
 
 
 def test_champion_whose_data_is_not_known_is_not_compared(weak, strong):
     verdict = judge(strong, champion(weak, data_digest="another"))
     assert not verdict.wins
-    assert verdict.why == (
-        " version 7, not compared: its training data, digits, seed 0, cannot be read here"
-    )
+    assert verdict.why == stays("champion.data-gone", data=drawn("digits"))
 
 
 def test_champion_that_has_seen_parts_of_the_test_rows_is_not_compared(strong, monkeypatch):
@@ -112,9 +133,7 @@ def test_champion_that_has_seen_parts_of_the_test_rows_is_not_compared(strong, m
     monkeypatch.setattr(Places, "data_of", lambda self, recipe, task: cheat.data)
     verdict = judge(strong, champion(cheat))
     assert not verdict.wins
-    assert verdict.why == (
-        " version 7, not compared: some of these test pairs were among its training data"
-    )
+    assert verdict.why == stays("champion.has-seen-rows", unit="pairs")
 
 
 def points(seed=0, **config):
@@ -127,15 +146,17 @@ def points(seed=0, **config):
 def test_models_of_two_tasks_are_not_compared(strong):
     verdict = judge(strong, champion(points()))
     assert not verdict.wins
-    assert verdict.why == " version 7, not compared: it is a model of another task, disc"
+    assert verdict.why == stays("champion.of-another-task", task="disc")
 
 
 def test_rows_without_parts_of_their_own_are_looked_through_whole():
     """Points are checked as whole rows: only a champion trained on them is not compared."""
     new, other = points(), points(seed=9)
-    assert "p = " in judge(new, champion(other)).why
+    assert said_as("difference.p-value").search(judge(new, champion(other)).why)
     swapped = replace(new, data=replace(new.data, test=other.data.train, own_digest="other"))
-    assert "were among its training data" in judge(swapped, champion(other)).why
+    assert judge(swapped, champion(other)).why == stays(
+        "champion.has-seen-rows", unit=disc.TASK.unit
+    )
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -162,12 +183,14 @@ def test_network_and_estimator_are_compared_on_the_task_s_objective(folder):
     forest = of_table(folder, "random_forest", "left", n_estimators=50, **half)
     verdict = judge(forest, champion(network))
     assert verdict.wins
-    assert verdict.why.startswith(" in place of version 7: roc_auc 0.")
-    assert "on the same 80 customers rows, 95 % interval of the difference 0." in verdict.why
+    assert said_as("champion.better", version="7").fullmatch(verdict.why)
+    compared = said_as("champion.compared", metric="roc_auc", rows="80 customers rows")
+    assert compared.search(verdict.why)
+    assert said_as("difference.interval").search(verdict.why)
     assert not judge(network, champion(forest)).wins
     same = judge(forest, champion(forest))
     assert not same.wins
-    assert same.why.endswith("interval of the difference 0.0000 to 0.0000")
+    assert same.why.endswith(text("difference.interval", low="0.0000", high="0.0000"))
 
 
 def test_lower_error_wins(folder):
@@ -180,15 +203,19 @@ def test_lower_error_wins(folder):
 def test_objective_is_that_of_the_new_model(folder):
     by_accuracy = of_table(folder, "logistic", "left")
     by_auc = of_table(folder, "random_forest", "left", objective="roc_auc", n_estimators=20)
-    assert " roc_auc " in judge(by_auc, champion(by_accuracy)).why
-    assert " accuracy " in judge(by_accuracy, champion(by_auc)).why
+    by_auc_said = judge(by_auc, champion(by_accuracy)).why
+    assert said_as("champion.compared", metric="roc_auc").search(by_auc_said)
+    by_accuracy_said = judge(by_accuracy, champion(by_auc)).why
+    assert said_as("champion.compared", metric="accuracy").search(by_accuracy_said)
 
 
 def test_objective_that_is_no_metric_of_rows_is_replaced_by_the_task_s(folder):
     by_loss = of_table(folder, "logistic", "left")
     recipe = replace(by_loss.model.recipe, objective="loss")
     by_loss = replace(by_loss, model=replace(by_loss.model, recipe=recipe))
-    assert judge(by_loss, champion(by_loss)).why.startswith(" version 7: accuracy 0.")
+    why = judge(by_loss, champion(by_loss)).why
+    assert said_as("champion.not-better", version="7").fullmatch(why)
+    assert said_as("champion.compared", metric="accuracy").search(why)
 
 
 def test_other_columns_are_not_compared(folder, tmp_path):
@@ -198,10 +225,7 @@ def test_other_columns_are_not_compared(folder, tmp_path):
     one, two = of_table(folder, "logistic", "left"), of_table(tmp_path, "logistic", "left")
     verdict = judge(two, champion(one))
     assert not verdict.wins
-    assert verdict.why == (
-        " version 7, not compared: it was trained on customers, seed 0, whose inputs or classes"
-        " differ"
-    )
+    assert verdict.why == stays("champion.other-inputs", data=drawn("customers"))
 
 
 def test_another_draw_of_the_same_file_has_seen_these_rows(folder):
@@ -209,7 +233,7 @@ def test_another_draw_of_the_same_file_has_seen_these_rows(folder):
     wide = of_table(folder, "logistic", "left", options={"holdout": 0.5})
     verdict = judge(wide, champion(one))
     assert not verdict.wins
-    assert "some of these test rows were among its training data" in verdict.why
+    assert verdict.why == stays("champion.has-seen-rows", unit="rows")
 
 
 def test_file_that_is_gone_is_not_compared(folder, tmp_path):
@@ -217,7 +241,7 @@ def test_file_that_is_gone_is_not_compared(folder, tmp_path):
     one, two = of_table(folder, "logistic", "left"), of_table(tmp_path, "logistic", "left")
     verdict = judge(two, champion(one))
     assert not verdict.wins
-    assert "customers, seed 0, cannot be read here" in verdict.why
+    assert verdict.why == stays("champion.data-gone", data=drawn("customers"))
 
 
 def test_grouped_rows_are_compared_by_groups(folder, tmp_path):
@@ -225,7 +249,8 @@ def test_grouped_rows_are_compared_by_groups(folder, tmp_path):
     (tmp_path / "customers.csv").write_text(frame.to_csv(index=False))
     trained = of_table(tmp_path, "logistic", "left", options={"group": "house"})
     assert trained.groups is not None
-    assert "95 % interval of the difference" in judge(trained, champion(trained)).why
+    why = judge(trained, champion(trained)).why
+    assert said_as("difference.interval").search(why)
     assert of_table(folder, "logistic", "left").groups is None
 
 
@@ -246,8 +271,9 @@ def test_without_test_rows_the_champion_stays():
     data = task_data(task)
     model = fit(recipe_of(variant, TrialConfig(**SMALL), data), variant, data)
     trained = Trained(model=model, data=data)
-    assert judge(trained, None).why == ", the first one: no test rows to measure on"
+    unmeasured = text("trained.no-test-rows")
+    assert judge(trained, None).why == text("champion.first", score=unmeasured)
     verdict = judge(trained, champion(trained))
     assert not verdict.wins
-    assert verdict.why == " version 7, not compared: there are no test rows to compare on"
+    assert verdict.why == stays("champion.no-test-rows")
     assert trained.scores == {}

@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from analysis.models import difference
 from analysis.models.difference import compared, interval, mcnemar
-from tests.refusals import refused
+from foldsweep.numbers import shown
+from tests.refusals import refused, said_as, text
 from trainables.keep.measure import Measured
 from trainables.tasks.metrics import Metric
 from trainables.tasks.scores import metric as metric_of
@@ -52,9 +53,9 @@ def test_accuracies_are_compared_by_the_exact_test():
     one, two = by_row(ours, ACCURACY), by_row(theirs, ACCURACY)
     found = compared("accuracy", one, two)
     assert found.better
-    assert found.said == f"p = {mcnemar(ours, theirs):.2g}"
+    assert found.said == text("difference.p-value", p=mcnemar(ours, theirs))
     assert not compared("accuracy", two, one).better
-    assert compared("accuracy", one, one).said == "p = 1"
+    assert compared("accuracy", one, one).said == text("difference.p-value", p=1)
 
 
 def test_interval_is_that_of_scipy_s_bootstrap():
@@ -87,7 +88,10 @@ def test_direction_is_that_of_the_metric():
     assert compared("score", up, down).better
     assert not compared("score", down, up).better
     assert not compared("score", up, up).better
-    assert "interval of the difference 0.9" in compared("score", up, down).said
+    low, high = interval(up, down)
+    assert 0.9 < low < 1 < high
+    said = compared("score", up, down).said
+    assert said == text("difference.interval", low=shown(low), high=shown(high))
 
 
 @pytest.fixture
@@ -135,7 +139,8 @@ def test_whole_groups_are_drawn():
 def test_accuracy_of_grouped_rows_is_resampled():
     groups = np.repeat(np.arange(6), 10)
     ours, theirs = by_row(answers((60, True)), ACCURACY), by_row(answers((60, True)), ACCURACY)
-    assert compared("accuracy", ours, theirs, groups).said.startswith("95 % interval of the")
+    said = compared("accuracy", ours, theirs, groups).said
+    assert said_as("difference.interval").fullmatch(said)
 
 
 def test_resamples_without_a_class_are_left_out(few_resamples):

@@ -22,7 +22,7 @@ from mlflow.pyfunc.scoring_server import init
 from analysis.load import Store, open_store
 from analysis.models.registry import check, open_champion, register, serve_command
 from analysis.models.trained import Trained
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from tests.trainables.keep.cases import CASES, Case, customers, recipe_of
 from trainables.data.digits import digits_source
 from trainables.data.pairs import draw_pairs
@@ -80,12 +80,15 @@ def test_alias_goes_to_what_is_significantly_better(store: Store, trained: Any) 
     assert open_champion(store, "best") is None
     weak, strong = trained(epochs=1, lr=1e-5), trained(epochs=12, lr=0.003)
     said = [register_one(store, "best", t) for t in (weak, strong, strong)]
-    assert said[0].startswith(
-        "version 1 of best registered as champion, the first one: accuracy 0."
-    )
-    assert said[1].startswith("version 2 of best registered as champion in place of version 1: ")
-    assert said[2].startswith("version 3 of best registered; champion stays version 2: ")
-    assert said[2].endswith(" on the same 300 digits pairs, p = 1")
+    for sentence, version, kind, why in (
+        (said[0], 1, "champion", said_as("champion.first")),
+        (said[1], 2, "champion", said_as("champion.better", version=1)),
+        (said[2], 3, "no-champion", said_as("champion.not-better", version=2)),
+    ):
+        registered = {"version": version, "name": "best", "alias": "champion"}
+        assert said_as(f"model-registry.{kind}", **registered).fullmatch(sentence)
+        assert why.search(sentence)
+    assert said[2].endswith(text("difference.p-value", p=1))
     champion = store.client.get_model_version_by_alias("best", "champion")
     assert str(champion.version) == "2"
     for number, sentence in enumerate(said, start=1):
@@ -351,9 +354,9 @@ def test_missing_values_of_a_request_are_missing(
 @pytest.mark.parametrize(
     ("column", "value", "why"),
     [
-        ("age in years", "old", "is not a number"),
-        ("active", "perhaps", "is not true or false"),
-        ("since", "yesterday", "is not an ISO 8601 date"),
+        ("age in years", "old", text("columns.not-a-number")),
+        ("active", "perhaps", text("columns.not-true-or-false")),
+        ("since", "yesterday", text("columns.not-a-date")),
     ],
 )
 @pytest.mark.parametrize("name", ["table classes", "estimator classes"])
@@ -382,7 +385,11 @@ def test_wrong_value_in_python_is_an_invalid_parameter(
 ) -> None:
     model = served(store, "table classes", monkeypatch)
     said = text(
-        "columns.bad-value", column="age in years", value="old", row=1, why="is not a number"
+        "columns.bad-value",
+        column="age in years",
+        value="old",
+        row=1,
+        why=text("columns.not-a-number"),
     )
     with pytest.raises(MlflowException, match=re.escape(said)) as caught:
         model.predict(customers(3).assign(**{"age in years": "old"}))

@@ -17,7 +17,7 @@ from analysis.plots.gallery import shown_names, sweep_figures
 from analysis.results import load_sweeps
 from sweeps.distributions import distributions_json
 from tests.analysis.cases import sweep, trial
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 PAIR = {
     "images": np.zeros((2, 14, 14), dtype=int).tolist(),
@@ -100,12 +100,14 @@ def test_all_figures_come_in_order_with_what_to_look_at(drawn):
 
 def test_what_cannot_be_drawn_is_said_in_a_line_each(drawn):
     _, said = drawn
-    assert sorted(said) == [
-        "new/mlp: no importances, since 3 complete trials of the sampler are fewer than 10",
-        "old/cnn_ws_aux: its best was not evaluated, so there are no figures of its errors on"
-        " test rows; sweeps/evaluate.py evaluates it",
-        "old/cnn_ws_aux: made before its space was recorded, so no Optuna figures",
-    ]
+    why = text("study.too-few-complete", complete=3, least=10)
+    assert sorted(said) == sorted(
+        [
+            text("study.no-importances", sweep="new/mlp", why=why),
+            text("gallery.not-evaluated", sweep="old/cnn_ws_aux"),
+            text("gallery.space-not-recorded", sweep="old/cnn_ws_aux"),
+        ]
+    )
 
 
 def test_the_best_and_the_baseline_have_their_learning_curves(drawn):
@@ -232,8 +234,11 @@ def test_every_axis_and_caption_says_that_less_is_better(drawn_houses):
     assert (
         shown["all-training-time"].figure.axes[0].get_ylabel().startswith("validation rmse (low")
     )
-    assert "no trial with as few parameters" in shown["all-parameters"].caption
-    assert "Estimators have no number of parameters" in shown["all-parameters"].caption
+    captions = (
+        text("gallery.by-parameters", metric="rmse"),
+        text("gallery.without-estimators"),
+    )
+    assert shown["all-parameters"].caption == " ".join(captions)
     assert "rmse\n(lower is better)" in shown["all-history"].figure.get_supylabel()
     best = {line.get_label(): line for line in shown["all-history"].figure.axes[1].lines}
     assert best["best so far"].get_ydata()[-1] == 48.5
@@ -241,10 +246,7 @@ def test_every_axis_and_caption_says_that_less_is_better(drawn_houses):
 
 def test_what_a_regression_lacks_is_said(drawn_houses):
     _, said = drawn_houses
-    assert (
-        "s/svm: no test rows were set aside, so there are no figures of its errors on test rows"
-        in (said)
-    )
+    assert text("gallery.no-test-rows", sweep="s/svm") in said
 
 
 def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
@@ -257,7 +259,7 @@ def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
     once = replace(swept, trials=(replace(swept.trials[0], run_id=_copied_once(filled, run_id)),))
     said: list[str] = []
     shown = sweep_figures(store, [once], notice=said.append)
-    assert "a/svm trial 0: no learning curve, since it was measured only at the end" in said
+    assert text("gallery.no-curve", trial="a/svm trial 0") in said
     assert not [name for name in shown if "curves" in name]
     assert "a-svm-parameters" not in shown
     assert "a-svm-training-time" in shown

@@ -18,6 +18,7 @@ from analysis.plots.study import (
 from analysis.results import load_sweeps
 from sweeps import distributions as of_sweeps
 from tests.analysis.cases import RMSE, sweep, trial
+from tests.refusals import said_as, text
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
 UNITS = IntDistribution(8, 64, step=8)
@@ -97,10 +98,11 @@ def test_what_cannot_be_placed_is_left_out_and_said(store):
     ]
     rebuilt = rebuild(store, recorded(sweep("net/mlp", *trials), SPACE))
     assert [t.state for t in rebuilt.study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
-    assert rebuilt.left_out[0] == (
-        "net/mlp trial 0 is left out of its study: its units is [8, 8], which is not a number"
-    )
-    assert rebuilt.left_out[1].startswith("net/mlp trial 3 is left out of its study: ")
+    number = text("study.not-a-number", value=[8, 8])
+    why = text("study.parameter", parameter="units", finding=number)
+    first, second = rebuilt.left_out
+    assert first == text("study.left-out", trial="net/mlp trial 0", why=why)
+    assert said_as("study.left-out", trial="net/mlp trial 3").fullmatch(second)
 
 
 def test_the_lowest_error_is_the_best_of_its_study(store):
@@ -130,7 +132,9 @@ numbers = st.sampled_from(
 def test_settings_are_placed_as_the_sweep_has_placed_them(distribution, value):
     theirs = of_sweeps.nearest(distribution, value)
     if theirs is None:
-        with pytest.raises(ValueError, match="which is no"):
+        kinds = ("study.not-a-number", "choices.none-of")
+        said = "|".join(said_as(kind, value=value).pattern for kind in kinds)
+        with pytest.raises(ValueError, match=said):
             nearest(distribution, value)
     else:
         assert nearest(distribution, value) == theirs
@@ -153,13 +157,15 @@ def test_importances_find_what_matters_and_repeat(store):
 @pytest.mark.parametrize(
     ("swept", "why"),
     [
-        (many(9), "9 complete trials of the sampler are fewer than 10"),
-        (many(12, space={"lr": LR}), "fewer than two parameters vary"),
-        (many(12, accuracy=0.5), "all complete trials have the same value"),
+        (many(9), text("study.too-few-complete", complete=9, least=10)),
+        (many(12, space={"lr": LR}), text("study.too-few-vary")),
+        (many(12, accuracy=0.5), text("study.same-value")),
     ],
 )
 def test_it_is_said_why_there_are_no_importances(store, swept, why):
-    assert rebuild(store, swept).importances == f"net/mlp: no importances, since {why}"
+    assert rebuild(store, swept).importances == text(
+        "study.no-importances", sweep="net/mlp", why=why
+    )
 
 
 WIDTHS = CategoricalDistribution(["[8, 16]", '{"a": [1]}', None])
@@ -193,7 +199,7 @@ def test_importances_have_conditional_parameters_by_the_evaluator_that_can(store
     assert set(info.fanova) == {"lr", "kind", "widths"}
     assert set(info.ped_anova) == set(TREE)
     axes = plot_importances(info).axes[0]
-    assert axes.get_title().endswith("\n* only some trials have it: no fANOVA")
+    assert axes.get_title().endswith(f"\n* {text('study.only-some')}")
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert set(labels) == {"lr", "kind", "widths", "units *"}
 
@@ -220,7 +226,8 @@ def test_a_trial_without_an_unconditional_parameter_is_left_out(store):
     first, *others = kept.trials
     wrong = replace(first, config={"kind": "a", "widths": None})
     rebuilt = rebuild(store, replace(kept, trials=(wrong, *others)))
-    assert [line.split(" is left out")[0] for line in rebuilt.left_out] == ["net/mlp trial 0"]
+    (said,) = rebuilt.left_out
+    assert said_as("study.left-out", trial="net/mlp trial 0").fullmatch(said)
 
 
 def test_too_few_trials_are_not_drawn(store):

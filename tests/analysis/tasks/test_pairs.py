@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.tasks.pairs import pairs_info, plot_pairs, title_of
+from tests.refusals import text
 
 PAIR = {
     "images": np.full((2, 14, 14), 7).tolist(),
@@ -27,12 +28,17 @@ def test_a_title_says_what_was_asked_answered_and_read():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (2, "net: 2 wrong answers to 100 test pairs"),
-        (9, "net: the 2 surest of 9 wrong answers to 100 test pairs"),
+        (2, text("task-pairs.wrong", wrong=2, pairs=100)),
+        (
+            9,
+            text(
+                "task-pairs.surest", number=2, wrong=text("task-pairs.wrong", wrong=9, pairs=100)
+            ),
+        ),
     ],
 )
 def test_it_is_said_of_how_many_these_are(wrong, said):
-    assert pairs_info("net", evaluation(PAIR, OTHER, wrong=wrong)).summary == said
+    assert pairs_info("net", evaluation(PAIR, OTHER, wrong=wrong)).summary == f"net: {said}"
 
 
 def test_every_pair_has_a_panel_of_its_own():

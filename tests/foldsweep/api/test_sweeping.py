@@ -152,12 +152,12 @@ def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
         (
             {"trails": 3},
             "api-sweeping.setting-unknown",
-            {"setting": "trails", "hint": "; did you mean trials?"},
+            {"setting": "trails", "hint": text("checks.did-you-mean", word="trials")},
         ),
         (
             {"trials": 0},
             "programs.option-out-of-range",
-            {"option": "trials", "rule": "at least 1", "value": "0"},
+            {"option": "trials", "rule": text("rules.at-least", least=1), "value": "0"},
         ),
         (
             {"trials": "many"},
@@ -167,7 +167,7 @@ def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
         (
             {"folds": 1},
             "programs.option-out-of-range",
-            {"option": "folds", "rule": "at least 2", "value": "1"},
+            {"option": "folds", "rule": text("rules.at-least", least=2), "value": "1"},
         ),
         ({"sampler": "tpa"}, "config-file.wrong-type", {"name": "sampler", "value": "'tpa'"}),
         ({"objective": "--help"}, "config-file.begins-with-dash", {"name": "objective"}),
@@ -192,7 +192,7 @@ def test_what_is_no_space_is_refused(table: fs.Task) -> None:
         fs.sweep(table)
     with refused("api-sweeping.not-a-space", given="3"):
         fs.sweep([3])
-    hint = "; did you mean mlp?"
+    hint = text("checks.did-you-mean", word="mlp")
     with refused("loading.space-unknown-for-data", space="mlpp", hint=hint):
         fs.sweep(table, spaces="mlpp", workers=0)
     with refused("settings.no-space"):

@@ -58,14 +58,17 @@ def test_the_fold_column_says_how_many_folds(
     assert described.search(capsys.readouterr().out)
 
 
+THOUSANDS = text("separators.commas-read", meaning="thousands separators", columns="größe")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sep": ";", "decimal": ","}, "cells are separated by semicolons"),
-        ({"sep": "\t"}, "cells are separated by tabs"),
-        ({"encoding": "latin-1"}, "read as Windows-1252 (latin-1)"),
-        ({"encoding": "utf-8-sig"}, "1 numeric, 1 categorical"),
-        ({"float_format": "{:,.2f}".format}, "read commas as thousands separators in größe"),
+        ({"sep": ";", "decimal": ","}, text("separators.delimiter", delimiters="semicolons")),
+        ({"sep": "\t"}, text("separators.delimiter", delimiters="tabs")),
+        ({"encoding": "latin-1"}, text("reading.latin1")),
+        ({"encoding": "utf-8-sig"}, text("table-summary.columns", numeric=1, categorical=1)),
+        ({"float_format": "{:,.2f}".format}, THOUSANDS),
     ],
 )
 def test_a_file_written_otherwise_is_the_same_table(
@@ -91,7 +94,8 @@ def test_a_test_file_may_have_categories_that_training_has_not(
     frame = pd.read_csv(table)
     frame.assign(colour="blue").to_csv(here / "test.csv", index=False)
     launched(data=table, target="left", test=here / "test.csv", space=("logistic",), name="first")
-    said = "test rows: values of colour that no training row has: 90"
+    unseen = text("table-summary.unseen", column="colour", values=90)
+    said = text("assembly.told-of-test-rows", note=unseen)
     assert said in capsys.readouterr().out
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.trainables.estimators.cases import VARIANTS, mixed
 from trainables.models.estimators.boosting import HistGradientBoostingConfig
 from trainables.models.estimators.catalogue import ESTIMATORS, estimator_variant
@@ -16,15 +16,15 @@ from trainables.models.estimators.svm import SVCConfig, SVRConfig
 @pytest.mark.parametrize(
     ("config", "field", "value", "rule"),
     [
-        (LogisticConfig, "C", 0.0, "finite and above 0"),
-        (RidgeConfig, "alpha", -1.0, "finite and at least 0"),
-        (SVCConfig, "gamma", -1.0, "finite and above 0"),
-        (SVRConfig, "epsilon", -0.1, "finite and at least 0"),
-        (ForestConfig, "n_estimators", 0, "finite and above 0"),
-        (ForestConfig, "max_features", 1.5, "above 0 and at most 1"),
-        (RandomForestClassifierConfig, "max_samples", 0.0, "above 0 and at most 1"),
-        (HistGradientBoostingConfig, "max_leaf_nodes", 1, "at least 2, or None"),
-        (KNNConfig, "n_neighbors", 0, "finite and above 0"),
+        (LogisticConfig, "C", 0.0, text("rules.positive")),
+        (RidgeConfig, "alpha", -1.0, text("rules.amount")),
+        (SVCConfig, "gamma", -1.0, text("rules.positive")),
+        (SVRConfig, "epsilon", -0.1, text("rules.amount")),
+        (ForestConfig, "n_estimators", 0, text("rules.positive")),
+        (ForestConfig, "max_features", 1.5, text("rules.share")),
+        (RandomForestClassifierConfig, "max_samples", 0.0, text("rules.share")),
+        (HistGradientBoostingConfig, "max_leaf_nodes", 1, text("boosting.leaves")),
+        (KNNConfig, "n_neighbors", 0, text("rules.positive")),
     ],
 )
 def test_value_out_of_range_is_refused(config, field, value, rule):

@@ -14,7 +14,7 @@ import yaml
 
 from benchmarks.bits import machine_key
 from foldsweep.recipe import Recipe
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.trainables.keep.cases import CASES, ESTIMATORS, NETWORKS, Case, customers, recipe_of
 from trainables.keep.fit import fit
 from trainables.keep.model import (
@@ -168,22 +168,32 @@ def test_category_that_no_training_row_has_is_as_a_missing_one(name, model_of):
         (
             lambda f: f.rename(columns={"plan": "plane"}),
             "schema.columns-missing",
-            {"columns": "'plan'", "hint": "; did you mean 'plane'?"},
+            {"columns": "'plan'", "hint": text("checks.did-you-mean", word="'plane'")},
         ),
         (
             lambda f: f.assign(**{"age in years": "old"}),
             "columns.bad-value",
-            {"column": "age in years", "value": "old", "row": 1, "why": "is not a number"},
+            {
+                "column": "age in years",
+                "value": "old",
+                "row": 1,
+                "why": text("columns.not-a-number"),
+            },
         ),
         (
             lambda f: f.assign(active="perhaps"),
             "columns.bad-value",
-            {"column": "active", "value": "perhaps", "row": 1, "why": "is not true or false"},
+            {
+                "column": "active",
+                "value": "perhaps",
+                "row": 1,
+                "why": text("columns.not-true-or-false"),
+            },
         ),
         (
             lambda f: f.assign(since="yesterday"),
             "columns.bad-value",
-            {"value": "yesterday", "row": 1, "why": "is not an ISO 8601 date, such as 2024-01-31"},
+            {"value": "yesterday", "row": 1, "why": text("columns.not-a-date")},
         ),
         (lambda f: f.iloc[:0], "keep-model.no-rows", {}),
     ],

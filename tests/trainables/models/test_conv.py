@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.models.conv import BlocksConfig, conv_trunk, trunk_features
 from trainables.models.layers import Dropout
 from trainables.models.pairs.conv import ConvNet, PairConvConfig
@@ -121,7 +121,7 @@ def test_an_output_kernel_larger_than_its_image_is_refused(channels, side):
     ConvNet(PairConvConfig(channels=channels, output_kernel=side))
     with refused("config.value-refused", field="output_kernel", value=f"{side + 1}") as caught:
         ConvNet(PairConvConfig(channels=channels, output_kernel=side + 1))
-    assert str(caught.value.values["rule"]).startswith(f"at most {side}, ")
+    assert caught.value.values["rule"] == text("conv.output-kernel", most=side)
 
 
 def test_squashed_scores_are_between_0_and_1():

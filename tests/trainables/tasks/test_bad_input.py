@@ -50,7 +50,7 @@ def test_missing_file(tmp_path):
 
 
 def test_unknown_embedded_data():
-    with refused("tables.data-unknown", hint="; did you mean 'breast_cancer'?"):
+    with refused("tables.data-unknown", hint=text("checks.did-you-mean", word="'breast_cancer'")):
         loaded("brest_cancer")
 
 
@@ -66,7 +66,10 @@ def test_no_target(tmp_path):
 
 @pytest.mark.parametrize(
     ("target", "hint"),
-    [("lft", "; did you mean 'left'?"), ("zzz", "; there are 'age', 'plan', 'left'")],
+    [
+        ("lft", text("checks.did-you-mean", word="'left'")),
+        ("zzz", text("rows.there-are", columns="'age', 'plan', 'left'")),
+    ],
 )
 def test_missing_column(tmp_path, target, hint):
     with refused("rows.role-column-missing", role="target", column=target, hint=hint):
@@ -75,7 +78,7 @@ def test_missing_column(tmp_path, target, hint):
 
 @pytest.mark.parametrize("option", ["group", "time", "fold"])
 def test_missing_column_of_another_role(tmp_path, option):
-    hint = "; did you mean 'age'?"
+    hint = text("checks.did-you-mean", word="'age'")
     with refused("rows.role-column-missing", role=option, column="agee", hint=hint):
         loaded(saved(tmp_path, FRAME), target="left", **{option: "agee"})
 
@@ -139,7 +142,7 @@ def test_text_column_with_thousands_of_values(tmp_path):
         loaded(saved(tmp_path, frame), target="y")
 
 
-INFINITE = "is infinite, or above 1e+30"
+INFINITE = text("columns.too-large", most=1e30)
 INFINITE_TEST_ROW = text("columns.bad-value", column="y", value=np.inf, row=60, why=INFINITE)
 
 
@@ -215,13 +218,13 @@ def test_fewer_groups_than_folds(tmp_path):
 
 def test_group_column_with_missing_values(tmp_path):
     path = saved(tmp_path, FRAME.assign(g=[None, "a"] * 30))
-    with refused("columns.bad-value", column="g", row=1, why="is not a group"):
+    with refused("columns.bad-value", column="g", row=1, why=text("assembly.not-a-group")):
         loaded(path, target="left", group="g")
 
 
 def test_time_that_is_none(tmp_path):
     path = saved(tmp_path, FRAME.assign(t=["2024-01-01", "yesterday"] * 30))
-    why = "is not a time: give numbers, or dates as 2024-01-31 13:45"
+    why = text("assembly.not-a-time")
     with refused("columns.bad-value", column="t", value="yesterday", row=2, why=why):
         loaded(path, target="left", time="t")
 
@@ -245,14 +248,16 @@ def test_test_file_of_another_kind(tmp_path):
 
 def test_test_file_with_unreadable_values(tmp_path):
     path, test = saved(tmp_path, FRAME), saved(tmp_path, FRAME.assign(age="old"), "test.csv")
-    problem = text("columns.bad-value", column="age", value="old", row=1, why="is not a number")
+    problem = text(
+        "columns.bad-value", column="age", value="old", row=1, why=text("columns.not-a-number")
+    )
     with refused("assembly.test-rows-refused", problem=problem):
         loaded(path, target="left", test=test)
 
 
 def test_test_file_with_another_class(tmp_path):
     path, test = saved(tmp_path, FRAME), saved(tmp_path, FRAME.assign(left=7), "test.csv")
-    why = "is a class that no training row has; they have 0, 1"
+    why = text("targets.class-unknown", known="0, 1")
     problem = text("columns.bad-value", column="left", value=7, row=1, why=why)
     with refused("assembly.test-rows-refused", problem=problem):
         loaded(path, target="left", test=test)
@@ -270,8 +275,11 @@ def test_test_file_with_unseen_categories_and_other_columns_is_said(tmp_path):
     test = saved(tmp_path, FRAME.assign(plan="z", colour="red"), "test.csv")
     options = TableOptions(data=str(path), target="left", test=test)
     data = table_task(options, seed=0, objective=None).data
-    assert "test rows: values of plan that no training row has: 60" in data.said
-    assert "test rows: ignored columns: colour" in data.said
+    for note in (
+        text("table-summary.unseen", column="plan", values=60),
+        text("table-summary.ignored", columns="colour"),
+    ):
+        assert text("assembly.told-of-test-rows", note=note) in data.said
     assert len(data.train) == len(data.test) == N
     assert (data.test.inputs["categories"] == -1).all()
 
@@ -294,7 +302,11 @@ def test_a_table_for_a_model_of_arrays(tmp_path):
     ("options", "key", "values"),
     [
         ({"holdout": 1.5}, "holdout-out-of-range", {"holdout": 1.5}),
-        ({"repeats": 0}, "repeats-invalid", {"rule": "at least 1", "repeats": "0"}),
+        (
+            {"repeats": 0},
+            "repeats-invalid",
+            {"rule": text("rules.at-least", least=1), "repeats": "0"},
+        ),
         ({"group": "g", "time": "t"}, "several-splits", {"options": "--group and --time"}),
         ({"group": "g", "fold": "f"}, "several-splits", {"options": "--group and --fold"}),
         ({"repeats": 2, "time": "t"}, "fixed-folds-repeated", {}),
@@ -308,7 +320,7 @@ def test_options_that_cannot_be_meant(options, key, values):
 
 
 def test_a_column_to_drop_that_does_not_exist(tmp_path):
-    hint = "; did you mean 'plan'?"
+    hint = text("checks.did-you-mean", word="'plan'")
     with refused("inference.dropped-column-unknown", column="plam", hint=hint):
         loaded(saved(tmp_path, FRAME), target="left", drop=("plam",))
 

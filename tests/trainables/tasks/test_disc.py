@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.disc import RADIUS, TASK, draw, points, predict
 from trainables.tasks.options import ShippedOptions
 from trainables.tasks.task import DataRequest
@@ -51,7 +51,9 @@ def test_points_keep_their_digest(seed):
 
 @pytest.mark.parametrize("numbers", [(0, 5), (5, 0), (-1, 5)])
 def test_no_points_are_refused(numbers):
-    with refused("disc.points-out-of-range", points=str(min(numbers)), choice="1 or more"):
+    with refused(
+        "disc.points-out-of-range", points=str(min(numbers)), choice=text("disc.one-or-more")
+    ):
         draw(0, *numbers)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import tyro
 
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from trainables.tasks.table.embedded import EMBEDDED
 from trainables.tasks.tables import TableOptions, data_again, new_rows, table_task
 
@@ -33,24 +33,26 @@ def test_a_file_becomes_a_task(churn_file):
 
 def test_what_was_inferred_is_said(churn_file):
     said = task_of(churn_file, target="left").data.said.splitlines()
-    assert said[0] == "rows: 200: 160 to train on, 40 test rows set aside (stratified)"
-    assert said[1] == (
-        "columns: 4 numeric, 2 categorical; member as 0 and 1, since as days since 1970;"
-        " left out: 1 constant (country), 1 identifier-like (customer)"
-    )
-    assert said[2].startswith("missing values: ")
-    assert said[2].endswith(" in 2 columns")
-    assert said[3].startswith("target left: 2 classes: no ")
-    assert said[4] == (
-        "task: classification, since the target is not a number (choose with --task)"
-    )
+    how = text("table-summary.stratified")
+    assert said[0] == text("table-summary.rows", rows=200, train=160, test=40, how=how)
+    numbers = ("boolean", "member"), ("date", "since")
+    left = "1 constant (country), 1 identifier-like (customer)"
+    assert said[1].split("; ") == [
+        text("table-summary.columns", numeric=4, categorical=2),
+        ", ".join(text(f"table-summary.{use}", column=name) for use, name in numbers),
+        text("table-summary.left-out", columns=left),
+    ]
+    assert said_as("table-summary.missing", columns="2 columns").fullmatch(said[2])
+    assert said_as("table-summary.classes", target="left", classes=2).fullmatch(said[3])
+    why = text("targets.not-a-number") + text("assembly.kind-by-option", option="--task")
+    assert said[4] == text("table-summary.task", task="classification", why=why)
     assert said[5] == "objective: accuracy"
 
 
 def test_nothing_set_aside_says_what_is_lost(churn_file):
     data = task_of(churn_file, target="left", holdout=0.0).data
     assert data.test is None
-    assert "without test rows, the error on new data is not measured" in data.said
+    assert text("table-summary.all-to-train", rows=200) in data.said
     with refused("samples.test-rows-missing", data="churn"):
         _ = data.test_rows
 
@@ -72,7 +74,8 @@ def test_the_schema_is_that_of_the_training_rows(churn, tmp_path):
     assert other.data.schema == task.data.schema
     for name, array in task.data.train.inputs.items():
         np.testing.assert_array_equal(other.data.train.inputs[name], array)
-    note = "test rows: values of plan that no training row has: 1"
+    unseen = text("table-summary.unseen", column="plan", values=1)
+    note = text("assembly.told-of-test-rows", note=unseen)
     assert [line for line in other.data.said.splitlines() if line != note] == (
         task.data.said.splitlines()
     )
@@ -83,7 +86,12 @@ def test_text_in_a_test_row_of_a_numeric_column_is_refused(churn, tmp_path):
     frame = churn.astype({"age": object})
     frame.loc[rows, "age"] = "old"
     frame.to_csv(tmp_path / "churn.csv", index=False)
-    bad = {"column": "age", "value": "old", "row": rows[0] + 1, "why": "is not a number"}
+    bad = {
+        "column": "age",
+        "value": "old",
+        "row": rows[0] + 1,
+        "why": text("columns.not-a-number"),
+    }
     with refused("assembly.test-rows-refused", problem=text("columns.bad-value", **bad)):
         task_of(tmp_path / "churn.csv", target="left")
 
@@ -107,7 +115,7 @@ def test_rows_by_time(churn, tmp_path):
     shuffled.to_csv(tmp_path / "t.csv", index=False)
     task = task_of(tmp_path / "t.csv", target="left", time="since")
     assert task.split.kind == "time"
-    assert "the latest by since" in task.data.said
+    assert text("table-summary.latest", column="since") in task.data.said
     age = churn["age"].to_numpy()
     place = task.data.schema.numeric.index("age")
     np.testing.assert_array_equal(task.data.train.inputs["numeric"][:, place], age[:160])
@@ -120,7 +128,7 @@ def test_whole_groups(churn_file, churn, tmp_path):
     task = task_of(tmp_path / "t.csv", target="left", group="city")
     assert task.split.kind == "grouped"
     assert not set(task.data.train.groups) & set(task.data.test.groups)
-    assert "whole groups by city" in task.data.said
+    assert text("table-summary.whole-groups", column="city") in task.data.said
 
 
 def test_a_fold_column(churn, tmp_path):
@@ -145,7 +153,7 @@ def test_a_test_file_may_have_the_fold_column(churn, tmp_path):
     options = {"target": "left", "fold": "part", "test": tmp_path / "test.csv"}
     data = task_of(tmp_path / "train.csv", **options).data
     assert data.test.groups is None
-    assert "ignored" not in data.said
+    assert not said_as("table-summary.ignored").search(data.said)
 
 
 def test_codes_that_look_like_numbers_stay_text_in_other_files(churn, tmp_path):
@@ -178,7 +186,8 @@ def test_a_file_of_test_rows(churn, tmp_path):
     churn[150:].to_csv(tmp_path / "test.csv", index=False)
     task = task_of(tmp_path / "train.csv", target="left", test=tmp_path / "test.csv")
     assert (len(task.data.train), len(task.data.test)) == (150, 50)
-    assert "50 test rows set aside (a file of their own)" in task.data.said
+    how = text("table-summary.own-file")
+    assert text("table-summary.rows", rows=200, train=150, test=50, how=how) in task.data.said
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -205,7 +214,8 @@ def test_images_of_an_npz(tmp_path):
     np.savez(tmp_path / "a.npz", x=random.random((60, 8, 8, 3)), y=["a", "b"] * 30)
     task = task_of(tmp_path / "a.npz")
     assert task.data.train.inputs["images"].shape == (48, 3, 8, 8)
-    assert "taken as (n, h, w, c): 3 channels" in task.data.said
+    images = said_as("arrays.told-images", axes="(n, h, w, c)", channels="3 channels")
+    assert images.search(task.data.said)
     assert task.classes == ("a", "b")
 
 
@@ -260,7 +270,7 @@ def test_new_rows_of_a_file(churn, churn_file, tmp_path):
     rows = new_rows(tmp_path / "new.csv", task.data.schema)
     assert rows.inputs["numeric"].shape == (3, 4)
     assert list(rows.frame["customer"]) == list(churn["customer"][:3])
-    assert rows.said == ("ignored columns: colour",)
+    assert rows.said == (text("table-summary.ignored", columns="colour"),)
 
 
 def test_new_rows_of_an_npz(tmp_path):

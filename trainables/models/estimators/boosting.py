@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from foldsweep.texts import text
 from trainables.models.estimators.columns import widths
 from trainables.models.estimators.config import EstimatorConfig, WeightedConfig
 from trainables.tasks.table.encode import RARE
@@ -44,7 +45,7 @@ class HistGradientBoostingConfig(EstimatorConfig):
         super().__post_init__()
         self.require_positive("max_iter", "learning_rate", "max_depth", "min_samples_leaf")
         leaves = self.max_leaf_nodes
-        self.require("max_leaf_nodes", leaves is None or leaves >= 2, "at least 2, or None")
+        self.require("max_leaf_nodes", leaves is None or leaves >= 2, text("boosting.leaves"))
         self.require_amounts("l2_regularization")
         self.require_shares("max_features")
 

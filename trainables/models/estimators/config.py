@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from foldsweep.texts import text
 from trainables.config import BaseConfig, ClassWeight
 
 
@@ -38,7 +39,7 @@ class EstimatorConfig(BaseConfig):
         for name in names:
             value = getattr(self, name)
             if isinstance(value, int | float):
-                self.require(name, math.isfinite(value) and value > 0, "finite and above 0")
+                self.require(name, math.isfinite(value) and value > 0, text("rules.positive"))
 
     def require_shares(self, *names: str) -> None:
         """Refuse fields whose numbers are not above 0 and at most 1.
@@ -49,7 +50,7 @@ class EstimatorConfig(BaseConfig):
         for name in names:
             value = getattr(self, name)
             if isinstance(value, int | float):
-                self.require(name, 0 < value <= 1, "above 0 and at most 1")
+                self.require(name, 0 < value <= 1, text("rules.share"))
 
 
 @dataclass(frozen=True, kw_only=True)

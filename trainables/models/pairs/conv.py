@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.texts import text
 from trainables.models.conv import BlocksConfig, conv_trunk, trunk_features
 from trainables.models.layers import dense_layers
 from trainables.models.pairs.scores import IMAGE_SIZE, PairConfig, Scores
@@ -39,8 +40,7 @@ class PairConvConfig(ConvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        kernel = self.output_kernel
-        self.require("output_kernel", kernel is None or kernel >= 1, "at least 1")
+        self.require_at_least(1, output_kernel=self.output_kernel)
 
 
 class ConvNet(nn.Module):
@@ -72,7 +72,7 @@ class ConvNet(nn.Module):
             config.require(
                 "output_kernel",
                 config.output_kernel <= size,
-                f"at most {size}, the size of what the blocks leave",
+                text("conv.output-kernel", most=size),
             )
             self.output = nn.Sequential(
                 nn.Conv2d(channels, config.outputs, config.output_kernel),

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.texts import text
 from trainables.models.pairs.conv import ConvConfig
 from trainables.models.pairs.scores import NUM_DIGITS, Scores
 from trainables.models.pairs.siamese import ConvBranch, each
@@ -21,9 +22,9 @@ class DigitConfig(ConvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("main_weight", self.main_weight == 0, "0: nothing learns to compare")
-        self.require("outputs", self.outputs == 2, "2: the comparison has no units of its own")
-        self.require("squash", not self.squash, "False: the comparison has no scores to squash")
+        self.require("main_weight", self.main_weight == 0, text("digit.no-weight"))
+        self.require("outputs", self.outputs == 2, text("digit.no-outputs"))
+        self.require("squash", not self.squash, text("digit.no-squash"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,9 @@ class DeepDigitConfig(DigitConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("copies", self.copies >= 1, "at least 1")
+        self.require_at_least(1, copies=self.copies)
         self.require_amounts("elastic")
-        self.require(
-            "digit_smoothing", 0.0 <= self.digit_smoothing < 1.0, "at least 0 and below 1"
-        )
+        self.require("digit_smoothing", 0.0 <= self.digit_smoothing < 1.0, text("rules.part"))
 
 
 class DigitNet(nn.Module):

@@ -28,7 +28,7 @@ class DistanceConfig(ConvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("embedding", self.embedding >= 1, "at least 1")
+        self.require_at_least(1, embedding=self.embedding)
         self.require("outputs", self.outputs == 1, "1")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from foldsweep.texts import text
 from trainables.models.layers import Activation, Widths, dense_layers, widths_of
 from trainables.models.pairs.scores import PairConfig, Scores
 
@@ -27,12 +28,12 @@ class PerceptronConfig(PairConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("hidden", min(widths_of(self.hidden), default=1) >= 1, "at least 1")
-        self.require("hidden_layers", self.hidden_layers >= 0, "at least 0")
+        self.require_at_least(1, hidden=widths_of(self.hidden))
+        self.require_at_least(0, hidden_layers=self.hidden_layers)
         self.require(
             "outputs",
             self.outputs == 2 or (self.outputs == 1 and not self.squash),
-            "2, or 1 without squash",
+            text("perceptron.outputs"),
         )
 
     @property

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.models.conv import conv_trunk, trunk_features
 from trainables.models.layers import Widths, dense_layers, widths_of
 from trainables.models.pairs.conv import ConvConfig
@@ -42,9 +43,10 @@ class SiameseConfig(PairConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("digit_hidden", min(self.digit_hidden, default=1) >= 1, "at least 1")
-        self.require("head_hidden", min(widths_of(self.head_hidden), default=1) >= 1, "at least 1")
-        self.require("head_hidden_layers", self.head_hidden_layers >= 0, "at least 0")
+        self.require_at_least(
+            1, digit_hidden=self.digit_hidden, head_hidden=widths_of(self.head_hidden)
+        )
+        self.require_at_least(0, head_hidden_layers=self.head_hidden_layers)
 
     @property
     def head_widths(self) -> tuple[int, ...]:
@@ -80,10 +82,12 @@ class TransferConfig(ConvSiameseConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("pretrain", 0.0 < self.pretrain < 1.0, "above 0 and below 1")
+        self.require("pretrain", 0.0 < self.pretrain < 1.0, text("rules.between"))
         self.require("digits", self.digits == "side", "'side'")
-        self.require("aux_schedule", self.aux_schedule == "constant", "constant: phases decide")
-        self.require("epochs", self.epochs >= 2, "at least 2, one for each phase")
+        self.require(
+            "aux_schedule", self.aux_schedule == "constant", text("siamese.phases-decide")
+        )
+        self.require("epochs", self.epochs >= 2, text("siamese.epochs"))
 
     @property
     def pretrain_epochs(self) -> int:

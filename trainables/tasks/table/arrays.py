@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
+from foldsweep.numbers import plural
+from foldsweep.texts import text
 from trainables.tasks.table.columns import Frame
 from trainables.tasks.table.schema import Schema
 
@@ -108,10 +110,9 @@ def shape_told(schema: Schema) -> str:
     """Describe how the axes of an array are interpreted, for a message."""
     shape = " x ".join(map(str, schema.shape))
     if schema.layout != "images":
-        return f"inputs: arrays of shape {shape} (taken as they are)"
+        return text("arrays.told-any", shape=shape)
     if len(schema.shape) == 2:
-        return f"inputs: grey images of {shape}, taken as (n, h, w)"
+        return text("arrays.told-grey-images", shape=shape)
     axes = "(n, h, w, c)" if schema.channels_last else "(n, c, h, w)"
     channels = schema.shape[-1] if schema.channels_last else schema.shape[0]
-    plural = "s" if channels > 1 else ""
-    return f"inputs: images of shape {shape}, taken as {axes}: {channels} channel{plural}"
+    return text("arrays.told-images", shape=shape, axes=axes, channels=plural(channels, "channel"))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.samples import Data, Samples
 from trainables.tasks.table.arrays import array_inputs
 from trainables.tasks.table.columns import (
@@ -109,7 +110,7 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
     check_rows(len(given))
     kind, why = _kind(given.target, plan.kind)
     if plan.kind is None and kind != "other":
-        why += f" (choose with {plan.choose})"
+        why += text("assembly.kind-by-option", option=plan.choose)
     if given.times is not None:
         given = given.take(np.argsort(given.times, kind="stable"))
     drawn = test is None
@@ -130,7 +131,8 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
     held = _test_samples(test, schema) if len(test) else None
     notes = plan.notes
     if schema.layout == "table":
-        notes += told_of_new(test.inputs, schema, of="test rows: ")
+        told = told_of_new(test.inputs, schema)
+        notes += tuple(text("assembly.told-of-test-rows", note=note) for note in told)
     return Data(
         name=plan.name,
         train=train,
@@ -144,12 +146,12 @@ def assembled(given: Given, plan: Plan, test: Given | None = None) -> Data:
 
 def _kind(target: Target, kind: TaskKind | None) -> tuple[Kind, str]:
     if isinstance(target, dict):
-        return "other", f"since there are {len(target)} targets"
+        return "other", text("assembly.several-targets", targets=len(target))
     if not isinstance(target, np.ndarray):
         return kind_of(target, kind)
     if kind == "classification":
         raise UserError.of("assembly.several-target-columns", columns=target.shape[1])
-    return "regression", f"since the target has {target.shape[1]} columns"
+    return "regression", text("assembly.several-columns", columns=target.shape[1])
 
 
 def _strata(target: Series) -> np.ndarray:
@@ -218,7 +220,7 @@ def group_values(column: Series) -> np.ndarray:
     Raises:
         UserError: If the group of a row is missing.
     """
-    refuse_at(column.isna().to_numpy(), column, "is not a group")
+    refuse_at(column.isna().to_numpy(), column, text("assembly.not-a-group"))
     if column.dtype.kind in "iu":
         return column.to_numpy(np.int64)
     return np.array([word(value) for value in column.tolist()])
@@ -233,9 +235,7 @@ def time_values(column: Series) -> Float64[np.ndarray, " n"]:
         UserError: If a value is missing or not a time.
     """
     values = numbers(column) if column.dtype.kind in "biuf" else days(column)
-    refuse_at(
-        ~np.isfinite(values), column, "is not a time: give numbers, or dates as 2024-01-31 13:45"
-    )
+    refuse_at(~np.isfinite(values), column, text("assembly.not-a-time"))
     return values
 
 

@@ -6,13 +6,14 @@ need it.
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 
 Frame = Any
 """A pandas data frame."""
@@ -83,19 +84,16 @@ def as_numbers(column: Series, use: Use) -> Float64[np.ndarray, " n"]:
         UserError: If a value cannot be converted, or its magnitude exceeds `LARGEST`; the message
             names column, row and value.
     """
-    convert, what = _NUMBERS[use]
+    convert, why = {
+        "number": (numbers, text("columns.not-a-number")),
+        "boolean": (booleans, text("columns.not-true-or-false")),
+        "date": (days, text("columns.not-a-date")),
+    }[use]
     values = convert(column)
-    refuse_at(np.isnan(values) & column.notna().to_numpy(), column, f"is not {what}")
+    refuse_at(np.isnan(values) & column.notna().to_numpy(), column, why)
     with np.errstate(invalid="ignore"):
-        refuse_at(np.abs(values) > LARGEST, column, f"is infinite, or above {LARGEST:g}")
+        refuse_at(np.abs(values) > LARGEST, column, text("columns.too-large", most=LARGEST))
     return values
-
-
-_NUMBERS: dict[Use, tuple[Callable[[Series], np.ndarray], str]] = {
-    "number": (numbers, "a number"),
-    "boolean": (booleans, "true or false"),
-    "date": (days, "an ISO 8601 date, such as 2024-01-31"),
-}
 
 
 def codes(column: Series, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
@@ -141,13 +139,13 @@ def text_columns(frame: Frame) -> tuple[str, ...]:
 def nearest(name: str, names: Iterable[str]) -> str:
     """Hint at a similar name, for the end of a message; empty if none is similar."""
     near = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return text("checks.did-you-mean", word=repr(near[0])) if near else ""
 
 
 def shown(name: Any) -> str:
     """Name or value for printing; unprintable characters are escaped, to protect the terminal."""
-    text = str(name)
-    return text if text.isprintable() else repr(text)
+    plain_name = str(name)
+    return plain_name if plain_name.isprintable() else repr(plain_name)
 
 
 def repeated(names: Iterable[str]) -> list[str]:

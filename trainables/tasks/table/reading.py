@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.table.columns import Frame, listed, repeated
 from trainables.tasks.table.schema import with_names
 from trainables.tasks.table.separators import (
-    DELIMITERS,
     Commas,
     cut,
     delimiter_of,
     said_of_commas,
+    said_of_delimiter,
     with_commas_read,
 )
 
@@ -141,9 +142,7 @@ def _text(
         problem = " ".join(str(error).split())
         raise UserError.of("reading.text-not-parsed", path=path, problem=problem) from error
     frame, commas = with_commas_read(frame, delimiter, text, known)
-    if delimiter != ",":
-        said.append(f"cells are separated by {DELIMITERS[delimiter]}s")
-    notes = (*said, *said_of_commas(commas))
+    notes = (*said, *said_of_delimiter(delimiter), *said_of_commas(commas))
     return Table(frame=frame, said=notes, text_numbers=True, commas=commas)
 
 
@@ -151,12 +150,12 @@ def _decoded(content: bytes, path: Path) -> tuple[bytes, str, list[str]]:
     """Return the content of a text file, its encoding, and a note if the encoding is not UTF-8."""
     if content.startswith(_UTF16):
         try:
-            return content.decode("utf-16").encode(), "utf-8", ["read as UTF-16"]
+            return content.decode("utf-16").encode(), "utf-8", [text("reading.utf16")]
         except UnicodeDecodeError as error:
             raise UserError.of("reading.damaged-utf16", path=path) from error
     if _CONTROL.search(content[: 2**16]) or b"\0" in content:
         raise UserError.of("reading.not-text", path=path, ending=path.suffix)
-    for encoding, said in (("utf-8-sig", []), ("cp1252", ["read as Windows-1252 (latin-1)"])):
+    for encoding, said in (("utf-8-sig", []), ("cp1252", [text("reading.latin1")])):
         try:
             content.decode(encoding)
         except UnicodeDecodeError:

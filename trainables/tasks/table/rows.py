@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.samples import UNNAMED, Data
 from trainables.tasks.table.arrays import (
     array_schema,
@@ -35,8 +36,9 @@ def given_table(frame: Frame, schema: Schema) -> Given:
     roles = {"target": schema.target, "group": schema.group, "time": schema.time}
     for role, name in {**roles, "fold": schema.fold}.items():
         if name is not None and name not in frame.columns:
-            near = nearest(name, frame.columns) or f"; there are {listed([*frame.columns])}"
-            raise UserError.of("rows.role-column-missing", role=role, column=name, hint=near)
+            known = text("rows.there-are", columns=listed([*frame.columns]))
+            hint = nearest(name, frame.columns) or known
+            raise UserError.of("rows.role-column-missing", role=role, column=name, hint=hint)
     return _apart(frame, schema)
 
 

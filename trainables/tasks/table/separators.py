@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.table.columns import Frame, distinct, numbers, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -85,12 +86,22 @@ def with_commas_read(
     return frame, read
 
 
+def said_of_delimiter(delimiter: str) -> list[str]:
+    """Note on the delimiter of cells, if it is not a comma."""
+    return [text("separators.delimiter", delimiters=f"{DELIMITERS[delimiter]}s")] * (
+        delimiter != ","
+    )
+
+
 def said_of_commas(read: Mapping[str, Commas]) -> list[str]:
     """Notes on the meaning of commas, one line for each meaning."""
     by_way: dict[str, list[str]] = {}
     for name, how in read.items():
         by_way.setdefault(_WORDS[how], []).append(shown(name))
-    return [f"read commas as {way} in {', '.join(names)}" for way, names in by_way.items()]
+    return [
+        text("separators.commas-read", meaning=way, columns=", ".join(names))
+        for way, names in by_way.items()
+    ]
 
 
 def _reading(column: Any, delimiter: str, known: Commas | None) -> tuple[Commas, Any] | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from foldsweep.numbers import plural
+from foldsweep.texts import text
 from trainables.tasks.samples import CATEGORIES, Samples
 from trainables.tasks.table.arrays import shape_told
 from trainables.tasks.table.columns import Frame, Use, shown
@@ -40,43 +41,48 @@ def summary(
     array = [shape_told(schema)] if schema.layout in ("images", "array") else []
     target = [] if kind == "other" else [_target(train, schema)]
     lines = [_rows(train, test, schema, drawn), *table, *array, *target, *notes]
-    return "\n".join([*lines, f"task: {kind}, {why}"])
+    return "\n".join([*lines, text("table-summary.task", task=kind, why=why)])
 
 
 def _rows(train: Samples, test: Samples | None, schema: Schema, drawn: bool) -> str:
     if test is None:
-        return (
-            f"rows: {len(train):,}, all to train on: without test rows, the error on new data is"
-            " not measured"
-        )
-    total = len(train) + len(test)
-    how = _how(schema) if drawn else "a file of their own"
-    return (
-        f"rows: {total:,}: {len(train):,} to train on, {len(test):,} test rows set aside ({how})"
+        return text("table-summary.all-to-train", rows=len(train))
+    return text(
+        "table-summary.rows",
+        rows=len(train) + len(test),
+        train=len(train),
+        test=len(test),
+        how=_how(schema) if drawn else text("table-summary.own-file"),
     )
 
 
 def _how(schema: Schema) -> str:
     if schema.time is not None:
-        return f"the latest by {shown(schema.time)}"
+        return text("table-summary.latest", column=shown(schema.time))
     if schema.group is not None:
-        return f"whole groups by {shown(schema.group)}"
-    return "stratified" if schema.classes else "drawn at random"
+        return text("table-summary.whole-groups", column=shown(schema.group))
+    return text("table-summary.stratified" if schema.classes else "table-summary.at-random")
 
 
 def _columns(schema: Schema) -> str:
-    used = f"{len(schema.numeric)} numeric, {len(schema.categorical)} categorical"
-    inside = [f"{name} as {how}" for use, how in _AS.items() for name in schema.named(use)]
+    numeric, categorical = len(schema.numeric), len(schema.categorical)
+    inside = [
+        *(text("table-summary.boolean", column=name) for name in schema.named("boolean")),
+        *(text("table-summary.date", column=name) for name in schema.named("date")),
+    ]
     left = [
         f"{len(names)} {word} ({_shortened(names)})"
         for use, word in _LEFT.items()
         if (names := schema.named(use))
     ]
-    told = [f"columns: {used}", *([_shortened(inside)] if inside else [])]
-    return "; ".join([*told, *([f"left out: {', '.join(left)}"] if left else [])])
+    told = [text("table-summary.columns", numeric=numeric, categorical=categorical)]
+    if inside:
+        told.append(_shortened(inside))
+    if left:
+        told.append(text("table-summary.left-out", columns=", ".join(left)))
+    return "; ".join(told)
 
 
-_AS: dict[Use, str] = {"boolean": "0 and 1", "date": "days since 1970"}
 _LEFT: dict[Use, str] = {
     "constant": "constant",
     "identifier": "identifier-like",
@@ -97,29 +103,28 @@ def _missing(train: Samples) -> str:
     ]
     missing = np.concatenate(counts)
     if not missing.any():
-        return "missing values: none"
+        return text("table-summary.none-missing")
     columns = plural(int(np.count_nonzero(missing)), "column")
-    return f"missing values: {missing.sum():,} in {columns}"
+    return text("table-summary.missing", values=int(missing.sum()), columns=columns)
 
 
 def _target(train: Samples, schema: Schema) -> str:
-    values = train.targets["target"]
+    values, target = train.targets["target"], shown(schema.target)
     if schema.classes:
-        told = counted(values, schema.classes)
-        return f"target {shown(schema.target)}: {len(schema.classes)} classes: {told}"
+        counts, classes = counted(values, schema.classes), len(schema.classes)
+        return text("table-summary.classes", target=target, classes=classes, counts=counts)
     if values.ndim > 1:
-        return f"target {shown(schema.target)}: {values.shape[1]} numbers"
+        return text("table-summary.numbers", target=target, numbers=values.shape[1])
     low, middle, high = np.quantile(values, [0, 0.5, 1])
-    return f"target {shown(schema.target)}: from {low:g} to {high:g}, median {middle:g}"
+    return text("table-summary.range", target=target, low=low, high=high, median=middle)
 
 
-def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
+def told_of_new(frame: Frame, schema: Schema) -> tuple[str, ...]:
     """Describe columns and categories of new rows that the training rows do not have.
 
     Args:
         frame: The new rows.
         schema: Schema of the training rows.
-        of: Prefix of each line.
 
     Returns:
         One line for all unknown columns, and one for each column with unseen categories.
@@ -127,11 +132,9 @@ def told_of_new(frame: Frame, schema: Schema, of: str = "") -> tuple[str, ...]:
     if len(frame) == 0:
         return ()
     unknown = schema.unknown(frame)
-    unseen = schema.unseen(frame)
-    return (
-        *([f"{of}ignored columns: {_shortened(unknown)}"] if unknown else []),
-        *(
-            f"{of}values of {shown(name)} that no training row has: {n:,}"
-            for name, n in unseen.items()
-        ),
-    )
+    ignored = [text("table-summary.ignored", columns=_shortened(unknown))] if unknown else []
+    unseen = [
+        text("table-summary.unseen", column=shown(name), values=number)
+        for name, number in schema.unseen(frame).items()
+    ]
+    return (*ignored, *unseen)

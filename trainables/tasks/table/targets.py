@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.table.columns import Series, as_numbers, distinct, listed, refuse_at, shown
 from trainables.tasks.table.schema import Label
 
@@ -42,17 +43,17 @@ def kind_of(target: Series, kind: TaskKind | None) -> tuple[TaskKind, str]:
             "targets.regression-of-words", target=target.name, values=listed(values)
         )
     found, why = _guess(values, len(target), numeric)
-    return (found, why) if kind is None else (kind, "as requested")
+    return (found, why) if kind is None else (kind, text("targets.kind-requested"))
 
 
 def _guess(values: Sequence[Label], rows: int, numeric: bool) -> tuple[TaskKind, str]:
     if not numeric:
-        return "classification", "since the target is not a number"
+        return "classification", text("targets.not-a-number")
     if any(isinstance(value, float) and not value.is_integer() for value in values):
-        return "regression", "since the target has fractions"
+        return "regression", text("targets.fractions")
     few = len(values) <= max(2, min(MOST_CLASSES, rows // ROWS_A_CLASS))
     kind: TaskKind = "classification" if few else "regression"
-    return kind, f"since the target has {len(values)} different whole numbers"
+    return kind, text("targets.whole-numbers", number=len(values))
 
 
 def refuse_missing(target: Series) -> None:
@@ -111,9 +112,7 @@ def class_codes(target: Series, classes: Sequence[Label]) -> Int64[np.ndarray, "
     place = {label: code for code, label in enumerate(classes)}
     places, values = distinct(target)
     coded = np.array([place.get(value, -1) for value in values], dtype=np.int64)[places]
-    refuse_at(
-        coded < 0, target, f"is a class that no training row has; they have {listed(classes)}"
-    )
+    refuse_at(coded < 0, target, text("targets.class-unknown", known=listed(classes)))
     return coded
 
 

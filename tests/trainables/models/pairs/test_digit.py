@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.models.pairs.digit import DeepDigitConfig, DeepDigitNet, DigitConfig, DigitNet
 from trainables.models.pairs.losses import comparison_hits, digit_hits, pair_losses
 
@@ -88,7 +88,7 @@ def test_only_the_digits_train_it():
 
 @pytest.mark.parametrize("values", [{"main_weight": 0.5}, {"aux_alpha": 0.5}])
 def test_a_weight_on_the_comparison_is_refused(values):
-    rule = "0: nothing learns to compare"
+    rule = text("digit.no-weight")
     with refused("config.value-refused", field="main_weight", rule=rule):
         DigitConfig(**values)
     assert DigitConfig(aux_alpha=1.0).aux_weight == 0.5

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.models.layers import num_params
 from trainables.models.pairs.perceptron import Perceptron, PerceptronConfig
 
@@ -31,6 +31,6 @@ def test_squashed_scores_are_between_0_and_1():
 
 def test_one_squashed_unit_is_refused():
     with refused(
-        "config.value-refused", field="outputs", rule="2, or 1 without squash", value="1"
+        "config.value-refused", field="outputs", rule=text("perceptron.outputs"), value="1"
     ):
         PerceptronConfig(outputs=1, squash=True)

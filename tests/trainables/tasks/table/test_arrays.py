@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.table.arrays import (
     array_inputs,
     array_schema,
@@ -16,7 +16,9 @@ def test_images_with_channels_first():
     schema = array_schema(x)
     inputs = array_inputs(x, schema)
     np.testing.assert_array_equal(inputs["images"], x.astype(np.float32))
-    assert "(n, c, h, w): 3 channels" in shape_told(schema)
+    assert shape_told(schema) == text(
+        "arrays.told-images", shape="3 x 8 x 9", axes="(n, c, h, w)", channels="3 channels"
+    )
 
 
 def test_images_with_channels_last():
@@ -25,14 +27,16 @@ def test_images_with_channels_last():
     inputs = array_inputs(x, schema)
     np.testing.assert_array_equal(inputs["images"], x.transpose(0, 3, 1, 2).astype(np.float32))
     assert inputs["images"].flags.c_contiguous
-    assert "(n, h, w, c): 3 channels" in shape_told(schema)
+    assert shape_told(schema) == text(
+        "arrays.told-images", shape="8 x 9 x 3", axes="(n, h, w, c)", channels="3 channels"
+    )
 
 
 def test_grey_images_of_bytes():
     x = np.zeros((5, 8, 9), dtype=np.uint8)
     schema = array_schema(x)
     assert array_inputs(x, schema)["images"].shape == (5, 1, 8, 9)
-    assert "grey images" in shape_told(schema)
+    assert shape_told(schema) == text("arrays.told-grey-images", shape="8 x 9")
 
 
 def test_sequences_stay_as_they_are():

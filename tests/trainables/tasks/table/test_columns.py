@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.table.columns import (
     as_numbers,
     booleans,
@@ -52,11 +52,11 @@ def test_a_category_is_the_same_word_as_number_and_as_text():
 @pytest.mark.parametrize(
     ("values", "use", "row", "why"),
     [
-        (["1", "x"], "number", 2, "is not a number"),
-        ([1.0, np.inf], "number", 2, "is infinite, or above 1e+30"),
-        ([1.0, -1e40], "number", 2, "is infinite, or above 1e+30"),
-        (["yes", True], "boolean", 1, "is not true or false"),
-        (["31/12/2024"], "date", 1, "is not an ISO 8601 date, such as 2024-01-31"),
+        (["1", "x"], "number", 2, text("columns.not-a-number")),
+        ([1.0, np.inf], "number", 2, text("columns.too-large", most=1e30)),
+        ([1.0, -1e40], "number", 2, text("columns.too-large", most=1e30)),
+        (["yes", True], "boolean", 1, text("columns.not-true-or-false")),
+        (["31/12/2024"], "date", 1, text("columns.not-a-date")),
     ],
 )
 def test_a_value_of_another_type_is_refused(values, use, row, why):
@@ -65,13 +65,13 @@ def test_a_value_of_another_type_is_refused(values, use, row, why):
 
 
 def test_names_in_messages():
-    assert nearest("lef", ["left", "age"]) == "; did you mean 'left'?"
+    assert nearest("lef", ["left", "age"]) == text("checks.did-you-mean", word="'left'")
     assert nearest("xyz", ["left", "age"]) == ""
     assert listed(["a", "b", "c"], most=2) == "'a', 'b' and 1 more"
 
 
 def test_whole_numbers_beyond_float64_are_refused():
-    with refused("columns.bad-value", row=2, why="is infinite, or above 1e+30"):
+    with refused("columns.bad-value", row=2, why=text("columns.too-large", most=1e30)):
         as_numbers(pd.Series([1, 10**400], name="a", dtype=object), "number")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.table.inference import column_of, columns_of
 from trainables.tasks.table.schema import Column
 
@@ -100,7 +100,11 @@ def test_dropped_columns_are_kept_in_the_schema():
 
 
 def test_a_column_to_drop_must_exist():
-    with refused("inference.dropped-column-unknown", column="ag", hint="; did you mean 'age'?"):
+    with refused(
+        "inference.dropped-column-unknown",
+        column="ag",
+        hint=text("checks.did-you-mean", word="'age'"),
+    ):
         columns_of(pd.DataFrame({"age": [1, 2]}), dropped=["ag"], text_numbers=False)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.table.reading import MAX_BYTES, Arrays, Table, read_file
 
 TEXT = "größe,plan\n1.5,a\n,b\n"
@@ -21,8 +21,8 @@ def written(tmp_path, content, name="table.csv"):
     [
         ("utf-8", ()),
         ("utf-8-sig", ()),
-        ("utf-16", ("read as UTF-16",)),
-        ("latin-1", ("read as Windows-1252 (latin-1)",)),
+        ("utf-16", (text("reading.utf16"),)),
+        ("latin-1", (text("reading.latin1"),)),
     ],
 )
 def test_encodings(tmp_path, encoding, said):
@@ -39,7 +39,7 @@ def test_encodings(tmp_path, encoding, said):
 def test_other_separators_are_said(tmp_path, delimiter, word):
     read = read_file(written(tmp_path, TEXT.replace(",", delimiter)))
     assert read.frame.shape == (2, 2)
-    assert read.said == (f"cells are separated by {word}",)
+    assert read.said == (text("separators.delimiter", delimiters=word),)
 
 
 def test_names_with_spaces_quotes_and_line_breaks(tmp_path):

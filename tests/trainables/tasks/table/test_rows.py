@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, said_as, text
 from trainables.tasks.samples import Data
 from trainables.tasks.table.reading import Arrays
 from trainables.tasks.table.rows import given_arrays
@@ -20,8 +20,9 @@ def test_a_data_frame_and_a_series(churn):
     assert data.schema.target == "left"
     assert data.schema.classes == ("no", "yes")
     assert data.origin == {}
-    assert "target left: 2 classes" in data.said
-    assert data.said.endswith("since the target is not a number (choose with kind=)")
+    assert said_as("table-summary.classes", target="left", classes=2).search(data.said)
+    why = text("targets.not-a-number") + text("assembly.kind-by-option", option="kind=")
+    assert data.said.endswith(text("table-summary.task", task="classification", why=why))
 
 
 def test_the_index_of_a_frame_does_not_count(churn):
@@ -71,13 +72,14 @@ def test_targets_by_name():
     data = Data.of({"a": X, "b": X}, {"kind": CLASSES, "size": X[:, 0]})
     assert list(data.train.targets) == ["kind", "size"]
     assert len(data.test) == 12
-    assert "task: other, since there are 2 targets" in data.said
+    why = text("assembly.several-targets", targets=2)
+    assert text("table-summary.task", task="other", why=why) in data.said
 
 
 def test_several_numbers_to_predict():
     data = Data.of(X, X[:, :2])
     assert data.train.targets["target"].shape == (48, 2)
-    assert "target target: 2 numbers" in data.said
+    assert text("table-summary.numbers", target="target", numbers=2) in data.said
 
 
 def test_a_column_of_shape_n_1_is_a_target():

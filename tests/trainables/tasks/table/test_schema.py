@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.table.schema import Column, Schema, with_names
 
 SCHEMA = Schema(
@@ -46,12 +46,16 @@ def test_views_of_the_columns():
 
 
 def test_a_missing_column_is_named_with_a_near_one():
-    with refused("schema.columns-missing", columns="'age'", hint="; did you mean 'Age'?"):
+    with refused(
+        "schema.columns-missing", columns="'age'", hint=text("checks.did-you-mean", word="'Age'")
+    ):
         SCHEMA.inputs(FRAME.rename(columns={"age": "Age"}))
 
 
 def test_a_value_of_another_type_is_refused():
-    with refused("columns.bad-value", column="age", value="old", row=2, why="is not a number"):
+    with refused(
+        "columns.bad-value", column="age", value="old", row=2, why=text("columns.not-a-number")
+    ):
         SCHEMA.inputs(FRAME.assign(age=[1, "old", 3]))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, said_as
 from trainables.tasks.table.separators import delimiter_of, said_of_commas, with_commas_read
 
 
@@ -38,9 +38,8 @@ def test_delimiter_of_a_file(text, delimiter):
 def test_commas_in_numbers(values, delimiter, expected):
     frame, commas = with_commas_read(pd.DataFrame({"pay": values}), delimiter)
     np.testing.assert_array_equal(frame["pay"], expected)
-    said = said_of_commas(commas)
-    assert len(said) == 1
-    assert said[0].endswith("in pay")
+    (said,) = said_of_commas(commas)
+    assert said_as("separators.commas-read", columns="pay").fullmatch(said)
 
 
 def test_commas_in_text_stay():

@@ -23,6 +23,7 @@ from foldsweep.files import write_whole
 from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
 from foldsweep.streams import why_output_was_lost
+from foldsweep.texts import text
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
@@ -54,12 +55,12 @@ def main() -> int:
     sweeps = selected(settings, notice=_to_stderr if piped else console.print)
     comparison = compare(sweeps, rope=settings.rope)
     texts = {settings.csv: as_csv, settings.json: as_json}
-    for path, text in texts.items():
+    for path, written in texts.items():
         if path is not None and str(path) != "-":
-            write_whole(path, text(comparison))
-    printed = [text for path, text in texts.items() if str(path) == "-"]
-    for text in printed:
-        print(text(comparison), end="")
+            write_whole(path, written(comparison))
+    printed = [written for path, written in texts.items() if str(path) == "-"]
+    for written in printed:
+        print(written(comparison), end="")
     if not printed:
         show(comparison, settings)
     sys.stdout.flush()
@@ -79,6 +80,8 @@ def show(comparison: Comparison, settings: Selection) -> None:
     if advice is not None:
         console.print(f"{advice}:\n  {finals_commands(comparison, settings)}")
     _print_whole(_row_table(comparison))
+    if any(row.expected is not None for row in comparison.rows):
+        console.print(text("compare.expected"))
     if comparison.tests:
         _print_whole(_test_table(comparison))
         console.print(words.level(comparison))

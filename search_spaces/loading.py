@@ -138,7 +138,7 @@ def _function_of(path: Path) -> Callable[..., object]:
     if not path.is_file():
         raise UserError.of("loading.file-missing", path=path)
     with _running(path):
-        return _import_by_value(path).space  # type: ignore[no-any-return]
+        return _import_by_value(path).space
 
 
 @contextmanager

@@ -168,6 +168,7 @@ def test_what_the_bootstrap_of_a_sweep_expects_is_said(make_store, monkeypatch, 
     fresh = {"metric": "accuracy", "value": "0.9400", "low": "0.9100", "high": "0.9600"}
     assert said_as("words.fresh", sweep="a/mlp", **fresh).search(said)
     assert not said_as("words.fresh", sweep="a/cnn").search(said)
+    assert text("compare.expected") in said
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--csv", "-"])
     assert main() == 0
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}

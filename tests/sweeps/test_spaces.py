@@ -27,13 +27,13 @@ def test_all_spaces_are_listed_by_their_whole_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = said(monkeypatch, capsys)
-    shipped = lines.index("of built-in tasks:")
-    assert [line.split()[0] for line in lines[1:shipped]] == [*ANY_TASK]
-    assert [line.split()[0] for line in lines[shipped + 1 : -1]] == [*SPACES]
-    assert all(len(line.split()) > 2 for line in lines[1:shipped])
-    for line in lines[shipped + 1 : -1]:
+    own = lines.index("for your own data (--data FILE --target COLUMN):")
+    assert [line.split()[0] for line in lines[1:own]] == [*SPACES]
+    assert [line.split()[0] for line in lines[own + 1 : -1]] == [*ANY_TASK]
+    for line in lines[1:own]:
         assert line.split()[1] in ("larger_digit:", "disc:")
         assert line.split()[2] != "baseline:"
+    assert all(len(line.split()) > 2 for line in lines[own + 1 : -1])
 
 
 @pytest.mark.parametrize("name", ["cnn_aux", "disc_tanh", *list(SPACES)[-3:]])

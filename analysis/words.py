@@ -32,7 +32,7 @@ def verdict(test: PairwiseTest) -> str:
 def basis(test: PairwiseTest) -> str:
     """What a test is based on: the scores that are compared, or why there is no test."""
     if test.verdict == "untested":
-        return text("words.untested-pair", reason=test.basis)
+        return text("words.test-left-out", reason=test.basis)
     return test.basis
 
 

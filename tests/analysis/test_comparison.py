@@ -214,7 +214,7 @@ def test_sweeps_of_six_and_four_epochs_are_not_tested_as_if_budgets_were_equal()
     (test,) = found.tests
     assert (test.verdict, test.difference) == ("untested", None)
     reason = text("analysis-rows.budgets", a="6 epochs", b="4 epochs")
-    assert words.basis(test) == text("words.untested-pair", reason=reason)
+    assert words.basis(test) == text("words.test-left-out", reason=reason)
     said = said_as("words.untested", reason=reason, best="other/a")
     assert said.fullmatch(words.headline(found))
     assert budgets(found.rows) == ["6 epochs", "4 epochs"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 
 
 def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> None:
@@ -67,16 +68,16 @@ def joined(place: str, *names: str) -> str:
     return "/".join([path.rstrip("/"), *names]) + mark + options
 
 
-def parsed(text: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
+def parsed(content: str | bytes, parse: Callable[[Any], Any] = json.loads) -> Any:
     """Parse a text, as JSON unless another parser is given.
 
     Raises:
         ValueError: If the text is damaged, or nested deeper than Python's recursion limit.
     """
     try:
-        return parse(text)
+        return parse(content)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(text("files.too-deep")) from None
 
 
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

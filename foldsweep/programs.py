@@ -196,7 +196,7 @@ def run_program(main: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     sys.stdout.flush()
     if (reason := streams.why_output_was_lost()) is not None:
-        _complain(f"standard output could not be written completely: {reason}")
+        _complain(text("programs.output-lost", why=reason))
     gc.freeze()  # saves about a second of garbage collection at exit
     sys.exit(code)
 

@@ -19,6 +19,7 @@ from foldsweep.checks import nearest, require_local
 from foldsweep.errors import UserError, first_line
 from foldsweep.numbers import plural
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 from foldsweep.tracking import shown, sqlite_path, tracking_uri
 from sweeps.passwords import masked_url, without_password
 from sweeps.settings import SweepSettings, check_name
@@ -125,7 +126,7 @@ def kept(folder: Path) -> Kept:
 def listed(sweeps: Sequence[Kept], storage: Path) -> Iterator[str]:
     """Yield a table with a line for each sweep; names are never truncated."""
     if not sweeps:
-        yield f"no sweeps in {storage}"
+        yield text("sweep-catalogue.none", storage=storage)
         return
     rows = [("sweep", "state", "trials", "best", "size", "last change", "spaces")]
     rows += [
@@ -307,8 +308,11 @@ def _asked(folder: Path) -> bool:
     if not sys.stdin or not sys.stdin.isatty():
         raise UserError.of("sweep-catalogue.no-terminal", name=folder.name)
     waiting = num_waiting(folder)
-    lost = f", and {plural(waiting, 'record')} that MLflow has not received" if waiting else ""
-    answer = input(f"delete {folder}, {shown_size(num_bytes(folder))}{lost}? [y/N] ")
+    lost = ""
+    if waiting:
+        lost = text("sweep-catalogue.and-records", records=plural(waiting, "record"))
+    size = shown_size(num_bytes(folder))
+    answer = input(text("sweep-catalogue.confirm", folder=folder, size=size, lost=lost) + " ")
     return answer.strip().lower() in ("y", "yes")
 
 
@@ -328,27 +332,26 @@ def _remains(folder: Path, name: str) -> Iterator[str]:
     """Yield lines that say what remains of a deleted sweep elsewhere, and what is lost."""
     waiting = num_waiting(folder)
     if waiting:
-        yield f"{plural(waiting, 'record')} that MLflow had not received are lost"
+        yield text("sweep-catalogue.records-lost", records=plural(waiting, "record"))
     try:
         settings = load_settings(folder)
     except UserError as error:
-        yield f"its runs in MLflow and its studies in a database are kept: {first_line(error)}"
+        yield text("sweep-catalogue.all-else-remains", why=first_line(error))
         return
     place = shown(tracking_uri(settings.tracking_uri))
-    yield (
-        f"its runs remain in MLflow at {place}, experiment {settings.experiment!r}; delete them"
-        " there"
-    )
+    yield text("sweep-catalogue.runs-remain", uri=place, experiment=settings.experiment)
     if settings.study is not None:
         own = [spool.parent.name for spool in sorted(folder.glob(f"*/{SPOOL_FILE}"))]
         studies = ", ".join([name, *(f"{name}/{space}" for space in own)])
-        yield (
-            f"its studies remain in the database {masked_url(settings.study)}: {studies}; delete"
-            f" each with: optuna delete-study --storage '{without_password(settings.study)}'"
-            " --study-name NAME"
+        yield text(
+            "sweep-catalogue.studies-remain",
+            url=masked_url(settings.study),
+            studies=studies,
+            storage=without_password(settings.study),
         )
     if "://" in settings.storage:
-        yield f"its checkpoints and records remain at {shown(settings.checkpoint_root(name))}"
+        root = shown(settings.checkpoint_root(name))
+        yield text("sweep-catalogue.checkpoints-remain", place=root)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 
 from foldsweep.errors import UserError, first_line
 from foldsweep.programs import console
+from foldsweep.texts import text
 from sweeps.channel import tell
 from sweeps.head import HeadWatch, check_is_node, check_reachable
 from sweeps.machines import LOOK_EVERY_S, Machines, sent_by_value
@@ -187,9 +188,9 @@ class Cluster:
             reason = first_line(error)
             if address and "RAY_AUTH_MODE" not in os.environ:
                 # a head node requires a token once its user has one; a driver sends it on request
-                reason += "; if the cluster requires a token, set RAY_AUTH_MODE=token"
+                reason = text("cluster.may-require-token", why=reason)
             elif address and isinstance(error, ConnectionError):
-                reason += "; check that RAY_AUTH_TOKEN has the cluster's token"
+                reason = text("cluster.may-have-other-token", why=reason)
             raise UserError.of("cluster.ray-unusable", where=self._where, why=reason) from None
 
     def _init_local(self, env: dict[str, Any]) -> None:
@@ -211,7 +212,7 @@ class Cluster:
     @property
     def _where(self) -> str:
         address = self._settings.address
-        return f"--address {address}" if address else "a local Ray"
+        return f"--address {address}" if address else text("cluster.local")
 
 
 def _schedule_as_batch() -> None:

@@ -15,6 +15,7 @@ import yaml
 from foldsweep.checks import MOST, brief, described, fits, meant, nearest
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
+from foldsweep.texts import text
 from sweeps.passwords import masked_url, refuse_password
 from sweeps.settings import SweepSettings
 
@@ -31,7 +32,7 @@ def config_words(path: Path) -> list[str]:
     Raises:
         UserError: If there is no such file, it is not YAML, or a key or value cannot be a setting.
     """
-    return words_of(_values(path), where=f"{path}: ", seen="anyone who reads the file sees")
+    return words_of(_values(path), where=f"{path}: ", seen=text("config-file.seen-by-readers"))
 
 
 def words_of(values: Mapping[str, Any], *, where: str, seen: str) -> list[str]:
@@ -91,11 +92,11 @@ def save_config(path: Path, settings: SweepSettings) -> None:
 def _values(path: Path) -> dict[str, Any]:
     """Values of a file, by field."""
     try:
-        text = path.read_text("utf-8")
-        if len(text) > LONGEST:
-            raise ValueError(f"it is longer than {LONGEST:,} characters")
-        node = parsed(text, lambda text: yaml.compose(text, yaml.SafeLoader))
-        values = {} if node is None else parsed(text, yaml.safe_load)
+        content = path.read_text("utf-8")
+        if len(content) > LONGEST:
+            raise ValueError(text("config-file.too-long", characters=LONGEST))
+        node = parsed(content, lambda content: yaml.compose(content, yaml.SafeLoader))
+        values = {} if node is None else parsed(content, yaml.safe_load)
     except OSError as error:
         raise UserError.of("config-file.cannot-be-read", path=path, why=error.strerror) from None
     # OverflowError, TypeError: dates and keys that Python cannot represent
@@ -142,5 +143,5 @@ def _problem(where: str, name: str, value: Any, hint: Any) -> UserError:
         name=name,
         type=described(hint).replace(" or None", ""),
         value=brief(value),
-        hint="; put it in quotes" if is_number and fits("", hint) else "",
+        hint=text("config-file.quote") if is_number and fits("", hint) else "",
     )

@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from foldsweep.errors import UserError
 from foldsweep.files import write_whole
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import absolute_uri, shown, sqlite_path
 from sweeps.home import Home, Record, SpaceFile, digest_of, name_taken, sweeps_in
 from sweeps.identity import Identity, portable, resolved
@@ -102,10 +103,7 @@ def owned(
         if kind == "postgresql":
             lock = DatabaseLock(settings.study, name, lambda: Home(database, name).holder())
         else:
-            console.print(
-                f"warning: foldsweep has no lock for a study in {kind}: make sure that no other"
-                f" driver runs sweep {name}"
-            )
+            console.print(text("database.no-lock", database=kind, name=name))
         storage = PatientStorage(database, outages, lock or UNSHARED)
     try:
         if lock is not None:
@@ -223,7 +221,7 @@ def bring(folder: Path, *, study: str, storage: str | None, trust: bool) -> None
             write_whole(path, file.content)
     write_whole(folder / DRIVER_FILE, token + BROUGHT)
     write_whole(folder / SETTINGS_FILE, json.dumps(values, indent=2) + "\n", private=True)
-    console.print(f"sweep {name} is restored from {masked_url(study)}")
+    console.print(text("database.restored", name=name, url=masked_url(study)))
 
 
 def _space_file(file: SpaceFile, folder: Path, project: Path, trust: bool) -> str:

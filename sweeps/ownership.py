@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
+from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from foldsweep.errors import UserError, first_line
+from foldsweep.texts import text
 from foldsweep.tracking import sqlite_path
 from sweeps.outages import ServiceAway, ServiceLost
 from sweeps.retries import options_of
@@ -99,14 +101,12 @@ class DatabaseLock:
             return
         self._drop()
         if not self._take():
-            raise ServiceAway(f"sweep {self._name} is held by {shown_holder(self._holder())}")
+            now = shown_holder(self._holder())
+            raise ServiceAway(text("ownership.held", name=self._name, holder=now))
         try:
             holder = self._holder()
             if self._mine is not None and (holder is None or holder["token"] != self._mine):
-                raise ServiceLost(
-                    f"the study was unreachable, and {shown_holder(holder)} has taken over the"
-                    " sweep"
-                )
+                raise ServiceLost(text("ownership.taken-over", holder=shown_holder(holder)))
         except BaseException:  # the lock counts as held only if the last driver is known
             self._drop()
             raise
@@ -121,9 +121,9 @@ class DatabaseLock:
             connection = self._engine.connect()
             try:
                 for key, value in {**FREED_AFTER, "tcp_user_timeout": UNANSWERED_MS}.items():
-                    connection.execute(text(f"SET {key} = {value}"))
+                    connection.execute(sql(f"SET {key} = {value}"))
                 taken = connection.execute(
-                    text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}
+                    sql("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}
                 ).scalar_one()
             except BaseException:
                 connection.close()
@@ -148,7 +148,7 @@ class DatabaseLock:
             says_something = select.select([socket_of.fileno()], [], [], 0)[0]
             now = time.monotonic()
             if says_something or now > self._confirmed_at + CONFIRM_EVERY_S:
-                connection.execute(text("SELECT 1"))
+                connection.execute(sql("SELECT 1"))
                 self._confirmed_at = now
             return True
         except Exception:  # of SQLAlchemy, the system, or the closed connection

@@ -3,17 +3,15 @@
 import re
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from foldsweep.tracking import sqlite_path
 
-_OPTION_FILE = "name a file that has it, such as ?read_default_file=~/.my.cnf for MySQL"
-_POSTGRES = "set PGPASSWORD or write it into ~/.pgpass"
-_MLFLOW = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 _ELSEWHERE = {
-    "postgresql": _POSTGRES,
-    "postgres": _POSTGRES,
-    "http": _MLFLOW,
-    "https": _MLFLOW,
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or write them into ~/.aws/credentials",
+    "postgresql": text("passwords.postgres"),
+    "postgres": text("passwords.postgres"),
+    "http": text("passwords.mlflow"),
+    "https": text("passwords.mlflow"),
+    "s3": text("passwords.s3"),
 }
 """Instruction where to put the password instead, by scheme of the URL."""
 
@@ -32,9 +30,7 @@ def without_password(url: str) -> str:
     return re.sub(r"password=\*\*\*&?", "", masked_url(url)).rstrip("?&")
 
 
-def refuse_password(
-    option: str, url: str, *, seen: str = "`ps` and the shell's history show to others"
-) -> None:
+def refuse_password(option: str, url: str, *, seen: str = text("passwords.seen-in-ps")) -> None:
     """Refuse a password on the command line: everybody on the machine sees it in `ps`.
 
     Args:
@@ -56,4 +52,4 @@ def refuse_password(
 def password_place(url: str) -> str:
     """Instruction where to put the password of a service, by the scheme of its URL."""
     scheme = re.split("[+:]", url, maxsplit=1)[0].lower()
-    return _ELSEWHERE.get(scheme, _OPTION_FILE)
+    return _ELSEWHERE.get(scheme, text("passwords.option-file"))

@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from foldsweep.errors import UserError
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import check_store, shown, sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import distributions_of
@@ -140,7 +141,7 @@ def _warm_start(
     for name, sources in found.items():
         for source in sources:
             if source.trials:
-                yield f"{name}: the sampler sees {source.described()}"
+                yield text("prepare.warm-start", space=name, source=source.described())
 
 
 def check_tracking(settings: SweepSettings, stored: SweepSettings | None) -> None:

@@ -29,6 +29,7 @@ from foldsweep import streams
 from foldsweep.checks import nearest, refuse_empty, require_local
 from foldsweep.errors import UserError
 from foldsweep.interrupts import leave_to_python
+from foldsweep.texts import text
 from foldsweep.tracking import absolute_uri, check_store
 from foldsweep.tracking import tracking_uri as present_uri
 from sweeps.tracking.spool import (
@@ -208,7 +209,7 @@ def replay(sweep: Waiting) -> str:
     """
     folder = sweep.folder
     if not (folder / SPOOL_FILE).exists():
-        return f"{folder}: nothing was recorded"
+        return text("replay.nothing-recorded", folder=folder)
     try:
         with FileLock(folder / UPLOADER_LOCK, timeout=_LOCK_WAIT_S):
             return _replay(folder, sweep.target, foreign=sweep.foreign)
@@ -237,7 +238,8 @@ def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
 
     uploader = Uploader(folder, target, inside_only=foreign)
     spool, refused = folder / SPOOL_FILE, uploader.progress.refused
-    print(f"{folder}: sends to MLflow at {target.shown_uri}, experiment {target.experiment!r}")
+    uri, experiment = target.shown_uri, target.experiment
+    print(text("replay.sends", folder=folder, uri=uri, experiment=experiment))
     try:
         while uploader.send_next():
             pass
@@ -247,9 +249,9 @@ def _replay(folder: Path, target: TrackingTarget, *, foreign: bool) -> str:
         raise
     except Exception as error:  # any failure: the records stay
         waiting = count_records(spool, uploader.progress.offset)
+        problem = one_line(error)
         raise ConnectionError(
-            f"MLflow at {target.shown_uri} is unreachable: {waiting} records wait in {folder} "
-            f"({one_line(error)})"
+            text("replay.unreachable", uri=uri, records=waiting, folder=folder, problem=problem)
         ) from error
     report = f"{folder}: sent {uploader.num_sent} records of {len(uploader.sent_runs)} runs"
     if passed := uploader.progress.refused - refused:

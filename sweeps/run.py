@@ -15,6 +15,7 @@ from typing import Self
 from foldsweep.checks import refuse_empty
 from foldsweep.errors import UserError
 from foldsweep.programs import console, parse, run_program
+from foldsweep.texts import text
 from foldsweep.tracking import absolute_uri, tracking_uri
 from sweeps.config_file import config_words, save_config
 from sweeps.passwords import masked_url, refuse_password
@@ -186,7 +187,7 @@ def _adopt(
     from sweeps.adoption import adopt  # Optuna must not delay Ray's start
 
     adopt(folder, stored, name)
-    console.print(f"the copy {folder} of sweep {stored.name} is now a sweep of its own, {name}")
+    console.print(text("run.adopted", folder=folder, original=stored.name, name=name))
     rest = [*args, "--resume", name]
     again, settings = read_settings(rest)
     assert again is not None

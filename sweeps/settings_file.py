@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from foldsweep.checks import brief, fits
 from foldsweep.errors import UserError
 from foldsweep.files import parsed, write_whole
+from foldsweep.texts import text
 from sweeps.identity import Identity, portable, resolved
 from sweeps.settings import SweepSettings
 
@@ -120,8 +121,8 @@ def _check_keys(values: dict[str, Any]) -> None:
     later = {name for at, names in ADDED.items() if form < at for name in names}
     missing, unknown = sorted(known - later - set(values)), sorted(set(values) - known)
     if missing or unknown:
-        parts = [f"{', '.join(missing)} is missing"] * bool(missing)
-        parts += [f"{', '.join(unknown)} is not a setting"] * bool(unknown)
+        parts = [text("settings-file.missing", names=", ".join(missing))] * bool(missing)
+        parts += [text("settings-file.unknown", names=", ".join(unknown))] * bool(unknown)
         raise ValueError("; ".join(parts))
     wrong = [key for key in IDENTITY if not isinstance(values[key], str)]
     if not wrong and not re.fullmatch(r"[0-9a-f-]{0,36}", values["uuid"]):

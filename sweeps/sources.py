@@ -17,6 +17,7 @@ from foldsweep.checks import brief
 from foldsweep.choices import tupled
 from foldsweep.errors import UserError
 from foldsweep.names import DIVERGED
+from foldsweep.texts import text
 from foldsweep.tracking import sqlite_path
 from search_spaces.space import SearchSpace
 from sweeps.distributions import nearest, plain
@@ -156,20 +157,21 @@ def _source(
     name, trials = study.study_name, study.get_trials(deepcopy=False)
     known = study.user_attrs.get(ORIGIN_ATTR)
     if not isinstance(known, dict) or set(known) != set(asdict(origin)):
-        return _empty(name, "it was made by another version of foldsweep, which recorded less")
+        return _empty(name, text("sources.other-version"))
     there = Origin(**known)
-    for key, said in (
-        ("variant", "its variant is {}, not {}"),
-        ("objective", "its objective is {}, not {}"),
-        ("scored_on", "its scores are of {} rows, not {} rows"),
-    ):
-        was, now = getattr(there, key), getattr(origin, key)
-        if was != now:
-            return _empty(name, said.format(was, now))
+    if there.variant != origin.variant:
+        why = text("sources.other-variant", was=there.variant, now=origin.variant)
+        return _empty(name, why)
+    if there.objective != origin.objective:
+        why = text("sources.other-objective", was=there.objective, now=origin.objective)
+        return _empty(name, why)
+    if there.scored_on != origin.scored_on:
+        why = text("sources.other-rows", was=there.scored_on, now=origin.scored_on)
+        return _empty(name, why)
     same = (there.identity, there.epochs) == (origin.identity, origin.epochs)
     point, of_point = (None, None) if same else _common_point(trials, space, there)
     if not same and of_point is None:
-        return _empty(name, "its data, folds or epochs differ, and no initial point is in both")
+        return _empty(name, text("sources.nothing-common"))
     fit, misfits, num_trials = [], [], 0
     for trial in trials:
         results = _results(trial, there)
@@ -251,13 +253,15 @@ def _fitted(
         return {}, str(error)
     for key in sorted(set(was) - {space.resource, *distributions}):
         if was[key] != now[key]:
-            return {}, f"{key} is {brief(was[key])}, and {brief(now[key])} in space {space.name}"
+            ours, theirs = brief(now[key]), brief(was[key])
+            why = text("sources.fixed-differs", key=key, was=theirs, now=ours, space=space.name)
+            return {}, why
     params = {}
     for key in space.tree.active({key: was[key] for key in distributions}):
         params[key] = nearest(distributions[key], was[key])
         numeric = not isinstance(distributions[key], CategoricalDistribution)
         if params[key] is None or (numeric and params[key] != was[key]):
-            return {}, f"{key} {brief(was[key])} is outside its domain"
+            return {}, text("sources.outside-domain", key=key, value=brief(was[key]))
     return params, ""
 
 

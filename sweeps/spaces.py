@@ -53,16 +53,16 @@ def listed() -> Iterator[str]:
     from search_spaces.loading import ANY_TASK, SPACES, load_space, summary_of  # Ray, torch
 
     width = max(map(len, [*ANY_TASK, *SPACES]))
-    yield "of built-in tasks:"
+    yield text("spaces.of-built-in-tasks")
     for name in SPACES:
         space = load_space(name)
         baseline = f"; baseline: {space.points[0].name}" if space.points else ""
         task = space.variant.task.name
         yield f"  {name:{width}}  {task}: {' '.join(space.searched or space.grid)}{baseline}"
-    yield "for your own data (--data FILE --target COLUMN):"  # last, since a screen shows the end
+    yield text("spaces.for-own-data")  # last, since a screen shows the end
     for name in ANY_TASK:
         yield f"  {name:{width}}  {summary_of(name)}"
-    yield "ranges of one: foldsweep spaces NAME"
+    yield text("spaces.ranges")
 
 
 def shown(settings: SpacesSettings) -> Iterator[str]:

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from foldsweep.errors import UserError, first_line
+from foldsweep.texts import text
 from foldsweep.tracking import sqlite_path
 from sweeps.journal import journal_storage
 from sweeps.passwords import masked_url, password_place
@@ -37,14 +38,14 @@ def open_storage(study_url: str | None, journal: Path) -> BaseStorage:
         except Exception as error:  # SQLAlchemy and each driver have their own classes
             said = getattr(error, "orig", None)  # the driver's error, if a database answered
             reason = first_line(said or error)
-            advice = "give a URL such as sqlite:///study.db or postgresql://user@host/database"
+            advice = text("study.url-examples")
             if isinstance(error, ImportError):
-                reason = "its driver is missing"
-                advice = "for PostgreSQL, pip install 'foldsweep[postgres]'"
+                reason = text("study.driver-missing")
+                advice = text("study.install-driver")
             elif said is not None and "password" in reason:
                 advice = password_place(study_url)
             elif said is not None and sqlite_path(study_url) is None:
-                advice = "check that it runs there, and has this user and database"
+                advice = text("study.check-server")
             shown = masked_url(study_url)
             reason = reason.replace(study_url, shown)
             raise UserError.of(

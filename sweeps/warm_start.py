@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from foldsweep.numbers import plural
+from foldsweep.texts import text
 from sweeps.study import StoredStudy
 
 WARM_ATTR = "foldsweep:warm_start"
@@ -50,10 +51,12 @@ class Source:
     def described(self) -> str:
         """Number of trials that fit, in words."""
         fit = len(self.trials)
-        said = f"{fit} of {plural(self.num_trials, 'trial')} of {self.name}"
+        trials = plural(self.num_trials, "trial")
+        said = text("warm-start.trials", fit=fit, trials=trials, sweep=self.name)
         if fit < self.num_trials:
-            said += f" ({self.num_trials - fit} left out: {self.misfit})"
-        return said if self.point is None else f"{said}, scores relative to the initial point"
+            number = self.num_trials - fit
+            said += text("warm-start.left-out", number=number, why=self.misfit)
+        return said if self.point is None else said + text("warm-start.relative")
 
 
 def record(study: StoredStudy, sources: Sequence[Source]) -> None:

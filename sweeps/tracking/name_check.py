@@ -16,6 +16,7 @@ from typing import Any, Self
 from foldsweep.errors import UserError, first_line
 from foldsweep.names import TAG_KIND, TAG_SWEEP, TAG_UUID
 from foldsweep.programs import console
+from foldsweep.texts import text
 from foldsweep.tracking import shown, sqlite_path
 
 WAIT_S = 20.0
@@ -99,9 +100,7 @@ class NameCheck:
         if (problem := answer.get("problem")) is not None:
             if self._is_file and "locked" not in problem:
                 raise UserError.of("name-check.store-unusable", uri=uri, problem=shown(problem))
-            console.print(
-                f"MLflow at {uri} does not answer ({shown(problem)}): records wait until it does"
-            )
+            console.print(text("name-check.no-answer", uri=uri, problem=shown(problem)))
 
 
 def found(tracking_uri: str, experiment: str, name: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def test_a_sweep_is_resumed_from_a_folder_that_has_nothing_of_it(
     sweep.interrupt()
     bench.leave(first)
     out = bench.start(second, "--resume", "moved", *bench.options()).end().out
-    assert "sweep moved is restored from postgresql://" in out
+    assert said_as("database.restored", name="moved").search(out)
     check_whole(bench, "moved", *ARGS)
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from foldsweep.errors import UserError
 from foldsweep.files import disk_problem, parsed, whole, write_whole
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @pytest.fixture
@@ -164,6 +164,6 @@ def test_the_cause_of_an_error_may_be_the_disk() -> None:
 @pytest.mark.parametrize("parse", [json.loads, yaml.safe_load])
 def test_text_that_is_nested_too_deeply_is_damaged_like_any_other(parse: Any) -> None:
     for left, right in ("[]", ('{"a":', "}")):
-        with pytest.raises(ValueError, match="nested too deeply"):
+        with pytest.raises(ValueError, match=text("files.too-deep")):
             parsed(left * 20_000 + "1" + right * 20_000, parse)
     assert parsed('{"a": [1]}', parse) == {"a": [1]}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from foldsweep.streams import escaped, forgive
+from tests.refusals import text
 
 WORK = r"""
 import sys
@@ -86,7 +87,7 @@ def test_a_full_disk_ends_no_program_and_is_said(done: Path) -> None:
     assert (ended.returncode, done.read_text()) == (7, "done")
     assert ended.stderr.decode().splitlines() == [
         "bad ✓",
-        "error: standard output could not be written completely: No space left on device",
+        f"error: {text('programs.output-lost', why='No space left on device')}",
     ]
 
 

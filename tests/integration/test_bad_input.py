@@ -80,7 +80,7 @@ def unknown_objective(name: str) -> str:
 
 
 def not_opened(url: str, reason: str) -> str:
-    advice = "give a URL such as sqlite:///study.db or postgresql://user@host/database"
+    advice = text("study.url-examples")
     return text("study.not-opened", url=url, reason=reason, advice=advice)
 
 
@@ -240,7 +240,8 @@ def test_damaged_data_is_refused_not_replaced(home: Path, refused: Refused) -> N
     name = "t10k-labels-idx1-ubyte"
     path = folder / f"{name}.gz"
     path.write_bytes(gzip.compress(bytes(10_008))[:-9])
-    said = text("mnist.damaged", path=path, file=name, problem="it is cut off", advice=ADVICE)
+    problem = text("idx.cut-off")
+    said = text("mnist.damaged", path=path, file=name, problem=problem, advice=ADVICE)
     for dataset in ("mnist", "auto"):
         assert said in refused(*SWEEP, "--dataset", dataset, "--data-dir", folder)
     assert not (home / "runs").exists()

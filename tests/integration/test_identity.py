@@ -31,7 +31,8 @@ def test_a_project_may_be_copied_and_moved_and_no_name_is_taken_twice(
     said = text("settings-file.copy", folder="runs/first", original=original, name="first")
     assert said in end.stderr
     end = copy.run("sweeps/run.py", "--resume", "first", "--name", "second", "--trials", 3)
-    assert "the copy runs/first of sweep first is now a sweep of its own, second" in end.stdout
+    renamed = {"folder": "runs/first", "original": "first", "name": "second"}
+    assert text("run.adopted", **renamed) in end.stdout
     check_mlflow(copy.mlflow("second/mlp"), copy.study("second/mlp"))
     assert len(copy.mlflow("first/mlp")) == 3
     assert len(user.mlflow("first/mlp")) == 3

@@ -58,7 +58,7 @@ def printed(said: str, what: str) -> str:
 
 def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:
     user, said = job
-    assert said.startswith("data: digits, 1,797 small images in scikit-learn\n")
+    assert said.startswith(text("images.digits", images=1797, why="") + "\n")
     assert begins("launch.starts", trials=3).search(said)
     tried = text("progress.tried", space="cnn_ws_aux", tried=3, budget=3)
     counted = re.escape(f"{tried} · {text('progress.running', trials=0)} · ")

@@ -204,10 +204,9 @@ def test_a_server_that_comes_and_goes_gets_everything(
 
     command = ["first", "--storage", str(folder.parents[1])]
     assert main(command) == 1
-    assert capsys.readouterr().err == (
-        f"MLflow at {uri} is unreachable: {waiting} records wait in {folder} "
-        "([Errno 111] Connection refused)\n"
-    )
+    problem = "[Errno 111] Connection refused"
+    said = text("replay.unreachable", uri=uri, records=waiting, folder=folder, problem=problem)
+    assert capsys.readouterr().err == f"{said}\n"
 
     dropped: set[str] = set()
     proxied = type("Proxied", (DroppingProxy,), {"server_uri": uri, "dropped": dropped})
@@ -379,4 +378,4 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(
     wanted = text("replay.no-sweep", name="frist", storage=storage, known="first")
     assert said == f"error: {wanted}\n"
     assert main(["first", "--storage", str(storage)]) == 0
-    assert capsys.readouterr().out == f"{folder}: nothing was recorded\n"
+    assert capsys.readouterr().out == text("replay.nothing-recorded", folder=folder) + "\n"

@@ -79,7 +79,8 @@ def test_a_server_that_stops_in_mid_sweep_gets_everything_later(
     with mlflow_server(user.folder, port):
         said = user.run_printed(replay).stdout
         first, sent = said.splitlines()
-        assert first == f"runs/cut/mlp: sends to MLflow at {uri}, experiment 'foldsweep'"
+        to = {"uri": uri, "experiment": "foldsweep"}
+        assert first == text("replay.sends", folder="runs/cut/mlp", **to)
         assert sent.startswith("runs/cut/mlp: sent ")
         again = user.run_printed(replay).stdout
         assert "sent 0 records of 0 runs" in again

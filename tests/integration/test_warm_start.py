@@ -20,9 +20,10 @@ def test_a_sweep_starts_from_an_earlier_one_and_goes_on_without_it(user: User) -
     said = text("sources.not-in-folder", given="frist", root="runs")
     assert f"error: {said}" in " ".join(missing.split())
     assert not (user.folder / "runs" / "second").exists()
-    seen = "4 of 4 trials of first/mlp, scores relative to the initial point"
+    seen = text("warm-start.trials", fit=4, trials="4 trials", sweep="first/mlp")
+    seen += text("warm-start.relative")
     said = user.run("sweeps/run.py", *warm, "first").stdout
-    assert f"mlp: the sampler sees {seen}" in " ".join(said.split())
+    assert text("prepare.warm-start", space="mlp", source=seen) in " ".join(said.split())
     run = user.mlflow("second/mlp")[""]
     assert run.tags[TAG_WARM_START] == seen
     assert run.params["warm_start"] == "first"

@@ -15,7 +15,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, save_settings
 from sweeps.study import open_storage
 from sweeps.tracking.spool import CLOSE, SPOOL_FILE, UPLOADER_LOCK
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 Make = Callable[..., Path]
 UNKNOWN = "sweep-catalogue.sweep-unknown"
@@ -126,7 +126,9 @@ def test_sweeps_are_listed_with_state_best_and_size_and_stay_as_they_are(
 def test_a_folder_without_sweeps_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(monkeypatch, capsys, "--storage", "x/y") == ["no sweeps in x/y"]
+    assert said(monkeypatch, capsys, "--storage", "x/y") == [
+        text("sweep-catalogue.none", storage="x/y")
+    ]
 
 
 def test_a_sweep_that_is_run_is_running(make: Make) -> None:
@@ -173,8 +175,8 @@ def test_a_sweep_is_deleted_and_what_remains_elsewhere_is_said(
     lines = said(monkeypatch, capsys, "--delete", "first", "--yes")
     assert lines[0].startswith("deleted runs/first, ")
     assert lines[1:] == [
-        "2 records that MLflow had not received are lost",
-        "its runs remain in MLflow at http://***@host:5000, experiment 'mine'; delete them there",
+        text("sweep-catalogue.records-lost", records="2 records"),
+        text("sweep-catalogue.runs-remain", uri="http://***@host:5000", experiment="mine"),
     ]
     assert [path.name for path in (here / "runs").iterdir()] == ["second"]
     assert content(other) == before
@@ -188,14 +190,16 @@ def test_studies_in_a_database_and_remote_checkpoints_remain(
     settings = SweepSettings(name="first", space=("mlp",), study=url, storage="s3://bucket/x")
     save_settings(settings, folder)
     lines = said(monkeypatch, capsys, "--delete", "first", "--yes")
-    assert f"in the database {url}: first, first/mlp; delete each with: optuna" in lines[3]
-    assert lines[4] == "its checkpoints and records remain at s3://bucket/x/first"
+    studies = {"url": url, "studies": "first, first/mlp", "storage": url}
+    assert lines[3] == text("sweep-catalogue.studies-remain", **studies)
+    place = "s3://bucket/x/first"
+    assert lines[4] == text("sweep-catalogue.checkpoints-remain", place=place)
     assert (here / "study.db").exists()
     replaced = replace(settings, study="postgresql://me:secret@host/db")
     save_settings(replaced, make("third", {"mlp": [0.5]}))
-    text = " ".join(said(monkeypatch, capsys, "--delete", "third", "--yes"))
-    assert "postgresql://me@host/db" in text
-    assert "secret" not in text
+    lines = said(monkeypatch, capsys, "--delete", "third", "--yes")
+    assert any("postgresql://me@host/db" in line for line in lines)
+    assert not any("secret" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +236,9 @@ def test_a_user_is_asked_and_told_what_is_lost(
     monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or answer)
     assert delete(Path("runs"), "first", sure=False) == code
     assert folder.exists() == bool(code)
-    assert asked[0].startswith("delete runs/first, ")
-    assert asked[0].endswith(", and 2 records that MLflow has not received? [y/N] ")
+    lost = text("sweep-catalogue.and-records", records="2 records")
+    wanted = said_as("sweep-catalogue.confirm", folder="runs/first", lost=lost)
+    assert wanted.match(asked[0])
 
 
 def test_nobody_to_ask_means_no(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from ray.exceptions import RpcError
 
 from sweeps.cluster import Cluster
 from sweeps.settings import SweepSettings
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 ROOT = Path(__file__).parents[2]
 HOOKS = """
@@ -125,7 +125,7 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
         raise error
 
     monkeypatch.setattr(ray, "init", fail)
-    with refused("cluster.ray-unusable", where="a local Ray") as caught:
+    with refused("cluster.ray-unusable", where=text("cluster.local")) as caught:
         Cluster(SweepSettings()).__enter__()
     assert said in str(caught.value.values["why"])
     assert "\n" not in str(caught.value)
@@ -135,8 +135,8 @@ def test_whatever_ray_fails_to_start_with_is_one_line(
 @pytest.mark.parametrize(
     ("mode", "why"),
     [
-        (None, "no cluster; if the cluster requires a token, set RAY_AUTH_MODE=token"),
-        ("token", "no cluster; check that RAY_AUTH_TOKEN has the cluster's token"),
+        (None, text("cluster.may-require-token", why="no cluster")),
+        ("token", text("cluster.may-have-other-token", why="no cluster")),
     ],
 )
 def test_a_cluster_that_takes_no_driver_may_want_another_token(
@@ -186,7 +186,7 @@ def test_a_start_that_takes_for_ever_is_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sweeps.cluster.STARTED_WITHIN_S", 0.0)
     monkeypatch.setattr("sweeps.cluster.STOPPED_WITHIN_S", 0.0)
     cluster = Cluster(SweepSettings())
-    with refused("cluster.not-started-in-time", where="a local Ray", seconds=0.0):
+    with refused("cluster.not-started-in-time", where=text("cluster.local"), seconds=0.0):
         cluster.__enter__()
     late.set()
     for thread in ray_threads():

@@ -84,9 +84,10 @@ def test_a_resumed_sweep_takes_settings_of_a_file_before_its_own(here: Path) -> 
 
 
 WRONG_TYPE = "config-file.wrong-type"
+QUOTE = text("config-file.quote")
 SAMPLERS = "tpe or gp or cmaes or qmc or random or nsga2 or grid"
-READERS = "anyone who reads the file sees"
-TOO_LONG = "it is longer than 100,000 characters"
+READERS = text("config-file.seen-by-readers")
+TOO_LONG = text("config-file.too-long", characters=100_000)
 
 
 @pytest.mark.parametrize("wrong", KNOWN)
@@ -111,7 +112,7 @@ def test_every_setting_may_be_in_a_file_but_not_what_to_do() -> None:
         ("trials: [1, 2]", WRONG_TYPE, {"type": "int", "value": "[1, 2]"}),
         ("trials: 2.5", WRONG_TYPE, {"type": "int", "value": "2.5"}),
         ("trials: true", WRONG_TYPE, {"type": "int", "value": "True"}),
-        ("name: 2024", WRONG_TYPE, {"name": "name", "hint": "; put it in quotes"}),
+        ("name: 2024", WRONG_TYPE, {"name": "name", "hint": QUOTE}),
         ("sampler: tpee", WRONG_TYPE, {"type": SAMPLERS, "value": "'tpee'"}),
         ("space: {lr: 1}", "config-file.ranges-of-a-space", {"where": "sweep.yaml: "}),
         ("space: [mlp, {lr: 1}]", WRONG_TYPE, {"where": "sweep.yaml: ", "name": "space"}),

@@ -22,7 +22,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, save_settings
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 Driver = Callable[..., AbstractContextManager[SweepSettings]]
 
@@ -121,7 +121,7 @@ def test_a_database_without_a_lock_that_we_know_is_a_warning(
     with owned(settings, ["mlp"], "first", tmp_path, Outages()):
         pass
     said = " ".join(capsys.readouterr().out.split())
-    assert "warning: foldsweep has no lock for a study in mysql: make sure that no other" in said
+    assert text("database.no-lock", database="mysql", name="first") in said
 
 
 def test_looking_into_the_database_leaves_no_connection(

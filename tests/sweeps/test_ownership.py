@@ -16,7 +16,7 @@ from sweeps.ownership import DatabaseLock, file_lock, new_holder, shown_holder
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import PASSWORD, STUDIES, Postgres, url
 from tests.integration.user import REPOSITORY
-from tests.refusals import refused
+from tests.refusals import refused, said_as
 
 HOLDS = """
 import sys, time
@@ -146,12 +146,12 @@ def test_a_driver_that_was_cut_off_writes_nothing_while_another_has_the_sweep(
         except UserError:
             continue
     proxy.restore()
-    with pytest.raises(ServiceAway, match="sweep first is held by process"):
+    with pytest.raises(ServiceAway, match=said_as("ownership.held", name="first").pattern):
         lock.check()
     other.release()
     lock.check()  # the other driver has not run the sweep
     named |= new_holder(tmp_path)  # the other driver has run it
-    with pytest.raises(ServiceLost, match="has taken over the sweep"):
+    with pytest.raises(ServiceLost, match=said_as("ownership.taken-over").pattern):
         check_after(lambda: end_connections(postgres), lock)
     proxy.close()
 
@@ -178,7 +178,7 @@ def test_a_lock_that_is_taken_again_is_not_held_until_it_is_known_who_ran_the_sw
     answers.append(ServiceAway("the database has gone again"))
     with pytest.raises(ServiceAway, match="gone again"):
         check_after(lambda: end_connections(postgres), lock)
-    with pytest.raises(ServiceLost, match="has taken over the sweep"):
+    with pytest.raises(ServiceLost, match=said_as("ownership.taken-over").pattern):
         lock.check()
     lock.release()
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.passwords import masked_url, refuse_password, without_password
-from tests.refusals import refused
+from tests.refusals import refused, text
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_no_password_gets_through(password: str) -> None:
 @pytest.mark.parametrize(
     ("url", "instead"),
     [
-        ("postgresql://user:secret@host/studies", "set PGPASSWORD or write it into ~/.pgpass"),
-        ("postgresql+psycopg://host/x?user=u&password=secret", "set PGPASSWORD"),
-        ("mysql+pymysql://user:secret@host/x", "?read_default_file=~/.my.cnf"),
-        ("https://user:secret@host", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-        ("s3://key:secret@bucket/path", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("postgresql://user:secret@host/studies", text("passwords.postgres")),
+        ("postgresql+psycopg://host/x?user=u&password=secret", text("passwords.postgres")),
+        ("mysql+pymysql://user:secret@host/x", text("passwords.option-file")),
+        ("https://user:secret@host", text("passwords.mlflow")),
+        ("s3://key:secret@bucket/path", text("passwords.s3")),
     ],
 )
 def test_a_password_on_the_command_line_is_refused_with_the_alternative(

@@ -10,7 +10,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
 
 from sweeps import retries
 from sweeps.ledger import Ledger
@@ -19,7 +20,7 @@ from sweeps.retries import PatientStorage, num_trials, options_of
 from sweeps.study import open_storage
 from tests.cluster.proxy import Proxy
 from tests.cluster.services import PASSWORD, Postgres, url
-from tests.refusals import refused, said_as
+from tests.refusals import refused, said_as, text
 
 pytestmark = [pytest.mark.cluster, pytest.mark.integration]
 LR = {"lr": FloatDistribution(0.0, 1.0)}
@@ -212,8 +213,8 @@ def test_a_database_that_is_silent_at_the_start_is_refused(
     assert "timeout" in str(caught.value.values["reason"])
 
 
-SET = "set PGPASSWORD or write it into ~/.pgpass"
-CHECK = "check that it runs there, and has this user and database"
+SET = text("passwords.postgres")
+CHECK = text("study.check-server")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_a_long_answer_is_waited_for(
     engine = create_engine(address, **options_of(address))
     with engine.connect() as connection:
         proxy.delay(0.05)
-        rows = connection.execute(text("SELECT repeat('x', 100000) FROM generate_series(1, 40)"))
+        rows = connection.execute(sql("SELECT repeat('x', 100000) FROM generate_series(1, 40)"))
         assert len(rows.all()) == 40
     engine.dispose()
 

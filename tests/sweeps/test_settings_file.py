@@ -20,7 +20,7 @@ from sweeps.settings_file import (
     recorded_identity,
     save_settings,
 )
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.tasks.larger_digit import TASK
 
 GOOD = SweepSettings(space=("mlp",))
@@ -70,7 +70,7 @@ def test_settings_that_have_lost_a_key_are_refused_by_its_name(tmp_path: Path, k
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     del values[key]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with refused("settings-file.broken", error=f"{key} is missing") as caught:
+    with refused("settings-file.broken", error=text("settings-file.missing", names=key)) as caught:
         load_settings(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -79,7 +79,7 @@ def test_settings_with_a_key_that_is_none_are_refused_by_its_name(tmp_path: Path
     save_settings(GOOD, tmp_path)
     values = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"sede": 1}))
-    with refused("settings-file.broken", error="sede is not a setting"):
+    with refused("settings-file.broken", error=text("settings-file.unknown", names="sede")):
         load_settings(tmp_path)
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values | {"format": 99}))
     with refused("settings-file.broken") as caught:

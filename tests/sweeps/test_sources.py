@@ -19,7 +19,7 @@ from sweeps.settings import SweepSettings
 from sweeps.sources import ORIGIN_ATTR, Origin, check_used, sources_of
 from sweeps.study import JOURNAL_FILE, open_storage
 from sweeps.warm_start import Source
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.sweeps.conftest import DOMAINS
 from trainables.models.pairs.variants import CNN
 
@@ -134,17 +134,23 @@ def test_a_trial_outside_a_domain_is_left_out(
     (source,) = found(domains=DOMAINS | {"dropout": tune.uniform(0.2, 0.3)})
     assert 1 <= len(source.trials) < 5
     assert all(0.2 <= trial.params["dropout"] <= 0.3 for trial in source.trials)
-    assert re.search(r"left out: dropout 0\.\d+ is outside its domain", source.described())
+    why = text("sources.outside-domain", key="dropout", value="VALUE")
+    left_out = re.escape(text("warm-start.left-out", number=5 - len(source.trials), why=why))
+    assert re.search(left_out.replace("VALUE", r"0\.\d+"), source.described())
+
+
+def differs(key: str, was: object, now: object) -> str:
+    return text("sources.fixed-differs", key=key, was=was, now=now, space="small")
 
 
 @pytest.mark.parametrize(
     ("then", "now", "reason"),
     [
-        ({"weight_decay": 0.1}, {}, "weight_decay is 0.1, and 0.0 in space small"),
+        ({"weight_decay": 0.1}, {}, differs("weight_decay", 0.1, 0.0)),
         (
             {},
             {"activation": "leaky_relu"},
-            "activation is 'relu', and 'leaky_relu' in space small",
+            differs("activation", "'relu'", "'leaky_relu'"),
         ),
     ],
 )
@@ -178,7 +184,7 @@ def test_scores_of_other_data_count_relative_to_a_common_initial_point(
         (source,) = found(**changes)
         assert (source.point, source.of_point) == (0, {None: 0.9})
         assert len(source.trials) == 5
-    reason = "its data, folds or epochs differ, and no initial point is in both"
+    reason = text("sources.nothing-common")
     with refused("sources.no-trial-fits", reasons=f"first/small: {reason}"):
         found(digest="another", points=())
 
@@ -188,9 +194,12 @@ def test_scores_of_other_data_count_relative_to_a_common_initial_point(
     [
         (
             {"variant": CNN, "domains": {"lr": DOMAINS["lr"]}},
-            f"its variant is larger_digit/mlp, not {CNN.full_name}",
+            text("sources.other-variant", was="larger_digit/mlp", now=CNN.full_name),
         ),
-        ({"objective": "loss"}, "its objective is val_accuracy, not val_loss"),
+        (
+            {"objective": "loss"},
+            text("sources.other-objective", was="val_accuracy", now="val_loss"),
+        ),
     ],
 )
 def test_another_variant_or_objective_does_not_fit(
@@ -209,7 +218,7 @@ def test_scores_on_test_rows_do_not_guide_a_search_that_leaves_them_alone(
     swept: Callable[..., None], found: Callable[..., list[Source]]
 ) -> None:
     swept(select_on_test=True)
-    reason = "its scores are of test rows, not validation rows"
+    reason = text("sources.other-rows", was="test", now="validation")
     with refused("sources.no-trial-fits", reasons=f"first/small: {reason}"):
         found()
 
@@ -220,7 +229,7 @@ def test_a_study_of_an_earlier_version_does_not_fit(
     swept()
     study = optuna.load_study(study_name="first/small", storage=first_storage(tmp_path))
     study.set_user_attr(ORIGIN_ATTR, None)
-    reason = "it was made by another version of foldsweep, which recorded less"
+    reason = text("sources.other-version")
     with refused("sources.no-trial-fits", reasons=f"first/small: {reason}"):
         found()
 

@@ -27,7 +27,7 @@ def test_all_spaces_are_listed_by_their_whole_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = said(monkeypatch, capsys)
-    own = lines.index("for your own data (--data FILE --target COLUMN):")
+    own = lines.index(text("spaces.for-own-data"))
     assert [line.split()[0] for line in lines[1:own]] == [*SPACES]
     assert [line.split()[0] for line in lines[own + 1 : -1]] == [*ANY_TASK]
     for line in lines[1:own]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sweeps import warm_start
 from sweeps.study import StoredStudy
 from sweeps.warm_start import EarlierTrial, Source, record, recorded
+from tests.refusals import text
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.one_of(finite, st.integers(-9, 9), st.booleans(), st.none(), st.text(max_size=3))
@@ -68,11 +69,12 @@ def test_a_long_record_is_in_parts_and_counts_once_all_are_there(
 def test_it_says_how_many_trials_fit() -> None:
     trial = EarlierTrial(params={}, results={})
     all_fit = Source(name="first/small", trials=(trial,), num_trials=1)
-    assert all_fit.described() == "1 of 1 trial of first/small"
+    assert all_fit.described() == text(
+        "warm-start.trials", fit=1, trials="1 trial", sweep="first/small"
+    )
     some = Source(
         name="first/small", trials=(trial,), num_trials=3, misfit="lr 1 is outside", point=0
     )
-    assert some.described() == (
-        "1 of 3 trials of first/small (2 left out: lr 1 is outside), scores relative to the"
-        " initial point"
-    )
+    said = text("warm-start.trials", fit=1, trials="3 trials", sweep="first/small")
+    left_out = text("warm-start.left-out", number=2, why="lr 1 is outside")
+    assert some.described() == f"{said}{left_out}{text('warm-start.relative')}"

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from foldsweep.texts import text
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_OVERHEAD = 2**16
 
@@ -71,9 +73,9 @@ def checked_content(stored: bytes, file: IdxFile) -> bytes:
             with gzip.GzipFile(fileobj=BytesIO(stored)) as stream:
                 content = stream.read(file.num_bytes + 1)
         except EOFError:
-            raise ContentError("it is cut off") from None
+            raise ContentError(text("idx.cut-off")) from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise ContentError(f"it is damaged ({error})") from error
+            raise ContentError(text("idx.damaged", problem=error)) from error
     if len(content) > file.num_bytes:
         raise ContentError(f"it holds more than the expected {file.num_bytes:,} bytes")
     if len(content) < file.num_bytes:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.data.digits import digits_source
 from trainables.data.idx import IdxFile
 from trainables.data.mnist import ADVICE, FILES, MIRRORS, MnistMissing, mnist_folder, mnist_source
@@ -64,13 +65,13 @@ def load_images(
     except MnistMissing as error:
         if dataset == "mnist":
             raise UserError.of("images.mnist-missing", reason=error, advice=ADVICE) from error
-        return _digits(f", because {error}; results are on `digits`; to use MNIST, {ADVICE}")
+        return _digits(text("images.instead-of-mnist", why=error, advice=ADVICE))
     num_train, num_test = len(source.train), len(source.test)
-    return source, f"data: MNIST from {folder} ({num_train:,} + {num_test:,} images)"
+    return source, text("images.mnist", folder=folder, train=num_train, test=num_test)
 
 
 def _digits(why: str) -> tuple[ImageSource, str]:
     """Return the embedded digits, and the line that names them."""
     source = digits_source()
     num_images = len(source.train) + len(source.test)
-    return source, f"data: digits, {num_images:,} small images in scikit-learn{why}"
+    return source, text("images.digits", images=num_images, why=why)

@@ -13,6 +13,7 @@ import requests
 from jaxtyping import Float32, UInt8
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.data.idx import ContentError, IdxFile, idx_array, stored_content
 from trainables.data.source import DigitImages, ImageSource
 
@@ -170,13 +171,13 @@ def _reason(error: Exception) -> str:
     """Describe a failed download in a few words, instead of requests' nested representation."""
     match error:
         case requests.HTTPError(response=requests.Response(status_code=code)):
-            return f"HTTP status {code}"
+            return text("mnist.http-status", code=code)
         case requests.Timeout():
-            return "no answer in time"
+            return text("mnist.no-answer")
         case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
-            return "connection failed"
+            return text("mnist.connection-failed")
         case ValueError():
-            return "another file"
+            return text("mnist.another-file")
     return type(error).__name__
 
 

@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from sweeps.outcomes import FAILURE_ATTR, POINT_ATTR, RESULT_ATTR, STOPPED_AT
 from sweeps.study import open_storage
-from tests.refusals import refused
+from tests.refusals import refused, text
 from tests.sweeps.ledger.asking import MakeLedger, ask, complete
 
 
@@ -43,10 +43,9 @@ def refused_port() -> int:
 def test_a_study_that_cannot_be_opened_is_said_in_one_line(
     url: str, said: str, tmp_path: Path
 ) -> None:
-    with refused("study.not-opened") as caught:
+    with refused("study.not-opened", advice=text("study.url-examples")) as caught:
         open_storage(url, tmp_path / "unused")
     assert said in str(caught.value.values["reason"])
-    assert str(caught.value.values["advice"]).startswith("give a URL")
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
@@ -64,9 +63,9 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
 
 def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with refused("study.not-opened") as caught:
+    reason, advice = text("study.driver-missing"), text("study.install-driver")
+    with refused("study.not-opened", reason=reason, advice=advice):
         open_storage("postgresql://user@127.0.0.1/study", tmp_path / "unused")
-    assert "pip install 'foldsweep[postgres]'" in str(caught.value)
 
 
 def test_a_journal_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:

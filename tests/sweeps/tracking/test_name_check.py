@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from sweeps.tracking.name_check import NameCheck, found
-from tests.refusals import refused
+from tests.refusals import refused, said_as
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def test_the_process_that_asks_is_waited_for(
         names.refuse()
     with NameCheck("http://127.0.0.1:1", "digits", "first") as names:
         names.refuse()
-    assert "MLflow at http://127.0.0.1:1 does not answer" in capsys.readouterr().out
+    no_answer = said_as("name-check.no-answer", uri="http://127.0.0.1:1")
+    assert no_answer.search(capsys.readouterr().out)
     (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     damaged = f"sqlite:///{tmp_path}/damaged.db"
     with (

@@ -6,7 +6,7 @@ import numpy as np
 import pooch
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import refused, text
 from trainables.data.mnist import FILES, MnistMissing, mnist_source
 
 PATIENT, HASTY = (2.0, 5.0), (0.4, 0.4)
@@ -48,13 +48,13 @@ def test_a_damaged_file_is_refused_before_anything_is_downloaded(tiny_mnist, mir
 @pytest.mark.parametrize(
     ("manner", "complaint"),
     [
-        ("wrong", "another file"),
-        ("web-page", "another file"),
-        ("unpacked", "another file"),
-        ("cut-off", "connection failed"),
-        ("short", "another file"),
-        ("absent", "HTTP status 404"),
-        ("mute", "no answer in time"),
+        ("wrong", text("mnist.another-file")),
+        ("web-page", text("mnist.another-file")),
+        ("unpacked", text("mnist.another-file")),
+        ("cut-off", text("mnist.connection-failed")),
+        ("short", text("mnist.another-file")),
+        ("absent", text("mnist.http-status", code=404)),
+        ("mute", text("mnist.no-answer")),
     ],
 )
 def test_a_bad_answer_is_refused_and_the_next_mirror_asked(
@@ -84,7 +84,7 @@ def test_a_download_that_breaks_off_keeps_only_whole_files(tiny_mnist, mirror, t
 def test_a_refused_connection_is_reported(tiny_mnist, tmp_path, mirror):
     with refused("mnist.not-delivered", by=MnistMissing) as info:
         tiny_download(tiny_mnist, tmp_path, REFUSING)
-    assert "127.0.0.1:9: connection failed" in str(info.value.values["problems"])
+    assert f"127.0.0.1:9: {text('mnist.connection-failed')}" in str(info.value.values["problems"])
 
 
 def test_an_unwritable_folder_is_reported(tiny_mnist, mirror, tmp_path):

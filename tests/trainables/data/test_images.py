@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from trainables.data.images import load_images
 from trainables.data.mnist import ADVICE, MnistMissing
 
@@ -21,7 +21,7 @@ def test_an_unknown_dataset_is_refused_with_the_known_ones():
 def test_digits_come_without_looking_for_mnist(tmp_path):
     source, line = load_images("digits", data_dir=tmp_path / "absent")
     assert source.dataset == "digits"
-    assert line == "data: digits, 1,797 small images in scikit-learn"
+    assert line == text("images.digits", images=1797, why="")
 
 
 @pytest.mark.parametrize("dataset", ["auto", "mnist"])
@@ -63,9 +63,7 @@ def test_auto_falls_back_to_digits_and_says_so(tiny_mnist, tmp_path):
         problems="127.0.0.1:9: ",
     )
     assert reason.removesuffix(")") in line
-    assert "results are on `digits`" in line
-    assert "--dataset mnist --data-dir DIR" in line
-    assert "FOLDSWEEP_DATA" in line
+    assert said_as("images.instead-of-mnist", advice=ADVICE).search(line)
     assert not [*folder.iterdir()]
 
 
@@ -107,7 +105,7 @@ def test_damaged_mnist_is_an_error_rather_than_other_data(tiny_mnist, tmp_path, 
     tiny_mnist.write(tmp_path, compressed=True)
     name = "train-images-idx3-ubyte.gz"
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
-    with refused("mnist.damaged", path=tmp_path / name, problem="it is cut off"):
+    with refused("mnist.damaged", path=tmp_path / name, problem=text("idx.cut-off")):
         load_images(dataset, data_dir=tmp_path, files=tiny_mnist.files, mirrors=REFUSING)
 
 

@@ -132,7 +132,7 @@ def test_no_usable_column(tmp_path):
     columns = "'id' (identifier), 'one' (constant)"
     with refused("inference.no-column-left", columns=columns):
         loaded(saved(tmp_path, frame), target="left")
-    with refused("inference.no-column-left", columns="there is none"):
+    with refused("inference.no-column-left", columns=text("inference.no-columns")):
         loaded(saved(tmp_path, FRAME[["left"]]), target="left")
 
 

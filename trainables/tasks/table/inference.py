@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from foldsweep.errors import UserError
+from foldsweep.texts import text
 from trainables.tasks.table.columns import (
     Frame,
     Series,
@@ -60,7 +61,9 @@ def columns_of(frame: Frame, *, dropped: Sequence[str], text_numbers: bool) -> t
     )
     if all(column.use in ("constant", "identifier", "dropped") for column in columns):
         told = [f"{column.name!r} ({column.use})" for column in columns]
-        raise UserError.of("inference.no-column-left", columns=", ".join(told) or "there is none")
+        raise UserError.of(
+            "inference.no-column-left", columns=", ".join(told) or text("inference.no-columns")
+        )
     return columns
 
 

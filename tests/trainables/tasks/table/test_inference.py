@@ -111,5 +111,5 @@ def test_a_column_to_drop_must_exist():
 def test_no_usable_column_is_refused():
     with refused("inference.no-column-left", columns="'a' (constant)"):
         columns_of(pd.DataFrame({"a": [1, 1]}), dropped=[], text_numbers=False)
-    with refused("inference.no-column-left", columns="there is none"):
+    with refused("inference.no-column-left", columns=text("inference.no-columns")):
         columns_of(pd.DataFrame(index=range(3)), dropped=[], text_numbers=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -72,9 +73,9 @@ def _to_stderr(line: str) -> None:
 
 
 def show(comparison: Comparison, settings: Selection) -> None:
-    """Print the comparison: sentences first, then the table, then the tests."""
+    """Print the comparison: sentences, table, tests, then the configurations of the best."""
     console.print(words.headline(comparison))
-    for sentence in [*words.sentences(comparison), *words.choice_sentences(comparison)]:
+    for sentence in words.sentences(comparison):
         console.print(sentence)
     advice = words.advice(comparison)
     if advice is not None:
@@ -88,6 +89,8 @@ def show(comparison: Comparison, settings: Selection) -> None:
     for row in comparison.rows:
         if row.bootstrap is not None:
             console.print(words.fresh_data(row))
+    for sentence in words.choice_sentences(comparison):
+        console.print(sentence)
 
 
 def _print_whole(table: Table) -> None:
@@ -157,7 +160,10 @@ def _rounds(measured: Measured | None) -> str:
     """Mean and spread of rounds on test rows, and the number of rounds; empty without rounds."""
     if measured is None:
         return ""
-    return shown_spread(measured.mean, spread(measured)) + f" (n = {len(measured.scores)})"
+    number = len(measured.scores)
+    if number > 1 and not np.ptp(measured.scores):
+        return f"{shown_spread(measured.mean, None)} (n = {number}, all equal)"
+    return shown_spread(measured.mean, spread(measured)) + f" (n = {number})"
 
 
 def _test_table(comparison: Comparison) -> Table:

@@ -120,7 +120,7 @@ def sentences(comparison: Comparison) -> list[str]:
     if len(ahead) > 1:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
-        said.append(_detectable(comparison))
+        said += _detectable(comparison)
     if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
         said.append(_against_constant(comparison.rows[0], comparison))
     return said + [
@@ -321,18 +321,20 @@ def _against_constant(best: Row, comparison: Comparison) -> str:
     )
 
 
-def _detectable(comparison: Comparison) -> str:
+def _detectable(comparison: Comparison) -> list[str]:
     open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
     found = [test.difference.detectable for test in open_ if test.difference is not None]
     low, high = amount(min(found), comparison), amount(max(found), comparison)
-    if low == high:
-        said = text("words.detectable", difference=high)
-    else:
-        said = text("words.detectable-range", low=low.partition(" ")[0], high=high)
     first = comparison.tests[0]
+    if low != high:
+        said = [text("words.detectable-range", low=low.partition(" ")[0], high=high)]
+    elif first.verdict != "inconclusive":  # else the headline says it
+        said = [text("words.detectable", difference=high)]
+    else:
+        said = []
     gap = 0.0 if first.difference is None else abs(first.difference.mean)
     if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
-        said += " " + text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b)
+        said.append(text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b))
     return said
 
 

@@ -223,8 +223,8 @@ def interval(low: str, high: str) -> str:
     return text("words.interval", a="a", b="b", mean="+0.0200", low=low, high=high, basis=BASIS)
 
 
-OPEN = interval("-0.0050", "+0.0450"), text("words.detectable", difference="3.0 points")
-"""Sentences about an inconclusive pair: its interval, and the difference that is detectable."""
+OPEN = interval("-0.0050", "+0.0450")
+"""Sentence about an inconclusive pair."""
 
 
 FINDINGS = (
@@ -245,14 +245,29 @@ FINDINGS = (
             id="a decided pair: its interval",
         ),
         pytest.param(
-            (pair("inconclusive", repeats=2),), [*OPEN], id="an open pair: what it could see"
+            (pair("inconclusive", repeats=2),), [OPEN], id="an open pair, as in the headline"
+        ),
+        pytest.param(
+            (pair("better"), pair("inconclusive", b="c")),
+            [
+                interval("+0.0050", "+0.0350"),
+                text(
+                    "words.against-all",
+                    best="a",
+                    findings="; ".join(
+                        (
+                            text("words.against-better", others="b"),
+                            text("words.against-inconclusive", others="c"),
+                        )
+                    ),
+                ),
+                text("words.detectable", difference="3.0 points"),
+            ],
+            id="an open pair after a decided one: what it could see",
         ),
         pytest.param(
             (pair("inconclusive"),),
-            [
-                OPEN[0],
-                f"{OPEN[1]} {text('words.repeats-too-few', most=64, a='a', b='b')}",
-            ],
+            [OPEN, text("words.repeats-too-few", most=64, a="a", b="b")],
             id="an open pair that repeats do not decide",
         ),
         pytest.param(
@@ -266,7 +281,7 @@ FINDINGS = (
                 pair("untested", b="h"),
             ),
             [
-                OPEN[0],
+                OPEN,
                 text("words.against-all", best="a", findings="; ".join(FINDINGS)),
                 text("words.detectable-range", low="3.0", high="4.1 points"),
             ],

@@ -122,7 +122,10 @@ def sentences(comparison: Comparison) -> list[str]:
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said += _detectable(comparison)
     if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
-        said.append(_against_constant(comparison.rows[0], comparison))
+        better, sentence = _against_constant(comparison.rows[0], comparison)
+        said.insert(
+            len(said) if better else 0, sentence
+        )  # first, if no model has learned anything
     return said + [
         text("words.selected-on-test-rows", name=row.name)
         for row in comparison.rows
@@ -168,11 +171,20 @@ def choice_sentences(comparison: Comparison) -> list[str]:
             basis=basis,
             exception=near,
         )
+    elif open_ == number and len(choice.equivalent) == 1:
+        return [
+            text(
+                "words.none-distinguished",
+                configurations=f"{number} {one}s",
+                sweep=sweep,
+                basis=basis,
+                power=power,
+            )
+        ]
     else:
-        some = text("words.some-others", number=open_ - 1, others=others)
         said = text(
             "words.undistinguished",
-            these=some if open_ < number else text("words.all-others", others=others),
+            these=text("words.some-others", number=open_ - 1, others=others),
             sweep=sweep,
             are=are,
             best=best,
@@ -302,23 +314,24 @@ def _against(verdict: Verdict, others: str) -> str:
     }[verdict]
 
 
-def _against_constant(best: Row, comparison: Comparison) -> str:
-    """The score of a constant prediction, and whether the best is shown to exceed it."""
+def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
+    """A sentence on the score of a constant prediction; False if the best may be no better."""
     constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
     assert constant is not None
-    finding = ""
+    better, finding = True, ""
     if found is not None:
         better = sign * ((found.low if sign > 0 else found.high) - constant) > 0
-        finding = text(
-            "words.better-than-constant" if better else "words.not-better-than-constant",
-            best=best.name,
-        )
-    return text(
+        low, high = (shown(end, places=comparison.places) for end in (found.low, found.high))
+        finding = text("words.not-better-than-constant", best=best.name)
+        if better:
+            finding = text("words.better-than-constant", best=best.name, low=low, high=high)
+    sentence = text(
         "words.constant",
         metric=comparison.objective.name,
         score=shown(constant, places=comparison.places),
         finding=finding,
     )
+    return better, sentence
 
 
 def _detectable(comparison: Comparison) -> list[str]:

@@ -226,6 +226,15 @@ def _end(
         yield table
     if end.expected:
         yield end.expected
+    if end.constant is not None and table is not None:
+        task, metric = end.ledger.space.variant.task, settings.objective[0]
+        yield text(
+            "messages.of-most-frequent-class"
+            if task.kind == "classification"
+            else "messages.of-mean",
+            metric=names.bare(metric),
+            score=shown_number(end.constant),
+        )
     yield from _gain(settings, end)
     if end.hopeless and end.ledger.trials_left:
         yield text("messages.given-up", why=end.hopeless_because, error=end.last_error)

@@ -82,6 +82,8 @@ class SweepEnd:
     """Expected score of the best trial on fresh data, in one line; empty if it is not known."""
     expected_score: float | None = None
     """This score; None if it is not known."""
+    constant: float | None = None
+    """Score of a constant prediction on the same folds; None if it has none."""
 
     @property
     def hopeless_because(self) -> str:
@@ -337,6 +339,7 @@ def sweep_space(
         refused=tracker.refused,
         expected=expected[0],
         expected_score=expected[1],
+        constant=constant,
     )
 
 

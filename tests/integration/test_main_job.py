@@ -147,9 +147,8 @@ def test_the_printed_command_compares(job: tuple[User, str]) -> None:
     headline, *_ = compared.splitlines()
     assert said_as("words.alone", name="cnn_ws_aux").search(headline)
     assert said_as("words.expected-score", metric="accuracy").search(headline)
-    these = text("words.all-others", others="2 complete configurations")
-    level = {"these": these, "sweep": "job/cnn_ws_aux", "are": "are"}
-    assert said_as("words.undistinguished", **level).search(compared)
+    level = {"configurations": "3 complete configurations", "sweep": "job/cnn_ws_aux"}
+    assert said_as("words.none-distinguished", **level).search(compared)
     assert "0.9470 ± 0.0110" in compared  # the published figure
     assert printed(said, "report").endswith("analysis/report.py --sweep job --out job.html")
 

@@ -164,3 +164,14 @@ def test_an_error_is_shown_literally(
     error = "trial 3: ValueError: no [/such] layer [red] :warning:"
     show_end(settings, make_end(hopeless=hopeless, last_error=error), "first")
     assert error in said()
+
+
+def test_a_constant_prediction_is_beside_the_best(
+    settings: SweepSettings, make_end: MakeEnd, said: Said
+) -> None:
+    constant = text("messages.of-most-frequent-class", metric="accuracy", score="0.5300")
+    end = make_end(constant=0.53)
+    show_end(settings, end, "first")
+    assert constant in said()
+    show_end(settings, replace(end, constant=None), "first")
+    assert not said_as("messages.of-most-frequent-class").search(said())

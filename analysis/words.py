@@ -182,9 +182,10 @@ def choice_sentences(comparison: Comparison) -> list[str]:
             )
         ]
     else:
+        some = text("words.some-others", number=open_ - 1, others=others)
         said = text(
             "words.undistinguished",
-            these=text("words.some-others", number=open_ - 1, others=others),
+            these=some if open_ < number else text("words.all-others", others=others),
             sweep=sweep,
             are=are,
             best=best,

@@ -350,6 +350,18 @@ NEGLIGIBLY = text("words.negligibly-than-some")
             id="two trials",
         ),
         pytest.param(
+            choice(trials(SMALL, LARGE), 2, 2),
+            [
+                undistinguished(text("words.all-others", others="complete configuration"), "is"),
+                text(
+                    "words.one-equivalent",
+                    limit="1.0 point",
+                    least=text("words.best-is-smallest"),
+                ),
+            ],
+            id="the other one is equivalent",
+        ),
+        pytest.param(
             choice(trials(LARGE, 9000, SMALL), 2, 1),
             [
                 undistinguished(
